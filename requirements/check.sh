@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# `make check`: lint, format, types, import contracts, migrations, licences, API schema. (Translations are checked by the tests.)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+step() { echo "— $1"; shift; "$@"; }
+export ATRIUM_DATA=${ATRIUM_DATA:-var}
+step "lint" $bin/ruff check -q .
+step "format" $bin/ruff format -q --check .
+step "import contracts" bash -c "$bin/lint-imports --no-cache > /tmp/contracts.$$ || { cat /tmp/contracts.$$; exit 1; }; rm /tmp/contracts.$$"
+step "types" $bin/mypy --no-error-summary
+step "system checks" $bin/python manage.py check --fail-level WARNING
+step "migrations" $bin/python manage.py makemigrations --check --dry-run --verbosity 0
+step "API schema" $bin/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+step "licences" $bin/python requirements/licences.py
+echo "All checks passed."

@@ -1,0 +1,95 @@
+"""Fills static/vendor from npm, pinned by package-lock.json. Run it after a change here, or after a template uses a new icon.
+
+    python requirements/web/vendor.py            install what the lock names, then copy
+    python requirements/web/vendor.py --relock   resolve package.json anew first
+
+The lock holds versions and hashes but no registry address: npm's own configuration names the registry. What is copied is
+committed, with its licences, so that neither running nor testing needs npm.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+TARGET = ROOT / "static" / "vendor"
+
+INTER, MONO = "@fontsource-variable/inter", "@fontsource-variable/jetbrains-mono"
+FILES = {  # where in node_modules → where below static/vendor
+    "htmx.org/dist/htmx.min.js": "htmx/htmx.min.js",
+    "htmx.org/LICENSE": "htmx/LICENSE",
+    "dompurify/dist/purify.es.mjs": "dompurify/purify.js",  # .js: every server knows its media type
+    "dompurify/LICENSE": "dompurify/LICENSE",
+    f"{INTER}/files/inter-latin-opsz-normal.woff2": "inter/inter-latin.woff2",
+    f"{INTER}/files/inter-latin-ext-opsz-normal.woff2": "inter/inter-latin-ext.woff2",
+    f"{INTER}/LICENSE": "inter/LICENSE",
+    f"{MONO}/files/jetbrains-mono-latin-wght-normal.woff2": "jetbrains-mono/jetbrains-mono-latin.woff2",
+    f"{MONO}/LICENSE": "jetbrains-mono/LICENSE",
+    "lucide-static/LICENSE": "lucide/LICENSE",
+}
+ICON_IN_USE = re.compile(r"""icons \}\}#([a-z0-9-]+)|icon\("([a-z0-9-]+)"\)""")
+SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*$")  # the maps are not shipped; Django's manifest storage would look for them
+
+
+def install(folder: Path, relock: bool) -> Path:
+    """Install into `folder`; returns its node_modules. With `relock`, package-lock.json is written anew, without addresses."""
+    shutil.copy(HERE / "package.json", folder)
+    npm = shutil.which("npm") or sys.exit("npm is not installed.")
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    if relock:
+        subprocess.run([npm, "install", "--omit-lockfile-registry-resolved", *quiet], cwd=folder, check=True)
+        shutil.copy(folder / "package-lock.json", HERE)
+    else:
+        shutil.copy(HERE / "package-lock.json", folder)
+        subprocess.run([npm, "ci", *quiet], cwd=folder, check=True)
+    if "resolved" in (HERE / "package-lock.json").read_text():
+        sys.exit("package-lock.json names a registry. Run vendor.py --relock.")
+    return folder / "node_modules"
+
+
+def find_icons() -> list[str]:
+    """Names of the Lucide icons that templates and modules refer to, as `{{ icons }}#name` or `icon("name")`."""
+    sources = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static" / "js").rglob("*.js")]
+    return sorted({name for path in sources for names in ICON_IN_USE.findall(path.read_text()) for name in names if name})
+
+
+def make_sprite(modules: Path, names: list[str]) -> str:
+    """One SVG with a symbol per icon; `.icon` (components/icon.css) draws them."""
+    symbols = []
+    for name in names:
+        source = (modules / "lucide-static" / "icons" / f"{name}.svg").read_text()
+        shapes = re.sub(r"\s+", " ", source[source.index(">", source.index("<svg")) + 1 : source.rindex("</svg>")]).strip()
+        symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{shapes}</symbol>')
+    return '<svg xmlns="http://www.w3.org/2000/svg">\n<!-- Lucide, ISC licence: see LICENSE -->\n' + "\n".join(symbols) + "\n</svg>\n"
+
+
+def copy(modules: Path) -> None:
+    shutil.rmtree(TARGET, ignore_errors=True)
+    for source, target in FILES.items():
+        path = TARGET / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".js":
+            path.write_text(SOURCE_MAP.sub("\n", (modules / source).read_text()))
+        else:
+            shutil.copyfile(modules / source, path)
+    names = find_icons()
+    (TARGET / "lucide" / "icons.svg").write_text(make_sprite(modules, names))
+    packages = json.loads((HERE / "package.json").read_text())["dependencies"]
+    licences = {name: json.loads((modules / name / "package.json").read_text())["license"] for name in packages}
+    lines = [f"{name} {version}: {licences[name]}" for name, version in sorted(packages.items())]
+    (TARGET / "README").write_text("Copied from npm by requirements/web/vendor.py. Do not edit.\n\n" + "\n".join(lines) + "\n")
+    sys.stdout.write(f"{len(FILES)} files and {len(names)} icons in {TARGET.relative_to(ROOT)}\n")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        copy(install(Path(folder), relock="--relock" in sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
