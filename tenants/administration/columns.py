@@ -1,0 +1,43 @@
+"""Columns of lists that look the same everywhere."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+from django.utils.html import format_html
+
+
+def ago(field: str, description: str | Promise) -> Callable[[Any], str]:
+    """How long ago a time was, with the exact instant on hover."""
+
+    def show(row: Any) -> str:
+        moment: datetime | None = getattr(row, field)
+        return _time(moment, naturaltime(moment)) if moment else "–"
+
+    return _as_column(show, field, description)
+
+
+def instant(field: str, description: str | Promise) -> Callable[[Any], str]:
+    """The exact time to the second, in the reader's time zone: for books and logs."""
+
+    def show(row: Any) -> str:
+        moment: datetime | None = getattr(row, field)
+        return _time(moment, timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S")) if moment else "–"
+
+    return _as_column(show, field, description)
+
+
+def _time(moment: datetime, text: str) -> str:
+    exact = date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+    return format_html('<time datetime="{}" title="{}" class="moment">{}</time>', moment.isoformat(), exact, text)
+
+
+def _as_column(show: Callable, field: str, description: str | Promise) -> Callable:
+    show.short_description = description
+    show.admin_order_field = field
+    show.__name__ = f"{field}_column"
+    return show

@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class TenantsConfig(AppConfig):
+    name = "tenants"
+    verbose_name = _("tenants")
+
+    def ready(self) -> None:
+        from tenants import checks, content_types  # noqa: F401  (the system checks register themselves)
+
+        content_types.keep_one_cache_per_schema()
+        from tenants.audit import register_models
+
+        register_models()

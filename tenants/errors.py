@@ -1,0 +1,64 @@
+"""What can go wrong, in words a person understands and codes a program can rely on.
+
+    AtriumError
+    ├── InvalidInput    400  the request cannot be understood or breaks a rule; `param` names the field
+    ├── NotAllowed      403  visible to the caller, but forbidden
+    ├── NotFound        404  missing, or not visible to the caller: the two look the same
+    ├── Conflict        409  the object's state does not allow it
+    ├── QuotaExceeded   429  a limit or a budget is used up; `retry_after_s` where waiting helps
+    ├── UpstreamError   502  a provider or model server failed
+    └── Unavailable     503  a part of the house is down or overloaded; `retry_after_s`
+
+Services raise them; the page middleware, the DRF handler and the gateway translate them into answers.
+"""
+
+from django.utils.functional import Promise
+
+
+class AtriumError(Exception):
+    """`message` is translated and safe to show; `code` is stable and never translated."""
+
+    http_status = 500
+    code = "internal_error"
+
+    def __init__(self, message: str | Promise, *, code: str | None = None, param: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class InvalidInput(AtriumError):
+    http_status = 400
+    code = "invalid_input"
+
+
+class NotAllowed(AtriumError):
+    http_status = 403
+    code = "not_allowed"
+
+
+class NotFound(AtriumError):
+    http_status = 404
+    code = "not_found"
+
+
+class Conflict(AtriumError):
+    http_status = 409
+    code = "conflict"
+
+
+class QuotaExceeded(AtriumError):
+    http_status = 429
+    code = "insufficient_quota"
+
+
+class UpstreamError(AtriumError):
+    http_status = 502
+    code = "upstream_error"
+
+
+class Unavailable(AtriumError):
+    http_status = 503
+    code = "unavailable"

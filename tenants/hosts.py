@@ -1,0 +1,103 @@
+"""Which tenant a host or a key's slug leads to, and whether its door is open: kept in memory for a moment.
+
+Guards against: a dropped, renamed or half-migrated schema being served from `public`, and a suspended tenant being served at all.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.utils import OperationalError
+
+from tenants.context import platform, tenant
+from tenants.slugs import is_slug
+
+TIME_TO_LIVE_S = 1.0
+MAX_ENTRIES = 4_096
+
+
+class Door(StrEnum):
+    OPEN = "open"
+    SUSPENDED = "suspended"
+    BEHIND = "behind"  # its schema lacks migrations of the running code
+
+
+@dataclass(frozen=True, slots=True)
+class TenantDoor:
+    """What every request needs to know of its tenant."""
+
+    slug: str
+    name: str
+    door: Door
+    language: str
+    currency: str
+    plan_id: str
+
+
+_entries: OrderedDict[str, tuple[float, TenantDoor | None]] = OrderedDict()
+
+
+def is_platform_host(host: str) -> bool:
+    return host in settings.PLATFORM_HOSTS
+
+
+def forget(slug: str | None = None) -> None:
+    """Drop what is remembered of one tenant (by host and by slug), or of all."""
+    for key, (_, entry) in list(_entries.items()):
+        if slug is None or entry is None or entry.slug == slug:
+            _entries.pop(key, None)
+
+
+def recall(key: str) -> tuple[bool, TenantDoor | None]:
+    """(whether it is remembered, the tenant or None), without touching the database. Keys: `host:…` and `slug:…`."""
+    found = _entries.get(key)
+    if found is None or time.monotonic() - found[0] > TIME_TO_LIVE_S:
+        return False, None
+    return True, found[1]
+
+
+def find_tenant_by_host(host: str) -> TenantDoor | None:
+    """The tenant behind a host name, or None. Reads the database if not remembered."""
+    return _look_up(f"host:{host}", domains__domain=host)
+
+
+def find_tenant_by_slug(slug: str) -> TenantDoor | None:
+    """The tenant with this slug, or None. Reads the database if not remembered."""
+    return _look_up(f"slug:{slug}", slug=slug) if is_slug(slug) else None
+
+
+def _look_up(key: str, **condition: str) -> TenantDoor | None:
+    known, entry = recall(key)
+    if not known:
+        entry = _load(**condition)
+        _entries[key] = (time.monotonic(), entry)
+        while len(_entries) > MAX_ENTRIES:
+            _entries.popitem(last=False)
+    return entry
+
+
+def _load(**condition: str) -> TenantDoor | None:
+    from tenants.models import Tenant
+
+    with platform():
+        row = Tenant.objects.filter(**condition).exclude(status__in=Tenant.UNREADY).first()
+    if row is None:
+        return None
+    door = Door.SUSPENDED if row.status == Tenant.Status.SUSPENDED else _door_of_schema(row.slug)
+    return TenantDoor(row.slug, row.name, door, row.language, row.currency, str(row.plan_id)) if door else None
+
+
+def _door_of_schema(slug: str) -> Door | None:
+    """None if schema or role are gone: such a tenant is as unknown as one that never was."""
+    from tenants.schemas import count_missing_migrations
+
+    try:
+        with tenant(slug):
+            return Door.BEHIND if count_missing_migrations() else Door.OPEN
+    except OperationalError:
+        raise  # the database is down: not an answer about the tenant
+    except DatabaseError:
+        return None

@@ -1,0 +1,18 @@
+"""Addresses for mails, which are written where there is no request: the tenant's own host, or the platform's."""
+
+from django.conf import settings
+
+from tenants.context import platform
+
+
+def base_url(slug: str | None) -> str:
+    """Scheme, host and port of a tenant's primary domain (None: the platform), without a slash at the end."""
+    from tenants.models import Domain
+
+    host = settings.PLATFORM_HOSTS[0]
+    if slug is not None:
+        with platform():
+            host = Domain.objects.filter(tenant__slug=slug).order_by("-is_primary", "domain").values_list("domain", flat=True).first() or host
+    scheme, usual_port = ("https", "443") if settings.USES_TLS else ("http", "80")
+    port = "" if settings.PORT in ("", usual_port) else f":{settings.PORT}"
+    return f"{scheme}://{host}{port}"

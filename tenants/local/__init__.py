@@ -1,0 +1,1 @@
+"""The tables of the lowest room that every schema has, `public` included: the wrapped data key and the outbox."""

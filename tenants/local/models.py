@@ -1,0 +1,33 @@
+"""Tables that exist in every schema. Each world sees only its own."""
+
+from django.db import models
+
+from tenants.ids import uuid7
+
+
+class DataKey(models.Model):
+    """The key that seals this schema's secrets, itself wrapped by the installation's master key. Deleting it shreds them."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    wrapped = models.BinaryField()  # a Fernet token of 32 random bytes
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"data key of {self.created_at:%Y-%m-%d}"
+
+
+class OutboxMessage(models.Model):
+    """A task to send, written in the transaction that wants it; the relay sends it at least once."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    task = models.CharField(max_length=200)
+    arguments = models.JSONField(default=dict, blank=True)
+    queue = models.CharField(max_length=40, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["created_at"], name="local_outbox_unsent", condition=models.Q(sent_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return self.task

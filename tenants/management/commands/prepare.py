@@ -1,0 +1,74 @@
+"""`manage.py prepare [--demo]`: what `up` runs before the platform serves: roles, migrations, plans, and the demonstration."""
+
+import json
+import os
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from tenants.context import platform, tenant
+from tenants.models import Tenant
+from tenants.provisioning import create_tenant, ensure_default_plans
+from tenants.schemas import migrate_public, migrate_template, migrate_tenants
+from tenants.signals import demo_requested, platform_prepared
+
+DEMO_TENANTS = {"acme": "Acme", "globex": "Globex"}
+
+
+class Command(BaseCommand):
+    help = "Bring the database up to date and, with --demo, make the demonstration. Prints a JSON line last."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("--demo", action="store_true")
+
+    def handle(self, *args, **options) -> None:
+        migrate_public()
+        migrate_template()
+        with platform(), transaction.atomic():
+            ensure_default_plans()
+            platform_prepared.send(sender=Tenant)
+            slugs = list(Tenant.objects.exclude(status__in=Tenant.UNREADY).values_list("slug", flat=True))
+        report = migrate_tenants(slugs)
+        if options["demo"] and settings.ATRIUM_ENV != "production":
+            self._make_demo(settings.DEMO_FILE)
+        if settings.ATRIUM_ENV == "production":
+            call_command("collectstatic", interactive=False, verbosity=0)
+        self.stdout.write(json.dumps({"migrated": report.migrated, "failed": report.failed}))
+
+    def _make_demo(self, path: Path) -> None:
+        demo = json.loads(path.read_text()) if path.exists() else {"platform": {}, "tenants": {}}
+        demo["url"] = f"http://localhost:{settings.PORT}"
+        people: dict = {}
+        with platform(), transaction.atomic():
+            demo_requested.send(sender=Tenant, slug=None, known={"olga"} if demo["platform"] else set(), people=people)
+            existing = set(Tenant.objects.values_list("slug", flat=True))
+        for person in people.values():
+            demo["platform"] = {"host": "localhost", "user": person["email"], "password": person["password"]}
+        for slug, name in DEMO_TENANTS.items():
+            self._make_demo_tenant(demo, slug, name, slug in existing)
+        _write_private(path, json.dumps(demo, indent=1))
+
+    def _make_demo_tenant(self, demo: dict, slug: str, name: str, exists: bool) -> None:
+        host = f"{slug}.localhost"
+        if not exists:
+            create_tenant(slug=slug, name=name, host=host)
+        entry = demo["tenants"].setdefault(slug, {"host": host, "users": {}})
+        people: dict = {}
+        with tenant(slug), transaction.atomic():
+            demo_requested.send(sender=Tenant, slug=slug, known=set(entry["users"]), people=people)
+        if "api_key" in people:
+            entry["api_key"] = people.pop("api_key")
+        entry["users"].update(people)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write with mode 0600, whole or not at all."""
+    draft = path.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    draft.replace(path)

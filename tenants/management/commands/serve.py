@@ -1,0 +1,78 @@
+"""`manage.py serve web | gateway | worker | runtime | scheduler`: each room alone."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.module_loading import import_string
+
+
+class Command(BaseCommand):
+    help = "Run one kind of process: web (pages and /v1), gateway (/v1), worker, scheduler, or the embedded runtime."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("kind", choices=["web", "gateway", "worker", "scheduler", "runtime"])
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--fd", type=int, help="an inherited listening socket, instead of host and port")
+        parser.add_argument("--scheduler", action="store_true", help="with worker: run the scheduler in the same process")
+        parser.add_argument("--queues", default="default,provisioning")
+        parser.add_argument("--concurrency", type=int, default=4)
+        parser.add_argument("--models", action="append", help="with runtime: folders of models")
+
+    def handle(self, *args, **options) -> None:
+        getattr(self, f"serve_{options['kind']}")(options)
+
+    def serve_web(self, options) -> None:
+        self._serve_asgi("config.asgi:application", options)
+
+    def serve_gateway(self, options) -> None:
+        self._serve_asgi("config.asgi:gateway_only", options)
+
+    def _serve_asgi(self, target: str, options) -> None:
+        import uvicorn
+        from django.core.management import call_command
+
+        try:
+            call_command("check", fail_level="ERROR", verbosity=0)
+        except CommandError as exc:
+            raise CommandError(f"The configuration is not sound: {exc}") from exc
+        config = uvicorn.Config(
+            target, loop="uvloop", http="httptools", ws="none", lifespan="on", access_log=False, log_level="warning", log_config=None,
+            server_header=False, date_header=False, timeout_graceful_shutdown=8, timeout_keep_alive=75, backlog=2048,
+            h11_max_incomplete_event_size=65_536, proxy_headers=settings.USES_TLS, host=options["host"], port=options["port"],
+        )  # fmt: skip
+        # An inherited socket is handed over whole: uvicorn's own `fd` takes it for a Unix socket and leaves TCP_NODELAY off, 40 ms per answer.
+        sockets = [socket.socket(fileno=options["fd"])] if options["fd"] is not None else None
+        uvicorn.Server(config).run(sockets=sockets)
+
+    def serve_worker(self, options) -> None:
+        app = import_string("config.celery.app")
+        if options["scheduler"]:
+            threading.Thread(target=self._schedule_beside, args=(options,), daemon=True, name="scheduler").start()
+        worker = app.Worker(
+            pool="threads", concurrency=options["concurrency"], queues=options["queues"].split(","), loglevel="WARNING", quiet=True,
+            without_gossip=True, without_mingle=True, without_heartbeat=True, hostname=f"atrium-{os.getpid()}@{socket.gethostname()}",
+        )  # fmt: skip
+        worker.start()
+        sys.exit(worker.exitcode)
+
+    def _schedule_beside(self, options) -> None:
+        """A worker without its scheduler would look healthy: the death of one is the death of both, and whoever watches restarts them."""
+        try:
+            self.serve_scheduler(options)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def serve_scheduler(self, options) -> None:
+        import_string("config.scheduler.run_scheduler")()
+
+    def serve_runtime(self, options) -> None:
+        models = options["models"] or [str(settings.BASE_DIR / "runtimes" / "models")]
+        arguments = [part for folder in models for part in ("--models", folder)]
+        os.execv(sys.executable, [sys.executable, "-m", "runtimes.ml.server", *arguments, "--port", str(options["port"]), "--host", options["host"]])

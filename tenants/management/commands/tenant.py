@@ -1,0 +1,69 @@
+"""`manage.py tenant create | list | suspend | resume | migrate`."""
+
+from django.conf import settings
+
+from tenants.commands import AtriumCommand, read_password
+from tenants.context import owner, platform
+from tenants.errors import Conflict, InvalidInput
+from tenants.models import Tenant
+from tenants.provisioning import DEFAULT_PLAN, create_tenant, ensure_default_plans, set_tenant_status
+from tenants.schemas import migrate_public, migrate_template, migrate_tenants
+from tenants.signals import owner_requested
+
+
+class Command(AtriumCommand):
+    help = "Create, list, suspend, resume and upgrade tenants."
+
+    def add_actions(self) -> None:
+        create = self.add_action("create", self.create, "make a tenant and its owner")
+        create.add_argument("slug")
+        create.add_argument("--owner", required=True, metavar="EMAIL")
+        create.add_argument("--name", default="")
+        create.add_argument("--host", default="", help="default: SLUG.localhost")
+        create.add_argument("--plan", default=DEFAULT_PLAN)
+        create.add_argument("--currency", default="EUR")
+        create.add_argument("--language", default="en", choices=[code for code, _ in settings.LANGUAGES])
+        create.add_argument("--password-stdin", action="store_true", help="read the owner's password from standard input")
+        self.add_action("list", self.list, "show all tenants")
+        for name, run in (("suspend", self.suspend), ("resume", self.resume)):
+            self.add_action(name, run, f"{name} a tenant").add_argument("slug")
+        migrate = self.add_action("migrate", self.migrate, "upgrade public, the template and the tenants that are behind")
+        migrate.add_argument("--processes", type=int, default=2)
+
+    def create(self, options) -> None:
+        password = read_password() if options["password_stdin"] else None
+        slug = options["slug"]
+        if not settings.HAS_OWNER_LOGIN:
+            raise Conflict("ATRIUM_OWNER_DATABASE_URL is not set: making a tenant needs the owner's login.")
+        host = options["host"] or f"{slug}.localhost"
+        with platform():
+            ensure_default_plans()
+        row = create_tenant(slug=slug, name=options["name"], host=host, plan=options["plan"], currency=options["currency"], language=options["language"])
+        owner_requested.send(sender=Tenant, slug=slug, email=options["owner"], password=password)
+        self.show({"slug": row.slug, "host": host, "owner": options["owner"]}, f"Tenant {slug} is ready at {host}.")
+
+    def list(self, options) -> None:
+        with platform():
+            rows = Tenant.objects.select_related("plan").prefetch_related("domains")
+            self.show([
+                {"slug": row.slug, "name": row.name, "status": row.status, "plan": row.plan.name, "hosts": ",".join(d.domain for d in row.domains.all())}
+                for row in rows
+            ])  # fmt: skip
+
+    def suspend(self, options) -> None:
+        set_tenant_status(slug=options["slug"], status=Tenant.Status.SUSPENDED)
+        self.show({"slug": options["slug"], "status": "suspended"}, f"Tenant {options['slug']} is suspended; its data stays.")
+
+    def resume(self, options) -> None:
+        set_tenant_status(slug=options["slug"], status=Tenant.Status.ACTIVE)
+        self.show({"slug": options["slug"], "status": "active"}, f"Tenant {options['slug']} is active.")
+
+    def migrate(self, options) -> None:
+        migrate_public()
+        migrate_template()
+        with owner():
+            slugs = list(Tenant.objects.exclude(status__in=Tenant.UNREADY).values_list("slug", flat=True))
+        report = migrate_tenants(slugs, options["processes"])
+        self.show(vars(report), f"{len(report.migrated)} upgraded, {len(report.current)} were current, {len(report.failed)} failed.")
+        if report.failed:
+            raise InvalidInput("; ".join(f"{slug}: {error}" for slug, error in report.failed.items()))

@@ -1,0 +1,138 @@
+"""The door of every page: the host names the tenant, and everything behind runs inside that tenant's scope.
+
+Guards against: pages of one tenant on another's host, an answer from `public` for a host nobody has, a suspended or half-migrated tenant.
+Does not guard: `/v1`, which the gateway serves before Django sees it.
+"""
+
+from http import HTTPStatus
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.core.exceptions import DisallowedHost
+from django.db import OperationalError
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import set_urlconf
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from tenants import hosts
+from tenants.context import Scope, use_scope
+from tenants.errors import AtriumError
+from tenants.hosts import Door
+
+OPEN_ON_EVERY_HOST = ("/healthz/",)
+
+
+class TenantMiddleware:
+    """First in MIDDLEWARE. Sync and async: in an event loop the database is asked in a worker thread, and only when memory is stale."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request):
+        if iscoroutinefunction(self):
+            return self._call_async(request)
+        scope, refusal = self._find_scope(request)
+        if refusal:
+            return refusal
+        with use_scope(scope):
+            return self.get_response(request)
+
+    async def _call_async(self, request):
+        scope, refusal = await sync_to_async(self._find_scope)(request) if not self._is_remembered(request) else self._find_scope(request)
+        if refusal:
+            return refusal
+        with use_scope(scope):
+            return await self.get_response(request)
+
+    @staticmethod
+    def _is_remembered(request) -> bool:
+        try:
+            host = _host_of(request)
+        except DisallowedHost:
+            return True
+        if hosts.is_platform_host(host):
+            return _slug_of_key(request) is None
+        return hosts.recall(f"host:{host}")[0] and hosts.recall(f"host:{host}")[1] is not None
+
+    def _find_scope(self, request) -> tuple[Scope | None, HttpResponse | None]:
+        request.tenant = None
+        if request.path_info.startswith(OPEN_ON_EVERY_HOST):
+            return self._platform(request), None
+        try:
+            host = _host_of(request)
+            if hosts.is_platform_host(host):
+                slug = _slug_of_key(request)
+                if slug is None:
+                    return self._platform(request), None
+                door = hosts.find_tenant_by_slug(slug)
+                if door is None:
+                    return None, _refuse(request, 401, "invalid_api_key", _("This API key is not valid: it is unknown, expired or revoked."))
+            else:
+                door = hosts.find_tenant_by_host(host)
+        except DisallowedHost:
+            return None, _refuse(request, 404, "unknown_host", _("This host name is not valid."))
+        except OperationalError:
+            return None, _refuse(request, 503, "unavailable", _("The database does not answer. Try again in a moment."))
+        if door is None:
+            return None, _refuse(request, 404, "unknown_host", _("No organisation is set up at this address."))
+        if door.door == Door.SUSPENDED:
+            return None, _refuse(request, 403, "tenant_suspended", _("This organisation's access is suspended. Its data is kept."))
+        if door.door == Door.BEHIND:
+            return None, _refuse(request, 503, "tenant_upgrading", _("This organisation is being upgraded. Try again in a moment."))
+        request.tenant = door
+        return Scope("tenant", door.slug), None
+
+    @staticmethod
+    def _platform(request) -> Scope:
+        request.urlconf = "config.urls_platform"
+        set_urlconf(request.urlconf)
+        return Scope("platform")
+
+
+def _host_of(request) -> str:
+    return request.get_host().rsplit(":", 1)[0].lower().rstrip(".")
+
+
+def _slug_of_key(request) -> str | None:
+    """At `/api/v1` on the platform's hosts, the key names the tenant; whether it is valid is judged in the tenant's scope."""
+    header = request.headers.get("Authorization", "")
+    if not request.path_info.startswith("/api/v1/") or not header.startswith("Bearer atr_"):
+        return None
+    return header.split("_", 3)[1]
+
+
+def _refuse(request, status: int, code: str, message: str) -> HttpResponse:
+    response: HttpResponse
+    if request.path_info.startswith("/api/"):
+        body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message, "code": code}
+        response = JsonResponse(body | {"request_id": getattr(request, "request_id", "")}, status=status, content_type="application/problem+json")
+    else:
+        with translation.override(translation.get_language_from_request(request)):
+            response = render(request, f"errors/{code if code != 'unavailable' else 'tenant_upgrading'}.html", {"message": message}, status=status)
+    if status == 503:
+        response["Retry-After"] = "5"
+    return response
+
+
+class ErrorMiddleware:
+    """Pages: an AtriumError becomes a page (or, for htmx, a message) with its status."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_exception(self, request, exception) -> HttpResponse | None:
+        if not isinstance(exception, AtriumError):
+            return None
+        context = {"error": exception, "request_id": getattr(request, "request_id", "")}
+        if getattr(request, "htmx", False):
+            return render(request, "errors/_notice.html", context, status=exception.http_status)
+        return render(request, "errors/error.html", context, status=exception.http_status)

@@ -1,0 +1,118 @@
+"""The shared tables of tenancy. They live in `public`; only the platform's role and the owner read them."""
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_tenants.models import DomainMixin, TenantMixin
+
+from tenants.ids import uuid7
+from tenants.slugs import validate_slug
+
+
+class TimeStamped(models.Model):
+    """When a row was made and last saved, in UTC."""
+
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class Plan(TimeStamped):
+    """A billing tier: what a tenant may use. An empty limit means no limit."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.SlugField(_("name"), max_length=40, unique=True, help_text=_("Used in commands and the API; it stays the same."))
+    label = models.CharField(_("label"), max_length=80)
+    requests_per_minute = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)])
+    tokens_per_minute = models.PositiveIntegerField(_("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)])
+    max_concurrency = models.PositiveIntegerField(_("calls at the same time"), null=True, blank=True, validators=[MinValueValidator(1)])
+    monthly_budget = models.DecimalField(
+        _("monthly budget"), max_digits=24, decimal_places=12, null=True, blank=True, validators=[MinValueValidator(0)],
+        help_text=_("In the tenant's currency. Read-only for the tenant."),
+    )  # fmt: skip
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("plan")
+        verbose_name_plural = _("plans")
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Tenant(TimeStamped, TenantMixin):
+    """One organisation. Its slug never changes: keys, schema, role and files are named after it."""
+
+    class Status(models.TextChoices):
+        PROVISIONING = "provisioning", _("being set up")
+        FAILED = "failed", _("set-up failed")
+        ACTIVE = "active", _("active")
+        SUSPENDED = "suspended", _("suspended")
+
+    UNREADY = (Status.PROVISIONING, Status.FAILED)  # their schema may be missing
+
+    class Currency(models.TextChoices):
+        EUR = "EUR", "EUR"
+        USD = "USD", "USD"
+        CHF = "CHF", "CHF"
+        GBP = "GBP", "GBP"
+        CNY = "CNY", "CNY"
+
+    auto_create_schema = False  # tenants.provisioning clones the template instead
+    auto_drop_schema = False
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    slug = models.CharField(_("slug"), max_length=31, unique=True, validators=[validate_slug])
+    name = models.CharField(_("name"), max_length=120)
+    plan = models.ForeignKey(Plan, verbose_name=_("plan"), on_delete=models.PROTECT, related_name="tenants")
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PROVISIONING, editable=False)
+    currency = models.CharField(_("currency"), max_length=3, choices=Currency, default=Currency.EUR)
+    language = models.CharField(_("language"), max_length=10, default="en", help_text=_("For mails and for people who have not chosen one."))
+    contact_email = models.EmailField(_("contact"), blank=True, help_text=_("The tenant's first owner: gets a mail with a link to log in."))
+    setup_error = models.CharField(_("why the set-up failed"), max_length=300, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["slug"]
+        verbose_name = _("tenant")
+        verbose_name_plural = _("tenants")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == self.Status.ACTIVE
+
+
+class Domain(DomainMixin):
+    """A host name that leads to a tenant, without the port."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+
+    class Meta:
+        ordering = ["domain"]
+        verbose_name = _("domain")
+        verbose_name_plural = _("domains")
+
+    def __str__(self) -> str:
+        return self.domain
+
+
+class Duty(models.Model):
+    """A note that a schema has something to do at a time, so that periodic work finds it in one query.
+
+    Written by tenants through the function `public.atrium_duty`, in their own transaction; read and removed by the scheduler.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    role = models.CharField(max_length=63)  # the database role that wrote it; names the schema
+    kind = models.CharField(max_length=40)
+    due_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["due_at"], name="tenants_duty_due")]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.kind}"

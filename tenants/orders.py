@@ -1,0 +1,124 @@
+"""What operators decide about tenants in the system administration. Web processes hold no owner's login: a worker does the set-up.
+
+All functions run inside `with platform():`, or enter it. Who may call them is asked at the edge: operators hold every right of the platform.
+"""
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from tenants.context import platform
+from tenants.errors import Conflict, InvalidInput
+from tenants.models import Domain, Plan, Tenant
+from tenants.notify import announce
+from tenants.provisioning import DEFAULT_PLAN, get_tenant, insert_tenant
+from tenants.signals import plan_changed, tenant_changed
+from tenants.tasks import enqueue
+
+QUEUE = "provisioning"
+HOST_PATTERN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def order_tenant(*, slug: str, name: str, host: str = "", plan: str = DEFAULT_PLAN, language: str = "en", currency: str = "EUR",
+                 contact_email: str) -> Tenant:  # fmt: skip
+    """Write a new tenant down and have a worker set it up; the row's status tells how far it is. Raises InvalidInput, Conflict."""
+    with platform(), transaction.atomic():
+        host = read_host(host or f"{slug}{settings.DEMO_HOST_SUFFIX}")
+        row = insert_tenant(slug, name, host, plan, language, currency, contact_email)
+        _enqueue_setup(row)
+        announce("tenant", slug)
+    return row
+
+
+def retry_setup(*, slug: str) -> Tenant:
+    """Have a worker try again what failed, or was lost. Raises NotFound, Conflict for a tenant that is ready."""
+    with platform(), transaction.atomic():
+        row = get_tenant(slug)
+        if row.status not in Tenant.UNREADY:
+            raise Conflict(_("This tenant is set up already."), code="tenant_ready")
+        row.status, row.setup_error = Tenant.Status.PROVISIONING, ""
+        row.save(update_fields=["status", "setup_error", "updated_at"])
+        _enqueue_setup(row)
+    return row
+
+
+def _enqueue_setup(row: Tenant) -> None:
+    from tenants.tasks_provisioning import set_up_ordered_tenant
+
+    enqueue(set_up_ordered_tenant, queue=QUEUE, slug=row.slug)
+
+
+def fail_setup(*, slug: str, reason: str) -> None:
+    """Note why a set-up did not succeed, for the operator to read."""
+    with platform(), transaction.atomic():
+        row = Tenant.objects.select_for_update().get(slug=slug)
+        if row.status in Tenant.UNREADY:
+            row.status, row.setup_error = Tenant.Status.FAILED, reason[:300]
+            row.save(update_fields=["status", "setup_error", "updated_at"])
+
+
+def update_tenant(*, slug: str, **changes: Any) -> Tenant:
+    """Change name, plan, language or contact. Slug and currency stay: schema, keys and bills are named after them. Raises ValidationError."""
+    with platform(), transaction.atomic():
+        row = get_tenant(slug)
+        old_plan = row.plan_id
+        for field in ("name", "plan", "language", "contact_email"):
+            if field in changes:
+                setattr(row, field, changes[field])
+        row.full_clean()
+        row.save()
+        announce("tenant", slug)
+    if row.status not in Tenant.UNREADY:
+        tenant_changed.send(sender=Tenant, slug=slug)
+        if row.plan_id != old_plan:
+            plan_changed.send(sender=Plan, slug=slug, plan=row.plan)
+    return row
+
+
+def read_host(text: str) -> str:
+    """A host name in its one form. Raises InvalidInput for what is none, or belongs to the platform."""
+    host = text.strip().lower().rstrip(".")
+    if not HOST_PATTERN.fullmatch(host):
+        raise InvalidInput(_("Enter a host name such as chat.example.org, without https:// and without a port."), param="host")
+    if host in settings.PLATFORM_HOSTS:
+        raise InvalidInput(_("“%(host)s” is a host of the platform itself.") % {"host": host}, param="host")
+    return host
+
+
+def add_domain(*, slug: str, host: str, is_primary: bool = False) -> Domain:
+    """Let a host name lead to a tenant. Raises InvalidInput, Conflict, NotFound."""
+    with platform(), transaction.atomic():
+        row = get_tenant(slug)
+        host = read_host(host)
+        if Domain.objects.filter(domain=host).exists():
+            raise Conflict(_("The host “%(host)s” leads to a tenant already.") % {"host": host}, code="domain_exists", param="domain")
+        domain = Domain.objects.create(domain=host, tenant=row, is_primary=is_primary)
+        announce("tenant", slug)
+    return domain
+
+
+def set_primary_domain(*, domain: Domain) -> Domain:
+    """Make a host the one that links in mails lead to."""
+    with platform(), transaction.atomic():
+        domain.is_primary = True
+        domain.save()  # takes the mark from the others
+        announce("tenant", domain.tenant.slug)
+    return domain
+
+
+def remove_domain(*, domain: Domain) -> None:
+    """Take a host name away from a tenant. Raises Conflict for its last one."""
+    with platform(), transaction.atomic():
+        others = Domain.objects.select_for_update().filter(tenant=domain.tenant_id).exclude(pk=domain.pk).order_by("domain")
+        successor = next(iter(others), None)
+        if successor is None:
+            raise Conflict(_("This is the tenant's only host. Add another one first."), code="last_domain")
+        slug, was_primary = domain.tenant.slug, domain.is_primary
+        domain.delete()
+        if was_primary:
+            successor.is_primary = True
+            successor.save()
+        announce("tenant", slug)

@@ -1,0 +1,136 @@
+"""Making tenants, and changing what the platform decides about them. Needs the owner's login."""
+
+from django.core.exceptions import ValidationError
+from django.db import connections, transaction
+from django.utils.translation import gettext as _
+from psycopg import sql
+
+from tenants.context import owner, platform, tenant
+from tenants.errors import Conflict, InvalidInput, NotFound
+from tenants.models import Domain, Plan, Tenant
+from tenants.notify import announce
+from tenants.roles import grant_tenant_role
+from tenants.signals import owner_requested, tenant_provisioned
+from tenants.slugs import TEMPLATE_SCHEMA, schema_name
+
+DEFAULT_PLAN = "standard"
+
+
+def create_tenant(*, slug: str, name: str = "", host: str, plan: str = DEFAULT_PLAN, language: str = "en", currency: str = "EUR") -> Tenant:
+    """Clone the template into a new schema, make its role, and let every room seed itself.
+
+    Raises InvalidInput (slug, host, plan) and Conflict (taken). If a room's seeding fails, nothing remains.
+    """
+    with owner(), transaction.atomic(using="owner"):
+        insert_tenant(slug, name, host, plan, language, currency)
+        _make_schema(slug)
+    try:
+        with tenant(slug), transaction.atomic():
+            tenant_provisioned.send(sender=Tenant, slug=slug)
+    except Exception:
+        drop_schema(slug)
+        raise
+    return _open(slug)
+
+
+def set_up_tenant(slug: str) -> Tenant:
+    """Make the schema of a tenant that was ordered, seed it, give it its first owner, and open its door. Safe to call again after a kill."""
+    with owner(), transaction.atomic(using="owner"):
+        row = Tenant.objects.select_for_update().get(slug=slug)
+        if row.status not in Tenant.UNREADY:
+            return row
+        if not _has_schema(slug):
+            _make_schema(slug)
+    with tenant(slug), transaction.atomic():
+        tenant_provisioned.send(sender=Tenant, slug=slug)
+    if row.contact_email:
+        try:
+            owner_requested.send(sender=Tenant, slug=slug, email=row.contact_email, password=None)
+        except Conflict as exc:
+            if exc.code != "user_exists":  # an earlier attempt made the owner and was killed after that
+                raise
+    return _open(slug)
+
+
+def _has_schema(slug: str) -> bool:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema_name(slug)])
+        return cursor.fetchone() is not None
+
+
+def _make_schema(slug: str) -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT public.atrium_clone_schema(%s, %s)", [TEMPLATE_SCHEMA, schema_name(slug)])
+    grant_tenant_role(schema_name(slug))
+    announce("tenant", slug)
+
+
+def _open(slug: str) -> Tenant:
+    with owner(), transaction.atomic(using="owner"):
+        row = Tenant.objects.get(slug=slug)
+        row.status, row.setup_error = Tenant.Status.ACTIVE, ""
+        row.save(update_fields=["status", "setup_error", "updated_at"])
+        announce("tenant", slug)
+    return row
+
+
+def insert_tenant(slug: str, name: str, host: str, plan: str, language: str, currency: str, contact_email: str = "") -> Tenant:
+    """The rows of a new tenant, which is not set up yet. Call inside a transaction. Raises InvalidInput, Conflict."""
+    try:
+        chosen = Plan.objects.get(name=plan)
+    except Plan.DoesNotExist:
+        raise InvalidInput(_("There is no plan “%(plan)s”.") % {"plan": plan}, param="plan") from None
+    if Tenant.objects.filter(slug=slug).exists():
+        raise Conflict(_("The slug “%(slug)s” is taken.") % {"slug": slug}, code="tenant_exists", param="slug")
+    if Domain.objects.filter(domain=host).exists():
+        raise Conflict(_("The host “%(host)s” leads to another tenant.") % {"host": host}, code="domain_exists", param="host")
+    row = Tenant(
+        slug=slug, schema_name=schema_name(slug), name=name or slug, plan=chosen, language=language, currency=currency, contact_email=contact_email
+    )  # fmt: skip
+    try:
+        row.full_clean()
+    except ValidationError as exc:
+        raise InvalidInput(" ".join(exc.messages), param=next(iter(exc.message_dict), None)) from exc
+    row.save()
+    Domain.objects.create(domain=host, tenant=row, is_primary=True)
+    return row
+
+
+def drop_schema(slug: str) -> None:
+    """Undo a provisioning that failed half-way: schema, role and rows. Not an erasure: that keeps a protocol."""
+    schema = schema_name(slug)
+    with owner(), transaction.atomic(using="owner"):
+        database = connections["owner"].settings_dict["NAME"]
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+            role = sql.Identifier(f"{database}_{schema}")
+            cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER WITH INHERIT TRUE").format(role))
+            cursor.execute(sql.SQL("DROP OWNED BY {}").format(role))
+            cursor.execute(sql.SQL("DROP ROLE {}").format(role))
+        Domain.objects.filter(tenant__slug=slug).delete()
+        Tenant.objects.filter(slug=slug)._raw_delete("owner")
+        announce("tenant", slug)
+
+
+def get_tenant(slug: str) -> Tenant:
+    """The tenant's row. Raises NotFound. Call inside `with platform():` or `with owner():`."""
+    try:
+        return Tenant.objects.select_related("plan").get(slug=slug)
+    except Tenant.DoesNotExist:
+        raise NotFound(_("There is no tenant “%(slug)s”.") % {"slug": slug}, code="tenant_not_found") from None
+
+
+def set_tenant_status(*, slug: str, status: Tenant.Status) -> Tenant:
+    """Suspend or resume a tenant; every door follows within a second. Its data stays."""
+    with platform(), transaction.atomic():
+        row = get_tenant(slug)
+        row.status = status
+        row.save(update_fields=["status", "updated_at"])
+        announce("tenant", slug)
+    return row
+
+
+def ensure_default_plans() -> None:
+    """Create the plans that a new installation starts with; never changes existing ones. Call inside `with platform():`."""
+    Plan.objects.get_or_create(name=DEFAULT_PLAN, defaults={"label": "Standard", "requests_per_minute": 1_000})
+    Plan.objects.get_or_create(name="unlimited", defaults={"label": "Unlimited"})

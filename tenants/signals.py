@@ -1,0 +1,12 @@
+"""Signals by which the lowest room tells the rooms above that a tenant came to be."""
+
+from django.dispatch import Signal
+
+tenant_provisioned = Signal()  # slug: sent inside the new tenant's scope, in the transaction that made it
+demo_requested = Signal()  # slug (None: the platform), known: set of first names, people: dict to fill; sent inside that scope, in a transaction
+tenant_migrated = Signal()  # slug: its schema is brought up to date; sent inside its scope, in a transaction; receivers may be called again
+tenant_changed = Signal()  # slug: name, plan, status or domains have changed
+owner_requested = Signal()  # slug, email, password (None: set by "forgotten password"): a new tenant wants its first person
+plan_changed = Signal()  # slug, plan: the tenant's plan has other limits or a tenant has another plan; sent outside any scope
+platform_prepared = Signal()  # sent inside the platform's scope at each start: rooms bring their shared rows up to date
+key_budget_requested = Signal()  # key, amount: a new key is to have a monthly budget; sent inside its tenant's transaction
