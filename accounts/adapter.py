@@ -1,0 +1,21 @@
+"""allauth's hooks: nobody signs up, and mails speak the language of whoever gets them."""
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from django.utils import translation
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    def is_open_for_signup(self, request) -> bool:
+        return False
+
+    def format_email_subject(self, subject: str) -> str:
+        """The organisation's name stands first, so that nobody wonders who writes."""
+        door = getattr(context.request, "tenant", None)
+        return f"{door.name if door else 'Atrium'}: {subject}"
+
+    def send_mail(self, template_prefix, email, context: dict) -> None:
+        """Mails are written in the language of the person who gets them."""
+        user = context.get("user")
+        with translation.override((user.language if user else "") or translation.get_language()):
+            super().send_mail(template_prefix, email, context)

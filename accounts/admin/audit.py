@@ -1,0 +1,77 @@
+"""The audit log, on both sites: who changed what. Nobody changes it, the database refuses it too."""
+
+from auditlog.models import LogEntry
+from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateFilter
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from tenants.administration.columns import instant
+from tenants.administration.history import ACTIONS, actor_of, list_changes
+from tenants.administration.menu import Group, Place
+from tenants.administration.model_admin import ReadOnlyAdmin
+from tenants.administration.sites import service_admin, system_admin
+
+COLOURS = {LogEntry.Action.CREATE: "success", LogEntry.Action.UPDATE: "info", LogEntry.Action.DELETE: "danger"}
+
+
+class KindFilter(admin.SimpleListFilter):
+    """By kind of object; only kinds that the running code knows and keeps a history of."""
+
+    title = _("kind of object")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin) -> list[tuple]:
+        from auditlog.registry import auditlog
+
+        types = ContentType.objects.get_for_models(*auditlog.get_models())
+        kept = {admin_class.model for admin_class in model_admin.admin_site._registry.values()}
+        return sorted(((str(row.pk), capfirst(str(model._meta.verbose_name))) for model, row in types.items() if model in kept), key=lambda pair: pair[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(content_type_id=self.value()) if str(self.value()).isdigit() else queryset
+
+
+@admin.register(LogEntry, site=service_admin)
+@admin.register(LogEntry, site=system_admin)
+class LogEntryAdmin(ReadOnlyAdmin):
+    place = Place(Group.SECURITY, 20, "history", _("audit log"))
+    empty_text = _("Every change to people, keys, models, budgets and settings is kept here.")
+    list_display = [instant("timestamp", _("when")), "show_actor", "show_action", "show_object", "show_fields"]
+    list_filter = [("timestamp", RangeDateFilter), ("action", ChoicesDropdownFilter), KindFilter, ("actor", AutocompleteSelectFilter)]
+    search_fields = ["object_repr", "actor_email"]
+    list_select_related = ["actor", "content_type"]
+    date_hierarchy = "timestamp"
+    ordering = ["-timestamp", "-pk"]
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    fields = readonly_fields = ["timestamp", "show_actor", "show_action", "show_object", "show_changes", "remote_addr"]
+
+    @display(description=_("who"), ordering="actor__name")
+    def show_actor(self, entry: LogEntry) -> str:
+        return actor_of(entry)
+
+    @display(description=_("what"), ordering="action", label=COLOURS)
+    def show_action(self, entry: LogEntry) -> tuple[int, str]:
+        return entry.action, str(ACTIONS[entry.action])
+
+    @display(description=_("object"), header=True)
+    def show_object(self, entry: LogEntry) -> list[str]:
+        return [entry.object_repr, capfirst(str(entry.content_type.name)) if entry.content_type_id else ""]
+
+    @display(description=_("fields"))
+    def show_fields(self, entry: LogEntry) -> str:
+        return ", ".join(change.field for change in list_changes(entry))
+
+    @display(description=_("changes"))
+    def show_changes(self, entry: LogEntry) -> str:
+        return render_to_string("admin/_changes.html", {"changes": list_changes(entry)})
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None):
+        return self.change_view(request, object_id)

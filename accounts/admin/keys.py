@@ -1,0 +1,123 @@
+"""A tenant's API keys: made here, shown once, limited, revoked. The digest is never shown."""
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext_lazy
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RelatedDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from accounts.models import ApiKey
+from accounts.services import create_api_key, revoke_api_key, update_api_key
+from tenants.administration.columns import ago
+from tenants.administration.confirm import confirmed
+from tenants.administration.fields import NamesField
+from tenants.administration.menu import Group, Place
+from tenants.administration.model_admin import AtriumModelAdmin
+from tenants.administration.sites import service_admin
+
+USABLE, EXPIRED, REVOKED = "usable", "expired", "revoked"
+
+
+class KeyForm(forms.ModelForm):
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"), choices=ApiKey.Scope.choices, initial=[ApiKey.Scope.INFERENCE], widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        help_text=_("What the key opens. It cannot be changed later."),
+    )  # fmt: skip
+    model_names = NamesField(label=_("Models"), help_text=_("The names of the models this key may call, one per line. Empty: all."))
+
+    class Meta:
+        model = ApiKey
+        fields = ["name", "user", "project", "scopes", "model_names", "requests_per_minute", "expires_at"]
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin) -> list[tuple]:
+        return [(USABLE, _("usable")), (EXPIRED, _("expired")), (REVOKED, _("revoked"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        now = timezone.now()
+        if self.value() == USABLE:
+            return queryset.filter(revoked_at=None).exclude(expires_at__lte=now)
+        if self.value() == EXPIRED:
+            return queryset.filter(revoked_at=None, expires_at__lte=now)
+        return queryset.exclude(revoked_at=None) if self.value() == REVOKED else queryset
+
+
+@admin.register(ApiKey, site=service_admin)
+class ApiKeyAdmin(AtriumModelAdmin):
+    place = Place(Group.PEOPLE, 40, "key")
+    in_palette = True
+    empty_text = _("An API key lets a program call models, or manage this service, in a person's name.")
+    form = KeyForm
+    list_display = ["show_key", "user", "project", "show_state", "show_scopes", ago("last_used_at", _("last used")), ago("expires_at", _("expires"))]
+    list_filter = [StateFilter, ("user", AutocompleteSelectFilter), ("project", RelatedDropdownFilter)]
+    search_fields = ["name", "key_id", "user__name", "user__email"]
+    list_select_related = ["user", "project"]
+    autocomplete_fields = ["user"]
+    readonly_fields = ["key_id", "show_state", "show_scopes", "last_used_at", "created_at"]
+    actions = ["revoke"]
+    actions_detail = ["revoke"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: ApiKey | None = None):
+        limits = (_("Limits"), {"fields": ["model_names", "requests_per_minute", "expires_at"]})
+        if obj is None:
+            return [(None, {"fields": ["name", "user", "project", "scopes"]}), limits]
+        return [(None, {"fields": ["name", "key_id", "user", "project", "show_scopes", "show_state", "last_used_at", "created_at"]}), limits]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+        return self.readonly_fields if obj is None else [*self.readonly_fields, "user"]
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        is_final = isinstance(obj, ApiKey) and obj.revoked_at is not None
+        return not is_final and super().has_change_permission(request, obj)
+
+    def create_row(self, request: HttpRequest, form: KeyForm) -> ApiKey:
+        row, request.new_key_text = create_api_key(actor=request.user, **form.cleaned_data)
+        return row
+
+    def change_row(self, request: HttpRequest, row: ApiKey, form: KeyForm) -> None:
+        update_api_key(actor=request.user, key=row, **{name: form.cleaned_data[name] for name in form.changed_data})
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        """The only page that ever shows the key: no redirect, so that it is kept nowhere on the way."""
+        context = self.admin_site.each_context(request) | {
+            "title": gettext("The new key"), "key": obj, "text": request.new_key_text, "opts": self.model._meta, "media": self.media,
+        }  # fmt: skip
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/accounts/apikey_created.html", context, status=201, headers={"Cache-Control": "no-store"})
+
+    @display(description=_("key"), ordering="name", header=True)
+    def show_key(self, row: ApiKey) -> list[str]:
+        return [row.name, f"…{row.key_id}…"]
+
+    @display(description=_("state"), label={USABLE: "success", EXPIRED: "warning", REVOKED: "danger"})
+    def show_state(self, row: ApiKey) -> tuple[str, str]:
+        if row.revoked_at:
+            return REVOKED, gettext("revoked")
+        return (EXPIRED, gettext("expired")) if row.is_expired else (USABLE, gettext("usable"))
+
+    @display(description=_("scopes"))
+    def show_scopes(self, row: ApiKey) -> str:
+        labels = dict(ApiKey.Scope.choices)
+        return ", ".join(str(labels.get(scope, scope)) for scope in row.scopes)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str):
+        row = self.get_object(request, object_id)
+        return super().get_actions_detail(request, object_id) if row and row.revoked_at is None else []
+
+    @confirmed(
+        description=_("Revoke"), icon="key_off", is_dangerous=True, question=_("Revoke these keys?"),
+        explanation=_("Programs that use them are refused within a second. A revoked key never works again; make a new one instead."),
+        done=ngettext_lazy("%(count)d key is revoked.", "%(count)d keys are revoked.", "count"),
+    )  # fmt: skip
+    def revoke(self, request: HttpRequest, row: ApiKey) -> None:
+        revoke_api_key(actor=request.user, key=row)

@@ -1,0 +1,78 @@
+"""A tenant's roles, with their rights as a table."""
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from accounts.admin.rights import RightsWidget, describe_rights, list_rights
+from accounts.roles import OWNER, ROLES
+from accounts.services import create_role, delete_role, update_role
+from tenants.administration.menu import Group as MenuGroup
+from tenants.administration.menu import Place
+from tenants.administration.model_admin import AtriumModelAdmin
+from tenants.administration.sites import service_admin
+
+
+class RoleForm(forms.ModelForm):
+    rights = forms.ModelMultipleChoiceField(label=_("Rights"), required=False, queryset=Permission.objects.none(), widget=RightsWidget())
+
+    class Meta:
+        model = Group
+        fields = ["name"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if "rights" in self.fields:
+            self.fields["rights"].queryset = list_rights()
+            if self.instance.pk:
+                self.fields["rights"].initial = list(self.instance.permissions.values_list("pk", flat=True))
+
+
+@admin.register(Group, site=service_admin)
+class RoleAdmin(AtriumModelAdmin):
+    place = Place(MenuGroup.PEOPLE, 20, "badge", _("roles"))
+    empty_text = _("A role says what its people may do.")
+    form = RoleForm
+    list_display = ["name", "show_people", "show_rights"]
+    search_fields = ["name"]
+    fields = ["name", "rights"]
+    ordering = ["name"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return super().get_queryset(request).prefetch_related("user_set", Prefetch("permissions", list_rights(), to_attr="shown_rights"))
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return not (isinstance(obj, Group) and obj.name == OWNER) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return not (isinstance(obj, Group) and obj.name in ROLES) and super().has_delete_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
+        return ["name"] if obj is not None and obj.name in ROLES else []
+
+    def create_row(self, request: HttpRequest, form: RoleForm) -> Group:
+        return create_role(actor=request.user, name=form.cleaned_data["name"], permissions=form.cleaned_data["rights"])
+
+    def change_row(self, request: HttpRequest, row: Group, form: RoleForm) -> None:
+        unseen = row.permissions.exclude(pk__in=list_rights())
+        update_role(actor=request.user, role=row, name=form.cleaned_data.get("name", row.name), permissions=[*form.cleaned_data["rights"], *unseen])
+
+    def remove_row(self, request: HttpRequest, row: Group) -> None:
+        delete_role(actor=request.user, role=row)
+
+    @display(description=_("people"))
+    def show_people(self, row: Group) -> int:
+        return len(row.user_set.all())
+
+    @display(description=_("rights"))
+    def show_rights(self, row: Group) -> int:
+        return len(row.shown_rights)
+
+    @display(description=_("rights"))
+    def rights(self, row: Group) -> str:
+        """The form's field, for those who may only look."""
+        return describe_rights(row.shown_rights)

@@ -1,0 +1,173 @@
+"""`/api/v1`: oneself, and API keys."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import ApiKey, Project, User
+from accounts.selectors import get_visible_api_key, get_visible_project, get_visible_user, list_visible_api_keys
+from accounts.services import create_api_key, revoke_api_key, update_api_key, update_profile
+from tenants.rest.permissions import ANYONE
+from tenants.rest.serializers import StrictModelSerializer, StrictSerializer
+from tenants.rest.views import AtriumView, AtriumViewSet
+
+
+class TenantSerializer(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    currency = serializers.CharField()
+    language = serializers.CharField()
+
+
+class AccessSerializer(serializers.Serializer):
+    """By what the request came in."""
+
+    kind = serializers.ChoiceField(["session", "api_key"])
+    key_id = serializers.CharField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.CharField())
+
+
+class ProfileSerializer(StrictModelSerializer):
+    class Meta:
+        model = User
+        fields = ["name", "language", "theme", "time_zone"]
+
+
+class MeSerializer(serializers.ModelSerializer):
+    """Who is asking, where, and what they may do."""
+
+    tenant = serializers.SerializerMethodField()
+    roles = serializers.SerializerMethodField()
+    permissions = serializers.SerializerMethodField()
+    access = serializers.SerializerMethodField()
+
+    class Meta:
+        model = User
+        fields = ["id", "email", "name", "language", "theme", "time_zone", "tenant", "roles", "permissions", "access"]
+
+    @extend_schema(responses=TenantSerializer)
+    def get_tenant(self, user: User) -> dict[str, Any]:
+        return TenantSerializer(self.context["request"].tenant).data
+
+    def get_roles(self, user: User) -> list[str]:
+        return sorted(group.name for group in user.groups.all())
+
+    def get_permissions(self, user: User) -> list[str]:
+        return sorted(user.get_all_permissions())
+
+    def get_access(self, user: User) -> dict[str, Any]:
+        key = self.context["request"].auth
+        is_key = isinstance(key, ApiKey)
+        return {"kind": "api_key" if is_key else "session", "key_id": key.key_id if is_key else None, "scopes": sorted(key.scopes) if is_key else []}
+
+
+class MeView(AtriumView):
+    """The person who asks."""
+
+    rights = {"get": ANYONE, "patch": ANYONE}
+
+    @extend_schema(operation_id="me_retrieve", responses=MeSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(MeSerializer(request.user, context={"request": request}).data)
+
+    @extend_schema(operation_id="me_update", request=ProfileSerializer, responses=MeSerializer)
+    def patch(self, request: Request) -> Response:
+        serializer = ProfileSerializer(data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        update_profile(user=request.user, **serializer.validated_data)
+        return self.get(request)
+
+
+class ProjectReferenceSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Project
+        fields = ["id", "name"]
+
+
+class UserReferenceSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = User
+        fields = ["id", "name", "email"]
+
+
+class ApiKeySerializer(serializers.ModelSerializer):
+    """A key without its secret."""
+
+    user = UserReferenceSerializer()
+    project = ProjectReferenceSerializer()
+    scopes = serializers.ListField(child=serializers.ChoiceField(ApiKey.Scope.choices))
+    model_names = serializers.ListField(child=serializers.CharField())
+    is_usable = serializers.BooleanField()
+
+    class Meta:
+        model = ApiKey
+        fields = [
+            "id", "key_id", "name", "user", "project", "scopes", "model_names", "requests_per_minute", "expires_at", "revoked_at", "last_used_at",
+            "is_usable", "created_at", "updated_at",
+        ]  # fmt: skip
+
+
+class CreatedApiKeySerializer(ApiKeySerializer):
+    """A new key: the only answer that ever holds its secret."""
+
+    key = serializers.CharField(help_text="The secret. It is shown this once.")
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = [*ApiKeySerializer.Meta.fields, "key"]
+
+
+class ApiKeyChanges(StrictSerializer):
+    name = serializers.CharField(max_length=120)
+    project = serializers.UUIDField(required=False)
+    model_names = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=200)
+    requests_per_minute = serializers.IntegerField(min_value=1, max_value=2_000_000_000, allow_null=True, required=False)
+    expires_at = serializers.DateTimeField(allow_null=True, required=False)
+
+
+class NewApiKey(ApiKeyChanges):
+    user = serializers.UUIDField(required=False, help_text="Whose key it is. Default: your own.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(ApiKey.Scope.choices), required=False, min_length=1, max_length=10)
+
+
+class ApiKeyViewSet(AtriumViewSet):
+    """API keys: one's own, and with the right everyone's."""
+
+    serializer_class = ApiKeySerializer
+    rights = {"list": ANYONE, "retrieve": ANYONE, "create": ANYONE, "partial_update": ANYONE, "destroy": ANYONE}
+
+    def get_queryset(self):
+        return list_visible_api_keys(self.request.user)
+
+    def list(self, request: HttpRequest) -> Response:
+        return self.page(self.get_queryset())
+
+    def retrieve(self, request: HttpRequest, pk: str) -> Response:
+        return self.respond(get_visible_api_key(request.user, pk))
+
+    @extend_schema(request=NewApiKey, responses={201: CreatedApiKeySerializer})
+    def create(self, request: HttpRequest) -> Response:
+        data = self.read_body(NewApiKey)
+        return self.create_once(lambda: self._create(request, dict(data)))
+
+    def _create(self, request: HttpRequest, data: dict[str, Any]) -> Response:
+        owner = get_visible_user(request.user, data.pop("user", request.user.pk))
+        if "project" in data:
+            data["project"] = get_visible_project(request.user, data["project"])
+        row, row.key = create_api_key(actor=request.user, user=owner, **data)
+        return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=ApiKeyChanges, responses=ApiKeySerializer)
+    def partial_update(self, request: HttpRequest, pk: str) -> Response:
+        key, data = get_visible_api_key(request.user, pk), self.read_body(ApiKeyChanges, partial=True)
+        if "project" in data:
+            data["project"] = get_visible_project(request.user, data["project"])
+        return self.respond(update_api_key(actor=request.user, key=key, **data))
+
+    @extend_schema(description="Revoke the key: within a second it opens nothing any more. Again changes nothing.")
+    def destroy(self, request: HttpRequest, pk: str) -> Response:
+        revoke_api_key(actor=request.user, key=get_visible_api_key(request.user, pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)

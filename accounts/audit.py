@@ -1,0 +1,15 @@
+"""Which of this room's objects keep a history; secrets and look-up times stay out of it."""
+
+from auditlog.registry import auditlog
+
+
+def register_models() -> None:
+    from django.contrib.auth.models import Group
+
+    from accounts.models import ApiKey, Project, ProjectMembership, User
+
+    auditlog.register(User, exclude_fields=["password", "last_login"], m2m_fields={"groups"})
+    auditlog.register(ApiKey, exclude_fields=["digest", "last_used_at"])
+    auditlog.register(Project)
+    auditlog.register(ProjectMembership)
+    auditlog.register(Group, m2m_fields={"permissions"})

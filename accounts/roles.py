@@ -1,0 +1,47 @@
+"""The roles every tenant starts with. They are groups: an admin may change them, an upgrade only adds rights to new things."""
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.db.models import Q
+
+ALL = "*"
+# role → the models (app.model) and what may be done with them, in the order of Django's default permissions
+_MANAGE, _VIEW = ("add", "change", "delete", "view"), ("view",)
+ROLES: dict[str, dict[str, tuple[str, ...]]] = {
+    "owner": {ALL: _MANAGE},
+    "admin": {ALL: _MANAGE},
+    "ai_developer": {"models_registry.*": _VIEW, "prompts.*": _VIEW, "usage.*": _VIEW},
+    "user": {},
+    "auditor": {ALL: _VIEW},
+    "billing": {"usage.*": _MANAGE},
+}
+_MAY_ENTER_ADMIN = {"owner", "admin", "ai_developer", "auditor", "billing"}
+OWNER, USER = "owner", "user"
+
+
+def _permissions_of(role: str) -> Q:
+    wanted = Q(pk__in=[])
+    for target, actions in ROLES[role].items():
+        names = Q()
+        for action in actions:
+            names |= Q(codename__startswith=f"{action}_")
+        if target != ALL:
+            names &= Q(content_type__app_label=target.split(".")[0])
+        wanted |= names
+    if role in _MAY_ENTER_ADMIN:
+        wanted |= Q(content_type__app_label="accounts", codename="access_admin")
+    return wanted
+
+
+@transaction.atomic
+def ensure_roles() -> None:
+    """Create the missing roles of the active tenant, and give those that exist their rights to what is new. Safe to call again.
+
+    New is what the owner's role does not hold yet: it holds everything and nobody can change it. What an admin took from a role stays taken.
+    """
+    owner = Group.objects.filter(name=OWNER).first()
+    known = set(owner.permissions.values_list("pk", flat=True)) if owner else set()
+    for role in [name for name in ROLES if name != OWNER] + [OWNER]:
+        group, is_new = Group.objects.get_or_create(name=role)
+        wanted = Permission.objects.filter(_permissions_of(role))
+        group.permissions.add(*(wanted if is_new else wanted.exclude(pk__in=known)))

@@ -1,0 +1,61 @@
+"""What this room puts into a new tenant, and the people of the demonstration."""
+
+import secrets
+
+from django.db import transaction
+from django.dispatch import receiver
+
+from accounts import services
+from accounts.models import ApiKey, User
+from accounts.roles import ensure_roles
+from tenants.context import tenant
+from tenants.signals import demo_requested, owner_requested, tenant_migrated, tenant_provisioned
+
+# The cast of the demonstration (DESIGN section 13): tenant → address, name, role, language
+CAST: dict[str | None, list[tuple[str, str, str | None]]] = {
+    "acme": [("alice@acme.example", "Alice Amsel", "owner"), ("bob@acme.example", "Bob Berger", "user")],
+    "globex": [("charlie@globex.example", "Charlie Chen", "owner")],
+    None: [("olga@atrium.example", "Olga Orlova", None)],
+}
+
+
+@receiver(tenant_provisioned)
+def seed_tenant(sender, slug: str, **kwargs) -> None:
+    ensure_roles()
+    services.ensure_default_project()
+
+
+@receiver(tenant_migrated)
+def renew_roles(sender, slug: str, **kwargs) -> None:
+    ensure_roles()
+
+
+@receiver(demo_requested)
+def seed_demo(sender, slug: str | None, known: set[str], people: dict, **kwargs) -> None:
+    """Make the people that are missing and note them in `people` (first name → e-mail and password, `api_key` → text).
+
+    `known` names those whose password the demo file holds: anyone else's is set anew, so that a killed first start leaves nobody locked out.
+    """
+    for email, name, role in CAST.get(slug, []):
+        first_name = name.split()[0].lower()
+        user = User.objects.filter(email=email).first()
+        if user is not None and first_name in known:
+            continue
+        password = secrets.token_urlsafe(9)
+        if user is None:
+            user = services.create_user(actor=None, email=email, name=name, password=password, roles=[role] if role else None, is_operator=slug is None)
+        else:
+            services.set_checked_password(user, password)
+            user.save(update_fields=["password"])
+        people[first_name] = {"email": email, "password": password}
+        if role == "owner":
+            scopes = [ApiKey.Scope.INFERENCE, ApiKey.Scope.READ, ApiKey.Scope.MANAGE]
+            people["api_key"] = services.create_api_key(actor=None, user=user, name="Demo", scopes=scopes)[1]
+
+
+@receiver(owner_requested)
+def make_owner(sender, slug: str, email: str, password: str | None, **kwargs) -> None:
+    with tenant(slug), transaction.atomic():
+        user = services.create_user(actor=None, email=email, name=email.split("@")[0], password=password, roles=["owner"])
+        if password is None:
+            services.invite_user(actor=None, user=user)

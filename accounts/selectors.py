@@ -1,0 +1,80 @@
+"""Reads with a rule: whose keys someone may see, and what the gateway must know of a key."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from accounts.models import ApiKey, Project, User
+from tenants.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What the gateway keeps in memory of an API key."""
+
+    id: UUID
+    key_id: str
+    digest: bytes
+    user_id: UUID
+    project_id: UUID
+    scopes: frozenset[str]
+    model_names: frozenset[str]
+    requests_per_minute: int | None
+    expires_at: datetime | None
+    is_usable: bool
+
+
+def find_key_facts(key_id: str) -> KeyFacts | None:
+    """The key with this id, usable or not, or None."""
+    row = ApiKey.objects.select_related("user").filter(key_id=key_id).first()
+    if row is None:
+        return None
+    return KeyFacts(row.pk, row.key_id, bytes(row.digest), row.user_id, row.project_id, frozenset(row.scopes), frozenset(row.model_names),
+                    row.requests_per_minute, row.expires_at, row.revoked_at is None and row.user.is_active)  # fmt: skip
+
+
+def list_visible_api_keys(user: User) -> QuerySet[ApiKey]:
+    """A person's own keys; with `accounts.view_apikey`, everyone's."""
+    rows = ApiKey.objects.select_related("user", "project")
+    return rows if user.has_perm("accounts.view_apikey") else rows.filter(user=user)
+
+
+def get_visible_api_key(user: User, pk: UUID | str) -> ApiKey:
+    """One of the keys the person may see. Raises NotFound."""
+    row = list_visible_api_keys(user).filter(pk=pk).first()
+    if row is None:
+        raise NotFound(_("There is no such API key."))
+    return row
+
+
+def list_own_api_keys(user: User) -> QuerySet[ApiKey]:
+    return ApiKey.objects.select_related("project").filter(user=user)
+
+
+def list_visible_projects(user: User) -> QuerySet[Project]:
+    """The projects a person may book on: the default one and those they are a member of; with `accounts.view_project`, all."""
+    rows = Project.objects.all()
+    return rows if user.has_perm("accounts.view_project") else rows.filter(Q(is_default=True) | Q(memberships__user=user)).distinct()
+
+
+def get_visible_project(user: User, pk: UUID | str) -> Project:
+    """One of the projects the person may book on. Raises NotFound."""
+    row = list_visible_projects(user).filter(pk=pk).first()
+    if row is None:
+        raise NotFound(_("There is no such project."), param="project")
+    return row
+
+
+def get_visible_user(user: User, pk: UUID | str) -> User:
+    """Oneself; with `accounts.view_user`, anyone. Raises NotFound."""
+    row = User.objects.filter(pk=pk).first() if user.has_perm("accounts.view_user") or user.pk == pk else None
+    if row is None:
+        raise NotFound(_("There is no such person."), param="user")
+    return row
+
+
+def get_default_project_id() -> UUID:
+    return Project.objects.values_list("pk", flat=True).get(is_default=True)

@@ -1,0 +1,39 @@
+"""Every write of this room: users, roles, projects, API keys."""
+
+from accounts.services.keys import create_api_key, record_key_use, revoke_api_key, update_api_key
+from accounts.services.projects import create_project, delete_project, ensure_default_project, remove_project_member, rename_project, set_project_member
+from accounts.services.roles import create_role, delete_role, update_role
+from accounts.services.users import (
+    create_user,
+    find_user_by_email,
+    invite_user,
+    set_checked_password,
+    set_roles,
+    set_user_active,
+    update_profile,
+    update_user,
+)
+
+__all__ = [
+    "create_api_key",
+    "create_project",
+    "create_role",
+    "create_user",
+    "delete_project",
+    "delete_role",
+    "ensure_default_project",
+    "find_user_by_email",
+    "invite_user",
+    "record_key_use",
+    "remove_project_member",
+    "rename_project",
+    "revoke_api_key",
+    "set_checked_password",
+    "set_project_member",
+    "set_roles",
+    "set_user_active",
+    "update_api_key",
+    "update_profile",
+    "update_role",
+    "update_user",
+]
