@@ -1,0 +1,141 @@
+"""Budgets: how much may be spent by whom. Those that come with the plan are only shown."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from accounts.models import ApiKey, Project, User
+from tenants.administration.menu import Group, Place
+from tenants.administration.model_admin import AtriumModelAdmin
+from tenants.administration.sites import service_admin
+from tenants.errors import InvalidInput
+from usage.models import Budget
+from usage.money import show_money
+from usage.selectors.start_page import name_subjects, used_now
+from usage.services import change_budget, remove_budget, set_budget
+
+
+class BudgetForm(forms.ModelForm):
+    """Whose budget it is, is one of three fields; the level says which."""
+
+    project = forms.ModelChoiceField(label=_("Project"), required=False, queryset=Project.objects.all(), widget=UnfoldAdminSelectWidget())
+    user = forms.ModelChoiceField(
+        label=_("Person"), required=False, queryset=User.objects.all(), widget=AutocompleteSelect(ApiKey._meta.get_field("user"), service_admin)
+    )
+    key = forms.CharField(
+        label=_("API key"), required=False, max_length=8, widget=UnfoldAdminTextInputWidget(), help_text=_("Its id: the 8 characters in the list of keys.")
+    )
+
+    class Meta:
+        model = Budget
+        fields = ["level", "period", "limit", "warn_at_percent"]
+
+    def subject_id(self) -> Any:
+        """The id the service wants, or None for the organisation."""
+        level, data = self.cleaned_data["level"], self.cleaned_data
+        if level == Budget.Level.TENANT:
+            return None
+        if level == Budget.Level.KEY:
+            row = ApiKey.objects.filter(key_id=data["key"].strip()).first()
+            if row is None:
+                raise InvalidInput(_("There is no API key with this id."), param="key")
+            return row.pk
+        if data[level] is None:
+            raise InvalidInput(_("Choose whose budget this is."), param=level)
+        return data[level].pk
+
+
+@admin.register(Budget, site=service_admin)
+class BudgetAdmin(AtriumModelAdmin):
+    place = Place(Group.USAGE, 20, "savings")
+    empty_text = _("A budget stops calls before they cost more than you want: for the organisation, a project, a person or a key.")
+    form = BudgetForm
+    list_display = ["show_subject", "level", "period", "show_limit", "show_spent", "show_held", "show_used", "show_manager"]
+    list_filter = [("level", ChoicesDropdownFilter), ("period", ChoicesDropdownFilter), ("managed_by", ChoicesDropdownFilter)]
+    ordering = ["level", "period", "pk"]
+    readonly_fields = ["show_subject", "show_spent", "show_held", "show_used", "show_manager", "period_start"]
+    conditional_fields = {"project": "level == 'project'", "user": "level == 'user'", "key": "level == 'key'"}
+
+    def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None):
+        if obj is None:
+            return [(None, {"fields": ["level", "project", "user", "key", "period", "limit", "warn_at_percent"]})]
+        return [
+            (None, {"fields": ["show_subject", "level", "period", "limit", "warn_at_percent"]}),
+            (_("Current period"), {"fields": ["period_start", "show_spent", "show_held", "show_used", "show_manager"]}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Budget | None = None) -> list[str]:
+        return self.readonly_fields if obj is None else [*self.readonly_fields, "level", "period"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Budget | None = None) -> bool:
+        return not _comes_with_plan(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Budget | None = None) -> bool:
+        return not _comes_with_plan(obj) and super().has_delete_permission(request, obj)
+
+    def get_changelist_instance(self, request: HttpRequest):
+        changelist = super().get_changelist_instance(request)
+        _name_all(list(changelist.result_list))
+        return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Budget | None:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            _name_all([row])
+        return row
+
+    def create_row(self, request: HttpRequest, form: BudgetForm) -> Budget:
+        data = form.cleaned_data
+        return set_budget(
+            actor=request.user, level=data["level"], subject_id=form.subject_id(), limit=data["limit"], period=data["period"],
+            warn_at_percent=data["warn_at_percent"],
+        )  # fmt: skip
+
+    def change_row(self, request: HttpRequest, row: Budget, form: BudgetForm) -> None:
+        data = form.cleaned_data
+        change_budget(actor=request.user, budget=row, limit=data["limit"], warn_at_percent=data["warn_at_percent"])
+
+    def remove_row(self, request: HttpRequest, row: Budget) -> None:
+        remove_budget(actor=request.user, budget=row)
+
+    @display(description=_("whose"), ordering="subject_id")
+    def show_subject(self, row: Budget) -> str:
+        return getattr(row, "subject_name", "") or row.get_level_display()
+
+    @display(description=_("limit"), ordering="limit")
+    def show_limit(self, row: Budget) -> str:
+        return show_money(row.limit, row.currency)
+
+    @display(description=_("spent"))
+    def show_spent(self, row: Budget) -> str:
+        return show_money(used_now(row) - row.held, row.currency)
+
+    @display(description=_("held for calls under way"))
+    def show_held(self, row: Budget) -> str:
+        return show_money(row.held, row.currency)
+
+    @display(description=_("used"), label={"ok": "success", "warn": "warning", "full": "danger"})
+    def show_used(self, row: Budget) -> tuple[str, str]:
+        percent = int(100 * used_now(row) / row.limit) if row.limit else 100
+        return "full" if percent >= 100 else "warn" if percent >= row.warn_at_percent else "ok", f"{percent} %"
+
+    @display(description=_("set by"), ordering="managed_by")
+    def show_manager(self, row: Budget) -> str:
+        return row.get_managed_by_display()
+
+
+def _comes_with_plan(row: Budget | None) -> bool:
+    return isinstance(row, Budget) and row.managed_by == Budget.ManagedBy.PLAN
+
+
+def _name_all(rows: list[Budget]) -> None:
+    names = name_subjects(rows)
+    for row in rows:
+        row.subject_name = names[row.pk]

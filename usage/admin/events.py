@@ -1,0 +1,148 @@
+"""Usage events, for reading: what each call used and cost. What was said in it is not here."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter, TextFilter
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from accounts.models import ApiKey, Project, User
+from tenants.administration.columns import instant
+from tenants.administration.menu import Group, Place
+from tenants.administration.model_admin import ReadOnlyAdmin
+from tenants.administration.sites import service_admin
+from usage.models import HourlySum, UsageEvent
+from usage.money import show_money
+
+STATUS_COLOURS = {
+    UsageEvent.Status.OK: "success", UsageEvent.Status.ERROR: "danger", UsageEvent.Status.CANCELLED: "warning", UsageEvent.Status.INTERRUPTED: "warning",
+}  # fmt: skip
+SUBJECTS: dict[str, type[Model]] = {"user_id": User, "key_id": ApiKey, "project_id": Project}
+MAX_MODELS = 200
+
+
+class ModelFilter(DropdownFilter):
+    title = _("model")
+    parameter_name = "model"
+
+    def lookups(self, request: HttpRequest, model_admin) -> list[tuple]:
+        """From the hourly sums, which are few: a model is listed an hour after its first call."""
+        names = HourlySum.objects.order_by("model").values_list("model", flat=True).distinct()[:MAX_MODELS]
+        return [(name, name) for name in dict.fromkeys([*names, *filter(None, [self.value()])])]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(model=self.value()) if self.value() else queryset
+
+
+class UserFilter(TextFilter):
+    title = _("person (name or e-mail address)")
+    parameter_name = "person"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        text = (self.value() or "").strip()
+        if not text:
+            return queryset
+        found = User.objects.filter(email__icontains=text) | User.objects.filter(name__icontains=text)
+        return queryset.filter(user_id__in=found.values("pk"))
+
+
+class KeyFilter(TextFilter):
+    title = _("API key (name or id)")
+    parameter_name = "key"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        text = (self.value() or "").strip()
+        if not text:
+            return queryset
+        found = ApiKey.objects.filter(key_id__icontains=text) | ApiKey.objects.filter(name__icontains=text)
+        return queryset.filter(key_id__in=found.values("pk"))
+
+
+@admin.register(UsageEvent, site=service_admin)
+class UsageEventAdmin(ReadOnlyAdmin):
+    place = Place(Group.USAGE, 10, "receipt_long")
+    empty_text = _("Every call of a model is booked here with what it used and cost.")
+    list_display = [
+        instant("created_at", _("booked at")), "model", "show_person", "show_key", "show_project", "show_tokens", "show_cost", "latency_ms", "show_status",
+    ]  # fmt: skip
+    list_filter = [
+        ("created_at", RangeDateFilter), ModelFilter, UserFilter, KeyFilter, ("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter),
+    ]  # fmt: skip
+    search_fields = ["request_id"]
+    search_help_text = _("The id of a request or of a trace")
+    date_hierarchy = "created_at"
+    ordering = ["-created_at", "pk"]
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    fieldsets = [
+        (None, {"fields": ["created_at", "request_id", "kind", "show_status", "error_code", "show_person", "show_key", "show_project", "source"]}),
+        (_("Model"), {"fields": ["model", "model_version", "upstream_model", "deployment", "endpoint", "latency_ms", "first_token_ms", "trace_id"]}),
+        (_("Bill"), {"fields": ["input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "show_cost", "show_price", "estimated", "over_hold"]}),
+    ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: UsageEvent | None = None) -> list[str]:
+        return [name for _title, section in self.fieldsets for name in section["fields"]]
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        try:
+            return queryset.filter(request_id=UUID(text.removeprefix("req_"))), False
+        except ValueError:
+            return queryset.filter(trace_id=text), False
+
+    def get_changelist_instance(self, request: HttpRequest):
+        changelist = super().get_changelist_instance(request)
+        name_subjects(list(changelist.result_list))
+        return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> UsageEvent | None:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            name_subjects([row])
+        return row
+
+    @display(description=_("person"))
+    def show_person(self, row: UsageEvent) -> str:
+        return row.names["user_id"]
+
+    @display(description=_("API key"))
+    def show_key(self, row: UsageEvent) -> str:
+        return row.names["key_id"]
+
+    @display(description=_("project"))
+    def show_project(self, row: UsageEvent) -> str:
+        return row.names["project_id"]
+
+    @display(description=_("tokens"))
+    def show_tokens(self, row: UsageEvent) -> int:
+        return row.total_tokens
+
+    @display(description=_("cost"), ordering="cost")
+    def show_cost(self, row: UsageEvent) -> str:
+        return show_money(row.cost, row.currency)
+
+    @display(description=_("price per million tokens"))
+    def show_price(self, row: UsageEvent) -> str:
+        price: dict[str, Any] = row.price_snapshot or {}
+        return ", ".join(f"{name} {price[name]}" for name in ("input", "cached", "output", "reasoning") if name in price)
+
+    @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
+    def show_status(self, row: UsageEvent) -> tuple[str, str]:
+        return row.status, row.get_status_display()
+
+
+def name_subjects(events: list[UsageEvent]) -> None:
+    """Give each event `names`: whose it is, as people call them. Events outlive their subjects, so an id may stand alone."""
+    found: dict[str, dict[UUID, str]] = {}
+    for column, model in SUBJECTS.items():
+        ids = {getattr(event, column) for event in events} - {None}
+        found[column] = {row.pk: str(row) for row in model.objects.filter(pk__in=ids)} if ids else {}
+    for event in events:
+        event.names = {column: found[column].get(getattr(event, column), str(getattr(event, column) or "–")) for column in SUBJECTS}

@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class UsageConfig(AppConfig):
+    name = "usage"
+    verbose_name = _("usage")
+
+    def ready(self) -> None:
+        from usage import seeds, sums, sweeper  # noqa: F401  (they connect to signals and register duties)
+        from usage.audit import register_models
+
+        register_models()

@@ -1,0 +1,68 @@
+"""What callers hand to the ledger, and what it answers. Imports no Django."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from usage.pricing import Usage
+
+TENANT_SUBJECT = UUID(int=0)  # the tenant's own budgets carry this subject
+INTERRUPTED = "interrupted"  # the status of the sweeper's estimates, and of nothing else
+LEVELS = ("tenant", "project", "user", "key")  # the order in which budgets are locked, everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """Money to set aside before a call: the highest it can cost.
+
+    `subjects` maps levels (`project`, `user`, `key`) to ids; every budget of these and of the tenant itself is asked. `event` holds what the usage
+    event will say: source, model, model_id, model_version, deployment, endpoint, connection_id, upstream_model, trace_id, and `price`, a Price.
+    With `dispatching` the commit of the hold is the dispatch mark: the caller sends next, and nothing lies between.
+    """
+
+    request_id: UUID
+    amount: Decimal
+    subjects: dict[str, UUID]
+    input_tokens_estimate: int = 0
+    event: dict[str, Any] = field(default_factory=dict)
+    dispatching: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The bill of a call that was held. `estimated` where the provider reported no usage."""
+
+    request_id: UUID
+    usage: Usage
+    cost: Decimal
+    status: str = "ok"
+    error_code: str = ""
+    latency_ms: int | None = None
+    first_token_ms: int | None = None
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A budget that has no room for a call."""
+
+    level: str
+    period: str
+    managed_by: str
+    limit: Decimal
+    held: Decimal
+    spent: Decimal
+    amount: Decimal
+    currency: str
+    renews_in_s: int | None  # None: this budget never renews
+
+
+class Failure(Enum):
+    """Why an operation came to nothing, apart from a budget."""
+
+    UNAVAILABLE = "unavailable"  # locked, too slow, or the connection is lost
+    POISONED = "poisoned"  # the database refuses this very operation
+    NO_HOLD = "no_hold"  # neither a hold nor an event of this request exists
+    GONE = "gone"  # the hold that was to be marked is no longer there

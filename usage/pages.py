@@ -1,0 +1,59 @@
+"""What the pages of usage show, put together from the selectors."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from usage.selectors import UsageRow, list_binding_budgets, own_usage
+
+PERIODS = (7, 30, 90)
+DEFAULT_PERIOD = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the page's tables and one bar of its chart: tokens read and written, cached and reasoning ones included."""
+
+    date: date | None
+    model_name: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal
+
+
+def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
+    """The variables of usage/my_usage.html. An unknown period is the default one."""
+    period = int(wanted_days) if wanted_days in map(str, PERIODS) else DEFAULT_PERIOD
+    usage = own_usage(user, period)
+    days = [_line(row, date=row.key) for row in usage.days]
+    return {
+        "periods": [_period(count, count == period) for count in PERIODS],
+        "total": _line(usage.total),
+        "days": days,
+        "axis_max": round_up(max(line.input_tokens + line.output_tokens for line in days)),
+        "models": [_line(row, model_name=row.label) for row in usage.models],
+        "budgets": list_binding_budgets(user),
+        "currency": usage.currency,
+        "place": "usage",
+    }
+
+
+def _period(days: int, is_current: bool) -> dict[str, Any]:
+    return {"days": days, "label": ngettext("%(days)d day", "%(days)d days", days) % {"days": days}, "is_current": is_current}
+
+
+def _line(row: UsageRow, *, date: date | None = None, model_name: str = "") -> Line:
+    return Line(date, model_name, row.calls, row.tokens_read, row.tokens_written, row.cost)
+
+
+def round_up(value: int) -> int:
+    """The next of 1, 2, 5, 10, 20, 50, … that is not below the value: the top of an axis. 0 for 0."""
+    if value <= 0:
+        return 0
+    power = 10 ** (len(str(value)) - 1)
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)

@@ -1,0 +1,45 @@
+"""The system administration's sums by tenant and day. Figures only: never a prompt, a person or a model."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateFilter
+from unfold.decorators import display
+
+from tenants.administration.figures import tenant_figure
+from tenants.administration.menu import Group, Place
+from tenants.administration.model_admin import ReadOnlyAdmin
+from tenants.administration.sites import system_admin
+from usage.money import show_money
+from usage.platform.models import TenantSum
+from usage.platform.selectors import sum_up_month
+
+
+@tenant_figure(_("calls this month"))
+def calls_this_month(slugs: list[str]) -> dict[str, str]:
+    return {slug: str(sum(row.calls for row in rows)) for slug, rows in sum_up_month(slugs).items()}
+
+
+@tenant_figure(_("cost this month"))
+def cost_this_month(slugs: list[str]) -> dict[str, str]:
+    return {slug: ", ".join(show_money(row.cost, row.currency) for row in rows) for slug, rows in sum_up_month(slugs).items()}
+
+
+@admin.register(TenantSum, site=system_admin)
+class TenantSumAdmin(ReadOnlyAdmin):
+    place = Place(Group.USAGE, 10, "query_stats", _("usage by tenant and day"))
+    empty_text = _("An hour after a tenant's first call, its sums of each day appear here.")
+    list_display = ["day", "slug", "calls", "errors", "tokens", "show_cost"]
+    list_display_links = None
+    list_filter = [("day", RangeDateFilter), ("currency", AllValuesCheckboxFilter)]
+    search_fields = ["slug"]
+    date_hierarchy = "day"
+    ordering = ["-day", "slug", "currency"]
+
+    def has_view_permission(self, request: HttpRequest, obj: TenantSum | None = None) -> bool:
+        """There is nothing behind a line."""
+        return obj is None and super().has_view_permission(request, obj)
+
+    @display(description=_("cost"), ordering="cost")
+    def show_cost(self, row: TenantSum) -> str:
+        return show_money(row.cost, row.currency)

@@ -1,0 +1,96 @@
+"""Budgets that somebody may see, and how full they are."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import ROUND_DOWN, Decimal
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from accounts.models import ApiKey, ProjectMembership, User
+from accounts.selectors import get_default_project_id
+from tenants.context import current_tenant, platform
+from tenants.errors import NotFound
+from tenants.models import Tenant
+from usage.bookings import TENANT_SUBJECT
+from usage.budget_rules import ZERO, period_end, period_start
+from usage.models import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """How full a budget is now. `spent` is of the current period, even if nothing was booked in it yet."""
+
+    label: str
+    spent: Decimal
+    held: Decimal
+    limit: Decimal
+    currency: str
+    resets_on: date | None
+
+    warn_at_percent: int
+
+    @property
+    def used(self) -> Decimal:
+        return self.spent + self.held
+
+    @property
+    def remaining(self) -> Decimal:
+        return max(ZERO, self.limit - self.used)
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self.used >= self.limit
+
+    @property
+    def percent(self) -> int:
+        """Spent or held, from 0 to 100; 100 only when nothing is left."""
+        return 100 if self.is_exhausted else int((100 * self.used / self.limit).to_integral_value(ROUND_DOWN))
+
+
+def find_currency() -> str:
+    """The currency in which the active tenant is billed."""
+    slug = current_tenant()
+    with platform():
+        return Tenant.objects.values_list("currency", flat=True).get(slug=slug)
+
+
+def list_visible_budgets(user: User) -> QuerySet[Budget]:
+    """The budgets of a person, their keys and their projects; with `usage.view_budget`, all."""
+    if user.has_perm("usage.view_budget"):
+        return Budget.objects.all()
+    keys = ApiKey.objects.filter(user=user).values("pk")
+    projects = ProjectMembership.objects.filter(user=user).values("project")
+    return Budget.objects.filter(Q(subject_id=user.pk) | Q(subject_id__in=keys) | Q(subject_id__in=projects))
+
+
+def get_visible_budget(user: User, pk: UUID | str) -> Budget:
+    """One of the budgets the person may see. Raises NotFound."""
+    row = list_visible_budgets(user).filter(pk=pk).first()
+    if row is None:
+        raise NotFound(_("There is no such budget."))
+    return row
+
+
+def list_binding_budgets(user: User) -> list[BudgetState]:
+    """What may still be spent by a person: their own budgets and those of their keys."""
+    keys = {key.pk: key for key in ApiKey.objects.filter(user=user)}
+    rows = Budget.objects.filter(Q(level=Budget.Level.USER, subject_id=user.pk) | Q(level=Budget.Level.KEY, subject_id__in=list(keys)))
+    return [_state(row, str(keys.get(row.subject_id, ""))) for row in rows.order_by("-level", "period", "pk")]
+
+
+def find_tightest_budget(user: User) -> BudgetState | None:
+    """The fullest of the budgets that bind a person's chats: the organisation's, the default project's, their own. None if there is none."""
+    binding = Q(level=Budget.Level.TENANT, subject_id=TENANT_SUBJECT) | Q(level=Budget.Level.USER, subject_id=user.pk)
+    binding |= Q(level=Budget.Level.PROJECT, subject_id=get_default_project_id())
+    return max((_state(row) for row in Budget.objects.filter(binding)), key=lambda state: state.percent, default=None)
+
+
+def _state(row: Budget, name: str = "") -> BudgetState:
+    now = datetime.now(UTC)
+    start = period_start(row.period, now)
+    renewal = period_end(row.period, start)
+    label = f"{name or row.get_level_display()} · {row.get_period_display()}"
+    spent = row.spent if row.period_start >= start else ZERO  # the next call resets an older row
+    return BudgetState(label, spent, row.held, row.limit, row.currency, renewal.date() if renewal else None, row.warn_at_percent)

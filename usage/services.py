@@ -1,0 +1,215 @@
+"""Every write of this room that a person or another room asks for: budgets, and rebuilding what follows from the events."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import reduce
+from operator import or_
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Func, Q, Sum, Value
+from django.utils.translation import gettext as _
+
+from accounts.models import ApiKey, Project, User
+from accounts.permissions import require
+from tenants.duties import duty
+from tenants.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from tenants.ids import uuid7
+from usage.bookings import TENANT_SUBJECT
+from usage.budget_rules import ALWAYS, ZERO, Balance, period_start
+from usage.duty_times import BALANCES
+from usage.locks import as_balance, keep_lanes_out, lock_budgets, read_clock, save_balances
+from usage.models import Budget, BudgetOverrun, CallFacts, Hold, UsageEvent
+from usage.selectors import find_currency
+from usage.sums import rebuild_sums
+
+__all__ = ["change_budget", "ensure_plan_budget", "rebuild_balances", "rebuild_sums", "refund_call", "remove_budget", "set_budget"]
+
+# Level → the column that names its subject, in events and holds
+SUBJECT_COLUMNS: dict[str, str] = {Budget.Level.PROJECT: "project_id", Budget.Level.USER: "user_id", Budget.Level.KEY: "key_id"}
+_SUBJECT_MODELS: dict[str, Any] = {Budget.Level.PROJECT: Project, Budget.Level.USER: User, Budget.Level.KEY: ApiKey}
+OF_TENANT = Q(level=Budget.Level.TENANT, subject_id=TENANT_SUBJECT)
+_SETTLED_BY_NOW = timedelta(seconds=60)  # no transaction of a lane lives that long
+
+
+def of_subject(level: str, subject_id: UUID) -> Q:
+    """The condition for events and holds of a subject."""
+    return Q(**{SUBJECT_COLUMNS[level]: subject_id}) if level in SUBJECT_COLUMNS else Q()
+
+
+@transaction.atomic
+def set_budget(*, actor: User | None, level: str, subject_id: UUID | None = None, limit: Decimal, period: str = Budget.Period.MONTH,
+               warn_at_percent: int = 80) -> Budget:  # fmt: skip
+    """Set how much may be spent in each period by the organisation, a project, a user or a key. What was used in the current one counts.
+
+    A limit below what is used stops further calls; nothing is lost. Raises NotAllowed, InvalidInput (subject), ValidationError.
+    """
+    require(actor, "usage.change_budget")
+    subject_id = _check_subject(level, subject_id)
+    return _set_budget(level, subject_id, period, limit, Budget.ManagedBy.TENANT, warn_at_percent)
+
+
+@transaction.atomic
+def ensure_plan_budget(limit: Decimal | None) -> Budget | None:
+    """Give the active tenant the monthly budget of its plan, or (None) take it away. The tenant can only read it."""
+    if limit is None:
+        Budget.objects.filter(managed_by=Budget.ManagedBy.PLAN).delete()
+        return None
+    return _set_budget(Budget.Level.TENANT, TENANT_SUBJECT, Budget.Period.MONTH, limit, Budget.ManagedBy.PLAN)
+
+
+@transaction.atomic
+def change_budget(*, actor: User | None, budget: Budget, limit: Decimal | None = None, warn_at_percent: int | None = None) -> Budget:
+    """Give a budget another limit or warning mark. Raises NotAllowed; one that comes with the plan only the platform can change."""
+    require(actor, "usage.change_budget")
+    _refuse_of_plan(budget)
+    return _set_budget(
+        budget.level, budget.subject_id, budget.period, budget.limit if limit is None else limit, budget.managed_by,
+        budget.warn_at_percent if warn_at_percent is None else warn_at_percent,
+    )  # fmt: skip
+
+
+@transaction.atomic
+def remove_budget(*, actor: User | None, budget: Budget) -> None:
+    """Lift a budget. Raises NotAllowed; one that comes with the plan only the platform can lift."""
+    require(actor, "usage.delete_budget")
+    _refuse_of_plan(budget)
+    budget.delete()
+
+
+def _refuse_of_plan(budget: Budget) -> None:
+    if budget.managed_by == Budget.ManagedBy.PLAN:
+        raise NotAllowed(_("This budget comes with your organisation's plan. The operator of the platform can change it."))
+
+
+def _check_subject(level: str, subject_id: UUID | None) -> UUID:
+    if level not in Budget.Level.values:
+        raise InvalidInput(_("There is no budget level “%(level)s”.") % {"level": level}, param="level")
+    if level == Budget.Level.TENANT:
+        return TENANT_SUBJECT
+    if subject_id is None or not _SUBJECT_MODELS[level].objects.filter(pk=subject_id).exists():
+        raise InvalidInput(_("There is nobody and nothing with this id to give a budget to."), param="subject")
+    return subject_id
+
+
+def _set_budget(level: str, subject_id: UUID, period: str, limit: Decimal, managed_by: str, warn_at_percent: int = 80) -> Budget:
+    found = Budget.objects.filter(level=level, subject_id=subject_id, period=period, managed_by=managed_by).first()
+    budget = found or Budget(level=level, subject_id=subject_id, period=period, managed_by=managed_by, currency=find_currency())
+    budget.limit, budget.warn_at_percent = limit, warn_at_percent
+    budget.period_start = budget.period_start or period_start(period, read_clock())
+    budget.allowance = limit
+    budget.full_clean(validate_constraints=False)
+    if found:
+        _change_limit(budget)
+    else:
+        _add_budget(budget)
+    return budget
+
+
+def _change_limit(budget: Budget) -> None:
+    locked = lock_budgets(Q(pk=budget.pk))
+    if not locked:
+        raise NotFound(_("There is no such budget."))
+    budget.save(update_fields=["limit", "warn_at_percent", "updated_at"])  # before the balance, so that the history sees the old limit
+    locked[0].set_limit(budget.limit)
+    save_balances(locked)
+    _record_excess(locked[0])
+    _read_balance(budget, locked[0])
+
+
+def _add_budget(budget: Budget) -> None:
+    """Add a row that already counts the period's events and the holds of calls under way, exactly."""
+    mine = of_subject(budget.level, budget.subject_id)
+    cut = read_clock() - _SETTLED_BY_NOW
+    spent_before = _sum_costs(mine, budget.period_start, created_before=cut)  # the long part, while the lanes go on
+    keep_lanes_out()
+    if Budget.objects.filter(level=budget.level, subject_id=budget.subject_id, period=budget.period, managed_by=budget.managed_by).exists():
+        raise Conflict(_("Somebody else has just set this budget. Look at it and try again."), code="budget_exists")
+    balance = as_balance(budget)
+    balance.spent = spent_before + _sum_costs(mine, budget.period_start, created_from=cut)
+    holds = Hold.objects.filter(mine)
+    balance.held = holds.aggregate(total=Sum("amount"))["total"] or ZERO
+    balance.set_limit(budget.limit)
+    _read_balance(budget, balance)
+    budget.save(force_insert=True)
+    _record_excess(balance)
+    holds.update(budget_ids=Func(F("budget_ids"), Value(budget.pk), function="array_append"))
+
+
+def _read_balance(budget: Budget, balance: Balance) -> None:
+    budget.period_start, budget.allowance, budget.held, budget.spent = balance.period_start, balance.allowance, balance.held, balance.spent
+
+
+def _record_excess(balance: Balance) -> None:
+    """An allowance above the limit is on record, whoever raised it."""
+    if balance.allowance > balance.limit:
+        BudgetOverrun.objects.create(id=uuid7(), budget_id=UUID(balance.id), amount=balance.allowance - balance.limit, created_at=read_clock())
+
+
+def _sum_costs(mine: Q, period_from: datetime, *, created_from: datetime | None = None, created_before: datetime | None = None) -> Decimal:
+    """What was booked in the period; corrections count where their bill did, so no sum is below zero."""
+    events = UsageEvent.objects.filter(mine, booked_at__gte=period_from, created_at__gte=max(period_from, created_from or ALWAYS))
+    if created_before is not None:
+        events = events.filter(created_at__lt=created_before)
+    return events.aggregate(total=Sum("cost"))["total"] or ZERO
+
+
+@transaction.atomic
+def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal) -> UsageEvent:
+    """Give back part or all of what a call cost, once, in the period of its bill. Raises NotAllowed, NotFound, InvalidInput (amount), Conflict."""
+    require(actor, "usage.add_usageevent")
+    bill = UsageEvent.objects.filter(request_id=request_id, kind=UsageEvent.Kind.SETTLE).first()
+    if bill is None:
+        raise NotFound(_("There is no bill of this request."))
+    balances = lock_budgets(reduce(or_, (Q(level=level, subject_id=getattr(bill, column)) for level, column in SUBJECT_COLUMNS.items()), OF_TENANT))
+    events = list(UsageEvent.objects.filter(request_id=request_id))
+    if any(event.kind == UsageEvent.Kind.REFUND for event in events):
+        raise Conflict(_("This call was refunded before."), code="already_refunded")
+    if not 0 < amount <= sum(event.cost for event in events):
+        raise InvalidInput(_("A refund is above 0 and at most what the call cost."), param="amount")
+    for balance in balances:
+        if bill.booked_at >= balance.period_start:
+            balance.book(-amount)
+    save_balances(balances)
+    facts = {field.attname: getattr(bill, field.attname) for field in CallFacts._meta.local_fields}
+    return UsageEvent.objects.create(request_id=request_id, kind=UsageEvent.Kind.REFUND, cost=-amount, currency=bill.currency, booked_at=bill.booked_at,
+                                     created_at=read_clock(), **facts)  # fmt: skip
+
+
+@duty(BALANCES.decode())
+@transaction.atomic
+def rebuild_balances() -> list[Budget]:
+    """Work out held and spent of every budget anew from holds and events; returns those that were wrong. The lanes wait meanwhile."""
+    keep_lanes_out()
+    wrong = []
+    balances = lock_budgets(Q())
+    for balance in balances:
+        mine = of_subject(balance.level, UUID(balance.subject))
+        held = Hold.objects.filter(budget_ids__contains=[balance.id]).aggregate(total=Sum("amount"))["total"] or ZERO
+        spent = _sum_costs(mine, balance.period_start)
+        if (held, spent) != (balance.held, balance.spent):
+            balance.held, balance.spent = held, spent
+            balance.set_limit(balance.limit)
+            wrong.append(UUID(balance.id))
+    save_balances(balances)
+    return list(Budget.objects.filter(pk__in=wrong))
+
+
+def parse_amount(text: str | Decimal) -> Decimal:
+    """An amount of money as somebody wrote it. Raises InvalidInput."""
+    try:
+        amount = Decimal(text)
+    except (ArithmeticError, ValueError):
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise InvalidInput(_("“%(amount)s” is not an amount. Write it as 250 or 0.50.") % {"amount": text}, param="limit")
+    return amount
+
+
+def parse_day(text: str) -> datetime:
+    """The begin of a day in UTC. Raises InvalidInput."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidInput(_("“%(day)s” is not a date. Write it as 2027-01-31.") % {"day": text}, param="from") from None
