@@ -1,0 +1,122 @@
+"""Connections, as both administrations show them. The API key goes in and never comes out."""
+
+from django import forms
+from django.db.models import Count
+from django.http import HttpRequest
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
+
+from models_registry.services import add_connection, remove_connection, sync_catalogue, test_connection, update_connection
+from models_registry.worlds import Connection
+from tenants.administration.columns import ago
+from tenants.administration.confirm import confirmed
+from tenants.administration.menu import Group, Place
+from tenants.administration.model_admin import AtriumModelAdmin
+from tenants.errors import UpstreamError
+
+WRITTEN = ("name", "kind", "base_url", "location", "no_storage", "is_enabled")
+OK, BAD, UNKNOWN = "ok", "bad", "unknown"
+
+
+class ConnectionForm(forms.ModelForm):
+    base_url = forms.CharField(
+        label=_("Base address"), required=False, max_length=500, widget=UnfoldAdminTextInputWidget(),
+        help_text=_("With the version, such as https://api.openai.com/v1. Empty: the usual address of this kind."),
+    )  # fmt: skip
+    secret = forms.CharField(
+        label=_("API key"), required=False, max_length=4_000, strip=True, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text=_("Stored encrypted and never shown again. Empty: what is stored stays."),
+    )  # fmt: skip
+    remove_secret = forms.BooleanField(label=_("Remove the stored key"), required=False, widget=UnfoldBooleanWidget())
+
+    class Meta:
+        fields = [*WRITTEN, "secret"]
+
+    def more(self) -> dict:
+        """What only the platform's form asks for, as arguments of the services."""
+        return {}
+
+    def written(self) -> dict:
+        """What the service is to change."""
+        changes = {name: self.cleaned_data[name] for name in self.changed_data if name in WRITTEN} | self.more()
+        if self.cleaned_data.get("remove_secret"):
+            changes["secret"] = ""
+        if self.cleaned_data["secret"]:
+            changes["secret"] = self.cleaned_data["secret"]
+        return changes
+
+
+class ConnectionAdminBase(AtriumModelAdmin):
+    place = Place(Group.MODELS, 10, "cable")
+    in_palette = True
+    empty_text = _("A connection is a way to a provider or a model server: an address and a key. Add one, then fetch its models.")
+    form = ConnectionForm
+    list_display = ["name", "kind", "location", "show_key", "show_models", "show_check", ago("last_checked_at", _("checked")), "is_enabled"]
+    list_filter = [("kind", ChoicesDropdownFilter), ("location", ChoicesDropdownFilter), "is_enabled"]
+    search_fields = ["name", "base_url"]
+    readonly_fields = ["show_key", "show_check", "last_checked_at", "last_error"]
+    actions = ["test", "sync"]
+    actions_detail = ["test", "sync"]
+    extra_fields: tuple[str, ...] = ()
+
+    def get_queryset(self, request: HttpRequest):
+        return super().get_queryset(request).annotate(model_count=Count("models"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None):
+        place = (_("Where prompts go"), {"fields": ["location", "no_storage", *self.extra_fields]})
+        if obj is None:
+            return [(None, {"fields": ["name", "kind", "base_url", "secret", "is_enabled"]}), place]
+        return [
+            (None, {"fields": ["name", "kind", "base_url", "show_key", "secret", "remove_secret", "is_enabled"]}), place,
+            (_("Last check"), {"fields": ["show_check", "last_checked_at", "last_error"]}),
+        ]  # fmt: skip
+
+    def create_row(self, request: HttpRequest, form: ConnectionForm) -> Connection:
+        data = form.cleaned_data
+        fields = {name: data[name] for name in ("name", "kind", "base_url", "no_storage", "is_enabled")} | form.more()
+        return add_connection(actor=request.user, secret=data["secret"], location=data["location"] or None, **fields)
+
+    def change_row(self, request: HttpRequest, row: Connection, form: ConnectionForm) -> None:
+        update_connection(actor=request.user, connection=row, **form.written())
+
+    def remove_row(self, request: HttpRequest, row: Connection) -> None:
+        remove_connection(actor=request.user, connection=row)
+
+    @display(description=_("key stored"), boolean=True)
+    def show_key(self, row: Connection) -> bool:
+        return row.has_secret
+
+    @display(description=_("models"), ordering="model_count")
+    def show_models(self, row: Connection) -> int:
+        return row.model_count
+
+    @display(description=_("last check"), label={OK: "success", BAD: "danger", UNKNOWN: "info"})
+    def show_check(self, row: Connection) -> tuple[str, str]:
+        if row.last_checked_at is None:
+            return UNKNOWN, gettext("not checked yet")
+        return (BAD, gettext("failed")) if row.last_error else (OK, gettext("answered"))
+
+    @confirmed(
+        description=_("Test"), icon="network_check", question=_("Ask these providers whether they answer?"),
+        explanation=_("Each is asked for its list of models, with the stored key. That costs nothing."),
+    )  # fmt: skip
+    def test(self, request: HttpRequest, row: Connection) -> str:
+        result = test_connection(actor=request.user, connection=row)
+        if not result.is_ok:
+            raise UpstreamError(result.error)
+        count = result.model_count
+        text = ngettext("%(name)s answered in %(ms)d ms and lists %(count)d model.", "%(name)s answered in %(ms)d ms and lists %(count)d models.", count)
+        return text % {"name": row.name, "ms": result.latency_ms, "count": count}
+
+    @confirmed(
+        description=_("Fetch models"), icon="sync", question=_("Fetch the lists of models of these providers?"),
+        explanation=_("New models are added, those that have vanished are switched off. What you have set on a model stays."),
+    )  # fmt: skip
+    def sync(self, request: HttpRequest, row: Connection) -> str:
+        report = sync_catalogue(actor=request.user, connection=row)
+        text = gettext("%(name)s: %(added)d added, %(returned)d back again, %(vanished)d switched off, %(kept)d unchanged.")
+        counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
+        return text % {"name": row.name, "kept": report.kept, **counts}

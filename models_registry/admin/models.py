@@ -1,0 +1,149 @@
+"""Models with their dated prices, as both administrations show them. A price is added, never changed: what was booked stays right."""
+
+from collections.abc import Iterable
+
+from django import forms
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSplitDateTimeWidget
+
+from models_registry.kinds import Channel
+from models_registry.selectors import list_current_prices
+from models_registry.services import add_model, remove_model, set_model, set_model_price
+from models_registry.worlds import Model, ModelPrice
+from tenants.administration.fields import NamesField
+from tenants.administration.menu import Group, Place
+from tenants.administration.model_admin import AtriumModelAdmin, Inline
+from tenants.administration.sites import service_admin
+from usage.money import show_money
+
+AMOUNTS = ("input", "cached", "output", "reasoning")
+CHANNEL_COLOURS = {Channel.STABLE: "success", Channel.EXPERIMENTAL: "info", Channel.DEPRECATED: "warning", Channel.RETIRED: "danger"}
+
+
+class ModelForm(forms.ModelForm):
+    capabilities = NamesField(label=_("Capabilities"), help_text=_("Short words, one per line, such as tools or vision."))
+
+    class Meta:
+        fields = [
+            "name", "label", "connection", "upstream_name", "kind", "is_enabled", "is_default", "context_window", "max_output_tokens",
+            "default_max_output_tokens", "capabilities", "licence", "channel", "retire_on", "successor", "notes",
+        ]  # fmt: skip
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if "upstream_name" in self.fields:
+            self.fields["upstream_name"].required = False
+            self.fields["upstream_name"].help_text = _("Empty: the same as the name.")
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """The service takes the mark from the model that had it, so two defaults are no mistake of the form."""
+        return super()._get_validation_exclusions() | {"is_default"}
+
+
+class PriceForm(forms.ModelForm):
+    """A new price. What is left empty follows the earlier price, or the price beside it."""
+
+    valid_from = forms.SplitDateTimeField(label=_("valid from"), required=False, widget=UnfoldAdminSplitDateTimeWidget(), help_text=_("Empty: from now on."))
+
+    class Meta:
+        fields = ["valid_from", "currency", *AMOUNTS]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for name in AMOUNTS:
+            if name in self.fields:
+                self.fields[name].required = False
+                self.fields[name].widget = UnfoldAdminDecimalFieldWidget()
+
+
+class PriceInline(Inline):
+    form = PriceForm
+    fields = ["valid_from", "currency", *AMOUNTS]
+    verbose_name_plural = _("Prices per million tokens, the newest first")
+    ordering = ["-valid_from"]
+    per_page = 12
+
+    def get_queryset(self, request: HttpRequest):
+        return super().get_queryset(request).select_related("model")
+
+    def has_change_permission(self, request: HttpRequest, obj: ModelPrice | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ModelPrice | None = None) -> bool:
+        return False
+
+
+class ModelAdminBase(AtriumModelAdmin):
+    place = Place(Group.MODELS, 20, "neurology")
+    in_palette = True
+    empty_text = _("Models are what people name in “model”. Fetch them from a connection, or add one by hand.")
+    form = ModelForm
+    list_display = ["show_name", "connection", "kind", "show_channel", "show_prices", "context_window", "is_default", "is_enabled"]
+    list_filter = [("connection", RelatedDropdownFilter), ("kind", ChoicesDropdownFilter), ("channel", ChoicesDropdownFilter), "is_enabled"]
+    search_fields = ["name", "label", "upstream_name"]
+    list_select_related = ["connection"]
+    readonly_fields = ["stable_since", "listed_at", "vanished_at"]
+    price_inline: type[PriceInline]
+    extra_fields: tuple[str, ...] = ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None):
+        first = ["name", "label", "connection", "upstream_name", "kind", "is_enabled", "is_default", *self.extra_fields]
+        limits = ["context_window", "max_output_tokens", "default_max_output_tokens", "capabilities", "licence"]
+        life = ["channel", "retire_on", "successor", "notes"]
+        if obj is not None:
+            life += ["stable_since", "listed_at", "vanished_at"]
+        return [(None, {"fields": first}), (_("Limits"), {"fields": limits}), (_("Life"), {"fields": life})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return self.readonly_fields if obj is None else [*self.readonly_fields, "connection"]
+
+    def get_inlines(self, request: HttpRequest, obj: Model | None) -> list:
+        return [self.price_inline] if obj else []
+
+    def get_changelist_instance(self, request: HttpRequest):
+        changelist = super().get_changelist_instance(request)
+        self._load_prices(list(changelist.result_list))
+        return changelist
+
+    @staticmethod
+    def _load_prices(rows: Iterable[Model]) -> None:
+        prices = list_current_prices(rows)
+        for row in rows:
+            row.current_prices = prices.get(row.pk, [])
+
+    def create_row(self, request: HttpRequest, form: ModelForm) -> Model:
+        data = dict(form.cleaned_data)
+        return add_model(actor=request.user, connection=data.pop("connection"), name=data.pop("name"), upstream_name=data.pop("upstream_name"), **data)
+
+    def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        if changes.get("upstream_name") == "":
+            changes["upstream_name"] = form.cleaned_data.get("name", row.name)
+        set_model(actor=request.user, model=row, **changes)
+
+    def remove_row(self, request: HttpRequest, row: Model) -> None:
+        remove_model(actor=request.user, model=row)
+
+    def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset, change: bool) -> None:
+        for price in formset.extra_forms:
+            if price.has_changed():
+                set_model_price(actor=request.user, model=form.instance, **{name: price.cleaned_data.get(name) for name in ("valid_from", *AMOUNTS)},
+                                currency=price.cleaned_data.get("currency", ""))  # fmt: skip
+
+    @display(description=_("model"), ordering="name", header=True)
+    def show_name(self, row: Model) -> list[str]:
+        return [row.name, row.label if row.label != row.name else ""]
+
+    @display(description=_("channel"), ordering="channel", label=CHANNEL_COLOURS)
+    def show_channel(self, row: Model) -> tuple[str, str]:
+        return row.channel, row.get_channel_display()
+
+    @display(description=_("input / output per million"))
+    def show_prices(self, row: Model) -> str:
+        prices = getattr(row, "current_prices", [])
+        if service_admin is not self.admin_site:
+            prices = prices[:2]
+        return "; ".join(f"{show_money(price.input)} / {show_money(price.output)} {price.currency}" for price in prices) or "–"

@@ -1,0 +1,13 @@
+"""This room's objects keep a history; secrets and the traces of checks stay out of it."""
+
+from auditlog.registry import auditlog
+
+
+def register_models() -> None:
+    from models_registry import models
+    from models_registry.platform import models as platform_models
+
+    for world in (models, platform_models):
+        auditlog.register(world.Connection, exclude_fields=["secret", "last_checked_at", "last_error"])
+        auditlog.register(world.Model, exclude_fields=["listed_at"], m2m_fields={"plans"} if world is platform_models else set())
+        auditlog.register(world.ModelPrice)

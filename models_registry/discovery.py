@@ -1,0 +1,91 @@
+"""Providers found at start: model servers on this machine, and keys that the environment holds (DESIGN section 13)."""
+
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+
+from models_registry.kinds import USUAL, ConnectionKind
+from models_registry.services import add_connection, sync_catalogue
+from models_registry.worlds import active_world
+from tenants import egress
+from tenants.errors import AtriumError
+from tenants.sealing import Secret
+
+logger = logging.getLogger(__name__)
+
+LOCAL_KINDS = (ConnectionKind.OLLAMA, ConnectionKind.LMSTUDIO)
+CLOUD_KINDS = (ConnectionKind.OPENAI, ConnectionKind.ANTHROPIC, ConnectionKind.QWEN, ConnectionKind.SILICONFLOW)
+_GLANCE = egress.EgressPolicy(allow_private=True, timeout_connect_s=0.3, timeout_read_s=1.0, timeout_total_s=1.5, max_bytes=1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundProvider:
+    kind: ConnectionKind
+    base_url: str
+    secret: Secret | None = None
+
+    @property
+    def is_local(self) -> bool:
+        return self.secret is None
+
+
+def find_providers(environment: Mapping[str, str] | None = None, addresses: Mapping[ConnectionKind, str] | None = None) -> list[FoundProvider]:
+    """Look for local servers (a short glance at loopback only) and for keys. `addresses`: where the local kinds are looked for."""
+    environment = os.environ if environment is None else environment
+    local = addresses if addresses is not None else {kind: USUAL[kind].base_url for kind in LOCAL_KINDS}
+    found = [FoundProvider(kind, url) for kind, url in local.items() if _answers(url)]
+    for kind in CLOUD_KINDS:
+        key = environment.get(USUAL[kind].key_variable, "").strip()
+        if key:
+            found.append(FoundProvider(kind, USUAL[kind].base_url, Secret(key)))
+    return found
+
+
+def _answers(base_url: str) -> bool:
+    try:
+        with egress.client(_GLANCE) as http:
+            response = http.get(f"{base_url}/models")
+            return response.status_code == 200 and isinstance(egress.read_json(response), dict)
+    except AtriumError:
+        return False
+
+
+def offer_providers(found: Iterable[FoundProvider] | None = None) -> list[str]:
+    """Offer what was found as connections of the platform; returns the names of new ones. Safe to call at each start.
+
+    A local server is switched on at once (not in production) and its models follow at each start. A cloud provider is only offered: its
+    connection holds the key but stays switched off until an operator switches it on. Call inside `with platform():`.
+    """
+    added = []
+    for provider in find_providers() if found is None else found:
+        try:
+            with transaction.atomic():
+                name = _offer(provider)
+        except Exception:  # whatever one provider does, the platform starts
+            logger.warning("the provider found at %s could not be offered", provider.base_url, exc_info=True)
+            continue
+        if name:
+            added.append(name)
+    return added
+
+
+def _offer(provider: FoundProvider) -> str | None:
+    connections = active_world().connections.objects
+    row = connections.filter(kind=provider.kind, base_url=provider.base_url).first()
+    is_new = row is None
+    if row is None:
+        label = str(provider.kind.label)
+        name = f"{label} ({provider.base_url})" if connections.filter(name=label).exists() else label
+        is_enabled = provider.is_local and settings.ATRIUM_ENV != "production"
+        row = add_connection(actor=None, name=name, kind=provider.kind, base_url=provider.base_url, secret=provider.secret or "", is_enabled=is_enabled,
+                             location=USUAL[provider.kind].location)  # fmt: skip
+    if provider.is_local and row.is_enabled:
+        try:
+            sync_catalogue(actor=None, connection=row)
+        except AtriumError as exc:
+            logger.warning("the models of %s could not be read: %s", row.name, exc)
+    return row.name if is_new else None

@@ -1,0 +1,84 @@
+"""`manage.py connection add | list | test | sync | remove`."""
+
+from dataclasses import asdict
+
+from models_registry import services
+from models_registry.command_line import add_key, add_scope, chosen_scope, read_key
+from models_registry.kinds import USUAL, ConnectionKind, Location
+from models_registry.selectors import get_visible_connection, list_visible_connections
+from models_registry.worlds import Connection
+from tenants.commands import AtriumCommand
+from tenants.errors import UpstreamError
+
+
+class Command(AtriumCommand):
+    help = "Add, list, test and synchronise connections to providers of models."
+
+    def add_actions(self) -> None:
+        add = self.add_action("add", self.add, "add a way to a provider")
+        add.add_argument("--name", required=True)
+        add.add_argument("--kind", required=True, choices=ConnectionKind.values)
+        add.add_argument("--base-url", default="", help="with the version, as https://host/v1; default: the usual one of the kind")
+        add_key(add)
+        add_scope(add)
+        add.add_argument("--allow-private", action="store_true", help="let it reach this machine and private networks")
+        add.add_argument("--location", choices=[value for value in Location.values if value], help="where prompts are processed; default: by kind")
+        add.add_argument("--no-storage", action="store_true", help="the provider keeps neither prompts nor answers")
+        add.add_argument("--sync", action="store_true", help="add the models that the provider lists")
+        add_scope(self.add_action("list", self.list, "show all connections"))
+        for name, run, text in (("test", self.test, "ask a provider for its models"), ("sync", self.sync, "bring models in line with what the provider lists")):
+            self._name_one(self.add_action(name, run, text))
+        remove = self.add_action("remove", self.remove, "remove a connection")
+        self._name_one(remove)
+        remove.add_argument("--force", action="store_true", help="also remove its models")
+
+    def _name_one(self, parser) -> None:
+        parser.add_argument("name", metavar="NAME")
+        add_scope(parser)
+
+    def add(self, options) -> None:
+        if not options["base_url"] and not USUAL[ConnectionKind(options["kind"])].base_url:
+            self._usage_error(f"--base-url is needed for kind {options['kind']}")
+        with chosen_scope(options):
+            row = services.add_connection(
+                actor=None, name=options["name"], kind=options["kind"], base_url=options["base_url"], secret=read_key(options),
+                allow_private=options["allow_private"], location=options["location"], no_storage=options["no_storage"],
+            )  # fmt: skip
+            text, added = f"Connection {row.name} leads to {row.base_url}.", {}
+            if options["sync"]:
+                added["models"] = services.sync_catalogue(actor=None, connection=row).added
+                text += f" {len(added['models'])} models were added."
+        self.show(_describe(row) | added, text)
+
+    def list(self, options) -> None:
+        with chosen_scope(options):
+            self.show([_describe(row) for row in list_visible_connections(None)])
+
+    def test(self, options) -> None:
+        with chosen_scope(options):
+            result = services.test_connection(actor=None, connection=get_visible_connection(None, options["name"]))
+        if not result.is_ok:
+            raise UpstreamError(result.error)
+        self.show({"name": options["name"]} | asdict(result), f"{options['name']} answered after {result.latency_ms} ms and lists {result.model_count} models.")
+
+    def sync(self, options) -> None:
+        with chosen_scope(options):
+            report = services.sync_catalogue(actor=None, connection=get_visible_connection(None, options["name"]))
+        text = f"{len(report.added)} models added, {report.kept} kept, {len(report.returned)} back, {len(report.vanished)} vanished, {report.skipped} skipped."
+        self.show({"name": options["name"]} | asdict(report), text)
+
+    def remove(self, options) -> None:
+        with chosen_scope(options):
+            services.remove_connection(actor=None, connection=get_visible_connection(None, options["name"]), force=options["force"])
+        self.show({"name": options["name"], "removed": True}, f"Connection {options['name']} is removed.")
+
+    def _usage_error(self, message: str) -> None:
+        self.stderr.write(message)
+        raise SystemExit(2)
+
+
+def _describe(row: Connection) -> dict:
+    return {
+        "name": row.name, "id": row.pk, "kind": row.kind, "base_url": row.base_url, "has_key": row.has_secret, "allow_private": row.allow_private,
+        "location": row.location, "no_storage": row.no_storage, "enabled": row.is_enabled, "last_checked_at": row.last_checked_at, "last_error": row.last_error,
+    }  # fmt: skip

@@ -1,0 +1,111 @@
+"""`manage.py model set | list`."""
+
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from models_registry import services
+from models_registry.command_line import add_scope, chosen_scope
+from models_registry.kinds import Channel, ModelKind
+from models_registry.selectors import get_visible_connection, get_visible_model, list_current_prices, list_visible_models
+from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
+from tenants.commands import AtriumCommand
+from tenants.errors import InvalidInput
+from tenants.models import Plan, Tenant
+
+PRICES = ("input", "output", "cached", "reasoning")
+NUMBERS = ("context_window", "max_output_tokens", "default_max_output_tokens")
+TEXTS = ("label", "licence", "successor", "notes", "upstream_name")
+
+
+class Command(AtriumCommand):
+    help = "Set and list what users name in model=: prices, limits, and where a model is in its life."
+
+    def add_actions(self) -> None:
+        change = self.add_action("set", self.set, "change a model, or with --connection add one")
+        change.add_argument("name", metavar="NAME")
+        add_scope(change)
+        change.add_argument("--connection", metavar="NAME", help="add the model to this connection if it does not exist")
+        for name in PRICES:
+            change.add_argument(f"--{name}-price", type=amount, metavar="P", help="per million tokens")
+        change.add_argument("--currency", choices=Tenant.Currency.values)
+        change.add_argument("--channel", choices=Channel.values)
+        change.add_argument("--retire-on", type=day, metavar="DATE", help="as 2027-01-31")
+        change.add_argument("--kind", choices=ModelKind.values)
+        for name in NUMBERS:
+            change.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N")
+        for name in TEXTS:
+            change.add_argument(f"--{name.replace('_', '-')}")
+        change.add_argument("--capability", action="append", dest="capabilities", metavar="WORD", help="replaces all; may be repeated")
+        change.add_argument("--plan", action="append", metavar="PLAN", help="with --platform: offered to these plans only; may be repeated")
+        switch = change.add_mutually_exclusive_group()
+        switch.add_argument("--enable", action="store_true")
+        switch.add_argument("--disable", action="store_true")
+        change.add_argument("--default", action="store_true", help="choose it where nobody chooses")
+        add_scope(self.add_action("list", self.list, "show all models"))
+
+    def set(self, options) -> None:
+        changes = {name: options[name] for name in ("channel", "retire_on", "kind", "capabilities", *NUMBERS, *TEXTS) if options[name] is not None}
+        if options["enable"] or options["disable"]:
+            changes["is_enabled"] = options["enable"]
+        if options["default"]:
+            changes["is_default"] = True
+        prices = {name: options[f"{name}_price"] for name in PRICES if options[f"{name}_price"] is not None}
+        with chosen_scope(options), transaction.atomic():
+            if options["plan"]:
+                changes["plans"] = _find_plans(options["plan"])
+            model = self._write(options, changes)
+            if prices:
+                services.set_model_price(actor=None, model=model, currency=options["currency"] or "", **prices)
+            shown = _describe(model, list_current_prices([model]).get(model.pk, []))
+        self.show(shown, f"Model {model.name} is set.")
+
+    def _write(self, options, changes: dict[str, Any]) -> Model:
+        exists = list_visible_models(None).filter(name=options["name"]).exists()
+        if options["connection"] and not exists:
+            connection = get_visible_connection(None, options["connection"])
+            return services.add_model(actor=None, connection=connection, name=options["name"], **changes)
+        model = get_visible_model(None, options["name"])
+        return services.set_model(actor=None, model=model, **changes) if changes else model
+
+    def list(self, options) -> None:
+        with chosen_scope(options):
+            models = list(list_visible_models(None))
+            prices = list_current_prices(models)
+            self.show([_describe(model, prices.get(model.pk, [])) for model in models])
+
+
+def _describe(model: Model, prices: list[ModelPrice]) -> dict:
+    return {
+        "name": model.name, "id": model.pk, "connection": model.connection.name, "upstream_name": model.upstream_name, "kind": model.kind,
+        "channel": model.channel, "retire_on": model.retire_on, "enabled": model.is_enabled, "default": model.is_default,
+        "context_window": model.context_window, "max_output_tokens": model.max_output_tokens, "default_max_output_tokens": model.default_max_output_tokens,
+        "prices": [{"currency": row.currency} | {name: f"{getattr(row, name).normalize():f}" for name in PRICES} for row in prices],
+    }  # fmt: skip
+
+
+def _find_plans(names: list[str]) -> list[Plan]:
+    if active_world() is not PLATFORM:
+        raise InvalidInput("Only the platform's models belong to plans.", param="plan")
+    plans = list(Plan.objects.filter(name__in=names))
+    missing = set(names) - {plan.name for plan in plans}
+    if missing:
+        raise InvalidInput(f"There is no plan “{min(missing)}”.", param="plan")
+    return plans
+
+
+def amount(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+    if not value.is_finite():
+        raise ValueError(text)
+    return value
+
+
+def day(text: str) -> date:
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.get_current_timezone()).date()

@@ -1,0 +1,146 @@
+"""Every read of this room that has a rule. All work on the active scope."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from accounts.permissions import require
+from models_registry.addresses import read_base_url
+from models_registry.kinds import Channel
+from models_registry.routes import Endpoint, Route
+from models_registry.worlds import Connection, Model, ModelPrice, World, active_world
+from tenants.context import find_tenant, platform
+from tenants.errors import AtriumError, NotFound
+from tenants.sealing import BrokenSeal, NoDataKey
+from usage.pricing import Price
+
+logger = logging.getLogger(__name__)
+
+
+def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Route]:
+    """The models that the active tenant may call, by name: its own, and the platform's that its plan offers.
+
+    A name of the tenant's own hides the platform's model of that name, also while the own one is switched off: a call never goes
+    unexpectedly to another provider. With a currency, prices are in that currency, and a model that is only priced in others is not
+    offered: no bill adds up two currencies. On the platform: the platform's models, of all plans.
+    """
+    own = active_world()
+    routes = _routes_of(own, own.models.objects.all(), currency)
+    if find_tenant() is None:
+        return routes
+    hidden = set(own.models.objects.values_list("name", flat=True))
+    with platform():
+        shared = active_world()
+        offered = shared.models.objects.filter(Q(plans=plan_id) | Q(plans=None)) if plan_id else shared.models.objects.filter(plans=None)
+        inherited = _routes_of(shared, offered.exclude(name__in=hidden), currency)
+    own_defaults = {route.kind for route in routes.values() if route.is_default}
+    for name, route in inherited.items():
+        routes[name] = replace(route, is_default=False) if route.kind in own_defaults else route
+    return routes
+
+
+def _routes_of(world: World, models: QuerySet, currency: str) -> dict[str, Route]:
+    today = timezone.now().date()
+    usable = models.filter(is_enabled=True, connection__is_enabled=True).exclude(channel=Channel.RETIRED).exclude(retire_on__lte=today)
+    rows = list(usable.select_related("connection").order_by("name").distinct())
+    endpoints = _open_endpoints(world, {row.connection_id: row.connection for row in rows}.values())
+    prices = list_current_prices(rows)
+    routes = {}
+    for row in rows:
+        endpoint = endpoints.get(row.connection_id)
+        if endpoint is None:
+            continue
+        try:
+            routes[row.name] = _make_route(row, endpoint, _choose_price(prices.get(row.pk, []), currency))
+        except ValueError as exc:
+            logger.warning("model %s is not offered: %s", row.name, exc)
+    return routes
+
+
+def _choose_price(prices: list[ModelPrice], currency: str) -> Price:
+    """Raises ValueError where the model has no price that this tenant can be charged."""
+    if not prices:
+        return Price(currency or "EUR", *[Decimal(0)] * 4)
+    for row in prices:
+        if not currency or row.currency == currency:
+            return Price(row.currency, row.input, row.cached, row.output, row.reasoning)
+    raise ValueError(f"it has no price in {currency}")
+
+
+def _open_endpoints(world: World, connections: Iterable[Connection]) -> dict[UUID, Endpoint]:
+    """Connection id → endpoint. One whose secret or address is broken takes only its own models with it."""
+    endpoints = {}
+    for row in connections:
+        try:
+            target = read_base_url(row.base_url, allow_private=row.allow_private)
+            endpoints[row.pk] = Endpoint(
+                id=row.pk, origin=world.origin, kind=row.kind, base_url=target.url, secret=row.open_secret(), allow_private=row.allow_private,
+                location=row.location, no_storage=row.no_storage,
+            )  # fmt: skip
+        except (BrokenSeal, NoDataKey, AtriumError):
+            logger.exception("connection %s cannot be used; its models are not offered", row.pk)
+    return endpoints
+
+
+def _make_route(row: Model, endpoint: Endpoint, price: Price) -> Route:
+    return Route(
+        name=row.name, label=row.label or row.name, model_id=row.pk, upstream_name=row.upstream_name, endpoint=endpoint, kind=row.kind,
+        context_window=row.context_window, max_output_tokens=row.max_output_tokens, default_max_output_tokens=row.default_max_output_tokens,
+        price=price, channel=row.channel, retire_on=row.retire_on, successor=row.successor, capabilities=frozenset(row.capabilities),
+        is_demo=row.is_demo, is_default=row.is_default,
+    )  # fmt: skip
+
+
+def list_current_prices(models: Iterable[Model]) -> dict[UUID, list[ModelPrice]]:
+    """Model id → the prices that hold now, one per currency, the newest first; models without one are missing."""
+    rows = active_world().prices.objects.filter(model__in=[model.pk for model in models], valid_from__lte=timezone.now())
+    current: dict[UUID, list[ModelPrice]] = {}
+    for row in rows.order_by("model_id", "currency", "-valid_from").distinct("model_id", "currency"):
+        current.setdefault(row.model_id, []).append(row)
+    for prices in current.values():
+        prices.sort(key=lambda row: row.valid_from, reverse=True)
+    return current
+
+
+# -- objects of the active scope ------------------------------------------------------------------------------------------------------------
+
+
+def list_visible_connections(actor: User | None) -> QuerySet:
+    """The active scope's connections, for whoever may see them. Raises NotAllowed."""
+    world = active_world()
+    require(actor, world.may("view", "connection"))
+    return world.connections.objects.all()
+
+
+def list_visible_models(actor: User | None) -> QuerySet:
+    """The active scope's models with their connections, for whoever may see them. Raises NotAllowed."""
+    world = active_world()
+    require(actor, world.may("view", "model"))
+    return world.models.objects.select_related("connection")
+
+
+def get_visible_connection(actor: User | None, key: UUID | str) -> Connection:
+    """One connection, by id or name. Raises NotFound, NotAllowed."""
+    row = list_visible_connections(actor).filter(_by_id_or_name(key)).first()
+    if row is None:
+        raise NotFound(_("There is no connection “%(name)s”.") % {"name": key}, code="connection_not_found")
+    return row
+
+
+def get_visible_model(actor: User | None, key: UUID | str) -> Model:
+    """One model, by id or name. Raises NotFound, NotAllowed."""
+    row = list_visible_models(actor).filter(_by_id_or_name(key)).first()
+    if row is None:
+        raise NotFound(_("There is no model “%(name)s”.") % {"name": key}, code="model_not_found")
+    return row
+
+
+def _by_id_or_name(key: UUID | str) -> Q:
+    return Q(pk=key) if isinstance(key, UUID) else Q(name=key)

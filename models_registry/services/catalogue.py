@@ -1,0 +1,119 @@
+"""Bringing a connection's models in line with what its provider lists."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from accounts.permissions import require
+from models_registry.catalogue import Catalogue, ListedModel, fetch_catalogue
+from models_registry.services.connections import describe_failure, note_check
+from models_registry.worlds import Connection, Model, World, active_world
+from tenants.errors import AtriumError, UpstreamError
+from tenants.notify import announce
+from tenants.sealing import BrokenSeal, NoDataKey
+
+logger = logging.getLogger(__name__)
+
+USUAL_OUTPUT_TOKENS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a synchronisation changed: names of models, and how many entries no model could be made of."""
+
+    added: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+    kept: int = 0
+    skipped: int = 0
+
+
+def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
+    """Add the models that the provider lists, switch off those that have vanished, and leave what an admin has set.
+
+    Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a transaction: it waits for the network.
+    """
+    world = active_world()
+    require(actor, world.may("change", "connection"))
+    require(actor, world.may("add", "model"))
+    try:
+        found = fetch_catalogue(connection)
+        if not found.models and world.models.objects.filter(connection=connection.pk, is_enabled=True).exclude(listed_at=None).exists():
+            raise UpstreamError(_("The provider lists no models at the moment. Nothing was changed."), code="upstream_empty")
+    except (AtriumError, BrokenSeal, NoDataKey) as exc:
+        note_check(connection, describe_failure(exc))
+        raise
+    report = apply_catalogue(world, connection, found)
+    note_check(connection, "")
+    return report
+
+
+@transaction.atomic
+def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> SyncReport:
+    """Write a catalogue into the registry. Two at once wait for each other."""
+    world.connections.objects.select_for_update().get(pk=connection.pk)
+    now = timezone.now()
+    rows = list(world.models.objects.filter(connection=connection.pk))
+    known = {row.upstream_name for row in rows}
+    listed = {model.name: model for model in found.models}
+    report = SyncReport(kept=len(known & listed.keys()), skipped=found.skipped)
+    for row in rows:
+        if row.upstream_name in listed:
+            _note_listed(row, listed[row.upstream_name], now, report)
+        elif row.listed_at is not None and row.is_enabled:
+            row.is_enabled, row.vanished_at = False, now
+            row.save(update_fields=["is_enabled", "vanished_at", "updated_at"])
+            report.vanished.append(row.name)
+    new = [model for name, model in listed.items() if name not in known]
+    skipped = _add_models(world, connection, new, now, report)
+    announce("connection", connection.pk)
+    return SyncReport(report.added, report.returned, report.vanished, report.kept, report.skipped + skipped)
+
+
+def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncReport) -> None:
+    """Fill what nobody has set; switch a model on again that only its absence had switched off."""
+    row.listed_at = now
+    row.label = row.label or listed.label
+    row.context_window = row.context_window or listed.context_window
+    if row.max_output_tokens is None and listed.max_output_tokens:
+        row.max_output_tokens = listed.max_output_tokens
+        row.default_max_output_tokens = min(row.default_max_output_tokens, listed.max_output_tokens)
+    if row.vanished_at is not None:
+        row.is_enabled, row.vanished_at = True, None
+        report.returned.append(row.name)
+    row.save()
+
+
+def _add_models(world: World, connection: Connection, new: list[ListedModel], now: datetime, report: SyncReport) -> int:
+    """Make models of entries; returns how many could not be made."""
+    taken = set(world.models.objects.values_list("name", flat=True))
+    prefix, skipped = slugify(connection.name) or "connection", 0
+    for listed in new:
+        name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
+        row = world.models(
+            name=name, connection_id=connection.pk, upstream_name=listed.name, kind=listed.kind, label=listed.label, context_window=listed.context_window,
+            max_output_tokens=listed.max_output_tokens, default_max_output_tokens=usual_output(listed), listed_at=now, stable_since=now.date(),
+        )  # fmt: skip
+        try:
+            row.full_clean()
+        except ValidationError as exc:
+            logger.info("model %r of connection %s is not added: %s", listed.name[:80], connection.pk, "; ".join(exc.messages))
+            skipped += 1
+            continue
+        row.save()
+        taken.add(name)
+        report.added.append(name)
+    return skipped
+
+
+def usual_output(listed: ListedModel) -> int:
+    """How long an answer may be where nobody says: it must leave room for the question."""
+    bounds = [USUAL_OUTPUT_TOKENS, listed.max_output_tokens, max(1, listed.context_window // 2) if listed.context_window else None]
+    return min(bound for bound in bounds if bound is not None)

@@ -1,0 +1,87 @@
+"""Writing models: added by hand, changed, moved through their life, removed."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from accounts.permissions import require
+from models_registry.calendar import note_date
+from models_registry.kinds import Channel
+from models_registry.lifecycle import check_life
+from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
+from tenants.errors import InvalidInput
+from tenants.notify import announce
+
+CHANGEABLE = frozenset(
+    {"name", "label", "upstream_name", "kind", "context_window", "max_output_tokens", "default_max_output_tokens", "capabilities", "licence", "channel",
+     "retire_on", "successor", "is_enabled", "is_default", "notes", "plans"}
+)  # fmt: skip
+
+
+@transaction.atomic
+def add_model(*, actor: User | None, connection: Connection, name: str, upstream_name: str = "", is_demo: bool = False, **fields: Any) -> Model:
+    """Add a model that the provider does not list, or under another name. Raises NotAllowed, InvalidInput, ValidationError."""
+    world = active_world()
+    require(actor, world.may("add", "model"))
+    row = world.models(name=name, connection_id=connection.pk, upstream_name=upstream_name or name, is_demo=is_demo)
+    if "default_max_output_tokens" not in fields and fields.get("max_output_tokens"):
+        row.default_max_output_tokens = min(row.default_max_output_tokens, fields["max_output_tokens"])
+    return _write(world, row, None, fields)
+
+
+@transaction.atomic
+def set_model(*, actor: User | None, model: Model, **changes: Any) -> Model:
+    """Change a model. To set `retire_on` on a stable model announces its retirement: it becomes deprecated.
+
+    Raises NotAllowed, InvalidInput, ValidationError (among others, what breaks the policy of a model's life).
+    """
+    world = active_world()
+    require(actor, world.may("change", "model"))
+    row = world.models.objects.select_for_update().get(pk=model.pk)
+    return _write(world, row, row.channel, changes)
+
+
+def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -> Model:
+    unknown = set(changes) - (CHANGEABLE if world is PLATFORM else CHANGEABLE - {"plans"})
+    if unknown:
+        raise InvalidInput(_("A model has no field “%(name)s”.") % {"name": min(unknown)}, param=min(unknown))
+    plans = changes.pop("plans", None)
+    old_date = row.retire_on
+    for name, value in changes.items():
+        setattr(row, name, value)
+    if row.retire_on and row.retire_on != old_date and row.channel == Channel.STABLE and "channel" not in changes:
+        row.channel = Channel.DEPRECATED
+    _settle_life(row, was, old_date)
+    if changes.get("is_default"):
+        world.models.objects.filter(kind=row.kind, is_default=True).exclude(pk=row.pk).update(is_default=False)
+    if changes.get("is_enabled"):
+        row.vanished_at = None  # an admin's word stands above the catalogue's
+    row.full_clean()
+    row.save()
+    if plans is not None and isinstance(row, PLATFORM.models):
+        row.plans.set(plans)
+    if row.retire_on and row.retire_on != old_date:
+        note_date(row.retire_on)
+    announce("model", row.pk)
+    return row
+
+
+def _settle_life(row: Model, was: str | None, old_date: Any) -> None:
+    today = timezone.now().date()
+    if row.channel == Channel.STABLE and was not in (Channel.STABLE, Channel.DEPRECATED):
+        row.stable_since = today
+    check_life(was=was, becomes=row.channel, old_date=old_date, new_date=row.retire_on, stable_since=row.stable_since, today=today)
+    if row.channel == Channel.RETIRED:
+        row.is_default = False
+
+
+@transaction.atomic
+def remove_model(*, actor: User | None, model: Model) -> None:
+    """Remove a model and its prices. What was booked on it keeps its name and price. Raises NotAllowed."""
+    world = active_world()
+    require(actor, world.may("delete", "model"))
+    world.models.objects.filter(pk=model.pk).delete()
+    announce("model", model.pk)

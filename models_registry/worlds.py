@@ -1,0 +1,37 @@
+"""Which tables the active scope means: the tenant's, or the platform's twins."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from models_registry import models as tenant_models
+from models_registry.platform import models as platform_models
+from tenants.context import NoTenant, current_scope
+
+Connection = tenant_models.Connection | platform_models.Connection
+Model = tenant_models.Model | platform_models.Model
+ModelPrice = tenant_models.ModelPrice | platform_models.ModelPrice
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One side's classes. Permissions are named after its app (`may("change", "model")`)."""
+
+    origin: Literal["tenant", "platform"]
+    connections: type[Any]
+    models: type[Any]
+    prices: type[Any]
+
+    def may(self, action: str, noun: str) -> str:
+        return f"{self.models._meta.app_label}.{action}_{noun}"
+
+
+TENANT = World("tenant", tenant_models.Connection, tenant_models.Model, tenant_models.ModelPrice)
+PLATFORM = World("platform", platform_models.Connection, platform_models.Model, platform_models.ModelPrice)
+
+
+def active_world() -> World:
+    """The tables of the active scope. Raises NoTenant outside every scope."""
+    scope = current_scope()
+    if scope is None:
+        raise NoTenant("Connections and models belong to a tenant or to the platform.")
+    return TENANT if scope.slug else PLATFORM
