@@ -1,0 +1,35 @@
+"""Step 3: is there room for this call now? Requests per minute by plan and by key; the answer's `x-ratelimit-*` headers."""
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from gateway.calls import Call
+from gateway.limits import Limiter, Verdict
+from gateway.snapshot import TenantSnapshot
+from tenants.errors import QuotaExceeded
+
+KEY_RULE = gettext_noop("This API key may make %(limit)s requests per minute.")
+PLAN_RULE = gettext_noop("Your organisation's plan allows %(limit)s requests per minute.")
+
+
+async def admit(call: Call, snapshot: TenantSnapshot, limiter: Limiter) -> None:
+    """Count the call. Raises QuotaExceeded (`rate_limit_exceeded`) with the seconds to wait."""
+    principal = call.principal
+    if principal.requests_per_minute and principal.key_name:
+        verdict = await limiter.admit(f"{principal.tenant}:rpm:key:{principal.key_name}", principal.requests_per_minute)
+        _judge(call, verdict, KEY_RULE)
+    if snapshot.requests_per_minute:
+        verdict = await limiter.admit(f"{principal.tenant}:rpm:tenant", snapshot.requests_per_minute)
+        _judge(call, verdict, PLAN_RULE)
+
+
+def _judge(call: Call, verdict: Verdict, rule: str) -> None:
+    call.headers = [  # the tighter of two limits is judged last or refuses
+        (b"x-ratelimit-limit-requests", str(verdict.limit).encode()),
+        (b"x-ratelimit-remaining-requests", str(verdict.remaining).encode()),
+        (b"x-ratelimit-reset-requests", f"{verdict.reset_s:g}s".encode()),
+    ]
+    if not verdict.is_admitted:
+        wait_s = max(1, round(verdict.reset_s + 0.5))
+        message = _(rule) % {"limit": verdict.limit} + " " + _("Try again in %(seconds)s s.") % {"seconds": wait_s}
+        raise QuotaExceeded(message, code="rate_limit_exceeded", retry_after_s=wait_s)

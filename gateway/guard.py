@@ -1,0 +1,16 @@
+"""Step 5: what may go to a model at all. Here: size. Masking, blocked terms and heuristics come as further checks of this step."""
+
+from django.utils.translation import gettext as _
+
+from gateway.calls import Call
+from tenants.errors import InvalidInput
+
+BYTES_PER_TOKEN_AT_MOST = 64  # no usual tokenizer packs more text than that into one token on average
+
+
+def guard_input(call: Call) -> None:
+    """Refuse what cannot fit, before anything is held or sent. Raises InvalidInput."""
+    window = call.route.context_window
+    if window and call.size_bytes > window * BYTES_PER_TOKEN_AT_MOST:
+        message = _("The messages are far longer than the model's context of %(window)s tokens. Shorten them.") % {"window": window}
+        raise InvalidInput(message, code="context_length_exceeded", param="messages")

@@ -1,0 +1,56 @@
+"""The few things of ASGI that the data plane needs: reading a bounded body, sending an answer."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import orjson
+from django.utils.translation import gettext as _
+
+from gateway.errors import BodyTooLarge
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+MAX_BODY_BYTES = 10_000_000
+JSON = (b"content-type", b"application/json")
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+def find_header(scope: dict, name: bytes) -> bytes:
+    """The header's value, or b"" if absent. A header that comes twice counts as absent: no two parts may read it differently."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return values[0] if len(values) == 1 else b""
+
+
+async def read_body(receive: Receive, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The whole body, counted while it comes in. Raises BodyTooLarge, ClientGone."""
+    message = await receive()
+    body = message.get("body", b"")
+    if message["type"] == "http.request" and not message.get("more_body") and len(body) <= limit_bytes:
+        return body
+    parts, size = [], 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit_bytes:
+            raise BodyTooLarge(_("The request is larger than %(limit)s MB.") % {"limit": limit_bytes // 1_000_000})
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+
+
+async def send_answer(send: Send, status: int, body: bytes, headers: Headers = (), content_type: tuple[bytes, bytes] = JSON) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [content_type, length, *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, status: int, value: Any, headers: Headers = ()) -> None:
+    await send_answer(send, status, orjson.dumps(value), headers)

@@ -1,0 +1,100 @@
+"""Step 2: the request's JSON into a Call. Known fields are checked, unknown ones pass through to the provider."""
+
+from typing import Any
+
+import orjson
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from gateway.calls import Call, Principal
+from tenants.errors import InvalidInput
+
+MAX_MESSAGES = 2_000
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+
+def parse_chat_completion(raw: bytes, principal: Principal) -> Call:
+    """A checked call. Raises InvalidInput naming the parameter."""
+    body = _load_object(raw)
+    call = Call(principal=principal, body=body, size_bytes=len(raw))
+    _check(body, "model", str, required=True)
+    if not body["model"]:
+        raise _wrong("model", _("must name a model"))
+    _check_messages(body.get("messages"))
+    _check(body, "stream", bool)
+    _check(body, "stream_options", dict)
+    for name in ("max_tokens", "max_completion_tokens"):
+        _check(body, name, int)
+        if (value := body.get(name)) is not None and value < 1:
+            raise _wrong(name, _("must be at least 1"))
+    _check_range(body, "temperature", 0, 2)
+    _check_range(body, "top_p", 0, 1)
+    _check(body, "n", int)
+    if body.get("n") not in (None, 1):
+        raise _wrong("n", _("only 1 is supported"))
+    _check(body, "tools", list)
+    call.wants_stream = bool(body.get("stream"))
+    options = body.get("stream_options") or {}
+    if options and not call.wants_stream:
+        raise _wrong("stream_options", _("is allowed only with “stream”: true"))
+    call.wants_usage = options.get("include_usage") is True
+    return call
+
+
+def _load_object(raw: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as exc:
+        raise InvalidInput(_("The body is not valid JSON: %(error)s.") % {"error": exc}, code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise InvalidInput(_("The body must be a JSON object."), code="invalid_json")
+    return body
+
+
+def _wrong(name: str, reason: str, code: str = "invalid_value") -> InvalidInput:
+    return InvalidInput(_("“%(name)s” %(reason)s.") % {"name": name, "reason": reason}, code=code, param=name)
+
+
+_WORDS = {str: gettext_noop("a string"), bool: gettext_noop("true or false"), int: gettext_noop("an integer"), dict: gettext_noop("an object"),
+          list: gettext_noop("an array")}  # fmt: skip
+
+
+def _check(body: dict, name: str, kind: type, required: bool = False) -> None:
+    value = body.get(name)
+    if value is None:
+        if required:
+            raise _wrong(name, _("is missing"), "missing_required_parameter")
+        return
+    if type(value) is not kind:
+        raise _wrong(name, _("must be %(kind)s") % {"kind": _(_WORDS[kind])}, "invalid_type")
+
+
+def _check_range(body: dict, name: str, low: float, high: float) -> None:
+    value = body.get(name)
+    if value is None:
+        return
+    if type(value) not in (int, float):
+        raise _wrong(name, _("must be a number"), "invalid_type")
+    if not low <= value <= high:
+        raise _wrong(name, _("must lie between %(low)s and %(high)s") % {"low": low, "high": high})
+
+
+def _check_messages(messages: Any) -> None:
+    if messages is None:
+        raise _wrong("messages", _("is missing"), "missing_required_parameter")
+    if type(messages) is not list:
+        raise _wrong("messages", _("must be an array"), "invalid_type")
+    if not messages:
+        raise _wrong("messages", _("must hold at least one message"))
+    if len(messages) > MAX_MESSAGES:
+        raise _wrong("messages", _("may hold at most %(limit)s messages") % {"limit": MAX_MESSAGES})
+    for index, message in enumerate(messages):
+        if type(message) is not dict:
+            raise _wrong(f"messages[{index}]", _("must be an object"), "invalid_type")
+        if message.get("role") not in ROLES:
+            raise _wrong(f"messages[{index}].role", _("must be one of %(roles)s") % {"roles": ", ".join(sorted(ROLES))})
+        content = message.get("content")
+        if content is not None and type(content) not in (str, list):
+            raise _wrong(f"messages[{index}].content", _("must be a string or an array of parts"), "invalid_type")
+        if content is None and not (message.get("tool_calls") or message.get("function_call")):
+            raise _wrong(f"messages[{index}].content", _("is missing"), "missing_required_parameter")

@@ -1,0 +1,117 @@
+"""The way of a model call. `/v1`, the chat and every other room take it: one way, one bill, one guard.
+
+1 authenticate  the caller: a key at `/v1` (gateway.authenticate), a session in the chat
+2 parse         the request into a Call (gateway.parse)
+3 admit         requests per minute
+4 resolve       the model's name into a route
+5 guard         the input
+6 reserve       the highest possible cost
+7 dispatch      to the endpoint
+8 relay         the answer, chunk by chunk
+9 settle        the exact bill, before the last byte
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import aiohttp
+
+from gateway import admit, dispatch, guard, relay, reserve, resolve, settle
+from gateway.calls import Call
+from gateway.limits import Limiter
+from gateway.snapshot import TenantSnapshot
+from gateway.sse import DONE, frame
+from models_registry.routes import Endpoint
+from tenants.errors import AtriumError
+from usage.ledger import Ledger
+
+PROGRESS_EVERY_S = 2.0
+
+
+class Collaborators(Protocol):
+    """What the steps need; the host provides it, tests hand in their own."""
+
+    limiter: Limiter
+    ledger: Ledger
+
+    def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession: ...
+
+
+async def prepare(call: Call, snapshot: TenantSnapshot, host: Collaborators) -> None:
+    """Steps 3 to 6. After it, money is held: `complete` or `stream` must follow, and they settle whatever happens."""
+    await admit.admit(call, snapshot, host.limiter)
+    resolve.resolve(call, snapshot)
+    guard.guard_input(call)
+    await reserve.reserve(call, host.ledger)
+
+
+async def complete(call: Call, host: Collaborators) -> bytes:
+    """Steps 7 to 9 for an answer in one piece: its JSON. Raises AtriumError; the call is settled either way."""
+    try:
+        async with dispatch.dispatch(call, host.client_for(call.route.endpoint)) as response:
+            return await relay.read_answer(call, response)
+    except AtriumError as exc:
+        _note_error(call, exc)
+        raise
+    except asyncio.CancelledError:
+        call.status = "cancelled"
+        raise
+    finally:
+        await settle.settle(call, host.ledger)
+
+
+async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
+    """Steps 7 to 9 for a streamed answer: its frames, ending with `[DONE]`, which leaves only after the bill is durable.
+
+    An error before the first frame is raised, so that the answer can have its status; a later one becomes an error frame.
+    """
+    has_begun, failure = False, None
+    try:
+        async for frames in _relay_and_settle(call, host):
+            has_begun = True
+            yield frames
+    except AtriumError as exc:
+        if not has_begun:
+            raise
+        failure = exc
+    if failure is not None:
+        yield relay.error_frame(failure)
+    elif call.wants_usage and call.is_estimated and call.usage is not None:
+        yield relay.usage_frame(call, call.usage)
+    yield frame(DONE)
+
+
+async def _relay_and_settle(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
+    marks = _Progress(call, host.ledger)
+    try:
+        async with dispatch.dispatch(call, host.client_for(call.route.endpoint)) as response:
+            async for frames in relay.relay(call, response):
+                marks.note()
+                yield frames
+    except AtriumError as exc:
+        _note_error(call, exc)
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        call.status = "cancelled"
+        raise
+    finally:
+        await settle.settle(call, host.ledger)
+
+
+def _note_error(call: Call, error: AtriumError) -> None:
+    call.status, call.error_code, call.error_message = "error", error.code, str(error.message)
+
+
+class _Progress:
+    """Writes down now and then how far a stream has come, so that a bill survives the death of this process."""
+
+    def __init__(self, call: Call, ledger: Ledger) -> None:
+        self._call, self._ledger = call, ledger
+        self._next_s = asyncio.get_running_loop().time() + PROGRESS_EVERY_S
+
+    def note(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._next_s:
+            self._next_s = now_s + PROGRESS_EVERY_S
+            self._ledger.mark(self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen)

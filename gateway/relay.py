@@ -1,0 +1,154 @@
+"""Step 8: the answer, passed on while it comes. Tokens are counted, nonsense becomes a clear error, and the last frame waits for the bill."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import orjson
+from django.utils.translation import gettext as _
+
+from gateway.calls import Call
+from gateway.errors import UpstreamTimeout, as_error_object
+from gateway.sse import DONE, EventReader, frame
+from tenants.errors import AtriumError, UpstreamError
+from usage.pricing import Usage
+
+MAX_ANSWER_BYTES = 32_000_000
+MOST_PLAUSIBLE_TOKENS = 10_000_000
+
+
+def read_usage(reported: Any) -> Usage | None:
+    """A provider's usage report in disjoint classes, or None if it is missing or cannot be true."""
+    if not isinstance(reported, dict):
+        return None
+    prompt: Any = reported.get("prompt_tokens")
+    completion: Any = reported.get("completion_tokens")
+    cached = (reported.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    reasoning = (reported.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    for number in (prompt, completion, cached, reasoning):
+        if type(number) is not int or not 0 <= number <= MOST_PLAUSIBLE_TOKENS:
+            return None
+    if cached > prompt or reasoning > completion:
+        return None
+    return Usage(prompt - cached, cached, completion - reasoning, reasoning)
+
+
+async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
+    """The whole answer of a call that is not streamed, checked, with our name of the model. Raises UpstreamError, UpstreamTimeout."""
+    try:
+        raw = await response.content.read(MAX_ANSWER_BYTES + 1) if response.content.is_eof() else await _read_all(response)
+        answer = orjson.loads(raw)
+        call.finish_reason = answer["choices"][0].get("finish_reason")
+    except TimeoutError as exc:
+        raise UpstreamTimeout(_("The model server stopped in the middle of its answer. Try again.")) from exc
+    except aiohttp.ClientError as exc:
+        raise UpstreamError(_("The model server broke the connection. Try again."), code="upstream_disconnected") from exc
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
+        raise _nonsense() from exc
+    call.note_first_token()
+    call.usage = read_usage(answer.get("usage"))
+    if call.usage is None:
+        message = answer["choices"][0].get("message")
+        call.output_tokens_seen = len(orjson.dumps(message)) // 4
+    if answer.get("model") != call.route.name:
+        answer["model"] = call.route.name
+        raw = orjson.dumps(answer)
+    return raw
+
+
+async def _read_all(response: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            raise _nonsense()
+    return b"".join(parts)
+
+
+def _nonsense() -> UpstreamError:
+    return UpstreamError(_("The model server's answer makes no sense. Try again, or choose another model."), code="upstream_invalid_response")
+
+
+async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The frames of a streamed answer, several joined where several came, without `[DONE]`.
+
+    Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the call.
+    """
+    reader = EventReader()
+    try:
+        async for chunk in response.content.iter_any():
+            frames, is_done = _translate(call, reader.feed(chunk))
+            if frames:
+                yield frames
+            if is_done:
+                break
+        else:
+            frames, is_done = _translate(call, [rest] if (rest := reader.rest()) else [])
+            if frames:
+                yield frames
+            if not is_done and call.finish_reason is None:
+                raise UpstreamError(_("The model server ended its answer in the middle. What arrived is kept."), code="upstream_incomplete")
+    except TimeoutError as exc:
+        raise UpstreamTimeout(_("The model server stopped in the middle of its answer. What arrived is kept."), code="upstream_idle") from exc
+    except aiohttp.ClientError as exc:
+        message = _("The model server broke the connection in the middle of its answer. What arrived is kept.")
+        raise UpstreamError(message, code="upstream_disconnected") from exc
+
+
+def _translate(call: Call, events: list[bytes]) -> tuple[bytes, bool]:
+    """(frames for the client, whether the stream is complete), and what the events say of the call."""
+    frames: list[bytes] = []
+    for data in events:
+        if data == DONE:
+            return b"".join(frames), True
+        try:
+            event = orjson.loads(data)
+            is_wanted, is_changed = _read_event(call, event)
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as exc:
+            raise _nonsense() from exc
+        if is_wanted:
+            frames.append(frame(orjson.dumps(event) if is_changed else data))
+    return b"".join(frames), False
+
+
+def _read_event(call: Call, event: dict) -> tuple[bool, bool]:
+    """(whether the client gets the event, whether it was changed)."""
+    if "error" in event:
+        raise UpstreamError(_("The model server reported an error in the middle of its answer. What arrived is kept."), code="upstream_error")
+    choices = event["choices"]
+    if choices:
+        choice = choices[0]
+        if (reason := choice.get("finish_reason")) is not None:
+            call.finish_reason = reason
+        delta = choice.get("delta") or {}
+        if delta.get("content") or delta.get("tool_calls") or delta.get("reasoning_content") or delta.get("refusal"):
+            call.output_tokens_seen += 1
+            call.note_first_token()
+    is_changed = False
+    if event.get("usage") is not None:
+        call.usage = read_usage(event["usage"]) or call.usage
+        if not call.wants_usage:
+            if not choices:
+                return False, False
+            del event["usage"]
+            is_changed = True
+    if event.get("model") != call.route.name:
+        event["model"] = call.route.name
+        is_changed = True
+    return True, is_changed
+
+
+def usage_frame(call: Call, usage: Usage) -> bytes:
+    """The last chunk a client asked for and the provider did not send."""
+    prompt, completion = usage.input_tokens + usage.cached_tokens, usage.output_tokens + usage.reasoning_tokens
+    report = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    head = {"id": f"chatcmpl-{call.request_id.hex}", "object": "chat.completion.chunk", "created": int(time.time()), "model": call.route.name}
+    chunk: dict[str, Any] = {**head, "choices": [], "usage": report}
+    return frame(orjson.dumps(chunk))
+
+
+def error_frame(error: AtriumError) -> bytes:
+    """The headers are gone: the client is told inside the stream."""
+    return frame(orjson.dumps(as_error_object(error)))

@@ -1,0 +1,62 @@
+"""Step 6: hold the highest possible cost, durably, before anything is sent.
+
+Highest possible: every byte of the request a token (no tokenizer makes more), at most the context window, plus the longest answer allowed.
+"""
+
+from uuid import UUID
+
+from gateway.calls import Call
+from usage.ledger import HoldRequest, Ledger
+from usage.pricing import Usage, cost
+
+TENANT_SUBJECT = UUID(int=0)
+DEFAULT_MAX_OUTPUT_TOKENS = 4_096
+BYTES_PER_TOKEN_ESTIMATE = 3.5  # typical for German and English; used only where a provider reports nothing
+
+
+def set_output_limit(call: Call) -> None:
+    """The longest answer this call may get: as asked, at most the model's limit; where nothing is asked, the model's default."""
+    route, body = call.route, call.body
+    asked = body.get("max_completion_tokens") or body.get("max_tokens")
+    limit = asked or route.default_max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
+    if route.max_output_tokens:
+        limit = min(limit, route.max_output_tokens)
+    call.max_output_tokens = limit
+
+
+def estimate_input_tokens(call: Call) -> int:
+    """A plausible number of input tokens, for bills without the provider's count."""
+    estimate = int(call.size_bytes / BYTES_PER_TOKEN_ESTIMATE) + 1
+    window = call.route.context_window
+    return min(estimate, window) if window else estimate
+
+
+async def reserve(call: Call, ledger: Ledger) -> None:
+    """Write the hold, which is the dispatch mark too: the next step sends. Raises QuotaExceeded (`insufficient_quota`), Unavailable."""
+    set_output_limit(call)
+    route, principal = call.route, call.principal
+    most_input = min(call.size_bytes, route.context_window) if route.context_window else call.size_bytes
+    amount = cost(route.price, Usage(most_input, 0, call.max_output_tokens, 0))
+    subjects = {"tenant": TENANT_SUBJECT, "project": principal.project_id, "user": principal.user_id}
+    if principal.key_id:
+        subjects["key"] = principal.key_id
+    request = HoldRequest(request_id=call.request_id, amount=amount, subjects=subjects, input_tokens_estimate=estimate_input_tokens(call), event=event_of(call))
+    await ledger.reserve(principal.tenant, request)
+    call.held = amount
+
+
+def event_of(call: Call) -> dict:
+    """What the usage event will say of the call, kept with the hold in case this process dies."""
+    route, principal = call.route, call.principal
+    return {
+        "source": call.source,
+        "user_id": principal.user_id,
+        "key_id": principal.key_id,
+        "project_id": principal.project_id,
+        "model": route.name,
+        "model_id": route.model_id,
+        "endpoint": call.endpoint,
+        "connection_id": route.endpoint.id,
+        "upstream_model": route.upstream_name,
+        "price": route.price,
+    }

@@ -1,0 +1,179 @@
+"""What the hot path must know, kept in memory: per tenant its door, limits, models and keys. Loaded on first use; no ORM call per request.
+
+Freshness: a NOTIFY drops the entry at once. While the listener is not proven to hear (gateway.listener), an entry lives 1 s.
+Guards against: a flood of unknown slugs or keys (misses are remembered for 1 s, loads are bounded); one tenant's load serving another.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from accounts.selectors import find_key_facts, get_default_project_id
+from gateway.calls import Principal
+from models_registry.routes import Route
+from models_registry.selectors import list_routes
+from tenants.context import in_platform, in_tenant
+from tenants.errors import Unavailable
+from tenants.hosts import Door, find_tenant_by_slug, forget
+from tenants.models import Plan
+
+MAX_TENANTS = 1_000
+MAX_KEYS = 10_000
+UNPROVEN_TIME_TO_LIVE_S = 1.0
+PROVEN_TIME_TO_LIVE_S = 60.0  # a belt beside the braces: no entry outlives it
+MISS_TIME_TO_LIVE_S = 1.0
+MAX_LOADS = 8
+NIL = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key as the hot path needs it; its principal is made once."""
+
+    digest: bytes
+    is_usable: bool
+    expires_at: datetime | None
+    scopes: frozenset[str]
+    principal: Principal
+
+
+@dataclass(slots=True)
+class TenantSnapshot:
+    slug: str
+    name: str
+    door: Door
+    language: str
+    currency: str
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    max_concurrency: int | None
+    project_id: UUID  # of the default project; nil while the tenant is closed
+    routes: dict[str, Route]
+    loaded_s: float
+    keys: OrderedDict[str, tuple[float, Key | None]] = field(default_factory=OrderedDict)
+
+
+class Snapshots:
+    """The process's memory of tenants. `is_proven` tells whether the listener hears."""
+
+    def __init__(self, is_proven: Callable[[], bool] = lambda: False) -> None:
+        self._tenants: OrderedDict[str, TenantSnapshot] = OrderedDict()
+        self._misses: OrderedDict[str, float] = OrderedDict()
+        self._loading: dict[Any, asyncio.Task] = {}
+        self._slots = asyncio.Semaphore(MAX_LOADS)
+        self._changes = 0  # notifications heard: one that comes during a load must keep its result from being stored
+        self.is_proven = is_proven
+
+    def _is_fresh(self, loaded_s: float) -> bool:
+        return time.monotonic() - loaded_s < (PROVEN_TIME_TO_LIVE_S if self.is_proven() else UNPROVEN_TIME_TO_LIVE_S)
+
+    async def find(self, slug: str) -> TenantSnapshot | None:
+        """The tenant's snapshot, or None if there is no such tenant. Raises Unavailable if the database does not answer."""
+        snapshot = self._tenants.get(slug)
+        if snapshot is not None and self._is_fresh(snapshot.loaded_s):
+            return snapshot
+        if time.monotonic() - self._misses.get(slug, -1e9) < MISS_TIME_TO_LIVE_S:
+            return None
+        return await self._load_once(slug, lambda: self._load_tenant(slug))
+
+    async def find_key(self, snapshot: TenantSnapshot, key_id: str) -> Key | None:
+        """The key with this id, or None. Misses are remembered for a moment."""
+        found = snapshot.keys.get(key_id)
+        if found is not None:
+            loaded_s, key = found
+            if self._is_fresh(loaded_s) if key else time.monotonic() - loaded_s < MISS_TIME_TO_LIVE_S:
+                return key
+        return await self._load_once((snapshot.slug, key_id), lambda: self._load_key(snapshot, key_id))
+
+    async def _load_once(self, what: Any, load: Callable[[], Awaitable[Any]]) -> Any:
+        """Run one load for all who wait for it; a waiter that is cancelled does not cancel the others'."""
+        task = self._loading.get(what)
+        if task is None:
+            task = self._loading[what] = asyncio.create_task(self._load_bounded(load))
+            task.add_done_callback(lambda _task: self._loading.pop(what, None))
+        return await asyncio.shield(task)
+
+    async def _load_bounded(self, load: Callable[[], Awaitable[Any]]) -> Any:
+        from django.db import Error as DatabaseError
+
+        try:
+            async with self._slots, asyncio.timeout(10):
+                return await load()
+        except (DatabaseError, TimeoutError) as exc:
+            raise Unavailable("The database does not answer. Try again in a moment.", retry_after_s=2) from exc
+
+    async def _load_tenant(self, slug: str) -> TenantSnapshot | None:
+        started_s, changes = time.monotonic(), self._changes
+        door, plan = await in_platform(_read_door, slug)
+        if door is None:
+            self._tenants.pop(slug, None)
+            self._misses[slug] = started_s
+            while len(self._misses) > MAX_KEYS:
+                self._misses.popitem(last=False)
+            return None
+        is_open = door.door == Door.OPEN
+        routes, project_id = await in_tenant(slug, _read_tenant, door.plan_id, door.currency) if is_open else ({}, NIL)
+        snapshot = TenantSnapshot(slug, door.name, door.door, door.language, door.currency, plan.requests_per_minute, plan.tokens_per_minute,
+                                  plan.max_concurrency, project_id, routes, started_s)  # fmt: skip
+        previous = self._tenants.get(slug)
+        if previous is not None:
+            snapshot.keys = previous.keys
+        if changes != self._changes:
+            return snapshot
+        self._tenants[slug] = snapshot
+        self._tenants.move_to_end(slug)
+        while len(self._tenants) > MAX_TENANTS:
+            self._tenants.popitem(last=False)
+        return snapshot
+
+    async def _load_key(self, snapshot: TenantSnapshot, key_id: str) -> Key | None:
+        started_s, changes = time.monotonic(), self._changes
+        facts = await in_tenant(snapshot.slug, find_key_facts, key_id)
+        key = None
+        if facts is not None:
+            principal = Principal(snapshot.slug, facts.user_id, facts.project_id, facts.id, facts.key_id, facts.scopes, facts.model_names,
+                                  facts.requests_per_minute, facts.expires_at)  # fmt: skip
+            key = Key(facts.digest, facts.is_usable, facts.expires_at, facts.scopes, principal)
+        if changes != self._changes:
+            return key
+        snapshot.keys[key_id] = (started_s, key)
+        while len(snapshot.keys) > MAX_KEYS:
+            snapshot.keys.popitem(last=False)
+        return key
+
+    def drop(self, slug: str, kind: str, object_id: str) -> None:
+        """Forget what a notification names. A change on the platform may concern everyone."""
+        self._changes += 1
+        if kind == "apikey":
+            if snapshot := self._tenants.get(slug):
+                snapshot.keys.pop(object_id, None)
+            return
+        if slug == "platform" and kind == "tenant":
+            slug = object_id
+        elif slug == "platform":
+            self.drop_all()
+            return
+        forget(slug)
+        self._misses.pop(slug, None)
+        self._tenants.pop(slug, None)
+
+    def drop_all(self) -> None:
+        """Forget everything: after the listener was deaf, nobody knows what changed."""
+        self._changes += 1
+        forget()
+        self._tenants.clear()
+        self._misses.clear()
+
+
+def _read_door(slug: str):
+    door = find_tenant_by_slug(slug)
+    return door, Plan.objects.get(pk=door.plan_id) if door else None
+
+
+def _read_tenant(plan_id: str, currency: str):
+    return list_routes(UUID(plan_id), currency), get_default_project_id()

@@ -1,0 +1,39 @@
+"""Server-sent events as model servers send them (WHATWG HTML, section 9.2), cut out of a stream of bytes."""
+
+from tenants.errors import UpstreamError
+
+MAX_EVENT_BYTES = 1_000_000
+DONE = b"[DONE]"
+
+
+class EventReader:
+    """Feed it bytes; it gives the data of the events that are complete. Comments and other fields are dropped."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of each complete event, several `data:` lines joined. Raises UpstreamError for an event without end."""
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n")
+        *events, self._rest = (self._rest + chunk).split(b"\n\n")
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise UpstreamError("the model server sent an event of more than 1 MB", code="upstream_invalid_response")
+        return [data for event in events if (data := _data_of(event))]
+
+    def rest(self) -> bytes:
+        """Data of an event that the end of the stream cut short of its empty line."""
+        return _data_of(self._rest)
+
+
+def _data_of(event: bytes) -> bytes:
+    if event.startswith(b"data: ") and b"\n" not in event:
+        return event[6:]
+    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(lines)
+
+
+def frame(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"
