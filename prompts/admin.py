@@ -1,0 +1,51 @@
+"""Conversations in the tenant administration: who, when, how much. Titles and texts are people's own and stay out of it, titles too."""
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
+from unfold.decorators import display
+
+from prompts.models import Conversation
+from tenants.administration.columns import ago
+from tenants.administration.menu import Group, Place
+from tenants.administration.model_admin import ReadOnlyAdmin
+from tenants.administration.sites import service_admin
+from usage.money import show_money
+
+
+@admin.register(Conversation, site=service_admin)
+class ConversationAdmin(ReadOnlyAdmin):
+    place = Place(Group.CHAT, 10, "forum")
+    empty_text = _("Once people chat, you see here who chats how much. What they write is theirs: neither titles nor messages are shown.")
+    list_display = [
+        "show_person", "model_name", "show_messages", "total_tokens", "show_cost", ago("last_message_at", _("last message")), ago("created_at", _("begun")),
+    ]  # fmt: skip
+    list_display_links = None
+    list_filter = [("last_message_at", RangeDateFilter), ("user", AutocompleteSelectFilter)]
+    search_fields = ["user__name", "user__email", "model_name"]
+    list_select_related = ["user"]
+    date_hierarchy = "last_message_at"
+    ordering = ["-last_message_at", "-pk"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
+        return super().get_queryset(request).defer("title").annotate(message_count=Count("messages"))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None) -> HttpResponse:
+        raise Http404
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+        raise Http404
+
+    @display(description=_("person"), ordering="user__name", header=True)
+    def show_person(self, row: Conversation) -> list[str]:
+        return [row.user.name, row.user.email]
+
+    @display(description=_("messages"), ordering="message_count")
+    def show_messages(self, row: Conversation) -> int:
+        return row.message_count
+
+    @display(description=_("cost"), ordering="total_cost")
+    def show_cost(self, row: Conversation) -> str:
+        return show_money(row.total_cost, row.currency)

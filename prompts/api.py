@@ -1,0 +1,79 @@
+"""`/api/v1`: one's own conversations with their messages."""
+
+from django.http import HttpRequest
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+from prompts.models import Conversation, Message
+from prompts.selectors import get_visible_conversation, list_visible_conversations
+from prompts.services import delete_conversation, rename_conversation
+from tenants.rest.permissions import ANYONE
+from tenants.rest.serializers import StrictSerializer
+from tenants.rest.views import AtriumViewSet
+
+AMOUNT = {"max_digits": 24, "decimal_places": 12, "normalize_output": True}
+
+
+class ConversationSerializer(serializers.ModelSerializer):
+    total_cost = serializers.DecimalField(**AMOUNT)
+
+    class Meta:
+        model = Conversation
+        fields = ["id", "title", "model_name", "total_tokens", "total_cost", "currency", "last_message_at", "created_at", "updated_at"]
+
+
+class MessageSerializer(serializers.ModelSerializer):
+    """A message as it was written. An answer under way grows."""
+
+    cost = serializers.DecimalField(**AMOUNT)
+
+    class Meta:
+        model = Message
+        fields = [
+            "id", "position", "role", "text", "status", "model_name", "request_id", "error_code", "error_message", "input_tokens", "output_tokens", "cost",
+            "currency", "is_estimated", "created_at", "updated_at",
+        ]  # fmt: skip
+
+
+class NewTitle(StrictSerializer):
+    title = serializers.CharField(max_length=200)
+
+
+class ConversationQuery(StrictSerializer):
+    q = serializers.CharField(required=False, max_length=200, help_text="Words of the title.")
+
+
+class ConversationViewSet(AtriumViewSet):
+    """Your own conversations. New ones begin in the chat; programs call `/v1/chat/completions`."""
+
+    serializer_class = ConversationSerializer
+    rights = {"list": ANYONE, "retrieve": ANYONE, "partial_update": ANYONE, "destroy": ANYONE, "messages": ANYONE}
+    query_serializers = {"list": ConversationQuery}
+    ordering = ("-last_message_at", "-pk")
+
+    def get_queryset(self):
+        return list_visible_conversations(self.request.user, self.query.get("q", "")) if hasattr(self, "query") else Conversation.objects.none()
+
+    @extend_schema(parameters=[ConversationQuery])
+    def list(self, request: HttpRequest) -> Response:
+        return self.page(self.get_queryset())
+
+    def retrieve(self, request: HttpRequest, pk: str) -> Response:
+        return self.respond(get_visible_conversation(request.user, pk))
+
+    @extend_schema(request=NewTitle, responses=ConversationSerializer)
+    def partial_update(self, request: HttpRequest, pk: str) -> Response:
+        conversation = get_visible_conversation(request.user, pk)
+        return self.respond(rename_conversation(conversation=conversation, title=self.read_body(NewTitle)["title"]))
+
+    def destroy(self, request: HttpRequest, pk: str) -> Response:
+        delete_conversation(conversation=get_visible_conversation(request.user, pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(responses=MessageSerializer(many=True), filters=True)
+    @action(detail=True, methods=["get"], serializer_class=MessageSerializer, is_paged=True, ordering=("position",))
+    def messages(self, request: HttpRequest, pk: str) -> Response:
+        """The messages of a conversation, from the first to the last."""
+        return self.page(get_visible_conversation(request.user, pk).messages.all())

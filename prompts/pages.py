@@ -1,0 +1,81 @@
+"""What the chat's templates are given."""
+
+import re
+from uuid import UUID
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from models_registry.routes import Route
+from models_registry.selectors import list_routes
+from prompts.models import Conversation, Message
+from prompts.rendering import render_markdown
+from prompts.selectors import list_messages, page_of_conversations
+from prompts.services import conclude_if_orphaned
+from usage.selectors import find_tightest_budget
+
+
+def list_chat_models(request: HttpRequest) -> list[Route]:
+    """The models a person can choose from, the default first."""
+    routes = [route for route in list_routes(UUID(request.tenant.plan_id), request.tenant.currency).values() if route.kind == "chat"]
+    return sorted(routes, key=lambda route: (not route.is_default, route.is_demo, route.label))
+
+
+def choose_model(models: list[Route], wanted: str) -> str:
+    """The wanted model if it is still there, else the first; "" if there is none."""
+    names = [model.name for model in models]
+    return wanted if wanted in names else names[0] if names else ""
+
+
+def starters() -> list[dict[str, str]]:
+    """Three questions to begin with, in the reader's language; the demo model can answer them too."""
+    return [
+        {"title": _("Say hello"), "text": _("Hello")},
+        {"title": _("Find out what it can do"), "text": _("What can you do?")},
+        {"title": _("Sort a support ticket"), "text": _("Hello, I was charged twice for Nova. Please answer today.")},
+    ]
+
+
+def dress(message: Message) -> Message:
+    """Give an answer its HTML."""
+    message.html = render_markdown(message.text) if message.role == Message.Role.ASSISTANT else ""
+    return message
+
+
+def rail_context(request: HttpRequest, conversation: Conversation | None = None) -> dict:
+    """The list of conversations: a page of it, grouped by days of the reader's time zone."""
+    search = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    page, next_after = page_of_conversations(request.user, search, request.GET.get("after", ""))
+    today = timezone.localdate()
+    for row in page:
+        row.group = _group_of((today - timezone.localdate(row.last_message_at)).days)
+    return {"conversations": page, "next_after": next_after, "q": search, "conversation": conversation}
+
+
+def _group_of(days_ago: int) -> str:
+    return "today" if days_ago <= 0 else "yesterday" if days_ago == 1 else "week" if days_ago <= 7 else "older"
+
+
+def _read_position(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def chat_context(request: HttpRequest, conversation: Conversation | None) -> dict:
+    """Everything the chat page shows. `?before=` is the position before which earlier messages are wanted."""
+    models = list_chat_models(request)
+    messages, has_earlier = list_messages(conversation, _read_position(request.GET.get("before", ""))) if conversation else ([], False)
+    wanted = conversation.model_name if conversation else request.session.get("model_name", "")
+    chosen = choose_model(models, wanted)
+    return {
+        **rail_context(request, conversation),
+        "chat_messages": [dress(conclude_if_orphaned(message)) for message in messages],
+        "earlier_before": messages[0].position if has_earlier else "",
+        "models": models,
+        "selected_model": chosen,
+        "retired_model": {"name": wanted, "successor": chosen} if conversation and wanted and wanted != chosen else None,
+        "budget": find_tightest_budget(request.user),
+        "starters": starters() if conversation is None else [],
+        "draft": request.GET.get("text", "")[:2_000],
+        "place": "chat",
+    }

@@ -1,0 +1,127 @@
+"""Markdown of models into HTML: the one place where text becomes markup.
+
+Covers: raw HTML (shown as text), scripts, event handlers, styles, remote images (a link instead), links that hide where they lead.
+Does not cover: text that never passes here; templates escape that.
+"""
+
+from functools import cache
+from html import escape
+from io import StringIO
+from urllib.parse import urlsplit
+
+import nh3
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.tasklists import tasklists_plugin
+from pygments import highlight
+from pygments.formatters.html import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+MAX_HIGHLIGHT_CHARS = 20_000
+TAGS = {
+    "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "span",
+    "table", "thead", "tbody", "tr", "th", "td", "input",
+}  # fmt: skip
+ATTRIBUTES = {
+    "a": {"href", "title"},
+    "code": {"class"},
+    "span": {"class"},
+    "ol": {"start"},
+    "li": {"class"},
+    "ul": {"class"},
+    "th": {"class"},
+    "td": {"class"},
+    "input": {"class", "type", "checked", "disabled"},
+}
+SCHEMES = {"http", "https", "mailto"}
+
+
+def render_markdown(text: str) -> SafeString:
+    """Safe HTML of a text in CommonMark with tables, strike-through and task lists."""
+    return _clean(_parser().render(text))
+
+
+def _clean(html: str) -> SafeString:
+    return SafeString(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel="noopener noreferrer nofollow"))
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "highlight": _highlight}).enable(["table", "strikethrough"]).use(tasklists_plugin)
+    parser.add_render_rule("image", _render_image)
+    parser.add_render_rule("link_close", _render_link_close)
+    parser.add_render_rule("th_open", _render_cell)
+    parser.add_render_rule("td_open", _render_cell)
+    return parser
+
+
+def _highlight(code: str, language: str, attributes: str) -> str:
+    """Spans with classes for known languages; "" leaves escaping to the parser."""
+    if not language or len(code) > MAX_HIGHLIGHT_CHARS:
+        return ""
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False)
+    except ClassNotFound:
+        return ""
+    return highlight(code, lexer, HtmlFormatter(nowrap=True))
+
+
+def _render_image(renderer, tokens: list[Token], index: int, options, env) -> str:
+    """A picture from elsewhere would tell its server who reads what: a link that names the host instead."""
+    token = tokens[index]
+    source = str(token.attrGet("src") or "")
+    label = escape(token.content or _("Image"))
+    return f'<a href="{escape(source)}">{label}</a>{_host_note(source, "")}'
+
+
+def _render_link_close(renderer, tokens: list[Token], index: int, options, env) -> str:
+    depth, position = 1, index
+    while depth and position:
+        position -= 1
+        depth += {"link_close": 1, "link_open": -1}.get(tokens[position].type, 0)
+    shown = "".join(token.content for token in tokens[position + 1 : index])
+    return "</a>" + _host_note(str(tokens[position].attrGet("href") or ""), shown)
+
+
+def _host_note(address: str, shown: str) -> str:
+    """The host a link leads to, unless the link's text already says it."""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        host = ""
+    return f' <span class="link-host">({escape(host)})</span>' if host and host not in shown else ""
+
+
+def _render_cell(renderer, tokens: list[Token], index: int, options, env) -> str:
+    """Alignment as a class: style attributes are forbidden."""
+    token = tokens[index]
+    align = str(token.attrGet("style") or "").removeprefix("text-align:")
+    return f'<{token.tag} class="align-{align}">' if align in ("left", "right", "center") else f"<{token.tag}>"
+
+
+class GrowingText:
+    """A text that grows at its end, rendered block by block: finished blocks once, the last one again and again.
+
+    What has been given as finished is never changed; the page shows the whole text anew when it is complete.
+    """
+
+    def __init__(self) -> None:
+        self._tail = ""
+
+    def restart(self) -> None:
+        self._tail = ""
+
+    def grow(self, text: str) -> tuple[str, str]:
+        """Add text; returns (HTML of blocks finished since the last call, HTML of the block that still grows)."""
+        self._tail += text
+        tokens = _parser().parse(self._tail)
+        starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
+        if not starts:
+            return "", ""
+        lines = list(StringIO(self._tail, newline=""))  # not splitlines: that ends lines at U+2028 and form feeds, which Markdown does not
+        finished = "".join(lines[: starts[-1]])
+        self._tail = "".join(lines[starts[-1] :])
+        return str(render_markdown(finished)) if finished else "", str(render_markdown(self._tail))

@@ -1,0 +1,154 @@
+"""The chat's pages. Each answers plain requests with pages and redirects, and htmx with fragments."""
+
+import re
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.views.decorators.http import require_POST, require_safe
+
+from gateway.host import ensure_host, submit_to_host
+from prompts import pages
+from prompts.answers import Answer, stop_everywhere, write_answer
+from prompts.models import Conversation, Message
+from prompts.selectors import get_visible_conversation, get_visible_message, list_unfinished
+from prompts.services import delete_conversation, rename_conversation, restart_answer, start_turn
+from prompts.streaming import message_events
+
+__all__ = ["message_events"]
+
+
+@login_required
+@require_safe
+def chat_home(request: HttpRequest) -> HttpResponse:
+    return render(request, "prompts/chat.html", pages.chat_context(request, None))
+
+
+@login_required
+@require_safe
+def conversation_detail(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    conversation = get_visible_conversation(request.user, conversation_id)
+    is_fragment = request.htmx and "before" in request.GET
+    return render(request, "prompts/_messages.html" if is_fragment else "prompts/chat.html", pages.chat_context(request, conversation))
+
+
+@login_required
+@require_safe
+def conversations(request: HttpRequest) -> HttpResponse:
+    return render(request, "prompts/_conversation_list.html" if request.htmx else "prompts/conversation_list.html", pages.rail_context(request))
+
+
+@login_required
+@require_POST
+def conversation_create(request: HttpRequest) -> HttpResponse:
+    return _ask(request, None)
+
+
+@login_required
+@require_POST
+def message_create(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    return _ask(request, get_visible_conversation(request.user, conversation_id))
+
+
+def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
+    model_name = _model_of(request)
+    question, answer = start_turn(
+        actor=request.user, text=request.POST.get("text", ""), model_name=model_name, process_id=ensure_host().process_id, conversation=conversation
+    )
+    _begin(request, answer)
+    address = reverse("prompts:conversation-detail", args=[answer.conversation_id])
+    if not request.htmx:
+        return redirect(address)
+    context = {"user_message": pages.dress(question), "answer": pages.dress(answer), "conversation": answer.conversation, "is_new": conversation is None}
+    response = render(request, "prompts/_turn.html", context, status=201)
+    if conversation is None:
+        response["HX-Push-Url"] = address
+    return response
+
+
+def _model_of(request: HttpRequest) -> str:
+    name = pages.choose_model(pages.list_chat_models(request), request.POST.get("model", ""))
+    request.session["model_name"] = name
+    return name
+
+
+def _begin(request: HttpRequest, message: Message) -> None:
+    """Let the host write the answer. The row is committed: views run outside a transaction."""
+    answer = Answer(
+        slug=request.tenant.slug, message_id=message.pk, user_id=request.user.pk, model_name=message.model_name, language=get_language(), text=message.text
+    )
+    submit_to_host(lambda host: write_answer(host, answer), name=f"answer {message.pk}")
+
+
+@login_required
+@require_POST
+def conversation_rename(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    conversation = rename_conversation(conversation=get_visible_conversation(request.user, conversation_id), title=request.POST.get("title", ""))
+    if not request.htmx:
+        return redirect("prompts:conversation-detail", conversation.pk)
+    return render(request, "prompts/_conversation_row.html", {"conversation": conversation, "open_id": _open_id(request)})
+
+
+def _open_id(request: HttpRequest) -> UUID | None:
+    """The conversation that the page shows from which htmx asks."""
+    found = re.search(r"/c/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/", request.htmx.current_url or "")
+    return UUID(found[1]) if found else None
+
+
+@login_required
+@require_POST
+def conversation_delete(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    conversation = get_visible_conversation(request.user, conversation_id)
+    deleted_id = conversation.pk
+    for message in list_unfinished(conversation):
+        _stop(request, message)
+    delete_conversation(conversation=conversation)
+    if not request.htmx:
+        return redirect("prompts:chat-home")
+    response = HttpResponse()
+    if _open_id(request) == deleted_id:
+        response["HX-Redirect"] = reverse("prompts:chat-home")
+    return response
+
+
+@login_required
+@require_POST
+def message_stop(request: HttpRequest, message_id: UUID) -> HttpResponse:
+    message = get_visible_message(request.user, message_id)
+    if message.is_unfinished:
+        _stop(request, message)
+    return _show_message(request, message)
+
+
+def _stop(request: HttpRequest, message: Message) -> None:
+    slug, message_id = request.tenant.slug, str(message.pk)
+    submit_to_host(lambda host: stop_everywhere(host, slug, message_id), name=f"stop {message_id}")
+
+
+@login_required
+@require_POST
+def message_regenerate(request: HttpRequest, message_id: UUID) -> HttpResponse:
+    return _write_again(request, message_id, keep_text=False)
+
+
+@login_required
+@require_POST
+def message_continue(request: HttpRequest, message_id: UUID) -> HttpResponse:
+    return _write_again(request, message_id, keep_text=True)
+
+
+def _write_again(request: HttpRequest, message_id: UUID, *, keep_text: bool) -> HttpResponse:
+    message = get_visible_message(request.user, message_id)
+    model_name = _model_of(request) if request.POST.get("model") else message.model_name
+    message = restart_answer(message=message, model_name=model_name, process_id=ensure_host().process_id, keep_text=keep_text)
+    _begin(request, message)
+    return _show_message(request, message)
+
+
+def _show_message(request: HttpRequest, message: Message) -> HttpResponse:
+    if not request.htmx:
+        return redirect("prompts:conversation-detail", message.conversation_id)
+    return render(request, "prompts/_message.html", {"message": pages.dress(message), "conversation": message.conversation})

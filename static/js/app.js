@@ -1,0 +1,13 @@
+/* Starts what the page has. Each module looks for its own data- attributes and does nothing without them. */
+import "./notices.js";
+import "./dialogs.js";
+import "./menus.js";
+import "./rail.js";
+import "./preferences.js";
+import "./conversations.js";
+import "./palette.js";
+import "./copy.js";
+import "./figures.js";
+import "./scrolling.js";
+import "./composer.js";
+import "./answer-stream.js";

@@ -1,0 +1,124 @@
+/* Writing and sending: Enter sends, Shift+Enter makes a line, input methods are left alone, drafts survive a reload. */
+import { refreshList } from "./conversations.js";
+import { clearNotices } from "./notices.js";
+import { announce, on, words } from "./page.js";
+import { followEnd } from "./scrolling.js";
+
+const form = document.querySelector("[data-composer]");
+const text = form?.elements.text;
+
+export function findUnfinished() {
+  return [...document.querySelectorAll(".message[data-events-url]")].at(-1);
+}
+
+function stop() {
+  const message = findUnfinished();
+  if (message) window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, target: `#${message.id}`, swap: "outerHTML" });
+}
+
+function draftKey() {
+  return `draft:${window.location.pathname}`;
+}
+
+function grow() {
+  if (CSS.supports("field-sizing", "content")) return;
+  text.style.height = "auto";
+  text.style.height = `${text.scrollHeight}px`;
+}
+
+function setText(value) {
+  text.value = value;
+  grow();
+  if (value) sessionStorage.setItem(draftKey(), value);
+  else sessionStorage.removeItem(draftKey());
+}
+
+if (form) {
+  const draft = sessionStorage.getItem(draftKey());
+  if (draft && !text.value) setText(draft);
+  else grow();
+  // A finger did not ask for a keyboard that hides half the page.
+  if (window.matchMedia("(hover: hover)").matches) text.focus({ preventScroll: true });
+
+  text.addEventListener("input", () => {
+    grow();
+    if (text.value) sessionStorage.setItem(draftKey(), text.value);
+    else sessionStorage.removeItem(draftKey());
+  });
+
+  text.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.keyCode === 229) return;
+    if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
+      event.preventDefault();
+      if (text.value.trim() && !findUnfinished()) form.requestSubmit(form.querySelector("[data-send]"));
+    } else if (event.key === "Escape" && findUnfinished()) {
+      event.preventDefault();
+      stop();
+    }
+  });
+
+  form.addEventListener(
+    "submit",
+    (event) => {
+      if (text.value.trim() && !findUnfinished() && navigator.onLine) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    },
+    true,
+  );
+
+  // A new conversation brings its header along; from then on messages go where that says.
+  form.addEventListener("htmx:configRequest", (event) => {
+    if (event.target === form) event.detail.path = document.getElementById("chat-header").dataset.messagesUrl;
+  });
+
+  form.addEventListener("htmx:beforeRequest", () => {
+    clearNotices();
+    form.classList.add("is-sending");
+  });
+
+  let sentFrom = "";
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.requestConfig.elt === form && event.detail.xhr.status < 400 && event.detail.shouldSwap) {
+      sentFrom = draftKey();
+      setText("");
+    }
+  });
+
+  form.addEventListener("htmx:afterRequest", (event) => {
+    if (event.target !== form) return;
+    form.classList.remove("is-sending");
+    if (!event.detail.successful) return;
+    sessionStorage.removeItem(sentFrom);
+    const header = document.getElementById("chat-header");
+    form.action = header.dataset.messagesUrl;
+    document.title = header.dataset.pageTitle;
+    text.focus({ preventScroll: true });
+    followEnd();
+    refreshList();
+  });
+
+  on("click", "[data-stop]", stop);
+
+  on("click", "[data-starter]", (event, link) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    setText(link.dataset.starter);
+    text.focus();
+  });
+
+  const banner = form.querySelector("[data-offline]");
+  const showLine = () => {
+    if (banner.hidden === navigator.onLine) return;
+    banner.hidden = navigator.onLine;
+    announce(navigator.onLine ? words("online") : words("offline"));
+  };
+  window.addEventListener("online", showLine);
+  window.addEventListener("offline", showLine);
+  if (!navigator.onLine) showLine();
+}
+
+// "Continue", "Answer again" and "Try again" replace the message their button stands in: the focus goes to the new one.
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.requestConfig?.elt.matches("[data-focus-message]")) event.detail.elt.closest?.(".message")?.focus({ preventScroll: true });
+});

@@ -1,0 +1,119 @@
+/* The list of conversations: which one is open, and renaming in place. Deleting is in dialogs.js. */
+import { on } from "./page.js";
+
+export function openConversationId() {
+  return document.getElementById("chat-header")?.dataset.conversationId ?? "";
+}
+
+/** Ask the rail for its first page anew: an order or a title has changed. */
+export function refreshList() {
+  const list = document.querySelector(".rail-conversations");
+  if (!document.querySelector("[data-rename-form]") && !document.querySelector("#conversation-menu:popover-open") && (list?.scrollTop ?? 0) < 40) {
+    document.body.dispatchEvent(new CustomEvent("conversations-changed"));
+  }
+}
+
+function markOpen() {
+  const id = openConversationId();
+  for (const link of document.querySelectorAll("#conversation-list a[data-conversation]")) {
+    if (id && link.closest("li").id === `conversation-${id}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+// The list comes anew as a whole: who is in it by keyboard stays at the same row.
+let focused = null;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target?.id !== "conversation-list") return;
+  const row = document.activeElement?.closest("#conversation-list > li");
+  focused = row && { id: row.id, control: document.activeElement.localName };
+});
+
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (focused && event.detail.target?.id === "conversation-list") {
+    document.getElementById(focused.id)?.querySelector(focused.control)?.focus({ preventScroll: true });
+    focused = null;
+  }
+  if (event.detail.elt.closest?.("#conversation-list") || event.detail.elt.id === "chat-header") markOpen();
+});
+document.addEventListener("htmx:oobAfterSwap", markOpen);
+
+/** Write a new title into the bar and the window. */
+function showTitle(title) {
+  const header = document.getElementById("chat-header");
+  header.querySelector("h1").textContent = title;
+  header.dataset.pageTitle = title + header.dataset.pageTitle.slice(header.dataset.pageTitle.lastIndexOf(" · "));
+  document.title = header.dataset.pageTitle;
+}
+
+let rowOfMenu = null;
+on("click", "[popovertarget='conversation-menu']", (event, button) => (rowOfMenu = button.closest("li")));
+
+/** The row whose menu was opened last. */
+export function menuRow() {
+  return rowOfMenu;
+}
+
+function closeForm(form) {
+  const row = form.closest("li");
+  form.dataset.sent = ""; // removing it takes the focus away while it still is connected: nothing is to be saved then
+  form.remove();
+  row.querySelector("a").focus();
+}
+
+on("click", "[data-rename]", () => {
+  const link = rowOfMenu.querySelector("a");
+  rowOfMenu.append(document.getElementById("rename-template").content.cloneNode(true));
+  const form = rowOfMenu.querySelector("form");
+  form.action = `${link.pathname}rename/`;
+  form.setAttribute("hx-post", form.action);
+  form.elements.title.value = form.elements.title.defaultValue = link.textContent.trim();
+  window.htmx.process(form);
+  form.elements.title.focus();
+  form.elements.title.select();
+});
+
+on("keydown", "[data-rename-form]", (event, form) => {
+  if (event.key === "Escape") {
+    event.stopPropagation();
+    event.preventDefault();
+    closeForm(form);
+  } else if (event.key === "Enter" && (event.isComposing || event.keyCode === 229)) {
+    event.preventDefault(); // Enter chooses a word in an input method
+  }
+});
+
+on("focusout", "[data-rename-form]", (event, form) => {
+  if (!form.isConnected || "sent" in form.dataset || form.contains(event.relatedTarget)) return; // a swap takes the focus away, too
+  const field = form.elements.title;
+  if (field.value.trim() && field.value !== field.defaultValue) form.requestSubmit();
+  else form.remove();
+});
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const form = event.detail.elt;
+  if (!form.matches?.("[data-rename-form]")) return;
+  if (form.elements.title.value === form.elements.title.defaultValue) {
+    event.preventDefault();
+    closeForm(form);
+  } else {
+    form.dataset.sent = "";
+  }
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.detail.requestConfig.elt; // event.detail.elt is another one where the swap took the form away
+  delete form.dataset?.sent;
+  if (!event.detail.successful || !form.matches?.("[data-rename-form], [data-header-rename]")) return;
+  const title = form.elements.title.value.trim();
+  if (form.matches("[data-header-rename]")) {
+    showTitle(title);
+    document.getElementById("chat-menu")?.hidePopover();
+    refreshList();
+    return;
+  }
+  const id = form.closest("li")?.id ?? event.detail.target?.id ?? "";
+  if (id === `conversation-${openConversationId()}`) showTitle(title);
+  markOpen();
+  document.getElementById(id)?.querySelector("a")?.focus();
+});

@@ -1,0 +1,45 @@
+/* What several modules need: texts from the page, icons, the live region, and "now and for all that comes". */
+
+const dataset = document.getElementById("words")?.dataset ?? {};
+
+/** A text of the page by its name in _words.html; `{n}` is replaced by `n`. */
+export function words(name, n = "") {
+  return (dataset[name] ?? "").replace("{n}", n);
+}
+
+/** An icon of the sprite. requirements/web/vendor.py finds the names that are used: icon("copy"). */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `${document.body.dataset.icons}#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** Tell those who listen instead of look. The same text twice is said twice. */
+export function announce(text) {
+  const region = document.getElementById("announcer");
+  if (!region) return;
+  region.textContent = "";
+  setTimeout(() => (region.textContent = text), 60);
+}
+
+/** Run `setUp` for each element that matches, in the page and in every fragment that htmx brings. */
+export function forEach(selector, setUp) {
+  const within = (root) => {
+    if (root.matches?.(selector)) setUp(root);
+    root.querySelectorAll?.(selector).forEach(setUp);
+  };
+  within(document);
+  document.addEventListener("htmx:load", (event) => within(event.detail.elt));
+}
+
+/** Delegated listener: `handle(event, element)` for the closest element that matches. */
+export function on(type, selector, handle) {
+  document.addEventListener(type, (event) => {
+    const element = event.target instanceof Element && event.target.closest(selector);
+    if (element) handle(event, element);
+  });
+}

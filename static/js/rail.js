@@ -1,0 +1,22 @@
+/* The rail: collapsed or not (kept in a cookie, so that the server draws it right at once), and the sheet on small screens. */
+import { on } from "./page.js";
+
+const YEAR_S = 365 * 24 * 3600;
+
+on("click", "[data-rail-toggle]", () => {
+  const shell = document.querySelector(".shell");
+  const state = shell.dataset.rail === "collapsed" ? "open" : "collapsed";
+  shell.dataset.rail = state;
+  const secure = window.location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `atrium_rail=${state}; Path=/; Max-Age=${YEAR_S}; SameSite=Lax${secure}`;
+});
+
+window.matchMedia("(min-width: 50rem)").addEventListener("change", () => {
+  const rail = document.getElementById("rail");
+  if (rail?.matches(":popover-open")) rail.hidePopover();
+});
+
+// Apple's keyboards say ⌘.
+if (/Mac|iPhone|iPad/.test(navigator.platform)) {
+  document.querySelectorAll("[data-shortcut]").forEach((key) => (key.textContent = "⌘ K"));
+}
