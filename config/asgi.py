@@ -1,0 +1,14 @@
+"""The ASGI entry: the gateway's data plane takes `/v1`, Django everything else; the lifespan starts and stops the gateway's host."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from gateway.front import Front  # noqa: E402  (needs the app registry)
+
+application = Front(django_application)
+gateway_only = Front()

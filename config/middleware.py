@@ -1,0 +1,64 @@
+"""Request ids and the headers every answer carries."""
+
+import re
+import secrets
+
+from django.conf import settings
+from django.http import HttpResponse
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+from config.logging import request_id_of_context
+
+_WELL_FORMED = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+
+
+class RequestIdMiddleware:
+    """Gives each request an id that logs, error pages and answers name."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        given = request.headers.get("X-Request-ID", "")
+        request.request_id = given if _WELL_FORMED.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        token = request_id_of_context.set(request.request_id)
+        try:
+            response = self.get_response(request)
+        finally:
+            request_id_of_context.reset(token)
+        response.headers["X-Request-ID"] = request.request_id
+        return response
+
+
+class SecurityHeadersMiddleware:
+    """The content security policy (RELIABILITY rule 11): one for the product's pages, one for the admins, which need Alpine."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        wide = request.path_info.startswith(("/admin/", "/api/v1/docs"))
+        policy = settings.ADMIN_CONTENT_SECURITY_POLICY if wide else settings.CONTENT_SECURITY_POLICY
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), payment=(), usb=()")
+        if not request.path_info.startswith("/static/"):
+            response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
+
+
+class StaticFilesMiddleware(WhiteNoiseMiddleware):
+    """whitenoise, but with whole answers: its streams of files are synchronous, which an ASGI server must not iterate."""
+
+    @staticmethod
+    def serve(static_file, request):
+        found = static_file.get_response(request.method, request.META)
+        body = b""
+        if found.file is not None:
+            with found.file:
+                body = found.file.read()
+        response = HttpResponse(body, status=int(found.status))
+        for name, value in found.headers:
+            response.headers[name] = value
+        response.headers.setdefault("Content-Length", str(len(body)))
+        return response

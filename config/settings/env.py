@@ -1,0 +1,94 @@
+"""Environment variables: each is read here once, typed, and fails loudly. Secrets can also come from `NAME_FILE`.
+
+`VARIABLES` is the source of the README's table (a test compares them).
+"""
+
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True)
+class Variable:
+    name: str
+    meaning: str
+    default: str = ""
+    secret: bool = False
+
+
+# fmt: off
+VARIABLES = [
+    Variable("ATRIUM_ENV", "`production`, `development` or `test`", "development"),
+    Variable("DATABASE_URL", "PostgreSQL of web, gateway and workers: a login without superuser rights", "the embedded one", True),
+    Variable("ATRIUM_OWNER_DATABASE_URL", "the same database with a login that owns the tables and may create roles; for commands and the provisioning worker",
+             "the embedded one", True),
+    Variable("REDIS_URL", "Valkey or Redis for limits, streams, cache and the task queue", "the embedded one", True),
+    Variable("ATRIUM_SECRET_KEY", "signs sessions and links; at least 50 random characters", "made at the first start", True),
+    Variable("ATRIUM_MASTER_KEYS", "comma-separated Fernet keys that wrap the tenants' data keys; the first one wraps new ones",
+             "made at the first start", True),
+    Variable("ATRIUM_DATA", "folder for embedded services, files, mails and logs", "var"),
+    Variable("ATRIUM_MEDIA_URL", "where files are kept: a folder, or a storage address", "`$ATRIUM_DATA/media`"),
+    Variable("ATRIUM_ALLOWED_HOSTS", "comma-separated hosts that are answered at all; empty: those of the platform and of the tenants' domains"),
+    Variable("ATRIUM_PLATFORM_HOSTS", "comma-separated hosts of the platform itself", "localhost,platform.localhost"),
+    Variable("ATRIUM_RUNTIME_URL", "base address of the embedded runtime", "set by `up`"),
+    Variable("ATRIUM_PORT", "the port that links in mails and on pages carry", "8000"),
+    Variable("ATRIUM_EMAIL_URL", "`smtp://user:password@host:587`; empty: mails are written to `$ATRIUM_DATA/mail`", "", True),
+    Variable("ATRIUM_TLS", "`1` behind a TLS edge: secure cookies, HSTS, redirects", "`1` in production, else `0`"),
+    Variable("ATRIUM_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
+]
+# fmt: on
+_KNOWN = {variable.name for variable in VARIABLES}
+
+
+def read(name: str, default: str = "") -> str:
+    """The variable's text, or what the file in `NAME_FILE` holds."""
+    if name not in _KNOWN:
+        raise ImproperlyConfigured(f"{name} is read but not listed in config/settings/env.py.")
+    path = os.environ.get(f"{name}_FILE")
+    if path:
+        try:
+            return Path(path).read_text().strip()
+        except OSError as exc:
+            raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {exc.strerror}.") from exc
+    return os.environ.get(name, default).strip()
+
+
+def read_list(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in read(name, default).split(",") if part.strip()]
+
+
+def read_flag(name: str, default: bool) -> bool:
+    text = read(name, "1" if default else "0")
+    if text not in ("0", "1"):
+        raise ImproperlyConfigured(f"{name} must be 0 or 1, not “{text}”.")
+    return text == "1"
+
+
+def require(name: str, hint: str) -> str:
+    value = read(name)
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. {hint}")
+    return value
+
+
+ENVIRONMENT = read("ATRIUM_ENV", "development")
+if ENVIRONMENT not in ("production", "development", "test"):
+    raise ImproperlyConfigured(f"ATRIUM_ENV must be production, development or test, not “{ENVIRONMENT}”.")
+IS_PRODUCTION = ENVIRONMENT == "production"
+IS_TEST = ENVIRONMENT == "test"
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+DATA_DIR = Path(read("ATRIUM_DATA") or BASE_DIR / "var").absolute()
+
+
+def needs_no_services() -> bool:
+    """Whether the running command touches neither database nor broker, so that none is started for it."""
+    harmless = {"makemigrations", "makemessages", "compilemessages", "check", "collectstatic", "help", "version", "spectacular"}
+    return len(sys.argv) > 1 and Path(sys.argv[0]).name in ("manage.py", "django-admin") and sys.argv[1] in harmless
+
+
+def random_secret() -> str:
+    return secrets.token_urlsafe(48)

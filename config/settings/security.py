@@ -1,0 +1,51 @@
+"""Keys, cookies, hosts and transport."""
+
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+from config.settings import env
+
+_hint = "`make run` makes one below ATRIUM_DATA; in production set it yourself."
+if env.IS_PRODUCTION:
+    SECRET_KEY = env.require("ATRIUM_SECRET_KEY", _hint)
+    MASTER_KEYS = env.read_list("ATRIUM_MASTER_KEYS") or [env.require("ATRIUM_MASTER_KEYS", _hint)]
+    if len(SECRET_KEY) < 50:
+        raise ImproperlyConfigured("ATRIUM_SECRET_KEY must have at least 50 characters.")
+else:
+    _kept = {}
+    if not env.needs_no_services() and not (env.read("ATRIUM_SECRET_KEY") and env.read("ATRIUM_MASTER_KEYS")):
+        from tenants.embedded import load_secrets
+
+        _kept = load_secrets(env.DATA_DIR)
+    SECRET_KEY = env.read("ATRIUM_SECRET_KEY") or _kept.get("secret_key") or env.random_secret()
+    MASTER_KEYS = env.read_list("ATRIUM_MASTER_KEYS") or (_kept["master_keys"].split(",") if _kept else [Fernet.generate_key().decode()])
+
+PLATFORM_HOSTS = env.read_list("ATRIUM_PLATFORM_HOSTS", "localhost,platform.localhost")
+# Every host is checked against the tenants' domains by tenants.middleware; an unknown one gets a 404 that says so.
+ALLOWED_HOSTS = env.read_list("ATRIUM_ALLOWED_HOSTS") or ["*"]
+PORT = env.read("ATRIUM_PORT", "8000")
+DEMO_HOST_SUFFIX = ".localhost"
+
+USES_TLS = env.read_flag("ATRIUM_TLS", env.IS_PRODUCTION)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = USES_TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USES_TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if USES_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = USES_TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = "atrium_session"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_USE_SESSIONS = True  # the token lives in the tenant's session, so none of another tenant is accepted
+CSRF_COOKIE_NAME = "atrium_csrf"
+SIGNED_COOKIE_LEGACY_SALT_FALLBACK = False
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
+
+_POLICY = "default-src 'none'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
+CONTENT_SECURITY_POLICY = _POLICY + "script-src 'self'; style-src 'self'; require-trusted-types-for 'script'; trusted-types default dompurify"
+# django-unfold's Alpine needs these; the admins never render Markdown or HTML of models or users.
+ADMIN_CONTENT_SECURITY_POLICY = _POLICY + "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"

@@ -1,0 +1,26 @@
+"""`/api/v1`: the rooms' view sets put together, with their OpenAPI document and its pages."""
+
+from django.urls import path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from rest_framework.routers import SimpleRouter
+
+from accounts.api import ApiKeyViewSet, MeView
+from models_registry.api import ConnectionViewSet, ModelViewSet
+from prompts.api import ConversationViewSet
+from usage.api import BudgetViewSet, UsageEventViewSet, UsageReportView
+
+router = SimpleRouter(use_regex_path=False)
+router.register("api-keys", ApiKeyViewSet, basename="api-apikey")
+router.register("budgets", BudgetViewSet, basename="api-budget")
+router.register("connections", ConnectionViewSet, basename="api-connection")
+router.register("conversations", ConversationViewSet, basename="api-conversation")
+router.register("models", ModelViewSet, basename="api-model")
+router.register("usage/events", UsageEventViewSet, basename="api-usage-event")
+
+urlpatterns = [
+    *router.urls,
+    path("me/", MeView.as_view(), name="api-me"),
+    path("usage/report/", UsageReportView.as_view(), name="api-usage-report"),
+    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="openapi"), name="api-docs"),
+]

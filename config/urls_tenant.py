@@ -1,0 +1,17 @@
+"""The URLs of a tenant's hosts."""
+
+from django.urls import include, path
+
+from config import urls_common
+from config.admin_sites import service_admin
+
+urlpatterns = [
+    *urls_common.urlpatterns,
+    path("admin/", service_admin.urls),
+    path("accounts/", include("config.urls_account")),
+    path("", include("accounts.urls")),
+    path("usage/", include("usage.urls")),
+    path("api/v1/", include("config.urls_api")),
+    path("", include("prompts.urls")),
+]
+handler404, handler403, handler500 = "config.views.not_found", "config.views.forbidden", "config.views.server_error"

@@ -1,0 +1,87 @@
+"""Pages of the house itself: health, errors, the platform's front door."""
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from tenants.context import platform
+
+
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """Whether this process can serve: database, migrations, cache and broker (one and the same server by default)."""
+    parts = {"database": _database_is_ready, "migrations": _migrations_are_applied, "cache": _cache_is_ready}
+    states = {name: _state(check) for name, check in parts.items()}
+    is_ready = all(state == "ok" for state in states.values())
+    return JsonResponse({"status": "ok" if is_ready else "not ready", **states}, status=200 if is_ready else 503)
+
+
+def _state(check) -> str:
+    try:
+        with platform():
+            return "ok" if check() else "missing"
+    except Exception as exc:
+        return type(exc).__name__
+
+
+def _database_is_ready() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return cursor.fetchone() == (1,)
+
+
+def _migrations_are_applied() -> bool:
+    from tenants.schemas import count_missing_migrations
+
+    return count_missing_migrations() == 0
+
+
+def _cache_is_ready() -> bool:
+    cache.set("ready", 1, 5)
+    return cache.get("ready") == 1
+
+
+def not_found(request: HttpRequest, exception=None) -> HttpResponse:
+    return _error_page(request, "errors/404.html", 404)
+
+
+def forbidden(request: HttpRequest, exception=None) -> HttpResponse:
+    return _error_page(request, "errors/403.html", 403)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if request.path_info.startswith("/api/"):
+        return _problem(request, 500)
+    return HttpResponse(render_to_string("errors/500.html", {"request_id": getattr(request, "request_id", "")}), status=500)
+
+
+def _error_page(request: HttpRequest, template: str, status: int) -> HttpResponse:
+    if request.path_info.startswith("/api/"):
+        return _problem(request, status)
+    return render(request, template, status=status)
+
+
+def _problem(request: HttpRequest, status: int) -> JsonResponse:
+    titles = {403: ("Forbidden", "permission_denied"), 404: ("Not Found", "not_found"), 500: ("Internal Server Error", "internal_error")}
+    details = {403: _("You are not allowed to do this."), 404: _("There is nothing at this address."), 500: _("Something failed on the server.")}
+    title, code = titles[status]
+    body = {"type": "about:blank", "title": title, "status": status, "detail": details[status], "code": code, "request_id": getattr(request, "request_id", "")}
+    return JsonResponse(body, status=status, content_type="application/problem+json")
+
+
+@require_safe
+def platform_home(request: HttpRequest) -> HttpResponse:
+    from tenants.models import Domain
+
+    demo = [] if settings.ATRIUM_ENV == "production" else list(Domain.objects.filter(domain__endswith=".localhost").select_related("tenant")[:20])
+    return render(request, "platform_home.html", {"demo_domains": demo, "port": settings.PORT})
