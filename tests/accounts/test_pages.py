@@ -1,0 +1,94 @@
+"""Log-in, profile and keys as pages."""
+
+import pytest
+from django.utils import translation
+
+from accounts.models import ApiKey
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh(clean_cache):
+    """Log-ins are limited per address: each test starts with a clean slate."""
+
+
+def test_bob_logs_in_with_his_address_in_any_case(acme):
+    response = acme.post("/accounts/login/", {"login": "BOB@acme.example", "password": PASSWORD})
+    assert response.status_code == 302 and response.url == "/"
+    cookie = response.cookies["atrium_session"]
+    assert cookie["domain"] == "" and cookie["httponly"] and cookie["samesite"] == "Lax"
+
+
+STRANGERS = [("bob@acme.example", "wrong"), ("nobody@acme.example", PASSWORD), ("charlie@globex.example", PASSWORD), ("olga@atrium.example", PASSWORD)]
+
+
+@pytest.mark.parametrize(("email", "password"), STRANGERS)
+def test_wrong_unknown_and_foreign_people_get_the_same_answer(acme, email, password):
+    response = acme.post("/accounts/login/", {"login": email, "password": password})
+    assert response.status_code == 200 and "not correct" in response.content.decode()
+
+
+def test_an_operator_logs_in_on_the_platform_only(on_platform):
+    assert on_platform.post("/accounts/login/", {"login": "olga@atrium.example", "password": PASSWORD}).status_code == 302
+
+
+def test_guessing_is_limited(acme):
+    answers = [acme.post("/accounts/login/", {"login": "bob@acme.example", "password": f"wrong {n}"}) for n in range(12)]
+    assert any(response.status_code == 429 or "Too many failed" in response.content.decode() for response in answers[5:])
+    assert acme.post("/accounts/login/", {"login": "bob@acme.example", "password": PASSWORD}).status_code != 302
+
+
+def test_nobody_signs_up(acme):
+    assert b'name="password1"' not in acme.get("/accounts/signup/").content
+    acme.post("/accounts/signup/", {"email": "eve@acme.example", "password1": PASSWORD, "password2": PASSWORD})
+    assert acme.post("/accounts/login/", {"login": "eve@acme.example", "password": PASSWORD}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/profile/", "/keys/", "/usage/", "/c/"])
+def test_pages_ask_who_you_are(acme, path):
+    response = acme.get(path)
+    assert response.status_code == 302 and response.url.startswith("/accounts/login/?next=")
+
+
+def test_the_language_comes_from_the_profile_then_the_browser(acme, bob):
+    assert acme.get("/accounts/login/", headers={"accept-language": "de"}).headers["Content-Language"] == "de"
+    acme.login_as(bob)
+    bob.language = "zh-hans"
+    bob.save()
+    assert acme.get("/profile/", headers={"accept-language": "de"}).headers["Content-Language"] == "zh-hans"
+    assert translation.get_language() == "en", "nothing of it stays"
+
+
+def test_a_profile_is_saved(acme, bob):
+    acme.login_as(bob)
+    data = {"name": "Bobby", "language": "de", "theme": "dark", "time_zone": "Asia/Shanghai"}
+    assert acme.post("/profile/", data).status_code == 302
+    assert 'lang="de"' in acme.get("/profile/").content.decode()
+    assert acme.post("/profile/", data | {"time_zone": "Mars/Olympus"}).status_code == 200
+
+
+def test_a_key_is_made_shown_once_and_revoked(acme, bob):
+    acme.login_as(bob)
+    response = acme.post("/keys/new/", {"name": "laptop", "scopes": ["inference"]})
+    text = response.context["created_text"]
+    assert response.status_code == 201 and text in response.content.decode()
+    assert text not in acme.get("/keys/").content.decode()
+    key = ApiKey.objects.get(name="laptop")
+    assert acme.post(f"/keys/{key.pk}/revoke/").status_code == 302
+    assert not ApiKey.objects.get(pk=key.pk).is_usable
+
+
+def test_a_foreign_key_cannot_be_revoked(acme, alice, bob):
+    from accounts.services import create_api_key
+
+    row, _text = create_api_key(actor=alice, user=alice, name="hers")
+    acme.login_as(bob)
+    assert acme.post(f"/keys/{row.pk}/revoke/").status_code == 404
+
+
+def test_every_page_carries_the_security_headers(acme):
+    headers = acme.get("/accounts/login/").headers
+    assert "require-trusted-types-for 'script'" in headers["Content-Security-Policy"] and "'unsafe-inline'" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY" and headers["X-Request-ID"]

@@ -1,0 +1,24 @@
+"""How many queries each list of the administrations may take, at most. Measured; one that needs more must say why."""
+
+CHANGELISTS: dict[str, int] = {
+    "service:index": 25,  # seven cards: figures of two days, hours, days, models, budgets, errors, connections
+    "service:accounts_user": 11,
+    "service:accounts_project": 11,
+    "service:accounts_apikey": 10,
+    "service:auth_group": 11,
+    "service:auditlog_logentry": 10,
+    "service:models_registry_connection": 9,
+    "service:models_registry_model": 15,  # the platform's models that are offered stand below
+    "service:prompts_conversation": 11,
+    "service:usage_usageevent": 13,
+    "service:usage_budget": 9,
+    "system:index": 14,
+    "system:accounts_user": 8,
+    "system:auditlog_logentry": 9,
+    "system:registry_platform_connection": 8,
+    "system:registry_platform_model": 10,
+    "system:tenants_tenant": 12,
+    "system:tenants_domain": 8,
+    "system:tenants_plan": 8,
+    "system:usage_platform_tenantsum": 11,
+}

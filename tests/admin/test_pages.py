@@ -1,0 +1,134 @@
+"""Every page of the administrations: in three languages, with a stored number of queries, without anyone's words, and safe to show."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import User
+from accounts.services import create_api_key, create_project, create_user
+from prompts.models import Conversation
+from tenants import hosts
+from tests.admin.query_counts import CHANGELISTS
+from tests.estate import make_estate, make_event, make_people, make_platform_estate
+from tests.permissions import SERVICE, SYSTEM, WITHOUT_PAGE
+from tests.routes import PLATFORM, TENANT
+
+pytestmark = pytest.mark.django_db
+EVIL = '<script>alert(1)</script><b onclick="x">[x](javascript:alert(1))</b>'
+
+
+def addresses(site: str, table: dict, urlconf: str, estate) -> list[str]:
+    """The start page and every list, form and history."""
+    found = [reverse(f"{site}:index", urlconf=urlconf)]
+    for name, (item, _view, add, _change, _delete, _actions) in table.items():
+        found.append(reverse(f"{site}:{name}_changelist", urlconf=urlconf))
+        if add:
+            found.append(reverse(f"{site}:{name}_add", urlconf=urlconf))
+        if name not in WITHOUT_PAGE:
+            found += [reverse(f"{site}:{name}_{page}", args=[getattr(estate, item).pk], urlconf=urlconf) for page in ("change", "history")]
+    return found
+
+
+@pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
+def test_all_pages_of_the_service_administration_work(acme, alice, language):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    for address in addresses("service", SERVICE, TENANT, estate):
+        response = acme.get(address, headers={"accept-language": language})
+        assert (response.status_code, response["Content-Language"]) == (200, language), address
+
+
+@pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
+def test_all_pages_of_the_system_administration_work(on_platform, olga, language):
+    estate = make_platform_estate(olga)
+    on_platform.login_as(olga)
+    for address in addresses("system", SYSTEM, PLATFORM, estate):
+        assert on_platform.get(address, headers={"accept-language": language}).status_code == 200, address
+
+
+def test_an_auditor_looks_at_everything_and_changes_nothing(acme):
+    people = make_people("acme")
+    estate = make_estate(people["user"])
+    acme.login_as(people["auditor"])
+    for name, (item, *_rest) in SERVICE.items():
+        if name not in WITHOUT_PAGE:
+            page = acme.get(reverse(f"service:{name}_change", args=[getattr(estate, item).pk], urlconf=TENANT)).content.decode()
+            assert 'name="_save"' not in page and "deletelink" not in page, name
+            assert not re.search(r'<(input|select|textarea)[^>]*name="(name|email|limit|rights|secret|base_url)"', page), name
+
+
+def grow(alice) -> None:
+    """Twelve of everything that a list shows."""
+    for number in range(12):
+        person = create_user(actor=None, email=f"p{number}@acme.example", name=f"Person {number}", roles=["user"])
+        project = create_project(actor=None, name=f"Project {number}")
+        create_api_key(actor=None, user=person, name="k", project=project)
+        make_event(person, project_id=project.pk, model=f"m{number}")
+        Conversation.objects.create(user=person, title="t", last_message_at=person.created_at)
+
+
+@pytest.mark.parametrize("name", ["index", *SERVICE])
+def test_lists_take_a_constant_number_of_queries(acme, alice, name):
+    make_estate(alice)
+    acme.login_as(alice)
+    address = reverse(f"service:{name}" if name == "index" else f"service:{name}_changelist", urlconf=TENANT)
+    counts = []
+    for step in (None, grow):
+        if step:
+            step(alice)
+        hosts.forget()  # what is remembered of a tenant for a second would make the number depend on the clock
+        with CaptureQueriesContext(connection) as queries:
+            assert acme.get(address).status_code == 200
+        counts.append(len(queries))
+    assert counts[1] <= counts[0] + 1, f"{name} takes {counts[0]} queries for one row, {counts[1]} for many"
+    assert counts[1] <= CHANGELISTS[f"service:{name}"], f"{name} takes {counts[1]} queries; tests/admin/query_counts.py allows {CHANGELISTS[f'service:{name}']}"
+
+
+@pytest.mark.scope("platform")
+@pytest.mark.parametrize("name", ["index", *SYSTEM])
+def test_the_platforms_lists_take_a_stored_number_of_queries(on_platform, olga, name):
+    make_platform_estate(olga)
+    on_platform.login_as(olga)
+    hosts.forget()
+    with CaptureQueriesContext(connection) as queries:
+        assert on_platform.get(reverse(f"system:{name}" if name == "index" else f"system:{name}_changelist", urlconf=PLATFORM)).status_code == 200
+    assert len(queries) <= CHANGELISTS[f"system:{name}"], f"{name} takes {len(queries)} queries"
+
+
+def test_no_page_shows_what_people_write(acme, alice):
+    """Neither titles nor messages, neither in lists nor in the audit log."""
+    estate = make_estate(alice, "hidden-words")
+    acme.login_as(alice)
+    for address in addresses("service", SERVICE, TENANT, estate):
+        page = acme.get(address).content.decode()
+        assert "Title hidden-words" not in page and "Text hidden-words" not in page, address
+        assert "sk-hidden-words" not in page and estate.key_text.rsplit("_", 1)[1] not in page, address
+
+
+def test_names_are_shown_as_text(acme, alice):
+    """Nothing that a person or a model writes is ever HTML or Markdown here."""
+    estate = make_estate(alice, EVIL[:60])
+    User.objects.filter(pk=alice.pk).update(name=EVIL)
+    make_event(alice, model=EVIL, error_code=EVIL, status="error")
+    acme.login_as(alice)
+    for address in addresses("service", SERVICE, TENANT, estate):
+        page = acme.get(address).content.decode()
+        assert "<script>alert" not in page and "<b onclick" not in page and 'href="javascript:' not in page, address
+
+
+def test_the_pages_carry_the_administrations_policy(acme, alice):
+    policy = acme.login_as(alice).get("/admin/")["Content-Security-Policy"]
+    assert "script-src 'self' 'unsafe-eval'" in policy and "default-src 'none'" in policy and "unsafe-inline" not in policy.split("style-src")[0]
+
+
+def test_no_page_holds_a_script_of_its_own(acme, alice):
+    """The policy would block it; found here without a browser. tests/e2e looks with one."""
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    for address in addresses("service", SERVICE, TENANT, estate):
+        page = acme.get(address).content.decode()
+        assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", page), address
+        assert not re.search(r"<[a-z][^>]*\son(click|change|submit|load|error)=", page), address

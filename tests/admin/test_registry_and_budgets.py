@@ -1,0 +1,174 @@
+"""Connections, models, prices and budgets through the forms."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from models_registry.models import Connection, Model
+from models_registry.platform import models as platform_models
+from tenants.context import platform
+from tests.estate import make_estate, make_people, make_platform_estate
+from tests.models_registry.provider import Provider
+from tests.routes import PLATFORM, TENANT
+from usage.models import Budget
+
+pytestmark = pytest.mark.django_db
+
+
+def url(name: str, *args) -> str:
+    return reverse(f"service:{name}", args=args, urlconf=TENANT)
+
+
+def prices(*rows: dict) -> dict:
+    """The inline's form: no price so far, and these new ones."""
+    form = {"prices-TOTAL_FORMS": len(rows), "prices-INITIAL_FORMS": 0}
+    for number, row in enumerate(rows):
+        form |= {f"prices-{number}-{name}": value for name, value in row.items()}
+    return form
+
+
+def model_form(model: Model, **changes) -> dict:
+    names = ("name", "label", "upstream_name", "kind", "default_max_output_tokens", "channel", "licence", "successor", "notes")
+    return {name: getattr(model, name) for name in names} | {"is_enabled": "on", "capabilities": ""} | changes
+
+
+def test_a_connections_key_goes_in_and_never_comes_out(acme, alice):
+    acme.login_as(alice)
+    data = {"name": "Own", "kind": "openai", "base_url": "", "secret": "sk-very-secret", "is_enabled": "on", "location": ""}
+    assert acme.post(url("models_registry_connection_add"), data).status_code == 302
+    row = Connection.objects.get()
+    assert row.base_url == "https://api.openai.com/v1" and row.open_secret().reveal() == "sk-very-secret"
+    for page in ("change", "history"):
+        assert b"very-secret" not in acme.get(url(f"models_registry_connection_{page}", row.pk)).content
+    changed = data | {"name": "Other", "secret": ""}
+    acme.post(url("models_registry_connection_change", row.pk), changed | {"base_url": row.base_url})
+    row.refresh_from_db()
+    assert row.name == "Other" and row.open_secret().reveal() == "sk-very-secret", "an empty field keeps the key"
+    acme.post(url("models_registry_connection_change", row.pk), changed | {"base_url": row.base_url, "remove_secret": "on"})
+    row.refresh_from_db()
+    assert not row.has_secret
+
+
+def test_the_key_is_not_sent_to_another_host_by_mistake(acme, alice):
+    row = make_estate(alice).connection
+    data = {"name": row.name, "kind": row.kind, "base_url": "https://elsewhere.example/v1", "secret": "", "is_enabled": "on", "location": ""}
+    response = acme.login_as(alice).post(url("models_registry_connection_change", row.pk), data)
+    assert response.status_code == 400 and b"Enter the API key again" in response.content
+    assert Connection.objects.get(pk=row.pk).base_url == row.base_url
+
+
+def test_a_tenant_reaches_no_private_network(acme, alice):
+    data = {"name": "In", "kind": "vllm", "base_url": "http://10.0.0.5:8000/v1", "is_enabled": "on", "location": ""}
+    data |= {"allow_private": "on", "may_be_private": "on"}
+    response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
+    assert response.status_code in (400, 403) and not Connection.objects.exists()
+
+
+@pytest.mark.scope("platform")
+def test_an_operator_lets_a_connection_into_a_private_network(on_platform, olga):
+    data = {"name": "In", "kind": "vllm", "base_url": "http://10.0.0.5:8000/v1", "is_enabled": "on", "location": "local", "may_be_private": "on"}
+    response = on_platform.login_as(olga).post(reverse("system:registry_platform_connection_add", urlconf=PLATFORM), data)
+    assert response.status_code == 302 and platform_models.Connection.objects.get(name="In").allow_private
+
+
+def test_models_are_fetched_after_a_question_and_a_failure_is_told(acme, alice):
+    provider = Provider()
+    row = make_estate(alice).connection
+    Connection.objects.filter(pk=row.pk).update(base_url=provider.base_url)
+    acme.login_as(alice)
+    address = url("models_registry_connection_sync", row.pk)
+    assert b"Fetch the lists of models" in acme.get(address).content and not provider.paths
+    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "2 added" in page and Model.objects.filter(name="small", connection=row).exists()
+    provider.status = 500
+    page = acme.post(url("models_registry_connection_test", row.pk), {"confirmed": "yes"}, follow=True).content.decode()
+    row.refresh_from_db()
+    assert row.last_error and row.last_error[:20] in page
+
+
+def test_a_connection_with_models_stays(acme, alice):
+    row = make_estate(alice).connection
+    acme.login_as(alice).post(url("models_registry_connection_delete", row.pk), {"post": "yes"})
+    assert Connection.objects.filter(pk=row.pk).exists()
+
+
+def test_a_price_is_added_and_never_changed(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    address = url("models_registry_model_change", estate.model.pk)
+    form = model_form(estate.model) | prices({"input": "2", "output": "8"})
+    form |= {"prices-INITIAL_FORMS": 0, "prices-0-id": estate.price.pk}
+    assert acme.post(address, form).status_code == 302
+    estate.price.refresh_from_db()
+    newest = estate.model.prices.order_by("-valid_from").first()
+    assert (estate.price.input, newest.input, newest.cached, newest.output, newest.currency) == (1, 2, 2, 8, "EUR")
+
+
+def test_a_price_of_the_past_is_refused_in_the_form(acme, alice):
+    estate = make_estate(alice)
+    yesterday = timezone.localtime() - timedelta(days=1)
+    row = {"valid_from_0": f"{yesterday:%Y-%m-%d}", "valid_from_1": "12:00:00", "input": "2", "output": "8"}
+    response = acme.login_as(alice).post(url("models_registry_model_change", estate.model.pk), model_form(estate.model) | prices(row))
+    assert response.status_code == 400 and b"cannot begin in the past" in response.content and estate.model.prices.count() == 1
+
+
+def test_the_policy_of_a_models_life_is_told_at_its_field(acme, alice):
+    estate = make_estate(alice)
+    data = model_form(estate.model, retire_on=f"{timezone.now() + timedelta(days=3):%Y-%m-%d}") | prices()
+    response = acme.login_as(alice).post(url("models_registry_model_change", estate.model.pk), data)
+    assert response.status_code == 400 and b"at least 6 months" in response.content
+
+
+def test_the_default_mark_moves_from_model_to_model(acme, alice):
+    estate = make_estate(alice)
+    Model.objects.create(name="old-default", upstream_name="x", connection=estate.connection, is_default=True)
+    acme.login_as(alice).post(url("models_registry_model_change", estate.model.pk), model_form(estate.model, is_default="on") | prices())
+    assert list(Model.objects.filter(is_default=True)) == [estate.model]
+
+
+def test_the_platforms_models_are_shown_below_ones_own(acme, alice, olga):
+    with platform():
+        make_platform_estate(olga)
+    page = acme.login_as(alice).get(url("models_registry_model_changelist")).content.decode()
+    assert "Which models does the platform offer you?" in page and "platform-model" in page
+
+
+@pytest.mark.parametrize("level", ["tenant", "project", "user", "key"])
+def test_budgets_are_set_for_each_level(acme, alice, level):
+    estate = make_estate(alice)
+    Budget.objects.all().delete()
+    subjects = {"project": estate.project.pk, "user": estate.user.pk, "key": estate.key.key_id}
+    data = {"period": "month", "limit": "250.50", "warn_at_percent": 90, "level": level} | {name: subjects[name] for name in subjects if name == level}
+    assert acme.login_as(alice).post(url("usage_budget_add"), data).status_code == 302
+    row = Budget.objects.get()
+    assert (row.level, row.limit, row.warn_at_percent, row.currency) == (level, Decimal("250.50"), 90, "EUR")
+
+
+@pytest.mark.parametrize("form", [{"level": "user"}, {"level": "key", "key": "unknown1"}, {"level": "project"}])
+def test_a_budget_without_its_subject_is_refused_in_the_form(acme, alice, form):
+    response = acme.login_as(alice).post(url("usage_budget_add"), {"period": "month", "limit": "1", "warn_at_percent": 80} | form)
+    assert response.status_code == 400 and not Budget.objects.exists()
+
+
+def test_a_budget_of_the_plan_is_only_shown(acme):
+    people = make_people("acme")
+    estate = make_estate(people["user"])
+    acme.login_as(people["owner"])
+    address = url("usage_budget_change", estate.plan_budget.pk)
+    assert acme.get(address).status_code == 200 and acme.post(address, {"limit": "1"}).status_code == 403
+    assert acme.post(url("usage_budget_delete", estate.plan_budget.pk), {"post": "yes"}).status_code == 403
+    assert Budget.objects.get(pk=estate.plan_budget.pk).limit == 500
+
+
+def test_usage_events_are_filtered_by_person_key_model_and_status(acme, alice, bob):
+    estate = make_estate(bob, "mine")
+    acme.login_as(alice)
+    address = url("usage_usageevent_changelist")
+    there = [{"person": "bob"}, {"key": estate.key.key_id}, {"model": "mock"}, {"status__exact": "ok"}, {"q": str(estate.event.request_id)}]
+    elsewhere = [{"person": "alice@"}, {"key": "nothing"}, {"model": "other"}, {"status__exact": "error"}, {"q": "no-uuid"}]
+    for query, is_there in [(query, True) for query in there] + [(query, False) for query in elsewhere]:
+        found = str(estate.event.pk) in acme.get(address, query).content.decode()
+        assert found is is_there, query

@@ -1,0 +1,110 @@
+"""S02: nothing that a form or the API does not name can be set through it, whatever a model has or may once have had."""
+
+import json
+
+import pytest
+from django.apps import apps
+from django.forms.models import model_to_dict
+from django.urls import reverse
+
+from accounts.models import ApiKey, User
+from accounts.services import create_api_key
+from models_registry.models import Connection, Model
+from prompts.models import Conversation
+from tests.estate import make_estate
+from tests.routes import TENANT
+from usage.models import Budget
+
+pytestmark = pytest.mark.django_db
+COLUMNS = {field.name for model in (User, ApiKey, Connection, Model, Conversation, Budget) for field in model._meta.get_fields()}
+TEMPTING = {
+    "tenant",
+    "owner",
+    "role",
+    "roles",
+    "is_staff",
+    "is_superuser",
+    "spend",
+    "budget",
+    "id",
+    "pk",
+    "key_hash",
+    "admin",
+    "permissions",
+    "groups",
+    "_state",
+}
+NAMES = sorted(COLUMNS | TEMPTING)
+# endpoint → the estate's object, and what may be sent
+CHANGES = {
+    "api-apikey-detail": ("key", {"name", "project", "model_names", "requests_per_minute", "expires_at"}),
+    "api-budget-detail": ("budget", {"limit", "warn_at_percent"}),
+    "api-connection-detail": ("connection", {"name", "kind", "base_url", "secret", "location", "no_storage", "is_enabled"}),
+    "api-conversation-detail": ("conversation", {"title"}),
+    "api-me": ("user", {"name", "language", "theme", "time_zone"}),
+    "api-model-detail": ("model", {
+        "name", "label", "upstream_name", "kind", "context_window", "max_output_tokens", "default_max_output_tokens", "capabilities", "licence", "channel",
+        "retire_on", "successor", "is_enabled", "is_default", "notes",
+    }),
+}  # fmt: skip
+CREATIONS = {
+    "api-apikey-list": CHANGES["api-apikey-detail"][1] | {"user", "scopes"},
+    "api-budget-list": CHANGES["api-budget-detail"][1] | {"level", "subject_id", "period"},
+    "api-connection-list": CHANGES["api-connection-detail"][1],
+    "api-model-list": CHANGES["api-model-detail"][1] | {"connection"},
+}
+VALUES = [True, "owner", 1]
+
+
+def state() -> list:
+    """Every row of the rooms' tables, as far as a form could change it."""
+    models = [model for label in ("accounts", "models_registry", "prompts", "usage") for model in apps.get_app_config(label).get_models()]
+    return [(model.__name__, sorted(str(model_to_dict(row)) for row in model.objects.all())) for model in models]
+
+
+def send(client, method: str, address: str, body: dict):
+    return client.generic(method, address, json.dumps(body), content_type="application/json")
+
+
+@pytest.mark.parametrize("route", CHANGES)
+def test_no_other_field_can_be_changed(acme, alice, route):
+    item, allowed = CHANGES[route]
+    estate = make_estate(alice)
+    address = reverse(route, urlconf=TENANT, kwargs={} if route == "api-me" else {"pk": getattr(estate, item).pk})
+    acme.login_as(alice)
+    before, tried = state(), 0
+    for name in NAMES:
+        for value in VALUES if name not in allowed else ():
+            response = send(acme, "PATCH", address, {name: value})
+            assert response.status_code == 400 and name in response.json()["errors"], (name, response.content)
+            tried += 1
+    assert state() == before and tried > 150
+
+
+@pytest.mark.parametrize("route", CREATIONS)
+def test_no_other_field_can_be_set_at_birth(acme, alice, route):
+    make_estate(alice)
+    acme.login_as(alice)
+    before = state()
+    for name in NAMES:
+        if name not in CREATIONS[route]:
+            response = send(acme, "POST", reverse(route, urlconf=TENANT), {name: "x"})
+            assert response.status_code == 400 and name in response.json()["errors"], name
+    assert state() == before
+
+
+def test_the_administrations_forms_take_only_what_they_show(acme, alice, bob):
+    """A form's other values are dropped, not refused: the person, scopes and digest of a key stay."""
+    key, _text = create_api_key(actor=None, user=bob, name="k")
+    acme.login_as(alice)
+    before = model_to_dict(ApiKey.objects.get())
+    hidden = {name: "1" for name in NAMES if name not in ("name", "project", "model_names", "requests_per_minute", "expires_at")}
+    shown = {"name": "k", "project": key.project_id}
+    assert acme.post(reverse("service:accounts_apikey_change", args=[key.pk], urlconf=TENANT), hidden | shown).status_code == 302
+    assert model_to_dict(ApiKey.objects.get()) == before
+    tables = {f"{name}-{part}_FORMS": 0 for name in ("api_keys", "memberships") for part in ("TOTAL", "INITIAL")}
+    shown = {"email": bob.email, "name": bob.name, "language": "", "roles": [group.pk for group in bob.groups.all()]}
+    hidden = {name: "1" for name in NAMES if name not in shown}
+    assert acme.post(reverse("service:accounts_user_change", args=[bob.pk], urlconf=TENANT), hidden | shown | tables).status_code == 302
+    after = User.objects.get(pk=bob.pk)
+    assert (after.is_superuser, after.password, after.is_active, after.user_permissions.count()) == (False, bob.password, True, 0)

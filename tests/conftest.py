@@ -1,0 +1,141 @@
+"""The cast and the stage of every test: two real tenant schemas, made once; each test rolls back.
+
+Alice owns Acme, Bob is its member, Charlie owns Globex, Olga operates the platform. A test runs in Acme's scope unless it says
+`@pytest.mark.scope("globex" | "platform" | None)`. Async tests run on the test's own thread and transaction.
+"""
+
+import inspect
+from types import SimpleNamespace
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.core.cache import cache
+from django.test import Client
+
+from tenants.context import Scope, platform, tenant, use_scope
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run coroutine tests through asgiref, so that their ORM work stays on this thread and in this transaction."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    async_to_sync(pyfuncitem.obj)(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames})
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker):
+    """Migrate public and the template once, clone both tenants, and let the cast move in."""
+    from django.db import connections
+
+    from accounts.services import create_user
+    from tenants.models import Tenant
+    from tenants.provisioning import create_tenant, ensure_default_plans
+    from tenants.schemas import migrate_public, migrate_template
+    from tenants.signals import platform_prepared
+
+    with django_db_blocker.unblock():
+        migrate_public()
+        migrate_template()
+        with platform():
+            ensure_default_plans()
+            platform_prepared.send(sender=Tenant)
+            create_user(actor=None, email="olga@atrium.example", name="Olga Orlova", password=PASSWORD, is_operator=True)
+        for slug, people in {"acme": [("alice", "owner"), ("bob", "user")], "globex": [("charlie", "owner")]}.items():
+            create_tenant(slug=slug, name=slug.capitalize(), host=f"{slug}.localhost", plan="unlimited")
+            with tenant(slug):
+                for name, role in people:
+                    create_user(actor=None, email=f"{name}@{slug}.example", name=name.capitalize(), password=PASSWORD, roles=[role])
+        connections.close_all()
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+
+
+@pytest.fixture(autouse=True)
+def _scope(request):
+    """Enter the scope that the test's mark names."""
+    marker = request.node.get_closest_marker("scope")
+    name = marker.args[0] if marker else "acme"
+    scope = None if name is None else Scope("platform") if name == "platform" else Scope("tenant", name)
+    with use_scope(scope):
+        yield
+
+
+@pytest.fixture
+def clean_cache():
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def _person(email: str):
+    from accounts.models import User
+
+    return User.objects.get(email=email)
+
+
+@pytest.fixture
+def cast(db) -> SimpleNamespace:
+    """Alice and Bob of Acme, Charlie of Globex, Olga of the platform."""
+    with tenant("acme"):
+        alice, bob = _person("alice@acme.example"), _person("bob@acme.example")
+    with tenant("globex"):
+        charlie = _person("charlie@globex.example")
+    with platform():
+        olga = _person("olga@atrium.example")
+    return SimpleNamespace(alice=alice, bob=bob, charlie=charlie, olga=olga)
+
+
+class HostClient(Client):
+    """Django's test client on one host, logged in or not."""
+
+    def __init__(self, host: str, scope: Scope, **kwargs):
+        super().__init__(headers={"host": host}, **kwargs)
+        self.host, self.scope = host, scope
+
+    def login_as(self, user) -> "HostClient":
+        with use_scope(self.scope):
+            self.force_login(user)
+        return self
+
+
+@pytest.fixture
+def acme(db) -> HostClient:
+    return HostClient("acme.localhost", Scope("tenant", "acme"))
+
+
+@pytest.fixture
+def globex(db) -> HostClient:
+    return HostClient("globex.localhost", Scope("tenant", "globex"))
+
+
+@pytest.fixture
+def on_platform(db) -> HostClient:
+    return HostClient("localhost", Scope("platform"))
+
+
+@pytest.fixture
+def alice(cast):
+    return cast.alice
+
+
+@pytest.fixture
+def bob(cast):
+    return cast.bob
+
+
+@pytest.fixture
+def charlie(cast):
+    return cast.charlie
+
+
+@pytest.fixture
+def olga(cast):
+    return cast.olga
+
+
+pytest_plugins = ["tests.live"]

@@ -1,0 +1,152 @@
+"""Finding one's way: the list by days, search, the palette, renaming, deleting."""
+
+import re
+from datetime import timedelta
+
+from playwright.sync_api import expect
+
+from prompts.models import Conversation
+from prompts.selectors import LIST_SIZE
+from prompts.services import rename_conversation
+from tests.prompts.chats import make_conversation
+
+
+def open_menu(chat, title: str) -> None:
+    """The menu of a conversation's row in the rail."""
+    row = chat.page.locator("#conversation-list li", has_text=title)
+    row.hover()
+    row.get_by_role("button").click()
+
+
+def test_the_list_is_grouped_by_days_and_goes_on(arrive):
+    chat = arrive(path=None)
+    for days in (0, 1, 5, 40):
+        make_conversation(chat.person, f"{days} days ago", age=timedelta(days=days))
+    chat.go()
+    expect(chat.page.locator("#conversation-list > li").filter(has_text=re.compile("ago|Today|Yesterday|Last|Older"))).to_have_text(
+        [re.compile(text) for text in ("Today", "0 days", "Yesterday", "1 days", "Last 7 days", "5 days", "Older", "40 days")]
+    )
+    for number in range(LIST_SIZE):
+        make_conversation(chat.person, f"another {number}", turns=0)
+    chat.go()
+    chat.page.locator("#conversation-list .conversation-more").scroll_into_view_if_needed()
+    expect(chat.rows).to_have_count(LIST_SIZE + 4)
+
+
+def test_renaming_in_the_list_and_in_the_bar(arrive):
+    chat = arrive(path=None)
+    conversation, other = make_conversation(chat.person, "First title"), make_conversation(chat.person, "Another one")
+    chat.go(f"/c/{conversation.pk}/")
+    open_menu(chat, "First title")
+    chat.page.get_by_role("button", name="Rename").click()
+    field = chat.page.get_by_role("textbox", name="Title of the conversation")
+    expect(field).to_have_value("First title")
+    field.fill("Second <b>title</b>")
+    field.press("Enter")
+    expect(chat.rows.filter(has_text="Second <b>title</b>")).to_be_focused()
+    expect(chat.page.locator("h1")).to_have_text("Second <b>title</b>")
+    expect(chat.page).to_have_title(re.compile("^Second <b>title</b>"))
+
+    chat.page.get_by_role("button", name="More for this conversation").click()
+    chat.page.locator("#chat-title").fill("Third title")
+    chat.page.get_by_role("button", name="Save title").click()
+    expect(chat.page.locator("h1")).to_have_text("Third title")
+    expect(chat.rows.filter(has_text="Third title")).to_have_count(1)
+
+    open_menu(chat, "Another one")
+    chat.page.get_by_role("button", name="Rename").click()
+    field.fill("not kept")
+    field.press("Escape")
+    chat.page.reload()
+    expect(chat.rows).to_have_text([re.compile("Another one"), re.compile("Third title")])
+    assert Conversation.objects.get(pk=other.pk).title == "Another one"
+
+
+def test_the_focus_stays_in_the_list_when_it_comes_anew(arrive):
+    chat = arrive(path=None)
+    conversation = make_conversation(chat.person, "As it was")
+    chat.go()
+    for control in ("a", "button"):
+        row = chat.page.locator(f"#conversation-{conversation.pk}")
+        row.locator(control).focus()
+        rename_conversation(conversation=conversation, title=f"Seen from the {control}")
+        chat.page.evaluate("document.body.dispatchEvent(new CustomEvent('conversations-changed'))")
+        expect(chat.rows).to_have_text([f"Seen from the {control}"])
+        expect(row.locator(control)).to_be_focused()
+
+
+def test_deleting_asks_first(arrive):
+    chat = arrive(path=None)
+    conversation, other = make_conversation(chat.person, "To be deleted"), make_conversation(chat.person, "Another one")
+    chat.go(f"/c/{conversation.pk}/")
+    dialog = chat.page.get_by_role("dialog", name="Delete this conversation?")
+
+    open_menu(chat, "To be deleted")
+    chat.page.get_by_role("button", name="Delete …", exact=True).click()
+    expect(dialog).to_contain_text("To be deleted")
+    expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    dialog.get_by_role("button", name="Keep it").click()
+    expect(dialog).to_be_hidden()
+    expect(chat.rows).to_have_count(2)
+
+    open_menu(chat, "Another one")
+    chat.page.get_by_role("button", name="Delete …", exact=True).click()
+    expect(dialog).to_contain_text("Another one")
+    dialog.get_by_role("button", name="Delete conversation").click()
+    expect(chat.rows).to_have_text([re.compile("To be deleted")])
+    expect(chat.page.locator("h1")).to_have_text("To be deleted")
+
+    chat.page.get_by_role("button", name="More for this conversation").click()
+    chat.page.get_by_role("button", name="Delete conversation …").click()
+    expect(dialog).to_contain_text("To be deleted")
+    dialog.get_by_role("button", name="Delete conversation", exact=True).click()
+    expect(chat.page).to_have_url(re.compile("/$"))
+    expect(chat.page.locator("h1")).to_have_text("New chat")
+    expect(chat.rows).to_have_count(0)
+    assert not Conversation.objects.filter(pk__in=[conversation.pk, other.pk]).exists()
+
+
+def test_the_palette_finds_conversations_and_begins_new_chats(arrive):
+    chat = arrive(path=None)
+    ledger, other = make_conversation(chat.person, "Ledgers of Acme"), make_conversation(chat.person, "Something else")
+    chat.go(f"/c/{other.pk}/")
+    palette = chat.page.get_by_role("dialog", name="Search conversations and pages")
+    field = palette.get_by_role("combobox")
+    conversations, chosen = palette.locator("#palette-conversations a"), palette.locator("[aria-selected=true]:visible")
+
+    chat.page.keyboard.press("Control+k")
+    expect(field).to_be_focused()
+    expect(conversations).to_have_count(2)
+    chat.page.keyboard.type("ledgers")
+    expect(conversations).to_have_text([re.compile("Ledgers of Acme")])
+    expect(chosen).to_have_text(re.compile("Ledgers of Acme"))
+    chat.page.keyboard.press("Enter")
+    expect(chat.page).to_have_url(re.compile(f"/c/{ledger.pk}/$"))
+
+    chat.page.keyboard.press("Control+k")
+    chat.page.keyboard.type("nothing is called so")
+    expect(palette.locator("[data-palette-empty]")).to_be_visible()
+    chat.page.keyboard.press("Escape")
+    expect(palette).to_be_hidden()
+
+    chat.page.keyboard.press("Control+k")
+    chat.page.keyboard.type("new ch")
+    expect(chosen).to_have_text(re.compile("New chat"))
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.locator("h1")).to_have_text("New chat")
+    expect(chat.page).to_have_url(re.compile("/$"))
+
+
+def test_a_draft_survives_a_reload(arrive):
+    chat = arrive()
+    chat.box.fill("half a thought")
+    chat.page.reload()
+    expect(chat.box).to_have_value("half a thought")
+
+
+def test_a_starter_fills_the_composer(arrive):
+    chat = arrive()
+    starter = chat.page.locator(".starter").first
+    chat.page.locator(".starter").first.click()
+    expect(chat.box).to_have_value(starter.get_attribute("data-starter"))
+    expect(chat.box).to_be_focused()

@@ -1,0 +1,119 @@
+"""Coming in, choosing language and appearance, making a key, entering the administrations."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from accounts.models import User
+from accounts.services import create_user
+from tenants.context import platform
+from tests.conftest import PASSWORD
+from tests.e2e.conftest import SLUG
+
+
+def fill_in(page, email: str, password: str) -> None:
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+@pytest.fixture
+def walter():
+    """Somebody with a password."""
+    person = User.objects.filter(email="walter@live-one.example").first()
+    return person or create_user(actor=None, email="walter@live-one.example", name="Walter Weiß", password=PASSWORD, roles=["user"])
+
+
+def test_logging_in_and_out(arrive, walter):
+    chat = arrive(is_known=False, path="/keys/")
+    expect(chat.page).to_have_url(re.compile(r"/accounts/login/\?next=/keys/$"))
+    for email, password in ((walter.email, "wrong"), ("nobody@live-one.example", PASSWORD), ("olga@atrium.example", PASSWORD)):
+        fill_in(chat.page, email, password)
+        expect(chat.page.get_by_role("alert").or_(chat.page.locator(".form-errors, .errorlist, [class*=error]")).first).to_be_visible()
+        expect(chat.page).to_have_url(re.compile("/accounts/login/"))
+    fill_in(chat.page, walter.email.upper(), PASSWORD)
+    expect(chat.page).to_have_url(re.compile("/keys/$"))
+    chat.page.locator(".person-button").click()
+    chat.page.get_by_role("button", name="Log out").click()
+    chat.go("/")
+    expect(chat.page).to_have_url(re.compile("/accounts/login/"))
+
+
+@pytest.mark.parametrize(("label", "lang"), [("Deutsch", "de"), ("中文", "zh-Hans")])
+def test_the_language_changes_at_once_and_stays(arrive, label, lang):
+    chat = arrive()
+    chat.page.locator(".person-button").click()
+    chat.page.locator("#person-menu").get_by_role("button", name=label, exact=True).click()
+    expect(chat.page.locator("html")).to_have_attribute("lang", re.compile(lang, re.IGNORECASE))
+    chat.go("/keys/")
+    expect(chat.page.locator("html")).to_have_attribute("lang", re.compile(lang, re.IGNORECASE))
+    elsewhere = arrive(user=chat.person)
+    expect(elsewhere.page.locator("html")).to_have_attribute("lang", re.compile(lang, re.IGNORECASE))
+    elsewhere.ask("hello")
+    elsewhere.wait_for()
+    elsewhere.page.locator(".person-button").click()
+    elsewhere.page.locator("#person-menu").get_by_role("button", name="English", exact=True).click()
+    expect(elsewhere.page.locator("html")).to_have_attribute("lang", "en")
+
+
+def brightness(chat) -> float:
+    """Of the page's background, from 0 to 255."""
+    return chat.page.evaluate("""() => {
+        const canvas = document.createElement("canvas").getContext("2d");
+        for (const element of [document.documentElement, document.body]) {
+            canvas.fillStyle = getComputedStyle(element).backgroundColor;
+            canvas.fillRect(0, 0, 1, 1);
+        }
+        const [r, g, b] = canvas.getImageData(0, 0, 1, 1).data;
+        return (r + g + b) / 3;
+    }""")
+
+
+def test_the_appearance_changes_at_once_and_stays(arrive):
+    chat = arrive()
+    assert brightness(chat) > 200
+    chat.page.locator(".person-button").click()
+    chat.page.locator("#person-menu").get_by_role("button", name="Dark").click()
+    expect(chat.page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert brightness(chat) < 80
+    chat.page.reload()
+    expect(chat.page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert brightness(chat) < 80
+    as_the_device = arrive(color_scheme="dark")
+    assert brightness(as_the_device) < 80, "nothing chosen: like the device"
+
+
+def test_a_new_key_is_shown_once(arrive):
+    chat = arrive(path="/keys/", permissions=["clipboard-read", "clipboard-write"])
+    chat.page.get_by_role("button", name="Create key").first.click()
+    dialog = chat.page.get_by_role("dialog", name="New API key")
+    dialog.get_by_label("Name").fill("My script")
+    dialog.get_by_role("button", name="Create key").click()
+    text = chat.page.locator("#key-text").inner_text()
+    assert re.fullmatch(rf"atr_{SLUG}_[\w-]{{8}}_[\w-]{{43}}", text)
+    chat.page.get_by_role("button", name="Copy").click()
+    expect(chat.page.locator("#announcer")).to_have_text("Copied")
+    assert chat.page.evaluate("navigator.clipboard.readText()") == text
+    chat.go("/keys/")
+    expect(chat.page.get_by_role("row", name=re.compile("My script"))).to_be_visible()
+    assert text not in chat.page.content() and text.rpartition("_")[2] not in chat.page.content()
+
+    chat.page.get_by_role("button", name="Revoke …").click()
+    chat.page.get_by_role("dialog", name="Revoke this key?").get_by_role("button", name="Revoke key").click()
+    expect(chat.page.get_by_role("row", name=re.compile("My script"))).to_contain_text("Revoked")
+
+
+def test_both_administrations_open_for_those_who_run_them(arrive, house):
+    alice = arrive(role="owner", path="/admin/")
+    expect(alice.page).to_have_url(re.compile("/admin/$"))
+    expect(alice.page.locator("body")).to_contain_text("Users")
+    bob = arrive(path=None, expected=("40[34]",))
+    assert bob.page.goto(f"{bob.base_url}/admin/").status in (200, 302, 403, 404)
+    expect(bob.page.locator("body")).not_to_contain_text("Users")
+    olga = arrive(is_known=False, host="localhost", path="/admin/")
+    with platform():
+        operator = User.objects.get(email="olga@atrium.example")
+    fill_in(olga.page, operator.email, PASSWORD)
+    expect(olga.page).to_have_url(re.compile("/admin/$"))
+    expect(olga.page.locator("body")).to_contain_text("Tenants")

@@ -1,0 +1,70 @@
+"""Step 2: what a request must look like, and which parameter an error names."""
+
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from gateway.calls import Principal
+from gateway.parse import parse_chat_completion
+from tenants.errors import InvalidInput
+
+PRINCIPAL = Principal("acme", uuid4(), uuid4())
+GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def parse(**changes):
+    body = {name: value for name, value in (GOOD | changes).items() if value != "DROP"}
+    return parse_chat_completion(orjson.dumps(body), PRINCIPAL)
+
+
+def test_a_plain_request_is_understood():
+    call = parse()
+    assert (call.body["model"], call.wants_stream, call.wants_usage) == ("m", False, False)
+
+
+def test_unknown_fields_pass_through():
+    assert parse(x_provider={"a": 1}, tools=[{"type": "function"}]).body["x_provider"] == {"a": 1}
+
+
+def test_stream_options_are_read():
+    call = parse(stream=True, stream_options={"include_usage": True})
+    assert call.wants_stream and call.wants_usage
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"model": "DROP"}, "model"),
+        ({"model": ""}, "model"),
+        ({"model": 7}, "model"),
+        ({"messages": "DROP"}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": ["hi"]}, "messages[0]"),
+        ({"messages": [{"role": "wizard", "content": "hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": "x"}] * 2_001}, "messages"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": "many"}, "max_tokens"),
+        ({"max_completion_tokens": True}, "max_completion_tokens"),
+        ({"temperature": 3}, "temperature"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"top_p": -0.1}, "top_p"),
+        ({"n": 2}, "n"),
+        ({"tools": {}}, "tools"),
+    ],
+)
+def test_a_wrong_field_is_named(changes, param):
+    with pytest.raises(InvalidInput) as caught:
+        parse(**changes)
+    assert caught.value.param == param and caught.value.http_status == 400
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"model": NaN}', b"[" * 5000, b'{"a":1e400}'])
+def test_what_is_not_a_json_object_is_400(raw):
+    with pytest.raises(InvalidInput):
+        parse_chat_completion(raw, PRINCIPAL)

@@ -1,0 +1,148 @@
+"""Catalogue sync: what the provider lists comes in, what an admin has set stays."""
+
+import json
+
+import pytest
+
+from models_registry import services
+from models_registry.catalogue import guess_kind, read_catalogue
+from models_registry.models import Model
+from models_registry.selectors import list_routes
+from tenants.errors import NotAllowed, UpstreamError
+
+
+@pytest.fixture
+def linked(make, provider):
+    """A connection of Acme to the provider."""
+    return make.connection(name="My vLLM", base_url=provider.base_url, allow_private=True)
+
+
+def sync(connection):
+    return services.sync_catalogue(actor=None, connection=connection)
+
+
+def test_models_come_in_with_what_the_provider_tells(linked, provider, alice):
+    provider.listed = [
+        {"id": "qwen3-8b", "max_model_len": 32_768},
+        {"id": "claude", "display_name": "Claude", "max_input_tokens": 200_000, "max_output_tokens": 64_000},
+        {"id": "tiny", "context_window": 512, "max_output_tokens": 100},
+        {"id": "bge-m3", "context_length": 8_192},
+        "whisper-1",
+    ]
+    report = services.sync_catalogue(actor=alice, connection=linked)
+    assert sorted(report.added) == ["bge-m3", "claude", "qwen3-8b", "tiny", "whisper-1"]
+    rows = {row.name: row for row in Model.objects.all()}
+    limits = {name: (row.kind, row.context_window, row.max_output_tokens, row.default_max_output_tokens) for name, row in rows.items()}
+    assert limits == {
+        "qwen3-8b": ("chat", 32_768, None, 4_096), "claude": ("chat", 200_000, 64_000, 4_096), "tiny": ("chat", 512, 100, 100),
+        "bge-m3": ("embedding", 8_192, None, 4_096), "whisper-1": ("transcription", None, None, 4_096),
+    }  # fmt: skip
+    assert rows["claude"].label == "Claude" and rows["tiny"].channel == "stable" and rows["tiny"].stable_since
+    assert set(list_routes()) == set(rows)
+
+
+def test_syncing_twice_changes_nothing(linked):
+    first, second = sync(linked), sync(linked)
+    assert (sorted(first.added), second.added, second.kept, Model.objects.count()) == (["large", "small"], [], 2, 2)
+
+
+def test_limits_and_prices_of_an_admin_stay(linked, provider, make):
+    sync(linked)
+    small = Model.objects.get(name="small")
+    services.set_model(actor=None, model=small, name="house-model", context_window=1_000, max_output_tokens=300, default_max_output_tokens=200, label="Ours")
+    make.price(small)
+    provider.listed = [{"id": "small", "context_window": 9_999, "max_output_tokens": 999, "display_name": "Theirs"}, "large"]
+    assert sync(linked).added == []
+    small.refresh_from_db()
+    assert (small.name, small.context_window, small.max_output_tokens, small.default_max_output_tokens, small.label) == ("house-model", 1_000, 300, 200, "Ours")
+    assert small.prices.count() == 1
+
+
+def test_a_limit_that_comes_later_bounds_the_usual_answer(linked, provider):
+    sync(linked)
+    provider.listed = [{"id": "small", "max_output_tokens": 64}, "large"]
+    sync(linked)
+    assert Model.objects.get(name="small").default_max_output_tokens == 64
+
+
+def test_what_vanishes_is_switched_off_and_comes_back(linked, provider):
+    sync(linked)
+    provider.listed = ["large"]
+    assert sync(linked).vanished == ["small"]
+    assert sync(linked).vanished == []
+    small = Model.objects.get(name="small")
+    assert not small.is_enabled and small.vanished_at and set(list_routes()) == {"large"}
+    provider.listed = ["large", "small"]
+    assert sync(linked).returned == ["small"]
+    assert set(list_routes()) == {"large", "small"}
+
+
+def test_what_an_admin_switched_off_stays_off(linked, provider):
+    sync(linked)
+    services.set_model(actor=None, model=Model.objects.get(name="small"), is_enabled=False)
+    for listed in (["large"], ["large", "small"]):
+        provider.listed = listed
+        sync(linked)
+    assert not Model.objects.get(name="small").is_enabled
+
+
+def test_a_model_added_by_hand_does_not_vanish(linked, make):
+    make.model("by-hand", linked, upstream_name="unlisted")
+    sync(linked)
+    assert Model.objects.get(name="by-hand").is_enabled
+
+
+def test_an_empty_or_failing_catalogue_switches_nothing_off(linked, provider):
+    sync(linked)
+    for status, body, code in ((200, b'{"object": "list", "data": []}', "upstream_empty"), (500, b"", "upstream_error"), (200, b"{}", "upstream_protocol")):
+        provider.status, provider.body = status, body
+        with pytest.raises(UpstreamError) as failure:
+            sync(linked)
+        assert failure.value.code == code
+        linked.refresh_from_db()
+        assert linked.last_error
+    assert set(list_routes()) == {"large", "small"}
+    provider.status, provider.body = 200, None
+    sync(linked)
+    linked.refresh_from_db()
+    assert linked.last_error == ""
+
+
+def test_a_name_that_another_connection_has_gets_a_prefix(linked, make, provider):
+    make.model("small", make.connection(name="First"))
+    assert sorted(sync(linked).added) == ["large", "my-vllm/small"]
+    assert sync(linked).added == []
+    assert list_routes()["my-vllm/small"].upstream_name == "small"
+
+
+def test_hostile_entries_are_skipped(linked, provider):
+    provider.listed = [
+        {"id": ""}, {"id": None}, {"id": 3}, {"id": ["a"]}, {"name": "no-id"}, 7, None, {"id": "a\nb"}, {"id": "x" * 201}, {"id": "<script>"}, {"id": "auto"},
+        {"id": "ok", "context_window": -5, "max_output_tokens": 10**30, "display_name": {"a": 1}}, {"id": "ok"}, {"id": "flag", "context_window": True},
+        {"id": "omni-moderation-latest"},
+    ]  # fmt: skip
+    report = sync(linked)
+    assert sorted(report.added) == ["flag", "ok"] and report.skipped == 13
+    assert Model.objects.get(name="ok").context_window is None
+
+
+def test_syncing_is_refused_to_a_member(linked, bob, provider):
+    with pytest.raises(NotAllowed):
+        services.sync_catalogue(actor=bob, connection=linked)
+    assert provider.seen == []
+
+
+def test_a_long_catalogue_is_bounded():
+    body = json.loads(json.dumps({"data": [{"id": f"m{number}"} for number in range(3_000)]}))
+    found = read_catalogue(body)
+    assert len(found.models) == 2_000 and found.skipped == 1_000
+    assert read_catalogue({"object": "list", "data": None}).models == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("gpt-4o", "chat"), ("text-embedding-3-small", "embedding"), ("BAAI/bge-reranker-v2-m3", "rerank"), ("tts-1-hd", "speech"), ("dall-e-3", "image"),
+     ("gpt-4o-transcribe", "transcription"), ("Qwen/Qwen3-Embedding-8B", "embedding"), ("llama3.2:1b", "chat"), ("gpt-4o-realtime-preview", None)],
+)  # fmt: skip
+def test_kinds_are_guessed_from_names(name, kind):
+    assert guess_kind(name) == kind

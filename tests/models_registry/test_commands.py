@@ -1,0 +1,133 @@
+"""`manage.py connection` and `manage.py model`, as people and scripts call them."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from models_registry.models import Connection, Model
+from models_registry.platform.models import Connection as PlatformConnection
+from models_registry.selectors import list_routes
+from tenants.context import platform
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str, as_json: bool = False):
+    out = StringIO()
+    call_command(*arguments, *(["--json"] if as_json else []), stdout=out)
+    return json.loads(out.getvalue()) if as_json else out.getvalue()
+
+
+ADD = ("connection", "add", "--name", "vLLM", "--kind", "vllm")
+
+
+def test_a_connection_is_added_listed_tested_synced_and_removed(provider, monkeypatch):
+    monkeypatch.setenv("PROVIDER_KEY", "sk-canary-from-env")
+    here = ("--tenant", "acme")
+    added = run(*ADD, "--base-url", provider.base_url, "--api-key-env", "PROVIDER_KEY", "--allow-private", "--sync", "--location", "eu", *here, as_json=True)
+    assert (added["name"], added["has_key"], added["location"], sorted(added["models"])) == ("vLLM", True, "eu", ["large", "small"])
+    assert provider.seen[0]["authorization"] == "Bearer sk-canary-from-env"
+    [listed] = run("connection", "list", *here, as_json=True)
+    assert listed["base_url"] == provider.base_url and listed["enabled"] is True and "canary" not in json.dumps(listed)
+    assert run("connection", "test", "vLLM", *here, as_json=True)["model_count"] == 2
+    provider.listed = ["small", "new"]
+    report = run("connection", "sync", "vLLM", *here, as_json=True)
+    assert (report["added"], report["vanished"], report["kept"]) == (["new"], ["large"], 1)
+    assert "2 models" in run("connection", "test", "vLLM", *here)
+    with pytest.raises(CommandError, match="3 models use"):
+        run("connection", "remove", "vLLM", *here)
+    run("connection", "remove", "vLLM", "--force", *here)
+    assert not Connection.objects.exists()
+
+
+def test_a_connection_of_the_platform_reads_its_key_from_a_file(tmp_path):
+    file = tmp_path / "key"
+    file.write_text("sk-from-file\n")
+    run("connection", "add", "--name", "OpenAI", "--kind", "openai", "--api-key-file", str(file), "--platform")
+    assert not Connection.objects.exists()
+    with platform():
+        assert PlatformConnection.objects.get().open_secret().reveal() == "sk-from-file"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--base-url", "http://10.0.0.1", "--tenant", "acme"), "allow-private"), (("--base-url", "ftp://a.example", "--tenant", "acme"), "ftp"),
+        (("--base-url", "https://a.example", "--tenant", "nobody"), "no tenant"),
+        (("--base-url", "https://a.example", "--tenant", "acme", "--api-key-env", "UNSET"), "UNSET"),
+        (("--base-url", "https://a.example", "--tenant", "acme", "--api-key-file", "/nowhere"), "/nowhere"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_says_why(arguments, says):
+    with pytest.raises(CommandError, match=says) as refusal:
+        run(*ADD, *arguments)
+    assert refusal.value.returncode == 1
+    assert not Connection.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(*ADD, "--base-url", "https://a.example"), (*ADD, "--base-url", "https://a.example", "--tenant", "acme", "--platform"),
+     ("connection", "add", "--name", "x", "--kind", "magic", "--tenant", "acme"), ("connection",), ("connection", "test", "--platform"),
+     ("model", "set", "--platform"), ("model", "set", "x", "--tenant", "acme", "--input-price", "much"),
+     ("model", "set", "x", "--platform", "--retire-on", "soon")],
+)  # fmt: skip
+def test_wrong_usage_is_told_apart(arguments):
+    with pytest.raises(CommandError):
+        run(*arguments)
+
+
+def test_a_missing_address_is_wrong_usage():
+    with pytest.raises(SystemExit) as end:
+        run(*ADD, "--tenant", "acme")
+    assert end.value.code == 2
+
+
+def test_a_failing_test_ends_with_an_error(provider):
+    provider.status = 401
+    run(*ADD, "--base-url", provider.base_url, "--allow-private", "--tenant", "acme")
+    for action in ("test", "sync"):
+        with pytest.raises(CommandError, match="API key"):
+            run("connection", action, "vLLM", "--tenant", "acme")
+    with pytest.raises(CommandError, match="no connection"):
+        run("connection", "test", "missing", "--tenant", "acme")
+
+
+def test_a_model_is_added_priced_and_listed(make):
+    make.connection("Provider")
+    here = ("--tenant", "acme")
+    shown = run("model", "set", "house", "--connection", "Provider", "--upstream-name", "qwen3", "--context-window", "8192", "--input-price", "0.50",
+                "--output-price", "1.25", "--cached-price", "0.05", "--capability", "tools", "--default", *here, as_json=True)  # fmt: skip
+    assert shown["prices"] == [{"currency": "EUR", "input": "0.5", "output": "1.25", "cached": "0.05", "reasoning": "1.25"}]
+    assert (shown["name"], shown["upstream_name"], shown["default"], shown["context_window"]) == ("house", "qwen3", True, 8_192)
+    run("model", "set", "house", "--reasoning-price", "3", "--disable", *here)
+    [listed] = run("model", "list", *here, as_json=True)
+    assert listed["prices"][0]["reasoning"] == "3" and listed["enabled"] is False
+    assert list_routes() == {}
+    run("model", "set", "house", "--enable", "--connection", "Provider", *here)
+    assert list_routes()["house"].capabilities == frozenset({"tools"})
+
+
+def test_setting_a_model_is_refused_where_it_breaks_a_rule(make):
+    make.model("small")
+    for arguments, says in (
+        (("small", "--retire-on", "2020-01-01", "--tenant", "acme"), "3 months"), (("small", "--channel", "retired", "--tenant", "acme"), "announced"),
+        (("missing", "--label", "x", "--tenant", "acme"), "no model"), (("small", "--plan", "standard", "--tenant", "acme"), "plans"),
+        (("small", "--input-price", "-1", "--output-price", "1", "--tenant", "acme"), "greater than or equal to 0"),
+        (("small", "--label", "lost", "--input-price", "1", "--tenant", "acme"), "price of output"),
+    ):  # fmt: skip
+        with pytest.raises(CommandError, match=says):
+            run("model", "set", *arguments)
+    assert Model.objects.get().label == ""  # all of a command, or nothing
+
+
+def test_a_model_of_the_platform_belongs_to_plans(make):
+    with platform():
+        make.model("shared")
+    run("model", "set", "shared", "--platform", "--plan", "standard", "--channel", "stable")
+    assert list_routes() == {}
+    with pytest.raises(CommandError, match="no plan"):
+        run("model", "set", "shared", "--platform", "--plan", "gold")

@@ -1,0 +1,59 @@
+"""Visitors of the living house, and further web processes on the same database and Valkey."""
+
+import contextlib
+import os
+
+import pytest
+
+from tests.live import TENANTS, listen, running_web
+from tests.prompts.visitor import Visitor, make_person
+
+MODELS = {  # name: what the mock is asked for, and how long its memory is
+    "chat-3-s": ("mock-tokens-60-50", None),
+    "chat-10-s": ("mock-tokens-200-50", None),
+    "short-memory": ("mock-echo", 10),
+    "provider-with-short-memory": ("fault-context-40", None),
+}
+
+
+@pytest.fixture(scope="session")
+def chat_models(house):
+    """Models of our own: an answer takes 3 s, or 10 s, or what it may read is little. One token read costs 1, one written 2 millionths of a euro."""
+    from decimal import Decimal
+
+    from models_registry.platform.models import Connection, Model
+    from models_registry.services import add_model, set_model_price
+    from tenants.context import platform
+
+    with platform():
+        connection = Connection.objects.get(name="mock")
+        for name, (upstream_name, window) in MODELS.items():
+            if not Model.objects.filter(name=name).exists():
+                model = add_model(actor=None, connection=connection, name=name, upstream_name=upstream_name, context_window=window)
+                set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(2))
+    return list(MODELS)
+
+
+@pytest.fixture
+def visit(house, chat_models):
+    """visit(port=…, slug=…, user=…): a visitor, closed with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def arrive(port: int = 0, slug: str = TENANTS[0], user=None) -> Visitor:
+            return stack.enter_context(Visitor(port or house.port, slug, user or make_person(slug)))
+
+        yield arrive
+
+
+@contextlib.contextmanager
+def another_web(**environment: str):
+    """A further web process: (its port, the process)."""
+    with listen() as listener, running_web(listener, {**os.environ, "PYTHONUNBUFFERED": "1", **environment}) as process:
+        yield listener.getsockname()[1], process
+
+
+@pytest.fixture(scope="module")
+def second_port(house, chat_models):
+    """The port of a second web process."""
+    with another_web() as (port, _process):
+        yield port

@@ -1,0 +1,191 @@
+"""An answer in the living house: streamed to whoever looks, kept, billed, stopped, continued, written again; and only its owner sees it."""
+
+from decimal import Decimal
+from itertools import islice
+from uuid import UUID, uuid4
+
+import pytest
+from django.utils import translation
+
+from prompts.models import Message
+from tenants.context import tenant
+from tests.live import TENANTS
+from tests.prompts.visitor import Visitor, make_person, said, show, text_of
+from usage.models import UsageEvent
+
+pytestmark = [pytest.mark.scope(TENANTS[0]), pytest.mark.timeout(180)]
+Status = Message.Status
+PLAIN = {"HX-Request": ""}
+
+
+@pytest.fixture
+def bob(visit) -> Visitor:
+    return visit()
+
+
+def bills_of(visitor: Visitor, message: Message) -> list[UsageEvent]:
+    with tenant(visitor.slug):
+        return list(UsageEvent.objects.filter(user_id=visitor.user.pk, request_id=UUID(hex=message.request_id.removeprefix("req_"))))
+
+
+# -- streamed, kept, billed --------------------------------------------------------------------------------------------
+
+
+def test_an_answer_grows_is_kept_and_billed(bob):
+    message = bob.ask("hello there", "chat-3-s")
+    events = list(bob.events(message))
+    lengths = [len(show(events[: number + 1])) for number in range(len(events) - 1)]
+    assert lengths == sorted(lengths) and len(set(lengths)) > 5, "the text grows in several steps"
+    assert events[-1].name == "done" and said(60) in text_of(events[-1].data["html"])
+    message = bob.message(message.pk)
+    assert (message.status, message.text, message.model_name) == (Status.DONE, said(60), "chat-3-s")
+    assert (message.input_tokens, message.output_tokens, message.cost, message.currency) == (3, 60, Decimal("0.000123"), "EUR")
+    assert (message.conversation.total_tokens, message.conversation.total_cost, message.conversation.currency) == (63, message.cost, "EUR")
+    [bill] = bills_of(bob, message)
+    assert (bill.source, bill.status, bill.output_tokens, bill.cost) == ("chat", "ok", 60, message.cost)
+
+
+def test_the_finished_message_brings_the_figures_of_answer_and_conversation(bob):
+    message = bob.ask("hello there", "mock")
+    html = list(bob.events(message))[-1].data["html"]
+    assert 'id="chat-figures" hx-swap-oob="true"' in html
+    assert text_of(html).count("0.000019 EUR".replace(" ", "&nbsp;")) == 2, "3 tokens at 1 and 8 at 2 EUR per million"
+
+
+def test_the_next_question_takes_the_conversation_along(bob):
+    first = bob.finished(bob.ask("one two three", "mock"))
+    second = bob.finished(bob.ask("four", "mock", first.conversation_id))
+    assert (first.input_tokens, second.input_tokens) == (4, 4 + 9 + 2), "the mock counts one for each message and each word"
+    assert bob.conversation(first.conversation_id).total_tokens == 4 + 8 + 15 + 8
+
+
+def test_a_page_that_comes_late_or_again_sees_the_whole_text(bob):
+    message = bob.ask("hello", "chat-3-s")
+    early = bob.events(message)
+    seen = list(islice(early, 4))
+    early.close()  # the page is reloaded, or the network broke
+    bob.grown(message)
+    again = list(bob.events(message, after=seen[-1].id))
+    assert show(seen + again) == said(60) and not {event.id for event in seen} & {event.id for event in again if event.name == "update"}
+    assert bob.shown(message) == said(60), "also after the end"
+
+
+def test_every_page_sees_the_same_stream(bob, visit):
+    message = bob.ask("hello", "chat-3-s")
+    first, second = bob.events(message), visit(user=bob.user).events(message)
+    pairs = list(zip(first, second, strict=True))
+    assert show([one for one, _two in pairs]) == show([two for _one, two in pairs]) == said(60)
+
+
+@pytest.mark.parametrize("after", ["0-0", "nonsense", "9999999999999-0", "-1", "1-2-3"])
+def test_any_place_to_go_on_from_ends_with_the_answer(bob, after):
+    events = list(bob.events(bob.ask("hello", "mock-slow-50"), after))
+    assert events[-1].name == "done" and said(8) in text_of(events[-1].data["html"])
+
+
+def test_the_answer_speaks_the_readers_language(visit):
+    bob = visit(user=make_person(TENANTS[0], language="de"))
+    done = list(bob.events(bob.ask("hallo zusammen", "mock")))[-1]
+    assert "0,000019&nbsp;EUR" in done.data["html"]
+    failed = bob.finished(bob.ask("hallo", "fault-500"))
+    with translation.override("de"):
+        words = translation.gettext("The model server answered with an error (status %(status)s). Try again, or choose another model.")
+    assert failed.error_message == words % {"status": 500}
+
+
+# -- stop, continue, write again ---------------------------------------------------------------------------------------
+
+
+def test_stopping_keeps_and_bills_what_was_written(bob, house):
+    house.mock.reset()
+    message = bob.grown(bob.ask("hello", "chat-10-s"))
+    for _time in range(2):
+        assert bob.do("stop", message).status_code == 200
+    message = bob.finished(message)
+    assert message.status == Status.STOPPED and said(200).startswith(message.text) and 20 <= len(message.text) < len(said(200))
+    assert message.output_tokens == len(message.text.split()) and message.is_estimated
+    house.mock.wait_for(lambda entries: entries[-1]["outcome"] == "client_closed")
+    [bill] = bills_of(bob, message)
+    assert (bill.status, bill.output_tokens, bill.cost) == ("cancelled", message.output_tokens, message.cost)
+
+
+def test_a_stopped_answer_goes_on_where_it_was(bob):
+    message = bob.grown(bob.ask("hello", "chat-10-s"))
+    bob.do("stop", message)
+    stopped = bob.finished(message)
+    assert bob.do("continue", message, model="mock").status_code == 200
+    message = bob.finished(message)
+    assert (message.status, message.text) == (Status.DONE, stopped.text + said(8))
+    assert message.output_tokens == stopped.output_tokens + 8
+    assert bob.do("continue", message).status_code == 409, "twice"
+
+
+def test_an_answer_is_written_again_with_another_model(bob):
+    first = bob.finished(bob.ask("one two", "mock-tokens-20-5"))
+    assert bob.do("regenerate", first, model="mock-echo").status_code == 200
+    message = bob.finished(first)
+    assert (message.pk, message.text, message.model_name) == (first.pk, "one two", "mock-echo")
+    assert message.conversation.total_tokens == message.input_tokens + message.output_tokens > first.input_tokens + first.output_tokens
+    assert bob.conversation(message.conversation_id).messages.count() == 2
+
+
+def test_what_cannot_be_done_while_an_answer_is_written(bob):
+    message = bob.ask("hello", "chat-10-s")
+    refusals = [
+        bob.post(f"/c/{message.conversation_id}/messages/", data={"text": "and?", "model": "mock"}),
+        bob.do("regenerate", message),
+        bob.do("continue", message),
+    ]
+    assert [answer.status_code for answer in refusals] == [409] * 3 and all("data-notice" in answer.text for answer in refusals)
+    bob.do("stop", message)
+    assert bob.finished(message).conversation.messages.count() == 2
+
+
+def test_deleting_a_conversation_stops_its_answer(bob, house):
+    house.mock.reset()
+    message = bob.grown(bob.ask("hello", "chat-10-s"))
+    events = bob.events(message)
+    next(events)
+    assert bob.post(f"/c/{message.conversation_id}/delete/").status_code == 200
+    house.mock.wait_for(lambda entries: entries[-1]["outcome"] == "client_closed", timeout_s=30)
+    assert "done" not in {event.name for event in events}, "the open page's stream ends without a message"
+    assert bob.get(f"/m/{message.pk}/events/").status_code == 404
+
+
+def test_a_question_needs_words(bob):
+    answer = bob.post("/c/new/", data={"text": "  ", "model": "mock"})
+    assert answer.status_code == 400 and "data-notice" in answer.text
+
+
+# -- without scripts ---------------------------------------------------------------------------------------------------
+
+
+def test_plain_forms_are_answered_with_redirects(bob):
+    created = bob.post("/c/new/", data={"text": "hello", "model": "chat-10-s"}, headers=PLAIN)
+    address = created.headers["location"]
+    assert created.status_code == 302 and '<meta http-equiv="refresh"' in bob.get(address, headers=PLAIN).text
+    conversation = bob.conversation(address.strip("/").split("/")[1])
+    with tenant(bob.slug):
+        message = conversation.messages.get(role="assistant")
+    bob.grown(message)
+    for verb, model in (("stop", ""), ("continue", "mock"), ("regenerate", "mock")):
+        answer = bob.post(f"/m/{message.pk}/{verb}/", data={"model": model}, headers=PLAIN)
+        assert (answer.status_code, answer.headers["location"]) == (302, address)
+        bob.finished(message)
+    answer = bob.post(f"{address}messages/", data={"text": "more", "model": "mock"}, headers=PLAIN)
+    assert (answer.status_code, answer.headers["location"]) == (302, address)
+
+
+# -- whose -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_event_stream_is_its_owners_alone(bob, visit, house):
+    message = bob.ask("secret", "mock-echo")
+    alice, charlie = visit(user=make_person(TENANTS[0], "owner")), visit(slug=TENANTS[1])
+    for stranger in (alice, charlie):
+        answers = [stranger.get(f"/m/{pk}/events/") for pk in (message.pk, uuid4())]
+        assert [answer.status_code for answer in answers] == [404, 404] and "secret" not in answers[0].text
+        for verb in ("stop", "regenerate", "continue"):
+            assert stranger.do(verb, message).status_code == 404
+    bob.cookies.clear()
+    assert [bob.get(f"/m/{pk}/events/").status_code for pk in (message.pk, uuid4())] == [401, 401]

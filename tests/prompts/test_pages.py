@@ -1,0 +1,223 @@
+"""The chat's pages: who gets what, at which host, as a page or as a fragment, and with how many queries.
+
+What starts an answer is in test_asking.py: it needs the gateway's host.
+"""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from prompts.models import Conversation, Message
+from prompts.selectors import HISTORY_SIZE, LIST_SIZE
+from tenants import hosts
+from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+def url(name: str, *args, query: str = "") -> str:
+    return reverse(f"prompts:{name}", args=args, urlconf="config.urls_tenant") + query
+
+
+@pytest.fixture
+def as_bob(acme, bob):
+    return acme.login_as(bob)
+
+
+# -- who and where -----------------------------------------------------------------------------------------------------
+
+# method, name, what its id is, status as a page, status for htmx
+PAGES = [
+    ("get", "chat-home", None, 200, 200),
+    ("get", "conversation-list", None, 200, 200),
+    ("get", "conversation-detail", "conversation", 200, 200),
+    ("post", "conversation-rename", "conversation", 302, 200),
+    ("post", "conversation-delete", "conversation", 302, 200),
+    ("post", "message-stop", "answer", 302, 200),
+]
+
+
+@pytest.mark.parametrize(("method", "name", "kind", "page_status", "fragment_status"), PAGES)
+def test_everybody_has_the_chat_as_page_and_as_fragment(acme, alice, bob, method, name, kind, page_status, fragment_status):
+    """An owner and a plain member, each with what is theirs."""
+    for person in (alice, bob):
+        for headers, status in (({}, page_status), (HTMX, fragment_status)):
+            conversation = make_conversation(person)
+            ids = {None: [], "conversation": [conversation.pk], "answer": [last_answer(conversation).pk]}[kind]
+            response = getattr(acme.login_as(person), method)(url(name, *ids), {"title": "new"} if method == "post" else {}, headers=headers)
+            assert response.status_code == status, (person.name, headers)
+
+
+@pytest.mark.parametrize(("method", "name", "kind", "page_status", "fragment_status"), PAGES)
+def test_who_is_not_logged_in_is_sent_to_the_log_in_page(acme, bob, method, name, kind, page_status, fragment_status):
+    conversation = make_conversation(bob)
+    ids = {None: [], "conversation": [conversation.pk], "answer": [last_answer(conversation).pk]}[kind]
+    response = getattr(acme, method)(url(name, *ids))
+    assert (response.status_code, response["Location"].partition("?")[0]) == (302, "/accounts/login/")
+    assert Conversation.objects.get(pk=conversation.pk).title == "A question"
+
+
+@pytest.mark.scope("platform")
+def test_nobody_chats_at_the_platforms_host(on_platform, olga):
+    client = on_platform.login_as(olga)
+    for name in ("conversation-list", "conversation-create"):
+        assert client.get(url(name)).status_code == 404
+    assert b"composer" not in client.get("/").content
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("chat-home", "post"), ("conversation-list", "post"), ("conversation-create", "get")])
+def test_a_url_knows_its_methods(as_bob, name, wrong):
+    assert getattr(as_bob, wrong)(url(name)).status_code == 405
+
+
+def test_getting_a_page_changes_nothing(as_bob, bob):
+    conversation = make_conversation(bob)
+    for name in ("rename", "delete"):
+        assert as_bob.get(url(f"conversation-{name}", conversation.pk)).status_code == 405
+    for name in ("stop", "regenerate", "continue"):
+        assert as_bob.get(url(f"message-{name}", last_answer(conversation).pk)).status_code == 405
+    assert Conversation.objects.filter(pk=conversation.pk).exists()
+
+
+def test_a_post_without_token_is_refused(acme, bob):
+    conversation = make_conversation(bob)
+    strict = type(acme)(acme.host, acme.scope, enforce_csrf_checks=True).login_as(bob)
+    for name in ("rename", "delete", "messages"):
+        assert strict.post(f"/c/{conversation.pk}/{name}/", {"title": "x", "text": "x"}).status_code == 403
+    assert Conversation.objects.get(pk=conversation.pk).title == "A question"
+
+
+# -- what is on them ---------------------------------------------------------------------------------------------------
+
+
+def test_a_conversation_shows_its_messages_and_its_figures(as_bob, bob):
+    conversation = make_conversation(bob, "Ledgers & <books>")
+    Message.objects.filter(pk=last_answer(conversation).pk).update(
+        text="**bold** <b>raw</b>", input_tokens=1200, output_tokens=34, cost="0.002", currency="EUR"
+    )
+    html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+    assert "Ledgers &amp; &lt;books&gt;" in html and "<books>" not in html
+    assert "<strong>bold</strong> &lt;b&gt;raw&lt;/b&gt;" in html
+    assert "1,234" in html and "0.002000&nbsp;EUR" in html
+
+
+def test_a_starters_text_waits_in_the_composer(as_bob):
+    html = as_bob.get(url("chat-home", query="?text=%3Cb%3EHello")).content.decode()
+    assert "&lt;b&gt;Hello</textarea>" in html
+
+
+def test_conversations_are_grouped_by_the_readers_days(as_bob, bob):
+    now = timezone.now()
+    for days in (0, 1, 5, 40):
+        make_conversation(bob, f"{days} days", age=timedelta(days=days))
+    rows = as_bob.get(url("conversation-list"), headers=HTMX).context["conversations"]
+    assert [row.group for row in rows] == ["today", "yesterday", "week", "older"]
+    Conversation.objects.filter(user=bob, title="0 days").update(last_message_at=now.replace(hour=22, minute=30))
+    bob.time_zone = "Pacific/Auckland"  # half past ten in the evening in London is tomorrow there
+    bob.save()
+    assert as_bob.get(url("conversation-list"), headers=HTMX).context["conversations"][0].group == "today"
+
+
+def test_the_list_comes_in_pages_and_searches(as_bob, bob):
+    for number in range(LIST_SIZE + 2):
+        make_conversation(bob, f"no. {number}", turns=0)
+    first = as_bob.get(url("conversation-list"), headers=HTMX)
+    assert len(first.context["conversations"]) == LIST_SIZE and "Show more" in first.content.decode()
+    rest = as_bob.get(url("conversation-list"), {"after": first.context["next_after"]}, headers=HTMX)
+    assert [row.title for row in rest.context["conversations"]] == ["no. 1", "no. 0"] and "Show more" not in rest.content.decode()
+    found = as_bob.get(url("conversation-list"), {"q": "no. 1"}, headers=HTMX)
+    assert len(found.context["conversations"]) == 11
+    assert "“nothing”" in as_bob.get(url("conversation-list"), {"q": "nothing"}, headers=HTMX).content.decode()
+
+
+def test_earlier_messages_come_as_a_fragment(as_bob, bob):
+    conversation = make_conversation(bob, turns=HISTORY_SIZE // 2 + 3)
+    page = as_bob.get(url("conversation-detail", conversation.pk))
+    assert page.context["earlier_before"] == 7
+    fragment = as_bob.get(url("conversation-detail", conversation.pk, query="?before=7"), headers=HTMX)
+    assert fragment.content.decode().count("<article") == 6 and b"<html" not in fragment.content
+    assert as_bob.get(url("conversation-detail", conversation.pk, query="?before=7")).content.decode().count("<article") == 6, "without scripts"
+
+
+def test_renaming_gives_the_row_or_the_page(as_bob, bob):
+    conversation = make_conversation(bob)
+    address = url("conversation-detail", conversation.pk)
+    current = {"HX-Current-URL": f"http://acme.localhost{address}"}
+    row = as_bob.post(url("conversation-rename", conversation.pk), {"title": "<i>new"}, headers=HTMX | current).content.decode()
+    assert "&lt;i&gt;new" in row and "aria-current" in row
+    page = as_bob.post(url("conversation-rename", conversation.pk), {"title": "newer"})
+    assert page["Location"] == address and Conversation.objects.get(pk=conversation.pk).title == "newer"
+
+
+def test_a_refusal_is_a_notice_for_htmx_and_a_page_otherwise(as_bob, bob):
+    conversation = make_conversation(bob)
+    for headers, sign in ((HTMX, b"data-notice"), ({}, b"<html")):
+        response = as_bob.post(url("conversation-rename", conversation.pk), {"title": " "}, headers=headers)
+        assert response.status_code == 400 and sign in response.content and b"must not be empty" in response.content
+
+
+@pytest.mark.parametrize(("where", "leads_home"), [("/c/{id}/", True), ("/c/", False), ("/c/------------------------------------/", False)])
+def test_deleting_the_open_conversation_leads_home(as_bob, bob, where, leads_home):
+    conversation = make_conversation(bob)
+    current = {"HX-Current-URL": "http://acme.localhost" + where.format(id=conversation.pk)}
+    response = as_bob.post(url("conversation-delete", conversation.pk), headers=HTMX | current)
+    assert (response.status_code, response.content, response.get("HX-Redirect")) == (200, b"", "/" if leads_home else None)
+    assert not Conversation.objects.filter(pk=conversation.pk).exists()
+    assert as_bob.post(url("conversation-delete", conversation.pk), headers=HTMX).status_code == 404, "twice"
+
+
+def test_looking_at_an_orphaned_answer_concludes_it(as_bob, bob):
+    conversation = make_conversation(bob)
+    make_unfinished(conversation, make_process(is_alive=False))
+    html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+    assert 'data-status="interrupted"' in html and "as far as it came" in html and "/continue/" in html
+
+
+def test_a_model_that_is_gone_is_named(as_bob, bob):
+    conversation = make_conversation(bob, model_name="gone-model")
+    assert "gone-model" in as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+
+
+@pytest.mark.parametrize("query", ["?q=%00", "?q=" + "x" * 5000, "?after=%00", "?after=%00_%00", "?after=x_y", "?text=%00"])
+def test_nonsense_in_a_lists_address_is_no_accident(as_bob, bob, query):
+    make_conversation(bob)
+    for name in ("conversation-list", "chat-home"):
+        assert as_bob.get(url(name, query=query)).status_code == 200
+
+
+@pytest.mark.parametrize("before", ["%C2%B2", "-1", "0", "9" * 30, "9" * 5000, "%00", "1e3", "x"])
+def test_nonsense_in_a_conversations_address_is_no_accident(as_bob, bob, before):
+    conversation = make_conversation(bob)
+    assert as_bob.get(url("conversation-detail", conversation.pk, query=f"?before={before}"), headers=HTMX).status_code == 200
+
+
+# -- how many queries --------------------------------------------------------------------------------------------------
+
+
+def count_queries(client, address: str, headers) -> int:
+    """Queries of one page, after a first visit: that one writes the CSRF token into the session, and refreshes what is known of the host."""
+    client.get(address, headers=headers)
+    hosts.find_tenant_by_host("acme.localhost")
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(address, headers=headers).status_code == 200
+    return len([query for query in queries if '"tenants_' not in query["sql"]])
+
+
+@pytest.mark.parametrize(("name", "headers", "stored"), [("chat-home", {}, 10), ("conversation-list", {}, 5), ("conversation-list", HTMX, 3)])
+def test_a_list_of_60_costs_as_many_queries_as_a_list_of_1(as_bob, bob, name, headers, stored):
+    counts = []
+    for number in range(60):
+        make_conversation(bob, f"no. {number}")
+        if number in (0, 59):
+            counts.append(count_queries(as_bob, url(name), headers))
+    assert counts == [stored, stored]
+
+
+def test_a_conversation_of_60_messages_costs_as_many_queries_as_one_of_2(as_bob, bob):
+    conversations = make_conversation(bob, turns=1), make_conversation(bob, turns=30)
+    assert [count_queries(as_bob, url("conversation-detail", row.pk), {}) for row in conversations] == [12, 12]

@@ -1,0 +1,239 @@
+"""Every write to conversations and messages: it works, is refused, meets a bad value, happens twice."""
+
+from decimal import Decimal
+
+import pytest
+
+from prompts.models import Conversation, Message
+from prompts.services import (
+    MAX_TEXT_CHARS,
+    AnswerResult,
+    delete_conversation,
+    finish_answer,
+    rename_conversation,
+    restart_answer,
+    save_progress,
+    start_turn,
+)
+from tenants.context import platform
+from tenants.errors import Conflict, InvalidInput, NotFound
+from tenants.ids import uuid7
+from tenants.models import Duty
+from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
+
+pytestmark = pytest.mark.django_db
+Status = Message.Status
+
+
+@pytest.fixture
+def process_id(db):
+    return make_process()
+
+
+def ask(actor, process_id, text="What is a ledger?", **more):
+    return start_turn(actor=actor, text=text, model_name="mock", process_id=process_id, **more)
+
+
+def a_bill(status=Status.DONE, **changes) -> AnswerResult:
+    figures = {
+        "text": "An account book.",
+        "request_id": f"req_{uuid7().hex}",
+        "input_tokens": 10,
+        "output_tokens": 5,
+        "cost": Decimal("0.00002"),
+        "currency": "EUR",
+    }
+    return AnswerResult(status=status, model_name="mock", **figures | changes)
+
+
+# -- start_turn --------------------------------------------------------------------------------------------------------
+
+
+def test_a_first_question_opens_a_conversation(alice, process_id):
+    question, answer = ask(alice, process_id)
+    conversation = question.conversation
+    assert (conversation.user, conversation.title, conversation.model_name) == (alice, "What is a ledger?", "mock")
+    assert (question.role, question.position, question.status, question.text) == ("user", 1, Status.DONE, "What is a ledger?")
+    assert (answer.role, answer.position, answer.status, answer.process_id) == ("assistant", 2, Status.PENDING, process_id)
+    with platform():
+        assert Duty.objects.filter(kind="answers").exists(), "somebody looks after the answer if its process dies"
+
+
+def test_a_further_question_moves_the_conversation_to_the_top(alice, process_id):
+    old, new = make_conversation(alice, "old"), make_conversation(alice, "new")
+    question, answer = ask(alice, process_id, conversation=old)
+    assert (question.position, answer.position, question.conversation_id) == (3, 4, old.pk)
+    assert list(Conversation.objects.filter(user=alice)) == [old, new]
+
+
+def test_a_question_is_refused_while_an_answer_is_being_written(alice, process_id):
+    _question, answer = ask(alice, process_id)
+    with pytest.raises(Conflict) as caught:
+        ask(alice, process_id, conversation=answer.conversation)
+    assert caught.value.code == "answer_in_progress" and answer.conversation.messages.count() == 2
+
+
+def test_a_question_is_taken_when_the_writers_process_is_gone(alice, process_id):
+    conversation = make_conversation(alice)
+    left = make_unfinished(conversation, make_process(is_alive=False))
+    ask(alice, process_id, conversation=conversation)
+    left.refresh_from_db()
+    assert (left.status, left.text) == (Status.INTERRUPTED, "as far as it came")
+
+
+def test_a_question_to_a_conversation_that_was_just_deleted_is_not_found(alice, process_id):
+    conversation = make_conversation(alice)
+    Conversation.objects.filter(pk=conversation.pk).delete()
+    with pytest.raises(NotFound):
+        ask(alice, process_id, conversation=conversation)
+
+
+@pytest.mark.parametrize("text", ["", " \n\t ", "\0", "x" * (MAX_TEXT_CHARS + 1)])
+def test_a_question_needs_a_text_of_bearable_length(alice, process_id, text):
+    with pytest.raises(InvalidInput) as caught:
+        ask(alice, process_id, text)
+    assert caught.value.param == "text" and not Conversation.objects.filter(user=alice).exists()
+
+
+def test_a_text_keeps_its_lines_and_loses_what_no_database_keeps(alice, process_id):
+    question, _answer = ask(alice, process_id, "  one\r\ntwo\0\n\n三 ")
+    assert question.text == "one\ntwo\n\n三" and question.conversation.title == "one two 三"
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [("word " * 40, "word " * 11 + "word…"), ("x" * 100, "x" * 60 + "…"), ("Bundes" + "y" * 80, "Bundes" + "y" * 54 + "…"), ("short", "short")],
+)
+def test_a_title_is_the_beginning_of_the_question(alice, process_id, text, title):
+    assert ask(alice, process_id, text)[0].conversation.title == title
+
+
+# -- restart_answer ----------------------------------------------------------------------------------------------------
+
+
+def restart(message, process_id, *, keep_text=False):
+    return restart_answer(message=message, model_name="other", process_id=process_id, keep_text=keep_text)
+
+
+def test_the_last_answer_is_written_again(alice, process_id):
+    conversation = make_conversation(alice, turns=2)
+    message = restart(last_answer(conversation), process_id)
+    message.refresh_from_db()
+    assert (message.status, message.text, message.model_name, message.process_id) == (Status.PENDING, "", "other", process_id)
+    assert Conversation.objects.get(pk=conversation.pk).model_name == "other"
+
+
+@pytest.mark.parametrize("status", [Status.STOPPED, Status.INTERRUPTED, Status.FAILED])
+def test_a_broken_answer_is_continued_where_it_stopped(alice, process_id, status):
+    message = last_answer(make_conversation(alice))
+    finish_answer(message_id=message.pk, result=a_bill(status, error_code="upstream_error", error_message="broken", notice="context_trimmed"))
+    message = restart(message, process_id, keep_text=True)
+    assert (message.status, message.text, message.error_code, message.error_message, message.notice) == (Status.PENDING, "An account book.", "", "", "")
+
+
+def test_a_complete_answer_is_not_continued(alice, process_id):
+    with pytest.raises(Conflict) as caught:
+        restart(last_answer(make_conversation(alice)), process_id, keep_text=True)
+    assert caught.value.code == "answer_complete"
+
+
+@pytest.mark.parametrize("position", [2, 3])
+def test_only_the_last_answer_is_written_again(alice, process_id, position):
+    conversation = make_conversation(alice, turns=2)
+    with pytest.raises(Conflict) as caught:
+        restart(conversation.messages.get(position=position), process_id)
+    assert caught.value.code == "not_last_answer"
+
+
+def test_an_answer_is_not_begun_twice(alice, process_id):
+    message = restart(last_answer(make_conversation(alice)), process_id)
+    with pytest.raises(Conflict) as caught:
+        restart(message, process_id)
+    assert caught.value.code == "answer_in_progress"
+
+
+# -- save_progress and finish_answer -----------------------------------------------------------------------------------
+
+
+def test_progress_is_kept_until_the_answer_is_concluded(alice, process_id):
+    _question, answer = ask(alice, process_id)
+    save_progress(message_id=answer.pk, text="An acc")
+    answer.refresh_from_db()
+    assert (answer.status, answer.text) == (Status.STREAMING, "An acc")
+    finish_answer(message_id=answer.pk, result=a_bill())
+    save_progress(message_id=answer.pk, text="late")
+    answer.refresh_from_db()
+    assert (answer.status, answer.text) == (Status.DONE, "An account book.")
+
+
+def test_a_finished_answer_bears_its_bill_and_so_does_its_conversation(alice, process_id):
+    _question, answer = ask(alice, process_id)
+    finish_answer(message_id=answer.pk, result=a_bill(is_estimated=True))
+    answer.refresh_from_db()
+    assert (answer.status, answer.input_tokens, answer.output_tokens, answer.cost, answer.currency) == (Status.DONE, 10, 5, Decimal("0.00002"), "EUR")
+    assert answer.is_estimated and answer.request_id.startswith("req_")
+    conversation = answer.conversation
+    assert (conversation.total_tokens, conversation.total_cost, conversation.currency) == (15, Decimal("0.00002"), "EUR")
+
+
+def test_all_attempts_at_an_answer_add_up(alice, process_id):
+    _question, answer = ask(alice, process_id)
+    finish_answer(message_id=answer.pk, result=a_bill(Status.STOPPED))
+    restart(answer, process_id, keep_text=True)
+    finish_answer(message_id=answer.pk, result=a_bill(output_tokens=7))
+    answer.refresh_from_db()
+    assert (answer.input_tokens, answer.output_tokens, answer.cost) == (20, 12, Decimal("0.00004"))
+    assert Conversation.objects.get(pk=answer.conversation_id).total_tokens == 32
+
+
+def test_the_same_call_is_billed_once_however_often_it_is_told(alice, process_id):
+    """The writer tries again when it does not know whether its result arrived."""
+    _question, answer = ask(alice, process_id)
+    result = a_bill()
+    for _time in range(2):
+        finish_answer(message_id=answer.pk, result=result)
+    answer.refresh_from_db()
+    assert (answer.output_tokens, answer.conversation.total_tokens) == (5, 15)
+
+
+def test_a_failure_without_a_call_costs_nothing(alice, process_id):
+    _question, answer = ask(alice, process_id)
+    finish_answer(
+        message_id=answer.pk, result=AnswerResult(text="", status=Status.FAILED, model_name="mock", error_code="model_not_found", error_message="gone")
+    )
+    answer.refresh_from_db()
+    assert (answer.status, answer.error_code, answer.conversation.total_tokens, answer.conversation.currency) == (Status.FAILED, "model_not_found", 0, "")
+
+
+def test_an_answer_to_a_deleted_conversation_is_nobodys(alice, process_id):
+    _question, answer = ask(alice, process_id)
+    delete_conversation(conversation=answer.conversation)
+    finish_answer(message_id=answer.pk, result=a_bill())
+    assert not Message.objects.filter(pk=answer.pk).exists()
+
+
+# -- rename_conversation and delete_conversation -----------------------------------------------------------------------
+
+
+def test_a_conversation_gets_another_title(alice):
+    conversation = make_conversation(alice)
+    for _time in range(2):
+        rename_conversation(conversation=conversation, title="  Ledgers \n and\tbooks ")
+    assert Conversation.objects.get(pk=conversation.pk).title == "Ledgers and books"
+
+
+@pytest.mark.parametrize("title", ["", "  ", "\0", "x" * 201])
+def test_a_title_has_1_to_200_characters(alice, title):
+    conversation = make_conversation(alice, "as it was")
+    with pytest.raises(InvalidInput) as caught:
+        rename_conversation(conversation=conversation, title=title)
+    assert caught.value.param == "title" and Conversation.objects.get(pk=conversation.pk).title == "as it was"
+
+
+def test_deleting_takes_the_messages_along_and_may_happen_twice(alice):
+    conversation, other = make_conversation(alice), make_conversation(alice)
+    twin = Conversation.objects.get(pk=conversation.pk)
+    delete_conversation(conversation=conversation)
+    delete_conversation(conversation=twin)
+    assert list(Conversation.objects.filter(user=alice)) == [other]
+    assert set(Message.objects.values_list("conversation_id", flat=True)) == {other.pk}

@@ -1,0 +1,136 @@
+"""Real runtime servers as child processes, with the real demo model."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from openai import OpenAI
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "runtimes" / "models"
+TINY = MODELS / "atrium-tiny"
+START_TIMEOUT_S = 60.0
+
+
+@dataclass
+class RuntimeServer:
+    """A running server process and the ways to talk to it."""
+
+    url: str
+    process: subprocess.Popen
+    openai: OpenAI
+
+    def health(self) -> dict:
+        return httpx.get(f"{self.url}/health", timeout=5).json()
+
+    def wait_until_idle(self, timeout_s: float = 5) -> None:
+        """Wait until no request is being served and no slot is taken."""
+        wait_until(lambda: (self.tiny_state()["requests"], self.tiny_state()["active"]) == (0, 0), timeout_s, "a slot stays taken")
+
+    def wait_for_requests(self, count: int) -> None:
+        wait_until(lambda: self.tiny_state()["requests"] == count, 5, f"{count} requests do not arrive")
+
+    def state_of(self, model_id: str) -> str:
+        return next(model["state"] for model in self.health()["models"] if model["id"] == model_id)
+
+    def tiny_state(self) -> dict:
+        return next(model for model in self.health()["models"] if model["id"] == "atrium-tiny")
+
+    def post(self, body: object) -> httpx.Response:
+        """POST /v1/chat/completions with a raw body: for what the client library would not let through."""
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=30)
+
+    def ask(self, *messages: str, **options):
+        """A chat completion; messages alternate between user and assistant."""
+        turns = [{"role": "user" if index % 2 == 0 else "assistant", "content": text} for index, text in enumerate(messages)]
+        return self.openai.chat.completions.create(model="atrium-tiny", messages=turns, **options)
+
+    def answer(self, *messages: str, **options) -> str:
+        return self.ask(*messages, **options).choices[0].message.content
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float, message: str) -> None:
+    """Poll until the condition holds; fail with the message if it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, message
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def run_server(*arguments: str) -> Iterator[RuntimeServer]:
+    """A server that listens (not necessarily ready); ended with SIGTERM, or killed if that does not help."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-m", "runtimes.ml.server", "--port", str(port), *arguments], cwd=ROOT, env=environment)
+    try:
+        with OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="unused", max_retries=0, timeout=60) as client:
+            server = RuntimeServer(f"http://127.0.0.1:{port}", process, client)
+            wait_until(lambda: process.poll() is not None or _listens(port), START_TIMEOUT_S, "the server does not listen")
+            yield server
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of the models that Atrium ships."""
+    return MODELS
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """The demo model's folder."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def start_server():
+    """`with start_server("--models", ...) as server:` for a test that needs a server of its own."""
+    return run_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[RuntimeServer]:
+    """The demo model as `up` starts it, preloaded."""
+    with run_server("--models", str(MODELS), "--preload") as server:
+        wait_until(lambda: server.health()["status"] == "ready", START_TIMEOUT_S, "the model does not load")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cramped_server(tmp_path_factory) -> Iterator[RuntimeServer]:
+    """One slot, one waiting place, one model in memory, no preload; beside two good models lie folders that must be refused."""
+    models = tmp_path_factory.mktemp("models")
+    for name in ("atrium-tiny", "second", "pickled", "remote-code", "tampered"):
+        shutil.copytree(TINY, models / name)
+    (models / "pickled" / "training_args.bin").write_bytes(b"\x80\x04.")
+    config = (models / "remote-code" / "config.json").read_text()
+    (models / "remote-code" / "config.json").write_text(config.replace("{", '{"auto_map": {"AutoModel": "evil.Model"},', 1))
+    with (models / "tampered" / "model.safetensors").open("r+b") as weights:
+        weights.seek(-1, os.SEEK_END)
+        weights.write(b"\xff")
+    with run_server("--models", str(models), "--slots", "1", "--max-waiting", "1", "--max-loaded", "1") as server:
+        yield server

@@ -1,0 +1,178 @@
+"""The template, the clones, the roles, and upgrades that go on where they stopped."""
+
+import re
+
+import pytest
+from django.conf import settings
+from django.db import connection, connections, transaction
+
+from accounts.models import User
+from tenants import schemas
+from tenants.checks import readable_public_tables_exist_in_public_only, tables_live_in_one_world
+from tenants.context import owner, platform, tenant
+from tenants.errors import Conflict, InvalidInput
+from tenants.models import Tenant
+from tenants.provisioning import create_tenant, drop_schema
+from tenants.signals import tenant_provisioned
+from tenants.slugs import TEMPLATE_SCHEMA, schema_name
+
+pytestmark = pytest.mark.scope(None)
+
+
+@pytest.fixture
+def unblocked(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock():
+        yield
+        connections.close_all()
+
+
+def rows(statement: str, *arguments) -> list[tuple]:
+    with owner(), connections["owner"].cursor() as cursor:
+        cursor.execute(statement, arguments)
+        return cursor.fetchall() if cursor.description else []
+
+
+def describe(schema: str) -> dict[str, list]:
+    """Columns, constraints and indexes of a schema, without its name."""
+    columns = rows(
+        "SELECT table_name, column_name, data_type, is_nullable, column_default IS NULL FROM information_schema.columns WHERE table_schema = %s ORDER BY 1, 2",
+        schema,
+    )
+    constraints = rows(
+        "SELECT conrelid::regclass::text, conname, replace(pg_get_constraintdef(oid), %s, '') FROM pg_constraint"
+        " WHERE connamespace = %s::regnamespace AND contype <> 'n'"
+        " ORDER BY 2", f"{schema}.", schema,
+    )  # fmt: skip
+    indexes = rows("SELECT tablename, indexname, replace(indexdef, %s, '') FROM pg_indexes WHERE schemaname = %s ORDER BY 1, 2", f"{schema}.", schema)
+    indexes = [(table, name, re.sub(r"::(character varying|text)|[()\[\]]", "", definition)) for table, name, definition in indexes]  # a cast may be spelt anew
+    return {"columns": columns, "constraints": [(name.removeprefix(f"{schema}."), *rest) for name, *rest in constraints], "indexes": indexes}
+
+
+def test_a_tenant_has_the_same_tables_as_the_template(unblocked):
+    template, acme = describe(TEMPLATE_SCHEMA), describe("acme")
+    for part in ("columns", "constraints", "indexes"):
+        assert acme[part] == template[part] and acme[part]
+
+
+def test_the_template_holds_no_people(unblocked):
+    assert rows(f"SELECT count(*) FROM {TEMPLATE_SCHEMA}.accounts_user") == [(0,)]
+    assert rows(f"SELECT count(*) FROM {TEMPLATE_SCHEMA}.local_datakey") == [(0,)], "a cloned key would open another tenant's secrets"
+
+
+def test_tenant_schemas_hold_only_what_the_clone_copies(unblocked):
+    """No partitions, views, triggers or functions; sequences only behind identity columns. And at most 120 tables."""
+    kinds = {kind for (kind,) in rows("SELECT DISTINCT relkind::text FROM pg_class WHERE relnamespace = %s::regnamespace", TEMPLATE_SCHEMA)}
+    assert kinds <= {"r", "i", "S", "t"}
+    triggers = "SELECT tgname FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid WHERE relnamespace = %s::regnamespace AND NOT tgisinternal"
+    assert rows(triggers, TEMPLATE_SCHEMA) == []
+    assert rows("SELECT proname FROM pg_proc WHERE pronamespace = %s::regnamespace", TEMPLATE_SCHEMA) == []
+    assert rows("SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relispartition", TEMPLATE_SCHEMA) == []
+    assert rows("SELECT count(*) FROM pg_tables WHERE schemaname = %s", TEMPLATE_SCHEMA)[0][0] <= 120
+
+
+def test_no_tenant_table_points_into_public(unblocked):
+    found = rows(
+        "SELECT conname FROM pg_constraint k JOIN pg_class target ON target.oid = confrelid WHERE k.connamespace = %s::regnamespace"
+        " AND contype = 'f' AND target.relnamespace <> k.connamespace", "acme",
+    )  # fmt: skip
+    assert found == []
+
+
+def test_the_app_login_owns_nothing_and_is_no_superuser(unblocked):
+    login = settings.DATABASES["default"]["USER"]
+    assert rows("SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolinherit FROM pg_roles WHERE rolname = %s", login) == [(False,) * 5]
+    assert rows("SELECT count(*) FROM pg_class WHERE relowner = %s::regrole", login) == [(0,)]
+    assert rows("SELECT count(*) FROM pg_auth_members WHERE member = %s::regrole AND inherit_option", login) == [(0,)]
+
+
+def test_a_current_tenant_is_left_alone(unblocked):
+    report = schemas.migrate_tenants(["acme", "globex"])
+    assert (report.migrated, report.current, report.failed) == ([], ["acme", "globex"], {})
+
+
+def test_only_a_tenant_that_is_behind_is_migrated_and_a_second_run_does_nothing(unblocked):
+    create_tenant(slug="behind", host="behind.localhost")
+    try:
+        rows("DELETE FROM behind.django_migrations WHERE app = 'auditlog'")
+        with tenant("behind"):
+            assert schemas.count_missing_migrations() > 0
+        rows("DROP TABLE behind.auditlog_logentry CASCADE")
+        report = schemas.migrate_tenants(["acme", "behind"])
+        assert (report.migrated, report.current, report.failed) == (["behind"], ["acme"], {})
+        with tenant("behind"):
+            assert schemas.count_missing_migrations() == 0
+    finally:
+        drop_schema("behind")
+
+
+def test_a_failing_tenant_does_not_hold_up_the_others(unblocked):
+    for slug in ("broken", "fine"):
+        create_tenant(slug=slug, host=f"{slug}.localhost")
+        rows(f"DELETE FROM {slug}.django_migrations WHERE app = 'auditlog'")
+    try:
+        rows("DROP TABLE fine.auditlog_logentry CASCADE")  # in `broken` it still stands in the migration's way
+        report = schemas.migrate_tenants(["broken", "fine"])
+        assert report.migrated == ["fine"] and list(report.failed) == ["broken"]
+    finally:
+        drop_schema("broken")
+        drop_schema("fine")
+
+
+@pytest.mark.parametrize(("slug", "host", "error"), [
+    ("acme", "new.localhost", Conflict),
+    ("new-one", "acme.localhost", Conflict),
+    ("public", "x.localhost", InvalidInput),
+    ("Up", "x.localhost", InvalidInput),
+    ("a_b", "x.localhost", InvalidInput),
+    ("x", "x.localhost", InvalidInput),
+    ("pg-toast", "x.localhost", InvalidInput),
+    ("tenant-template", "x.localhost", InvalidInput),
+])  # fmt: skip
+def test_a_tenant_that_cannot_be_is_refused_and_leaves_nothing(unblocked, slug, host, error):
+    before = rows("SELECT count(*) FROM public.tenants_tenant"), rows("SELECT count(*) FROM pg_namespace"), rows("SELECT count(*) FROM pg_roles")
+    with pytest.raises(error):
+        create_tenant(slug=slug, host=host)
+    assert before == (rows("SELECT count(*) FROM public.tenants_tenant"), rows("SELECT count(*) FROM pg_namespace"), rows("SELECT count(*) FROM pg_roles"))
+
+
+def test_if_a_room_cannot_seed_itself_the_tenant_does_not_come_to_be(unblocked):
+    def refuse(sender, slug, **kwargs):
+        raise RuntimeError("no")
+
+    tenant_provisioned.connect(refuse)
+    try:
+        with pytest.raises(RuntimeError):
+            create_tenant(slug="stillborn", host="stillborn.localhost")
+    finally:
+        tenant_provisioned.disconnect(refuse)
+    with platform():
+        assert not Tenant.objects.filter(slug="stillborn").exists()
+    assert rows("SELECT 1 FROM pg_roles WHERE rolname LIKE %s", "%stillborn") == []
+
+
+def test_names_follow_from_the_slug():
+    assert schema_name("a-b-c") == "a_b_c"
+
+
+def test_checks_notice_a_public_table_that_a_tenant_has_too(settings):
+    settings.TENANT_READABLE_PUBLIC_TABLES = ["accounts_user", "nothing"]
+    assert {error.id for error in readable_public_tables_exist_in_public_only(None)} == {"atrium.E001", "atrium.E002"}
+    settings.SHARED_APPS = [*settings.SHARED_APPS, "prompts"]
+    assert [error.id for error in tables_live_in_one_world(None)] == ["atrium.E003"]
+
+
+@pytest.mark.django_db
+def test_content_type_ids_are_kept_per_schema():
+    """Ids drift between schemas; a cache that mixes them gives the wrong model."""
+    from django.contrib.contenttypes.models import ContentType
+
+    with tenant("acme"), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE django_content_type SET model = 'gone' WHERE app_label = 'accounts' AND model = 'user' RETURNING id")
+        ContentType.objects.clear_cache()
+        moved = ContentType.objects.create(app_label="accounts", model="user").pk
+        assert ContentType.objects.get_for_model(User).pk == moved
+        with tenant("globex"):
+            assert ContentType.objects.get_for_model(User).pk != moved
+        assert ContentType.objects.get_for_model(User).pk == moved
+        ContentType.objects.clear_cache()

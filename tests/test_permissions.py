@@ -1,0 +1,85 @@
+"""The permission table holds: each role gets at each route what tests/permissions.py says, and no route is missing from it."""
+
+from uuid import uuid4
+
+import pytest
+from django.db import transaction
+from django.urls import reverse
+
+from tests.estate import make_estate, make_people, make_platform_estate
+from tests.permissions import ELSEWHERE, OPERATORS, PLATFORM_ROWS, ROLES, TENANT_ROWS, Row
+from tests.routes import PLATFORM, TENANT, list_routes
+
+pytestmark = pytest.mark.django_db
+
+
+def knock(client, row: Row, urlconf: str, estate) -> int:
+    """The status of one request; what it changed is undone."""
+    arguments = {row.keyword: getattr(estate, row.object).pk} if row.object else {}
+    address = reverse(row.route, urlconf=urlconf, kwargs=arguments)
+    cookies = client.cookies.copy()
+    with transaction.atomic():
+        is_form = row.method == "POST" and not row.route.startswith("api-")
+        response = client.post(address, row.data) if is_form else client.generic(row.method, address, content_type="application/json")
+        transaction.set_rollback(True)
+    client.cookies = cookies  # a log-out must not end the others' session
+    return response.status_code
+
+
+def differences(client, role: str, rows: list[Row], roles: tuple[str, ...], urlconf: str, estate) -> list[str]:
+    found = []
+    for row in rows:
+        expected = row.expected(roles).get(role)
+        if expected is not None and (status := knock(client, row, urlconf, estate)) != expected:
+            found.append(f"{row.method} {row.route} ({row.object}): {role} gets {status}, not {expected}")
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_gets_what_the_table_says(acme, role):
+    people = make_people("acme")
+    estate = make_estate(people["user"])
+    client = acme if role == "anonymous" else acme.login_as(people[role])
+    assert differences(client, role, TENANT_ROWS, ROLES, TENANT, estate) == []
+
+
+@pytest.mark.scope("platform")
+@pytest.mark.parametrize("role", OPERATORS)
+def test_operators_get_what_the_table_says(on_platform, olga, role):
+    estate = make_platform_estate(olga)
+    client = on_platform if role == "anonymous" else on_platform.login_as(olga)
+    assert differences(client, role, PLATFORM_ROWS, OPERATORS, PLATFORM, estate) == []
+
+
+@pytest.mark.parametrize(("urlconf", "rows"), [(TENANT, TENANT_ROWS), (PLATFORM, PLATFORM_ROWS)], ids=["tenant", "platform"])
+def test_no_route_is_missing_from_the_table(urlconf, rows):
+    listed = {(row.route, row.method) for row in rows}
+    names = {route for route, _method in listed} | ELSEWHERE
+    for route in list_routes(urlconf):
+        assert route.name in names, f"{route.name} ({route.pattern}) has no row in tests/permissions.py"
+        if route.name.startswith("api-"):
+            missing = set(route.methods) - {method for name, method in listed if name == route.name}
+            assert not missing, f"{route.name}: {missing} have no row"
+    assert names <= {route.name for route in list_routes(urlconf)} | ELSEWHERE
+
+
+def test_a_missing_object_and_one_of_another_tenant_look_the_same(acme, globex, charlie, cast):
+    """Alice (acme's owner) asks for globex's ids, and for ids that nobody has: the same status, and the same words."""
+    from tenants.context import tenant
+
+    with tenant("globex"):
+        foreign = make_estate(charlie, "of-globex")
+    acme.login_as(cast.alice)
+    tried = 0
+    for row in TENANT_ROWS:
+        if not row.object or row.route.startswith(("service:", "prompts:message")) or "-" in row.statuses:
+            continue
+        answers = []
+        for pk in (getattr(foreign, row.object).pk, uuid4()):
+            address = reverse(row.route, urlconf=TENANT, kwargs={row.keyword: pk})
+            response = acme.generic(row.method, address, content_type="application/json")
+            text = response.content.decode().replace(str(pk), "ID").replace(response["X-Request-ID"], "")
+            answers.append((response.status_code, text if row.route.startswith("api-") else ""))
+        assert answers[0] == answers[1] and answers[0][0] == 404, (row.route, row.method, answers)
+        tried += 1
+    assert tried >= 20

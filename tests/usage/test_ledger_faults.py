@@ -1,0 +1,183 @@
+"""The ledger when something is in the way: locks, lost connections, callers who leave."""
+
+import asyncio
+import time
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tenants.errors import Unavailable
+from tests.doubles.chaosproxy import Trouble, running_chaosproxy
+from tests.usage.books import BILL, Books, a_bill, a_hold
+
+
+async def call(books: Books, ledger) -> None:
+    hold = a_hold()
+    await ledger.reserve(books.slug, hold)
+    await ledger.settle(books.slug, a_bill(hold.request_id))
+
+
+@pytest.mark.parametrize("table", ["usage_budget", "usage_usageevent"])
+async def test_a_tenant_whose_tables_are_locked_holds_up_nobody_else(books, other_books, table):
+    hold = a_hold()
+    async with books.ledger() as ledger:
+        await ledger.reserve(books.slug, hold)
+        await call(other_books, ledger)
+        with books.locked(table):
+            locked = [asyncio.create_task(ledger.settle(books.slug, a_bill(hold.request_id)))]
+            locked += [asyncio.create_task(ledger.reserve(books.slug, a_hold())) for _ in range(20)]
+            slowest = 0.0
+            while not all(task.done() for task in locked):
+                began = time.perf_counter()
+                await call(other_books, ledger)
+                slowest = max(slowest, time.perf_counter() - began)
+            results = await asyncio.gather(*locked, return_exceptions=True)
+        if table != "usage_usageevent":  # a reserve writes no event
+            assert all(isinstance(result, Unavailable) for result in results)
+        assert slowest < 0.1
+        await asyncio.sleep(0.7)  # the lane tries again at least every half second
+        await call(books, ledger)
+    assert [event.cost for event in books.events()] == [BILL, BILL] and books.holds() == []  # the bill was kept, and booked
+
+
+async def test_four_locked_tenants_leave_a_connection_to_the_others(books, other_books):
+    async with books.ledger(pool_size=1) as ledger:
+        await call(other_books, ledger)
+        with books.locked():
+            waiting = [asyncio.create_task(ledger.reserve(books.slug, a_hold())) for _ in range(3)]
+            began = time.perf_counter()
+            for _ in range(20):
+                await call(other_books, ledger)
+            assert time.perf_counter() - began < 0.8
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+            assert all(isinstance(result, Unavailable) for result in results)
+
+
+async def test_connections_that_are_shot_lose_and_double_nothing(books):
+    budget = books.add_budget("user", "1000")
+    stop = asyncio.Event()
+    done = refused = 0
+
+    async def caller(ledger) -> None:
+        nonlocal done, refused
+        while not stop.is_set():
+            hold = a_hold()
+            try:
+                await ledger.reserve(books.slug, hold)
+            except Unavailable:
+                refused += 1
+                await asyncio.sleep(0.01)
+                continue
+            await ledger.settle(books.slug, a_bill(hold.request_id))
+            done += 1
+
+    async with books.ledger() as ledger:
+        callers = [asyncio.create_task(caller(ledger)) for _ in range(16)]
+        for _ in range(20):
+            await asyncio.sleep(0.06)
+            books.shoot_connections()
+        stop.set()
+        await asyncio.gather(*callers)
+        await asyncio.sleep(0.2)  # holds of calls that were given up are released behind them
+    assert done > 50 and len(books.events()) == done
+    assert books.holds() == []
+    assert books.budget(budget).spent == done * BILL and books.budget(budget).held == 0
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+async def test_wherever_the_connection_breaks_a_call_is_booked_once(books, tmp_path, direction):
+    """Cuts the first connection after every so many bytes: before, in and after the statements of hold and bill, their COMMITs included."""
+    budget = books.add_budget("user", "1000")
+    parts = conninfo_to_dict(books.dsn)
+    with running_chaosproxy(f"{parts['host']}/.s.PGSQL.{parts['port']}", str(tmp_path / ".s.PGSQL.5432")) as proxy:
+        books_behind = make_conninfo(books.dsn, host=str(tmp_path), port="5432")
+        for count, length in enumerate(range(700, 9_500, 550) if direction == "up" else range(400, 3_200, 140), start=1):
+            setattr(proxy, direction, Trouble(reset_after=length))
+            accepted = proxy.accepted
+            task = asyncio.create_task(_one_call_behind(books, books_behind))
+            while not task.done():
+                if proxy.accepted > accepted + 1:  # the second connection lives
+                    setattr(proxy, direction, Trouble())
+                await asyncio.sleep(0.005)
+            await task
+            assert len(books.events()) == count and books.holds() == [] and books.balances_match(), length
+    assert books.budget(budget).spent == count * BILL
+
+
+async def _one_call_behind(books: Books, dsn: str) -> None:
+    dsn, books.dsn = books.dsn, dsn
+    try:
+        async with books.ledger(pool_size=1) as ledger:
+            hold = a_hold()
+            while True:
+                try:
+                    await ledger.reserve(books.slug, hold)
+                    break
+                except Unavailable:
+                    hold = a_hold()
+            await ledger.settle(books.slug, a_bill(hold.request_id))
+            await asyncio.sleep(0.02)
+    finally:
+        books.dsn = dsn
+
+
+async def test_a_server_that_answers_nothing_is_given_up_within_two_seconds(books, tmp_path):
+    parts = conninfo_to_dict(books.dsn)
+    with running_chaosproxy(f"{parts['host']}/.s.PGSQL.{parts['port']}", str(tmp_path / ".s.PGSQL.5432")) as proxy:
+        direct, books.dsn = books.dsn, make_conninfo(books.dsn, host=str(tmp_path), port="5432")
+        try:
+            async with books.ledger() as ledger:
+                await call(books, ledger)
+                proxy.down = Trouble(silent=True)
+                began = time.perf_counter()
+                with pytest.raises(Unavailable):
+                    await ledger.reserve(books.slug, a_hold())
+                assert time.perf_counter() - began < 2
+                proxy.cut_all()
+                proxy.heal()
+                await asyncio.sleep(0.3)
+                await call(books, ledger)
+        finally:
+            books.dsn = direct
+    assert len(books.events()) == 2 and books.holds() == []  # the hold of the call that was given up is gone
+
+
+async def test_a_caller_who_leaves_loses_no_bill_and_leaves_no_hold(books):
+    budget = books.add_budget("user")
+    billed, left = a_hold(), a_hold()
+    async with books.ledger() as ledger:
+        await ledger.reserve(books.slug, billed)
+        for work in (ledger.settle(books.slug, a_bill(billed.request_id)), ledger.reserve(books.slug, left)):
+            task = asyncio.create_task(work)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        midway = asyncio.create_task(ledger.reserve(books.slug, a_hold()))
+        await asyncio.sleep(0.001)  # perhaps committed, perhaps not
+        midway.cancel()
+        await asyncio.gather(midway, return_exceptions=True)
+    assert [event.request_id for event in books.events()] == [billed.request_id]
+    assert books.holds() == [] and books.budget(budget).held == 0
+
+
+async def test_an_idle_lane_closes_and_opens_again(books, monkeypatch):
+    monkeypatch.setattr("usage.lanes.IDLE_S", 0.05)
+    async with books.ledger() as ledger:
+        await call(books, ledger)
+        await asyncio.sleep(0.15)
+        assert ledger.open_lanes == 0
+        await call(books, ledger)
+        assert ledger.open_lanes == 1
+
+
+async def test_a_dying_lane_fails_those_who_wait_for_it(books):
+    async with books.ledger() as ledger:
+        await call(books, ledger)
+        with books.locked():
+            waiting = asyncio.create_task(ledger.reserve(books.slug, a_hold()))
+            await asyncio.sleep(0.02)
+            next(task for task in asyncio.all_tasks() if task.get_name() == f"ledger-{books.slug}").cancel()
+            with pytest.raises(Unavailable):
+                await waiting
+        await call(books, ledger)
