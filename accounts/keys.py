@@ -1,6 +1,7 @@
 """The form of an API key: `atr_<tenant's slug>_<8 char id>_<43 random characters>`.
 
-The slug routes, the id finds the row, the secret is compared by its SHA-256. No slug and no id holds an underscore.
+The slug routes, the id finds the row, the secret is compared by its SHA-256. No part holds an underscore, so a double
+click selects a key whole, and it can be taken apart from either end.
 """
 
 import hmac
@@ -8,6 +9,8 @@ import secrets
 import string
 from dataclasses import dataclass
 from hashlib import sha256
+
+from tenants.slugs import is_slug
 
 PREFIX = "atr"
 ID_LENGTH, SECRET_LENGTH = 8, 43
@@ -25,7 +28,7 @@ class ParsedKey:
 def make_key(slug: str) -> tuple[str, ParsedKey]:
     """A new random key: (its text, shown once; what is stored)."""
     key_id = "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
-    secret = secrets.token_urlsafe(32)
+    secret = "".join(secrets.choice(_ALPHABET) for _ in range(SECRET_LENGTH))
     return f"{PREFIX}_{slug}_{key_id}_{secret}", ParsedKey(slug, key_id, digest_of(secret))
 
 
@@ -36,7 +39,7 @@ def digest_of(secret: str) -> bytes:
 def parse_key(text: str) -> ParsedKey | None:
     """The parts of a key, or None if the text does not have its form."""
     parts = text.split("_", 3)
-    if len(parts) != 4 or parts[0] != PREFIX or len(parts[2]) != ID_LENGTH or len(parts[3]) != SECRET_LENGTH:
+    if len(parts) != 4 or parts[0] != PREFIX or not is_slug(parts[1]) or len(parts[2]) != ID_LENGTH or len(parts[3]) != SECRET_LENGTH:
         return None
     return ParsedKey(parts[1], parts[2], digest_of(parts[3]))
 

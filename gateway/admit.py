@@ -24,7 +24,10 @@ async def admit(call: Call, snapshot: TenantSnapshot, limiter: Limiter) -> None:
 
 
 def _judge(call: Call, verdict: Verdict, rule: str) -> None:
-    call.headers = [  # the tighter of two limits is judged last or refuses
+    if verdict.is_admitted and call.room is not None and call.room <= verdict.remaining:
+        return  # the headers speak of the tighter limit
+    call.room = verdict.remaining
+    call.headers = [
         (b"x-ratelimit-limit-requests", str(verdict.limit).encode()),
         (b"x-ratelimit-remaining-requests", str(verdict.remaining).encode()),
         (b"x-ratelimit-reset-requests", f"{verdict.reset_s:g}s".encode()),

@@ -5,8 +5,11 @@ Guards against: keys of one tenant on another's host, a cookie doing a key's wor
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.utils import translation
@@ -18,7 +21,7 @@ from gateway import parse, pipeline
 from gateway.authenticate import authenticate
 from gateway.calls import Principal
 from gateway.errors import InvalidKey, error_body, error_headers
-from gateway.http import ClientGone, find_header, read_body, send_answer
+from gateway.http import ClientGone, Receive, Send, find_header, read_body, send_answer
 from gateway.resolve import list_visible_routes
 from gateway.snapshot import TenantSnapshot
 from models_registry.routes import Route
@@ -38,16 +41,34 @@ class MethodNotAllowed(AtriumError):
     code = "method_not_allowed"
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request of a known caller."""
+
+    scope: dict[str, Any]
+    receive: Receive
+    send: Send
+    host: Any
+    principal: Principal
+    snapshot: TenantSnapshot
+    id: UUID
+    id_header: tuple[bytes, bytes]
+
+    async def answer(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        await send_answer(self.send, 200, body, [self.id_header, *headers])
+
+
 async def serve(scope, receive, send) -> None:
     """Answer one request to `/v1`; never raises."""
     host = hosts_of_gateway.get_host()
     language = _activate_language(find_header(scope, b"accept-language"))
-    request_id = (b"x-request-id", f"req_{uuid7().hex}".encode())
+    number = uuid7()
+    request_id = (b"x-request-id", f"req_{number.hex}".encode())
     try:
         view = _find_view(scope)
         principal, snapshot = await _authenticate(scope, host)
         host.note_key_use(principal)
-        await view(scope, receive, send, host, principal, snapshot)
+        await view(Request(scope, receive, send, host, principal, snapshot, number, request_id))
     except AtriumError as exc:
         await send_answer(send, exc.http_status, error_body(exc, language), [request_id, *error_headers(exc), *getattr(exc, "headers", ())])
     except ClientGone:
@@ -117,27 +138,28 @@ async def _tenant_of_host(scope) -> str | None:
     return door.slug
 
 
-async def chat_completions(scope, receive, send, host, principal: Principal, snapshot: TenantSnapshot) -> None:
-    call = parse.parse_chat_completion(await read_body(receive), principal)
+async def chat_completions(request: Request) -> None:
+    call = parse.parse_chat_completion(await read_body(request.receive), request.principal, request.id)
+    host = request.host
     try:
-        await pipeline.prepare(call, snapshot, host)
-        headers = [(b"x-request-id", call.public_id.encode())]
+        await pipeline.prepare(call, request.snapshot, host)
         if call.wants_stream:
-            await _send_stream(receive, send, pipeline.stream(call, host), [*headers, *call.headers])
+            await _send_stream(request, pipeline.stream(call, host), call.headers)
         else:
-            async with _cancelled_when_gone(receive, WATCH_AFTER_S):
+            async with _cancelled_when_gone(request.receive, WATCH_AFTER_S):
                 body = await pipeline.complete(call, host)
-            await send_answer(send, 200, body, [*headers, *call.headers])
+            await request.answer(body, call.headers)
     except AtriumError as exc:
         exc.headers = call.headers
         raise
 
 
-async def _send_stream(receive, send, frames, headers) -> None:
-    async with _cancelled_when_gone(receive, 0):
+async def _send_stream(request: Request, frames, headers) -> None:
+    send, headers = request.send, [EVENT_STREAM, (b"cache-control", b"no-store"), request.id_header, *headers]
+    async with _cancelled_when_gone(request.receive, 0):
         try:
             first = await anext(frames)  # a refusal keeps its status: headers leave with the first frame
-            await send({"type": "http.response.start", "status": 200, "headers": [EVENT_STREAM, (b"cache-control", b"no-store"), *headers]})
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": first, "more_body": True})
             async for part in frames:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -189,14 +211,14 @@ def _describe(route: Route, snapshot: TenantSnapshot) -> dict:
     }
 
 
-async def models(scope, receive, send, host, principal: Principal, snapshot: TenantSnapshot) -> None:
-    data = [_describe(route, snapshot) for route in list_visible_routes(principal.model_names, snapshot)]
-    await send_answer(send, 200, orjson.dumps({"object": "list", "data": data}))
+async def models(request: Request) -> None:
+    data = [_describe(route, request.snapshot) for route in list_visible_routes(request.principal.model_names, request.snapshot)]
+    await request.answer(orjson.dumps({"object": "list", "data": data}))
 
 
-async def model(scope, receive, send, host, principal: Principal, snapshot: TenantSnapshot) -> None:
-    name = scope["path"].removeprefix("/v1/models/")
-    route = next((route for route in list_visible_routes(principal.model_names, snapshot) if route.name == name), None)
+async def model(request: Request) -> None:
+    name = request.scope["path"].removeprefix("/v1/models/")
+    route = next((route for route in list_visible_routes(request.principal.model_names, request.snapshot) if route.name == name), None)
     if route is None:
         raise NotFound(_("The model “%(name)s” does not exist or you have no access to it.") % {"name": name[:100]}, code="model_not_found", param="model")
-    await send_answer(send, 200, orjson.dumps(_describe(route, snapshot)))
+    await request.answer(orjson.dumps(_describe(route, request.snapshot)))

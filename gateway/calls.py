@@ -49,8 +49,11 @@ class Call:
     max_output_tokens: int = 0
     wants_stream: bool = False
     wants_usage: bool = False
+    has_media: bool = False  # images, sound, files: their tokens cannot be bounded by the request's bytes
+    room: int | None = None  # requests left in this minute, under the tightest limit
     held: Decimal | None = None
     was_dispatched: bool = False
+    was_refused: bool = False  # the provider answered, and its answer was no: it charges nothing for that
     output_tokens_seen: int = 0  # pieces of text relayed so far: the progress mark
     usage: Usage | None = None  # what the provider reported
     is_estimated: bool = False

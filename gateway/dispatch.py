@@ -1,8 +1,10 @@
 """Step 7: send the call to its endpoint. Connect, first-byte and idle time are bounded; the provider's refusals become ours, without its secrets."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 
 import aiohttp
 import orjson
@@ -16,6 +18,10 @@ from tenants.errors import AtriumError, InvalidInput, QuotaExceeded, UpstreamErr
 MAX_ERROR_BYTES = 65_536
 CALLERS_FAULT = (400, 413, 422)
 MAX_RETRY_AFTER_S = 3_600
+# OpenAI, vLLM, llama.cpp (exceed_context_size_error), transformers, Anthropic's and Google's OpenAI doors
+TOO_LONG = re.compile(r"context_length_exceeded|exceed_context_size|maximum context length|context (window|size|length)|prompt is too long|input is too long|"
+                      r"too many tokens|input token count", re.IGNORECASE)  # fmt: skip
+SECRET = re.compile(r"\bsk-|Bearer")
 
 
 def request_headers(endpoint: Endpoint) -> dict[str, str]:
@@ -37,6 +43,12 @@ def upstream_body(call: Call) -> bytes:
     return orjson.dumps(body)
 
 
+@lru_cache
+def _timeouts(connect_s: float) -> aiohttp.ClientTimeout:
+    """Of the connection only: the time to the headers is bounded here, that between pieces in gateway.idle."""
+    return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s, sock_read=None)
+
+
 @asynccontextmanager
 async def dispatch(call: Call, client: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientResponse]:
     """The upstream's response with status 200, its body unread. Leaving the block closes or returns the connection.
@@ -44,35 +56,34 @@ async def dispatch(call: Call, client: aiohttp.ClientSession) -> AsyncIterator[a
     Raises UpstreamError, UpstreamTimeout, and what the provider holds against the request itself (InvalidInput, QuotaExceeded).
     """
     endpoint = call.route.endpoint
-    timeout = aiohttp.ClientTimeout(total=None, connect=endpoint.connect_timeout_s, sock_connect=endpoint.connect_timeout_s, sock_read=endpoint.idle_timeout_s)
     url = f"{endpoint.base_url}/chat/completions"
-    request = client.request("POST", url, data=upstream_body(call), headers=request_headers(endpoint), allow_redirects=False, timeout=timeout)
+    request = client.request("POST", url, data=upstream_body(call), headers=request_headers(endpoint), allow_redirects=False,
+                             timeout=_timeouts(endpoint.connect_timeout_s))  # fmt: skip
     try:
         call.was_dispatched = True
         async with asyncio.timeout(endpoint.first_byte_timeout_s):
             response = await request
-    except UpstreamError as exc:  # the egress policy's word: only a redirect comes from the other side
-        call.was_dispatched = exc.code == "redirected"
+    except UpstreamError:  # the egress policy's word: nothing was sent, or the answer was a redirect
+        call.was_refused = True
         raise
+    except aiohttp.ConnectionTimeoutError as exc:
+        call.was_dispatched = False
+        message = _("The model server does not accept connections. Try again, or choose another model.")
+        raise UpstreamTimeout(message, code="upstream_unreachable") from exc
     except aiohttp.ClientConnectorError as exc:
         call.was_dispatched = False
         raise UpstreamError(_("The model server cannot be reached. Try again, or choose another model."), code="upstream_unreachable") from exc
-    except TimeoutError as exc:  # aiohttp's connect and read time-outs are TimeoutErrors too
-        raise _too_slow(exc) from exc
+    except TimeoutError as exc:
+        raise UpstreamTimeout(_("The model server did not answer in time. Try again, or choose another model.")) from exc
     except aiohttp.ClientError as exc:
         raise UpstreamError(_("The model server broke the connection. Try again."), code="upstream_disconnected") from exc
     try:
         if response.status != 200:
+            call.was_refused = True
             raise await _refusal(response)
         yield response
     finally:
         response.close() if not response.content.at_eof() else response.release()
-
-
-def _too_slow(exc: Exception) -> UpstreamTimeout:
-    if isinstance(exc, aiohttp.ConnectionTimeoutError):
-        return UpstreamTimeout(_("The model server does not accept connections. Try again, or choose another model."), code="upstream_unreachable")
-    return UpstreamTimeout(_("The model server did not answer in time. Try again, or choose another model."))
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> AtriumError:
@@ -98,12 +109,16 @@ async def _refusal(response: aiohttp.ClientResponse) -> AtriumError:
 def _callers_fault(raw: bytes) -> AtriumError:
     try:
         error = orjson.loads(raw)["error"]
-        message, code, param = error["message"], error.get("code"), error.get("param")
+        message, code, kind, param = error["message"], error.get("code"), error.get("type"), error.get("param")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        message, code, param = "", None, None
-    if not isinstance(message, str) or not message or "Bearer" in message or "sk-" in message:
-        message, code, param = _("The model server found the request invalid."), "upstream_invalid_request", None
-    return InvalidInput(message[:2_000], code=str(code) if code else "upstream_invalid_request", param=str(param) if param else None)
+        message, code, kind, param = "", None, None, None
+    if TOO_LONG.search(f"{code} {kind} {message}"):  # every server says it in its own way; clients know one
+        code, param = "context_length_exceeded", param or "messages"
+    if not isinstance(message, str) or not message or SECRET.search(message):
+        message, param = _("The model server found the request invalid."), None
+        code = code if code == "context_length_exceeded" else None
+    code = code if isinstance(code, str) and not code.isdigit() else "upstream_invalid_request"
+    return InvalidInput(message[:2_000], code=code or "upstream_invalid_request", param=str(param) if param else None)
 
 
 def _retry_after(text: str) -> int:

@@ -1,6 +1,7 @@
 """Step 2: the request's JSON into a Call. Known fields are checked, unknown ones pass through to the provider."""
 
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.utils.translation import gettext as _
@@ -10,23 +11,27 @@ from gateway.calls import Call, Principal
 from tenants.errors import InvalidInput
 
 MAX_MESSAGES = 2_000
+MAX_OUTPUT_TOKENS = 10_000_000  # far beyond any model; a hold for more would not fit the ledger
+TEXT_PARTS = frozenset({"text", "refusal"})
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
-def parse_chat_completion(raw: bytes, principal: Principal) -> Call:
+def parse_chat_completion(raw: bytes, principal: Principal, request_id: UUID) -> Call:
     """A checked call. Raises InvalidInput naming the parameter."""
     body = _load_object(raw)
-    call = Call(principal=principal, body=body, size_bytes=len(raw))
+    call = Call(principal=principal, body=body, size_bytes=len(raw), request_id=request_id)
     _check(body, "model", str, required=True)
     if not body["model"]:
         raise _wrong("model", _("must name a model"))
-    _check_messages(body.get("messages"))
+    call.has_media = _check_messages(body.get("messages"))
     _check(body, "stream", bool)
     _check(body, "stream_options", dict)
     for name in ("max_tokens", "max_completion_tokens"):
         _check(body, name, int)
         if (value := body.get(name)) is not None and value < 1:
             raise _wrong(name, _("must be at least 1"))
+        if value is not None and value > MAX_OUTPUT_TOKENS:
+            raise _wrong(name, _("must be at most %(limit)s") % {"limit": MAX_OUTPUT_TOKENS})
     _check_range(body, "temperature", 0, 2)
     _check_range(body, "top_p", 0, 1)
     _check(body, "n", int)
@@ -79,7 +84,8 @@ def _check_range(body: dict, name: str, low: float, high: float) -> None:
         raise _wrong(name, _("must lie between %(low)s and %(high)s") % {"low": low, "high": high})
 
 
-def _check_messages(messages: Any) -> None:
+def _check_messages(messages: Any) -> bool:
+    """Whether a message holds anything but text. Raises InvalidInput."""
     if messages is None:
         raise _wrong("messages", _("is missing"), "missing_required_parameter")
     if type(messages) is not list:
@@ -88,13 +94,25 @@ def _check_messages(messages: Any) -> None:
         raise _wrong("messages", _("must hold at least one message"))
     if len(messages) > MAX_MESSAGES:
         raise _wrong("messages", _("may hold at most %(limit)s messages") % {"limit": MAX_MESSAGES})
+    has_media = False
     for index, message in enumerate(messages):
         if type(message) is not dict:
             raise _wrong(f"messages[{index}]", _("must be an object"), "invalid_type")
-        if message.get("role") not in ROLES:
+        if type(role := message.get("role")) is not str or role not in ROLES:
             raise _wrong(f"messages[{index}].role", _("must be one of %(roles)s") % {"roles": ", ".join(sorted(ROLES))})
         content = message.get("content")
         if content is not None and type(content) not in (str, list):
             raise _wrong(f"messages[{index}].content", _("must be a string or an array of parts"), "invalid_type")
         if content is None and not (message.get("tool_calls") or message.get("function_call")):
             raise _wrong(f"messages[{index}].content", _("is missing"), "missing_required_parameter")
+        if type(content) is list:
+            has_media |= _check_parts(content, f"messages[{index}].content")
+    return has_media
+
+
+def _check_parts(parts: list, name: str) -> bool:
+    """Whether a part is anything but text. Raises InvalidInput."""
+    for position, part in enumerate(parts):
+        if type(part) is not dict:
+            raise _wrong(f"{name}[{position}]", _("must be an object"), "invalid_type")
+    return any(part.get("type") not in TEXT_PARTS for part in parts)

@@ -83,12 +83,11 @@ async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
 
 
 async def _relay_and_settle(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
-    marks = _Progress(call, host.ledger)
     try:
         async with dispatch.dispatch(call, host.client_for(call.route.endpoint)) as response:
-            async for frames in relay.relay(call, response):
-                marks.note()
-                yield frames
+            with _Progress(call, host.ledger):
+                async for frames in relay.relay(call, response):
+                    yield frames
     except AtriumError as exc:
         _note_error(call, exc)
         raise
@@ -104,14 +103,17 @@ def _note_error(call: Call, error: AtriumError) -> None:
 
 
 class _Progress:
-    """Writes down now and then how far a stream has come, so that a bill survives the death of this process."""
+    """Writes down every two seconds how far a stream has come, so that a bill survives the death of this process."""
 
     def __init__(self, call: Call, ledger: Ledger) -> None:
-        self._call, self._ledger = call, ledger
-        self._next_s = asyncio.get_running_loop().time() + PROGRESS_EVERY_S
+        self._call, self._ledger, self._loop = call, ledger, asyncio.get_running_loop()
 
-    def note(self) -> None:
-        now_s = asyncio.get_running_loop().time()
-        if now_s >= self._next_s:
-            self._next_s = now_s + PROGRESS_EVERY_S
-            self._ledger.mark(self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen)
+    def __enter__(self) -> None:
+        self._timer = self._loop.call_later(PROGRESS_EVERY_S, self._note)
+
+    def __exit__(self, *_exception: object) -> None:
+        self._timer.cancel()
+
+    def _note(self) -> None:
+        self._ledger.mark(self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen)
+        self.__enter__()

@@ -9,7 +9,9 @@ import orjson
 from django.utils.translation import gettext as _
 
 from gateway.calls import Call
+from gateway.deltas import DeltaShape
 from gateway.errors import UpstreamTimeout, as_error_object
+from gateway.idle import IdleWatch
 from gateway.sse import DONE, EventReader, frame
 from tenants.errors import AtriumError, UpstreamError
 from usage.pricing import Usage
@@ -24,8 +26,8 @@ def read_usage(reported: Any) -> Usage | None:
         return None
     prompt: Any = reported.get("prompt_tokens")
     completion: Any = reported.get("completion_tokens")
-    cached = (reported.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    reasoning = (reported.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    cached = _detail(reported, "prompt_tokens_details", "cached_tokens")
+    reasoning = _detail(reported, "completion_tokens_details", "reasoning_tokens")
     for number in (prompt, completion, cached, reasoning):
         if type(number) is not int or not 0 <= number <= MOST_PLAUSIBLE_TOKENS:
             return None
@@ -34,11 +36,19 @@ def read_usage(reported: Any) -> Usage | None:
     return Usage(prompt - cached, cached, completion - reasoning, reasoning)
 
 
+def _detail(reported: dict, group: str, name: str) -> Any:
+    details = reported.get(group)
+    return (details.get(name) or 0) if isinstance(details, dict) else 0
+
+
 async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     """The whole answer of a call that is not streamed, checked, with our name of the model. Raises UpstreamError, UpstreamTimeout."""
     try:
-        raw = await response.content.read(MAX_ANSWER_BYTES + 1) if response.content.is_eof() else await _read_all(response)
+        raw = await _read_all(call, response)
         answer = orjson.loads(raw)
+        if answer.get("error") and not answer.get("choices"):
+            call.was_refused = True
+            raise UpstreamError(_("The model server reported an error. Try again, or choose another model."), code="upstream_error")
         call.finish_reason = answer["choices"][0].get("finish_reason")
     except TimeoutError as exc:
         raise UpstreamTimeout(_("The model server stopped in the middle of its answer. Try again.")) from exc
@@ -57,14 +67,23 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     return raw
 
 
-async def _read_all(response: aiohttp.ClientResponse) -> bytes:
+async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
+    if response.content.is_eof():  # it came with the headers
+        return await response.content.read(-1)
     parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ANSWER_BYTES:
-            raise _nonsense()
+    with _watch(call, response) as watch:
+        while part := await watch.read():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_ANSWER_BYTES:
+                raise _nonsense()
     return b"".join(parts)
+
+
+def _watch(call: Call, response: aiohttp.ClientResponse) -> IdleWatch:
+    """Headers may come long before the first token: until then, the limit is that of the first byte."""
+    endpoint = call.route.endpoint
+    return IdleWatch(response.content, endpoint.idle_timeout_s, endpoint.first_byte_timeout_s)
 
 
 def _nonsense() -> UpstreamError:
@@ -76,20 +95,24 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
 
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the call.
     """
-    reader = EventReader()
+    reader, shape = EventReader(), DeltaShape()
     try:
-        async for chunk in response.content.iter_any():
-            frames, is_done = _translate(call, reader.feed(chunk))
-            if frames:
-                yield frames
-            if is_done:
-                break
-        else:
-            frames, is_done = _translate(call, [rest] if (rest := reader.rest()) else [])
-            if frames:
-                yield frames
-            if not is_done and call.finish_reason is None:
-                raise UpstreamError(_("The model server ended its answer in the middle. What arrived is kept."), code="upstream_incomplete")
+        with _watch(call, response) as watch:
+            while chunk := await watch.read():
+                if not reader.has_rest and (swapped := shape.swap(chunk)) is not None:
+                    call.output_tokens_seen += 1
+                    yield swapped
+                    continue
+                frames, is_done = _translate(call, shape, reader.feed(chunk))
+                if frames:
+                    yield frames
+                if is_done:
+                    return
+        frames, is_done = _translate(call, shape, [rest] if (rest := reader.rest()) else [])
+        if frames:
+            yield frames
+        if not is_done and call.finish_reason is None:
+            raise UpstreamError(_("The model server ended its answer in the middle. What arrived is kept."), code="upstream_incomplete")
     except TimeoutError as exc:
         raise UpstreamTimeout(_("The model server stopped in the middle of its answer. What arrived is kept."), code="upstream_idle") from exc
     except aiohttp.ClientError as exc:
@@ -97,40 +120,58 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
         raise UpstreamError(message, code="upstream_disconnected") from exc
 
 
-def _translate(call: Call, events: list[bytes]) -> tuple[bytes, bool]:
+def _translate(call: Call, shape: DeltaShape, events: list[bytes]) -> tuple[bytes, bool]:
     """(frames for the client, whether the stream is complete), and what the events say of the call."""
     frames: list[bytes] = []
     for data in events:
         if data == DONE:
             return b"".join(frames), True
-        try:
-            event = orjson.loads(data)
-            is_wanted, is_changed = _read_event(call, event)
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as exc:
-            raise _nonsense() from exc
-        if is_wanted:
-            frames.append(frame(orjson.dumps(event) if is_changed else data))
+        if ours := _read_event(call, shape, data):
+            frames.append(ours)
     return b"".join(frames), False
 
 
-def _read_event(call: Call, event: dict) -> tuple[bool, bool]:
-    """(whether the client gets the event, whether it was changed)."""
-    if "error" in event:
-        raise UpstreamError(_("The model server reported an error in the middle of its answer. What arrived is kept."), code="upstream_error")
-    choices = event["choices"]
-    if choices:
-        choice = choices[0]
-        if (reason := choice.get("finish_reason")) is not None:
-            call.finish_reason = reason
-        delta = choice.get("delta") or {}
-        if delta.get("content") or delta.get("tool_calls") or delta.get("reasoning_content") or delta.get("refusal"):
-            call.output_tokens_seen += 1
-            call.note_first_token()
+def _read_event(call: Call, shape: DeltaShape, data: bytes) -> bytes:
+    """The event's frame for the client, b"" if it gets none; what it says is noted in the call. Raises UpstreamError."""
+    try:
+        event = orjson.loads(data)
+        if "error" in event:
+            call.was_refused = call.first_token_s is None
+            raise UpstreamError(_("The model server reported an error in the middle of its answer. What arrived is kept."), code="upstream_error")
+        text = _note_choices(call, event["choices"])
+        is_wanted, is_changed = _adapt(call, event)
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
+        raise _nonsense() from exc
+    if not is_wanted:
+        return b""
+    ours = frame(orjson.dumps(event) if is_changed else data)
+    if text and event.get("usage") is None:
+        shape.learn(frame(data), ours, text)
+    return ours
+
+
+def _note_choices(call: Call, choices: list[dict]) -> str:
+    """Count a piece of the answer; its text, if the event says nothing else."""
+    if not choices:
+        return ""
+    choice = choices[0]
+    if (reason := choice.get("finish_reason")) is not None:
+        call.finish_reason = reason
+    delta = choice.get("delta") or {}
+    text = delta.get("content")
+    if text or delta.get("tool_calls") or delta.get("reasoning_content") or delta.get("refusal"):
+        call.output_tokens_seen += 1
+        call.note_first_token()
+    return text if reason is None and len(choices) == 1 and type(text) is str else ""
+
+
+def _adapt(call: Call, event: dict) -> tuple[bool, bool]:
+    """(whether the client gets the event, whether it was changed): the usage report is for us, unless it was asked for; the model's name is ours."""
     is_changed = False
     if event.get("usage") is not None:
         call.usage = read_usage(event["usage"]) or call.usage
         if not call.wants_usage:
-            if not choices:
+            if not event["choices"]:
                 return False, False
             del event["usage"]
             is_changed = True

@@ -1,6 +1,7 @@
 """Step 6: hold the highest possible cost, durably, before anything is sent.
 
-Highest possible: every byte of the request a token (no tokenizer makes more), at most the context window, plus the longest answer allowed.
+Highest possible: every byte of the request a token (no tokenizer makes more), at most the context window, plus the longest answer allowed. Images and
+other media cost tokens that their bytes do not bound, so a call with any holds the whole window.
 """
 
 from uuid import UUID
@@ -11,6 +12,7 @@ from usage.pricing import Usage, cost
 
 TENANT_SUBJECT = UUID(int=0)
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
+ASSUMED_WINDOW = 128_000  # of a model whose context window nobody has entered, for calls with media
 BYTES_PER_TOKEN_ESTIMATE = 3.5  # typical for German and English; used only where a provider reports nothing
 
 
@@ -19,9 +21,15 @@ def set_output_limit(call: Call) -> None:
     route, body = call.route, call.body
     asked = body.get("max_completion_tokens") or body.get("max_tokens")
     limit = asked or route.default_max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
-    if route.max_output_tokens:
-        limit = min(limit, route.max_output_tokens)
-    call.max_output_tokens = limit
+    call.max_output_tokens = min(limit, route.max_output_tokens or limit, route.context_window or limit)
+
+
+def most_input_tokens(call: Call) -> int:
+    """More input tokens than the provider can possibly count."""
+    window = call.route.context_window
+    if call.has_media:
+        return max(window or ASSUMED_WINDOW, 0 if window else call.size_bytes)
+    return min(call.size_bytes, window) if window else call.size_bytes
 
 
 def estimate_input_tokens(call: Call) -> int:
@@ -35,8 +43,7 @@ async def reserve(call: Call, ledger: Ledger) -> None:
     """Write the hold, which is the dispatch mark too: the next step sends. Raises QuotaExceeded (`insufficient_quota`), Unavailable."""
     set_output_limit(call)
     route, principal = call.route, call.principal
-    most_input = min(call.size_bytes, route.context_window) if route.context_window else call.size_bytes
-    amount = cost(route.price, Usage(most_input, 0, call.max_output_tokens, 0))
+    amount = cost(route.price, Usage(most_input_tokens(call), 0, call.max_output_tokens, 0))
     subjects = {"tenant": TENANT_SUBJECT, "project": principal.project_id, "user": principal.user_id}
     if principal.key_id:
         subjects["key"] = principal.key_id

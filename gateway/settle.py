@@ -14,13 +14,9 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
     """(what is billed, whether it is an estimate): the provider's report, else what was seen; nothing if it refused or was never reached."""
     if call.usage is not None:
         return call.usage, False
-    if not call.was_dispatched or (call.status == "error" and call.first_token_s is None and call.error_code in REFUSALS):
+    if not call.was_dispatched or call.was_refused:
         return NOTHING, False
     return Usage(estimate_input_tokens(call), 0, call.output_tokens_seen, 0), True
-
-
-# The provider answered, and its answer was no: it charges nothing for that.
-REFUSALS = frozenset({"redirected", "upstream_rate_limited", "upstream_credentials", "upstream_error", "upstream_invalid_request", "context_length_exceeded"})
 
 
 async def settle(call: Call, ledger: Ledger) -> None:

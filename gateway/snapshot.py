@@ -1,7 +1,8 @@
 """What the hot path must know, kept in memory: per tenant its door, limits, models and keys. Loaded on first use; no ORM call per request.
 
 Freshness: a NOTIFY drops the entry at once. While the listener is not proven to hear (gateway.listener), an entry lives 1 s.
-Guards against: a flood of unknown slugs or keys (misses are remembered for 1 s, loads are bounded); one tenant's load serving another.
+Guards against: a flood of unknown slugs or keys (misses are remembered for 1 s, tenants.context bounds each schema's loads); one tenant's load
+serving another.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ MAX_KEYS = 10_000
 UNPROVEN_TIME_TO_LIVE_S = 1.0
 PROVEN_TIME_TO_LIVE_S = 60.0  # a belt beside the braces: no entry outlives it
 MISS_TIME_TO_LIVE_S = 1.0
-MAX_LOADS = 8
+LOAD_TIMEOUT_S = 10
 NIL = UUID(int=0)
 
 
@@ -50,8 +51,6 @@ class TenantSnapshot:
     language: str
     currency: str
     requests_per_minute: int | None
-    tokens_per_minute: int | None
-    max_concurrency: int | None
     project_id: UUID  # of the default project; nil while the tenant is closed
     routes: dict[str, Route]
     loaded_s: float
@@ -65,7 +64,6 @@ class Snapshots:
         self._tenants: OrderedDict[str, TenantSnapshot] = OrderedDict()
         self._misses: OrderedDict[str, float] = OrderedDict()
         self._loading: dict[Any, asyncio.Task] = {}
-        self._slots = asyncio.Semaphore(MAX_LOADS)
         self._changes = 0  # notifications heard: one that comes during a load must keep its result from being stored
         self.is_proven = is_proven
 
@@ -102,7 +100,7 @@ class Snapshots:
         from django.db import Error as DatabaseError
 
         try:
-            async with self._slots, asyncio.timeout(10):
+            async with asyncio.timeout(LOAD_TIMEOUT_S):
                 return await load()
         except (DatabaseError, TimeoutError) as exc:
             raise Unavailable("The database does not answer. Try again in a moment.", retry_after_s=2) from exc
@@ -118,8 +116,8 @@ class Snapshots:
             return None
         is_open = door.door == Door.OPEN
         routes, project_id = await in_tenant(slug, _read_tenant, door.plan_id, door.currency) if is_open else ({}, NIL)
-        snapshot = TenantSnapshot(slug, door.name, door.door, door.language, door.currency, plan.requests_per_minute, plan.tokens_per_minute,
-                                  plan.max_concurrency, project_id, routes, started_s)  # fmt: skip
+        snapshot = TenantSnapshot(slug, door.name, door.door, door.language, door.currency, plan.requests_per_minute, project_id, routes,
+                                  started_s)  # fmt: skip
         previous = self._tenants.get(slug)
         if previous is not None:
             snapshot.keys = previous.keys

@@ -1,5 +1,7 @@
 """Server-sent events as model servers send them (WHATWG HTML, section 9.2), cut out of a stream of bytes."""
 
+from django.utils.translation import gettext as _
+
 from tenants.errors import UpstreamError
 
 MAX_EVENT_BYTES = 1_000_000
@@ -14,18 +16,31 @@ class EventReader:
     def __init__(self) -> None:
         self._rest = b""
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether the beginning of an event waits for its end."""
+        return bool(self._rest)
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of each complete event, several `data:` lines joined. Raises UpstreamError for an event without end."""
-        if b"\r" in chunk:
+        if self._rest or b"\r" in chunk:
+            chunk = self._rest + chunk
+            if chunk.endswith(b"\r"):  # perhaps the first half of a line's end
+                chunk, half = chunk[:-1], b"\r"
+            else:
+                half = b""
             chunk = chunk.replace(b"\r\n", b"\n")
-        *events, self._rest = (self._rest + chunk).split(b"\n\n")
+        else:
+            half = b""
+        *events, rest = chunk.split(b"\n\n")
+        self._rest = rest + half
         if len(self._rest) > MAX_EVENT_BYTES:
-            raise UpstreamError("the model server sent an event of more than 1 MB", code="upstream_invalid_response")
+            raise UpstreamError(_("The model server sent an event of more than 1 MB. Try again, or choose another model."), code="upstream_invalid_response")
         return [data for event in events if (data := _data_of(event))]
 
     def rest(self) -> bytes:
         """Data of an event that the end of the stream cut short of its empty line."""
-        return _data_of(self._rest)
+        return _data_of(self._rest.removesuffix(b"\r"))
 
 
 def _data_of(event: bytes) -> bytes:

@@ -8,14 +8,16 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 
 DATABASE_THREADS = 16
+THREADS_PER_SCHEMA = 4  # one tenant whose tables are locked must leave threads to the others
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -106,10 +108,21 @@ def _run_in_transaction(scope: Scope, function: Callable[..., Any]) -> Any:
             connection.close()  # back to the pool: an executor thread must not hoard one
 
 
+_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Scope, asyncio.Semaphore]] = WeakKeyDictionary()
+
+
 async def _in_scope(scope: Scope, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    context = contextvars.copy_context()
-    step = partial(context.run, _run_in_transaction, scope, partial(function, *args, **kwargs))
-    return await asyncio.get_running_loop().run_in_executor(_executor, step)
+    context, loop = contextvars.copy_context(), asyncio.get_running_loop()
+    slots = _slots.setdefault(loop, {}).setdefault(scope, asyncio.Semaphore(THREADS_PER_SCHEMA))
+    await slots.acquire()
+    step = _executor.submit(context.run, _run_in_transaction, scope, partial(function, *args, **kwargs))
+    step.add_done_callback(lambda _step: _release(loop, slots))  # when the thread is free, not when the caller leaves
+    return await asyncio.wrap_future(step)
+
+
+def _release(loop: asyncio.AbstractEventLoop, slots: asyncio.Semaphore) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any longer
+        loop.call_soon_threadsafe(slots.release)
 
 
 async def in_tenant(slug: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

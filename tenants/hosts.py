@@ -17,6 +17,7 @@ from tenants.slugs import is_slug
 
 TIME_TO_LIVE_S = 1.0
 MAX_ENTRIES = 4_096
+MAX_HOST_LENGTH = 253
 
 
 class Door(StrEnum):
@@ -61,7 +62,7 @@ def recall(key: str) -> tuple[bool, TenantDoor | None]:
 
 def find_tenant_by_host(host: str) -> TenantDoor | None:
     """The tenant behind a host name, or None. Reads the database if not remembered."""
-    return _look_up(f"host:{host}", domains__domain=host)
+    return _look_up(f"host:{host}", domains__domain=host) if len(host) <= MAX_HOST_LENGTH else None
 
 
 def find_tenant_by_slug(slug: str) -> TenantDoor | None:

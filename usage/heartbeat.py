@@ -6,9 +6,13 @@ import socket
 from datetime import timedelta
 from uuid import UUID
 
+import psycopg
+from django.conf import settings
 from django.db.models.functions import Now
+from psycopg import sql
 
 from tenants.context import in_platform
+from tenants.slugs import role_name
 from usage.platform.models import LEASE, Process
 
 logger = logging.getLogger(__name__)
@@ -23,13 +27,23 @@ def _begin(process_id: UUID, kind: str) -> int:
     return Process.objects.living().count()
 
 
-def _beat(process_id: UUID) -> int:
-    Process.objects.filter(pk=process_id).update(heartbeat_at=Now())
-    return Process.objects.living().count()
-
-
 def _end(process_id: UUID) -> None:
     Process.objects.filter(pk=process_id).update(ended_at=Now())
+
+
+async def _beat(process_id: UUID) -> int:
+    """Renew the lease and count the living, on a connection of its own: neither full pools nor busy threads may stop the heart."""
+    role = sql.Identifier(role_name(settings.DATABASES["default"]["NAME"], "platform"))
+    async with asyncio.timeout(EVERY_S):
+        connection = await psycopg.AsyncConnection.connect(settings.DATABASE_DSN, autocommit=True, application_name="atrium-heartbeat")
+        async with connection:
+            await connection.execute(sql.SQL("SET ROLE {}").format(role))
+            await connection.execute("UPDATE public.usage_platform_process SET heartbeat_at = clock_timestamp() WHERE id = %s", [process_id])
+            found = await connection.execute(
+                "SELECT count(*) FROM public.usage_platform_process WHERE ended_at IS NULL AND heartbeat_at > clock_timestamp() - %s", [LEASE]
+            )
+            row = await found.fetchone()
+    return row[0] if row else 1
 
 
 class Heartbeat:
@@ -59,6 +73,6 @@ class Heartbeat:
         while True:
             await asyncio.sleep(EVERY_S)
             try:
-                self.live_processes = max(1, await in_platform(_beat, self._process_id))
+                self.live_processes = max(1, await _beat(self._process_id))
             except Exception:
                 logger.warning("a heartbeat did not arrive; the next one follows in %d s", EVERY_S, exc_info=True)

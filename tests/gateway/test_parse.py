@@ -8,6 +8,7 @@ import pytest
 from gateway.calls import Principal
 from gateway.parse import parse_chat_completion
 from tenants.errors import InvalidInput
+from tenants.ids import uuid7
 
 PRINCIPAL = Principal("acme", uuid4(), uuid4())
 GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -15,7 +16,7 @@ GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 def parse(**changes):
     body = {name: value for name, value in (GOOD | changes).items() if value != "DROP"}
-    return parse_chat_completion(orjson.dumps(body), PRINCIPAL)
+    return parse_chat_completion(orjson.dumps(body), PRINCIPAL, uuid7())
 
 
 def test_a_plain_request_is_understood():
@@ -43,13 +44,16 @@ def test_stream_options_are_read():
         ({"messages": "hi"}, "messages"),
         ({"messages": ["hi"]}, "messages[0]"),
         ({"messages": [{"role": "wizard", "content": "hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": [], "content": "hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": ["hi"]}]}, "messages[0].content[0]"),
         ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": "x"}] * 2_001}, "messages"),
         ({"stream": "yes"}, "stream"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": "many"}, "max_tokens"),
+        ({"max_tokens": 10**19}, "max_tokens"),
         ({"max_completion_tokens": True}, "max_completion_tokens"),
         ({"temperature": 3}, "temperature"),
         ({"temperature": "hot"}, "temperature"),
@@ -67,4 +71,9 @@ def test_a_wrong_field_is_named(changes, param):
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"model": NaN}', b"[" * 5000, b'{"a":1e400}'])
 def test_what_is_not_a_json_object_is_400(raw):
     with pytest.raises(InvalidInput):
-        parse_chat_completion(raw, PRINCIPAL)
+        parse_chat_completion(raw, PRINCIPAL, uuid7())
+
+
+@pytest.mark.parametrize(("content", "has_media"), [("hi", False), ([{"type": "text", "text": "hi"}], False), ([{"type": "image_url"}], True), ([{}], True)])
+def test_media_are_noticed(content, has_media):
+    assert parse(messages=[{"role": "user", "content": content}]).has_media is has_media

@@ -1,0 +1,249 @@
+"""Steps 7 and 8 against a real upstream: what passes unparsed, how long silence may last, and what a refusal costs."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from decimal import Decimal
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from gateway.calls import Call, Principal
+from gateway.deltas import MOST_VAIN_LESSONS, DeltaShape
+from gateway.dispatch import dispatch
+from gateway.errors import UpstreamTimeout
+from gateway.idle import IdleWatch
+from gateway.relay import read_answer, read_usage, relay
+from gateway.settle import NOTHING, billed_usage
+from gateway.sse import DONE, EventReader, frame
+from models_registry.routes import Endpoint, Route
+from tenants.egress import PRIVATE
+from tenants.egress.data_plane import open_session
+from tenants.errors import AtriumError, InvalidInput
+from tests.doubles import running_mockllm
+from usage.pricing import Price
+
+FREE = Price("EUR", *(Decimal(0),) * 4)
+
+
+@pytest.fixture(scope="module")
+def mock():
+    with running_mockllm() as running:
+        yield running
+
+
+def make_call(base_url: str, model: str, *, stream: bool = True, **timeouts: float) -> Call:
+    endpoint = Endpoint(uuid4(), "platform", "openai_compatible", base_url, allow_private=True, **timeouts)
+    route = Route("ours", "Ours", uuid4(), model, endpoint, "chat", None, None, 100, FREE)
+    body = {"model": "ours", "messages": [{"role": "user", "content": "hi"}], "stream": stream}
+    call = Call(Principal("acme", uuid4(), uuid4()), body, len(orjson.dumps(body)))
+    call.route, call.max_output_tokens, call.wants_stream = route, 100, stream
+    return call
+
+
+async def _send(call: Call, pause_s: float = 0.0) -> bytes:
+    async with open_session(PRIVATE) as client, dispatch(call, client) as response:
+        if not call.wants_stream:
+            return await read_answer(call, response)
+        parts = []
+        async for part in relay(call, response):
+            parts.append(part)
+            await asyncio.sleep(pause_s)
+        return b"".join(parts)
+
+
+def send(call: Call, pause_s: float = 0.0) -> bytes:
+    return asyncio.run(_send(call, pause_s))
+
+
+def events_of(stream: bytes) -> list[dict]:
+    return [json.loads(data) for data in EventReader().feed(stream)]
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_events_survive_every_cut(end):
+    stream = end.join([b": comment", b"data: {1}", b"", b"event: x", b"data:{2}", b"data: {3}", b"", b"data: [DONE]", b"", b""])
+    for cut in range(len(stream)):
+        reader = EventReader()
+        assert [*reader.feed(stream[:cut]), *reader.feed(stream[cut:])] == [b"{1}", b"{2}\n{3}", DONE], cut
+        assert not reader.has_rest
+
+
+# -- unparsed deltas ---------------------------------------------------------------------------------------------------
+
+
+def delta(text: str, **more) -> dict:
+    return {"id": "x", "model": "theirs", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}], **more}
+
+
+@pytest.mark.parametrize("write", [orjson.dumps, lambda event: json.dumps(event, ensure_ascii=False).encode()])
+def test_a_known_shape_is_passed_on_with_our_name(write):
+    shape = DeltaShape()
+    ours = frame(orjson.dumps(delta("Hello") | {"model": "ours"}))
+    shape.learn(frame(write(delta("Hello"))), ours, "Hello")
+    for text in (" you", "ä", "你好", "€"):
+        swapped = shape.swap(frame(write(delta(text))))
+        assert swapped is not None and events_of(swapped) == [delta(text) | {"model": "ours"}], text
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        orjson.dumps(delta('a "quote"')), orjson.dumps(delta("a\nline")), orjson.dumps(delta("back\\slash")), orjson.dumps(delta("")),
+        orjson.dumps(delta("x")).replace(b"null", b'"stop"'), orjson.dumps(delta("x", usage={"prompt_tokens": 1})),
+        orjson.dumps(delta("x")).replace(b'"x"', b'"x","content":"y"'), orjson.dumps(delta("x")).replace(b'"x"', b'"\x01"'),
+        orjson.dumps(delta("x")).replace(b'"x"', b'"\xff"'), orjson.dumps(delta("x")).replace(b'"x"', b"null"), b"[DONE]",
+    ],
+)  # fmt: skip
+def test_what_may_say_more_goes_to_the_parser(event):
+    shape = DeltaShape()
+    shape.learn(frame(orjson.dumps(delta("Hello"))), frame(orjson.dumps(delta("Hello"))), "Hello")
+    assert shape.swap(frame(orjson.dumps(delta("fine")))) is not None
+    assert shape.swap(frame(event)) is None
+
+
+def test_two_events_in_one_chunk_go_to_the_parser():
+    shape, event = DeltaShape(), frame(orjson.dumps(delta("Hello")))
+    shape.learn(event, event, "Hello")
+    assert shape.swap(event + event) is None and shape.swap(event[:-1]) is None and shape.swap(event[1:]) is None
+
+
+def test_a_place_that_is_not_certain_is_not_learnt():
+    for more in ({"logprobs": {"content": "Hello"}}, {"first": '"content":'}):
+        event = frame(orjson.dumps({**more, **delta("Hello")}))
+        shape = DeltaShape()
+        shape.learn(event, event, "Hello")
+        assert (shape.swap(event) is None) == ("logprobs" in more), more
+
+
+def test_events_that_all_differ_are_soon_left_alone():
+    shape = DeltaShape()
+    for number in range(MOST_VAIN_LESSONS + 1):
+        event = frame(orjson.dumps(delta("Hello", obfuscation="x" * number)))
+        assert shape.swap(event) is None
+        shape.learn(event, event, "Hello")
+    assert shape.swap(event) is None, "the last lesson was not learnt"
+
+
+@pytest.mark.parametrize("model", ["mock-tokens-40-2", "fault-split-utf8", "fault-malformed-sse", "fault-wrong-id"])
+def test_a_stream_says_the_same_with_and_without_the_short_way(mock, model, monkeypatch):
+    def said(call: Call) -> tuple[str, set[str], int]:
+        events = events_of(send(call))
+        text = "".join(event["choices"][0]["delta"].get("content") or "" for event in events if event["choices"])
+        return text, {event["model"] for event in events}, call.output_tokens_seen
+
+    short = said(make_call(mock.base_url, model))
+    monkeypatch.setattr(DeltaShape, "learn", lambda *_arguments: None)
+    assert said(make_call(mock.base_url, model)) == short and short[1] == {"ours"} and len(short[0]) >= 10
+
+
+def test_the_short_way_is_taken(mock, monkeypatch):
+    taken = []
+    swap = DeltaShape.swap
+    monkeypatch.setattr(DeltaShape, "swap", lambda self, chunk: taken.append(swap(self, chunk)) or taken[-1])
+    send(make_call(mock.base_url, "mock-tokens-40-5"))
+    assert sum(swapped is not None for swapped in taken) > 20
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_first_byte_may_take_longer_than_a_pause(mock, stream):
+    call = make_call(mock.base_url, "mock-slow-600", stream=stream, first_byte_timeout_s=20, idle_timeout_s=0.2)
+    assert b"w0" in send(call)
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_no_first_byte_in_time(mock, where):
+    call = make_call(mock.base_url, f"fault-hang-{where}-header", first_byte_timeout_s=0.3)
+    with pytest.raises(UpstreamTimeout) as caught:
+        send(call)
+    assert caught.value.http_status == 504 and billed_usage(call)[1], "it may have begun to work: billed by estimate"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_silence_in_mid_answer_ends_it(mock, stream):
+    call = make_call(mock.base_url, "fault-hang-mid-stream", stream=stream, idle_timeout_s=0.3)
+    with pytest.raises(UpstreamTimeout) as caught:
+        send(call)
+    assert caught.value.http_status == 504 and call.output_tokens_seen == (3 if stream else 0)
+
+
+def test_a_client_that_reads_slowly_is_not_the_upstreams_fault(mock):
+    call = make_call(mock.base_url, "mock-tokens-4-400", idle_timeout_s=0.6)
+    assert len(events_of(send(call, pause_s=0.7))) >= 4
+
+
+def test_the_watch_is_stopped(mock):
+    async def run() -> bool:
+        call = make_call(mock.base_url, "mock")
+        async with open_session(PRIVATE) as client, dispatch(call, client) as response:
+            with IdleWatch(response.content, 0.01, 0.01) as watch:
+                await watch.read()
+            await asyncio.sleep(0.1)
+            return response.content.exception() is None
+
+    assert asyncio.run(run())
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["400", "401", "403", "404", "429", "500", "503", "long-code", "html-502", "redirect", "context-1", "500-mid-stream-0"])
+def test_a_provider_that_refuses_charges_nothing(mock, fault):
+    call = make_call(mock.base_url, f"fault-{fault}")
+    with pytest.raises(AtriumError):
+        send(call)
+    assert call.was_dispatched and billed_usage(call) == (NOTHING, False)
+
+
+def test_an_error_after_the_first_token_is_billed(mock):
+    call = make_call(mock.base_url, "fault-500-mid-stream")
+    with pytest.raises(AtriumError):
+        send(call)
+    assert billed_usage(call)[0].output_tokens == 3
+
+
+def test_a_server_that_accepts_no_connection_was_sent_nothing():
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _number in range(3):  # its queue is full; who comes now waits for ever
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        call = make_call(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "any", connect_timeout_s=0.3)
+        with pytest.raises(UpstreamTimeout) as caught:
+            send(call)
+    assert caught.value.code == "upstream_unreachable" and billed_usage(call) == (NOTHING, False)
+
+
+REFUSALS = [
+    ({"message": "maximum context length is 10 tokens", "code": 400}, "context_length_exceeded", "messages"),
+    ({"message": "the request exceeds the available context size", "type": "exceed_context_size_error", "code": 400}, "context_length_exceeded", "messages"),
+    ({"message": "no such field", "code": "unknown_field", "param": "x"}, "unknown_field", "x"),
+    ({"message": "bad task-id and disk-size", "code": 400}, "upstream_invalid_request", None),
+    ({"message": "wrong key sk-123", "code": "bad", "param": "x"}, "upstream_invalid_request", None),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "param"), REFUSALS)
+def test_a_fault_of_the_request_keeps_its_reason(error, code, param):
+    from gateway.dispatch import _callers_fault
+
+    found = _callers_fault(orjson.dumps({"error": error}))
+    assert isinstance(found, InvalidInput) and (found.code, found.param) == (code, param)
+    assert ("sk-123" in str(found.message)) is False and ("disk-size" in str(found.message)) == ("disk-size" in error["message"])
+
+
+@pytest.mark.parametrize("details", [[1], "many", 7, None, {}])
+def test_details_of_a_usage_report_may_be_nonsense(details):
+    usage = read_usage({"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": details, "completion_tokens_details": details})
+    assert usage is not None and (usage.input_tokens, usage.output_tokens) == (3, 2)
