@@ -204,9 +204,9 @@ class DomainAdmin(AtriumModelAdmin):
 class PlanAdmin(AtriumModelAdmin):
     place = Place(Group.TENANTS, 30, "sell")
     empty_text = _("A plan says how much a tenant may use.")
-    list_display = ["label", "name", "show_requests", "show_tokens", "show_concurrency", "show_budget"]
+    list_display = ["label", "name", "show_requests", "show_budget"]
     search_fields = ["name", "label"]
-    fields = ["label", "name", "requests_per_minute", "tokens_per_minute", "max_concurrency", "monthly_budget"]
+    fields = ["label", "name", "requests_per_minute", "monthly_budget"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Plan | None = None) -> list[str]:
         return [] if obj is None else ["name"]
@@ -223,14 +223,6 @@ class PlanAdmin(AtriumModelAdmin):
     @display(description=_("requests per minute"), ordering="requests_per_minute", empty_value=_("unlimited"))
     def show_requests(self, row: Plan) -> int | None:
         return row.requests_per_minute
-
-    @display(description=_("tokens per minute"), ordering="tokens_per_minute", empty_value=_("unlimited"))
-    def show_tokens(self, row: Plan) -> int | None:
-        return row.tokens_per_minute
-
-    @display(description=_("calls at the same time"), ordering="max_concurrency", empty_value=_("unlimited"))
-    def show_concurrency(self, row: Plan) -> int | None:
-        return row.max_concurrency
 
     @display(description=_("monthly budget"), ordering="monthly_budget", empty_value=_("unlimited"))
     def show_budget(self, row: Plan) -> str | None:

@@ -7,7 +7,7 @@ class TenantsConfig(AppConfig):
     verbose_name = _("tenants")
 
     def ready(self) -> None:
-        from tenants import checks, content_types  # noqa: F401  (the system checks register themselves)
+        from tenants import checks, content_types, plans  # noqa: F401  (system checks and duties register themselves)
 
         content_types.keep_one_cache_per_schema()
         from tenants.audit import register_models

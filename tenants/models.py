@@ -26,8 +26,6 @@ class Plan(TimeStamped):
     name = models.SlugField(_("name"), max_length=40, unique=True, help_text=_("Used in commands and the API; it stays the same."))
     label = models.CharField(_("label"), max_length=80)
     requests_per_minute = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)])
-    tokens_per_minute = models.PositiveIntegerField(_("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)])
-    max_concurrency = models.PositiveIntegerField(_("calls at the same time"), null=True, blank=True, validators=[MinValueValidator(1)])
     monthly_budget = models.DecimalField(
         _("monthly budget"), max_digits=24, decimal_places=12, null=True, blank=True, validators=[MinValueValidator(0)],
         help_text=_("In the tenant's currency. Read-only for the tenant."),

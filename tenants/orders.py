@@ -3,7 +3,6 @@
 All functions run inside `with platform():`, or enter it. Who may call them is asked at the edge: operators hold every right of the platform.
 """
 
-import re
 from typing import Any
 
 from django.conf import settings
@@ -11,23 +10,22 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from tenants.context import platform
-from tenants.errors import Conflict, InvalidInput
-from tenants.models import Domain, Plan, Tenant
+from tenants.errors import Conflict
+from tenants.models import Domain, Tenant
 from tenants.notify import announce
-from tenants.provisioning import DEFAULT_PLAN, get_tenant, insert_tenant
-from tenants.signals import plan_changed, tenant_changed
+from tenants.plans import tell_plan
+from tenants.provisioning import DEFAULT_PLAN, get_tenant, insert_tenant, read_host
+from tenants.signals import tenant_changed
 from tenants.tasks import enqueue
 
 QUEUE = "provisioning"
-HOST_PATTERN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def order_tenant(*, slug: str, name: str, host: str = "", plan: str = DEFAULT_PLAN, language: str = "en", currency: str = "EUR",
                  contact_email: str) -> Tenant:  # fmt: skip
     """Write a new tenant down and have a worker set it up; the row's status tells how far it is. Raises InvalidInput, Conflict."""
     with platform(), transaction.atomic():
-        host = read_host(host or f"{slug}{settings.DEMO_HOST_SUFFIX}")
-        row = insert_tenant(slug, name, host, plan, language, currency, contact_email)
+        row = insert_tenant(slug, name, host or f"{slug}{settings.DEMO_HOST_SUFFIX}", plan, language, currency, contact_email)
         _enqueue_setup(row)
         announce("tenant", slug)
     return row
@@ -74,18 +72,8 @@ def update_tenant(*, slug: str, **changes: Any) -> Tenant:
     if row.status not in Tenant.UNREADY:
         tenant_changed.send(sender=Tenant, slug=slug)
         if row.plan_id != old_plan:
-            plan_changed.send(sender=Plan, slug=slug, plan=row.plan)
+            tell_plan(slug, row.plan)
     return row
-
-
-def read_host(text: str) -> str:
-    """A host name in its one form. Raises InvalidInput for what is none, or belongs to the platform."""
-    host = text.strip().lower().rstrip(".")
-    if not HOST_PATTERN.fullmatch(host):
-        raise InvalidInput(_("Enter a host name such as chat.example.org, without https:// and without a port."), param="host")
-    if host in settings.PLATFORM_HOSTS:
-        raise InvalidInput(_("“%(host)s” is a host of the platform itself.") % {"host": host}, param="host")
-    return host
 
 
 def add_domain(*, slug: str, host: str, is_primary: bool = False) -> Domain:

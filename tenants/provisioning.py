@@ -1,5 +1,8 @@
 """Making tenants, and changing what the platform decides about them. Needs the owner's login."""
 
+import re
+
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections, transaction
 from django.utils.translation import gettext as _
@@ -14,12 +17,14 @@ from tenants.signals import owner_requested, tenant_provisioned
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 
 DEFAULT_PLAN = "standard"
+HOST_PATTERN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-def create_tenant(*, slug: str, name: str = "", host: str, plan: str = DEFAULT_PLAN, language: str = "en", currency: str = "EUR") -> Tenant:
-    """Clone the template into a new schema, make its role, and let every room seed itself.
+def create_tenant(*, slug: str, name: str = "", host: str, plan: str = DEFAULT_PLAN, language: str = "en", currency: str = "EUR", owner_email: str = "",
+                  owner_password: str | None = None) -> Tenant:  # fmt: skip
+    """Clone the template into a new schema, make its role, let every room seed itself, and make the first owner if an address is given.
 
-    Raises InvalidInput (slug, host, plan) and Conflict (taken). If a room's seeding fails, nothing remains.
+    Raises InvalidInput (slug, host, plan, owner) and Conflict (taken). If anything fails, nothing remains.
     """
     with owner(), transaction.atomic(using="owner"):
         insert_tenant(slug, name, host, plan, language, currency)
@@ -27,6 +32,8 @@ def create_tenant(*, slug: str, name: str = "", host: str, plan: str = DEFAULT_P
     try:
         with tenant(slug), transaction.atomic():
             tenant_provisioned.send(sender=Tenant, slug=slug)
+        if owner_email:
+            owner_requested.send(sender=Tenant, slug=slug, email=owner_email, password=owner_password)
     except Exception:
         drop_schema(slug)
         raise
@@ -76,6 +83,7 @@ def _open(slug: str) -> Tenant:
 
 def insert_tenant(slug: str, name: str, host: str, plan: str, language: str, currency: str, contact_email: str = "") -> Tenant:
     """The rows of a new tenant, which is not set up yet. Call inside a transaction. Raises InvalidInput, Conflict."""
+    host = read_host(host)
     try:
         chosen = Plan.objects.get(name=plan)
     except Plan.DoesNotExist:
@@ -94,6 +102,16 @@ def insert_tenant(slug: str, name: str, host: str, plan: str, language: str, cur
     row.save()
     Domain.objects.create(domain=host, tenant=row, is_primary=True)
     return row
+
+
+def read_host(text: str) -> str:
+    """A host name in its one form. Raises InvalidInput for what is none, or belongs to the platform."""
+    host = text.strip().lower().rstrip(".")
+    if not HOST_PATTERN.fullmatch(host):
+        raise InvalidInput(_("Enter a host name such as chat.example.org, without https:// and without a port."), param="host")
+    if host in settings.PLATFORM_HOSTS:
+        raise InvalidInput(_("“%(host)s” is a host of the platform itself.") % {"host": host}, param="host")
+    return host
 
 
 def drop_schema(slug: str) -> None:
@@ -121,9 +139,11 @@ def get_tenant(slug: str) -> Tenant:
 
 
 def set_tenant_status(*, slug: str, status: Tenant.Status) -> Tenant:
-    """Suspend or resume a tenant; every door follows within a second. Its data stays."""
+    """Suspend or resume a tenant; every door follows within a second. Its data stays. Raises NotFound, Conflict for one that is not set up."""
     with platform(), transaction.atomic():
         row = get_tenant(slug)
+        if row.status in Tenant.UNREADY:
+            raise Conflict(_("“%(slug)s” is not set up yet. Set it up again first.") % {"slug": slug}, code="tenant_not_ready")
         row.status = status
         row.save(update_fields=["status", "updated_at"])
         announce("tenant", slug)

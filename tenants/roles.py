@@ -1,11 +1,12 @@
 """Database roles: one per tenant, one for the platform, and the explicit list of what each may do.
 
 Guards against: code of one tenant touching another's schema, or shared tables it has no business with; edits of append-only tables.
+Rights change in one transaction: whoever works meanwhile has the old ones or the new ones.
 Does not guard against: SQL injection, which could itself say SET ROLE.
 """
 
 from django.conf import settings
-from django.db import connections
+from django.db import connections, transaction
 from psycopg import sql
 
 from tenants.slugs import role_name
@@ -43,7 +44,7 @@ def _ensure_role(cursor, role: str) -> None:
 def grant_platform_role() -> None:
     """Create the platform's role if need be and give it the shared tables. Call inside `with owner():`; safe to call again."""
     role = role_name(_database(), "platform")
-    with connections["owner"].cursor() as cursor:
+    with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         _ensure_role(cursor, role)
         _grant_schema(cursor, "public", role)
         _execute(cursor, "GRANT EXECUTE ON FUNCTION public.atrium_duty(text, timestamptz) TO {role}", role=role)
@@ -52,7 +53,7 @@ def grant_platform_role() -> None:
 def grant_tenant_role(schema: str) -> None:
     """Create the role of one tenant if need be and give it its schema. Call inside `with owner(…):`; safe to call again."""
     role = role_name(_database(), schema)
-    with connections["owner"].cursor() as cursor:
+    with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         _ensure_role(cursor, role)
         _grant_schema(cursor, schema, role)
         _execute(cursor, "GRANT USAGE ON SCHEMA public TO {role}", role=role)

@@ -41,8 +41,7 @@ def add_up_closed_hours() -> None:
         begin = summed_until() or UsageEvent.objects.aggregate(first=Min("created_at"))["first"]
         if begin is not None and begin < end:
             _add_up(begin, end)
-    if begin is not None and begin < end:
-        _tell_platform(begin.date(), end.date())
+            _tell_platform(begin.date(), end.date())  # in the same transaction: neither stands without the other
     if UsageEvent.objects.filter(created_at__gte=end).exists():
         note_duty(SUMS.decode(), next_sums(read_clock()))
 

@@ -23,8 +23,6 @@ class Migration(migrations.Migration):
                 ('name', models.SlugField(help_text='Used in commands and the API; it stays the same.', max_length=40, unique=True, verbose_name='name')),
                 ('label', models.CharField(max_length=80, verbose_name='label')),
                 ('requests_per_minute', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests per minute')),
-                ('tokens_per_minute', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens per minute')),
-                ('max_concurrency', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='calls at the same time')),
                 ('monthly_budget', models.DecimalField(blank=True, decimal_places=12, help_text="In the tenant's currency. Read-only for the tenant.", max_digits=24, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='monthly budget')),
             ],
             options={

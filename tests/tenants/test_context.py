@@ -1,13 +1,14 @@
 """The scope decides what a query sees; without one, nothing."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
 from accounts.models import User
-from tenants.context import NoTenant, Scope, current_tenant, in_tenant, platform, tenant, use_scope
+from tenants.context import DATABASE_THREADS, THREADS_PER_SCHEMA, NoTenant, Scope, current_tenant, in_tenant, platform, tenant, use_scope
 from tenants.models import Tenant
 from tenants.pgbackend.base import DatabaseWrapper, ScopeMismatch
 
@@ -90,6 +91,31 @@ def test_database_steps_of_many_tasks_keep_their_tenant(django_db_blocker):
 
     for slug, seen in asyncio.run(main()):
         assert all(email.endswith(f"@{slug}.example") for email in seen), (slug, seen)
+
+
+def test_steps_that_hang_in_one_tenant_leave_threads_to_the_others(django_db_blocker):
+    """Also when their callers have left: a thread that is still busy counts."""
+    hanging, may_end = [], threading.Event()
+
+    def hang() -> None:
+        hanging.append(1)
+        may_end.wait(20)
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            for _attempt in range(3):
+                steps = [loop.create_task(in_tenant("acme", hang)) for _number in range(DATABASE_THREADS)]
+                await asyncio.sleep(0.2)
+                for step in steps:
+                    step.cancel()
+                await asyncio.gather(*steps, return_exceptions=True)
+            async with asyncio.timeout(10):
+                return await in_tenant("globex", emails)
+        finally:
+            may_end.set()
+
+    assert asyncio.run(main()) and len(hanging) == THREADS_PER_SCHEMA
 
 
 def test_the_owners_connection_refuses_to_work_outside_its_scope():

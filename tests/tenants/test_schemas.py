@@ -1,18 +1,21 @@
 """The template, the clones, the roles, and upgrades that go on where they stopped."""
 
 import re
+import threading
 
 import pytest
 from django.conf import settings
-from django.db import connection, connections, transaction
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, connection, connections, transaction
 
 from accounts.models import User
 from tenants import schemas
 from tenants.checks import readable_public_tables_exist_in_public_only, tables_live_in_one_world
 from tenants.context import owner, platform, tenant
-from tenants.errors import Conflict, InvalidInput
-from tenants.models import Tenant
-from tenants.provisioning import create_tenant, drop_schema
+from tenants.errors import AtriumError, Conflict, InvalidInput
+from tenants.models import Domain, Tenant
+from tenants.provisioning import create_tenant, drop_schema, insert_tenant, set_tenant_status, set_up_tenant
+from tenants.roles import grant_platform_role
 from tenants.signals import tenant_provisioned
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 
@@ -120,6 +123,8 @@ def test_a_failing_tenant_does_not_hold_up_the_others(unblocked):
 
 @pytest.mark.parametrize(("slug", "host", "error"), [
     ("acme", "new.localhost", Conflict),
+    ("new-one", "localhost", InvalidInput),
+    ("new-one", "https://new.example", InvalidInput),
     ("new-one", "acme.localhost", Conflict),
     ("public", "x.localhost", InvalidInput),
     ("Up", "x.localhost", InvalidInput),
@@ -133,6 +138,60 @@ def test_a_tenant_that_cannot_be_is_refused_and_leaves_nothing(unblocked, slug, 
     with pytest.raises(error):
         create_tenant(slug=slug, host=host)
     assert before == (rows("SELECT count(*) FROM public.tenants_tenant"), rows("SELECT count(*) FROM pg_namespace"), rows("SELECT count(*) FROM pg_roles"))
+
+
+@pytest.mark.parametrize(("email", "password"), [("erin@new.example", "short"), ("no address", "correct horse battery staple")])
+def test_an_owner_who_cannot_be_leaves_no_tenant(unblocked, email, password):
+    with pytest.raises((AtriumError, ValidationError)):
+        create_tenant(slug="ownerless", host="ownerless.localhost", owner_email=email, owner_password=password)
+    with platform():
+        assert not Tenant.objects.filter(slug="ownerless").exists()
+
+
+def test_hosts_are_kept_in_one_form(unblocked):
+    try:
+        create_tenant(slug="tidy", host=" Tidy.Example.ORG. ")
+        with platform():
+            assert list(Domain.objects.filter(tenant__slug="tidy").values_list("domain", flat=True)) == ["tidy.example.org"]
+    finally:
+        drop_schema("tidy")
+
+
+def test_what_is_not_set_up_can_neither_be_suspended_nor_resumed(unblocked):
+    with platform(), transaction.atomic():
+        insert_tenant("half", "Half", "half.localhost", "standard", "en", "EUR")
+    try:
+        for status in (Tenant.Status.ACTIVE, Tenant.Status.SUSPENDED):
+            with pytest.raises(Conflict):
+                set_tenant_status(slug="half", status=status)
+        assert set_up_tenant("half").status == Tenant.Status.ACTIVE
+    finally:
+        drop_schema("half")
+
+
+def test_rights_change_in_one_step(unblocked):
+    """A program that reads while an upgrade renews the rights has the old ones or the new ones, never none."""
+    denied, is_over = [], threading.Event()
+
+    def read() -> None:
+        while not is_over.is_set():
+            try:
+                with platform():
+                    Tenant.objects.count()
+            except DatabaseError as exc:
+                denied.append(str(exc))
+        connections.close_all()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _number in range(40):
+            with owner():
+                grant_platform_role()
+    finally:
+        is_over.set()
+        reader.join()
+    assert denied == []
 
 
 def test_if_a_room_cannot_seed_itself_the_tenant_does_not_come_to_be(unblocked):

@@ -8,7 +8,6 @@ from tenants.errors import Conflict, InvalidInput
 from tenants.models import Tenant
 from tenants.provisioning import DEFAULT_PLAN, create_tenant, ensure_default_plans, set_tenant_status
 from tenants.schemas import migrate_public, migrate_template, migrate_tenants
-from tenants.signals import owner_requested
 
 
 class Command(AtriumCommand):
@@ -38,8 +37,8 @@ class Command(AtriumCommand):
         host = options["host"] or f"{slug}.localhost"
         with platform():
             ensure_default_plans()
-        row = create_tenant(slug=slug, name=options["name"], host=host, plan=options["plan"], currency=options["currency"], language=options["language"])
-        owner_requested.send(sender=Tenant, slug=slug, email=options["owner"], password=password)
+        row = create_tenant(slug=slug, name=options["name"], host=host, plan=options["plan"], currency=options["currency"], language=options["language"],
+                            owner_email=options["owner"], owner_password=password)  # fmt: skip
         self.show({"slug": row.slug, "host": host, "owner": options["owner"]}, f"Tenant {slug} is ready at {host}.")
 
     def list(self, options) -> None:
