@@ -2,12 +2,18 @@
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import translation
 
 
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request) -> bool:
         return False
+
+    def set_password(self, user: AbstractBaseUser, password: str) -> None:
+        """Write the password alone: allauth writes the whole row, which may be old, and a lock-out in the meantime would be taken back."""
+        user.set_password(password)
+        user.save(update_fields=["password", "updated_at"])
 
     def format_email_subject(self, subject: str) -> str:
         """The organisation's name stands first, so that nobody wonders who writes."""

@@ -60,9 +60,8 @@ class MeSerializer(serializers.ModelSerializer):
         return sorted(user.get_all_permissions())
 
     def get_access(self, user: User) -> dict[str, Any]:
-        key = self.context["request"].auth
-        is_key = isinstance(key, ApiKey)
-        return {"kind": "api_key" if is_key else "session", "key_id": key.key_id if is_key else None, "scopes": sorted(key.scopes) if is_key else []}
+        key = _key_of(self.context["request"])
+        return {"kind": "api_key" if key else "session", "key_id": key.key_id if key else None, "scopes": sorted(key.scopes) if key else []}
 
 
 class MeView(AtriumView):
@@ -129,8 +128,15 @@ class ApiKeyChanges(StrictSerializer):
 
 
 class NewApiKey(ApiKeyChanges):
+    """By a key, at most what that key has: limits that are left out are its own."""
+
     user = serializers.UUIDField(required=False, help_text="Whose key it is. Default: your own.")
     scopes = serializers.ListField(child=serializers.ChoiceField(ApiKey.Scope.choices), required=False, min_length=1, max_length=10)
+
+
+def _key_of(request: HttpRequest) -> ApiKey | None:
+    """The key by which the request came, if it is not a session's."""
+    return request.auth if isinstance(request.auth, ApiKey) else None
 
 
 class ApiKeyViewSet(AtriumViewSet):
@@ -157,7 +163,7 @@ class ApiKeyViewSet(AtriumViewSet):
         owner = get_visible_user(request.user, data.pop("user", request.user.pk))
         if "project" in data:
             data["project"] = get_visible_project(request.user, data["project"])
-        row, row.key = create_api_key(actor=request.user, user=owner, **data)
+        row, row.key = create_api_key(actor=request.user, user=owner, within=_key_of(request), **data)
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=ApiKeyChanges, responses=ApiKeySerializer)
@@ -165,7 +171,7 @@ class ApiKeyViewSet(AtriumViewSet):
         key, data = get_visible_api_key(request.user, pk), self.read_body(ApiKeyChanges, partial=True)
         if "project" in data:
             data["project"] = get_visible_project(request.user, data["project"])
-        return self.respond(update_api_key(actor=request.user, key=key, **data))
+        return self.respond(update_api_key(actor=request.user, key=key, within=_key_of(request), **data))
 
     @extend_schema(description="Revoke the key: within a second it opens nothing any more. Again changes nothing.")
     def destroy(self, request: HttpRequest, pk: str) -> Response:

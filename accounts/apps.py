@@ -7,7 +7,7 @@ class AccountsConfig(AppConfig):
     verbose_name = _("accounts")
 
     def ready(self) -> None:
-        from accounts import seeds  # noqa: F401  (connects to tenant_provisioned and demo_requested)
+        from accounts import browser, seeds  # noqa: F401  (receivers of signals)
         from accounts.audit import register_models
 
         register_models()

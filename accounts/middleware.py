@@ -14,7 +14,7 @@ class LanguageMiddleware:
         user = request.user
         chosen = user.language if user.is_authenticated else ""
         language = chosen or get_language_from_request(request)
-        zone = zoneinfo.ZoneInfo(user.time_zone) if user.is_authenticated else None
+        zone = zoneinfo.ZoneInfo(user.time_zone) if user.is_authenticated and user.time_zone else None  # UTC
         with translation.override(language), timezone.override(zone):
             request.LANGUAGE_CODE = language
             response = self.get_response(request)

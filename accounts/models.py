@@ -45,7 +45,9 @@ class User(TimeStamped, AbstractBaseUser, PermissionsMixin):
     name = models.CharField(_("name"), max_length=120)
     language = models.CharField(_("language"), max_length=10, choices=settings.LANGUAGES, blank=True, help_text=_("Empty: the browser's language."))
     theme = models.CharField(_("appearance"), max_length=6, choices=Theme, default=Theme.SYSTEM)
-    time_zone = models.CharField(_("time zone"), max_length=64, default="Europe/Berlin", validators=[validate_time_zone])
+    time_zone = models.CharField(
+        _("time zone"), max_length=64, blank=True, validators=[validate_time_zone], help_text=_("Empty: UTC, until the browser tells it at log-in.")
+    )
     is_active = models.BooleanField(_("active"), default=True, help_text=_("Someone who is not active cannot log in, and none of their keys works."))
 
     objects = UserManager()

@@ -3,6 +3,7 @@
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import pgettext_lazy
 
 ALL = "*"
 # role → the models (app.model) and what may be done with them, in the order of Django's default permissions
@@ -15,8 +16,21 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
     "auditor": {ALL: _VIEW},
     "billing": {"usage.*": _MANAGE},
 }
+LABELS = {
+    "owner": pgettext_lazy("role", "Owner"),
+    "admin": pgettext_lazy("role", "Administrator"),
+    "ai_developer": pgettext_lazy("role", "AI developer"),
+    "user": pgettext_lazy("role", "User"),
+    "auditor": pgettext_lazy("role", "Auditor"),
+    "billing": pgettext_lazy("role", "Billing"),
+}
 _MAY_ENTER_ADMIN = {"owner", "admin", "ai_developer", "auditor", "billing"}
 OWNER, USER = "owner", "user"
+
+
+def role_label(role: Group) -> str:
+    """What people call a role: the built-in ones in their language, the others by the name that they were given."""
+    return str(LABELS.get(role.name, role.name))
 
 
 def _permissions_of(role: str) -> Q:

@@ -4,11 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.utils.functional import Promise
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, Project, User
 from tenants.errors import NotFound
+from tenants.hosts import TenantDoor
+
+SCOPE_RIGHTS: dict[str, str] = {ApiKey.Scope.ORGANIZATION: "usage.view_usageevent"}  # what a person must be allowed to give a key this scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,16 @@ def get_visible_api_key(user: User, pk: UUID | str) -> ApiKey:
 
 def list_own_api_keys(user: User) -> QuerySet[ApiKey]:
     return ApiKey.objects.select_related("project").filter(user=user)
+
+
+def list_grantable_scopes(user: User) -> list[tuple[str, str | Promise]]:
+    """The scopes that a person may give a key of their own, with their labels."""
+    return [(scope, label) for scope, label in ApiKey.Scope.choices if scope not in SCOPE_RIGHTS or user.has_perm(SCOPE_RIGHTS[scope])]
+
+
+def list_callable_models(door: TenantDoor) -> list[str]:
+    """The names of the models that the tenant's people may call. The room that knows them stands above this one, so the settings name its selector."""
+    return sorted(import_string(settings.MODEL_ROUTES)(UUID(door.plan_id), door.currency))
 
 
 def list_visible_projects(user: User) -> QuerySet[Project]:

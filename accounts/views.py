@@ -1,17 +1,21 @@
 """Pages on which a person looks after themselves."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.forms import ApiKeyForm, ProfileForm
-from accounts.selectors import get_visible_api_key, list_own_api_keys
+from accounts.selectors import get_visible_api_key, list_callable_models, list_grantable_scopes, list_own_api_keys
 from accounts.services import create_api_key, revoke_api_key, update_profile
+from accounts.shown_once import keep_new_key, take_new_key
+from tenants.errors import AtriumError
 
 
 @login_required
@@ -28,18 +32,30 @@ def profile(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def apikey_list(request: HttpRequest) -> HttpResponse:
-    return render(request, "accounts/apikey_list.html", {"keys": list_own_api_keys(request.user), "form": ApiKeyForm()})
+    new = take_new_key(request)
+    created = {"created": get_visible_api_key(request.user, new[0]), "created_text": new[1]} if new else {}
+    return _key_page(request, _key_form(request), **created)
 
 
 @login_required
 @require_POST
 def apikey_create(request: HttpRequest) -> HttpResponse:
-    form = ApiKeyForm(request.POST)
-    context = {"keys": list_own_api_keys(request.user), "form": form}
-    if not form.is_valid():
-        return render(request, "accounts/apikey_list.html", context, status=400)
-    key, text = create_api_key(actor=request.user, user=request.user, **form.cleaned_arguments())
-    return render(request, "accounts/apikey_list.html", context | {"created": key, "created_text": text, "form": ApiKeyForm()}, status=201)
+    form = _key_form(request, request.POST)
+    if form.is_valid():
+        try:
+            keep_new_key(request, *create_api_key(actor=request.user, user=request.user, **form.cleaned_arguments()))
+            return redirect("accounts:apikey-list")
+        except (AtriumError, ValidationError) as exc:
+            form.add_refusal(exc)
+    return _key_page(request, form, status=400)
+
+
+def _key_form(request: HttpRequest, data: QueryDict | None = None) -> ApiKeyForm:
+    return ApiKeyForm(data, scopes=list_grantable_scopes(request.user), models=list_callable_models(request.tenant))
+
+
+def _key_page(request: HttpRequest, form: ApiKeyForm, status: int = 200, **created: Any) -> HttpResponse:
+    return render(request, "accounts/apikey_list.html", {"keys": list_own_api_keys(request.user), "form": form, **created}, status=status)
 
 
 @login_required

@@ -3,6 +3,7 @@
 import re
 import secrets
 
+from auditlog.middleware import AuditlogMiddleware
 from django.conf import settings
 from django.http import HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -45,6 +46,14 @@ class SecurityHeadersMiddleware:
         if not request.path_info.startswith("/static/"):
             response.headers.setdefault("Cache-Control", "private, no-store")
         return response
+
+
+class AuditMiddleware(AuditlogMiddleware):
+    """Notes the client's address as the server knows it: auditlog's own believes whatever `X-Forwarded-For` anyone sends."""
+
+    @staticmethod
+    def _get_remote_addr(request):
+        return request.META.get("REMOTE_ADDR")
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):

@@ -12,4 +12,5 @@ urlpatterns = [
     path("", include("accounts.urls_platform")),
     path("", views.platform_home, name="platform-home"),
 ]
-handler404, handler403, handler500 = "config.views.not_found", "config.views.forbidden", "config.views.server_error"
+handler400, handler403 = "config.views.bad_request", "config.views.forbidden"
+handler404, handler500 = "config.views.not_found", "config.views.server_error"

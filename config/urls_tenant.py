@@ -14,4 +14,5 @@ urlpatterns = [
     path("api/v1/", include("config.urls_api")),
     path("", include("prompts.urls")),
 ]
-handler404, handler403, handler500 = "config.views.not_found", "config.views.forbidden", "config.views.server_error"
+handler400, handler403 = "config.views.bad_request", "config.views.forbidden"
+handler404, handler500 = "config.views.not_found", "config.views.server_error"

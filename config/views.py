@@ -1,5 +1,7 @@
 """Pages of the house itself: health, errors, the platform's front door."""
 
+from http import HTTPStatus
+
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
@@ -51,6 +53,10 @@ def _cache_is_ready() -> bool:
     return cache.get("ready") == 1
 
 
+def bad_request(request: HttpRequest, exception=None) -> HttpResponse:
+    return _error_page(request, "errors/400.html", 400)
+
+
 def not_found(request: HttpRequest, exception=None) -> HttpResponse:
     return _error_page(request, "errors/404.html", 404)
 
@@ -72,10 +78,15 @@ def _error_page(request: HttpRequest, template: str, status: int) -> HttpRespons
 
 
 def _problem(request: HttpRequest, status: int) -> JsonResponse:
-    titles = {403: ("Forbidden", "permission_denied"), 404: ("Not Found", "not_found"), 500: ("Internal Server Error", "internal_error")}
-    details = {403: _("You are not allowed to do this."), 404: _("There is nothing at this address."), 500: _("Something failed on the server.")}
-    title, code = titles[status]
-    body = {"type": "about:blank", "title": title, "status": status, "detail": details[status], "code": code, "request_id": getattr(request, "request_id", "")}
+    texts = {
+        400: ("bad_request", _("The request could not be read, or is larger than allowed.")),
+        403: ("permission_denied", _("You are not allowed to do this.")),
+        404: ("not_found", _("There is nothing at this address.")),
+        500: ("internal_error", _("Something failed on the server.")),
+    }
+    code, detail = texts[status]
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": code}
+    body["request_id"] = getattr(request, "request_id", "")
     return JsonResponse(body, status=status, content_type="application/problem+json")
 
 

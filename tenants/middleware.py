@@ -13,7 +13,9 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import set_urlconf
 from django.utils import translation
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import NotAuthenticated
 
 from tenants import hosts
 from tenants.context import Scope, use_scope
@@ -67,12 +69,12 @@ class TenantMiddleware:
         try:
             host = _host_of(request)
             if hosts.is_platform_host(host):
-                slug = _slug_of_key(request)
-                if slug is None:
+                if not _is_api(request):
                     return self._platform(request), None
-                door = hosts.find_tenant_by_slug(slug)
+                slug = _slug_of_key(request)
+                door = hosts.find_tenant_by_slug(slug) if slug else None
                 if door is None:
-                    return None, _refuse(request, 401, "invalid_api_key", _("This API key is not valid: it is unknown, expired or revoked."))
+                    return None, _refuse_stranger(request)
             else:
                 door = hosts.find_tenant_by_host(host)
         except DisallowedHost:
@@ -99,22 +101,33 @@ def _host_of(request) -> str:
     return request.get_host().rsplit(":", 1)[0].lower().rstrip(".")
 
 
+def _is_api(request) -> bool:
+    return request.path_info.startswith("/api/v1/")
+
+
 def _slug_of_key(request) -> str | None:
     """At `/api/v1` on the platform's hosts, the key names the tenant; whether it is valid is judged in the tenant's scope."""
     header = request.headers.get("Authorization", "")
-    if not request.path_info.startswith("/api/v1/") or not header.startswith("Bearer atr_"):
-        return None
-    return header.split("_", 3)[1]
+    return header.split("_", 3)[1] if _is_api(request) and header.startswith("Bearer atr_") else None
 
 
-def _refuse(request, status: int, code: str, message: str) -> HttpResponse:
+def _refuse_stranger(request) -> HttpResponse:
+    """What the API itself says without a key, or with one that opens nothing."""
+    if "Authorization" in request.headers:
+        return _refuse(request, 401, "invalid_api_key", _("This API key is not valid: it is unknown, expired or revoked."))
+    return _refuse(request, 401, NotAuthenticated.default_code, NotAuthenticated.default_detail)
+
+
+def _refuse(request, status: int, code: str, message: str | Promise) -> HttpResponse:
     response: HttpResponse
-    if request.path_info.startswith("/api/"):
-        body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message, "code": code}
-        response = JsonResponse(body | {"request_id": getattr(request, "request_id", "")}, status=status, content_type="application/problem+json")
-    else:
-        with translation.override(translation.get_language_from_request(request)):
+    with translation.override(translation.get_language_from_request(request)):
+        if request.path_info.startswith("/api/"):
+            body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": str(message), "code": code}
+            response = JsonResponse(body | {"request_id": getattr(request, "request_id", "")}, status=status, content_type="application/problem+json")
+        else:
             response = render(request, f"errors/{code if code != 'unavailable' else 'tenant_upgrading'}.html", {"message": message}, status=status)
+    if status == 401:
+        response["WWW-Authenticate"] = "Bearer"
     if status == 503:
         response["Retry-After"] = "5"
     return response

@@ -3,8 +3,9 @@
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -14,6 +15,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key, revoke_api_key, update_api_key
+from accounts.shown_once import keep_new_key, take_new_key
 from tenants.administration.columns import ago
 from tenants.administration.confirm import confirmed
 from tenants.administration.fields import NamesField
@@ -88,12 +90,19 @@ class ApiKeyAdmin(AtriumModelAdmin):
         update_api_key(actor=request.user, key=row, **{name: form.cleaned_data[name] for name in form.changed_data})
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """The only page that ever shows the key: no redirect, so that it is kept nowhere on the way."""
+        keep_new_key(request, obj, request.new_key_text)
+        return HttpResponseRedirect(reverse("service:accounts_apikey_change", args=[obj.pk]))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None) -> HttpResponse:
+        """The first look at a new key is the only page that ever shows it."""
+        new = take_new_key(request, object_id) if request.method == "GET" else None
+        if new is None:
+            return super().change_view(request, object_id, form_url, extra_context)
         context = self.admin_site.each_context(request) | {
-            "title": gettext("The new key"), "key": obj, "text": request.new_key_text, "opts": self.model._meta, "media": self.media,
+            "title": gettext("The new key"), "key": self.get_object(request, object_id), "text": new[1], "opts": self.model._meta, "media": self.media,
         }  # fmt: skip
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/accounts/apikey_created.html", context, status=201, headers={"Cache-Control": "no-store"})
+        return TemplateResponse(request, "admin/accounts/apikey_created.html", context, headers={"Cache-Control": "no-store"})
 
     @display(description=_("key"), ordering="name", header=True)
     def show_key(self, row: ApiKey) -> list[str]:

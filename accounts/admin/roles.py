@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from accounts.admin.rights import RightsWidget, describe_rights, list_rights
-from accounts.roles import OWNER, ROLES
+from accounts.roles import OWNER, ROLES, role_label
 from accounts.services import create_role, delete_role, update_role
 from tenants.administration.menu import Group as MenuGroup
 from tenants.administration.menu import Place
@@ -37,9 +37,9 @@ class RoleAdmin(AtriumModelAdmin):
     place = Place(MenuGroup.PEOPLE, 20, "badge", _("roles"))
     empty_text = _("A role says what its people may do.")
     form = RoleForm
-    list_display = ["name", "show_people", "show_rights"]
+    list_display = ["show_name", "show_people", "show_rights"]
     search_fields = ["name"]
-    fields = ["name", "rights"]
+    readonly_fields = ["show_name"]
     ordering = ["name"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
@@ -51,8 +51,9 @@ class RoleAdmin(AtriumModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return not (isinstance(obj, Group) and obj.name in ROLES) and super().has_delete_permission(request, obj)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
-        return ["name"] if obj is not None and obj.name in ROLES else []
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
+        """The roles that every organisation starts with keep their names, which are shown as people call them."""
+        return ["show_name" if obj is not None and obj.name in ROLES else "name", "rights"]
 
     def create_row(self, request: HttpRequest, form: RoleForm) -> Group:
         return create_role(actor=request.user, name=form.cleaned_data["name"], permissions=form.cleaned_data["rights"])
@@ -63,6 +64,16 @@ class RoleAdmin(AtriumModelAdmin):
 
     def remove_row(self, request: HttpRequest, row: Group) -> None:
         delete_role(actor=request.user, role=row)
+
+    def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
+        response = super().render_change_form(request, context, add, change, form_url, obj)
+        if obj is not None:  # the page's titles call a role as the lists do
+            response.context_data |= {"original": Group(pk=obj.pk, name=role_label(obj)), "subtitle": role_label(obj)}
+        return response
+
+    @display(description=_("name"), ordering="name")
+    def show_name(self, row: Group) -> str:
+        return role_label(row)
 
     @display(description=_("people"))
     def show_people(self, row: Group) -> int:

@@ -13,6 +13,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget, UnfoldBooleanWidget
 
 from accounts.models import ApiKey, ProjectMembership, User
+from accounts.roles import role_label
 from accounts.services import create_user, invite_user, set_roles, set_user_active, update_user
 from tenants.administration.columns import ago
 from tenants.administration.confirm import confirmed
@@ -42,8 +43,18 @@ class PersonForm(forms.ModelForm):
             self.fields["language"].choices = [("", gettext("Language of the browser")), *settings.LANGUAGES]
 
 
+class RolesField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, role: Group) -> str:
+        return role_label(role)
+
+
+class RoleFilter(admin.RelatedFieldListFilter):
+    def field_choices(self, field, request: HttpRequest, model_admin) -> list[tuple]:
+        return [(role.pk, role_label(role)) for role in Group.objects.order_by("name")]
+
+
 class MemberForm(PersonForm):
-    roles = forms.ModelMultipleChoiceField(
+    roles = RolesField(
         label=_("Roles"), queryset=Group.objects.order_by("name"), widget=UnfoldAdminCheckboxSelectMultipleWidget(),
         help_text=_("What a person may do. Owners can do everything; users can chat."),
     )  # fmt: skip
@@ -138,7 +149,7 @@ class UserAdmin(PersonAdmin):
     empty_text = _("The people of your organisation. Add someone, and they get a mail with a link to choose a password.")
     form = MemberForm
     list_display = ["show_person", "show_roles", "show_access", LAST_LOGIN, CREATED]
-    list_filter = ["is_active", ("groups", admin.RelatedFieldListFilter), "language"]
+    list_filter = ["is_active", ("groups", RoleFilter), "language"]
     inlines = [KeyInline, MembershipInline]
 
     def get_queryset(self, request: HttpRequest):
@@ -165,7 +176,7 @@ class UserAdmin(PersonAdmin):
 
     @display(description=_("roles"))
     def show_roles(self, row: User) -> str:
-        return ", ".join(sorted(group.name for group in row.groups.all()))
+        return ", ".join(sorted(role_label(group) for group in row.groups.all()))
 
     @display(description=_("roles"))
     def roles(self, row: User) -> str:

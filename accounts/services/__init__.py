@@ -4,6 +4,7 @@ from accounts.services.keys import create_api_key, record_key_use, revoke_api_ke
 from accounts.services.projects import create_project, delete_project, ensure_default_project, remove_project_member, rename_project, set_project_member
 from accounts.services.roles import create_role, delete_role, update_role
 from accounts.services.users import (
+    adopt_time_zone,
     create_user,
     find_user_by_email,
     invite_user,
@@ -15,6 +16,7 @@ from accounts.services.users import (
 )
 
 __all__ = [
+    "adopt_time_zone",
     "create_api_key",
     "create_project",
     "create_role",

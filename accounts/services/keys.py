@@ -1,18 +1,28 @@
-"""API keys: made, limited, revoked."""
+"""API keys: made, limited, revoked.
 
+Where the request itself came by a key, `within` is that key: what it makes or changes gets no more than it has. Limits that are left out are
+taken over from it. Not covered: budgets of keys, which this room does not know.
+
+The row that a caller hands in may be old: it is read again under a lock, and only what changes is written. Otherwise a change that crosses a
+revocation would take it back.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import keys
 from accounts.models import ApiKey, Project, User
 from accounts.permissions import require, require_standing
+from accounts.selectors import SCOPE_RIGHTS
 from accounts.services.projects import ensure_default_project
 from tenants.context import current_tenant
-from tenants.errors import Conflict, InvalidInput
+from tenants.errors import Conflict, InvalidInput, NotAllowed
 from tenants.notify import announce
 
 CHANGEABLE = ("name", "project", "model_names", "requests_per_minute", "expires_at")
@@ -21,7 +31,7 @@ CHANGEABLE = ("name", "project", "model_names", "requests_per_minute", "expires_
 @transaction.atomic
 def create_api_key(*, actor: User | None, user: User, name: str, scopes: list[str] | None = None, model_names: list[str] | None = None,
                    requests_per_minute: int | None = None, expires_at: datetime | None = None,
-                   project: Project | None = None) -> tuple[ApiKey, str]:  # fmt: skip
+                   project: Project | None = None, within: ApiKey | None = None) -> tuple[ApiKey, str]:  # fmt: skip
     """Make a key for a person; returns (row, the key's text, which is shown once and never again).
 
     Everyone may make keys for themselves; for others, `accounts.add_apikey` is needed, and no fewer rights than theirs: a key acts as its
@@ -34,8 +44,12 @@ def create_api_key(*, actor: User | None, user: User, name: str, scopes: list[st
     unknown = set(chosen) - set(ApiKey.Scope.values)
     if unknown:
         raise InvalidInput(_("There is no scope “%(scope)s”.") % {"scope": min(unknown)}, param="scopes")
-    if ApiKey.Scope.ORGANIZATION in chosen and actor is not None:
-        require(actor, "usage.view_usageevent")
+    for right in {SCOPE_RIGHTS[scope] for scope in chosen if scope in SCOPE_RIGHTS}:
+        require(actor, right)
+    if within is not None:
+        model_names = within.model_names if model_names is None else model_names
+        requests_per_minute, expires_at, project = requests_per_minute or within.requests_per_minute, expires_at or within.expires_at, project or within.project
+        _refuse_beyond(within, scopes=chosen, model_names=model_names, requests_per_minute=requests_per_minute, expires_at=expires_at)
     _refuse_past(expires_at)
     text, parsed = keys.make_key(current_tenant())
     row = ApiKey(key_id=parsed.key_id, digest=parsed.digest, name=name, user=user, project=project or ensure_default_project(), scopes=list(chosen),
@@ -47,23 +61,44 @@ def create_api_key(*, actor: User | None, user: User, name: str, scopes: list[st
 
 
 @transaction.atomic
-def update_api_key(*, actor: User | None, key: ApiKey, **changes: Any) -> ApiKey:
+def update_api_key(*, actor: User | None, key: ApiKey, within: ApiKey | None = None, **changes: Any) -> ApiKey:
     """Change a key's name, project, models or limits; never its person, scopes or secret. Raises NotAllowed, Conflict, InvalidInput, ValidationError."""
     if actor is None or actor.pk != key.user_id:
         require(actor, "accounts.change_apikey")
+    key.refresh_from_db(from_queryset=_locked())
     if key.revoked_at is not None:
         raise Conflict(_("This key is revoked. Make a new one."), code="key_revoked")
     unknown = set(changes) - set(CHANGEABLE)
     if unknown:
         raise InvalidInput(_("“%(field)s” of a key cannot be changed.") % {"field": min(unknown)}, param=min(unknown))
+    if within is not None:
+        _refuse_beyond(within, **changes)
     if changes.get("expires_at") != key.expires_at:
         _refuse_past(changes.get("expires_at"))
     for field, value in changes.items():
         setattr(key, field, value)
     key.full_clean(exclude=["digest"])
-    key.save()
+    key.save(update_fields=[*changes, "updated_at"])
     announce("apikey", key.key_id)
     return key
+
+
+def _locked() -> QuerySet[ApiKey]:
+    return ApiKey.objects.select_for_update(of=("self",)).select_related("user", "project")
+
+
+def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
+    """Raise NotAllowed naming the first of these values of another key that goes beyond `within`. Values that are no limits are not looked at."""
+    scopes = {*within.scopes, *([ApiKey.Scope.READ] if ApiKey.Scope.MANAGE in within.scopes else [])}  # who may change may read
+    lies_within: dict[str, Callable[[Any], bool]] = {
+        "scopes": lambda names: set(names) <= scopes,
+        "model_names": lambda names: not within.model_names or (bool(names) and set(names) <= set(within.model_names)),
+        "requests_per_minute": lambda number: within.requests_per_minute is None or (number is not None and number <= within.requests_per_minute),
+        "expires_at": lambda moment: within.expires_at is None or (moment is not None and moment <= within.expires_at),
+    }
+    for name, value in wanted.items():
+        if name in lies_within and not lies_within[name](value):
+            raise NotAllowed(_("A key gives other keys at most what it has itself."), code="beyond_own_key", param=name)
 
 
 def _refuse_past(expires_at: datetime | None) -> None:
@@ -76,6 +111,7 @@ def revoke_api_key(*, actor: User | None, key: ApiKey) -> ApiKey:
     """Make a key useless within a second. Calling it again changes nothing."""
     if actor is None or actor.pk != key.user_id:
         require(actor, "accounts.change_apikey")
+    key.refresh_from_db(from_queryset=_locked())
     if key.revoked_at is None:
         key.revoked_at = timezone.now()
         key.save(update_fields=["revoked_at", "updated_at"])

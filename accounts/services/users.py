@@ -1,4 +1,10 @@
-"""People: who they are, what roles they have, whether they may come in. In `public`: operators."""
+"""People: who they are, what roles they have, whether they may come in. In `public`: operators.
+
+The row that a caller hands in may be old: it is read again under a lock, and only what changes is written. Otherwise a change that crosses a
+lock-out or a new password would take it back.
+"""
+
+import zoneinfo
 
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
@@ -57,6 +63,7 @@ def update_user(*, actor: User | None, user: User, **changes: str) -> User:
     from allauth.account.models import EmailAddress
 
     require(actor, "accounts.change_user")
+    user.refresh_from_db(from_queryset=User.objects.select_for_update())
     require_standing(actor, user)
     if "email" in changes:
         changes["email"] = changes["email"].strip().lower()
@@ -64,13 +71,18 @@ def update_user(*, actor: User | None, user: User, **changes: str) -> User:
             _refuse_taken(changes["email"])
             EmailAddress.objects.filter(user=user).delete()
             EmailAddress.objects.create(user=user, email=changes["email"], primary=True, verified=True)
-    for field in ("email", "name", "language"):
-        if field in changes:
-            setattr(user, field, changes[field])
-    user.full_clean(exclude=["password"])
-    user.save()
+    _change(user, changes, allowed=("email", "name", "language"))
     announce("user", user.pk)
     return user
+
+
+def _change(user: User, changes: dict[str, str], allowed: tuple[str, ...]) -> None:
+    """Write these fields of a locked row and no others. Raises ValidationError."""
+    fields = [field for field in allowed if field in changes]
+    for field in fields:
+        setattr(user, field, changes[field])
+    user.full_clean(exclude=["password"])
+    user.save(update_fields=[*fields, "updated_at"])
 
 
 def _refuse_taken(email: str) -> None:
@@ -142,12 +154,16 @@ def set_user_active(*, actor: User | None, user: User, is_active: bool) -> None:
 @transaction.atomic
 def update_profile(*, user: User, **changes: str) -> User:
     """A person changes their own name, language, theme or time zone. Raises ValidationError."""
-    for field in ("name", "language", "theme", "time_zone"):
-        if field in changes:
-            setattr(user, field, changes[field])
-    user.full_clean(exclude=["password"])
-    user.save()
+    user.refresh_from_db(from_queryset=User.objects.select_for_update())
+    _change(user, changes, allowed=("name", "language", "theme", "time_zone"))
     return user
+
+
+def adopt_time_zone(*, user: User, zone: str) -> None:
+    """Give a person who has no time zone that of their browser. What is no time zone, or too rare to be known here, changes nothing."""
+    if not user.time_zone and zone in zoneinfo.available_timezones():
+        user.time_zone = zone
+        user.save(update_fields=["time_zone", "updated_at"])
 
 
 def find_user_by_email(email: str) -> User:

@@ -1,5 +1,7 @@
 """Keys, cookies, hosts and transport."""
 
+from ipaddress import ip_network
+
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
@@ -23,10 +25,16 @@ else:
 PLATFORM_HOSTS = env.read_list("ATRIUM_PLATFORM_HOSTS", "localhost,platform.localhost")
 # Every host is checked against the tenants' domains by tenants.middleware; an unknown one gets a 404 that says so.
 ALLOWED_HOSTS = env.read_list("ATRIUM_ALLOWED_HOSTS") or ["*"]
-PORT = env.read("ATRIUM_PORT", "8000")
 DEMO_HOST_SUFFIX = ".localhost"
 
 USES_TLS = env.read_flag("ATRIUM_TLS", env.IS_PRODUCTION)
+PORT = env.read("ATRIUM_PORT") or ("" if USES_TLS else "8000")
+TRUSTED_PROXIES = env.read_list("ATRIUM_TRUSTED_PROXIES", "127.0.0.1,::1")
+for _proxy in TRUSTED_PROXIES:
+    try:
+        ip_network(_proxy)
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"ATRIUM_TRUSTED_PROXIES must list addresses or networks such as 10.0.0.0/24: {exc}.") from exc
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = USES_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USES_TLS else None
 SECURE_HSTS_SECONDS = 31_536_000 if USES_TLS else 0

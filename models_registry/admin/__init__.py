@@ -5,6 +5,7 @@ from django.http import HttpRequest
 
 from models_registry.admin.connections import ConnectionAdminBase
 from models_registry.admin.models import AMOUNTS, ModelAdminBase, PriceInline
+from models_registry.kinds import ModelKind
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.selectors import list_routes
 from tenants.administration.sites import service_admin
@@ -31,5 +32,5 @@ class ModelAdmin(ModelAdminBase):
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None):
         """Below the tenant's own models: those that the platform offers it."""
         routes = list_routes(request.tenant.plan_id, request.tenant.currency)
-        offered = [route for route in routes.values() if route.endpoint.origin == "platform"]
-        return super().changelist_view(request, {"offered": sorted(offered, key=lambda route: route.name)} | (extra_context or {}))
+        offered = [(route, ModelKind(route.kind).label) for _name, route in sorted(routes.items()) if route.endpoint.origin == "platform"]
+        return super().changelist_view(request, {"offered": offered} | (extra_context or {}))

@@ -11,7 +11,8 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -21,8 +22,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from tenants.administration.history import show_history
 from tenants.administration.menu import Place
 from tenants.errors import AtriumError
-
-Refusal = AtriumError | ValidationError
+from tenants.refusals import Refusal, texts_by_field
 
 
 class AtriumModelAdmin(ModelAdmin):
@@ -78,9 +78,15 @@ class AtriumModelAdmin(ModelAdmin):
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         self.remove_row(request, obj)
 
+    @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """All of them or none: what a service refuses is told by `changelist_view`, with the row."""
         for row in queryset:
-            self.remove_row(request, row)
+            try:
+                self.remove_row(request, row)
+            except AtriumError as exc:
+                exc.message = f"{row}: {exc.message}"
+                raise
 
     def get_urls(self) -> list:
         """Without the nameless address that sends everyone, also strangers, on to an object's page."""
@@ -116,6 +122,16 @@ class AtriumModelAdmin(ModelAdmin):
             del form.base_fields[name]  # a form's own fields would be there, and required, on pages that do not show them
         refusal = getattr(request, "refusal", None)
         return _refused(form, refusal) if refusal else form
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
+        """What a service refuses to an action on many rows is shown above the list."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except AtriumError as exc:
+            if request.method != "POST":
+                raise
+            messages.error(request, exc.message)
+            return HttpResponseRedirect(request.get_full_path())
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
         try:
@@ -193,15 +209,7 @@ def _refused(form_class: type[forms.ModelForm], refusal: Refusal) -> type[forms.
         def full_clean(self) -> None:
             super().full_clean()
             if self.is_bound:
-                for field, texts in _by_field(refusal).items():
+                for field, texts in texts_by_field(refusal).items():
                     self.add_error(field if field in self.fields else None, texts)
 
     return Refused
-
-
-def _by_field(refusal: Refusal) -> dict[str | None, list[str]]:
-    if isinstance(refusal, AtriumError):
-        return {refusal.param: [str(refusal.message)]}
-    if hasattr(refusal, "error_dict"):
-        return {None if field == NON_FIELD_ERRORS else field: texts for field, texts in refusal.message_dict.items()}
-    return {None: refusal.messages}

@@ -3,7 +3,6 @@
 import pytest
 from django.utils import translation
 
-from accounts.models import ApiKey
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -69,26 +68,33 @@ def test_a_profile_is_saved(acme, bob):
     assert acme.post("/profile/", data | {"time_zone": "Mars/Olympus"}).status_code == 200
 
 
-def test_a_key_is_made_shown_once_and_revoked(acme, bob):
-    acme.login_as(bob)
-    response = acme.post("/keys/new/", {"name": "laptop", "scopes": ["inference"]})
-    text = response.context["created_text"]
-    assert response.status_code == 201 and text in response.content.decode()
-    assert text not in acme.get("/keys/").content.decode()
-    key = ApiKey.objects.get(name="laptop")
-    assert acme.post(f"/keys/{key.pk}/revoke/").status_code == 302
-    assert not ApiKey.objects.get(pk=key.pk).is_usable
-
-
-def test_a_foreign_key_cannot_be_revoked(acme, alice, bob):
-    from accounts.services import create_api_key
-
-    row, _text = create_api_key(actor=alice, user=alice, name="hers")
-    acme.login_as(bob)
-    assert acme.post(f"/keys/{row.pk}/revoke/").status_code == 404
-
-
 def test_every_page_carries_the_security_headers(acme):
     headers = acme.get("/accounts/login/").headers
     assert "require-trusted-types-for 'script'" in headers["Content-Security-Policy"] and "'unsafe-inline'" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY" and headers["X-Request-ID"]
+
+
+def log_in(acme, **data):
+    return acme.post("/accounts/login/", {"login": "bob@acme.example", "password": PASSWORD, **data})
+
+
+def test_the_browser_tells_the_time_zone_of_whoever_chose_none(acme, bob):
+    assert bob.time_zone == "" and "data-browser-time-zone" in acme.get("/accounts/login/").content.decode()
+    for told, kept in (("Mars/Olympus", ""), ("", ""), ("Asia/Shanghai", "Asia/Shanghai"), ("Europe/Paris", "Asia/Shanghai")):
+        assert log_in(acme, time_zone=told).status_code == 302
+        bob.refresh_from_db()
+        assert bob.time_zone == kept, told
+        acme.post("/accounts/logout/")
+
+
+def test_without_a_time_zone_times_are_utc_and_the_profile_can_be_saved(acme, bob):
+    acme.login_as(bob)
+    assert '<option value="" selected>' in acme.get("/profile/").content.decode()
+    assert acme.post("/profile/", {"name": "Bob", "language": "de", "theme": "dark", "time_zone": ""}).status_code == 302
+
+
+@pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
+@pytest.mark.parametrize("body", [{"name": "x" * 3_000_000}, {f"f{number}": "" for number in range(2_001)}], ids=["large", "many fields"])
+def test_a_form_that_is_too_large_gets_a_page_like_the_others(acme, bob, body, language):
+    response = acme.login_as(bob).post("/profile/", body, headers={"accept-language": language})
+    assert response.status_code == 400 and 'class="plain-card"' in response.content.decode() and response["Content-Language"] == language

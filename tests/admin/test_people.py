@@ -147,10 +147,12 @@ def test_nobody_is_deleted(acme, alice, bob):
 def test_a_key_is_shown_once(acme, alice, bob):
     acme.login_as(alice)
     data = {"name": "Batch", "user": bob.pk, "project": Project.objects.get().pk, "scopes": ["inference"], "model_names": "a\nb, c", "requests_per_minute": 60}
-    response = acme.post(url("accounts_apikey_add"), data)
+    made = acme.post(url("accounts_apikey_add"), data)
     key = ApiKey.objects.get()
+    assert made.status_code == 302 and made.url == url("accounts_apikey_change", key.pk), "loading the next page again makes no second key"
+    response = acme.get(made.url)
     text = re.search(rf"atr_acme_{key.key_id}_[\w-]{{43}}", response.content.decode())[0]
-    assert response.status_code == 201 and "no-store" in response["Cache-Control"] and key.model_names == ["a", "b", "c"] and key.user == bob
+    assert response.status_code == 200 and "no-store" in response["Cache-Control"] and key.model_names == ["a", "b", "c"] and key.user == bob
     pages = [url(f"accounts_apikey_{page}", key.pk) for page in ("change", "history")]
     for address in [*pages, url("accounts_apikey_changelist"), url("auditlog_logentry_changelist")]:
         assert text.rsplit("_", 1)[1] not in acme.get(address).content.decode()
@@ -208,6 +210,19 @@ def test_rights_are_ticked_in_a_table_and_hidden_ones_stay(acme, alice):
     role = Group.objects.get(pk=role.pk)
     assert role.name == "ai_developer", "the roles that every organisation starts with keep their names"
     assert {wanted, hidden} <= set(role.permissions.all()) and not role.permissions.filter(codename="view_model").exists()
+
+
+def test_built_in_roles_are_named_as_people_call_them(acme, alice):
+    """In the lists, the filter and the forms; a role of the organisation's own keeps the name that it was given."""
+    person = make_people("acme")["ai_developer"]
+    Group.objects.create(name="my_helpers")
+    role = Group.objects.get(name="ai_developer")
+    acme.login_as(alice)
+    pages = [url("accounts_user_changelist"), url("accounts_user_change", person.pk), url("auth_group_changelist"), url("auth_group_change", role.pk)]
+    for address in pages:
+        page = refusal(acme.get(address)).replace(person.email, "")
+        assert "AI developer" in page and "ai_developer" not in page, address
+        assert address == pages[3] or "my_helpers" in page, address
 
 
 def test_the_owners_role_stays_as_it_is(acme, alice):

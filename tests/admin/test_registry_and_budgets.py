@@ -10,10 +10,12 @@ from django.utils import timezone
 from models_registry.models import Connection, Model
 from models_registry.platform import models as platform_models
 from tenants.context import platform
-from tests.estate import make_estate, make_people, make_platform_estate
+from tenants.ids import uuid7
+from tests.estate import make_estate, make_event, make_people, make_platform_estate
 from tests.models_registry.provider import Provider
 from tests.routes import PLATFORM, TENANT
-from usage.models import Budget
+from usage.models import Budget, BudgetOverrun
+from usage.platform.models import Process
 
 pytestmark = pytest.mark.django_db
 
@@ -172,3 +174,33 @@ def test_usage_events_are_filtered_by_person_key_model_and_status(acme, alice, b
     for query, is_there in [(query, True) for query in there] + [(query, False) for query in elsewhere]:
         found = str(estate.event.pk) in acme.get(address, query).content.decode()
         assert found is is_there, query
+
+
+def test_the_start_page_shows_what_went_above_a_budget_or_near_it(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    assert "Which budgets were exceeded?" not in acme.get("/admin/").content.decode()
+    Budget.objects.filter(pk=estate.budget.pk).update(spent=Decimal(85), period_start=timezone.now())
+    for budget, request, days_ago in ((estate.budget.pk, uuid7(), 1), (uuid7(), None, 2), (estate.budget.pk, uuid7(), 31)):
+        BudgetOverrun.objects.create(
+            budget_id=budget, request_id=request, amount=Decimal("1.25") * days_ago, created_at=timezone.now() - timedelta(days=days_ago)
+        )
+    page = acme.get("/admin/").content.decode()
+    assert "85 %" in page and "Which budgets were exceeded?" in page
+    assert "1.25&nbsp;EUR" in page and "a budget that was removed" in page and "2.50" in page and "38.75" not in page
+    acme.login_as(make_people("acme")["ai_developer"])
+    assert acme.get("/admin/").status_code == 200
+
+
+def test_kinds_and_prices_are_words_not_identifiers(acme, on_platform, alice, olga):
+    make_platform_estate(olga)
+    snapshot = {"input": "1.5", "cached": "0.15", "output": "6", "reasoning": "6", "currency": "EUR"}
+    event = make_event(alice, price_snapshot=snapshot)
+    with platform():
+        platform_models.Model.objects.update(kind="transcription")
+        Process.objects.create(pk=uuid7(), kind="web", host="machine-1")
+    models = acme.login_as(alice).get(url("models_registry_model_changelist")).content.decode()
+    assert "<td>Transcription</td>" in models and "<td>transcription</td>" not in models
+    assert "input 1.50, cached input 0.1500, output 6.00, reasoning 6.00" in acme.get(url("usage_usageevent_change", event.pk)).content.decode()
+    start = on_platform.login_as(olga).get("/admin/").content.decode()
+    assert "Web server" in start and "machine-1" in start

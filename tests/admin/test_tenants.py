@@ -185,6 +185,20 @@ def test_hosts_are_added_made_primary_and_removed(on_platform, olga):
     assert row.domains.count() == 1, "a tenant keeps its last host"
 
 
+@pytest.mark.scope("platform")
+def test_deleting_several_hosts_at_once_says_why_not_and_loses_none(on_platform, olga):
+    rows = [Tenant.objects.get(slug=slug) for slug in ("acme", "globex")]
+    spare = Domain.objects.create(domain="chat.globex.example", tenant=rows[1], is_primary=False)
+    only = rows[0].domains.get()
+    data = {"action": "delete_selected", "_selected_action": [spare.pk, only.pk], "post": "yes"}
+    response = on_platform.login_as(olga).post(url("domain_changelist"), data, follow=True)
+    page = response.content.decode()
+    assert response.status_code == 200 and "acme.localhost: This is the tenant" in page and "Successfully deleted" not in page
+    assert Domain.objects.filter(pk__in=[spare.pk, only.pk]).count() == 2
+    on_platform.post(url("domain_changelist"), data | {"_selected_action": [spare.pk]})
+    assert not Domain.objects.filter(pk=spare.pk).exists()
+
+
 @pytest.mark.django_db
 @pytest.mark.scope("platform")
 def test_a_plan_is_made_and_changed(on_platform, olga):

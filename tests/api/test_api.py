@@ -68,6 +68,23 @@ def test_a_wrong_key_gets_one_and_the_same_answer(acme, text):
     assert response.json()["code"] == "invalid_api_key"
 
 
+@pytest.mark.parametrize("path", ["me/", "docs/", "openapi.json", "nothing/"])
+def test_the_platforms_host_asks_for_a_key_too(on_platform, path):
+    """There the key names the organisation, so without a good one there is nothing to look for."""
+    strangers = {
+        "": "not_authenticated",
+        "Bearer nonsense": "invalid_api_key",
+        "Bearer atr_nobody_00000000_x": "invalid_api_key",
+        "Basic eDp5": "invalid_api_key",
+    }
+    for header, code in strangers.items():
+        response = on_platform.get(f"/api/v1/{path}", headers={"authorization": header} if header else {})
+        assert response.status_code == 401 and response["WWW-Authenticate"] == "Bearer", header
+        assert response["Content-Type"] == "application/problem+json" and response.json()["code"] == code
+    german = on_platform.get("/api/v1/me/", headers={"accept-language": "de"} | bearer("nonsense"))
+    assert german.json()["detail"].startswith("Dieser API-Schlüssel")
+
+
 def test_a_revoked_key_and_one_of_someone_locked_out_are_useless(acme, alice, bob, key_of):
     headers = key_of(bob, "read")
     bob.is_active = False

@@ -1,5 +1,6 @@
 """Usage events, for reading: what each call used and cost. What was said in it is not here."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ STATUS_COLOURS = {
 }  # fmt: skip
 SUBJECTS: dict[str, type[Model]] = {"user_id": User, "key_id": ApiKey, "project_id": Project}
 MAX_MODELS = 200
+PRICES = {"input": _("input"), "cached": _("cached input"), "output": _("output"), "reasoning": _("reasoning")}
 
 
 class ModelFilter(DropdownFilter):
@@ -131,7 +133,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
     @display(description=_("price per million tokens"))
     def show_price(self, row: UsageEvent) -> str:
         price: dict[str, Any] = row.price_snapshot or {}
-        return ", ".join(f"{name} {price[name]}" for name in ("input", "cached", "output", "reasoning") if name in price)
+        return ", ".join(f"{label} {show_money(Decimal(str(price[name])))}" for name, label in PRICES.items() if name in price)
 
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def show_status(self, row: UsageEvent) -> tuple[str, str]:

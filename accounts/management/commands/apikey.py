@@ -1,6 +1,6 @@
 """`manage.py apikey create | list | revoke`."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 
 from django.db import transaction
 from django.utils.dateparse import parse_date, parse_datetime
@@ -25,7 +25,7 @@ class Command(AtriumCommand):
         create.add_argument("--model", action="append", metavar="NAME", help="default: all models")
         create.add_argument("--requests-per-minute", type=int)
         create.add_argument("--budget", metavar="AMOUNT", help="monthly, in the tenant's currency")
-        create.add_argument("--expires", metavar="DATE")
+        create.add_argument("--expires", metavar="DATE", help="the last day (UTC), or a moment")
         self.add_action("list", self.list, "show a tenant's keys").add_argument("--tenant", required=True, metavar="SLUG")
         revoke = self.add_action("revoke", self.revoke, "make a key useless")
         revoke.add_argument("--tenant", required=True, metavar="SLUG")
@@ -63,7 +63,7 @@ def _parse_moment(text: str | None) -> datetime | None:
         return None
     try:
         day = parse_date(text)
-        moment = datetime(day.year, day.month, day.day, tzinfo=UTC) if day else parse_datetime(text)
+        moment = datetime.combine(day, time.max, UTC) if day else parse_datetime(text)  # a day is the key's last one, as on the page
     except ValueError:
         moment = None
     if moment is None:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from tenants.context import platform, tenant
+from tenants.links import base_url
 from tenants.models import Tenant
 from tenants.provisioning import create_tenant, ensure_default_plans
 from tenants.schemas import migrate_public, migrate_template, migrate_tenants
@@ -41,7 +42,7 @@ class Command(BaseCommand):
 
     def _make_demo(self, path: Path) -> None:
         demo = json.loads(path.read_text()) if path.exists() else {"platform": {}, "tenants": {}}
-        demo["url"] = f"http://localhost:{settings.PORT}"
+        demo["url"] = base_url(None)
         people: dict = {}
         with platform(), transaction.atomic():
             demo_requested.send(sender=Tenant, slug=None, known={"olga"} if demo["platform"] else set(), people=people)

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--fd", type=int, help="an inherited listening socket, instead of host and port")
         parser.add_argument("--scheduler", action="store_true", help="with worker: run the scheduler in the same process")
-        parser.add_argument("--queues", default="default,provisioning")
+        parser.add_argument("--queues", help="with worker: default, and provisioning where the process has the owner's log-in")
         parser.add_argument("--concurrency", type=int, default=4)
         parser.add_argument("--models", action="append", help="with runtime: folders of models")
 
@@ -42,21 +42,16 @@ class Command(BaseCommand):
             call_command("check", fail_level="ERROR", verbosity=0)
         except CommandError as exc:
             raise CommandError(f"The configuration is not sound: {exc}") from exc
-        config = uvicorn.Config(
-            target, loop="uvloop", http="httptools", ws="none", lifespan="on", access_log=False, log_level="warning", log_config=None,
-            server_header=False, date_header=False, timeout_graceful_shutdown=8, timeout_keep_alive=75, backlog=2048,
-            h11_max_incomplete_event_size=65_536, proxy_headers=settings.USES_TLS, host=options["host"], port=options["port"],
-        )  # fmt: skip
         # An inherited socket is handed over whole: uvicorn's own `fd` takes it for a Unix socket and leaves TCP_NODELAY off, 40 ms per answer.
         sockets = [socket.socket(fileno=options["fd"])] if options["fd"] is not None else None
-        uvicorn.Server(config).run(sockets=sockets)
+        uvicorn.Server(server_config(target, options["host"], options["port"])).run(sockets=sockets)
 
     def serve_worker(self, options) -> None:
         app = import_string("config.celery.app")
         if options["scheduler"]:
             threading.Thread(target=self._schedule_beside, args=(options,), daemon=True, name="scheduler").start()
         worker = app.Worker(
-            pool="threads", concurrency=options["concurrency"], queues=options["queues"].split(","), loglevel="WARNING", quiet=True,
+            pool="threads", concurrency=options["concurrency"], queues=(options["queues"] or default_queues()).split(","), loglevel="WARNING", quiet=True,
             without_gossip=True, without_mingle=True, without_heartbeat=True, hostname=f"atrium-{os.getpid()}@{socket.gethostname()}",
         )  # fmt: skip
         worker.start()
@@ -76,3 +71,19 @@ class Command(BaseCommand):
         models = options["models"] or [str(settings.BASE_DIR / "runtimes" / "models")]
         arguments = [part for folder in models for part in ("--models", folder)]
         os.execv(sys.executable, [sys.executable, "-m", "runtimes.ml.server", *arguments, "--port", str(options["port"]), "--host", options["host"]])
+
+
+def default_queues() -> str:
+    """What a worker listens on. Only one with the owner's log-in may take the set-up of a tenant: without it, the task could but fail."""
+    return "default,provisioning" if settings.HAS_OWNER_LOGIN else "default"
+
+
+def server_config(target: str, host: str, port: int):
+    """How uvicorn serves. With TLS there is a proxy in front, whose word on the client's address counts if it is one of TRUSTED_PROXIES."""
+    import uvicorn
+
+    return uvicorn.Config(
+        target, loop="uvloop", http="httptools", ws="none", lifespan="on", access_log=False, log_level="warning", log_config=None,
+        server_header=False, date_header=False, timeout_graceful_shutdown=8, timeout_keep_alive=75, backlog=2048,
+        h11_max_incomplete_event_size=65_536, proxy_headers=settings.USES_TLS, forwarded_allow_ips=settings.TRUSTED_PROXIES, host=host, port=port,
+    )  # fmt: skip

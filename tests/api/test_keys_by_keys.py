@@ -1,0 +1,78 @@
+"""A key that makes or changes keys gives them at most what it has itself."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import ApiKey
+from accounts.services import create_api_key
+
+pytestmark = pytest.mark.django_db
+JSON = {"content_type": "application/json"}
+LATER = timezone.now() + timedelta(days=7)
+LIMITS = {"scopes": ["inference", "manage"], "model_names": ["small", "large"], "requests_per_minute": 10, "expires_at": LATER}
+
+
+def client_of(user, **limits) -> tuple[Client, ApiKey]:
+    row, text = create_api_key(actor=None, user=user, name="limited", **{"scopes": ["inference", "manage"]} | limits)
+    return Client(headers={"host": "acme.localhost", "authorization": f"Bearer {text}"}), row
+
+
+@pytest.fixture
+def limited(alice):
+    return client_of(alice, **LIMITS)
+
+
+BEYOND = [
+    {"scopes": ["organization"]}, {"scopes": ["inference", "organization"]}, {"model_names": []}, {"model_names": ["small", "huge"]},
+    {"requests_per_minute": 11}, {"expires_at": (LATER + timedelta(seconds=1)).isoformat()},
+]  # fmt: skip
+WITHIN = [
+    {"scopes": ["read"]}, {"scopes": ["manage"]}, {"model_names": ["small"]}, {"requests_per_minute": 10},
+    {"expires_at": (LATER - timedelta(days=1)).isoformat()},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", BEYOND, ids=str)
+def test_a_limited_key_makes_no_key_beyond_itself(limited, wanted):
+    response = limited[0].post("/api/v1/api-keys/", {"name": "new", **wanted}, **JSON)
+    assert response.status_code == 403 and response.json()["code"] == "beyond_own_key" and response.json()["param"] in wanted
+    assert ApiKey.objects.count() == 1
+
+
+@pytest.mark.parametrize("wanted", WITHIN, ids=str)
+def test_within_itself_it_may(limited, wanted):
+    assert limited[0].post("/api/v1/api-keys/", {"name": "new", **wanted}, **JSON).status_code == 201
+
+
+def test_what_is_left_out_is_taken_over(limited):
+    body = limited[0].post("/api/v1/api-keys/", {"name": "new"}, **JSON).json()
+    new = ApiKey.objects.get(pk=body["id"])
+    assert (new.scopes, new.model_names, new.requests_per_minute, new.expires_at) == (["inference"], ["small", "large"], 10, LATER)
+
+
+@pytest.mark.parametrize("wanted", [{"model_names": []}, {"requests_per_minute": None}, {"requests_per_minute": 11}, {"expires_at": None}], ids=str)
+def test_it_frees_neither_itself_nor_another_key(limited, alice, wanted):
+    client, own = limited
+    other, _text = create_api_key(actor=None, user=alice, name="other", **LIMITS)
+    for row in (own, other):
+        response = client.patch(f"/api/v1/api-keys/{row.pk}/", wanted, **JSON)
+        assert response.status_code == 403 and response.json()["code"] == "beyond_own_key"
+        row.refresh_from_db()
+        assert (row.model_names, row.requests_per_minute, row.expires_at) == (["small", "large"], 10, LATER)
+    assert client.patch(f"/api/v1/api-keys/{other.pk}/", {"name": "renamed", "requests_per_minute": 5}, **JSON).status_code == 200
+
+
+def test_an_unlimited_key_and_a_session_make_what_the_person_may(acme, alice):
+    everything = {"name": "new", "model_names": [], "requests_per_minute": None, "expires_at": None}
+    for client in (client_of(alice)[0], acme.login_as(alice)):
+        assert client.post("/api/v1/api-keys/", everything, **JSON).status_code == 201
+    assert acme.post("/api/v1/api-keys/", {"name": "costs", "scopes": ["organization"]}, **JSON).status_code == 201
+
+
+@pytest.mark.parametrize("number", [3_000_000_000, 10**30, 0])
+def test_a_number_that_cannot_be_stored_is_refused(acme, alice, number):
+    response = acme.login_as(alice).post("/api/v1/api-keys/", {"name": "k", "requests_per_minute": number}, **JSON)
+    assert response.status_code == 400 and response.json()["code"] == "invalid_input"

@@ -1,0 +1,115 @@
+"""What the README promises of an installation behind a TLS proxy: ports in links, clients' addresses, queues, a new master key."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from allauth.core.internal.httpkit import get_client_ip
+from auditlog.models import LogEntry
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from django.test import RequestFactory
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from tenants.context import Scope, use_scope
+from tenants.links import base_url
+from tenants.local.models import DataKey
+from tenants.management.commands.serve import default_queues, server_config
+from tenants.sealing import forget_data_keys, seal, unseal
+from tenants.sealing.keys import _unwrap
+
+SHOW = "import json; from config.settings import security as s; print(json.dumps({'port': s.PORT, 'proxies': s.TRUSTED_PROXIES}))"
+
+
+def settings_with(**environment: str) -> subprocess.CompletedProcess:
+    """The settings of security as a process with these variables reads them."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ATRIUM_")}
+    production = {"ATRIUM_ENV": "production", "ATRIUM_SECRET_KEY": "x" * 60, "ATRIUM_MASTER_KEYS": Fernet.generate_key().decode()}
+    return subprocess.run([sys.executable, "-c", SHOW], env=inherited | production | environment, capture_output=True, text=True)
+
+
+def test_behind_tls_links_carry_no_port_unless_one_is_named():
+    assert json.loads(settings_with().stdout) == {"port": "", "proxies": ["127.0.0.1", "::1"]}
+    assert json.loads(settings_with(ATRIUM_PORT="8443").stdout)["port"] == "8443"
+    assert json.loads(settings_with(ATRIUM_ENV="test", ATRIUM_TLS="0").stdout)["port"] == "8000"
+
+
+@pytest.mark.django_db
+def test_an_address_is_written_as_people_type_it(settings):
+    settings.USES_TLS, settings.PORT = True, ""
+    assert base_url("acme") == "https://acme.localhost"
+    settings.PORT = "8443"
+    assert base_url("acme") == "https://acme.localhost:8443"
+
+
+def test_proxies_are_addresses_or_networks():
+    assert json.loads(settings_with(ATRIUM_TRUSTED_PROXIES="10.0.0.0/24, 2001:db8::7").stdout)["proxies"] == ["10.0.0.0/24", "2001:db8::7"]
+    wrong = settings_with(ATRIUM_TRUSTED_PROXIES="proxy.example.org")
+    assert wrong.returncode == 1 and "ATRIUM_TRUSTED_PROXIES must list addresses" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("peer", "header", "client"),
+    [
+        ("10.0.0.5", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.5", "6.6.6.6, 203.0.113.9", "203.0.113.9"),  # the proxy adds what it saw behind what the client claims
+        ("10.0.0.5", "6.6.6.6, 203.0.113.9, 10.0.0.6", "203.0.113.9"),  # two proxies
+        ("203.0.113.9", "6.6.6.6", "203.0.113.9"),  # past the proxy
+    ],
+)
+def test_limits_and_audit_log_see_the_client_and_not_the_proxy(settings, peer, header, client):
+    settings.USES_TLS, settings.TRUSTED_PROXIES = True, ["10.0.0.0/24"]
+    seen = _address_after_proxies(peer, header)
+    request = RequestFactory().post("/accounts/login/", REMOTE_ADDR=seen, headers={"x-forwarded-for": header})
+    assert seen == client and get_client_ip(request) == client
+
+
+def _address_after_proxies(peer: str, header: str) -> str:
+    """Whom the server takes for the client of such a request."""
+    config, found = server_config("config.asgi:application", "127.0.0.1", 0), []
+
+    async def application(scope, receive, send):
+        found.append(scope["client"][0])
+
+    assert config.proxy_headers
+    served = ProxyHeadersMiddleware(application, trusted_hosts=config.forwarded_allow_ips)
+    coroutine = served({"type": "http", "client": (peer, 4711), "headers": [(b"x-forwarded-for", header.encode())]}, None, None)
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+    return found[0]
+
+
+@pytest.mark.django_db
+def test_the_audit_log_believes_no_header(acme, alice):
+    acme.login_as(alice).post("/profile/", {"name": "Alicia", "language": "", "theme": "dark", "time_zone": "UTC"}, headers={"x-forwarded-for": "6.6.6.6"})
+    assert LogEntry.objects.get_for_object(alice).latest("pk").remote_addr == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("has_login", "queues"), [(True, "default,provisioning"), (False, "default")])
+def test_a_worker_without_the_owners_login_leaves_the_set_up_of_tenants_alone(settings, has_login, queues):
+    settings.HAS_OWNER_LOGIN = has_login
+    assert default_queues() == queues
+
+
+@pytest.mark.django_db
+def test_a_new_master_key_takes_over_and_the_old_one_may_go(settings, capsys):
+    place = {"table": "t", "row": 1, "field": "f"}
+    sealed = seal("secret", **place)
+    old, new = settings.MASTER_KEYS, Fernet.generate_key().decode()
+    settings.MASTER_KEYS = [new, *old]
+    forget_data_keys()
+    call_command("masterkey", "rewrap", "--json")
+    assert json.loads(capsys.readouterr().out)["schemas"] == 3  # the platform, Acme and Globex
+    settings.MASTER_KEYS = [new]
+    forget_data_keys()
+    assert unseal(sealed, **place) == "secret"
+    for scope in (Scope("platform"), Scope("tenant", "acme"), Scope("tenant", "globex")):
+        with use_scope(scope):
+            assert all(_unwrap(row.wrapped) for row in DataKey.objects.all())
+    settings.MASTER_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(CommandError, match="still needed for"):
+        call_command("masterkey", "rewrap")
+    settings.MASTER_KEYS = [new, *old]
+    forget_data_keys()
