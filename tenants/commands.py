@@ -4,10 +4,14 @@ import json
 import sys
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from tenants.errors import AtriumError
+
+NOT_SET_UP = ("22023", "42P01", "3F000")  # no such role, table or schema
 
 
 class AtriumCommand(BaseCommand):
@@ -37,6 +41,11 @@ class AtriumCommand(BaseCommand):
             raise CommandError(str(exc.message)) from exc
         except ValidationError as exc:
             raise CommandError(" ".join(exc.messages)) from exc
+        except DatabaseError as exc:
+            if getattr(exc.__cause__, "sqlstate", "") in NOT_SET_UP:
+                message = "This database is not set up. Run `manage.py prepare` first, or name the right one: ATRIUM_DATA (now {}) or DATABASE_URL."
+                raise CommandError(message.format(settings.DEMO_FILE.parent)) from exc
+            raise
 
     def show(self, value: Any, text: str | None = None) -> None:
         """Print a value: as JSON with `--json`, else the text (or `key: value` lines)."""

@@ -1,6 +1,7 @@
 """The door of every page: the host names the tenant, and everything behind runs inside that tenant's scope.
 
-Guards against: pages of one tenant on another's host, an answer from `public` for a host nobody has, a suspended or half-migrated tenant.
+Guards against: pages of one tenant on another's host, an answer from `public` for a host nobody has, a suspended or half-migrated tenant,
+and `/api/v1` telling which tenants there are: whatever is wrong with a key gets one answer, given here, before the tenant's door is looked at.
 Does not guard: `/v1`, which the gateway serves before Django sees it.
 """
 
@@ -8,7 +9,7 @@ from http import HTTPStatus
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.core.exceptions import DisallowedHost
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import set_urlconf
@@ -20,7 +21,8 @@ from rest_framework.exceptions import NotAuthenticated
 from tenants import hosts
 from tenants.context import Scope, use_scope
 from tenants.errors import AtriumError
-from tenants.hosts import Door
+from tenants.hosts import Door, TenantDoor
+from tenants.signals import key_shown
 
 OPEN_ON_EVERY_HOST = ("/healthz/",)
 
@@ -58,25 +60,25 @@ class TenantMiddleware:
             host = _host_of(request)
         except DisallowedHost:
             return True
-        if hosts.is_platform_host(host):
-            return _slug_of_key(request) is None
-        return hosts.recall(f"host:{host}")[0] and hosts.recall(f"host:{host}")[1] is not None
+        is_known, door = hosts.recall(f"host:{host}")
+        return _key_of(request) is None and (hosts.is_platform_host(host) or (is_known and door is not None))
 
     def _find_scope(self, request) -> tuple[Scope | None, HttpResponse | None]:
         request.tenant = None
         if request.path_info.startswith(OPEN_ON_EVERY_HOST):
             return self._platform(request), None
         try:
-            host = _host_of(request)
+            host, key = _host_of(request), _key_of(request)
             if hosts.is_platform_host(host):
                 if not _is_api(request):
                     return self._platform(request), None
-                slug = _slug_of_key(request)
-                door = hosts.find_tenant_by_slug(slug) if slug else None
+                door = hosts.find_tenant_by_slug(_slug_of(key)) if key else None
                 if door is None:
                     return None, _refuse_stranger(request)
             else:
                 door = hosts.find_tenant_by_host(host)
+            if door is not None and key is not None and not _is_good(key, door):
+                return None, _refuse_stranger(request)
         except DisallowedHost:
             return None, _refuse(request, 404, "unknown_host", _("This host name is not valid."))
         except OperationalError:
@@ -105,10 +107,27 @@ def _is_api(request) -> bool:
     return request.path_info.startswith("/api/v1/")
 
 
-def _slug_of_key(request) -> str | None:
-    """At `/api/v1` on the platform's hosts, the key names the tenant; whether it is valid is judged in the tenant's scope."""
+def _key_of(request) -> str | None:
+    """The API key that a request to `/api/v1` shows. On the platform's hosts it names the tenant."""
     header = request.headers.get("Authorization", "")
-    return header.split("_", 3)[1] if _is_api(request) and header.startswith("Bearer atr_") else None
+    return header.removeprefix("Bearer ").strip() if _is_api(request) and header.startswith("Bearer ") else None
+
+
+def _slug_of(key: str) -> str:
+    return key.split("_", 2)[1] if key.startswith("atr_") else ""
+
+
+def _is_good(key: str, door: TenantDoor) -> bool:
+    """Whether this is a usable key of the tenant. The room that knows keys says so; where nobody does, it is not."""
+    if _slug_of(key) != door.slug:
+        return False
+    try:
+        with use_scope(Scope("tenant", door.slug)):
+            return any(is_good for _receiver, is_good in key_shown.send(TenantMiddleware, text=key))
+    except OperationalError:
+        raise  # the database is down: not an answer about the key
+    except DatabaseError:
+        return False  # the schema went away a moment ago
 
 
 def _refuse_stranger(request) -> HttpResponse:

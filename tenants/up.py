@@ -124,19 +124,22 @@ def _start_all(supervisor: Supervisor, options: Options, make_plan: MakePlan) ->
     place = prepare_place(options.data)
     addresses = _addresses(place, external)
     children = make_plan(options, addresses)
+    prepared = plan.prepared_file(options.data)
+    prepared.unlink(missing_ok=True)
     servers = plan.embedded_servers(place, external)
     for spec in [*children.early, *(spec for spec, _ in servers.values())]:
         supervisor.start(spec)
     _wait_for_servers(supervisor, {name: server for name, (_, server) in servers.items()})
     if children.prepare is not None:
         _warn_of_failures(supervisor, supervisor.run_job(children.prepare, timeout_s=PREPARE_TIMEOUT_S))
+    prepared.touch()
     services_file.write_services(
         options.data, database_url=addresses.database_url, owner_database_url=addresses.owner_database_url,
         redis_url=addresses.redis_url, runtime_url=addresses.runtime_url, port=options.port,
     )  # fmt: skip
     for spec in children.late:
         supervisor.start(spec)
-    _wait_until_ready(supervisor, options, [spec.name for spec in children.late])
+    _wait_until_ready(supervisor, options, [spec.name for spec in (*children.early, *children.late) if spec.name != "runtime"])
     return addresses
 
 

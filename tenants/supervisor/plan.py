@@ -53,7 +53,7 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Plan:
-    """`early` starts beside the database, `prepare` runs once it is there, `late` after that."""
+    """`early` starts beside the database, `prepare` runs once it is there, `late` after that. A web process starts early and waits for `prepared_file`."""
 
     early: list[ChildSpec]
     prepare: ChildSpec | None
@@ -77,9 +77,16 @@ def make_plan(options: Options, addresses: Addresses) -> Plan:
     prepare = ChildSpec("prepare", [*manage, "prepare", *["--demo"] * options.has_demo], owner, ROOT, loud=PROGRESS, is_job=True)
     names = ["web"] if options.workers == 1 else [f"web-{number}" for number in range(1, options.workers + 1)]
     descriptor = options.listener.fileno()
-    late = [ChildSpec(name, [*manage, "serve", "web", "--fd", str(descriptor)], common, ROOT, inherited=(descriptor,)) for name in names]
-    late.append(ChildSpec("worker", [*manage, "serve", "worker", "--scheduler"], owner, ROOT))
-    return Plan([_runtime(addresses.runtime_url)] if addresses.runtime_url else [], prepare, late)
+    serve_web = [*manage, "serve", "web", "--fd", str(descriptor), "--after", str(prepared_file(options.data))]
+    early = [ChildSpec(name, serve_web, common, ROOT, inherited=(descriptor,)) for name in names]
+    if addresses.runtime_url:
+        early.append(_runtime(addresses.runtime_url))
+    return Plan(early, prepare, [ChildSpec("worker", [*manage, "serve", "worker", "--scheduler"], owner, ROOT)])
+
+
+def prepared_file(data: Path) -> Path:
+    """Exists while the database is prepared for the running code: web processes load their code meanwhile, and open their doors when it comes."""
+    return data / "run" / "prepared"
 
 
 def _common_environment(options: Options, addresses: Addresses) -> dict[str, str]:

@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Locator, Page, Playwright, Request, expect
 
-from tests.prompts.visitor import start_session
-
 PATIENCE_MS = 40_000
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
@@ -130,6 +128,8 @@ class Chat:
 
 def log_in(context: BrowserContext, slug: str, user, port: int, model_name: str = "") -> None:
     """A session without the log-in page, for journeys that begin behind it. `model_name`: what the person chose last."""
+    from tests.prompts.visitor import start_session  # needs Django, which tests.e2e.screenshots does without
+
     session = start_session(slug, user, model_name)
     cookie = {"name": "atrium_session", "value": session["cookie"], "url": f"http://{slug}.localhost:{port}/", "httpOnly": True, "sameSite": "Lax"}
     context.add_cookies([cookie])

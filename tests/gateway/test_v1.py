@@ -2,6 +2,7 @@
 
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 import openai
@@ -173,3 +174,10 @@ def test_a_budget_that_is_used_up_answers_429(house):
         with tenant(TWO):
             remove_budget(actor=None, budget=budget)
     assert house.client(TWO).chat.completions.create(model="mock", messages=HELLO)
+
+
+def test_the_web_process_holds_no_tensors(house):
+    """It starts in a moment and stays small: what it has mapped into its memory shows every library it has loaded."""
+    house.post({"model": "mock", "messages": HELLO})
+    libraries = Path(f"/proc/{house.web.pid}/maps").read_text()
+    assert "uvloop" in libraries and "torch" not in libraries

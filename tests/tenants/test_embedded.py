@@ -276,3 +276,12 @@ def test_a_stubborn_process_is_ended_by_force(program):
     began = time.monotonic()
     processes.end_processes([processes.describe("deaf", child.pid)], patience_s=0.3)
     assert child.wait(5) == -signal.SIGKILL and time.monotonic() - began < 2
+
+
+def test_a_command_on_an_empty_database_says_what_to_do(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "REDIS_URL")}
+    environment |= {"ATRIUM_DATA": str(tmp_path / "data"), "ATRIUM_ENV": "development"}
+    command = [sys.executable, "manage.py", "model", "list", "--platform"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "manage.py prepare" in done.stderr and str(tmp_path / "data") in done.stderr

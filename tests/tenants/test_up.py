@@ -68,7 +68,7 @@ DRIVER = """
         def fake(spec):
             arguments = [str(options.listener.fileno())] if spec.name.startswith("web") else []
             return dataclasses.replace(spec, command=[sys.executable, "-c", scripts[spec.name.partition("-")[0]], *arguments])
-        return plan.Plan([], fake(real.prepare), [fake(spec) for spec in real.late])
+        return plan.Plan([fake(spec) for spec in real.early], fake(real.prepare), [fake(spec) for spec in real.late])
     sys.exit(up.main(sys.argv[2:], make_plan=make_plan))
 """
 

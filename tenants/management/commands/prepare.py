@@ -12,7 +12,7 @@ from django.db import transaction
 from tenants.context import platform, tenant
 from tenants.links import base_url
 from tenants.models import Tenant
-from tenants.provisioning import create_tenant, ensure_default_plans
+from tenants.provisioning import create_tenant, ensure_default_plans, set_up_tenant
 from tenants.schemas import migrate_public, migrate_template, migrate_tenants
 from tenants.signals import demo_requested, platform_prepared
 
@@ -55,7 +55,9 @@ class Command(BaseCommand):
 
     def _make_demo_tenant(self, demo: dict, slug: str, name: str, exists: bool) -> None:
         host = f"{slug}.localhost"
-        if not exists:
+        if exists:
+            set_up_tenant(slug)  # nothing, unless the start that made it was killed in the middle
+        else:
             create_tenant(slug=slug, name=name, host=host)
         entry = demo["tenants"].setdefault(slug, {"host": host, "users": {}})
         people: dict = {}

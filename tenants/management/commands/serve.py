@@ -5,10 +5,14 @@ import signal
 import socket
 import sys
 import threading
+import time
+from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
+
+PREPARED_TIMEOUT_S, LOOK_EVERY_S = 900, 0.02
 
 
 class Command(BaseCommand):
@@ -20,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--fd", type=int, help="an inherited listening socket, instead of host and port")
+        parser.add_argument("--after", type=Path, metavar="FILE", help="with web and gateway: load the code, then wait until this file exists")
         parser.add_argument("--scheduler", action="store_true", help="with worker: run the scheduler in the same process")
         parser.add_argument("--queues", help="with worker: default, and provisioning where the process has the owner's log-in")
         parser.add_argument("--concurrency", type=int, default=4)
@@ -42,6 +47,9 @@ class Command(BaseCommand):
             call_command("check", fail_level="ERROR", verbosity=0)
         except CommandError as exc:
             raise CommandError(f"The configuration is not sound: {exc}") from exc
+        if options["after"]:
+            import_string(target.replace(":", "."))
+            wait_for_file(options["after"])
         # An inherited socket is handed over whole: uvicorn's own `fd` takes it for a Unix socket and leaves TCP_NODELAY off, 40 ms per answer.
         sockets = [socket.socket(fileno=options["fd"])] if options["fd"] is not None else None
         uvicorn.Server(server_config(target, options["host"], options["port"])).run(sockets=sockets)
@@ -71,6 +79,15 @@ class Command(BaseCommand):
         models = options["models"] or [str(settings.BASE_DIR / "runtimes" / "models")]
         arguments = [part for folder in models for part in ("--models", folder)]
         os.execv(sys.executable, [sys.executable, "-m", "runtimes.ml.server", *arguments, "--port", str(options["port"]), "--host", options["host"]])
+
+
+def wait_for_file(path: Path) -> None:
+    """Raises CommandError after a quarter of an hour: upgrades of many tenants take minutes."""
+    for _attempt in range(int(PREPARED_TIMEOUT_S / LOOK_EVERY_S)):
+        if path.exists():
+            return
+        time.sleep(LOOK_EVERY_S)
+    raise CommandError(f"{path} did not come to be within {PREPARED_TIMEOUT_S} s.")
 
 
 def default_queues() -> str:
