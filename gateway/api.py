@@ -8,10 +8,13 @@ import logging
 from collections.abc import Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
+from django.conf import settings
+from django.http.request import validate_host
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import trans_real
@@ -122,6 +125,8 @@ async def _authenticate(scope, host) -> tuple[Principal, TenantSnapshot]:
 async def _tenant_of_host(scope) -> str | None:
     """None on the platform's hosts, where every tenant's key works; else the host's tenant. Raises NotFound for a host nobody has."""
     name = find_header(scope, b"host").decode("latin-1").rsplit(":", 1)[0].lower().rstrip(".")
+    if not _is_served(name):
+        raise _unknown_host()
     if hosts.is_platform_host(name):
         return None
     is_known, door = hosts.recall(f"host:{name}")
@@ -133,9 +138,17 @@ async def _tenant_of_host(scope) -> str | None:
         except OperationalError as exc:
             raise Unavailable(_("The database does not answer. Try again in a moment."), retry_after_s=2) from exc
     if door is None:
-        message = _("No organisation is set up at this address. Use the platform's address, for instance http://localhost:8000/v1.")
-        raise NotFound(message, code="unknown_host")
+        raise _unknown_host()
     return door.slug
+
+
+@lru_cache(maxsize=1024)
+def _is_served(host: str) -> bool:
+    return validate_host(host, settings.ALLOWED_HOSTS)
+
+
+def _unknown_host() -> NotFound:
+    return NotFound(_("No organisation is set up at this address. Use the platform's address, for instance http://localhost:8000/v1."), code="unknown_host")
 
 
 async def chat_completions(request: Request) -> None:

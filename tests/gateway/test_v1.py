@@ -8,6 +8,7 @@ import httpx
 import openai
 import pytest
 
+from gateway.api import _is_served
 from tests.live import TENANTS
 
 pytestmark = pytest.mark.scope(None)
@@ -181,3 +182,11 @@ def test_the_web_process_holds_no_tensors(house):
     house.post({"model": "mock", "messages": HELLO})
     libraries = Path(f"/proc/{house.web.pid}/maps").read_text()
     assert "uvloop" in libraries and "torch" not in libraries
+
+
+@pytest.mark.parametrize(("allowed", "is_served"), [(["*"], True), ([".acme.example"], True), (["other.example"], False)])
+def test_only_allowed_hosts_are_served(settings, allowed, is_served):
+    settings.ALLOWED_HOSTS = allowed
+    _is_served.cache_clear()
+    assert _is_served("chat.acme.example") is is_served
+    _is_served.cache_clear()
