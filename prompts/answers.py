@@ -6,12 +6,15 @@ import logging
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 import orjson
+from django.db import DatabaseError
+from django.db.models import F
 from django.utils import translation
-from redis.exceptions import RedisError
 
 from gateway import pipeline
 from gateway.authenticate import check_door
@@ -20,9 +23,11 @@ from gateway.host import Host
 from gateway.sse import DONE, EventReader
 from prompts import events
 from prompts.models import Message
-from prompts.services import AnswerResult, finish_answer, save_progress
+from prompts.running import running
+from prompts.services import AnswerResult, finish_answer, note_call, save_progress
 from tenants.context import in_tenant
 from tenants.errors import AtriumError, InvalidInput, NotFound
+from tenants.ids import uuid7
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +37,8 @@ SAVE_AGAIN_AFTER_S = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0
 MOST_ATTEMPTS_TO_FIT = 12
 CONTINUE_PROMPT = "Continue exactly where you stopped. Do not repeat anything."
 
-_running: dict[tuple[str, str], asyncio.Task] = {}
-_stopped: set[tuple[str, str]] = set()
+# What the next question could only repeat: the answer to such a question never comes, so the conversation goes on without it.
+REFUSED_FOR_CONTENT = ("content_filter", "upstream_invalid_request")
 
 
 @dataclass(slots=True)
@@ -45,9 +50,14 @@ class Answer:
     user_id: UUID
     model_name: str
     language: str
+    call_id: UUID  # of the call in work
     text: str = ""  # the whole text so far
-    notice: str = ""
+    refused_calls: list[str] = field(default_factory=list)  # their request ids
+    notices: list[str] = field(default_factory=list)
     unpublished: list[str] = field(default_factory=list)
+    is_saved: bool = True  # the row has the whole text
+    has_spoken: bool = False  # there is text of this attempt
+    is_thinking: bool = False  # there is none yet, but reasoning
     has_hole: bool = False  # an entry of the event stream was lost
     call: Any = None  # the Call in work; None before the first
 
@@ -55,29 +65,27 @@ class Answer:
     def key(self) -> tuple[str, str]:
         return self.slug, str(self.message_id)
 
+    @property
+    def request_id(self) -> str:
+        return f"req_{self.call_id.hex}"
+
 
 async def write_answer(host: Host, answer: Answer) -> None:
     """Ask the model and keep, publish and conclude what it says. Never raises."""
     task: Any = asyncio.current_task()
-    _running[answer.key] = task
-    _ensure_stop_listener(host)
-    with translation.override(answer.language or "en"):
+    with translation.override(answer.language or "en"), running(host, answer.key, task) as was_stopped:
         try:
             await _begin_stream(host, answer)
             result = await _ask(host, answer)
         except asyncio.CancelledError:
-            was_stopped = answer.key in _stopped
             task.uncancel()
-            result = _result(answer, Message.Status.STOPPED if was_stopped else Message.Status.INTERRUPTED)
+            result = _result(answer, Message.Status.STOPPED if was_stopped() else Message.Status.INTERRUPTED)
         except AtriumError as exc:
             result = _result(answer, Message.Status.FAILED, exc.code, str(exc.message))
         except Exception:
             logger.exception("an answer failed")
             message = translation.gettext("Something went wrong on our side. Try again; if it stays, report the request id.")
             result = _result(answer, Message.Status.FAILED, "internal_error", message)
-        finally:
-            _running.pop(answer.key, None)
-            _stopped.discard(answer.key)
     await _conclude(host, answer, result)
 
 
@@ -104,14 +112,19 @@ async def _ask(host: Host, answer: Answer) -> AnswerResult:
     principal = Principal(answer.slug, answer.user_id, snapshot.project_id)
     history = await in_tenant(answer.slug, read_history, answer.message_id, answer.user_id)
     for _attempt in range(MOST_ATTEMPTS_TO_FIT):
-        call = answer.call = _make_call(principal, answer.model_name, history)
+        call = answer.call = _make_call(principal, answer, history)
         try:
             await pipeline.prepare(call, snapshot, host)
             await _follow(host, answer, pipeline.stream(call, host))
         except InvalidInput as exc:
             if exc.code != "context_length_exceeded" or len(history) < 2:
                 raise
-            history, answer.notice = _drop_oldest(history), "context_trimmed"
+            history = _drop_oldest(history)
+            answer.refused_calls.append(answer.request_id)
+            answer.call_id = uuid7()
+            if "context_trimmed" not in answer.notices:
+                answer.notices.append("context_trimmed")
+            await in_tenant(answer.slug, note_call, message_id=answer.message_id, request_id=answer.request_id)
             continue
         if call.status == "error":
             return _result(answer, Message.Status.FAILED, call.error_code, call.error_message)
@@ -120,11 +133,17 @@ async def _ask(host: Host, answer: Answer) -> AnswerResult:
                        code="context_length_exceeded")  # fmt: skip
 
 
-def _make_call(principal: Principal, model_name: str, history: list[dict]) -> Call:
-    body = {"model": model_name, "messages": history, "stream": True}
-    call = Call(principal=principal, body=body, size_bytes=len(orjson.dumps(history)), source="chat")
+def _make_call(principal: Principal, answer: Answer, history: list[dict]) -> Call:
+    body = {"model": answer.model_name, "messages": _join_neighbours(history), "stream": True}
+    call = Call(principal=principal, body=body, size_bytes=len(orjson.dumps(history)), source="chat", request_id=answer.call_id)
     call.wants_stream = True
     return call
+
+
+def _join_neighbours(history: list[dict]) -> list[dict]:
+    """Questions that follow each other, since the answer between them failed, as one: many models refuse two messages of one role in a row."""
+    groups = [(role, [message["content"] for message in group]) for role, group in groupby(history, key=itemgetter("role"))]
+    return [{"role": role, "content": "\n\n".join(texts)} for role, texts in groups]
 
 
 def _drop_oldest(history: list[dict]) -> list[dict]:
@@ -136,12 +155,17 @@ def _drop_oldest(history: list[dict]) -> list[dict]:
 
 
 def read_history(message_id: UUID, user_id: UUID) -> list[dict]:
-    """The messages before a person's answer, and what it already says, in OpenAI's form. Failed answers without text are left out."""
+    """The messages before a person's answer, and what it already says, in OpenAI's form.
+
+    Failed answers without text are left out, and so are questions that were refused for what they say.
+    """
     message = Message.objects.filter(pk=message_id, conversation__user_id=user_id).first()
     if message is None:
         raise NotFound(translation.gettext("There is no such message."))
-    rows = Message.objects.filter(conversation_id=message.conversation_id, position__lt=message.position).exclude(text="").order_by("position")
-    history = [{"role": row.role, "content": row.text} for row in rows]
+    rows = Message.objects.filter(conversation_id=message.conversation_id, position__lt=message.position)
+    refused = rows.filter(text="", error_code__in=REFUSED_FOR_CONTENT).values(question=F("position") - 1)
+    kept = rows.exclude(text="").exclude(position__in=refused).order_by("position")
+    history = [{"role": row.role, "content": row.text} for row in kept]
     if message.text:
         history += [{"role": "assistant", "content": message.text}, {"role": "user", "content": CONTINUE_PROMPT}]
     return history
@@ -149,20 +173,30 @@ def read_history(message_id: UUID, user_id: UUID) -> list[dict]:
 
 async def _follow(host: Host, answer: Answer, frames) -> None:
     """Take in the stream: pieces go to the event stream every 40 ms and to the row every second."""
-    reader, publisher = EventReader(), asyncio.create_task(_publish_regularly(host, answer))
+    is_over = asyncio.Event()
+    reader, publisher = EventReader(), asyncio.create_task(_publish_regularly(host, answer, is_over))
     saved_s = time.monotonic()
     try:
         async for part in frames:
             for data in reader.feed(part):
                 _take(answer, data)
-            if time.monotonic() - saved_s > SAVE_EVERY_S:
-                saved_s = time.monotonic()
-                await in_tenant(answer.slug, save_progress, message_id=answer.message_id, text=answer.text)
+            if not answer.is_saved and time.monotonic() - saved_s > SAVE_EVERY_S:
+                saved_s, answer.is_saved = time.monotonic(), True
+                await _save_progress(answer)
     finally:
         await frames.aclose()
-        publisher.cancel()
+        is_over.set()  # not cancelled: what it is sending must arrive before what comes after
         await asyncio.gather(publisher, return_exceptions=True)
         await _publish(host, answer)
+
+
+async def _save_progress(answer: Answer) -> None:
+    """A database that is away or locked for a moment does not end the answer: the next second tries again, and the end tries for minutes."""
+    try:
+        await in_tenant(answer.slug, save_progress, message_id=answer.message_id, text=answer.text)
+    except DatabaseError:
+        answer.is_saved = False
+        logger.warning("the text of an answer so far could not be saved", exc_info=True)
 
 
 def _take(answer: Answer, data: bytes) -> None:
@@ -173,15 +207,24 @@ def _take(answer: Answer, data: bytes) -> None:
         answer.call.error_message = event["error"]["message"]
         return
     for choice in event["choices"][:1]:
-        if piece := (choice.get("delta") or {}).get("content"):
+        delta = choice.get("delta") or {}
+        if piece := delta.get("content") or delta.get("refusal"):
             piece = piece.replace("\0", "")  # PostgreSQL keeps no such character
             answer.text += piece
             answer.unpublished.append(piece)
+            answer.has_spoken, answer.is_saved, answer.is_thinking = True, False, False
+        elif delta.get("reasoning_content") or delta.get("reasoning"):  # vLLM and DeepSeek call it the one, OpenRouter the other
+            answer.is_thinking = not answer.has_spoken
 
 
-async def _publish_regularly(host: Host, answer: Answer) -> None:
-    while True:
-        await asyncio.sleep(PUBLISH_EVERY_S)
+async def _publish_regularly(host: Host, answer: Answer, is_over: asyncio.Event) -> None:
+    has_told = False
+    while not is_over.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PUBLISH_EVERY_S):
+                await is_over.wait()
+        if answer.is_thinking and not has_told:
+            has_told = await events.publish(host.redis, answer.slug, answer.message_id, {"thinking": "1"})
         await _publish(host, answer)
 
 
@@ -206,48 +249,10 @@ def _result(answer: Answer, status: Message.Status, error_code: str = "", error_
     call = answer.call
     usage = call.usage if call and call.is_settled else None
     return AnswerResult(
-        text=answer.text, status=status, model_name=answer.model_name, request_id=call.public_id if call else "", notice=answer.notice,
+        text=answer.text, status=status, model_name=answer.model_name, request_id=answer.request_id,
+        earlier_request_ids=tuple(answer.refused_calls), notice=" ".join(answer.notices),
+        is_billed=call is None or call.held is None or call.is_settled, finish_reason=str(call.finish_reason or "") if call else "",
         error_code=error_code, error_message=error_message,
         input_tokens=usage.input_tokens + usage.cached_tokens if usage else 0, output_tokens=usage.output_tokens + usage.reasoning_tokens if usage else 0,
         cost=call.cost if usage else Decimal(0), currency=call.route.price.currency if usage else "", is_estimated=call.is_estimated if usage else False,
     )  # fmt: skip
-
-
-def stop_here(slug: str, message_id: str) -> None:
-    """Stop an answer that this process writes; does nothing if it does not."""
-    task = _running.get((slug, message_id))
-    if task is not None:
-        _stopped.add((slug, message_id))
-        task.cancel()
-
-
-async def stop_everywhere(host: Host, slug: str, message_id: str) -> None:
-    """Stop an answer, whichever process writes it. Without Redis only this process hears."""
-    stop_here(slug, message_id)
-    try:
-        await events.ask_to_stop(host.redis, slug, message_id)
-    except (RedisError, OSError, TimeoutError) as exc:
-        logger.warning("other processes could not be asked to stop an answer: %s", type(exc).__name__)
-
-
-_listener: asyncio.Task | None = None
-
-
-def _ensure_stop_listener(host: Host) -> None:
-    global _listener
-    if _listener is None or _listener.done():
-        _listener = asyncio.create_task(_listen(host), name="stop-listener")
-
-
-async def _listen(host: Host) -> None:
-    """Hear requests to stop for as long as this process writes answers."""
-    while _running:
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
-            async for slug, message_id in events.listen_for_stops(host.blocking_redis):
-                if message_id:
-                    stop_here(slug, message_id)
-                    continue
-                for key in list(_running):  # what was asked while nobody listened
-                    if await events.is_asked_to_stop(host.redis, *key):
-                        stop_here(*key)
-        await asyncio.sleep(0.5)

@@ -32,8 +32,8 @@ class MessageSerializer(serializers.ModelSerializer):
     class Meta:
         model = Message
         fields = [
-            "id", "position", "role", "text", "status", "model_name", "request_id", "error_code", "error_message", "input_tokens", "output_tokens", "cost",
-            "currency", "is_estimated", "created_at", "updated_at",
+            "id", "position", "role", "text", "status", "finish_reason", "model_name", "request_id", "error_code", "error_message",
+            "input_tokens", "output_tokens", "cost", "currency", "is_estimated", "created_at", "updated_at",
         ]  # fmt: skip
 
 

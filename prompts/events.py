@@ -6,7 +6,7 @@ not has lost entries. Without Redis the answer goes on; pages then follow its ro
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
 
@@ -36,11 +36,16 @@ async def begin(redis: Redis, slug: str, message_id: UUID, text: str) -> bool:
 
 
 async def publish(redis: Redis, slug: str, message_id: UUID, fields: dict[str, str]) -> bool:
-    """Add an entry: `text` (a piece of the answer) or `end`. A broken Redis is logged, not raised. Returns whether it arrived."""
+    """Add an entry: `text` (a piece of the answer), `thinking` (before the first piece) or `end`. A broken Redis is logged. Returns whether it arrived."""
     return await _add(redis, slug, message_id, [fields])
 
 
 async def _add(redis: Redis, slug: str, message_id: UUID, entries: list[dict[str, str]], *, is_new: bool = False) -> bool:
+    sending = asyncio.create_task(_send(redis, slug, message_id, entries, is_new))
+    return await asyncio.shield(sending)  # redis-py sends through asyncio.wait_for, which before Python 3.12 now and then swallows a cancellation
+
+
+async def _send(redis: Redis, slug: str, message_id: UUID, entries: list[dict[str, str]], is_new: bool) -> bool:
     key = stream_key(slug, message_id)
     try:
         async with redis.pipeline(transaction=False) as pipe:
@@ -56,15 +61,17 @@ async def _add(redis: Redis, slug: str, message_id: UUID, entries: list[dict[str
     return True
 
 
-async def read_events(redis: Redis, slug: str, message_id: UUID, after: str) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """Entries after an id, as they come; ("", {}) whenever nothing came for two seconds. Ends never: the reader leaves.
+async def read_events(
+    redis: Redis, slug: str, message_id: UUID, after: str, patience_ms: Callable[[], int] = lambda: BLOCK_MS
+) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    """Entries after an id, as they come; ("", {}) whenever nothing came for `patience_ms()`. Ends never: the reader leaves.
 
     Raises RedisError, or TimeoutError from a Redis that neither answers nor refuses.
     """
     key, last = stream_key(slug, message_id), after
     while True:
         async with asyncio.timeout(BLOCK_MS / 1000 + PATIENCE_S):
-            answer: Any = await redis.xread({key: last}, count=500, block=BLOCK_MS)
+            answer: Any = await redis.xread({key: last}, count=500, block=patience_ms())
         entries = answer[0][1] if answer else []
         for entry_id, fields in entries:
             last = entry_id.decode()

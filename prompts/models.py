@@ -1,5 +1,7 @@
 """Conversations and messages: a person's prompt history."""
 
+from uuid import UUID
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -56,8 +58,11 @@ class Message(TimeStamped):
     status = models.CharField(_("status"), max_length=11, choices=Status, default=Status.DONE)
     model_name = models.CharField(_("model"), max_length=200, blank=True)
     process_id = models.UUIDField(null=True, editable=False)  # the process that writes the answer; its heartbeat tells whether it lives
-    request_id = models.CharField(_("request"), max_length=64, blank=True)
-    notice = models.CharField(_("notice"), max_length=40, blank=True)
+    replaced = models.JSONField(null=True, editable=False)  # the answer that the last attempt was to replace; it comes back if the attempt brings no text
+    request_id = models.CharField(_("request"), max_length=64, blank=True)  # of the last attempt, from its beginning
+    is_billed = models.BooleanField(default=True, db_default=True, editable=False)  # the figures below hold that request's bill
+    finish_reason = models.CharField(_("finish reason"), max_length=20, blank=True, default="", db_default="")
+    notice = models.CharField(_("notice"), max_length=80, blank=True)  # codes, separated by spaces: templates/prompts/_message_notice.html
     error_code = models.CharField(_("error"), max_length=60, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
     input_tokens = models.PositiveIntegerField(_("input tokens"), default=0)
@@ -71,7 +76,10 @@ class Message(TimeStamped):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         constraints = [models.UniqueConstraint(fields=["conversation", "position"], name="prompts_message_position")]
-        indexes = [models.Index(fields=["process_id"], name="prompts_message_unfinished", condition=models.Q(status__in=["pending", "streaming"]))]
+        indexes = [
+            models.Index(fields=["process_id"], name="prompts_message_unfinished", condition=models.Q(status__in=["pending", "streaming"])),
+            models.Index(fields=["process_id"], name="prompts_message_unbilled", condition=models.Q(is_billed=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.role} {self.position}"
@@ -79,3 +87,14 @@ class Message(TimeStamped):
     @property
     def is_unfinished(self) -> bool:
         return self.status in self.UNFINISHED
+
+    @property
+    def call_id(self) -> UUID:
+        """The last attempt's call as the ledger knows it."""
+        return UUID(hex=self.request_id.removeprefix("req_"))
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether the answer broke off, by whatever cause, after some text."""
+        broke_off = self.status in (self.Status.STOPPED, self.Status.INTERRUPTED, self.Status.FAILED)
+        return bool(self.text) and (broke_off or (self.status == self.Status.DONE and self.finish_reason == "length"))

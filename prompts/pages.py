@@ -11,8 +11,8 @@ from models_registry.routes import Route
 from models_registry.selectors import list_routes
 from prompts.models import Conversation, Message
 from prompts.rendering import render_markdown
-from prompts.selectors import list_messages, page_of_conversations
-from prompts.services import conclude_if_orphaned
+from prompts.selectors import find_successor, is_budget_of_plan, list_messages, page_of_conversations
+from prompts.services import MAX_TEXT_CHARS, conclude_if_orphaned
 from usage.selectors import find_tightest_budget
 
 
@@ -23,9 +23,13 @@ def list_chat_models(request: HttpRequest) -> list[Route]:
 
 
 def choose_model(models: list[Route], wanted: str) -> str:
-    """The wanted model if it is still there, else the first; "" if there is none."""
-    names = [model.name for model in models]
-    return wanted if wanted in names else names[0] if names else ""
+    """The wanted model if it is still there, else its registered successor, else the first; "" if there is none."""
+    names = {model.name for model in models}
+    name, passed = wanted, set()
+    while name and name not in names and name not in passed:  # a successor may have been retired in its turn
+        passed.add(name)
+        name = find_successor(name)
+    return name if name in names else models[0].name if models else ""
 
 
 def starters() -> list[dict[str, str]]:
@@ -38,9 +42,24 @@ def starters() -> list[dict[str, str]]:
 
 
 def dress(message: Message) -> Message:
-    """Give an answer its HTML."""
-    message.html = render_markdown(message.text) if message.role == Message.Role.ASSISTANT else ""
+    """Give an answer its HTML: until a new one begins, that of the answer it is to replace."""
+    text = message.replaced["text"] if message.is_unfinished and message.replaced and not message.text else message.text
+    message.html = render_markdown(text) if message.role == Message.Role.ASSISTANT else ""
+    message.is_of_today = timezone.localdate(message.created_at) == timezone.localdate()
     return message
+
+
+def budget_context(request: HttpRequest, models: list[Route] | None = None) -> dict:
+    """The tightest budget that binds the person's chats, and what follows from it. Models are looked up where that matters and they are not given."""
+    budget = find_tightest_budget(request.user)
+    if budget is None or not budget.is_exhausted:
+        return {"budget": budget, "is_blocked": models == []}
+    models = list_chat_models(request) if models is None else models
+    return {"budget": budget, "budget_is_of_plan": is_budget_of_plan(budget), "is_blocked": all(has_price(model) for model in models)}
+
+
+def has_price(model: Route) -> bool:
+    return bool(model.price.input or model.price.output)
 
 
 def rail_context(request: HttpRequest, conversation: Conversation | None = None) -> dict:
@@ -74,7 +93,8 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
         "models": models,
         "selected_model": chosen,
         "retired_model": {"name": wanted, "successor": chosen} if conversation and wanted and wanted != chosen else None,
-        "budget": find_tightest_budget(request.user),
+        **budget_context(request, models),
+        "max_text_chars": MAX_TEXT_CHARS,
         "starters": starters() if conversation is None else [],
         "draft": request.GET.get("text", "")[:2_000],
         "place": "chat",

@@ -20,6 +20,8 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from prompts.formulas import math_plugin
+
 MAX_HIGHLIGHT_CHARS = 20_000
 TAGS = {
     "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "span",
@@ -50,7 +52,17 @@ def _clean(html: str) -> SafeString:
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "highlight": _highlight}).enable(["table", "strikethrough"]).use(tasklists_plugin)
+    return _make_parser({"highlight": _highlight})
+
+
+@cache
+def _plain_parser() -> MarkdownIt:
+    """The same without colours: for code that is still being written."""
+    return _make_parser({})
+
+
+def _make_parser(options: dict) -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, **options}).enable(["table", "strikethrough"]).use(tasklists_plugin).use(math_plugin)
     parser.add_render_rule("image", _render_image)
     parser.add_render_rule("link_close", _render_link_close)
     parser.add_render_rule("th_open", _render_cell)
@@ -103,7 +115,7 @@ def _render_cell(renderer, tokens: list[Token], index: int, options, env) -> str
 
 
 class GrowingText:
-    """A text that grows at its end, rendered block by block: finished blocks once, the last one again and again.
+    """A text that grows at its end, rendered block by block: finished blocks once, the last one again and again, its code without colours.
 
     What has been given as finished is never changed; the page shows the whole text anew when it is complete.
     """
@@ -111,17 +123,27 @@ class GrowingText:
     def __init__(self) -> None:
         self._tail = ""
 
-    def restart(self) -> None:
-        self._tail = ""
+    @property
+    def size(self) -> int:
+        """The characters that the next `grow` reads."""
+        return len(self._tail)
+
+    def add(self, text: str) -> None:
+        """Add text that is to be rendered later."""
+        self._tail += text
 
     def grow(self, text: str) -> tuple[str, str]:
         """Add text; returns (HTML of blocks finished since the last call, HTML of the block that still grows)."""
         self._tail += text
-        tokens = _parser().parse(self._tail)
+        parser = _plain_parser()
+        env: dict = {}
+        tokens = parser.parse(self._tail, env)
         starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
         if not starts:
             return "", ""
+        if starts[-1] == starts[0]:
+            return "", _clean(parser.renderer.render(tokens, parser.options, env))
         lines = list(StringIO(self._tail, newline=""))  # not splitlines: that ends lines at U+2028 and form feeds, which Markdown does not
         finished = "".join(lines[: starts[-1]])
         self._tail = "".join(lines[starts[-1] :])
-        return str(render_markdown(finished)) if finished else "", str(render_markdown(self._tail))
+        return str(render_markdown(finished)), _clean(parser.render(self._tail))

@@ -1,6 +1,7 @@
 """Whose conversations someone sees: only their own. Missing and foreign look the same."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -8,9 +9,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from models_registry.models import Model
+from models_registry.platform.models import Model as SharedModel
 from prompts.models import Conversation, Message
+from tenants.context import platform
 from tenants.errors import NotFound
+from usage.models import Budget, Hold, UsageEvent
 from usage.selectors import is_process_alive
+from usage.selectors.budgets import BudgetState
 
 LIST_SIZE = 40
 HISTORY_SIZE = 40
@@ -78,3 +84,24 @@ def is_orphaned(message: Message) -> bool:
     if not message.is_unfinished or message.updated_at > timezone.now() - timedelta(seconds=3):
         return False
     return message.process_id is None or not is_process_alive(message.process_id)
+
+
+def find_bill(message: Message) -> UsageEvent | None:
+    """What the ledger billed for an answer's last call: an event of nothing if it billed nothing, None while the bill is still to come."""
+    if Hold.objects.filter(pk=message.call_id).exists():  # looked for first: the sweeper books and lets go in one transaction
+        return None
+    return UsageEvent.objects.filter(request_id=message.call_id, kind=UsageEvent.Kind.SETTLE).first() or UsageEvent(cost=Decimal(0))
+
+
+def find_successor(name: str) -> str:
+    """The model that is registered to be used instead of one that is no longer offered, or "". An organisation's own models go before the platform's."""
+    own = Model.objects.filter(name=name).values_list("successor", flat=True).first()
+    if own is not None:
+        return own
+    with platform():
+        return SharedModel.objects.filter(name=name).values_list("successor", flat=True).first() or ""
+
+
+def is_budget_of_plan(state: BudgetState) -> bool:
+    """Whether a full budget came with the organisation's plan: then only the operator of the platform can raise it."""
+    return Budget.objects.filter(managed_by=Budget.ManagedBy.PLAN, limit=state.limit, spent=state.spent, held=state.held).exists()

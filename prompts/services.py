@@ -1,35 +1,46 @@
 """Every write to conversations and messages."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from prompts.models import Conversation, Message
-from prompts.selectors import is_orphaned
+from prompts.running import stop_answer
+from prompts.selectors import find_bill, is_orphaned, list_unfinished
+from tenants.context import current_tenant
 from tenants.duties import duty, note_duty
 from tenants.errors import Conflict, InvalidInput, NotFound
+from tenants.ids import uuid7
 
 MAX_TEXT_CHARS = 100_000
 TITLE_CHARS = 60
 MAX_CODE_CHARS = 60
+MAX_REASON_CHARS = 20
 SWEEP_AFTER = timedelta(seconds=60)
+KEPT_ASIDE = ("text", "status", "model_name", "finish_reason", "notice")
+NOT_REPLACED = "not_replaced"
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerResult:
-    """What became of an answer, for its row."""
+    """What became of an attempt at an answer, for its row. `is_billed`: the figures are those of the ledger, which knows no more of the call."""
 
     text: str
     status: Message.Status
     model_name: str
-    request_id: str = ""
+    request_id: str
+    earlier_request_ids: tuple[str, ...] = ()  # calls of the same attempt that were refused
+    is_billed: bool = True
+    finish_reason: str = ""
     notice: str = ""
     error_code: str = ""
     error_message: str = ""
@@ -51,8 +62,9 @@ def start_turn(*, actor: User, text: str, model_name: str, process_id: UUID, con
         conversation = _lock(conversation)
     position = (conversation.messages.aggregate(last=Max("position"))["last"] or 0) + 1
     question = Message.objects.create(conversation=conversation, position=position, role=Message.Role.USER, text=text)
-    answer = Message.objects.create(conversation=conversation, position=position + 1, role=Message.Role.ASSISTANT, status=Message.Status.PENDING,
-                                    model_name=model_name, process_id=process_id)  # fmt: skip
+    answer = Message(conversation=conversation, position=position + 1, role=Message.Role.ASSISTANT)
+    _begin_attempt(answer, model_name, process_id)
+    answer.save()
     conversation.model_name, conversation.last_message_at = model_name, timezone.now()
     conversation.save(update_fields=["model_name", "last_message_at", "updated_at"])
     note_duty("answers", timezone.now() + SWEEP_AFTER)
@@ -61,24 +73,39 @@ def start_turn(*, actor: User, text: str, model_name: str, process_id: UUID, con
 
 @transaction.atomic
 def restart_answer(*, message: Message, model_name: str, process_id: UUID, keep_text: bool) -> Message:
-    """Have the last answer written again, or (keep_text) continued where it stopped. Raises Conflict."""
+    """Have the last answer written again, or (keep_text) continued where it stopped. Raises Conflict.
+
+    An answer that is written again is kept aside until the new one has text: an attempt that fails takes nothing away.
+    """
     conversation = _lock(message.conversation)
     message.refresh_from_db()
     is_last = not conversation.messages.filter(position__gt=message.position).exists()
     if message.role != Message.Role.ASSISTANT or not is_last:
         raise Conflict(_("Only the last answer can be written again."), code="not_last_answer")
-    if keep_text and message.status not in (Message.Status.STOPPED, Message.Status.INTERRUPTED, Message.Status.FAILED):
+    if keep_text and not message.can_continue:
         raise Conflict(_("This answer is complete."), code="answer_complete")
-    message.status, message.model_name, message.process_id = Message.Status.PENDING, model_name, process_id
-    message.error_code = message.error_message = message.notice = ""
-    message.created_at = timezone.now()  # the page counts the seconds of waiting from it
-    if not keep_text:
+    message.replaced = None
+    if not keep_text and message.text:
+        message.replaced = {name: getattr(message, name) for name in KEPT_ASIDE} | {"created_at": message.created_at.isoformat()}
         message.text = ""
+    _begin_attempt(message, model_name, process_id)
     message.save()
     conversation.model_name = model_name
     conversation.save(update_fields=["model_name", "updated_at"])
     note_duty("answers", timezone.now() + SWEEP_AFTER)
     return message
+
+
+def _begin_attempt(message: Message, model_name: str, process_id: UUID) -> None:
+    message.status, message.model_name, message.process_id = Message.Status.PENDING, model_name, process_id
+    message.request_id, message.is_billed = f"req_{uuid7().hex}", False
+    message.error_code = message.error_message = message.notice = message.finish_reason = ""
+    message.created_at = timezone.now()  # the page counts the seconds of waiting from it
+
+
+def note_call(*, message_id: UUID, request_id: str) -> None:
+    """The attempt makes another call: its first one was refused."""
+    Message.objects.filter(pk=message_id, status__in=Message.UNFINISHED).update(request_id=request_id)
 
 
 def save_progress(*, message_id: UUID, text: str) -> None:
@@ -90,36 +117,80 @@ def save_progress(*, message_id: UUID, text: str) -> None:
 def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
     """Conclude an answer and add its bill to the conversation. Telling it twice is safe; a deleted conversation takes nothing back."""
     message = Message.objects.select_for_update().filter(pk=message_id).first()
-    if message is None or (result.request_id and message.request_id == result.request_id):
+    if message is None or message.request_id not in (result.request_id, *result.earlier_request_ids):  # deleted, or another attempt has begun since
         return
-    tokens = result.input_tokens + result.output_tokens
-    for field in ("status", "model_name", "request_id", "notice", "currency", "is_estimated"):
-        setattr(message, field, getattr(result, field))
-    for field in ("text", "error_code", "error_message"):  # in words of others: an answer that cannot be saved would never end
+    message.request_id = result.request_id
+    for field in ("error_code", "error_message", "finish_reason"):  # in words of others: an answer that cannot be saved would never end
         setattr(message, field, getattr(result, field).replace("\0", ""))
-    message.error_code = message.error_code[:MAX_CODE_CHARS]
-    message.input_tokens += result.input_tokens  # a continued or repeated answer costs what all its attempts cost
-    message.output_tokens += result.output_tokens
-    message.cost += result.cost
+    message.error_code, message.finish_reason = message.error_code[:MAX_CODE_CHARS], message.finish_reason[:MAX_REASON_CHARS]
+    _settle_text(message, result.text.replace("\0", ""), result.status, result.model_name, result.notice)
+    if not message.is_billed:
+        message.is_billed = result.is_billed
+        _add_bill(message, result.input_tokens, result.output_tokens, result.cost, result.currency, result.is_estimated)
     message.save()
+
+
+def _settle_text(message: Message, text: str, status: Message.Status, model_name: str, notice: str) -> None:
+    """Give an attempt's text to its message, or, if there is none, the earlier answer back."""
+    if text or message.replaced is None:
+        message.text, message.status, message.model_name, message.notice, message.replaced = text, status, model_name, notice, None
+        return
+    for field in KEPT_ASIDE:
+        setattr(message, field, message.replaced[field])
+    message.notice = " ".join([*(code for code in message.notice.split() if code != NOT_REPLACED), NOT_REPLACED])
+    message.created_at = datetime.fromisoformat(message.replaced["created_at"])
+
+
+def _add_bill(message: Message, input_tokens: int, output_tokens: int, cost: Decimal, currency: str, is_estimated: bool) -> None:
+    """A continued or repeated answer costs what all its attempts cost."""
+    message.input_tokens += input_tokens
+    message.output_tokens += output_tokens
+    message.cost += cost
+    message.currency = currency or message.currency
+    message.is_estimated = message.is_estimated or is_estimated
     Conversation.objects.filter(pk=message.conversation_id).update(
-        total_tokens=F("total_tokens") + tokens, total_cost=F("total_cost") + result.cost, currency=result.currency or F("currency"), updated_at=timezone.now()
-    )
+        total_tokens=F("total_tokens") + input_tokens + output_tokens, total_cost=F("total_cost") + cost, currency=currency or F("currency"),
+        updated_at=timezone.now(),
+    )  # fmt: skip
 
 
 def conclude_if_orphaned(message: Message) -> Message:
-    """Mark an answer as interrupted if the process that wrote it is gone; its text stays, and the ledger bills it."""
+    """Mark an answer as interrupted if the process that wrote it is gone; its text stays. Its bill is taken from the ledger as soon as it is there."""
     if is_orphaned(message):
-        Message.objects.filter(pk=message.pk, status__in=Message.UNFINISHED).update(status=Message.Status.INTERRUPTED, updated_at=timezone.now())
-        message.refresh_from_db()
+        message = _change_locked(message, _conclude_orphan)
+    if not message.is_unfinished and not message.is_billed:
+        message = _change_locked(message, _take_bill)
     return message
+
+
+@transaction.atomic
+def _change_locked(message: Message, change: Callable[[Message], None]) -> Message:
+    locked = Message.objects.select_for_update(of=["self"]).select_related("conversation").filter(pk=message.pk).first()
+    if locked is None:
+        raise NotFound(_("There is no such message."))
+    change(locked)
+    return locked
+
+
+def _conclude_orphan(message: Message) -> None:
+    if message.is_unfinished:
+        _settle_text(message, message.text, Message.Status.INTERRUPTED, message.model_name, message.notice)
+        message.save()
+
+
+def _take_bill(message: Message) -> None:
+    bill = None if message.is_billed else find_bill(message)
+    if bill is not None:
+        message.is_billed = True
+        _add_bill(message, bill.input_tokens + bill.cached_tokens, bill.output_tokens + bill.reasoning_tokens, bill.cost, bill.currency, bill.estimated)
+        message.save()
 
 
 @duty("answers")
 def conclude_orphaned_answers() -> None:
-    """Of the active tenant: conclude what dead processes left, look again later while answers are being written."""
-    rows = list(Message.objects.filter(status__in=Message.UNFINISHED)[:500])
-    if [message for message in rows if conclude_if_orphaned(message).is_unfinished]:
+    """Of the active tenant: conclude what dead processes left, with its bill; look again later while answers are being written or bills are to come."""
+    rows = list(Message.objects.filter(Q(status__in=Message.UNFINISHED) | Q(is_billed=False))[:500])
+    if [message for message in map(conclude_if_orphaned, rows) if message.is_unfinished or not message.is_billed]:
         note_duty("answers", timezone.now() + SWEEP_AFTER)
 
 
@@ -136,8 +207,11 @@ def rename_conversation(*, conversation: Conversation, title: str) -> Conversati
     return conversation
 
 
+@transaction.atomic
 def delete_conversation(*, conversation: Conversation) -> None:
-    """Delete a conversation with its messages. What it cost stays in the ledger."""
+    """Delete a conversation with its messages, and stop the answer that is being written. What it cost stays in the ledger."""
+    for message in list_unfinished(conversation):
+        transaction.on_commit(partial(stop_answer, current_tenant(), message))
     conversation.delete()
 
 

@@ -1,7 +1,12 @@
-"""The event stream of one answer: any worker can serve it, from the beginning or from the last event a page has seen."""
+"""The event stream of one answer: any worker can serve it, from the beginning or from the last event a page has seen.
+
+Rendering is paced: it takes at most a tenth of a CPU for each stream, and what is big is rendered beside the event loop.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 from uuid import UUID
 
 import orjson
@@ -17,20 +22,26 @@ from redis.exceptions import RedisError
 from gateway.host import get_host
 from prompts import events, pages
 from prompts.models import Message
-from prompts.rendering import GrowingText
+from prompts.rendering import GrowingText, render_markdown
 from prompts.selectors import get_visible_message
 from prompts.services import conclude_if_orphaned
 from tenants.context import in_tenant
 from tenants.errors import NotFound
 
+T = TypeVar("T")
+
 HEARTBEAT = b": still here\n\n"
 POLL_S = 1.0
 MOST_ROUNDS = 1_800  # an hour of two-second waits: no stream lives longer
+SHARE_OF_CPU = 0.1
+CHARACTERS_PER_S = 100_000  # of HTML: each update brings the whole block that still grows
+LONGEST_PAUSE_S = 5.0
+SMALL_CHARACTERS = 2_000  # rendered in about a millisecond
 
 
 @require_safe
 async def message_events(request: HttpRequest, message_id: UUID) -> HttpResponseBase:
-    """`update` events while the answer is written, then one `done` with the finished message. 401 for those who are not logged in."""
+    """`thinking` and `update` events while the answer is written, then one `done` with the finished message. 401 for those who are not logged in."""
     user = await request.auser()
     if isinstance(user, AnonymousUser):
         return HttpResponse(status=401)
@@ -68,30 +79,86 @@ class _HoleInStream(Exception):
     """The event stream does not begin with its start: Redis lost a part of it."""
 
 
+class _Screen:
+    """What a page has been shown of an answer, and when it may be shown more. Entries up to `seen_until` are on the page already."""
+
+    def __init__(self, seen_until: str) -> None:
+        self._seen_until, self._last_id = _as_number(seen_until), ""
+        self._text, self._unshown, self._due_s = GrowingText(), "", 0.0
+        self._is_anew = self._is_behind = False
+
+    def has_seen(self, entry_id: str) -> bool:
+        return _as_number(entry_id) <= self._seen_until
+
+    def restart(self) -> None:
+        self._text = GrowingText()
+        self._unshown, self._is_anew, self._is_behind = "", True, False
+
+    def add(self, text: str, entry_id: str) -> None:
+        if self.has_seen(entry_id):
+            self._text.add(text)
+            self._is_anew, self._is_behind = False, True
+        else:
+            self._unshown += text
+            self._last_id = entry_id
+
+    def patience_ms(self) -> int:
+        """How long to wait for more before what there is must be shown."""
+        return max(1, int((self._due_s - time.monotonic()) * 1000)) if self._unshown else events.BLOCK_MS
+
+    def has_news(self, *, is_last: bool = False) -> bool:
+        """Whether there is something to show, and it is time to."""
+        return bool(self._unshown) and (is_last or time.monotonic() >= self._due_s)
+
+    async def show(self) -> bytes:
+        """The event that brings all there is; sets the pause until the next."""
+        text, is_anew, is_behind = self._unshown, self._is_anew, self._is_behind
+        self._unshown, self._is_anew, self._is_behind = "", False, False
+        is_small = self._text.size + len(text) < SMALL_CHARACTERS
+        parts = (self._text, text, is_behind)
+        finished, tail, cpu_s = _grow(*parts) if is_small else await _beside_the_loop(_grow, *parts)
+        pause_s = max(cpu_s / SHARE_OF_CPU, len(finished + tail) / CHARACTERS_PER_S)
+        self._due_s = time.monotonic() + min(LONGEST_PAUSE_S, pause_s)
+        return _event("update", {"append": finished, "tail": tail, "anew": is_anew}, self._last_id)
+
+
+async def _beside_the_loop(render: Callable[..., T], *args) -> T:
+    """In a thread that reads no database: it needs none of the places that in_tenant has."""
+    return await sync_to_async(render, thread_sensitive=False)(*args)
+
+
+def _grow(text: GrowingText, more: str, is_behind: bool) -> tuple[str, str, float]:
+    """The blocks that `more` finished, the one that still grows, and the CPU seconds it took. `is_behind`: what was added unseen is on the page."""
+    start_s = time.thread_time()
+    if is_behind:
+        text.grow("")
+    finished, tail = text.grow(more)
+    return finished, tail, time.thread_time() - start_s
+
+
 async def _follow(redis, slug: str, user, message_id: UUID, after: str) -> AsyncIterator[bytes]:
-    """Updates from the event stream until the answer ends. Entries the page has seen are replayed silently. Raises RedisError, _HoleInStream."""
-    text, has_start, is_anew, is_replay = GrowingText(), False, False, after != events.START
-    rounds = 0
-    async for entry_id, fields in events.read_events(redis, slug, message_id, events.START):
-        if not entry_id:
+    """Updates from the event stream until the answer ends. Entries the page has seen are taken in silently. Raises RedisError, _HoleInStream."""
+    screen, has_start, rounds = _Screen(after), False, 0
+    async for entry_id, fields in events.read_events(redis, slug, message_id, events.START, screen.patience_ms):
+        if "start" in fields:
+            screen.restart()
+            has_start = True
+        elif "thinking" in fields and not screen.has_seen(entry_id):
+            yield _event("thinking", {}, entry_id)
+        elif "text" in fields:
+            if not has_start:
+                raise _HoleInStream
+            screen.add(fields["text"], entry_id)
+        elif not entry_id and not screen.has_news(is_last=True):
             rounds += 1
             if rounds > MOST_ROUNDS or not await in_tenant(slug, _is_unfinished, user, message_id):
                 return
             yield HEARTBEAT
-        elif "start" in fields:
-            text.restart()
-            has_start = is_anew = True
-        elif "end" in fields:
-            if not await in_tenant(slug, _is_unfinished, user, message_id):
-                return  # else it is the end of an earlier attempt, and the next one is about to start
-        elif "text" in fields:
-            if not has_start:
-                raise _HoleInStream
-            finished, tail = text.grow(fields["text"])
-            is_replay = is_replay and _as_number(entry_id) <= _as_number(after)
-            if not is_replay:
-                yield _event("update", {"append": finished, "tail": tail, "anew": is_anew}, entry_id)
-            is_anew = False
+        is_end = "end" in fields and not await in_tenant(slug, _is_unfinished, user, message_id)
+        if screen.has_news(is_last=is_end):
+            yield await screen.show()
+        if is_end:
+            return  # else it is the end of an earlier attempt, and the next one is about to start
 
 
 def _as_number(entry_id: str) -> tuple[int, int]:
@@ -104,11 +171,16 @@ def _as_number(entry_id: str) -> tuple[int, int]:
 
 async def _poll(slug: str, user, message_id: UUID) -> AsyncIterator[bytes]:
     """Without Redis: the whole text of the row, which is saved every second."""
+    shown = ""
     for _round in range(MOST_ROUNDS):
         text, is_unfinished = await in_tenant(slug, _read_text, user, message_id)
         if not is_unfinished:
             return
-        yield _event("update", {"append": "", "tail": str(pages.render_markdown(text)), "anew": True}) if text else HEARTBEAT
+        if text != shown:
+            yield _event("update", {"append": "", "tail": await _beside_the_loop(render_markdown, text), "anew": True})
+        else:
+            yield HEARTBEAT
+        shown = text
         await asyncio.sleep(POLL_S)
 
 
@@ -123,9 +195,10 @@ def _read_text(user, message_id: UUID) -> tuple[str, bool]:
 
 def _render_done(request, user, message_id: UUID, surroundings) -> str:
     language, zone = surroundings
-    message = pages.dress(get_visible_message(user, message_id))
     with translation.override(language), timezone.override(zone):
-        return render_to_string("prompts/_answer_done.html", {"message": message, "conversation": message.conversation}, request)
+        message = pages.dress(conclude_if_orphaned(get_visible_message(user, message_id)))
+        context = {"message": message, "conversation": message.conversation, **pages.budget_context(request)}
+        return render_to_string("prompts/_answer_done.html", context, request)
 
 
 def _event(name: str, data: dict, entry_id: str = "") -> bytes:

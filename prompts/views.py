@@ -12,9 +12,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from gateway.host import ensure_host, submit_to_host
 from prompts import pages
-from prompts.answers import Answer, stop_everywhere, write_answer
+from prompts.answers import Answer, write_answer
 from prompts.models import Conversation, Message
-from prompts.selectors import get_visible_conversation, get_visible_message, list_unfinished
+from prompts.running import stop_answer
+from prompts.selectors import get_visible_conversation, get_visible_message
 from prompts.services import delete_conversation, rename_conversation, restart_answer, start_turn
 from prompts.streaming import message_events
 
@@ -58,7 +59,7 @@ def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpRespons
     question, answer = start_turn(
         actor=request.user, text=request.POST.get("text", ""), model_name=model_name, process_id=ensure_host().process_id, conversation=conversation
     )
-    _begin(request, answer)
+    _begin(request, answer, is_replaced=_is_replaced(request, model_name))
     address = reverse("prompts:conversation-detail", args=[answer.conversation_id])
     if not request.htmx:
         return redirect(address)
@@ -75,11 +76,17 @@ def _model_of(request: HttpRequest) -> str:
     return name
 
 
-def _begin(request: HttpRequest, message: Message) -> None:
+def _is_replaced(request: HttpRequest, model_name: str) -> bool:
+    """Whether another model answers than the one that was asked for, since that is no longer offered."""
+    return request.POST.get("model", "") not in ("", model_name)
+
+
+def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None:
     """Let the host write the answer. The row is committed: views run outside a transaction."""
     answer = Answer(
-        slug=request.tenant.slug, message_id=message.pk, user_id=request.user.pk, model_name=message.model_name, language=get_language(), text=message.text
-    )
+        slug=request.tenant.slug, message_id=message.pk, user_id=request.user.pk, model_name=message.model_name, language=get_language(),
+        call_id=message.call_id, text=message.text, notices=["model_replaced"] if is_replaced else [],
+    )  # fmt: skip
     submit_to_host(lambda host: write_answer(host, answer), name=f"answer {message.pk}")
 
 
@@ -103,8 +110,6 @@ def _open_id(request: HttpRequest) -> UUID | None:
 def conversation_delete(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = get_visible_conversation(request.user, conversation_id)
     deleted_id = conversation.pk
-    for message in list_unfinished(conversation):
-        _stop(request, message)
     delete_conversation(conversation=conversation)
     if not request.htmx:
         return redirect("prompts:chat-home")
@@ -119,13 +124,8 @@ def conversation_delete(request: HttpRequest, conversation_id: UUID) -> HttpResp
 def message_stop(request: HttpRequest, message_id: UUID) -> HttpResponse:
     message = get_visible_message(request.user, message_id)
     if message.is_unfinished:
-        _stop(request, message)
+        stop_answer(request.tenant.slug, message)
     return _show_message(request, message)
-
-
-def _stop(request: HttpRequest, message: Message) -> None:
-    slug, message_id = request.tenant.slug, str(message.pk)
-    submit_to_host(lambda host: stop_everywhere(host, slug, message_id), name=f"stop {message_id}")
 
 
 @login_required
@@ -144,7 +144,7 @@ def _write_again(request: HttpRequest, message_id: UUID, *, keep_text: bool) -> 
     message = get_visible_message(request.user, message_id)
     model_name = _model_of(request) if request.POST.get("model") else message.model_name
     message = restart_answer(message=message, model_name=model_name, process_id=ensure_host().process_id, keep_text=keep_text)
-    _begin(request, message)
+    _begin(request, message, is_replaced=_is_replaced(request, model_name))
     return _show_message(request, message)
 
 

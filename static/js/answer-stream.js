@@ -1,17 +1,18 @@
 /* Follows an answer while it is written.
 
-   The server sends, on data-events-url: `update` {"append": html, "tail": html, "anew": bool}: `append` joins what no longer changes, `tail` replaces
+   The server sends, on data-events-url: `thinking` {} while the model reasons before it writes; `update` {"append": html, "tail": html, "anew": bool}: `append` joins what no longer changes, `tail` replaces
    the block that is still growing, `anew` drops all that came before; `done` {"html": _answer_done.html}, which carries more fragments, out of band.
+   Until the first update the message may show the answer that this one is to replace (data-replaced).
    After a break the stream goes on at ?after=<last id>; without an id it begins anew. A message with data-after was rendered up to that id. */
 import { refreshList } from "./conversations.js";
 import { frameCode } from "./copy.js";
 import { showNotice } from "./notices.js";
-import { announce, forEach, words } from "./page.js";
+import { announce, forEach, goToLogIn, words } from "./page.js";
 import { parsePage, proseFragment } from "./trusted-fragments.js";
 
 const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 15_000;
-const FAILURES_UNTIL_RELOAD = 6;
+const FAILURES_UNTIL_RELOAD = 3;
 const ANNOUNCED_CHARACTERS = 400;
 
 class AnswerStream {
@@ -37,6 +38,7 @@ class AnswerStream {
     const url = new URL(this.message.dataset.eventsUrl, window.location.href);
     if (this.after) url.searchParams.set("after", this.after);
     this.source = new EventSource(url);
+    this.source.addEventListener("thinking", (event) => this.think(event));
     this.source.addEventListener("update", (event) => this.receive(event));
     this.source.addEventListener("done", (event) => this.finish(event));
     this.source.addEventListener("error", () => this.reconnect());
@@ -53,13 +55,23 @@ class AnswerStream {
     this.frame ??= requestAnimationFrame(() => this.show());
   }
 
+  think(event) {
+    this.failures = 0;
+    this.after = event.lastEventId;
+    this.isThinking = true;
+    this.showElapsed();
+  }
+
   /** Show all that has come since the last frame: every `append` since the last `anew`, and the last `tail`. */
   show() {
     this.frame = null;
     if (!this.waiting.length) return;
     const begin = this.waiting.findLastIndex((update) => update.anew);
     const updates = this.waiting.splice(0).slice(Math.max(0, begin));
-    if (begin >= 0) this.stable.replaceChildren();
+    if (begin >= 0) {
+      this.stable.replaceChildren();
+      delete this.stable.dataset.replaced;
+    }
     const append = updates.map((update) => update.append ?? "").join("");
     if (append) this.stable.append(framed(append));
     this.tail.replaceChildren(framed(updates.at(-1).tail ?? ""));
@@ -71,7 +83,7 @@ class AnswerStream {
     const seconds = Math.round((Date.now() - this.startedAt) / 1000);
     if (!this.message.isConnected) this.close();
     else if (this.failures > 1) this.elapsed.textContent = words("reconnecting");
-    else if (this.message.dataset.status === "pending" && seconds >= 2) this.elapsed.textContent = `${words("waiting")} · ${words("seconds", seconds)}`;
+    else if (this.message.dataset.status === "pending" && seconds >= 2) this.elapsed.textContent = `${words(this.isThinking ? "thinking" : "waiting")} · ${words("seconds", seconds)}`;
     else this.elapsed.textContent = "";
   }
 
@@ -108,6 +120,7 @@ class AnswerStream {
         showNotice(words("gone"));
       }
       if (!response.ok) return;
+      if (goToLogIn(response.url)) return;
       const page = parsePage(await response.text());
       const fresh = page.getElementById(this.message.id);
       if (!fresh || fresh.dataset.eventsUrl || !this.message.isConnected) return;
@@ -132,11 +145,27 @@ function framed(html) {
   return fragment;
 }
 
+/** Say that the answer is there: a short one whole, of a long one the first sentences, and where to read on. Nobody can stop a live region. */
 function tell(message) {
   if (!message) return;
   if (message.dataset.status === "stopped") announce(words("answerStopped"));
-  else if (message.dataset.status === "failed") announce(words("answerFailed"));
-  else announce(`${words("answerFinished")} ${message.querySelector(".prose").innerText.slice(0, ANNOUNCED_CHARACTERS)}`);
+  else if (message.dataset.status === "failed" || message.querySelector("[data-not-replaced]")) announce(words("answerFailed"));
+  else {
+    const text = message.querySelector(".prose").innerText.trim() || message.querySelector(".message-state p").textContent;
+    const beginning = firstSentences(text, ANNOUNCED_CHARACTERS);
+    announce(`${words("answerFinished")} ${beginning}${beginning === text ? "" : ` ${words("answerGoesOn")}`}`);
+  }
+}
+
+/** As many whole sentences as fit; of a sentence that does not fit by itself, its whole words. */
+function firstSentences(text, limit) {
+  if (text.length <= limit) return text;
+  for (const granularity of ["sentence", "word"]) {
+    const parts = new Intl.Segmenter(document.documentElement.lang, { granularity }).segment(text.slice(0, limit + 1));
+    const end = [...parts].at(-1).index;
+    if (end) return text.slice(0, end).trim();
+  }
+  return text.slice(0, limit);
 }
 
 const followed = new WeakSet();

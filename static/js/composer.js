@@ -1,4 +1,5 @@
-/* Writing and sending: Enter sends, Shift+Enter makes a line, input methods are left alone, drafts survive a reload. */
+/* Writing and sending: Enter sends, Shift+Enter makes a line, input methods are left alone, drafts survive a reload.
+   On a touch keyboard, which has no Shift+Enter, Enter makes a line; Ctrl or ⌘ + Enter sends everywhere. */
 import { refreshList } from "./conversations.js";
 import { clearNotices } from "./notices.js";
 import { announce, on, words } from "./page.js";
@@ -11,9 +12,20 @@ export function findUnfinished() {
   return [...document.querySelectorAll(".message[data-events-url]")].at(-1);
 }
 
+/** Ask for the end. The stream brings it: what the row holds now is older than what is being read. */
 function stop() {
   const message = findUnfinished();
-  if (message) window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, target: `#${message.id}`, swap: "outerHTML" });
+  if (message) window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, swap: "none" }).catch(() => {}); // notices.js tells
+}
+
+function canSend() {
+  return text.value.trim() && !findUnfinished() && !document.getElementById("composer-send").disabled;
+}
+
+const touch = window.matchMedia("(pointer: coarse)");
+
+function isSending(event) {
+  return event.key === "Enter" && (event.ctrlKey || event.metaKey || !(event.shiftKey || event.altKey || touch.matches));
 }
 
 function draftKey() {
@@ -48,9 +60,9 @@ if (form) {
 
   text.addEventListener("keydown", (event) => {
     if (event.isComposing || event.keyCode === 229) return;
-    if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
+    if (isSending(event)) {
       event.preventDefault();
-      if (text.value.trim() && !findUnfinished()) form.requestSubmit(form.querySelector("[data-send]"));
+      if (canSend()) form.requestSubmit(form.querySelector("[data-send]"));
     } else if (event.key === "Escape" && findUnfinished()) {
       event.preventDefault();
       stop();
@@ -60,7 +72,7 @@ if (form) {
   form.addEventListener(
     "submit",
     (event) => {
-      if (text.value.trim() && !findUnfinished() && navigator.onLine) return;
+      if (canSend() && navigator.onLine) return;
       event.preventDefault();
       event.stopImmediatePropagation();
     },

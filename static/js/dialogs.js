@@ -1,5 +1,5 @@
 /* Native dialogs. Buttons name them with command and commandfor; older browsers get that from here. */
-import { menuRow } from "./conversations.js";
+import { menuRow, refreshList } from "./conversations.js";
 import { announce, forEach, on, words } from "./page.js";
 
 if (!("commandForElement" in HTMLButtonElement.prototype)) {
@@ -40,9 +40,17 @@ dialog?.addEventListener("command", (event) => {
 
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const neighbour = row?.nextElementSibling?.querySelector?.("a") ?? row?.previousElementSibling?.querySelector?.("a");
-  await window.htmx.ajax("POST", form.action, { source: form, target: row ?? document.body, swap: row ? "delete" : "none" });
+  const [before, after] = [row?.previousElementSibling, row?.nextElementSibling];
+  let isDeleted = false;
+  form.addEventListener("htmx:afterRequest", ({ detail }) => (isDeleted = detail.successful), { once: true });
+  // The promise says nothing of the status, and breaks when the network does; notices.js tells what went wrong.
+  await window.htmx.ajax("POST", form.action, { source: form, target: row ?? document.body, swap: row ? "delete" : "none" }).catch(() => {});
   dialog.close();
-  announce(words("conversationDeleted"));
-  neighbour?.focus();
+  if (isDeleted) {
+    announce(words("conversationDeleted"));
+    if (before?.matches(".conversation-group") && !after?.matches(".conversation-row")) before.remove(); // it was the last of its days
+    const neighbour = [after, before].find((element) => element?.matches(".conversation-row"));
+    (neighbour?.querySelector("a") ?? document.getElementById("composer-text") ?? document.getElementById("main")).focus();
+  }
+  refreshList();
 });

@@ -1,5 +1,5 @@
 /* Notices at the head of the page or above the composer, and what happens when a request of htmx fails. */
-import { on, words } from "./page.js";
+import { goToLogIn, on, words } from "./page.js";
 
 on("click", "[data-dismiss]", (event, button) => {
   const notice = button.closest("[data-notice]");
@@ -41,11 +41,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (html.startsWith("<!doctype") || html.startsWith("<html")) {
     // A whole page is never a fragment: the session has ended, or an error page came.
     detail.shouldSwap = false;
-    if (xhr.responseURL.includes(document.body.dataset.loginUrl)) {
-      window.location.assign(`${document.body.dataset.loginUrl}?next=${encodeURIComponent(window.location.pathname)}`);
-    } else {
-      showNotice(explain(xhr.status), xhr.getResponseHeader("X-Request-ID") ?? "");
-    }
+    if (!goToLogIn(xhr.responseURL)) showNotice(explain(xhr.status), xhr.getResponseHeader("X-Request-ID") ?? "");
   } else if (xhr.status >= 400) {
     const place = document.getElementById("notices");
     if (place && xhr.responseText.includes("data-notice")) {

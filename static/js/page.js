@@ -43,3 +43,11 @@ export function on(type, selector, handle) {
     if (element) handle(event, element);
   });
 }
+
+/** Whether a request ended at the log-in page, since the session is over; then the page goes there, too, and afterwards comes back. */
+export function goToLogIn(address) {
+  const { loginUrl } = document.body.dataset;
+  if (new URL(address, window.location.href).pathname !== loginUrl) return false;
+  window.location.assign(`${loginUrl}?next=${encodeURIComponent(window.location.pathname)}`);
+  return true;
+}

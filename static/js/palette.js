@@ -79,6 +79,6 @@ if (dialog) {
     const isEmpty = options().length === 0;
     dialog.querySelector("[data-palette-empty]").hidden = !isEmpty;
     choose(0);
-    if (field.value) announce(isEmpty ? dialog.querySelector("[data-palette-empty]").textContent : words("results", options().length));
+    if (field.value) announce(isEmpty ? dialog.querySelector("[data-palette-empty]").textContent : words(options().length === 1 ? "oneResult" : "results", options().length));
   });
 }

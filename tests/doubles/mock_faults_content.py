@@ -180,6 +180,27 @@ async def over_cap(speaker: Speaker, number: int | None) -> None:
     await speaker.answer_fully()
 
 
+@fault("held-back", "3, or <number>, tokens, then finish_reason content_filter", ends="answer")
+async def held_back(speaker: Speaker, number: int | None) -> None:
+    speaker.answer.pieces = speaker.answer.pieces[: 3 if number is None else number]
+    speaker.answer.finish_reason = "content_filter"
+    await speaker.answer_fully()
+
+
+@fault("thinks", "reasoning in delta.reasoning_content for 1, or <number>, s before the proper answer", ends="answer")
+async def thinks(speaker: Speaker, number: int | None) -> None:
+    if not speaker.stream:
+        await speaker.answer_fully()
+        return
+    assert speaker.frames is not None
+    speaker.start()
+    for _time in range(10 * (number or 1)):
+        await speaker.exchange.send(speaker.frames.event(0, b'{"reasoning_content":" hm"}'))
+        await asyncio.sleep(0.1)
+    await speaker.say()
+    await speaker.conclude()
+
+
 def _enter_usages() -> None:
     """Answers that are right but for their usage block."""
     cached = {"prompt_tokens": 3, "completion_tokens": 8, "total_tokens": 11, "prompt_tokens_details": {"cached_tokens": 50}}

@@ -122,8 +122,10 @@ def shoot_doors(browser: Browser, platform: Platform, out: Path) -> None:
                 page.goto(platform.address(platform.alice["host"], "/accounts/login/"))
                 save(page, out, "login", width, theme, language)
             log_in(page, platform, platform.olga)
-            page.goto(platform.address("localhost", "/admin/"))
-            save(page, out, "platform", width, theme, "en")
+            for language in LANGUAGES:
+                page.set_extra_http_headers({"Accept-Language": language})
+                page.goto(platform.address("localhost", "/admin/"))
+                save(page, out, "platform", width, theme, language)
             context.close()
 
 

@@ -1,12 +1,14 @@
 """Asking and reading: an answer grows, survives a reload, is seen in every tab, stopped, continued, written again, copied and paid for."""
 
 import re
+from decimal import Decimal
 
 from playwright.sync_api import expect
 
 from prompts.models import Message
-from tests.prompts.chats import last_answer, make_conversation
+from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
 from tests.prompts.visitor import said
+from usage.services import set_budget
 
 CODE = "A list:\n\n- one\n- two\n\n```python\nif a < b:\n    print('a')\n```\n\nThe end."
 
@@ -141,3 +143,96 @@ def test_copying_an_answer_and_a_block_of_code(arrive):
     assert "A list:" in clipboard() and "if a < b:\n    print('a')" in clipboard() and "Copy" not in clipboard()
     html = chat.page.evaluate("async () => (await (await (await navigator.clipboard.read())[0].getType('text/html')).text())")
     assert "<li>one</li>" in html and "<button" not in html
+
+
+def test_stopping_moves_nothing_that_is_being_read(arrive):
+    chat = arrive(model="chat-10-s")
+    chat.ask("hello")
+    chat.wait_for_words(10)
+    chat.page.evaluate("""() => {
+        window.lengths = [];
+        const note = () => window.lengths.push(document.querySelector(".message-answer .prose")?.innerText.trim().length ?? 0);
+        note();
+        new MutationObserver(note).observe(document.querySelector("#thread"), {subtree: true, childList: true, characterData: true});
+    }""")
+    chat.page.get_by_role("button", name="Stop the answer").click()
+    chat.wait_for("stopped")
+    lengths = chat.page.evaluate("window.lengths")
+    assert lengths == sorted(lengths) and lengths[0] > 20
+
+
+def test_a_model_that_thinks_is_said_to_think(arrive):
+    chat = arrive(model="thinks-3-s")
+    chat.ask("hello")
+    expect(chat.answer.locator("[data-elapsed]")).to_contain_text("The model is thinking · 2")
+    chat.wait_for()
+    assert chat.read() == said(8)
+
+
+def test_the_earlier_answer_is_read_until_the_new_one_begins_and_stays_when_that_fails(arrive):
+    chat = arrive(model="mock")
+    chat.ask("hello")
+    chat.wait_for()
+    for model, text in (("fault-500", said(8)), ("thinks-3-s", said(8)), ("mock-echo", "hello")):
+        chat.page.locator("#composer-model").select_option(model)
+        chat.answer.hover()
+        chat.answer.get_by_role("button", name="Answer again").click()
+        if model == "thinks-3-s":
+            expect(chat.answer).to_have_attribute("data-status", "pending")
+            assert chat.read() == said(8)
+        chat.wait_for("done")
+        expect(chat.answer).not_to_have_attribute("data-events-url", re.compile("."))
+        expect(chat.text).to_have_text(text)
+        expect(chat.answer.get_by_text("this is still the earlier one")).to_have_count(1 if model == "fault-500" else 0)
+
+
+def test_an_answer_at_its_greatest_length_goes_on(arrive):
+    chat = arrive(model="short-answers")
+    chat.ask("hello")
+    chat.wait_for()
+    chat.page.locator("#composer-model").select_option("mock")
+    chat.answer.get_by_role("button", name="Continue").click()
+    expect(chat.text).to_have_text(said(3) + said(3))
+    expect(chat.answer.get_by_role("button", name="Continue")).to_be_visible()
+
+
+def test_a_session_that_ends_leads_to_the_log_in_page(arrive):
+    chat = arrive(path=None, expected=("401", "ERR_FAILED"))
+    conversation = make_conversation(chat.person, "Left open")
+    make_unfinished(conversation, make_process())
+    chat.page.route("**/events/**", lambda route: route.abort())
+    chat.go(f"/c/{conversation.pk}/")
+    chat.context.clear_cookies()
+    expect(chat.page).to_have_url(re.compile(rf"/accounts/login/\?next=(%2F|/)c(%2F|/){conversation.pk}(%2F|/)$"))
+
+
+def test_a_long_answer_is_told_in_whole_words_with_the_way_on(arrive):
+    chat = arrive(model="mock-tokens-200-20")
+    chat.ask("hello")
+    chat.wait_for()
+    expect(chat.page.locator("#announcer")).to_have_text(re.compile(r"^The answer is finished: w0 w1 .* w\d+ This was its beginning"))
+    told = re.findall(r"w\d+", chat.page.locator("#announcer").inner_text())
+    assert said(200).startswith(" ".join(told)) and said(200)[len(" ".join(told))] == " "
+
+
+def test_what_the_budget_allows_is_known_after_each_answer(arrive):
+    chat = arrive(model="chat-3-s")
+    chat.ask("hello")
+    chat.wait_for_words(5)
+    expect(chat.page.locator("#budget-banner")).to_be_empty()
+    set_budget(actor=None, level="user", subject_id=chat.person.pk, limit=Decimal("0.0000001"))
+    chat.wait_for()
+    expect(chat.page.locator("#budget-banner")).to_contain_text("is used up")
+    expect(chat.page.locator("#composer-send")).to_be_enabled()  # there are models that cost nothing
+
+
+def test_a_touch_keyboard_makes_lines(arrive):
+    chat = arrive(model="mock-echo", has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
+    chat.box.fill("one")
+    chat.box.press("End")
+    chat.box.press("Enter")
+    chat.box.press_sequentially("two")
+    expect(chat.box).to_have_value("one\ntwo")
+    chat.page.get_by_role("button", name="Send").tap()
+    chat.wait_for()
+    assert chat.read() == "one two"

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import pytest
 from playwright.sync_api import expect
 
 from prompts.models import Conversation
@@ -104,6 +105,36 @@ def test_deleting_asks_first(arrive):
     expect(chat.page.locator("h1")).to_have_text("New chat")
     expect(chat.rows).to_have_count(0)
     assert not Conversation.objects.filter(pk__in=[conversation.pk, other.pk]).exists()
+
+
+@pytest.mark.parametrize("trouble", ["refused", "cut off"])
+def test_a_conversation_that_could_not_be_deleted_stays_and_says_so(arrive, trouble):
+    chat = arrive(path=None, expected=("500", "ERR_FAILED", "htmx:"))
+    conversation = make_conversation(chat.person, "To be deleted")
+    chat.go(f"/c/{conversation.pk}/")
+    chat.page.route("**/delete/", lambda route: route.fulfill(status=500, body="") if trouble == "refused" else route.abort())
+    open_menu(chat, "To be deleted")
+    chat.page.get_by_role("button", name="Delete …", exact=True).click()
+    dialog = chat.page.get_by_role("dialog", name="Delete this conversation?")
+    dialog.get_by_role("button", name="Delete conversation").click()
+    expect(dialog).to_be_hidden()
+    expect(chat.page.locator("#notices")).to_contain_text("failed on the server" if trouble == "refused" else "cannot be reached")
+    expect(chat.rows).to_have_count(1)
+    expect(chat.page.locator("#announcer")).to_be_empty()
+
+
+def test_the_last_conversation_takes_its_heading_along(arrive):
+    chat = arrive(path=None)
+    for days in (0, 1):
+        make_conversation(chat.person, f"{days} days ago", age=timedelta(days=days))
+    chat.go()
+    for days, left in ((1, ["Today"]), (0, [])):
+        open_menu(chat, f"{days} days ago")
+        chat.page.get_by_role("button", name="Delete …", exact=True).click()
+        chat.page.get_by_role("dialog", name="Delete this conversation?").get_by_role("button", name="Delete conversation").click()
+        expect(chat.page.locator("#conversation-list .conversation-group")).to_have_text(left)
+        expect(chat.page.locator("#announcer")).to_have_text("The conversation was deleted.")
+    expect(chat.page.locator("#conversation-list")).to_contain_text("Your conversations will be listed here.")
 
 
 def test_the_palette_finds_conversations_and_begins_new_chats(arrive):

@@ -8,11 +8,16 @@ import pytest
 from tests.live import TENANTS, listen, running_web
 from tests.prompts.visitor import Visitor, make_person
 
-MODELS = {  # name: what the mock is asked for, and how long its memory is
-    "chat-3-s": ("mock-tokens-60-50", None),
-    "chat-10-s": ("mock-tokens-200-50", None),
-    "short-memory": ("mock-echo", 10),
-    "provider-with-short-memory": ("fault-context-40", None),
+MODELS: dict[str, dict] = {
+    "chat-3-s": {"upstream_name": "mock-tokens-60-50"},
+    "chat-10-s": {"upstream_name": "mock-tokens-200-50"},
+    "short-memory": {"upstream_name": "mock-echo", "context_window": 10},
+    "provider-with-short-memory": {"upstream_name": "fault-context-40"},
+    "short-answers": {"upstream_name": "mock", "default_max_output_tokens": 3},
+    "empty-answers": {"upstream_name": "mock-usage-3-0-0-0"},
+    "holds-all-back": {"upstream_name": "fault-held-back-0"},
+    "thinks-3-s": {"upstream_name": "fault-thinks-3"},
+    "retired-model": {"upstream_name": "mock", "is_enabled": False, "successor": "mock-echo"},
 }
 
 
@@ -27,9 +32,9 @@ def chat_models(house):
 
     with platform():
         connection = Connection.objects.get(name="mock")
-        for name, (upstream_name, window) in MODELS.items():
+        for name, fields in MODELS.items():
             if not Model.objects.filter(name=name).exists():
-                model = add_model(actor=None, connection=connection, name=name, upstream_name=upstream_name, context_window=window)
+                model = add_model(actor=None, connection=connection, name=name, **fields)
                 set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(2))
     return list(MODELS)
 

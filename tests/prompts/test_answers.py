@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.utils import translation
 
+from accounts.models import User
 from prompts.models import Message
 from tenants.context import tenant
 from tests.live import TENANTS
@@ -129,6 +130,81 @@ def test_an_answer_is_written_again_with_another_model(bob):
     assert bob.conversation(message.conversation_id).messages.count() == 2
 
 
+def test_the_earlier_answer_stands_until_a_new_one_begins(bob):
+    first = bob.finished(bob.ask("one two", "mock-tokens-20-5"))
+    shown = bob.do("regenerate", first, model="mock-slow-3000").text
+    assert said(20) in text_of(shown) and "data-replaced" in shown
+    events = list(bob.events(first))
+    assert events[0].data["anew"], "the new text takes its place"
+    assert bob.message(first.pk).text == said(8)
+
+
+@pytest.mark.parametrize("way", ["fails", "is stopped", "is empty"])
+def test_an_answer_survives_an_attempt_that_brings_nothing(bob, way):
+    first = bob.finished(bob.ask("one two", "mock-tokens-20-5"))
+    bob.do("regenerate", first, model={"fails": "fault-500", "is stopped": "mock-slow-3000", "is empty": "empty-answers"}[way])
+    if way == "is stopped":
+        bob.do("stop", first)
+    message = bob.finished(first)
+    assert (message.status, message.text, message.model_name, message.notice) == (Status.DONE, said(20), "mock-tokens-20-5", "not_replaced")
+    page = bob.get(f"/c/{message.conversation_id}/").text
+    assert said(20) in text_of(page) and "this is still the earlier one" in page
+    assert (message.error_message in page) and bool(message.error_message) == (way == "fails")
+
+
+def test_an_answer_that_reached_its_greatest_length_says_so_and_goes_on(bob):
+    message = bob.finished(bob.ask("hello", "short-answers"))
+    assert (message.status, message.text, message.finish_reason) == (Status.DONE, said(3), "length")
+    page = bob.get(f"/c/{message.conversation_id}/").text
+    assert "reached its greatest length" in page and f"/m/{message.pk}/continue/" in page
+    bob.do("continue", message, model="mock")
+    message = bob.finished(message)
+    assert (message.text, message.finish_reason) == (said(3) + said(8), "stop")
+    assert "/continue/" not in bob.get(f"/c/{message.conversation_id}/").text
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "words"),
+    [
+        ("fault-held-back", said(3), "held back the rest of this answer"),
+        ("holds-all-back", "", "filter held back the answer"),
+        ("empty-answers", "", "gave an empty answer"),
+    ],
+)
+def test_an_answer_that_is_not_there_says_why(bob, model, text, words):
+    message = bob.ask("hello", model)
+    done = list(bob.events(message))[-1].data["html"]
+    assert bob.finished(message).text == text
+    for html in (done, bob.get(f"/c/{message.conversation_id}/").text):
+        assert words in html and "/continue/" not in html
+        assert f"/m/{message.pk}/regenerate/" in html
+
+
+def test_a_model_that_thinks_is_said_to_think(bob):
+    message = bob.ask("hello", "fault-thinks")
+    events = list(bob.events(message))
+    assert [event.name for event in events[:2]] == ["thinking", "update"] and events[-1].name == "done"
+    assert show(events) == said(8)
+    again = list(bob.events(message, after=events[0].id))
+    assert "thinking" not in {event.name for event in again} and show(again) == said(8), "a page that goes on knows"
+
+
+def test_a_model_that_is_gone_is_replaced_by_its_successor_and_the_answer_says_so(bob):
+    message = bob.finished(bob.ask("one two", "retired-model"))
+    assert (message.text, message.model_name, message.notice) == ("one two", "mock-echo", "model_replaced")
+    assert "mock-echo answered instead" in text_of(bob.get(f"/c/{message.conversation_id}/").text)
+    message = bob.finished(bob.ask("three", "mock-echo", message.conversation_id))
+    assert message.notice == ""
+
+
+def test_one_token_is_one_token(bob):
+    message = bob.finished(bob.ask("x", "mock"))
+    with tenant(bob.slug):
+        Message.objects.filter(pk=message.pk).update(input_tokens=0, output_tokens=1)
+    page = bob.get(f"/c/{message.conversation_id}/").text
+    assert "1 token<" in page
+
+
 def test_what_cannot_be_done_while_an_answer_is_written(bob):
     message = bob.ask("hello", "chat-10-s")
     refusals = [
@@ -150,6 +226,16 @@ def test_deleting_a_conversation_stops_its_answer(bob, house):
     house.mock.wait_for(lambda entries: entries[-1]["outcome"] == "client_closed", timeout_s=30)
     assert "done" not in {event.name for event in events}, "the open page's stream ends without a message"
     assert bob.get(f"/m/{message.pk}/events/").status_code == 404
+
+
+def test_deleting_by_api_stops_the_answer_too(visit, house):
+    with tenant(TENANTS[0]):
+        erin = visit(user=User.objects.get(email=f"erin@{TENANTS[0]}.example"))
+    house.mock.reset()
+    message = erin.grown(erin.ask("hello", "chat-10-s"))
+    key = {"Authorization": f"Bearer {house.keys[TENANTS[0]]}"}
+    assert erin.delete(f"/api/v1/conversations/{message.conversation_id}/", headers=key).status_code == 204
+    house.mock.wait_for(lambda entries: entries[-1]["outcome"] == "client_closed", timeout_s=5)
 
 
 def test_a_question_needs_words(bob):

@@ -97,6 +97,8 @@ def test_an_answer_whose_process_is_killed_is_kept_billed_and_continued(visit, h
     assert (message.status, message.text) == (Status.INTERRUPTED, kept.text) and said(200).startswith(kept.text)
     [bill] = wait_until(lambda: sweep(bob))
     assert (bill.status, bill.estimated, bill.source) == ("interrupted", True, "chat") and 0 < bill.output_tokens <= 200 and bill.cost > 0
+    assert bill.request_id == message.call_id and f"{bill.input_tokens + bill.output_tokens} tokens" in bob.get(f"/c/{message.conversation_id}/").text
+    assert (bob.message(message.pk).output_tokens, bob.message(message.pk).cost) == (bill.output_tokens, bill.cost), "the page shows the ledger's figures"
     assert bob.do("continue", message, model="mock").status_code == 200
     assert bob.finished(message).text == kept.text + said(8)
 
@@ -211,6 +213,6 @@ def test_a_result_is_saved_as_soon_as_the_database_is_back(monkeypatch, failures
             raise OperationalError("the database is away")
 
     monkeypatch.setattr(answers, "in_tenant", save)
-    answer = answers.Answer("live-one", uuid4(), uuid4(), "mock", "en", text="whole")
-    asyncio.run(answers._conclude(Silence, answer, AnswerResult("whole", Status.DONE, "mock"), pauses_s=(0.0, 0.0)))
+    answer = answers.Answer("live-one", uuid4(), uuid4(), "mock", "en", uuid4(), text="whole")
+    asyncio.run(answers._conclude(Silence, answer, AnswerResult("whole", Status.DONE, "mock", answer.request_id), pauses_s=(0.0, 0.0)))
     assert len(tries) == (failures + 1 if is_saved else 3) and set(tries) == {answer.message_id}

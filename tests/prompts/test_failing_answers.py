@@ -51,6 +51,16 @@ def test_a_failed_answer_can_be_tried_again(bob, house):
     assert (message.status, message.text, message.error_code, message.error_message) == (Status.DONE, said(8), "", "")
 
 
+@pytest.mark.parametrize(("model", "asked"), [("fault-500", "one two"), ("fault-400", "two")])
+def test_a_failed_answer_leaves_no_two_questions_in_a_row(bob, house, model, asked):
+    """Strict models refuse those. A question that was refused for what it says would only be refused again."""
+    failed = bob.finished(bob.ask("one", model))
+    house.mock.reset()
+    message = bob.finished(bob.ask("two", "mock-echo", failed.conversation_id))
+    assert (message.status, message.text) == (Status.DONE, asked)
+    assert message.input_tokens == 1 + len(asked.split()), "the mock counts one for each message and each word"
+
+
 @pytest.mark.parametrize("model", ["fault-nul", "fault-long-code"])
 def test_what_no_database_keeps_does_not_keep_an_answer_from_ending(bob, model):
     """An answer that cannot be saved would stay unfinished, and its conversation locked."""
@@ -99,6 +109,8 @@ def test_a_used_up_budget_is_named_and_costs_nothing(bob):
         budget = set_budget(actor=None, level="user", subject_id=bob.user.pk, limit=Decimal("0.0000001"))
     message = bob.finished(bob.ask("hello", "mock"))
     assert (message.status, message.error_code, message.cost, message.text) == (Status.FAILED, "insufficient_quota", 0, "")
+    done = list(bob.events(message))[-1].data["html"]
+    assert "has no room for this answer" in done and done.count("can raise it") == 1, "who can raise it is said once"
     with tenant(bob.slug):
         remove_budget(actor=None, budget=budget)
     bob.do("regenerate", message)

@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -122,3 +123,59 @@ def test_finished_blocks_are_given_once():
     assert growing.grow("One.\n\nTw")[0] == "<p>One.</p>\n"
     finished, tail = growing.grow("o.")
     assert (finished, tail) == ("", "<p>Two.</p>\n")
+
+
+# -- a long block that still grows -------------------------------------------------------------------------------------
+
+CODE = "```python\n" + "    x = foo(bar, baz)[1:2]  # something\n" * 400
+
+
+def test_code_that_is_still_written_is_not_coloured():
+    growing = GrowingText()
+    assert "<span" not in growing.grow("```python\nif a < b:\n    pass\n")[1]
+    assert "<span" not in growing.grow("```")[1]
+    assert '<span class="k">if</span>' in growing.grow("\n\nThat was it.")[0], "finished"
+
+
+def test_what_is_added_unrendered_is_rendered_with_the_next_piece():
+    growing = GrowingText()
+    growing.add("One.\n\nTw")
+    assert growing.size == 8
+    assert growing.grow("o.") == ("<p>One.</p>\n", "<p>Two.</p>\n")
+
+
+def test_a_long_open_block_of_code_is_cheap_to_render_again():
+    growing = GrowingText()
+    growing.grow(CODE)
+    start_s = time.thread_time()
+    for _time in range(100):
+        growing.grow("    y = 1\n")
+    assert time.thread_time() - start_s < 1, "with colours it takes some seconds"
+
+
+# -- formulas ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        (r"\(a_1 * b_2 * c\)", '<p><code class="math">a_1 * b_2 * c</code></p>'),
+        ("$a*b*c$ and $x_1$.", '<p><code class="math">a*b*c</code> and <code class="math">x_1</code>.</p>'),
+        ("so\n$$\na\n= b\n- c \\\\\n$$", '<p>so</p>\n<p><code class="math math-block">a\n= b\n- c \\\\</code></p>'),
+        (r"\[1 < 2 \\ 3\]", r'<p><code class="math math-block">1 &lt; 2 \\ 3</code></p>'),
+        ("It costs $5 and $10, or US$5 to US$10*.", "<p>It costs $5 and $10, or US$5 to US$10*.</p>"),
+        (r"\$a*b*c\$", "<p>$a<em>b</em>c$</p>"),
+        ("`$a$`", "<p><code>$a$</code></p>"),
+        ("$$open\n\nend", "<p>$$open</p>\n<p>end</p>"),
+        (r"$<script>$", '<p><code class="math">&lt;script&gt;</code></p>'),
+    ],
+)
+def test_formulas_are_kept_as_they_were_written(text, html):
+    assert render_markdown(text).strip() == html
+
+
+@pytest.mark.parametrize("text", [r"\(" * 20_000, "$a" * 20_000, "$a\\" * 20_000, "$$\na\n" * 5_000, "\\[\na\n" * 5_000])
+def test_formulas_left_open_take_no_more_than_linear_time(text):
+    start_s = time.thread_time()
+    render_markdown(text)
+    assert time.thread_time() - start_s < 5

@@ -10,6 +10,7 @@ from prompts.services import (
     AnswerResult,
     delete_conversation,
     finish_answer,
+    note_call,
     rename_conversation,
     restart_answer,
     save_progress,
@@ -34,10 +35,12 @@ def ask(actor, process_id, text="What is a ledger?", **more):
     return start_turn(actor=actor, text=text, model_name="mock", process_id=process_id, **more)
 
 
-def a_bill(status=Status.DONE, **changes) -> AnswerResult:
+def a_bill(answer: Message, status=Status.DONE, **changes) -> AnswerResult:
+    """The end of the answer's attempt in work, or (request_id) of another one."""
+    answer.refresh_from_db()
     figures = {
         "text": "An account book.",
-        "request_id": f"req_{uuid7().hex}",
+        "request_id": answer.request_id,
         "input_tokens": 10,
         "output_tokens": 5,
         "cost": Decimal("0.00002"),
@@ -125,8 +128,8 @@ def test_the_last_answer_is_written_again(alice, process_id):
 
 @pytest.mark.parametrize("status", [Status.STOPPED, Status.INTERRUPTED, Status.FAILED])
 def test_a_broken_answer_is_continued_where_it_stopped(alice, process_id, status):
-    message = last_answer(make_conversation(alice))
-    finish_answer(message_id=message.pk, result=a_bill(status, error_code="upstream_error", error_message="broken", notice="context_trimmed"))
+    _question, message = ask(alice, process_id)
+    finish_answer(message_id=message.pk, result=a_bill(message, status, error_code="upstream_error", error_message="broken", notice="context_trimmed"))
     message = restart(message, process_id, keep_text=True)
     assert (message.status, message.text, message.error_code, message.error_message, message.notice) == (Status.PENDING, "An account book.", "", "", "")
 
@@ -152,6 +155,72 @@ def test_an_answer_is_not_begun_twice(alice, process_id):
     assert caught.value.code == "answer_in_progress"
 
 
+@pytest.mark.parametrize(("finish_reason", "is_continued"), [("length", True), ("stop", False), ("content_filter", False), ("", False)])
+def test_an_answer_that_was_cut_off_at_its_greatest_length_is_continued(alice, process_id, finish_reason, is_continued):
+    _question, answer = ask(alice, process_id)
+    finish_answer(message_id=answer.pk, result=a_bill(answer, finish_reason=finish_reason))
+    answer.refresh_from_db()
+    assert (answer.status, answer.finish_reason, answer.can_continue) == (Status.DONE, finish_reason, is_continued)
+    if is_continued:
+        answer = restart(answer, process_id, keep_text=True)
+        assert (answer.status, answer.text, answer.finish_reason) == (Status.PENDING, "An account book.", "")
+    else:
+        with pytest.raises(Conflict):
+            restart(answer, process_id, keep_text=True)
+
+
+def good_answer_asked_anew(alice, process_id) -> Message:
+    _question, answer = ask(alice, process_id)
+    finish_answer(message_id=answer.pk, result=a_bill(answer, notice="model_replaced context_trimmed"))
+    answer.refresh_from_db()
+    return restart(answer, process_id)
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.STOPPED, Status.INTERRUPTED, Status.DONE])
+def test_an_attempt_without_text_gives_the_earlier_answer_back(alice, process_id, status):
+    """However often that is told, and however often it happens."""
+    answer = good_answer_asked_anew(alice, process_id)
+    for _attempt in range(3):
+        assert (answer.text, answer.model_name) == ("", "other")
+        result = a_bill(answer, status, text="", error_code="insufficient_quota", error_message="no room", output_tokens=0, input_tokens=0, cost=Decimal(0))
+        for _time in range(2):
+            finish_answer(message_id=answer.pk, result=result)
+            answer.refresh_from_db()
+            assert (answer.status, answer.text, answer.model_name) == (Status.DONE, "An account book.", "mock")
+            assert (answer.notice, answer.error_code) == ("model_replaced context_trimmed not_replaced", "insufficient_quota")
+            assert answer.output_tokens == 5
+        answer = restart(answer, process_id)
+
+
+def test_an_attempt_with_text_takes_the_earlier_answers_place(alice, process_id):
+    answer = good_answer_asked_anew(alice, process_id)
+    finish_answer(message_id=answer.pk, result=a_bill(answer, Status.FAILED, text="A be"))
+    answer.refresh_from_db()
+    assert (answer.status, answer.text, answer.notice, answer.replaced) == (Status.FAILED, "A be", "", None)
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_an_attempt_of_several_calls_ends_with_its_last(alice, process_id, is_noted):
+    """Also if the database was away when the last one was to be noted."""
+    _question, answer = ask(alice, process_id)
+    first, last = answer.request_id, f"req_{uuid7().hex}"
+    if is_noted:
+        note_call(message_id=answer.pk, request_id=last)
+    finish_answer(message_id=answer.pk, result=a_bill(answer, request_id=last, earlier_request_ids=(first,)))
+    answer.refresh_from_db()
+    assert (answer.status, answer.request_id, answer.output_tokens) == (Status.DONE, last, 5)
+
+
+def test_the_end_of_an_earlier_attempt_changes_nothing(alice, process_id):
+    _question, answer = ask(alice, process_id)
+    early = a_bill(answer)
+    finish_answer(message_id=answer.pk, result=early)
+    restart(answer, process_id)
+    finish_answer(message_id=answer.pk, result=early)
+    answer.refresh_from_db()
+    assert (answer.status, answer.output_tokens) == (Status.PENDING, 5)
+
+
 # -- save_progress and finish_answer -----------------------------------------------------------------------------------
 
 
@@ -160,7 +229,7 @@ def test_progress_is_kept_until_the_answer_is_concluded(alice, process_id):
     save_progress(message_id=answer.pk, text="An acc")
     answer.refresh_from_db()
     assert (answer.status, answer.text) == (Status.STREAMING, "An acc")
-    finish_answer(message_id=answer.pk, result=a_bill())
+    finish_answer(message_id=answer.pk, result=a_bill(answer))
     save_progress(message_id=answer.pk, text="late")
     answer.refresh_from_db()
     assert (answer.status, answer.text) == (Status.DONE, "An account book.")
@@ -168,7 +237,7 @@ def test_progress_is_kept_until_the_answer_is_concluded(alice, process_id):
 
 def test_a_finished_answer_bears_its_bill_and_so_does_its_conversation(alice, process_id):
     _question, answer = ask(alice, process_id)
-    finish_answer(message_id=answer.pk, result=a_bill(is_estimated=True))
+    finish_answer(message_id=answer.pk, result=a_bill(answer, is_estimated=True))
     answer.refresh_from_db()
     assert (answer.status, answer.input_tokens, answer.output_tokens, answer.cost, answer.currency) == (Status.DONE, 10, 5, Decimal("0.00002"), "EUR")
     assert answer.is_estimated and answer.request_id.startswith("req_")
@@ -178,9 +247,9 @@ def test_a_finished_answer_bears_its_bill_and_so_does_its_conversation(alice, pr
 
 def test_all_attempts_at_an_answer_add_up(alice, process_id):
     _question, answer = ask(alice, process_id)
-    finish_answer(message_id=answer.pk, result=a_bill(Status.STOPPED))
+    finish_answer(message_id=answer.pk, result=a_bill(answer, Status.STOPPED))
     restart(answer, process_id, keep_text=True)
-    finish_answer(message_id=answer.pk, result=a_bill(output_tokens=7))
+    finish_answer(message_id=answer.pk, result=a_bill(answer, output_tokens=7))
     answer.refresh_from_db()
     assert (answer.input_tokens, answer.output_tokens, answer.cost) == (20, 12, Decimal("0.00004"))
     assert Conversation.objects.get(pk=answer.conversation_id).total_tokens == 32
@@ -189,7 +258,7 @@ def test_all_attempts_at_an_answer_add_up(alice, process_id):
 def test_the_same_call_is_billed_once_however_often_it_is_told(alice, process_id):
     """The writer tries again when it does not know whether its result arrived."""
     _question, answer = ask(alice, process_id)
-    result = a_bill()
+    result = a_bill(answer)
     for _time in range(2):
         finish_answer(message_id=answer.pk, result=result)
     answer.refresh_from_db()
@@ -198,17 +267,17 @@ def test_the_same_call_is_billed_once_however_often_it_is_told(alice, process_id
 
 def test_a_failure_without_a_call_costs_nothing(alice, process_id):
     _question, answer = ask(alice, process_id)
-    finish_answer(
-        message_id=answer.pk, result=AnswerResult(text="", status=Status.FAILED, model_name="mock", error_code="model_not_found", error_message="gone")
-    )
+    result = AnswerResult("", Status.FAILED, "mock", answer.request_id, error_code="model_not_found", error_message="gone")
+    finish_answer(message_id=answer.pk, result=result)
     answer.refresh_from_db()
     assert (answer.status, answer.error_code, answer.conversation.total_tokens, answer.conversation.currency) == (Status.FAILED, "model_not_found", 0, "")
 
 
 def test_an_answer_to_a_deleted_conversation_is_nobodys(alice, process_id):
     _question, answer = ask(alice, process_id)
+    result = a_bill(answer)
     delete_conversation(conversation=answer.conversation)
-    finish_answer(message_id=answer.pk, result=a_bill())
+    finish_answer(message_id=answer.pk, result=result)
     assert not Message.objects.filter(pk=answer.pk).exists()
 
 

@@ -67,7 +67,7 @@ CONNECTS = {
 add(
     Rule(
         "raw-connect",
-        "a raw connection knows no tenant: only the backend, embedded services, ledger, listener and the scheduler's leader lock open one",
+        "a raw connection knows no tenant: only the backend, embedded services, ledger, heartbeat, listener and the scheduler's leader lock open one",
         calls_named(lambda name: name in CONNECTS),
         bad=(
             ("rag/a.py", "import psycopg\npsycopg.connect(dsn)\n"),
@@ -81,6 +81,7 @@ add(
             "usage/ledger*",
             "usage/wire.py",
             "usage/durability.py",
+            "usage/heartbeat.py",
             "gateway/listener*",
             "config/scheduler.py",
         ),

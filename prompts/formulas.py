@@ -1,0 +1,87 @@
+r"""TeX in Markdown: `$a$`, `\(a\)`, `$$a$$`, `\[a\]` are kept as they are and shown as code, where CommonMark would eat backslashes and stars.
+
+Covers: what models write, in a line and in blocks. Amounts of money are no formulas: `$5 and $6`.
+Does not cover: typesetting; formulas with an empty line in them, since a growing text could not tell them from prose.
+Not mdit_py_plugins: its dollar blocks do not break into a paragraph, and its brackets take quadratic time where many are left open.
+"""
+
+import re
+from html import escape
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
+
+MAX_FORMULA_CHARS = 2_000  # an opening without its end costs at most a look that far
+MAX_FORMULA_LINES = 100
+CLOSINGS = {r"\(": r"\)", r"\[": r"\]", "$$": "$$"}
+SINGLE_DOLLARS = re.compile(r"\$(?![\s$])((?:\\.|[^\\$\n]){1,2000}?)(?<!\s)\$(?![\d$])")
+BREAKS_INTO = ["paragraph", "reference", "blockquote", "list"]
+
+
+def math_plugin(parser: MarkdownIt) -> None:
+    """Give a parser the rules of this module. Order: before the rule for backslashes, and before the blocks a formula's lines could look like."""
+    parser.inline.ruler.before("escape", "formula", _read_inline)
+    parser.block.ruler.before("fence", "formula", _read_block, {"alt": BREAKS_INTO})
+    parser.add_render_rule("formula", lambda _self, tokens, index, _options, _env: _render(tokens[index].content))
+    parser.add_render_rule("formula_block", lambda _self, tokens, index, _options, _env: f"<p>{_render(tokens[index].content, 'math-block')}</p>\n")
+
+
+def _render(content: str, more: str = "") -> str:
+    return f'<code class="{f"math {more}".strip()}">{escape(content.strip())}</code>'
+
+
+def _read_inline(state: StateInline, silent: bool) -> bool:
+    found = _find_pair(state.src, state.pos) or _find_single_dollars(state.src, state.pos)
+    if found is None:
+        return False
+    content, end = found
+    if not silent:
+        state.push("formula", "code", 0).content = content
+    state.pos = end
+    return True
+
+
+def _find_pair(text: str, start: int) -> tuple[str, int] | None:
+    """(the formula, where it ends) for the delimiters of two characters."""
+    closing = CLOSINGS.get(text[start : start + 2])
+    end = text.find(closing, start + 2, start + MAX_FORMULA_CHARS) if closing else -1
+    content = text[start + 2 : end] if end >= 0 else ""
+    return (content, end + 2) if content.strip() else None
+
+
+def _find_single_dollars(text: str, start: int) -> tuple[str, int] | None:
+    """The same for `$`: no space inside, no letter or digit before, no digit after."""
+    if text[start] != "$" or text[max(0, start - 1) : start].isalnum():
+        return None
+    match = SINGLE_DOLLARS.match(text, start)
+    return (match[1], match.end()) if match else None
+
+
+def _read_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
+    """The opening begins a line, the closing ends the same or a later one; no empty line between."""
+    first = _line(state, start)
+    opening = first[:2]
+    if opening not in (r"\[", "$$") or state.is_code_block(start):
+        return False
+    lines, is_closed = [first[2:]], False
+    for number in range(start, last):
+        body = lines[-1].rstrip().removesuffix(CLOSINGS[opening])
+        is_closed = body != lines[-1].rstrip()
+        lines[-1] = body
+        if is_closed or opening in body:
+            break
+        if number + 1 == last or state.isEmpty(number + 1) or state.sCount[number + 1] < state.blkIndent or len(lines) == MAX_FORMULA_LINES:
+            break
+        lines.append(_line(state, number + 1))
+    if not is_closed or opening in lines[-1] or not any(lines):
+        return False
+    if not silent:
+        token = state.push("formula_block", "code", 0)
+        token.content, token.map = "\n".join(lines), [start, number + 1]
+        state.line = number + 1
+    return True
+
+
+def _line(state: StateBlock, number: int) -> str:
+    return state.src[state.bMarks[number] + state.tShift[number] : state.eMarks[number]]
