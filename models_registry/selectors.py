@@ -144,3 +144,12 @@ def get_visible_model(actor: User | None, key: UUID | str) -> Model:
 
 def _by_id_or_name(key: UUID | str) -> Q:
     return Q(pk=key) if isinstance(key, UUID) else Q(name=key)
+
+
+def find_successor(name: str) -> str:
+    """The model that is registered to be used instead of one that is no longer offered, or "". An organisation's own models go before the platform's."""
+    own = active_world().models.objects.filter(name=name).values_list("successor", flat=True).first()
+    if own is not None:
+        return own
+    with platform():
+        return active_world().models.objects.filter(name=name).values_list("successor", flat=True).first() or ""

@@ -8,10 +8,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from models_registry.routes import Route
-from models_registry.selectors import list_routes
+from models_registry.selectors import find_successor, list_routes
 from prompts.models import Conversation, Message
 from prompts.rendering import render_markdown
-from prompts.selectors import find_successor, is_budget_of_plan, list_messages, page_of_conversations
+from prompts.selectors import list_messages, page_of_conversations
 from prompts.services import MAX_TEXT_CHARS, conclude_if_orphaned
 from usage.selectors import find_tightest_budget
 
@@ -55,7 +55,7 @@ def budget_context(request: HttpRequest, models: list[Route] | None = None) -> d
     if budget is None or not budget.is_exhausted:
         return {"budget": budget, "is_blocked": models == []}
     models = list_chat_models(request) if models is None else models
-    return {"budget": budget, "budget_is_of_plan": is_budget_of_plan(budget), "is_blocked": all(has_price(model) for model in models)}
+    return {"budget": budget, "is_blocked": all(has_price(model) for model in models)}
 
 
 def has_price(model: Route) -> bool:

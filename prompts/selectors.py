@@ -9,14 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from models_registry.models import Model
-from models_registry.platform.models import Model as SharedModel
 from prompts.models import Conversation, Message
-from tenants.context import platform
 from tenants.errors import NotFound
-from usage.models import Budget, Hold, UsageEvent
+from usage.models import Hold, UsageEvent
 from usage.selectors import is_process_alive
-from usage.selectors.budgets import BudgetState
 
 LIST_SIZE = 40
 HISTORY_SIZE = 40
@@ -91,17 +87,3 @@ def find_bill(message: Message) -> UsageEvent | None:
     if Hold.objects.filter(pk=message.call_id).exists():  # looked for first: the sweeper books and lets go in one transaction
         return None
     return UsageEvent.objects.filter(request_id=message.call_id, kind=UsageEvent.Kind.SETTLE).first() or UsageEvent(cost=Decimal(0))
-
-
-def find_successor(name: str) -> str:
-    """The model that is registered to be used instead of one that is no longer offered, or "". An organisation's own models go before the platform's."""
-    own = Model.objects.filter(name=name).values_list("successor", flat=True).first()
-    if own is not None:
-        return own
-    with platform():
-        return SharedModel.objects.filter(name=name).values_list("successor", flat=True).first() or ""
-
-
-def is_budget_of_plan(state: BudgetState) -> bool:
-    """Whether a full budget came with the organisation's plan: then only the operator of the platform can raise it."""
-    return Budget.objects.filter(managed_by=Budget.ManagedBy.PLAN, limit=state.limit, spent=state.spent, held=state.held).exists()

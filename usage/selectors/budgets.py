@@ -28,8 +28,8 @@ class BudgetState:
     limit: Decimal
     currency: str
     resets_on: date | None
-
     warn_at_percent: int
+    is_of_plan: bool = False  # it came with the organisation's plan: only the operator of the platform can raise it
 
     @property
     def used(self) -> Decimal:
@@ -93,4 +93,5 @@ def _state(row: Budget, name: str = "") -> BudgetState:
     renewal = period_end(row.period, start)
     label = f"{name or row.get_level_display()} · {row.get_period_display()}"
     spent = row.spent if row.period_start >= start else ZERO  # the next call resets an older row
-    return BudgetState(label, spent, row.held, row.limit, row.currency, renewal.date() if renewal else None, row.warn_at_percent)
+    return BudgetState(label, spent, row.held, row.limit, row.currency, renewal.date() if renewal else None, row.warn_at_percent,
+                       row.managed_by == Budget.ManagedBy.PLAN)  # fmt: skip
