@@ -2,15 +2,16 @@
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import translation
+
+from accounts.models import User
 
 
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request) -> bool:
         return False
 
-    def set_password(self, user: AbstractBaseUser, password: str) -> None:
+    def set_password(self, user: User, password: str) -> None:
         """Write the password alone: allauth writes the whole row, which may be old, and a lock-out in the meantime would be taken back."""
         user.set_password(password)
         user.save(update_fields=["password", "updated_at"])

@@ -7,7 +7,7 @@ class AccountsConfig(AppConfig):
     verbose_name = _("accounts")
 
     def ready(self) -> None:
-        from accounts import browser, seeds  # noqa: F401  (receivers of signals)
+        from accounts import authentication, browser, seeds  # noqa: F401  (receivers of signals)
         from accounts.audit import register_models
 
         register_models()

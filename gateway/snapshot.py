@@ -93,7 +93,7 @@ class Snapshots:
         task = self._loading.get(what)
         if task is None:
             task = self._loading[what] = asyncio.create_task(self._load_bounded(load))
-            task.add_done_callback(lambda _task: self._loading.pop(what, None))
+            task.add_done_callback(lambda done: self._loading.pop(what) if self._loading.get(what) is done else None)
         return await asyncio.shield(task)
 
     async def _load_bounded(self, load: Callable[[], Awaitable[Any]]) -> Any:
@@ -110,7 +110,8 @@ class Snapshots:
         door, plan = await in_platform(_read_door, slug)
         if door is None:
             self._tenants.pop(slug, None)
-            self._misses[slug] = started_s
+            if changes == self._changes:
+                self._misses[slug] = started_s
             while len(self._misses) > MAX_KEYS:
                 self._misses.popitem(last=False)
             return None
@@ -146,7 +147,7 @@ class Snapshots:
 
     def drop(self, slug: str, kind: str, object_id: str) -> None:
         """Forget what a notification names. A change on the platform may concern everyone."""
-        self._changes += 1
+        self._note_change()
         if kind == "apikey":
             if snapshot := self._tenants.get(slug):
                 snapshot.keys.pop(object_id, None)
@@ -160,15 +161,21 @@ class Snapshots:
         self._misses.pop(slug, None)
         self._tenants.pop(slug, None)
 
+    def _note_change(self) -> None:
+        """What is being loaded may be old: it is not stored, and whoever comes from now on does not wait for it."""
+        self._changes += 1
+        self._loading.clear()
+
     def drop_all(self) -> None:
         """Forget everything: after the listener was deaf, nobody knows what changed."""
-        self._changes += 1
+        self._note_change()
         forget()
         self._tenants.clear()
         self._misses.clear()
 
 
 def _read_door(slug: str):
+    forget(slug)  # two memories in a row would make a second two
     door = find_tenant_by_slug(slug)
     return door, Plan.objects.get(pk=door.plan_id) if door else None
 

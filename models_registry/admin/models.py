@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django import forms
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -146,4 +147,5 @@ class ModelAdminBase(AtriumModelAdmin):
         prices = getattr(row, "current_prices", [])
         if service_admin is not self.admin_site:
             prices = prices[:2]
-        return "; ".join(f"{show_money(price.input)} / {show_money(price.output)} {price.currency}" for price in prices) or "–"
+        shown = "; ".join(f"{show_money(price.input)} / {show_money(price.output)} {price.currency}" for price in prices)
+        return shown or gettext("no price: calls cost nothing")

@@ -7,10 +7,11 @@ import pytest
 from allauth.account.adapter import get_adapter
 from django.db import connection, connections, transaction
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey
 from accounts.services import create_api_key, create_user, revoke_api_key, set_checked_password, set_user_active, update_api_key, update_profile, update_user
 from tenants.context import tenant
 from tenants.errors import Conflict
+from tenants.provisioning import create_tenant, drop_schema
 
 NEW_PASSWORD = "a new and long enough one"
 
@@ -82,7 +83,7 @@ def test_a_change_waits_for_a_revocation_that_is_not_committed_yet(django_db_set
     """Two connections: the revocation holds the row while the change begins; the change decides only after the commit."""
 
     def change() -> str:
-        with tenant("acme"):
+        with tenant("crossing"):
             stale = ApiKey.objects.get(pk=key.pk)
             has_read.set()
             try:
@@ -93,19 +94,20 @@ def test_a_change_waits_for_a_revocation_that_is_not_committed_yet(django_db_set
                 connection.close()
 
     has_read = Event()
-    with django_db_blocker.unblock(), tenant("acme"), ThreadPoolExecutor(1) as pool:
-        person = create_user(actor=None, email="eve@acme.example", name="Eve")
+    with django_db_blocker.unblock(), ThreadPoolExecutor(1) as pool:
+        create_tenant(slug="crossing", host="crossing.localhost")
         try:
-            key, _text = create_api_key(actor=None, user=person, name="laptop")
-            with transaction.atomic():
-                revoke_api_key(actor=None, key=key)
-                changing = pool.submit(change)
-                assert has_read.wait(20)
-                wait_until_someone_waits()
-            assert changing.result(20) == "key_revoked"
-            assert ApiKey.objects.get(pk=key.pk).revoked_at is not None
+            with tenant("crossing"):
+                key, _text = create_api_key(actor=None, user=create_user(actor=None, email="eve@crossing.example", name="Eve"), name="laptop")
+                with transaction.atomic():
+                    revoke_api_key(actor=None, key=key)
+                    changing = pool.submit(change)
+                    assert has_read.wait(20)
+                    wait_until_someone_waits()
+                assert changing.result(20) == "key_revoked"
+                assert ApiKey.objects.get(pk=key.pk).revoked_at is not None
         finally:
-            User.objects.filter(pk=person.pk).delete()
+            drop_schema("crossing")
             connections.close_all()
 
 

@@ -13,6 +13,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import User
+from tenants import context
 from tenants.context import in_tenant, tenant
 from tenants.pgbackend.base import DatabaseWrapper
 
@@ -119,7 +120,8 @@ async def race_tasks(requests: int) -> int:
     async def worker() -> None:
         nonlocal wrong
         for number in numbers:
-            wrong += await one(number)
+            found = await one(number)  # in a line of its own: `wrong += await …` reads `wrong` before it waits, and forgets what others found
+            wrong += found
 
     await asyncio.gather(*[worker() for _ in range(WORKERS)])
     return wrong
@@ -132,7 +134,7 @@ def test_threads_and_tasks_never_see_another_schema(django_db_setup, django_db_b
 
 
 def test_planted_bug_a_connection_that_keeps_its_first_schema_is_noticed(django_db_setup, django_db_blocker, monkeypatch):
-    """The stock backend's TENANT_LIMIT_SET_CALLS: a scope once set is believed for good."""
+    """The stock backend's TENANT_LIMIT_SET_CALLS: a scope once set is believed for good. Threads see it, and tasks see it."""
     real = DatabaseWrapper._handle_search_path
 
     def lazy(self, cursor=None):
@@ -142,3 +144,16 @@ def test_planted_bug_a_connection_that_keeps_its_first_schema_is_noticed(django_
     monkeypatch.setattr(DatabaseWrapper, "_handle_search_path", lazy)
     with django_db_blocker.unblock():
         assert race_threads(200) > 0
+        assert asyncio.run(race_tasks(200)) > 0
+
+
+def test_planted_bug_a_worker_thread_that_keeps_the_scope_of_its_first_task_is_noticed(django_db_setup, django_db_blocker, monkeypatch):
+    """What becomes of tasks where the scope belongs to the thread and does not travel with the task."""
+    real, first = context._run_in_transaction, {}
+
+    def sticky(scope, function):
+        return real(first.setdefault(threading.get_ident(), scope), function)
+
+    monkeypatch.setattr(context, "_run_in_transaction", sticky)
+    with django_db_blocker.unblock():
+        assert asyncio.run(race_tasks(200)) > 0

@@ -1,6 +1,6 @@
 """S06: dropped, renamed and half-migrated tenants under load, and hosts nobody has: never an answer from `public`.
 
-By host all 404, by key the same 401, half-migrated 503.
+By host all 404, by key the same 401 at `/v1` and `/api/v1` (status, headers and body), half-migrated 503. Each planted bug runs the row's checks.
 """
 
 import asyncio
@@ -14,11 +14,14 @@ from django.test import Client
 
 from accounts.services import create_api_key, create_user
 from gateway import host as gateway_host
+from gateway.authenticate import check_door
 from gateway.front import Front
-from tenants import hosts
-from tenants.context import owner, platform, tenant
+from gateway.snapshot import Snapshots
+from tenants import hosts, middleware
+from tenants.context import owner, tenant
+from tenants.middleware import TenantMiddleware
 from tenants.models import Tenant
-from tenants.provisioning import create_tenant, drop_schema
+from tenants.provisioning import create_tenant, drop_schema, set_tenant_status
 from tests.asgi import call
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(300)]
@@ -81,75 +84,167 @@ def unblocked(django_db_setup, django_db_blocker):
 def test_a_host_nobody_has_is_404(unblocked, host):
     for path in PATHS:
         response = Client(headers={"host": host}).get(path)
-        assert response.status_code == 404, (host, path, response.status_code)
+        assert response.status_code == 404, f"{host!r} answered {path} with {response.status_code}"
         assert b"olga@atrium.example" not in response.content
 
 
-@pytest.mark.parametrize(
-    ("slug", "statement", "expected"),
-    [
-        ("gone", "DROP SCHEMA gone CASCADE", {404}),
-        ("renamed", "ALTER SCHEMA renamed RENAME TO elsewhere", {404}),
-        ("half", "DELETE FROM half.django_migrations WHERE id = (SELECT max(id) FROM half.django_migrations)", {503}),
-    ],
-)
+BROKEN = {
+    "gone": ("gone", "DROP SCHEMA gone CASCADE", 404),
+    "renamed": ("renamed", "ALTER SCHEMA renamed RENAME TO elsewhere", 404),
+    "half": ("half", "DELETE FROM half.django_migrations WHERE id = (SELECT max(id) FROM half.django_migrations)", 503),
+}
+
+
+@pytest.mark.parametrize(("slug", "statement", "expected"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_tenant_is_never_served_from_public(unblocked, slug, statement, expected):
     key = make_tenant(slug)
     try:
         assert Client(headers={"host": f"{slug}.localhost"}).get("/accounts/login/").status_code == 200
         answers = statuses_under_load(f"{slug}.localhost", lambda: execute(statement))
         assert len(answers) > 20
-        assert {status for _path, status, _body in answers} == expected
-        by_key = asyncio.run(statuses_by_key(key))
-        assert by_key == ({401} if expected == {404} else {503})
+        assert {status for _path, status, _body in answers} == {expected}, "the host was answered otherwise"
+        assert statuses_by_key(key) == {401 if expected == 404 else expected}
     finally:
         execute("DROP SCHEMA IF EXISTS elsewhere CASCADE")
         drop_schema(slug)
 
 
-async def statuses_by_key(key: str) -> set[int]:
-    """What `/v1` and its twin with a key of nobody answer; the bodies must be one and the same where both are 401."""
-    front = Front()
-    await gateway_host.start_host("test")
-    try:
-        real = await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer {key}"})
-        slug, key_id, secret = key.split("_", 3)[1:]
-        nobody = await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer atr_nobody_{key_id}_{secret}"})
-        wrong = await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer atr_{slug}_{key_id}_{'x' * 43}"})
-        assert nobody.status == wrong.status == 401 and nobody.body == wrong.body
-        if real.status == 401:
-            assert real.body == nobody.body
-        return {real.status}
-    finally:
-        await gateway_host.stop_host()
+def statuses_by_key(key: str) -> set[int]:
+    """What `/v1` and `/api/v1` answer to a key on the platform's host. Whatever is wrong with a key: one and the same answer."""
+    statuses = set()
+    for ask in (ask_gateway, ask_api):
+        right, *wrong = ask([key, *wrong_keys(key)])
+        assert {status for status, _headers, _body in wrong} == {401}, f"{ask.__name__} answers a wrong key otherwise"
+        assert all(answer == wrong[0] for answer in wrong), f"{ask.__name__} tells wrong keys apart"
+        assert right[0] != 401 or right == wrong[0], f"{ask.__name__} tells a tenant that went away from one that never was"
+        statuses.add(right[0])
+    return statuses
+
+
+def wrong_keys(key: str) -> list[str]:
+    """Keys of nobody, of a tenant that exists, with a wrong id or secret, and what is no key at all."""
+    slug, key_id, secret = key.split("_", 3)[1:]
+    parts = [("nobody", key_id, secret), ("acme", key_id, secret), ("public", key_id, secret), ("Not A Slug", key_id, secret),
+             (slug, "x" * 8, secret), (slug, key_id, "x" * 43), (slug, key_id, "")]  # fmt: skip
+    return [*["_".join(("atr", *some)) for some in parts], f"atr_{slug}", "atr_", "sk-proj-1234"]
+
+
+def ask_gateway(keys: list[str]) -> list[tuple[int, dict, bytes]]:
+    async def ask() -> list:
+        front = Front()
+        await gateway_host.start_host("test")
+        try:
+            return [await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer {key}"}) for key in keys]
+        finally:
+            await gateway_host.stop_host()
+
+    return [(answer.status, without_request_id(answer.headers), answer.body) for answer in asyncio.run(ask())]
+
+
+def ask_api(keys: list[str]) -> list[tuple[int, dict, dict]]:
+    hosts.forget()
+    answers = [Client(headers={"host": "localhost", "authorization": f"Bearer {key}", "accept-language": "de"}).get("/api/v1/me/") for key in keys]
+    return [(answer.status_code, without_request_id(answer.headers), answer.json() | {"request_id": ""}) for answer in answers]
+
+
+def without_request_id(headers) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() != "x-request-id"}
 
 
 def test_a_suspended_tenant_gets_403_on_every_door_and_keeps_its_data(unblocked):
-    from tenants.provisioning import set_tenant_status
-
     key = make_tenant("paused")
     try:
         set_tenant_status(slug="paused", status=Tenant.Status.SUSPENDED)
         hosts.forget()
         for path in PATHS:
             assert Client(headers={"host": "paused.localhost"}).get(path).status_code == 403
-        assert asyncio.run(statuses_by_key(key)) == {403}
+        assert statuses_by_key(key) == {403}
         set_tenant_status(slug="paused", status=Tenant.Status.ACTIVE)
         hosts.forget()
         assert Client(headers={"host": "paused.localhost"}).get("/accounts/login/").status_code == 200
+        assert statuses_by_key(key) == {200}
     finally:
         drop_schema("paused")
 
 
-def test_planted_bug_falling_back_to_public_is_noticed(unblocked, monkeypatch):
-    """A host that is not found but served all the same, from the platform's schema."""
-    from tenants.middleware import TenantMiddleware
-
-    monkeypatch.setattr(TenantMiddleware, "_find_scope", lambda self, request: (self._platform(request), None))
-    assert Client(headers={"host": "nobody.localhost"}).get("/accounts/login/").status_code != 404
+def test_a_wrong_key_at_a_tenants_own_host_is_refused_before_its_door(unblocked):
+    key = make_tenant("paused")
+    try:
+        set_tenant_status(slug="paused", status=Tenant.Status.SUSPENDED)
+        hosts.forget()
+        for text, expected in [(key, 403), *[(wrong, 401) for wrong in wrong_keys(key)]]:
+            headers = {"host": "paused.localhost", "authorization": f"Bearer {text}"}
+            assert Client(headers=headers).get("/api/v1/me/").status_code == expected, text
+    finally:
+        drop_schema("paused")
 
 
 def test_a_schema_that_is_gone_counts_as_unknown(unblocked):
-    with platform():
-        assert hosts.find_tenant_by_slug("nobody") is None
-        assert hosts.find_tenant_by_slug("Not A Slug") is None
+    make_tenant("gone")
+    try:
+        assert hosts.find_tenant_by_slug("gone") and hosts.find_tenant_by_host("gone.localhost")
+        execute("DROP SCHEMA gone CASCADE")
+        hosts.forget()
+        assert hosts.find_tenant_by_slug("gone") is None and hosts.find_tenant_by_host("gone.localhost") is None
+    finally:
+        drop_schema("gone")
+
+
+# -- planted bugs ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_planted_bug_falling_back_to_public_is_noticed(unblocked, monkeypatch):
+    """A tenant that is not found is served all the same, from the platform's schema."""
+    real = TenantMiddleware._find_scope
+
+    def fall_back(self, request):
+        scope, refusal = real(self, request)
+        return (self._platform(request), None) if refusal is not None and refusal.status_code == 404 else (scope, refusal)
+
+    monkeypatch.setattr(TenantMiddleware, "_find_scope", fall_back)
+    with pytest.raises(AssertionError, match="answered / with 200"):
+        test_a_host_nobody_has_is_404(unblocked, "nobody.localhost")
+    with pytest.raises(AssertionError, match="the host was answered otherwise"):
+        test_a_broken_tenant_is_never_served_from_public(unblocked, *BROKEN["gone"])
+
+
+def test_planted_bug_a_half_migrated_tenant_that_is_served_is_noticed(unblocked, monkeypatch):
+    monkeypatch.setattr("tenants.schemas.count_missing_migrations", lambda: 0)
+    with pytest.raises(AssertionError, match="the host was answered otherwise"):
+        test_a_broken_tenant_is_never_served_from_public(unblocked, *BROKEN["half"])
+
+
+def test_planted_bug_a_schema_that_is_gone_but_remembered_as_open_is_noticed(unblocked, monkeypatch):
+    monkeypatch.setattr(hosts, "_door_of_schema", lambda slug: hosts.Door.OPEN)
+    with pytest.raises(AssertionError):
+        test_a_schema_that_is_gone_counts_as_unknown(unblocked)
+
+
+def test_planted_bug_a_door_judged_before_the_key_is_noticed(unblocked, monkeypatch):
+    """A key of nobody learns at `/api/v1`, or at `/v1`, that a tenant is suspended."""
+    real = Snapshots.find
+
+    async def judge_first(self, slug):
+        snapshot = await real(self, slug)
+        if snapshot is not None:
+            check_door(snapshot)
+        return snapshot
+
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="ask_api answers a wrong key otherwise"):
+        patch.setattr("tenants.middleware._is_good", lambda key, door: True)
+        test_a_suspended_tenant_gets_403_on_every_door_and_keeps_its_data(unblocked)
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="ask_gateway answers a wrong key otherwise"):
+        patch.setattr(Snapshots, "find", judge_first)
+        test_a_suspended_tenant_gets_403_on_every_door_and_keeps_its_data(unblocked)
+
+
+def test_planted_bug_two_places_that_refuse_are_noticed(unblocked, monkeypatch):
+    """The middleware refuses unknown tenants, the view wrong keys: one status, but not one answer."""
+    key = make_tenant("wordy")
+    try:
+        assert statuses_by_key(key) == {200}
+        monkeypatch.setattr(middleware, "_is_good", lambda key, door: True)
+        with pytest.raises(AssertionError, match="ask_api tells wrong keys apart"):
+            statuses_by_key(key)
+    finally:
+        drop_schema("wordy")

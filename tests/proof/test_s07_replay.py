@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -9,13 +11,16 @@ from django.core import mail
 from django.db import connections
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import ApiKey, User
 from accounts.services import create_api_key
 from gateway import host as gateway_host
 from gateway.front import Front
-from tenants.context import platform, tenant
+from tenants import hosts, middleware
+from tenants.context import Scope, platform, tenant
+from tenants.middleware import TenantMiddleware
 from tests.asgi import call
 
+DOORS = [("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("GET", "/api/v1/me/"), ("PATCH", "/api/v1/me/")]
 HOSTS = {"acme": "acme.localhost", "globex": "globex.localhost", "platform": "localhost"}
 PAGES = ["/", "/profile/", "/keys/", "/usage/", "/c/", "/admin/", "/admin/accounts/user/", "/api/v1/me/", "/api/v1/conversations/", "/api/v1/api-keys/"]
 PEOPLE = {"acme": ["alice@acme.example", "bob@acme.example"], "globex": ["charlie@globex.example"], "platform": ["olga@atrium.example"]}
@@ -107,35 +112,115 @@ def test_a_reset_link_works_only_where_it_was_asked_for(settings):
     assert b'name="password1"' not in client_at("globex").get(path, follow=True).content
 
 
+@pytest.mark.django_db
 @pytest.mark.scope(None)
-def test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(django_db_setup, django_db_blocker):
+def test_planted_bug_a_link_that_does_not_carry_its_tenant_is_noticed(monkeypatch, settings):
+    monkeypatch.setattr("accounts.tokens.scope_label", lambda: "same everywhere")
+    with pytest.raises(AssertionError):
+        test_a_reset_link_works_only_where_it_was_asked_for(settings)
+
+
+@pytest.fixture
+def keys(django_db_setup, django_db_blocker) -> Iterator[dict[str, str]]:
+    """A committed key of each tenant, gone again afterwards."""
+    texts = {}
     with django_db_blocker.unblock():
-        keys = {}
         for slug in ("acme", "globex"):
             with tenant(slug):
-                keys[slug] = create_api_key(actor=None, user=User.objects.get(email=PEOPLE[slug][0]), name="replay", scopes=["inference", "read"])[1]
-        asyncio.run(try_keys(keys))
-        for slug, key in keys.items():
-            for world in HOSTS:
-                status = client_at(world).get("/api/v1/me/", headers={"authorization": f"Bearer {key}"}).status_code
-                assert status == (200 if world in (slug, "platform") else 401), (slug, world)
+                user = User.objects.get(email=PEOPLE[slug][0])
+                texts[slug] = create_api_key(actor=None, user=user, name="replay", scopes=["inference", "read", "manage"])[1]
+        yield texts
+        for slug in texts:
+            with tenant(slug):
+                ApiKey.objects.filter(name="replay").delete()
         connections.close_all()
 
 
-async def try_keys(keys: dict[str, str]) -> None:
-    """Each key at each host, whole and with parts of the other tenant's key."""
-    front, tries = Front(), 0
-    await gateway_host.start_host("test")
-    try:
-        for slug, key in keys.items():
-            other = next(text for name, text in keys.items() if name != slug)
-            mutants = [key.replace(f"_{slug}_", f"_{name}_") for name in ("public", "platform", "tenant-template", "globex" if slug == "acme" else "acme")]
-            mutants += ["_".join([*key.split("_", 3)[:3], other.split("_", 3)[3]]), key[:-1], key + "x", key.upper(), key.replace("_", "-"), ""]
-            for world, host in HOSTS.items():
-                for attempt in (key, *mutants):
-                    answer = await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer {attempt}"}, host=host)
-                    assert answer.status == (200 if attempt == key and world in (slug, "platform") else 401), (world, attempt)
-                    tries += 1
-        assert tries >= 60
-    finally:
-        await gateway_host.stop_host()
+@pytest.mark.scope(None)
+def test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(keys):
+    """At `/v1` and `/api/v1`, whole and in parts: at least 400 tries that must be refused, and the few that must not."""
+    tries = [
+        Try(slug, attempt, world, *door)
+        for slug, key in keys.items()
+        for attempt in (key, *mutants_of(key, keys["globex" if slug == "acme" else "acme"]))
+        for world in HOSTS
+        for door in DOORS
+    ]
+    status_by_try = ask_gateway([one for one in tries if one.path.startswith("/v1/")]) | ask_api([one for one in tries if one.path.startswith("/api/")])
+    wanted = {one for one in tries if one.attempt == keys[one.slug] and one.world in (one.slug, "platform")}
+    let_in = {one for one, status in status_by_try.items() if status != 401}
+    assert let_in == wanted, f"let in or kept out against the rule: {let_in ^ wanted}"
+    assert len(tries) - len(wanted) >= 400
+
+
+class Try(NamedTuple):
+    """A key, or something made of it, shown at a door of a world."""
+
+    slug: str
+    attempt: str
+    world: str
+    method: str
+    path: str
+
+
+def ask_gateway(tries: list[Try]) -> dict[Try, int]:
+    async def ask() -> dict[Try, int]:
+        front = Front()
+        await gateway_host.start_host("test")
+        try:
+            return {one: (await call(front, one.method, one.path, headers=bearer(one), host=HOSTS[one.world])).status for one in tries}
+        finally:
+            await gateway_host.stop_host()
+
+    return asyncio.run(ask())
+
+
+def ask_api(tries: list[Try]) -> dict[Try, int]:
+    return {one: client_at(one.world).generic(one.method, one.path, headers=bearer(one)).status_code for one in tries}
+
+
+def bearer(one: Try) -> dict[str, str]:
+    return {"authorization": f"Bearer {one.attempt}"}
+
+
+def mutants_of(key: str, other: str) -> list[str]:
+    """The key under another name, with parts of another tenant's key, cut, stretched, and respelled."""
+    slug, key_id, secret = key.split("_", 3)[1:]
+    other_slug, other_id, other_secret = other.split("_", 3)[1:]
+    names = [other_slug, "public", "platform", "tenant-template", slug.upper(), f"{slug}.", f"{slug}%", "*platform", ""]
+    mixed = [(slug, other_id, other_secret), (other_slug, key_id, other_secret), (slug, key_id, other_secret), (slug, other_id, secret)]
+    respelled = [key[:-1], key + "x", f"{key} {other}", key.upper(), key.swapcase(), key.replace("_", "-"), key.removeprefix("atr_"), ""]
+    return ["_".join(("atr", *parts)) for parts in [*[(name, key_id, secret) for name in names], *mixed]] + respelled
+
+
+@pytest.mark.scope(None)
+def test_planted_bug_v1_that_forgets_the_host_is_noticed(keys, monkeypatch):
+    async def anywhere(scope) -> None:
+        return None
+
+    monkeypatch.setattr("gateway.api._tenant_of_host", anywhere)
+    with pytest.raises(AssertionError, match=r"let in or kept out.*world='globex', method='GET', path='/v1/models'"):
+        test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(keys)
+
+
+@pytest.mark.scope(None)
+def test_planted_bug_an_api_where_the_key_outweighs_the_host_is_noticed(keys, monkeypatch):
+    real = TenantMiddleware._find_scope
+
+    def ask_the_key(self, request):
+        door = hosts.find_tenant_by_slug(middleware._slug_of(middleware._key_of(request) or ""))
+        if door is None:
+            return real(self, request)
+        request.tenant = door
+        return Scope("tenant", door.slug), None
+
+    monkeypatch.setattr(TenantMiddleware, "_find_scope", ask_the_key)
+    with pytest.raises(AssertionError, match=r"let in or kept out.*world='globex', method='GET', path='/api/v1/me/'"):
+        test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(keys)
+
+
+@pytest.mark.scope(None)
+def test_planted_bug_a_secret_that_is_not_compared_is_noticed(keys, monkeypatch):
+    monkeypatch.setattr("accounts.keys.is_same", lambda stored, given: stored is not None)
+    with pytest.raises(AssertionError, match="let in or kept out"):
+        test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(keys)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from models_registry import services
 from models_registry.command_line import add_key, add_scope, chosen_scope, read_key
 from models_registry.kinds import USUAL, ConnectionKind, Location
-from models_registry.selectors import get_visible_connection, list_visible_connections
+from models_registry.selectors import get_visible_connection, list_current_prices, list_visible_connections, list_visible_models
 from models_registry.worlds import Connection
 from tenants.commands import AtriumCommand
 from tenants.errors import UpstreamError
@@ -47,7 +47,8 @@ class Command(AtriumCommand):
             text, added = f"Connection {row.name} leads to {row.base_url}.", {}
             if options["sync"]:
                 added["models"] = services.sync_catalogue(actor=None, connection=row).added
-                text += f" {len(added['models'])} models were added."
+                added["without_price"] = _list_unpriced(row)
+                text += f" {len(added['models'])} models were added.{_advise(added['without_price'], options)}"
         self.show(_describe(row) | added, text)
 
     def list(self, options) -> None:
@@ -63,9 +64,11 @@ class Command(AtriumCommand):
 
     def sync(self, options) -> None:
         with chosen_scope(options):
-            report = services.sync_catalogue(actor=None, connection=get_visible_connection(None, options["name"]))
+            row = get_visible_connection(None, options["name"])
+            report = services.sync_catalogue(actor=None, connection=row)
+            unpriced = _list_unpriced(row)
         text = f"{len(report.added)} models added, {report.kept} kept, {len(report.returned)} back, {len(report.vanished)} vanished, {report.skipped} skipped."
-        self.show({"name": options["name"]} | asdict(report), text)
+        self.show({"name": options["name"]} | asdict(report) | {"without_price": unpriced}, text + _advise(unpriced, options))
 
     def remove(self, options) -> None:
         with chosen_scope(options):
@@ -75,6 +78,24 @@ class Command(AtriumCommand):
     def _usage_error(self, message: str) -> None:
         self.stderr.write(message)
         raise SystemExit(2)
+
+
+def _list_unpriced(row: Connection) -> list[str]:
+    """The names of its models that can be called and have no price."""
+    models = list(list_visible_models(None).filter(connection=row, is_enabled=True))
+    prices = list_current_prices(models)
+    return [model.name for model in models if model.pk not in prices]
+
+
+def _advise(unpriced: list[str], options) -> str:
+    """What to do about models without a price; nothing where there are none."""
+    if not unpriced:
+        return ""
+    scope = "--platform" if options["platform"] else f"--tenant {options['tenant']}"
+    return (
+        f"\nModels without a price: {len(unpriced)}. Calls to them cost nothing, and no budget stops them. "
+        f"Set one: manage.py model set NAME {scope} --input-price P --output-price P (per million tokens)."
+    )
 
 
 def _describe(row: Connection) -> dict:
