@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from tenants.context import platform
+from tenants.links import address_of
 
 
 @require_safe
@@ -95,4 +96,6 @@ def platform_home(request: HttpRequest) -> HttpResponse:
     from tenants.models import Domain
 
     demo = [] if settings.ATRIUM_ENV == "production" else list(Domain.objects.filter(domain__endswith=".localhost").select_related("tenant")[:20])
-    return render(request, "platform_home.html", {"demo_domains": demo, "port": settings.PORT})
+    for domain in demo:
+        domain.address = address_of(domain.domain)
+    return render(request, "platform_home.html", {"demo_domains": demo})

@@ -13,6 +13,11 @@ def base_url(slug: str | None) -> str:
     if slug is not None:
         with platform():
             host = Domain.objects.filter(tenant__slug=slug).order_by("-is_primary", "domain").values_list("domain", flat=True).first() or host
+    return address_of(host)
+
+
+def address_of(host: str) -> str:
+    """Scheme, host and port, as a browser reaches the host."""
     scheme, usual_port = ("https", "443") if settings.USES_TLS else ("http", "80")
     port = "" if settings.PORT in ("", usual_port) else f":{settings.PORT}"
     return f"{scheme}://{host}{port}"
