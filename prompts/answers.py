@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 from django.db import DatabaseError
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import translation
 
 from gateway import pipeline
@@ -157,14 +157,16 @@ def _drop_oldest(history: list[dict]) -> list[dict]:
 def read_history(message_id: UUID, user_id: UUID) -> list[dict]:
     """The messages before a person's answer, and what it already says, in OpenAI's form.
 
-    Failed answers without text are left out, and so are questions that were refused for what they say.
+    Failed answers without text are left out, and so are answers to what a question said before it was changed, and questions that were
+    refused for what they say.
     """
     message = Message.objects.filter(pk=message_id, conversation__user_id=user_id).first()
     if message is None:
         raise NotFound(translation.gettext("There is no such message."))
     rows = Message.objects.filter(conversation_id=message.conversation_id, position__lt=message.position)
-    refused = rows.filter(text="", error_code__in=REFUSED_FOR_CONTENT).values(question=F("position") - 1)
-    kept = rows.exclude(text="").exclude(position__in=refused).order_by("position")
+    is_no_answer = Q(text="") | Q(notice__contains=Message.OF_EARLIER_QUESTION)
+    refused = rows.filter(is_no_answer, error_code__in=REFUSED_FOR_CONTENT).values(question=F("position") - 1)
+    kept = rows.exclude(is_no_answer).exclude(position__in=refused).order_by("position")
     history = [{"role": row.role, "content": row.text} for row in kept]
     if message.text:
         history += [{"role": "assistant", "content": message.text}, {"role": "user", "content": CONTINUE_PROMPT}]

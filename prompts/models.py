@@ -49,6 +49,7 @@ class Message(TimeStamped):
         FAILED = "failed", _("failed")
 
     UNFINISHED = (Status.PENDING, Status.STREAMING)
+    OF_EARLIER_QUESTION = "of_earlier_question"  # a notice: the question was changed since, and no answer to the new one has come
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="messages")
@@ -95,6 +96,10 @@ class Message(TimeStamped):
 
     @property
     def can_continue(self) -> bool:
-        """Whether the answer broke off, by whatever cause, after some text."""
+        """Whether the answer broke off, by whatever cause, after some text, and its question still stands."""
         broke_off = self.status in (self.Status.STOPPED, self.Status.INTERRUPTED, self.Status.FAILED)
-        return bool(self.text) and (broke_off or (self.status == self.Status.DONE and self.finish_reason == "length"))
+        return (
+            bool(self.text)
+            and self.OF_EARLIER_QUESTION not in self.notice
+            and (broke_off or (self.status == self.Status.DONE and self.finish_reason == "length"))
+        )

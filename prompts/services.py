@@ -72,6 +72,28 @@ def start_turn(*, actor: User, text: str, model_name: str, process_id: UUID, con
 
 
 @transaction.atomic
+def edit_question(*, question: Message, text: str, model_name: str, process_id: UUID) -> tuple[Message, Message]:
+    """Put the last question differently and have it answered anew; returns both. Raises InvalidInput (text), Conflict. The conversation keeps its title.
+
+    The answer so far is kept aside as restart_answer does; if it comes back, it says that it was given to another question.
+    """
+    text = _checked_text(text)
+    conversation = _lock(question.conversation)
+    question.refresh_from_db()
+    answer = conversation.messages.last()
+    if answer is None or question.role != Message.Role.USER or answer.position != question.position + 1:
+        raise Conflict(_("Only the last question can be changed."), code="not_last_question")
+    if text != question.text:
+        question.text = text
+        answer.notice = _add_notice(answer.notice, Message.OF_EARLIER_QUESTION)
+        answer.save(update_fields=["notice", "updated_at"])
+    question.created_at = conversation.last_message_at = timezone.now()
+    question.save(update_fields=["text", "created_at", "updated_at"])
+    conversation.save(update_fields=["last_message_at", "updated_at"])
+    return question, restart_answer(message=answer, model_name=model_name, process_id=process_id, keep_text=False)
+
+
+@transaction.atomic
 def restart_answer(*, message: Message, model_name: str, process_id: UUID, keep_text: bool) -> Message:
     """Have the last answer written again, or (keep_text) continued where it stopped. Raises Conflict.
 
@@ -137,8 +159,12 @@ def _settle_text(message: Message, text: str, status: Message.Status, model_name
         return
     for field in KEPT_ASIDE:
         setattr(message, field, message.replaced[field])
-    message.notice = " ".join([*(code for code in message.notice.split() if code != NOT_REPLACED), NOT_REPLACED])
+    message.notice = _add_notice(message.notice, NOT_REPLACED)
     message.created_at = datetime.fromisoformat(message.replaced["created_at"])
+
+
+def _add_notice(notice: str, code: str) -> str:
+    return " ".join([*(other for other in notice.split() if other != code), code])
 
 
 def _add_bill(message: Message, input_tokens: int, output_tokens: int, cost: Decimal, currency: str, is_estimated: bool) -> None:

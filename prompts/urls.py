@@ -15,6 +15,7 @@ urlpatterns = [
     path("c/<uuid:conversation_id>/delete/", views.conversation_delete, name="conversation-delete"),
     path("m/<uuid:message_id>/events/", views.message_events, name="message-events"),
     path("m/<uuid:message_id>/stop/", views.message_stop, name="message-stop"),
+    path("m/<uuid:message_id>/edit/", views.message_edit, name="message-edit"),
     path("m/<uuid:message_id>/regenerate/", views.message_regenerate, name="message-regenerate"),
     path("m/<uuid:message_id>/continue/", views.message_continue, name="message-continue"),
 ]

@@ -16,7 +16,7 @@ from prompts.answers import Answer, write_answer
 from prompts.models import Conversation, Message
 from prompts.running import stop_answer
 from prompts.selectors import get_visible_conversation, get_visible_message
-from prompts.services import delete_conversation, rename_conversation, restart_answer, start_turn
+from prompts.services import delete_conversation, edit_question, rename_conversation, restart_answer, start_turn
 from prompts.streaming import message_events
 
 __all__ = ["message_events"]
@@ -60,14 +60,17 @@ def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpRespons
         actor=request.user, text=request.POST.get("text", ""), model_name=model_name, process_id=ensure_host().process_id, conversation=conversation
     )
     _begin(request, answer, is_replaced=_is_replaced(request, model_name))
-    address = reverse("prompts:conversation-detail", args=[answer.conversation_id])
-    if not request.htmx:
-        return redirect(address)
-    context = {"user_message": pages.dress(question), "answer": pages.dress(answer), "conversation": answer.conversation, "is_new": conversation is None}
-    response = render(request, "prompts/_turn.html", context, status=201)
-    if conversation is None:
-        response["HX-Push-Url"] = address
+    response = _show_turn(request, question, answer, is_new=conversation is None, status=201)
+    if conversation is None and request.htmx:
+        response["HX-Push-Url"] = reverse("prompts:conversation-detail", args=[answer.conversation_id])
     return response
+
+
+def _show_turn(request: HttpRequest, question: Message, answer: Message, *, is_new: bool = False, status: int = 200) -> HttpResponse:
+    if not request.htmx:
+        return redirect("prompts:conversation-detail", answer.conversation_id)
+    context = {"user_message": pages.dress(question), "answer": pages.dress(answer), "conversation": answer.conversation, "is_new": is_new}
+    return render(request, "prompts/_turn.html", context, status=status)
 
 
 def _model_of(request: HttpRequest) -> str:
@@ -126,6 +129,16 @@ def message_stop(request: HttpRequest, message_id: UUID) -> HttpResponse:
     if message.is_unfinished:
         stop_answer(request.tenant.slug, message)
     return _show_message(request, message)
+
+
+@login_required
+@require_POST
+def message_edit(request: HttpRequest, message_id: UUID) -> HttpResponse:
+    question = get_visible_message(request.user, message_id)
+    model_name = _model_of(request) if request.POST.get("model") else question.conversation.model_name
+    question, answer = edit_question(question=question, text=request.POST.get("text", ""), model_name=model_name, process_id=ensure_host().process_id)
+    _begin(request, answer, is_replaced=_is_replaced(request, model_name))
+    return _show_turn(request, question, answer)
 
 
 @login_required

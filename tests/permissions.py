@@ -111,6 +111,7 @@ PAGES = [
     page("POST", "prompts:conversation-create", "302 - - - - - -"),  # the rest needs a running gateway: tests/prompts
     page("POST", "prompts:message-create", "302 - 404 404 404 404 404", object="conversation", keyword="conversation_id"),
     page("POST", "prompts:message-stop", "302 - 404 404 404 404 404", object="answer", keyword="message_id"),
+    page("POST", "prompts:message-edit", "302 - 404 404 404 404 404", object="answer", keyword="message_id"),
     page("POST", "prompts:message-regenerate", "302 - 404 404 404 404 404", object="answer", keyword="message_id"),
     page("POST", "prompts:message-continue", "302 - 404 404 404 404 404", object="answer", keyword="message_id"),
     page("GET", "prompts:message-events", "- - - - - - -", object="answer", keyword="message_id"),  # a stream: tests/prompts

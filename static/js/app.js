@@ -10,4 +10,5 @@ import "./copy.js";
 import "./figures.js";
 import "./scrolling.js";
 import "./composer.js";
+import "./editing.js";
 import "./answer-stream.js";

@@ -24,7 +24,8 @@ function canSend() {
 
 const touch = window.matchMedia("(pointer: coarse)");
 
-function isSending(event) {
+/** Whether a key that was pressed in a message's field sends it. */
+export function isSending(event) {
   return event.key === "Enter" && (event.ctrlKey || event.metaKey || !(event.shiftKey || event.altKey || touch.matches));
 }
 
@@ -32,15 +33,16 @@ function draftKey() {
   return `draft:${window.location.pathname}`;
 }
 
-function grow() {
+/** Give a field the height of its text, where CSS cannot. */
+export function grow(field) {
   if (CSS.supports("field-sizing", "content")) return;
-  text.style.height = "auto";
-  text.style.height = `${text.scrollHeight}px`;
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
 }
 
 function setText(value) {
   text.value = value;
-  grow();
+  grow(text);
   if (value) sessionStorage.setItem(draftKey(), value);
   else sessionStorage.removeItem(draftKey());
 }
@@ -48,12 +50,12 @@ function setText(value) {
 if (form) {
   const draft = sessionStorage.getItem(draftKey());
   if (draft && !text.value) setText(draft);
-  else grow();
+  else grow(text);
   // A finger did not ask for a keyboard that hides half the page.
   if (window.matchMedia("(hover: hover)").matches) text.focus({ preventScroll: true });
 
   text.addEventListener("input", () => {
-    grow();
+    grow(text);
     if (text.value) sessionStorage.setItem(draftKey(), text.value);
     else sessionStorage.removeItem(draftKey());
   });

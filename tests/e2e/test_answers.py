@@ -186,6 +186,92 @@ def test_the_earlier_answer_is_read_until_the_new_one_begins_and_stays_when_that
         expect(chat.answer.get_by_text("this is still the earlier one")).to_have_count(1 if model == "fault-500" else 0)
 
 
+def test_the_last_question_is_edited_and_asked_again(arrive):
+    chat = arrive(model="mock-echo")
+    for text in ("first", "second"):
+        chat.ask(text)
+        chat.wait_for()
+    pencils, bubble = chat.page.get_by_role("button", name="Edit the question"), chat.page.locator(".message-user .bubble").last
+    field = chat.page.get_by_role("textbox", name="Your question")
+    expect(pencils).to_have_count(1)  # the earlier question has none any more
+
+    bubble.hover()
+    pencils.click()  # Escape leaves all as it was, and so does Cancel; the focus goes back to where it came from
+    expect(field).to_be_focused()
+    expect(field).to_have_value("second")
+    expect(bubble).to_be_hidden()
+    field.fill("dropped")
+    field.press("Escape")
+    expect(field).to_have_count(0)
+    expect(bubble).to_have_text("second")
+    expect(pencils).to_be_focused()
+    chat.box.press("ArrowUp")
+    expect(field).to_be_focused()
+    chat.page.get_by_role("button", name="Cancel").click()
+    expect(chat.box).to_be_focused()
+    assert chat.read() == "second"
+
+    chat.box.press("ArrowUp")
+    field.fill("third")
+    field.press("Shift+Enter")
+    field.press_sequentially("line")
+    expect(field).to_have_value("third\nline")
+    field.press("Enter")
+    for is_reloaded in (False, True):
+        if is_reloaded:
+            chat.page.reload()
+        expect(chat.page.locator(".message-user .bubble")).to_have_text(["first", re.compile(r"third\s+line")])
+        chat.wait_for("done")
+        expect(chat.page.locator(".message-answer .prose")).to_have_text(["first", re.compile(r"third\s+line")])
+        expect(chat.box).to_be_focused()
+    expect(chat.page).to_have_title(re.compile("^first"))
+
+
+def test_what_is_refused_stays_in_the_field(arrive):
+    chat = arrive(model="chat-3-s", expected=("409", "400"))
+    chat.ask("hello")
+    expect(chat.page.get_by_role("button", name="Edit the question")).to_have_count(0)  # not while the answer is written
+    chat.box.press("ArrowUp")
+    expect(chat.page.locator("[data-edit-form]")).to_have_count(0)
+    chat.wait_for()
+    other = chat.another_tab()
+    other.page.goto(chat.page.url)
+    chat.box.press("ArrowUp")
+    field, notice = chat.page.locator("#edit-text"), chat.page.locator("#notices")
+    field.fill("  ")
+    field.press("Enter")
+    expect(notice).to_contain_text("Write a message first.")
+    other.ask("and?")
+    field.fill("anew")
+    chat.page.get_by_role("button", name="Ask again").click()
+    expect(notice).to_contain_text("An answer is still being written")
+    other.wait_for()
+    field.press("Enter")
+    expect(notice).to_contain_text("Only the last question can be changed.")
+    expect(field).to_have_value("anew")
+    expect(field).to_be_focused()
+    field.press("Escape")
+    expect(notice).to_be_empty()
+    assert chat.read() == said(60)
+
+
+def test_a_finger_edits_too(arrive):
+    chat = arrive(model="mock-echo", has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740})
+    chat.box.fill("one")
+    chat.page.get_by_role("button", name="Send").tap()
+    chat.wait_for()
+    chat.page.get_by_role("button", name="Edit the question").tap()
+    field = chat.page.locator("#edit-text")
+    field.press("End")
+    field.press("Enter")
+    field.press_sequentially("two")
+    assert chat.page.evaluate("document.documentElement.scrollWidth") <= 360
+    chat.page.get_by_role("button", name="Ask again").tap()
+    chat.wait_for()
+    expect(chat.text).to_have_text(re.compile(r"one\s+two"))
+    expect(chat.answer).to_be_focused()
+
+
 def test_an_answer_at_its_greatest_length_goes_on(arrive):
     chat = arrive(model="short-answers")
     chat.ask("hello")

@@ -9,6 +9,7 @@ from django.utils import translation
 
 from accounts.models import User
 from prompts.models import Message
+from prompts.services import MAX_TEXT_CHARS
 from tenants.context import tenant
 from tests.live import TENANTS
 from tests.prompts.visitor import Visitor, make_person, said, show, text_of
@@ -152,6 +153,34 @@ def test_an_answer_survives_an_attempt_that_brings_nothing(bob, way):
     assert (message.error_message in page) and bool(message.error_message) == (way == "fails")
 
 
+def question_of(visitor: Visitor, answer: Message) -> Message:
+    with tenant(visitor.slug):
+        return Message.objects.get(conversation_id=answer.conversation_id, position=answer.position - 1)
+
+
+def test_the_last_question_is_edited_and_asked_again(bob):
+    first = bob.finished(bob.ask("one two", "mock-tokens-20-5"))
+    question = question_of(bob, first)
+    shown = bob.do("edit", question, text="<b>three", model="mock-echo")
+    assert shown.status_code == 200 and "&lt;b&gt;three" in shown.text and said(20) in text_of(shown.text)
+    assert f'id="message-{question.pk}"' in shown.text and f'id="message-{first.pk}"' in shown.text
+    message = bob.finished(first)
+    assert (message.text, message.model_name, question_of(bob, message).text) == ("<b>three", "mock-echo", "<b>three")
+    assert (message.conversation.title, bob.conversation(message.conversation_id).messages.count()) == ("one two", 2)
+    assert bob.do("edit", question, text="four").status_code == 200, "the conversation's model answers where none is named"
+    assert bob.finished(first).text == "four"
+
+
+def test_an_edited_question_is_refused_with_a_notice(bob):
+    answer = bob.finished(bob.ask("hello", "mock"))
+    question = question_of(bob, answer)
+    for text in ("", " ", "x" * (MAX_TEXT_CHARS + 1)):
+        response = bob.do("edit", question, text=text)
+        assert (response.status_code, "data-notice" in response.text) == (400, True)
+    assert bob.do("edit", answer, text="mine").status_code == 409, "an answer is no question"
+    assert question_of(bob, bob.message(answer.pk)).text == "hello"
+
+
 def test_an_answer_that_reached_its_greatest_length_says_so_and_goes_on(bob):
     message = bob.finished(bob.ask("hello", "short-answers"))
     assert (message.status, message.text, message.finish_reason) == (Status.DONE, said(3), "length")
@@ -211,10 +240,12 @@ def test_what_cannot_be_done_while_an_answer_is_written(bob):
         bob.post(f"/c/{message.conversation_id}/messages/", data={"text": "and?", "model": "mock"}),
         bob.do("regenerate", message),
         bob.do("continue", message),
+        bob.do("edit", question_of(bob, message), text="another"),
     ]
-    assert [answer.status_code for answer in refusals] == [409] * 3 and all("data-notice" in answer.text for answer in refusals)
+    assert [answer.status_code for answer in refusals] == [409] * 4 and all("data-notice" in answer.text for answer in refusals)
     bob.do("stop", message)
     assert bob.finished(message).conversation.messages.count() == 2
+    assert question_of(bob, message).text == "hello"
 
 
 def test_deleting_a_conversation_stops_its_answer(bob, house):
@@ -273,5 +304,6 @@ def test_an_event_stream_is_its_owners_alone(bob, visit, house):
         assert [answer.status_code for answer in answers] == [404, 404] and "secret" not in answers[0].text
         for verb in ("stop", "regenerate", "continue"):
             assert stranger.do(verb, message).status_code == 404
+        assert stranger.do("edit", question_of(bob, message), text="mine").status_code == 404
     bob.cookies.clear()
     assert [bob.get(f"/m/{pk}/events/").status_code for pk in (message.pk, uuid4())] == [401, 401]

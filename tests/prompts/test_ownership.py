@@ -18,7 +18,7 @@ from tests.prompts.chats import last_answer, make_conversation
 
 pytestmark = pytest.mark.django_db
 WITH_CONVERSATION = {"conversation-detail": "get", "message-create": "post", "conversation-rename": "post", "conversation-delete": "post"}
-WITH_MESSAGE = {"message-stop": "post", "message-regenerate": "post", "message-continue": "post"}
+WITH_MESSAGE = {"message-stop": "post", "message-edit": "post", "message-regenerate": "post", "message-continue": "post"}
 ELSEWHERE = {"message-events": "get"}  # tests/prompts/test_answers.py
 
 

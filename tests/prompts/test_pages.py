@@ -90,7 +90,7 @@ def test_getting_a_page_changes_nothing(as_bob, bob):
     conversation = make_conversation(bob)
     for name in ("rename", "delete"):
         assert as_bob.get(url(f"conversation-{name}", conversation.pk)).status_code == 405
-    for name in ("stop", "regenerate", "continue"):
+    for name in ("stop", "edit", "regenerate", "continue"):
         assert as_bob.get(url(f"message-{name}", last_answer(conversation).pk)).status_code == 405
     assert Conversation.objects.filter(pk=conversation.pk).exists()
 
@@ -153,6 +153,22 @@ def test_earlier_messages_come_as_a_fragment(as_bob, bob):
     fragment = as_bob.get(url("conversation-detail", conversation.pk, query="?before=7"), headers=HTMX)
     assert fragment.content.decode().count("<article") == 6 and b"<html" not in fragment.content
     assert as_bob.get(url("conversation-detail", conversation.pk, query="?before=7")).content.decode().count("<article") == 6, "without scripts"
+
+
+def test_only_the_last_question_can_be_edited(as_bob, bob):
+    conversation = make_conversation(bob, turns=3)
+    html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+    assert re.findall(r'data-edit="([^"]*)"', html) == [url("message-edit", conversation.messages.get(position=5).pk)]
+    assert html.count('id="edit-template"') == 1 and b"edit-template" in as_bob.get(url("chat-home")).content, (
+        "a new chat becomes a conversation without a new page"
+    )
+
+
+def test_an_answer_to_what_the_question_was_before_says_so(as_bob, bob):
+    conversation = make_conversation(bob)
+    Message.objects.filter(pk=last_answer(conversation).pk).update(notice="of_earlier_question not_replaced")
+    html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+    assert "No answer to the changed question came." in html and "this is still the earlier one" not in html
 
 
 def test_renaming_gives_the_row_or_the_page(as_bob, bob):

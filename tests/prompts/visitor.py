@@ -75,7 +75,7 @@ class Visitor(httpx.Client):
         return self.message(re.search(r'data-events-url="/m/([0-9a-f-]{36})/events/"', response.text)[1])
 
     def do(self, verb: str, message: Message, **data: str) -> httpx.Response:
-        """stop, regenerate or continue."""
+        """stop, regenerate, continue or (a question, with `text`) edit."""
         return self.post(f"/m/{message.pk}/{verb}/", data=data)
 
     def events(self, message: Message, after: str = "") -> Iterator[Event]:

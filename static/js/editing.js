@@ -1,0 +1,71 @@
+/* Editing the last question: its bubble gives way to a field, in which keys do what they do in the composer; Escape leaves all as it was.
+   ArrowUp in the empty composer begins it, too. What the server refuses stays in the field. */
+import { findUnfinished, grow, isSending } from "./composer.js";
+import { refreshList } from "./conversations.js";
+import { clearNotices } from "./notices.js";
+import { on } from "./page.js";
+import { followEnd } from "./scrolling.js";
+
+const composer = document.getElementById("composer-text");
+let opener = null; // gets the focus back
+
+function open(button, from) {
+  document.querySelector("[data-edit-form]")?.remove(); // of a question that is not the last any more
+  const message = button.closest(".message");
+  message.append(document.getElementById("edit-template").content.cloneNode(true));
+  const form = message.querySelector("[data-edit-form]");
+  form.action = button.dataset.edit;
+  form.setAttribute("hx-post", form.action);
+  form.setAttribute("hx-select-oob", `#${message.nextElementSibling.id}`); // the answer comes along with the question
+  window.htmx.process(form);
+  const { text } = form.elements;
+  text.value = message.querySelector(".bubble").textContent;
+  grow(text);
+  opener = from;
+  text.focus({ preventScroll: true });
+  text.setSelectionRange(text.value.length, text.value.length);
+  form.scrollIntoView({ block: "nearest" });
+}
+
+function close(form) {
+  clearNotices();
+  form.remove();
+  (opener?.isConnected ? opener : composer).focus({ preventScroll: true });
+}
+
+on("click", "[data-edit]", (event, button) => open(button, button));
+on("click", "[data-edit-cancel]", (event, button) => close(button.form));
+on("input", "[data-edit-form]", (event, form) => grow(form.elements.text));
+
+on("keydown", "[data-edit-form]", (event, form) => {
+  if (event.isComposing || event.keyCode === 229) return;
+  if (event.key === "Escape") {
+    event.preventDefault();
+    close(form);
+  } else if (event.target === form.elements.text && isSending(event)) {
+    event.preventDefault();
+    form.requestSubmit();
+  }
+});
+
+composer?.addEventListener("keydown", (event) => {
+  const isPlain = !(event.isComposing || event.shiftKey || event.altKey || event.ctrlKey || event.metaKey);
+  const button = [...document.querySelectorAll("[data-edit]")].at(-1);
+  if (event.key !== "ArrowUp" || !isPlain || composer.value || !button || findUnfinished()) return;
+  event.preventDefault();
+  open(button, composer);
+});
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt.matches?.("[data-edit-form]")) clearNotices();
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.detail.requestConfig.elt; // the swap took it away
+  if (!event.detail.successful || !form.matches?.("[data-edit-form]")) return;
+  // As after sending; but a finger did not ask for a keyboard over the answer.
+  if (window.matchMedia("(hover: hover)").matches) composer.focus({ preventScroll: true });
+  else document.getElementById(form.getAttribute("hx-select-oob").slice(1))?.focus({ preventScroll: true });
+  followEnd();
+  refreshList();
+});
