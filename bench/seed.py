@@ -26,7 +26,7 @@ def command(*words: str) -> str:
 
 def seed_platform(upstream: str, models: list[str]) -> None:
     """A plan whose limits are on but far away, a connection to the mock upstream, and prices."""
-    limits = ["--requests-per-minute", MUCH, "--tokens-per-minute", "2000000000", "--max-concurrency", "100000", "--monthly-budget", "1000000"]
+    limits = ["--requests-per-minute", MUCH, "--monthly-budget", "1000000"]
     command("plan", "set", PLAN, *limits)
     command("plan", "set", PROMISE, "--requests-per-minute", PROMISED)
     os.environ["BENCH_UPSTREAM_KEY"] = "sk-mock"

@@ -1,15 +1,17 @@
 """Plans, and the tenants that follow them."""
 
 from decimal import Decimal
+from io import StringIO
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from tenants.context import platform, tenant
 from tenants.duties import carry_out_duties
-from tenants.models import Duty, Tenant
+from tenants.models import Duty, Plan, Tenant
 from tenants.plans import FOLLOW, set_plan
 from tenants.signals import plan_changed
 from usage.models import Budget
@@ -67,3 +69,19 @@ def test_a_tenant_that_is_locked_follows_later():
         errors = []
         carry_out_duties(lambda *problem: errors.append(problem))
     assert plan_limit() == 3 and errors == []
+
+
+def test_the_command_changes_what_is_named_and_keeps_the_rest():
+    call_command("plan", "set", "tight", "--requests-per-minute", "60", "--monthly-budget", "12.5", stdout=StringIO())
+    for words, expected in (([], (60, Decimal("12.5"))), (["--requests-per-minute", "none"], (None, Decimal("12.5"))), (["--monthly-budget", "0"], (None, 0))):
+        call_command("plan", "set", "tight", "--label", "Tight", *words, stdout=StringIO())
+        with platform():
+            assert Plan.objects.values_list("requests_per_minute", "monthly_budget").get(name="tight") == expected
+
+
+@pytest.mark.parametrize("words", [["--monthly-budget", "much"], ["--requests-per-minute", "-3"], ["--requests-per-minute", "0"], ["--monthly-budget", "-1"]])
+def test_the_command_refuses_what_is_no_limit(words):
+    with pytest.raises(CommandError):
+        call_command("plan", "set", "tight", *words, stdout=StringIO())
+    with platform():
+        assert not Plan.objects.filter(name="tight").exists()
