@@ -14,23 +14,23 @@ PLAN_RULE = gettext_noop("Your organisation's plan allows %(limit)s requests per
 
 async def admit(call: Call, snapshot: TenantSnapshot, limiter: Limiter) -> None:
     """Count the call. Raises QuotaExceeded (`rate_limit_exceeded`) with the seconds to wait."""
-    principal = call.principal
+    principal, counters, rules = call.principal, [], []
     if principal.requests_per_minute and principal.key_name:
-        verdict = await limiter.admit(f"{principal.tenant}:rpm:key:{principal.key_name}", principal.requests_per_minute)
-        _judge(call, verdict, KEY_RULE)
+        counters.append((f"{principal.tenant}:rpm:key:{principal.key_name}", principal.requests_per_minute))
+        rules.append(KEY_RULE)
     if snapshot.requests_per_minute:
-        verdict = await limiter.admit(f"{principal.tenant}:rpm:tenant", snapshot.requests_per_minute)
-        _judge(call, verdict, PLAN_RULE)
+        counters.append((f"{principal.tenant}:rpm:tenant", snapshot.requests_per_minute))
+        rules.append(PLAN_RULE)
+    if counters:
+        verdict = await limiter.admit(*counters)
+        _judge(call, verdict, rules[verdict.tightest])
 
 
 def _judge(call: Call, verdict: Verdict, rule: str) -> None:
-    if verdict.is_admitted and call.room is not None and call.room <= verdict.remaining:
-        return  # the headers speak of the tighter limit
-    call.room = verdict.remaining
     call.headers = [
-        (b"x-ratelimit-limit-requests", str(verdict.limit).encode()),
-        (b"x-ratelimit-remaining-requests", str(verdict.remaining).encode()),
-        (b"x-ratelimit-reset-requests", f"{verdict.reset_s:g}s".encode()),
+        (b"x-ratelimit-limit-requests", b"%d" % verdict.limit),
+        (b"x-ratelimit-remaining-requests", b"%d" % verdict.remaining),
+        (b"x-ratelimit-reset-requests", b"%.1fs" % verdict.reset_s),
     ]
     if not verdict.is_admitted:
         wait_s = max(1, round(verdict.reset_s + 0.5))

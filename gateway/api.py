@@ -44,7 +44,7 @@ class MethodNotAllowed(AtriumError):
     code = "method_not_allowed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A request of a known caller."""
 

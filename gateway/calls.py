@@ -50,7 +50,6 @@ class Call:
     wants_stream: bool = False
     wants_usage: bool = False
     has_media: bool = False  # images, sound, files: their tokens cannot be bounded by the request's bytes
-    room: int | None = None  # requests left in this minute, under the tightest limit
     held: Decimal | None = None
     was_dispatched: bool = False
     was_refused: bool = False  # the provider answered, and its answer was no: it charges nothing for that

@@ -1,7 +1,5 @@
 """Step 9: the exact bill into the ledger, durably, before the last byte leaves; also when the client has gone or the provider failed."""
 
-import asyncio
-
 from gateway.calls import Call
 from gateway.reserve import estimate_input_tokens
 from usage.ledger import Ledger, Settlement
@@ -29,4 +27,4 @@ async def settle(call: Call, ledger: Ledger) -> None:
     first_token_ms = int((call.first_token_s - call.started_s) * 1000) if call.first_token_s else None
     settlement = Settlement(request_id=call.request_id, usage=usage, cost=call.cost, status=call.status, error_code=call.error_code,
                             latency_ms=call.elapsed_ms(), first_token_ms=first_token_ms, estimated=call.is_estimated)  # fmt: skip
-    await asyncio.shield(ledger.settle(call.principal.tenant, settlement))
+    await ledger.settle(call.principal.tenant, settlement)

@@ -32,7 +32,7 @@ def run(main):
 
 
 async def admitted(limiter: Limiter, count: int, limit: int, key: str = "acme:rpm:t") -> int:
-    verdicts = await asyncio.gather(*[limiter.admit(key, limit) for _ in range(count)])
+    verdicts = await asyncio.gather(*[limiter.admit((key, limit)) for _ in range(count)])
     return sum(verdict.is_admitted for verdict in verdicts)
 
 
@@ -68,7 +68,7 @@ def test_any_minute_holds_at_most_the_limit(clock):
 
 def test_the_verdict_tells_what_is_left_and_when_to_come_again(clock):
     async def main(limiter):
-        return [await limiter.admit("acme:rpm:t", 2) for _ in range(3)]
+        return [await limiter.admit(("acme:rpm:t", 2)) for _ in range(3)]
 
     first, second, third = run(main)
     assert (first.remaining, second.remaining, third.is_admitted) == (1, 0, False)
@@ -82,6 +82,25 @@ def test_keys_do_not_mix(clock):
     assert run(main) == (2, 2)
 
 
+@pytest.mark.parametrize("has_valkey", [True, False])
+def test_a_request_counts_in_all_its_counters_or_in_none(clock, has_valkey):
+    """A key that is over its limit must not use up its organisation's."""
+    plan, eager, other = ("acme:rpm:tenant", 10), ("acme:rpm:key:eager", 4), ("acme:rpm:key:other", 100)
+
+    async def main(limiter):
+        if not has_valkey:
+            limiter = Limiter(Redis(unix_socket_path="/nowhere.sock"))
+        verdicts = await asyncio.gather(*[limiter.admit(eager, plan) for _ in range(20)], *[limiter.admit(other, plan) for _ in range(20)])
+        eagers, others = verdicts[:20], verdicts[20:]
+        assert sum(verdict.is_admitted for verdict in eagers) == 4 and sum(verdict.is_admitted for verdict in others) == 6
+        assert {verdict.limit for verdict in eagers if not verdict.is_admitted} == {4}, "it is the key's limit that was reached"
+        assert {(verdict.limit, verdict.tightest) for verdict in others if not verdict.is_admitted} == {(10, 1)}
+        assert [verdict.remaining for verdict in others[:6]] == [5, 4, 3, 2, 1, 0], "of the tightest"
+        return await limiter.admit(other)
+
+    assert run(main).remaining == 93
+
+
 def test_without_valkey_a_process_allows_its_share(clock):
     async def main():
         limiter = Limiter(Redis(unix_socket_path="/nowhere.sock"), processes=4)
@@ -92,7 +111,7 @@ def test_without_valkey_a_process_allows_its_share(clock):
 
 def test_a_caller_who_leaves_does_not_take_the_others_along(clock):
     async def main(limiter):
-        waiting = [asyncio.create_task(limiter.admit("acme:rpm:t", 100)) for _ in range(50)]
+        waiting = [asyncio.create_task(limiter.admit(("acme:rpm:t", 100))) for _ in range(50)]
         await asyncio.sleep(0)
         for task in waiting[::2]:
             task.cancel()
@@ -104,7 +123,7 @@ def test_a_caller_who_leaves_does_not_take_the_others_along(clock):
 
 def test_every_key_carries_its_tenant(clock):
     async def main(limiter):
-        await limiter.admit("acme:rpm:t", 5)
+        await limiter.admit(("acme:rpm:t", 5))
         return await limiter._redis.keys("*")
 
     assert all(key.startswith(b"acme:") for key in run(main))
