@@ -15,7 +15,7 @@ run: $(READY)
 	@$(BIN)/python manage.py up --port $(PORT) --data $(DATA) $(ARGS)
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(ARGS)
+	@tests/run.sh $(ARGS)
 
 check: $(READY)
 	@requirements/check.sh

@@ -18,7 +18,7 @@ class IdleWatch:
         self._content, self._limit_s, self._first_s, self._has_begun = content, limit_s, first_s, False
         self._loop = asyncio.get_running_loop()
         self._waits_since_s: float | None = None
-        self._timer = self._loop.call_later(limit_s, self._look)
+        self._timer = self._loop.call_later(min(limit_s, first_s), self._look)
 
     def __enter__(self) -> "IdleWatch":
         return self
