@@ -28,7 +28,7 @@ def most_input_tokens(call: Call) -> int:
     """More input tokens than the provider can possibly count."""
     window = call.route.context_window
     if call.has_media:
-        return max(window or ASSUMED_WINDOW, 0 if window else call.size_bytes)
+        return window or max(ASSUMED_WINDOW, call.size_bytes)
     return min(call.size_bytes, window) if window else call.size_bytes
 
 

@@ -119,6 +119,11 @@ async def html_502(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.reply(502, HTML, b"text/html")
 
 
+@fault("error-200", "200 with an error in OpenAI's shape")
+async def error_200(speaker: Speaker, number: int | None) -> None:
+    speaker.exchange.reply(200, error_body(500))
+
+
 @fault("empty", "200 with an empty body")
 async def empty(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.reply(200, b"", SSE if speaker.stream else b"application/json")

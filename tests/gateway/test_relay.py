@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+from dataclasses import replace
 from decimal import Decimal
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from gateway.dispatch import dispatch
 from gateway.errors import UpstreamTimeout
 from gateway.idle import IdleWatch
 from gateway.relay import read_answer, read_usage, relay
+from gateway.reserve import ASSUMED_WINDOW, most_input_tokens
 from gateway.settle import NOTHING, billed_usage
 from gateway.sse import DONE, EventReader, frame
 from models_registry.routes import Endpoint, Route
@@ -201,6 +203,23 @@ def test_a_provider_that_refuses_charges_nothing(mock, fault):
     with pytest.raises(AtriumError):
         send(call)
     assert call.was_dispatched and billed_usage(call) == (NOTHING, False)
+
+
+def test_an_error_that_comes_with_status_200_is_one(mock):
+    call = make_call(mock.base_url, "fault-error-200", stream=False)
+    with pytest.raises(AtriumError) as caught:
+        send(call)
+    assert caught.value.code == "upstream_error" and billed_usage(call) == (NOTHING, False)
+
+
+@pytest.mark.parametrize(
+    ("window", "has_media", "most"),
+    [(None, False, 70_000), (512, False, 512), (200_000, False, 70_000), (200_000, True, 200_000), (None, True, ASSUMED_WINDOW)],
+)
+def test_what_bytes_do_not_bound_holds_the_whole_window(window, has_media, most):
+    call = make_call("http://nowhere/v1", "any")
+    call.route, call.size_bytes, call.has_media = replace(call.route, context_window=window), 70_000, has_media
+    assert most_input_tokens(call) == most
 
 
 def test_an_error_after_the_first_token_is_billed(mock):

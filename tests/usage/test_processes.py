@@ -1,11 +1,14 @@
 """Signs of life, and the check that the database keeps what it has committed."""
 
 import asyncio
+import threading
+from concurrent.futures import wait
 
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from tenants import context
 from tenants.context import in_platform, in_tenant
 from tenants.ids import uuid7
 from usage.durability import check_durability
@@ -29,6 +32,23 @@ async def test_a_process_lives_from_its_start_to_its_end(books, monkeypatch):
     await heartbeat.stop()
     assert not await in_tenant(books.slug, is_process_alive, process)
     assert (row.kind, (await in_platform(Process.objects.get, pk=process)).ended_at is not None) == ("web", True)
+
+
+async def test_busy_threads_do_not_stop_the_heart(books, monkeypatch):
+    """Steps of locked tenants may fill every thread for longer than the lease."""
+    monkeypatch.setattr("usage.heartbeat.EVERY_S", 0.1)
+    process, may_end = uuid7(), threading.Event()
+    heartbeat = Heartbeat(process, "web")
+    await heartbeat.start()
+    busy = [context._executor.submit(may_end.wait, 20) for _number in range(context.DATABASE_THREADS)]
+    try:
+        books.sql("UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = %s", process)
+        await asyncio.sleep(1)
+        assert books.sql("SELECT heartbeat_at > now() - interval '10 seconds' FROM public.usage_platform_process WHERE id = %s", process) == [(True,)]
+    finally:
+        may_end.set()
+        await asyncio.to_thread(wait, busy)
+        await heartbeat.stop()
 
 
 def test_a_database_that_may_lose_commits_is_refused(books, settings):
