@@ -238,13 +238,19 @@ async def _publish(host: Host, answer: Answer) -> None:
         return
     text = "".join(answer.unpublished)
     answer.unpublished.clear()
-    answer.has_hole = not await events.publish(host.redis, answer.slug, answer.message_id, {"text": text})
+    _note(answer, arrived=await events.publish(host.redis, answer.slug, answer.message_id, {"text": text}))
 
 
 async def _begin_stream(host: Host, answer: Answer) -> None:
     """Begin the event stream with the whole text so far; also after an entry was lost, so that no reader misses a piece."""
     answer.unpublished.clear()
-    answer.has_hole = not await events.begin(host.redis, answer.slug, answer.message_id, answer.text)
+    _note(answer, arrived=await events.begin(host.redis, answer.slug, answer.message_id, answer.text))
+
+
+def _note(answer: Answer, *, arrived: bool) -> None:
+    if not arrived and not answer.has_hole:
+        logger.warning("Redis does not take the events of answer %s; its pages follow the row until it does", answer.message_id)
+    answer.has_hole = not arrived
 
 
 def _result(answer: Answer, status: Message.Status, error_code: str = "", error_message: str = "") -> AnswerResult:

@@ -36,7 +36,7 @@ async def begin(redis: Redis, slug: str, message_id: UUID, text: str) -> bool:
 
 
 async def publish(redis: Redis, slug: str, message_id: UUID, fields: dict[str, str]) -> bool:
-    """Add an entry: `text` (a piece of the answer), `thinking` (before the first piece) or `end`. A broken Redis is logged. Returns whether it arrived."""
+    """Add an entry: `text` (a piece of the answer), `thinking` (before the first piece) or `end`. Returns whether it arrived."""
     return await _add(redis, slug, message_id, [fields])
 
 
@@ -56,7 +56,7 @@ async def _send(redis: Redis, slug: str, message_id: UUID, entries: list[dict[st
             pipe.expire(key, LIFETIME_S)
             await pipe.execute()
     except (RedisError, OSError, TimeoutError) as exc:
-        logger.warning("an answer's event was lost: %s", type(exc).__name__)
+        logger.debug("an answer's event was lost: %s", type(exc).__name__)
         return False
     return True
 

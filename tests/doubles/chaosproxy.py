@@ -51,7 +51,8 @@ class ChaosProxy:
         self.down = Trouble()
         self.accepted = 0
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
 
     # -- for tests, from any thread --------------------------------------------------------------------------------
@@ -77,30 +78,51 @@ class ChaosProxy:
     # -- the loop's side -------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        if self._server is not None:
+        if self._listener is not None:
             return
         if isinstance(self.address, str):
             Path(self.address).unlink(missing_ok=True)
-            self._server = await asyncio.start_unix_server(self._serve, self.address)
-            return
-        self._server = await asyncio.start_server(self._serve, *self.address, reuse_address=True)
-        self.address = self._server.sockets[0].getsockname()[:2]
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(self.address)
+            self._listener.listen()
+        else:
+            self._listener = socket.create_server(self.address)
+            self.address = self._listener.getsockname()[:2]
+        self._listener.setblocking(False)
+        self._loop.add_reader(self._listener, self._accept, self._listener)
 
     async def _unlisten(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
 
-    async def _serve(self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
+    def _accept(self, listener: socket.socket) -> None:
+        """Take one connection in one step: Python 3.11's own server loses one that it accepted before, and sees after, its close()."""
+        with suppress(BlockingIOError):
+            connection, _address = listener.accept()
+            task = self._loop.create_task(self._serve(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
         self.accepted += 1
+        client_in, client_out = await asyncio.open_connection(sock=connection)
         try:
             if isinstance(self.target, str):
                 server_in, server_out = await asyncio.open_unix_connection(self.target)
             else:
                 server_in, server_out = await asyncio.open_connection(*self.target)
-        except OSError:
+        except BaseException as exc:
             reset(client_out)
+            if not isinstance(exc, OSError):
+                raise
             return
+        await self._pass_on(client_in, client_out, server_in, server_out)
+
+    async def _pass_on(
+        self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter, server_in: asyncio.StreamReader, server_out: asyncio.StreamWriter
+    ) -> None:
         pair = {client_out, server_out}
         self._writers |= pair
         try:
@@ -144,6 +166,7 @@ class ChaosProxy:
 
     async def _stop(self) -> None:
         await self._unlisten()
+        await asyncio.sleep(0)  # what was accepted a moment ago has its writer
         for writer in list(self._writers):
             reset(writer)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}

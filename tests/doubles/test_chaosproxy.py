@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import socketserver
 import threading
 import time
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -142,3 +145,28 @@ def test_unix_sockets(tmp_path: Path, echo: tuple[str, int]) -> None:
         connection.connect(proxy.address)
         connection.sendall(b"through")
         assert read(connection, 7) == b"through"
+
+
+def test_a_connection_that_comes_while_the_proxy_stops_listening_leaves_no_socket_behind(echo: tuple[str, int], tmp_path: Path) -> None:
+    """Whoever is refused tries again at once: some come in the very moment of the refusal."""
+    path, ended = str(tmp_path / "proxy.sock"), threading.Event()
+
+    def keep_trying() -> None:
+        while not ended.is_set():
+            with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
+                connection.connect(path)
+            time.sleep(0.001)
+
+    with running_chaosproxy(echo, path) as proxy, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        clients = [threading.Thread(target=keep_trying) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for _ in range(100):
+            proxy.refuse()
+            proxy.heal()
+        ended.set()
+        for client in clients:
+            client.join()
+        gc.collect()
+    assert proxy.accepted and [str(warning.message) for warning in warned] == []

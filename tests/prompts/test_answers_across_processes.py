@@ -191,9 +191,6 @@ def test_an_answer_stops_without_valkey_where_it_is_written(visit, through_proxy
         assert bob.finished(message).status == Status.STOPPED
 
 
-# -- the database ------------------------------------------------------------------------------------------------------
-
-
 class Silence:
     """A host without Valkey."""
 
@@ -201,6 +198,23 @@ class Silence:
         @staticmethod
         def pipeline(**_options):
             raise ConnectionError
+
+
+def test_an_outage_of_valkey_is_one_line_in_the_log_of_an_answer(caplog):
+    answer = answers.Answer("live-one", uuid4(), uuid4(), "mock", "en", uuid4())
+
+    async def write() -> None:
+        await answers._begin_stream(Silence, answer)
+        for piece in ("one ", "two ", "three"):
+            answer.text += piece
+            answer.unpublished.append(piece)
+            await answers._publish(Silence, answer)
+
+    asyncio.run(write())
+    assert [str(answer.message_id) in record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [True]
+
+
+# -- the database ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("failures", "is_saved"), [(0, True), (2, True), (3, False)])
