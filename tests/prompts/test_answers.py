@@ -1,7 +1,7 @@
 """An answer in the living house: streamed to whoever looks, kept, billed, stopped, continued, written again; and only its owner sees it."""
 
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, zip_longest
 from uuid import UUID, uuid4
 
 import pytest
@@ -75,8 +75,8 @@ def test_a_page_that_comes_late_or_again_sees_the_whole_text(bob):
 def test_every_page_sees_the_same_stream(bob, visit):
     message = bob.ask("hello", "chat-3-s")
     first, second = bob.events(message), visit(user=bob.user).events(message)
-    pairs = list(zip(first, second, strict=True))
-    assert show([one for one, _two in pairs]) == show([two for _one, two in pairs]) == said(60)
+    both = list(zip_longest(first, second))  # in turns; one page may get two pieces in one update
+    assert show([one for one, _two in both if one]) == show([two for _one, two in both if two]) == said(60)
 
 
 @pytest.mark.parametrize("after", ["0-0", "nonsense", "9999999999999-0", "-1", "1-2-3"])

@@ -17,6 +17,15 @@ async def call(books: Books, ledger) -> None:
     await ledger.settle(books.slug, a_bill(hold.request_id))
 
 
+async def calls_while_waiting(books, ledger, tasks) -> int:
+    """How many calls of these books end while the tasks wait: one or two where they wait too."""
+    calls = 0
+    while not all(task.done() for task in tasks):
+        await call(books, ledger)
+        calls += 1
+    return calls
+
+
 @pytest.mark.parametrize("table", ["usage_budget", "usage_usageevent"])
 async def test_a_tenant_whose_tables_are_locked_holds_up_nobody_else(books, other_books, table):
     hold = a_hold()
@@ -26,15 +35,11 @@ async def test_a_tenant_whose_tables_are_locked_holds_up_nobody_else(books, othe
         with books.locked(table):
             locked = [asyncio.create_task(ledger.settle(books.slug, a_bill(hold.request_id)))]
             locked += [asyncio.create_task(ledger.reserve(books.slug, a_hold())) for _ in range(20)]
-            slowest = 0.0
-            while not all(task.done() for task in locked):
-                began = time.perf_counter()
-                await call(other_books, ledger)
-                slowest = max(slowest, time.perf_counter() - began)
+            calls = await calls_while_waiting(other_books, ledger, locked)
             results = await asyncio.gather(*locked, return_exceptions=True)
         if table != "usage_usageevent":  # a reserve writes no event
             assert all(isinstance(result, Unavailable) for result in results)
-        assert slowest < 0.1
+        assert calls > 10, "the other tenant's calls went on while these waited"
         await asyncio.sleep(0.7)  # the lane tries again at least every half second
         await call(books, ledger)
     assert [event.cost for event in books.events()] == [BILL, BILL] and books.holds() == []  # the bill was kept, and booked
@@ -45,10 +50,7 @@ async def test_four_locked_tenants_leave_a_connection_to_the_others(books, other
         await call(other_books, ledger)
         with books.locked():
             waiting = [asyncio.create_task(ledger.reserve(books.slug, a_hold())) for _ in range(3)]
-            began = time.perf_counter()
-            for _ in range(20):
-                await call(other_books, ledger)
-            assert time.perf_counter() - began < 0.8
+            assert await calls_while_waiting(other_books, ledger, waiting) > 3
             results = await asyncio.gather(*waiting, return_exceptions=True)
             assert all(isinstance(result, Unavailable) for result in results)
 
