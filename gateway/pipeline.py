@@ -109,11 +109,14 @@ class _Progress:
         self._call, self._ledger, self._loop = call, ledger, asyncio.get_running_loop()
 
     def __enter__(self) -> None:
-        self._timer = self._loop.call_later(PROGRESS_EVERY_S, self._note)
+        self._wait()
 
     def __exit__(self, *_exception: object) -> None:
         self._timer.cancel()
 
+    def _wait(self) -> None:
+        self._timer = self._loop.call_later(PROGRESS_EVERY_S, self._note)
+
     def _note(self) -> None:
         self._ledger.mark(self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen)
-        self.__enter__()
+        self._wait()

@@ -10,4 +10,5 @@ owner_requested = Signal()  # slug, email, password (None: set by "forgotten pas
 plan_changed = Signal()  # slug, plan: the tenant's plan has other limits or a tenant has another plan; sent outside any scope
 platform_prepared = Signal()  # sent inside the platform's scope at each start: rooms bring their shared rows up to date
 key_budget_requested = Signal()  # key, amount: a new key is to have a monthly budget; sent inside its tenant's transaction
+key_asked_by_key = Signal()  # within: this key asks for another one; receivers raise NotAllowed if what binds it would not bind that
 key_shown = Signal()  # text: is this a good API key of the active tenant? Receivers answer; sent inside its scope, whatever state its door is in

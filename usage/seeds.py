@@ -1,11 +1,13 @@
-"""Budgets that follow from what other rooms decide: a tenant's plan, a key that is to have one."""
+"""Budgets that follow from what other rooms decide (a tenant's plan, a key that is to have one), and what follows from budgets there."""
 
 from django.db import transaction
 from django.dispatch import receiver
+from django.utils.translation import gettext as _
 
 from tenants.context import platform, tenant
+from tenants.errors import NotAllowed
 from tenants.models import Plan, Tenant
-from tenants.signals import key_budget_requested, plan_changed, tenant_provisioned
+from tenants.signals import key_asked_by_key, key_budget_requested, plan_changed, tenant_provisioned
 from usage.models import Budget
 from usage.services import ensure_plan_budget, parse_amount, set_budget
 
@@ -26,3 +28,10 @@ def follow_plan(sender, slug: str, plan: Plan, **kwargs) -> None:
 @receiver(key_budget_requested)
 def give_key_budget(sender, key, amount, **kwargs) -> None:
     set_budget(actor=None, level=Budget.Level.KEY, subject_id=key.pk, limit=parse_amount(amount))
+
+
+@receiver(key_asked_by_key)
+def refuse_to_escape_budget(sender, within, **kwargs) -> None:
+    """The new key would spend what the budget of the asking one does not count."""
+    if Budget.objects.filter(level=Budget.Level.KEY, subject_id=within.pk).exists():
+        raise NotAllowed(_("A key with a budget of its own makes no other keys. Make the new one in the browser."), code="beyond_own_key")

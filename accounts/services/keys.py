@@ -1,7 +1,7 @@
 """API keys: made, limited, revoked.
 
 Where the request itself came by a key, `within` is that key: what it makes or changes gets no more than it has. Limits that are left out are
-taken over from it. Not covered: budgets of keys, which this room does not know.
+taken over from it. Budgets of keys are known to a room above, which is asked by signal.
 
 The row that a caller hands in may be old: it is read again under a lock, and only what changes is written. Otherwise a change that crosses a
 revocation would take it back.
@@ -24,6 +24,7 @@ from accounts.services.projects import ensure_default_project
 from tenants.context import current_tenant
 from tenants.errors import Conflict, InvalidInput, NotAllowed
 from tenants.notify import announce
+from tenants.signals import key_asked_by_key
 
 CHANGEABLE = ("name", "project", "model_names", "requests_per_minute", "expires_at")
 
@@ -50,6 +51,7 @@ def create_api_key(*, actor: User | None, user: User, name: str, scopes: list[st
         model_names = within.model_names if model_names is None else model_names
         requests_per_minute, expires_at, project = requests_per_minute or within.requests_per_minute, expires_at or within.expires_at, project or within.project
         _refuse_beyond(within, scopes=chosen, model_names=model_names, requests_per_minute=requests_per_minute, expires_at=expires_at)
+        key_asked_by_key.send(sender=ApiKey, within=within)
     _refuse_past(expires_at)
     text, parsed = keys.make_key(current_tenant())
     row = ApiKey(key_id=parsed.key_id, digest=parsed.digest, name=name, user=user, project=project or ensure_default_project(), scopes=list(chosen),

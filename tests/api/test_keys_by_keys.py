@@ -1,6 +1,7 @@
 """A key that makes or changes keys gives them at most what it has itself."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key
+from usage.services import set_budget
 
 pytestmark = pytest.mark.django_db
 JSON = {"content_type": "application/json"}
@@ -45,6 +47,16 @@ def test_a_limited_key_makes_no_key_beyond_itself(limited, wanted):
 @pytest.mark.parametrize("wanted", WITHIN, ids=str)
 def test_within_itself_it_may(limited, wanted):
     assert limited[0].post("/api/v1/api-keys/", {"name": "new", **wanted}, **JSON).status_code == 201
+
+
+def test_a_key_with_a_budget_of_its_own_makes_none(alice):
+    """The new one would spend what that budget does not count."""
+    client, own = client_of(alice)
+    set_budget(actor=None, level="key", subject_id=own.pk, limit=Decimal(5))
+    response = client.post("/api/v1/api-keys/", {"name": "new"}, **JSON)
+    assert (response.status_code, response.json()["code"]) == (403, "beyond_own_key") and ApiKey.objects.count() == 1
+    other, _text = client_of(alice)
+    assert other.post("/api/v1/api-keys/", {"name": "new"}, **JSON).status_code == 201, "another key of the same person may"
 
 
 def test_what_is_left_out_is_taken_over(limited):
