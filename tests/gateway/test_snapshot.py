@@ -151,14 +151,20 @@ def hold(monkeypatch, name: str) -> SimpleNamespace:
     return held
 
 
+async def revoke_in_mid_load(key_id, held) -> tuple[Snapshots, asyncio.Task[bool]]:
+    """The snapshots, which have heard of it, and the load that has read the key as it was."""
+    snapshots = Snapshots(lambda: True)
+    await snapshots.find(SLUG)
+    loading = asyncio.create_task(is_usable(snapshots, key_id))
+    await asyncio.to_thread(held.has_read.wait, 20)
+    await in_tenant(SLUG, revoke, key_id)
+    snapshots.drop(SLUG, "apikey", key_id)
+    return snapshots, loading
+
+
 def test_a_key_revoked_while_it_is_loaded_is_not_kept(clock, monkeypatch):
     async def look() -> None:
-        snapshots = Snapshots(lambda: True)
-        await snapshots.find(SLUG)
-        loading = asyncio.create_task(is_usable(snapshots, key_id))
-        await asyncio.to_thread(held.has_read.wait, 20)
-        await in_tenant(SLUG, revoke, key_id)
-        snapshots.drop(SLUG, "apikey", key_id)
+        snapshots, loading = await revoke_in_mid_load(key_id, held)
         held.go.set()
         await loading
         assert not await is_usable(snapshots, key_id) and held.reads == 2
@@ -246,12 +252,7 @@ def test_a_load_does_not_believe_what_the_doors_remember(clock):
 
 def test_who_comes_after_a_notification_waits_for_no_older_load(clock, monkeypatch):
     async def look() -> None:
-        snapshots = Snapshots(lambda: True)
-        await snapshots.find(SLUG)
-        loading = asyncio.create_task(is_usable(snapshots, key_id))
-        await asyncio.to_thread(held.has_read.wait, 20)
-        await in_tenant(SLUG, revoke, key_id)
-        snapshots.drop(SLUG, "apikey", key_id)
+        snapshots, loading = await revoke_in_mid_load(key_id, held)
         late = asyncio.create_task(is_usable(snapshots, key_id))
         await asyncio.sleep(0.05)
         held.go.set()
