@@ -36,6 +36,7 @@ from tenants.ids import uuid7
 logger = logging.getLogger(__name__)
 
 WATCH_AFTER_S = 0.2
+SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
@@ -58,7 +59,12 @@ class Request:
     id_header: tuple[bytes, bytes]
 
     async def answer(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        await send_answer(self.send, 200, body, [self.id_header, *headers])
+        """Raises ClientGone if the client takes nothing for SEND_TIMEOUT_S."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await send_answer(self.send, 200, body, [self.id_header, *headers])
+        except TimeoutError:
+            raise ClientGone from None
 
 
 async def serve(scope, receive, send) -> None:
@@ -169,47 +175,78 @@ async def chat_completions(request: Request) -> None:
 
 async def _send_stream(request: Request, frames, headers) -> None:
     send, headers = request.send, [EVENT_STREAM, (b"cache-control", b"no-store"), request.id_header, *headers]
-    async with _cancelled_when_gone(request.receive, 0):
+    async with _cancelled_when_gone(request.receive, 0) as watch:
         try:
             first = await anext(frames)  # a refusal keeps its status: headers leave with the first frame
+            watch.sends_since_s = watch.loop.time()
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": first, "more_body": True})
+            watch.sends_since_s = None
             async for part in frames:
+                watch.sends_since_s = watch.loop.time()
                 await send({"type": "http.response.body", "body": part, "more_body": True})
+                watch.sends_since_s = None
         finally:
             await frames.aclose()
-    await send({"type": "http.response.body", "body": b""})
+        watch.sends_since_s = watch.loop.time()
+        await send({"type": "http.response.body", "body": b""})
+
+
+class _ClientWatch:
+    """Cancels a task when its client closes the connection, or takes nothing of what is sent for SEND_TIMEOUT_S."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.sends_since_s: float | None = None
+        self.is_gone = False
+        self._receive, self._watched = receive, asyncio.current_task()
+        self._hearing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._hearing = self.loop.create_task(self._hear())
+        self._look()
+
+    def stop(self) -> None:
+        self._watched = None
+        if self._timer:
+            self._timer.cancel()
+        if self._hearing:
+            self._hearing.cancel()
+
+    async def _hear(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._give_up()
+
+    def _look(self) -> None:
+        rest_s = SEND_TIMEOUT_S if self.sends_since_s is None else self.sends_since_s + SEND_TIMEOUT_S - self.loop.time()
+        if rest_s > 0:
+            self._timer = self.loop.call_later(rest_s, self._look)
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        if self._watched is not None:
+            self.is_gone = True
+            self._watched.cancel()
 
 
 @asynccontextmanager
-async def _cancelled_when_gone(receive, after_s: float):
-    """Cancel the running task when the client closes the connection; then raise ClientGone. Starts watching after `after_s`."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    state: dict[str, Any] = {"watcher": None, "gone": False, "over": False}
-
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        if not state["over"]:
-            state["gone"] = True
-            task.cancel()
-
-    def start() -> None:
-        state["watcher"] = loop.create_task(watch())
-
-    timer = loop.call_later(after_s, start)
+async def _cancelled_when_gone(receive: Receive, after_s: float):
+    """Cancel the running task when the client is gone; then raise ClientGone. Starts watching after `after_s`."""
+    watch, task = _ClientWatch(receive), asyncio.current_task()
+    timer = watch.loop.call_later(after_s, watch.start)
     try:
-        yield
+        yield watch
     except asyncio.CancelledError:
-        if not state["gone"]:
+        if not watch.is_gone or task is None:
             raise
         task.uncancel()
         raise ClientGone from None
     finally:
-        state["over"] = True
         timer.cancel()
-        if state["watcher"]:
-            state["watcher"].cancel()
+        watch.stop()
 
 
 def _describe(route: Route, snapshot: TenantSnapshot) -> dict:

@@ -22,6 +22,10 @@ MAX_RETRY_AFTER_S = 3_600
 TOO_LONG = re.compile(r"context_length_exceeded|exceed_context_size|maximum context length|context (window|size|length)|prompt is too long|input is too long|"
                       r"too many tokens|input token count", re.IGNORECASE)  # fmt: skip
 SECRET = re.compile(r"\bsk-|Bearer")
+# A connection's key that is wrong is not the caller's fault; Google's OpenAI door says it with status 400.
+BAD_KEY = re.compile(r"(invalid|incorrect|missing|expired|wrong|no)[ _]api[ _-]?key|api[ _-]?key[^.]{0,30}(invalid|incorrect|not valid|expired|missing)",
+                     re.IGNORECASE)  # fmt: skip
+SECRET_RUN = 6  # so many characters of a secret in a row are too many to pass on
 
 
 def request_headers(endpoint: Endpoint) -> dict[str, str]:
@@ -80,33 +84,41 @@ async def dispatch(call: Call, client: aiohttp.ClientSession) -> AsyncIterator[a
     try:
         if response.status != 200:
             call.was_refused = True
-            raise await _refusal(response)
+            raise await _refusal(response, endpoint)
         yield response
     finally:
         response.close() if not response.content.at_eof() else response.release()
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> AtriumError:
+async def _refusal(response: aiohttp.ClientResponse, endpoint: Endpoint) -> AtriumError:
     """The provider's error as ours. Its words are passed on only where it finds fault with the request."""
     try:
         async with asyncio.timeout(5):
             raw = await response.content.read(MAX_ERROR_BYTES)
     except (TimeoutError, aiohttp.ClientError):
         raw = b""
-    if response.status in CALLERS_FAULT:
-        return _callers_fault(raw)
+    is_callers_fault = response.status in CALLERS_FAULT
+    if is_callers_fault and not BAD_KEY.search(raw.decode("utf-8", "replace")):
+        return _callers_fault(raw, endpoint)
     if response.status == 429:
         wait_s = _retry_after(response.headers.get("Retry-After", ""))
         message = _("The provider's limit is reached. Try again later, or choose another model.")
         return QuotaExceeded(message, code="upstream_rate_limited", retry_after_s=wait_s)
-    if response.status in (401, 403):
+    if is_callers_fault or response.status in (401, 403):
         message = _("The provider refuses this connection's credentials. An administrator must renew them under Connections.")
         return UpstreamError(message, code="upstream_credentials")
     message = _("The model server answered with an error (status %(status)s). Try again, or choose another model.") % {"status": response.status}
     return UpstreamError(message, code="upstream_error")
 
 
-def _callers_fault(raw: bytes) -> AtriumError:
+def _tells(text: str, endpoint: Endpoint) -> bool:
+    """Whether a provider's words give away a secret: that of the connection, or a part of it, or what looks like one."""
+    secret = endpoint.secret.reveal() if endpoint.secret else ""
+    runs = (secret[place : place + SECRET_RUN] for place in range(len(secret) - SECRET_RUN + 1))
+    return SECRET.search(text) is not None or any(run in text for run in runs)
+
+
+def _callers_fault(raw: bytes, endpoint: Endpoint) -> AtriumError:
     try:
         error = orjson.loads(raw)["error"]
         message, code, kind, param = error["message"], error.get("code"), error.get("type"), error.get("param")
@@ -114,7 +126,7 @@ def _callers_fault(raw: bytes) -> AtriumError:
         message, code, kind, param = "", None, None, None
     if TOO_LONG.search(f"{code} {kind} {message}"):  # every server says it in its own way; clients know one
         code, param = "context_length_exceeded", param or "messages"
-    if not isinstance(message, str) or not message or SECRET.search(message):
+    if not isinstance(message, str) or not message or _tells(f"{message} {code} {param}", endpoint):
         message, param = _("The model server found the request invalid."), None
         code = code if code == "context_length_exceeded" else None
     code = code if isinstance(code, str) and not code.isdigit() else "upstream_invalid_request"

@@ -6,8 +6,9 @@ from django.utils.translation import gettext as _
 
 from tenants.errors import AtriumError
 
-_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "invalid_request_error", 409: "conflict_error",
-          413: "invalid_request_error", 429: "rate_limit_error", 502: "upstream_error", 503: "service_unavailable_error", 504: "upstream_error"}  # fmt: skip
+_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "invalid_request_error", 408: "invalid_request_error",
+          409: "conflict_error", 413: "invalid_request_error", 429: "rate_limit_error", 502: "upstream_error", 503: "service_unavailable_error",
+          504: "upstream_error"}  # fmt: skip
 
 
 class InvalidKey(AtriumError):
@@ -23,6 +24,11 @@ class InvalidKey(AtriumError):
 class BodyTooLarge(AtriumError):
     http_status = 413
     code = "request_too_large"
+
+
+class BodyTimeout(AtriumError):
+    http_status = 408
+    code = "request_timeout"
 
 
 class UpstreamTimeout(AtriumError):
@@ -42,4 +48,7 @@ def error_body(error: AtriumError, language: str | None = None) -> bytes:
 
 
 def error_headers(error: AtriumError) -> list[tuple[bytes, bytes]]:
-    return [(b"retry-after", str(error.retry_after_s).encode())] if error.retry_after_s else []
+    headers = [(b"retry-after", str(error.retry_after_s).encode())] if error.retry_after_s else []
+    if isinstance(error, BodyTooLarge | BodyTimeout):
+        headers.append((b"connection", b"close"))  # nobody will read the rest
+    return headers

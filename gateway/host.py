@@ -15,7 +15,9 @@ import aiohttp
 from django.conf import settings
 
 from accounts.services import record_key_use
+from gateway.breaker import Breaker
 from gateway.calls import Principal
+from gateway.in_flight import InFlight
 from gateway.limits import Limiter
 from gateway.listener import Listener
 from gateway.snapshot import Snapshots
@@ -43,6 +45,7 @@ class Host:
         self.redis = make_redis()
         self.blocking_redis = make_redis(socket_timeout_s=None)  # for those who wait for something to come
         self.limiter = Limiter(self.redis)
+        self.in_flight, self.breaker = InFlight(), Breaker()
         self.ledger = Ledger(settings.DATABASE_DSN, settings.DATABASES["default"]["NAME"], self.process_id)
         self._heartbeat = Heartbeat(self.process_id, kind)
         self._listener = Listener(settings.DATABASE_DSN, self.snapshots.drop, self.snapshots.drop_all)

@@ -1,23 +1,25 @@
 """The few things of ASGI that the data plane needs: reading a bounded body, sending an answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import orjson
 from django.utils.translation import gettext as _
 
-from gateway.errors import BodyTooLarge
+from gateway.errors import BodyTimeout, BodyTooLarge
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 MAX_BODY_BYTES = 10_000_000
+BODY_PAUSE_S = 30.0  # between two pieces of a body
 JSON = (b"content-type", b"application/json")
 
 
 class ClientGone(Exception):
-    """The client closed the connection before its request was complete."""
+    """The client closed the connection before its request or our answer was complete, or takes nothing of the answer."""
 
 
 def find_header(scope: dict, name: bytes) -> bytes:
@@ -27,8 +29,8 @@ def find_header(scope: dict, name: bytes) -> bytes:
 
 
 async def read_body(receive: Receive, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """The whole body, counted while it comes in. Raises BodyTooLarge, ClientGone."""
-    message = await receive()
+    """The whole body, counted while it comes in. Raises BodyTooLarge, BodyTimeout, ClientGone."""
+    message = await _receive(receive)
     body = message.get("body", b"")
     if message["type"] == "http.request" and not message.get("more_body") and len(body) <= limit_bytes:
         return body
@@ -43,7 +45,15 @@ async def read_body(receive: Receive, limit_bytes: int = MAX_BODY_BYTES) -> byte
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
-        message = await receive()
+        message = await _receive(receive)
+
+
+async def _receive(receive: Receive) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(BODY_PAUSE_S):
+            return await receive()
+    except TimeoutError:
+        raise BodyTimeout(_("The request's body did not come to its end. Send it again.")) from None
 
 
 async def send_answer(send: Send, status: int, body: bytes, headers: Headers = (), content_type: tuple[bytes, bytes] = JSON) -> None:

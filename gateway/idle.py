@@ -4,20 +4,25 @@ import asyncio
 
 import aiohttp
 
+LONGEST_S = 3_600.0
+
 
 class IdleWatch:
     """Ends a wait for `content` with TimeoutError once it lasts longer than `limit_s`; for the first byte, than `first_s`. `with` stops the watch.
+
+    It ends all waits LONGEST_S after its beginning: nothing but signs of life is no answer.
 
     aiohttp's own `sock_read` moves a timer with every piece of data (5 % of a stream's CPU), and counts the time to the first byte too;
     this timer moves only when it fires. Time in which nobody waits, because the client reads slowly, does not count.
     """
 
-    __slots__ = ("_content", "_first_s", "_has_begun", "_limit_s", "_loop", "_timer", "_waits_since_s")
+    __slots__ = ("_begun_s", "_content", "_first_s", "_has_begun", "_limit_s", "_loop", "_timer", "_waits_since_s")
 
     def __init__(self, content: aiohttp.StreamReader, limit_s: float, first_s: float) -> None:
         self._content, self._limit_s, self._first_s, self._has_begun = content, limit_s, first_s, False
         self._loop = asyncio.get_running_loop()
         self._waits_since_s: float | None = None
+        self._begun_s = self._loop.time()
         self._timer = self._loop.call_later(min(limit_s, first_s), self._look)
 
     def __enter__(self) -> "IdleWatch":
@@ -36,8 +41,9 @@ class IdleWatch:
     def _look(self) -> None:
         since_s = self._waits_since_s
         limit_s = self._limit_s if self._has_begun else self._first_s
-        rest_s = limit_s if since_s is None else since_s + limit_s - self._loop.time()
-        if rest_s > 0:
+        now_s = self._loop.time()
+        rest_s = limit_s if since_s is None else since_s + limit_s - now_s
+        if rest_s > 0 and now_s - self._begun_s < LONGEST_S:
             self._timer = self._loop.call_later(rest_s, self._look)
         else:
             self._content.set_exception(TimeoutError("the upstream is silent"))

@@ -11,6 +11,7 @@ from gateway.calls import Call, Principal
 from tenants.errors import InvalidInput
 
 MAX_MESSAGES = 2_000
+MAX_DEPTH = 250  # orjson reads about 1,000 levels and writes 254
 MAX_OUTPUT_TOKENS = 10_000_000  # far beyond any model; a hold for more would not fit the ledger
 TEXT_PARTS = frozenset({"text", "refusal"})
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -36,7 +37,7 @@ def parse_chat_completion(raw: bytes, principal: Principal, request_id: UUID) ->
     _check_range(body, "top_p", 0, 1)
     _check(body, "n", int)
     if body.get("n") not in (None, 1):
-        raise _wrong("n", _("only 1 is supported"))
+        raise _wrong("n", _("must be 1: only one answer is given"))
     _check(body, "tools", list)
     call.wants_stream = bool(body.get("stream"))
     options = body.get("stream_options") or {}
@@ -53,7 +54,17 @@ def _load_object(raw: bytes) -> dict[str, Any]:
         raise InvalidInput(_("The body is not valid JSON: %(error)s.") % {"error": exc}, code="invalid_json") from None
     if not isinstance(body, dict):
         raise InvalidInput(_("The body must be a JSON object."), code="invalid_json")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:  # else it cannot be that deep
+        _check_depth(body)
     return body
+
+
+def _check_depth(body: dict[str, Any]) -> None:
+    """Raises InvalidInput for what is nested deeper than MAX_DEPTH: it could be read, but not written again for the provider."""
+    try:
+        orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        raise InvalidInput(_("The body is nested deeper than %(limit)s levels.") % {"limit": MAX_DEPTH}, code="invalid_json") from None
 
 
 def _wrong(name: str, reason: str, code: str = "invalid_value") -> InvalidInput:

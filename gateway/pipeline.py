@@ -2,7 +2,7 @@
 
 1 authenticate  the caller: a key at `/v1` (gateway.authenticate), a session in the chat
 2 parse         the request into a Call (gateway.parse)
-3 admit         requests per minute
+3 admit         calls in work at once, requests per minute
 4 resolve       the model's name into a route
 5 guard         the input
 6 reserve       the highest possible cost
@@ -18,7 +18,9 @@ from typing import Protocol
 import aiohttp
 
 from gateway import admit, dispatch, guard, relay, reserve, resolve, settle
+from gateway.breaker import Breaker
 from gateway.calls import Call
+from gateway.in_flight import InFlight
 from gateway.limits import Limiter
 from gateway.snapshot import TenantSnapshot
 from gateway.sse import DONE, frame
@@ -34,16 +36,24 @@ class Collaborators(Protocol):
 
     limiter: Limiter
     ledger: Ledger
+    in_flight: InFlight
+    breaker: Breaker
 
     def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession: ...
 
 
 async def prepare(call: Call, snapshot: TenantSnapshot, host: Collaborators) -> None:
     """Steps 3 to 6. After it, money is held: `complete` or `stream` must follow, and they settle whatever happens."""
-    await admit.admit(call, snapshot, host.limiter)
-    resolve.resolve(call, snapshot)
-    guard.guard_input(call)
-    await reserve.reserve(call, host.ledger)
+    host.in_flight.enter(call)
+    try:
+        await admit.admit(call, snapshot, host.limiter)
+        resolve.resolve(call, snapshot)
+        guard.guard_input(call)
+        host.breaker.check(call)
+        await reserve.reserve(call, host.ledger)
+    except BaseException:
+        host.in_flight.leave(call)
+        raise
 
 
 async def complete(call: Call, host: Collaborators) -> bytes:
@@ -58,7 +68,7 @@ async def complete(call: Call, host: Collaborators) -> bytes:
         call.status = "cancelled"
         raise
     finally:
-        await settle.settle(call, host.ledger)
+        await _conclude(call, host)
 
 
 async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
@@ -95,7 +105,13 @@ async def _relay_and_settle(call: Call, host: Collaborators) -> AsyncIterator[by
         call.status = "cancelled"
         raise
     finally:
-        await settle.settle(call, host.ledger)
+        await _conclude(call, host)
+
+
+async def _conclude(call: Call, host: Collaborators) -> None:
+    host.breaker.note(call)
+    host.in_flight.leave(call)
+    await settle.settle(call, host.ledger)
 
 
 def _note_error(call: Call, error: AtriumError) -> None:

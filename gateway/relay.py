@@ -17,6 +17,8 @@ from tenants.errors import AtriumError, UpstreamError
 from usage.pricing import Usage
 
 MAX_ANSWER_BYTES = 32_000_000
+MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
+PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
 MOST_PLAUSIBLE_TOKENS = 10_000_000
 
 
@@ -95,10 +97,14 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
 
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the call.
     """
-    reader, shape = EventReader(), DeltaShape()
+    reader, shape, size = EventReader(), DeltaShape(), 0
+    most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
     try:
         with _watch(call, response) as watch:
             while chunk := await watch.read():
+                size += len(chunk)
+                if call.output_tokens_seen > most_pieces or size > MAX_STREAM_BYTES:
+                    raise UpstreamError(_("The model server did not end its answer where it was told to. What arrived is kept."), code="upstream_endless")
                 if not reader.has_rest and (swapped := shape.swap(chunk)) is not None:
                     call.output_tokens_seen += 1
                     yield swapped

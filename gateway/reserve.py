@@ -8,7 +8,7 @@ from uuid import UUID
 
 from gateway.calls import Call
 from usage.ledger import HoldRequest, Ledger
-from usage.pricing import Usage, cost
+from usage.pricing import highest_cost
 
 TENANT_SUBJECT = UUID(int=0)
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
@@ -43,7 +43,7 @@ async def reserve(call: Call, ledger: Ledger) -> None:
     """Write the hold, which is the dispatch mark too: the next step sends. Raises QuotaExceeded (`insufficient_quota`), Unavailable."""
     set_output_limit(call)
     route, principal = call.route, call.principal
-    amount = cost(route.price, Usage(most_input_tokens(call), 0, call.max_output_tokens, 0))
+    amount = highest_cost(route.price, most_input_tokens(call), call.max_output_tokens)
     subjects = {"tenant": TENANT_SUBJECT, "project": principal.project_id, "user": principal.user_id}
     if principal.key_id:
         subjects["key"] = principal.key_id

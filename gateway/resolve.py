@@ -21,7 +21,7 @@ def resolve(call: Call, snapshot: TenantSnapshot) -> None:
     allowed = call.principal.model_names
     route = snapshot.routes.get(name) if not allowed or name in allowed else None
     if route is None or route.kind != "chat":
-        message = _("The model “%(name)s” does not exist or you have no access to it. GET /v1/models lists yours.") % {"name": name}
+        message = _("The model “%(name)s” does not exist or you have no access to it. GET /v1/models lists yours.") % {"name": name[:100]}
         raise NotFound(message, code="model_not_found", param="model")
     call.route = route
     if route.channel == "deprecated":

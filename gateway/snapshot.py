@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from accounts.selectors import find_key_facts, get_default_project_id
 from gateway.calls import Principal
 from models_registry.routes import Route
@@ -103,7 +105,7 @@ class Snapshots:
             async with asyncio.timeout(LOAD_TIMEOUT_S):
                 return await load()
         except (DatabaseError, TimeoutError) as exc:
-            raise Unavailable("The database does not answer. Try again in a moment.", retry_after_s=2) from exc
+            raise Unavailable(_("The database does not answer. Try again in a moment."), retry_after_s=2) from exc
 
     async def _load_tenant(self, slug: str) -> TenantSnapshot | None:
         started_s, changes = time.monotonic(), self._changes

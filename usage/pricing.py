@@ -68,3 +68,9 @@ def cost(price: Price, usage: Usage) -> Decimal:
     per_input, per_cached, per_output, per_reasoning = price.units
     units = usage.input_tokens * per_input + usage.cached_tokens * per_cached + usage.output_tokens * per_output + usage.reasoning_tokens * per_reasoning
     return Decimal(units).scaleb(-COST_PLACES)
+
+
+def highest_cost(price: Price, input_tokens: int, output_tokens: int) -> Decimal:
+    """The most that so many tokens can cost, whatever classes the provider will count them in."""
+    per_input, per_cached, per_output, per_reasoning = price.units
+    return Decimal(input_tokens * max(per_input, per_cached) + output_tokens * max(per_output, per_reasoning)).scaleb(-COST_PLACES)

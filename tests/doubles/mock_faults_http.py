@@ -134,10 +134,11 @@ async def redirect(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.reply(307, b"", extra=b"location: http://169.254.169.254/latest/meta-data/\r\n")
 
 
-@fault("echo-secret", "401 whose message repeats the Authorization header")
+@fault("echo-secret", "401, or <number>, whose message repeats the Authorization header")
 async def echo_secret(speaker: Speaker, number: int | None) -> None:
     secret = speaker.exchange.headers.get(b"authorization", b"").decode("latin-1")
-    speaker.exchange.reply(401, error_body(401, f"Incorrect API key provided: {secret}. Your request had these headers: Authorization: {secret}"))
+    status = number or 401
+    speaker.exchange.reply(status, error_body(status, f"Incorrect API key provided: {secret}. Your request had these headers: Authorization: {secret}"))
 
 
 @fault("echo-secret-mid-stream", "3 tokens, then an error event that repeats the Authorization header; not streamed: 500 that does")

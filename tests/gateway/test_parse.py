@@ -24,6 +24,17 @@ def test_a_plain_request_is_understood():
     assert (call.body["model"], call.wants_stream, call.wants_usage) == ("m", False, False)
 
 
+@pytest.mark.parametrize(("depth", "is_fine"), [(200, True), (240, True), (400, False), (900, False)])
+def test_what_is_nested_too_deep_is_refused_before_it_fails_on_its_way(depth, is_fine):
+    raw = orjson.dumps(GOOD)[:-1] + b',"x":' + b"[" * depth + b"]" * depth + b"}"
+    if is_fine:
+        assert orjson.dumps(parse_chat_completion(raw, PRINCIPAL, uuid7()).body)
+        return
+    with pytest.raises(InvalidInput) as caught:
+        parse_chat_completion(raw, PRINCIPAL, uuid7())
+    assert caught.value.code == "invalid_json"
+
+
 def test_unknown_fields_pass_through():
     assert parse(x_provider={"a": 1}, tools=[{"type": "function"}]).body["x_provider"] == {"a": 1}
 

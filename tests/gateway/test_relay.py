@@ -17,15 +17,16 @@ from gateway.dispatch import dispatch
 from gateway.errors import UpstreamTimeout
 from gateway.idle import IdleWatch
 from gateway.relay import read_answer, read_usage, relay
-from gateway.reserve import ASSUMED_WINDOW, most_input_tokens
+from gateway.reserve import ASSUMED_WINDOW, most_input_tokens, reserve
 from gateway.settle import NOTHING, billed_usage
 from gateway.sse import DONE, EventReader, frame
 from models_registry.routes import Endpoint, Route
 from tenants.egress import PRIVATE
 from tenants.egress.data_plane import open_session
-from tenants.errors import AtriumError, InvalidInput
+from tenants.errors import AtriumError, InvalidInput, UpstreamError
+from tenants.sealing import Secret
 from tests.doubles import running_mockllm
-from usage.pricing import Price
+from usage.pricing import Price, Usage, cost, highest_cost
 
 FREE = Price("EUR", *(Decimal(0),) * 4)
 
@@ -212,6 +213,30 @@ def test_an_error_that_comes_with_status_200_is_one(mock):
     assert caught.value.code == "upstream_error" and billed_usage(call) == (NOTHING, False)
 
 
+PRICES = [("1", "5", "2", "9"), ("5", "1", "9", "2"), ("0", "1", "0", "1")]
+
+
+@pytest.mark.parametrize("prices", PRICES, ids="/".join)
+@pytest.mark.parametrize("cached", [0, 30, 70])
+@pytest.mark.parametrize("reasoning", [0, 40, 100])
+def test_no_way_to_count_the_tokens_costs_more_than_was_held(prices, cached, reasoning):
+    price = Price("EUR", *map(Decimal, prices))
+    assert cost(price, Usage(70 - cached, cached, 100 - reasoning, reasoning)) <= highest_cost(price, 70, 100)
+
+
+def test_what_is_held_is_enough_for_an_answer_that_was_only_reasoning():
+    held = []
+
+    class Books:
+        async def reserve(self, slug, hold):
+            held.append(hold.amount)
+
+    call = make_call("http://nowhere/v1", "any")
+    call.route = replace(call.route, price=Price("EUR", *map(Decimal, ("1", "5", "2", "9"))))
+    asyncio.run(reserve(call, Books()))
+    assert held == [cost(call.route.price, Usage(0, call.size_bytes, 0, call.max_output_tokens))]
+
+
 @pytest.mark.parametrize(
     ("window", "has_media", "most"),
     [(None, False, 70_000), (512, False, 512), (200_000, False, 70_000), (200_000, True, 200_000), (None, True, ASSUMED_WINDOW)],
@@ -250,6 +275,8 @@ REFUSALS = [
     ({"message": "no such field", "code": "unknown_field", "param": "x"}, "unknown_field", "x"),
     ({"message": "bad task-id and disk-size", "code": 400}, "upstream_invalid_request", None),
     ({"message": "wrong key sk-123", "code": "bad", "param": "x"}, "upstream_invalid_request", None),
+    ({"message": "we know gsk_9f8a7b6c only", "code": "bad", "param": "x"}, "upstream_invalid_request", None),
+    ({"message": "no", "code": "gsk_9f8a7b6c5d4e"}, "upstream_invalid_request", None),
 ]
 
 
@@ -257,9 +284,24 @@ REFUSALS = [
 def test_a_fault_of_the_request_keeps_its_reason(error, code, param):
     from gateway.dispatch import _callers_fault
 
-    found = _callers_fault(orjson.dumps({"error": error}))
+    endpoint = Endpoint(uuid4(), "platform", "openai_compatible", "http://nowhere/v1", Secret("gsk_9f8a7b6c5d4e"))
+    found = _callers_fault(orjson.dumps({"error": error}), endpoint)
     assert isinstance(found, InvalidInput) and (found.code, found.param) == (code, param)
-    assert ("sk-123" in str(found.message)) is False and ("disk-size" in str(found.message)) == ("disk-size" in error["message"])
+    assert (
+        "sk-123" not in str(found.message)
+        and "gsk_9f" not in f"{found.message} {found.code}"
+        and ("disk-size" in str(found.message)) == ("disk-size" in error["message"])
+    )
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_connection_whose_key_is_refused_is_no_fault_of_the_caller(mock, status):
+    """Google's OpenAI door says it with status 400."""
+    call = make_call(mock.base_url, f"fault-echo-secret-{status}")
+    call.route = replace(call.route, endpoint=replace(call.route.endpoint, secret=Secret("gsk_9f8a7b6c5d4e")))
+    with pytest.raises(UpstreamError) as caught:
+        send(call)
+    assert caught.value.code == "upstream_credentials" and "gsk" not in str(caught.value.message)
 
 
 @pytest.mark.parametrize("details", [[1], "many", 7, None, {}])

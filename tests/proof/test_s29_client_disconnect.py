@@ -5,8 +5,8 @@ milliseconds, also on a busy machine, so that the row's two seconds can be asser
 """
 
 import asyncio
-import os
 import random
+import sys
 import time
 from uuid import UUID
 
@@ -14,7 +14,7 @@ import pytest
 
 from tests.live import TENANTS, house_with_bug
 
-CUTS = 100 if os.environ.get("ATRIUM_PROOF") == "night" else 30
+CUTS = 100
 AT_ONCE = 10
 MODEL = "mock-tokens-200-20"  # four seconds: nothing ends by itself within two
 CLOSED_S, SETTLED_S, OVER_S = 2, 10, 30
@@ -101,10 +101,16 @@ def test_hanging_up_closes_the_upstream_and_bills_what_was_used(house, django_db
     assert 0 < billed <= sent, "what was relayed is billed, never more than the upstream sent"
 
 
-DEAF = "import contextlib, gateway.api as api; api._cancelled_when_gone = lambda receive, after_s: contextlib.nullcontext()"
+DEAF = "import contextlib, unittest.mock, gateway.api as api; api._cancelled_when_gone = lambda *_: contextlib.nullcontext(unittest.mock.Mock())"
 
 
-def test_planted_bug_a_gateway_that_does_not_notice_is_found_out(house, django_db_blocker):
+@pytest.fixture
+def few_cuts(monkeypatch):
+    """As many as a planted bug needs to be found."""
+    monkeypatch.setattr(sys.modules[__name__], "CUTS", 30)
+
+
+def test_planted_bug_a_gateway_that_does_not_notice_is_found_out(house, few_cuts, django_db_blocker):
     with house_with_bug(house, DEAF) as deaf, pytest.raises(AssertionError, match="asked on"):
         test_hanging_up_closes_the_upstream_and_bills_what_was_used(deaf, django_db_blocker)
 
@@ -112,6 +118,6 @@ def test_planted_bug_a_gateway_that_does_not_notice_is_found_out(house, django_d
 LATE = "import gateway.api as api; api.WATCH_AFTER_S = 3"
 
 
-def test_planted_bug_a_gateway_that_notices_too_late_is_found_out(house, django_db_blocker):
-    with house_with_bug(house, LATE) as late, pytest.raises(AssertionError, match="an upstream was closed after 2"):
+def test_planted_bug_a_gateway_that_notices_too_late_is_found_out(house, few_cuts, django_db_blocker):
+    with house_with_bug(house, LATE) as late, pytest.raises(AssertionError, match="an upstream was closed after"):
         test_hanging_up_closes_the_upstream_and_bills_what_was_used(late, django_db_blocker)

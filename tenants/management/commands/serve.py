@@ -43,6 +43,8 @@ class Command(BaseCommand):
         import uvicorn
         from django.core.management import call_command
 
+        from tenants.connections import raise_descriptor_limit
+
         try:
             call_command("check", fail_level="ERROR", verbosity=0)
         except CommandError as exc:
@@ -50,6 +52,7 @@ class Command(BaseCommand):
         if options["after"]:
             import_string(target.replace(":", "."))
             wait_for_file(options["after"])
+        raise_descriptor_limit()
         # An inherited socket is handed over whole: uvicorn's own `fd` takes it for a Unix socket and leaves TCP_NODELAY off, 40 ms per answer.
         sockets = [socket.socket(fileno=options["fd"])] if options["fd"] is not None else None
         uvicorn.Server(server_config(target, options["host"], options["port"])).run(sockets=sockets)
@@ -99,8 +102,11 @@ def server_config(target: str, host: str, port: int):
     """How uvicorn serves. With TLS there is a proxy in front, whose word on the client's address counts if it is one of TRUSTED_PROXIES."""
     import uvicorn
 
+    from tenants.connections import MAX_CONNECTIONS, BoundedHttpProtocol
+
     return uvicorn.Config(
-        target, loop="uvloop", http="httptools", ws="none", lifespan="on", access_log=False, log_level="warning", log_config=None,
+        target, loop="uvloop", http=BoundedHttpProtocol, limit_concurrency=MAX_CONNECTIONS, ws="none", lifespan="on",
+        access_log=False, log_level="warning", log_config=None,
         server_header=False, date_header=False, timeout_graceful_shutdown=8, timeout_keep_alive=75, backlog=2048,
         h11_max_incomplete_event_size=65_536, proxy_headers=settings.USES_TLS, forwarded_allow_ips=settings.TRUSTED_PROXIES, host=host, port=port,
     )  # fmt: skip

@@ -1,0 +1,53 @@
+"""How many calls this process has in work at once: of one caller, of one tenant, of all. Whoever comes beyond that is sent away before work starts.
+
+Guards against: a client that opens streams without end, a tenant that takes the process from the others, more work than the machine can do.
+Does not cover: sums over several processes, and limits by plan (requests per minute: gateway.limits).
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from django.utils.translation import gettext as _
+
+from gateway.calls import Call
+from tenants.errors import QuotaExceeded, Unavailable
+
+OF_CALLER, OF_TENANT, OF_ALL = 250, 1_000, 2_000
+RETRY_AFTER_S = 1
+
+
+class InFlight:
+    """The calls in work. `leave` may be told a call twice, and one that never entered."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._by_name: Counter[str] = Counter()
+
+    def enter(self, call: Call) -> None:
+        """Raises QuotaExceeded (`too_many_calls`) for a caller or tenant with too many calls in work, Unavailable (`overloaded`) for everyone."""
+        if self._all >= OF_ALL:
+            raise Unavailable(_("The server has as many calls in work as it can do. Try again in a moment."), code="overloaded", retry_after_s=RETRY_AFTER_S)
+        for name, limit in zip(_names(call), (OF_CALLER, OF_TENANT), strict=True):
+            if self._by_name[name] >= limit:
+                message = _("%(limit)s calls are in work at once already. Wait until one of them ends.") % {"limit": limit}
+                raise QuotaExceeded(message, code="too_many_calls", retry_after_s=RETRY_AFTER_S)
+        call.is_in_flight = True
+        self._count(call, 1)
+
+    def leave(self, call: Call) -> None:
+        if call.is_in_flight:
+            call.is_in_flight = False
+            self._count(call, -1)
+
+    def _count(self, call: Call, change: int) -> None:
+        self._all += change
+        for name in _names(call):
+            self._by_name[name] += change
+            if not self._by_name[name]:
+                del self._by_name[name]
+
+
+def _names(call: Call) -> Iterator[str]:
+    principal = call.principal
+    yield f"{principal.tenant}/{principal.key_name or principal.user_id}"
+    yield principal.tenant

@@ -1,0 +1,270 @@
+"""What ends a call that would not end by itself, and who is sent away before work starts.
+
+Covers: clients that send or take nothing, streams without end, too many calls at once, upstreams that fail again and again, connections without a request.
+"""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import uvicorn
+
+from gateway import api, http, idle, in_flight
+from gateway.breaker import FAILURES, PAUSE_S, WITHIN_S, Breaker
+from gateway.errors import BodyTimeout, UpstreamTimeout, error_headers
+from gateway.http import ClientGone, read_body
+from gateway.in_flight import InFlight
+from tenants import connections
+from tenants.errors import QuotaExceeded, Unavailable, UpstreamError
+from tenants.management.commands.serve import server_config
+from tests.doubles import running_mockllm
+from tests.gateway.test_relay import make_call, send
+
+
+async def never() -> None:
+    await asyncio.sleep(3600)
+
+
+# -- clients -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [[], [{"type": "http.request", "body": b"{", "more_body": True}]], ids=["nothing", "a piece"])
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch, first):
+    monkeypatch.setattr(http, "BODY_PAUSE_S", 0.05)
+
+    async def receive():
+        return first.pop() if first else await never()
+
+    with pytest.raises(BodyTimeout) as caught:
+        asyncio.run(read_body(receive))
+    assert caught.value.http_status == 408 and (b"connection", b"close") in error_headers(caught.value)
+
+
+def test_a_client_that_takes_nothing_ends_its_stream(monkeypatch):
+    """The upstream is left, so that the bill ends here."""
+    monkeypatch.setattr(api, "SEND_TIMEOUT_S", 0.1)
+    ended, sent = [], []
+
+    async def frames():
+        try:
+            while True:
+                yield b"data: {}\n\n"
+        finally:
+            ended.append(True)
+
+    async def take_little(message):
+        sent.append(message)
+        if len(sent) > 5:
+            await never()
+
+    request = SimpleNamespace(send=take_little, receive=never, id_header=(b"x-request-id", b"x"))
+    with pytest.raises(ClientGone):
+        asyncio.run(api._send_stream(request, frames(), []))
+    assert ended and len(sent) == 6
+
+
+def test_a_client_that_takes_slowly_gets_all(monkeypatch):
+    monkeypatch.setattr(api, "SEND_TIMEOUT_S", 0.2)
+    sent = []
+
+    async def frames():
+        for _number in range(8):
+            yield b"data: {}\n\n"
+
+    async def take(message):
+        await asyncio.sleep(0.05)
+        sent.append(message)
+
+    request = SimpleNamespace(send=take, receive=never, id_header=(b"x-request-id", b"x"))
+    asyncio.run(api._send_stream(request, frames(), []))
+    assert len(sent) == 10, "the head, eight frames, the end"
+
+
+# -- upstreams ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mock():
+    with running_mockllm() as running:
+        yield running
+
+
+def test_a_stream_that_goes_on_beyond_its_limit_is_left(mock):
+    call = make_call(mock.base_url, "fault-endless-0")
+    call.max_output_tokens = 5
+    with pytest.raises(UpstreamError) as caught:
+        send(call)
+    assert caught.value.code == "upstream_endless" and 4 * 5 < call.output_tokens_seen < 1_000
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_signs_of_life_are_no_answer(mock, monkeypatch, stream):
+    monkeypatch.setattr(idle, "LONGEST_S", 0.5)
+    call = make_call(mock.base_url, "fault-endless-50", stream=stream, first_byte_timeout_s=0.2, idle_timeout_s=0.2)
+    with pytest.raises(UpstreamTimeout):
+        send(call)
+
+
+# -- how many at once --------------------------------------------------------------------------------------------------
+
+
+def a_call(tenant: str = "acme", key: str = "aaaaaaaa"):
+    call = make_call("http://nowhere/v1", "any")
+    call.principal = replace(call.principal, tenant=tenant, key_name=key)
+    return call
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(in_flight, "OF_CALLER", 2)
+    monkeypatch.setattr(in_flight, "OF_TENANT", 3)
+    monkeypatch.setattr(in_flight, "OF_ALL", 5)
+    return InFlight()
+
+
+def test_a_caller_a_tenant_and_all_together_have_so_many_calls_in_work(few):
+    calls = [a_call(), a_call(), a_call(key="bbbbbbbb")]
+    for call in calls:
+        few.enter(call)
+    for too_many in (a_call(), a_call(key="bbbbbbbb"), a_call(key="cccccccc")):
+        with pytest.raises(QuotaExceeded) as caught:
+            few.enter(too_many)
+        assert (caught.value.code, caught.value.retry_after_s) == ("too_many_calls", 1)
+    for _number in range(2):
+        few.enter(a_call(tenant="globex"))
+    with pytest.raises(Unavailable) as overloaded:
+        few.enter(a_call(tenant="third"))
+    assert (overloaded.value.code, overloaded.value.retry_after_s) == ("overloaded", 1)
+
+
+def test_a_place_becomes_free_once(few):
+    first, second = a_call(), a_call()
+    few.enter(first)
+    few.enter(second)
+    few.leave(first)
+    few.leave(first)
+    few.enter(a_call())
+    with pytest.raises(QuotaExceeded):
+        few.enter(a_call())
+    few.leave(a_call())  # it never entered
+    with pytest.raises(QuotaExceeded):
+        few.enter(a_call())
+
+
+# -- circuits ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def circuit():
+    now = SimpleNamespace(s=1_000.0)
+    breaker = Breaker(clock=lambda: now.s)
+    template = a_call()
+
+    def ended(error_code: str = "", tenant: str = "acme", status: str = "error") -> None:
+        call = make_call("http://nowhere/v1", "any")
+        call.principal, call.route = replace(template.principal, tenant=tenant), template.route
+        call.error_code, call.status = error_code, status
+        breaker.note(call)
+
+    def is_open(tenant: str = "acme") -> bool:
+        call = make_call("http://nowhere/v1", "any")
+        call.principal, call.route = replace(template.principal, tenant=tenant), template.route
+        try:
+            breaker.check(call)
+        except UpstreamError as exc:
+            assert exc.code == "upstream_unavailable" and 1 <= exc.retry_after_s <= PAUSE_S + 1
+            return True
+        return False
+
+    return SimpleNamespace(now=now, ended=ended, is_open=is_open)
+
+
+def test_an_upstream_that_fails_again_and_again_is_left_alone_and_then_tried_by_one(circuit):
+    for _number in range(FAILURES):
+        assert not circuit.is_open()
+        circuit.ended("upstream_timeout")
+    assert circuit.is_open() and not circuit.is_open("globex"), "only for the tenant whose calls failed"
+    circuit.now.s += PAUSE_S
+    assert not circuit.is_open() and circuit.is_open(), "one may try, the next one waits for it"
+    circuit.ended("upstream_timeout")
+    circuit.now.s += PAUSE_S / 2
+    assert circuit.is_open(), "it failed again"
+    circuit.now.s += PAUSE_S
+    assert not circuit.is_open()
+    circuit.ended()
+    assert not circuit.is_open() and not circuit.is_open()
+
+
+def test_rare_failures_refusals_and_clients_who_leave_open_nothing(circuit):
+    for _number in range(3 * FAILURES):
+        circuit.ended("upstream_timeout")
+        circuit.now.s += WITHIN_S / (FAILURES - 2)
+        assert not circuit.is_open()
+    for code, status in (("context_length_exceeded", "error"), ("upstream_rate_limited", "error"), ("upstream_timeout", "cancelled"), ("", "ok")):
+        for _number in range(2 * FAILURES):
+            circuit.ended(code, status=status)
+        assert not circuit.is_open(), code
+    for _number in range(3 * FAILURES):
+        circuit.ended("upstream_timeout")
+        circuit.ended()
+    assert not circuit.is_open(), "a success in between"
+
+
+# -- connections -------------------------------------------------------------------------------------------------------
+
+
+async def hello(scope, receive, send) -> None:
+    if scope["type"] == "http":
+        await asyncio.sleep(0.4)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"hi"})
+
+
+@contextlib.contextmanager
+def serving(**changes):
+    config = server_config(hello, "127.0.0.1", 0)
+    config.lifespan = "off"
+    for name, value in changes.items():
+        setattr(config, name, value)
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield listener.getsockname()
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost: loc"], ids=["nothing", "half a head"])
+def test_a_connection_that_brings_no_request_is_closed(monkeypatch, head):
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.2)
+    with serving() as address, socket.create_connection(address, timeout=10) as client:
+        client.sendall(head)
+        assert client.recv(100) == b""
+
+
+def test_a_request_in_work_is_not_closed(monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.2)
+    with serving() as address, socket.create_connection(address, timeout=10) as client:
+        for _number in range(2):
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+            time.sleep(0.4)  # kept alive, without a head begun
+
+
+def test_more_connections_than_there_may_be_are_sent_away():
+    with serving(limit_concurrency=2) as address, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(address, timeout=10)) for _number in range(3)]
+        time.sleep(0.2)
+        clients[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert clients[-1].recv(1000).startswith(b"HTTP/1.1 503")
