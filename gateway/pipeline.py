@@ -12,7 +12,8 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Protocol
 
 import aiohttp
@@ -78,9 +79,10 @@ async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
     """
     has_begun, failure = False, None
     try:
-        async for frames in _relay_and_settle(call, host):
-            has_begun = True
-            yield frames
+        async with aclosing(_relay_and_settle(call, host)) as parts:  # who leaves in the middle has settled before this ends
+            async for frames in parts:
+                has_begun = True
+                yield frames
     except AtriumError as exc:
         if not has_begun:
             raise
@@ -92,7 +94,7 @@ async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
     yield frame(DONE)
 
 
-async def _relay_and_settle(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
+async def _relay_and_settle(call: Call, host: Collaborators) -> AsyncGenerator[bytes]:
     try:
         async with dispatch.dispatch(call, host.client_for(call.route.endpoint)) as response:
             with _Progress(call, host.ledger):

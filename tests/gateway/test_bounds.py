@@ -10,17 +10,20 @@ import threading
 import time
 from dataclasses import replace
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 import uvicorn
 
-from gateway import api, http, idle, in_flight
+from gateway import api, http, idle, in_flight, pipeline
 from gateway.breaker import FAILURES, PAUSE_S, WITHIN_S, Breaker
 from gateway.errors import BodyTimeout, UpstreamTimeout, error_headers
 from gateway.http import ClientGone, read_body
 from gateway.in_flight import InFlight
 from tenants import connections
-from tenants.errors import QuotaExceeded, Unavailable, UpstreamError
+from tenants.egress import PRIVATE
+from tenants.egress.data_plane import open_session
+from tenants.errors import AtriumError, QuotaExceeded, Unavailable, UpstreamError
 from tenants.management.commands.serve import server_config
 from tests.doubles import running_mockllm
 from tests.gateway.test_relay import make_call, send
@@ -213,6 +216,65 @@ def test_rare_failures_refusals_and_clients_who_leave_open_nothing(circuit):
         circuit.ended("upstream_timeout")
         circuit.ended()
     assert not circuit.is_open(), "a success in between"
+
+
+class Books:
+    """A ledger that only counts what is held and settled."""
+
+    def __init__(self) -> None:
+        self.held = self.settled = 0
+
+    async def reserve(self, slug, hold) -> None:
+        self.held += 1
+
+    async def settle(self, slug, settlement) -> None:
+        self.settled += 1
+
+
+async def one_call(host, call, end: str) -> str:
+    """A whole call's way; its error's code."""
+    snapshot = SimpleNamespace(requests_per_minute=None, routes={"ours": call.route})
+    try:
+        await pipeline.prepare(call, snapshot, host)
+        if end == "whole":
+            await pipeline.complete(call, host)
+        else:
+            frames = pipeline.stream(call, host)
+            await anext(frames)
+            await frames.aclose()
+    except AtriumError as exc:
+        return exc.code
+    return ""
+
+
+@pytest.mark.parametrize(("model", "end"), [("mock", "whole"), ("mock-slow-50", "left"), ("fault-400", "whole"), ("fault-500-mid-stream", "left")])
+def test_a_call_leaves_its_place_however_it_ends(mock, model, end):
+    async def run() -> None:
+        async with open_session(PRIVATE) as client:
+            host = SimpleNamespace(in_flight=InFlight(), breaker=Breaker(), ledger=Books(), limiter=None, client_for=lambda _endpoint: client)
+            await one_call(host, make_call(mock.base_url, model, stream=end == "left"), end)
+            unknown = make_call(mock.base_url, model)
+            unknown.body["model"] = "unknown"
+            assert await one_call(host, unknown, end) == "model_not_found"
+            assert (host.in_flight._all, host.in_flight._by_name) == (0, {}) and (host.ledger.held, host.ledger.settled) == (1, 1)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_calls_to_an_upstream_that_is_left_alone_hold_and_send_nothing(mock, stream):
+    async def run() -> None:
+        async with open_session(PRIVATE) as client:
+            host = SimpleNamespace(in_flight=InFlight(), breaker=Breaker(), ledger=Books(), limiter=None, client_for=lambda _endpoint: client)
+            first = make_call(mock.base_url, "fault-500", stream=stream)
+            for _number in range(FAILURES + 3):
+                call = replace(first, request_id=uuid4())
+                codes.append(await one_call(host, call, "left" if stream else "whole"))
+            assert (host.ledger.held, host.ledger.settled) == (FAILURES, FAILURES)
+
+    codes: list[str] = []
+    asyncio.run(run())
+    assert codes == ["upstream_error"] * FAILURES + ["upstream_unavailable"] * 3
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
