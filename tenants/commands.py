@@ -9,9 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from tenants.errors import AtriumError
-
-NOT_SET_UP = ("22023", "42P01", "3F000")  # no such role, table or schema
+from tenants.errors import AtriumError, is_not_set_up
 
 
 class AtriumCommand(BaseCommand):
@@ -42,7 +40,7 @@ class AtriumCommand(BaseCommand):
         except ValidationError as exc:
             raise CommandError(" ".join(exc.messages)) from exc
         except DatabaseError as exc:
-            if getattr(exc.__cause__, "sqlstate", "") in NOT_SET_UP:
+            if is_not_set_up(exc):
                 message = "This database is not set up. Run `manage.py prepare` first, or name the right one: ATRIUM_DATA (now {}) or DATABASE_URL."
                 raise CommandError(message.format(settings.DEMO_FILE.parent)) from exc
             raise

@@ -62,3 +62,8 @@ class UpstreamError(AtriumError):
 class Unavailable(AtriumError):
     http_status = 503
     code = "unavailable"
+
+
+def is_not_set_up(error: Exception) -> bool:
+    """Whether the database said that there is no such role, table or schema."""
+    return getattr(error.__cause__, "sqlstate", "") in ("22023", "42P01", "3F000")

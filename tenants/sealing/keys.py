@@ -17,6 +17,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.dispatch import receiver
 
 from tenants.context import NoTenant, Scope, current_scope, platform, scope_label, use_scope
+from tenants.errors import is_not_set_up
 from tenants.signals import tenant_provisioned
 
 logger = logging.getLogger(__name__)
@@ -140,20 +141,24 @@ def rewrap_data_keys() -> int:
     from tenants.models import Tenant
 
     with platform():
-        slugs = list(Tenant.objects.exclude(status__in=Tenant.UNREADY).values_list("slug", flat=True))
-    scopes = [Scope("platform"), *(Scope("tenant", slug) for slug in slugs)]
-    failed = []
+        rows = list(Tenant.objects.values_list("slug", "status"))
+    scopes = [Scope("platform"), *(Scope("tenant", slug) for slug, _status in rows)]
+    unready = {slug for slug, status in rows if status in Tenant.UNREADY}
+    done, failed = 0, []
     for scope in scopes:
         try:
             with use_scope(scope):
                 _rewrap_active_schema()
-        except (InvalidToken, DatabaseError):
+            done += 1
+        except (InvalidToken, DatabaseError) as exc:
+            if scope.slug in unready and is_not_set_up(exc):
+                continue  # its set-up stopped before it had a schema
             logger.exception("the data key of %s could not be wrapped anew", scope.slug or "the platform")
             failed.append(scope.slug or "platform")
     forget_data_keys()
     if failed:
         raise NoDataKey(f"The old master keys are still needed for: {', '.join(failed)}.")
-    return len(scopes)
+    return done
 
 
 def _rewrap_active_schema() -> None:

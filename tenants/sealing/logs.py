@@ -11,7 +11,7 @@ from tenants.sealing.secret import MASK
 _SECRETS = re.compile(
     r"""
     (?P<key>\batr_[a-z][a-z0-9-]{1,30}_[A-Za-z0-9]{8}_)[\w-]{16,}        # our API keys: the id stays readable
-    | (?P<provider>\bsk-)[\w-]{8,}                                       # OpenAI, Anthropic, DashScope, SiliconFlow
+    | (?P<provider>\b(?:sk-|gsk_|hf_|xai-|pplx-|nvapi-|AIza))[\w-]{8,}    # OpenAI, Anthropic, DashScope; Groq, Hugging Face, xAI, Perplexity, NVIDIA, Google
     | (?P<scheme>\bbearer\s+)(?!••••)[\w.~+/=-]{8,}            # an Authorization header
     | (?P<header>\b(?:x-api-key|api[_-]?key|authorization)["']?\s*[:=]\s*["']?)(?!bearer|••••)[^\s"',;}]{8,}
     | (?P<address>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s:/@]+(?=@)        # a password in a database's address

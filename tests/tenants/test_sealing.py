@@ -17,6 +17,8 @@ from models_registry.models import Connection
 from tenants import sealing
 from tenants.context import NoTenant, platform, tenant
 from tenants.local.models import DataKey
+from tenants.models import Tenant
+from tenants.provisioning import insert_tenant
 from tenants.sealing import BrokenSeal, NoDataKey, SealedText, Secret, SecretFilter, open_field, seal, unseal
 from tenants.sealing.keys import key_for_opening
 
@@ -168,6 +170,28 @@ def test_a_new_master_key_takes_over_without_losing_a_secret(db, settings):
     sealing.forget_data_keys()
     with pytest.raises(NoDataKey):
         unseal(sealed, **PLACE)
+
+
+@pytest.mark.parametrize("status", Tenant.UNREADY)
+def test_the_key_of_a_tenant_whose_set_up_stopped_is_wrapped_too(db, settings, status):
+    sealed = seal("sk-canary", **PLACE)
+    with platform():
+        Tenant.objects.filter(slug="acme").update(status=status)
+    settings.MASTER_KEYS = [Fernet.generate_key().decode(), *settings.MASTER_KEYS]
+    sealing.rewrap_data_keys()
+    settings.MASTER_KEYS = settings.MASTER_KEYS[:1]
+    assert unseal(sealed, **PLACE) == "sk-canary"
+
+
+def test_a_tenant_without_a_schema_needs_no_old_master_key(settings, django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock():
+        with platform(), transaction.atomic():
+            insert_tenant("ghost", "Ghost", "ghost.localhost", "standard", "en", "EUR")
+        try:
+            assert sealing.rewrap_data_keys() >= 3
+        finally:
+            with platform():
+                Tenant.objects.filter(slug="ghost").delete()
 
 
 def test_a_rotation_that_leaves_a_schema_behind_says_so_and_does_the_others(db, settings):
