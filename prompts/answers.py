@@ -6,14 +6,11 @@ import logging
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 import orjson
 from django.db import DatabaseError
-from django.db.models import F, Q
 from django.utils import translation
 
 from gateway import pipeline
@@ -22,11 +19,12 @@ from gateway.calls import Call, Principal
 from gateway.host import Host
 from gateway.sse import DONE, EventReader
 from prompts import events
+from prompts.history import Room, Turn, find_room, join_turns, keep_newer_half, measure_bytes_per_token, read_history
 from prompts.models import Message
 from prompts.running import running
 from prompts.services import AnswerResult, finish_answer, note_call, save_progress
 from tenants.context import in_tenant
-from tenants.errors import AtriumError, InvalidInput, NotFound
+from tenants.errors import AtriumError, InvalidInput
 from tenants.ids import uuid7
 
 logger = logging.getLogger(__name__)
@@ -34,11 +32,7 @@ logger = logging.getLogger(__name__)
 PUBLISH_EVERY_S = 0.04
 SAVE_EVERY_S = 1.0
 SAVE_AGAIN_AFTER_S = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0)
-MOST_ATTEMPTS_TO_FIT = 12
-CONTINUE_PROMPT = "Continue exactly where you stopped. Do not repeat anything."
-
-# What the next question could only repeat: the answer to such a question never comes, so the conversation goes on without it.
-REFUSED_FOR_CONTENT = ("content_filter", "upstream_invalid_request")
+TRIMMED = "context_trimmed"
 
 
 @dataclass(slots=True)
@@ -110,67 +104,45 @@ async def _ask(host: Host, answer: Answer) -> AnswerResult:
         raise InvalidInput(translation.gettext("This organisation no longer exists."), code="unknown_tenant")
     check_door(snapshot)
     principal = Principal(answer.slug, answer.user_id, snapshot.project_id)
-    history = await in_tenant(answer.slug, read_history, answer.message_id, answer.user_id)
-    for _attempt in range(MOST_ATTEMPTS_TO_FIT):
-        call = answer.call = _make_call(principal, answer, history)
+    room = find_room(snapshot.routes.get(answer.model_name))
+    turns, is_trimmed = await in_tenant(answer.slug, read_history, answer.message_id, answer.user_id, room)
+    if is_trimmed:
+        answer.notices.append(TRIMMED)
+    while True:
+        call = answer.call = _make_call(principal, answer, turns, room)
         try:
             await pipeline.prepare(call, snapshot, host)
             await _follow(host, answer, pipeline.stream(call, host))
         except InvalidInput as exc:
-            if exc.code != "context_length_exceeded" or len(history) < 2:
+            if exc.code != "context_length_exceeded":
                 raise
-            history = _drop_oldest(history)
-            answer.refused_calls.append(answer.request_id)
-            answer.call_id = uuid7()
-            if "context_trimmed" not in answer.notices:
-                answer.notices.append("context_trimmed")
-            await in_tenant(answer.slug, note_call, message_id=answer.message_id, request_id=answer.request_id)
+            if len(turns) < 2:
+                message = translation.gettext("Even the last question by itself is too long for this model. Shorten it, or choose a model with more context.")
+                raise InvalidInput(message, code=exc.code) from exc
+            turns = keep_newer_half(turns)
+            await _begin_shorter_call(answer)
             continue
         if call.status == "error":
             return _result(answer, Message.Status.FAILED, call.error_code, call.error_message)
         return _result(answer, Message.Status.DONE)
-    raise InvalidInput(translation.gettext("The conversation is too long for this model. Start a new one, or choose a model with more context."),
-                       code="context_length_exceeded")  # fmt: skip
 
 
-def _make_call(principal: Principal, answer: Answer, history: list[dict]) -> Call:
-    body = {"model": answer.model_name, "messages": _join_neighbours(history), "stream": True}
-    call = Call(principal=principal, body=body, size_bytes=len(orjson.dumps(history)), source="chat", request_id=answer.call_id)
+async def _begin_shorter_call(answer: Answer) -> None:
+    answer.refused_calls.append(answer.request_id)
+    answer.call_id = uuid7()
+    if TRIMMED not in answer.notices:
+        answer.notices.append(TRIMMED)
+    await in_tenant(answer.slug, note_call, message_id=answer.message_id, request_id=answer.request_id)
+
+
+def _make_call(principal: Principal, answer: Answer, turns: list[Turn], room: Room | None) -> Call:
+    messages = join_turns(turns)
+    body = {"model": answer.model_name, "messages": messages, "stream": True}
+    if room:
+        body["max_tokens"] = room.answer
+    call = Call(principal=principal, body=body, size_bytes=len(orjson.dumps(messages)), source="chat", request_id=answer.call_id)
     call.wants_stream = True
     return call
-
-
-def _join_neighbours(history: list[dict]) -> list[dict]:
-    """Questions that follow each other, since the answer between them failed, as one: many models refuse two messages of one role in a row."""
-    groups = [(role, [message["content"] for message in group]) for role, group in groupby(history, key=itemgetter("role"))]
-    return [{"role": role, "content": "\n\n".join(texts)} for role, texts in groups]
-
-
-def _drop_oldest(history: list[dict]) -> list[dict]:
-    """Leave out the oldest quarter of the messages, at least one; what remains begins with a question."""
-    kept = history[max(1, len(history) // 4) :]
-    while len(kept) > 1 and kept[0]["role"] != "user":
-        kept = kept[1:]
-    return kept
-
-
-def read_history(message_id: UUID, user_id: UUID) -> list[dict]:
-    """The messages before a person's answer, and what it already says, in OpenAI's form.
-
-    Failed answers without text are left out, and so are answers to what a question said before it was changed, and questions that were
-    refused for what they say.
-    """
-    message = Message.objects.filter(pk=message_id, conversation__user_id=user_id).first()
-    if message is None:
-        raise NotFound(translation.gettext("There is no such message."))
-    rows = Message.objects.filter(conversation_id=message.conversation_id, position__lt=message.position)
-    is_no_answer = Q(text="") | Q(notice__contains=Message.OF_EARLIER_QUESTION)
-    refused = rows.filter(is_no_answer, error_code__in=REFUSED_FOR_CONTENT).values(question=F("position") - 1)
-    kept = rows.exclude(is_no_answer).exclude(position__in=refused).order_by("position")
-    history = [{"role": row.role, "content": row.text} for row in kept]
-    if message.text:
-        history += [{"role": "assistant", "content": message.text}, {"role": "user", "content": CONTINUE_PROMPT}]
-    return history
 
 
 async def _follow(host: Host, answer: Answer, frames) -> None:
@@ -263,4 +235,5 @@ def _result(answer: Answer, status: Message.Status, error_code: str = "", error_
         error_code=error_code, error_message=error_message,
         input_tokens=usage.input_tokens + usage.cached_tokens if usage else 0, output_tokens=usage.output_tokens + usage.reasoning_tokens if usage else 0,
         cost=call.cost if usage else Decimal(0), currency=call.route.price.currency if usage else "", is_estimated=call.is_estimated if usage else False,
+        bytes_per_token=measure_bytes_per_token(call) if usage else None,
     )  # fmt: skip

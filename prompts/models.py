@@ -22,6 +22,7 @@ class Conversation(TimeStamped):
     total_tokens = models.PositiveBigIntegerField(_("tokens"), default=0, editable=False)
     total_cost = MoneyField(_("cost"), default=0, editable=False)
     currency = models.CharField(_("currency"), max_length=3, blank=True, editable=False)
+    bytes_per_token = models.FloatField(null=True, editable=False)  # of the messages that the last telling call was asked with
 
     class Meta:
         ordering = ["-last_message_at", "-pk"]

@@ -49,6 +49,7 @@ class AnswerResult:
     cost: Decimal = Decimal(0)
     currency: str = ""
     is_estimated: bool = False
+    bytes_per_token: float | None = None  # of what was asked, if the bill tells
 
 
 @transaction.atomic
@@ -149,6 +150,8 @@ def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
     if not message.is_billed:
         message.is_billed = result.is_billed
         _add_bill(message, result.input_tokens, result.output_tokens, result.cost, result.currency, result.is_estimated)
+    if result.bytes_per_token:
+        Conversation.objects.filter(pk=message.conversation_id).update(bytes_per_token=result.bytes_per_token)
     message.save()
 
 

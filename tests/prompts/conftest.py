@@ -13,6 +13,8 @@ MODELS: dict[str, dict] = {
     "chat-10-s": {"upstream_name": "mock-tokens-200-50"},
     "short-memory": {"upstream_name": "mock-echo", "context_window": 10},
     "provider-with-short-memory": {"upstream_name": "fault-context-40"},
+    "reads-160": {"upstream_name": "fault-context-160", "context_window": 200, "default_max_output_tokens": 40},
+    "reads-160-unknown": {"upstream_name": "fault-context-160"},
     "short-answers": {"upstream_name": "mock", "default_max_output_tokens": 3},
     "empty-answers": {"upstream_name": "mock-usage-3-0-0-0"},
     "holds-all-back": {"upstream_name": "fault-held-back-0"},

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from prompts.answers import read_history
+from prompts.history import read_history
 from prompts.models import Conversation, Message
 from prompts.services import (
     MAX_TEXT_CHARS,
@@ -298,7 +298,7 @@ def test_an_answer_that_comes_back_says_that_it_was_given_to_another_question(al
     answer.refresh_from_db()
     assert not answer.can_continue
     _question, following = ask(alice, process_id, "Go on", conversation=answer.conversation)
-    assert read_history(following.pk, alice.pk) == [{"role": "user", "content": text} for text in ("And a book?", "Go on")]
+    assert read_history(following.pk, alice.pk) == ([[{"role": "user", "content": text}] for text in ("And a book?", "Go on")], False)
 
 
 def test_an_edited_question_that_is_refused_for_what_it_says_does_not_stay_in_the_way(alice, process_id):
@@ -306,7 +306,7 @@ def test_an_edited_question_that_is_refused_for_what_it_says_does_not_stay_in_th
     edit(question, process_id, "something forbidden")
     finish_answer(message_id=answer.pk, result=a_bill(answer, Status.FAILED, text="", error_code="content_filter"))
     _question, following = ask(alice, process_id, "Go on", conversation=answer.conversation)
-    assert read_history(following.pk, alice.pk) == [{"role": "user", "content": "Go on"}]
+    assert read_history(following.pk, alice.pk) == ([[{"role": "user", "content": "Go on"}]], False)
 
 
 def test_an_answer_to_the_edited_question_is_an_answer_like_any_other(alice, process_id):

@@ -1,0 +1,111 @@
+"""What a model is asked with: the newest turns of a conversation, as many as it can probably read.
+
+A turn is a question with its answer, if it has one. Tokens are told from bytes: of the conversation's own last bill, else of a cautious guess.
+"""
+
+from dataclasses import dataclass
+from itertools import chain, groupby
+from operator import itemgetter
+from uuid import UUID
+
+from django.db.models import F, Q
+from django.utils.translation import gettext as _
+
+from gateway.calls import Call
+from models_registry.routes import Route
+from prompts.models import Message
+from tenants.errors import NotFound
+
+CONTINUE_PROMPT = "Continue exactly where you stopped. Do not repeat anything."
+
+# What the next question could only repeat: the answer to such a question never comes, so the conversation goes on without it.
+REFUSED_FOR_CONTENT = ("content_filter", "upstream_invalid_request")
+
+BYTES_PER_TOKEN_GUESS = 1.8  # atrium-tiny has 2.4 in English and German, 2.1 in Chinese; large vocabularies have 3 to 5
+LEAST_BYTES_PER_TOKEN = 1.0  # no tokenizer makes more tokens of a text than it has bytes; what seems so is a prompt that the provider adds
+CAUTION = 0.9  # the next texts may have more tokens than the last: with this share no ordinary turn of atrium-tiny is refused
+TELLING_SHARE = 8  # a bill of less than this part of the window says more of templates than of texts
+FRAME_BYTES = 12  # for role and delimiters of a message, five to seven tokens in atrium-tiny
+MOST_BYTES = 8_000_000  # some two million tokens: no model reads more
+
+Turn = list[dict]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A known context window, shared out in tokens."""
+
+    messages: int
+    answer: int
+
+
+def find_room(route: Route | None) -> Room | None:
+    """The usual longest answer is left room, but no more than half of the window; None where the window is unknown."""
+    if route is None or not route.context_window:
+        return None
+    window = route.context_window
+    answer = max(1, min(route.default_max_output_tokens, route.max_output_tokens or window, window // 2))
+    return Room(messages=window - answer, answer=answer)
+
+
+def read_history(message_id: UUID, user_id: UUID, room: Room | None = None) -> tuple[list[Turn], bool]:
+    """The turns before a person's answer, with what it already says, in OpenAI's form; and whether older ones were left out for want of room.
+
+    The last turn is always there. Failed answers without text are left out, and so are answers to what a question said before it was changed,
+    and questions that were refused for what they say.
+    """
+    message = Message.objects.select_related("conversation").filter(pk=message_id, conversation__user_id=user_id).first()
+    if message is None:
+        raise NotFound(_("There is no such message."))
+    rows = Message.objects.filter(conversation_id=message.conversation_id, position__lt=message.position)
+    is_no_answer = Q(text="") | Q(notice__contains=Message.OF_EARLIER_QUESTION)
+    refused = rows.filter(is_no_answer, error_code__in=REFUSED_FOR_CONTENT).values(question=F("position") - 1)
+    kept = rows.exclude(is_no_answer).exclude(position__in=refused).order_by("-position").values_list("role", "text")
+    most_bytes, size_bytes = _most_bytes(room, message.conversation.bytes_per_token), 0
+    turns: list[Turn] = []
+    turn: Turn = []
+    if message.text:
+        turn = [{"role": "assistant", "content": message.text}, {"role": "user", "content": CONTINUE_PROMPT}]
+    for role, text in kept.iterator(chunk_size=100):  # newest first, so that what cannot fit is not read
+        turn.insert(0, {"role": role, "content": text})
+        if role == Message.Role.USER:
+            size_bytes += count_bytes(turn)
+            if turns and size_bytes > most_bytes:
+                return turns[::-1], True
+            turns.append(turn)
+            turn = []
+    if turn:
+        turns.append(turn)
+    return turns[::-1], False
+
+
+def _most_bytes(room: Room | None, bytes_per_token: float | None) -> float:
+    if room is None:
+        return MOST_BYTES
+    return min(MOST_BYTES, room.messages * (bytes_per_token * CAUTION if bytes_per_token else BYTES_PER_TOKEN_GUESS))
+
+
+def count_bytes(messages: list[dict]) -> int:
+    return sum(len(message["content"].encode()) + FRAME_BYTES for message in messages)
+
+
+def measure_bytes_per_token(call: Call) -> float | None:
+    """What a bill tells of a conversation's texts; None if it is no provider's count, or too small a one."""
+    if call.usage is None or call.is_estimated:
+        return None
+    tokens, window = call.usage.input_tokens + call.usage.cached_tokens, call.route.context_window
+    if not window or tokens * TELLING_SHARE < window:
+        return None
+    return max(LEAST_BYTES_PER_TOKEN, count_bytes(call.body["messages"]) / tokens)
+
+
+def keep_newer_half(turns: list[Turn]) -> list[Turn]:
+    """Fewer turns, at least one: however long a conversation is, some ten steps lead to its last question."""
+    return turns[len(turns) // 2 :]
+
+
+def join_turns(turns: list[Turn]) -> list[dict]:
+    """All messages. Questions that follow each other, since the answer between them failed, as one: many models refuse two of one role in a row."""
+    messages = chain.from_iterable(turns)
+    groups = [(role, [message["content"] for message in group]) for role, group in groupby(messages, key=itemgetter("role"))]
+    return [{"role": role, "content": "\n\n".join(texts)} for role, texts in groups]
