@@ -7,9 +7,12 @@ def register_models() -> None:
     from django.contrib.auth.models import Group
 
     from accounts.models import ApiKey, Project, ProjectMembership, User
+    from accounts.roles import name_role
+    from tenants.administration.history import name_objects
 
     auditlog.register(User, exclude_fields=["password", "last_login"], m2m_fields={"groups"})
     auditlog.register(ApiKey, exclude_fields=["digest", "last_used_at"])
     auditlog.register(Project)
     auditlog.register(ProjectMembership)
     auditlog.register(Group, m2m_fields={"permissions"})
+    name_objects(Group, name_role)

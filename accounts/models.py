@@ -12,6 +12,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from tenants.context import scope_label
 from tenants.ids import uuid7
@@ -83,6 +84,8 @@ class User(TimeStamped, AbstractBaseUser, PermissionsMixin):
 class Project(TimeStamped):
     """What usage, budgets and keys are booked on. Each tenant has one default project."""
 
+    ORIGINAL_NAME = "Default"  # of the default project; until somebody renames it, people read it in their language
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(_("name"), max_length=120, unique=True)
     is_default = models.BooleanField(_("default"), default=False, editable=False)
@@ -94,7 +97,7 @@ class Project(TimeStamped):
         constraints = [models.UniqueConstraint(fields=["is_default"], condition=models.Q(is_default=True), name="accounts_project_one_default")]
 
     def __str__(self) -> str:
-        return self.name
+        return pgettext("project", "Default") if self.is_default and self.name == self.ORIGINAL_NAME else self.name
 
 
 class ProjectMembership(TimeStamped):

@@ -1,5 +1,7 @@
 """The roles every tenant starts with. They are groups: an admin may change them, an upgrade only adds rights to new things."""
 
+from django.apps import apps
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
@@ -30,7 +32,17 @@ OWNER, USER = "owner", "user"
 
 def role_label(role: Group) -> str:
     """What people call a role: the built-in ones in their language, the others by the name that they were given."""
-    return str(LABELS.get(role.name, role.name))
+    return name_role(role.name)
+
+
+def name_role(name: str) -> str:
+    """The same for one of which only the stored name is known."""
+    return str(LABELS.get(name, name))
+
+
+def _tenant_apps() -> list[str]:
+    """The labels of the apps that live in a tenant: rights on the platform's own objects would mean nothing there."""
+    return [config.label for config in apps.get_app_configs() if config.name in settings.TENANT_APPS]
 
 
 def _permissions_of(role: str) -> Q:
@@ -39,8 +51,7 @@ def _permissions_of(role: str) -> Q:
         names = Q()
         for action in actions:
             names |= Q(codename__startswith=f"{action}_")
-        if target != ALL:
-            names &= Q(content_type__app_label=target.split(".")[0])
+        names &= Q(content_type__app_label__in=_tenant_apps() if target == ALL else [target.split(".")[0]])
         wanted |= names
     if role in _MAY_ENTER_ADMIN:
         wanted |= Q(content_type__app_label="accounts", codename="access_admin")

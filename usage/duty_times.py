@@ -2,14 +2,24 @@
 
 from datetime import UTC, datetime, timedelta
 
-HOLDS, SUMS, BALANCES = b"holds", b"usage_sums", b"usage_balances"
-SWEEP_EVERY_S = 30
+HOLDS, SUMS, TODAY, BALANCES = b"holds", b"usage_sums", b"usage_today", b"usage_balances"
+SWEEP_EVERY_S, TELL_EVERY_S = 30, 60
 SUMS_DELAY = timedelta(minutes=2)  # past the hour: by then every transaction that began in it has ended
 
 
 def next_sweep(now: datetime) -> datetime:
+    """When holds are looked at next."""
+    return _on_grid(now, SWEEP_EVERY_S)
+
+
+def next_telling(now: datetime) -> datetime:
+    """When the platform hears next of the running day."""
+    return _on_grid(now, TELL_EVERY_S)
+
+
+def _on_grid(now: datetime, every_s: int) -> datetime:
     """The grid's next instant that is at least ten seconds away."""
-    return datetime.fromtimestamp(-(-(now.timestamp() + 10) // SWEEP_EVERY_S) * SWEEP_EVERY_S, UTC)
+    return datetime.fromtimestamp(-(-(now.timestamp() + 10) // every_s) * every_s, UTC)
 
 
 def last_closed_hour(now: datetime) -> datetime:

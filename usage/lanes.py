@@ -22,7 +22,7 @@ from tenants.context import tenant
 from usage import statements as sql
 from usage.batch import RESERVE, SETTLE, VOID, Batch, Clock, Outcome, read_balances, read_clock, read_holds
 from usage.bookings import TENANT_SUBJECT, Failure
-from usage.duty_times import BALANCES, HOLDS, SUMS, next_sums, next_sweep
+from usage.duty_times import BALANCES, HOLDS, SUMS, TODAY, next_sums, next_sweep, next_telling
 from usage.late import book_late_bill
 from usage.wire import Statement, Wire, Wires
 
@@ -67,6 +67,7 @@ class Lane:
         self._failures = 0  # in a row
         self._sweep_due: datetime | None = None
         self._sums_due: datetime | None = None
+        self._telling_due: datetime | None = None
         self._loop = asyncio.get_running_loop()
         self._wakened: asyncio.Future[None] | None = None
         self._is_stopping = False
@@ -165,7 +166,7 @@ class Lane:
         try:
             outcome = await self._on_wire(work)
         except Exception as exc:  # whatever it is, the tenant's bookings go on
-            self._sweep_due = self._sums_due = None  # the notes went down with it
+            self._sweep_due = self._sums_due = self._telling_due = None  # the notes went down with it
             if not _is_trouble(exc):
                 return exc
             self._postpone(batch, exc)
@@ -245,7 +246,7 @@ class Lane:
                 outcomes[position] = Failure.NO_HOLD
 
     def _duties(self, work: Batch, now: datetime) -> list[Statement]:
-        """Tell the scheduler that there are holds to watch, events to sum up, balances to mend; unless it knows."""
+        """Tell the scheduler that there are holds to watch, events to sum up and to tell, balances to mend; unless it knows."""
         notes = []
         if work.has_new_holds and (self._sweep_due is None or now + timedelta(seconds=5) >= self._sweep_due):
             self._sweep_due = next_sweep(now)
@@ -253,6 +254,9 @@ class Lane:
         if work.has_bills and (self._sums_due is None or next_sums(now) > self._sums_due):
             self._sums_due = next_sums(now)
             notes.append((sql.NOTE_DUTY, (SUMS, self._sums_due.isoformat().encode())))
+        if work.has_bills and (self._telling_due is None or now + timedelta(seconds=5) >= self._telling_due):
+            self._telling_due = next_telling(now)
+            notes.append((sql.NOTE_DUTY, (TODAY, self._telling_due.isoformat().encode())))
         if work.has_wrong_balances:
             logger.error("a balance of %s does not fit its holds and bills, and will be worked out anew", self.slug)
             notes.append((sql.NOTE_DUTY, (BALANCES, now.isoformat().encode())))

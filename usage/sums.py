@@ -1,17 +1,17 @@
 """Hourly sums: the events of closed hours, added up once by a duty, so that reports read few rows and calls pay nothing for it.
 
-Sums are always complete up to the last hour they hold; what came later is read from the events (usage.selectors).
+Sums are always complete up to the last hour they hold; what came later is read from the events (usage.selectors). The platform is told each
+day's figures, the running hour included while calls come in: set anew each time rather than added, so that nothing counts twice.
 """
 
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import F, Max, Min, Sum
-from django.db.models.functions import TruncDate
+from django.db.models import Max, Min
 
 from tenants.context import current_tenant, platform
 from tenants.duties import duty, note_duty
-from usage.duty_times import SUMS, last_closed_hour, next_sums
+from usage.duty_times import SUMS, TODAY, last_closed_hour, next_sums
 from usage.locks import read_clock
 from usage.models import HourlySum, UsageEvent
 from usage.platform.models import TenantSum
@@ -35,15 +35,23 @@ def summed_until() -> datetime | None:
 def add_up_closed_hours() -> None:
     """Sum up the hours that have closed since the last time, and tell the platform. Safe to call again and at once."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE usage_hourlysum IN SHARE ROW EXCLUSIVE MODE")  # two at once would add the same hours twice
-        end = last_closed_hour(read_clock())
-        begin = summed_until() or UsageEvent.objects.aggregate(first=Min("created_at"))["first"]
+        _lock_sums()
+        end, begin = last_closed_hour(read_clock()), _unsummed_since()
         if begin is not None and begin < end:
             _add_up(begin, end)
-            _tell_platform(begin.date(), end.date())  # in the same transaction: neither stands without the other
+            _tell_platform(begin)  # in the same transaction: neither stands without the other
     if UsageEvent.objects.filter(created_at__gte=end).exists():
         note_duty(SUMS.decode(), next_sums(read_clock()))
+
+
+@duty(TODAY.decode())
+@transaction.atomic
+def tell_today() -> None:
+    """Tell the platform what has come since the last sums. Safe to call again and at once."""
+    _lock_sums()
+    begin = _unsummed_since()
+    if begin is not None:
+        _tell_platform(begin)
 
 
 @transaction.atomic
@@ -53,17 +61,29 @@ def rebuild_sums() -> None:
     add_up_closed_hours()
 
 
+def _lock_sums() -> None:
+    """Two at once would add the same hours twice, or tell the platform the older figures last."""
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE usage_hourlysum IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _unsummed_since() -> datetime | None:
+    return summed_until() or UsageEvent.objects.aggregate(first=Min("created_at"))["first"]
+
+
 def _add_up(begin: datetime, end: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_ADD_UP, [begin, end])
 
 
-def _tell_platform(first_day, last_day) -> None:
-    days = HourlySum.objects.filter(hour__date__gte=first_day, hour__date__lte=last_day).annotate(day=TruncDate("hour")).values("day", "currency")
-    tokens = F("input_tokens") + F("cached_tokens") + F("output_tokens") + F("reasoning_tokens")
-    rows = list(days.annotate(all_calls=Sum("calls"), all_errors=Sum("errors"), all_tokens=Sum(tokens), all_cost=Sum("cost")))
+def _tell_platform(begin: datetime) -> None:
+    """Set the figures of the days since then."""
+    from usage.selectors.reports import list_usage  # it reads these sums
+
+    midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = list_usage(by="day", since=midnight, until=read_clock() + timedelta(days=1))
     slug = current_tenant()
     with platform():
         for row in rows:
-            figures = {"calls": row["all_calls"], "errors": row["all_errors"], "tokens": row["all_tokens"], "cost": row["all_cost"]}
-            TenantSum.objects.update_or_create(slug=slug, day=row["day"], currency=row["currency"], defaults=figures)
+            figures = {"calls": row.calls, "errors": row.errors, "tokens": row.tokens_read + row.tokens_written, "cost": row.cost}
+            TenantSum.objects.update_or_create(slug=slug, day=row.key, currency=row.currency, defaults=figures)

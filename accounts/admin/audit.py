@@ -13,7 +13,7 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from tenants.administration.columns import instant
-from tenants.administration.history import ACTIONS, actor_of, list_changes
+from tenants.administration.history import ACTIONS, actor_of, list_changes, list_fields, model_of, name_object
 from tenants.administration.menu import Group, Place
 from tenants.administration.model_admin import ReadOnlyAdmin
 from tenants.administration.sites import service_admin, system_admin
@@ -63,15 +63,15 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
     @display(description=_("object"), header=True)
     def show_object(self, entry: LogEntry) -> list[str]:
-        return [entry.object_repr, capfirst(str(entry.content_type.name)) if entry.content_type_id else ""]
+        return [name_object(model_of(entry), entry.object_repr), capfirst(str(entry.content_type.name)) if entry.content_type_id else ""]
 
     @display(description=_("fields"))
     def show_fields(self, entry: LogEntry) -> str:
-        return ", ".join(change.field for change in list_changes(entry))
+        return ", ".join(list_fields(entry))
 
     @display(description=_("changes"))
     def show_changes(self, entry: LogEntry) -> str:
-        return render_to_string("admin/_changes.html", {"changes": list_changes(entry)})
+        return render_to_string("admin/_changes.html", {"changes": list_changes([entry])[0]})
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None):
         return self.change_view(request, object_id)

@@ -34,7 +34,7 @@ class ProjectAdmin(AtriumModelAdmin):
     place = Place(Group.PEOPLE, 30, "folder_shared")
     in_palette = True
     empty_text = _("A project gathers usage, budgets and keys of those who work on one thing.")
-    list_display = ["name", "is_default", "show_members", "show_keys", ago("created_at", _("added"))]
+    list_display = ["show_name", "is_default", "show_members", "show_keys", ago("created_at", _("added"))]
     search_fields = ["name"]
     fields = ["name"]
     inlines = [MemberInline]
@@ -64,6 +64,10 @@ class ProjectAdmin(AtriumModelAdmin):
         if "user" in member.changed_data and "user" in member.initial:
             remove_project_member(actor=request.user, membership=ProjectMembership.objects.get(project=project, user=member.initial["user"]))
         set_project_member(actor=request.user, project=project, user=member.cleaned_data["user"], role=member.cleaned_data["role"])
+
+    @display(description=_("name"), ordering="name")
+    def show_name(self, row: Project) -> str:
+        return str(row)
 
     @display(description=_("members"))
     def show_members(self, row: Project) -> int:

@@ -45,8 +45,8 @@ def action_labels() -> dict[str, str]:
 def _name(right: Permission) -> str:
     """What people call the objects of a right: as the menu does."""
     model = right.content_type.model_class()
-    place = service_admin._registry[model].place if model in service_admin._registry else None
-    return capfirst(str((place and place.title) or model._meta.verbose_name_plural))
+    model_admin = service_admin._registry.get(model)
+    return model_admin.list_title() if model_admin else capfirst(str(model._meta.verbose_name_plural))
 
 
 def describe_rights(rights: Iterable[Permission]) -> str:

@@ -4,7 +4,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -67,8 +67,13 @@ class RoleAdmin(AtriumModelAdmin):
 
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
         response = super().render_change_form(request, context, add, change, form_url, obj)
-        if obj is not None:  # the page's titles call a role as the lists do
-            response.context_data |= {"original": Group(pk=obj.pk, name=role_label(obj)), "subtitle": role_label(obj)}
+        if obj is not None:
+            response.context_data |= {"original": _labelled(obj), "subtitle": role_label(obj)}
+        return response
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+        response = super().history_view(request, object_id, extra_context)
+        response.context_data["original"] = _labelled(response.context_data["original"])
         return response
 
     @display(description=_("name"), ordering="name")
@@ -87,3 +92,8 @@ class RoleAdmin(AtriumModelAdmin):
     def rights(self, row: Group) -> str:
         """The form's field, for those who may only look."""
         return describe_rights(row.shown_rights)
+
+
+def _labelled(role: Group) -> Group:
+    """The role for a page's titles, which call it as the lists do."""
+    return Group(pk=role.pk, name=role_label(role))

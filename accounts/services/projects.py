@@ -11,7 +11,7 @@ from tenants.notify import announce
 
 def ensure_default_project() -> Project:
     """The project on which everything is booked that names no other."""
-    project, _created = Project.objects.get_or_create(is_default=True, defaults={"name": "Default"})
+    project, _created = Project.objects.get_or_create(is_default=True, defaults={"name": Project.ORIGINAL_NAME})
     return project
 
 

@@ -26,7 +26,8 @@ def write_model_card(folder: Path, figures: dict) -> None:
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     rows = [f"| {label} | " + " | ".join(f"{figures[f'{name}_{language}']:.0%}" for language in LANGUAGES) + " |" for name, label in LANGUAGE_FIGURES.items()]
     sizes = {name: f"{figures[name]:,}" for name in ("parameters", "tokens_seen", "steps", "cpu_s")}
-    card = TEMPLATE.read_text(encoding="utf-8").format(**{**figures, **sizes}, language_rows="\n".join(rows))
+    german = {f"{name}_german": text.translate(str.maketrans(",.", ".,")) for name, text in sizes.items()}
+    card = TEMPLATE.read_text(encoding="utf-8").format(**{**figures, **sizes}, **german, language_rows="\n".join(rows))
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 

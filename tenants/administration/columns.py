@@ -22,11 +22,14 @@ def ago(field: str, description: str | Promise) -> Callable[[Any], str]:
 
 
 def instant(field: str, description: str | Promise) -> Callable[[Any], str]:
-    """The exact time to the second, in the reader's time zone: for books and logs."""
+    """The exact time to the second, in the reader's time zone and form: for books and logs."""
 
     def show(row: Any) -> str:
         moment: datetime | None = getattr(row, field)
-        return _time(moment, timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S")) if moment else "–"
+        if moment is None:
+            return "–"
+        there = timezone.localtime(moment)
+        return _time(moment, f"{date_format(there, 'SHORT_DATE_FORMAT')} {there:%H:%M:%S}")
 
     return _as_column(show, field, description)
 

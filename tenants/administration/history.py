@@ -1,16 +1,20 @@
 """The audit log as people read it: who changed what, when, from which value to which. Used below each object and for the whole log."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from auditlog.models import LogEntry
-from django.core.exceptions import FieldDoesNotExist, PermissionDenied
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import BooleanField, DateField, DateTimeField, DecimalField, Field, ForeignKey, Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.formats import date_format, number_format
 from django.utils.text import capfirst
+from django.utils.timezone import localtime, make_aware
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -26,6 +30,9 @@ ACTIONS = {
 UNSAID = {"id", "created_at", "updated_at"}  # the entry itself says it
 
 
+Values = str | list[str]  # what the log keeps of a field: its text, or the texts of objects that were added or removed
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One field's change, as text. Values of secrets never reach the log (the rooms' `audit.py` exclude them)."""
@@ -35,24 +42,59 @@ class Change:
     after: str
 
 
-def list_changes(entry: LogEntry) -> list[Change]:
-    """What an entry says, field by field, under the names people know."""
-    model = entry.content_type.model_class() if entry.content_type_id else None
-    return list(_read_changes(entry.changes_dict, model))
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The same as the log keeps it. Without a field: the running code no longer has one of this name."""
+
+    name: str
+    field: Any
+    before: Values
+    after: Values
 
 
-def _read_changes(changes: dict[str, Any], model: type[Model] | None) -> Iterator[Change]:
-    for name, values in sorted(changes.items()):
+_namers: dict[type[Model], Callable[[str], str]] = {}
+
+
+def name_objects(model: type[Model], namer: Callable[[str], str]) -> None:
+    """Register what people call objects of a kind, for the text that the log keeps of each."""
+    _namers[model] = namer
+
+
+def name_object(model: type[Model] | None, text: str) -> str:
+    """What people call an object of which the log keeps this text."""
+    return _namers[model](text) if model in _namers else text
+
+
+def model_of(entry: LogEntry) -> type[Model] | None:
+    """The kind of object an entry is about; None where the running code has none of this name."""
+    return entry.content_type.model_class() if entry.content_type_id else None
+
+
+def list_fields(entry: LogEntry) -> list[str]:
+    """The fields that an entry says something of, under the names people know."""
+    return [_label(kept) for kept in _read_changes(entry)]
+
+
+def list_changes(entries: Iterable[LogEntry]) -> list[list[Change]]:
+    """What each entry says, field by field, in the reader's language: one query for each kind of object that the fields point to."""
+    found = [list(_read_changes(entry)) for entry in entries]
+    names = _load_names(kept for row in found for kept in row)
+    return [[Change(_label(kept), _say(kept.field, kept.before, names), _say(kept.field, kept.after, names)) for kept in row] for row in found]
+
+
+def _read_changes(entry: LogEntry) -> Iterator[_Kept]:
+    model = model_of(entry)
+    for name, values in sorted(entry.changes_dict.items()):
         if name in UNSAID or _is_reverse(model, name):
             continue
         if isinstance(values, dict):  # a relation: objects were added or removed
-            objects = ", ".join(values.get("objects", []))
+            objects = values.get("objects", [])
             added = values.get("operation") == "add"
-            yield Change(_label(model, name), "" if added else objects, objects if added else "")
+            yield _Kept(name, _field(model, name), [] if added else objects, objects if added else [])
         elif isinstance(values, list | tuple) and len(values) == 2:
-            before, after = (_shorten(value) for value in values)
+            before, after = ("" if value in NOTHING else str(value) for value in values)
             if before != after:
-                yield Change(_label(model, name), before, after)
+                yield _Kept(name, _field(model, name), before, after)
 
 
 def _is_reverse(model: type[Model] | None, name: str) -> bool:
@@ -60,15 +102,55 @@ def _is_reverse(model: type[Model] | None, name: str) -> bool:
     return model is not None and any(relation.get_accessor_name() == name or relation.name == name for relation in model._meta.related_objects)
 
 
-def _label(model: type[Model] | None, name: str) -> str:
+def _field(model: type[Model] | None, name: str) -> Any:
     try:
-        return capfirst(str(model._meta.get_field(name).verbose_name)) if model else name
-    except (FieldDoesNotExist, AttributeError):
-        return name
+        return model._meta.get_field(name) if model else None
+    except FieldDoesNotExist:
+        return None
 
 
-def _shorten(value: Any) -> str:
-    text = "" if value in NOTHING else str(value)
+def _label(kept: _Kept) -> str:
+    return capfirst(str(getattr(kept.field, "verbose_name", kept.name)))
+
+
+def _load_names(changes: Iterable[_Kept]) -> dict[tuple[type[Model], str], str]:
+    """(model, id) → what the object is called; those that are gone are missing."""
+    wanted: dict[type[Model], set[str]] = defaultdict(set)
+    for kept in changes:
+        if isinstance(kept.field, ForeignKey):
+            wanted[kept.field.related_model] |= {kept.before, kept.after} - {""}
+    rows = ((model, row) for model, ids in wanted.items() for row in model._base_manager.filter(pk__in=ids))
+    return {(model, str(row.pk)): name_object(model, str(row)) for model, row in rows}
+
+
+def _say(field: Any, value: Values, names: dict) -> str:
+    if isinstance(value, list):
+        return ", ".join(name_object(field and field.related_model, text) for text in value)
+    if not value or field is None:
+        return _shorten(value)
+    if isinstance(field, ForeignKey):
+        return names.get((field.related_model, value), value)
+    if field.flatchoices:
+        return str({str(choice): label for choice, label in field.flatchoices}.get(value, value))
+    try:
+        return _localize(field, value)
+    except (ValidationError, ValueError):  # of a time when the field was of another kind
+        return _shorten(value)
+
+
+def _localize(field: Field, text: str) -> str:
+    if isinstance(field, BooleanField):
+        return _("Yes") if field.to_python(text) else _("No")
+    if isinstance(field, DateTimeField):  # which auditlog keeps in UTC, without saying so
+        return date_format(localtime(make_aware(datetime.fromisoformat(text), UTC)), "DATETIME_FORMAT")
+    if isinstance(field, DateField):
+        return date_format(field.to_python(text), "DATE_FORMAT")
+    if isinstance(field, DecimalField):
+        return number_format(field.to_python(text).normalize(), use_l10n=True, force_grouping=True)
+    return _shorten(text)
+
+
+def _shorten(text: str) -> str:
     return text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]}…"
 
 
@@ -88,10 +170,12 @@ def show_history(model_admin, request: HttpRequest, object_id: str) -> HttpRespo
         raise PermissionDenied
     entries = LogEntry.objects.get_for_object(row).select_related("actor", "content_type").order_by("-timestamp", "-pk")
     page = Paginator(entries, PER_PAGE).get_page(request.GET.get("p"))
-    rows = [{"entry": entry, "action": ACTIONS[entry.action], "actor": actor_of(entry), "changes": list_changes(entry)} for entry in page]
+    said = zip(page, list_changes(page), strict=True)
+    rows = [{"entry": entry, "action": ACTIONS[entry.action], "actor": actor_of(entry), "changes": changes} for entry, changes in said]
     context = model_admin.admin_site.each_context(request) | {
-        "title": _("History of %(name)s") % {"name": row}, "rows": rows, "page": page, "opts": model_admin.model._meta, "original": row, "object": row,
-        "page_range": page.paginator.get_elided_page_range(page.number), "media": model_admin.media,
+        "title": _("History of %(name)s") % {"name": name_object(type(row), str(row))}, "rows": rows, "page": page,
+        "page_range": page.paginator.get_elided_page_range(page.number), "media": model_admin.media, "opts": model_admin.model._meta,
+        "original": row, "object": row,
     }  # fmt: skip
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/object_history.html", context)

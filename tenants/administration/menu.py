@@ -7,7 +7,6 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -40,7 +39,7 @@ def build_menu(site, request: HttpRequest) -> list[dict[str, Any]]:
         place = getattr(model_admin, "place", None)
         if place and model_admin.has_module_permission(request) and model_admin.has_view_or_change_permission(request):
             link = reverse(f"{site.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")
-            title = capfirst(place.title or model._meta.verbose_name_plural)
+            title = model_admin.list_title()
             is_active = request.path.startswith(link)
             groups[place.group].append((place.order, _item(title, link, place.icon, is_active)))
             if is_active:

@@ -17,6 +17,7 @@ from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, TabularInline
 
 from tenants.administration.history import show_history
@@ -41,6 +42,10 @@ class AtriumModelAdmin(ModelAdmin):
     warn_unsaved_form = True
     save_as = False
     view_on_site = False
+
+    def list_title(self) -> str:
+        """What the menu, the palette and the page call the list."""
+        return capfirst(str((self.place and self.place.title) or self.model._meta.verbose_name_plural))
 
     # -- writes: a subclass gives these ------------------------------------------------------------------------------------------------
 
@@ -124,9 +129,9 @@ class AtriumModelAdmin(ModelAdmin):
         return _refused(form, refusal) if refusal else form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
-        """What a service refuses to an action on many rows is shown above the list."""
+        """Titled as the menu names the list. What a service refuses to an action on many rows is shown above it."""
         try:
-            return super().changelist_view(request, extra_context)
+            return super().changelist_view(request, {"title": self.list_title()} | (extra_context or {}))
         except AtriumError as exc:
             if request.method != "POST":
                 raise

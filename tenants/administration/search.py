@@ -2,7 +2,6 @@
 
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.text import capfirst
 from unfold.dataclasses import SearchResult
 
 MIN_CHARS, MAX_CHARS, PER_KIND = 2, 80, 6
@@ -17,7 +16,7 @@ def search_site(site, request: HttpRequest, text: str) -> list[SearchResult]:
     for model, model_admin in site._registry.items():
         if not model_admin.has_view_or_change_permission(request):
             continue
-        name, opts = capfirst(str(model._meta.verbose_name_plural)), model._meta
+        name, opts = model_admin.list_title(), model._meta
         if text.lower() in name.lower():
             link = reverse(f"{site.name}:{opts.app_label}_{opts.model_name}_changelist")
             results.insert(0, SearchResult(title=name, description="", link=link, icon="list"))

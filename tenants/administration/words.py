@@ -1,4 +1,6 @@
-"""Texts of django-unfold and django-auditlog, which bring no German and no Chinese: listed here, they get into our catalogues and are found."""
+"""Texts of django-unfold and django-auditlog, which bring no German and no Chinese, and of Django where we say it otherwise: listed here, they get
+into our catalogues and are found.
+"""
 
 from django.utils.translation import gettext_noop as _
 
@@ -34,4 +36,5 @@ UNFOLD = [
     _("Type to search"),
     _("Value"),
 ]
+DJANGO = [_("History")]  # whose German says “Geschichte”
 AUDITLOG = [_("log entry"), _("log entries"), _("timestamp"), _("remote address")]

@@ -7,7 +7,6 @@ Does not cover: which objects someone sees; that is `get_visible_…` and `list_
 
 from typing import Any
 
-from auditlog.context import auditlog_value
 from django.db import transaction
 from django.utils.translation import gettext as _
 from rest_framework import viewsets
@@ -17,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from tenants.audit import note_actor
 from tenants.rest.idempotency import once
 from tenants.rest.permissions import ByAction
 from tenants.rest.serializers import printable
@@ -35,7 +35,7 @@ class AtriumMixin:
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        _note_actor(request.user)
+        note_actor(request.user)
         self.query = self._read_query(request)
 
     def _read_query(self, request: Request) -> dict[str, Any]:
@@ -85,10 +85,3 @@ class AtriumViewSet(AtriumMixin, viewsets.GenericViewSet):
         found = self.paginate_queryset(rows)
         serializer = (serializer_class or self.serializer_class)(found, many=True, context=self.get_serializer_context())
         return self.get_paginated_response(serializer.data)
-
-
-def _note_actor(user: Any) -> None:
-    """The middleware noted who the session is; behind an API key it is the key's person."""
-    noted = auditlog_value.get(None)
-    if noted is not None and user.is_authenticated:
-        noted["actor"] = user

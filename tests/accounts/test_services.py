@@ -1,10 +1,14 @@
 """People, roles and keys: each service works, is refused, meets bad values, and is called twice."""
 
 from datetime import timedelta
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
-from django.contrib.auth.models import Group
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.utils import timezone
 
 from accounts import keys
@@ -56,6 +60,28 @@ def test_every_tenant_has_the_roles_and_making_them_again_changes_nothing():
     assert set(Group.objects.values_list("name", flat=True)) == set(ROLES)
     assert not Group.objects.get(name="user").permissions.exists()
     assert Group.objects.get(name="auditor").permissions.exclude(codename__startswith="view_").values_list("codename", flat=True).get() == "access_admin"
+
+
+def platform_rights():
+    return Permission.objects.filter(content_type__app_label__in=["tenants", "django_tenants", "usage_platform", "registry_platform"])
+
+
+def test_no_role_holds_rights_on_what_only_the_platform_has(alice):
+    ensure_roles()
+    assert platform_rights().exists() and not Group.objects.filter(permissions__in=platform_rights()).exists()
+    held = alice.get_all_permissions()
+    assert {"usage.view_usageevent", "models_registry.add_connection", "auth.change_group"} <= held
+    assert not [name for name in held if name.startswith(("tenants.", "usage_platform.", "registry_platform."))]
+
+
+def test_roles_that_hold_such_rights_lose_them_and_keep_the_others():
+    take_away = import_module("accounts.migrations.0003_no_rights_on_platform_objects").take_away
+    owner = Group.objects.get(name="owner")
+    before = set(owner.permissions.all())
+    owner.permissions.add(*platform_rights())
+    for _attempt in range(2):
+        take_away(apps, SimpleNamespace(connection=connection))
+        assert set(owner.permissions.all()) == before
 
 
 def test_only_an_owner_makes_owners_and_the_last_one_stays(alice, bob):

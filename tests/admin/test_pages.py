@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import create_api_key, create_project, create_user
@@ -47,6 +48,26 @@ def test_all_pages_of_the_system_administration_work(on_platform, olga, language
     on_platform.login_as(olga)
     for address in addresses("system", SYSTEM, PLATFORM, estate):
         assert on_platform.get(address, headers={"accept-language": language}).status_code == 200, address
+
+
+def test_lists_are_titled_as_the_menu_names_them(acme, alice, on_platform, olga):
+    make_platform_estate(olga)
+    acme.login_as(alice)
+    on_platform.login_as(olga)
+    for client, site, table, urlconf in ((acme, "service", SERVICE, TENANT), (on_platform, "system", SYSTEM, PLATFORM)):
+        for name in table:
+            response = client.get(reverse(f"{site}:{name}_changelist", urlconf=urlconf), headers={"accept-language": "de"})
+            (entry,) = [item for group in response.context["sidebar_navigation"] for item in group["items"] if item["active"]]
+            title = re.search(r"<title>\s*(.*?) ·", response.content.decode(), re.DOTALL)[1]
+            assert title == entry["title"] and "auswählen" not in title, name
+
+
+def test_a_list_of_bookings_dates_them_in_the_readers_form(acme, alice):
+    moment = timezone.now().replace(year=2026, month=11, day=2, hour=17, minute=26, second=40)
+    make_event(alice, created_at=moment)
+    acme.login_as(alice)
+    for language, text in (("de", "02.11.2026 17:26:40"), ("en", "11/02/2026 17:26:40"), ("zh-hans", "2026年11月2日 17:26:40")):
+        assert text in acme.get(reverse("service:usage_usageevent_changelist", urlconf=TENANT), headers={"accept-language": language}).content.decode()
 
 
 def test_an_auditor_looks_at_everything_and_changes_nothing(acme):

@@ -107,7 +107,7 @@ def test_a_change_leaves_its_trace_with_who_did_it(acme, alice, bob):
     entries = LogEntry.objects.get_for_object(bob)
     assert {entry.actor for entry in entries.filter(actor__isnull=False)} == {alice}
     page = refusal(acme.get(url("accounts_user_history", bob.pk)))
-    for text in ("Bob", "Robert Berger", "Alice", "auditor"):
+    for text in ("Bob", "Robert Berger", "Alice", "Auditor"):
         assert text in page, text
     assert "password" not in str([entry.changes for entry in entries])
 

@@ -329,7 +329,7 @@ def test_the_composer_takes_as_much_as_the_service(as_bob):
 
 @pytest.mark.parametrize(
     ("amount", "shown"),
-    [("0", "0&nbsp;EUR"), ("-2.5", "-2.50&nbsp;EUR"), ("-0.02", "-0.0200&nbsp;EUR"), ("-0.0000001", "&gt; -0.000001&nbsp;EUR"),
+    [("0", "0.00&nbsp;EUR"), ("-2.5", "-2.50&nbsp;EUR"), ("-0.02", "-0.0200&nbsp;EUR"), ("-0.0000001", "&gt; -0.000001&nbsp;EUR"),
      ("0.0000001", "&lt; 0.000001&nbsp;EUR"), ("1234.567", "1,234.57&nbsp;EUR")],
 )  # fmt: skip
 def test_an_amount_keeps_its_sign_and_shows_its_exact_value(amount, shown):

@@ -24,6 +24,8 @@ def test_the_folder_is_small_accepted_and_has_a_card_in_three_languages(tiny):
     assert sum(path.stat().st_size for path in tiny.iterdir()) < 6_000_000
     card = (tiny / "README.md").read_text()
     assert all(word in card for word in ("apache-2.0", "What it cannot do", "Was es nicht kann", "它不能做什么", "synthetic"))
+    english, german = card.split("## Deutsch")
+    assert "2,164,416 parameters" in english and "2.164.416 Parametern" in german
 
 
 def test_the_measured_figures_keep_what_the_demo_promises(tiny):

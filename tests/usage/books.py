@@ -49,6 +49,7 @@ class Books:
     def clear(self) -> None:
         for table in ("usage_usageevent", "usage_hold", "usage_budget", "usage_budgetoverrun", "usage_hourlysum", "public.tenants_duty"):
             self.sql(f"DELETE FROM {table}")
+        self.sql("DELETE FROM public.usage_platform_tenantsum WHERE slug = %s", self.slug)
 
     def sql(self, statement: str, *params: Any) -> list:
         with self.connection.cursor(row_factory=namedtuple_row) as cursor:
@@ -133,6 +134,7 @@ def two_books(django_db_setup, django_db_blocker) -> Iterator[SimpleNamespace]:
     found = [Books(slug) for slug in slugs]
     yield found
     for each in found:
+        each.clear()
         each.connection.close()
     with django_db_blocker.unblock():
         for slug in slugs:

@@ -7,6 +7,8 @@ from decimal import Decimal
 import pytest
 from django.utils import translation
 
+from tenants.context import in_platform
+from tenants.duties import carry_out_duties
 from tenants.errors import Conflict, NotFound, QuotaExceeded, Unavailable
 from tests.usage.books import BILL, EVENT, KEY, PRICE, PROJECT, SUBJECTS, USAGE, USER, a_bill, a_hold
 from usage.bookings import LEVELS, TENANT_SUBJECT
@@ -27,6 +29,21 @@ async def test_a_call_is_held_then_billed(books):
     assert (event.latency_ms, event.first_token_ms, event.error_code, event.over_hold) == (120, 30, 'a "quoted\\" code, with {braces}', False)
     assert (books.budget(budget).held, books.budget(budget).spent) == (0, BILL)
     assert books.holds() == [] and books.balances_match()
+
+
+async def test_the_platform_hears_of_a_bill_about_a_minute_later(books):
+    async with books.ledger() as ledger:
+        for _call in range(3):
+            hold = a_hold()
+            await ledger.reserve(books.slug, hold)
+            await ledger.settle(books.slug, a_bill(hold.request_id))
+    (noted,) = books.sql("SELECT due_at FROM public.tenants_duty WHERE kind = 'usage_today'")
+    assert timedelta(0) < noted.due_at - datetime.now(UTC) <= timedelta(seconds=70)
+    books.sql("UPDATE public.tenants_duty SET due_at = now() WHERE kind = 'usage_today'")
+    await in_platform(carry_out_duties, lambda role, kind, error: pytest.fail(f"{kind}: {error}"))
+    (told,) = books.sql("SELECT * FROM public.usage_platform_tenantsum WHERE slug = %s", books.slug)
+    assert (told.calls, told.tokens, told.cost, told.currency) == (3, 3 * (100 + 20 + 50 + 7), 3 * BILL, "EUR")
+    assert not books.sql("SELECT * FROM public.tenants_duty WHERE kind = 'usage_today'")
 
 
 async def test_without_budgets_a_call_is_billed_all_the_same(books):
@@ -206,7 +223,7 @@ async def test_a_living_process_notes_its_duties_once(books):
             await ledger.reserve(books.slug, hold)
             await ledger.settle(books.slug, a_bill(hold.request_id))
     duties = books.sql("SELECT role, kind FROM public.tenants_duty ORDER BY kind")
-    assert [(duty.role, duty.kind) for duty in duties] == [(f"{books.database}_{books.schema}", kind) for kind in ("holds", "usage_sums")]
+    assert [(duty.role, duty.kind) for duty in duties] == [(f"{books.database}_{books.schema}", kind) for kind in ("holds", "usage_sums", "usage_today")]
 
 
 def test_usage_classes_stay_apart():

@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import Sum
 
 from accounts.services import create_api_key
 from tenants.context import platform
@@ -16,7 +17,7 @@ from usage.models import HourlySum
 from usage.pages import round_up
 from usage.platform.models import TenantSum
 from usage.selectors import get_report, list_top_errors, list_usage, list_visible_events, own_usage, usage_today
-from usage.sums import add_up_closed_hours, rebuild_sums, summed_until
+from usage.sums import add_up_closed_hours, rebuild_sums, summed_until, tell_today
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)
@@ -76,6 +77,27 @@ def test_the_platform_learns_sums_and_nothing_else(three_days):
     first = three_days.date()
     assert found == [(first, 3, 360, Decimal("3.25")), (first + timedelta(days=1), 2, 240, Decimal("4.125"))]
     assert {field.name for field in TenantSum._meta.get_fields()} == {"id", "slug", "day", "currency", "calls", "errors", "tokens", "cost"}
+
+
+def test_the_platform_hears_of_the_running_hour_and_no_hour_counts_twice(three_days, on_platform, olga):
+    def told() -> tuple[int, Decimal]:
+        with platform():
+            return tuple(TenantSum.objects.filter(slug="acme").aggregate(calls=Sum("calls"), cost=Sum("cost")).values())
+
+    for step in (tell_today, tell_today, add_up_closed_hours, tell_today, rebuild_sums):
+        step()
+        assert told() == (6, Decimal("15.375")), step
+    an_event("1", NOW)
+    tell_today()
+    assert told() == (7, Decimal("16.375")) and HourlySum.objects.aggregate(calls=Sum("calls"))["calls"] < 7
+    page = on_platform.login_as(olga).get("/admin/").content.decode()
+    assert "9.00&nbsp;EUR" in page and "No tenant has" not in page
+
+
+def test_without_a_call_there_is_nothing_to_tell():
+    tell_today()
+    with platform():
+        assert not TenantSum.objects.filter(slug="acme").exists()
 
 
 def test_corrections_change_cost_but_are_no_calls(bob):

@@ -1,4 +1,4 @@
-"""The system administration's cards about usage. Sums come from the tenants an hour after it happened."""
+"""The system administration's cards about usage. Tenants tell them every minute in which calls come in."""
 
 from datetime import timedelta
 from typing import Any

@@ -125,7 +125,7 @@ def _label(by: str, found: Iterable[UsageRow]) -> None:
     elif by == "key":
         names = {key.pk: key for key in ApiKey.objects.filter(pk__in=ids)}
     elif by == "project":
-        names = dict(Project.objects.filter(pk__in=ids).values_list("pk", "name"))
+        names = {project.pk: project for project in Project.objects.filter(pk__in=ids)}
     for row in rows:
         row.label = str(names.get(row.key, row.key)) if row.key is not None else _("without")
 

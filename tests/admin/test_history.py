@@ -1,0 +1,98 @@
+"""The audit log as people read it: who it was, and values in their words."""
+
+from datetime import UTC, datetime
+
+import pytest
+from auditlog.models import LogEntry
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import Project
+from accounts.services import create_api_key, create_project, create_user, set_roles, update_api_key
+from tenants import hosts
+from tenants.context import platform
+from tests.admin.test_people import refusal, url
+from tests.conftest import PASSWORD
+from tests.estate import make_platform_estate
+from tests.routes import PLATFORM
+
+pytestmark = pytest.mark.django_db
+
+
+def read(client, address: str, language: str = "en") -> str:
+    """The page as text, without tags."""
+    return " ".join(refusal(client.get(address, headers={"accept-language": language})).split())
+
+
+def test_what_a_log_in_brings_is_the_persons_own_doing(acme, alice, bob):
+    acme.post("/accounts/login/", {"login": bob.email, "password": PASSWORD, "time_zone": "Europe/Berlin"})
+    entry = LogEntry.objects.get_for_object(bob).first()
+    assert set(entry.changes) == {"time_zone"} and (entry.actor, entry.remote_addr) == (bob, "127.0.0.1")
+
+
+def test_objects_are_named_and_those_that_are_gone_keep_their_id(acme, alice, bob):
+    project, gone = create_project(actor=None, name="Blue"), create_project(actor=None, name="Red")
+    key, _text = create_api_key(actor=None, user=bob, name="k", project=gone)
+    update_api_key(actor=None, key=key, project=project)
+    gone_id = str(gone.pk)
+    gone.delete()
+    page = read(acme.login_as(alice), url("accounts_apikey_history", key.pk))
+    assert "Blue" in page and "Bob" in page and gone_id in page and str(project.pk) not in page and str(bob.pk) not in page
+
+
+def test_the_platforms_objects_are_named_too(on_platform, olga):
+    estate = make_platform_estate(olga)
+    on_platform.login_as(olga)
+    page = read(on_platform, reverse("system:tenants_domain_history", args=[estate.domain.pk], urlconf=PLATFORM))
+    assert "Acme" in page and str(estate.tenant.pk) not in page and "Is primary – No" in page
+    with platform():
+        estate.tenant.plan = estate.plan
+        estate.tenant.save()
+    page = read(on_platform, reverse("system:tenants_tenant_history", args=[estate.tenant.pk], urlconf=PLATFORM))
+    assert str(estate.plan) in page and str(estate.plan.pk) not in page and "active" in page
+
+
+def test_truths_choices_and_dates_are_in_the_readers_language_and_time(acme, alice):
+    dora = create_user(actor=None, email="dora@acme.example", name="Dora", language="zh-hans")
+    key, _text = create_api_key(actor=None, user=dora, name="k", expires_at=datetime(2031, 2, 3, 14, 5, tzinfo=UTC))
+    acme.login_as(alice)
+    page = read(acme, url("accounts_user_history", dora.pk), "de")
+    assert "Aktiv – Ja" in page and "wie das Gerät" in page and "Vereinfachtes Chinesisch" in page
+    assert not {"True", "False", "system", "zh-hans"} & set(page.split())
+    assert "3. Februar 2031 14:05" in read(acme, url("accounts_apikey_history", key.pk), "de")
+
+
+def test_roles_are_called_as_in_the_lists(acme, alice, bob):
+    set_roles(actor=None, user=bob, roles=["ai_developer"])
+    role = Group.objects.get(name="ai_developer")
+    acme.login_as(alice)
+    assert "AI developer" in read(acme, url("accounts_user_history", bob.pk)) and "ai_developer" not in read(acme, url("accounts_user_history", bob.pk))
+    assert "History of AI developer" in read(acme, url("auth_group_history", role.pk))
+    page = read(acme, url("auditlog_logentry_changelist"))
+    assert "AI developer" in page and "ai_developer" not in page
+
+
+def test_a_page_of_history_takes_a_constant_number_of_queries(acme, alice, bob):
+    key, _text = create_api_key(actor=None, user=bob, name="k", project=create_project(actor=None, name="First"))
+    acme.login_as(alice)
+    acme.get(url("accounts_apikey_history", key.pk))  # some tables are read once per process
+    counts = []
+    for number in range(2):
+        hosts.forget()
+        with CaptureQueriesContext(connection) as queries:
+            assert acme.get(url("accounts_apikey_history", key.pk)).status_code == 200
+        counts.append(len(queries))
+        for step in range(8):
+            update_api_key(actor=None, key=key, project=create_project(actor=None, name=f"P{number}{step}"))
+    assert counts[0] == counts[1]
+
+
+def test_the_default_project_is_called_in_the_readers_language_until_it_is_renamed(monkeypatch):
+    monkeypatch.setattr("accounts.models.pgettext", lambda context, text: f"{text}, as a {context}")
+    project = Project.objects.get(is_default=True)
+    assert (project.name, str(project)) == ("Default", "Default, as a project")
+    project.name = "House"
+    assert str(project) == "House"
+    assert str(Project(name="Default")) == "Default", "another of this name is what somebody called it"
