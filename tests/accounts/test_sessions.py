@@ -68,6 +68,11 @@ def test_a_visitors_session_is_short_and_logging_in_makes_it_long(strict):
     assert strict.get("/profile/").status_code == 200
 
 
+def test_a_session_is_long_by_being_logged_in_and_by_nothing_else(acme, bob):
+    acme.login_as(bob)  # past allauth, which sets a time of its own
+    assert lifetime(acme) > timedelta(days=13)
+
+
 def test_a_form_that_was_open_for_long_can_still_be_sent(strict):
     token = open_form(strict)
     Session.objects.update(expire_date=timezone.now() + timedelta(minutes=1))
