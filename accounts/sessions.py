@@ -51,17 +51,22 @@ def _next_hour(moment: datetime) -> datetime:
 
 
 @duty(SESSIONS)
+def sweep_sessions() -> None:
+    """Delete expired sessions, and look again when the next have expired; at once where there were too many. Safe to call at any time."""
+    delete_expired_sessions()
+    first = Session.objects.aggregate(first=Min("expire_date"))["first"]
+    if first is not None:
+        note_duty(SESSIONS, _next_hour(first) if first > timezone.now() else first)
+
+
 def delete_expired_sessions() -> int:
-    """Delete the active schema's expired sessions; returns how many. A backlog is deleted in steps, each a duty that is due at once."""
+    """Delete the active schema's expired sessions, MOST_BATCHES times AT_ONCE of them at most; returns how many."""
     deleted = 0
     for _batch in range(MOST_BATCHES):
         ids = list(_expired().values_list("pk", flat=True)[:AT_ONCE])
         deleted += _expired().filter(pk__in=ids).delete()[0]
         if len(ids) < AT_ONCE:
             break
-    first = Session.objects.aggregate(first=Min("expire_date"))["first"]
-    if first is not None:
-        note_duty(SESSIONS, _next_hour(first) if first > timezone.now() else first)
     return deleted
 
 

@@ -5,6 +5,7 @@ Does not cover: PostgreSQL killed under load (S32).
 """
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections import Counter
@@ -13,7 +14,9 @@ import httpx
 import pytest
 from django.conf import settings
 
+from tenants.context import tenant
 from tests.live import TENANTS, house_with_bug
+from tests.prompts.chats import make_conversation, make_process, make_unfinished
 from tests.prompts.visitor import make_person, start_session
 
 pytestmark = [pytest.mark.scope(TENANTS[0]), pytest.mark.timeout(240), pytest.mark.slow]
@@ -65,6 +68,23 @@ def test_of_many_pages_at_once_none_fails(pooled, cookie):
 
 def test_afterwards_everything_is_as_before(pooled, cookie):
     assert {answer.status_code for answer in ask(pooled.port, ["/"] * 5, cookie)} == {200}
+
+
+def test_open_event_streams_are_in_nobodys_way(pooled):
+    """More of them than one host has places, all open at the same time."""
+    user, headers, streams = make_person(TENANTS[0]), {"Host": HOST}, 20
+    session = {settings.SESSION_COOKIE_NAME: start_session(TENANTS[0], user)["cookie"]}
+    with tenant(TENANTS[0]):
+        path = f"/m/{make_unfinished(make_conversation(user), make_process(), text='').pk}/events/"
+
+    async def main() -> list[int]:
+        async with contextlib.AsyncExitStack() as stack:
+            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{pooled.port}", headers=headers, cookies=session, timeout=PATIENCE_S)
+            await stack.enter_async_context(client)
+            opened = [await stack.enter_async_context(client.stream("GET", path)) for _ in range(streams)]
+            return [answer.status_code for answer in [*opened, await client.get("/")]]
+
+    assert asyncio.run(main()) == [200] * (streams + 1)
 
 
 def test_a_database_that_gives_no_connection_is_an_outage_and_no_fault(house, cookie):
