@@ -8,7 +8,8 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
-from gateway.front import Front  # noqa: E402  (needs the app registry)
+from config.intake import Intake  # noqa: E402  (needs the app registry)
+from gateway.front import Front  # noqa: E402
 
-application = Front(django_application)
+application = Front(Intake(django_application))
 gateway_only = Front()

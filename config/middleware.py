@@ -57,7 +57,15 @@ class AuditMiddleware(AuditlogMiddleware):
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
-    """whitenoise, but with whole answers: its streams of files are synchronous, which an ASGI server must not iterate."""
+    """whitenoise, but with whole answers: its streams of files are synchronous, which an ASGI server must not iterate.
+
+    A file that is not there is refused here, without session or database: config.intake lets these paths pass uncounted.
+    """
+
+    def __call__(self, request):
+        if request.path_info.startswith(self.static_prefix) and request.path_info not in self.files:
+            return HttpResponse(status=404)
+        return super().__call__(request)
 
     @staticmethod
     def serve(static_file, request):

@@ -1,5 +1,6 @@
 """Pages of the house itself: health, errors, the platform's front door."""
 
+import sys
 from http import HTTPStatus
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from tenants.answers import DatabaseAway, answer_error, is_outage
 from tenants.context import platform
 from tenants.links import address_of
 
@@ -55,6 +57,8 @@ def _cache_is_ready() -> bool:
 
 
 def bad_request(request: HttpRequest, exception=None) -> HttpResponse:
+    if is_outage(exception):  # Django takes a session that could not be saved for one that was deleted
+        return answer_error(request, DatabaseAway())
     return _error_page(request, "errors/400.html", 400)
 
 
@@ -67,6 +71,9 @@ def forbidden(request: HttpRequest, exception=None) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Called where the exception is being handled, in threads too: asgiref raises it there again."""
+    if is_outage(sys.exception()):
+        return answer_error(request, DatabaseAway())
     if request.path_info.startswith("/api/"):
         return _problem(request, 500)
     return HttpResponse(render_to_string("errors/500.html", {"request_id": getattr(request, "request_id", "")}), status=500)

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 
 from tenants import hosts
+from tenants.answers import DatabaseAway, answer_error
 from tenants.context import Scope, use_scope
 from tenants.errors import AtriumError
 from tenants.hosts import Door, TenantDoor
@@ -82,7 +83,7 @@ class TenantMiddleware:
         except DisallowedHost:
             return None, _refuse(request, 404, "unknown_host", _("This host name is not valid."))
         except OperationalError:
-            return None, _refuse(request, 503, "unavailable", _("The database does not answer. Try again in a moment."))
+            return None, answer_error(request, DatabaseAway())
         if door is None:
             return None, _refuse(request, 404, "unknown_host", _("No organisation is set up at this address."))
         if door.door == Door.SUSPENDED:
@@ -144,7 +145,7 @@ def _refuse(request, status: int, code: str, message: str | Promise) -> HttpResp
             body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": str(message), "code": code}
             response = JsonResponse(body | {"request_id": getattr(request, "request_id", "")}, status=status, content_type="application/problem+json")
         else:
-            response = render(request, f"errors/{code if code != 'unavailable' else 'tenant_upgrading'}.html", {"message": message}, status=status)
+            response = render(request, f"errors/{code}.html", {"message": message}, status=status)
     if status == 401:
         response["WWW-Authenticate"] = "Bearer"
     if status == 503:
@@ -165,6 +166,8 @@ class ErrorMiddleware:
         if not isinstance(exception, AtriumError):
             return None
         context = {"error": exception, "request_id": getattr(request, "request_id", "")}
-        if getattr(request, "htmx", False):
-            return render(request, "errors/_notice.html", context, status=exception.http_status)
-        return render(request, "errors/error.html", context, status=exception.http_status)
+        template = "errors/_notice.html" if getattr(request, "htmx", False) else "errors/error.html"
+        response = render(request, template, context, status=exception.http_status)
+        if exception.retry_after_s:
+            response["Retry-After"] = str(exception.retry_after_s)
+        return response

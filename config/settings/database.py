@@ -42,8 +42,9 @@ def parse_database_url(url: str) -> dict:
 _placeholder = "postgresql://nobody@localhost:1/none"
 DATABASES = {"default": parse_database_url(database_url or _placeholder)}
 DATABASES["default"]["OPTIONS"] |= {"options": SESSION_OPTIONS}
+DATABASE_POOL = {"min_size": 1, "max_size": 20, "max_lifetime": 300, "max_idle": 60, "timeout": 5}  # config.intake counts on its size
 if not env.IS_TEST:
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 20, "max_lifetime": 300, "max_idle": 60, "timeout": 5}
+    DATABASES["default"]["OPTIONS"]["pool"] = DATABASE_POOL
 # Without the owner's address the alias exists but cannot connect: web processes hold no such login.
 DATABASES["owner"] = parse_database_url(owner_database_url or _placeholder)
 HAS_OWNER_LOGIN = bool(owner_database_url)

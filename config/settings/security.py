@@ -40,9 +40,10 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USES_TLS else N
 SECURE_HSTS_SECONDS = 31_536_000 if USES_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = USES_TLS
 SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_NAME = "atrium_session"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
+ANONYMOUS_SESSION_AGE = 3600  # of those who are not logged in: as long as a log-in form may stay open
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_USE_SESSIONS = True  # the token lives in the tenant's session, so none of another tenant is accepted
@@ -50,7 +51,7 @@ CSRF_COOKIE_NAME = "atrium_csrf"
 SIGNED_COOKIE_LEGACY_SALT_FALLBACK = False
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # of any body: config.intake refuses more while it comes
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
 _POLICY = "default-src 'none'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "

@@ -1,0 +1,179 @@
+"""What a request meets before Django: how large its body may be, how long it may take, and how many are in work at once.
+
+Guards against: a body that is spooled without bound or never ends, more work than there are database connections, one host that takes
+every place, and places held by event streams, by bodies that are still coming, or by clients that have left the line.
+Does not guard: `/v1` (gateway.limits, gateway.http), a client that reads its answer slowly, or one that sends a byte now and then: it holds
+a socket, nothing else. Static files pass: they need no database (config.middleware).
+"""
+
+import asyncio
+import logging
+import time
+from functools import partial
+from io import BytesIO
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from config.gate import Gate
+from config.middleware import RequestIdMiddleware, SecurityHeadersMiddleware
+from tenants.answers import RETRY_AFTER_S, answer_error, speak_to
+from tenants.errors import AtriumError, Unavailable
+from tenants.rest.parsers import BodyTooLarge
+
+logger = logging.getLogger(__name__)
+
+KEPT_FREE = 6  # connections of the pool for health checks and for the steps of in_tenant, on which pages wait
+PLACES = settings.DATABASE_POOL["max_size"] - KEPT_FREE
+LINE, WAIT_S = 200, 5.0
+HEALTH_PLACES, HEALTH_LINE = 2, 50
+BODY_PAUSE_S = 30.0
+TELL_EVERY_S = 10.0
+
+
+class BodyTooSlow(AtriumError):
+    http_status = 408
+    code = "request_timeout"
+
+
+class Intake:
+    """An ASGI application around Django's."""
+
+    def __init__(self, django_application, pages: Gate | None = None) -> None:
+        self._django = django_application
+        self._pages = pages or Gate(PLACES, LINE, WAIT_S)
+        self._health = Gate(HEALTH_PLACES, HEALTH_LINE, WAIT_S)  # of its own: whoever asks whether we live is answered when we are busy, too
+        self._told_s, self._untold = -TELL_EVERY_S, 0
+
+    async def __call__(self, scope, receive, send) -> None:
+        visit = _Visit(self._gate_for(scope["path"]), scope, receive, send)
+        try:
+            visit.check_declared_size()
+            await self._django(scope, visit.receive, visit.send)
+        except _Refused as exc:
+            self._tell(exc.status, scope)
+            await _send_refusal(scope, send, exc.status)
+        finally:
+            visit.leave()
+
+    def _gate_for(self, path: str) -> Gate | None:
+        if path.startswith(settings.STATIC_URL):
+            return None
+        return self._health if path.startswith("/healthz/") else self._pages
+
+    def _tell(self, status: int, scope) -> None:
+        """One line for many: who is overloaded has no time to write."""
+        self._untold += 1
+        if time.monotonic() - self._told_s > TELL_EVERY_S:
+            logger.warning("%d requests were refused before Django, the last with %d: %s %s", self._untold, status, scope["method"], scope["path"])
+            self._told_s, self._untold = time.monotonic(), 0
+
+
+def find_body_limit(path: str) -> int:
+    """The most bytes that a request to this path may bring."""
+    return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+class _Refused(Exception):
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+class _Visit:
+    """One request's `receive` and `send`, as Django gets them. The place is taken when the whole body is here, before Django begins."""
+
+    def __init__(self, gate: Gate | None, scope, receive, send) -> None:
+        self._gate, self._receive, self._send = gate, receive, send
+        headers = dict(scope["headers"])
+        self._host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].lower().rstrip(".")
+        self._declared_size = headers.get(b"content-length", b"")
+        self._size, self._limit = 0, find_body_limit(scope["path"])
+        self._is_complete = self._is_inside = False
+
+    def check_declared_size(self) -> None:
+        if self._declared_size.isdigit() and int(self._declared_size) > self._limit:
+            raise _Refused(413)
+
+    async def receive(self) -> dict:
+        if self._is_complete:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(BODY_PAUSE_S):
+                message = await self._receive()
+        except TimeoutError:
+            raise _Refused(408) from None
+        if message["type"] == "http.disconnect":
+            return message
+        self._size += len(message.get("body", b""))
+        if self._size > self._limit:
+            raise _Refused(413)
+        if message.get("more_body"):
+            return message
+        self._is_complete = True
+        return message if await self._enter() else {"type": "http.disconnect"}
+
+    async def _enter(self) -> bool:
+        """Wait in line; False if the client left meanwhile."""
+        if self._gate is None:
+            return True
+        self._is_inside = self._gate.enter_at_once(self._host)
+        if self._is_inside:
+            return True
+        gone = asyncio.ensure_future(self._receive())  # after the body nothing comes but the end of the connection
+        try:
+            self._is_inside = await self._gate.enter(self._host, gone)
+            if gone.done():
+                return False
+        finally:
+            gone.cancel()
+        if not self._is_inside:
+            raise _Refused(503)
+        return True
+
+    async def send(self, message) -> None:
+        if message["type"] == "http.response.start" and _is_event_stream(message["headers"]):
+            self.leave()  # it lives for minutes, and holds no connection (prompts.streaming)
+        await self._send(message)
+
+    def leave(self) -> None:
+        """Give the place back; more than once is harmless."""
+        if self._gate is not None and self._is_inside:
+            self._is_inside = False
+            self._gate.leave(self._host)
+
+
+def _is_event_stream(headers) -> bool:
+    return any(name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
+
+
+def _describe(status: int, path: str) -> AtriumError:
+    if status == 413:
+        return BodyTooLarge(_("The request is larger than %(limit)s MB.") % {"limit": number_format(find_body_limit(path) / 1_000_000, 1)})
+    if status == 408:
+        return BodyTooSlow(_("The rest of the request did not come within %(seconds)d seconds.") % {"seconds": BODY_PAUSE_S})
+    return Unavailable(
+        _("Atrium has more to do at this moment than it can manage, so it did not begin with this. Try again in a few seconds."),
+        code="overloaded", retry_after_s=RETRY_AFTER_S,
+    )  # fmt: skip
+
+
+def _refuse(status: int, request: HttpRequest) -> HttpResponse:
+    with speak_to(request):
+        return answer_error(request, _describe(status, request.path_info))
+
+
+async def _send_refusal(scope, send, status: int) -> None:
+    request = ASGIRequest(scope | {"query_string": b""}, BytesIO())
+    dressed = RequestIdMiddleware(SecurityHeadersMiddleware(SecurityMiddleware(XFrameOptionsMiddleware(partial(_refuse, status)))))
+    response = dressed(request)
+    response["Content-Length"] = str(len(response.content))
+    if status != 503:
+        response["Connection"] = "close"  # the rest of the body is not read
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})
