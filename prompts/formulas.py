@@ -13,9 +13,8 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
 MAX_FORMULA_CHARS = 2_000  # an opening without its end costs at most a look that far
-MAX_FORMULA_LINES = 100
 CLOSINGS = {r"\(": r"\)", r"\[": r"\]", "$$": "$$"}
-SINGLE_DOLLARS = re.compile(r"\$(?![\s$])((?:\\.|[^\\$\n]){1,2000}?)(?<!\s)\$(?![\d$])")
+SINGLE_DOLLARS = re.compile(r"\$(?![\s$])((?:\\.|[^\\$\n]){1,2000}?)(?<!\s)\$(?![\d$])")  # a look takes 100 bytes of memory for each
 BREAKS_INTO = ["paragraph", "reference", "blockquote", "list"]
 
 
@@ -59,7 +58,7 @@ def _find_single_dollars(text: str, start: int) -> tuple[str, int] | None:
 
 
 def _read_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
-    """The opening begins a line, the closing ends the same or a later one; no empty line between."""
+    """The opening begins a line, the closing ends the same or a later one; no empty line between. The next opening ends the look: no line is read twice."""
     first = _line(state, start)
     opening = first[:2]
     if opening not in (r"\[", "$$") or state.is_code_block(start):
@@ -71,7 +70,7 @@ def _read_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
         lines[-1] = body
         if is_closed or opening in body:
             break
-        if number + 1 == last or state.isEmpty(number + 1) or state.sCount[number + 1] < state.blkIndent or len(lines) == MAX_FORMULA_LINES:
+        if number + 1 == last or state.isEmpty(number + 1) or state.sCount[number + 1] < state.blkIndent:
             break
         lines.append(_line(state, number + 1))
     if not is_closed or opening in lines[-1] or not any(lines):

@@ -5,11 +5,13 @@ Alice owns Acme, Bob is its member, Charlie owns Globex, Olga operates the platf
 """
 
 import inspect
+from io import StringIO
 from types import SimpleNamespace
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
+from django.core.management import call_command
 from django.test import Client
 
 from tenants.context import Scope, platform, tenant, use_scope
@@ -66,6 +68,16 @@ def _scope(request):
 
 
 @pytest.fixture
+def unblocked(django_db_setup, django_db_blocker):
+    """A test whose work is committed, and which cleans up itself."""
+    from django.db import connections
+
+    with django_db_blocker.unblock():
+        yield
+        connections.close_all()
+
+
+@pytest.fixture
 def clean_cache():
     cache.clear()
     yield
@@ -88,6 +100,13 @@ def cast(db) -> SimpleNamespace:
     with platform():
         olga = _person("olga@atrium.example")
     return SimpleNamespace(alice=alice, bob=bob, charlie=charlie, olga=olga)
+
+
+def manage(*arguments: str) -> str:
+    """What `manage.py …` prints."""
+    out = StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
 
 
 class HostClient(Client):

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from accounts.models import User
 from tenants.context import platform, tenant
 from tenants.local.models import OutboxMessage
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, manage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.scope(None)]
 OTTO = "otto@atrium.example"
@@ -19,9 +19,7 @@ OTTO = "otto@atrium.example"
 
 def operator(*arguments: str) -> str:
     """What `manage.py operator …` prints."""
-    out = io.StringIO()
-    call_command("operator", *arguments, stdout=out)
-    return out.getvalue()
+    return manage("operator", *arguments)
 
 
 def type_password(monkeypatch, password: str) -> None:

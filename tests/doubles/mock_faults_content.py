@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -171,18 +172,22 @@ async def cut_tool_call(speaker: Speaker, number: int | None) -> None:
     await speaker.answer_fully()
 
 
+def _replace_pieces(speaker: Speaker, pieces: Sequence[str]) -> None:
+    """Other tokens, and a usage that counts them."""
+    usage = speaker.answer.usage or {}
+    speaker.answer.pieces = pieces
+    speaker.answer.usage = usage | {"completion_tokens": len(pieces), "total_tokens": usage.get("prompt_tokens", 0) + len(pieces)}
+
+
 @fault("over-cap", "100, or <number>, tokens whatever max_tokens says", ends="answer")
 async def over_cap(speaker: Speaker, number: int | None) -> None:
-    count = number or 100
-    speaker.answer.pieces = [" more"] * count
-    usage = speaker.answer.usage or {}
-    speaker.answer.usage = usage | {"completion_tokens": count, "total_tokens": usage.get("prompt_tokens", 0) + count}
+    _replace_pieces(speaker, [" more"] * (number or 100))
     await speaker.answer_fully()
 
 
 @fault("held-back", "3, or <number>, tokens, then finish_reason content_filter", ends="answer")
 async def held_back(speaker: Speaker, number: int | None) -> None:
-    speaker.answer.pieces = speaker.answer.pieces[: 3 if number is None else number]
+    _replace_pieces(speaker, speaker.answer.pieces[: 3 if number is None else number])
     speaker.answer.finish_reason = "content_filter"
     await speaker.answer_fully()
 

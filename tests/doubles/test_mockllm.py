@@ -184,6 +184,8 @@ def test_silent_faults_last_until_the_client_leaves(mock: MockLLM, name: str) ->
         ("fault-cut-tool-call", True, b" repub"),
         ("fault-huge-usage", False, b"1000000000000000000"),
         ("fault-negative-usage", True, b"-1000000"),
+        ("fault-held-back", True, b'"completion_tokens":3,'),
+        ("fault-held-back-0", False, b'"completion_tokens":0,'),
         ("fault-redirect", False, b"location: http://169.254.169.254/"),
         ("fault-drip-0", False, b"w0 w1 w2"),
         ("fault-drip-header-0", True, b"[DONE]"),

@@ -6,6 +6,7 @@ import json
 import socket
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 from uuid import uuid4
 
 import orjson
@@ -59,6 +60,16 @@ async def _send(call: Call, pause_s: float = 0.0) -> bytes:
 
 def send(call: Call, pause_s: float = 0.0) -> bytes:
     return asyncio.run(_send(call, pause_s))
+
+
+class Chunks:
+    """The body of a response that comes in just these pieces."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = list(chunks)
+
+    async def readany(self) -> bytes:
+        return self._chunks.pop(0) if self._chunks else b""
 
 
 def events_of(stream: bytes) -> list[dict]:
@@ -145,12 +156,18 @@ def test_a_stream_says_the_same_with_and_without_the_short_way(mock, model, monk
     assert said(make_call(mock.base_url, model)) == short and short[1] == {"ours"} and len(short[0]) >= 10
 
 
-def test_the_short_way_is_taken(mock, monkeypatch):
+def test_the_short_way_is_taken(monkeypatch):
+    """By every event that comes in a chunk of its own, once the first was parsed."""
     taken = []
     swap = DeltaShape.swap
     monkeypatch.setattr(DeltaShape, "swap", lambda self, chunk: taken.append(swap(self, chunk)) or taken[-1])
-    send(make_call(mock.base_url, "mock-tokens-40-5"))
-    assert sum(swapped is not None for swapped in taken) > 20
+    chunks = Chunks(*(frame(orjson.dumps(delta(f"w{number}"))) for number in range(40)), frame(DONE))
+
+    async def run() -> list[bytes]:
+        return [part async for part in relay(make_call("http://nowhere/v1", "any"), SimpleNamespace(content=chunks))]
+
+    assert [events_of(part) for part in asyncio.run(run())] == [[delta(f"w{number}") | {"model": "ours"}] for number in range(40)]
+    assert [swapped is not None for swapped in taken] == [False, *[True] * 39, False]
 
 
 # -- time --------------------------------------------------------------------------------------------------------------
@@ -183,16 +200,14 @@ def test_a_client_that_reads_slowly_is_not_the_upstreams_fault(mock):
     assert len(events_of(send(call, pause_s=0.7))) >= 4
 
 
-def test_the_watch_is_stopped(mock):
-    async def run() -> bool:
-        call = make_call(mock.base_url, "mock")
-        async with open_session(PRIVATE) as client, dispatch(call, client) as response:
-            with IdleWatch(response.content, 0.01, 0.01) as watch:
-                await watch.read()
-            await asyncio.sleep(0.1)
-            return response.content.exception() is None
+def test_the_watch_is_stopped():
+    async def run() -> tuple[bool, bool]:
+        with IdleWatch(Chunks(b"x"), 60, 60) as watch:
+            await watch.read()
+            was_stopped = watch._timer.cancelled()
+        return was_stopped, watch._timer.cancelled()
 
-    assert asyncio.run(run())
+    assert asyncio.run(run()) == (False, True)
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
@@ -238,12 +253,15 @@ def test_what_is_held_is_enough_for_an_answer_that_was_only_reasoning():
 
 
 @pytest.mark.parametrize(
-    ("window", "has_media", "most"),
-    [(None, False, 70_000), (512, False, 512), (200_000, False, 70_000), (200_000, True, 200_000), (None, True, ASSUMED_WINDOW)],
-)
-def test_what_bytes_do_not_bound_holds_the_whole_window(window, has_media, most):
+    ("window", "has_media", "size", "most"),
+    [
+        (None, False, 70_000, 70_000), (512, False, 70_000, 512), (200_000, False, 70_000, 70_000), (200_000, True, 70_000, 200_000),
+        (None, True, 70_000, ASSUMED_WINDOW), (None, True, ASSUMED_WINDOW + 1, ASSUMED_WINDOW + 1),
+    ],
+)  # fmt: skip
+def test_what_bytes_do_not_bound_holds_the_whole_window(window, has_media, size, most):
     call = make_call("http://nowhere/v1", "any")
-    call.route, call.size_bytes, call.has_media = replace(call.route, context_window=window), 70_000, has_media
+    call.route, call.size_bytes, call.has_media = replace(call.route, context_window=window), size, has_media
     assert most_input_tokens(call) == most
 
 

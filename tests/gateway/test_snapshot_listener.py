@@ -131,10 +131,11 @@ def test_it_is_proven_by_its_own_beat_only_and_not_for_long(key):
 def test_a_lost_connection_is_not_proven_and_a_new_one_drops_everything(key):
     async def listen() -> None:
         async with listening(Ear()) as ear:
+            gaps = ear.gaps
             await deafen()
             await until(lambda: not ear.listener.is_proven())
             await in_tenant(SLUG, announce, "model", "missed")
-            await until(lambda: ear.gaps == 2)
+            await until(lambda: ear.gaps > gaps)
             await until(ear.listener.is_proven)
             await in_tenant(SLUG, announce, "model", "heard again")
             await until(lambda: ear.changes)
@@ -147,10 +148,11 @@ def test_a_loop_that_stood_still_drops_everything(key):
     async def listen() -> None:
         async with listening(Ear()) as ear:
             await asyncio.sleep(2 * BEAT_S)
-            assert ear.gaps == 1, "nothing was missed"
+            gaps = ear.gaps
+            assert gaps == 1, "nothing was missed"
             time.sleep(PROVEN_S + 0.25)
             assert not ear.listener.is_proven()
-            await until(lambda: ear.gaps == 2)
+            await until(lambda: ear.gaps > gaps)
             await until(ear.listener.is_proven)
 
     asyncio.run(listen())
@@ -185,10 +187,11 @@ def test_a_key_revoked_while_nobody_listened_is_dropped_by_the_gap(key):
         snapshots = Snapshots(lambda: True)
         async with listening(Ear(on_gap=snapshots.drop_all)) as ear:
             assert await look(snapshots, key)
+            gaps = ear.gaps
             await deafen()
             await until(lambda: not ear.listener.is_proven())
             await in_tenant(SLUG, revoke, key)
-            await until(lambda: ear.gaps == 2)
+            await until(lambda: ear.gaps > gaps)
             assert not await look(snapshots, key)
 
     asyncio.run(listen())

@@ -1,24 +1,21 @@
 """`manage.py connection` and `manage.py model`, as people and scripts call them."""
 
 import json
-from io import StringIO
 
 import pytest
-from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from models_registry.models import Connection, Model
 from models_registry.platform.models import Connection as PlatformConnection
 from models_registry.selectors import list_routes
 from tenants.context import platform
+from tests.conftest import manage
 
 pytestmark = pytest.mark.django_db
 
 
 def run(*arguments: str, as_json: bool = False):
-    out = StringIO()
-    call_command(*arguments, *(["--json"] if as_json else []), stdout=out)
-    return json.loads(out.getvalue()) if as_json else out.getvalue()
+    return json.loads(manage(*arguments, "--json")) if as_json else manage(*arguments)
 
 
 ADD = ("connection", "add", "--name", "vLLM", "--kind", "vllm")

@@ -2,13 +2,15 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
 from django.db import connection
 from redis import Redis
 
-from prompts.events import stream_key
+from prompts import streaming
+from prompts.events import BLOCK_MS, START, stream_key
 from prompts.models import Message
 from tenants.context import tenant
 from tests.live import TENANTS
@@ -68,6 +70,23 @@ def test_a_long_open_block_is_sent_seldom(begun):
     assert done.name == "done" and 3 <= len(updates) < PIECES / 2
     assert sum(map(size, updates)) < PIECES * len(text) / 4, "unpaced, each piece brings all that came before it, too: half of their product"
     assert show(updates) == text_of(done.data["html"].partition('<div class="prose"')[2].partition(">")[2].partition("</div>")[0])
+
+
+async def test_a_screen_waits_as_long_as_its_pause_lasts_and_only_for_what_it_has(monkeypatch):
+    clock, cpu_s = SimpleNamespace(now_s=100.0), iter([0.0, 0.025])  # a render of 25 ms: the next follows a quarter of a second later
+    monkeypatch.setattr(streaming, "time", SimpleNamespace(monotonic=lambda: clock.now_s, thread_time=lambda: next(cpu_s)))
+    screen = streaming._Screen(START)
+    assert (screen.patience_ms(), screen.has_news(is_last=True)) == (BLOCK_MS, False), "nothing to show"
+    screen.add("one", "1-0")
+    assert (screen.patience_ms(), screen.has_news()) == (1, True), "the first piece at once"
+    await screen.show()
+    assert (screen.patience_ms(), screen.has_news(is_last=True)) == (BLOCK_MS, False), "all is shown"
+    screen.add(" two", "2-0")
+    assert (screen.patience_ms(), screen.has_news(), screen.has_news(is_last=True)) == (250, False, True)
+    clock.now_s += 0.125
+    assert (screen.patience_ms(), screen.has_news()) == (125, False)
+    clock.now_s += 0.125
+    assert (screen.patience_ms(), screen.has_news()) == (1, True)
 
 
 def test_what_waits_for_its_turn_is_shown_when_the_model_pauses(begun):

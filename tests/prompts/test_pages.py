@@ -267,14 +267,14 @@ def use_up(db):
 SEND_IS_DISABLED = re.compile(r'<button class="send"[^>]*data-send[^>]* disabled')
 
 
-@pytest.mark.parametrize(("period", "renewal"), [("day", "It begins anew on"), ("month", "It begins anew on"), ("total", "")])
-def test_a_used_up_budget_says_which_and_who_can_raise_it(acme, alice, bob, offer, use_up, period, renewal):
+@pytest.mark.parametrize(("period", "is_renewed"), [("day", True), ("month", True), ("total", False)])
+def test_a_used_up_budget_says_which_and_who_can_raise_it(acme, alice, bob, offer, use_up, period, is_renewed):
     offer("dear", ("1", "1"))
     use_up(set_budget(actor=None, level="tenant", limit=Decimal(1), period=period), "1")
     plain, owner = (acme.login_as(person).get(url("chat-home")).content.decode() for person in (bob, alice))
     for html in (plain, owner):
         assert f"The budget “{Budget.objects.get().get_level_display()} · {Budget.objects.get().get_period_display()}” is used up." in html
-        assert ("It begins anew on" in html) == bool(renewal) and "this month" not in html
+        assert ("It begins anew on" in html) == is_renewed and "this month" not in html
         assert SEND_IS_DISABLED.search(html) and "free of charge still" not in html
     assert "An administrator of your organisation can raise it." in plain and "usage/budget" not in plain
     assert "/admin/usage/budget/" in owner and "An administrator" not in owner

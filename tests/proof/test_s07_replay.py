@@ -74,14 +74,14 @@ def test_even_a_copied_session_row_and_user_are_nobody_elsewhere():
         Session(session_key=row.session_key, session_data=row.session_data, expire_date=row.expire_date).save(force_insert=True)
     client = client_at("globex")
     client.cookies["atrium_session"] = cookie
-    assert not is_let_in(client.get("/profile/"))
+    assert not is_let_in(client.get("/profile/")), "the copy got in"
 
 
 @pytest.mark.django_db
 @pytest.mark.scope(None)
 def test_planted_bug_without_the_tenant_in_the_hash_the_copy_gets_in(monkeypatch):
     monkeypatch.setattr("accounts.models.scope_label", lambda: "same everywhere")
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="the copy got in"):
         test_even_a_copied_session_row_and_user_are_nobody_elsewhere()
 
 
@@ -108,15 +108,15 @@ def test_a_reset_link_works_only_where_it_was_asked_for(settings):
         bob = User.objects.get(email="bob@acme.example")
     with tenant("globex"):
         User(id=bob.pk, email=bob.email, name=bob.name, password=bob.password).save(force_insert=True)
-    assert b'name="password1"' in client_at("acme").get(path, follow=True).content
-    assert b'name="password1"' not in client_at("globex").get(path, follow=True).content
+    assert b'name="password1"' in client_at("acme").get(path, follow=True).content, "the link does not work at all"
+    assert b'name="password1"' not in client_at("globex").get(path, follow=True).content, "the link works elsewhere"
 
 
 @pytest.mark.django_db
 @pytest.mark.scope(None)
 def test_planted_bug_a_link_that_does_not_carry_its_tenant_is_noticed(monkeypatch, settings):
     monkeypatch.setattr("accounts.tokens.scope_label", lambda: "same everywhere")
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="the link works elsewhere"):
         test_a_reset_link_works_only_where_it_was_asked_for(settings)
 
 

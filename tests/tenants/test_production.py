@@ -98,18 +98,20 @@ def test_a_new_master_key_takes_over_and_the_old_one_may_go(settings, capsys):
     place = {"table": "t", "row": 1, "field": "f"}
     sealed = seal("secret", **place)
     old, new = settings.MASTER_KEYS, Fernet.generate_key().decode()
-    settings.MASTER_KEYS = [new, *old]
-    forget_data_keys()
-    call_command("masterkey", "rewrap", "--json")
-    assert json.loads(capsys.readouterr().out)["schemas"] == 3  # the platform, Acme and Globex
-    settings.MASTER_KEYS = [new]
-    forget_data_keys()
-    assert unseal(sealed, **place) == "secret"
-    for scope in (Scope("platform"), Scope("tenant", "acme"), Scope("tenant", "globex")):
-        with use_scope(scope):
-            assert all(_unwrap(row.wrapped) for row in DataKey.objects.all())
-    settings.MASTER_KEYS = [Fernet.generate_key().decode()]
-    with pytest.raises(CommandError, match="still needed for"):
-        call_command("masterkey", "rewrap")
-    settings.MASTER_KEYS = [new, *old]
-    forget_data_keys()
+    try:
+        settings.MASTER_KEYS = [new, *old]
+        forget_data_keys()
+        call_command("masterkey", "rewrap", "--json")
+        assert json.loads(capsys.readouterr().out)["schemas"] == 3  # the platform, Acme and Globex
+        settings.MASTER_KEYS = [new]
+        forget_data_keys()
+        assert unseal(sealed, **place) == "secret"
+        for scope in (Scope("platform"), Scope("tenant", "acme"), Scope("tenant", "globex")):
+            with use_scope(scope):
+                assert all(_unwrap(row.wrapped) for row in DataKey.objects.all())
+        settings.MASTER_KEYS = [Fernet.generate_key().decode()]
+        with pytest.raises(CommandError, match="still needed for"):
+            call_command("masterkey", "rewrap")
+    finally:
+        settings.MASTER_KEYS = [new, *old]
+        forget_data_keys()

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -17,6 +19,16 @@ from usage.platform.models import Process
 from usage.selectors import is_process_alive
 
 
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(15):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+def is_fresh(books, process: UUID) -> bool:
+    return books.sql("SELECT heartbeat_at > now() - interval '10 seconds' FROM public.usage_platform_process WHERE id = %s", process) == [(True,)]
+
+
 async def test_a_process_lives_from_its_start_to_its_end(books, monkeypatch):
     monkeypatch.setattr("usage.heartbeat.EVERY_S", 0.05)
     process, other = uuid7(), books.add_process(age_s=60)
@@ -26,8 +38,7 @@ async def test_a_process_lives_from_its_start_to_its_end(books, monkeypatch):
     assert await in_tenant(books.slug, is_process_alive, process)  # a tenant may ask
     assert not await in_tenant(books.slug, is_process_alive, other)
     books.sql("UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = %s", process)
-    await asyncio.sleep(0.3)
-    assert await in_tenant(books.slug, is_process_alive, process)
+    await until(lambda: in_tenant(books.slug, is_process_alive, process))
     assert heartbeat.live_processes >= 1
     await heartbeat.stop()
     assert not await in_tenant(books.slug, is_process_alive, process)
@@ -43,8 +54,7 @@ async def test_busy_threads_do_not_stop_the_heart(books, monkeypatch):
     busy = [context._executor.submit(may_end.wait, 20) for _number in range(context.DATABASE_THREADS)]
     try:
         books.sql("UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = %s", process)
-        await asyncio.sleep(1)
-        assert books.sql("SELECT heartbeat_at > now() - interval '10 seconds' FROM public.usage_platform_process WHERE id = %s", process) == [(True,)]
+        await until(lambda: asyncio.to_thread(is_fresh, books, process))
     finally:
         may_end.set()
         await asyncio.to_thread(wait, busy)

@@ -3,15 +3,15 @@
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from io import StringIO
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db.models import Sum
 
 from accounts.services import create_api_key
 from tenants.context import platform
 from tenants.errors import InvalidInput, NotAllowed
+from tests.conftest import manage
 from tests.usage.test_budgets import an_event
 from usage.models import HourlySum
 from usage.pages import round_up
@@ -149,23 +149,17 @@ def test_an_axis_ends_at_a_round_number(value, top):
     assert round_up(value) == top
 
 
-def run(*arguments: str) -> str:
-    out = StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()
-
-
 @pytest.mark.scope(None)
 def test_the_usage_command(cast, request):
     from tenants.context import tenant
 
     with tenant("acme"):
         request.getfixturevalue("three_days")
-    rows = json.loads(run("usage", "report", "--tenant", "acme", "--from", f"{NOW - timedelta(days=2):%Y-%m-%d}", "--by", "model", "--json"))
+    rows = json.loads(manage("usage", "report", "--tenant", "acme", "--from", f"{NOW - timedelta(days=2):%Y-%m-%d}", "--by", "model", "--json"))
     assert [(row["model"], row["calls"], Decimal(row["cost"])) for row in rows] == [("big", 4, 15), ("small", 2, Decimal("0.375"))]
-    assert run("usage", "report", "--tenant", "acme", "--from", "2020-01-01", "--to", "2020-02-01") == ""
+    assert manage("usage", "report", "--tenant", "acme", "--from", "2020-01-01", "--to", "2020-02-01") == ""
     with pytest.raises(CommandError, match="not a date"):
-        run("usage", "report", "--tenant", "acme", "--from", "yesterday")
+        manage("usage", "report", "--tenant", "acme", "--from", "yesterday")
 
 
 @pytest.mark.scope(None)
@@ -175,14 +169,14 @@ def test_the_budget_command(cast):
     with tenant("acme"):
         key, _text = create_api_key(actor=None, user=cast.bob, name="script")
     for subject in ([], ["--user", "bob@acme.example"], ["--project", "Default"], ["--key", key.key_id]):
-        row = json.loads(run("budget", "set", "--tenant", "acme", *subject, "--limit", "12.5", "--json"))
+        row = json.loads(manage("budget", "set", "--tenant", "acme", *subject, "--limit", "12.5", "--json"))
         assert (row["limit"], row["period"]) == ("12.5", "month")
-    assert len(json.loads(run("budget", "list", "--tenant", "acme", "--json"))) == 4
-    run("budget", "remove", "--tenant", "acme", "--user", "bob@acme.example")
-    assert len(json.loads(run("budget", "list", "--tenant", "acme", "--json"))) == 3
-    assert json.loads(run("budget", "rebuild", "--tenant", "acme", "--json")) == {"corrected": []}
+    assert len(json.loads(manage("budget", "list", "--tenant", "acme", "--json"))) == 4
+    manage("budget", "remove", "--tenant", "acme", "--user", "bob@acme.example")
+    assert len(json.loads(manage("budget", "list", "--tenant", "acme", "--json"))) == 3
+    assert json.loads(manage("budget", "rebuild", "--tenant", "acme", "--json")) == {"corrected": []}
     for wrong in (["--user", "nobody@acme.example"], ["--project", "none"], ["--key", "12345678"]):
         with pytest.raises(CommandError):
-            run("budget", "set", "--tenant", "acme", *wrong, "--limit", "1")
+            manage("budget", "set", "--tenant", "acme", *wrong, "--limit", "1")
     with pytest.raises(CommandError, match="not an amount"):
-        run("budget", "set", "--tenant", "acme", "--limit", "-3")
+        manage("budget", "set", "--tenant", "acme", "--limit", "-3")
