@@ -6,7 +6,7 @@ import sys
 
 def main() -> None:
     if sys.argv[1:2] == ["up"]:
-        from tenants.up import main as up
+        from launcher.up import main as up
 
         sys.exit(up(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")

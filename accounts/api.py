@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from accounts.models import ApiKey, Project, User
 from accounts.selectors import get_visible_api_key, get_visible_project, get_visible_user, list_visible_api_keys
 from accounts.services import create_api_key, revoke_api_key, update_api_key, update_profile
-from tenants.rest.permissions import ANYONE
-from tenants.rest.serializers import StrictModelSerializer, StrictSerializer
-from tenants.rest.views import AtriumView, AtriumViewSet
+from rest.permissions import ANYONE
+from rest.serializers import StrictModelSerializer, StrictSerializer
+from rest.views import AtriumView, AtriumViewSet
 
 
 class TenantSerializer(serializers.Serializer):

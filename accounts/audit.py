@@ -8,7 +8,7 @@ def register_models() -> None:
 
     from accounts.models import ApiKey, Project, ProjectMembership, User
     from accounts.roles import name_role
-    from tenants.administration.history import name_objects
+    from administration.history import name_objects
 
     auditlog.register(User, exclude_fields=["password", "last_login"], m2m_fields={"groups"})
     auditlog.register(ApiKey, exclude_fields=["digest", "last_used_at"])

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, User
-from tenants.refusals import Refusal, texts_by_field
+from foundation.refusals import Refusal, texts_by_field
 
 
 def list_time_zones() -> list[tuple[str, str | Promise]]:

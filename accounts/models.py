@@ -14,8 +14,8 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
+from foundation.ids import uuid7
 from tenants.context import scope_label
-from tenants.ids import uuid7
 from tenants.models import TimeStamped
 
 

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.roles import OWNER
-from tenants.errors import NotAllowed
+from foundation.errors import NotAllowed
 
 
 def require(actor: User | None, permission: str) -> None:

@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, Project, User
-from tenants.errors import NotFound
+from foundation.errors import NotFound
 from tenants.hosts import TenantDoor
 
 SCOPE_RIGHTS: dict[str, str] = {ApiKey.Scope.ORGANIZATION: "usage.view_usageevent"}  # what a person must be allowed to give a key this scope

@@ -15,7 +15,7 @@ from accounts.forms import ApiKeyForm, ProfileForm
 from accounts.selectors import get_visible_api_key, list_callable_models, list_grantable_scopes, list_own_api_keys
 from accounts.services import create_api_key, revoke_api_key, update_profile
 from accounts.shown_once import keep_new_key, take_new_key
-from tenants.errors import AtriumError
+from foundation.errors import AtriumError
 
 
 @login_required

@@ -1,5 +1,5 @@
-"""The two administrations, for the URLs of the two kinds of host. Rooms register their models with `tenants.administration`."""
+"""The two administrations, for the URLs of the two kinds of host. Rooms register their models with `administration`."""
 
-from tenants.administration.sites import service_admin, system_admin
+from administration.sites import service_admin, system_admin
 
 __all__ = ["service_admin", "system_admin"]

@@ -12,7 +12,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, NotFound, Permi
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from tenants.errors import AtriumError
+from foundation.errors import AtriumError
 
 
 class CursorPagination(pagination.CursorPagination):

@@ -22,9 +22,9 @@ from django.utils.translation import gettext as _
 
 from config.gate import Gate
 from config.middleware import RequestIdMiddleware, SecurityHeadersMiddleware
-from tenants.answers import RETRY_AFTER_S, answer_error, speak_to
-from tenants.errors import AtriumError, Unavailable
-from tenants.rest.parsers import BodyTooLarge
+from foundation.error_pages import RETRY_AFTER_S, answer_error, speak_to
+from foundation.errors import AtriumError, Unavailable
+from rest.parsers import BodyTooLarge
 
 logger = logging.getLogger(__name__)
 

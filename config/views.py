@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from tenants.answers import DatabaseAway, answer_error, is_outage
+from foundation.error_pages import DatabaseAway, answer_error, is_outage
 from tenants.context import platform
 from tenants.links import address_of
 

@@ -19,7 +19,9 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import trans_real
 
-from gateway import host as hosts_of_gateway
+from foundation.errors import AtriumError, NotFound, Unavailable
+from foundation.ids import uuid7
+from gateway import loop as hosts_of_gateway
 from gateway import parse, pipeline
 from gateway.authenticate import authenticate
 from gateway.calls import Principal
@@ -30,8 +32,6 @@ from gateway.snapshot import TenantSnapshot
 from models_registry.routes import Route
 from tenants import hosts
 from tenants.context import in_platform
-from tenants.errors import AtriumError, NotFound, Unavailable
-from tenants.ids import uuid7
 
 logger = logging.getLogger(__name__)
 

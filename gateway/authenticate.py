@@ -6,10 +6,10 @@ from django.utils.translation import gettext as _
 
 from accounts import keys
 from accounts.models import ApiKey
+from foundation.errors import NotAllowed, Unavailable
 from gateway.calls import Principal
 from gateway.errors import InvalidKey
 from gateway.snapshot import Snapshots, TenantSnapshot
-from tenants.errors import NotAllowed, Unavailable
 from tenants.hosts import Door
 
 

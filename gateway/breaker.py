@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from foundation.errors import UpstreamError
 from gateway.calls import Call
-from tenants.errors import UpstreamError
 
 FAILURES = 10  # in a row
 WITHIN_S = 10.0

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from tenants.ids import uuid7
+from foundation.ids import uuid7
 from usage.pricing import Usage
 
 if TYPE_CHECKING:

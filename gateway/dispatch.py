@@ -10,10 +10,10 @@ import aiohttp
 import orjson
 from django.utils.translation import gettext as _
 
+from foundation.errors import AtriumError, InvalidInput, QuotaExceeded, UpstreamError
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
 from models_registry.routes import Endpoint
-from tenants.errors import AtriumError, InvalidInput, QuotaExceeded, UpstreamError
 
 MAX_ERROR_BYTES = 65_536
 CALLERS_FAULT = (400, 413, 422)

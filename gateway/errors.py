@@ -4,7 +4,7 @@ import orjson
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from tenants.errors import AtriumError
+from foundation.errors import AtriumError
 
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "invalid_request_error", 408: "invalid_request_error",
           409: "conflict_error", 413: "invalid_request_error", 429: "rate_limit_error", 502: "upstream_error", 503: "service_unavailable_error",

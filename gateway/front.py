@@ -5,10 +5,11 @@ import logging
 
 from django.utils.translation import gettext as _
 
-from gateway import api, host
+from foundation.errors import NotFound
+from gateway import api
+from gateway import loop as host
 from gateway.errors import error_body
 from gateway.http import send_answer
-from tenants.errors import NotFound
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 from django.utils.translation import gettext as _
 
+from foundation.errors import InvalidInput
 from gateway.calls import Call
-from tenants.errors import InvalidInput
 
 BYTES_PER_TOKEN_AT_MOST = 64  # no usual tokenizer packs more text than that into one token on average
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
 
+from foundation.errors import QuotaExceeded, Unavailable
 from gateway.calls import Call
-from tenants.errors import QuotaExceeded, Unavailable
 
 OF_CALLER, OF_TENANT, OF_ALL = 250, 1_000, 2_000
 RETRY_AFTER_S = 1

@@ -7,8 +7,8 @@ import orjson
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from foundation.errors import InvalidInput
 from gateway.calls import Call, Principal
-from tenants.errors import InvalidInput
 
 MAX_MESSAGES = 2_000
 MAX_DEPTH = 250  # orjson reads about 1,000 levels and writes 254

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import aiohttp
 
+from foundation.errors import AtriumError
 from gateway import admit, dispatch, guard, relay, reserve, resolve, settle
 from gateway.breaker import Breaker
 from gateway.calls import Call
@@ -26,8 +27,7 @@ from gateway.limits import Limiter
 from gateway.snapshot import TenantSnapshot
 from gateway.sse import DONE, frame
 from models_registry.routes import Endpoint
-from tenants.errors import AtriumError
-from usage.ledger import Ledger
+from usage.ledger.ledger import Ledger
 
 PROGRESS_EVERY_S = 2.0
 

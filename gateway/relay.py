@@ -8,12 +8,12 @@ import aiohttp
 import orjson
 from django.utils.translation import gettext as _
 
+from foundation.errors import AtriumError, UpstreamError
 from gateway.calls import Call
 from gateway.deltas import DeltaShape
 from gateway.errors import UpstreamTimeout, as_error_object
 from gateway.idle import IdleWatch
 from gateway.sse import DONE, EventReader, frame
-from tenants.errors import AtriumError, UpstreamError
 from usage.pricing import Usage
 
 MAX_ANSWER_BYTES = 32_000_000

@@ -7,7 +7,7 @@ other media cost tokens that their bytes do not bound, so a call with any holds 
 from uuid import UUID
 
 from gateway.calls import Call
-from usage.ledger import HoldRequest, Ledger
+from usage.ledger.ledger import HoldRequest, Ledger
 from usage.pricing import highest_cost
 
 TENANT_SUBJECT = UUID(int=0)

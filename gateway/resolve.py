@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from django.utils.translation import gettext as _
 
+from foundation.errors import NotFound
 from gateway.calls import Call
 from gateway.snapshot import TenantSnapshot
 from models_registry.routes import Route
-from tenants.errors import NotFound
 
 
 def list_visible_routes(call_models: frozenset[str], snapshot: TenantSnapshot) -> list[Route]:

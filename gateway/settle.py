@@ -2,7 +2,7 @@
 
 from gateway.calls import Call
 from gateway.reserve import estimate_input_tokens
-from usage.ledger import Ledger, Settlement
+from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, cost
 
 NOTHING = Usage(0, 0, 0, 0)

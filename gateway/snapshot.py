@@ -17,11 +17,11 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from accounts.selectors import find_key_facts, get_default_project_id
+from foundation.errors import Unavailable
 from gateway.calls import Principal
 from models_registry.routes import Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
-from tenants.errors import Unavailable
 from tenants.hosts import Door, find_tenant_by_slug, forget
 from tenants.models import Plan
 

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext as _
 
-from tenants.errors import UpstreamError
+from foundation.errors import UpstreamError
 
 MAX_EVENT_BYTES = 1_000_000
 DONE = b"[DONE]"

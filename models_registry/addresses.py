@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from tenants.egress import EgressPolicy, Target, check_url, parse_url
-from tenants.errors import InvalidInput
+from foundation.egress import EgressPolicy, Target, check_url, parse_url
+from foundation.errors import InvalidInput
 
 USUAL_PATH = "/v1"
 

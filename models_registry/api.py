@@ -22,8 +22,8 @@ from models_registry.services import (
     test_connection,
     update_connection,
 )
-from tenants.rest.serializers import StrictSerializer
-from tenants.rest.views import AtriumViewSet
+from rest.serializers import StrictSerializer
+from rest.views import AtriumViewSet
 
 AMOUNT = {"max_digits": 24, "decimal_places": 12, "min_value": 0}
 

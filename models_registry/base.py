@@ -9,8 +9,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from foundation.ids import uuid7
 from models_registry.kinds import Channel, ConnectionKind, Location, ModelKind
-from tenants.ids import uuid7
 from tenants.models import Tenant, TimeStamped
 from tenants.sealing import SealedTextField, Secret, open_field
 from usage.pricing import MAX_PRICE, PRICE_PLACES

@@ -7,9 +7,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from administration.start_page import card
 from models_registry.kinds import Channel
 from models_registry.worlds import active_world
-from tenants.cards import card
 
 NOTICE = timedelta(days=90)
 LIMIT = 6

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 from django.utils.translation import gettext as _
 
+from foundation import egress
+from foundation.errors import UpstreamError
 from models_registry.addresses import pinned_policy
 from models_registry.kinds import ConnectionKind, ModelKind
 from models_registry.worlds import Connection
-from tenants import egress
-from tenants.errors import UpstreamError
 from tenants.sealing import Secret
 
 MAX_MODELS = 2_000

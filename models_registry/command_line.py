@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from foundation.errors import InvalidInput
 from tenants.context import platform, tenant
-from tenants.errors import InvalidInput
 from tenants.provisioning import get_tenant
 from tenants.sealing import Secret
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import transaction
 
+from foundation import egress
+from foundation.errors import AtriumError
 from models_registry.kinds import USUAL, ConnectionKind
 from models_registry.services import add_connection, sync_catalogue
 from models_registry.worlds import active_world
-from tenants import egress
-from tenants.errors import AtriumError
 from tenants.sealing import Secret
 
 logger = logging.getLogger(__name__)

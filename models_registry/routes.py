@@ -5,7 +5,7 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from tenants.egress import PRIVATE, PUBLIC, EgressPolicy
+from foundation.egress import PRIVATE, PUBLIC, EgressPolicy
 from tenants.sealing import Secret
 from usage.pricing import Price
 

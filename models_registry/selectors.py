@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.permissions import require
+from foundation.errors import AtriumError, NotFound
 from models_registry.addresses import read_base_url
 from models_registry.kinds import Channel
 from models_registry.routes import Endpoint, Route
 from models_registry.worlds import Connection, Model, ModelPrice, World, active_world
 from tenants.context import find_tenant, platform
-from tenants.errors import AtriumError, NotFound
 from tenants.sealing import BrokenSeal, NoDataKey
 from usage.pricing import Price
 

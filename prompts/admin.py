@@ -7,11 +7,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
 from unfold.decorators import display
 
+from administration.columns import ago
+from administration.menu import Group, Place
+from administration.model_admin import ReadOnlyAdmin
+from administration.sites import service_admin
 from prompts.models import Conversation
-from tenants.administration.columns import ago
-from tenants.administration.menu import Group, Place
-from tenants.administration.model_admin import ReadOnlyAdmin
-from tenants.administration.sites import service_admin
 from usage.money import show_money
 
 

@@ -13,10 +13,12 @@ import orjson
 from django.db import DatabaseError
 from django.utils import translation
 
+from foundation.errors import AtriumError, InvalidInput
+from foundation.ids import uuid7
 from gateway import pipeline
 from gateway.authenticate import check_door
 from gateway.calls import Call, Principal
-from gateway.host import Host
+from gateway.loop import Host
 from gateway.sse import DONE, EventReader
 from prompts import events
 from prompts.history import Room, Turn, find_room, join_turns, keep_newer_half, measure_bytes_per_token, read_history
@@ -24,8 +26,6 @@ from prompts.models import Message
 from prompts.running import running
 from prompts.services import AnswerResult, finish_answer, note_call, save_progress
 from tenants.context import in_tenant
-from tenants.errors import AtriumError, InvalidInput
-from tenants.ids import uuid7
 
 logger = logging.getLogger(__name__)
 

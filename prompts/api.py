@@ -9,9 +9,9 @@ from rest_framework.response import Response
 from prompts.models import Conversation, Message
 from prompts.selectors import get_visible_conversation, list_visible_conversations
 from prompts.services import delete_conversation, rename_conversation
-from tenants.rest.permissions import ANYONE
-from tenants.rest.serializers import StrictSerializer
-from tenants.rest.views import AtriumViewSet
+from rest.permissions import ANYONE
+from rest.serializers import StrictSerializer
+from rest.views import AtriumViewSet
 
 AMOUNT = {"max_digits": 24, "decimal_places": 12, "normalize_output": True}
 

@@ -11,10 +11,10 @@ from uuid import UUID
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
+from foundation.errors import NotFound
 from gateway.calls import Call
 from models_registry.routes import Route
 from prompts.models import Message
-from tenants.errors import NotFound
 
 CONTINUE_PROMPT = "Continue exactly where you stopped. Do not repeat anything."
 

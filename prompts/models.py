@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from tenants.ids import uuid7
+from foundation.ids import uuid7
 from tenants.models import TimeStamped
 from usage.models import MoneyField
 

@@ -6,7 +6,7 @@ import logging
 
 from redis.exceptions import RedisError
 
-from gateway.host import Host, submit_to_host
+from gateway.loop import Host, submit_to_host
 from prompts import events
 from prompts.models import Message
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from foundation.errors import NotFound
 from prompts.models import Conversation, Message
-from tenants.errors import NotFound
 from usage.models import Hold, UsageEvent
 from usage.selectors import is_process_alive
 

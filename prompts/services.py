@@ -13,13 +13,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.ids import uuid7
 from prompts.models import Conversation, Message
 from prompts.running import stop_answer
 from prompts.selectors import find_bill, is_orphaned, list_unfinished
 from tenants.context import current_tenant
 from tenants.duties import duty, note_duty
-from tenants.errors import Conflict, InvalidInput, NotFound
-from tenants.ids import uuid7
 
 MAX_TEXT_CHARS = 100_000
 TITLE_CHARS = 60

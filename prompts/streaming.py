@@ -19,14 +19,14 @@ from django.utils import timezone, translation
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
-from gateway.host import get_host
+from foundation.errors import NotFound
+from gateway.loop import get_host
 from prompts import events, pages
 from prompts.models import Message
 from prompts.rendering import GrowingText, render_markdown
 from prompts.selectors import get_visible_message
 from prompts.services import conclude_if_orphaned
 from tenants.context import in_tenant
-from tenants.errors import NotFound
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import get_language
 from django.views.decorators.http import require_POST, require_safe
 
-from gateway.host import ensure_host, submit_to_host
+from gateway.loop import ensure_host, submit_to_host
 from prompts import pages
 from prompts.answers import Answer, write_answer
 from prompts.models import Conversation, Message

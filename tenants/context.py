@@ -1,7 +1,7 @@
 """Which tenant the running code works for: a value that travels with the context, through awaits, threads and tasks.
 
 Covers: every query made through Django's connections (tenants.pgbackend reads the scope before each statement).
-Does not cover: a raw psycopg connection, which must set role and search_path itself (usage.ledger does).
+Does not cover: a raw psycopg connection, which must set role and search_path itself (usage.ledger.ledger does).
 """
 
 import asyncio

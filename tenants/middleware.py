@@ -18,10 +18,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 
+from foundation.error_pages import DatabaseAway, answer_error
+from foundation.errors import AtriumError
 from tenants import hosts
-from tenants.answers import DatabaseAway, answer_error
 from tenants.context import Scope, use_scope
-from tenants.errors import AtriumError
 from tenants.hosts import Door, TenantDoor
 from tenants.signals import key_shown
 

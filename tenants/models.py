@@ -5,7 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 
-from tenants.ids import uuid7
+from foundation.ids import uuid7
 from tenants.slugs import validate_slug
 
 

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from foundation.errors import Conflict
 from tenants.context import platform
-from tenants.errors import Conflict
 from tenants.models import Domain, Tenant
 from tenants.notify import announce
 from tenants.plans import tell_plan

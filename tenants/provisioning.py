@@ -8,8 +8,8 @@ from django.db import connections, transaction
 from django.utils.translation import gettext as _
 from psycopg import sql
 
+from foundation.errors import Conflict, InvalidInput, NotFound
 from tenants.context import owner, platform, tenant
-from tenants.errors import Conflict, InvalidInput, NotFound
 from tenants.models import Domain, Plan, Tenant
 from tenants.notify import announce
 from tenants.roles import grant_tenant_role

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from tenants.errors import AtriumError
+from foundation.errors import AtriumError
 from tenants.models import Tenant
 from tenants.orders import fail_setup
 from tenants.provisioning import set_up_tenant

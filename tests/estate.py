@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import create_api_key, create_project, create_role, create_user, set_project_member
+from foundation.ids import uuid7
 from models_registry.services import add_connection, add_model, set_model_price
 from prompts.models import Conversation, Message
 from tenants.context import platform
-from tenants.ids import uuid7
 from tenants.models import Domain, Plan, Tenant
 from usage.models import Budget, UsageEvent
 from usage.platform.models import TenantSum

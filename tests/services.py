@@ -14,7 +14,7 @@ _stack = contextlib.ExitStack()
 
 
 def _start() -> None:
-    from tenants.embedded import embedded_services
+    from launcher.embedded import embedded_services
 
     folder = Path(tempfile.mkdtemp(prefix="atrium-test-"))
     _stack.callback(shutil.rmtree, folder, ignore_errors=True)

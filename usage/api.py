@@ -12,10 +12,10 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants.errors import NotFound
-from tenants.rest.permissions import ANYONE
-from tenants.rest.serializers import StrictSerializer
-from tenants.rest.views import AtriumView, AtriumViewSet
+from foundation.errors import NotFound
+from rest.permissions import ANYONE
+from rest.serializers import StrictSerializer
+from rest.views import AtriumView, AtriumViewSet
 from usage.models import Budget, UsageEvent
 from usage.selectors import DIMENSIONS, get_visible_budget, list_usage, list_visible_budgets, list_visible_events
 from usage.selectors.start_page import used_now

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants.cards import card
+from administration.start_page import card
 from usage.pages import round_up
 from usage.selectors import find_currency, list_top_errors
 from usage.selectors.start_page import compare_days, list_days, list_dearest_models, list_hours, list_tight_budgets

@@ -1,6 +1,6 @@
 """One tenant's books. Events are the truth; holds, balances and sums can be rebuilt from them (usage.services, usage.sums).
 
-The ledger's lanes write holds, events and balances in SQL of their own (usage.statements): a column changed here is changed there.
+The ledger's lanes write holds, events and balances in SQL of their own (usage.ledger.statements): a column changed here is changed there.
 Ids of people, keys, projects and models are plain UUIDs without foreign keys: events outlive them all.
 """
 
@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from tenants.ids import uuid7
+from foundation.ids import uuid7
 from tenants.models import TimeStamped
 
 
@@ -25,7 +25,7 @@ class MoneyField(models.DecimalField):
 
 
 class CallFacts(models.Model):
-    """What is known of a call before it is made. A hold keeps it and the event takes it over, column by column (usage.statements.FACTS)."""
+    """What is known of a call before it is made. A hold keeps it and the event takes it over, column by column (usage.ledger.statements.FACTS)."""
 
     source = models.CharField(_("source"))
     user_id = models.UUIDField(_("user"), null=True)

@@ -4,8 +4,8 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
+from foundation.errors import NotAllowed
 from tenants.context import platform, tenant
-from tenants.errors import NotAllowed
 from tenants.models import Plan, Tenant
 from tenants.signals import key_asked_by_key, key_budget_requested, plan_changed, tenant_provisioned
 from usage.models import Budget

@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, Project, User
 from accounts.permissions import require
+from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from foundation.ids import uuid7
 from tenants.duties import duty
-from tenants.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from tenants.ids import uuid7
-from usage.bookings import TENANT_SUBJECT
-from usage.budget_rules import ALWAYS, ZERO, Balance, period_start
-from usage.duty_times import BALANCES
-from usage.locks import as_balance, keep_lanes_out, lock_budgets, read_clock, save_balances
+from usage.ledger.bookings import TENANT_SUBJECT
+from usage.ledger.budget_rules import ALWAYS, ZERO, Balance, period_start
+from usage.ledger.duty_times import BALANCES
+from usage.ledger.locks import as_balance, keep_lanes_out, lock_budgets, read_clock, save_balances
 from usage.models import Budget, BudgetOverrun, CallFacts, Hold, UsageEvent
 from usage.selectors import find_currency
 from usage.sums import rebuild_sums

@@ -11,8 +11,8 @@ from django.db.models import Max, Min
 
 from tenants.context import current_tenant, platform
 from tenants.duties import duty, note_duty
-from usage.duty_times import SUMS, TODAY, last_closed_hour, next_sums
-from usage.locks import read_clock
+from usage.ledger.duty_times import SUMS, TODAY, last_closed_hour, next_sums
+from usage.ledger.locks import read_clock
 from usage.models import HourlySum, UsageEvent
 from usage.platform.models import TenantSum
 

@@ -12,11 +12,11 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from tenants.administration.columns import instant
-from tenants.administration.history import ACTIONS, actor_of, list_changes, list_fields, model_of, name_object
-from tenants.administration.menu import Group, Place
-from tenants.administration.model_admin import ReadOnlyAdmin
-from tenants.administration.sites import service_admin, system_admin
+from administration.columns import instant
+from administration.history import ACTIONS, actor_of, list_changes, list_fields, model_of, name_object
+from administration.menu import Group, Place
+from administration.model_admin import ReadOnlyAdmin
+from administration.sites import service_admin, system_admin
 
 COLOURS = {LogEntry.Action.CREATE: "success", LogEntry.Action.UPDATE: "info", LogEntry.Action.DELETE: "danger"}
 

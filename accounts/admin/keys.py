@@ -16,12 +16,12 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from accounts.models import ApiKey
 from accounts.services import create_api_key, revoke_api_key, update_api_key
 from accounts.shown_once import keep_new_key, take_new_key
-from tenants.administration.columns import ago
-from tenants.administration.confirm import confirmed
-from tenants.administration.fields import NamesField
-from tenants.administration.menu import Group, Place
-from tenants.administration.model_admin import AtriumModelAdmin
-from tenants.administration.sites import service_admin
+from administration.columns import ago
+from administration.confirm import confirmed
+from administration.fields import NamesField
+from administration.menu import Group, Place
+from administration.model_admin import AtriumModelAdmin
+from administration.sites import service_admin
 
 USABLE, EXPIRED, REVOKED = "usable", "expired", "revoked"
 

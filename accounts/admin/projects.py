@@ -8,10 +8,10 @@ from unfold.decorators import display
 
 from accounts.models import Project, ProjectMembership
 from accounts.services import create_project, delete_project, remove_project_member, rename_project, set_project_member
-from tenants.administration.columns import ago
-from tenants.administration.menu import Group, Place
-from tenants.administration.model_admin import AtriumModelAdmin, Inline
-from tenants.administration.sites import service_admin
+from administration.columns import ago
+from administration.menu import Group, Place
+from administration.model_admin import AtriumModelAdmin, Inline
+from administration.sites import service_admin
 
 
 class MemberInline(Inline):

@@ -11,8 +11,8 @@ from django.template.loader import render_to_string
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from tenants.administration.model_admin import AtriumModelAdmin
-from tenants.administration.sites import service_admin
+from administration.model_admin import AtriumModelAdmin
+from administration.sites import service_admin
 
 ACTIONS = ("view", "add", "change", "delete")
 

@@ -11,10 +11,10 @@ from unfold.decorators import display
 from accounts.admin.rights import RightsWidget, describe_rights, list_rights
 from accounts.roles import OWNER, ROLES, role_label
 from accounts.services import create_role, delete_role, update_role
-from tenants.administration.menu import Group as MenuGroup
-from tenants.administration.menu import Place
-from tenants.administration.model_admin import AtriumModelAdmin
-from tenants.administration.sites import service_admin
+from administration.menu import Group as MenuGroup
+from administration.menu import Place
+from administration.model_admin import AtriumModelAdmin
+from administration.sites import service_admin
 
 
 class RoleForm(forms.ModelForm):

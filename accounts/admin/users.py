@@ -15,12 +15,12 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminS
 from accounts.models import ApiKey, ProjectMembership, User
 from accounts.roles import role_label
 from accounts.services import create_user, invite_user, set_roles, set_user_active, update_user
-from tenants.administration.columns import ago
-from tenants.administration.confirm import confirmed
-from tenants.administration.menu import Group as MenuGroup
-from tenants.administration.menu import Place
-from tenants.administration.model_admin import AtriumModelAdmin, ReadOnlyInline
-from tenants.administration.sites import service_admin, system_admin
+from administration.columns import ago
+from administration.confirm import confirmed
+from administration.menu import Group as MenuGroup
+from administration.menu import Place
+from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
+from administration.sites import service_admin, system_admin
 
 PERSON_FIELDS = ("email", "name", "language")
 LAST_LOGIN, CREATED = ago("last_login", _("last log-in")), ago("created_at", _("added"))

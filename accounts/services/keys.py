@@ -21,8 +21,8 @@ from accounts.models import ApiKey, Project, User
 from accounts.permissions import require, require_standing
 from accounts.selectors import SCOPE_RIGHTS
 from accounts.services.projects import ensure_default_project
+from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.context import current_tenant
-from tenants.errors import Conflict, InvalidInput, NotAllowed
 from tenants.notify import announce
 from tenants.signals import key_asked_by_key
 

@@ -5,7 +5,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Project, ProjectMembership, User
 from accounts.permissions import require
-from tenants.errors import Conflict
+from foundation.errors import Conflict
 from tenants.notify import announce
 
 

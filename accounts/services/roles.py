@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import require, require_to_hold
 from accounts.roles import OWNER, ROLES
-from tenants.errors import Conflict
+from foundation.errors import Conflict
 from tenants.notify import announce
 
 

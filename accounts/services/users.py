@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import require, require_standing, require_to_hold
 from accounts.roles import OWNER
-from tenants.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from tenants.notify import announce
 from tenants.tasks import enqueue
 

@@ -1,4 +1,4 @@
-"""django-unfold's look for the two administrations (tenants.administration.sites). Colours follow static/css/tokens.css.
+"""django-unfold's look for the two administrations (administration.sites). Colours follow static/css/tokens.css.
 
 A tenant's has the product's own teal; the platform's is violet with a dark side menu, so that operators never mistake one for the other.
 """
@@ -33,21 +33,21 @@ _COMMON = {
     "SHOW_LANGUAGES": False,  # language and appearance belong to the profile
     "SHOW_BACK_BUTTON": False,
     "BORDER_RADIUS": "8px",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "tenants.administration.chrome.icon"}],
-    "STYLES": [f"tenants.administration.chrome.{name}" for name in ("tokens", "charts", "start_styles", "page_styles", "list_styles")],
-    "SCRIPTS": ["tenants.administration.chrome.theme_script"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "administration.chrome.icon"}],
+    "STYLES": [f"administration.chrome.{name}" for name in ("tokens", "charts", "start_styles", "page_styles", "list_styles")],
+    "SCRIPTS": ["administration.chrome.theme_script"],
     "SIDEBAR": {"show_search": True, "command_search": True, "show_all_applications": False},
 }
 UNFOLD_SERVICE = _COMMON | {
     "SITE_SYMBOL": "tune",
-    "SITE_SUBHEADER": "tenants.administration.chrome.tenant_name",
-    "ENVIRONMENT": "tenants.administration.chrome.environment_badge",
+    "SITE_SUBHEADER": "administration.chrome.tenant_name",
+    "ENVIRONMENT": "administration.chrome.environment_badge",
     "COLORS": {"base": GREYS, "primary": scale(190, 0.082), "font": FONT},
 }
 UNFOLD_SYSTEM = _COMMON | {
     "SITE_SYMBOL": "dns",
-    "SITE_SUBHEADER": "tenants.administration.chrome.platform_name",
-    "ENVIRONMENT": "tenants.administration.chrome.environment_badge",
+    "SITE_SUBHEADER": "administration.chrome.platform_name",
+    "ENVIRONMENT": "administration.chrome.environment_badge",
     "COLORS": {"base": GREYS, "primary": scale(290, 0.16), "font": FONT},
 }
 UNFOLD = UNFOLD_SERVICE  # for what unfold draws outside both sites

@@ -2,10 +2,10 @@
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication", "rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["tenants.rest.permissions.ByAction"],  # forbids what a view does not name
+    "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.ByAction"],  # forbids what a view does not name
     "DEFAULT_PAGINATION_CLASS": "config.api.CursorPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["tenants.rest.parsers.BoundedJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["rest.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "config.openapi.AtriumSchema",
     "EXCEPTION_HANDLER": "config.api.problem_details",
     "PAGE_SIZE": 50,

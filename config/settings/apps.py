@@ -26,6 +26,7 @@ _WITHOUT_TABLES = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "administration",
     "gateway",
     "runtimes",
 ]

@@ -10,7 +10,7 @@ database_url, owner_database_url, REDIS_URL = env.read("DATABASE_URL"), env.read
 if not (database_url and REDIS_URL) and not env.needs_no_services():
     if env.IS_PRODUCTION:
         raise ImproperlyConfigured("DATABASE_URL and REDIS_URL must be set in production. The README's table tells their form.")
-    from tenants.embedded import services_for_command
+    from launcher.embedded import services_for_command
 
     _services = services_for_command(env.DATA_DIR)
     database_url = database_url or _services.database_url

@@ -16,7 +16,7 @@ if env.IS_PRODUCTION:
 else:
     _kept = {}
     if not env.needs_no_services() and not (env.read("ATRIUM_SECRET_KEY") and env.read("ATRIUM_MASTER_KEYS")):
-        from tenants.embedded import load_secrets
+        from launcher.embedded import load_secrets
 
         _kept = load_secrets(env.DATA_DIR)
     SECRET_KEY = env.read("ATRIUM_SECRET_KEY") or _kept.get("secret_key") or env.random_secret()

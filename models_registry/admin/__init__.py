@@ -3,12 +3,12 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
+from administration.sites import service_admin
 from models_registry.admin.connections import ConnectionAdminBase
 from models_registry.admin.models import AMOUNTS, ModelAdminBase, PriceInline
 from models_registry.kinds import ModelKind
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.selectors import list_routes
-from tenants.administration.sites import service_admin
 
 
 @admin.register(Connection, site=service_admin)

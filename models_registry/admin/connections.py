@@ -9,13 +9,13 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
+from administration.columns import ago
+from administration.confirm import confirmed
+from administration.menu import Group, Place
+from administration.model_admin import AtriumModelAdmin
+from foundation.errors import UpstreamError
 from models_registry.services import add_connection, remove_connection, sync_catalogue, test_connection, update_connection
 from models_registry.worlds import Connection
-from tenants.administration.columns import ago
-from tenants.administration.confirm import confirmed
-from tenants.administration.menu import Group, Place
-from tenants.administration.model_admin import AtriumModelAdmin
-from tenants.errors import UpstreamError
 
 WRITTEN = ("name", "kind", "base_url", "location", "no_storage", "is_enabled")
 OK, BAD, UNKNOWN = "ok", "bad", "unknown"

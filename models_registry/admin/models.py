@@ -10,14 +10,14 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSplitDateTimeWidget
 
+from administration.fields import NamesField
+from administration.menu import Group, Place
+from administration.model_admin import AtriumModelAdmin, Inline
+from administration.sites import service_admin
 from models_registry.kinds import Channel
 from models_registry.selectors import list_current_prices
 from models_registry.services import add_model, remove_model, set_model, set_model_price
 from models_registry.worlds import Model, ModelPrice
-from tenants.administration.fields import NamesField
-from tenants.administration.menu import Group, Place
-from tenants.administration.model_admin import AtriumModelAdmin, Inline
-from tenants.administration.sites import service_admin
 from usage.money import show_money
 
 AMOUNTS = ("input", "cached", "output", "reasoning")

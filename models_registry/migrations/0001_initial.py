@@ -4,7 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
 import models_registry.base
-import tenants.ids
+import foundation.ids
 import tenants.sealing.fields
 from decimal import Decimal
 from django.db import migrations, models
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(error_messages={'unique': 'There is a connection of this name already.'}, max_length=80, unique=True, validators=[django.core.validators.RegexValidator('\\S')], verbose_name='name')),
                 ('kind', models.CharField(choices=[('openai', 'OpenAI'), ('anthropic', 'Anthropic'), ('ollama', 'Ollama'), ('lmstudio', 'LM Studio'), ('vllm', 'vLLM'), ('qwen', 'Qwen (Alibaba Cloud)'), ('siliconflow', 'SiliconFlow'), ('openai_compatible', "other server that speaks OpenAI's API"), ('embedded', 'embedded runtime')], max_length=20, verbose_name='kind')),
                 ('base_url', models.CharField(help_text='With the version, such as https://api.openai.com/v1.', max_length=500, verbose_name='base address')),
@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(error_messages={'unique': 'There is a model of this name already.'}, help_text='What is written in “model”.', max_length=120, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$', 'A name has letters, digits and . _ : / @ + - and starts with a letter or digit.'), models_registry.base.validate_model_name], verbose_name='name')),
                 ('label', models.CharField(blank=True, help_text='Shown to people. Empty: the name.', max_length=120, verbose_name='label')),
                 ('upstream_name', models.CharField(max_length=200, verbose_name="the provider's name")),
@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('valid_from', models.DateTimeField(default=django.utils.timezone.now, verbose_name='valid from')),
                 ('currency', models.CharField(choices=[('EUR', 'EUR'), ('USD', 'USD'), ('CHF', 'CHF'), ('GBP', 'GBP'), ('CNY', 'CNY')], default='EUR', max_length=3, verbose_name='currency')),
                 ('input', models.DecimalField(decimal_places=12, max_digits=24, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('1000000')), models_registry.base.validate_price_places], verbose_name='input')),

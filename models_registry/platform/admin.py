@@ -5,10 +5,10 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldBooleanWidget
 
+from administration.sites import system_admin
 from models_registry.admin.connections import ConnectionAdminBase, ConnectionForm
 from models_registry.admin.models import ModelAdminBase, ModelForm, PriceInline
 from models_registry.platform.models import Connection, Model, ModelPrice
-from tenants.administration.sites import system_admin
 
 
 class PlatformConnectionForm(ConnectionForm):

@@ -10,11 +10,11 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.permissions import require
+from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed
 from models_registry.addresses import names_private_address, origin_of, read_base_url
 from models_registry.catalogue import fetch_catalogue
 from models_registry.kinds import USUAL, ConnectionKind
 from models_registry.worlds import PLATFORM, Connection, World, active_world
-from tenants.errors import AtriumError, Conflict, InvalidInput, NotAllowed
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey, Secret
 

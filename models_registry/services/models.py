@@ -8,11 +8,11 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.permissions import require
+from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
 from models_registry.kinds import Channel
 from models_registry.lifecycle import check_life
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
-from tenants.errors import InvalidInput
 from tenants.notify import announce
 
 CHANGEABLE = frozenset(

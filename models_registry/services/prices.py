@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.permissions import require
+from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
 from models_registry.kinds import ModelKind
 from models_registry.worlds import PLATFORM, Model, ModelPrice, World, active_world
 from tenants.context import current_tenant, platform
-from tenants.errors import InvalidInput
 from tenants.models import Tenant
 from tenants.notify import announce
 

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from tenants.ids import uuid7
+from foundation.ids import uuid7
 
 
 class DataKey(models.Model):

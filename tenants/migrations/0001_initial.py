@@ -1,7 +1,7 @@
 import django.core.validators
 import django.db.models.deletion
 import django_tenants.postgresql_backend.base
-import tenants.ids
+import foundation.ids
 import tenants.slugs
 from django.db import migrations, models
 
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.SlugField(help_text='Used in commands and the API; it stays the same.', max_length=40, unique=True, verbose_name='name')),
                 ('label', models.CharField(max_length=80, verbose_name='label')),
                 ('requests_per_minute', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests per minute')),
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 ('schema_name', models.CharField(db_index=True, max_length=63, unique=True, validators=[django_tenants.postgresql_backend.base._check_schema_name])),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('slug', models.CharField(max_length=31, unique=True, validators=[tenants.slugs.validate_slug], verbose_name='slug')),
                 ('name', models.CharField(max_length=120, verbose_name='name')),
                 ('status', models.CharField(choices=[('provisioning', 'being set up'), ('active', 'active'), ('suspended', 'suspended')], default='provisioning', editable=False, max_length=16, verbose_name='status')),
@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('domain', models.CharField(db_index=True, max_length=253, unique=True)),
                 ('is_primary', models.BooleanField(db_index=True, default=True)),
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='domains', to='tenants.tenant')),
             ],
             options={

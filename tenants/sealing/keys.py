@@ -16,8 +16,8 @@ from django.conf import settings
 from django.db import DatabaseError, connection, connections, transaction
 from django.dispatch import receiver
 
+from foundation.errors import is_not_set_up
 from tenants.context import NoTenant, Scope, current_scope, platform, scope_label, use_scope
-from tenants.errors import is_not_set_up
 from tenants.signals import tenant_provisioned
 
 logger = logging.getLogger(__name__)

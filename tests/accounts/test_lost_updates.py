@@ -9,8 +9,8 @@ from django.db import connection, connections, transaction
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key, create_user, revoke_api_key, set_checked_password, set_user_active, update_api_key, update_profile, update_user
+from foundation.errors import Conflict
 from tenants.context import tenant
-from tenants.errors import Conflict
 from tenants.provisioning import create_tenant, drop_schema
 
 NEW_PASSWORD = "a new and long enough one"

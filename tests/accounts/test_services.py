@@ -23,7 +23,7 @@ from accounts.services import (
     set_user_active,
     update_profile,
 )
-from tenants.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 pytestmark = pytest.mark.django_db
 

@@ -7,10 +7,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from foundation.ids import uuid7
 from models_registry.models import Connection, Model
 from models_registry.platform import models as platform_models
 from tenants.context import platform
-from tenants.ids import uuid7
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
 from tests.models_registry.provider import Provider
 from tests.routes import PLATFORM, TENANT

@@ -4,7 +4,7 @@ import pytest
 from django.contrib import admin
 from django.urls import NoReverseMatch, reverse
 
-from tenants.cards import list_cards
+from administration.start_page import list_cards
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
 from tests.routes import PLATFORM, TENANT, list_routes
 

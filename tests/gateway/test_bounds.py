@@ -15,15 +15,15 @@ from uuid import uuid4
 import pytest
 import uvicorn
 
+from foundation import http_server as connections
+from foundation.egress import PRIVATE
+from foundation.egress.data_plane import open_session
+from foundation.errors import AtriumError, QuotaExceeded, Unavailable, UpstreamError
 from gateway import api, http, idle, in_flight, pipeline
 from gateway.breaker import FAILURES, PAUSE_S, WITHIN_S, Breaker
 from gateway.errors import BodyTimeout, UpstreamTimeout, error_headers
 from gateway.http import ClientGone, read_body
 from gateway.in_flight import InFlight
-from tenants import connections
-from tenants.egress import PRIVATE
-from tenants.egress.data_plane import open_session
-from tenants.errors import AtriumError, QuotaExceeded, Unavailable, UpstreamError
 from tenants.management.commands.serve import server_config
 from tests.doubles import running_mockllm
 from tests.gateway.test_relay import make_call, send

@@ -5,10 +5,10 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from foundation.errors import InvalidInput
+from foundation.ids import uuid7
 from gateway.calls import Principal
 from gateway.parse import parse_chat_completion
-from tenants.errors import InvalidInput
-from tenants.ids import uuid7
 
 PRINCIPAL = Principal("acme", uuid4(), uuid4())
 GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}

@@ -12,6 +12,9 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from foundation.egress import PRIVATE
+from foundation.egress.data_plane import open_session
+from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from gateway.calls import Call, Principal
 from gateway.deltas import MOST_VAIN_LESSONS, DeltaShape
 from gateway.dispatch import dispatch
@@ -22,9 +25,6 @@ from gateway.reserve import ASSUMED_WINDOW, most_input_tokens, reserve
 from gateway.settle import NOTHING, billed_usage
 from gateway.sse import DONE, EventReader, frame
 from models_registry.routes import Endpoint, Route
-from tenants.egress import PRIVATE
-from tenants.egress.data_plane import open_session
-from tenants.errors import AtriumError, InvalidInput, UpstreamError
 from tenants.sealing import Secret
 from tests.doubles import running_mockllm
 from usage.pricing import Price, Usage, cost, highest_cost

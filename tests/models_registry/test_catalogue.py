@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from foundation.errors import NotAllowed, UpstreamError
 from models_registry import services
 from models_registry.catalogue import guess_kind, read_catalogue
 from models_registry.models import Model
 from models_registry.selectors import list_routes
-from tenants.errors import NotAllowed, UpstreamError
 
 
 @pytest.fixture

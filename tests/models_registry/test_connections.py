@@ -4,12 +4,12 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
+from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from models_registry import services
 from models_registry.models import Connection, Model
 from models_registry.platform.models import Connection as PlatformConnection
 from models_registry.selectors import get_visible_connection
 from tenants.context import platform, tenant
-from tenants.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from tests.models_registry.conftest import CANARY
 
 

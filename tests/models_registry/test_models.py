@@ -9,13 +9,13 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from foundation.errors import InvalidInput, NotAllowed
 from models_registry import services
 from models_registry.calendar import carry_out_dates
 from models_registry.lifecycle import add_months, earliest_retirement
 from models_registry.models import Model
 from models_registry.selectors import get_visible_model, list_routes
 from tenants.context import platform
-from tenants.errors import InvalidInput, NotAllowed
 
 
 def set_model(row, **changes):

@@ -8,12 +8,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from foundation.errors import InvalidInput
 from models_registry import services
 from models_registry.models import ModelPrice
 from models_registry.platform.models import ModelPrice as PlatformPrice
 from models_registry.selectors import list_routes
 from tenants.context import platform, tenant
-from tenants.errors import InvalidInput
 from tenants.models import Tenant
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from foundation.errors import NotFound
 from models_registry import services
 from models_registry.models import Model
 from models_registry.selectors import get_visible_model, list_routes
 from tenants.context import platform, tenant
-from tenants.errors import NotFound
 from tenants.models import Plan
 
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from foundation.ids import uuid7
 from prompts.models import Conversation, Message
 from tenants.context import platform
-from tenants.ids import uuid7
 from usage.platform.models import Process
 
 

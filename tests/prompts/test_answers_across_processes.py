@@ -28,9 +28,9 @@ from tests.doubles.chaosproxy import Trouble
 from tests.live import TENANTS
 from tests.prompts.conftest import another_web
 from tests.prompts.visitor import Visitor, said, show, text_of
+from usage.ledger.sweeper import sweep_holds
 from usage.models import Hold, UsageEvent
 from usage.platform.models import Process
-from usage.sweeper import sweep_holds
 
 pytestmark = [pytest.mark.scope(TENANTS[0]), pytest.mark.timeout(240), pytest.mark.slow]
 Status = Message.Status

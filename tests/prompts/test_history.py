@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from foundation.ids import uuid7
 from models_registry.routes import Endpoint, Route
 from prompts.history import CONTINUE_PROMPT, FRAME_BYTES, Room, find_room, keep_newer_half, read_history
 from prompts.models import Conversation, Message
-from tenants.ids import uuid7
 from tests.prompts.chats import last_answer, make_conversation
 from usage.pricing import Price
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from foundation.ids import uuid7
 from prompts.models import Message
 from prompts.services import AnswerResult, conclude_if_orphaned, conclude_orphaned_answers, finish_answer, restart_answer, start_turn
 from tenants.context import platform
-from tenants.ids import uuid7
 from tenants.models import Duty
 from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
 from usage.models import Hold, UsageEvent

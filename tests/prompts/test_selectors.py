@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from foundation.errors import NotFound
 from prompts.models import Conversation
 from prompts.selectors import (
     HISTORY_SIZE,
@@ -16,7 +17,6 @@ from prompts.selectors import (
     page_of_conversations,
 )
 from tenants.context import tenant
-from tenants.errors import NotFound
 from tests.prompts.chats import last_answer, make_conversation
 
 pytestmark = pytest.mark.django_db

@@ -4,6 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.ids import uuid7
 from prompts.history import read_history
 from prompts.models import Conversation, Message
 from prompts.services import (
@@ -19,8 +21,6 @@ from prompts.services import (
     start_turn,
 )
 from tenants.context import platform
-from tenants.errors import Conflict, InvalidInput, NotFound
-from tenants.ids import uuid7
 from tenants.models import Duty
 from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
 

@@ -13,7 +13,7 @@ from django.db import connection, connections
 from django.test import Client
 
 from accounts.services import create_api_key, create_user
-from gateway import host as gateway_host
+from gateway import loop as gateway_host
 from gateway.authenticate import check_door
 from gateway.front import Front
 from gateway.snapshot import Snapshots

@@ -13,7 +13,7 @@ from django.test import Client
 
 from accounts.models import ApiKey, User
 from accounts.services import create_api_key
-from gateway import host as gateway_host
+from gateway import loop as gateway_host
 from gateway.front import Front
 from tenants import hosts, middleware
 from tenants.context import Scope, platform, tenant

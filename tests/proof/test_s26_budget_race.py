@@ -13,12 +13,12 @@ from uuid import UUID
 
 import pytest
 
-from tenants.errors import QuotaExceeded
-from tenants.ids import uuid7
+from foundation.errors import QuotaExceeded
+from foundation.ids import uuid7
 from tests.usage.books import Books, a_bill, a_hold, books, other_books, two_books  # noqa: F401
-from usage import statements
-from usage.batch import Batch
-from usage.bookings import TENANT_SUBJECT
+from usage.ledger import statements
+from usage.ledger.batch import Batch
+from usage.ledger.bookings import TENANT_SUBJECT
 
 CALLS = 2_000 if os.environ.get("ATRIUM_PROOF") == "night" else 500
 CLIENTS, PROCESSES = 64, 3
@@ -128,5 +128,5 @@ async def test_planted_bug_a_level_is_skipped(books, monkeypatch, level):  # noq
 
 
 async def test_planted_bug_admission_looks_only_at_what_is_spent(books, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("usage.budget_rules.Balance.has_room", lambda self, amount: self.spent + amount <= self.limit)
+    monkeypatch.setattr("usage.ledger.budget_rules.Balance.has_room", lambda self, amount: self.spent + amount <= self.limit)
     assert list_faults(books, await run_race(books))

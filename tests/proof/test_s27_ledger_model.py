@@ -16,15 +16,16 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule, run_state_machine_as_test
 
+from foundation.errors import AtriumError, Conflict, NotFound, QuotaExceeded
+from foundation.ids import uuid7
 from tenants.context import tenant
-from tenants.errors import AtriumError, Conflict, NotFound, QuotaExceeded
-from tenants.ids import uuid7
 from tests.usage.books import PRICE, SUBJECTS, Books, a_hold, books, other_books, two_books  # noqa: F401
-from usage import locks, services, sweeper
-from usage.batch import Batch
-from usage.bookings import LEVELS, Settlement
-from usage.budget_rules import Balance
-from usage.ledger import Ledger
+from usage import services
+from usage.ledger import locks, sweeper
+from usage.ledger.batch import Batch
+from usage.ledger.bookings import LEVELS, Settlement
+from usage.ledger.budget_rules import Balance
+from usage.ledger.ledger import Ledger
 from usage.pricing import Price, Usage, cost
 
 IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"

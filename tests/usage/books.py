@@ -14,10 +14,10 @@ import pytest
 from django.conf import settings
 from psycopg.rows import namedtuple_row
 
-from tenants.ids import uuid7
-from usage.bookings import TENANT_SUBJECT, HoldRequest, Settlement
-from usage.budget_rules import period_start
-from usage.ledger import Ledger
+from foundation.ids import uuid7
+from usage.ledger.bookings import TENANT_SUBJECT, HoldRequest, Settlement
+from usage.ledger.budget_rules import period_start
+from usage.ledger.ledger import Ledger
 from usage.pricing import Price, Usage, cost
 
 PRICE = Price("EUR", Decimal("0.15"), Decimal("0.075"), Decimal("0.6"), Decimal("0.6"))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usage.budget_rules import ALWAYS, Balance, period_end, period_start
+from usage.ledger.budget_rules import ALWAYS, Balance, period_end, period_start
 
 amounts = st.decimals(0, 1000, places=12)
 

@@ -9,9 +9,9 @@ from auditlog.models import LogEntry
 from django.core.exceptions import ValidationError
 
 from accounts.models import Project
+from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound, QuotaExceeded
 from tenants.context import in_platform, in_tenant, platform
 from tenants.duties import carry_out_duties
-from tenants.errors import Conflict, InvalidInput, NotAllowed, NotFound, QuotaExceeded
 from tenants.models import Plan
 from tenants.signals import key_budget_requested, plan_changed
 from tests.usage.books import BILL, USER, a_bill, a_hold

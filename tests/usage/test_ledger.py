@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 from django.utils import translation
 
+from foundation.errors import Conflict, NotFound, QuotaExceeded, Unavailable
 from tenants.context import in_platform
 from tenants.duties import carry_out_duties
-from tenants.errors import Conflict, NotFound, QuotaExceeded, Unavailable
 from tests.usage.books import BILL, EVENT, KEY, PRICE, PROJECT, SUBJECTS, USAGE, USER, a_bill, a_hold
-from usage.bookings import LEVELS, TENANT_SUBJECT
+from usage.ledger.bookings import LEVELS, TENANT_SUBJECT
 
 
 async def test_a_call_is_held_then_billed(books):

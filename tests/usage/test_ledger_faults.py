@@ -6,7 +6,7 @@ import time
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tenants.errors import Unavailable
+from foundation.errors import Unavailable
 from tests.doubles.chaosproxy import Trouble, running_chaosproxy
 from tests.usage.books import BILL, Books, a_bill, a_hold
 
@@ -164,7 +164,7 @@ async def test_a_caller_who_leaves_loses_no_bill_and_leaves_no_hold(books):
 
 
 async def test_an_idle_lane_closes_and_opens_again(books, monkeypatch):
-    monkeypatch.setattr("usage.lanes.IDLE_S", 0.05)
+    monkeypatch.setattr("usage.ledger.lanes.IDLE_S", 0.05)
     async with books.ledger() as ledger:
         await call(books, ledger)
         await asyncio.sleep(0.15)

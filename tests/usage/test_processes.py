@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from foundation.ids import uuid7
 from tenants import context
 from tenants.context import in_platform, in_tenant
-from tenants.ids import uuid7
-from usage.durability import check_durability
-from usage.heartbeat import Heartbeat
+from usage.ledger.durability import check_durability
+from usage.ledger.heartbeat import Heartbeat
 from usage.platform.models import Process
 from usage.selectors import is_process_alive
 
@@ -30,7 +30,7 @@ def is_fresh(books, process: UUID) -> bool:
 
 
 async def test_a_process_lives_from_its_start_to_its_end(books, monkeypatch):
-    monkeypatch.setattr("usage.heartbeat.EVERY_S", 0.05)
+    monkeypatch.setattr("usage.ledger.heartbeat.EVERY_S", 0.05)
     process, other = uuid7(), books.add_process(age_s=60)
     heartbeat = Heartbeat(process, "web")
     await heartbeat.start()
@@ -47,7 +47,7 @@ async def test_a_process_lives_from_its_start_to_its_end(books, monkeypatch):
 
 async def test_busy_threads_do_not_stop_the_heart(books, monkeypatch):
     """Steps of locked tenants may fill every thread for longer than the lease."""
-    monkeypatch.setattr("usage.heartbeat.EVERY_S", 0.1)
+    monkeypatch.setattr("usage.ledger.heartbeat.EVERY_S", 0.1)
     process, may_end = uuid7(), threading.Event()
     heartbeat = Heartbeat(process, "web")
     await heartbeat.start()

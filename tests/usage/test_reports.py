@@ -9,8 +9,8 @@ from django.core.management import CommandError
 from django.db.models import Sum
 
 from accounts.services import create_api_key
+from foundation.errors import InvalidInput, NotAllowed
 from tenants.context import platform
-from tenants.errors import InvalidInput, NotAllowed
 from tests.conftest import manage
 from tests.usage.test_budgets import an_event
 from usage.models import HourlySum

@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import pytest
 
+from foundation.ids import uuid7
 from tenants.context import in_tenant
-from tenants.ids import uuid7
 from tests.usage.books import BILL, PRICE, USAGE, Books, a_bill, a_hold
-from usage import sweeper
-from usage.bookings import INTERRUPTED
+from usage.ledger import sweeper
+from usage.ledger.bookings import INTERRUPTED
+from usage.ledger.sweeper import sweep_holds
 from usage.pricing import Usage, cost
 from usage.services import refund_call
-from usage.sweeper import sweep_holds
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.models import ApiKey, Project, User
-from tenants.administration.menu import Group, Place
-from tenants.administration.model_admin import AtriumModelAdmin
-from tenants.administration.sites import service_admin
-from tenants.errors import InvalidInput
+from administration.menu import Group, Place
+from administration.model_admin import AtriumModelAdmin
+from administration.sites import service_admin
+from foundation.errors import InvalidInput
 from usage.models import Budget
 from usage.money import show_money
 from usage.selectors.start_page import name_subjects, used_now

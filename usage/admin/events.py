@@ -13,10 +13,10 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from accounts.models import ApiKey, Project, User
-from tenants.administration.columns import instant
-from tenants.administration.menu import Group, Place
-from tenants.administration.model_admin import ReadOnlyAdmin
-from tenants.administration.sites import service_admin
+from administration.columns import instant
+from administration.menu import Group, Place
+from administration.model_admin import ReadOnlyAdmin
+from administration.sites import service_admin
 from usage.models import HourlySum, UsageEvent
 from usage.money import show_money
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants.cards import card
+from administration.start_page import card
 from usage.models import Budget, BudgetOverrun
 from usage.selectors.start_page import name_subjects
 

@@ -3,7 +3,7 @@
 import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.expressions
-import tenants.ids
+import foundation.ids
 from django.db import migrations, models
 
 
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('level', models.CharField(choices=[('tenant', 'organisation'), ('project', 'project'), ('user', 'user'), ('key', 'API key')], max_length=8, verbose_name='level')),
                 ('subject_id', models.UUIDField(help_text='The project, user or key; all zeros for the organisation.', verbose_name='whose')),
                 ('period', models.CharField(choices=[('month', 'month (UTC)'), ('day', 'day (UTC)'), ('total', 'for ever')], default='month', max_length=8, verbose_name='period')),
@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='BudgetOverrun',
             fields=[
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('budget_id', models.UUIDField(verbose_name='budget')),
                 ('request_id', models.UUIDField(help_text='Empty: the limit was set below what was used.', null=True, verbose_name='request')),
                 ('amount', models.DecimalField(decimal_places=12, max_digits=24, verbose_name='above the allowance')),
@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
                 ('upstream_model', models.CharField(verbose_name="the provider's model")),
                 ('price_snapshot', models.JSONField(default=dict, verbose_name='price')),
                 ('trace_id', models.CharField(verbose_name='trace')),
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('request_id', models.UUIDField(verbose_name='request')),
                 ('kind', models.CharField(choices=[('settle', 'bill'), ('adjustment', 'correction of an estimate'), ('refund', 'refund')], default='settle', max_length=12, verbose_name='kind')),
                 ('input_tokens', models.BigIntegerField(default=0, help_text='Not from the cache. Corrections can be negative.', verbose_name='input tokens')),

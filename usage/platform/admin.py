@@ -6,10 +6,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateFilter
 from unfold.decorators import display
 
-from tenants.administration.figures import tenant_figure
-from tenants.administration.menu import Group, Place
-from tenants.administration.model_admin import ReadOnlyAdmin
-from tenants.administration.sites import system_admin
+from administration.figures import tenant_figure
+from administration.menu import Group, Place
+from administration.model_admin import ReadOnlyAdmin
+from administration.sites import system_admin
 from usage.money import show_money
 from usage.platform.models import TenantSum
 from usage.platform.selectors import sum_up_month

@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, ProjectMembership, User
 from accounts.selectors import get_default_project_id
+from foundation.errors import NotFound
 from tenants.context import current_tenant, platform
-from tenants.errors import NotFound
 from tenants.models import Tenant
-from usage.bookings import TENANT_SUBJECT
-from usage.budget_rules import ZERO, period_end, period_start
+from usage.ledger.bookings import TENANT_SUBJECT
+from usage.ledger.budget_rules import ZERO, period_end, period_start
 from usage.models import Budget
 
 

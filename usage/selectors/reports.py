@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, Project, User
 from accounts.permissions import require
-from tenants.errors import InvalidInput
+from foundation.errors import InvalidInput
 from usage.models import HourlySum, UsageEvent
 from usage.selectors.budgets import find_currency
 from usage.sums import summed_until

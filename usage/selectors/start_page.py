@@ -10,7 +10,7 @@ from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from accounts.models import ApiKey, Project, User
-from usage.budget_rules import ZERO, period_start
+from usage.ledger.budget_rules import ZERO, period_start
 from usage.models import Budget, HourlySum, UsageEvent
 from usage.selectors.budgets import find_currency
 from usage.selectors.reports import UsageRow, list_usage

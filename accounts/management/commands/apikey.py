@@ -7,9 +7,9 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key, find_user_by_email, revoke_api_key
-from tenants.commands import AtriumCommand
+from foundation.commands import AtriumCommand
+from foundation.errors import InvalidInput, NotFound
 from tenants.context import tenant
-from tenants.errors import InvalidInput, NotFound
 from tenants.signals import key_budget_requested
 
 

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.services import create_user, find_user_by_email, invite_user, set_user_active
-from tenants.commands import AtriumCommand, read_password
+from foundation.commands import AtriumCommand, read_password
 from tenants.context import platform
 
 

@@ -2,13 +2,13 @@
 
 from dataclasses import asdict
 
+from foundation.commands import AtriumCommand
+from foundation.errors import UpstreamError
 from models_registry import services
 from models_registry.command_line import add_key, add_scope, chosen_scope, read_key
 from models_registry.kinds import USUAL, ConnectionKind, Location
 from models_registry.selectors import get_visible_connection, list_current_prices, list_visible_connections, list_visible_models
 from models_registry.worlds import Connection
-from tenants.commands import AtriumCommand
-from tenants.errors import UpstreamError
 
 
 class Command(AtriumCommand):

@@ -7,13 +7,13 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from foundation.commands import AtriumCommand
+from foundation.errors import InvalidInput
 from models_registry import services
 from models_registry.command_line import add_scope, chosen_scope
 from models_registry.kinds import Channel, ModelKind
 from models_registry.selectors import get_visible_connection, get_visible_model, list_current_prices, list_visible_models
 from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
-from tenants.commands import AtriumCommand
-from tenants.errors import InvalidInput
 from tenants.models import Plan, Tenant
 
 PRICES = ("input", "output", "cached", "reasoning")

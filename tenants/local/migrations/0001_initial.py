@@ -1,4 +1,4 @@
-import tenants.ids
+import foundation.ids
 from django.db import migrations, models
 
 
@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='DataKey',
             fields=[
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('wrapped', models.BinaryField()),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
             ],
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='OutboxMessage',
             fields=[
-                ('id', models.UUIDField(default=tenants.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('task', models.CharField(max_length=200)),
                 ('arguments', models.JSONField(blank=True, default=dict)),
                 ('queue', models.CharField(blank=True, max_length=40)),

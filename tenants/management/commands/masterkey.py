@@ -2,7 +2,7 @@
 
 from django.core.management.base import CommandError
 
-from tenants.commands import AtriumCommand
+from foundation.commands import AtriumCommand
 from tenants.sealing import NoDataKey, rewrap_data_keys
 
 

@@ -3,7 +3,7 @@
 from argparse import SUPPRESS
 from decimal import Decimal, InvalidOperation
 
-from tenants.commands import AtriumCommand
+from foundation.commands import AtriumCommand
 from tenants.context import platform
 from tenants.models import Plan
 from tenants.plans import set_plan

@@ -43,7 +43,7 @@ class Command(BaseCommand):
         import uvicorn
         from django.core.management import call_command
 
-        from tenants.connections import raise_descriptor_limit
+        from foundation.http_server import raise_descriptor_limit
 
         try:
             call_command("check", fail_level="ERROR", verbosity=0)
@@ -102,7 +102,7 @@ def server_config(target: str, host: str, port: int):
     """How uvicorn serves. With TLS there is a proxy in front, whose word on the client's address counts if it is one of TRUSTED_PROXIES."""
     import uvicorn
 
-    from tenants.connections import MAX_CONNECTIONS, BoundedHttpProtocol
+    from foundation.http_server import MAX_CONNECTIONS, BoundedHttpProtocol
 
     return uvicorn.Config(
         target, loop="uvloop", http=BoundedHttpProtocol, limit_concurrency=MAX_CONNECTIONS, ws="none", lifespan="on",

@@ -2,9 +2,9 @@
 
 from django.conf import settings
 
-from tenants.commands import AtriumCommand, read_password
+from foundation.commands import AtriumCommand, read_password
+from foundation.errors import Conflict, InvalidInput
 from tenants.context import owner, platform
-from tenants.errors import Conflict, InvalidInput
 from tenants.models import Tenant
 from tenants.provisioning import DEFAULT_PLAN, create_tenant, ensure_default_plans, set_tenant_status
 from tenants.schemas import migrate_public, migrate_template, migrate_tenants

@@ -16,7 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 ROOMS = (
-    "config", "tenants", "accounts", "gateway", "runtimes", "models_registry", "prompts", "agents", "usecases", "rag", "training", "evaluation", "usage",
+    "config", "foundation", "launcher", "tenants", "administration", "rest", "accounts", "usage", "models_registry", "runtimes", "gateway",
+    "rag", "evaluation", "training", "prompts", "agents", "usecases",
 )  # fmt: skip
 REGISTRY = Path(__file__).parent / "registry.toml"
 

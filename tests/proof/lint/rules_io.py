@@ -73,15 +73,15 @@ add(
             ("rag/a.py", "import psycopg\npsycopg.connect(dsn)\n"),
             ("gateway/pipeline.py", "from psycopg_pool import AsyncConnectionPool\nAsyncConnectionPool(dsn)\n"),
         ),
-        good=(("usage/ledger/pool.py", "from psycopg_pool import AsyncConnectionPool\nAsyncConnectionPool(dsn)\n"), ("rag/a.py", "client.connect(dsn)\n")),
+        good=(
+            ("usage/ledger/wire.py", "from psycopg_pool import AsyncConnectionPool\nAsyncConnectionPool(dsn)\n"),
+            ("rag/a.py", "client.connect(dsn)\n"),
+        ),
         allowed=(
             "tenants/pgbackend/*",
-            "tenants/embedded*",
-            "tenants/up*",
-            "usage/ledger*",
-            "usage/wire.py",
-            "usage/durability.py",
-            "usage/heartbeat.py",
+            "launcher/embedded*",
+            "launcher/up*",
+            "usage/ledger/*",
             "gateway/listener*",
             "config/scheduler.py",
         ),
@@ -154,7 +154,7 @@ def _opens_client(name: str) -> bool:
 add(
     Rule(
         "http-client",
-        "outgoing connections are made in tenants/egress.py (policy, resolve once) and gateway/host.py only",
+        "outgoing connections are made in foundation/egress/ (policy, resolve once) and gateway/loop.py only",
         calls_named(_opens_client),
         bad=(
             ("rag/a.py", "import httpx\nhttpx.get(url)\n"),
@@ -162,8 +162,8 @@ add(
             ("rag/a.py", "from urllib.request import urlopen\nurlopen(url)\n"),
             ("rag/a.py", "import requests as r\nr.post(url)\n"),
         ),
-        good=(("gateway/host.py", "import aiohttp\naiohttp.ClientSession()\n"), ("rag/a.py", "cache.get(url)\n")),
-        allowed=("tenants/egress.py", "tenants/egress/*", "gateway/host.py", "gateway/host/*"),
+        good=(("gateway/loop.py", "import aiohttp\naiohttp.ClientSession()\n"), ("rag/a.py", "cache.get(url)\n")),
+        allowed=("foundation/egress/*", "gateway/loop.py"),
     )
 )
 add(
@@ -173,8 +173,8 @@ add(
         lambda source: (
             node.value.lineno for node in source.nodes if isinstance(node, ast.keyword) and node.arg == "trust_env" and is_constant(node.value, True)
         ),
-        bad=(("tenants/egress.py", "httpx.Client(trust_env=True)\n"),),
-        good=(("tenants/egress.py", "httpx.Client(trust_env=False)\n"),),
+        bad=(("foundation/egress/clients.py", "httpx.Client(trust_env=True)\n"),),
+        good=(("foundation/egress/clients.py", "httpx.Client(trust_env=False)\n"),),
     )
 )
 

@@ -76,7 +76,7 @@ add(
             ("usage/services.py", "logger.info('x')\n"),
             ("training/run.py", "print('{}')\nif __name__ == '__main__':\n    main()\n"),
         ),
-        allowed=("manage.py", "*/management/commands/*", "*/__main__.py", "tenants/up.py", "tenants/supervisor/*"),
+        allowed=("manage.py", "*/management/commands/*", "*/__main__.py", "launcher/*"),
     )
 )
 add(

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from accounts.models import ApiKey, Project
 from accounts.services import find_user_by_email
-from tenants.commands import AtriumCommand
+from foundation.commands import AtriumCommand
+from foundation.errors import NotFound
 from tenants.context import tenant
-from tenants.errors import NotFound
 from usage.models import Budget
 from usage.services import parse_amount, rebuild_balances, rebuild_sums, remove_budget, set_budget
 

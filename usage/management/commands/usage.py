@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tenants.commands import AtriumCommand
+from foundation.commands import AtriumCommand
 from tenants.context import tenant
 from usage.selectors import DIMENSIONS, get_report
 from usage.services import parse_day

@@ -1,0 +1,220 @@
+"""The base of every ModelAdmin of the house.
+
+Covers: writes go through services only, so a class without `create_row`, `change_row` or `remove_row` cannot add, change or delete; what a
+service refuses appears in the form, at its field; the history of an object is its audit log.
+Does not cover: who may call what; that is Django's permissions here and `require` in the services.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Field, Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.text import capfirst
+from unfold.admin import ModelAdmin, TabularInline
+
+from administration.history import show_history
+from administration.menu import Place
+from foundation.errors import AtriumError
+from foundation.refusals import Refusal, texts_by_field
+
+
+class AtriumModelAdmin(ModelAdmin):
+    """A subclass names its place in the menu and the services that write."""
+
+    place: Place | None = None
+    empty_text: str | Promise = ""  # what would be here, and how to get it
+    also_rights: tuple[type[Model], ...] = ()  # models without a list of their own whose rights a role may hold
+    in_palette = False  # whether Ctrl K finds its objects; never where `str()` shows what a person wrote
+    actions: list[str] = []
+    list_per_page = 50
+    list_max_show_all = 200
+    list_filter_submit = True
+    list_disable_select_all = True
+    list_fullwidth = True
+    warn_unsaved_form = True
+    save_as = False
+    view_on_site = False
+
+    def list_title(self) -> str:
+        """What the menu, the palette and the page call the list."""
+        return capfirst(str((self.place and self.place.title) or self.model._meta.verbose_name_plural))
+
+    # -- writes: a subclass gives these ------------------------------------------------------------------------------------------------
+
+    create_row = None  # (self, request, form) -> the new row
+    change_row = None  # (self, request, row, form): `row` as the database has it
+    remove_row = None  # (self, request, row)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.create_row is not None and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.change_row is not None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.remove_row is not None and super().has_delete_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
+        if change:
+            row = self.model._default_manager.get(pk=obj.pk)  # without the form's values: the service sets those it allows
+            self.change_row(request, row, form)
+        else:
+            row = self.create_row(request, form)
+            form.instance.pk = obj.pk = row.pk
+        obj.__dict__.update(row.__dict__)
+
+    def save_related(self, request: HttpRequest, form: forms.ModelForm, formsets: list, change: bool) -> None:
+        """Many-to-many values are the services' business too: no `form.save_m2m()`."""
+        for formset in formsets:
+            if formset.has_changed():
+                self.save_formset(request, form, formset, change=change)
+
+    def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset, change: bool) -> None:
+        raise NotImplementedError(f"{type(self).__name__} has an inline but no service that saves it.")
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        self.remove_row(request, obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """All of them or none: what a service refuses is told by `changelist_view`, with the row."""
+        for row in queryset:
+            try:
+                self.remove_row(request, row)
+            except AtriumError as exc:
+                exc.message = f"{row}: {exc.message}"
+                raise
+
+    def get_urls(self) -> list:
+        """Without the nameless address that sends everyone, also strangers, on to an object's page."""
+        return [pattern for pattern in super().get_urls() if pattern.name]
+
+    # -- forms ---------------------------------------------------------------------------------------------------------------------------
+
+    def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> forms.Field | None:
+        return without_related_links(super().formfield_for_dbfield(db_field, request, **kwargs))
+
+    def render_change_form(self, request: HttpRequest, context: dict, add: bool = False, change: bool = False, form_url: str = "", obj: Model | None = None):
+        context["show_save_and_add_another"] = False
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    # -- refusals ----------------------------------------------------------------------------------------------------------------------
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict | None = None) -> Any:
+        """What a service refuses is shown in the form. The first attempt's transaction has been rolled back by then."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except (AtriumError, ValidationError) as exc:
+            if request.method != "POST":
+                raise
+            request.refusal = exc
+            response = super().changeform_view(request, object_id, form_url, extra_context)
+            response.status_code = exc.http_status if isinstance(exc, AtriumError) else 400
+            return response
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any):
+        form = super().get_form(request, obj, change, **kwargs)
+        shown = set(flatten_fieldsets(self.get_fieldsets(request, obj)))
+        for name in [name for name in form.base_fields if name not in shown]:
+            del form.base_fields[name]  # a form's own fields would be there, and required, on pages that do not show them
+        refusal = getattr(request, "refusal", None)
+        return _refused(form, refusal) if refusal else form
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
+        """Titled as the menu names the list. What a service refuses to an action on many rows is shown above it."""
+        try:
+            return super().changelist_view(request, {"title": self.list_title()} | (extra_context or {}))
+        except AtriumError as exc:
+            if request.method != "POST":
+                raise
+            messages.error(request, exc.message)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except AtriumError as exc:
+            messages.error(request, exc.message)
+            opts = self.model._meta
+            return HttpResponseRedirect(reverse(f"{self.admin_site.name}:{opts.app_label}_{opts.model_name}_change", args=[object_id]))
+
+    # -- history -----------------------------------------------------------------------------------------------------------------------
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+        return show_history(self, request, object_id)
+
+    def construct_change_message(self, request: HttpRequest, form: forms.ModelForm, formsets: list | None, add: bool = False) -> list:
+        """Nothing: see `log_change`."""
+        return []
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        """Nothing: the audit log has it, with the values."""
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        """Nothing: the audit log has it, with the values."""
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """Nothing: the audit log has it, with the values."""
+
+
+def without_related_links(field: forms.Field | None) -> forms.Field | None:
+    """No small menus beside a choice that open other objects in windows: the menu at the side leads there."""
+    if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+        field.widget.can_add_related = field.widget.can_change_related = field.widget.can_delete_related = field.widget.can_view_related = False
+    return field
+
+
+class ReadOnlyAdmin(AtriumModelAdmin):
+    """Rows that the administration shows and nobody edits there."""
+
+    show_add_link = False
+
+
+class Inline(TabularInline):
+    """Rows of another table below an object."""
+
+    extra = 0
+    hide_title = True
+
+    def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> forms.Field | None:
+        return without_related_links(super().formfield_for_dbfield(db_field, request, **kwargs))
+
+
+class ReadOnlyInline(Inline):
+    """Rows of another table below an object, for reading."""
+
+    can_delete = False
+    show_change_link = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return list(self.fields)
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+def _refused(form_class: type[forms.ModelForm], refusal: Refusal) -> type[forms.ModelForm]:
+    """The form with what the service said, each text at its field."""
+
+    class Refused(form_class):
+        def full_clean(self) -> None:
+            super().full_clean()
+            if self.is_bound:
+                for field, texts in texts_by_field(refusal).items():
+                    self.add_error(field if field in self.fields else None, texts)
+
+    return Refused

@@ -1,0 +1,140 @@
+"""The egress policy for aiohttp, the data plane's client.
+
+A connector belongs to one policy: pooled connections and the DNS cache are then never shared between policies, and a request on a
+connection that is kept alive costs no check at all. A gateway process opens two sessions, PUBLIC and PRIVATE; which hosts an endpoint
+names is checked when its route is made (`check_url`).
+
+Guards against: what foundation.egress.resolving lists, on every new connection; redirects; proxies from the environment; long headers.
+Does not guard against: long bodies and lines (`read_limited`, `read_lines`), and time (ClientTimeout per endpoint).
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from django.utils.translation import gettext as _
+
+from foundation.egress.errors import REDIRECTS, EgressRefused, line_too_long, not_found, redirected, too_long
+from foundation.egress.networks import Reach, classify
+from foundation.egress.policy import EgressPolicy
+from foundation.egress.resolving import check_peer, check_resolved, refuse_unless_permitted
+from foundation.egress.tls import tls_context
+
+AsyncResolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+async def look_up(host: str, port: int) -> list[str]:
+    """The addresses of a name, by the system's resolver, off the loop."""
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(info[4][0]) for info in infos]
+
+
+class _Resolver(AbstractResolver):
+    """Gives aiohttp only addresses that the policy permits; it connects to these, and keeps Host and SNI."""
+
+    def __init__(self, policy: EgressPolicy, resolve: AsyncResolve) -> None:
+        self._policy, self._resolve = policy, resolve
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+        try:
+            addresses = await self._resolve(host, port)
+        except OSError as exc:
+            raise not_found(host) from exc
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET6 if ":" in address else socket.AF_INET, proto=0, flags=0)
+            for address in check_resolved(host, addresses, self._policy)
+        ]
+
+    async def close(self) -> None: ...
+
+
+class EgressConnector(aiohttp.TCPConnector):
+    """Checks each new connection three times: the URL's host before resolving, every address before the socket exists, the peer after."""
+
+    def __init__(self, policy: EgressPolicy, resolve: AsyncResolve = look_up, **options: Any) -> None:
+        super().__init__(resolver=_Resolver(policy, resolve), ssl=tls_context(), socket_factory=self._make_socket, **options)
+        self._policy = policy
+
+    def _make_socket(self, info: tuple) -> socket.socket:
+        """The last look before the first packet; whatever path led here."""
+        reach = classify(info[4][0])
+        if reach is Reach.FORBIDDEN or (reach is not Reach.PUBLIC and not self._policy.allow_private):
+            raise PermissionError("the egress policy forbids this address")
+        return socket.socket(info[0], info[1], info[2])
+
+    async def _create_connection(self, req, traces, timeout):  # noqa: ASYNC109  (aiohttp's own hook, called only for new connections)
+        host = req.url.raw_host or ""
+        if req.proxy or req.url.scheme not in self._policy.schemes:
+            raise EgressRefused(_("Proxies and addresses that start with “%(scheme)s:” are not allowed.") % {"scheme": req.url.scheme})
+        refuse_unless_permitted(host, req.url.port or 0, self._policy)
+        protocol = await super()._create_connection(req, traces, timeout)
+        peer = protocol.transport.get_extra_info("peername") if protocol.transport else None
+        try:
+            if peer is None:
+                raise EgressRefused(_("The connection to “%(host)s” was lost.") % {"host": host})
+            check_peer(host, str(peer[0]), self._policy)
+        except EgressRefused:
+            protocol.close()
+            raise
+        return protocol
+
+
+class _Response(aiohttp.ClientResponse):
+    """Refuses redirects where they arrive, so that no caller can forget to."""
+
+    async def start(self, connection):
+        await super().start(connection)
+        if self.status in REDIRECTS:
+            raise redirected(self.status)
+        return self
+
+
+def connector(policy: EgressPolicy, *, resolve: AsyncResolve = look_up, **options: Any) -> EgressConnector:
+    """A connector that keeps to one policy; options are those of aiohttp.TCPConnector (`limit`, `keepalive_timeout`, …)."""
+    return EgressConnector(policy, resolve, **options)
+
+
+def open_session(policy: EgressPolicy, *, resolve: AsyncResolve = look_up, **options: Any) -> aiohttp.ClientSession:
+    """A session that keeps to one policy: no redirects, no cookies, no proxy from the environment. Open it inside the loop, close it at its end."""
+    return aiohttp.ClientSession(
+        connector=connector(policy, resolve=resolve, limit=options.pop("limit", 1_000)),
+        response_class=_Response,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        headers={"Accept-Encoding": "identity"},
+        timeout=options.pop("timeout", aiohttp.ClientTimeout(total=None, sock_connect=policy.timeout_connect_s, sock_read=policy.timeout_read_s)),
+        **options,
+    )
+
+
+async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """A body of at most so many bytes, counted while reading. Raises UpstreamError."""
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > max_bytes:
+            response.close()
+            raise too_long(max_bytes)
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def read_lines(response: aiohttp.ClientResponse, max_line_bytes: int) -> AsyncIterator[bytes]:
+    """A body's lines without their ends (LF or CRLF), as they arrive; the last may lack one. Raises UpstreamError if one is too long."""
+    rest = b""
+    async for part in response.content.iter_any():
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            if len(line) > max_line_bytes:
+                break
+            yield line.removesuffix(b"\r")
+        else:
+            if len(rest) <= max_line_bytes:
+                continue
+        response.close()
+        raise line_too_long(max_line_bytes)
+    if rest:
+        yield rest

@@ -1,0 +1,187 @@
+"""The gateway's host: one per process, owner of the HTTP clients, the snapshots, the limiter, the ledger's lanes and the answers in work.
+
+Under a server the ASGI lifespan starts it on the server's loop. Other processes (Celery, commands) get a loop thread of their own, started
+lazily after the fork: `run_in_host(coroutine function)`.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+from django.conf import settings
+
+from accounts.services import record_key_use
+from foundation import egress
+from foundation.ids import uuid7
+from gateway.breaker import Breaker
+from gateway.calls import Principal
+from gateway.in_flight import InFlight
+from gateway.limits import Limiter
+from gateway.listener import Listener
+from gateway.snapshot import Snapshots
+from gateway.valkey import make_redis
+from models_registry.routes import Endpoint
+from tenants.context import in_tenant
+from usage.ledger.heartbeat import Heartbeat
+from usage.ledger.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+KEY_USE_EVERY_S = 30.0
+DRAIN_S = 6.0
+
+
+class Host:
+    """See the module. `start` and `stop` run on the loop that serves."""
+
+    def __init__(self, kind: str = "web") -> None:
+        self.process_id = uuid7()
+        self.kind = kind
+        self.snapshots = Snapshots()
+        self.redis = make_redis()
+        self.blocking_redis = make_redis(socket_timeout_s=None)  # for those who wait for something to come
+        self.limiter = Limiter(self.redis)
+        self.in_flight, self.breaker = InFlight(), Breaker()
+        self.ledger = Ledger(settings.DATABASE_DSN, settings.DATABASES["default"]["NAME"], self.process_id)
+        self._heartbeat = Heartbeat(self.process_id, kind)
+        self._listener = Listener(settings.DATABASE_DSN, self.snapshots.drop, self.snapshots.drop_all)
+        self.snapshots.is_proven = self._listener.is_proven
+        self._clients: dict[egress.EgressPolicy, aiohttp.ClientSession] = {}
+        self._key_uses: dict[str, dict[str, datetime]] = {}
+        self._tasks: set[asyncio.Task] = set()
+        self._housekeeping: asyncio.Task | None = None
+
+    async def start(self) -> None:
+        await self._heartbeat.start()
+        await self.ledger.start()
+        self._listener.start()
+        self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
+
+    async def stop(self) -> None:
+        """Finish what is running, then let go. Bills are settled: the lanes drain last."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=DRAIN_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._housekeeping:
+            self._housekeeping.cancel()
+        await self._flush_key_uses()
+        await self._listener.stop()
+        await self.limiter.close()
+        for client in self._clients.values():
+            await client.close()
+        await self.ledger.stop()
+        await self._heartbeat.stop()
+        await self.redis.aclose()
+        await self.blocking_redis.aclose()
+
+    def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession:
+        """The HTTP client whose egress policy fits the endpoint: private addresses only where the platform allows them."""
+        client = self._clients.get(endpoint.policy)
+        if client is None:
+            client = self._clients[endpoint.policy] = egress.open_session(endpoint.policy, auto_decompress=False, max_line_size=16_384, max_field_size=16_384)
+        return client
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task:
+        """Run something that outlives its request, owned by this host."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def note_key_use(self, principal: Principal) -> None:
+        if principal.key_name:
+            self._key_uses.setdefault(principal.tenant, {})[principal.key_name] = datetime.now(UTC)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(KEY_USE_EVERY_S)
+            await self._flush_key_uses()
+            self.limiter.processes = self._heartbeat.live_processes
+
+    async def _flush_key_uses(self) -> None:
+        uses, self._key_uses = self._key_uses, {}
+        for slug, last_used in uses.items():
+            try:
+                await in_tenant(slug, record_key_use, last_used)
+            except Exception:
+                logger.warning("could not record when keys of %s were used", slug, exc_info=True)
+
+
+_host: Host | None = None
+_loop: asyncio.AbstractEventLoop | None = None
+_lock = threading.Lock()
+
+
+async def start_host(kind: str = "web") -> Host:
+    """Make this process's host and start it on the running loop."""
+    global _host, _loop
+    host = Host(kind)
+    await host.start()
+    _host, _loop = host, asyncio.get_running_loop()
+    return host
+
+
+async def stop_host() -> None:
+    global _host, _loop
+    host, _host, _loop = _host, None, None
+    if host is not None:
+        await host.stop()
+
+
+def get_host() -> Host:
+    """This process's host. Raises RuntimeError before it was started."""
+    if _host is None:
+        raise RuntimeError("The gateway's host is not started: the ASGI lifespan or run_in_host does that.")
+    return _host
+
+
+def ensure_host(kind: str = "worker") -> Host:
+    """This process's host, started on a loop thread of its own where no server has started one."""
+    if _host is None:
+        with _lock:
+            if _host is None:
+                _start_thread(kind)
+    return get_host()
+
+
+def run_in_host(work: Callable[[Host], Awaitable[Any]]) -> Any:
+    """From sync code: run `work(host)` on the host's loop and wait for its result."""
+    host = ensure_host()
+    return asyncio.run_coroutine_threadsafe(_call(work, host), _running_loop()).result()
+
+
+def submit_to_host(work: Callable[[Host], Coroutine[Any, Any, None]], name: str) -> None:
+    """From sync code: let the host carry out `work(host)` as a task of its own, without waiting for it."""
+    host = ensure_host()
+    _running_loop().call_soon_threadsafe(lambda: host.spawn(work(host), name))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    if _loop is None:
+        raise RuntimeError("The gateway's host has stopped.")
+    return _loop
+
+
+async def _call(work: Callable[[Host], Awaitable[Any]], host: Host) -> Any:
+    return await work(host)
+
+
+def _start_thread(kind: str) -> None:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="gateway-host", daemon=True).start()
+    asyncio.run_coroutine_threadsafe(start_host(kind), loop).result(timeout=15)
+    import atexit
+
+    def stop() -> None:
+        try:
+            asyncio.run_coroutine_threadsafe(stop_host(), loop).result(timeout=15)
+        except Exception:
+            logger.exception("the gateway's host did not stop cleanly")
+
+    atexit.register(stop)

@@ -1,0 +1,84 @@
+"""Where the embedded servers keep their things below a data directory, and the short path of their sockets."""
+
+import hashlib
+import os
+import re
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.account import Account, choose_account, let_through, own_folder
+from launcher.errors import ServiceError
+
+# sun_path holds 104 bytes on macOS and 108 on Linux, its closing zero included.
+SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
+LONGEST_SOCKET_NAME = "/.s.PGSQL.5432"
+# libpq separates several hosts by commas, and addresses quote what is not plain: such paths get the short one.
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+-]+")
+# Nothing of the person's environment: PGPORT and its like would change the servers, and on macOS PostgreSQL needs a locale that exists.
+SERVER_ENVIRONMENT = {"LC_ALL": "C"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders of one data directory. `postgres`, `valkey` and `sockets` belong to the account the servers run as."""
+
+    data: Path
+    postgres: Path
+    valkey: Path
+    sockets: Path
+    account: Account
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+
+def prepare_data(data: Path) -> Path:
+    """The data directory as an absolute path, made if need be and private. Raises ServiceError when it cannot be written."""
+    data = data.expanduser().absolute()
+    try:
+        is_new = not data.exists()
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = data / f".writable.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+        (data / "logs").mkdir(mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise ServiceError(f"Cannot write to the data directory {data}: {exc.strerror}. Use another one (make run DATA=/path) or change its owner.") from exc
+    if is_new:
+        data.chmod(0o700)
+    return data.resolve()
+
+
+def prepare_place(data: Path) -> Place:
+    """Make the servers' folders with the right owners; `data` comes from prepare_data. Safe to call again."""
+    account = choose_account(data / "postgres")
+    place = Place(data, data / "postgres", data / "valkey", _socket_folder(data), account)
+    let_through(data, account)
+    for folder in (place.postgres, place.valkey, place.sockets):
+        _refuse_strangers(folder, account)
+        own_folder(folder, account)
+    return place
+
+
+def _socket_folder(data: Path) -> Path:
+    """`data/run`, or a folder below /tmp named by a hash where the socket's path would be too long or not plain.
+
+    /tmp itself and not tempfile's choice: every later command must find the same folder, whatever its environment.
+    """
+    folder = data / "run"
+    if len(os.fsencode(f"{folder}{LONGEST_SOCKET_NAME}")) <= SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(folder)):
+        return folder
+    return Path("/tmp").resolve() / f"atrium-{os.getuid()}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}"  # noqa: S108  (_refuse_strangers)
+
+
+def _refuse_strangers(folder: Path, account: Account) -> None:
+    """In a folder that all may write to, someone else may have made ours first and would see the sockets in it."""
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (account.uid, os.geteuid()):
+        raise ServiceError(f"{folder} belongs to another user or is no folder. Remove it, or use another data directory: make run DATA=/path")

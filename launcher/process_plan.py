@@ -1,0 +1,158 @@
+"""What `up` runs: which children, with which command line and which part of the environment each."""
+
+import importlib.util
+import os
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from launcher.children import ChildSpec
+from launcher.errors import ServiceError
+from launcher.guardian import ROOT, guardian_command
+from launcher.output import FATAL, NOTHING
+from launcher.place import SERVER_ENVIRONMENT, Place
+from launcher.postgres import Postgres
+from launcher.processes import POSTGRES_LADDER
+from launcher.valkey import Valkey
+
+# What may open the database, the tenants' secrets or a provider's account: each child gets only those it needs.
+OWN_SECRETS = ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "REDIS_URL", "ATRIUM_SECRET_KEY", "ATRIUM_MASTER_KEYS", "ATRIUM_EMAIL_URL")
+PROGRESS = re.compile(r"^(?!\{)")  # all that `prepare` says except its closing JSON line
+RUNTIME_NICENESS = 5  # it loads its model while the web process starts, which should win
+MODELS = ROOT / "runtimes" / "models"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person asked for; `listener` is the bound socket that the web processes share."""
+
+    data: Path
+    listener: socket.socket
+    host: str = "127.0.0.1"
+    workers: int = 1
+    has_demo: bool = True
+
+    @property
+    def port(self) -> int:
+        return self.listener.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the services are, for the environment of the children and for run.json."""
+
+    database_url: str
+    owner_database_url: str
+    redis_url: str
+    runtime_url: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)  # environment variables
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`early` starts beside the database, `prepare` runs once it is there, `late` after that. A web process starts early and waits for `prepared_file`."""
+
+    early: list[ChildSpec]
+    prepare: ChildSpec | None
+    late: list[ChildSpec]
+
+
+def read_environment(name: str) -> str:
+    """The variable, or what the file in NAME_FILE holds. Raises ServiceError when that cannot be read."""
+    path = os.environ.get(f"{name}_FILE")
+    try:
+        return Path(path).read_text().strip() if path else os.environ.get(name, "").strip()
+    except OSError as exc:
+        raise ServiceError(f"{name}_FILE names {path}, which cannot be read: {exc.strerror}.") from exc
+
+
+def make_plan(options: Options, addresses: Addresses) -> Plan:
+    """The platform's own processes. Only `prepare` and the worker get the owner's log-in."""
+    common = _common_environment(options, addresses)
+    owner = common | {"ATRIUM_OWNER_DATABASE_URL": addresses.owner_database_url}
+    manage = [sys.executable, str(ROOT / "manage.py")]
+    prepare = ChildSpec("prepare", [*manage, "prepare", *["--demo"] * options.has_demo], owner, ROOT, loud=PROGRESS, is_job=True)
+    names = ["web"] if options.workers == 1 else [f"web-{number}" for number in range(1, options.workers + 1)]
+    descriptor = options.listener.fileno()
+    serve_web = [*manage, "serve", "web", "--fd", str(descriptor), "--after", str(prepared_file(options.data))]
+    early = [ChildSpec(name, serve_web, common, ROOT, inherited=(descriptor,)) for name in names]
+    if addresses.runtime_url:
+        early.append(_runtime(addresses.runtime_url))
+    return Plan(early, prepare, [ChildSpec("worker", [*manage, "serve", "worker", "--scheduler"], owner, ROOT)])
+
+
+def prepared_file(data: Path) -> Path:
+    """Exists while the database is prepared for the running code: web processes load their code meanwhile, and open their doors when it comes."""
+    return data / "run" / "prepared"
+
+
+def _common_environment(options: Options, addresses: Addresses) -> dict[str, str]:
+    environment = _without_secrets(keep=("ATRIUM_EMAIL_URL",)) | dict(addresses.secrets)
+    environment |= {
+        "DATABASE_URL": addresses.database_url,
+        "REDIS_URL": addresses.redis_url,
+        "ATRIUM_DATA": str(options.data),
+        "ATRIUM_PORT": str(options.port),
+        "ATRIUM_ENV": os.environ.get("ATRIUM_ENV") or "development",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if addresses.runtime_url:
+        environment["ATRIUM_RUNTIME_URL"] = addresses.runtime_url
+    return environment
+
+
+def _without_secrets(keep: tuple[str, ...] = ()) -> dict[str, str]:
+    dropped = {form for name in OWN_SECRETS if name not in keep for form in (name, f"{name}_FILE")}
+    return {name: value for name, value in os.environ.items() if name not in dropped}
+
+
+def _runtime(url: str) -> ChildSpec:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    command = [sys.executable, "-m", "runtimes.ml.server", "--models", str(MODELS), "--port", port, "--host", host]
+    return ChildSpec("runtime", command, _without_secrets() | {"PYTHONUNBUFFERED": "1"}, ROOT, niceness=RUNTIME_NICENESS)
+
+
+def find_runtime_url() -> str:
+    """An address for the embedded runtime on a port that is free now; empty when PyTorch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return ""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def find_demo_model() -> str | None:
+    """The name of the model that the embedded runtime serves."""
+    return next((folder.name for folder in sorted(MODELS.glob("*")) if (folder / "config.json").exists()), None)
+
+
+def guardian(data: Path) -> ChildSpec:
+    return ChildSpec("guardian", guardian_command(data), folder=ROOT, stage=3)
+
+
+def embedded_servers(place: Place, external: Mapping[str, str]) -> dict[str, tuple[ChildSpec, Postgres | Valkey]]:
+    """The servers that the environment does not name, by name, with how to run them."""
+    postgres, valkey = Postgres(place), Valkey(place)
+    servers: dict[str, tuple[ChildSpec, Postgres | Valkey]] = {}
+    if "REDIS_URL" not in external:
+        servers["valkey"] = (_valkey_child(valkey), valkey)
+    if "DATABASE_URL" not in external:
+        servers["postgres"] = (_postgres_child(postgres), postgres)
+    return servers
+
+
+def _valkey_child(server: Valkey) -> ChildSpec:
+    account = server.place.account.popen_arguments()
+    return ChildSpec("valkey", server.command(), SERVER_ENVIRONMENT, stage=1, before=server.prepare, popen_arguments=account, loud=NOTHING)
+
+
+def _postgres_child(server: Postgres) -> ChildSpec:
+    """Stopped last of all servers. Its ERROR lines are the answers to its clients, who report them themselves."""
+    account = server.place.account.popen_arguments()
+    return ChildSpec(
+        "postgres", server.command(), SERVER_ENVIRONMENT, stage=2, ladder=POSTGRES_LADDER, before=server.prepare, popen_arguments=account, loud=FATAL
+    )

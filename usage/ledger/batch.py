@@ -1,0 +1,180 @@
+"""One batch of a lane: decides each operation against the rows that are locked, and writes down what has to change. No I/O."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg.pq.abc import PGresult
+
+from foundation.ids import uuid7
+from usage.ledger import statements as sql
+from usage.ledger.bookings import LEVELS, TENANT_SUBJECT, Failure, HoldRequest, Refusal, Settlement
+from usage.ledger.budget_rules import Balance, period_end
+from usage.ledger.wire import Statement
+
+RESERVE, DISPATCHED, SETTLE, VOID = "reserve", "dispatched", "settle", "void"
+_OF_TENANT = (LEVELS[0], TENANT_SUBJECT.hex)
+Clock = Callable[[datetime], datetime]  # the database's time → the time that decides about periods
+Outcome = bool | Refusal | Failure
+
+
+def read_clock(result: PGresult) -> datetime:
+    return datetime.fromisoformat(result.get_value(0, 0).decode())
+
+
+def read_balances(result: PGresult) -> list[Balance]:
+    """The rows of LOCK_BUDGETS."""
+    balances = []
+    for row in range(result.ntuples):
+        budget, level, subject, period, start, *amounts, managed_by, currency = (result.get_value(row, column).decode() for column in range(11))
+        limit, allowance, held, spent = map(Decimal, amounts)
+        begin = datetime.fromisoformat(start)
+        balances.append(Balance(budget, level, subject.replace("-", ""), period, begin, limit, allowance, held, spent, managed_by, currency))
+    return balances
+
+
+def read_holds(result: PGresult) -> dict[str, tuple[Decimal, list[str]]]:
+    """The rows of READ_HOLDS: request → (amount, the budgets that hold it)."""
+    holds = {}
+    for row in range(result.ntuples):
+        request, amount, budgets = (result.get_value(row, column).decode() for column in range(3))
+        holds[request.replace("-", "")] = Decimal(amount), budgets[1:-1].split(",")
+    return holds
+
+
+class Batch:
+    """Feed it operations in their order with `decide`; then `writes` gives the statements that make it so."""
+
+    def __init__(self, balances: list[Balance], holds: dict[str, tuple[Decimal, list[str]]], now: datetime) -> None:
+        self._now, self._moment = now, now.isoformat()
+        self._holds = holds
+        self._balances = {balance.id: balance for balance in balances}
+        self._by_subject: dict[tuple[str, str], list[Balance]] = {}
+        for balance in balances:
+            balance.roll(now)
+            self._by_subject.setdefault((balance.level, balance.subject), []).append(balance)
+        self._new_holds: list[tuple[str, ...]] = []
+        self._bills: list[tuple[str, ...]] = []
+        self._booked: set[str] = set()
+        self._voided: list[str] = []
+        self._dispatched: list[str] = []
+        self._overruns: list[tuple[str, ...]] = []
+
+    def decide(self, kind: str, content: Any) -> Outcome:
+        """What becomes of one operation. `Failure.NO_HOLD` for a bill says: look whether it was booked before."""
+        if kind == RESERVE:
+            return self._reserve(content)
+        if kind == SETTLE:
+            return self._settle(content)
+        if kind == VOID:
+            return self._void(content)
+        return self._mark_dispatched(content)
+
+    def _reserve(self, request: HoldRequest) -> Outcome:
+        key, amount = request.request_id.hex, request.amount
+        if key in self._holds:  # asked again because nobody knew whether the commit had arrived: it had
+            return True
+        asked = []
+        if self._by_subject:
+            asked += self._by_subject.get(_OF_TENANT, ())
+            for level, subject in request.subjects.items():
+                if level != _OF_TENANT[0]:
+                    asked += self._by_subject.get((level, subject.hex), ())
+        for balance in asked:
+            if not balance.has_room(amount):
+                return self._refusal(balance, amount)
+        for balance in asked:
+            balance.hold(amount)
+        ids = [balance.id for balance in asked]
+        self._holds[key] = amount, ids
+        moment = self._moment if request.dispatching else "NULL"
+        self._new_holds.append(
+            (key, str(amount), f'"{{{",".join(ids)}}}"', str(request.input_tokens_estimate), moment, *sql.facts(request.event, request.subjects))
+        )
+        return True
+
+    def _settle(self, bill: Settlement) -> Outcome:
+        key, cost, usage = bill.request_id.hex, bill.cost, bill.usage
+        if key in self._booked:
+            return False
+        hold = self._holds.pop(key, None)
+        if hold is None:
+            return Failure.NO_HOLD
+        self._booked.add(key)
+        amount, budgets = hold
+        for balance in self._known(budgets):
+            balance.release(amount)
+            self.book(balance, cost, key)
+        self._bills.append((
+            key, str(cost), str(usage.input_tokens), str(usage.cached_tokens), str(usage.output_tokens), str(usage.reasoning_tokens), sql.text(bill.status),
+            sql.text(bill.error_code), sql.number(bill.latency_ms), sql.number(bill.first_token_ms), sql.truth(bill.estimated), sql.truth(cost > amount),
+        ))  # fmt: skip
+        return True
+
+    def book(self, balance: Balance, cost: Decimal, request: str) -> None:
+        """Add a bill to a budget; where it does not fit, the budget's allowance is raised on record."""
+        overrun = balance.book(cost)
+        if overrun:
+            self._overruns.append((uuid7().hex, balance.id, request, str(overrun)))
+
+    def _void(self, request_id: UUID) -> Outcome:
+        hold = self._holds.pop(request_id.hex, None)
+        if hold is not None:
+            amount, budgets = hold
+            for balance in self._known(budgets):
+                balance.release(amount)
+            self._voided.append(request_id.hex)
+        return True
+
+    def _mark_dispatched(self, request_id: UUID) -> Outcome:
+        if request_id.hex not in self._holds:
+            return Failure.GONE
+        self._dispatched.append(request_id.hex)
+        return True
+
+    def _known(self, budgets: list[str]) -> list[Balance]:
+        """The budgets that still exist among those that held an amount."""
+        return [self._balances[budget] for budget in budgets if budget in self._balances]
+
+    def _refusal(self, balance: Balance, amount: Decimal) -> Refusal:
+        renewal = period_end(balance.period, balance.period_start)
+        renews_in_s = int((renewal - self._now).total_seconds()) + 1 if renewal else None
+        return Refusal(balance.level, balance.period, balance.managed_by, balance.limit, balance.held, balance.spent, amount, balance.currency, renews_in_s)
+
+    @property
+    def has_new_holds(self) -> bool:
+        return bool(self._new_holds)
+
+    @property
+    def has_bills(self) -> bool:
+        return bool(self._bills)
+
+    @property
+    def has_wrong_balances(self) -> bool:
+        return any(balance.is_wrong for balance in self._balances.values())
+
+    def writes(self, process_id: bytes) -> list[Statement]:
+        """What to send, in this order: a hold made and settled in one batch must exist before it goes."""
+        moment, wanted = self._moment.encode(), []
+        if changed := self._changed_balances():
+            wanted.append((sql.WRITE_BALANCES, sql.columns(changed)))
+        if self._overruns:
+            wanted.append((sql.WRITE_OVERRUNS, [moment, *sql.columns(self._overruns)]))
+        if self._new_holds:
+            wanted.append((sql.WRITE_HOLDS, [process_id, moment, *sql.columns(self._new_holds)]))
+        if self._dispatched:
+            wanted.append((sql.MARK_DISPATCHED, [moment, sql.array(self._dispatched)]))
+        if self._bills:
+            wanted.append((sql.SETTLE, [moment, *sql.columns(self._bills)]))
+        if self._voided:
+            wanted.append((sql.DROP_HOLDS, [sql.array(self._voided)]))
+        return wanted
+
+    def _changed_balances(self) -> Sequence[tuple[str, ...]]:
+        return [
+            (balance.id, balance.period_start.isoformat(), str(balance.allowance), str(balance.held), str(balance.spent))
+            for balance in self._balances.values()
+            if balance.is_changed
+        ]

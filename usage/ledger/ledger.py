@@ -1,0 +1,133 @@
+"""The ledger's door: holds before a call, exact bills after it, both durable when the method returns. For one event loop.
+
+ledger = Ledger(dsn, database_name, process_id)
+await ledger.start()
+await ledger.reserve(slug, HoldRequest(...))     # QuotaExceeded, or money is held
+ledger.mark(slug, request_id, output_tokens)     # now and then during a stream
+await ledger.settle(slug, Settlement(...))       # or void(slug, request_id), if nothing was used
+await ledger.stop()
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from foundation.errors import AtriumError, Conflict, NotFound, Unavailable
+from tenants.slugs import role_name, schema_name
+from usage.ledger import statements as sql
+from usage.ledger.batch import DISPATCHED, RESERVE, SETTLE, VOID, Clock, Outcome
+from usage.ledger.bookings import Failure, HoldRequest, Refusal, Settlement
+from usage.ledger.durability import check_durability
+from usage.ledger.lanes import Lane
+from usage.ledger.refusals import quota_exceeded
+from usage.ledger.wire import Wires
+
+__all__ = ["HoldRequest", "Ledger", "Settlement"]
+
+STOP_PATIENCE_S = 5.0
+RETRY_AFTER_S = 2
+
+
+def _as_it_is(now: datetime) -> datetime:
+    return now
+
+
+class Ledger:
+    """One per process. Its process must have a heartbeat (usage.ledger.heartbeat), or the sweeper takes its holds for orphans.
+
+    `clock` turns the database's time into the one that decides about periods; tests turn months with it.
+    """
+
+    def __init__(self, dsn: str, database_name: str, process_id: UUID, pool_size: int = 4, clock: Clock = _as_it_is) -> None:
+        self._dsn, self._database, self._process_id, self._clock = dsn, database_name, process_id, clock
+        self._wires = Wires(dsn, pool_size)
+        self._suspects = asyncio.Semaphore(1)
+        self._lanes: dict[str, Lane] = {}
+        self._is_stopped = True
+
+    async def start(self) -> None:
+        """Raises ImproperlyConfigured if the database may lose what it has committed."""
+        await asyncio.to_thread(check_durability, self._dsn)
+        self._is_stopped = False
+
+    async def stop(self) -> None:
+        """Take nothing new and book what waits, for at most five seconds."""
+        self._is_stopped = True
+        await asyncio.gather(*(lane.stop(STOP_PATIENCE_S) for lane in list(self._lanes.values())))
+        self._wires.close()
+
+    async def reserve(self, slug: str, request: HoldRequest) -> None:
+        """Hold the amount on every budget of the subjects, or on none. Asking again with the same request id changes nothing.
+
+        Raises QuotaExceeded (`insufficient_quota`), Unavailable.
+        """
+        if self._is_stopped:
+            raise _unavailable()
+        try:
+            outcome = await self._lane(slug).put(RESERVE, request.request_id, request)
+        except asyncio.CancelledError:  # nobody will use what may be held by now
+            with suppress(Unavailable):  # stopped meanwhile
+                self._lane(slug).put(VOID, request.request_id, request.request_id)
+            raise
+        if isinstance(outcome, Refusal):
+            raise quota_exceeded(outcome)
+        self._check(outcome)
+
+    async def mark_dispatched(self, slug: str, request_id: UUID) -> None:
+        """Only for holds made with `dispatching=False`: from here on the call costs money. Raises Conflict if the hold is gone, Unavailable."""
+        self._check(await self._lane(slug).put(DISPATCHED, request_id, request_id))
+
+    def mark(self, slug: str, request_id: UUID, output_tokens: int) -> None:
+        """Note how far an answer has come, for a bill in case this process dies. Neither waits nor fails."""
+        with suppress(Unavailable):  # stopped meanwhile
+            self._lane(slug).mark(request_id, output_tokens)
+
+    async def settle(self, slug: str, bill: Settlement) -> bool:
+        """Book a bill against its hold, in full and once: True if this call did it, False if it was done before (or by a try whose answer got lost).
+
+        Raises NotFound if there never was a hold, Unavailable if it takes too long: it is booked later nonetheless, as when the caller is cancelled.
+        """
+        return self._check(await self._lane(slug).put(SETTLE, bill.request_id, bill))
+
+    async def void(self, slug: str, request_id: UUID) -> None:
+        """Release a hold of which nothing was used. Does nothing if there is none. Raises Unavailable; it is released later nonetheless."""
+        self._check(await self._lane(slug).put(VOID, request_id, request_id))
+
+    @property
+    def open_lanes(self) -> int:
+        """How many tenants have a lane at the moment."""
+        return len(self._lanes)
+
+    def _lane(self, slug: str) -> Lane:
+        lane = self._lanes.get(slug)
+        if lane is None:
+            if self._is_stopped:
+                raise _unavailable()
+            schema = schema_name(slug)
+            enter = (sql.ENTER, (role_name(self._database, schema).encode(), f'"{schema}"'.encode()))
+            lane = self._lanes[slug] = Lane(slug, enter, self._wires, self._suspects, self._process_id, self._clock, self._forget)
+        return lane
+
+    def _forget(self, lane: Lane) -> None:
+        if self._lanes.get(lane.slug) is lane:
+            del self._lanes[lane.slug]
+
+    @staticmethod
+    def _check(outcome: Outcome) -> Any:
+        if outcome is Failure.UNAVAILABLE:
+            raise _unavailable()
+        if outcome is Failure.NO_HOLD:
+            raise NotFound(_("Nothing is held for this request."), code="hold_not_found")
+        if outcome is Failure.GONE:
+            raise Conflict(_("Nothing is held for this request any longer. Start it again."), code="hold_gone")
+        if outcome is Failure.POISONED:
+            raise AtriumError(_("This call could not be booked."), code="booking_failed")
+        return outcome
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(_("The ledger cannot be reached at the moment. Try again in a few seconds."), code="ledger_unavailable", retry_after_s=RETRY_AFTER_S)

@@ -1,0 +1,51 @@
+"""How Django's side locks budgets: the same rows in the same order as the ledger's lanes."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Case, Q, Value, When
+
+from usage.ledger.bookings import LEVELS
+from usage.ledger.budget_rules import Balance
+from usage.models import Budget
+
+_LEVEL_ORDER = Case(*(When(level=level, then=Value(position)) for position, level in enumerate(LEVELS)))
+
+
+def read_clock() -> datetime:
+    """The database's time, now rather than at the transaction's begin."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+def as_balance(row: Budget) -> Balance:
+    return Balance(str(row.pk), row.level, row.subject_id.hex, row.period, row.period_start, row.limit, row.allowance, row.held, row.spent,
+                   row.managed_by, row.currency)  # fmt: skip
+
+
+def lock_budgets(condition: Q) -> list[Balance]:
+    """Lock the budgets that meet the condition, in the order of all; rolled into the current period."""
+    rows = list(Budget.objects.select_for_update().filter(condition).order_by(_LEVEL_ORDER, "pk"))
+    now = read_clock()
+    balances = [as_balance(row) for row in rows]
+    for balance in balances:
+        balance.roll(now)
+    return balances
+
+
+def save_balances(balances: Iterable[Balance]) -> None:
+    """Write back what has changed. Without updated_at: that tells when somebody decided something."""
+    for balance in balances:
+        if balance.is_changed:
+            Budget.objects.filter(pk=UUID(balance.id)).update(
+                period_start=balance.period_start, limit=balance.limit, allowance=balance.allowance, held=balance.held, spent=balance.spent
+            )
+
+
+def keep_lanes_out() -> None:
+    """Until the end of this transaction no lane of this tenant begins a batch, and none is in the middle of one. Take it late, let it go soon."""
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE usage_budget IN EXCLUSIVE MODE")  # conflicts with the ROW SHARE that LOCK_BUDGETS takes
