@@ -17,6 +17,7 @@ from tenants.plans import tell_plan
 from tenants.provisioning import DEFAULT_PLAN, get_tenant, insert_tenant, read_host
 from tenants.signals import tenant_changed
 from tenants.tasks import enqueue
+from tenants.tasks_provisioning import set_up_ordered_tenant
 
 QUEUE = "provisioning"
 
@@ -44,18 +45,7 @@ def retry_setup(*, slug: str) -> Tenant:
 
 
 def _enqueue_setup(row: Tenant) -> None:
-    from tenants.tasks_provisioning import set_up_ordered_tenant
-
     enqueue(set_up_ordered_tenant, queue=QUEUE, slug=row.slug)
-
-
-def fail_setup(*, slug: str, reason: str) -> None:
-    """Note why a set-up did not succeed, for the operator to read."""
-    with platform(), transaction.atomic():
-        row = Tenant.objects.select_for_update().get(slug=slug)
-        if row.status in Tenant.UNREADY:
-            row.status, row.setup_error = Tenant.Status.FAILED, reason[:300]
-            row.save(update_fields=["status", "setup_error", "updated_at"])
 
 
 def update_tenant(*, slug: str, **changes: Any) -> Tenant:

@@ -154,3 +154,12 @@ def ensure_default_plans() -> None:
     """Create the plans that a new installation starts with; never changes existing ones. Call inside `with platform():`."""
     Plan.objects.get_or_create(name=DEFAULT_PLAN, defaults={"label": "Standard", "requests_per_minute": 1_000})
     Plan.objects.get_or_create(name="unlimited", defaults={"label": "Unlimited"})
+
+
+def fail_setup(*, slug: str, reason: str) -> None:
+    """Note why a set-up did not succeed, for the operator to read."""
+    with platform(), transaction.atomic():
+        row = Tenant.objects.select_for_update().get(slug=slug)
+        if row.status in Tenant.UNREADY:
+            row.status, row.setup_error = Tenant.Status.FAILED, reason[:300]
+            row.save(update_fields=["status", "setup_error", "updated_at"])

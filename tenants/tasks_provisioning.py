@@ -9,8 +9,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError
 from tenants.models import Tenant
-from tenants.orders import fail_setup
-from tenants.provisioning import set_up_tenant
+from tenants.provisioning import fail_setup, set_up_tenant
 from tenants.tasks import TenantTask
 
 logger = logging.getLogger(__name__)

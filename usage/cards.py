@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from administration.start_page import card
-from usage.pages import round_up
+from usage.charts import round_up
 from usage.selectors import find_currency, list_top_errors
 from usage.selectors.start_page import compare_days, list_days, list_dearest_models, list_hours, list_tight_budgets
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import ngettext
 
 from accounts.models import User
+from usage.charts import round_up
 from usage.selectors import UsageRow, list_binding_budgets, own_usage
 
 PERIODS = (7, 30, 90)
@@ -49,11 +50,3 @@ def _period(days: int, is_current: bool) -> dict[str, Any]:
 
 def _line(row: UsageRow, *, date: date | None = None, model_name: str = "") -> Line:
     return Line(date, model_name, row.calls, row.tokens_read, row.tokens_written, row.cost)
-
-
-def round_up(value: int) -> int:
-    """The next of 1, 2, 5, 10, 20, 50, … that is not below the value: the top of an axis. 0 for 0."""
-    if value <= 0:
-        return 0
-    power = 10 ** (len(str(value)) - 1)
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)

@@ -7,7 +7,7 @@ day's figures, the running hour included while calls come in: set anew each time
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Max, Min
+from django.db.models import Min
 
 from tenants.context import current_tenant, platform
 from tenants.duties import duty, note_duty
@@ -15,6 +15,7 @@ from usage.ledger.duty_times import SUMS, TODAY, last_closed_hour, next_sums
 from usage.ledger.locks import read_clock
 from usage.models import HourlySum, UsageEvent
 from usage.platform.models import TenantSum
+from usage.selectors.reports import list_usage, summed_until
 
 _ADD_UP = """
 INSERT INTO usage_hourlysum
@@ -23,12 +24,6 @@ SELECT date_trunc('hour', created_at, 'UTC'), user_id, key_id, project_id, model
   count(*) FILTER (WHERE kind = 'settle' AND status = 'error'), sum(input_tokens), sum(cached_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost)
 FROM usage_usageevent WHERE created_at >= %s AND created_at < %s GROUP BY 1, 2, 3, 4, 5, 6
 """
-
-
-def summed_until() -> datetime | None:
-    """The end of the last hour that is summed up; None before the first."""
-    last = HourlySum.objects.aggregate(last=Max("hour"))["last"]
-    return last + timedelta(hours=1) if last else None
 
 
 @duty(SUMS.decode())
@@ -78,8 +73,6 @@ def _add_up(begin: datetime, end: datetime) -> None:
 
 def _tell_platform(begin: datetime) -> None:
     """Set the figures of the days since then."""
-    from usage.selectors.reports import list_usage  # it reads these sums
-
     midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0)
     rows = list_usage(by="day", since=midnight, until=read_clock() + timedelta(days=1))
     slug = current_tenant()

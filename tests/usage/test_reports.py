@@ -13,11 +13,12 @@ from foundation.errors import InvalidInput, NotAllowed
 from tenants.context import platform
 from tests.conftest import manage
 from tests.usage.test_budgets import an_event
+from usage.charts import round_up
 from usage.models import HourlySum
-from usage.pages import round_up
 from usage.platform.models import TenantSum
 from usage.selectors import get_report, list_top_errors, list_usage, list_visible_events, own_usage, usage_today
-from usage.sums import add_up_closed_hours, rebuild_sums, summed_until, tell_today
+from usage.selectors.reports import summed_until
+from usage.sums import add_up_closed_hours, rebuild_sums, tell_today
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from administration.start_page import card
-from usage.pages import round_up
+from usage.charts import round_up
 from usage.platform.selectors import list_busiest_tenants, list_days, list_living_processes, sum_up_day, today_utc
 
 MAY_SEE = "usage_platform.view_tenantsum"

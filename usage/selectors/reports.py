@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,7 +17,6 @@ from accounts.permissions import require
 from foundation.errors import InvalidInput
 from usage.models import HourlySum, UsageEvent
 from usage.selectors.budgets import find_currency
-from usage.sums import summed_until
 
 DIMENSIONS = {"model": "model", "user": "user_id", "key": "key_id", "project": "project_id", "day": "day"}
 _FIGURES = ("calls", "errors", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost")
@@ -88,6 +87,12 @@ def list_usage(*, by: str, since: datetime, until: datetime, user_id: UUID | Non
             _collect(rows, by, UsageEvent.objects.filter(mine, created_at__gte=begin, created_at__lt=end).annotate(day=TruncDate("created_at")), _EVENT_FIGURES)
     _label(by, rows.values())
     return sorted(rows.values(), key=_by_day if by == "day" else _by_cost)
+
+
+def summed_until() -> datetime | None:
+    """The end of the last hour that is summed up; None before the first."""
+    last = HourlySum.objects.aggregate(last=Max("hour"))["last"]
+    return last + timedelta(hours=1) if last else None
 
 
 def _by_day(row: UsageRow) -> tuple:

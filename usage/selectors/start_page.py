@@ -13,8 +13,7 @@ from accounts.models import ApiKey, Project, User
 from usage.ledger.budget_rules import ZERO, period_start
 from usage.models import Budget, HourlySum, UsageEvent
 from usage.selectors.budgets import find_currency
-from usage.selectors.reports import UsageRow, list_usage
-from usage.sums import summed_until
+from usage.selectors.reports import UsageRow, list_usage, summed_until
 
 BILLS = Q(kind=UsageEvent.Kind.SETTLE)
 
