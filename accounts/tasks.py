@@ -1,23 +1,43 @@
 """What this room does after the answer is given."""
 
+from smtplib import SMTPException
+
 from celery import shared_task
 
 from tenants.context import find_tenant, platform
 from tenants.tasks import TenantTask
 
+# A mail server that is away is asked again for about an hour.
+MAIL = {"base": TenantTask, "acks_late": True, "autoretry_for": (SMTPException, OSError), "retry_backoff": 30, "max_retries": 7}
 
-@shared_task(base=TenantTask, acks_late=True, name="accounts.send_invitation")
+
+@shared_task(name="accounts.send_invitation", **MAIL)
 def send_invitation(user_id: str) -> None:
     """Send the mail with the link for the first password. Twice is harmless: both links work until one is used."""
     from accounts.invitations import send_invitation_mail
     from accounts.models import User
-    from tenants.models import Tenant
 
     user = User.objects.filter(pk=user_id, is_active=True).first()
-    if user is None:
-        return
-    slug, organisation = find_tenant(), "Atrium"
-    if slug is not None:
-        with platform():
-            organisation = Tenant.objects.values_list("name", flat=True).get(slug=slug)
-    send_invitation_mail(user, organisation)
+    if user is not None:
+        send_invitation_mail(user, _organisation())
+
+
+@shared_task(name="accounts.send_password_reset", **MAIL)
+def send_password_reset(email: str, language: str) -> None:
+    """Send the mail with the link for a new password, if the address is somebody's. Twice is harmless, as above."""
+    from accounts.models import User
+    from accounts.password_reset import send_password_reset_mail
+
+    user = User.objects.filter(email__iexact=email, is_active=True).first()
+    if user is not None:
+        send_password_reset_mail(user, _organisation(), language)
+
+
+def _organisation() -> str:
+    from tenants.models import Tenant
+
+    slug = find_tenant()
+    if slug is None:
+        return "Atrium"
+    with platform():
+        return Tenant.objects.values_list("name", flat=True).get(slug=slug)

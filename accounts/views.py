@@ -31,6 +31,13 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_safe
+def email_address(request: HttpRequest) -> HttpResponse:
+    """Which address the person logs in with. Nothing can be changed here: whoever holds a session must not gain the account."""
+    return render(request, "account/email.html")
+
+
+@login_required
+@require_safe
 def apikey_list(request: HttpRequest) -> HttpResponse:
     new = take_new_key(request)
     created = {"created": get_visible_api_key(request.user, new[0]), "created_text": new[1]} if new else {}

@@ -50,7 +50,7 @@ def create_api_key(*, actor: User | None, user: User, name: str, scopes: list[st
     if within is not None:
         model_names = within.model_names if model_names is None else model_names
         requests_per_minute, expires_at, project = requests_per_minute or within.requests_per_minute, expires_at or within.expires_at, project or within.project
-        _refuse_beyond(within, scopes=chosen, model_names=model_names, requests_per_minute=requests_per_minute, expires_at=expires_at)
+        _refuse_beyond(within, scopes=chosen, model_names=model_names, requests_per_minute=requests_per_minute, expires_at=expires_at, project=project)
         key_asked_by_key.send(sender=ApiKey, within=within)
     _refuse_past(expires_at)
     text, parsed = keys.make_key(current_tenant())
@@ -97,6 +97,7 @@ def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
         "model_names": lambda names: not within.model_names or (bool(names) and set(names) <= set(within.model_names)),
         "requests_per_minute": lambda number: within.requests_per_minute is None or (number is not None and number <= within.requests_per_minute),
         "expires_at": lambda moment: within.expires_at is None or (moment is not None and moment <= within.expires_at),
+        "project": lambda project: project.pk == within.project_id,  # a project's budget binds its keys only
     }
     for name, value in wanted.items():
         if name in lies_within and not lies_within[name](value):

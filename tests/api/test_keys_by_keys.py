@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiKey
-from accounts.services import create_api_key
+from accounts.services import create_api_key, create_project
 from usage.services import set_budget
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +57,31 @@ def test_a_key_with_a_budget_of_its_own_makes_none(alice):
     assert (response.status_code, response.json()["code"]) == (403, "beyond_own_key") and ApiKey.objects.count() == 1
     other, _text = client_of(alice)
     assert other.post("/api/v1/api-keys/", {"name": "new"}, **JSON).status_code == 201, "another key of the same person may"
+
+
+@pytest.fixture
+def dear(alice):
+    """A project beside the default one, in which Alice may make keys too."""
+    return create_project(actor=alice, name="Dear")
+
+
+def test_a_key_stays_in_its_project_and_makes_keys_there_only(limited, alice, dear):
+    """Each project has a budget of its own, and a key of another project spends nothing of it."""
+    client, own = limited
+    for response in (
+        client.post("/api/v1/api-keys/", {"name": "new", "project": str(dear.pk)}, **JSON),
+        client.patch(f"/api/v1/api-keys/{own.pk}/", {"project": str(dear.pk)}, **JSON),
+    ):
+        assert (response.status_code, response.json()["code"], response.json()["param"]) == (403, "beyond_own_key", "project")
+    own.refresh_from_db()
+    assert ApiKey.objects.get() == own and own.project != dear
+    assert client.post("/api/v1/api-keys/", {"name": "new", "project": str(own.project_id)}, **JSON).status_code == 201
+
+
+def test_a_session_makes_and_moves_keys_in_any_project_of_the_person(acme, alice, dear):
+    acme.login_as(alice)
+    key = acme.post("/api/v1/api-keys/", {"name": "new", "project": str(dear.pk)}, **JSON)
+    assert key.status_code == 201 and key.json()["project"]["id"] == str(dear.pk)
 
 
 def test_what_is_left_out_is_taken_over(limited):
