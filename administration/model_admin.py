@@ -1,7 +1,8 @@
 """The base of every ModelAdmin of the house.
 
 Covers: writes go through services only, so a class without `create_row`, `change_row` or `remove_row` cannot add, change or delete; what a
-service refuses appears in the form, at its field; the history of an object is its audit log.
+service refuses appears in the form, at its field; the history of an object is its audit log; a list is filtered by its own filters alone,
+and sorted by its own columns: Django would let anybody who sees it filter by any field, and read a password's hash letter by letter.
 Does not cover: who may call what; that is Django's permissions here and `require` in the services.
 """
 
@@ -14,9 +15,10 @@ from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Field, Model, QuerySet
+from django.db.models.fields.related import RelatedField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, TabularInline
 
@@ -24,6 +26,10 @@ from administration.history import show_history
 from administration.menu import Place
 from foundation.errors import AtriumError
 from foundation.refusals import Refusal, texts_by_field
+
+# What Django's and unfold's filters put behind a field's name in an address: equality, sets, "without", and both ends of a range.
+FILTER_ENDINGS = ("", "__exact", "__in", "__isnull", "_from", "_to")
+DATE_ENDINGS = ("__year", "__month", "__day", "__gte", "__lt")
 
 
 class AtriumModelAdmin(ModelAdmin):
@@ -46,6 +52,32 @@ class AtriumModelAdmin(ModelAdmin):
     def list_title(self) -> str:
         """What the menu, the palette and the page call the list."""
         return capfirst(str((self.place and self.place.title) or self.model._meta.verbose_name_plural))
+
+    # -- reads: what a list may be asked -----------------------------------------------------------------------------------------------
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Whether a list may be filtered so: by what its own filters and its date hierarchy put into an address, and by nothing else."""
+        return lookup in self._filter_parameters
+
+    @cached_property
+    def _filter_parameters(self) -> frozenset[str]:
+        names = set()
+        for entry in self.list_filter:
+            if isinstance(entry, type):
+                names.add(entry.parameter_name)
+                continue
+            name = entry if isinstance(entry, str) else entry[0]
+            field = self.opts.get_field(name)
+            names.update(f"{name}{ending}" for ending in FILTER_ENDINGS)
+            if isinstance(field, RelatedField):
+                names.add(f"{name}__{field.target_field.name}__exact")
+        if self.date_hierarchy:
+            names.update(f"{self.date_hierarchy}{ending}" for ending in DATE_ENDINGS)
+        return frozenset(names)
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        """Rows are named by their primary key only."""
+        return to_field == self.opts.pk.name
 
     # -- writes: a subclass gives these ------------------------------------------------------------------------------------------------
 

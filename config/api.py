@@ -29,7 +29,8 @@ class CursorPagination(pagination.CursorPagination):
         text = request.query_params.get(self.page_size_query_param)
         if text is None:
             return self.page_size
-        if not (text.isdecimal() and 1 <= int(text) <= self.max_page_size):
+        # the length first: Python refuses to read more than some thousand digits
+        if not (text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= self.max_page_size):
             raise ValidationError({"limit": [_("A number from 1 to %(max)d.") % {"max": self.max_page_size}]})
         return int(text)
 

@@ -31,6 +31,19 @@ class RequestIdMiddleware:
         return response
 
 
+class QueryMiddleware:
+    """Drops NUL from query strings: PostgreSQL's texts hold none, so that whoever searches for one finds what the rest of the text finds."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        query = request.META.get("QUERY_STRING", "")
+        if "%00" in query or "\0" in query:
+            request.META["QUERY_STRING"] = query.replace("%00", "").replace("\0", "")
+        return self.get_response(request)
+
+
 class SecurityHeadersMiddleware:
     """The content security policy (RELIABILITY rule 11): one for the product's pages, one for the admins, which need Alpine."""
 

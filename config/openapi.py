@@ -1,4 +1,4 @@
-"""The OpenAPI document of `/api/v1`: which problems each operation answers with, and the `Idempotency-Key` header of creations."""
+"""The OpenAPI document of `/api/v1`: which problems each operation answers with, the `Idempotency-Key` header of creations."""
 
 from http import HTTPStatus
 

@@ -1,10 +1,10 @@
 """`/api/v1`: the rooms' view sets put together, with their OpenAPI document and its pages."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import ApiKeyViewSet, MeView
+from config.api_docs import DocsView, OpenAPIView
 from models_registry.api import ConnectionViewSet, ModelViewSet
 from prompts.api import ConversationViewSet
 from usage.api import BudgetViewSet, UsageEventViewSet, UsageReportView
@@ -21,6 +21,6 @@ urlpatterns = [
     *router.urls,
     path("me/", MeView.as_view(), name="api-me"),
     path("usage/report/", UsageReportView.as_view(), name="api-usage-report"),
-    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="openapi"), name="api-docs"),
+    path("openapi.json", OpenAPIView.as_view(), name="openapi"),
+    path("docs/", DocsView.as_view(url_name="openapi"), name="api-docs"),
 ]

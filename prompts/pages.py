@@ -64,7 +64,7 @@ def has_price(model: Route) -> bool:
 
 def rail_context(request: HttpRequest, conversation: Conversation | None = None) -> dict:
     """The list of conversations: a page of it, grouped by days of the reader's time zone."""
-    search = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    search = request.GET.get("q", "").strip()[:200]
     page, next_after = page_of_conversations(request.user, search, request.GET.get("after", ""))
     today = timezone.localdate()
     for row in page:

@@ -1,0 +1,62 @@
+"""Whatever stands in a query string: an answer below 500."""
+
+import pytest
+from django.urls import reverse
+
+from tests.permissions import SERVICE
+from tests.routes import TENANT
+
+pytestmark = pytest.mark.django_db
+NUMBERS = ("9" * 5_000, "-1", "0", "٣", "\0", "9" * 30)
+
+
+@pytest.mark.parametrize("name", SERVICE)
+def test_lists_of_the_administration_take_any_page_order_and_search(acme, alice, name):
+    acme.login_as(alice)
+    path = reverse(f"service:{name}_changelist", urlconf=TENANT)
+    for parameter in ("p", "o", "q", "all"):
+        for text in NUMBERS[::2]:
+            assert acme.get(path, {parameter: text}).status_code < 500, (parameter, text[:20])
+
+
+def test_nul_finds_nothing_rather_than_failing(acme, alice):
+    acme.login_as(alice)
+    asked = {"app_label": "accounts", "model_name": "apikey", "field_name": "user"}
+    found = acme.get("/admin/autocomplete/", asked | {"term": "nobody\0"})
+    assert (found.status_code, found.json()["results"]) == (200, [])
+    assert len(acme.get("/admin/autocomplete/", asked | {"term": "\0alice"}).json()["results"]) == 1
+    for path, name in (("/admin/search/", "s"), ("/", "q"), ("/usage/", "days"), ("/accounts/login/", "next")):
+        assert acme.get(path, {name: "al\0ice"}).status_code < 500, path
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_the_apis_limit_is_a_number_of_at_most_three_digits(acme, alice, text):
+    response = acme.login_as(alice).get("/api/v1/models/", {"limit": text})
+    assert response.status_code == 400 and response.json()["errors"]["limit"] == ["A number from 1 to 200."]
+
+
+@pytest.mark.parametrize("path", ["docs/", "openapi.json"])
+def test_the_document_and_its_pages_are_read_and_nothing_else(acme, alice, path):
+    acme.login_as(alice)
+    assert acme.get(f"/api/v1/{path}").status_code == 200
+    for method in ("options", "post", "put", "delete", "patch"):
+        assert getattr(acme, method)(f"/api/v1/{path}").status_code == 405
+
+
+def test_the_document_is_made_once_per_language(acme, alice, monkeypatch):
+    """drf-spectacular loads parts of itself while it makes one; two at once tripped each other."""
+    from config.api_docs import OpenAPIView
+
+    made = []
+    monkeypatch.setattr(OpenAPIView, "_documents", {})
+    monkeypatch.setattr(OpenAPIView, "generator_class", staticmethod(lambda **options: Generator()))
+
+    class Generator:
+        def get_schema(self, request, public):
+            made.append(1)
+            return {"openapi": "3.0.3"}
+
+    acme.login_as(alice)
+    for language in ("en", "de", "en"):
+        assert acme.get("/api/v1/openapi.json", headers={"accept-language": language}).json() == {"openapi": "3.0.3"}
+    assert len(made) == 2
