@@ -34,6 +34,7 @@ LINE, WAIT_S = 200, 5.0
 HEALTH_PLACES, HEALTH_LINE = 2, 50
 BODY_PAUSE_S = 30.0
 TELL_EVERY_S = 10.0
+LOGGED_PATH = 200  # characters of a path that a log line repeats
 
 
 class BodyTooSlow(AtriumError):
@@ -70,7 +71,8 @@ class Intake:
         """One line for many: who is overloaded has no time to write."""
         self._untold += 1
         if time.monotonic() - self._told_s > TELL_EVERY_S:
-            logger.warning("%d requests were refused before Django, the last with %d: %s %s", self._untold, status, scope["method"], scope["path"])
+            text = "%d requests were refused before Django, the last with %d: %s %r"
+            logger.warning(text, self._untold, status, scope["method"], scope["path"][:LOGGED_PATH])
             self._told_s, self._untold = time.monotonic(), 0
 
 
@@ -96,7 +98,8 @@ class _Visit:
         self._is_complete = self._is_inside = False
 
     def check_declared_size(self) -> None:
-        if self._declared_size.isdigit() and int(self._declared_size) > self._limit:
+        size = self._declared_size[:20]  # Python refuses to read some thousand digits, and 20 are too many already
+        if size.isdigit() and int(size) > self._limit:
             raise _Refused(413)
 
     async def receive(self) -> dict:
