@@ -10,16 +10,10 @@ from typing import Any
 
 from allauth.account.forms import ResetPasswordForm
 from django.conf import settings
-from django.core.mail import send_mail
 from django.http import HttpRequest
-from django.template.loader import render_to_string
 from django.utils import translation
-from django.utils.translation import gettext as _
 
-from accounts.models import User
-from accounts.password_links import make_password_link
-from tenants.context import find_tenant
-from tenants.links import base_url
+from accounts.tasks import send_password_reset
 from tenants.tasks import enqueue
 
 
@@ -31,17 +25,6 @@ class PasswordResetForm(ResetPasswordForm):
 
     def save(self, request: HttpRequest, **kwargs: Any) -> str:
         """Have a worker send the mail, if there is somebody to send it to."""
-        from accounts.tasks import send_password_reset
-
         email = self.cleaned_data["email"]
         enqueue(send_password_reset, email=email, language=translation.get_language() or settings.LANGUAGE_CODE)
         return email
-
-
-def send_password_reset_mail(user: User, organisation: str, language: str) -> None:
-    """Tell a person where to choose a new password, in their language, or in the one they asked in."""
-    with translation.override(user.language or language):
-        context = {"user": user, "link": make_password_link(user), "host": base_url(find_tenant())}
-        body = render_to_string("accounts/mail/password_reset.txt", context)
-        subject = f"{' '.join(organisation.split())}: {_('Choose a new password')}"
-        send_mail(subject, body, None, [user.email])

@@ -1,6 +1,7 @@
 """What this room does after the answer is given."""
 
 from smtplib import SMTPException
+from typing import Any
 
 from celery import shared_task
 
@@ -8,13 +9,13 @@ from tenants.context import find_tenant, platform
 from tenants.tasks import TenantTask
 
 # A mail server that is away is asked again for about an hour.
-MAIL = {"base": TenantTask, "acks_late": True, "autoretry_for": (SMTPException, OSError), "retry_backoff": 30, "max_retries": 7}
+PATIENT: dict[str, Any] = {"autoretry_for": (SMTPException, OSError), "retry_backoff": 30, "max_retries": 7}
 
 
-@shared_task(name="accounts.send_invitation", **MAIL)
+@shared_task(base=TenantTask, acks_late=True, name="accounts.send_invitation", **PATIENT)
 def send_invitation(user_id: str) -> None:
     """Send the mail with the link for the first password. Twice is harmless: both links work until one is used."""
-    from accounts.invitations import send_invitation_mail
+    from accounts.mails import send_invitation_mail
     from accounts.models import User
 
     user = User.objects.filter(pk=user_id, is_active=True).first()
@@ -22,11 +23,11 @@ def send_invitation(user_id: str) -> None:
         send_invitation_mail(user, _organisation())
 
 
-@shared_task(name="accounts.send_password_reset", **MAIL)
+@shared_task(base=TenantTask, acks_late=True, name="accounts.send_password_reset", **PATIENT)
 def send_password_reset(email: str, language: str) -> None:
     """Send the mail with the link for a new password, if the address is somebody's. Twice is harmless, as above."""
+    from accounts.mails import send_password_reset_mail
     from accounts.models import User
-    from accounts.password_reset import send_password_reset_mail
 
     user = User.objects.filter(email__iexact=email, is_active=True).first()
     if user is not None:

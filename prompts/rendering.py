@@ -1,28 +1,31 @@
 """Markdown of models into HTML: the one place where text becomes markup.
 
-Covers: raw HTML (shown as text), scripts, event handlers, styles, remote images (a link instead), links that hide where they lead.
+Covers: raw HTML (shown as text), scripts, event handlers, styles, remote images (a link instead), links that hide where they lead; texts
+that make much of little (`render_budget`), which are shown plain where they end; finished texts rendered again at each view.
 Does not cover: text that never passes here; templates escape that.
 """
 
 from functools import cache
 from html import escape
 from io import StringIO
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import nh3
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, table
 from markdown_it.token import Token
-from mdit_py_plugins.tasklists import tasklists_plugin
-from pygments import highlight
+from markdown_it.utils import EnvType, OptionsDict
 from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 from prompts.formulas import math_plugin
+from prompts.render_budget import MAX_MARKDOWN, MIN_EXPANSION, References, RenderBudget
+from prompts.rendered import Rendered
+from prompts.task_lists import task_lists_plugin
 
-MAX_HIGHLIGHT_CHARS = 20_000
 TAGS = {
     "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "span",
     "table", "thead", "tbody", "tr", "th", "td", "input",
@@ -41,9 +44,36 @@ ATTRIBUTES = {
 SCHEMES = {"http", "https", "mailto"}
 
 
+_finished = Rendered()
+
+
 def render_markdown(text: str) -> SafeString:
-    """Safe HTML of a text in CommonMark with tables, strike-through and task lists."""
-    return _clean(_parser().render(text))
+    """Safe HTML of a text in CommonMark with tables, strike-through and task lists. A text that this process rendered lately is not
+    rendered again.
+    """
+    return _finished.get(text, lambda: _render(text, RenderBudget(expansion=max(MIN_EXPANSION, len(text)))))
+
+
+def _render(text: str, budget: RenderBudget) -> SafeString:
+    """The text as HTML, as far as the budget goes."""
+    read, rest = _split(text)
+    html = _clean(_parser().render(read, _environment(budget)))
+    if not rest:
+        return html
+    note = _("The rest of this text is too long to be formatted and is shown as it was written.")
+    return SafeString(f'{html}<p class="muted">{escape(note)}</p><pre><code>{escape(rest)}</code></pre>')
+
+
+def _split(text: str) -> tuple[str, str]:
+    """(what is read as Markdown, the rest): cut at the last end of a line that fits."""
+    if len(text) <= MAX_MARKDOWN:
+        return text, ""
+    cut = text.rfind("\n", 0, MAX_MARKDOWN) + 1 or MAX_MARKDOWN
+    return text[:cut], text[cut:]
+
+
+def _environment(budget: RenderBudget) -> EnvType:
+    return {"references": References(budget), "budget": budget}
 
 
 def _clean(html: str) -> SafeString:
@@ -52,7 +82,9 @@ def _clean(html: str) -> SafeString:
 
 @cache
 def _parser() -> MarkdownIt:
-    return _make_parser({"highlight": _highlight})
+    parser = _make_parser({})
+    parser.add_render_rule("fence", _render_fence)
+    return parser
 
 
 @cache
@@ -62,7 +94,8 @@ def _plain_parser() -> MarkdownIt:
 
 
 def _make_parser(options: dict) -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, **options}).enable(["table", "strikethrough"]).use(tasklists_plugin).use(math_plugin)
+    parser = MarkdownIt("commonmark", {"html": False, **options}).enable(["table", "strikethrough"]).use(task_lists_plugin).use(math_plugin)
+    parser.block.ruler.at("table", _read_table, {"alt": ["paragraph", "reference"]})
     parser.add_render_rule("image", _render_image)
     parser.add_render_rule("link_close", _render_link_close)
     parser.add_render_rule("th_open", _render_cell)
@@ -70,15 +103,34 @@ def _make_parser(options: dict) -> MarkdownIt:
     return parser
 
 
-def _highlight(code: str, language: str, attributes: str) -> str:
-    """Spans with classes for known languages; "" leaves escaping to the parser."""
-    if not language or len(code) > MAX_HIGHLIGHT_CHARS:
-        return ""
+def _read_table(state: StateBlock, start: int, last: int, silent: bool) -> bool:
+    """The library's rule, as far as the message's budget for tables goes; further ones stay text."""
+    budget, before = state.env["budget"], len(state.tokens)
+    is_table = budget.tables > 0 and table(state, start, last, silent)
+    budget.tables -= len(state.tokens) - before
+    return is_table
+
+
+def _render_fence(renderer, tokens: list[Token], index: int, options, env: EnvType) -> str:
+    """A block of code with spans and classes where its language is known and the message's budget suffices."""
+    code = tokens[index].content
+    coloured = OptionsDict(options)
+    coloured["highlight"] = lambda _code, language, _attributes: _colour(code, language, env["budget"])
+    return renderer.fence(tokens, index, coloured, env)
+
+
+def _colour(code: str, language: str, budget: RenderBudget) -> str:
+    """Spans with classes; "" leaves escaping to the parser."""
     try:
-        lexer = get_lexer_by_name(language, stripnl=False)
+        lexer = get_lexer_by_name(language, stripnl=False) if language else None
     except ClassNotFound:
+        lexer = None
+    tokens = budget.colours(lexer.get_tokens(code), len(code)) if lexer else None
+    if tokens is None:
         return ""
-    return highlight(code, lexer, HtmlFormatter(nowrap=True))
+    written = StringIO()
+    HtmlFormatter(nowrap=True).format(tokens, written)
+    return written.getvalue()
 
 
 def _render_image(renderer, tokens: list[Token], index: int, options, env) -> str:
@@ -104,7 +156,14 @@ def _host_note(address: str, shown: str) -> str:
         host = urlsplit(address).hostname or ""
     except ValueError:
         host = ""
-    return f' <span class="link-host">({escape(host)})</span>' if host and host not in shown else ""
+    return f' <span class="link-host">({escape(host)})</span>' if host and not _is_address(shown, address) else ""
+
+
+def _is_address(shown: str, address: str) -> bool:
+    """Whether the link's text is the address itself, or its host alone: then it hides nothing."""
+    text = shown.strip().lower()
+    host = urlsplit(address).hostname
+    return text.rstrip("/") in (address.lower().rstrip("/"), unquote(address).lower().rstrip("/"), host, f"http://{host}", f"https://{host}")
 
 
 def _render_cell(renderer, tokens: list[Token], index: int, options, env) -> str:
@@ -122,6 +181,7 @@ class GrowingText:
 
     def __init__(self) -> None:
         self._tail = ""
+        self._budget = RenderBudget()
 
     @property
     def size(self) -> int:
@@ -136,7 +196,7 @@ class GrowingText:
         """Add text; returns (HTML of blocks finished since the last call, HTML of the block that still grows)."""
         self._tail += text
         parser = _plain_parser()
-        env: dict = {}
+        env = _environment(RenderBudget(expansion=max(MIN_EXPANSION, len(self._tail))))
         tokens = parser.parse(self._tail, env)
         starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
         if not starts:
@@ -146,4 +206,4 @@ class GrowingText:
         lines = list(StringIO(self._tail, newline=""))  # not splitlines: that ends lines at U+2028 and form feeds, which Markdown does not
         finished = "".join(lines[: starts[-1]])
         self._tail = "".join(lines[starts[-1] :])
-        return str(render_markdown(finished)), _clean(parser.render(self._tail))
+        return str(_render(finished, self._budget)), _clean(parser.render(self._tail, _environment(RenderBudget())))

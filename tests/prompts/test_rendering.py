@@ -2,13 +2,18 @@
 
 import random
 import re
-import time
+import sys
 from html.parser import HTMLParser
 
 import pytest
+from django.utils import translation
+from django.utils.safestring import SafeString
 from markdown_it import MarkdownIt
 
-from prompts.rendering import TAGS, GrowingText, render_markdown
+from prompts.render_budget import MIN_EXPANSION, RenderBudget
+from prompts.rendered import Rendered
+from prompts.rendering import TAGS, GrowingText, _render, render_markdown
+from tenants.context import tenant
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -83,6 +88,7 @@ def test_nothing_hostile_survives(text):
 def test_planted_bug_without_the_allow_list_the_test_above_fails(monkeypatch):
     monkeypatch.setattr("prompts.rendering._parser", lambda: MarkdownIt("commonmark", {"html": True}))
     monkeypatch.setattr("prompts.rendering._clean", str)
+    monkeypatch.setattr("prompts.rendering._finished", Rendered())
     with pytest.raises(AssertionError):
         test_nothing_hostile_survives(HOSTILE[1])
 
@@ -144,13 +150,17 @@ def test_what_is_added_unrendered_is_rendered_with_the_next_piece():
     assert growing.grow("o.") == ("<p>One.</p>\n", "<p>Two.</p>\n")
 
 
-def test_a_long_open_block_of_code_is_cheap_to_render_again():
+def test_a_long_open_block_of_code_is_cheap_to_render_again(monkeypatch):
+    """It is coloured once, when it is finished."""
+    coloured = []
+    monkeypatch.setattr("prompts.rendering._colour", lambda code, language, budget: coloured.append(language) or "")
     growing = GrowingText()
     growing.grow(CODE)
-    start_s = time.thread_time()
     for _time in range(100):
         growing.grow("    y = 1\n")
-    assert time.thread_time() - start_s < 1, "with colours it takes some seconds"
+    assert coloured == []
+    growing.grow("```\n\nafter\n\n")
+    assert coloured == ["python"]
 
 
 # -- formulas ----------------------------------------------------------------------------------------------------------
@@ -174,15 +184,102 @@ def test_formulas_are_kept_as_they_were_written(text, html):
     assert render_markdown(text).strip() == html
 
 
-@pytest.mark.parametrize("opening", [r"\(", r"so \[", "\\[\n"])
-def test_formulas_left_open_take_no_more_than_linear_time(opening):
-    def render_s(count: int) -> float:
-        start_s = time.thread_time()
-        render_markdown(opening * count)
-        return time.thread_time() - start_s
+def count_calls(text: str) -> int:
+    """Python calls that rendering takes: work, however busy the machine is."""
+    calls = 0
 
-    short_s, long_s = (min(render_s(count) for _time in range(3)) for count in (10_000, 40_000))
-    assert long_s < 8 * short_s, "four times the text; where each looks to the end of it, it takes about fifteen times as long"
+    def note(_frame, event, _argument) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        _render(text, RenderBudget())
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+REPEATED = [
+    r"\(", r"so \[", "\\[\n", "$a", "$$\n", "- [ ] a\n", "- a\n  - b\n", "[", "![", "[a](", "[a][b", "[a]: b\n", "*a ", "**a _b ", "~~a ", "`a``b", "> ",
+    "<a ", "<!-- ", "&amp;", "| a | b |\n", "1. a\n", "```\n", "# a\n", "a\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", REPEATED, ids=ascii)
+def test_twice_the_text_takes_twice_the_work(piece):
+    short, long = (count_calls(piece * (size // len(piece))) for size in (2_000, 8_000))
+    assert long < 5 * short + 1_000, "four times the text; where each looks to the end of it, it takes about fifteen times as much"
+
+
+def test_references_expand_no_further_than_the_text_is_long():
+    text = f"[a]: http://x/{'b' * 20_000}\n\n" + "[a] " * 6_000
+    html = render_markdown(text)
+    assert len(html) < 4 * MIN_EXPANSION
+    assert html.count("<a ") == 4 and "[a] [a]" in html, "what is not a link stays readable"
+    assert render_markdown("[a]: http://x/b\n\n" + "[a] " * 1_000).count("<a ") == 1_000
+
+
+def test_wide_tables_with_short_rows_are_not_filled_up_without_end():
+    wide = "|" + "a|" * 3_000 + "\n|" + "-|" * 3_000 + "\n" + "b\n" * 20 + "\n"
+    assert render_markdown(wide * 8).count("<td") < 70_000
+    assert render_markdown("| a | b |\n| - | - |\n| 1 | 2 |\n\n" * 200).count("<table>") == 200
+
+
+def test_colours_are_bounded_over_all_blocks_of_a_text():
+    block = f"```python\n{'x = 1' + chr(10)}" + "x = 1\n" * 2_000 + "```\n"
+    html = render_markdown(block * 3)
+    first, second, third = html.split("<pre>")[1:]
+    assert "<span" in first and "<span" not in second + third and second.count("x = 1") == 2_001
+    ticks = iter(range(1_000_000))
+    slow = RenderBudget(clock=lambda: next(ticks) / 10)
+    assert "<span" not in _render("```python\nx = 1\n```", slow), "a lexer that takes too long is left"
+    assert slow.colouring_s == 0
+
+
+def test_what_is_too_long_to_be_formatted_is_shown_as_it_is():
+    html = render_markdown("*a*\n" * 60_000 + "<b>*end*</b>")
+    assert "<em>a</em>" in html and "&lt;b&gt;*end*&lt;/b&gt;</code></pre>" in html and "too long to be formatted" in html
+    assert html.count("a") >= 60_000
+
+
+def test_a_text_is_rendered_once_by_tenant_and_language():
+    kept, made = Rendered(max_bytes=4_000), []
+
+    def ask(text: str) -> str:
+        return kept.get(text, lambda: made.append(text) or SafeString(text * 100))
+
+    assert ask("a") == ask("a") == "a" * 100 and made == ["a"]
+    with translation.override("de"):
+        ask("a")
+    with tenant("globex"):
+        ask("a")
+    assert made == ["a"] * 3
+    for letter in "bcdefghijk":
+        ask(letter)
+    ask("k")
+    ask("a")
+    assert made.count("k") == 1 and made.count("a") == 4, "the oldest makes room"
+
+
+SHOWN = [  # (text of a link, address, whether the host is named behind it)
+    ("https://bank.example", "https://bank.example/", False),
+    ("bank.example", "https://bank.example/", False),
+    ("https://bank.example/a?b=c", "https://bank.example/a?b=c", False),
+    ("the bank", "https://bank.example/", True),
+    ("https://evil.example.bank.example", "https://evil.example/", True),
+    ("https://bank.example/?to=evil.example", "https://evil.example/", True),
+    ("evil.example is not where this leads", "https://evil.example/", True),
+    ("https://bank.example@evil.example", "https://evil.example/", True),
+    ("notevil.example", "https://evil.example/", True),
+    ("https://bank.example/evil.example", "https://evil.example/x", True),
+]
+
+
+@pytest.mark.parametrize(("text", "address", "is_named"), SHOWN)
+def test_a_link_names_its_host_unless_its_text_is_the_address(text, address, is_named):
+    html = render_markdown(f"[{text}]({address})")
+    assert ('class="link-host"' in html) is is_named
 
 
 def test_a_block_has_as_many_lines_as_it_likes():

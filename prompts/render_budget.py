@@ -1,0 +1,59 @@
+"""What one message may make of itself when it is rendered: a short text must not become a long page or a long calculation.
+
+Covers: link references used again and again, cells that short rows of wide tables are filled up with, colours of code, Markdown of any
+length. Does not cover: how many messages a page shows,
+and how often one is rendered (`rendering` keeps what is finished).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+MIN_EXPANSION = 100_000  # characters that references may put into any text, as in cmark
+MAX_COLOURED = 20_000  # characters of code in one message that get colours
+MAX_COLOURING_S = 0.3  # CPU seconds for them: some of Pygments' lexers take quadratic time
+MAX_TABLES = 60_000  # tokens of tables; three to four for each cell
+MAX_MARKDOWN = 200_000  # characters read as Markdown; the rest is shown as it is
+
+
+@dataclass(slots=True)
+class RenderBudget:
+    """What is left for one message, over all pieces of it that are rendered."""
+
+    expansion: int = MIN_EXPANSION
+    coloured: int = MAX_COLOURED
+    colouring_s: float = MAX_COLOURING_S
+    tables: int = MAX_TABLES
+    clock: Callable[[], float] = field(default=time.thread_time, repr=False)
+
+    def colours(self, tokens: Iterator[Any], size: int) -> list[Any] | None:
+        """The lexer's tokens of a block of so many characters; None where the budget does not suffice."""
+        if size > self.coloured or self.colouring_s <= 0:
+            return None
+        self.coloured -= size
+        found = []
+        began = self.clock()
+        for token in tokens:
+            found.append(token)
+            if self.clock() - began > self.colouring_s:
+                self.colouring_s = 0
+                return None
+        self.colouring_s -= self.clock() - began
+        return found
+
+
+class References(dict[str, Any]):
+    """A message's link references. Each use is paid for; beyond the budget the brackets stay as they were written."""
+
+    def __init__(self, budget: RenderBudget) -> None:
+        super().__init__()
+        self._budget = budget
+
+    def get(self, label: str, default: Any = None) -> Any:
+        found = super().get(label, default)
+        if found is not None:
+            self._budget.expansion -= len(found["href"]) + len(found["title"])
+            if self._budget.expansion < 0:
+                return default
+        return found
