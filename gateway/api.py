@@ -35,7 +35,6 @@ from tenants.context import in_platform
 
 logger = logging.getLogger(__name__)
 
-WATCH_AFTER_S = 0.2
 SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
@@ -165,9 +164,8 @@ async def chat_completions(request: Request) -> None:
         if call.wants_stream:
             await _send_stream(request, pipeline.stream(call, host), call.headers)
         else:
-            async with _cancelled_when_gone(request.receive, WATCH_AFTER_S):
-                body = await pipeline.complete(call, host)
-            await request.answer(body, call.headers)
+            # Read to its end even where the client has gone: the provider finishes it and charges for it.
+            await request.answer(await pipeline.complete(call, host), call.headers)
     except AtriumError as exc:
         exc.headers = call.headers
         raise
@@ -175,7 +173,7 @@ async def chat_completions(request: Request) -> None:
 
 async def _send_stream(request: Request, frames, headers) -> None:
     send, headers = request.send, [EVENT_STREAM, (b"cache-control", b"no-store"), request.id_header, *headers]
-    async with _cancelled_when_gone(request.receive, 0) as watch:
+    async with _cancelled_when_gone(request.receive) as watch:
         try:
             first = await anext(frames)  # a refusal keeps its status: headers leave with the first frame
             watch.sends_since_s = watch.loop.time()
@@ -233,10 +231,10 @@ class _ClientWatch:
 
 
 @asynccontextmanager
-async def _cancelled_when_gone(receive: Receive, after_s: float):
-    """Cancel the running task when the client is gone; then raise ClientGone. Starts watching after `after_s`."""
+async def _cancelled_when_gone(receive: Receive):
+    """Cancel the running task when the client is gone; then raise ClientGone."""
     watch, task = _ClientWatch(receive), asyncio.current_task()
-    timer = watch.loop.call_later(after_s, watch.start)
+    watch.start()
     try:
         yield watch
     except asyncio.CancelledError:
@@ -245,7 +243,6 @@ async def _cancelled_when_gone(receive: Receive, after_s: float):
         task.uncancel()
         raise ClientGone from None
     finally:
-        timer.cancel()
         watch.stop()
 
 

@@ -53,8 +53,10 @@ class Call:
     held: Decimal | None = None
     was_dispatched: bool = False
     was_refused: bool = False  # the provider answered, and its answer was no: it charges nothing for that
-    output_tokens_seen: int = 0  # pieces of text relayed so far: the progress mark
+    pieces_seen: int = 0  # events with a piece of the answer: bounds a stream without end, and counts nothing else
+    output_tokens_seen: int = 0  # estimated from the bytes of these pieces: the progress mark, and the bill where nobody counted better
     usage: Usage | None = None  # what the provider reported
+    is_usage_final: bool = False  # nothing of the answer came after the report
     is_estimated: bool = False
     finish_reason: str | None = None
     first_token_s: float | None = None
@@ -72,6 +74,19 @@ class Call:
 
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.started_s) * 1000)
+
+    def note_piece(self, tokens: int) -> None:
+        """A piece of the answer came, of so many tokens by estimate."""
+        self.pieces_seen += 1
+        self.output_tokens_seen += tokens
+        self.is_usage_final = False
+        self.note_first_token()
+
+    def note_usage(self, usage: Usage | None) -> None:
+        """The provider's report of the whole call so far; None, one that cannot be true, changes nothing."""
+        if usage is not None:
+            self.usage = usage
+            self.is_usage_final = True
 
     def note_first_token(self) -> None:
         if self.first_token_s is None:

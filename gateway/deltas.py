@@ -20,6 +20,11 @@ class DeltaShape:
         self._shortest = 0  # an event of this length has a piece of text of at least one byte; 0: nothing learnt
         self._vain_lessons = 0
 
+    @property
+    def overhead(self) -> int:
+        """The bytes around the text of an event of this shape."""
+        return self._shortest - 1
+
     def learn(self, event: bytes, ours: bytes, text: str) -> None:
         """Remember an event that was parsed: as it came, as it was passed on, and its text."""
         if self._vain_lessons == MOST_VAIN_LESSONS:

@@ -12,6 +12,7 @@ from foundation.errors import AtriumError, UpstreamError
 from gateway.calls import Call
 from gateway.deltas import DeltaShape
 from gateway.errors import UpstreamTimeout, as_error_object
+from gateway.estimate import count_text_bytes, estimate_tokens
 from gateway.idle import IdleWatch
 from gateway.sse import DONE, EventReader, frame
 from usage.pricing import Usage
@@ -58,11 +59,11 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
         raise UpstreamError(_("The model server broke the connection. Try again."), code="upstream_disconnected") from exc
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise _nonsense() from exc
+    call.output_tokens_seen = 0  # the bytes counted while they came hold more than text
+    if size := count_text_bytes([choice.get("message") for choice in answer["choices"]]):
+        call.note_piece(estimate_tokens(size))
     call.note_first_token()
-    call.usage = read_usage(answer.get("usage"))
-    if call.usage is None:
-        message = answer["choices"][0].get("message")
-        call.output_tokens_seen = len(orjson.dumps(message)) // 4
+    call.note_usage(read_usage(answer.get("usage")))
     if answer.get("model") != call.route.name:
         answer["model"] = call.route.name
         raw = orjson.dumps(answer)
@@ -77,6 +78,7 @@ async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
         while part := await watch.read():
             parts.append(part)
             size += len(part)
+            call.output_tokens_seen = estimate_tokens(size)
             if size > MAX_ANSWER_BYTES:
                 raise _nonsense()
     return b"".join(parts)
@@ -103,10 +105,10 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
         with _watch(call, response) as watch:
             while chunk := await watch.read():
                 size += len(chunk)
-                if call.output_tokens_seen > most_pieces or size > MAX_STREAM_BYTES:
+                if call.pieces_seen > most_pieces or size > MAX_STREAM_BYTES:
                     raise UpstreamError(_("The model server did not end its answer where it was told to. What arrived is kept."), code="upstream_endless")
                 if not reader.has_rest and (swapped := shape.swap(chunk)) is not None:
-                    call.output_tokens_seen += 1
+                    call.note_piece(estimate_tokens(len(chunk) - shape.overhead))
                     yield swapped
                     continue
                 frames, is_done = _translate(call, shape, reader.feed(chunk))
@@ -160,14 +162,13 @@ def _note_choices(call: Call, choices: list[dict]) -> str:
     """Count a piece of the answer; its text, if the event says nothing else."""
     if not choices:
         return ""
+    if size := count_text_bytes([choice.get("delta") for choice in choices]):
+        call.note_piece(estimate_tokens(size))
     choice = choices[0]
     if (reason := choice.get("finish_reason")) is not None:
         call.finish_reason = reason
     delta = choice.get("delta") or {}
     text = delta.get("content")
-    if text or delta.get("tool_calls") or delta.get("reasoning_content") or delta.get("refusal"):
-        call.output_tokens_seen += 1
-        call.note_first_token()
     return text if reason is None and len(choices) == 1 and type(text) is str else ""
 
 
@@ -175,7 +176,7 @@ def _adapt(call: Call, event: dict) -> tuple[bool, bool]:
     """(whether the client gets the event, whether it was changed): the usage report is for us, unless it was asked for; the model's name is ours."""
     is_changed = False
     if event.get("usage") is not None:
-        call.usage = read_usage(event["usage"]) or call.usage
+        call.note_usage(read_usage(event["usage"]))
         if not call.wants_usage:
             if not event["choices"]:
                 return False, False

@@ -1,7 +1,9 @@
 """Step 9: the exact bill into the ledger, durably, before the last byte leaves; also when the client has gone or the provider failed."""
 
+from dataclasses import replace
+
 from gateway.calls import Call
-from gateway.reserve import estimate_input_tokens
+from gateway.reserve import estimate_input_tokens, most_input_tokens
 from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, cost
 
@@ -9,12 +11,27 @@ NOTHING = Usage(0, 0, 0, 0)
 
 
 def billed_usage(call: Call) -> tuple[Usage, bool]:
-    """(what is billed, whether it is an estimate): the provider's report, else what was seen; nothing if it refused or was never reached."""
+    """(what is billed, whether it is an estimate).
+
+    The provider's report, if it came after the last piece of the answer; if more came after it, or it counts nothing where something was
+    seen, the greater of what it says and what was seen. Without a report what was seen, and where an answer in one piece was left before
+    it came, the most it can be, as for orphans. Nothing if the provider refused or was never reached.
+    """
     if call.usage is not None:
-        return call.usage, False
+        is_credible = call.usage.output_tokens + call.usage.reasoning_tokens > 0 or call.output_tokens_seen == 0
+        if call.is_usage_final and is_credible:
+            return call.usage, False
+        return replace(call.usage, output_tokens=max(call.usage.output_tokens, _seen(call) - call.usage.reasoning_tokens)), True
     if not call.was_dispatched or call.was_refused:
         return NOTHING, False
-    return Usage(estimate_input_tokens(call), 0, call.output_tokens_seen, 0), True
+    if call.status == "cancelled" and not call.wants_stream:
+        return Usage(most_input_tokens(call), 0, call.max_output_tokens, 0), True
+    return Usage(estimate_input_tokens(call), 0, _seen(call), 0), True
+
+
+def _seen(call: Call) -> int:
+    """Output tokens by estimate: no more than were allowed, unless more pieces came."""
+    return min(call.output_tokens_seen, max(call.max_output_tokens, call.pieces_seen))
 
 
 async def settle(call: Call, ledger: Ledger) -> None:

@@ -16,7 +16,8 @@ from tests.live import TENANTS, house_with_bug
 
 CUTS = 100
 AT_ONCE = 10
-MODEL = "mock-tokens-200-20"  # four seconds: nothing ends by itself within two
+TOKENS = 200
+MODEL = f"mock-tokens-{TOKENS}-20"  # four seconds: nothing ends by itself within two
 CLOSED_S, SETTLED_S, OVER_S = 2, 10, 30
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(300)]
 SLUG = TENANTS[1]
@@ -54,11 +55,16 @@ def wait_until_over(mock) -> list[dict]:
     return mock.wait_for(lambda ledger: all(entry["outcome"] != "open" for entry in ledger), timeout_s=OVER_S)
 
 
+def is_streamed(entry: dict) -> bool:
+    return bool(entry["body"].get("stream"))
+
+
 def delays_s(ledger: list[dict], hung_up_at: list[float]) -> list[float]:
-    """How long each call went on upstream after its client had gone. AssertionError for one that went on to its end."""
-    ended = [entry["outcome"] for entry in ledger if entry["outcome"] != "client_closed"]
+    """How long each stream went on upstream after its client had gone. AssertionError for one that went on to its end."""
+    streams = [entry for entry in ledger if is_streamed(entry)]
+    ended = [entry["outcome"] for entry in streams if entry["outcome"] != "client_closed"]
     assert not ended, f"the upstream was asked on: {len(ended)} answers were made for nobody"
-    return [entry["closed_at"] - hung_up_at[int(entry["body"]["messages"][-1]["content"])] for entry in ledger]
+    return [entry["closed_at"] - hung_up_at[int(entry["body"]["messages"][-1]["content"])] for entry in streams]
 
 
 def events_since(started_at) -> list:
@@ -95,7 +101,10 @@ def test_hanging_up_closes_the_upstream_and_bills_what_was_used(house, django_db
         events = events_since(started_at)
         assert len(events) == sent_upstream and open_holds() == 0, "one bill for each call, and nothing held"
     assert len({event.request_id for event in events}) == sent_upstream
-    sent, billed = sum(entry["tokens_sent"] for entry in ledger), sum(event.output_tokens for event in events if event.estimated)
+    sent = sum(entry["tokens_sent"] for entry in ledger if is_streamed(entry))
+    billed = sum(event.output_tokens for event in events if event.estimated)
+    whole = [event.output_tokens for event in events if not event.estimated]
+    assert whole == [TOKENS] * sum(not is_streamed(entry) for entry in ledger), "an answer in one piece is read to its end and billed exactly"
     cancelled = [event for event in events if event.status == "cancelled"]
     assert len(cancelled) > CUTS // 2 and all(isinstance(event.request_id, UUID) for event in cancelled)
     assert 0 < billed <= sent, "what was relayed is billed, never more than the upstream sent"
@@ -115,7 +124,11 @@ def test_planted_bug_a_gateway_that_does_not_notice_is_found_out(house, few_cuts
         test_hanging_up_closes_the_upstream_and_bills_what_was_used(deaf, django_db_blocker)
 
 
-LATE = "import gateway.api as api; api.WATCH_AFTER_S = 3"
+LATE = """
+from gateway.api import _ClientWatch
+start = _ClientWatch.start
+_ClientWatch.start = lambda watch: watch.loop.call_later(3, start, watch)
+"""
 
 
 def test_planted_bug_a_gateway_that_notices_too_late_is_found_out(house, few_cuts, django_db_blocker):

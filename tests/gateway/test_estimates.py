@@ -1,0 +1,203 @@
+"""What a call costs whose provider does not count, or is not heard to the end: by the bytes of all that came, never by events.
+
+A small server of this file sends just the bytes of each case; the mock upstream sends a token in each event, and hides what is tested here.
+"""
+
+import asyncio
+import contextlib
+import json
+from decimal import Decimal
+from types import SimpleNamespace
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from foundation.egress import PRIVATE
+from foundation.egress.data_plane import open_session
+from foundation.errors import AtriumError
+from gateway import pipeline
+from gateway.calls import Call, Principal
+from gateway.estimate import count_text_bytes
+from gateway.settle import billed_usage
+from models_registry.routes import Endpoint, Route
+from usage.pricing import Price, Usage
+
+FREE = Price("EUR", *(Decimal(0),) * 4)
+WORDS = "word " * 4_000  # 20,000 bytes
+TEXT = 20_000 // 4
+
+
+def cut(pieces: int) -> list[str]:
+    size = len(WORDS) // pieces
+    return [WORDS[start : start + size] for start in range(0, len(WORDS), size)]
+
+
+def event(delta: dict, **more) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more}).encode() + b"\n\n"
+
+
+def usage_event(completion: int, **more) -> bytes:
+    return b"data: " + json.dumps({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": completion}, **more}).encode() + b"\n\n"
+
+
+END = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+ERROR = b'data: {"error": {"message": "out of memory"}}\n\n'
+
+
+@contextlib.asynccontextmanager
+async def server(parts: list[bytes], *, then_wait: bool = False, kind: str = "text/event-stream"):
+    """An upstream that sends these bytes, each in a packet of its own, and then ends or falls silent."""
+
+    async def answer(reader, writer) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode())
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.001)
+            if then_wait:
+                await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+def make_call(port: int, *, stream: bool) -> Call:
+    endpoint = Endpoint(uuid4(), "platform", "openai_compatible", f"http://127.0.0.1:{port}", allow_private=True)
+    body = {"model": "ours", "messages": [{"role": "user", "content": "hi"}], "stream": stream}
+    call = Call(Principal("acme", uuid4(), uuid4()), body, len(orjson.dumps(body)))
+    call.route = Route("ours", "Ours", uuid4(), "theirs", endpoint, "chat", None, None, 8_000, FREE)
+    call.max_output_tokens = 8_000
+    call.wants_stream = stream
+    return call
+
+
+def collaborators(client) -> SimpleNamespace:
+    return SimpleNamespace(
+        client_for=lambda endpoint: client,
+        ledger=SimpleNamespace(mark=lambda *_mark: None),
+        breaker=SimpleNamespace(note=lambda call: None),
+        in_flight=SimpleNamespace(leave=lambda call: None),
+    )
+
+
+async def _bill(parts: list[bytes], leaves_after: int | None, then_wait: bool) -> tuple[Usage, bool]:
+    async with server(parts, then_wait=then_wait) as port, open_session(PRIVATE) as client:
+        call = make_call(port, stream=True)
+        frames = pipeline.stream(call, collaborators(client))
+        got = 0
+        with contextlib.suppress(AtriumError):
+            async for frame in frames:
+                got += frame.count(b"word")
+                if leaves_after is not None and got >= leaves_after:
+                    break
+        await frames.aclose()
+        return billed_usage(call)
+
+
+def bill(parts: list[bytes], leaves_after: int | None = None, *, then_wait: bool = False) -> tuple[int, bool]:
+    """(output tokens billed, whether by estimate) of a stream that is read to its end, or left after so many words."""
+    usage, is_estimated = asyncio.run(_bill(parts, leaves_after, then_wait))
+    return usage.output_tokens + usage.reasoning_tokens, is_estimated
+
+
+NAMES = {
+    "content": lambda text: {"content": text},
+    "reasoning_content": lambda text: {"reasoning_content": text},
+    "reasoning": lambda text: {"reasoning": text},
+    "a name nobody knows": lambda text: {"thoughts": {"summary": [text]}},
+    "refusal": lambda text: {"refusal": text},
+    "parts": lambda text: {"content": [{"type": "text", "text": text}, {"type": "thinking", "thinking": []}]},
+    "tool arguments": lambda text: {"tool_calls": [{"index": 0, "id": "x", "type": "function", "function": {"name": "", "arguments": text}}]},
+}
+
+
+@pytest.mark.parametrize("pieces", [200, 4, 1])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_client_who_leaves_before_the_count_pays_what_it_got(name, pieces):
+    events = [event(NAMES[name](text)) for text in cut(pieces)]
+    billed, is_estimated = bill(events, leaves_after=4_000, then_wait=True)
+    assert is_estimated and TEXT * 0.95 <= billed <= TEXT
+
+
+@pytest.mark.parametrize("pieces", [200, 1])
+def test_a_provider_that_never_counts_is_estimated(pieces):
+    billed, is_estimated = bill([event({"content": text}) for text in cut(pieces)] + [END, DONE])
+    assert is_estimated and TEXT * 0.95 <= billed <= TEXT
+
+
+def test_every_piece_is_at_least_one_token():
+    assert bill([event({"content": "a"})] * 30 + [END, DONE]) == (30, True)
+
+
+def test_all_choices_count():
+    both = {"choices": [{"index": number, "delta": {"content": "word " * 800}, "finish_reason": None} for number in (0, 1)]}
+    assert bill([b"data: " + json.dumps(both).encode() + b"\n\n", END, DONE]) == (2_000, True)
+
+
+def test_an_error_after_reasoning_is_no_refusal():
+    assert bill([event({"reasoning": WORDS}), ERROR]) == (TEXT, True)
+    assert bill([event({"role": "assistant", "content": ""}), ERROR]) == (0, False), "an error before the first piece is one"
+
+
+REPORTS = [
+    ([event({"content": WORDS}), END, usage_event(3_000), DONE], (3_000, False)),  # after the last piece: believed
+    ([usage_event(1), event({"content": WORDS}), END, DONE], (TEXT, True)),  # before it: the greater
+    ([usage_event(7_000), event({"content": WORDS}), END, DONE], (7_000, True)),
+    ([event({"content": WORDS}, usage={"prompt_tokens": 7, "completion_tokens": 2_500}), END, DONE], (2_500, False)),  # with it
+    ([event({"content": WORDS}), END, usage_event(0), DONE], (TEXT, True)),  # it counts nothing where something came
+    ([END, usage_event(0), DONE], (0, False)),
+]
+
+
+@pytest.mark.parametrize(("parts", "expected"), REPORTS)
+def test_a_report_counts_if_nothing_came_after_it(parts, expected):
+    assert bill(parts) == expected
+
+
+def test_the_estimate_is_no_more_than_was_allowed():
+    """A provider keeps to `max_tokens`; where it visibly does not, what came counts."""
+    assert bill([event({"content": WORDS * 3}), END, DONE]) == (8_000, True)
+
+
+# -- answers in one piece ----------------------------------------------------------------------------------------------
+
+
+async def _complete(parts: list[bytes], *, leaves: bool) -> Call:
+    async with server(parts, kind="application/json", then_wait=leaves) as port, open_session(PRIVATE) as client:
+        call = make_call(port, stream=False)
+        task = asyncio.create_task(pipeline.complete(call, collaborators(client)))
+        if leaves:
+            await asyncio.sleep(0.1)
+            task.cancel()
+        with contextlib.suppress(AtriumError, asyncio.CancelledError):
+            await task
+        return call
+
+
+def whole(message: dict, **more) -> list[bytes]:
+    return [json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], **more}).encode()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_answer_in_one_piece_without_a_count_is_estimated_by_its_text(name):
+    usage, is_estimated = billed_usage(asyncio.run(_complete(whole(NAMES[name](WORDS)), leaves=False)))
+    assert is_estimated and usage.output_tokens == TEXT
+
+
+def test_an_answer_in_one_piece_that_is_abandoned_costs_the_most_it_can():
+    call = asyncio.run(_complete([], leaves=True))
+    usage, is_estimated = billed_usage(call)
+    assert is_estimated and (usage.input_tokens, usage.output_tokens) == (call.size_bytes, 8_000)
+
+
+def test_names_and_places_are_no_text():
+    delta = {"role": "assistant", "tool_calls": [{"index": 0, "id": "call_123", "type": "function", "function": {"arguments": "äö"}}]}
+    assert count_text_bytes(delta) == 4
+    assert count_text_bytes({"content": None, "audio": {"transcript": "你好"}}) == 6
+    assert count_text_bytes({"content": "\ud83d"}) == 3
