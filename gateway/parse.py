@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from foundation.errors import InvalidInput
+from foundation.json_bounds import check_value_count
 from gateway.calls import Call, Principal
 
 MAX_MESSAGES = 2_000
@@ -48,6 +49,7 @@ def parse_chat_completion(raw: bytes, principal: Principal, request_id: UUID) ->
 
 
 def _load_object(raw: bytes) -> dict[str, Any]:
+    check_value_count(raw)
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as exc:

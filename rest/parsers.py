@@ -11,6 +11,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 from foundation.errors import AtriumError
+from foundation.json_bounds import check_value_count
 
 MAX_BYTES = 1_000_000
 
@@ -30,6 +31,7 @@ class BoundedJSONParser(BaseParser):
         data = stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise BodyTooLarge(_("The body may have at most %(limit)d kB.") % {"limit": MAX_BYTES // 1000})
+        check_value_count(data)
         try:
             return json.loads(codecs.decode(data, encoding), parse_constant=_refuse_constant, parse_float=_read_float)
         except (ValueError, LookupError) as exc:
