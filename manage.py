@@ -5,6 +5,7 @@ import sys
 
 
 def main() -> None:
+    os.umask(0o077)  # whatever this process and its children write, mails with links above all, is nobody else's to read
     if sys.argv[1:2] == ["up"]:
         from launcher.up import main as up
 

@@ -17,6 +17,7 @@ LONGEST_SOCKET_NAME = "/.s.PGSQL.5432"
 # libpq separates several hosts by commas, and addresses quote what is not plain: such paths get the short one.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+-]+")
 # Nothing of the person's environment: PGPORT and its like would change the servers, and on macOS PostgreSQL needs a locale that exists.
+OPEN_TO_OTHERS = 0o066  # to pass through is no harm: that is how PostgreSQL's account reaches its folder
 SERVER_ENVIRONMENT = {"LC_ALL": "C"}
 
 
@@ -41,6 +42,8 @@ def prepare_data(data: Path) -> Path:
     try:
         is_new = not data.exists()
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not is_new:
+            _close(data)
         probe = data / f".writable.{os.getpid()}"
         probe.touch()
         probe.unlink()
@@ -50,6 +53,25 @@ def prepare_data(data: Path) -> Path:
     if is_new:
         data.chmod(0o700)
     return data.resolve()
+
+
+def _close(data: Path) -> None:
+    """Keep others out of a folder that was there before, and out of the mails and files in it. Raises ServiceError where it is not ours."""
+    status = data.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & OPEN_TO_OTHERS:
+        is_ours = status.st_uid == os.geteuid() and not mode & stat.S_ISVTX and (_is_used(data) or not any(data.iterdir()))
+        if not is_ours:
+            reason = f"Others may read {data}, and it holds other things or belongs to somebody else."
+            raise ServiceError(f"{reason} Use a folder of Atrium's own: make run DATA=/path, or close it: chmod 700.")
+        data.chmod(0o700)
+    for folder in (data / name for name in ("mail", "media")):  # PostgreSQL's account may pass through the data directory
+        if folder.is_dir() and folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o700)
+
+
+def _is_used(data: Path) -> bool:
+    return any((data / name).exists() for name in ("logs", "postgres", "secrets.json"))
 
 
 def prepare_place(data: Path) -> Place:

@@ -12,6 +12,8 @@ STATICFILES_DIRS = [env.BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not env.IS_PRODUCTION
 WHITENOISE_AUTOREFRESH = False
 MEDIA_ROOT = env.read("ATRIUM_MEDIA_URL") or str(env.DATA_DIR / "media")
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 STORAGES = {
     "default": {"BACKEND": "tenants.storage.TenantStorage"},
     "staticfiles": {

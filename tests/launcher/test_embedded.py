@@ -284,3 +284,47 @@ def test_a_command_on_an_empty_database_says_what_to_do(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
     assert "manage.py prepare" in done.stderr and str(tmp_path / "data") in done.stderr
+
+
+# -- who may read ------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_was_there_and_open_is_closed_with_its_mails_and_files(tmp_path):
+    data = tmp_path / "data"
+    for folder in (data / "mail", data / "media"):
+        folder.mkdir(parents=True, mode=0o755)
+    (data / "logs").mkdir()
+    data.chmod(0o755)
+    embedded.prepare_data(data)
+    assert {mode_of(folder) for folder in (data, data / "mail", data / "media")} == {0o700}
+
+
+def test_an_empty_open_folder_becomes_ours(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o755)
+    embedded.prepare_data(tmp_path / "data")
+    assert mode_of(tmp_path / "data") == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o777, 0o1777, 0o740])
+def test_an_open_folder_with_other_things_is_refused_and_left_as_it_is(tmp_path, mode):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "letters.txt").write_text("mine")
+    data.chmod(mode)
+    with pytest.raises(embedded.ServiceError, match="folder of Atrium's own"):
+        embedded.prepare_data(data)
+    assert stat.S_IMODE(data.stat().st_mode) == mode and {path.name for path in data.iterdir()} == {"letters.txt"}
+
+
+def test_a_private_folder_with_other_things_may_be_used(tmp_path):
+    tmp_path.chmod(0o700)
+    (tmp_path / "letters.txt").write_text("mine")
+    assert embedded.prepare_data(tmp_path) == tmp_path
+
+
+def test_what_commands_write_is_nobody_elses_to_read(tmp_path):
+    """Mails with links to accounts above all; also through a shell with the usual umask."""
+    probe = "import os, sys; sys.argv = ['manage.py', 'help']; import manage; manage.main(); open(sys.path[0] + '/written', 'w')"
+    script = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(Path(__file__).resolve().parents[2])!r}]; {probe}"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, umask=0o022, cwd=tmp_path)
+    assert mode_of(tmp_path / "written") == 0o600
