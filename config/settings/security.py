@@ -11,8 +11,9 @@ _hint = "`make run` makes one below ATRIUM_DATA; in production set it yourself."
 if env.IS_PRODUCTION:
     SECRET_KEY = env.require("ATRIUM_SECRET_KEY", _hint)
     MASTER_KEYS = env.read_list("ATRIUM_MASTER_KEYS") or [env.require("ATRIUM_MASTER_KEYS", _hint)]
-    if len(SECRET_KEY) < 50:
-        raise ImproperlyConfigured("ATRIUM_SECRET_KEY must have at least 50 characters.")
+    if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10 or SECRET_KEY.startswith("django-insecure-"):
+        hint = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        raise ImproperlyConfigured(f"ATRIUM_SECRET_KEY must have at least 50 random characters. {hint}")
 else:
     _kept = {}
     if not env.needs_no_services() and not (env.read("ATRIUM_SECRET_KEY") and env.read("ATRIUM_MASTER_KEYS")):
@@ -21,6 +22,13 @@ else:
         _kept = load_secrets(env.DATA_DIR)
     SECRET_KEY = env.read("ATRIUM_SECRET_KEY") or _kept.get("secret_key") or env.random_secret()
     MASTER_KEYS = env.read_list("ATRIUM_MASTER_KEYS") or (_kept["master_keys"].split(",") if _kept else [Fernet.generate_key().decode()])
+
+for _number, _key in enumerate(MASTER_KEYS, 1):
+    try:
+        Fernet(_key)
+    except ValueError as exc:
+        hint = "Make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+        raise ImproperlyConfigured(f"ATRIUM_MASTER_KEYS: number {_number} of {len(MASTER_KEYS)} is no Fernet key. {hint}") from exc
 
 PLATFORM_HOSTS = env.read_list("ATRIUM_PLATFORM_HOSTS", "localhost,platform.localhost")
 # Every host is checked against the tenants' domains by tenants.middleware; an unknown one gets a 404 that says so.

@@ -5,7 +5,7 @@
 
 from tenants.sealing.crypto import BrokenSeal, seal, unseal
 from tenants.sealing.fields import SealedText, SealedTextField, open_field
-from tenants.sealing.keys import NoDataKey, forget_data_keys, make_data_key, rewrap_data_keys
+from tenants.sealing.keys import NoDataKey, check_data_key, forget_data_keys, make_data_key, rewrap_data_keys
 from tenants.sealing.logs import SecretFilter
 from tenants.sealing.secret import Secret
 
@@ -16,6 +16,7 @@ __all__ = [
     "SealedTextField",
     "Secret",
     "SecretFilter",
+    "check_data_key",
     "forget_data_keys",
     "make_data_key",
     "open_field",

@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import psycopg
 import pytest
 from allauth.core.internal.httpkit import get_client_ip
 from auditlog.models import LogEntry
 from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -19,14 +22,18 @@ from tenants.local.models import DataKey
 from tenants.management.commands.serve import default_queues, server_config
 from tenants.sealing import forget_data_keys, seal, unseal
 from tenants.sealing.keys import _unwrap
+from tenants.start import check_start
 
 SHOW = "import json; from config.settings import security as s; print(json.dumps({'port': s.PORT, 'proxies': s.TRUSTED_PROXIES}))"
+
+
+SECRET = "".join(chr(ord("A") + number % 26) for number in range(52))
 
 
 def settings_with(**environment: str) -> subprocess.CompletedProcess:
     """The settings of security as a process with these variables reads them."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ATRIUM_")}
-    production = {"ATRIUM_ENV": "production", "ATRIUM_SECRET_KEY": "x" * 60, "ATRIUM_MASTER_KEYS": Fernet.generate_key().decode()}
+    production = {"ATRIUM_ENV": "production", "ATRIUM_SECRET_KEY": SECRET, "ATRIUM_MASTER_KEYS": Fernet.generate_key().decode()}
     return subprocess.run([sys.executable, "-c", SHOW], env=inherited | production | environment, capture_output=True, text=True)
 
 
@@ -114,4 +121,50 @@ def test_a_new_master_key_takes_over_and_the_old_one_may_go(settings, capsys):
             call_command("masterkey", "rewrap")
     finally:
         settings.MASTER_KEYS = [new, *old]
+        forget_data_keys()
+
+
+@pytest.mark.parametrize("key", ["a" * 60, "short", "django-insecure-" + SECRET, "ab" * 30])
+def test_a_secret_key_that_can_be_guessed_is_refused(key):
+    refused = settings_with(ATRIUM_SECRET_KEY=key)
+    assert refused.returncode == 1 and "at least 50 random characters" in refused.stderr and key not in refused.stderr
+    assert settings_with().returncode == 0
+
+
+def test_each_master_key_is_one():
+    good = Fernet.generate_key().decode()
+    for keys, number in (("not-a-fernet-key", 1), (f"{good},short", 2)):
+        refused = settings_with(ATRIUM_MASTER_KEYS=keys)
+        assert refused.returncode == 1 and f"number {number} of" in refused.stderr
+        assert good not in refused.stderr.rsplit("ImproperlyConfigured", 1)[1]
+
+
+@pytest.mark.django_db
+def test_a_login_that_may_read_everything_is_refused(settings):
+    own = settings.DATABASE_DSN
+    passwords = json.loads((Path(os.environ["ATRIUM_DATA"]) / "database.json").read_text())
+    superuser = own.replace(f"atrium_app:{passwords['atrium_app']}", f"postgres:{passwords['postgres']}")
+    for number, attributes in enumerate(("SUPERUSER NOINHERIT", "BYPASSRLS NOINHERIT", "INHERIT", "NOINHERIT")):
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE test_start_{number} LOGIN {attributes} PASSWORD 'test'")
+            connection.execute(f"GRANT CONNECT ON DATABASE {connection.info.dbname} TO test_start_{number}")
+        settings.DATABASE_DSN = own.replace(f"atrium_app:{passwords['atrium_app']}", f"test_start_{number}:test")
+        if attributes == "NOINHERIT":
+            check_start()
+        else:
+            with pytest.raises(ImproperlyConfigured, match="NOSUPERUSER NOBYPASSRLS NOINHERIT"):
+                check_start()
+
+
+@pytest.mark.django_db
+def test_master_keys_that_open_nothing_are_refused(settings):
+    with use_scope(Scope("platform")):
+        seal("secret", table="t", row=1, field="f")
+    check_start()
+    settings.MASTER_KEYS = [Fernet.generate_key().decode()]
+    forget_data_keys()
+    try:
+        with pytest.raises(ImproperlyConfigured, match="ATRIUM_MASTER_KEYS"):
+            check_start()
+    finally:
         forget_data_keys()

@@ -1,5 +1,6 @@
 """`manage.py serve web | gateway | worker | runtime | scheduler`: each room alone."""
 
+import logging
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
+
+logger = logging.getLogger(__name__)
 
 PREPARED_TIMEOUT_S, LOOK_EVERY_S = 900, 0.02
 
@@ -33,6 +36,21 @@ class Command(BaseCommand):
     def handle(self, *args, **options) -> None:
         getattr(self, f"serve_{options['kind']}")(options)
 
+    def _check_start(self) -> None:
+        """Refuse what would serve without keeping its promises. A database that is away is waited for elsewhere."""
+        import psycopg
+        from django.core.exceptions import ImproperlyConfigured
+        from django.db import DatabaseError
+
+        from tenants.start import check_start
+
+        try:
+            check_start()
+        except ImproperlyConfigured as exc:
+            raise CommandError(str(exc)) from exc
+        except (psycopg.OperationalError, DatabaseError):
+            logger.warning("the database does not answer, or is not set up: it could not be checked at the start")
+
     def serve_web(self, options) -> None:
         self._serve_asgi("config.asgi:application", options)
 
@@ -52,6 +70,7 @@ class Command(BaseCommand):
         if options["after"]:
             import_string(target.replace(":", "."))
             wait_for_file(options["after"])
+        self._check_start()
         raise_descriptor_limit()
         # An inherited socket is handed over whole: uvicorn's own `fd` takes it for a Unix socket and leaves TCP_NODELAY off, 40 ms per answer.
         sockets = [socket.socket(fileno=options["fd"])] if options["fd"] is not None else None
@@ -59,6 +78,7 @@ class Command(BaseCommand):
 
     def serve_worker(self, options) -> None:
         app = import_string("config.celery.app")
+        self._check_start()
         if options["scheduler"]:
             threading.Thread(target=self._schedule_beside, args=(options,), daemon=True, name="scheduler").start()
         worker = app.Worker(

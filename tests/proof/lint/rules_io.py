@@ -67,7 +67,7 @@ CONNECTS = {
 add(
     Rule(
         "raw-connect",
-        "a raw connection knows no tenant: only the backend, embedded services, ledger, heartbeat, listener and the scheduler's leader lock open one",
+        "a raw connection knows no tenant: only backend, start check, embedded services, ledger, heartbeat, listener and the scheduler's leader lock open one",
         calls_named(lambda name: name in CONNECTS),
         bad=(
             ("rag/a.py", "import psycopg\npsycopg.connect(dsn)\n"),
@@ -79,6 +79,7 @@ add(
         ),
         allowed=(
             "tenants/pgbackend/*",
+            "tenants/start.py",
             "launcher/embedded*",
             "launcher/up*",
             "usage/ledger/*",
