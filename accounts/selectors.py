@@ -42,6 +42,11 @@ def find_key_facts(key_id: str) -> KeyFacts | None:
                     row.requests_per_minute, row.expires_at, row.revoked_at is None and row.user.is_active)  # fmt: skip
 
 
+def is_active_user(user_id: UUID) -> bool:
+    """Whether there is such a person, and they are not kept out."""
+    return User.objects.filter(pk=user_id, is_active=True).exists()
+
+
 def list_visible_api_keys(user: User) -> QuerySet[ApiKey]:
     """A person's own keys; with `accounts.view_apikey`, everyone's."""
     rows = ApiKey.objects.select_related("user", "project")

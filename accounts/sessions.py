@@ -6,17 +6,20 @@ Does not cover: sessions saved by async code (`asave`), which nothing here does:
 
 from datetime import datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Min
+from django.http import HttpRequest
 from django.utils import timezone
 
 from tenants.context import scope_label
 from tenants.duties import duty, note_duty
+from tenants.hosts import Door, find_tenant_by_slug
 
 SESSIONS = "sessions"
 AT_ONCE, MOST_BATCHES = 1_000, 50
@@ -48,6 +51,14 @@ def _note_sweep() -> None:
 def _next_hour(moment: datetime) -> datetime:
     """A common grid, so that the notes of several processes fall together into one duty."""
     return moment.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+
+def has_access(slug: str, session_key: str, user_id: UUID) -> bool:
+    """Whether the session still logs this person in, and their tenant is not suspended: what each new request is asked."""
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    door = find_tenant_by_slug(slug)
+    return door is not None and door.door != Door.SUSPENDED and get_user(request).pk == user_id
 
 
 @duty(SESSIONS)

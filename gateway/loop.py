@@ -22,6 +22,7 @@ from gateway.calls import Principal
 from gateway.in_flight import InFlight
 from gateway.limits import Limiter
 from gateway.listener import Listener
+from gateway.rights import may_still_call
 from gateway.snapshot import Snapshots
 from gateway.valkey import make_redis
 from models_registry.routes import Endpoint
@@ -86,6 +87,9 @@ class Host:
         if client is None:
             client = self._clients[endpoint.policy] = egress.open_session(endpoint.policy, auto_decompress=False, max_line_size=16_384, max_field_size=16_384)
         return client
+
+    async def may_still_call(self, principal: Principal) -> bool:
+        return await may_still_call(principal, self.snapshots)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task:
         """Run something that outlives its request, owned by this host."""

@@ -21,9 +21,10 @@ import aiohttp
 from foundation.errors import AtriumError
 from gateway import admit, dispatch, guard, relay, reserve, resolve, settle
 from gateway.breaker import Breaker
-from gateway.calls import Call
+from gateway.calls import Call, Principal
 from gateway.in_flight import InFlight
 from gateway.limits import Limiter
+from gateway.rights import AccessEnded
 from gateway.snapshot import TenantSnapshot
 from gateway.sse import DONE, frame
 from models_registry.routes import Endpoint
@@ -41,6 +42,8 @@ class Collaborators(Protocol):
     breaker: Breaker
 
     def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession: ...
+
+    async def may_still_call(self, principal: Principal) -> bool: ...
 
 
 async def prepare(call: Call, snapshot: TenantSnapshot, host: Collaborators) -> None:
@@ -97,7 +100,7 @@ async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
 async def _relay_and_settle(call: Call, host: Collaborators) -> AsyncGenerator[bytes]:
     try:
         async with dispatch.dispatch(call, host.client_for(call.route.endpoint)) as response:
-            with _Progress(call, host.ledger):
+            with _Progress(call, host, response.content):
                 async for frames in relay.relay(call, response):
                     yield frames
     except AtriumError as exc:
@@ -121,20 +124,33 @@ def _note_error(call: Call, error: AtriumError) -> None:
 
 
 class _Progress:
-    """Writes down every two seconds how far a stream has come, so that a bill survives the death of this process."""
+    """Every two seconds: writes down how far a stream has come, so that a bill survives the death of this process, and ends the stream of
+    a caller who may call no longer.
+    """
 
-    def __init__(self, call: Call, ledger: Ledger) -> None:
-        self._call, self._ledger, self._loop = call, ledger, asyncio.get_running_loop()
+    def __init__(self, call: Call, host: Collaborators, content: aiohttp.StreamReader) -> None:
+        self._call = call
+        self._host = host
+        self._content = content
+        self._loop = asyncio.get_running_loop()
+        self._asking: asyncio.Task[None] | None = None
 
     def __enter__(self) -> None:
         self._wait()
 
     def __exit__(self, *_exception: object) -> None:
         self._timer.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
 
     def _wait(self) -> None:
         self._timer = self._loop.call_later(PROGRESS_EVERY_S, self._note)
 
     def _note(self) -> None:
-        self._ledger.mark(self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen)
+        self._host.ledger.mark(self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen)
+        self._asking = self._loop.create_task(self._ask())
         self._wait()
+
+    async def _ask(self) -> None:
+        if not await self._host.may_still_call(self._call.principal):
+            self._content.set_exception(AccessEnded())

@@ -19,6 +19,7 @@ from django.utils import timezone, translation
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
+from accounts.sessions import has_access
 from foundation.errors import NotFound
 from gateway.loop import get_host
 from prompts import events, pages
@@ -32,6 +33,7 @@ T = TypeVar("T")
 
 HEARTBEAT = b": still here\n\n"
 POLL_S = 1.0
+ACCESS_EVERY_S = 2.0
 MOST_ROUNDS = 1_800  # an hour of two-second waits: no stream lives longer
 SHARE_OF_CPU = 0.1
 CHARACTERS_PER_S = 100_000  # of HTML: each update brings the whole block that still grows
@@ -62,17 +64,47 @@ def _find(user, message_id: UUID) -> Message:
 
 
 async def _stream(request, slug: str, user, message_id: UUID, after: str, surroundings) -> AsyncIterator[bytes]:
+    access = _Access(slug, request.session.session_key, user.pk)
     try:
         try:
             async for part in _follow(get_host().blocking_redis, slug, user, message_id, after):
+                await access.check()
                 yield part
         except (RedisError, OSError, TimeoutError, _HoleInStream):
             async for part in _poll(slug, user, message_id):
+                await access.check()
                 yield part
+        await access.check()
         html = await in_tenant(slug, _render_done, request, user, message_id, surroundings)
-    except NotFound:
-        return  # deleted meanwhile: whoever asks again is told so
+    except (NotFound, _AccessEnded):
+        return  # deleted or logged out meanwhile: whoever asks again is told so
     yield _event("done", {"html": html})
+
+
+class _AccessEnded(Exception):
+    """Who looks at this stream may look no longer."""
+
+
+class _Access:
+    """Whether the session that opened a stream still stands: asked before a part is sent, at most every two seconds.
+
+    A stream sends at least a sign of life that often, so it ends within a few seconds of a log-out, a new password, a lock-out or the
+    suspension of the tenant.
+    """
+
+    def __init__(self, slug: str, session_key: str, user_id: UUID) -> None:
+        self._slug = slug
+        self._session_key = session_key
+        self._user_id = user_id
+        self._asked_s = time.monotonic()
+
+    async def check(self) -> None:
+        """Raises _AccessEnded."""
+        if time.monotonic() - self._asked_s < ACCESS_EVERY_S:
+            return
+        self._asked_s = time.monotonic()
+        if not await in_tenant(self._slug, has_access, self._slug, self._session_key, self._user_id):
+            raise _AccessEnded
 
 
 class _HoleInStream(Exception):

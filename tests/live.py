@@ -26,6 +26,7 @@ MORE_MODELS = [
     "mock-tokens-100-20",
     "mock-tokens-200-20",
     "mock-tokens-60-50",
+    "mock-tokens-300-20",
     "mock-slow-3000",
     "fault-reset-mid-stream-5",
 ]  # what the mock can do beyond its catalogue
