@@ -1,7 +1,8 @@
 """What a request meets before Django: how large its body may be, how long it may take, and how many are in work at once.
 
 Guards against: a body that is spooled without bound or never ends, more work than there are database connections, one host that takes
-every place, and places held by event streams, by bodies that are still coming, or by clients that have left the line.
+every place, and places held by event streams, by bodies that are still coming, or by clients that have left the line; a refusal of the API
+that tells by its time which tenants and keys exist.
 Does not guard: `/v1` (gateway.limits, gateway.http), a client that reads its answer slowly, or one that sends a byte now and then: it holds
 a socket, nothing else. Static files pass: they need no database (config.middleware).
 """
@@ -24,6 +25,7 @@ from config.gate import Gate
 from config.middleware import RequestIdMiddleware, SecurityHeadersMiddleware
 from foundation.error_pages import RETRY_AFTER_S, answer_error, speak_to
 from foundation.errors import AtriumError, Unavailable
+from foundation.moments import wait_for_moment
 from rest.parsers import BodyTooLarge
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ LINE, WAIT_S = 200, 5.0
 HEALTH_PLACES, HEALTH_LINE = 2, 50
 BODY_PAUSE_S = 30.0
 TELL_EVERY_S = 10.0
+REFUSAL_STEP_S = 0.02  # of a key that opens nothing at /api/v1: Django takes some milliseconds, whatever it finds
 LOGGED_PATH = 200  # characters of a path that a log line repeats
 
 
@@ -96,6 +99,8 @@ class _Visit:
         self._declared_size = headers.get(b"content-length", b"")
         self._size, self._limit = 0, find_body_limit(scope["path"])
         self._is_complete = self._is_inside = False
+        self._is_api = scope["path"].startswith("/api/")
+        self._begun_s = asyncio.get_running_loop().time()
 
     def check_declared_size(self) -> None:
         size = self._declared_size[:20]  # Python refuses to read some thousand digits, and 20 are too many already
@@ -139,8 +144,12 @@ class _Visit:
         return True
 
     async def send(self, message) -> None:
-        if message["type"] == "http.response.start" and _is_event_stream(message["headers"]):
-            self.leave()  # it lives for minutes, and holds no connection (prompts.streaming)
+        if message["type"] == "http.response.start":
+            if _is_event_stream(message["headers"]):
+                self.leave()  # it lives for minutes, and holds no connection (prompts.streaming)
+            elif message["status"] == 401 and self._is_api:
+                self.leave()
+                await wait_for_moment(self._begun_s, REFUSAL_STEP_S)
         await self._send(message)
 
     def leave(self) -> None:

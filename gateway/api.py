@@ -21,6 +21,7 @@ from django.utils.translation import trans_real
 
 from foundation.errors import AtriumError, NotFound, Unavailable
 from foundation.ids import uuid7
+from foundation.moments import wait_for_moment
 from gateway import loop as hosts_of_gateway
 from gateway import parse, pipeline
 from gateway.authenticate import authenticate
@@ -36,6 +37,7 @@ from tenants.context import in_platform
 logger = logging.getLogger(__name__)
 
 SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
+REFUSAL_STEP_S = 0.005  # of a key that opens nothing: from memory it takes 0.2 ms, from the database about 1.5
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
@@ -69,6 +71,7 @@ class Request:
 async def serve(scope, receive, send) -> None:
     """Answer one request to `/v1`; never raises."""
     host = hosts_of_gateway.get_host()
+    begun_s = asyncio.get_running_loop().time()
     language = _activate_language(find_header(scope, b"accept-language"))
     number = uuid7()
     request_id = (b"x-request-id", f"req_{number.hex}".encode())
@@ -78,6 +81,8 @@ async def serve(scope, receive, send) -> None:
         host.note_key_use(principal)
         await view(Request(scope, receive, send, host, principal, snapshot, number, request_id))
     except AtriumError as exc:
+        if isinstance(exc, InvalidKey):
+            await wait_for_moment(begun_s, REFUSAL_STEP_S)
         await send_answer(send, exc.http_status, error_body(exc, language), [request_id, *error_headers(exc), *getattr(exc, "headers", ())])
     except ClientGone:
         logger.info("the client left before its answer")

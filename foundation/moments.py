@@ -1,0 +1,17 @@
+"""Answers that leave at fixed moments, so that how long they took says nothing of how they came about.
+
+Guards against: learning from a refusal's time which tenants and key ids exist. Does not guard against: work of more than a step, which
+moves the answer to the next moment; choose a step that the slowest way of refusing stays below.
+"""
+
+import asyncio
+
+
+def rest_of_step_s(elapsed_s: float, step_s: float) -> float:
+    """The seconds from `elapsed_s` to the next whole number of steps; a whole step where one is just full."""
+    return step_s - elapsed_s % step_s
+
+
+async def wait_for_moment(begun_s: float, step_s: float) -> None:
+    """Return a whole number of steps after `begun_s`, a time of the running loop. Holds no thread."""
+    await asyncio.sleep(rest_of_step_s(asyncio.get_running_loop().time() - begun_s, step_s))

@@ -1,0 +1,173 @@
+"""S22: whatever is wrong with a key, the answer is the same: status, body, headers, and the moment at which it leaves.
+
+In `make test` the moment is told by the steps that the answer waits for; `make proof` asks 20,000 times and compares by Welch's t-test.
+"""
+
+import asyncio
+import http.client
+import itertools
+import math
+import os
+import random
+import statistics
+import time
+from contextlib import closing
+from uuid import uuid4
+
+import pytest
+
+from config import intake
+from foundation.moments import rest_of_step_s
+from gateway import api
+from tenants.context import tenant
+from tests.live import TENANTS
+
+pytestmark = [pytest.mark.scope(None)]
+IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
+ROUNDS = 20_000
+WELCH_T = 4.5
+SECRET = "x" * 43
+PATHS = ("/v1/models", "/api/v1/me/")
+
+
+@pytest.fixture
+def keys(house) -> dict[str, str]:
+    """A key for each way of being wrong: the secret of one that exists, an id that does not, a tenant that does not, no key at all."""
+    slug, key_id = TENANTS[0], house.keys[TENANTS[0]].split("_")[2]
+    return {
+        "wrong secret": f"atr_{slug}_{key_id}_{SECRET}",
+        "unknown id": f"atr_{slug}_{'0' * 8}_{SECRET}",
+        "unknown tenant": f"atr_nobody-here_{key_id}_{SECRET}",
+        "no key of ours": "sk-" + SECRET,
+    }
+
+
+def ask(connection: http.client.HTTPConnection, path: str, key: str) -> tuple[int, bytes, dict[str, str], float]:
+    began_s = time.perf_counter()
+    connection.request("GET", path, headers={"Host": "localhost", "Authorization": f"Bearer {key}"})
+    response = connection.getresponse()
+    body = response.read()
+    took_s = time.perf_counter() - began_s
+    headers = {name.lower(): value for name, value in response.getheaders() if name.lower() != "x-request-id"}
+    return response.status, body.replace((response.getheader("x-request-id") or "-").encode(), b"-"), headers, took_s
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(house, keys, path):
+    with closing(http.client.HTTPConnection("127.0.0.1", house.port, timeout=10)) as connection:
+        answers = [ask(connection, path, key)[:3] for key in keys.values() for _again in range(2)]
+        assert answers[0][0] == 401 and all(answer == answers[0] for answer in answers)
+        assert ask(connection, path, house.keys[TENANTS[0]])[0] == 200
+
+
+def test_the_rest_of_a_step_ends_on_a_whole_one():
+    for elapsed_s in (0.0, 0.0002, 0.0014, 0.0049999, 0.005, 0.0123):
+        rest_s = rest_of_step_s(elapsed_s, 0.005)
+        steps = (elapsed_s + rest_s) / 0.005
+        assert 0 < rest_s <= 0.005 and math.isclose(steps, round(steps)) and round(steps) == int(elapsed_s / 0.005 + 1e-9) + 1
+
+
+def scope_of(path: str, key: str) -> dict:
+    headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {key}".encode())]
+    return {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers, "scheme": "http", "client": None, "server": None}
+
+
+class Waits:
+    """Notes instead of waiting: (when the request began, the step), and whether the answer had begun to leave."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[float, float]] = []
+        self.sent: list[dict] = []
+
+    async def wait(self, begun_s: float, step_s: float) -> None:
+        assert self.sent == [], "the answer left before its moment"
+        self.noted.append((begun_s, step_s))
+
+    async def send(self, message: dict) -> None:
+        self.sent.append(message)
+
+
+def test_every_refusal_of_v1_waits_for_its_moment(monkeypatch, django_db_setup, django_db_blocker):
+    from accounts.services import create_api_key, create_user
+    from gateway import loop as gateway_loop
+    from tenants.provisioning import create_tenant
+
+    slug = f"s22-{uuid4().hex[:8]}"
+    with django_db_blocker.unblock():
+        create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan="unlimited")
+        with tenant(slug):
+            person = create_user(actor=None, email=f"erin@{slug}.example", name="Erin", password="correct horse battery staple")
+            row, good = create_api_key(actor=None, user=person, name="s22")
+
+        async def run() -> dict[str, Waits]:
+            await gateway_loop.start_host("test")
+            found = {}
+            try:
+                wrong = (f"atr_{slug}_{row.key_id}_{SECRET}", f"atr_{slug}_00000000_{SECRET}", f"atr_nobody_00000000_{SECRET}", "", "nonsense", good)
+                for key in wrong * 2:  # the second time from memory
+                    found[key] = waits = Waits()
+                    monkeypatch.setattr(api, "wait_for_moment", waits.wait)
+                    await api.serve(scope_of("/v1/models", key), None, waits.send)
+            finally:
+                await gateway_loop.stop_host()
+            return found
+
+        found = asyncio.run(run())
+    assert found.pop(good).noted == []
+    for key, waits in found.items():
+        assert waits.sent[0]["status"] == 401 and [step for _begun, step in waits.noted] == [api.REFUSAL_STEP_S], key
+
+
+@pytest.mark.parametrize(("path", "status", "waits"), [("/api/v1/me/", 401, True), ("/api/v1/me/", 200, False), ("/", 401, False)])
+def test_refusals_of_the_management_api_wait_too_and_hold_no_place_meanwhile(monkeypatch, path, status, waits):
+    noted = Waits()
+    left = []
+
+    async def django(scope, receive, send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    class Place:
+        def enter_at_once(self, host) -> bool:
+            return True
+
+        def leave(self, host) -> None:
+            left.append(len(noted.noted))
+
+    async def wait(begun_s: float, step_s: float) -> None:
+        await noted.wait(begun_s, step_s)
+        assert left, "a stranger who waits holds a place"
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": b""}
+
+    monkeypatch.setattr(intake, "wait_for_moment", wait)
+    asyncio.run(intake.Intake(django, pages=Place())(scope_of(path, "x"), receive, noted.send))
+    assert [step for _begun, step in noted.noted] == ([intake.REFUSAL_STEP_S] if waits else [])
+    assert len(left) == 1
+
+
+def times_s(port: int, path: str, keys: dict[str, str]) -> dict[str, list[float]]:
+    """How long each kind of refusal took, asked in turn and in no order."""
+    found: dict[str, list[float]] = {name: [] for name in keys}
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        for _round in range(ROUNDS):
+            for name in random.sample(list(keys), len(keys)):
+                found[name].append(ask(connection, path, keys[name])[3])
+    return found
+
+
+def welch_t(first: list[float], second: list[float]) -> float:
+    spread = math.sqrt(statistics.variance(first) / len(first) + statistics.variance(second) / len(second))
+    return (statistics.mean(first) - statistics.mean(second)) / spread
+
+
+if IS_NIGHT:  # it takes minutes and a quiet machine
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_no_time_tells_one_wrong_key_from_another(house, keys, path):
+        found = times_s(house.port, path, keys)
+        for one, other in itertools.combinations(found, 2):
+            quick = [sorted(found[name])[: ROUNDS * 9 // 10] for name in (one, other)]  # without what the machine did meanwhile
+            assert abs(t := welch_t(*quick)) < WELCH_T, f"{one} and {other} differ: t = {t:.1f}"
