@@ -1,47 +1,147 @@
-"""The server's side of a connection, bounded: how many there are, and how long the head of a request may take.
+"""The server's side of a connection, bounded: how many there are, from one address too, and how long the head of a request may take.
 
-Does not cover: bodies and answers (`gateway/http.py`, `gateway/api.py`), which have bounds of their own.
+Guards against: connections that bring no request, or never the rest of one, shutting everybody else out. Where there are as many as there
+may be, the one that was silent for longest makes room, so strangers displace each other and whoever brings a request is served; probes of
+health are answered beyond the limit.
+Does not cover: bodies and answers (`gateway/http.py`, `gateway/api.py`, `config/intake.py`), which have bounds of their own; a crowd from
+many addresses that brings whole requests (limits of rate and of work in hand).
 """
 
 import asyncio
 import resource
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 
+from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_CONNECTIONS = 4_000
+MAKE_ROOM_AT = MAX_CONNECTIONS - 200  # below the limit, so that those who bring a request find none
+MAX_WAITING_OF_ADDRESS = 500  # without a whole request, of one client; proxies speak for many and are not counted
+HEALTH_PLACES = 50  # beyond MAX_CONNECTIONS; further connections are closed at once
 MIN_DESCRIPTORS = 4 * MAX_CONNECTIONS  # a call has one to its client and one to its model server
 HEAD_TIMEOUT_S = 30.0
+HEALTH = b"/healthz/"
+
+
+class Waiting:
+    """The connections that bring no whole request at the moment, the one that was silent for longest first."""
+
+    def __init__(self) -> None:
+        self._all: dict[BoundedHttpProtocol, str] = {}
+        self._by_address: dict[str, dict[BoundedHttpProtocol, None]] = {}
+
+    def add(self, connection: "BoundedHttpProtocol", address: str) -> None:
+        """Note that it waits, or that it said something; then it is the last again. No address: not counted by it."""
+        self.remove(connection)
+        self._all[connection] = address
+        if address:
+            self._by_address.setdefault(address, {})[connection] = None
+
+    def remove(self, connection: "BoundedHttpProtocol") -> None:
+        """Its request is whole, or it is gone. Safe for one that does not wait."""
+        address = self._all.pop(connection, "")
+        if address:
+            of_address = self._by_address[address]
+            del of_address[connection]
+            if not of_address:
+                del self._by_address[address]
+
+    def oldest(self) -> "BoundedHttpProtocol | None":
+        return next(iter(self._all), None)
+
+    def oldest_beyond(self, address: str, limit: int) -> "BoundedHttpProtocol | None":
+        """The one of this address that was silent for longest, where it has more than `limit`."""
+        of_address = self._by_address.get(address, {})
+        return next(iter(of_address)) if len(of_address) > limit else None
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Closes a connection on which a request has begun, or none yet came, and whose headers are not complete after HEAD_TIMEOUT_S."""
+    """Closes a connection on which a request has begun, or none yet came, and whose headers are not complete after HEAD_TIMEOUT_S; and
+    the one that was silent for longest where there are too many.
+    """
 
     _head_timer: asyncio.TimerHandle | None = None
+    _address = ""
+    _is_waiting = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._waiting = waiting_of(self.server_state)
+        if len(self.connections) > MAX_CONNECTIONS + HEALTH_PLACES:
+            transport.abort()
+            return
+        self._address = _countable(self.client[0] if self.client else "")
+        self._wait()
+        self._make_room()
         self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_waiting:
+            self._wait()
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._await_head()
 
     def on_headers_complete(self) -> None:
-        self._stop_waiting()
+        self._stop_timer()
+        self.limit_concurrency = None if self.url.startswith(HEALTH) else self.config.limit_concurrency
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._is_waiting = False
+        self._waiting.remove(self)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing() and self.cycle.response_complete:
+            self._wait()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._stop_timer()
+        self._is_waiting = False
+        self._waiting.remove(self)
         super().connection_lost(exc)
 
+    def _wait(self) -> None:
+        self._is_waiting = True
+        self._waiting.add(self, self._address)
+
+    def _make_room(self) -> None:
+        crowded = self._waiting.oldest_beyond(self._address, MAX_WAITING_OF_ADDRESS) if self._address else None
+        if crowded is None and len(self.connections) > MAKE_ROOM_AT:
+            crowded = self._waiting.oldest()
+        if crowded is not None and crowded is not self:
+            self._waiting.remove(crowded)
+            crowded.transport.close()
+
     def _await_head(self) -> None:
-        self._stop_waiting()
+        self._stop_timer()
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
 
-    def _stop_waiting(self) -> None:
+    def _stop_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def waiting_of(server_state: object) -> Waiting:
+    """What the connections of one server share."""
+    state = vars(server_state)
+    return state.setdefault("waiting", Waiting())
+
+
+@lru_cache(maxsize=4_096)
+def _countable(address: str) -> str:
+    """The address, or "" for a proxy (settings.TRUSTED_PROXIES, which holds this machine's own unless it is set) and a Unix socket."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return ""
+    return "" if any(found in ip_network(proxy) for proxy in settings.TRUSTED_PROXIES) else address
 
 
 def raise_descriptor_limit() -> None:

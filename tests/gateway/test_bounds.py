@@ -282,6 +282,10 @@ def test_calls_to_an_upstream_that_is_left_alone_hold_and_send_nothing(mock, str
 
 async def hello(scope, receive, send) -> None:
     if scope["type"] == "http":
+        while (message := await receive()).get("more_body"):
+            pass
+        if message["type"] == "http.disconnect":
+            return
         await asyncio.sleep(0.4)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"hi"})
@@ -330,3 +334,88 @@ def test_more_connections_than_there_may_be_are_sent_away():
         time.sleep(0.2)
         clients[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert clients[-1].recv(1000).startswith(b"HTTP/1.1 503")
+
+
+@pytest.fixture
+def crowded(monkeypatch):
+    """A server with room for few."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 6)
+    monkeypatch.setattr(connections, "MAKE_ROOM_AT", 4)
+    monkeypatch.setattr(connections, "HEALTH_PLACES", 2)
+
+
+def connect(stack: contextlib.ExitStack, address, head: bytes = b"") -> socket.socket:
+    client = stack.enter_context(socket.create_connection(address, timeout=10))
+    client.sendall(head)
+    return client
+
+
+def is_closed(client: socket.socket) -> bool:
+    client.settimeout(0.2)
+    try:
+        return client.recv(100) == b""
+    except TimeoutError:
+        return False
+    finally:
+        client.settimeout(10)
+
+
+ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HALVES = {"nothing": b"", "half a head": b"GET / HTTP/1.1\r\nHost: loc", "half a body": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab"}
+
+
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+def test_silent_connections_shut_nobody_out(crowded, half):
+    """The one that was silent for longest makes room; whoever brings a request is served."""
+    with serving(limit_concurrency=6) as address, contextlib.ExitStack() as stack:
+        silent = [connect(stack, address, half) for _number in range(30)]
+        time.sleep(0.2)  # room is made as they come, 200 places ahead; here it is two
+        late = connect(stack, address, ASK)
+        assert late.recv(1000).startswith(b"HTTP/1.1 200")
+        assert is_closed(silent[0]) and not is_closed(silent[-1])
+
+
+def test_the_one_that_was_silent_for_longest_goes_first(crowded):
+    with serving(limit_concurrency=6) as address, contextlib.ExitStack() as stack:
+        first, second, third = [connect(stack, address, b"GET / HTTP/1.1\r\n") for _number in range(3)]
+        time.sleep(0.1)
+        first.sendall(b"Host: localhost\r\n")
+        time.sleep(0.1)
+        for _number in range(2):
+            connect(stack, address)
+        assert is_closed(second) and not is_closed(first) and not is_closed(third)
+
+
+def test_requests_in_work_are_never_closed_and_health_is_answered_beside_them(crowded):
+    with serving(limit_concurrency=6) as address, contextlib.ExitStack() as stack:
+        busy = [connect(stack, address, ASK) for _number in range(6)]
+        time.sleep(0.1)
+        probe = connect(stack, address, b"GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        other = connect(stack, address, ASK)
+        assert other.recv(1000).startswith(b"HTTP/1.1 503")
+        assert probe.recv(1000).startswith(b"HTTP/1.1 200")
+        answers = [client.recv(1000)[:12] for client in busy]
+        assert answers.count(b"HTTP/1.1 200") == 5, "the sixth came when there were as many as there may be"
+
+
+def test_a_kept_connection_waits_again_after_its_answer(crowded):
+    with serving(limit_concurrency=6) as address, contextlib.ExitStack() as stack:
+        kept = connect(stack, address, ASK)
+        assert kept.recv(1000).startswith(b"HTTP/1.1 200")
+        for _number in range(4):
+            connect(stack, address)
+        assert is_closed(kept)
+
+
+@pytest.mark.parametrize(("proxies", "closed"), [(["10.0.0.1"], True), (["127.0.0.0/8"], False)])
+def test_one_address_has_so_many_silent_connections_unless_it_is_a_proxy(monkeypatch, settings, proxies, closed):
+    settings.TRUSTED_PROXIES = proxies
+    connections._countable.cache_clear()
+    monkeypatch.setattr(connections, "MAX_WAITING_OF_ADDRESS", 3)
+    try:
+        with serving() as address, contextlib.ExitStack() as stack:
+            silent = [connect(stack, address) for _number in range(4)]
+            time.sleep(0.1)
+            assert [is_closed(client) for client in silent] == [closed, False, False, False]
+    finally:
+        connections._countable.cache_clear()
