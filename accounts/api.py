@@ -8,6 +8,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import key_of
 from accounts.models import ApiKey, Project, User
 from accounts.selectors import get_visible_api_key, get_visible_project, get_visible_user, list_visible_api_keys
 from accounts.services import create_api_key, revoke_api_key, update_api_key, update_profile
@@ -60,7 +61,7 @@ class MeSerializer(serializers.ModelSerializer):
         return sorted(user.get_all_permissions())
 
     def get_access(self, user: User) -> dict[str, Any]:
-        key = _key_of(self.context["request"])
+        key = key_of(self.context["request"])
         return {"kind": "api_key" if key else "session", "key_id": key.key_id if key else None, "scopes": sorted(key.scopes) if key else []}
 
 
@@ -134,11 +135,6 @@ class NewApiKey(ApiKeyChanges):
     scopes = serializers.ListField(child=serializers.ChoiceField(ApiKey.Scope.choices), required=False, min_length=1, max_length=10)
 
 
-def _key_of(request: HttpRequest) -> ApiKey | None:
-    """The key by which the request came, if it is not a session's."""
-    return request.auth if isinstance(request.auth, ApiKey) else None
-
-
 class ApiKeyViewSet(AtriumViewSet):
     """API keys: one's own, and with the right everyone's."""
 
@@ -163,7 +159,7 @@ class ApiKeyViewSet(AtriumViewSet):
         owner = get_visible_user(request.user, data.pop("user", request.user.pk))
         if "project" in data:
             data["project"] = get_visible_project(request.user, data["project"])
-        row, row.key = create_api_key(actor=request.user, user=owner, within=_key_of(request), **data)
+        row, row.key = create_api_key(actor=request.user, user=owner, within=key_of(request), **data)
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=ApiKeyChanges, responses=ApiKeySerializer)
@@ -171,7 +167,7 @@ class ApiKeyViewSet(AtriumViewSet):
         key, data = get_visible_api_key(request.user, pk), self.read_body(ApiKeyChanges, partial=True)
         if "project" in data:
             data["project"] = get_visible_project(request.user, data["project"])
-        return self.respond(update_api_key(actor=request.user, key=key, within=_key_of(request), **data))
+        return self.respond(update_api_key(actor=request.user, key=key, within=key_of(request), **data))
 
     @extend_schema(description="Revoke the key: within a second it opens nothing any more. Again changes nothing.")
     def destroy(self, request: HttpRequest, pk: str) -> Response:

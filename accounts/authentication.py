@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
 
 from accounts import keys
 from accounts.models import ApiKey
@@ -32,6 +33,11 @@ def is_good_key(sender, text: str, **kwargs) -> bool:
     """Reads only columns that every version of the schema has had: a half-migrated tenant is asked too."""
     rows = ApiKey.objects.select_related("user").only("digest", "revoked_at", "expires_at", "user__is_active")
     return _find_usable(text, rows) is not None
+
+
+def key_of(request: Request) -> ApiKey | None:
+    """The key by which a request to `/api/v1` came, if it is not a session's."""
+    return request.auth if isinstance(request.auth, ApiKey) else None
 
 
 class ApiKeyAuthentication(BaseAuthentication):

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import key_of
 from foundation.errors import NotFound
 from rest.permissions import ANYONE
 from rest.serializers import StrictSerializer
@@ -175,13 +176,13 @@ class BudgetViewSet(AtriumViewSet):
     )
     def create(self, request: HttpRequest) -> Response:
         data = self.read_body(NewBudget)
-        return self.create_once(lambda: self.respond(set_budget(actor=request.user, **data), status.HTTP_201_CREATED))
+        return self.create_once(lambda: self.respond(set_budget(actor=request.user, within=key_of(request), **data), status.HTTP_201_CREATED))
 
     @extend_schema(request=BudgetChanges, responses=BudgetSerializer)
     def partial_update(self, request: HttpRequest, pk: str) -> Response:
         row, data = get_visible_budget(request.user, pk), self.read_body(BudgetChanges, partial=True)
-        return self.respond(change_budget(actor=request.user, budget=row, **data))
+        return self.respond(change_budget(actor=request.user, budget=row, within=key_of(request), **data))
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
-        remove_budget(actor=request.user, budget=get_visible_budget(request.user, pk))
+        remove_budget(actor=request.user, budget=get_visible_budget(request.user, pk), within=key_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -31,7 +31,9 @@ def give_key_budget(sender, key, amount, **kwargs) -> None:
 
 
 @receiver(key_asked_by_key)
-def refuse_to_escape_budget(sender, within, **kwargs) -> None:
-    """The new key would spend what the budget of the asking one does not count."""
+def refuse_to_escape_budget(sender, within, user, **kwargs) -> None:
+    """The new key would spend what the budget of the asking one, or of its person, does not count."""
+    if user.pk != within.user_id and Budget.objects.filter(level=Budget.Level.USER, subject_id=within.user_id).exists():
+        raise NotAllowed(_("A key whose person has a budget makes keys for that person only. Make the new one in the browser."), code="beyond_own_key")
     if Budget.objects.filter(level=Budget.Level.KEY, subject_id=within.pk).exists():
         raise NotAllowed(_("A key with a budget of its own makes no other keys. Make the new one in the browser."), code="beyond_own_key")

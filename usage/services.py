@@ -40,13 +40,16 @@ def of_subject(level: str, subject_id: UUID) -> Q:
 
 @transaction.atomic
 def set_budget(*, actor: User | None, level: str, subject_id: UUID | None = None, limit: Decimal, period: str = Budget.Period.MONTH,
-               warn_at_percent: int = 80) -> Budget:  # fmt: skip
+               warn_at_percent: int = 80, within: ApiKey | None = None) -> Budget:  # fmt: skip
     """Set how much may be spent in each period by the organisation, a project, a user or a key. What was used in the current one counts.
 
-    A limit below what is used stops further calls; nothing is lost. Raises NotAllowed, InvalidInput (subject), ValidationError.
+    A limit below what is used stops further calls; nothing is lost. `within` is the key by which the request came: it frees itself of no
+    budget. Raises NotAllowed, InvalidInput (subject), ValidationError.
     """
     require(actor, "usage.change_budget")
     subject_id = _check_subject(level, subject_id)
+    for budget in Budget.objects.filter(level=level, subject_id=subject_id, period=period, managed_by=Budget.ManagedBy.TENANT):
+        _refuse_to_free(within, budget, limit)
     return _set_budget(level, subject_id, period, limit, Budget.ManagedBy.TENANT, warn_at_percent)
 
 
@@ -60,10 +63,12 @@ def ensure_plan_budget(limit: Decimal | None) -> Budget | None:
 
 
 @transaction.atomic
-def change_budget(*, actor: User | None, budget: Budget, limit: Decimal | None = None, warn_at_percent: int | None = None) -> Budget:
+def change_budget(*, actor: User | None, budget: Budget, limit: Decimal | None = None, warn_at_percent: int | None = None,
+                  within: ApiKey | None = None) -> Budget:  # fmt: skip
     """Give a budget another limit or warning mark. Raises NotAllowed; one that comes with the plan only the platform can change."""
     require(actor, "usage.change_budget")
     _refuse_of_plan(budget)
+    _refuse_to_free(within, budget, budget.limit if limit is None else limit)
     return _set_budget(
         budget.level, budget.subject_id, budget.period, budget.limit if limit is None else limit, budget.managed_by,
         budget.warn_at_percent if warn_at_percent is None else warn_at_percent,
@@ -71,11 +76,23 @@ def change_budget(*, actor: User | None, budget: Budget, limit: Decimal | None =
 
 
 @transaction.atomic
-def remove_budget(*, actor: User | None, budget: Budget) -> None:
+def remove_budget(*, actor: User | None, budget: Budget, within: ApiKey | None = None) -> None:
     """Lift a budget. Raises NotAllowed; one that comes with the plan only the platform can lift."""
     require(actor, "usage.delete_budget")
     _refuse_of_plan(budget)
+    _refuse_to_free(within, budget, None)
     budget.delete()
+
+
+def _refuse_to_free(within: ApiKey | None, budget: Budget, limit: Decimal | None) -> None:
+    """Raise NotAllowed where a key would raise or lift (None) a budget of its own, of its person or of its project. That of the whole
+    organisation is for whoever holds the right.
+    """
+    if within is None or (limit is not None and limit <= budget.limit):
+        return
+    own = {Budget.Level.KEY: within.pk, Budget.Level.USER: within.user_id, Budget.Level.PROJECT: within.project_id}
+    if own.get(Budget.Level(budget.level)) == budget.subject_id:
+        raise NotAllowed(_("A key neither raises nor lifts a budget that binds it. Do it in the browser."), code="beyond_own_key", param="limit")
 
 
 def _refuse_of_plan(budget: Budget) -> None:

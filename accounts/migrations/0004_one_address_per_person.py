@@ -10,6 +10,11 @@ def delete_stray_addresses(apps, schema_editor) -> None:
     own = addresses.annotate(own=Lower("user__email"), written=Lower("email"))
     stray = [address.pk for address in own if address.own != address.written]
     addresses.filter(pk__in=stray).delete()
+    kept: set = set()
+    for address in addresses.order_by("-verified", "-primary", "pk"):
+        if address.user_id in kept:  # the same in other letters
+            address.delete()
+        kept.add(address.user_id)
     addresses.update(primary=True, verified=True)
 
 

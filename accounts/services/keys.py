@@ -51,7 +51,7 @@ def create_api_key(*, actor: User | None, user: User, name: str, scopes: list[st
         model_names = within.model_names if model_names is None else model_names
         requests_per_minute, expires_at, project = requests_per_minute or within.requests_per_minute, expires_at or within.expires_at, project or within.project
         _refuse_beyond(within, scopes=chosen, model_names=model_names, requests_per_minute=requests_per_minute, expires_at=expires_at, project=project)
-        key_asked_by_key.send(sender=ApiKey, within=within)
+        key_asked_by_key.send(sender=ApiKey, within=within, user=user)
     _refuse_past(expires_at)
     text, parsed = keys.make_key(current_tenant())
     row = ApiKey(key_id=parsed.key_id, digest=parsed.digest, name=name, user=user, project=project or ensure_default_project(), scopes=list(chosen),

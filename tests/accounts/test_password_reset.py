@@ -56,11 +56,17 @@ def test_the_link_goes_to_the_persons_own_address_alone(acme, bob):
     assert b'name="password1"' in acme.get(path, follow=True).content
 
 
-def test_a_known_and_an_unknown_address_cause_the_same_work(acme, bob, django_assert_num_queries):
+def test_a_known_and_an_unknown_address_cause_the_same_work(acme, bob):
     """The same statements, the same answer, and no mail inside the request: a worker looks up whose it is."""
     answers, statements = [], []
+
+    def note(execute, sql, *rest):
+        if "tenants_tenant" not in sql and "django_migrations" not in sql:  # whose host it is, which is remembered for a second
+            statements[-1].append(sql)
+        return execute(sql, *rest)
+
     for email in ("bob@acme.example", "nobody@acme.example"):
-        with connection.execute_wrapper(lambda execute, sql, *rest: (statements[-1].append(sql), execute(sql, *rest))[1]):
+        with connection.execute_wrapper(note):
             statements.append([])
             response = acme.post(RESET, {"email": email})
             answers.append((response.status_code, response.headers.get("Location"), response.content))

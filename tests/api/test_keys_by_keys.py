@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key, create_project
+from usage.models import Budget
 from usage.services import set_budget
 
 pytestmark = pytest.mark.django_db
@@ -113,3 +114,47 @@ def test_an_unlimited_key_and_a_session_make_what_the_person_may(acme, alice):
 def test_a_number_that_cannot_be_stored_is_refused(acme, alice, number):
     response = acme.login_as(alice).post("/api/v1/api-keys/", {"name": "k", "requests_per_minute": number}, **JSON)
     assert response.status_code == 400 and response.json()["code"] == "invalid_input"
+
+
+# -- budgets -----------------------------------------------------------------------------------------------------------
+
+
+def own_budgets(key) -> dict[str, Budget]:
+    subjects = {"key": key.pk, "user": key.user_id, "project": key.project_id}
+    return {level: set_budget(actor=None, level=level, subject_id=subject, limit=Decimal(5)) for level, subject in subjects.items()}
+
+
+@pytest.mark.parametrize("level", ["key", "user", "project"])
+def test_a_key_frees_itself_of_no_budget_that_binds_it(alice, level):
+    client, own = client_of(alice)
+    budget = own_budgets(own)[level]
+    path, new = f"/api/v1/budgets/{budget.pk}/", {"level": level, "subject_id": str(budget.subject_id), "limit": "6"}
+    for response in (client.patch(path, {"limit": "6"}, **JSON), client.delete(path), client.post("/api/v1/budgets/", new, **JSON)):
+        assert (response.status_code, response.json()["code"]) == (403, "beyond_own_key")
+    budget.refresh_from_db()
+    assert budget.limit == 5
+    assert client.patch(path, {"limit": "4", "warn_at_percent": 50}, **JSON).status_code == 200, "it may lower it"
+
+
+def test_a_key_sets_the_budgets_of_others(alice, bob):
+    client, _own = client_of(alice)
+    other, _text = create_api_key(actor=None, user=bob, name="other")
+    for level, subject in (("key", other.pk), ("user", bob.pk)):
+        made = client.post("/api/v1/budgets/", {"level": level, "subject_id": str(subject), "limit": "5"}, **JSON)
+        assert made.status_code == 201
+        assert client.patch(f"/api/v1/budgets/{made.json()['id']}/", {"limit": "6"}, **JSON).status_code == 200
+
+
+def test_a_session_raises_any_budget(acme, alice):
+    _client, own = client_of(alice)
+    for budget in own_budgets(own).values():
+        assert acme.login_as(alice).patch(f"/api/v1/budgets/{budget.pk}/", {"limit": "6"}, **JSON).status_code == 200
+
+
+def test_a_key_whose_person_has_a_budget_makes_none_for_others(alice, bob):
+    client, _own = client_of(alice)
+    new = {"name": "new", "user": str(bob.pk)}
+    assert client.post("/api/v1/api-keys/", new, **JSON).status_code == 201
+    set_budget(actor=None, level="user", subject_id=alice.pk, limit=Decimal(5))
+    assert client.post("/api/v1/api-keys/", new, **JSON).json()["code"] == "beyond_own_key"
+    assert client.post("/api/v1/api-keys/", {"name": "mine"}, **JSON).status_code == 201, "one of her own counts to the same budget"
