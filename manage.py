@@ -5,7 +5,8 @@ import sys
 
 
 def main() -> None:
-    os.umask(0o077)  # whatever this process and its children write, mails with links above all, is nobody else's to read
+    # whatever this process and its children write, mails with links above all, is nobody else's to read
+    os.umask(0o077)
     if sys.argv[1:2] == ["up"]:
         from launcher.up import main as up
 

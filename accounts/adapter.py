@@ -12,7 +12,9 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def set_password(self, user: User, password: str) -> None:
-        """Write the password alone: allauth writes the whole row, which may be old, and a lock-out in the meantime would be taken back."""
+        """Write the password alone: allauth writes the whole row, which may be old, and a lock-out
+        in the meantime would be taken back.
+        """
         user.set_password(password)
         user.save(update_fields=["password", "updated_at"])
 

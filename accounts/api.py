@@ -10,7 +10,12 @@ from rest_framework.response import Response
 
 from accounts.authentication import key_of
 from accounts.models import ApiKey, Project, User
-from accounts.selectors import get_visible_api_key, get_visible_project, get_visible_user, list_visible_api_keys
+from accounts.selectors import (
+    get_visible_api_key,
+    get_visible_project,
+    get_visible_user,
+    list_visible_api_keys,
+)
 from accounts.services import create_api_key, revoke_api_key, update_api_key, update_profile
 from rest.permissions import ANYONE
 from rest.serializers import StrictModelSerializer, StrictSerializer
@@ -48,7 +53,18 @@ class MeSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = User
-        fields = ["id", "email", "name", "language", "theme", "time_zone", "tenant", "roles", "permissions", "access"]
+        fields = [
+            "id",
+            "email",
+            "name",
+            "language",
+            "theme",
+            "time_zone",
+            "tenant",
+            "roles",
+            "permissions",
+            "access",
+        ]
 
     @extend_schema(responses=TenantSerializer)
     def get_tenant(self, user: User) -> dict[str, Any]:
@@ -62,7 +78,11 @@ class MeSerializer(serializers.ModelSerializer):
 
     def get_access(self, user: User) -> dict[str, Any]:
         key = key_of(self.context["request"])
-        return {"kind": "api_key" if key else "session", "key_id": key.key_id if key else None, "scopes": sorted(key.scopes) if key else []}
+        return {
+            "kind": "api_key" if key else "session",
+            "key_id": key.key_id if key else None,
+            "scopes": sorted(key.scopes) if key else [],
+        }
 
 
 class MeView(AtriumView):
@@ -106,9 +126,21 @@ class ApiKeySerializer(serializers.ModelSerializer):
     class Meta:
         model = ApiKey
         fields = [
-            "id", "key_id", "name", "user", "project", "scopes", "model_names", "requests_per_minute", "expires_at", "revoked_at", "last_used_at",
-            "is_usable", "created_at", "updated_at",
-        ]  # fmt: skip
+            "id",
+            "key_id",
+            "name",
+            "user",
+            "project",
+            "scopes",
+            "model_names",
+            "requests_per_minute",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+            "is_usable",
+            "created_at",
+            "updated_at",
+        ]
 
 
 class CreatedApiKeySerializer(ApiKeySerializer):
@@ -123,8 +155,12 @@ class CreatedApiKeySerializer(ApiKeySerializer):
 class ApiKeyChanges(StrictSerializer):
     name = serializers.CharField(max_length=120)
     project = serializers.UUIDField(required=False)
-    model_names = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=200)
-    requests_per_minute = serializers.IntegerField(min_value=1, max_value=2_000_000_000, allow_null=True, required=False)
+    model_names = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, max_length=200
+    )
+    requests_per_minute = serializers.IntegerField(
+        min_value=1, max_value=2_000_000_000, allow_null=True, required=False
+    )
     expires_at = serializers.DateTimeField(allow_null=True, required=False)
 
 
@@ -132,14 +168,22 @@ class NewApiKey(ApiKeyChanges):
     """By a key, at most what that key has: limits that are left out are its own."""
 
     user = serializers.UUIDField(required=False, help_text="Whose key it is. Default: your own.")
-    scopes = serializers.ListField(child=serializers.ChoiceField(ApiKey.Scope.choices), required=False, min_length=1, max_length=10)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(ApiKey.Scope.choices), required=False, min_length=1, max_length=10
+    )
 
 
 class ApiKeyViewSet(AtriumViewSet):
     """API keys: one's own, and with the right everyone's."""
 
     serializer_class = ApiKeySerializer
-    rights = {"list": ANYONE, "retrieve": ANYONE, "create": ANYONE, "partial_update": ANYONE, "destroy": ANYONE}
+    rights = {
+        "list": ANYONE,
+        "retrieve": ANYONE,
+        "create": ANYONE,
+        "partial_update": ANYONE,
+        "destroy": ANYONE,
+    }
 
     def get_queryset(self):
         return list_visible_api_keys(self.request.user)
@@ -169,7 +213,9 @@ class ApiKeyViewSet(AtriumViewSet):
             data["project"] = get_visible_project(request.user, data["project"])
         return self.respond(update_api_key(actor=request.user, key=key, within=key_of(request), **data))
 
-    @extend_schema(description="Revoke the key: within a second it opens nothing any more. Again changes nothing.")
+    @extend_schema(
+        description="Revoke the key: within a second it opens nothing any more. Again changes nothing."
+    )
     def destroy(self, request: HttpRequest, pk: str) -> Response:
         revoke_api_key(actor=request.user, key=get_visible_api_key(request.user, pk))
         return Response(status=status.HTTP_204_NO_CONTENT)

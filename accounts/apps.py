@@ -7,7 +7,8 @@ class AccountsConfig(AppConfig):
     verbose_name = _("accounts")
 
     def ready(self) -> None:
-        from accounts import authentication, browser, seeds, sessions  # noqa: F401  (receivers of signals, a duty)
+        # receivers of signals, a duty
+        from accounts import authentication, browser, seeds, sessions  # noqa: F401
         from accounts.audit import register_models
 
         register_models()

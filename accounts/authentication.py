@@ -1,6 +1,7 @@
 """API keys at `/api/v1`: the same keys as at `/v1`, with the scopes `read` and `manage`.
 
-A key is proved twice: by `tenants.middleware`, which asks before it says anything about the tenant, and by the view, which acts in its person's name.
+A key is proved twice: by `tenants.middleware`, which asks before it says anything about the tenant, and by
+the view, which acts in its person's name.
 """
 
 from django.db.models import QuerySet
@@ -49,10 +50,14 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         row = _find_usable(header.removeprefix("Bearer ").strip(), ApiKey.objects.select_related("user"))
         if row is None:  # it was revoked a moment ago
-            raise AuthenticationFailed(_("This API key is not valid: it is unknown, expired or revoked."), code="invalid_api_key")
+            raise AuthenticationFailed(
+                _("This API key is not valid: it is unknown, expired or revoked."), code="invalid_api_key"
+            )
         needed = ApiKey.Scope.READ if request.method in SAFE_METHODS else ApiKey.Scope.MANAGE
         if needed not in row.scopes and ApiKey.Scope.MANAGE not in row.scopes:
-            raise PermissionDenied(_("This API key lacks the scope “%(scope)s”.") % {"scope": needed}, code="missing_scope")
+            raise PermissionDenied(
+                _("This API key lacks the scope “%(scope)s”.") % {"scope": needed}, code="missing_scope"
+            )
         return row.user, row
 
     def authenticate_header(self, request) -> str:

@@ -15,14 +15,20 @@ from foundation.refusals import Refusal, texts_by_field
 
 
 def list_time_zones() -> list[tuple[str, str | Promise]]:
-    zones = [(zone, zone.replace("_", " ")) for zone in sorted(zoneinfo.available_timezones()) if "/" in zone or zone == "UTC"]
+    zones = [
+        (zone, zone.replace("_", " "))
+        for zone in sorted(zoneinfo.available_timezones())
+        if "/" in zone or zone == "UTC"
+    ]
     return [("", _("Time zone of the browser, from the next log-in on")), *zones]
 
 
 class ProfileForm(forms.ModelForm):
     """Name, language, appearance and time zone."""
 
-    language = forms.ChoiceField(label=_("Language"), required=False, choices=[("", _("Language of the browser")), *settings.LANGUAGES])
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("Language of the browser")), *settings.LANGUAGES]
+    )
     time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=list_time_zones)
 
     class Meta:
@@ -35,11 +41,23 @@ class ApiKeyForm(forms.Form):
 
     fields: dict[str, Any]
     name = forms.CharField(label=_("Name"), max_length=120)
-    scopes = forms.MultipleChoiceField(label=_("Scopes"), initial=[ApiKey.Scope.INFERENCE], widget=forms.CheckboxSelectMultiple)
-    requests_per_minute = forms.IntegerField(label=_("Requests per minute"), min_value=1, max_value=2_000_000_000, required=False)
-    expires_on = forms.DateField(label=_("Expires on"), required=False, widget=forms.DateInput(attrs={"type": "date"}), help_text=_("The key's last day."))
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"), initial=[ApiKey.Scope.INFERENCE], widget=forms.CheckboxSelectMultiple
+    )
+    requests_per_minute = forms.IntegerField(
+        label=_("Requests per minute"), min_value=1, max_value=2_000_000_000, required=False
+    )
+    expires_on = forms.DateField(
+        label=_("Expires on"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text=_("The key's last day."),
+    )
     model_names = forms.MultipleChoiceField(
-        label=_("Models"), required=False, widget=forms.CheckboxSelectMultiple, help_text=_("Which models the key may call. None chosen: all.")
+        label=_("Models"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Which models the key may call. None chosen: all."),
     )
 
     def __init__(self, *args, scopes: list[tuple[str, str | Promise]], models: list[str], **kwargs) -> None:
@@ -56,7 +74,9 @@ class ApiKeyForm(forms.Form):
         return day
 
     def cleaned_arguments(self) -> dict:
-        """What `create_api_key` takes; a key expires at the end of its last day, in the person's time zone."""
+        """What `create_api_key` takes; a key expires at the end of its
+        last day, in the person's time zone.
+        """
         data = dict(self.cleaned_data)
         day = data.pop("expires_on")
         data["expires_at"] = datetime.combine(day, time.max, timezone.get_current_timezone()) if day else None

@@ -1,7 +1,7 @@
 """The form of an API key: `atr_<tenant's slug>_<8 char id>_<43 random characters>`.
 
-The slug routes, the id finds the row, the secret is compared by its SHA-256. No part holds an underscore, so a double
-click selects a key whole, and it can be taken apart from either end.
+The slug routes, the id finds the row, the secret is compared by its SHA-256. No part holds an underscore, so
+a double click selects a key whole, and it can be taken apart from either end.
 """
 
 import hmac
@@ -39,7 +39,13 @@ def digest_of(secret: str) -> bytes:
 def parse_key(text: str) -> ParsedKey | None:
     """The parts of a key, or None if the text does not have its form."""
     parts = text.split("_", 3)
-    if len(parts) != 4 or parts[0] != PREFIX or not is_slug(parts[1]) or len(parts[2]) != ID_LENGTH or len(parts[3]) != SECRET_LENGTH:
+    if (
+        len(parts) != 4
+        or parts[0] != PREFIX
+        or not is_slug(parts[1])
+        or len(parts[2]) != ID_LENGTH
+        or len(parts[3]) != SECRET_LENGTH
+    ):
         return None
     return ParsedKey(parts[1], parts[2], digest_of(parts[3]))
 

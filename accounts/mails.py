@@ -17,7 +17,12 @@ from tenants.links import base_url
 def send_invitation_mail(user: User, organisation: str) -> None:
     """Tell a person, in their language, where to choose a password and log in."""
     with translation.override(user.language or settings.LANGUAGE_CODE):
-        context = {"user": user, "organisation": organisation, "link": _make_link(user), "host": base_url(find_tenant())}
+        context = {
+            "user": user,
+            "organisation": organisation,
+            "link": _make_link(user),
+            "host": base_url(find_tenant()),
+        }
         subject = _("Your access to %(organisation)s") % {"organisation": _one_line(organisation)}
         send_mail(subject, render_to_string("accounts/mail/invitation.txt", context), None, [user.email])
 
@@ -31,7 +36,9 @@ def send_password_reset_mail(user: User, organisation: str, language: str) -> No
 
 
 def _make_link(user: User) -> str:
-    """A link good for one new password, for as long as PASSWORD_RESET_TIMEOUT says, at the tenant's own host."""
+    """A link good for one new password, for as long as
+    PASSWORD_RESET_TIMEOUT says, at the tenant's own host.
+    """
     slug = find_tenant()
     urlconf = settings.ROOT_URLCONF if slug else settings.PUBLIC_SCHEMA_URLCONF
     arguments = {"uidb36": user_pk_to_url_str(user), "key": TenantPasswordResetTokens().make_token(user)}

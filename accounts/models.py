@@ -21,7 +21,9 @@ from tenants.models import TimeStamped
 
 def validate_time_zone(value: str) -> None:
     if value not in zoneinfo.available_timezones():
-        raise ValidationError(_("“%(zone)s” is not a time zone. Use a name such as Europe/Berlin."), params={"zone": value})
+        raise ValidationError(
+            _("“%(zone)s” is not a time zone. Use a name such as Europe/Berlin."), params={"zone": value}
+        )
 
 
 class UserManager(BaseUserManager["User"]):
@@ -34,7 +36,9 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(TimeStamped, AbstractBaseUser, PermissionsMixin):
-    """A person who logs in with an e-mail address. In `public`: an operator, who is deactivated but never deleted."""
+    """A person who logs in with an e-mail address. In `public`: an operator,
+    who is deactivated but never deleted.
+    """
 
     class Theme(models.TextChoices):
         SYSTEM = "system", _("like the device")
@@ -44,12 +48,26 @@ class User(TimeStamped, AbstractBaseUser, PermissionsMixin):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.EmailField(_("e-mail address"), max_length=254, unique=True)
     name = models.CharField(_("name"), max_length=120)
-    language = models.CharField(_("language"), max_length=10, choices=settings.LANGUAGES, blank=True, help_text=_("Empty: the browser's language."))
+    language = models.CharField(
+        _("language"),
+        max_length=10,
+        choices=settings.LANGUAGES,
+        blank=True,
+        help_text=_("Empty: the browser's language."),
+    )
     theme = models.CharField(_("appearance"), max_length=6, choices=Theme, default=Theme.SYSTEM)
     time_zone = models.CharField(
-        _("time zone"), max_length=64, blank=True, validators=[validate_time_zone], help_text=_("Empty: UTC, until the browser tells it at log-in.")
+        _("time zone"),
+        max_length=64,
+        blank=True,
+        validators=[validate_time_zone],
+        help_text=_("Empty: UTC, until the browser tells it at log-in."),
     )
-    is_active = models.BooleanField(_("active"), default=True, help_text=_("Someone who is not active cannot log in, and none of their keys works."))
+    is_active = models.BooleanField(
+        _("active"),
+        default=True,
+        help_text=_("Someone who is not active cannot log in, and none of their keys works."),
+    )
 
     objects = UserManager()
     USERNAME_FIELD = EMAIL_FIELD = "email"
@@ -77,14 +95,19 @@ class User(TimeStamped, AbstractBaseUser, PermissionsMixin):
         return self.is_active and (self.is_superuser or self.has_perm("accounts.access_admin"))
 
     def _get_session_auth_hash(self, secret=None) -> str:
-        """A session is worth nothing in another tenant, even for a person with the same id and password hash there."""
-        return salted_hmac(f"accounts.session.{scope_label()}", self.password, secret=secret, algorithm="sha256").hexdigest()
+        """A session is worth nothing in another tenant, even for a person with
+        the same id and password hash there.
+        """
+        return salted_hmac(
+            f"accounts.session.{scope_label()}", self.password, secret=secret, algorithm="sha256"
+        ).hexdigest()
 
 
 class Project(TimeStamped):
     """What usage, budgets and keys are booked on. Each tenant has one default project."""
 
-    ORIGINAL_NAME = "Default"  # of the default project; until somebody renames it, people read it in their language
+    # of the default project; until somebody renames it, people read it in their language
+    ORIGINAL_NAME = "Default"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(_("name"), max_length=120, unique=True)
@@ -94,10 +117,20 @@ class Project(TimeStamped):
         ordering = ["name"]
         verbose_name = _("project")
         verbose_name_plural = _("projects")
-        constraints = [models.UniqueConstraint(fields=["is_default"], condition=models.Q(is_default=True), name="accounts_project_one_default")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_default"],
+                condition=models.Q(is_default=True),
+                name="accounts_project_one_default",
+            )
+        ]
 
     def __str__(self) -> str:
-        return pgettext("project", "Default") if self.is_default and self.name == self.ORIGINAL_NAME else self.name
+        return (
+            pgettext("project", "Default")
+            if self.is_default and self.name == self.ORIGINAL_NAME
+            else self.name
+        )
 
 
 class ProjectMembership(TimeStamped):
@@ -109,8 +142,12 @@ class ProjectMembership(TimeStamped):
         MANAGER = "manager", _("manager")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    project = models.ForeignKey(Project, verbose_name=_("project"), on_delete=models.CASCADE, related_name="memberships")
-    user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="memberships")
+    project = models.ForeignKey(
+        Project, verbose_name=_("project"), on_delete=models.CASCADE, related_name="memberships"
+    )
+    user = models.ForeignKey(
+        User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="memberships"
+    )
     role = models.CharField(_("role"), max_length=8, choices=Role, default=Role.EDITOR)
 
     class Meta:
@@ -123,7 +160,9 @@ class ProjectMembership(TimeStamped):
 
 
 class ApiKey(TimeStamped):
-    """A secret for programs. Only its SHA-256 is stored: 256 random bits need no slow hash (OWASP ASVS V6.5.2)."""
+    """A secret for programs. Only its SHA-256 is stored: 256 random bits
+    need no slow hash (OWASP ASVS V6.5.2).
+    """
 
     class Scope(models.TextChoices):
         INFERENCE = "inference", _("Call models (/v1)")
@@ -136,10 +175,19 @@ class ApiKey(TimeStamped):
     digest = models.BinaryField(max_length=32, editable=False)
     name = models.CharField(_("name"), max_length=120)
     user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="api_keys")
-    project = models.ForeignKey(Project, verbose_name=_("project"), on_delete=models.PROTECT, related_name="api_keys")
+    project = models.ForeignKey(
+        Project, verbose_name=_("project"), on_delete=models.PROTECT, related_name="api_keys"
+    )
     scopes = models.JSONField(_("scopes"), default=list)
-    model_names = models.JSONField(_("models"), default=list, blank=True, help_text=_("Names of the models this key may call. Empty: all."))
-    requests_per_minute = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)])
+    model_names = models.JSONField(
+        _("models"),
+        default=list,
+        blank=True,
+        help_text=_("Names of the models this key may call. Empty: all."),
+    )
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)

@@ -1,8 +1,9 @@
-"""“Forgotten password”: the form says the same, in the same time, whether the address belongs to somebody or not.
+"""“Forgotten password”: the form says the same, in the same time, whether the
+address belongs to somebody or not.
 
-Guards against: telling who exists, by words, by time or by an outage of the mail server (a worker looks the address up and sends);
-a second address on an account (only `User.email` counts, allauth's table of addresses is not asked); links to a host that the
-request made up (they lead to the tenant's own).
+Guards against: telling who exists, by words, by time or by an outage of the mail server (a worker looks the
+address up and sends); a second address on an account (only `User.email` counts, allauth's table of addresses
+is not asked); links to a host that the request made up (they lead to the tenant's own).
 Does not guard against: many requests. allauth's rate limits do.
 """
 
@@ -26,5 +27,7 @@ class PasswordResetForm(ResetPasswordForm):
     def save(self, request: HttpRequest, **kwargs: Any) -> str:
         """Have a worker send the mail, if there is somebody to send it to."""
         email = self.cleaned_data["email"]
-        enqueue(send_password_reset, email=email, language=translation.get_language() or settings.LANGUAGE_CODE)
+        enqueue(
+            send_password_reset, email=email, language=translation.get_language() or settings.LANGUAGE_CODE
+        )
         return email

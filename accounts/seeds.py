@@ -32,9 +32,11 @@ def renew_roles(sender, slug: str, **kwargs) -> None:
 
 @receiver(demo_requested)
 def seed_demo(sender, slug: str | None, known: set[str], people: dict, **kwargs) -> None:
-    """Make the people that are missing and note them in `people` (first name → e-mail and password, `api_key` → text).
+    """Make the people that are missing and note them in `people` (first name →
+    e-mail and password, `api_key` → text).
 
-    `known` names those whose password the demo file holds: anyone else's is set anew, so that a killed first start leaves nobody locked out.
+    `known` names those whose password the demo file holds: anyone else's is set anew, so that a killed
+    first start leaves nobody locked out.
     """
     for email, name, role in CAST.get(slug, []):
         first_name = name.split()[0].lower()
@@ -43,7 +45,14 @@ def seed_demo(sender, slug: str | None, known: set[str], people: dict, **kwargs)
             continue
         password = secrets.token_urlsafe(9)
         if user is None:
-            user = services.create_user(actor=None, email=email, name=name, password=password, roles=[role] if role else None, is_operator=slug is None)
+            user = services.create_user(
+                actor=None,
+                email=email,
+                name=name,
+                password=password,
+                roles=[role] if role else None,
+                is_operator=slug is None,
+            )
         else:
             services.set_checked_password(user, password)
             user.save(update_fields=["password"])
@@ -56,6 +65,8 @@ def seed_demo(sender, slug: str | None, known: set[str], people: dict, **kwargs)
 @receiver(owner_requested)
 def make_owner(sender, slug: str, email: str, password: str | None, **kwargs) -> None:
     with tenant(slug), transaction.atomic():
-        user = services.create_user(actor=None, email=email, name=email.split("@")[0], password=password, roles=["owner"])
+        user = services.create_user(
+            actor=None, email=email, name=email.split("@")[0], password=password, roles=["owner"]
+        )
         if password is None:
             services.invite_user(actor=None, user=user)

@@ -14,7 +14,8 @@ from accounts.models import ApiKey, Project, User
 from foundation.errors import NotFound
 from tenants.hosts import TenantDoor
 
-SCOPE_RIGHTS: dict[str, str] = {ApiKey.Scope.ORGANIZATION: "usage.view_usageevent"}  # what a person must be allowed to give a key this scope
+# what a person must be allowed to give a key this scope
+SCOPE_RIGHTS: dict[str, str] = {ApiKey.Scope.ORGANIZATION: "usage.view_usageevent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,18 @@ def find_key_facts(key_id: str) -> KeyFacts | None:
     row = ApiKey.objects.select_related("user").filter(key_id=key_id).first()
     if row is None:
         return None
-    return KeyFacts(row.pk, row.key_id, bytes(row.digest), row.user_id, row.project_id, frozenset(row.scopes), frozenset(row.model_names),
-                    row.requests_per_minute, row.expires_at, row.revoked_at is None and row.user.is_active)  # fmt: skip
+    return KeyFacts(
+        row.pk,
+        row.key_id,
+        bytes(row.digest),
+        row.user_id,
+        row.project_id,
+        frozenset(row.scopes),
+        frozenset(row.model_names),
+        row.requests_per_minute,
+        row.expires_at,
+        row.revoked_at is None and row.user.is_active,
+    )
 
 
 def is_active_user(user_id: UUID) -> bool:
@@ -67,18 +78,30 @@ def list_own_api_keys(user: User) -> QuerySet[ApiKey]:
 
 def list_grantable_scopes(user: User) -> list[tuple[str, str | Promise]]:
     """The scopes that a person may give a key of their own, with their labels."""
-    return [(scope, label) for scope, label in ApiKey.Scope.choices if scope not in SCOPE_RIGHTS or user.has_perm(SCOPE_RIGHTS[scope])]
+    return [
+        (scope, label)
+        for scope, label in ApiKey.Scope.choices
+        if scope not in SCOPE_RIGHTS or user.has_perm(SCOPE_RIGHTS[scope])
+    ]
 
 
 def list_callable_models(door: TenantDoor) -> list[str]:
-    """The names of the models that the tenant's people may call. The room that knows them stands above this one, so the settings name its selector."""
+    """The names of the models that the tenant's people may call. The room that knows them stands above this
+    one, so the settings name its selector.
+    """
     return sorted(import_string(settings.MODEL_ROUTES)(UUID(door.plan_id), door.currency))
 
 
 def list_visible_projects(user: User) -> QuerySet[Project]:
-    """The projects a person may book on: the default one and those they are a member of; with `accounts.view_project`, all."""
+    """The projects a person may book on: the default one and those they are a member of;
+    with `accounts.view_project`, all.
+    """
     rows = Project.objects.all()
-    return rows if user.has_perm("accounts.view_project") else rows.filter(Q(is_default=True) | Q(memberships__user=user)).distinct()
+    return (
+        rows
+        if user.has_perm("accounts.view_project")
+        else rows.filter(Q(is_default=True) | Q(memberships__user=user)).distinct()
+    )
 
 
 def get_visible_project(user: User, pk: UUID | str) -> Project:

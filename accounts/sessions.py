@@ -1,6 +1,8 @@
-"""Django's sessions in the database, with an end: short for those who are not logged in, and expired ones are deleted.
+"""Django's sessions in the database, with an end: short for those who are not
+logged in, and expired ones are deleted.
 
-Covers: whoever only looks at the log-in form leaves a row for two hours at most; the first new session of an hour notes the duty.
+Covers: whoever only looks at the log-in form leaves a row for two hours at most; the first new
+session of an hour notes the duty.
 Does not cover: sessions saved by async code (`asave`), which nothing here does: they note no duty.
 """
 
@@ -24,7 +26,8 @@ from tenants.hosts import Door, find_tenant_by_slug
 SESSIONS = "sessions"
 AT_ONCE, MOST_BATCHES = 1_000, 50
 
-_noted: dict[str, datetime] = {}  # by scope, what this process has noted last: a note an hour, not one a visit
+# by scope, what this process has noted last: a note an hour, not one a visit
+_noted: dict[str, datetime] = {}
 
 
 class SessionStore(db.SessionStore):
@@ -42,7 +45,8 @@ class SessionStore(db.SessionStore):
 
 
 def _note_sweep() -> None:
-    scope, due_at = scope_label(), _next_hour(timezone.now() + timedelta(seconds=settings.ANONYMOUS_SESSION_AGE))
+    scope = scope_label()
+    due_at = _next_hour(timezone.now() + timedelta(seconds=settings.ANONYMOUS_SESSION_AGE))
     if _noted.get(scope) != due_at:
         note_duty(SESSIONS, due_at)
         transaction.on_commit(partial(_noted.__setitem__, scope, due_at))
@@ -54,7 +58,9 @@ def _next_hour(moment: datetime) -> datetime:
 
 
 def has_access(slug: str, session_key: str, user_id: UUID) -> bool:
-    """Whether the session still logs this person in, and their tenant is not suspended: what each new request is asked."""
+    """Whether the session still logs this person in, and their tenant is not
+    suspended: what each new request is asked.
+    """
     request = HttpRequest()
     request.session = SessionStore(session_key)
     door = find_tenant_by_slug(slug)
@@ -63,7 +69,9 @@ def has_access(slug: str, session_key: str, user_id: UUID) -> bool:
 
 @duty(SESSIONS)
 def sweep_sessions() -> None:
-    """Delete expired sessions, and look again when the next have expired; at once where there were too many. Safe to call at any time."""
+    """Delete expired sessions, and look again when the next have expired; at once where there were
+    too many. Safe to call at any time.
+    """
     delete_expired_sessions()
     first = Session.objects.aggregate(first=Min("expire_date"))["first"]
     if first is not None:
@@ -71,7 +79,9 @@ def sweep_sessions() -> None:
 
 
 def delete_expired_sessions() -> int:
-    """Delete the active schema's expired sessions, MOST_BATCHES times AT_ONCE of them at most; returns how many."""
+    """Delete the active schema's expired sessions, MOST_BATCHES times AT_ONCE
+    of them at most; returns how many.
+    """
     deleted = 0
     for _batch in range(MOST_BATCHES):
         ids = list(_expired().values_list("pk", flat=True)[:AT_ONCE])

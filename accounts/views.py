@@ -12,7 +12,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.forms import ApiKeyForm, ProfileForm
-from accounts.selectors import get_visible_api_key, list_callable_models, list_grantable_scopes, list_own_api_keys
+from accounts.selectors import (
+    get_visible_api_key,
+    list_callable_models,
+    list_grantable_scopes,
+    list_own_api_keys,
+)
 from accounts.services import create_api_key, revoke_api_key, update_profile
 from accounts.shown_once import keep_new_key, take_new_key
 from foundation.errors import AtriumError
@@ -32,7 +37,9 @@ def profile(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def email_address(request: HttpRequest) -> HttpResponse:
-    """Which address the person logs in with. Nothing can be changed here: whoever holds a session must not gain the account."""
+    """Which address the person logs in with. Nothing can be changed here: whoever holds a
+    session must not gain the account.
+    """
     return render(request, "account/email.html")
 
 
@@ -50,7 +57,9 @@ def apikey_create(request: HttpRequest) -> HttpResponse:
     form = _key_form(request, request.POST)
     if form.is_valid():
         try:
-            keep_new_key(request, *create_api_key(actor=request.user, user=request.user, **form.cleaned_arguments()))
+            keep_new_key(
+                request, *create_api_key(actor=request.user, user=request.user, **form.cleaned_arguments())
+            )
             return redirect("accounts:apikey-list")
         except (AtriumError, ValidationError) as exc:
             form.add_refusal(exc)
@@ -58,11 +67,18 @@ def apikey_create(request: HttpRequest) -> HttpResponse:
 
 
 def _key_form(request: HttpRequest, data: QueryDict | None = None) -> ApiKeyForm:
-    return ApiKeyForm(data, scopes=list_grantable_scopes(request.user), models=list_callable_models(request.tenant))
+    return ApiKeyForm(
+        data, scopes=list_grantable_scopes(request.user), models=list_callable_models(request.tenant)
+    )
 
 
 def _key_page(request: HttpRequest, form: ApiKeyForm, status: int = 200, **created: Any) -> HttpResponse:
-    return render(request, "accounts/apikey_list.html", {"keys": list_own_api_keys(request.user), "form": form, **created}, status=status)
+    return render(
+        request,
+        "accounts/apikey_list.html",
+        {"keys": list_own_api_keys(request.user), "form": form, **created},
+        status=status,
+    )
 
 
 @login_required

@@ -1,4 +1,6 @@
-"""The system administration's tenants, hosts and plans. Making a tenant is a worker's task; this page says how far it is."""
+"""The system administration's tenants, hosts and plans. Making a tenant is a worker's
+task; this page says how far it is.
+"""
 
 from django import forms
 from django.conf import settings
@@ -19,21 +21,41 @@ from administration.sites import system_admin
 from foundation.errors import Conflict
 from tenants.links import base_url
 from tenants.models import Domain, Plan, Tenant
-from tenants.orders import add_domain, order_tenant, remove_domain, retry_setup, set_primary_domain, update_tenant
+from tenants.orders import (
+    add_domain,
+    order_tenant,
+    remove_domain,
+    retry_setup,
+    set_primary_domain,
+    update_tenant,
+)
 from tenants.plans import set_plan
 from tenants.provisioning import set_tenant_status
 
-STATUS_COLOURS = {Tenant.Status.ACTIVE: "success", Tenant.Status.SUSPENDED: "warning", Tenant.Status.PROVISIONING: "info", Tenant.Status.FAILED: "danger"}
+STATUS_COLOURS = {
+    Tenant.Status.ACTIVE: "success",
+    Tenant.Status.SUSPENDED: "warning",
+    Tenant.Status.PROVISIONING: "info",
+    Tenant.Status.FAILED: "danger",
+}
 
 
 class TenantForm(forms.ModelForm):
     """A tenant as an operator orders it. The host is a row of its own."""
 
     host = forms.CharField(
-        label=_("Host"), required=False, max_length=253, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "chat.example.org"}),
-        help_text=_("The name under which its people reach it. Empty: the slug followed by .localhost, for trying out."),
-    )  # fmt: skip
-    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES, widget=UnfoldAdminSelectWidget())
+        label=_("Host"),
+        required=False,
+        max_length=253,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "chat.example.org"}),
+        help_text=_(
+            "The name under which its people reach it. Empty: the slug followed by .localhost, for trying "
+            "out."
+        ),
+    )
+    language = forms.ChoiceField(
+        label=_("Language"), choices=settings.LANGUAGES, widget=UnfoldAdminSelectWidget()
+    )
 
     class Meta:
         model = Tenant
@@ -55,7 +77,9 @@ class DomainInline(ReadOnlyInline):
 class TenantAdmin(AtriumModelAdmin):
     place = Place(Group.TENANTS, 10, "apartment")
     in_palette = True
-    empty_text = _("Each organisation that uses this installation is a tenant with data of its own. Add the first one.")
+    empty_text = _(
+        "Each organisation that uses this installation is a tenant with data of its own. Add the first one."
+    )
     form = TenantForm
     list_display = ["show_name", "show_status", "plan", "show_hosts"]
     list_filter = ["status", "plan", "currency"]
@@ -83,7 +107,23 @@ class TenantAdmin(AtriumModelAdmin):
                 (None, {"fields": ["name", "slug", "host", "contact_email"]}),
                 (_("What it may use"), {"fields": ["plan", "currency", "language"]}),
             ]
-        return [(None, {"fields": ["name", "slug", "contact_email", "plan", "currency", "language", "show_status", "created_at"]})]
+        return [
+            (
+                None,
+                {
+                    "fields": [
+                        "name",
+                        "slug",
+                        "contact_email",
+                        "plan",
+                        "currency",
+                        "language",
+                        "show_status",
+                        "created_at",
+                    ]
+                },
+            )
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[str]:
         return self.readonly_fields if obj is None else [*self.readonly_fields, "slug", "currency"]
@@ -96,7 +136,10 @@ class TenantAdmin(AtriumModelAdmin):
         return order_tenant(**data | {"plan": data["plan"].name})
 
     def change_row(self, request: HttpRequest, row: Tenant, form: TenantForm) -> None:
-        update_tenant(slug=row.slug, **{name: form.cleaned_data[name] for name in ("name", "plan", "language", "contact_email")})
+        update_tenant(
+            slug=row.slug,
+            **{name: form.cleaned_data[name] for name in ("name", "plan", "language", "contact_email")},
+        )
 
     def response_post_save_add(self, request: HttpRequest, obj: Tenant) -> HttpResponse:
         """To the tenant's own page, which says how far the set-up is."""
@@ -115,28 +158,40 @@ class TenantAdmin(AtriumModelAdmin):
         return ", ".join(domain.domain for domain in row.domains.all())
 
     @confirmed(
-        description=_("Suspend"), icon="pause_circle", is_dangerous=True, question=_("Suspend access to these tenants?"),
-        explanation=_("Nobody gets in any more, neither people nor programs; calls under way are finished. All data stays, and you can resume at any time."),
+        description=_("Suspend"),
+        icon="pause_circle",
+        is_dangerous=True,
+        question=_("Suspend access to these tenants?"),
+        explanation=_(
+            "Nobody gets in any more, neither people nor programs; calls under way are finished. All data "
+            "stays, and you can resume at any time."
+        ),
         done=ngettext_lazy("%(count)d tenant is suspended.", "%(count)d tenants are suspended.", "count"),
-    )  # fmt: skip
+    )
     def suspend(self, request: HttpRequest, row: Tenant) -> None:
         _refuse_unready(row)
         set_tenant_status(slug=row.slug, status=Tenant.Status.SUSPENDED)
 
     @confirmed(
-        description=_("Resume"), icon="play_circle", question=_("Give these tenants access again?"),
+        description=_("Resume"),
+        icon="play_circle",
+        question=_("Give these tenants access again?"),
         explanation=_("People and programs get in within a second."),
         done=ngettext_lazy("%(count)d tenant is active.", "%(count)d tenants are active.", "count"),
-    )  # fmt: skip
+    )
     def resume(self, request: HttpRequest, row: Tenant) -> None:
         _refuse_unready(row)
         set_tenant_status(slug=row.slug, status=Tenant.Status.ACTIVE)
 
     @confirmed(
-        description=_("Set up again"), icon="restart_alt", question=_("Try the set-up of these tenants again?"),
+        description=_("Set up again"),
+        icon="restart_alt",
+        question=_("Try the set-up of these tenants again?"),
         explanation=_("A worker makes what is missing. What was made already stays."),
-        done=ngettext_lazy("%(count)d tenant is being set up.", "%(count)d tenants are being set up.", "count"),
-    )  # fmt: skip
+        done=ngettext_lazy(
+            "%(count)d tenant is being set up.", "%(count)d tenants are being set up.", "count"
+        ),
+    )
     def retry(self, request: HttpRequest, row: Tenant) -> None:
         retry_setup(slug=row.slug)
 
@@ -144,8 +199,11 @@ class TenantAdmin(AtriumModelAdmin):
         """Only those that make sense in the tenant's state."""
         row = self.get_object(request, object_id)
         fitting = {
-            Tenant.Status.ACTIVE: {"suspend"}, Tenant.Status.SUSPENDED: {"resume"}, Tenant.Status.FAILED: {"retry"}, Tenant.Status.PROVISIONING: {"retry"},
-        }.get(row.status if row else "", set())  # fmt: skip
+            Tenant.Status.ACTIVE: {"suspend"},
+            Tenant.Status.SUSPENDED: {"resume"},
+            Tenant.Status.FAILED: {"retry"},
+            Tenant.Status.PROVISIONING: {"retry"},
+        }.get(row.status if row else "", set())
         return [action for action in super().get_actions_detail(request, object_id) if action.path in fitting]
 
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
@@ -191,10 +249,13 @@ class DomainAdmin(AtriumModelAdmin):
         return row.is_primary
 
     @confirmed(
-        description=_("Use in mails"), icon="mail", permissions=("primary",), question=_("Let links in mails lead to these hosts?"),
+        description=_("Use in mails"),
+        icon="mail",
+        permissions=("primary",),
+        question=_("Let links in mails lead to these hosts?"),
         explanation=_("Each tenant has one such host; the one so far loses the mark."),
         done=ngettext_lazy("%(count)d host is used in mails.", "%(count)d hosts are used in mails.", "count"),
-    )  # fmt: skip
+    )
     def make_primary(self, request: HttpRequest, row: Domain) -> None:
         set_primary_domain(domain=row)
 
@@ -217,7 +278,9 @@ class PlanAdmin(AtriumModelAdmin):
         return set_plan(**data)
 
     def change_row(self, request: HttpRequest, row: Plan, form: forms.ModelForm) -> None:
-        set_plan(name=row.name, **{name: value for name, value in form.cleaned_data.items() if name != "name"})
+        set_plan(
+            name=row.name, **{name: value for name, value in form.cleaned_data.items() if name != "name"}
+        )
 
     @display(description=_("requests per minute"), ordering="requests_per_minute", empty_value=_("unlimited"))
     def show_requests(self, row: Plan) -> int | None:

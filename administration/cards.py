@@ -12,11 +12,21 @@ from tenants.models import Tenant
 LIMIT = 8
 
 
-@card(site="system", order=20, permission="tenants.view_tenant", template="admin/cards/tenants.html", width="full")
+@card(
+    site="system",
+    order=20,
+    permission="tenants.view_tenant",
+    template="admin/cards/tenants.html",
+    width="full",
+)
 def tenants(request: HttpRequest) -> dict[str, Any]:
     counts = dict(Tenant.objects.order_by().values_list("status").annotate(count=Count("pk")))
     special = Tenant.objects.exclude(status=Tenant.Status.ACTIVE).order_by("-updated_at")[:LIMIT]
-    states = [(str(label), counts.get(status, 0)) for status, label in Tenant.Status.choices if counts.get(status) or status == Tenant.Status.ACTIVE]
+    states = [
+        (str(label), counts.get(status, 0))
+        for status, label in Tenant.Status.choices
+        if counts.get(status) or status == Tenant.Status.ACTIVE
+    ]
     return {
         "states": states,
         "special": list(special),

@@ -36,7 +36,9 @@ def instant(field: str, description: str | Promise) -> Callable[[Any], str]:
 
 def _time(moment: datetime, text: str) -> str:
     exact = date_format(timezone.localtime(moment), "DATETIME_FORMAT")
-    return format_html('<time datetime="{}" title="{}" class="moment">{}</time>', moment.isoformat(), exact, text)
+    return format_html(
+        '<time datetime="{}" title="{}" class="moment">{}</time>', moment.isoformat(), exact, text
+    )
 
 
 def _as_column(show: Callable, field: str, description: str | Promise) -> Callable:

@@ -1,11 +1,12 @@
-"""Actions that ask before they do: GET and the first POST show what is about to happen, only the confirmed POST does it.
+"""Actions that ask before they do: GET and the first POST show what is about to
+happen, only the confirmed POST does it.
 
     @confirmed(description=_("Suspend"), question=_("Suspend these tenants?"), done=ngettext_lazy(…, "count"))
     def suspend(self, request, row):
         set_tenant_status(…)
 
-One name serves both lists: put it into `actions` (the selected rows) and `actions_detail` (the row that is open). A text that the work returns
-is shown for its row, instead of `done`.
+One name serves both lists: put it into `actions` (the selected rows) and `actions_detail` (the row that is
+open). A text that the work returns is shown for its row, instead of `done`.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,21 +31,48 @@ MAX_ROWS = 200  # at a time; each is one service call
 Work = Callable[[Any, HttpRequest, Any], str | None]
 
 
-def confirmed(*, description: str | Promise, question: str | Promise, explanation: str | Promise = "", done: Promise | None = None,
-              permissions: Iterable[str] = ("change",), icon: str | None = None, is_dangerous: bool = False) -> Callable[[Work], Callable]:  # fmt: skip
-    """Turn `work(self, request, row)` into an action for many rows and for one. `done` is an ngettext_lazy with `count`."""
+def confirmed(
+    *,
+    description: str | Promise,
+    question: str | Promise,
+    explanation: str | Promise = "",
+    done: Promise | None = None,
+    permissions: Iterable[str] = ("change",),
+    icon: str | None = None,
+    is_dangerous: bool = False,
+) -> Callable[[Work], Callable]:
+    """Turn `work(self, request, row)` into an action for many rows and for one.
+    `done` is an ngettext_lazy with `count`.
+    """
 
     def decorate(work: Work) -> Callable:
-        @action(description=description, permissions=list(permissions), icon=icon, variant=ActionVariant.DANGER if is_dangerous else ActionVariant.DEFAULT)
+        @action(
+            description=description,
+            permissions=list(permissions),
+            icon=icon,
+            variant=ActionVariant.DANGER if is_dangerous else ActionVariant.DEFAULT,
+        )
         @wraps(work)
-        def run(self, request: HttpRequest, queryset: QuerySet | None = None, object_id: str | None = None) -> HttpResponse | None:
+        def run(
+            self, request: HttpRequest, queryset: QuerySet | None = None, object_id: str | None = None
+        ) -> HttpResponse | None:
             rows = _rows(self, request, queryset, object_id)
             if len(rows) > MAX_ROWS:
                 messages.error(request, _("Choose at most %(limit)d at a time.") % {"limit": MAX_ROWS})
                 return None
             if not (request.method == "POST" and "confirmed" in request.POST):
-                context = {"question": question, "explanation": explanation, "verb": description, "rows": rows, "action_name": work.__name__}
-                return _ask(self, request, context | {"is_single": object_id is not None, "is_dangerous": is_dangerous})
+                context = {
+                    "question": question,
+                    "explanation": explanation,
+                    "verb": description,
+                    "rows": rows,
+                    "action_name": work.__name__,
+                }
+                return _ask(
+                    self,
+                    request,
+                    context | {"is_single": object_id is not None, "is_dangerous": is_dangerous},
+                )
             _carry_out(self, request, rows, work, done)
             return None if object_id is None else HttpResponseRedirect(_way_back(self, rows[0]))
 
@@ -66,12 +94,20 @@ def _ask(model_admin, request: HttpRequest, context: dict) -> TemplateResponse:
     opts = model_admin.model._meta
     cancel = _way_back(model_admin, context["rows"][0]) if context["is_single"] else request.get_full_path()
     page = model_admin.admin_site.each_context(request) | context
-    page |= {"title": context["verb"], "opts": opts, "cancel_url": cancel, "checkbox_name": ACTION_CHECKBOX_NAME, "media": model_admin.media}
+    page |= {
+        "title": context["verb"],
+        "opts": opts,
+        "cancel_url": cancel,
+        "checkbox_name": ACTION_CHECKBOX_NAME,
+        "media": model_admin.media,
+    }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/confirm_action.html", page)
 
 
-def _carry_out(model_admin, request: HttpRequest, rows: list[Model], work: Work, done: Promise | None) -> None:
+def _carry_out(
+    model_admin, request: HttpRequest, rows: list[Model], work: Work, done: Promise | None
+) -> None:
     count = 0
     for row in rows:
         try:

@@ -7,10 +7,14 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 
 class NamesField(forms.CharField):
-    """Several names in one text, one per line; commas and spaces separate too. Its value is a list without repeats."""
+    """Several names in one text, one per line; commas and spaces separate too.
+    Its value is a list without repeats.
+    """
 
     def __init__(self, **kwargs) -> None:
-        super().__init__(**{"required": False, "widget": UnfoldAdminTextareaWidget(attrs={"rows": 3}), **kwargs})
+        super().__init__(
+            **{"required": False, "widget": UnfoldAdminTextareaWidget(attrs={"rows": 3}), **kwargs}
+        )
 
     def prepare_value(self, value):
         return "\n".join(value) if isinstance(value, list) else value

@@ -1,4 +1,6 @@
-"""Columns that rooms above add to the list of tenants, such as calls and cost: one query each for the rows of a page."""
+"""Columns that rooms above add to the list of tenants, such as calls and cost: one
+query each for the rows of a page.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""The audit log as people read it: who changed what, when, from which value to which. Used below each object and for the whole log."""
+"""The audit log as people read it: who changed what, when, from which value to which. Used below
+each object and for the whole log.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -30,12 +32,15 @@ ACTIONS = {
 UNSAID = {"id", "created_at", "updated_at"}  # the entry itself says it
 
 
-Values = str | list[str]  # what the log keeps of a field: its text, or the texts of objects that were added or removed
+# what the log keeps of a field: its text, or the texts of objects that were added or removed
+Values = str | list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field's change, as text. Values of secrets never reach the log (the rooms' `audit.py` exclude them)."""
+    """One field's change, as text. Values of secrets never reach the log
+    (the rooms' `audit.py` exclude them).
+    """
 
     field: str
     before: str
@@ -76,10 +81,18 @@ def list_fields(entry: LogEntry) -> list[str]:
 
 
 def list_changes(entries: Iterable[LogEntry]) -> list[list[Change]]:
-    """What each entry says, field by field, in the reader's language: one query for each kind of object that the fields point to."""
+    """What each entry says, field by field, in the reader's language: one query for each kind
+    of object that the fields point to.
+    """
     found = [list(_read_changes(entry)) for entry in entries]
     names = _load_names(kept for row in found for kept in row)
-    return [[Change(_label(kept), _say(kept.field, kept.before, names), _say(kept.field, kept.after, names)) for kept in row] for row in found]
+    return [
+        [
+            Change(_label(kept), _say(kept.field, kept.before, names), _say(kept.field, kept.after, names))
+            for kept in row
+        ]
+        for row in found
+    ]
 
 
 def _read_changes(entry: LogEntry) -> Iterator[_Kept]:
@@ -99,7 +112,10 @@ def _read_changes(entry: LogEntry) -> Iterator[_Kept]:
 
 def _is_reverse(model: type[Model] | None, name: str) -> bool:
     """Whether it is another object's relation to this one, which auditlog notes as an empty field."""
-    return model is not None and any(relation.get_accessor_name() == name or relation.name == name for relation in model._meta.related_objects)
+    return model is not None and any(
+        relation.get_accessor_name() == name or relation.name == name
+        for relation in model._meta.related_objects
+    )
 
 
 def _field(model: type[Model] | None, name: str) -> Any:
@@ -162,20 +178,34 @@ def actor_of(entry: LogEntry) -> str:
 
 
 def show_history(model_admin, request: HttpRequest, object_id: str) -> HttpResponse:
-    """The page below an object. The entries show what the object's list shows anyway, so its view permission is enough."""
+    """The page below an object. The entries show what the object's list shows
+    anyway, so its view permission is enough.
+    """
     row = model_admin.get_object(request, object_id)
     if row is None:
         raise Http404
     if not model_admin.has_view_or_change_permission(request, row):
         raise PermissionDenied
-    entries = LogEntry.objects.get_for_object(row).select_related("actor", "content_type").order_by("-timestamp", "-pk")
+    entries = (
+        LogEntry.objects.get_for_object(row)
+        .select_related("actor", "content_type")
+        .order_by("-timestamp", "-pk")
+    )
     page = Paginator(entries, PER_PAGE).get_page(request.GET.get("p"))
     said = zip(page, list_changes(page), strict=True)
-    rows = [{"entry": entry, "action": ACTIONS[entry.action], "actor": actor_of(entry), "changes": changes} for entry, changes in said]
+    rows = [
+        {"entry": entry, "action": ACTIONS[entry.action], "actor": actor_of(entry), "changes": changes}
+        for entry, changes in said
+    ]
     context = model_admin.admin_site.each_context(request) | {
-        "title": _("History of %(name)s") % {"name": name_object(type(row), str(row))}, "rows": rows, "page": page,
-        "page_range": page.paginator.get_elided_page_range(page.number), "media": model_admin.media, "opts": model_admin.model._meta,
-        "original": row, "object": row,
-    }  # fmt: skip
+        "title": _("History of %(name)s") % {"name": name_object(type(row), str(row))},
+        "rows": rows,
+        "page": page,
+        "page_range": page.paginator.get_elided_page_range(page.number),
+        "media": model_admin.media,
+        "opts": model_admin.model._meta,
+        "original": row,
+        "object": row,
+    }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/object_history.html", context)

@@ -1,4 +1,6 @@
-"""The side menu of an administration: each ModelAdmin says where it stands, the menu is made of those the person may see."""
+"""The side menu of an administration: each ModelAdmin says where it stands, the menu
+is made of those the person may see.
+"""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -24,7 +26,9 @@ class Group(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a list stands in the menu. `icon` is a name of Material Symbols; `title` replaces the model's plural name."""
+    """Where a list stands in the menu. `icon` is a name of Material Symbols;
+    `title` replaces the model's plural name.
+    """
 
     group: Group
     order: int
@@ -37,16 +41,25 @@ def build_menu(site, request: HttpRequest) -> list[dict[str, Any]]:
     groups: dict[Group, list[tuple[int, dict]]] = {group: [] for group in Group}
     for model, model_admin in site._registry.items():
         place = getattr(model_admin, "place", None)
-        if place and model_admin.has_module_permission(request) and model_admin.has_view_or_change_permission(request):
+        if (
+            place
+            and model_admin.has_module_permission(request)
+            and model_admin.has_view_or_change_permission(request)
+        ):
             link = reverse(f"{site.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")
             title = model_admin.list_title()
             is_active = request.path.startswith(link)
             groups[place.group].append((place.order, _item(title, link, place.icon, is_active)))
             if is_active:
-                request.menu_title = title  # the page's heading says the same as the menu (templates/unfold/helpers/header_title.html)
+                # the page's heading says the same as the menu (templates/unfold/helpers/header_title.html)
+                request.menu_title = title
     start = reverse(f"{site.name}:index")
     menu = [{"title": "", "items": [_item(_("Today"), start, "monitoring", request.path == start)]}]
-    menu += [{"title": group.value, "items": [item for _order, item in sorted(items, key=lambda pair: pair[0])]} for group, items in groups.items() if items]
+    menu += [
+        {"title": group.value, "items": [item for _order, item in sorted(items, key=lambda pair: pair[0])]}
+        for group, items in groups.items()
+        if items
+    ]
     return menu
 
 

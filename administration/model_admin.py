@@ -1,8 +1,9 @@
 """The base of every ModelAdmin of the house.
 
-Covers: writes go through services only, so a class without `create_row`, `change_row` or `remove_row` cannot add, change or delete; what a
-service refuses appears in the form, at its field; the history of an object is its audit log; a list is filtered by its own filters alone,
-and sorted by its own columns: Django would let anybody who sees it filter by any field, and read a password's hash letter by letter.
+Covers: writes go through services only, so a class without `create_row`, `change_row` or `remove_row` cannot
+add, change or delete; what a service refuses appears in the form, at its field; the history of an object is
+its audit log; a list is filtered by its own filters alone, and sorted by its own columns: Django would let
+anybody who sees it filter by any field, and read a password's hash letter by letter.
 Does not cover: who may call what; that is Django's permissions here and `require` in the services.
 """
 
@@ -27,7 +28,8 @@ from administration.menu import Place
 from foundation.errors import AtriumError
 from foundation.refusals import Refusal, texts_by_field
 
-# What Django's and unfold's filters put behind a field's name in an address: equality, sets, "without", and both ends of a range.
+# What Django's and unfold's filters put behind a field's name in an address: equality, sets,
+# "without", and both ends of a range.
 FILTER_ENDINGS = ("", "__exact", "__in", "__isnull", "_from", "_to")
 DATE_ENDINGS = ("__year", "__month", "__day", "__gte", "__lt")
 
@@ -37,7 +39,8 @@ class AtriumModelAdmin(ModelAdmin):
 
     place: Place | None = None
     empty_text: str | Promise = ""  # what would be here, and how to get it
-    also_rights: tuple[type[Model], ...] = ()  # models without a list of their own whose rights a role may hold
+    # models without a list of their own whose rights a role may hold
+    also_rights: tuple[type[Model], ...] = ()
     in_palette = False  # whether Ctrl K finds its objects; never where `str()` shows what a person wrote
     actions: list[str] = []
     list_per_page = 50
@@ -53,10 +56,12 @@ class AtriumModelAdmin(ModelAdmin):
         """What the menu, the palette and the page call the list."""
         return capfirst(str((self.place and self.place.title) or self.model._meta.verbose_name_plural))
 
-    # -- reads: what a list may be asked -----------------------------------------------------------------------------------------------
+    # -- reads: what a list may be asked ---------------------------------------------------------------------
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Whether a list may be filtered so: by what its own filters and its date hierarchy put into an address, and by nothing else."""
+        """Whether a list may be filtered so: by what its own filters and its date hierarchy put
+        into an address, and by nothing else.
+        """
         return lookup in self._filter_parameters
 
     @cached_property
@@ -79,7 +84,7 @@ class AtriumModelAdmin(ModelAdmin):
         """Rows are named by their primary key only."""
         return to_field == self.opts.pk.name
 
-    # -- writes: a subclass gives these ------------------------------------------------------------------------------------------------
+    # -- writes: a subclass gives these ----------------------------------------------------------------------
 
     create_row = None  # (self, request, form) -> the new row
     change_row = None  # (self, request, row, form): `row` as the database has it
@@ -96,7 +101,8 @@ class AtriumModelAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
         if change:
-            row = self.model._default_manager.get(pk=obj.pk)  # without the form's values: the service sets those it allows
+            # without the form's values: the service sets those it allows
+            row = self.model._default_manager.get(pk=obj.pk)
             self.change_row(request, row, form)
         else:
             row = self.create_row(request, form)
@@ -129,19 +135,37 @@ class AtriumModelAdmin(ModelAdmin):
         """Without the nameless address that sends everyone, also strangers, on to an object's page."""
         return [pattern for pattern in super().get_urls() if pattern.name]
 
-    # -- forms ---------------------------------------------------------------------------------------------------------------------------
+    # -- forms -----------------------------------------------------------------------------------------------
 
-    def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> forms.Field | None:
+    def formfield_for_dbfield(
+        self, db_field: Field, request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
         return without_related_links(super().formfield_for_dbfield(db_field, request, **kwargs))
 
-    def render_change_form(self, request: HttpRequest, context: dict, add: bool = False, change: bool = False, form_url: str = "", obj: Model | None = None):
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Model | None = None,
+    ):
         context["show_save_and_add_another"] = False
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    # -- refusals ----------------------------------------------------------------------------------------------------------------------
+    # -- refusals --------------------------------------------------------------------------------------------
 
-    def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict | None = None) -> Any:
-        """What a service refuses is shown in the form. The first attempt's transaction has been rolled back by then."""
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict | None = None,
+    ) -> Any:
+        """What a service refuses is shown in the form. The first attempt's
+        transaction has been rolled back by then.
+        """
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except (AtriumError, ValidationError) as exc:
@@ -156,12 +180,15 @@ class AtriumModelAdmin(ModelAdmin):
         form = super().get_form(request, obj, change, **kwargs)
         shown = set(flatten_fieldsets(self.get_fieldsets(request, obj)))
         for name in [name for name in form.base_fields if name not in shown]:
-            del form.base_fields[name]  # a form's own fields would be there, and required, on pages that do not show them
+            # a form's own fields would be there, and required, on pages that do not show them
+            del form.base_fields[name]
         refusal = getattr(request, "refusal", None)
         return _refused(form, refusal) if refusal else form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
-        """Titled as the menu names the list. What a service refuses to an action on many rows is shown above it."""
+        """Titled as the menu names the list. What a service refuses to an
+        action on many rows is shown above it.
+        """
         try:
             return super().changelist_view(request, {"title": self.list_title()} | (extra_context or {}))
         except AtriumError as exc:
@@ -170,20 +197,28 @@ class AtriumModelAdmin(ModelAdmin):
             messages.error(request, exc.message)
             return HttpResponseRedirect(request.get_full_path())
 
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict | None = None
+    ) -> HttpResponse:
         try:
             return super().delete_view(request, object_id, extra_context)
         except AtriumError as exc:
             messages.error(request, exc.message)
             opts = self.model._meta
-            return HttpResponseRedirect(reverse(f"{self.admin_site.name}:{opts.app_label}_{opts.model_name}_change", args=[object_id]))
+            return HttpResponseRedirect(
+                reverse(f"{self.admin_site.name}:{opts.app_label}_{opts.model_name}_change", args=[object_id])
+            )
 
-    # -- history -----------------------------------------------------------------------------------------------------------------------
+    # -- history ---------------------------------------------------------------------------------------------
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict | None = None
+    ) -> HttpResponse:
         return show_history(self, request, object_id)
 
-    def construct_change_message(self, request: HttpRequest, form: forms.ModelForm, formsets: list | None, add: bool = False) -> list:
+    def construct_change_message(
+        self, request: HttpRequest, form: forms.ModelForm, formsets: list | None, add: bool = False
+    ) -> list:
         """Nothing: see `log_change`."""
         return []
 
@@ -200,7 +235,9 @@ class AtriumModelAdmin(ModelAdmin):
 def without_related_links(field: forms.Field | None) -> forms.Field | None:
     """No small menus beside a choice that open other objects in windows: the menu at the side leads there."""
     if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
-        field.widget.can_add_related = field.widget.can_change_related = field.widget.can_delete_related = field.widget.can_view_related = False
+        field.widget.can_add_related = field.widget.can_change_related = field.widget.can_delete_related = (
+            field.widget.can_view_related
+        ) = False
     return field
 
 
@@ -216,7 +253,9 @@ class Inline(TabularInline):
     extra = 0
     hide_title = True
 
-    def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> forms.Field | None:
+    def formfield_for_dbfield(
+        self, db_field: Field, request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
         return without_related_links(super().formfield_for_dbfield(db_field, request, **kwargs))
 
 

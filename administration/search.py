@@ -31,4 +31,9 @@ def _search_rows(site, request: HttpRequest, model_admin, text: str) -> list[Sea
     rows = (found.distinct() if may_repeat else found)[:PER_KIND]
     name = f"{site.name}:{opts.app_label}_{opts.model_name}_change"
     icon = model_admin.place.icon if model_admin.place else "data_object"
-    return [SearchResult(title=str(row), description=str(opts.verbose_name), link=reverse(name, args=[row.pk]), icon=icon) for row in rows]
+    return [
+        SearchResult(
+            title=str(row), description=str(opts.verbose_name), link=reverse(name, args=[row.pk]), icon=icon
+        )
+        for row in rows
+    ]

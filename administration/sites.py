@@ -1,7 +1,7 @@
 """The two administrations: the platform's (operators) and each tenant's.
 
-Covers: nobody without `accounts.access_admin` sees anything; a site answers only in its own world; log-in and password change go through
-allauth, whose rate limits would otherwise be walked around.
+Covers: nobody without `accounts.access_admin` sees anything; a site answers only in its own world; log-in and
+password change go through allauth, whose rate limits would otherwise be walked around.
 Does not cover: what a person may do inside; that is Django's permissions, asked again by each service.
 """
 
@@ -40,14 +40,23 @@ class AtriumAdminSite(UnfoldAdminSite):
     site_header = site_title = gettext_lazy("Administration")
 
     def get_urls(self):
-        return [pattern for pattern in super().get_urls() if getattr(pattern, "name", None) not in WITHHELD_ROUTES]
+        return [
+            pattern for pattern in super().get_urls() if getattr(pattern, "name", None) not in WITHHELD_ROUTES
+        ]
 
     def has_permission(self, request: HttpRequest) -> bool:
         scope = current_scope()
-        return scope is not None and scope.kind == self.scope_kind and request.user.is_active and request.user.is_staff
+        return (
+            scope is not None
+            and scope.kind == self.scope_kind
+            and request.user.is_active
+            and request.user.is_staff
+        )
 
     def admin_view(self, view, cacheable: bool = False):
-        """Strangers go to the log-in page of the house; people who may not enter get 403 rather than another log-in."""
+        """Strangers go to the log-in page of the house; people who may not enter
+        get 403 rather than another log-in.
+        """
         inner = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -79,12 +88,19 @@ class AtriumAdminSite(UnfoldAdminSite):
     def password_change_done(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         return HttpResponseRedirect(reverse(f"{self.name}:index"))
 
-    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict | None = None) -> HttpResponse:
+    def app_index(
+        self, request: HttpRequest, app_label: str, extra_context: dict | None = None
+    ) -> HttpResponse:
         """The menu replaces the lists by app."""
         return HttpResponseRedirect(reverse(f"{self.name}:index"))
 
     def index(self, request: HttpRequest, extra_context: dict | None = None) -> TemplateResponse:
-        context = {**self.each_context(request), "title": self.index_title, "cards": render_cards(self.name, request), **(extra_context or {})}
+        context = {
+            **self.each_context(request),
+            "title": self.index_title,
+            "cards": render_cards(self.name, request),
+            **(extra_context or {}),
+        }
         request.current_app = self.name
         return TemplateResponse(request, self.index_template, context)
 
@@ -93,15 +109,32 @@ class AtriumAdminSite(UnfoldAdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         theme = getattr(request.user, "theme", "system")
-        own = {"theme": theme if theme in ("light", "dark") else "auto", "account_links": self._account_links(), "admin_site_name": self.name}
-        return super().each_context(request) | own | {"site_header": self.site_header, "site_title": self.site_title}
+        own = {
+            "theme": theme if theme in ("light", "dark") else "auto",
+            "account_links": self._account_links(),
+            "admin_site_name": self.name,
+        }
+        return (
+            super().each_context(request)
+            | own
+            | {"site_header": self.site_header, "site_title": self.site_title}
+        )
 
     def search(self, request: HttpRequest, extra_context: dict | None = None) -> TemplateResponse:
-        """The palette's answers. Unfold's own reads every match of every table, and keeps what it found for five minutes."""
+        """The palette's answers. Unfold's own reads every match of every table, and
+        keeps what it found for five minutes.
+        """
         started = time.monotonic()
         results = search_site(self, request, request.GET.get("s", ""))
-        context = {"results": results, "page_obj": {"count": len(results)}, "page_counter": 0, "execution_time": time.monotonic() - started}
-        return TemplateResponse(request, "unfold/helpers/command_results.html", context, headers={"HX-Trigger": "search"})
+        context = {
+            "results": results,
+            "page_obj": {"count": len(results)},
+            "page_counter": 0,
+            "execution_time": time.monotonic() - started,
+        }
+        return TemplateResponse(
+            request, "unfold/helpers/command_results.html", context, headers={"HX-Trigger": "search"}
+        )
 
     def _account_links(self) -> list[dict[str, str]]:
         return [

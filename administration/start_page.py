@@ -40,8 +40,12 @@ class RenderedCard:
 _cards: dict[tuple[str, str], Card] = {}
 
 
-def card(*, site: str, order: int, permission: str, template: str, width: str = "half") -> Callable[[Build], Build]:
-    """Register a function that gives a card's context. `site` is `service` or `system`; lower orders come first."""
+def card(
+    *, site: str, order: int, permission: str, template: str, width: str = "half"
+) -> Callable[[Build], Build]:
+    """Register a function that gives a card's context. `site` is `service` or
+    `system`; lower orders come first.
+    """
     if width not in WIDTHS:
         raise ValueError(f"A card's width is one of {', '.join(WIDTHS)}.")
 
@@ -71,5 +75,11 @@ def render_cards(site: str, request: HttpRequest) -> list[RenderedCard]:
     for entry in list_cards(site, request.user):
         context = entry.build(request)
         if context is not None:
-            rendered.append(RenderedCard(entry.name, entry.width, render_to_string(entry.template, context | {"card": entry}, request)))
+            rendered.append(
+                RenderedCard(
+                    entry.name,
+                    entry.width,
+                    render_to_string(entry.template, context | {"card": entry}, request),
+                )
+            )
     return rendered

@@ -1,5 +1,5 @@
-"""Texts of django-unfold and django-auditlog, which bring no German and no Chinese, and of Django where we say it otherwise: listed here, they get
-into our catalogues and are found.
+"""Texts of django-unfold and django-auditlog, which bring no German and no Chinese, and of Django where we
+say it otherwise: listed here, they get into our catalogues and are found.
 """
 
 from django.utils.translation import gettext_noop as _

@@ -1,4 +1,6 @@
-"""`python -m bench [name …] [--quick] [--profile DIR] [--json FILE]`: run benches and print one table. Exit code 1 if a target is missed."""
+"""`python -m bench [name …] [--quick] [--profile DIR] [--json FILE]`: run benches and print one table.
+Exit code 1 if a target is missed.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,15 @@ BENCHES = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(BENCHES)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="fewer calls, one round: a smoke test, not a figure")
-    parser.add_argument("--profile", type=Path, metavar="DIR", help="write a CPU profile of the gateway for every run into this folder")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer calls, one round: a smoke test, not a figure"
+    )
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        metavar="DIR",
+        help="write a CPU profile of the gateway for every run into this folder",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file too")
     args = parser.parse_args()
     if unknown := set(args.names) - set(BENCHES):
@@ -53,7 +62,9 @@ def run(names: list[str], *, quick: bool) -> list[Row]:
                 rows += BENCHES[name](scene)
             except Exception as exc:  # one broken bench must not hide the others' figures
                 traceback.print_exc()
-                rows.append(Row(name, None, "", limit=0, target="runs", note=f"{type(exc).__name__}: {exc}"[:200]))
+                rows.append(
+                    Row(name, None, "", limit=0, target="runs", note=f"{type(exc).__name__}: {exc}"[:200])
+                )
     return rows
 
 

@@ -1,4 +1,6 @@
-"""The real platform under a bench: `manage.py up` with embedded PostgreSQL (fsync on) and Valkey in a folder of its own, filled by `bench.seed`."""
+"""The real platform under a bench: `manage.py up` with embedded PostgreSQL (fsync on) and Valkey in a folder
+of its own, filled by `bench.seed`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ SERVICES = ("postgres", "valkey", "redis-server")
 
 @dataclass(slots=True)
 class Platform:
-    """A running Atrium. Keys by tenant: `keys` with limits out of reach, `promised` with 1,000 calls a minute."""
+    """A running Atrium. Keys by tenant: `keys` with limits out of reach,
+    `promised` with 1,000 calls a minute.
+    """
 
     data: Path
     port: int
@@ -40,8 +44,17 @@ class Platform:
         return json.loads((self.data / "run.json").read_text())
 
     def processes(self) -> list[int]:
-        """All processes of this platform: `up` and below, and services that went their own way but name our folder."""
-        roots = [self.up_pid, *(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and self._names_us(int(entry.name)))]
+        """All processes of this platform: `up` and below, and services that went
+        their own way but name our folder.
+        """
+        roots = [
+            self.up_pid,
+            *(
+                int(entry.name)
+                for entry in Path("/proc").iterdir()
+                if entry.name.isdigit() and self._names_us(int(entry.name))
+            ),
+        ]
         return list(dict.fromkeys(pid for root in roots for pid in machine.process_tree(root)))
 
     def _names_us(self, pid: int) -> bool:
@@ -53,13 +66,19 @@ class Platform:
 
     def service_pids(self) -> list[int]:
         """PostgreSQL and Valkey, every process of theirs."""
-        return [pid for pid in self.processes() if any(name in " ".join(machine.command_line(pid)[:1]) for name in SERVICES)]
+        return [
+            pid
+            for pid in self.processes()
+            if any(name in " ".join(machine.command_line(pid)[:1]) for name in SERVICES)
+        ]
 
     def place(self) -> None:
         """The gateway on its own core, all the rest on the others."""
         gateway = set(self.gateway_pids())
         if not gateway:
-            raise BenchError("`up` runs no process `manage.py serve web`: the bench does not know what to measure")
+            raise BenchError(
+                "`up` runs no process `manage.py serve web`: the bench does not know what to measure"
+            )
         for pid in self.processes():
             machine.pin(pid, GATEWAY_CORES if pid in gateway else OTHER_CORES)
 
@@ -73,13 +92,24 @@ class Platform:
 
 
 def run_inside(data: Path, module: str, **task: Any) -> dict[str, Any]:
-    """Run `bench.<module>.main()` inside `manage.py shell` with BENCH_TASK=task; returns its last line, which is JSON.
+    """Run `bench.<module>.main()` inside `manage.py shell` with BENCH_TASK=task;
+    returns its last line, which is JSON.
 
     Where no `up` serves this data directory, the shell starts the embedded services for its own length.
     """
     env = os.environ | {"ATRIUM_DATA": str(data), "BENCH_TASK": json.dumps(task)}
-    command = [sys.executable, "manage.py", "shell", "-v", "0", "-c", f"from bench.{module} import main; main()"]
-    done = subprocess.run(command, check=False, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900)
+    command = [
+        sys.executable,
+        "manage.py",
+        "shell",
+        "-v",
+        "0",
+        "-c",
+        f"from bench.{module} import main; main()",
+    ]
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900
+    )
     if done.returncode:
         raise BenchError(f"bench.{module} failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -96,15 +126,39 @@ def platform(upstream_port: int, models: list[str], tenants: int) -> Iterator[Pl
     """A platform with `tenants` tenants `bench-1` …, each with a key, and the mock's models."""
     with tempfile.TemporaryDirectory(prefix="atrium-bench-", ignore_cleanup_errors=True) as folder:
         data, port = Path(folder), free_port()
-        command = [sys.executable, "manage.py", "up", "--no-demo", "--data", folder, "--port", str(port), "--workers", "1"]
-        with running(*command, cores=set(machine.allowed_cores()), env=profiling.environment("atrium"), stdout=sys.stderr) as process:
+        command = [
+            sys.executable,
+            "manage.py",
+            "up",
+            "--no-demo",
+            "--data",
+            folder,
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+        ]
+        with running(
+            *command,
+            cores=set(machine.allowed_cores()),
+            env=profiling.environment("atrium"),
+            stdout=sys.stderr,
+        ) as process:
             wait_for_http(port, "/healthz/ready", process, ok=(200,), timeout_s=START_S)
             started = Platform(data, port, process.pid)
             started.check_durability()
             slugs = [f"bench-{number}" for number in range(1, tenants + 1)]
             upstream = f"http://127.0.0.1:{upstream_port}/v1"
-            made = run_inside(data, "seed", tenants=slugs, promised=["promised-1", "promised-2"], upstream=upstream, models=models)
-            started.keys, started.promised = made["keys"], made["promised"]
+            made = run_inside(
+                data,
+                "seed",
+                tenants=slugs,
+                promised=["promised-1", "promised-2"],
+                upstream=upstream,
+                models=models,
+            )
+            started.keys = made["keys"]
+            started.promised = made["promised"]
             time.sleep(2)  # notices of the new rows, and whatever starts late
             started.place()
             yield started

@@ -1,7 +1,8 @@
 """Start servers on their cores, drive a load through one of them, and read what it cost.
 
-The gateway under test has a core of its own; upstream, database and load generator share the others. Every process gets a short scheduler
-slice. The CPU seconds of the gateway count; wall-clock figures and the load of others are printed beside them.
+The gateway under test has a core of its own; upstream, database and load generator share the others. Every
+process gets a short scheduler slice. The CPU seconds of the gateway count; wall-clock figures and the load
+of others are printed beside them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ class BenchError(Exception):
 
 
 @contextmanager
-def running(*command: str, cores: set[int], env: dict[str, str] | None = None, pass_fds: tuple[int, ...] = (), **options: Any) -> Iterator[subprocess.Popen]:
+def running(
+    *command: str,
+    cores: set[int],
+    env: dict[str, str] | None = None,
+    pass_fds: tuple[int, ...] = (),
+    **options: Any,
+) -> Iterator[subprocess.Popen]:
     """A child process on its cores, ended with the block: SIGTERM, and SIGKILL when that does not help."""
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | (env or {}), pass_fds=pass_fds, **options)
     try:
@@ -52,7 +59,16 @@ def running(*command: str, cores: set[int], env: dict[str, str] | None = None, p
 @contextmanager
 def mock_upstream(*arguments: str) -> Iterator[tuple[int, int]]:
     """The mock upstream: (port, pid)."""
-    command = [sys.executable, "-m", "tests.doubles.mockllm", "--port", "0", "--fast", "--with-parent", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.doubles.mockllm",
+        "--port",
+        "0",
+        "--fast",
+        "--with-parent",
+        *arguments,
+    ]
     with running(*command, cores=OTHER_CORES, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         started = json.loads(process.stdout.readline())
         yield started["port"], started["pid"]
@@ -64,7 +80,10 @@ def passthrough(upstream_port: int) -> Iterator[tuple[int, int]]:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=2048))
         command = [sys.executable, "-m", "bench.passthrough", str(listener.fileno())]
-        env = {"BENCH_UPSTREAM": f"http://127.0.0.1:{upstream_port}/v1", "BENCH_KEY": "secret"} | profiling.environment("passthrough")
+        env = {
+            "BENCH_UPSTREAM": f"http://127.0.0.1:{upstream_port}/v1",
+            "BENCH_KEY": "secret",
+        } | profiling.environment("passthrough")
         options = {"cores": GATEWAY_CORES, "env": env, "pass_fds": (listener.fileno(),)}
         process = stack.enter_context(running(*command, **options))
         port = listener.getsockname()[1]
@@ -72,7 +91,9 @@ def passthrough(upstream_port: int) -> Iterator[tuple[int, int]]:
         yield port, process.pid
 
 
-def wait_for_http(port: int, path: str, process: subprocess.Popen, *, ok: tuple[int, ...] = (), timeout_s: float = 90.0) -> None:
+def wait_for_http(
+    port: int, path: str, process: subprocess.Popen, *, ok: tuple[int, ...] = (), timeout_s: float = 90.0
+) -> None:
     """Wait until a server answers (with one of these statuses, if given)."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -80,7 +101,9 @@ def wait_for_http(port: int, path: str, process: subprocess.Popen, *, ok: tuple[
             raise BenchError(f"the server ended with exit code {process.returncode}")
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                connection.sendall(
+                    f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+                )
                 status = connection.recv(64).split(b" ")[1:2]
                 if status and (not ok or int(status[0]) in ok):
                     return
@@ -95,10 +118,17 @@ def chat_request(key: str, model: str, *, stream: bool = False, host: str = "loc
     body: dict[str, Any] = {
         "model": model,
         "messages": [
-            {"role": "system", "content": "You are a careful assistant of the purchasing department. Answer in one short paragraph and name your source."},
+            {
+                "role": "system",
+                "content": (
+                    "You are a careful assistant of the purchasing department. Answer in one short paragraph "
+                    "and name your source."
+                ),
+            },
             {
                 "role": "user",
-                "content": "Compare the three offers for office chairs by price per piece, delivery time and warranty, and tell me which one to take. " * 2,
+                "content": "Compare the three offers for office chairs by price per piece, delivery time and "
+                "warranty, and tell me which one to take. " * 2,
             },
         ],
         "max_tokens": 256,
@@ -107,7 +137,10 @@ def chat_request(key: str, model: str, *, stream: bool = False, host: str = "loc
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     text = json.dumps(body)
-    headers = f"Host: {host}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+    headers = (
+        f"Host: {host}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: "
+        f"{len(text)}\r\n\r\n"
+    )
     return f"POST /v1/chat/completions HTTP/1.1\r\n{headers}{text}"
 
 
@@ -148,11 +181,15 @@ class Load:
     """A load generator that has warmed up and waits for its word."""
 
     def __init__(self, name: str, plan: Plan, process: subprocess.Popen) -> None:
-        self.name, self.pid, self._process = name, process.pid, process
+        self.name = name
+        self.pid = process.pid
+        self._process = process
         self._say(json.dumps(asdict(plan)))
         first = self._hear()
         if first.get("event") != "ready":
-            raise BenchError(f"{name}: no call of the warm-up was answered: {first.get('errors')} {first.get('sample')}")
+            raise BenchError(
+                f"{name}: no call of the warm-up was answered: {first.get('errors')} {first.get('sample')}"
+            )
 
     def go(self) -> None:
         """Start the run."""
@@ -179,12 +216,29 @@ class Load:
 @contextmanager
 def warm_load(name: str, plan: Plan) -> Iterator[Load]:
     """A load generator after its warm-up."""
-    with running(sys.executable, "-m", "bench.load", cores=OTHER_CORES, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with running(
+        sys.executable,
+        "-m",
+        "bench.load",
+        cores=OTHER_CORES,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         yield Load(name, plan, process)
 
 
-def measure(name: str, plan: Plan, *, gateway: list[int], aux: Callable[[], list[int]] = list, others: Iterable[int] = ()) -> Measured:
-    """Warm up, then run the plan against processes `gateway`; `aux` tells their database and cache, `others` (the upstream) are only told from strangers."""
+def measure(
+    name: str,
+    plan: Plan,
+    *,
+    gateway: list[int],
+    aux: Callable[[], list[int]] = list,
+    others: Iterable[int] = (),
+) -> Measured:
+    """Warm up, then run the plan against processes `gateway`; `aux` tells their database and cache, `others`
+    (the upstream) are only told from strangers.
+    """
     with warm_load(name, plan) as load, profiling.recording(gateway, name):
         helpers = aux()
         groups = [gateway, helpers, {*gateway, *helpers, *others, load.pid, os.getpid()}]
@@ -192,7 +246,9 @@ def measure(name: str, plan: Plan, *, gateway: list[int], aux: Callable[[], list
         load.go()
         result = load.result()
         after = [machine.busy_seconds(), time.monotonic(), *map(machine.cpu_seconds, groups)]
-    used_all, wall, used_gateway, used_aux, used_ours = (now - then for now, then in zip(after, before, strict=True))
+    used_all, wall, used_gateway, used_aux, used_ours = (
+        now - then for now, then in zip(after, before, strict=True)
+    )
     return Measured(
         name=name,
         answered=result["answered"],

@@ -1,4 +1,6 @@
-"""One tenant's ledger tables are locked and its calls pile up: the other tenant must not notice (DESIGN section 6, "one lane per tenant")."""
+"""One tenant's ledger tables are locked and its calls pile up: the other tenant must not notice (DESIGN
+section 6, "one lane per tenant").
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ LIMIT = 1.5
 def locked_ledger(dsn: str, schema: str) -> Iterator[int]:
     """Every table of the tenant's ledger under ACCESS EXCLUSIVE; gives how many."""
     with psycopg.connect(dsn) as connection:
-        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'usage%%'", [schema]).fetchall()
+        found = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'usage%%'", [schema]
+        ).fetchall()
         if not found:
             raise BenchError(f"schema {schema} has no table usage…: nothing to lock")
         tables = sql.SQL(", ").join(sql.Identifier(schema, name) for (name,) in found)
@@ -33,12 +37,23 @@ def locked_ledger(dsn: str, schema: str) -> Iterator[int]:
 
 
 def run_pair(scene: Scene) -> tuple[dict, dict, dict, int]:
-    """The quiet tenant alone, the quiet one beside the locked one, the locked one, and how many tables were locked."""
+    """The quiet tenant alone, the quiet one beside the locked one, the locked
+    one, and how many tables were locked.
+    """
     platform = scene.platform
     (locked, locked_key), (quiet, quiet_key) = list(platform.keys.items())[:2]
     count = int(RATE * (5 if scene.quick else 20))
     plans = [
-        Plan(platform.port, [chat_request(key, DELAYED)], kind="rate", rate=RATE, connections=16, count=count, warm_up=100) for key in (quiet_key, locked_key)
+        Plan(
+            platform.port,
+            [chat_request(key, DELAYED)],
+            kind="rate",
+            rate=RATE,
+            connections=16,
+            count=count,
+            warm_up=100,
+        )
+        for key in (quiet_key, locked_key)
     ]
     with warm_load(f"{quiet} alone", plans[0]) as load:
         load.go()
@@ -65,5 +80,12 @@ def bench(scene: Scene) -> list[Row]:
     return [
         Row(what, p95[1], "ms", p95[0], "alone", LIMIT, "≤ 1.5 ×", judge_ratio=True),
         Row("… errors of the quiet one", float(errors), "", limit=0, target="0", note=str(beside["errors"])),
-        Row("… calls of the locked one not refused by 503", float(wrong), "", limit=0, target="0", note=f"{tables} tables locked, {told} × 503"),
+        Row(
+            "… calls of the locked one not refused by 503",
+            float(wrong),
+            "",
+            limit=0,
+            target="0",
+            note=f"{tables} tables locked, {told} × 503",
+        ),
     ]

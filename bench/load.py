@@ -1,14 +1,18 @@
-"""The load generator: a process of its own, raw asyncio and httptools, far cheaper than any gateway it drives.
+"""The load generator: a process of its own, raw asyncio and httptools, far
+cheaper than any gateway it drives.
 
-Started by the harness: `python -m bench.load`. The first line of standard input is the plan (`Plan` as JSON); after the warm-up it prints
-`{"event": "ready"}`, waits for another line, runs, and prints the result. Three ways:
+Started by the harness: `python -m bench.load`. The first line of standard input is the plan
+(`Plan` as JSON); after the warm-up it prints `{"event": "ready"}`, waits for another line, runs,
+and prints the result. Three ways:
 
-    closed    `connections` connections, each sends its next call when the last has been answered, until `count` are
+    closed    `connections` connections, each sends its next call when the last has been answered, until
+    `count` are
     rate      `rate` calls per second, evenly spaced, whatever the answers do, until `count` are sent
     streams   `connections` streams at once, started over one second, `count` in all
 
-Calls go round through `requests` (one per key). Latency counts from the moment a call was due, for streams to the first token. `added` is
-latency without the time the mock upstream itself took (its marks in `system_fingerprint`): what gateway, sockets and this generator took.
+Calls go round through `requests` (one per key). Latency counts from the moment a call was due, for streams to
+the first token. `added` is latency without the time the mock upstream itself took (its marks in
+`system_fingerprint`): what gateway, sockets and this generator took.
 """
 
 from __future__ import annotations
@@ -78,7 +82,9 @@ class Client(asyncio.Protocol):
 
     def send(self, number: int, due: float) -> None:
         """Start call `number`, which was due at `due`."""
-        self.busy, self.failed, self.due = True, False, due
+        self.busy = True
+        self.failed = False
+        self.due = due
         self.body: list[bytes] = []
         self.tokens = 0
         self.first: float | None = None
@@ -142,12 +148,17 @@ class Run:
         self.finished: asyncio.Future[None] | None = None
 
     async def connect(self) -> Client:
-        _, client = await asyncio.get_running_loop().create_connection(lambda: Client(self), "127.0.0.1", self.plan.port)
+        _, client = await asyncio.get_running_loop().create_connection(
+            lambda: Client(self), "127.0.0.1", self.plan.port
+        )
         return client
 
     async def pass_once(self, count: int) -> Result:
         """Make `count` calls and wait for their answers."""
-        self.result, self.goal, self.started, self.ended = Result(), count, 0, 0
+        self.result = Result()
+        self.goal = count
+        self.started = 0
+        self.ended = 0
         loop = asyncio.get_running_loop()
         self.finished = loop.create_future()
         while len(self.idle) < self.plan.connections:
@@ -157,7 +168,10 @@ class Run:
         if self.plan.kind == "rate":
             await self._at_rate()
         else:
-            ready, self.idle = self.idle[: min(count, self.plan.connections)], self.idle[min(count, self.plan.connections) :]
+            ready, self.idle = (
+                self.idle[: min(count, self.plan.connections)],
+                self.idle[min(count, self.plan.connections) :],
+            )
             for number, client in enumerate(ready):
                 await self._pause(number / len(ready) if self.streamed else 0.0)
                 if self.started < self.goal:
@@ -234,7 +248,14 @@ def summary(result: Result) -> dict:
 
     def percentiles(values: list[float]) -> dict[str, float]:
         values = sorted(values)
-        return {f"p{p}": round(values[min(len(values) - 1, len(values) * p // 100)] * 1000, 3) for p in (50, 95, 99)} if values else {}
+        return (
+            {
+                f"p{p}": round(values[min(len(values) - 1, len(values) * p // 100)] * 1000, 3)
+                for p in (50, 95, 99)
+            }
+            if values
+            else {}
+        )
 
     return {
         "seconds": result.finished - result.started,

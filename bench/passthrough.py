@@ -1,6 +1,8 @@
-"""The named reference: the least a Python gateway can do. Raw ASGI and aiohttp, a fixed bearer, the body parsed, the usage read; no limits, no ledger.
+"""The named reference: the least a Python gateway can do. Raw ASGI and aiohttp, a fixed bearer, the body
+parsed, the usage read; no limits, no ledger.
 
-BENCH_UPSTREAM=http://127.0.0.1:9000/v1 BENCH_KEY=secret python -m bench.passthrough FD        serves on an inherited listening socket
+BENCH_UPSTREAM=http://127.0.0.1:9000/v1 BENCH_KEY=secret python -m bench.passthrough FD
+serves on an inherited listening socket
 """
 
 from __future__ import annotations
@@ -49,7 +51,13 @@ async def app(scope, receive, send):
 
 async def answer(send, status: int, body: bytes) -> None:
     """A whole answer."""
-    await send({"type": "http.response.start", "status": status, "headers": [*JSON_HEADERS, (b"content-length", b"%d" % len(body))]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [*JSON_HEADERS, (b"content-length", b"%d" % len(body))],
+        }
+    )
     await send({"type": "http.response.body", "body": body})
 
 
@@ -70,7 +78,9 @@ async def lifespan(receive, send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None))
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
+            )
             await send({"type": "lifespan.startup.complete"})
         else:
             await session.close()
@@ -79,6 +89,7 @@ async def lifespan(receive, send) -> None:
 
 
 if __name__ == "__main__":
-    # not uvicorn's own fd option: it takes the socket for a Unix one, leaves Nagle's algorithm on, and every answer waits 40 ms for an ACK
+    # not uvicorn's own fd option: it takes the socket for a Unix one, leaves Nagle's algorithm on, and
+    # every answer waits 40 ms for an ACK
     config = uvicorn.Config(app, loop="uvloop", http="httptools", access_log=False, log_level="warning")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])

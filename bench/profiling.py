@@ -1,7 +1,9 @@
-"""`--profile`: where the CPU time of a server process goes while it is measured, without a line in the product.
+"""`--profile`: where the CPU time of a server process goes while it is
+measured, without a line in the product.
 
-The server starts with `bench/profile_hook` on its path; its `sitecustomize` waits for signals. SIGUSR1 starts a sampler driven by CPU time
-(ITIMER_PROF), SIGUSR2 writes the profile. Only Python frames of the main thread are seen: C code counts for the function that called it.
+The server starts with `bench/profile_hook` on its path; its `sitecustomize` waits for signals. SIGUSR1 starts
+a sampler driven by CPU time (ITIMER_PROF), SIGUSR2 writes the profile. Only Python frames of the main thread
+are seen: C code counts for the function that called it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ def environment(name: str) -> dict[str, str]:
 
 @contextmanager
 def recording(pids: list[int], name: str) -> Iterator[None]:
-    """Profile these processes for the length of the block, where they are ready for it: `<folder>/<name>-<pid>.txt` and `.folded`."""
+    """Profile these processes for the length of the block, where they are ready for it:
+    `<folder>/<name>-<pid>.txt` and `.folded`.
+    """
     ready = [pid for pid in pids if folder is not None and list(folder.glob(f"*.{pid}.ready"))]
     for pid in ready:
         os.kill(pid, signal.SIGUSR1)

@@ -8,7 +8,9 @@ from typing import Any
 
 @dataclass(slots=True)
 class Row:
-    """One figure beside its reference and its target. `limit` judges `ratio` where there is one, else `value`; no limit, no verdict."""
+    """One figure beside its reference and its target. `limit` judges `ratio` where there is one,
+    else `value`; no limit, no verdict.
+    """
 
     what: str
     value: float | None
@@ -40,7 +42,9 @@ class Row:
         return [
             self.what,
             _number(self.value, self.unit),
-            f"{_number(self.reference, self.unit)} {self.reference_name}".strip() if self.reference is not None else self.reference_name,
+            f"{_number(self.reference, self.unit)} {self.reference_name}".strip()
+            if self.reference is not None
+            else self.reference_name,
             f"{self.ratio:.2f} ×" if self.ratio else "",
             self.target,
             self.verdict,
@@ -61,7 +65,13 @@ def _number(value: float | None, unit: str) -> str:
 
 def table(rows: list[Row]) -> str:
     """A Markdown table with even columns."""
-    lines = [["figure", "measured", "reference", "ratio", "target", "verdict", "note"], *(row.cells() for row in rows)]
+    lines = [
+        ["figure", "measured", "reference", "ratio", "target", "verdict", "note"],
+        *(row.cells() for row in rows),
+    ]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
-    return "\n".join("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    )

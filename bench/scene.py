@@ -1,4 +1,6 @@
-"""What the benches share in one run: the mock upstream, the pass-through and, where one needs it, the platform. Each starts on first use."""
+"""What the benches share in one run: the mock upstream, the pass-through and, where one needs it, the
+platform. Each starts on first use.
+"""
 
 from __future__ import annotations
 

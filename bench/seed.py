@@ -1,7 +1,8 @@
-"""Fills a platform for the benches, through the commands that people use. Runs inside `manage.py shell`, so that Django starts once, not 40 times.
+"""Fills a platform for the benches, through the commands that people use. Runs inside `manage.py shell`, so
+that Django starts once, not 40 times.
 
-Takes a JSON object in BENCH_TASK (`upstream`, `models`, `tenants`, and `promised` tenants with 1,000 calls a minute), prints as its last line
-{"keys": {slug: key}, "promised": {slug: key}}.
+Takes a JSON object in BENCH_TASK (`upstream`, `models`, `tenants`, and `promised` tenants with 1,000 calls a
+minute), prints as its last line {"keys": {slug: key}, "promised": {slug: key}}.
 """
 
 from __future__ import annotations
@@ -30,7 +31,17 @@ def seed_platform(upstream: str, models: list[str]) -> None:
     command("plan", "set", PLAN, *limits)
     command("plan", "set", PROMISE, "--requests-per-minute", PROMISED)
     os.environ["BENCH_UPSTREAM_KEY"] = "sk-mock"
-    where = ["--kind", "openai_compatible", "--base-url", upstream, "--api-key-env", "BENCH_UPSTREAM_KEY", "--platform", "--allow-private", "--sync"]
+    where = [
+        "--kind",
+        "openai_compatible",
+        "--base-url",
+        upstream,
+        "--api-key-env",
+        "BENCH_UPSTREAM_KEY",
+        "--platform",
+        "--allow-private",
+        "--sync",
+    ]
     command("connection", "add", "--name", "mock", *where)
     for model in models:
         command("model", "set", model, "--platform", "--input-price", "0.15", "--output-price", "0.60")
@@ -40,7 +51,20 @@ def seed_tenant(slug: str, plan: str) -> str:
     """A tenant with an owner and a key that has limits and a budget of its own; returns the key."""
     owner = f"owner@{slug}.example"
     command("tenant", "create", slug, "--owner", owner, "--plan", plan)
-    output = command("apikey", "create", "--tenant", slug, "--user", owner, "--name", "bench", "--requests-per-minute", MUCH, "--budget", "100000")
+    output = command(
+        "apikey",
+        "create",
+        "--tenant",
+        slug,
+        "--user",
+        owner,
+        "--name",
+        "bench",
+        "--requests-per-minute",
+        MUCH,
+        "--budget",
+        "100000",
+    )
     found = re.search(r"atr_\S+", output)
     if found is None:
         raise RuntimeError(f"apikey create printed no key: {output!r}")

@@ -1,4 +1,6 @@
-"""How long a new tenant takes, and how long an upgrade that finds nothing to do (DESIGN section 14, row 4)."""
+"""How long a new tenant takes, and how long an upgrade that finds
+nothing to do (DESIGN section 14, row 4).
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,25 @@ def bench(scene: Scene) -> list[Row]:
     created, upgraded = sorted(told["created_s"]), told["upgraded_s"]
     spread = f"p95 {created[int(len(created) * 0.95)]:.2f} s, first {told['created_s'][0]:.2f} s"
     return [
-        Row("new tenant (clone, role, seeds), median", statistics.median(created), "s", MIGRATE_S, "by migrations", 0.5, "≤ 0.5 s", note=spread),
         Row(
-            f"no-op upgrade of {told['tenants']} tenants", min(upgraded), "s", NOOP_S, "migrate_schemas, 100", 1.0, "≤ 1 s", note=f"{told['migrated']} migrated"
+            "new tenant (clone, role, seeds), median",
+            statistics.median(created),
+            "s",
+            MIGRATE_S,
+            "by migrations",
+            0.5,
+            "≤ 0.5 s",
+            note=spread,
+        ),
+        Row(
+            f"no-op upgrade of {told['tenants']} tenants",
+            min(upgraded),
+            "s",
+            NOOP_S,
+            "migrate_schemas, 100",
+            1.0,
+            "≤ 1 s",
+            note=f"{told['migrated']} migrated",
         ),
     ]
 
@@ -61,4 +79,8 @@ def main() -> None:
         migrate_template()
         migrated += len(migrate_tenants(slugs).migrated)
         upgraded.append(time.perf_counter() - started)
-    print(json.dumps({"created_s": created, "upgraded_s": upgraded, "tenants": len(slugs), "migrated": migrated}))
+    print(
+        json.dumps(
+            {"created_s": created, "upgraded_s": upgraded, "tenants": len(slugs), "migrated": migrated}
+        )
+    )

@@ -16,7 +16,9 @@ from foundation.errors import AtriumError
 
 
 class CursorPagination(pagination.CursorPagination):
-    """`limit` of 1 to 200 rows; `next` and `previous` are whole addresses. A view's `ordering` decides the order, else newest first."""
+    """`limit` of 1 to 200 rows; `next` and `previous` are whole addresses. A view's `ordering`
+    decides the order, else newest first.
+    """
 
     ordering = ("-created_at", "-pk")
     page_size_query_param = "limit"
@@ -30,7 +32,9 @@ class CursorPagination(pagination.CursorPagination):
         if text is None:
             return self.page_size
         # the length first: Python refuses to read more than some thousand digits
-        if not (text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= self.max_page_size):
+        if not (
+            text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= self.max_page_size
+        ):
             raise ValidationError({"limit": [_("A number from 1 to %(max)d.") % {"max": self.max_page_size}]})
         return int(text)
 
@@ -38,7 +42,9 @@ class CursorPagination(pagination.CursorPagination):
         try:
             return super().decode_cursor(request)
         except NotFound as exc:
-            raise ValidationError({"cursor": [_("This is no cursor of this list. Take it from `next` or `previous`.")]}) from exc
+            raise ValidationError(
+                {"cursor": [_("This is no cursor of this list. Take it from `next` or `previous`.")]}
+            ) from exc
 
 
 def problem_details(exc: Exception, context: dict) -> Response | None:
@@ -52,7 +58,11 @@ def problem_details(exc: Exception, context: dict) -> Response | None:
     response: Any
     if isinstance(exc, AtriumError):
         body = {"detail": str(exc.message), "code": exc.code} | ({"param": exc.param} if exc.param else {})
-        response = Response(body, status=exc.http_status, headers={"Retry-After": str(exc.retry_after_s)} if exc.retry_after_s else None)
+        response = Response(
+            body,
+            status=exc.http_status,
+            headers={"Retry-After": str(exc.retry_after_s)} if exc.retry_after_s else None,
+        )
     else:
         response = exception_handler(exc, context)
         if response is None:
@@ -60,14 +70,24 @@ def problem_details(exc: Exception, context: dict) -> Response | None:
         response.data = _describe(exc)
     title = HTTPStatus(response.status_code).phrase
     request_id = getattr(context["request"], "request_id", "")
-    response.data = {"type": "about:blank", "title": title, "status": response.status_code, **response.data, "request_id": request_id}
+    response.data = {
+        "type": "about:blank",
+        "title": title,
+        "status": response.status_code,
+        **response.data,
+        "request_id": request_id,
+    }
     response.content_type = "application/problem+json"
     return response
 
 
 def _describe(exc: APIException) -> dict[str, Any]:
     if isinstance(exc, ValidationError):
-        return {"detail": _("The request is not valid."), "code": "invalid_input", "errors": _texts(exc.detail)}
+        return {
+            "detail": _("The request is not valid."),
+            "code": "invalid_input",
+            "errors": _texts(exc.detail),
+        }
     codes = exc.get_codes()
     return {"detail": str(exc.detail), "code": codes if isinstance(codes, str) else "error"}
 

@@ -10,7 +10,9 @@ from rest_framework.response import Response
 
 
 class OpenAPIView(SpectacularJSONAPIView):
-    """The document, made once per language: drf-spectacular loads parts of itself while it makes one, and two at once trip each other."""
+    """The document, made once per language: drf-spectacular loads parts of itself while it makes
+    one, and two at once trip each other.
+    """
 
     http_method_names = ["get", "head"]
     _documents: dict[str, dict[str, Any]] = {}
@@ -22,7 +24,9 @@ class OpenAPIView(SpectacularJSONAPIView):
             with self._making:
                 if language not in self._documents:
                     self._documents[language] = super()._get_schema_response(request).data
-        return Response(self._documents[language], headers={"Content-Disposition": 'inline; filename="openapi.json"'})
+        return Response(
+            self._documents[language], headers={"Content-Disposition": 'inline; filename="openapi.json"'}
+        )
 
 
 class DocsView(SpectacularSwaggerSplitView):

@@ -1,4 +1,6 @@
-"""The ASGI entry: the gateway's data plane takes `/v1`, Django everything else; the lifespan starts and stops the gateway's host."""
+"""The ASGI entry: the gateway's data plane takes `/v1`, Django everything else; the lifespan
+starts and stops the gateway's host.
+"""
 
 import os
 

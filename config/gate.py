@@ -1,7 +1,9 @@
 """At most so many at once; the others wait in line, and not for long.
 
-Guards against: more requests in work than the database has connections for, and one host that takes every place or the whole line.
-Does not guard: a crowd under many made-up host names; how much one address may ask for is the proxy's to limit.
+Guards against: more requests in work than the database has connections for, and one host that
+takes every place or the whole line.
+Does not guard: a crowd under many made-up host names; how much one address
+may ask for is the proxy's to limit.
 """
 
 import asyncio
@@ -9,15 +11,21 @@ from collections import Counter
 
 
 class Gate:
-    """`places` at once and `line` waiting, at most `wait_s` each. One host has at most half of either. Belongs to one event loop."""
+    """`places` at once and `line` waiting, at most `wait_s` each. One host has at most half of
+    either. Belongs to one event loop.
+    """
 
     def __init__(self, places: int, line: int, wait_s: float) -> None:
-        self._places, self._line, self._wait_s = places, line, wait_s
+        self._places = places
+        self._line = line
+        self._wait_s = wait_s
         self._inside: Counter[str] = Counter()
         self._waiting: dict[asyncio.Future[None], str] = {}  # in the order in which they came
 
     async def enter(self, host: str, gone: asyncio.Future) -> bool:
-        """Whether a place was got; give it back with `leave`. False: the line is full, or it took too long, or `gone` was done first."""
+        """Whether a place was got; give it back with `leave`. False: the line is full, or it took
+        too long, or `gone` was done first.
+        """
         if self.enter_at_once(host):
             return True
         if len(self._waiting) >= self._line or list(self._waiting.values()).count(host) >= _half(self._line):
@@ -35,7 +43,9 @@ class Gate:
         return turn.done()
 
     def enter_at_once(self, host: str) -> bool:
-        """Whether a place was free. Overtakes nobody: whoever waits while places are free waits for one of its own host's."""
+        """Whether a place was free. Overtakes nobody: whoever waits while places are
+        free waits for one of its own host's.
+        """
         if self._inside.total() >= self._places or self._inside[host] >= _half(self._places):
             return False
         self._inside[host] += 1

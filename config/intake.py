@@ -1,10 +1,13 @@
-"""What a request meets before Django: how large its body may be, how long it may take, and how many are in work at once.
+"""What a request meets before Django: how large its body may be, how long it may
+take, and how many are in work at once.
 
-Guards against: a body that is spooled without bound or never ends, more work than there are database connections, one host that takes
-every place, and places held by event streams, by bodies that are still coming, or by clients that have left the line; a refusal of the API
-that tells by its time which tenants and keys exist.
-Does not guard: `/v1` (gateway.limits, gateway.http), a client that reads its answer slowly, or one that sends a byte now and then: it holds
-a socket, nothing else. Static files pass: they need no database (config.middleware).
+Guards against: a body that is spooled without bound or never ends, more work than there are
+database connections, one host that takes every place, and places held by event streams, by bodies
+that are still coming, or by clients that have left the line; a refusal of the API that tells by its
+time which tenants and keys exist.
+Does not guard: `/v1` (gateway.limits, gateway.http), a client that reads its answer slowly, or
+one that sends a byte now and then: it holds a socket, nothing else. Static files pass: they
+need no database (config.middleware).
 """
 
 import asyncio
@@ -36,7 +39,8 @@ LINE, WAIT_S = 200, 5.0
 HEALTH_PLACES, HEALTH_LINE = 2, 50
 BODY_PAUSE_S = 30.0
 TELL_EVERY_S = 10.0
-REFUSAL_STEP_S = 0.02  # of a key that opens nothing at /api/v1: Django takes some milliseconds, whatever it finds
+# of a key that opens nothing at /api/v1: Django takes some milliseconds, whatever it finds
+REFUSAL_STEP_S = 0.02
 LOGGED_PATH = 200  # characters of a path that a log line repeats
 
 
@@ -51,8 +55,10 @@ class Intake:
     def __init__(self, django_application, pages: Gate | None = None) -> None:
         self._django = django_application
         self._pages = pages or Gate(PLACES, LINE, WAIT_S)
-        self._health = Gate(HEALTH_PLACES, HEALTH_LINE, WAIT_S)  # of its own: whoever asks whether we live is answered when we are busy, too
-        self._told_s, self._untold = -TELL_EVERY_S, 0
+        # of its own: whoever asks whether we live is answered when we are busy, too
+        self._health = Gate(HEALTH_PLACES, HEALTH_LINE, WAIT_S)
+        self._told_s = -TELL_EVERY_S
+        self._untold = 0
 
     async def __call__(self, scope, receive, send) -> None:
         visit = _Visit(self._gate_for(scope["path"]), scope, receive, send)
@@ -76,7 +82,8 @@ class Intake:
         if time.monotonic() - self._told_s > TELL_EVERY_S:
             text = "%d requests were refused before Django, the last with %d: %s %r"
             logger.warning(text, self._untold, status, scope["method"], scope["path"][:LOGGED_PATH])
-            self._told_s, self._untold = time.monotonic(), 0
+            self._told_s = time.monotonic()
+            self._untold = 0
 
 
 def find_body_limit(path: str) -> int:
@@ -90,20 +97,26 @@ class _Refused(Exception):
 
 
 class _Visit:
-    """One request's `receive` and `send`, as Django gets them. The place is taken when the whole body is here, before Django begins."""
+    """One request's `receive` and `send`, as Django gets them. The place is taken when the whole
+    body is here, before Django begins.
+    """
 
     def __init__(self, gate: Gate | None, scope, receive, send) -> None:
-        self._gate, self._receive, self._send = gate, receive, send
+        self._gate = gate
+        self._receive = receive
+        self._send = send
         headers = dict(scope["headers"])
         self._host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].lower().rstrip(".")
         self._declared_size = headers.get(b"content-length", b"")
-        self._size, self._limit = 0, find_body_limit(scope["path"])
+        self._size = 0
+        self._limit = find_body_limit(scope["path"])
         self._is_complete = self._is_inside = False
         self._is_api = scope["path"].startswith("/api/")
         self._begun_s = asyncio.get_running_loop().time()
 
     def check_declared_size(self) -> None:
-        size = self._declared_size[:20]  # Python refuses to read some thousand digits, and 20 are too many already
+        # Python refuses to read some thousand digits, and 20 are too many already
+        size = self._declared_size[:20]
         if size.isdigit() and int(size) > self._limit:
             raise _Refused(413)
 
@@ -132,7 +145,8 @@ class _Visit:
         self._is_inside = self._gate.enter_at_once(self._host)
         if self._is_inside:
             return True
-        gone = asyncio.ensure_future(self._receive())  # after the body nothing comes but the end of the connection
+        # after the body nothing comes but the end of the connection
+        gone = asyncio.ensure_future(self._receive())
         try:
             self._is_inside = await self._gate.enter(self._host, gone)
             if gone.done():
@@ -160,18 +174,29 @@ class _Visit:
 
 
 def _is_event_stream(headers) -> bool:
-    return any(name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers
+    )
 
 
 def _describe(status: int, path: str) -> AtriumError:
     if status == 413:
-        return BodyTooLarge(_("The request is larger than %(limit)s MB.") % {"limit": number_format(find_body_limit(path) / 1_000_000, 1)})
+        return BodyTooLarge(
+            _("The request is larger than %(limit)s MB.")
+            % {"limit": number_format(find_body_limit(path) / 1_000_000, 1)}
+        )
     if status == 408:
-        return BodyTooSlow(_("The rest of the request did not come within %(seconds)d seconds.") % {"seconds": BODY_PAUSE_S})
+        return BodyTooSlow(
+            _("The rest of the request did not come within %(seconds)d seconds.") % {"seconds": BODY_PAUSE_S}
+        )
     return Unavailable(
-        _("Atrium has more to do at this moment than it can manage, so it did not begin with this. Try again in a few seconds."),
-        code="overloaded", retry_after_s=RETRY_AFTER_S,
-    )  # fmt: skip
+        _(
+            "Atrium has more to do at this moment than it can manage, so it did not begin with this. Try "
+            "again in a few seconds."
+        ),
+        code="overloaded",
+        retry_after_s=RETRY_AFTER_S,
+    )
 
 
 def _refuse(status: int, request: HttpRequest) -> HttpResponse:
@@ -181,7 +206,9 @@ def _refuse(status: int, request: HttpRequest) -> HttpResponse:
 
 async def _send_refusal(scope, send, status: int) -> None:
     request = ASGIRequest(scope | {"query_string": b""}, BytesIO())
-    dressed = RequestIdMiddleware(SecurityHeadersMiddleware(SecurityMiddleware(XFrameOptionsMiddleware(partial(_refuse, status)))))
+    dressed = RequestIdMiddleware(
+        SecurityHeadersMiddleware(SecurityMiddleware(XFrameOptionsMiddleware(partial(_refuse, status))))
+    )
     response = dressed(request)
     response["Content-Length"] = str(len(response.content))
     if status != 503:

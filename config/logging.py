@@ -1,7 +1,8 @@
 """What each log line carries besides its text, and that it stays one line.
 
-Guards against: whoever writes to us writing lines of their own (line ends) or to the operator's terminal (control characters) through
-anything that is logged, tracebacks included. Does not guard against: programs that log before Django is set up.
+Guards against: whoever writes to us writing lines of their own (line ends) or to the operator's terminal
+(control characters) through anything that is logged, tracebacks included. Does not guard against:
+programs that log before Django is set up.
 """
 
 import logging
@@ -13,7 +14,9 @@ from tenants.context import scope_label
 request_id_of_context: ContextVar[str] = ContextVar("atrium_request_id", default="-")
 # Control characters (C0, DEL, C1), Unicode's line ends, and what turns the direction of writing
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_CONTROLS_IN_TRACEBACKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROLS_IN_TRACEBACKS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 class ContextFilter(logging.Filter):

@@ -1,6 +1,7 @@
 """Translations: `python -m config.messages update | compile | missing`.
 
-`update` reads the source with GNU gettext (Debian: apt install gettext) and marks what is new; `compile` needs no program beside Python.
+`update` reads the source with GNU gettext (Debian: apt install gettext) and marks what is new;
+`compile` needs no program beside Python.
 """
 
 import subprocess
@@ -28,12 +29,26 @@ def compile_all() -> None:
 def find_gaps(language: str) -> list[str]:
     """Entries that are empty or fuzzy."""
     entries = polib.pofile(str(catalogue(language)))
-    return [entry.msgid for entry in entries if not entry.obsolete and (entry.fuzzy or not entry.translated())]
+    return [
+        entry.msgid for entry in entries if not entry.obsolete and (entry.fuzzy or not entry.translated())
+    ]
 
 
 def update_all() -> None:
-    """Collect the texts of the source into the catalogues; no line numbers, so that they change only when texts do."""
-    command = [sys.executable, "manage.py", "makemessages", "--no-location", "--no-wrap", "--no-obsolete", "--ignore=.venv", "--ignore=tests", "--ignore=bench"]
+    """Collect the texts of the source into the catalogues; no line numbers, so
+    that they change only when texts do.
+    """
+    command = [
+        sys.executable,
+        "manage.py",
+        "makemessages",
+        "--no-location",
+        "--no-wrap",
+        "--no-obsolete",
+        "--ignore=.venv",
+        "--ignore=tests",
+        "--ignore=bench",
+    ]
     subprocess.run(command + [f"--locale={language}" for language in LANGUAGES], cwd=ROOT, check=True)
 
 
@@ -43,7 +58,11 @@ def main(action: str) -> int:
     elif action == "update":
         update_all()
         compile_all()
-    gaps = {language: find_gaps(language) for language in LANGUAGES if catalogue(language).exists()} if action != "compile" else {}
+    gaps = (
+        {language: find_gaps(language) for language in LANGUAGES if catalogue(language).exists()}
+        if action != "compile"
+        else {}
+    )
     for language, texts in gaps.items():
         for text in texts:
             sys.stdout.write(f"{language}: {text!r}\n")

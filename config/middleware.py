@@ -32,7 +32,9 @@ class RequestIdMiddleware:
 
 
 class QueryMiddleware:
-    """Drops NUL from query strings: PostgreSQL's texts hold none, so that whoever searches for one finds what the rest of the text finds."""
+    """Drops NUL from query strings: PostgreSQL's texts hold none, so that whoever searches for one
+    finds what the rest of the text finds.
+    """
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -45,7 +47,9 @@ class QueryMiddleware:
 
 
 class SecurityHeadersMiddleware:
-    """The content security policy (RELIABILITY rule 11): one for the product's pages, one for the admins, which need Alpine."""
+    """The content security policy (RELIABILITY rule 11): one for the product's pages, one
+    for the admins, which need Alpine.
+    """
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -62,7 +66,9 @@ class SecurityHeadersMiddleware:
 
 
 class AuditMiddleware(AuditlogMiddleware):
-    """Notes the client's address as the server knows it: auditlog's own believes whatever `X-Forwarded-For` anyone sends."""
+    """Notes the client's address as the server knows it: auditlog's own believes
+    whatever `X-Forwarded-For` anyone sends.
+    """
 
     @staticmethod
     def _get_remote_addr(request):
@@ -70,9 +76,11 @@ class AuditMiddleware(AuditlogMiddleware):
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
-    """whitenoise, but with whole answers: its streams of files are synchronous, which an ASGI server must not iterate.
+    """whitenoise, but with whole answers: its streams of files are synchronous,
+    which an ASGI server must not iterate.
 
-    A file that is not there is refused here, without session or database: config.intake lets these paths pass uncounted.
+    A file that is not there is refused here, without session or database:
+    config.intake lets these paths pass uncounted.
     """
 
     def __call__(self, request):

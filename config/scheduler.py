@@ -1,6 +1,7 @@
 """One scheduler for the whole installation: Celery's beat, run by whoever holds the leader lock.
 
-The lock is a PostgreSQL advisory lock on a connection of its own: it falls when its holder dies, and another process takes over.
+The lock is a PostgreSQL advisory lock on a connection of its own: it falls when its holder
+dies, and another process takes over.
 """
 
 import logging
@@ -18,7 +19,9 @@ RETRY_S = 5.0
 
 
 def run_scheduler() -> None:
-    """Wait for the lock, then schedule until the connection that holds it breaks; again, for the life of the process."""
+    """Wait for the lock, then schedule until the connection that holds it breaks;
+    again, for the life of the process.
+    """
     while True:
         try:
             with psycopg.connect(settings.DATABASE_DSN, autocommit=True) as lock:
@@ -31,7 +34,8 @@ def run_scheduler() -> None:
 def _lead(lock: psycopg.Connection) -> None:
     if lock.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK]).fetchone() != (True,):
         return
-    scheduler = Scheduler(app, max_interval=RETRY_S)  # in memory: its one entry is due at once after a change of leader
+    # in memory: its one entry is due at once after a change of leader
+    scheduler = Scheduler(app, max_interval=RETRY_S)
     while True:
         lock.execute("SELECT 1")  # raises when the lock's connection is gone: no scheduling without the lock
         time.sleep(min(max(scheduler.tick(), 0.1), RETRY_S))

@@ -24,11 +24,15 @@ def live(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Whether this process can serve: database, migrations, cache and broker (one and the same server by default)."""
+    """Whether this process can serve: database, migrations, cache and broker
+    (one and the same server by default).
+    """
     parts = {"database": _database_is_ready, "migrations": _migrations_are_applied, "cache": _cache_is_ready}
     states = {name: _state(check) for name, check in parts.items()}
     is_ready = all(state == "ok" for state in states.values())
-    return JsonResponse({"status": "ok" if is_ready else "not ready", **states}, status=200 if is_ready else 503)
+    return JsonResponse(
+        {"status": "ok" if is_ready else "not ready", **states}, status=200 if is_ready else 503
+    )
 
 
 def _state(check) -> str:
@@ -76,7 +80,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return answer_error(request, DatabaseAway())
     if request.path_info.startswith("/api/"):
         return _problem(request, 500)
-    return HttpResponse(render_to_string("errors/500.html", {"request_id": getattr(request, "request_id", "")}), status=500)
+    return HttpResponse(
+        render_to_string("errors/500.html", {"request_id": getattr(request, "request_id", "")}), status=500
+    )
 
 
 def _error_page(request: HttpRequest, template: str, status: int) -> HttpResponse:
@@ -93,7 +99,13 @@ def _problem(request: HttpRequest, status: int) -> JsonResponse:
         500: ("internal_error", _("Something failed on the server.")),
     }
     code, detail = texts[status]
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": code}
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
     body["request_id"] = getattr(request, "request_id", "")
     return JsonResponse(body, status=status, content_type="application/problem+json")
 
@@ -102,7 +114,11 @@ def _problem(request: HttpRequest, status: int) -> JsonResponse:
 def platform_home(request: HttpRequest) -> HttpResponse:
     from tenants.models import Domain
 
-    demo = [] if settings.ATRIUM_ENV == "production" else list(Domain.objects.filter(domain__endswith=".localhost").select_related("tenant")[:20])
+    demo = (
+        []
+        if settings.ATRIUM_ENV == "production"
+        else list(Domain.objects.filter(domain__endswith=".localhost").select_related("tenant")[:20])
+    )
     for domain in demo:
         domain.address = address_of(domain.domain)
     return render(request, "platform_home.html", {"demo_domains": demo})

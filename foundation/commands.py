@@ -1,4 +1,6 @@
-"""What all management commands share: clear errors on stderr, JSON for scripts, exit codes 0, 1 (refused) and 2 (wrong usage)."""
+"""What all management commands share: clear errors on stderr, JSON for scripts, exit codes
+0, 1 (refused) and 2 (wrong usage).
+"""
 
 import json
 import sys
@@ -28,7 +30,9 @@ class AtriumCommand(BaseCommand):
     def add_action(self, name: str, run, help_text: str):
         parser = self._actions.add_parser(name, help=help_text)
         parser.set_defaults(run=run)
-        parser.add_argument("--json", action="store_true", dest="as_json", default=False, help="print JSON for scripts")
+        parser.add_argument(
+            "--json", action="store_true", dest="as_json", default=False, help="print JSON for scripts"
+        )
         return parser
 
     def handle(self, *args, **options) -> None:
@@ -41,7 +45,10 @@ class AtriumCommand(BaseCommand):
             raise CommandError(" ".join(exc.messages)) from exc
         except DatabaseError as exc:
             if is_not_set_up(exc):
-                message = "This database is not set up. Run `manage.py prepare` first, or name the right one: ATRIUM_DATA (now {}) or DATABASE_URL."
+                message = (
+                    "This database is not set up. Run `manage.py prepare` first, or name the right one: "
+                    "ATRIUM_DATA (now {}) or DATABASE_URL."
+                )
                 raise CommandError(message.format(settings.DEMO_FILE.parent)) from exc
             raise
 

@@ -1,4 +1,5 @@
-"""An error as the whole answer, where nothing of the house can be relied on: it needs no session, no user and no database.
+"""An error as the whole answer, where nothing of the house can be relied on: it needs
+no session, no user and no database.
 
 Problem details (RFC 9457) below /api/, a notice for htmx, a page of its own for everybody else.
 """
@@ -19,11 +20,15 @@ RETRY_AFTER_S = 5
 
 class DatabaseAway(Unavailable):
     def __init__(self) -> None:
-        super().__init__(_("The database does not answer. Try again in a moment."), retry_after_s=RETRY_AFTER_S)
+        super().__init__(
+            _("The database does not answer. Try again in a moment."), retry_after_s=RETRY_AFTER_S
+        )
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Whether the error, or one of those it came from, says that the database refused, broke off or took too long: trying again helps."""
+    """Whether the error, or one of those it came from, says that the database refused, broke off or
+    took too long: trying again helps.
+    """
     while error is not None:
         if isinstance(error, OperationalError | InterfaceError):
             return True
@@ -32,8 +37,12 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def speak_to(request: HttpRequest) -> Any:
-    """The language of whoever asks: their profile's if it was read already, else the browser's. A context manager."""
-    return translation.override(getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request))
+    """The language of whoever asks: their profile's if it was read already,
+    else the browser's. A context manager.
+    """
+    return translation.override(
+        getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request)
+    )
 
 
 def answer_error(request: HttpRequest, error: AtriumError) -> HttpResponse:
@@ -49,7 +58,15 @@ def answer_error(request: HttpRequest, error: AtriumError) -> HttpResponse:
 def _render(request: HttpRequest, error: AtriumError) -> HttpResponse:
     status, request_id = error.http_status, getattr(request, "request_id", "")
     if request.path_info.startswith("/api/"):
-        body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": str(error.message), "code": error.code}
-        return JsonResponse(body | {"request_id": request_id}, status=status, content_type="application/problem+json")
+        body = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": str(error.message),
+            "code": error.code,
+        }
+        return JsonResponse(
+            body | {"request_id": request_id}, status=status, content_type="application/problem+json"
+        )
     template = "errors/_notice.html" if request.headers.get("HX-Request") == "true" else "errors/refused.html"
     return HttpResponse(render_to_string(template, {"error": error, "request_id": request_id}), status=status)

@@ -21,7 +21,14 @@ class AtriumError(Exception):
     http_status = 500
     code = "internal_error"
 
-    def __init__(self, message: str | Promise, *, code: str | None = None, param: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str | Promise,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.code

@@ -1,10 +1,12 @@
-"""The server's side of a connection, bounded: how many there are, from one address too, and how long the head of a request may take.
+"""The server's side of a connection, bounded: how many there are, from one address too, and how
+long the head of a request may take.
 
-Guards against: connections that bring no request, or never the rest of one, shutting everybody else out. Where there are as many as there
-may be, the one that was silent for longest makes room, so strangers displace each other and whoever brings a request is served; probes of
-health are answered beyond the limit.
-Does not cover: bodies and answers (`gateway/http.py`, `gateway/api.py`, `config/intake.py`), which have bounds of their own; a crowd from
-many addresses that brings whole requests (limits of rate and of work in hand).
+Guards against: connections that bring no request, or never the rest of one, shutting everybody else out.
+Where there are as many as there may be, the one that was silent for longest makes room, so strangers displace
+each other and whoever brings a request is served; probes of health are answered beyond the limit.
+Does not cover: bodies and answers (`gateway/http.py`, `gateway/api.py`,
+`config/intake.py`), which have bounds of their own; a crowd from many addresses that brings
+whole requests (limits of rate and of work in hand).
 """
 
 import asyncio
@@ -17,7 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_CONNECTIONS = 4_000
 MAKE_ROOM_AT = MAX_CONNECTIONS - 200  # below the limit, so that those who bring a request find none
-MAX_WAITING_OF_ADDRESS = 500  # without a whole request, of one client; proxies speak for many and are not counted
+# without a whole request, of one client; proxies speak for many and are not counted
+MAX_WAITING_OF_ADDRESS = 500
 HEALTH_PLACES = 50  # beyond MAX_CONNECTIONS; further connections are closed at once
 MIN_DESCRIPTORS = 4 * MAX_CONNECTIONS  # a call has one to its client and one to its model server
 HEAD_TIMEOUT_S = 30.0
@@ -25,14 +28,18 @@ HEALTH = b"/healthz/"
 
 
 class Waiting:
-    """The connections that bring no whole request at the moment, the one that was silent for longest first."""
+    """The connections that bring no whole request at the moment, the one
+    that was silent for longest first.
+    """
 
     def __init__(self) -> None:
         self._all: dict[BoundedHttpProtocol, str] = {}
         self._by_address: dict[str, dict[BoundedHttpProtocol, None]] = {}
 
     def add(self, connection: "BoundedHttpProtocol", address: str) -> None:
-        """Note that it waits, or that it said something; then it is the last again. No address: not counted by it."""
+        """Note that it waits, or that it said something; then it is the last
+        again. No address: not counted by it.
+        """
         self.remove(connection)
         self._all[connection] = address
         if address:
@@ -57,8 +64,8 @@ class Waiting:
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Closes a connection on which a request has begun, or none yet came, and whose headers are not complete after HEAD_TIMEOUT_S; and
-    the one that was silent for longest where there are too many.
+    """Closes a connection on which a request has begun, or none yet came, and whose headers are not complete
+    after HEAD_TIMEOUT_S; and the one that was silent for longest where there are too many.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -111,7 +118,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waiting.add(self, self._address)
 
     def _make_room(self) -> None:
-        crowded = self._waiting.oldest_beyond(self._address, MAX_WAITING_OF_ADDRESS) if self._address else None
+        crowded = (
+            self._waiting.oldest_beyond(self._address, MAX_WAITING_OF_ADDRESS) if self._address else None
+        )
         if crowded is None and len(self.connections) > MAKE_ROOM_AT:
             crowded = self._waiting.oldest()
         if crowded is not None and crowded is not self:
@@ -136,7 +145,9 @@ def waiting_of(server_state: object) -> Waiting:
 
 @lru_cache(maxsize=4_096)
 def _countable(address: str) -> str:
-    """The address, or "" for a proxy (settings.TRUSTED_PROXIES, which holds this machine's own unless it is set) and a Unix socket."""
+    """The address, or "" for a proxy (settings.TRUSTED_PROXIES, which holds this machine's own
+    unless it is set) and a Unix socket.
+    """
     try:
         found = ip_address(address)
     except ValueError:
@@ -145,7 +156,9 @@ def _countable(address: str) -> str:
 
 
 def raise_descriptor_limit() -> None:
-    """As many open files as MAX_CONNECTIONS need, or as many as the machine allows: the usual 1,024 end before."""
+    """As many open files as MAX_CONNECTIONS need, or as many as the machine
+    allows: the usual 1,024 end before.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MIN_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(MIN_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

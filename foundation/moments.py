@@ -1,7 +1,8 @@
 """Answers that leave at fixed moments, so that how long they took says nothing of how they came about.
 
-Guards against: learning from a refusal's time which tenants and key ids exist. Does not guard against: work of more than a step, which
-moves the answer to the next moment; choose a step that the slowest way of refusing stays below.
+Guards against: learning from a refusal's time which tenants and key ids exist. Does not guard
+against: work of more than a step, which moves the answer to the next moment; choose a step that the
+slowest way of refusing stays below.
 """
 
 import asyncio

@@ -12,5 +12,8 @@ def texts_by_field(refusal: Refusal) -> dict[str | None, list[str]]:
     if isinstance(refusal, AtriumError):
         return {refusal.param: [str(refusal.message)]}
     if hasattr(refusal, "error_dict"):
-        return {None if field == NON_FIELD_ERRORS else field: texts for field, texts in refusal.message_dict.items()}
+        return {
+            None if field == NON_FIELD_ERRORS else field: texts
+            for field, texts in refusal.message_dict.items()
+        }
     return {None: refusal.messages}

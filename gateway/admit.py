@@ -1,4 +1,6 @@
-"""Step 3: is there room for this call now? Requests per minute by plan and by key; the answer's `x-ratelimit-*` headers."""
+"""Step 3: is there room for this call now? Requests per minute by plan and by key;
+the answer's `x-ratelimit-*` headers.
+"""
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -34,5 +36,7 @@ def _judge(call: Call, verdict: Verdict, rule: str) -> None:
     ]
     if not verdict.is_admitted:
         wait_s = max(1, round(verdict.reset_s + 0.5))
-        message = _(rule) % {"limit": verdict.limit} + " " + _("Try again in %(seconds)s s.") % {"seconds": wait_s}
+        message = (
+            _(rule) % {"limit": verdict.limit} + " " + _("Try again in %(seconds)s s.") % {"seconds": wait_s}
+        )
         raise QuotaExceeded(message, code="rate_limit_exceeded", retry_after_s=wait_s)

@@ -1,6 +1,7 @@
 """`/v1`: routes, authentication, and errors in OpenAI's shape and the caller's language.
 
-Guards against: keys of one tenant on another's host, a cookie doing a key's work, a second header contradicting the first.
+Guards against: keys of one tenant on another's host, a cookie doing a key's work, a
+second header contradicting the first.
 """
 
 import asyncio
@@ -37,7 +38,8 @@ from tenants.context import in_platform
 logger = logging.getLogger(__name__)
 
 SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
-REFUSAL_STEP_S = 0.005  # of a key that opens nothing: from memory it takes 0.2 ms, from the database about 1.5
+# of a key that opens nothing: from memory it takes 0.2 ms, from the database about 1.5
+REFUSAL_STEP_S = 0.005
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
@@ -83,14 +85,22 @@ async def serve(scope, receive, send) -> None:
     except AtriumError as exc:
         if isinstance(exc, InvalidKey):
             await wait_for_moment(begun_s, REFUSAL_STEP_S)
-        await send_answer(send, exc.http_status, error_body(exc, language), [request_id, *error_headers(exc), *getattr(exc, "headers", ())])
+        await send_answer(
+            send,
+            exc.http_status,
+            error_body(exc, language),
+            [request_id, *error_headers(exc), *getattr(exc, "headers", ())],
+        )
     except ClientGone:
         logger.info("the client left before its answer")
     except asyncio.CancelledError:
         raise
     except Exception:
         logger.exception("a request to /v1 failed")
-        error = AtriumError(_("Something went wrong on our side. Try again; if it stays, report the request id."), code="internal_error")
+        error = AtriumError(
+            _("Something went wrong on our side. Try again; if it stays, report the request id."),
+            code="internal_error",
+        )
         await send_answer(send, 500, error_body(error, language), [request_id])
 
 
@@ -118,7 +128,11 @@ def _find_view(scope):
     elif path.startswith("models/"):
         wanted, view = "GET", model
     else:
-        raise NotFound(_("There is no “%(path)s” here. This version serves chat/completions and models.") % {"path": scope["path"][:100]}, code="unknown_url")
+        raise NotFound(
+            _("There is no “%(path)s” here. This version serves chat/completions and models.")
+            % {"path": scope["path"][:100]},
+            code="unknown_url",
+        )
     if method != wanted:
         raise MethodNotAllowed(_("Use %(method)s here.") % {"method": wanted})
     return view
@@ -133,7 +147,9 @@ async def _authenticate(scope, host) -> tuple[Principal, TenantSnapshot]:
 
 
 async def _tenant_of_host(scope) -> str | None:
-    """None on the platform's hosts, where every tenant's key works; else the host's tenant. Raises NotFound for a host nobody has."""
+    """None on the platform's hosts, where every tenant's key works; else the host's tenant.
+    Raises NotFound for a host nobody has.
+    """
     name = find_header(scope, b"host").decode("latin-1").rsplit(":", 1)[0].lower().rstrip(".")
     if not _is_served(name):
         raise _unknown_host()
@@ -146,7 +162,9 @@ async def _tenant_of_host(scope) -> str | None:
         try:
             door = await in_platform(hosts.find_tenant_by_host, name)
         except OperationalError as exc:
-            raise Unavailable(_("The database does not answer. Try again in a moment."), retry_after_s=2) from exc
+            raise Unavailable(
+                _("The database does not answer. Try again in a moment."), retry_after_s=2
+            ) from exc
     if door is None:
         raise _unknown_host()
     return door.slug
@@ -158,7 +176,13 @@ def _is_served(host: str) -> bool:
 
 
 def _unknown_host() -> NotFound:
-    return NotFound(_("No organisation is set up at this address. Use the platform's address, for instance http://localhost:8000/v1."), code="unknown_host")
+    return NotFound(
+        _(
+            "No organisation is set up at this address. Use the platform's address, for instance "
+            "http://localhost:8000/v1."
+        ),
+        code="unknown_host",
+    )
 
 
 async def chat_completions(request: Request) -> None:
@@ -196,13 +220,16 @@ async def _send_stream(request: Request, frames, headers) -> None:
 
 
 class _ClientWatch:
-    """Cancels a task when its client closes the connection, or takes nothing of what is sent for SEND_TIMEOUT_S."""
+    """Cancels a task when its client closes the connection, or takes nothing
+    of what is sent for SEND_TIMEOUT_S.
+    """
 
     def __init__(self, receive: Receive) -> None:
         self.loop = asyncio.get_running_loop()
         self.sends_since_s: float | None = None
         self.is_gone = False
-        self._receive, self._watched = receive, asyncio.current_task()
+        self._receive = receive
+        self._watched = asyncio.current_task()
         self._hearing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -223,7 +250,11 @@ class _ClientWatch:
         self._give_up()
 
     def _look(self) -> None:
-        rest_s = SEND_TIMEOUT_S if self.sends_since_s is None else self.sends_since_s + SEND_TIMEOUT_S - self.loop.time()
+        rest_s = (
+            SEND_TIMEOUT_S
+            if self.sends_since_s is None
+            else self.sends_since_s + SEND_TIMEOUT_S - self.loop.time()
+        )
         if rest_s > 0:
             self._timer = self.loop.call_later(rest_s, self._look)
         else:
@@ -264,13 +295,27 @@ def _describe(route: Route, snapshot: TenantSnapshot) -> dict:
 
 
 async def models(request: Request) -> None:
-    data = [_describe(route, request.snapshot) for route in list_visible_routes(request.principal.model_names, request.snapshot)]
+    data = [
+        _describe(route, request.snapshot)
+        for route in list_visible_routes(request.principal.model_names, request.snapshot)
+    ]
     await request.answer(orjson.dumps({"object": "list", "data": data}))
 
 
 async def model(request: Request) -> None:
     name = request.scope["path"].removeprefix("/v1/models/")
-    route = next((route for route in list_visible_routes(request.principal.model_names, request.snapshot) if route.name == name), None)
+    route = next(
+        (
+            route
+            for route in list_visible_routes(request.principal.model_names, request.snapshot)
+            if route.name == name
+        ),
+        None,
+    )
     if route is None:
-        raise NotFound(_("The model “%(name)s” does not exist or you have no access to it.") % {"name": name[:100]}, code="model_not_found", param="model")
+        raise NotFound(
+            _("The model “%(name)s” does not exist or you have no access to it.") % {"name": name[:100]},
+            code="model_not_found",
+            param="model",
+        )
     await request.answer(orjson.dumps(_describe(route, request.snapshot)))

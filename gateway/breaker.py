@@ -1,6 +1,8 @@
-"""A circuit breaker for each upstream model of a tenant: one that fails again and again is left alone for a while, and callers hear at once that it is away.
+"""A circuit breaker for each upstream model of a tenant: one that fails again and again is left alone for a
+while, and callers hear at once that it is away.
 
-Counted: what says that the server is ill (no connection, no answer in time, a broken answer, status 5xx). Refusals of a single request are not.
+Counted: what says that the server is ill (no connection, no answer in time, a broken answer, status 5xx).
+Refusals of a single request are not.
 """
 
 import time
@@ -16,7 +18,16 @@ from gateway.calls import Call
 FAILURES = 10  # in a row
 WITHIN_S = 10.0
 PAUSE_S = 10.0
-ILL = frozenset({"upstream_unreachable", "upstream_timeout", "upstream_idle", "upstream_disconnected", "upstream_error", "upstream_invalid_response"})
+ILL = frozenset(
+    {
+        "upstream_unreachable",
+        "upstream_timeout",
+        "upstream_idle",
+        "upstream_disconnected",
+        "upstream_error",
+        "upstream_invalid_response",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -33,15 +44,22 @@ class Breaker:
         self._clock = clock
 
     def check(self, call: Call) -> None:
-        """Raises UpstreamError (`upstream_unavailable`) while the circuit is open. After a pause, one call may try; the next pause begins with it."""
+        """Raises UpstreamError (`upstream_unavailable`) while the circuit is open. After a pause, one call
+        may try; the next pause begins with it.
+        """
         circuit = self._circuits.get(_name(call))
         if circuit is None or not circuit.open_until_s:
             return
         now_s = self._clock()
         if now_s < circuit.open_until_s:
             wait_s = max(1, round(circuit.open_until_s - now_s + 0.5))
-            message = _("The model server has failed many times in a row and is left alone for a moment. Try again in %(seconds)s s, or choose another model.")
-            raise UpstreamError(message % {"seconds": wait_s}, code="upstream_unavailable", retry_after_s=wait_s)
+            message = _(
+                "The model server has failed many times in a row and is left alone for a moment. Try again "
+                "in %(seconds)s s, or choose another model."
+            )
+            raise UpstreamError(
+                message % {"seconds": wait_s}, code="upstream_unavailable", retry_after_s=wait_s
+            )
         circuit.open_until_s = now_s + PAUSE_S
 
     def note(self, call: Call) -> None:
@@ -55,10 +73,14 @@ class Breaker:
         circuit = self._circuits.setdefault(name, _Circuit())
         now_s = self._clock()
         circuit.failed_s = [*circuit.failed_s[1 - FAILURES :], now_s]
-        if circuit.open_until_s or (len(circuit.failed_s) == FAILURES and now_s - circuit.failed_s[0] <= WITHIN_S):
+        if circuit.open_until_s or (
+            len(circuit.failed_s) == FAILURES and now_s - circuit.failed_s[0] <= WITHIN_S
+        ):
             circuit.open_until_s = now_s + PAUSE_S
 
 
 def _name(call: Call) -> tuple[str, UUID, str]:
-    """Apart for each tenant: requests of one that make a shared server fail must not close it to the others."""
+    """Apart for each tenant: requests of one that make a shared server
+    fail must not close it to the others.
+    """
     return call.principal.tenant, call.route.endpoint.id, call.route.upstream_name

@@ -53,8 +53,10 @@ class Call:
     held: Decimal | None = None
     was_dispatched: bool = False
     was_refused: bool = False  # the provider answered, and its answer was no: it charges nothing for that
-    pieces_seen: int = 0  # events with a piece of the answer: bounds a stream without end, and counts nothing else
-    output_tokens_seen: int = 0  # estimated from the bytes of these pieces: the progress mark, and the bill where nobody counted better
+    # events with a piece of the answer: bounds a stream without end, and counts nothing else
+    pieces_seen: int = 0
+    # estimated from the bytes of these pieces: the progress mark, and the bill where nobody counted better
+    output_tokens_seen: int = 0
     usage: Usage | None = None  # what the provider reported
     is_usage_final: bool = False  # nothing of the answer came after the report
     is_estimated: bool = False
@@ -66,7 +68,8 @@ class Call:
     is_settled: bool = False
     is_in_flight: bool = False  # counted by gateway.in_flight
     cost: Decimal = Decimal(0)
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)  # for the answer: rate limits, deprecation
+    # for the answer: rate limits, deprecation
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @property
     def public_id(self) -> str:

@@ -1,9 +1,12 @@
-"""The common case of a stream: one event after the other that differs from the last only in its piece of text.
+"""The common case of a stream: one event after the other that differs from
+the last only in its piece of text.
 
-Once such an event was parsed, the bytes before and after its text are known. A later one with the same bytes around its text says the same of
-everything else, so it is passed on without a parser, with our bytes around the text (the model's name may differ).
+Once such an event was parsed, the bytes before and after its text are known. A later one with the same bytes
+around its text says the same of everything else, so it is passed on without a parser, with our bytes around
+the text (the model's name may differ).
 
-Guards against: text that could end its JSON string or hide what follows. Quotes, backslashes, control characters and broken UTF-8 go to the parser.
+Guards against: text that could end its JSON string or hide what follows. Quotes, backslashes, control
+characters and broken UTF-8 go to the parser.
 """
 
 KEY = b'"content":'
@@ -11,13 +14,16 @@ MOST_VAIN_LESSONS = 8  # a provider whose every event differs (padding, counters
 
 
 class DeltaShape:
-    """The bytes around the text of a stream's events, with `data: ` and the empty line: the provider's, and ours."""
+    """The bytes around the text of a stream's events, with `data: ` and the
+    empty line: the provider's, and ours.
+    """
 
     __slots__ = ("_head", "_our_head", "_our_tail", "_shortest", "_tail", "_vain_lessons")
 
     def __init__(self) -> None:
         self._head = self._tail = self._our_head = self._our_tail = b""
-        self._shortest = 0  # an event of this length has a piece of text of at least one byte; 0: nothing learnt
+        # an event of this length has a piece of text of at least one byte; 0: nothing learnt
+        self._shortest = 0
         self._vain_lessons = 0
 
     @property
@@ -37,8 +43,14 @@ class DeltaShape:
             self._shortest = len(self._head) + len(self._tail) + 1
 
     def swap(self, chunk: bytes) -> bytes | None:
-        """What to pass on for a chunk that is one event of the known shape; None if it needs the parser. Nothing may be left from earlier chunks."""
-        if not self._shortest or len(chunk) < self._shortest or not (chunk.startswith(self._head) and chunk.endswith(self._tail)):
+        """What to pass on for a chunk that is one event of the known shape; None if it needs the parser.
+        Nothing may be left from earlier chunks.
+        """
+        if (
+            not self._shortest
+            or len(chunk) < self._shortest
+            or not (chunk.startswith(self._head) and chunk.endswith(self._tail))
+        ):
             return None
         text = chunk[len(self._head) : -len(self._tail)]
         if b'"' in text or b"\\" in text or not _is_printable(text):

@@ -1,4 +1,6 @@
-"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, and the statuses its clients know."""
+"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`,
+and the statuses its clients know.
+"""
 
 import orjson
 from django.utils import translation
@@ -6,9 +8,19 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError
 
-_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "invalid_request_error", 408: "invalid_request_error",
-          409: "conflict_error", 413: "invalid_request_error", 429: "rate_limit_error", 502: "upstream_error", 503: "service_unavailable_error",
-          504: "upstream_error"}  # fmt: skip
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "invalid_request_error",
+    408: "invalid_request_error",
+    409: "conflict_error",
+    413: "invalid_request_error",
+    429: "rate_limit_error",
+    502: "upstream_error",
+    503: "service_unavailable_error",
+    504: "upstream_error",
+}
 
 
 class InvalidKey(AtriumError):
@@ -18,7 +30,12 @@ class InvalidKey(AtriumError):
     code = "invalid_api_key"
 
     def __init__(self) -> None:
-        super().__init__(_("This API key is not valid: it is unknown, expired or revoked. Keys are made on the page “API keys”."))
+        super().__init__(
+            _(
+                "This API key is not valid: it is unknown, expired or revoked. Keys are made on the page "
+                "“API keys”."
+            )
+        )
 
 
 class BodyTooLarge(AtriumError):
@@ -37,7 +54,11 @@ class UpstreamTimeout(AtriumError):
 
 
 def as_error_object(error: AtriumError) -> dict:
-    kind = "insufficient_quota" if error.code == "insufficient_quota" else _TYPES.get(error.http_status, "api_error")
+    kind = (
+        "insufficient_quota"
+        if error.code == "insufficient_quota"
+        else _TYPES.get(error.http_status, "api_error")
+    )
     return {"error": {"message": str(error.message), "type": kind, "param": error.param, "code": error.code}}
 
 

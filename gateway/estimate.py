@@ -1,13 +1,16 @@
-"""How many tokens an answer has by its bytes, where the provider does not count them or is not heard to the end.
+"""How many tokens an answer has by its bytes, where the provider does not
+count them or is not heard to the end.
 
-Events are not tokens: providers put one token or two hundred into one, and call their text by different names. So all text of an event
-counts, whatever its field is called, four bytes to a token and at least one token to a piece.
+Events are not tokens: providers put one token or two hundred into one, and call their text by
+different names. So all text of an event counts, whatever its field is called, four bytes to a token
+and at least one token to a piece.
 """
 
 from typing import Any
 
 BYTES_PER_TOKEN = 4
-NO_TEXT = frozenset({"role", "id", "call_id", "type", "index", "object", "finish_reason"})  # names and places, written by the server
+# names and places, written by the server
+NO_TEXT = frozenset({"role", "id", "call_id", "type", "index", "object", "finish_reason"})
 
 
 def estimate_tokens(size: int) -> int:
@@ -16,7 +19,9 @@ def estimate_tokens(size: int) -> int:
 
 
 def count_text_bytes(value: Any) -> int:
-    """The bytes (UTF-8) of all text in a delta or message: content and its parts, reasoning, refusals, arguments, whatever comes next."""
+    """The bytes (UTF-8) of all text in a delta or message: content and its parts, reasoning,
+    refusals, arguments, whatever comes next.
+    """
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
     if isinstance(value, list):

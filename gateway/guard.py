@@ -1,4 +1,6 @@
-"""Step 5: what may go to a model at all. Here: size. Masking, blocked terms and heuristics come as further checks of this step."""
+"""Step 5: what may go to a model at all. Here: size. Masking, blocked terms and heuristics
+come as further checks of this step.
+"""
 
 from django.utils.translation import gettext as _
 
@@ -12,5 +14,7 @@ def guard_input(call: Call) -> None:
     """Refuse what cannot fit, before anything is held or sent. Raises InvalidInput."""
     window = call.route.context_window
     if window and call.size_bytes > window * BYTES_PER_TOKEN_AT_MOST:
-        message = _("The messages are far longer than the model's context of %(window)s tokens. Shorten them.") % {"window": window}
+        message = _(
+            "The messages are far longer than the model's context of %(window)s tokens. Shorten them."
+        ) % {"window": window}
         raise InvalidInput(message, code="context_length_exceeded", param="messages")

@@ -19,11 +19,15 @@ JSON = (b"content-type", b"application/json")
 
 
 class ClientGone(Exception):
-    """The client closed the connection before its request or our answer was complete, or takes nothing of the answer."""
+    """The client closed the connection before its request or our answer was
+    complete, or takes nothing of the answer.
+    """
 
 
 def find_header(scope: dict, name: bytes) -> bytes:
-    """The header's value, or b"" if absent. A header that comes twice counts as absent: no two parts may read it differently."""
+    """The header's value, or b"" if absent. A header that comes twice counts as absent: no
+    two parts may read it differently.
+    """
     values = [value for key, value in scope["headers"] if key == name]
     return values[0] if len(values) == 1 else b""
 
@@ -41,7 +45,9 @@ async def read_body(receive: Receive, limit_bytes: int = MAX_BODY_BYTES) -> byte
         part = message.get("body", b"")
         size += len(part)
         if size > limit_bytes:
-            raise BodyTooLarge(_("The request is larger than %(limit)s MB.") % {"limit": limit_bytes // 1_000_000})
+            raise BodyTooLarge(
+                _("The request is larger than %(limit)s MB.") % {"limit": limit_bytes // 1_000_000}
+            )
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
@@ -56,7 +62,9 @@ async def _receive(receive: Receive) -> dict[str, Any]:
         raise BodyTimeout(_("The request's body did not come to its end. Send it again.")) from None
 
 
-async def send_answer(send: Send, status: int, body: bytes, headers: Headers = (), content_type: tuple[bytes, bytes] = JSON) -> None:
+async def send_answer(
+    send: Send, status: int, body: bytes, headers: Headers = (), content_type: tuple[bytes, bytes] = JSON
+) -> None:
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [content_type, length, *headers]})
     await send({"type": "http.response.body", "body": body})

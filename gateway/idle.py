@@ -8,18 +8,32 @@ LONGEST_S = 3_600.0
 
 
 class IdleWatch:
-    """Ends a wait for `content` with TimeoutError once it lasts longer than `limit_s`; for the first byte, than `first_s`. `with` stops the watch.
+    """Ends a wait for `content` with TimeoutError once it lasts longer than `limit_s`; for the first byte,
+    than `first_s`. `with` stops the watch.
 
     It ends all waits LONGEST_S after its beginning: nothing but signs of life is no answer.
 
-    aiohttp's own `sock_read` moves a timer with every piece of data (5 % of a stream's CPU), and counts the time to the first byte too;
-    this timer moves only when it fires. Time in which nobody waits, because the client reads slowly, does not count.
+    aiohttp's own `sock_read` moves a timer with every piece of data (5 % of a stream's CPU), and counts the
+    time to the first byte too; this timer moves only when it fires. Time in which nobody waits, because the
+    client reads slowly, does not count.
     """
 
-    __slots__ = ("_begun_s", "_content", "_first_s", "_has_begun", "_limit_s", "_loop", "_timer", "_waits_since_s")
+    __slots__ = (
+        "_begun_s",
+        "_content",
+        "_first_s",
+        "_has_begun",
+        "_limit_s",
+        "_loop",
+        "_timer",
+        "_waits_since_s",
+    )
 
     def __init__(self, content: aiohttp.StreamReader, limit_s: float, first_s: float) -> None:
-        self._content, self._limit_s, self._first_s, self._has_begun = content, limit_s, first_s, False
+        self._content = content
+        self._limit_s = limit_s
+        self._first_s = first_s
+        self._has_begun = False
         self._loop = asyncio.get_running_loop()
         self._waits_since_s: float | None = None
         self._begun_s = self._loop.time()
@@ -35,7 +49,8 @@ class IdleWatch:
         """What has come, at least one byte; b"" at the end. Raises TimeoutError, aiohttp.ClientError."""
         self._waits_since_s = self._loop.time()
         part = await self._content.readany()
-        self._waits_since_s, self._has_begun = None, True
+        self._waits_since_s = None
+        self._has_begun = True
         return part
 
     def _look(self) -> None:

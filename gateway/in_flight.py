@@ -1,6 +1,8 @@
-"""How many calls this process has in work at once: of one caller, of one tenant, of all. Whoever comes beyond that is sent away before work starts.
+"""How many calls this process has in work at once: of one caller, of one tenant, of all. Whoever comes beyond
+that is sent away before work starts.
 
-Guards against: a client that opens streams without end, a tenant that takes the process from the others, more work than the machine can do.
+Guards against: a client that opens streams without end, a tenant that takes the process from the others,
+more work than the machine can do.
 Does not cover: sums over several processes, and limits by plan (requests per minute: gateway.limits).
 """
 
@@ -24,12 +26,20 @@ class InFlight:
         self._by_name: Counter[str] = Counter()
 
     def enter(self, call: Call) -> None:
-        """Raises QuotaExceeded (`too_many_calls`) for a caller or tenant with too many calls in work, Unavailable (`overloaded`) for everyone."""
+        """Raises QuotaExceeded (`too_many_calls`) for a caller or tenant with too many calls in work,
+        Unavailable (`overloaded`) for everyone.
+        """
         if self._all >= OF_ALL:
-            raise Unavailable(_("The server has as many calls in work as it can do. Try again in a moment."), code="overloaded", retry_after_s=RETRY_AFTER_S)
+            raise Unavailable(
+                _("The server has as many calls in work as it can do. Try again in a moment."),
+                code="overloaded",
+                retry_after_s=RETRY_AFTER_S,
+            )
         for name, limit in zip(_names(call), (OF_CALLER, OF_TENANT), strict=True):
             if self._by_name[name] >= limit:
-                message = _("%(limit)s calls are in work at once already. Wait until one of them ends.") % {"limit": limit}
+                message = _("%(limit)s calls are in work at once already. Wait until one of them ends.") % {
+                    "limit": limit
+                }
                 raise QuotaExceeded(message, code="too_many_calls", retry_after_s=RETRY_AFTER_S)
         call.is_in_flight = True
         self._count(call, 1)

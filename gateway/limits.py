@@ -1,10 +1,12 @@
 """Step 3's counters: requests per minute, exact to half a second, atomic over all processes in Valkey.
 
-A minute is the last 119 full half-seconds and the running one: a client that keeps to its limit in every 60 s is never refused, and one
-that does not gets at most 0.9 % more. What has gathered while the last script ran goes to the server in one script (a self-clocking lane),
-owned by this object, so that a caller who leaves never leaves an unread reply behind.
+A minute is the last 119 full half-seconds and the running one: a client that keeps to its limit in every 60 s
+is never refused, and one that does not gets at most 0.9 % more. What has gathered while the last script ran
+goes to the server in one script (a self-clocking lane), owned by this object, so that a caller who leaves
+never leaves an unread reply behind.
 
-Without Valkey each process counts in memory and allows limit ÷ last known number of processes: never unlimited.
+Without Valkey each process counts in memory and allows limit ÷ last known
+number of processes: never unlimited.
 """
 
 import asyncio
@@ -23,8 +25,9 @@ SLOT_S = 0.5
 SLOTS = 120
 RETRY_AFTER_FAILURE_S = 1.0
 
-# KEYS: one hash per counter, group after group. ARGV: the current slot, then for each group how many ask, its number of counters, and their limits.
-# Returns for each group: how many are admitted, then for each counter what is left, and in how many slots the oldest counted one falls out.
+# KEYS: one hash per counter, group after group. ARGV: the current slot, then for each group how many ask, its
+# number of counters, and their limits. Returns for each group: how many are admitted, then for each counter
+# what is left, and in how many slots the oldest counted one falls out.
 _SCRIPT = """
 local now, out, counters = tonumber(ARGV[1]), {}, {}
 local function read(key)
@@ -72,7 +75,9 @@ Counters = tuple[tuple[str, int], ...]  # (key, limit) of each; a request must f
 
 @dataclass(slots=True)
 class Verdict:
-    """Whether one request was admitted. The rest speaks of its tightest counter: its place, limit, what is left, seconds until something is free again."""
+    """Whether one request was admitted. The rest speaks of its tightest counter: its place, limit, what is
+    left, seconds until something is free again.
+    """
 
     is_admitted: bool
     tightest: int
@@ -94,7 +99,9 @@ class Limiter:
         self._use_memory_until_s = 0.0
 
     async def admit(self, *counters: tuple[str, int]) -> Verdict:
-        """Count one request against limits per minute: in all of these counters, or, where one of them is full, in none."""
+        """Count one request against limits per minute: in all of these counters, or,
+        where one of them is full, in none.
+        """
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((counters, future))
         if self._lane is None or self._lane.done():
@@ -140,7 +147,13 @@ class Limiter:
         for counters, waiters in groups.items():
             shares = [max(1, limit // max(1, self.processes)) for _key, limit in counters]
             counts = [self._recent(key, now) for key, _limit in counters]
-            admitted = max(0, min(len(waiters), *(share - sum(count.values()) for share, count in zip(shares, counts, strict=True))))
+            admitted = max(
+                0,
+                min(
+                    len(waiters),
+                    *(share - sum(count.values()) for share, count in zip(shares, counts, strict=True)),
+                ),
+            )
             answer = [admitted]
             for share, count in zip(shares, counts, strict=True):
                 if admitted:
@@ -161,10 +174,16 @@ def _slot() -> int:
 
 
 def _tell(waiters: list[asyncio.Future], counters: Counters, answer: list[int]) -> None:
-    """`answer`: how many are admitted, then for each counter what is left, and in how many slots something falls out."""
+    """`answer`: how many are admitted, then for each counter what is left, and in
+    how many slots something falls out.
+    """
     admitted, left = answer[0], answer[1::2]
     tightest = left.index(min(left))
-    limit, rest, reset_s = counters[tightest][1], max(0, left[tightest]), max(0.0, answer[2 + 2 * tightest] * SLOT_S)
+    limit = counters[tightest][1]
+    rest = max(0, left[tightest])
+    reset_s = max(0.0, answer[2 + 2 * tightest] * SLOT_S)
     for index, future in enumerate(waiters):
         if not future.done():
-            future.set_result(Verdict(index < admitted, tightest, limit, rest + max(0, admitted - 1 - index), reset_s))
+            future.set_result(
+                Verdict(index < admitted, tightest, limit, rest + max(0, admitted - 1 - index), reset_s)
+            )

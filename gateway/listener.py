@@ -1,6 +1,7 @@
 """Hearing what other processes changed: one LISTEN connection per process, proven by its own heartbeat.
 
-The listener sends itself a beat every quarter of a second. Only while beats come back are memories trusted beyond one second.
+The listener sends itself a beat every quarter of a second. Only while beats come back are
+memories trusted beyond one second.
 """
 
 import asyncio
@@ -21,10 +22,16 @@ RECONNECT_S = 0.5
 
 
 class Listener:
-    """Calls `on_change(slug, kind, id)` for each notification, and `on_gap()` when some may have been missed."""
+    """Calls `on_change(slug, kind, id)` for each notification, and
+    `on_gap()` when some may have been missed.
+    """
 
-    def __init__(self, dsn: str, on_change: Callable[[str, str, str], None], on_gap: Callable[[], None]) -> None:
-        self._dsn, self._on_change, self._on_gap = dsn, on_change, on_gap
+    def __init__(
+        self, dsn: str, on_change: Callable[[str, str, str], None], on_gap: Callable[[], None]
+    ) -> None:
+        self._dsn = dsn
+        self._on_change = on_change
+        self._on_gap = on_gap
         self._name = f"{os.getpid()}-{id(self)}"
         self._heard_s = -1e9
         self._task: asyncio.Task | None = None

@@ -1,7 +1,8 @@
-"""The gateway's host: one per process, owner of the HTTP clients, the snapshots, the limiter, the ledger's lanes and the answers in work.
+"""The gateway's host: one per process, owner of the HTTP clients, the snapshots, the limiter, the
+ledger's lanes and the answers in work.
 
-Under a server the ASGI lifespan starts it on the server's loop. Other processes (Celery, commands) get a loop thread of their own, started
-lazily after the fork: `run_in_host(coroutine function)`.
+Under a server the ASGI lifespan starts it on the server's loop. Other processes (Celery, commands) get a loop
+thread of their own, started lazily after the fork: `run_in_host(coroutine function)`.
 """
 
 import asyncio
@@ -46,7 +47,8 @@ class Host:
         self.redis = make_redis()
         self.blocking_redis = make_redis(socket_timeout_s=None)  # for those who wait for something to come
         self.limiter = Limiter(self.redis)
-        self.in_flight, self.breaker = InFlight(), Breaker()
+        self.in_flight = InFlight()
+        self.breaker = Breaker()
         self.ledger = Ledger(settings.DATABASE_DSN, settings.DATABASES["default"]["NAME"], self.process_id)
         self._heartbeat = Heartbeat(self.process_id, kind)
         self._listener = Listener(settings.DATABASE_DSN, self.snapshots.drop, self.snapshots.drop_all)
@@ -82,10 +84,14 @@ class Host:
         await self.blocking_redis.aclose()
 
     def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession:
-        """The HTTP client whose egress policy fits the endpoint: private addresses only where the platform allows them."""
+        """The HTTP client whose egress policy fits the endpoint: private addresses
+        only where the platform allows them.
+        """
         client = self._clients.get(endpoint.policy)
         if client is None:
-            client = self._clients[endpoint.policy] = egress.open_session(endpoint.policy, auto_decompress=False, max_line_size=16_384, max_field_size=16_384)
+            client = self._clients[endpoint.policy] = egress.open_session(
+                endpoint.policy, auto_decompress=False, max_line_size=16_384, max_field_size=16_384
+            )
         return client
 
     async def may_still_call(self, principal: Principal) -> bool:

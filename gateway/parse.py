@@ -1,4 +1,6 @@
-"""Step 2: the request's JSON into a Call. Known fields are checked, unknown ones pass through to the provider."""
+"""Step 2: the request's JSON into a Call. Known fields are checked, unknown
+ones pass through to the provider.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -53,7 +55,9 @@ def _load_object(raw: bytes) -> dict[str, Any]:
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as exc:
-        raise InvalidInput(_("The body is not valid JSON: %(error)s.") % {"error": exc}, code="invalid_json") from None
+        raise InvalidInput(
+            _("The body is not valid JSON: %(error)s.") % {"error": exc}, code="invalid_json"
+        ) from None
     if not isinstance(body, dict):
         raise InvalidInput(_("The body must be a JSON object."), code="invalid_json")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:  # else it cannot be that deep
@@ -62,19 +66,28 @@ def _load_object(raw: bytes) -> dict[str, Any]:
 
 
 def _check_depth(body: dict[str, Any]) -> None:
-    """Raises InvalidInput for what is nested deeper than MAX_DEPTH: it could be read, but not written again for the provider."""
+    """Raises InvalidInput for what is nested deeper than MAX_DEPTH: it could be read, but
+    not written again for the provider.
+    """
     try:
         orjson.dumps(body)
     except orjson.JSONEncodeError:
-        raise InvalidInput(_("The body is nested deeper than %(limit)s levels.") % {"limit": MAX_DEPTH}, code="invalid_json") from None
+        raise InvalidInput(
+            _("The body is nested deeper than %(limit)s levels.") % {"limit": MAX_DEPTH}, code="invalid_json"
+        ) from None
 
 
 def _wrong(name: str, reason: str, code: str = "invalid_value") -> InvalidInput:
     return InvalidInput(_("“%(name)s” %(reason)s.") % {"name": name, "reason": reason}, code=code, param=name)
 
 
-_WORDS = {str: gettext_noop("a string"), bool: gettext_noop("true or false"), int: gettext_noop("an integer"), dict: gettext_noop("an object"),
-          list: gettext_noop("an array")}  # fmt: skip
+_WORDS = {
+    str: gettext_noop("a string"),
+    bool: gettext_noop("true or false"),
+    int: gettext_noop("an integer"),
+    dict: gettext_noop("an object"),
+    list: gettext_noop("an array"),
+}
 
 
 def _check(body: dict, name: str, kind: type, required: bool = False) -> None:
@@ -112,10 +125,14 @@ def _check_messages(messages: Any) -> bool:
         if type(message) is not dict:
             raise _wrong(f"messages[{index}]", _("must be an object"), "invalid_type")
         if type(role := message.get("role")) is not str or role not in ROLES:
-            raise _wrong(f"messages[{index}].role", _("must be one of %(roles)s") % {"roles": ", ".join(sorted(ROLES))})
+            raise _wrong(
+                f"messages[{index}].role", _("must be one of %(roles)s") % {"roles": ", ".join(sorted(ROLES))}
+            )
         content = message.get("content")
         if content is not None and type(content) not in (str, list):
-            raise _wrong(f"messages[{index}].content", _("must be a string or an array of parts"), "invalid_type")
+            raise _wrong(
+                f"messages[{index}].content", _("must be a string or an array of parts"), "invalid_type"
+            )
         if content is None and not (message.get("tool_calls") or message.get("function_call")):
             raise _wrong(f"messages[{index}].content", _("is missing"), "missing_required_parameter")
         if type(content) is list:

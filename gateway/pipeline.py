@@ -47,7 +47,9 @@ class Collaborators(Protocol):
 
 
 async def prepare(call: Call, snapshot: TenantSnapshot, host: Collaborators) -> None:
-    """Steps 3 to 6. After it, money is held: `complete` or `stream` must follow, and they settle whatever happens."""
+    """Steps 3 to 6. After it, money is held: `complete` or `stream` must
+    follow, and they settle whatever happens.
+    """
     host.in_flight.enter(call)
     try:
         await admit.admit(call, snapshot, host.limiter)
@@ -61,7 +63,9 @@ async def prepare(call: Call, snapshot: TenantSnapshot, host: Collaborators) -> 
 
 
 async def complete(call: Call, host: Collaborators) -> bytes:
-    """Steps 7 to 9 for an answer in one piece: its JSON. Raises AtriumError; the call is settled either way."""
+    """Steps 7 to 9 for an answer in one piece: its JSON. Raises
+    AtriumError; the call is settled either way.
+    """
     try:
         async with dispatch.dispatch(call, host.client_for(call.route.endpoint)) as response:
             return await relay.read_answer(call, response)
@@ -76,13 +80,16 @@ async def complete(call: Call, host: Collaborators) -> bytes:
 
 
 async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
-    """Steps 7 to 9 for a streamed answer: its frames, ending with `[DONE]`, which leaves only after the bill is durable.
+    """Steps 7 to 9 for a streamed answer: its frames, ending with `[DONE]`, which
+    leaves only after the bill is durable.
 
-    An error before the first frame is raised, so that the answer can have its status; a later one becomes an error frame.
+    An error before the first frame is raised, so that the answer can have its status;
+    a later one becomes an error frame.
     """
     has_begun, failure = False, None
     try:
-        async with aclosing(_relay_and_settle(call, host)) as parts:  # who leaves in the middle has settled before this ends
+        # who leaves in the middle has settled before this ends
+        async with aclosing(_relay_and_settle(call, host)) as parts:
             async for frames in parts:
                 has_begun = True
                 yield frames
@@ -120,12 +127,14 @@ async def _conclude(call: Call, host: Collaborators) -> None:
 
 
 def _note_error(call: Call, error: AtriumError) -> None:
-    call.status, call.error_code, call.error_message = "error", error.code, str(error.message)
+    call.status = "error"
+    call.error_code = error.code
+    call.error_message = str(error.message)
 
 
 class _Progress:
-    """Every two seconds: writes down how far a stream has come, so that a bill survives the death of this process, and ends the stream of
-    a caller who may call no longer.
+    """Every two seconds: writes down how far a stream has come, so that a bill survives the death of this
+    process, and ends the stream of a caller who may call no longer.
     """
 
     def __init__(self, call: Call, host: Collaborators, content: aiohttp.StreamReader) -> None:
@@ -147,7 +156,9 @@ class _Progress:
         self._timer = self._loop.call_later(PROGRESS_EVERY_S, self._note)
 
     def _note(self) -> None:
-        self._host.ledger.mark(self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen)
+        self._host.ledger.mark(
+            self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen
+        )
         self._asking = self._loop.create_task(self._ask())
         self._wait()
 

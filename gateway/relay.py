@@ -1,4 +1,6 @@
-"""Step 8: the answer, passed on while it comes. Tokens are counted, nonsense becomes a clear error, and the last frame waits for the bill."""
+"""Step 8: the answer, passed on while it comes. Tokens are counted, nonsense becomes a clear error, and
+the last frame waits for the bill.
+"""
 
 import time
 from collections.abc import AsyncIterator
@@ -45,18 +47,25 @@ def _detail(reported: dict, group: str, name: str) -> Any:
 
 
 async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
-    """The whole answer of a call that is not streamed, checked, with our name of the model. Raises UpstreamError, UpstreamTimeout."""
+    """The whole answer of a call that is not streamed, checked, with our name of the model.
+    Raises UpstreamError, UpstreamTimeout.
+    """
     try:
         raw = await _read_all(call, response)
         answer = orjson.loads(raw)
         if answer.get("error") and not answer.get("choices"):
             call.was_refused = True
-            raise UpstreamError(_("The model server reported an error. Try again, or choose another model."), code="upstream_error")
+            raise UpstreamError(
+                _("The model server reported an error. Try again, or choose another model."),
+                code="upstream_error",
+            )
         call.finish_reason = answer["choices"][0].get("finish_reason")
     except TimeoutError as exc:
         raise UpstreamTimeout(_("The model server stopped in the middle of its answer. Try again.")) from exc
     except aiohttp.ClientError as exc:
-        raise UpstreamError(_("The model server broke the connection. Try again."), code="upstream_disconnected") from exc
+        raise UpstreamError(
+            _("The model server broke the connection. Try again."), code="upstream_disconnected"
+        ) from exc
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise _nonsense() from exc
     call.output_tokens_seen = 0  # the bytes counted while they came hold more than text
@@ -91,13 +100,17 @@ def _watch(call: Call, response: aiohttp.ClientResponse) -> IdleWatch:
 
 
 def _nonsense() -> UpstreamError:
-    return UpstreamError(_("The model server's answer makes no sense. Try again, or choose another model."), code="upstream_invalid_response")
+    return UpstreamError(
+        _("The model server's answer makes no sense. Try again, or choose another model."),
+        code="upstream_invalid_response",
+    )
 
 
 async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The frames of a streamed answer, several joined where several came, without `[DONE]`.
 
-    Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the call.
+    Raises UpstreamError or UpstreamTimeout where the stream breaks; what was
+    relayed until then stands in the call.
     """
     reader, shape, size = EventReader(), DeltaShape(), 0
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
@@ -106,7 +119,13 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
             while chunk := await watch.read():
                 size += len(chunk)
                 if call.pieces_seen > most_pieces or size > MAX_STREAM_BYTES:
-                    raise UpstreamError(_("The model server did not end its answer where it was told to. What arrived is kept."), code="upstream_endless")
+                    raise UpstreamError(
+                        _(
+                            "The model server did not end its answer where it was told to. What arrived is "
+                            "kept."
+                        ),
+                        code="upstream_endless",
+                    )
                 if not reader.has_rest and (swapped := shape.swap(chunk)) is not None:
                     call.note_piece(estimate_tokens(len(chunk) - shape.overhead))
                     yield swapped
@@ -120,11 +139,19 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
         if frames:
             yield frames
         if not is_done and call.finish_reason is None:
-            raise UpstreamError(_("The model server ended its answer in the middle. What arrived is kept."), code="upstream_incomplete")
+            raise UpstreamError(
+                _("The model server ended its answer in the middle. What arrived is kept."),
+                code="upstream_incomplete",
+            )
     except TimeoutError as exc:
-        raise UpstreamTimeout(_("The model server stopped in the middle of its answer. What arrived is kept."), code="upstream_idle") from exc
+        raise UpstreamTimeout(
+            _("The model server stopped in the middle of its answer. What arrived is kept."),
+            code="upstream_idle",
+        ) from exc
     except aiohttp.ClientError as exc:
-        message = _("The model server broke the connection in the middle of its answer. What arrived is kept.")
+        message = _(
+            "The model server broke the connection in the middle of its answer. What arrived is kept."
+        )
         raise UpstreamError(message, code="upstream_disconnected") from exc
 
 
@@ -140,12 +167,17 @@ def _translate(call: Call, shape: DeltaShape, events: list[bytes]) -> tuple[byte
 
 
 def _read_event(call: Call, shape: DeltaShape, data: bytes) -> bytes:
-    """The event's frame for the client, b"" if it gets none; what it says is noted in the call. Raises UpstreamError."""
+    """The event's frame for the client, b"" if it gets none; what it says is noted
+    in the call. Raises UpstreamError.
+    """
     try:
         event = orjson.loads(data)
         if "error" in event:
             call.was_refused = call.first_token_s is None
-            raise UpstreamError(_("The model server reported an error in the middle of its answer. What arrived is kept."), code="upstream_error")
+            raise UpstreamError(
+                _("The model server reported an error in the middle of its answer. What arrived is kept."),
+                code="upstream_error",
+            )
         text = _note_choices(call, event["choices"])
         is_wanted, is_changed = _adapt(call, event)
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
@@ -173,7 +205,9 @@ def _note_choices(call: Call, choices: list[dict]) -> str:
 
 
 def _adapt(call: Call, event: dict) -> tuple[bool, bool]:
-    """(whether the client gets the event, whether it was changed): the usage report is for us, unless it was asked for; the model's name is ours."""
+    """(whether the client gets the event, whether it was changed): the usage report is for us, unless it was
+    asked for; the model's name is ours.
+    """
     is_changed = False
     if event.get("usage") is not None:
         call.note_usage(read_usage(event["usage"]))
@@ -190,9 +224,15 @@ def _adapt(call: Call, event: dict) -> tuple[bool, bool]:
 
 def usage_frame(call: Call, usage: Usage) -> bytes:
     """The last chunk a client asked for and the provider did not send."""
-    prompt, completion = usage.input_tokens + usage.cached_tokens, usage.output_tokens + usage.reasoning_tokens
+    prompt = usage.input_tokens + usage.cached_tokens
+    completion = usage.output_tokens + usage.reasoning_tokens
     report = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    head = {"id": f"chatcmpl-{call.request_id.hex}", "object": "chat.completion.chunk", "created": int(time.time()), "model": call.route.name}
+    head = {
+        "id": f"chatcmpl-{call.request_id.hex}",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": call.route.name,
+    }
     chunk: dict[str, Any] = {**head, "choices": [], "usage": report}
     return frame(orjson.dumps(chunk))
 

@@ -1,7 +1,8 @@
 """Step 6: hold the highest possible cost, durably, before anything is sent.
 
-Highest possible: every byte of the request a token (no tokenizer makes more), at most the context window, plus the longest answer allowed. Images and
-other media cost tokens that their bytes do not bound, so a call with any holds the whole window.
+Highest possible: every byte of the request a token (no tokenizer makes more), at most the context window,
+plus the longest answer allowed. Images and other media cost tokens that their bytes do not bound, so a
+call with any holds the whole window.
 """
 
 from uuid import UUID
@@ -17,7 +18,9 @@ BYTES_PER_TOKEN_ESTIMATE = 3.5  # typical for German and English; used only wher
 
 
 def set_output_limit(call: Call) -> None:
-    """The longest answer this call may get: as asked, at most the model's limit; where nothing is asked, the model's default."""
+    """The longest answer this call may get: as asked, at most the model's limit; where
+    nothing is asked, the model's default.
+    """
     route, body = call.route, call.body
     asked = body.get("max_completion_tokens") or body.get("max_tokens")
     limit = asked or route.default_max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
@@ -40,14 +43,22 @@ def estimate_input_tokens(call: Call) -> int:
 
 
 async def reserve(call: Call, ledger: Ledger) -> None:
-    """Write the hold, which is the dispatch mark too: the next step sends. Raises QuotaExceeded (`insufficient_quota`), Unavailable."""
+    """Write the hold, which is the dispatch mark too: the next step sends. Raises QuotaExceeded
+    (`insufficient_quota`), Unavailable.
+    """
     set_output_limit(call)
     route, principal = call.route, call.principal
     amount = highest_cost(route.price, most_input_tokens(call), call.max_output_tokens)
     subjects = {"tenant": TENANT_SUBJECT, "project": principal.project_id, "user": principal.user_id}
     if principal.key_id:
         subjects["key"] = principal.key_id
-    request = HoldRequest(request_id=call.request_id, amount=amount, subjects=subjects, input_tokens_estimate=estimate_input_tokens(call), event=event_of(call))
+    request = HoldRequest(
+        request_id=call.request_id,
+        amount=amount,
+        subjects=subjects,
+        input_tokens_estimate=estimate_input_tokens(call),
+        event=event_of(call),
+    )
     await ledger.reserve(principal.tenant, request)
     call.held = amount
 

@@ -11,8 +11,12 @@ from models_registry.routes import Route
 
 
 def list_visible_routes(call_models: frozenset[str], snapshot: TenantSnapshot) -> list[Route]:
-    """The models a principal may name, in the order of their names. `call_models`: the key's list, empty for all."""
-    return [route for name, route in sorted(snapshot.routes.items()) if not call_models or name in call_models]
+    """The models a principal may name, in the order of their names.
+    `call_models`: the key's list, empty for all.
+    """
+    return [
+        route for name, route in sorted(snapshot.routes.items()) if not call_models or name in call_models
+    ]
 
 
 def resolve(call: Call, snapshot: TenantSnapshot) -> None:
@@ -21,7 +25,9 @@ def resolve(call: Call, snapshot: TenantSnapshot) -> None:
     allowed = call.principal.model_names
     route = snapshot.routes.get(name) if not allowed or name in allowed else None
     if route is None or route.kind != "chat":
-        message = _("The model “%(name)s” does not exist or you have no access to it. GET /v1/models lists yours.") % {"name": name[:100]}
+        message = _(
+            "The model “%(name)s” does not exist or you have no access to it. GET /v1/models lists yours."
+        ) % {"name": name[:100]}
         raise NotFound(message, code="model_not_found", param="model")
     call.route = route
     if route.channel == "deprecated":

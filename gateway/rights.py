@@ -1,7 +1,9 @@
-"""What stays open after a right has ended: a stream that is being passed on asks every two seconds whether its caller may still call.
+"""What stays open after a right has ended: a stream that is being passed on asks every two seconds
+whether its caller may still call.
 
-Covers: revoked and expired keys, people who are kept out, suspended tenants; at `/v1` and for answers of the chat. Does not cover: a
-person's log-out, which ends what they look at (`prompts.streaming`), not the answer that is being written for them.
+Covers: revoked and expired keys, people who are kept out, suspended tenants; at `/v1` and for answers of
+the chat. Does not cover: a person's log-out, which ends what they look at (`prompts.streaming`), not the
+answer that is being written for them.
 """
 
 from datetime import UTC, datetime
@@ -26,7 +28,9 @@ class AccessEnded(NotAllowed):
 
 
 async def may_still_call(principal: Principal, snapshots: Snapshots) -> bool:
-    """Whether the principal's tenant is not suspended, its key usable and its person not kept out. While the database is away: yes."""
+    """Whether the principal's tenant is not suspended, its key usable and its person not kept
+    out. While the database is away: yes.
+    """
     try:
         snapshot = await snapshots.find(principal.tenant)
         if snapshot is None or snapshot.door == Door.SUSPENDED:
@@ -36,4 +40,6 @@ async def may_still_call(principal: Principal, snapshots: Snapshots) -> bool:
         key = await snapshots.find_key(snapshot, principal.key_name)
     except Unavailable:
         return True
-    return key is not None and key.is_usable and (key.expires_at is None or key.expires_at > datetime.now(UTC))
+    return (
+        key is not None and key.is_usable and (key.expires_at is None or key.expires_at > datetime.now(UTC))
+    )

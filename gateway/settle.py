@@ -1,4 +1,6 @@
-"""Step 9: the exact bill into the ledger, durably, before the last byte leaves; also when the client has gone or the provider failed."""
+"""Step 9: the exact bill into the ledger, durably, before the last byte leaves; also when the
+client has gone or the provider failed.
+"""
 
 from dataclasses import replace
 
@@ -13,15 +15,20 @@ NOTHING = Usage(0, 0, 0, 0)
 def billed_usage(call: Call) -> tuple[Usage, bool]:
     """(what is billed, whether it is an estimate).
 
-    The provider's report, if it came after the last piece of the answer; if more came after it, or it counts nothing where something was
-    seen, the greater of what it says and what was seen. Without a report what was seen, and where an answer in one piece was left before
-    it came, the most it can be, as for orphans. Nothing if the provider refused or was never reached.
+    The provider's report, if it came after the last piece of the answer; if more came after it, or it counts
+    nothing where something was seen, the greater of what it says and what was seen. Without a report what was
+    seen, and where an answer in one piece was left before it came, the most it can be, as for orphans.
+    Nothing if the provider refused or was never reached.
     """
     if call.usage is not None:
-        is_credible = call.usage.output_tokens + call.usage.reasoning_tokens > 0 or call.output_tokens_seen == 0
+        is_credible = (
+            call.usage.output_tokens + call.usage.reasoning_tokens > 0 or call.output_tokens_seen == 0
+        )
         if call.is_usage_final and is_credible:
             return call.usage, False
-        return replace(call.usage, output_tokens=max(call.usage.output_tokens, _seen(call) - call.usage.reasoning_tokens)), True
+        return replace(
+            call.usage, output_tokens=max(call.usage.output_tokens, _seen(call) - call.usage.reasoning_tokens)
+        ), True
     if not call.was_dispatched or call.was_refused:
         return NOTHING, False
     if call.status == "cancelled" and not call.wants_stream:
@@ -35,13 +42,24 @@ def _seen(call: Call) -> int:
 
 
 async def settle(call: Call, ledger: Ledger) -> None:
-    """Book the call once. A caller who is cancelled meanwhile does not stop it: the ledger's lane owns the booking."""
+    """Book the call once. A caller who is cancelled meanwhile does not stop it:
+    the ledger's lane owns the booking.
+    """
     if call.is_settled or call.held is None:
         return
     call.is_settled = True
     usage, call.is_estimated = billed_usage(call)
-    call.usage, call.cost = usage, cost(call.route.price, usage)
+    call.usage = usage
+    call.cost = cost(call.route.price, usage)
     first_token_ms = int((call.first_token_s - call.started_s) * 1000) if call.first_token_s else None
-    settlement = Settlement(request_id=call.request_id, usage=usage, cost=call.cost, status=call.status, error_code=call.error_code,
-                            latency_ms=call.elapsed_ms(), first_token_ms=first_token_ms, estimated=call.is_estimated)  # fmt: skip
+    settlement = Settlement(
+        request_id=call.request_id,
+        usage=usage,
+        cost=call.cost,
+        status=call.status,
+        error_code=call.error_code,
+        latency_ms=call.elapsed_ms(),
+        first_token_ms=first_token_ms,
+        estimated=call.is_estimated,
+    )
     await ledger.settle(call.principal.tenant, settlement)

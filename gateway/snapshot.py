@@ -1,8 +1,10 @@
-"""What the hot path must know, kept in memory: per tenant its door, limits, models and keys. Loaded on first use; no ORM call per request.
+"""What the hot path must know, kept in memory: per tenant its door, limits, models and keys. Loaded on
+first use; no ORM call per request.
 
-Freshness: a NOTIFY drops the entry at once. While the listener is not proven to hear (gateway.listener), an entry lives 1 s.
-Guards against: a flood of unknown slugs or keys (misses are remembered for 1 s, tenants.context bounds each schema's loads); one tenant's load
-serving another.
+Freshness: a NOTIFY drops the entry at once. While the listener is not proven to hear
+(gateway.listener), an entry lives 1 s.
+Guards against: a flood of unknown slugs or keys (misses are remembered for 1 s, tenants.context bounds each
+schema's loads); one tenant's load serving another.
 """
 
 import asyncio
@@ -66,14 +68,19 @@ class Snapshots:
         self._tenants: OrderedDict[str, TenantSnapshot] = OrderedDict()
         self._misses: OrderedDict[str, float] = OrderedDict()
         self._loading: dict[Any, asyncio.Task] = {}
-        self._changes = 0  # notifications heard: one that comes during a load must keep its result from being stored
+        # notifications heard: one that comes during a load must keep its result from being stored
+        self._changes = 0
         self.is_proven = is_proven
 
     def _is_fresh(self, loaded_s: float) -> bool:
-        return time.monotonic() - loaded_s < (PROVEN_TIME_TO_LIVE_S if self.is_proven() else UNPROVEN_TIME_TO_LIVE_S)
+        return time.monotonic() - loaded_s < (
+            PROVEN_TIME_TO_LIVE_S if self.is_proven() else UNPROVEN_TIME_TO_LIVE_S
+        )
 
     async def find(self, slug: str) -> TenantSnapshot | None:
-        """The tenant's snapshot, or None if there is no such tenant. Raises Unavailable if the database does not answer."""
+        """The tenant's snapshot, or None if there is no such tenant. Raises
+        Unavailable if the database does not answer.
+        """
         snapshot = self._tenants.get(slug)
         if snapshot is not None and self._is_fresh(snapshot.loaded_s):
             return snapshot
@@ -95,7 +102,9 @@ class Snapshots:
         task = self._loading.get(what)
         if task is None:
             task = self._loading[what] = asyncio.create_task(self._load_bounded(load))
-            task.add_done_callback(lambda done: self._loading.pop(what) if self._loading.get(what) is done else None)
+            task.add_done_callback(
+                lambda done: self._loading.pop(what) if self._loading.get(what) is done else None
+            )
         return await asyncio.shield(task)
 
     async def _load_bounded(self, load: Callable[[], Awaitable[Any]]) -> Any:
@@ -105,7 +114,9 @@ class Snapshots:
             async with asyncio.timeout(LOAD_TIMEOUT_S):
                 return await load()
         except (DatabaseError, TimeoutError) as exc:
-            raise Unavailable(_("The database does not answer. Try again in a moment."), retry_after_s=2) from exc
+            raise Unavailable(
+                _("The database does not answer. Try again in a moment."), retry_after_s=2
+            ) from exc
 
     async def _load_tenant(self, slug: str) -> TenantSnapshot | None:
         started_s, changes = time.monotonic(), self._changes
@@ -118,9 +129,20 @@ class Snapshots:
                 self._misses.popitem(last=False)
             return None
         is_open = door.door == Door.OPEN
-        routes, project_id = await in_tenant(slug, _read_tenant, door.plan_id, door.currency) if is_open else ({}, NIL)
-        snapshot = TenantSnapshot(slug, door.name, door.door, door.language, door.currency, plan.requests_per_minute, project_id, routes,
-                                  started_s)  # fmt: skip
+        routes, project_id = (
+            await in_tenant(slug, _read_tenant, door.plan_id, door.currency) if is_open else ({}, NIL)
+        )
+        snapshot = TenantSnapshot(
+            slug,
+            door.name,
+            door.door,
+            door.language,
+            door.currency,
+            plan.requests_per_minute,
+            project_id,
+            routes,
+            started_s,
+        )
         previous = self._tenants.get(slug)
         if previous is not None:
             snapshot.keys = previous.keys
@@ -137,8 +159,17 @@ class Snapshots:
         facts = await in_tenant(snapshot.slug, find_key_facts, key_id)
         key = None
         if facts is not None:
-            principal = Principal(snapshot.slug, facts.user_id, facts.project_id, facts.id, facts.key_id, facts.scopes, facts.model_names,
-                                  facts.requests_per_minute, facts.expires_at)  # fmt: skip
+            principal = Principal(
+                snapshot.slug,
+                facts.user_id,
+                facts.project_id,
+                facts.id,
+                facts.key_id,
+                facts.scopes,
+                facts.model_names,
+                facts.requests_per_minute,
+                facts.expires_at,
+            )
             key = Key(facts.digest, facts.is_usable, facts.expires_at, facts.scopes, principal)
         if changes != self._changes:
             return key
@@ -164,7 +195,9 @@ class Snapshots:
         self._tenants.pop(slug, None)
 
     def _note_change(self) -> None:
-        """What is being loaded may be old: it is not stored, and whoever comes from now on does not wait for it."""
+        """What is being loaded may be old: it is not stored, and whoever
+        comes from now on does not wait for it.
+        """
         self._changes += 1
         self._loading.clear()
 

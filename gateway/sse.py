@@ -9,7 +9,9 @@ DONE = b"[DONE]"
 
 
 class EventReader:
-    """Feed it bytes; it gives the data of the events that are complete. Comments and other fields are dropped."""
+    """Feed it bytes; it gives the data of the events that are complete.
+    Comments and other fields are dropped.
+    """
 
     __slots__ = ("_rest",)
 
@@ -22,7 +24,9 @@ class EventReader:
         return bool(self._rest)
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of each complete event, several `data:` lines joined. Raises UpstreamError for an event without end."""
+        """The data of each complete event, several `data:` lines joined. Raises
+        UpstreamError for an event without end.
+        """
         if self._rest or b"\r" in chunk:
             chunk = self._rest + chunk
             if chunk.endswith(b"\r"):  # perhaps the first half of a line's end
@@ -35,7 +39,10 @@ class EventReader:
         *events, rest = chunk.split(b"\n\n")
         self._rest = rest + half
         if len(self._rest) > MAX_EVENT_BYTES:
-            raise UpstreamError(_("The model server sent an event of more than 1 MB. Try again, or choose another model."), code="upstream_invalid_response")
+            raise UpstreamError(
+                _("The model server sent an event of more than 1 MB. Try again, or choose another model."),
+                code="upstream_invalid_response",
+            )
         return [data for event in events if (data := _data_of(event))]
 
     def rest(self) -> bytes:

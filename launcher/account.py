@@ -1,7 +1,9 @@
-"""Running the embedded servers when we are root: PostgreSQL refuses to, so they run under an account that exists already.
+"""Running the embedded servers when we are root: PostgreSQL refuses to, so they run
+under an account that exists already.
 
-Covers: the choice of the account, ownership of the servers' folders, and the right to pass through the folders above them (an access
-control list for that one account where the file system has them, else the search bit for all).
+Covers: the choice of the account, ownership of the servers' folders, and the right to pass
+through the folders above them (an access control list for that one account where the file system
+has them, else the search bit for all).
 Does not cover: making accounts. A machine without `postgres`, `_postgres` or `pgserver` uses `nobody`.
 """
 
@@ -37,7 +39,9 @@ class Account:
 
 
 def choose_account(folder: Path) -> Account:
-    """Ourselves; as root, the user who owns the servers' folder already, else the first candidate this machine knows."""
+    """Ourselves; as root, the user who owns the servers' folder already, else the
+    first candidate this machine knows.
+    """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())
     if folder.exists() and (owner := folder.stat()).st_uid != 0:
@@ -48,7 +52,10 @@ def choose_account(folder: Path) -> Account:
         except KeyError:
             continue
         return Account(entry.pw_uid, entry.pw_gid)
-    raise ServiceError("PostgreSQL refuses to run as root, and this machine has no account for it. Run `useradd --system postgres`, or start as a normal user.")
+    raise ServiceError(
+        "PostgreSQL refuses to run as root, and this machine has no account for it. Run `useradd --system "
+        "postgres`, or start as a normal user."
+    )
 
 
 def own_folder(folder: Path, account: Account) -> None:
@@ -60,7 +67,9 @@ def own_folder(folder: Path, account: Account) -> None:
 
 
 def let_through(folder: Path, account: Account) -> None:
-    """Give the account the right to pass through the folder and all folders above it, and nothing else. Does nothing unless we are root."""
+    """Give the account the right to pass through the folder and all folders above it, and nothing
+    else. Does nothing unless we are root.
+    """
     if os.geteuid() != 0 or account.uid == 0:
         return
     for part in (folder, *folder.parents):
@@ -69,7 +78,10 @@ def let_through(folder: Path, account: Account) -> None:
             try:
                 _grant_search(part, status, account)
             except OSError as exc:
-                reason = f"PostgreSQL runs as uid {account.uid}, which may not pass through {part} ({exc.strerror})."
+                reason = (
+                    f"PostgreSQL runs as uid {account.uid}, which may not pass through {part} "
+                    f"({exc.strerror})."
+                )
                 raise ServiceError(f"{reason} Move Atrium elsewhere, or start it as a normal user.") from exc
 
 
@@ -97,14 +109,29 @@ def _read_acl(folder: Path, status: os.stat_result) -> dict[tuple[int, int], int
         packed = os.getxattr(folder, ACL_ATTRIBUTE)
     except OSError:
         mode = status.st_mode
-        return {(OWNER, NO_ID): mode >> 6 & 7, (OWNING_GROUP, NO_ID): mode >> 3 & 7, (OTHERS, NO_ID): mode & 7}
-    return {(kind, identity): permissions for kind, permissions, identity in struct.iter_unpack("<HHI", packed[4:])}
+        return {
+            (OWNER, NO_ID): mode >> 6 & 7,
+            (OWNING_GROUP, NO_ID): mode >> 3 & 7,
+            (OTHERS, NO_ID): mode & 7,
+        }
+    return {
+        (kind, identity): permissions
+        for kind, permissions, identity in struct.iter_unpack("<HHI", packed[4:])
+    }
 
 
 def _acl_with_search(entries: dict[tuple[int, int], int], uid: int) -> bytes:
-    mask = entries.get((MASK, NO_ID), entries[(OWNING_GROUP, NO_ID)])  # it bounds what groups and named users may do
-    entries = {**entries, (USER, uid): entries.get((USER, uid), 0) | MAY_SEARCH, (MASK, NO_ID): mask | MAY_SEARCH}
-    return ACL_VERSION + b"".join(struct.pack("<HHI", kind, permissions, identity) for (kind, identity), permissions in sorted(entries.items()))
+    # it bounds what groups and named users may do
+    mask = entries.get((MASK, NO_ID), entries[(OWNING_GROUP, NO_ID)])
+    entries = {
+        **entries,
+        (USER, uid): entries.get((USER, uid), 0) | MAY_SEARCH,
+        (MASK, NO_ID): mask | MAY_SEARCH,
+    }
+    return ACL_VERSION + b"".join(
+        struct.pack("<HHI", kind, permissions, identity)
+        for (kind, identity), permissions in sorted(entries.items())
+    )
 
 
 def let_read(folder: Path, account: Account) -> None:
@@ -121,5 +148,10 @@ def let_read(folder: Path, account: Account) -> None:
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether everyone may read it; the installer gives all files of a package the same rights, so a look at the first levels tells."""
-    return all(path.stat().st_mode & stat.S_IROTH for path in (folder, *folder.iterdir(), *(folder / "bin").glob("postgres")))
+    """Whether everyone may read it; the installer gives all files of a package the same rights,
+    so a look at the first levels tells.
+    """
+    return all(
+        path.stat().st_mode & stat.S_IROTH
+        for path in (folder, *folder.iterdir(), *(folder / "bin").glob("postgres"))
+    )

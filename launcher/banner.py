@@ -7,7 +7,9 @@ from launcher.private_files import read_json
 
 
 def ready_banner(data: Path, port: int, *, seconds: float, model: str | None) -> str:
-    """URLs, demo log-ins, a key and a curl line that works, as far as `$DATA/demo.json` knows them. `model` is the demo model, if it runs."""
+    """URLs, demo log-ins, a key and a curl line that works, as far as `$DATA/demo.json` knows them.
+    `model` is the demo model, if it runs.
+    """
     demo = read_json(data / "demo.json")
     tenants = demo.get("tenants", {})
     lines = ["", f"  Atrium is ready ({seconds:.1f} s).", ""]
@@ -18,16 +20,32 @@ def ready_banner(data: Path, port: int, *, seconds: float, model: str | None) ->
     if operator := demo.get("platform"):
         lines += [_log_in(operator["user"], operator["password"], "system admin")]
     if not tenants:
-        lines += ["", "  No demonstration. Make a tenant: .venv/bin/python manage.py tenant create SLUG --owner you@example.org"]
+        lines += [
+            "",
+            (
+                "  No demonstration. Make a tenant: .venv/bin/python manage.py tenant create SLUG --owner "
+                "you@example.org"
+            ),
+        ]
     lines += _api_lines(tenants, port, model)
     if model is None:
-        lines += ["", "  The demo model is off: the [ml] packages (PyTorch) are not installed. Connections to other model servers work."]
+        lines += [
+            "",
+            (
+                "  The demo model is off: the [ml] packages (PyTorch) are not installed. Connections to "
+                "other "
+                "model servers work."
+            ),
+        ]
     return "\n".join([*lines, "", f"  Data and logs: {data}. Stop with Ctrl-C.", ""])
 
 
 def _people(entry: dict) -> list[tuple[dict, str]]:
     """A tenant's users; the first one made is its owner."""
-    return [(user, "owner" if index == 0 else "member") for index, user in enumerate(entry.get("users", {}).values())]
+    return [
+        (user, "owner" if index == 0 else "member")
+        for index, user in enumerate(entry.get("users", {}).values())
+    ]
 
 
 def _log_in(email: str, password: str, note: str) -> str:

@@ -23,7 +23,9 @@ def do_nothing() -> None:
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """A process to keep running. Stages stop in order: 0 the platform's own, 1 Valkey, 2 PostgreSQL, 3 the guardian."""
+    """A process to keep running. Stages stop in order: 0 the platform's own, 1
+    Valkey, 2 PostgreSQL, 3 the guardian.
+    """
 
     name: str
     command: list[str]
@@ -31,7 +33,8 @@ class ChildSpec:
     folder: Path | str = "/"
     stage: int = 0
     ladder: tuple[int, ...] = TERM_LADDER
-    before: Callable[[], None] = do_nothing  # runs before every start; a ServiceError counts as a failed start
+    # runs before every start; a ServiceError counts as a failed start
+    before: Callable[[], None] = do_nothing
     inherited: tuple[int, ...] = ()  # descriptors it gets
     niceness: int = 0
     popen_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -53,7 +56,8 @@ class Child:
     """A ChildSpec with its present life, its log and its restarts. Only the supervisor's loop calls it."""
 
     def __init__(self, spec: ChildSpec, log: ChildLog) -> None:
-        self.spec, self.log = spec, log
+        self.spec = spec
+        self.log = log
         self.run: Run | None = None
         self.returncode: int | None = None
         self.deaths = 0
@@ -61,13 +65,23 @@ class Child:
         self._delay_s = FIRST_DELAY_S
 
     def start(self) -> Run:
-        """Start the process in a session of its own. Raises ServiceError or OSError when it cannot be started."""
-        self.restart_at, self.returncode = None, None
+        """Start the process in a session of its own. Raises ServiceError or
+        OSError when it cannot be started.
+        """
+        self.restart_at = None
+        self.returncode = None
         self.spec.before()
         popen = subprocess.Popen(
-            self.spec.command, env=self.spec.environment, cwd=self.spec.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True, pass_fds=self.spec.inherited, **self.spec.popen_arguments,
-        )  # fmt: skip
+            self.spec.command,
+            env=self.spec.environment,
+            cwd=self.spec.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=self.spec.inherited,
+            **self.spec.popen_arguments,
+        )
         identity = describe(self.spec.name, popen.pid, stage=self.spec.stage, ladder=self.spec.ladder)
         self.run = Run(popen, cast(IO[bytes], popen.stdout), identity, time.monotonic())
         os.set_blocking(self.run.output.fileno(), False)
@@ -98,13 +112,16 @@ class Child:
                 break
         self.log.end_line()
         run.output.close()
-        self.returncode, self.run = run.popen.wait(), None
+        self.returncode = run.popen.wait()
+        self.run = None
         self.deaths += 1
         if time.monotonic() - run.started_at >= HEALTHY_AFTER_S:
             self._delay_s = FIRST_DELAY_S
 
     def plan_restart(self) -> float:
-        """Set the time of the next start: 0.2 s after the first death, doubling to 5 s; a healthy half minute forgives. The delay."""
+        """Set the time of the next start: 0.2 s after the first death, doubling to 5 s; a
+        healthy half minute forgives. The delay.
+        """
         delay, self._delay_s = self._delay_s, min(self._delay_s * 2, LONGEST_DELAY_S)
         self.restart_at = time.monotonic() + delay
         return delay

@@ -1,7 +1,8 @@
-"""PostgreSQL and Valkey out of wheels, below one data directory: for `manage.py` commands, tests and benches. Imports no Django.
+"""PostgreSQL and Valkey out of wheels, below one data directory: for `manage.py` commands,
+tests and benches. Imports no Django.
 
-`up` runs the same servers itself (launcher.up), since it also restarts them. Whoever starts them here also starts a guardian, so that
-nothing stays behind after a kill -9.
+`up` runs the same servers itself (launcher.up), since it also restarts them. Whoever starts them here also
+starts a guardian, so that nothing stays behind after a kill -9.
 """
 
 import atexit
@@ -26,12 +27,22 @@ from launcher.private_files import write_json_once
 from launcher.processes import POSTGRES_LADDER, TERM_LADDER, describe, read_pids, wait_until, write_pids
 from launcher.valkey import Valkey
 
-__all__ = ["ServiceError", "Services", "embedded_services", "is_healthy", "load_secrets", "services_for_command", "start_services", "stop_services"]
+__all__ = [
+    "ServiceError",
+    "Services",
+    "embedded_services",
+    "is_healthy",
+    "load_secrets",
+    "services_for_command",
+    "start_services",
+    "stop_services",
+]
 
 READY_TIMEOUT_S = 60.0
 STOP_PATIENCE_S = 10.0
 REAP_TIMEOUT_S = 5.0
-START_DELAYS_S = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)  # backends of a killed PostgreSQL need a moment to notice; until then it refuses to start
+# backends of a killed PostgreSQL need a moment to notice; until then it refuses to start
+START_DELAYS_S = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
 _children: dict[Path, list[subprocess.Popen]] = {}  # by data directory, so that they can be reaped
 
 
@@ -46,9 +57,11 @@ class Services:
 
 @contextlib.contextmanager
 def embedded_services(data: Path | str, *, test: bool = False) -> Iterator[Services]:
-    """Both servers, running while the block runs, for this process alone. `test=True` gives up durability for speed.
+    """Both servers, running while the block runs, for this process alone.
+    `test=True` gives up durability for speed.
 
-    Raises ServiceError when the data directory is in use or cannot be written. Further instances on other directories may run beside it.
+    Raises ServiceError when the data directory is in use or cannot be written. Further instances on
+    other directories may run beside it.
     """
     data = prepare_data(Path(data))
     descriptor = locks.take_alone(data)
@@ -66,7 +79,8 @@ def embedded_services(data: Path | str, *, test: bool = False) -> Iterator[Servi
 
 @functools.cache
 def services_for_command(data: Path) -> Services:
-    """The services of a living `up` on this data directory; else those that commands share: started by the first, stopped after the last.
+    """The services of a living `up` on this data directory; else those that commands share: started by
+    the first, stopped after the last.
 
     Raises ServiceError. Calling it again in the same process gives the same answer.
     """
@@ -78,7 +92,10 @@ def services_for_command(data: Path) -> Services:
             if running is not None:
                 return _addresses(running)
             if time.monotonic() > deadline:
-                raise ServiceError(f"An Atrium has held {data} for {READY_TIMEOUT_S:.0f} s without being ready. Look at its window, or into {data / 'logs'}.")
+                raise ServiceError(
+                    f"An Atrium has held {data} for {READY_TIMEOUT_S:.0f} s without being ready. Look at its "
+                    f"window, or into {data / 'logs'}."
+                )
             time.sleep(0.1)
         atexit.register(_leave, data, descriptor, os.getpid())
         running = services_file.find_services(data)
@@ -92,9 +109,13 @@ def services_for_command(data: Path) -> Services:
 
 
 def load_secrets(data: Path) -> dict[str, str]:
-    """`secret_key` and `master_keys` (a comma-separated list of Fernet keys) of this data directory, made at the first call, mode 0600."""
+    """`secret_key` and `master_keys` (a comma-separated list of Fernet keys) of this data directory,
+    made at the first call, mode 0600.
+    """
     data = prepare_data(Path(data))
-    return write_json_once(data / "secrets.json", {"secret_key": secrets.token_urlsafe(48), "master_keys": _new_fernet_key()})
+    return write_json_once(
+        data / "secrets.json", {"secret_key": secrets.token_urlsafe(48), "master_keys": _new_fernet_key()}
+    )
 
 
 def _new_fernet_key() -> str:
@@ -102,7 +123,8 @@ def _new_fernet_key() -> str:
 
 
 def start_services(data: Path, *, test: bool = False) -> Services:
-    """Start both servers and their guardian, and wait until they answer. The caller holds the data directory's lock and calls stop_services.
+    """Start both servers and their guardian, and wait until they answer. The caller holds the data
+    directory's lock and calls stop_services.
 
     Raises ServiceError with the last lines of the logs; then nothing is left running.
     """
@@ -115,7 +137,9 @@ def start_services(data: Path, *, test: bool = False) -> Services:
             if not valkey.is_ready():
                 _start_server(data, "valkey", valkey, stage=0)
             _start_server(data, "postgres", postgres, stage=1, ladder=POSTGRES_LADDER)
-            if wait_until(lambda: is_healthy(data) or _has_ended(data, "postgres"), READY_TIMEOUT_S) and is_healthy(data):
+            if wait_until(
+                lambda: is_healthy(data) or _has_ended(data, "postgres"), READY_TIMEOUT_S
+            ) and is_healthy(data):
                 break
         else:
             raise ServiceError(f"The embedded services did not start. {_last_words(data)}")
@@ -134,7 +158,9 @@ def stop_services(data: Path) -> None:
 
 
 def is_healthy(data: Path) -> bool:
-    """Whether both servers of this data directory answer. Logs in nowhere, so it costs well below a millisecond."""
+    """Whether both servers of this data directory answer. Logs in nowhere, so
+    it costs well below a millisecond.
+    """
     place = prepare_place(data)
     return Postgres(place).is_ready() and Valkey(place).is_ready()
 
@@ -155,18 +181,49 @@ def _addresses(running: services_file.RunningServices) -> Services:
 
 def _start_server(data: Path, name: str, server: Postgres | Valkey, **details) -> None:
     server.prepare()
-    _start(data, name, server.command(), options={"env": SERVER_ENVIRONMENT, **server.place.account.popen_arguments()}, **details)
+    _start(
+        data,
+        name,
+        server.command(),
+        options={"env": SERVER_ENVIRONMENT, **server.place.account.popen_arguments()},
+        **details,
+    )
 
 
-def _start(data: Path, name: str, command: list[str], *, stage: int, ladder=TERM_LADDER, folder: Path | str = "/", options: dict | None = None) -> None:
-    """Start a process in a session of its own, so that Ctrl-C reaches only us, with its log; note it for the guardian."""
+def _start(
+    data: Path,
+    name: str,
+    command: list[str],
+    *,
+    stage: int,
+    ladder=TERM_LADDER,
+    folder: Path | str = "/",
+    options: dict | None = None,
+) -> None:
+    """Start a process in a session of its own, so that Ctrl-C reaches only us, with
+    its log; note it for the guardian.
+    """
     log = open_log(data / "logs" / f"{name}.log")
     try:
-        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **(options or {}))
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            **(options or {}),
+        )
     finally:
         os.close(log)
     _children.setdefault(data, []).append(child)
-    write_pids(data, [*(process for process in read_pids(data) if process.name != name), describe(name, child.pid, stage=stage, ladder=ladder)])
+    write_pids(
+        data,
+        [
+            *(process for process in read_pids(data) if process.name != name),
+            describe(name, child.pid, stage=stage, ladder=ladder),
+        ],
+    )
 
 
 def _has_ended(data: Path, name: str) -> bool:

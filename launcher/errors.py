@@ -2,4 +2,6 @@
 
 
 class ServiceError(RuntimeError):
-    """Something around the embedded services failed; the text is one line for a person and says what to do."""
+    """Something around the embedded services failed; the text is one line
+    for a person and says what to do.
+    """

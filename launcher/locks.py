@@ -40,7 +40,9 @@ def try_lock(path: Path, kind: int) -> int | None:
 
 
 def try_share(data: Path) -> int | None:
-    """Join the commands that use this data directory; None while an `up` (or a guardian clearing up) holds it."""
+    """Join the commands that use this data directory; None while an `up`
+    (or a guardian clearing up) holds it.
+    """
     descriptor = try_lock(lock_file(data), fcntl.LOCK_SH)
     if descriptor is not None:
         _note_holder(data)
@@ -57,7 +59,8 @@ def try_become_last(descriptor: int) -> bool:
 
 
 def take_alone(data: Path) -> int:
-    """The descriptor of the lock that makes this process the only user. Raises ServiceError naming the process that has it.
+    """The descriptor of the lock that makes this process the only user. Raises
+    ServiceError naming the process that has it.
 
     Waits only for a guardian that is still clearing up behind a dead holder.
     """
@@ -68,7 +71,10 @@ def take_alone(data: Path) -> int:
         is_living = processes.start_token(pid) == holder.get("token") if pid else False
         if is_living or time.monotonic() > deadline:
             who = f"pid {pid}: {holder.get('command', '')}" if is_living else "another Atrium process"
-            raise ServiceError(f"The data directory {data} is in use ({who}). Stop that first, or use another directory: make run DATA=var2 PORT=8001")
+            raise ServiceError(
+                f"The data directory {data} is in use ({who}). Stop that first, or use another directory: "
+                "make run DATA=var2 PORT=8001"
+            )
         time.sleep(0.1)
     _note_holder(data)
     return descriptor
@@ -76,7 +82,10 @@ def take_alone(data: Path) -> int:
 
 def _note_holder(data: Path) -> None:
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:3]])
-    write_json(_holder_file(data), {"pid": os.getpid(), "token": processes.start_token(os.getpid()), "command": command})
+    write_json(
+        _holder_file(data),
+        {"pid": os.getpid(), "token": processes.start_token(os.getpid()), "command": command},
+    )
 
 
 @contextlib.contextmanager
@@ -85,7 +94,10 @@ def starting(data: Path) -> Iterator[None]:
     deadline = time.monotonic() + MUTEX_TIMEOUT_S
     while (descriptor := try_lock(data / "lock.start", fcntl.LOCK_EX)) is None:
         if time.monotonic() > deadline:
-            raise ServiceError(f"Another command has been starting the services in {data} for {MUTEX_TIMEOUT_S:.0f} s. Its logs are in {data / 'logs'}.")
+            raise ServiceError(
+                f"Another command has been starting the services in {data} for {MUTEX_TIMEOUT_S:.0f} s. Its "
+                f"logs are in {data / 'logs'}."
+            )
         time.sleep(0.05)
     try:
         yield

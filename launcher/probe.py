@@ -7,15 +7,21 @@ import socket
 import time
 
 PAUSE_S = 0.2
-ANSWER_TIMEOUT_S = 15.0  # the socket listens before the process serves, so the first answer takes as long as its start
+# the socket listens before the process serves, so the first answer takes as long as its start
+ANSWER_TIMEOUT_S = 15.0
 
 
 class ReadinessProbe:
-    """Sends GET requests, one at a time, until one is answered with 200. `check` is called from the supervisor's waiting loop."""
+    """Sends GET requests, one at a time, until one is answered with 200. `check` is called
+    from the supervisor's waiting loop.
+    """
 
     def __init__(self, selector: selectors.BaseSelector, address: tuple[str, int], path: str) -> None:
-        self._selector, self._address = selector, address
-        self._request = f"GET {path} HTTP/1.1\r\nHost: localhost:{address[1]}\r\nConnection: close\r\n\r\n".encode()
+        self._selector = selector
+        self._address = address
+        self._request = (
+            f"GET {path} HTTP/1.1\r\nHost: localhost:{address[1]}\r\nConnection: close\r\n\r\n".encode()
+        )
         self._connection: socket.socket | None = None
         self._answer = b""
         self._next_at = 0.0
@@ -47,7 +53,8 @@ class ReadinessProbe:
         return f"it answers {self.status}: {' '.join(self.body.split())[:500]}"
 
     def _ask(self, now: float) -> None:
-        self._next_at, self._answer = now, b""
+        self._next_at = now
+        self._answer = b""
         try:
             connection = socket.create_connection(self._address, timeout=1.0)
             connection.sendall(self._request)
@@ -74,4 +81,5 @@ class ReadinessProbe:
         head, _, body = self._answer.partition(b"\r\n\r\n")
         words = head.split(b" ", 2)
         if len(words) == 3 and words[1].isdigit():
-            self.status, self.body = int(words[1]), body.decode(errors="replace")
+            self.status = int(words[1])
+            self.body = body.decode(errors="replace")

@@ -18,8 +18,16 @@ from launcher.postgres import Postgres
 from launcher.processes import POSTGRES_LADDER
 from launcher.valkey import Valkey
 
-# What may open the database, the tenants' secrets or a provider's account: each child gets only those it needs.
-OWN_SECRETS = ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "REDIS_URL", "ATRIUM_SECRET_KEY", "ATRIUM_MASTER_KEYS", "ATRIUM_EMAIL_URL")
+# What may open the database, the tenants' secrets or a provider's account:
+# each child gets only those it needs.
+OWN_SECRETS = (
+    "DATABASE_URL",
+    "ATRIUM_OWNER_DATABASE_URL",
+    "REDIS_URL",
+    "ATRIUM_SECRET_KEY",
+    "ATRIUM_MASTER_KEYS",
+    "ATRIUM_EMAIL_URL",
+)
 PROGRESS = re.compile(r"^(?!\{)")  # all that `prepare` says except its closing JSON line
 RUNTIME_NICENESS = 5  # it loads its model while the web process starts, which should win
 MODELS = ROOT / "runtimes" / "models"
@@ -53,7 +61,9 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Plan:
-    """`early` starts beside the database, `prepare` runs once it is there, `late` after that. A web process starts early and waits for `prepared_file`."""
+    """`early` starts beside the database, `prepare` runs once it is there, `late` after that. A web process
+    starts early and waits for `prepared_file`.
+    """
 
     early: list[ChildSpec]
     prepare: ChildSpec | None
@@ -74,18 +84,37 @@ def make_plan(options: Options, addresses: Addresses) -> Plan:
     common = _common_environment(options, addresses)
     owner = common | {"ATRIUM_OWNER_DATABASE_URL": addresses.owner_database_url}
     manage = [sys.executable, str(ROOT / "manage.py")]
-    prepare = ChildSpec("prepare", [*manage, "prepare", *["--demo"] * options.has_demo], owner, ROOT, loud=PROGRESS, is_job=True)
+    prepare = ChildSpec(
+        "prepare",
+        [*manage, "prepare", *["--demo"] * options.has_demo],
+        owner,
+        ROOT,
+        loud=PROGRESS,
+        is_job=True,
+    )
     names = ["web"] if options.workers == 1 else [f"web-{number}" for number in range(1, options.workers + 1)]
     descriptor = options.listener.fileno()
-    serve_web = [*manage, "serve", "web", "--fd", str(descriptor), "--after", str(prepared_file(options.data))]
+    serve_web = [
+        *manage,
+        "serve",
+        "web",
+        "--fd",
+        str(descriptor),
+        "--after",
+        str(prepared_file(options.data)),
+    ]
     early = [ChildSpec(name, serve_web, common, ROOT, inherited=(descriptor,)) for name in names]
     if addresses.runtime_url:
         early.append(_runtime(addresses.runtime_url))
-    return Plan(early, prepare, [ChildSpec("worker", [*manage, "serve", "worker", "--scheduler"], owner, ROOT)])
+    return Plan(
+        early, prepare, [ChildSpec("worker", [*manage, "serve", "worker", "--scheduler"], owner, ROOT)]
+    )
 
 
 def prepared_file(data: Path) -> Path:
-    """Exists while the database is prepared for the running code: web processes load their code meanwhile, and open their doors when it comes."""
+    """Exists while the database is prepared for the running code: web processes load their code meanwhile,
+    and open their doors when it comes.
+    """
     return data / "run" / "prepared"
 
 
@@ -112,8 +141,20 @@ def _without_secrets(keep: tuple[str, ...] = ()) -> dict[str, str]:
 
 def _runtime(url: str) -> ChildSpec:
     host, _, port = url.removeprefix("http://").rpartition(":")
-    command = [sys.executable, "-m", "runtimes.ml.server", "--models", str(MODELS), "--port", port, "--host", host]
-    return ChildSpec("runtime", command, _without_secrets() | {"PYTHONUNBUFFERED": "1"}, ROOT, niceness=RUNTIME_NICENESS)
+    command = [
+        sys.executable,
+        "-m",
+        "runtimes.ml.server",
+        "--models",
+        str(MODELS),
+        "--port",
+        port,
+        "--host",
+        host,
+    ]
+    return ChildSpec(
+        "runtime", command, _without_secrets() | {"PYTHONUNBUFFERED": "1"}, ROOT, niceness=RUNTIME_NICENESS
+    )
 
 
 def find_runtime_url() -> str:
@@ -127,14 +168,18 @@ def find_runtime_url() -> str:
 
 def find_demo_model() -> str | None:
     """The name of the model that the embedded runtime serves."""
-    return next((folder.name for folder in sorted(MODELS.glob("*")) if (folder / "config.json").exists()), None)
+    return next(
+        (folder.name for folder in sorted(MODELS.glob("*")) if (folder / "config.json").exists()), None
+    )
 
 
 def guardian(data: Path) -> ChildSpec:
     return ChildSpec("guardian", guardian_command(data), folder=ROOT, stage=3)
 
 
-def embedded_servers(place: Place, external: Mapping[str, str]) -> dict[str, tuple[ChildSpec, Postgres | Valkey]]:
+def embedded_servers(
+    place: Place, external: Mapping[str, str]
+) -> dict[str, tuple[ChildSpec, Postgres | Valkey]]:
     """The servers that the environment does not name, by name, with how to run them."""
     postgres, valkey = Postgres(place), Valkey(place)
     servers: dict[str, tuple[ChildSpec, Postgres | Valkey]] = {}
@@ -147,12 +192,29 @@ def embedded_servers(place: Place, external: Mapping[str, str]) -> dict[str, tup
 
 def _valkey_child(server: Valkey) -> ChildSpec:
     account = server.place.account.popen_arguments()
-    return ChildSpec("valkey", server.command(), SERVER_ENVIRONMENT, stage=1, before=server.prepare, popen_arguments=account, loud=NOTHING)
+    return ChildSpec(
+        "valkey",
+        server.command(),
+        SERVER_ENVIRONMENT,
+        stage=1,
+        before=server.prepare,
+        popen_arguments=account,
+        loud=NOTHING,
+    )
 
 
 def _postgres_child(server: Postgres) -> ChildSpec:
-    """Stopped last of all servers. Its ERROR lines are the answers to its clients, who report them themselves."""
+    """Stopped last of all servers. Its ERROR lines are the answers to its
+    clients, who report them themselves.
+    """
     account = server.place.account.popen_arguments()
     return ChildSpec(
-        "postgres", server.command(), SERVER_ENVIRONMENT, stage=2, ladder=POSTGRES_LADDER, before=server.prepare, popen_arguments=account, loud=FATAL
+        "postgres",
+        server.command(),
+        SERVER_ENVIRONMENT,
+        stage=2,
+        ladder=POSTGRES_LADDER,
+        before=server.prepare,
+        popen_arguments=account,
+        loud=FATAL,
     )

@@ -1,6 +1,7 @@
 """Processes by pid: whether one still lives, and how to end several in an orderly way.
 
-Covers: a pid that the system has given to another process meanwhile (each pid travels with a token of its start).
+Covers: a pid that the system has given to another process meanwhile (each pid
+travels with a token of its start).
 Does not cover: processes that a child moved into a session of its own; their parent ends them.
 """
 
@@ -37,13 +38,17 @@ class Process:
 
 
 def start_token(pid: int) -> str | None:
-    """A text that differs between two processes that got the same pid one after the other; None when it has ended."""
+    """A text that differs between two processes that got the same pid one after
+    the other; None when it has ended.
+    """
     if sys.platform == "linux":
         try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # the name before it may hold anything
+            # the name before it may hold anything
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
-        return None if fields[0] in "ZX" else fields[19]  # clock ticks since boot: a corrected clock does not matter
+        # clock ticks since boot: a corrected clock does not matter
+        return None if fields[0] in "ZX" else fields[19]
     state, _, started = _ask_ps(pid, "state=,lstart=").partition(" ")
     return None if not state or state.startswith("Z") else started.strip()
 
@@ -52,14 +57,26 @@ def command_line(pid: int) -> str:
     """The command line, as far as the system tells; empty when the process has ended."""
     if sys.platform == "linux":
         try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            return (
+                Path(f"/proc/{pid}/cmdline")
+                .read_bytes()
+                .replace(b"\0", b" ")
+                .decode(errors="replace")
+                .strip()
+            )
         except OSError:
             return ""
     return _ask_ps(pid, "command=")
 
 
 def _ask_ps(pid: int, columns: str) -> str:
-    answer = subprocess.run(["/bin/ps", "-ww", "-o", columns, "-p", str(pid)], capture_output=True, text=True, env={"LC_ALL": "C"}, check=False)
+    answer = subprocess.run(
+        ["/bin/ps", "-ww", "-o", columns, "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        env={"LC_ALL": "C"},
+        check=False,
+    )
     return answer.stdout.strip()
 
 
@@ -78,7 +95,9 @@ def send(process: Process, signal_number: int) -> None:
 
 
 def end_processes(processes: Iterable[Process], *, patience_s: float) -> None:
-    """End them stage by stage: gently, then after `patience_s` by force. Safe to call twice and for processes that are not our children."""
+    """End them stage by stage: gently, then after `patience_s` by force. Safe to call twice and for
+    processes that are not our children.
+    """
     living = [process for process in processes if process.is_alive()]
     for stage in sorted({process.stage for process in living}):
         rung, patience = 0, patience_s
@@ -89,7 +108,8 @@ def end_processes(processes: Iterable[Process], *, patience_s: float) -> None:
             wait_until(lambda: not any(process.is_alive() for process in rest), patience)
             rung, patience = rung + 1, LATER_RUNG_PATIENCE_S
         for process in group:
-            send(process, signal.SIGKILL)  # what an obedient process forgot to end: its group keeps the number while it has members
+            # what an obedient process forgot to end: its group keeps the number while it has members
+            send(process, signal.SIGKILL)
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, *, interval_s: float = 0.02) -> bool:
@@ -114,6 +134,8 @@ def write_pids(data: Path, processes: Iterable[Process]) -> None:
 def read_pids(data: Path) -> list[Process]:
     """The noted processes; none when nothing (whole) is noted."""
     try:
-        return [Process(**{**row, "ladder": tuple(row["ladder"])}) for row in read_json(pid_file(data)).values()]
+        return [
+            Process(**{**row, "ladder": tuple(row["ladder"])}) for row in read_json(pid_file(data)).values()
+        ]
     except (TypeError, KeyError):
         return []

@@ -1,4 +1,6 @@
-"""The supervisor: one thread, one selector; it starts children, listens to them, starts the dead again, and ends them in order."""
+"""The supervisor: one thread, one selector; it starts children, listens to them, starts the
+dead again, and ends them in order.
+"""
 
 import contextlib
 import os
@@ -25,10 +27,13 @@ class StopRequested(Exception):
 
 
 class Supervisor:
-    """Keeps children running below one data directory. `with Supervisor(…)` ends them all on the way out, whatever happened."""
+    """Keeps children running below one data directory. `with Supervisor(…)` ends them all
+    on the way out, whatever happened.
+    """
 
     def __init__(self, data: Path, terminal: Terminal) -> None:
-        self.data, self.terminal = data, terminal
+        self.data = data
+        self.terminal = terminal
         self.children: dict[str, Child] = {}
         self.selector = selectors.DefaultSelector()
         self._stop_signals = 0
@@ -39,7 +44,8 @@ class Supervisor:
         for end in (self._wake_end, self._signal_end):
             end.setblocking(False)
         self._old_wakeup = signal.set_wakeup_fd(self._signal_end.fileno(), warn_on_full_buffer=False)
-        # Under nohup a closed terminal is meant to be survived. SIGINT counts even where a shell's `&` made us ignore it.
+        # Under nohup a closed terminal is meant to be survived. SIGINT counts even
+        # where a shell's `&` made us ignore it.
         is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         numbers = {*STOP_SIGNALS, signal.SIGCHLD} - ({signal.SIGHUP} if is_nohup else set())
         self._old_handlers = {number: signal.signal(number, self._on_signal) for number in numbers}
@@ -58,23 +64,33 @@ class Supervisor:
             self._signal_end.close()
 
     def start(self, spec: ChildSpec) -> Child:
-        """Start a child and keep it running from now on (a job: once). Raises ServiceError when not even the first start succeeds."""
+        """Start a child and keep it running from now on (a job: once). Raises ServiceError when
+        not even the first start succeeds.
+        """
         child = Child(spec, ChildLog(spec.name, self.data / "logs", self.terminal, spec.loud))
         self.children[spec.name] = child
         self._launch(child)
         return child
 
     def run_job(self, spec: ChildSpec, *, timeout_s: float) -> str:
-        """Run a child to its end; the last line it said (jobs are loud: a person has seen the others). Raises ServiceError when it fails or takes too long."""
+        """Run a child to its end; the last line it said (jobs are loud: a person has seen the others). Raises
+        ServiceError when it fails or takes too long.
+        """
         child = self.start(spec)
         is_done = self.wait_until(lambda: child.run is None, timeout_s)
         if child.returncode != 0:
-            reason = f"ended {_reason(child.returncode)}" if is_done else f"did not finish within {timeout_s:.0f} s"
+            reason = (
+                f"ended {_reason(child.returncode)}"
+                if is_done
+                else f"did not finish within {timeout_s:.0f} s"
+            )
             raise ServiceError(f"`{spec.name}` {reason}. Its log: {self.data / 'logs' / spec.name}.log")
         self.children.pop(spec.name).log.close()
         return child.log.last_lines[-1] if child.log.last_lines else ""
 
-    def wait_until(self, condition: Callable[[], bool], timeout_s: float, *, interval_s: float = 0.03) -> bool:
+    def wait_until(
+        self, condition: Callable[[], bool], timeout_s: float, *, interval_s: float = 0.03
+    ) -> bool:
         """Whether the condition came true in time; children are served meanwhile. Raises StopRequested."""
         deadline = time.monotonic() + timeout_s
         while not condition():
@@ -92,7 +108,11 @@ class Supervisor:
 
     def step(self, longest_s: float) -> None:
         """One turn: wait for output or a signal, bury the dead, start what is due."""
-        due = [child.restart_at - time.monotonic() for child in self.children.values() if child.restart_at is not None]
+        due = [
+            child.restart_at - time.monotonic()
+            for child in self.children.values()
+            if child.restart_at is not None
+        ]
         for key, _ in self.selector.select(max(0.0, min([longest_s, *due]))):
             key.data()
         for child in list(self.children.values()):
@@ -102,8 +122,11 @@ class Supervisor:
                 self._restart(child)
 
     def stop(self) -> None:
-        """End all children, stage by stage: signals of their ladders, SIGKILL at last. A second signal to us skips the patience."""
-        self._is_stopping, self._stop_signals = True, 0
+        """End all children, stage by stage: signals of their ladders, SIGKILL at last. A
+        second signal to us skips the patience.
+        """
+        self._is_stopping = True
+        self._stop_signals = 0
         for child in self.children.values():
             child.log.mute()
             child.restart_at = None
@@ -117,10 +140,15 @@ class Supervisor:
 
     def _stop_group(self, group: list[Child], *, may_hurry: bool) -> None:
         rung, patience = 0, STOP_PATIENCE_S
-        while running := [child.run.identity for child in group if child.run is not None and rung < len(child.spec.ladder)]:
+        while running := [
+            child.run.identity for child in group if child.run is not None and rung < len(child.spec.ladder)
+        ]:
             for process in running:
                 send(process, process.ladder[rung])
-            self.wait_until(lambda: all(child.run is None for child in group) or (may_hurry and self._stop_signals > 0), patience)
+            self.wait_until(
+                lambda: all(child.run is None for child in group) or (may_hurry and self._stop_signals > 0),
+                patience,
+            )
             rung, patience = rung + 1, LATER_RUNG_PATIENCE_S
 
     def _launch(self, child: Child) -> None:
@@ -150,12 +178,18 @@ class Supervisor:
         self._note()
         if not child.spec.is_job and not self._is_stopping:
             delay = child.plan_restart()
-            self.terminal.warn(f"{child.spec.name} ended {_reason(child.returncode)}; it starts again in {delay:.1f} s")
+            self.terminal.warn(
+                f"{child.spec.name} ended {_reason(child.returncode)}; it starts again in {delay:.1f} s"
+            )
 
     def _note(self) -> None:
         try:
-            write_pids(self.data, [child.run.identity for child in self.children.values() if child.run is not None])
-        except OSError as exc:  # a full disk: the platform goes on, only a kill -9 of ours would leave children until the next start
+            write_pids(
+                self.data, [child.run.identity for child in self.children.values() if child.run is not None]
+            )
+        except OSError as exc:
+            # a full disk: the platform goes on, only a kill -9 of ours would leave children until the next
+            # start
             self.terminal.warn(f"cannot write {pid_file(self.data)}: {exc.strerror}")
 
     def _on_signal(self, number: int, frame) -> None:

@@ -1,7 +1,9 @@
-"""`manage.py up`: everything Atrium needs on one machine, in one terminal. `manage.py` calls it before it imports Django.
+"""`manage.py up`: everything Atrium needs on one machine, in one terminal. `manage.py`
+calls it before it imports Django.
 
-Starts the embedded PostgreSQL and Valkey (unless the environment names others), prepares the database, starts web, worker and the embedded
-runtime, says when they are ready, keeps them running, and ends all of them on Ctrl-C. A guardian does that if we are killed ourselves.
+Starts the embedded PostgreSQL and Valkey (unless the environment names others), prepares the database, starts
+web, worker and the embedded runtime, says when they are ready, keeps them running, and ends all of them on
+Ctrl-C. A guardian does that if we are killed ourselves.
 """
 
 import argparse
@@ -40,7 +42,9 @@ class Refused(Exception):
 
 
 def main(argv: Sequence[str] | None = None, *, make_plan: MakePlan = process_plan.make_plan) -> int:
-    """Run until stopped; the exit code: 0 stopped as asked, 1 something failed, 2 wrong usage. Tests hand in their own children."""
+    """Run until stopped; the exit code: 0 stopped as asked, 1 something failed, 2 wrong
+    usage. Tests hand in their own children.
+    """
     began = time.monotonic()
     arguments = _parse(argv)
     terminal = Terminal(is_verbose=arguments.verbose)
@@ -60,10 +64,16 @@ def main(argv: Sequence[str] | None = None, *, make_plan: MakePlan = process_pla
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="manage.py up", description="Start Atrium on this machine. Ctrl-C stops everything.")
-    parser.add_argument("--port", type=int, default=8000, help="of the web pages and the API (0: any free one)")
+    parser = argparse.ArgumentParser(
+        prog="manage.py up", description="Start Atrium on this machine. Ctrl-C stops everything."
+    )
+    parser.add_argument(
+        "--port", type=int, default=8000, help="of the web pages and the API (0: any free one)"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all")
-    parser.add_argument("--data", type=Path, default=_default_data(), help="folder for databases, files, mails and logs")
+    parser.add_argument(
+        "--data", type=Path, default=_default_data(), help="folder for databases, files, mails and logs"
+    )
     parser.add_argument("--workers", type=int, default=1, help="number of web processes")
     parser.add_argument("--no-demo", action="store_true", help="make no demonstration tenants")
     parser.add_argument("--verbose", action="store_true", help="show all that the processes say")
@@ -90,8 +100,13 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as exc:
         listener.close()
         if exc.errno == errno.EADDRINUSE:
-            raise Refused(f"Port {port} is in use by another program. Choose another one: make run PORT={port + 1}") from exc
-        raise Refused(f"Cannot listen on {host}, port {port}: {exc.strerror}. Choose others: manage.py up --host 127.0.0.1 --port 8000") from exc
+            raise Refused(
+                f"Port {port} is in use by another program. Choose another one: make run PORT={port + 1}"
+            ) from exc
+        raise Refused(
+            f"Cannot listen on {host}, port {port}: {exc.strerror}. Choose others: manage.py up --host "
+            "127.0.0.1 --port 8000"
+        ) from exc
     return listener
 
 
@@ -102,7 +117,9 @@ def _run(options: Options, terminal: Terminal, make_plan: MakePlan, began: float
             try:
                 addresses = _start_all(supervisor, options, make_plan)
                 model = process_plan.find_demo_model() if addresses.runtime_url else None
-                terminal.say(ready_banner(options.data, options.port, seconds=time.monotonic() - began, model=model))
+                terminal.say(
+                    ready_banner(options.data, options.port, seconds=time.monotonic() - began, model=model)
+                )
                 supervisor.run_until_stopped()
             except StopRequested:
                 pass
@@ -117,7 +134,9 @@ def _run(options: Options, terminal: Terminal, make_plan: MakePlan, began: float
 
 
 def _start_all(supervisor: Supervisor, options: Options, make_plan: MakePlan) -> Addresses:
-    """Everything up to the first 200 of /healthz/ready. Raises ServiceError that says what is missing, or StopRequested."""
+    """Everything up to the first 200 of /healthz/ready. Raises ServiceError that says
+    what is missing, or StopRequested.
+    """
     supervisor.start(process_plan.guardian(options.data))
     external = _external_services()
     place = prepare_place(options.data)
@@ -133,12 +152,20 @@ def _start_all(supervisor: Supervisor, options: Options, make_plan: MakePlan) ->
         _warn_of_failures(supervisor, supervisor.run_job(children.prepare, timeout_s=PREPARE_TIMEOUT_S))
     prepared.touch()
     services_file.write_services(
-        options.data, database_url=addresses.database_url, owner_database_url=addresses.owner_database_url,
-        redis_url=addresses.redis_url, runtime_url=addresses.runtime_url, port=options.port,
-    )  # fmt: skip
+        options.data,
+        database_url=addresses.database_url,
+        owner_database_url=addresses.owner_database_url,
+        redis_url=addresses.redis_url,
+        runtime_url=addresses.runtime_url,
+        port=options.port,
+    )
     for spec in children.late:
         supervisor.start(spec)
-    _wait_until_ready(supervisor, options, [spec.name for spec in (*children.early, *children.late) if spec.name != "runtime"])
+    _wait_until_ready(
+        supervisor,
+        options,
+        [spec.name for spec in (*children.early, *children.late) if spec.name != "runtime"],
+    )
     return addresses
 
 
@@ -146,22 +173,34 @@ def _warn_of_failures(supervisor: Supervisor, report: str) -> None:
     """Name the tenants whose upgrade failed; `report` is the JSON line that `prepare` ends with."""
     with contextlib.suppress(ValueError, AttributeError):
         if failed := json.loads(report).get("failed"):
-            supervisor.terminal.warn(f"These tenants could not be upgraded: {', '.join(failed)}. Why: {supervisor.data / 'logs' / 'prepare.log'}")
+            supervisor.terminal.warn(
+                f"These tenants could not be upgraded: {', '.join(failed)}. Why: "
+                f"{supervisor.data / 'logs' / 'prepare.log'}"
+            )
 
 
 def _external_services() -> dict[str, str]:
-    """Addresses that the environment names; those missing are embedded. Raises ServiceError for half a database."""
+    """Addresses that the environment names; those missing are embedded.
+    Raises ServiceError for half a database.
+    """
     names = ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "REDIS_URL")
     found = {name: value for name in names if (value := process_plan.read_environment(name))}
     if ("DATABASE_URL" in found) != ("ATRIUM_OWNER_DATABASE_URL" in found):
-        raise ServiceError("DATABASE_URL and ATRIUM_OWNER_DATABASE_URL belong together: set both, or neither for the embedded PostgreSQL.")
+        raise ServiceError(
+            "DATABASE_URL and ATRIUM_OWNER_DATABASE_URL belong together: set both, or neither for the "
+            "embedded PostgreSQL."
+        )
     return found
 
 
 def _addresses(place: Place, external: dict[str, str]) -> Addresses:
-    """The environment's own services and keys, else the embedded ones and the keys kept in the data directory."""
+    """The environment's own services and keys, else the embedded ones and
+    the keys kept in the data directory.
+    """
     postgres = Postgres(place)
-    given = {name: process_plan.read_environment(name) for name in ("ATRIUM_SECRET_KEY", "ATRIUM_MASTER_KEYS")}
+    given = {
+        name: process_plan.read_environment(name) for name in ("ATRIUM_SECRET_KEY", "ATRIUM_MASTER_KEYS")
+    }
     if not all(given.values()):
         kept = embedded.load_secrets(place.data)
         given = {name: value or kept[name.removeprefix("ATRIUM_").lower()] for name, value in given.items()}
@@ -175,23 +214,31 @@ def _addresses(place: Place, external: dict[str, str]) -> Addresses:
 
 
 def _wait_for_servers(supervisor: Supervisor, servers: dict[str, Postgres | Valkey]) -> None:
-    """Wait until the embedded servers answer, and create what PostgreSQL lacks. Raises ServiceError with the last words of the one that does not."""
+    """Wait until the embedded servers answer, and create what PostgreSQL lacks. Raises ServiceError with the
+    last words of the one that does not.
+    """
     children = {name: supervisor.children[name] for name in servers}
 
     def are_settled() -> bool:
-        return all(servers[name].is_ready() or children[name].deaths >= DEATHS_BEFORE_READY for name in servers)
+        return all(
+            servers[name].is_ready() or children[name].deaths >= DEATHS_BEFORE_READY for name in servers
+        )
 
     supervisor.wait_until(are_settled, SERVICES_TIMEOUT_S)
     for name, server in servers.items():
         if not server.is_ready():
             words = "\n".join(children[name].log.last_lines[-6:])
-            raise ServiceError(f"The embedded {name} did not start. Its log: {supervisor.data / 'logs' / name}.log\n{words}")
+            raise ServiceError(
+                f"The embedded {name} did not start. Its log: {supervisor.data / 'logs' / name}.log\n{words}"
+            )
         if isinstance(server, Postgres):
             server.set_up()
 
 
 def _wait_until_ready(supervisor: Supervisor, options: Options, names: list[str]) -> None:
-    """Wait for the web process's 200. Raises ServiceError with what is missing and the last words of who keeps ending."""
+    """Wait for the web process's 200. Raises ServiceError with what is missing and
+    the last words of who keeps ending.
+    """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104
     probe = ReadinessProbe(supervisor.selector, (host, options.port), "/healthz/ready")
 
@@ -199,9 +246,16 @@ def _wait_until_ready(supervisor: Supervisor, options: Options, names: list[str]
         return [name for name in names if supervisor.children[name].deaths >= DEATHS_BEFORE_READY]
 
     try:
-        if supervisor.wait_until(lambda: probe.check() or bool(broken()), READY_TIMEOUT_S) and probe.status == 200:
+        if (
+            supervisor.wait_until(lambda: probe.check() or bool(broken()), READY_TIMEOUT_S)
+            and probe.status == 200
+        ):
             return
     finally:
         probe.close()
-    words = [f"--- {name}: {supervisor.data / 'logs' / name}.log\n" + "\n".join(supervisor.children[name].log.last_lines[-12:]) for name in broken() or names]
+    words = [
+        f"--- {name}: {supervisor.data / 'logs' / name}.log\n"
+        + "\n".join(supervisor.children[name].log.last_lines[-12:])
+        for name in broken() or names
+    ]
     raise ServiceError(f"Atrium did not become ready; /healthz/ready: {probe.explain()}\n" + "\n".join(words))

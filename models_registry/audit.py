@@ -9,5 +9,9 @@ def register_models() -> None:
 
     for world in (models, platform_models):
         auditlog.register(world.Connection, exclude_fields=["secret", "last_checked_at", "last_error"])
-        auditlog.register(world.Model, exclude_fields=["listed_at"], m2m_fields={"plans"} if world is platform_models else set())
+        auditlog.register(
+            world.Model,
+            exclude_fields=["listed_at"],
+            m2m_fields={"plans"} if world is platform_models else set(),
+        )
         auditlog.register(world.ModelPrice)

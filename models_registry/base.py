@@ -25,13 +25,21 @@ def validate_model_name(value: str) -> None:
 
 
 def validate_capabilities(value: object) -> None:
-    if not isinstance(value, list) or not all(isinstance(item, str) and 0 < len(item) <= 40 for item in value) or len(value) > 40:
-        raise ValidationError(_('Capabilities are a list of at most 40 short words, such as ["tools", "vision"].'))
+    if (
+        not isinstance(value, list)
+        or not all(isinstance(item, str) and 0 < len(item) <= 40 for item in value)
+        or len(value) > 40
+    ):
+        raise ValidationError(
+            _('Capabilities are a list of at most 40 short words, such as ["tools", "vision"].')
+        )
 
 
 def at_least(column: str, least: int, message) -> models.CheckConstraint:
     condition = Q(**{f"{column}__gte": least}) | Q(**{f"{column}__isnull": True})
-    return models.CheckConstraint(condition=condition, name=f"%(app_label)s_%(class)s_{column}_range", violation_error_message=message)
+    return models.CheckConstraint(
+        condition=condition, name=f"%(app_label)s_%(class)s_{column}_range", violation_error_message=message
+    )
 
 
 class AbstractConnection(TimeStamped):
@@ -39,16 +47,31 @@ class AbstractConnection(TimeStamped):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(
-        _("name"), max_length=80, unique=True, validators=[RegexValidator(r"\S")], error_messages={"unique": _("There is a connection of this name already.")}
+        _("name"),
+        max_length=80,
+        unique=True,
+        validators=[RegexValidator(r"\S")],
+        error_messages={"unique": _("There is a connection of this name already.")},
     )
     kind = models.CharField(_("kind"), max_length=20, choices=ConnectionKind)
-    base_url = models.CharField(_("base address"), max_length=500, help_text=_("With the version, such as https://api.openai.com/v1."))
+    base_url = models.CharField(
+        _("base address"), max_length=500, help_text=_("With the version, such as https://api.openai.com/v1.")
+    )
     secret = SealedTextField(_("API key"), help_text=_("Stored encrypted and never shown again."))
     allow_private = models.BooleanField(
-        _("may reach private networks"), default=False, editable=False, help_text=_("Only the operator of the platform sets this.")
+        _("may reach private networks"),
+        default=False,
+        editable=False,
+        help_text=_("Only the operator of the platform sets this."),
     )
-    location = models.CharField(_("location"), max_length=8, choices=Location, default=Location.UNKNOWN, blank=True)
-    no_storage = models.BooleanField(_("stores nothing"), default=False, help_text=_("The provider has agreed to keep neither prompts nor answers."))
+    location = models.CharField(
+        _("location"), max_length=8, choices=Location, default=Location.UNKNOWN, blank=True
+    )
+    no_storage = models.BooleanField(
+        _("stores nothing"),
+        default=False,
+        help_text=_("The provider has agreed to keep neither prompts nor answers."),
+    )
     is_enabled = models.BooleanField(_("enabled"), default=True)
     last_checked_at = models.DateTimeField(_("last checked"), null=True, blank=True, editable=False)
     last_error = models.TextField(_("last error"), blank=True, editable=False)
@@ -82,30 +105,57 @@ class AbstractModel(TimeStamped):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(
-        _("name"), max_length=120, unique=True, error_messages={"unique": _("There is a model of this name already.")},
-        validators=[RegexValidator(NAME_PATTERN, _("A name has letters, digits and . _ : / @ + - and starts with a letter or digit.")), validate_model_name],
+        _("name"),
+        max_length=120,
+        unique=True,
+        error_messages={"unique": _("There is a model of this name already.")},
+        validators=[
+            RegexValidator(
+                NAME_PATTERN,
+                _("A name has letters, digits and . _ : / @ + - and starts with a letter or digit."),
+            ),
+            validate_model_name,
+        ],
         help_text=_("What is written in “model”."),
-    )  # fmt: skip
-    label = models.CharField(_("label"), max_length=120, blank=True, help_text=_("Shown to people. Empty: the name."))
-    connection = models.ForeignKey("Connection", verbose_name=_("connection"), on_delete=models.PROTECT, related_name="models")  # type: ignore[misc]
+    )
+    label = models.CharField(
+        _("label"), max_length=120, blank=True, help_text=_("Shown to people. Empty: the name.")
+    )
+    connection = models.ForeignKey(  # type: ignore[misc]
+        "Connection", verbose_name=_("connection"), on_delete=models.PROTECT, related_name="models"
+    )
     upstream_name = models.CharField(_("the provider's name"), max_length=200)
     kind = models.CharField(_("kind"), max_length=16, choices=ModelKind, default=ModelKind.CHAT)
-    context_window = models.PositiveIntegerField(_("context window"), null=True, blank=True, help_text=_("In tokens. Empty: unknown."))
-    max_output_tokens = models.PositiveIntegerField(_("longest answer"), null=True, blank=True, help_text=_("In tokens. Empty: unknown."))
-    default_max_output_tokens = models.PositiveIntegerField(
-        _("usual longest answer"), default=4_096, help_text=_("In tokens: what a call without a limit of its own is sent with and reserved at.")
+    context_window = models.PositiveIntegerField(
+        _("context window"), null=True, blank=True, help_text=_("In tokens. Empty: unknown.")
     )
-    capabilities = models.JSONField(_("capabilities"), default=list, blank=True, validators=[validate_capabilities])
+    max_output_tokens = models.PositiveIntegerField(
+        _("longest answer"), null=True, blank=True, help_text=_("In tokens. Empty: unknown.")
+    )
+    default_max_output_tokens = models.PositiveIntegerField(
+        _("usual longest answer"),
+        default=4_096,
+        help_text=_("In tokens: what a call without a limit of its own is sent with and reserved at."),
+    )
+    capabilities = models.JSONField(
+        _("capabilities"), default=list, blank=True, validators=[validate_capabilities]
+    )
     licence = models.CharField(_("licence"), max_length=80, blank=True)
     channel = models.CharField(_("channel"), max_length=16, choices=Channel, default=Channel.STABLE)
     stable_since = models.DateField(_("stable since"), null=True, blank=True, editable=False)
     retire_on = models.DateField(_("retires on"), null=True, blank=True)
-    successor = models.CharField(_("successor"), max_length=120, blank=True, help_text=_("The name of the model to use instead."))
+    successor = models.CharField(
+        _("successor"), max_length=120, blank=True, help_text=_("The name of the model to use instead.")
+    )
     is_enabled = models.BooleanField(_("enabled"), default=True)
-    is_default = models.BooleanField(_("default"), default=False, help_text=_("Chosen where nobody chooses, one per kind."))
+    is_default = models.BooleanField(
+        _("default"), default=False, help_text=_("Chosen where nobody chooses, one per kind.")
+    )
     is_demo = models.BooleanField(_("demonstration"), default=False, editable=False)
     listed_at = models.DateTimeField(_("last seen in the catalogue"), null=True, blank=True, editable=False)
-    vanished_at = models.DateTimeField(_("vanished from the catalogue"), null=True, blank=True, editable=False)
+    vanished_at = models.DateTimeField(
+        _("vanished from the catalogue"), null=True, blank=True, editable=False
+    )
     notes = models.TextField(_("notes"), blank=True)
 
     class Meta:
@@ -115,47 +165,70 @@ class AbstractModel(TimeStamped):
         verbose_name_plural = _("models")
         constraints = [
             models.CheckConstraint(
-                condition=Q(name__regex=NAME_PATTERN) & ~Q(upstream_name=""), name="%(app_label)s_%(class)s_names",
-                violation_error_message=_("A model needs a name of letters, digits and . _ : / @ + - and the provider's name for it."),
+                condition=Q(name__regex=NAME_PATTERN) & ~Q(upstream_name=""),
+                name="%(app_label)s_%(class)s_names",
+                violation_error_message=_(
+                    "A model needs a name of letters, digits and . _ : / @ + - and the provider's name for "
+                    "it."
+                ),
             ),
             at_least("context_window", 1, _("The context window must be at least 1 token.")),
             at_least("max_output_tokens", 1, _("The longest answer must be at least 1 token.")),
             at_least("default_max_output_tokens", 1, _("The usual longest answer must be at least 1 token.")),
             models.CheckConstraint(
-                condition=Q(max_output_tokens__isnull=True) | Q(default_max_output_tokens__lte=F("max_output_tokens")),
+                condition=Q(max_output_tokens__isnull=True)
+                | Q(default_max_output_tokens__lte=F("max_output_tokens")),
                 name="%(app_label)s_%(class)s_output_order",
-                violation_error_message=_("The usual longest answer must not be longer than the longest answer."),
+                violation_error_message=_(
+                    "The usual longest answer must not be longer than the longest answer."
+                ),
             ),
             models.CheckConstraint(
-                condition=~Q(successor=F("name")), name="%(app_label)s_%(class)s_successor",
+                condition=~Q(successor=F("name")),
+                name="%(app_label)s_%(class)s_successor",
                 violation_error_message=_("A model cannot be its own successor."),
             ),
             models.UniqueConstraint(
-                fields=["kind"], condition=Q(is_default=True), name="%(app_label)s_%(class)s_one_default",
+                fields=["kind"],
+                condition=Q(is_default=True),
+                name="%(app_label)s_%(class)s_one_default",
                 violation_error_message=_("There is a default model of this kind already."),
             ),
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         return self.label or self.name
 
 
 def price_column(name) -> models.DecimalField:
-    return models.DecimalField(name, max_digits=24, decimal_places=12, validators=[MinValueValidator(0), MaxValueValidator(MAX_PRICE), validate_price_places])
+    return models.DecimalField(
+        name,
+        max_digits=24,
+        decimal_places=12,
+        validators=[MinValueValidator(0), MaxValueValidator(MAX_PRICE), validate_price_places],
+    )
 
 
 def validate_price_places(value: Decimal) -> None:
     if value != round(value, PRICE_PLACES):
-        raise ValidationError(_("A price has at most %(places)d decimal places."), params={"places": PRICE_PLACES})
+        raise ValidationError(
+            _("A price has at most %(places)d decimal places."), params={"places": PRICE_PLACES}
+        )
 
 
 class AbstractModelPrice(TimeStamped):
-    """What a model costs from a moment on, per million tokens, in one currency. A new price is a new row; rows are never changed."""
+    """What a model costs from a moment on, per million tokens, in one currency. A new price is
+    a new row; rows are never changed.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    model = models.ForeignKey("Model", verbose_name=_("model"), on_delete=models.CASCADE, related_name="prices")  # type: ignore[misc]
+    model = models.ForeignKey(  # type: ignore[misc]
+        "Model", verbose_name=_("model"), on_delete=models.CASCADE, related_name="prices"
+    )
     valid_from = models.DateTimeField(_("valid from"), default=timezone.now)
-    currency = models.CharField(_("currency"), max_length=3, choices=Tenant.Currency, default=Tenant.Currency.EUR)
+    currency = models.CharField(
+        _("currency"), max_length=3, choices=Tenant.Currency, default=Tenant.Currency.EUR
+    )
     input = price_column(_("input"))
     cached = price_column(_("cached input"))
     output = price_column(_("output"))
@@ -168,14 +241,21 @@ class AbstractModelPrice(TimeStamped):
         verbose_name_plural = _("prices")
         constraints = [
             models.CheckConstraint(
-                condition=Q(input__range=(0, MAX_PRICE), cached__range=(0, MAX_PRICE), output__range=(0, MAX_PRICE), reasoning__range=(0, MAX_PRICE)),
-                name="%(app_label)s_%(class)s_range", violation_error_message=_("A price lies between 0 and 1,000,000 per million tokens."),
+                condition=Q(
+                    input__range=(0, MAX_PRICE),
+                    cached__range=(0, MAX_PRICE),
+                    output__range=(0, MAX_PRICE),
+                    reasoning__range=(0, MAX_PRICE),
+                ),
+                name="%(app_label)s_%(class)s_range",
+                violation_error_message=_("A price lies between 0 and 1,000,000 per million tokens."),
             ),
             models.UniqueConstraint(
-                fields=["model", "currency", "valid_from"], name="%(app_label)s_%(class)s_once",
+                fields=["model", "currency", "valid_from"],
+                name="%(app_label)s_%(class)s_once",
                 violation_error_message=_("This model has a price from this moment on already."),
             ),
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         return f"{self.model} {self.valid_from:%Y-%m-%d}"

@@ -16,9 +16,16 @@ from tenants.sealing import Secret
 
 MAX_MODELS = 2_000
 MAX_TOKENS = 100_000_000  # a limit above this is a mistake of the provider's
-_CONTEXT_NAMES = ("context_window", "max_model_len", "context_length", "max_context_length", "max_input_tokens")
+_CONTEXT_NAMES = (
+    "context_window",
+    "max_model_len",
+    "context_length",
+    "max_context_length",
+    "max_input_tokens",
+)
 _OUTPUT_NAMES = ("max_output_tokens", "max_completion_tokens")
-# Parts of names by which a kind is told; the first match counts. None: not offered, since no kind of ours fits.
+# Parts of names by which a kind is told; the first match counts. None: not
+# offered, since no kind of ours fits.
 _KINDS_BY_NAME: tuple[tuple[tuple[str, ...], ModelKind | None], ...] = (
     (("rerank",), ModelKind.RERANK),
     (("embed", "bge-", "gte-", "e5-"), ModelKind.EMBEDDING),
@@ -57,9 +64,13 @@ def auth_headers(kind: str, secret: Secret | None) -> dict[str, str]:
 
 
 def fetch_catalogue(connection: Connection) -> Catalogue:
-    """Ask the provider what it has. Raises UpstreamError in words for an admin, InvalidInput for an address that is not allowed."""
+    """Ask the provider what it has. Raises UpstreamError in words for an admin, InvalidInput
+    for an address that is not allowed.
+    """
     policy = pinned_policy(connection.base_url, allow_private=connection.allow_private)
-    url = f"{connection.base_url}/models" + ("?limit=1000" if connection.kind == ConnectionKind.ANTHROPIC else "")
+    url = f"{connection.base_url}/models" + (
+        "?limit=1000" if connection.kind == ConnectionKind.ANTHROPIC else ""
+    )
     with egress.client(policy, headers=auth_headers(connection.kind, connection.open_secret())) as http:
         started = time.monotonic()
         response = http.get(url)
@@ -69,21 +80,36 @@ def fetch_catalogue(connection: Connection) -> Catalogue:
 
 
 def _check_status(response: httpx.Response) -> None:
-    """Raise UpstreamError unless the answer is 200. The provider's own words are not repeated: they may hold the key."""
+    """Raise UpstreamError unless the answer is 200. The provider's own words are
+    not repeated: they may hold the key.
+    """
     status = response.status_code
     if status == 200:
         return
     if status in (401, 403):
-        raise UpstreamError(_("The provider refuses the API key (HTTP %(status)d).") % {"status": status}, code="upstream_key_refused")
+        raise UpstreamError(
+            _("The provider refuses the API key (HTTP %(status)d).") % {"status": status},
+            code="upstream_key_refused",
+        )
     if status == 404:
-        raise UpstreamError(_("There is no list of models at this address (HTTP 404). The base address usually ends in /v1."), code="upstream_not_found")
+        raise UpstreamError(
+            _("There is no list of models at this address (HTTP 404). The base address usually ends in /v1."),
+            code="upstream_not_found",
+        )
     if status == 429:
-        raise UpstreamError(_("The provider says that there are too many requests (HTTP 429). Try again later."), code="upstream_busy")
-    raise UpstreamError(_("The provider answers with an error (HTTP %(status)d).") % {"status": status}, code="upstream_error")
+        raise UpstreamError(
+            _("The provider says that there are too many requests (HTTP 429). Try again later."),
+            code="upstream_busy",
+        )
+    raise UpstreamError(
+        _("The provider answers with an error (HTTP %(status)d).") % {"status": status}, code="upstream_error"
+    )
 
 
 def read_catalogue(body: Any, latency_ms: int = 0) -> Catalogue:
-    """Read a list of models. Raises UpstreamError if it is none; entries that cannot be used are counted as skipped."""
+    """Read a list of models. Raises UpstreamError if it is none; entries that
+    cannot be used are counted as skipped.
+    """
     entries = body.get("data") if isinstance(body, dict) else None
     if entries is None and isinstance(body, dict) and body.get("object") == "list":
         entries = []  # what an Ollama without models sends
@@ -106,15 +132,20 @@ def _read_entry(entry: Any) -> ListedModel | None:
         return None
     label = entry.get("display_name")
     return ListedModel(
-        name=name, kind=kind, label=label[:120] if isinstance(label, str) and label.isprintable() else "",
-        context_window=_first_count(entry, _CONTEXT_NAMES), max_output_tokens=_first_count(entry, _OUTPUT_NAMES),
-    )  # fmt: skip
+        name=name,
+        kind=kind,
+        label=label[:120] if isinstance(label, str) and label.isprintable() else "",
+        context_window=_first_count(entry, _CONTEXT_NAMES),
+        max_output_tokens=_first_count(entry, _OUTPUT_NAMES),
+    )
 
 
 def guess_kind(name: str) -> ModelKind | None:
     """The kind that a provider's name for a model suggests; None where it is of no kind that we know."""
     lowered = name.lower()
-    return next((kind for parts, kind in _KINDS_BY_NAME if any(part in lowered for part in parts)), ModelKind.CHAT)
+    return next(
+        (kind for parts, kind in _KINDS_BY_NAME if any(part in lowered for part in parts)), ModelKind.CHAT
+    )
 
 
 def _first_count(entry: dict, names: tuple[str, ...]) -> int | None:

@@ -1,4 +1,6 @@
-"""What the commands of this room share: whose tables they mean, and keys that never stand in a command line."""
+"""What the commands of this room share: whose tables they mean, and keys
+that never stand in a command line.
+"""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +18,9 @@ def add_scope(parser) -> None:
     """`--tenant SLUG | --platform`, one of which must be given."""
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--tenant", metavar="SLUG", help="work on this tenant's own")
-    group.add_argument("--platform", action="store_true", help="work on what the platform offers to its tenants")
+    group.add_argument(
+        "--platform", action="store_true", help="work on what the platform offers to its tenants"
+    )
 
 
 @contextmanager
@@ -34,7 +38,9 @@ def chosen_scope(options: dict[str, Any]) -> Iterator[None]:
 
 def add_key(parser) -> None:
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--api-key-env", metavar="VAR", help="read the provider's key from this environment variable")
+    group.add_argument(
+        "--api-key-env", metavar="VAR", help="read the provider's key from this environment variable"
+    )
     group.add_argument("--api-key-file", metavar="FILE", help="read the provider's key from this file")
 
 
@@ -51,7 +57,9 @@ def read_key(options: dict[str, Any]) -> Secret:
             text = Path(path).read_text(encoding="ascii").strip()
         except (OSError, ValueError) as exc:
             reason = getattr(exc, "strerror", None) or "it is not plain text"
-            raise InvalidInput(f"The key cannot be read from {path}: {reason}.", param="api_key_file") from exc
+            raise InvalidInput(
+                f"The key cannot be read from {path}: {reason}.", param="api_key_file"
+            ) from exc
         if not text:
             raise InvalidInput(f"{path} is empty.", param="api_key_file")
         return Secret(text)

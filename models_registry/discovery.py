@@ -1,4 +1,6 @@
-"""Providers found at start: model servers on this machine, and keys that the environment holds (DESIGN section 13)."""
+"""Providers found at start: model servers on this machine, and keys that the
+environment holds (DESIGN section 13).
+"""
 
 import logging
 import os
@@ -18,8 +20,15 @@ from tenants.sealing import Secret
 logger = logging.getLogger(__name__)
 
 LOCAL_KINDS = (ConnectionKind.OLLAMA, ConnectionKind.LMSTUDIO)
-CLOUD_KINDS = (ConnectionKind.OPENAI, ConnectionKind.ANTHROPIC, ConnectionKind.QWEN, ConnectionKind.SILICONFLOW)
-_GLANCE = egress.EgressPolicy(allow_private=True, timeout_connect_s=0.3, timeout_read_s=1.0, timeout_total_s=1.5, max_bytes=1_000_000)
+CLOUD_KINDS = (
+    ConnectionKind.OPENAI,
+    ConnectionKind.ANTHROPIC,
+    ConnectionKind.QWEN,
+    ConnectionKind.SILICONFLOW,
+)
+_GLANCE = egress.EgressPolicy(
+    allow_private=True, timeout_connect_s=0.3, timeout_read_s=1.0, timeout_total_s=1.5, max_bytes=1_000_000
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +42,12 @@ class FoundProvider:
         return self.secret is None
 
 
-def find_providers(environment: Mapping[str, str] | None = None, addresses: Mapping[ConnectionKind, str] | None = None) -> list[FoundProvider]:
-    """Look for local servers (a short glance at loopback only) and for keys. `addresses`: where the local kinds are looked for."""
+def find_providers(
+    environment: Mapping[str, str] | None = None, addresses: Mapping[ConnectionKind, str] | None = None
+) -> list[FoundProvider]:
+    """Look for local servers (a short glance at loopback only) and for keys. `addresses`:
+    where the local kinds are looked for.
+    """
     environment = os.environ if environment is None else environment
     local = addresses if addresses is not None else {kind: USUAL[kind].base_url for kind in LOCAL_KINDS}
     found = [FoundProvider(kind, url) for kind, url in local.items() if _answers(url)]
@@ -55,10 +68,12 @@ def _answers(base_url: str) -> bool:
 
 
 def offer_providers(found: Iterable[FoundProvider] | None = None) -> list[str]:
-    """Offer what was found as connections of the platform; returns the names of new ones. Safe to call at each start.
+    """Offer what was found as connections of the platform; returns the names of
+    new ones. Safe to call at each start.
 
-    A local server is switched on at once (not in production) and its models follow at each start. A cloud provider is only offered: its
-    connection holds the key but stays switched off until an operator switches it on. Call inside `with platform():`.
+    A local server is switched on at once (not in production) and its models follow at each start. A cloud
+    provider is only offered: its connection holds the key but stays switched off until an operator switches
+    it on. Call inside `with platform():`.
     """
     added = []
     for provider in find_providers() if found is None else found:
@@ -81,8 +96,15 @@ def _offer(provider: FoundProvider) -> str | None:
         label = str(provider.kind.label)
         name = f"{label} ({provider.base_url})" if connections.filter(name=label).exists() else label
         is_enabled = provider.is_local and settings.ATRIUM_ENV != "production"
-        row = add_connection(actor=None, name=name, kind=provider.kind, base_url=provider.base_url, secret=provider.secret or "", is_enabled=is_enabled,
-                             location=USUAL[provider.kind].location)  # fmt: skip
+        row = add_connection(
+            actor=None,
+            name=name,
+            kind=provider.kind,
+            base_url=provider.base_url,
+            secret=provider.secret or "",
+            is_enabled=is_enabled,
+            location=USUAL[provider.kind].location,
+        )
     if provider.is_local and row.is_enabled:
         try:
             sync_catalogue(actor=None, connection=row)

@@ -47,7 +47,9 @@ class Channel(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What a connection of a kind has unless told otherwise. `key_variable`: where the provider's own tools look for the key."""
+    """What a connection of a kind has unless told otherwise. `key_variable`: where the
+    provider's own tools look for the key.
+    """
 
     base_url: str = ""
     location: Location = Location.UNKNOWN
@@ -60,8 +62,12 @@ USUAL: dict[ConnectionKind, Usual] = {
     ConnectionKind.OLLAMA: Usual("http://127.0.0.1:11434/v1", Location.LOCAL),
     ConnectionKind.LMSTUDIO: Usual("http://127.0.0.1:1234/v1", Location.LOCAL),
     ConnectionKind.VLLM: Usual(),
-    ConnectionKind.QWEN: Usual("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", Location.OTHER, "DASHSCOPE_API_KEY"),
-    ConnectionKind.SILICONFLOW: Usual("https://api.siliconflow.com/v1", Location.OTHER, "SILICONFLOW_API_KEY"),
+    ConnectionKind.QWEN: Usual(
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", Location.OTHER, "DASHSCOPE_API_KEY"
+    ),
+    ConnectionKind.SILICONFLOW: Usual(
+        "https://api.siliconflow.com/v1", Location.OTHER, "SILICONFLOW_API_KEY"
+    ),
     ConnectionKind.OPENAI_COMPATIBLE: Usual(),
     ConnectionKind.EMBEDDED: Usual(location=Location.LOCAL),
 }

@@ -1,4 +1,6 @@
-"""The policy of a model's life (DESIGN section 7): stable for at least 6 months, retirement announced at least 3 months ahead."""
+"""The policy of a model's life (DESIGN section 7): stable for at least 6 months, retirement
+announced at least 3 months ahead.
+"""
 
 import calendar
 from datetime import date
@@ -26,16 +28,37 @@ def earliest_retirement(stable_since: date | None, today: date) -> date:
     return max(notice, add_months(stable_since, STABLE_MONTHS)) if stable_since else notice
 
 
-def check_life(*, was: str | None, becomes: str, old_date: date | None, new_date: date | None, stable_since: date | None, today: date) -> None:
-    """Raise ValidationError if this change breaks the policy. `was` is None for a new model; `stable_since` is that after the change."""
+def check_life(
+    *,
+    was: str | None,
+    becomes: str,
+    old_date: date | None,
+    new_date: date | None,
+    stable_since: date | None,
+    today: date,
+) -> None:
+    """Raise ValidationError if this change breaks the policy. `was` is None for a new model;
+    `stable_since` is that after the change.
+    """
     if was in _PROMISED and becomes == Channel.EXPERIMENTAL:
-        raise ValidationError({"channel": _("A stable model does not become experimental again. Announce its retirement instead.")})
+        raise ValidationError(
+            {
+                "channel": _(
+                    "A stable model does not become experimental again. Announce its retirement instead."
+                )
+            }
+        )
     if was in _PROMISED and becomes == Channel.RETIRED and (old_date is None or old_date > today):
-        raise ValidationError({"channel": _("A model is retired on the day that was announced. Set “retires on” first.")})
+        raise ValidationError(
+            {"channel": _("A model is retired on the day that was announced. Set “retires on” first.")}
+        )
     if new_date is None or becomes not in _PROMISED or (was is None and becomes == Channel.DEPRECATED):
         return
     is_later_or_same = old_date is not None and new_date >= old_date
     earliest = earliest_retirement(stable_since, today)
     if new_date < earliest and not (was in _PROMISED and is_later_or_same):
-        message = _("A stable model stays for at least 6 months, and its end is announced at least 3 months ahead: not before %(day)s.")
+        message = _(
+            "A stable model stays for at least 6 months, and its end is announced at least 3 months ahead: "
+            "not before %(day)s."
+        )
         raise ValidationError({"retire_on": message % {"day": earliest.isoformat()}})

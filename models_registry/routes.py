@@ -1,4 +1,6 @@
-"""What the gateway keeps in memory of a model: where its calls go, its limits and its price. Frozen, without the ORM."""
+"""What the gateway keeps in memory of a model: where its calls go, its limits and
+its price. Frozen, without the ORM.
+"""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,7 +14,9 @@ from usage.pricing import Price
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A connection, opened. `base_url` was checked when the route was made, so the session of `policy` may call it."""
+    """A connection, opened. `base_url` was checked when the route was made, so
+    the session of `policy` may call it.
+    """
 
     id: UUID
     origin: Literal["tenant", "platform"]
@@ -33,7 +37,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A model that may be called by its name. `price` is that of the moment the route was made; a later one announces itself."""
+    """A model that may be called by its name. `price` is that of the moment the route was
+    made; a later one announces itself.
+    """
 
     name: str
     label: str

@@ -27,9 +27,10 @@ logger = logging.getLogger(__name__)
 def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Route]:
     """The models that the active tenant may call, by name: its own, and the platform's that its plan offers.
 
-    A name of the tenant's own hides the platform's model of that name, also while the own one is switched off: a call never goes
-    unexpectedly to another provider. With a currency, prices are in that currency, and a model that is only priced in others is not
-    offered: no bill adds up two currencies. On the platform: the platform's models, of all plans.
+    A name of the tenant's own hides the platform's model of that name, also while the own one is switched
+    off: a call never goes unexpectedly to another provider. With a currency, prices are in that currency,
+    and a model that is only priced in others is not offered: no bill adds up two currencies. On the
+    platform: the platform's models, of all plans.
     """
     own = active_world()
     routes = _routes_of(own, own.models.objects.all(), currency)
@@ -38,7 +39,11 @@ def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Ro
     hidden = set(own.models.objects.values_list("name", flat=True))
     with platform():
         shared = active_world()
-        offered = shared.models.objects.filter(Q(plans=plan_id) | Q(plans=None)) if plan_id else shared.models.objects.filter(plans=None)
+        offered = (
+            shared.models.objects.filter(Q(plans=plan_id) | Q(plans=None))
+            if plan_id
+            else shared.models.objects.filter(plans=None)
+        )
         inherited = _routes_of(shared, offered.exclude(name__in=hidden), currency)
     own_defaults = {route.kind for route in routes.values() if route.is_default}
     for name, route in inherited.items():
@@ -48,7 +53,11 @@ def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Ro
 
 def _routes_of(world: World, models: QuerySet, currency: str) -> dict[str, Route]:
     today = timezone.now().date()
-    usable = models.filter(is_enabled=True, connection__is_enabled=True).exclude(channel=Channel.RETIRED).exclude(retire_on__lte=today)
+    usable = (
+        models.filter(is_enabled=True, connection__is_enabled=True)
+        .exclude(channel=Channel.RETIRED)
+        .exclude(retire_on__lte=today)
+    )
     rows = list(usable.select_related("connection").order_by("name").distinct())
     endpoints = _open_endpoints(world, {row.connection_id: row.connection for row in rows}.values())
     prices = list_current_prices(rows)
@@ -81,9 +90,15 @@ def _open_endpoints(world: World, connections: Iterable[Connection]) -> dict[UUI
         try:
             target = read_base_url(row.base_url, allow_private=row.allow_private)
             endpoints[row.pk] = Endpoint(
-                id=row.pk, origin=world.origin, kind=row.kind, base_url=target.url, secret=row.open_secret(), allow_private=row.allow_private,
-                location=row.location, no_storage=row.no_storage,
-            )  # fmt: skip
+                id=row.pk,
+                origin=world.origin,
+                kind=row.kind,
+                base_url=target.url,
+                secret=row.open_secret(),
+                allow_private=row.allow_private,
+                location=row.location,
+                no_storage=row.no_storage,
+            )
         except (BrokenSeal, NoDataKey, AtriumError):
             logger.exception("connection %s cannot be used; its models are not offered", row.pk)
     return endpoints
@@ -91,16 +106,32 @@ def _open_endpoints(world: World, connections: Iterable[Connection]) -> dict[UUI
 
 def _make_route(row: Model, endpoint: Endpoint, price: Price) -> Route:
     return Route(
-        name=row.name, label=row.label or row.name, model_id=row.pk, upstream_name=row.upstream_name, endpoint=endpoint, kind=row.kind,
-        context_window=row.context_window, max_output_tokens=row.max_output_tokens, default_max_output_tokens=row.default_max_output_tokens,
-        price=price, channel=row.channel, retire_on=row.retire_on, successor=row.successor, capabilities=frozenset(row.capabilities),
-        is_demo=row.is_demo, is_default=row.is_default,
-    )  # fmt: skip
+        name=row.name,
+        label=row.label or row.name,
+        model_id=row.pk,
+        upstream_name=row.upstream_name,
+        endpoint=endpoint,
+        kind=row.kind,
+        context_window=row.context_window,
+        max_output_tokens=row.max_output_tokens,
+        default_max_output_tokens=row.default_max_output_tokens,
+        price=price,
+        channel=row.channel,
+        retire_on=row.retire_on,
+        successor=row.successor,
+        capabilities=frozenset(row.capabilities),
+        is_demo=row.is_demo,
+        is_default=row.is_default,
+    )
 
 
 def list_current_prices(models: Iterable[Model]) -> dict[UUID, list[ModelPrice]]:
-    """Model id → the prices that hold now, one per currency, the newest first; models without one are missing."""
-    rows = active_world().prices.objects.filter(model__in=[model.pk for model in models], valid_from__lte=timezone.now())
+    """Model id → the prices that hold now, one per currency, the newest
+    first; models without one are missing.
+    """
+    rows = active_world().prices.objects.filter(
+        model__in=[model.pk for model in models], valid_from__lte=timezone.now()
+    )
     current: dict[UUID, list[ModelPrice]] = {}
     for row in rows.order_by("model_id", "currency", "-valid_from").distinct("model_id", "currency"):
         current.setdefault(row.model_id, []).append(row)
@@ -109,7 +140,7 @@ def list_current_prices(models: Iterable[Model]) -> dict[UUID, list[ModelPrice]]
     return current
 
 
-# -- objects of the active scope ------------------------------------------------------------------------------------------------------------
+# -- objects of the active scope -----------------------------------------------------------------------------
 
 
 def list_visible_connections(actor: User | None) -> QuerySet:
@@ -147,9 +178,13 @@ def _by_id_or_name(key: UUID | str) -> Q:
 
 
 def find_successor(name: str) -> str:
-    """The model that is registered to be used instead of one that is no longer offered, or "". An organisation's own models go before the platform's."""
+    """The model that is registered to be used instead of one that is no longer offered, or "". An
+    organisation's own models go before the platform's.
+    """
     own = active_world().models.objects.filter(name=name).values_list("successor", flat=True).first()
     if own is not None:
         return own
     with platform():
-        return active_world().models.objects.filter(name=name).values_list("successor", flat=True).first() or ""
+        return (
+            active_world().models.objects.filter(name=name).values_list("successor", flat=True).first() or ""
+        )

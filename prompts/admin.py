@@ -1,4 +1,6 @@
-"""Conversations in the tenant administration: who, when, how much. Titles and texts are people's own and stay out of it, titles too."""
+"""Conversations in the tenant administration: who, when, how much. Titles and texts are people's
+own and stay out of it, titles too.
+"""
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
@@ -18,10 +20,19 @@ from usage.money import show_money
 @admin.register(Conversation, site=service_admin)
 class ConversationAdmin(ReadOnlyAdmin):
     place = Place(Group.CHAT, 10, "forum")
-    empty_text = _("Once people chat, you see here who chats how much. What they write is theirs: neither titles nor messages are shown.")
+    empty_text = _(
+        "Once people chat, you see here who chats how much. What they write is theirs: neither titles nor "
+        "messages are shown."
+    )
     list_display = [
-        "show_person", "model_name", "show_messages", "total_tokens", "show_cost", ago("last_message_at", _("last message")), ago("created_at", _("begun")),
-    ]  # fmt: skip
+        "show_person",
+        "model_name",
+        "show_messages",
+        "total_tokens",
+        "show_cost",
+        ago("last_message_at", _("last message")),
+        ago("created_at", _("begun")),
+    ]
     list_display_links = None
     list_filter = [("last_message_at", RangeDateFilter), ("user", AutocompleteSelectFilter)]
     search_fields = ["user__name", "user__email", "model_name"]
@@ -32,10 +43,14 @@ class ConversationAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         return super().get_queryset(request).defer("title").annotate(message_count=Count("messages"))
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None) -> HttpResponse:
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
         raise Http404
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict | None = None
+    ) -> HttpResponse:
         raise Http404
 
     @display(description=_("person"), ordering="user__name", header=True)

@@ -1,4 +1,6 @@
-"""Writing an answer: a task of the gateway's host, not of a request. It survives reloads, goes to every page that looks, and can be stopped."""
+"""Writing an answer: a task of the gateway's host, not of a request. It survives reloads, goes to every
+page that looks, and can be stopped.
+"""
 
 import asyncio
 import contextlib
@@ -21,7 +23,15 @@ from gateway.calls import Call, Principal
 from gateway.loop import Host
 from gateway.sse import DONE, EventReader
 from prompts import events
-from prompts.history import Room, Turn, find_room, join_turns, keep_newer_half, measure_bytes_per_token, read_history
+from prompts.history import (
+    Room,
+    Turn,
+    find_room,
+    join_turns,
+    keep_newer_half,
+    measure_bytes_per_token,
+    read_history,
+)
 from prompts.models import Message
 from prompts.running import running
 from prompts.services import AnswerResult, finish_answer, note_call, save_progress
@@ -78,22 +88,33 @@ async def write_answer(host: Host, answer: Answer) -> None:
             result = _result(answer, Message.Status.FAILED, exc.code, str(exc.message))
         except Exception:
             logger.exception("an answer failed")
-            message = translation.gettext("Something went wrong on our side. Try again; if it stays, report the request id.")
+            message = translation.gettext(
+                "Something went wrong on our side. Try again; if it stays, report the request id."
+            )
             result = _result(answer, Message.Status.FAILED, "internal_error", message)
     await _conclude(host, answer, result)
 
 
-async def _conclude(host: Host, answer: Answer, result: AnswerResult, pauses_s: tuple[float, ...] = SAVE_AGAIN_AFTER_S) -> None:
-    """Save the result, again and again while the database is away: an answer that stays unfinished locks its conversation."""
+async def _conclude(
+    host: Host, answer: Answer, result: AnswerResult, pauses_s: tuple[float, ...] = SAVE_AGAIN_AFTER_S
+) -> None:
+    """Save the result, again and again while the database is away: an answer that stays
+    unfinished locks its conversation.
+    """
     for pause_s in (*pauses_s, None):
         try:
             await in_tenant(answer.slug, finish_answer, message_id=answer.message_id, result=result)
             break
         except Exception:
             if pause_s is None:
-                logger.exception("an answer could not be saved; its last saved text stays and it will be marked as interrupted when this process ends")
+                logger.exception(
+                    "an answer could not be saved; its last saved text stays and it will be marked as "
+                    "interrupted when this process ends"
+                )
                 return
-            logger.warning("an answer could not be saved; the next try follows in %s s", pause_s, exc_info=True)
+            logger.warning(
+                "an answer could not be saved; the next try follows in %s s", pause_s, exc_info=True
+            )
         await asyncio.sleep(pause_s)
     await events.publish(host.redis, answer.slug, answer.message_id, {"end": "1"})
 
@@ -117,7 +138,10 @@ async def _ask(host: Host, answer: Answer) -> AnswerResult:
             if exc.code != "context_length_exceeded":
                 raise
             if len(turns) < 2:
-                message = translation.gettext("Even the last question by itself is too long for this model. Shorten it, or choose a model with more context.")
+                message = translation.gettext(
+                    "Even the last question by itself is too long for this model. Shorten it, or choose a "
+                    "model with more context."
+                )
                 raise InvalidInput(message, code=exc.code) from exc
             turns = keep_newer_half(turns)
             await _begin_shorter_call(answer)
@@ -140,7 +164,13 @@ def _make_call(principal: Principal, answer: Answer, turns: list[Turn], room: Ro
     body = {"model": answer.model_name, "messages": messages, "stream": True}
     if room:
         body["max_tokens"] = room.answer
-    call = Call(principal=principal, body=body, size_bytes=len(orjson.dumps(messages)), source="chat", request_id=answer.call_id)
+    call = Call(
+        principal=principal,
+        body=body,
+        size_bytes=len(orjson.dumps(messages)),
+        source="chat",
+        request_id=answer.call_id,
+    )
     call.wants_stream = True
     return call
 
@@ -165,7 +195,9 @@ async def _follow(host: Host, answer: Answer, frames) -> None:
 
 
 async def _save_progress(answer: Answer) -> None:
-    """A database that is away or locked for a moment does not end the answer: the next second tries again, and the end tries for minutes."""
+    """A database that is away or locked for a moment does not end the answer: the next second tries
+    again, and the end tries for minutes.
+    """
     try:
         await in_tenant(answer.slug, save_progress, message_id=answer.message_id, text=answer.text)
     except DatabaseError:
@@ -186,8 +218,11 @@ def _take(answer: Answer, data: bytes) -> None:
             piece = piece.replace("\0", "")  # PostgreSQL keeps no such character
             answer.text += piece
             answer.unpublished.append(piece)
-            answer.has_spoken, answer.is_saved, answer.is_thinking = True, False, False
-        elif delta.get("reasoning_content") or delta.get("reasoning"):  # vLLM and DeepSeek call it the one, OpenRouter the other
+            answer.has_spoken = True
+            answer.is_saved = False
+            answer.is_thinking = False
+        elif delta.get("reasoning_content") or delta.get("reasoning"):
+            # vLLM and DeepSeek call it the one, OpenRouter the other
             answer.is_thinking = not answer.has_spoken
 
 
@@ -214,26 +249,42 @@ async def _publish(host: Host, answer: Answer) -> None:
 
 
 async def _begin_stream(host: Host, answer: Answer) -> None:
-    """Begin the event stream with the whole text so far; also after an entry was lost, so that no reader misses a piece."""
+    """Begin the event stream with the whole text so far; also after an entry was
+    lost, so that no reader misses a piece.
+    """
     answer.unpublished.clear()
     _note(answer, arrived=await events.begin(host.redis, answer.slug, answer.message_id, answer.text))
 
 
 def _note(answer: Answer, *, arrived: bool) -> None:
     if not arrived and not answer.has_hole:
-        logger.warning("Redis does not take the events of answer %s; its pages follow the row until it does", answer.message_id)
+        logger.warning(
+            "Redis does not take the events of answer %s; its pages follow the row until it does",
+            answer.message_id,
+        )
     answer.has_hole = not arrived
 
 
-def _result(answer: Answer, status: Message.Status, error_code: str = "", error_message: str = "") -> AnswerResult:
+def _result(
+    answer: Answer, status: Message.Status, error_code: str = "", error_message: str = ""
+) -> AnswerResult:
     call = answer.call
     usage = call.usage if call and call.is_settled else None
     return AnswerResult(
-        text=answer.text, status=status, model_name=answer.model_name, request_id=answer.request_id,
-        earlier_request_ids=tuple(answer.refused_calls), notice=" ".join(answer.notices),
-        is_billed=call is None or call.held is None or call.is_settled, finish_reason=str(call.finish_reason or "") if call else "",
-        error_code=error_code, error_message=error_message,
-        input_tokens=usage.input_tokens + usage.cached_tokens if usage else 0, output_tokens=usage.output_tokens + usage.reasoning_tokens if usage else 0,
-        cost=call.cost if usage else Decimal(0), currency=call.route.price.currency if usage else "", is_estimated=call.is_estimated if usage else False,
+        text=answer.text,
+        status=status,
+        model_name=answer.model_name,
+        request_id=answer.request_id,
+        earlier_request_ids=tuple(answer.refused_calls),
+        notice=" ".join(answer.notices),
+        is_billed=call is None or call.held is None or call.is_settled,
+        finish_reason=str(call.finish_reason or "") if call else "",
+        error_code=error_code,
+        error_message=error_message,
+        input_tokens=usage.input_tokens + usage.cached_tokens if usage else 0,
+        output_tokens=usage.output_tokens + usage.reasoning_tokens if usage else 0,
+        cost=call.cost if usage else Decimal(0),
+        currency=call.route.price.currency if usage else "",
+        is_estimated=call.is_estimated if usage else False,
         bytes_per_token=measure_bytes_per_token(call) if usage else None,
-    )  # fmt: skip
+    )

@@ -21,7 +21,17 @@ class ConversationSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Conversation
-        fields = ["id", "title", "model_name", "total_tokens", "total_cost", "currency", "last_message_at", "created_at", "updated_at"]
+        fields = [
+            "id",
+            "title",
+            "model_name",
+            "total_tokens",
+            "total_cost",
+            "currency",
+            "last_message_at",
+            "created_at",
+            "updated_at",
+        ]
 
 
 class MessageSerializer(serializers.ModelSerializer):
@@ -32,9 +42,24 @@ class MessageSerializer(serializers.ModelSerializer):
     class Meta:
         model = Message
         fields = [
-            "id", "position", "role", "text", "status", "finish_reason", "model_name", "request_id", "error_code", "error_message",
-            "input_tokens", "output_tokens", "cost", "currency", "is_estimated", "created_at", "updated_at",
-        ]  # fmt: skip
+            "id",
+            "position",
+            "role",
+            "text",
+            "status",
+            "finish_reason",
+            "model_name",
+            "request_id",
+            "error_code",
+            "error_message",
+            "input_tokens",
+            "output_tokens",
+            "cost",
+            "currency",
+            "is_estimated",
+            "created_at",
+            "updated_at",
+        ]
 
 
 class NewTitle(StrictSerializer):
@@ -49,12 +74,22 @@ class ConversationViewSet(AtriumViewSet):
     """Your own conversations. New ones begin in the chat; programs call `/v1/chat/completions`."""
 
     serializer_class = ConversationSerializer
-    rights = {"list": ANYONE, "retrieve": ANYONE, "partial_update": ANYONE, "destroy": ANYONE, "messages": ANYONE}
+    rights = {
+        "list": ANYONE,
+        "retrieve": ANYONE,
+        "partial_update": ANYONE,
+        "destroy": ANYONE,
+        "messages": ANYONE,
+    }
     query_serializers = {"list": ConversationQuery}
     ordering = ("-last_message_at", "-pk")
 
     def get_queryset(self):
-        return list_visible_conversations(self.request.user, self.query.get("q", "")) if hasattr(self, "query") else Conversation.objects.none()
+        return (
+            list_visible_conversations(self.request.user, self.query.get("q", ""))
+            if hasattr(self, "query")
+            else Conversation.objects.none()
+        )
 
     @extend_schema(parameters=[ConversationQuery])
     def list(self, request: HttpRequest) -> Response:
@@ -66,14 +101,22 @@ class ConversationViewSet(AtriumViewSet):
     @extend_schema(request=NewTitle, responses=ConversationSerializer)
     def partial_update(self, request: HttpRequest, pk: str) -> Response:
         conversation = get_visible_conversation(request.user, pk)
-        return self.respond(rename_conversation(conversation=conversation, title=self.read_body(NewTitle)["title"]))
+        return self.respond(
+            rename_conversation(conversation=conversation, title=self.read_body(NewTitle)["title"])
+        )
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
         delete_conversation(conversation=get_visible_conversation(request.user, pk))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(responses=MessageSerializer(many=True), filters=True)
-    @action(detail=True, methods=["get"], serializer_class=MessageSerializer, is_paged=True, ordering=("position",))
+    @action(
+        detail=True,
+        methods=["get"],
+        serializer_class=MessageSerializer,
+        is_paged=True,
+        ordering=("position",),
+    )
     def messages(self, request: HttpRequest, pk: str) -> Response:
         """The messages of a conversation, from the first to the last."""
         return self.page(get_visible_conversation(request.user, pk).messages.all())

@@ -1,7 +1,9 @@
-"""The Redis stream that carries an answer from the process that writes it to the pages that show it, and the way to stop it.
+"""The Redis stream that carries an answer from the process that writes it to the pages
+that show it, and the way to stop it.
 
-Keys: `<slug>:answer:<message id>` (at most an hour), `<slug>:stop:<message id>`; channel `<slug>:stop`. A stream begins with `start`; one that does
-not has lost entries. Without Redis the answer goes on; pages then follow its row.
+Keys: `<slug>:answer:<message id>` (at most an hour), `<slug>:stop:<message id>`; channel
+`<slug>:stop`. A stream begins with `start`; one that does not has lost entries. Without Redis the
+answer goes on; pages then follow its row.
 """
 
 import asyncio
@@ -31,21 +33,32 @@ def stop_key(slug: str, message_id: UUID | str) -> str:
 
 
 async def begin(redis: Redis, slug: str, message_id: UUID, text: str) -> bool:
-    """Start the stream anew with the text so far. Requests to stop an earlier attempt end here. Returns whether it arrived."""
-    return await _add(redis, slug, message_id, [{"start": "1"}, *([{"text": text}] if text else [])], is_new=True)
+    """Start the stream anew with the text so far. Requests to stop an earlier attempt
+    end here. Returns whether it arrived.
+    """
+    return await _add(
+        redis, slug, message_id, [{"start": "1"}, *([{"text": text}] if text else [])], is_new=True
+    )
 
 
 async def publish(redis: Redis, slug: str, message_id: UUID, fields: dict[str, str]) -> bool:
-    """Add an entry: `text` (a piece of the answer), `thinking` (before the first piece) or `end`. Returns whether it arrived."""
+    """Add an entry: `text` (a piece of the answer), `thinking` (before the first piece) or
+    `end`. Returns whether it arrived.
+    """
     return await _add(redis, slug, message_id, [fields])
 
 
-async def _add(redis: Redis, slug: str, message_id: UUID, entries: list[dict[str, str]], *, is_new: bool = False) -> bool:
+async def _add(
+    redis: Redis, slug: str, message_id: UUID, entries: list[dict[str, str]], *, is_new: bool = False
+) -> bool:
     sending = asyncio.create_task(_send(redis, slug, message_id, entries, is_new))
-    return await asyncio.shield(sending)  # redis-py sends through asyncio.wait_for, which before Python 3.12 now and then swallows a cancellation
+    # redis-py sends through asyncio.wait_for, which before Python 3.12 now and then swallows a cancellation
+    return await asyncio.shield(sending)
 
 
-async def _send(redis: Redis, slug: str, message_id: UUID, entries: list[dict[str, str]], is_new: bool) -> bool:
+async def _send(
+    redis: Redis, slug: str, message_id: UUID, entries: list[dict[str, str]], is_new: bool
+) -> bool:
     key = stream_key(slug, message_id)
     try:
         async with redis.pipeline(transaction=False) as pipe:
@@ -64,7 +77,8 @@ async def _send(redis: Redis, slug: str, message_id: UUID, entries: list[dict[st
 async def read_events(
     redis: Redis, slug: str, message_id: UUID, after: str, patience_ms: Callable[[], int] = lambda: BLOCK_MS
 ) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """Entries after an id, as they come; ("", {}) whenever nothing came for `patience_ms()`. Ends never: the reader leaves.
+    """Entries after an id, as they come; ("", {}) whenever nothing came for
+    `patience_ms()`. Ends never: the reader leaves.
 
     Raises RedisError, or TimeoutError from a Redis that neither answers nor refuses.
     """
@@ -81,7 +95,9 @@ async def read_events(
 
 
 async def ask_to_stop(redis: Redis, slug: str, message_id: str) -> None:
-    """Tell whichever process writes the answer to stop: now, or as soon as it listens. Raises RedisError if nobody can be told."""
+    """Tell whichever process writes the answer to stop: now, or as soon as it listens.
+    Raises RedisError if nobody can be told.
+    """
     async with redis.pipeline(transaction=False) as pipe:
         await pipe.set(stop_key(slug, message_id), 1, ex=60).publish(f"{slug}:stop", message_id).execute()
 
@@ -91,7 +107,9 @@ async def is_asked_to_stop(redis: Redis, slug: str, message_id: str) -> bool:
 
 
 async def listen_for_stops(redis: Redis) -> AsyncIterator[tuple[str, str]]:
-    """(slug, message id) of every request to stop an answer; ("", "") once the listener hears. Raises RedisError when the connection breaks."""
+    """(slug, message id) of every request to stop an answer; ("", "") once the listener hears. Raises
+    RedisError when the connection breaks.
+    """
     async with redis.pubsub() as pubsub:
         await pubsub.psubscribe(STOP_PATTERN)
         async for message in pubsub.listen():

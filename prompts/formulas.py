@@ -1,8 +1,10 @@
-r"""TeX in Markdown: `$a$`, `\(a\)`, `$$a$$`, `\[a\]` are kept as they are and shown as code, where CommonMark would eat backslashes and stars.
+r"""TeX in Markdown: `$a$`, `\(a\)`, `$$a$$`, `\[a\]` are kept as they are and shown as code, where
+CommonMark would eat backslashes and stars.
 
 Covers: what models write, in a line and in blocks. Amounts of money are no formulas: `$5 and $6`.
-Does not cover: typesetting; formulas with an empty line in them, since a growing text could not tell them from prose.
-Not mdit_py_plugins: its dollar blocks do not break into a paragraph, and its brackets take quadratic time where many are left open.
+Does not cover: typesetting; formulas with an empty line in them, since a growing text could not tell them
+from prose. Not mdit_py_plugins: its dollar blocks do not break into a paragraph, and its brackets take
+quadratic time where many are left open.
 """
 
 import re
@@ -14,16 +16,26 @@ from markdown_it.rules_inline import StateInline
 
 MAX_FORMULA_CHARS = 2_000  # an opening without its end costs at most a look that far
 CLOSINGS = {r"\(": r"\)", r"\[": r"\]", "$$": "$$"}
-SINGLE_DOLLARS = re.compile(r"\$(?![\s$])((?:\\.|[^\\$\n]){1,2000}?)(?<!\s)\$(?![\d$])")  # a look takes 100 bytes of memory for each
+# a look takes 100 bytes of memory for each
+SINGLE_DOLLARS = re.compile(r"\$(?![\s$])((?:\\.|[^\\$\n]){1,2000}?)(?<!\s)\$(?![\d$])")
 BREAKS_INTO = ["paragraph", "reference", "blockquote", "list"]
 
 
 def math_plugin(parser: MarkdownIt) -> None:
-    """Give a parser the rules of this module. Order: before the rule for backslashes, and before the blocks a formula's lines could look like."""
+    """Give a parser the rules of this module. Order: before the rule for backslashes, and before the blocks
+    a formula's lines could look like.
+    """
     parser.inline.ruler.before("escape", "formula", _read_inline)
     parser.block.ruler.before("fence", "formula", _read_block, {"alt": BREAKS_INTO})
-    parser.add_render_rule("formula", lambda _self, tokens, index, _options, _env: _render(tokens[index].content))
-    parser.add_render_rule("formula_block", lambda _self, tokens, index, _options, _env: f"<p>{_render(tokens[index].content, 'math-block')}</p>\n")
+    parser.add_render_rule(
+        "formula", lambda _self, tokens, index, _options, _env: _render(tokens[index].content)
+    )
+    parser.add_render_rule(
+        "formula_block",
+        lambda _self, tokens, index, _options, _env: (
+            f"<p>{_render(tokens[index].content, 'math-block')}</p>\n"
+        ),
+    )
 
 
 def _render(content: str, more: str = "") -> str:
@@ -58,7 +70,9 @@ def _find_single_dollars(text: str, start: int) -> tuple[str, int] | None:
 
 
 def _read_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
-    """The opening begins a line, the closing ends the same or a later one; no empty line between. The next opening ends the look: no line is read twice."""
+    """The opening begins a line, the closing ends the same or a later one; no empty line between. The next
+    opening ends the look: no line is read twice.
+    """
     first = _line(state, start)
     opening = first[:2]
     if opening not in (r"\[", "$$") or state.is_code_block(start):
@@ -77,7 +91,8 @@ def _read_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
         return False
     if not silent:
         token = state.push("formula_block", "code", 0)
-        token.content, token.map = "\n".join(lines), [start, number + 1]
+        token.content = "\n".join(lines)
+        token.map = [start, number + 1]
         state.line = number + 1
     return True
 

@@ -1,6 +1,7 @@
 """What a model is asked with: the newest turns of a conversation, as many as it can probably read.
 
-A turn is a question with its answer, if it has one. Tokens are told from bytes: of the conversation's own last bill, else of a cautious guess.
+A turn is a question with its answer, if it has one. Tokens are told from bytes: of the conversation's own
+last bill, else of a cautious guess.
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,17 @@ from prompts.models import Message
 
 CONTINUE_PROMPT = "Continue exactly where you stopped. Do not repeat anything."
 
-# What the next question could only repeat: the answer to such a question never comes, so the conversation goes on without it.
+# What the next question could only repeat: the answer to such a question never comes, so
+# the conversation goes on without it.
 REFUSED_FOR_CONTENT = ("content_filter", "upstream_invalid_request")
 
-BYTES_PER_TOKEN_GUESS = 1.8  # atrium-tiny has 2.4 in English and German, 2.1 in Chinese; large vocabularies have 3 to 5
-LEAST_BYTES_PER_TOKEN = 1.0  # no tokenizer makes more tokens of a text than it has bytes; what seems so is a prompt that the provider adds
-CAUTION = 0.9  # the next texts may have more tokens than the last: with this share no ordinary turn of atrium-tiny is refused
+# atrium-tiny has 2.4 in English and German, 2.1 in Chinese; large vocabularies have 3 to 5
+BYTES_PER_TOKEN_GUESS = 1.8
+# no tokenizer makes more tokens of a text than it has bytes; what seems so is a prompt that the provider adds
+LEAST_BYTES_PER_TOKEN = 1.0
+# the next texts may have more tokens than the last: with this share no ordinary turn of atrium-tiny is
+# refused
+CAUTION = 0.9
 TELLING_SHARE = 8  # a bill of less than this part of the window says more of templates than of texts
 FRAME_BYTES = 12  # for role and delimiters of a message, five to seven tokens in atrium-tiny
 MOST_BYTES = 8_000_000  # some two million tokens: no model reads more
@@ -40,7 +46,9 @@ class Room:
 
 
 def find_room(route: Route | None) -> Room | None:
-    """The usual longest answer is left room, but no more than half of the window; None where the window is unknown."""
+    """The usual longest answer is left room, but no more than half of the
+    window; None where the window is unknown.
+    """
     if route is None or not route.context_window:
         return None
     window = route.context_window
@@ -49,18 +57,28 @@ def find_room(route: Route | None) -> Room | None:
 
 
 def read_history(message_id: UUID, user_id: UUID, room: Room | None = None) -> tuple[list[Turn], bool]:
-    """The turns before a person's answer, with what it already says, in OpenAI's form; and whether older ones were left out for want of room.
+    """The turns before a person's answer, with what it already says, in OpenAI's form; and whether older
+    ones were left out for want of room.
 
-    The last turn is always there. Failed answers without text are left out, and so are answers to what a question said before it was changed,
-    and questions that were refused for what they say.
+    The last turn is always there. Failed answers without text are left out, and so are answers to what a
+    question said before it was changed, and questions that were refused for what they say.
     """
-    message = Message.objects.select_related("conversation").filter(pk=message_id, conversation__user_id=user_id).first()
+    message = (
+        Message.objects.select_related("conversation")
+        .filter(pk=message_id, conversation__user_id=user_id)
+        .first()
+    )
     if message is None:
         raise NotFound(_("There is no such message."))
     rows = Message.objects.filter(conversation_id=message.conversation_id, position__lt=message.position)
     is_no_answer = Q(text="") | Q(notice__contains=Message.OF_EARLIER_QUESTION)
     refused = rows.filter(is_no_answer, error_code__in=REFUSED_FOR_CONTENT).values(question=F("position") - 1)
-    kept = rows.exclude(is_no_answer).exclude(position__in=refused).order_by("-position").values_list("role", "text")
+    kept = (
+        rows.exclude(is_no_answer)
+        .exclude(position__in=refused)
+        .order_by("-position")
+        .values_list("role", "text")
+    )
     most_bytes, size_bytes = _most_bytes(room, message.conversation.bytes_per_token), 0
     turns: list[Turn] = []
     turn: Turn = []
@@ -82,7 +100,9 @@ def read_history(message_id: UUID, user_id: UUID, room: Room | None = None) -> t
 def _most_bytes(room: Room | None, bytes_per_token: float | None) -> float:
     if room is None:
         return MOST_BYTES
-    return min(MOST_BYTES, room.messages * (bytes_per_token * CAUTION if bytes_per_token else BYTES_PER_TOKEN_GUESS))
+    return min(
+        MOST_BYTES, room.messages * (bytes_per_token * CAUTION if bytes_per_token else BYTES_PER_TOKEN_GUESS)
+    )
 
 
 def count_bytes(messages: list[dict]) -> int:
@@ -105,7 +125,12 @@ def keep_newer_half(turns: list[Turn]) -> list[Turn]:
 
 
 def join_turns(turns: list[Turn]) -> list[dict]:
-    """All messages. Questions that follow each other, since the answer between them failed, as one: many models refuse two of one role in a row."""
+    """All messages. Questions that follow each other, since the answer between them failed, as one: many
+    models refuse two of one role in a row.
+    """
     messages = chain.from_iterable(turns)
-    groups = [(role, [message["content"] for message in group]) for role, group in groupby(messages, key=itemgetter("role"))]
+    groups = [
+        (role, [message["content"] for message in group])
+        for role, group in groupby(messages, key=itemgetter("role"))
+    ]
     return [{"role": role, "content": "\n\n".join(texts)} for role, texts in groups]

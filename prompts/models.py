@@ -15,20 +15,28 @@ class Conversation(TimeStamped):
     """A thread of messages of one person. Its sums are kept with it, so that lists need not add up."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.CASCADE, related_name="conversations")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        on_delete=models.CASCADE,
+        related_name="conversations",
+    )
     title = models.CharField(_("title"), max_length=200)
     model_name = models.CharField(_("model"), max_length=200, blank=True)
     last_message_at = models.DateTimeField(_("last message"))
     total_tokens = models.PositiveBigIntegerField(_("tokens"), default=0, editable=False)
     total_cost = MoneyField(_("cost"), default=0, editable=False)
     currency = models.CharField(_("currency"), max_length=3, blank=True, editable=False)
-    bytes_per_token = models.FloatField(null=True, editable=False)  # of the messages that the last telling call was asked with
+    # of the messages that the last telling call was asked with
+    bytes_per_token = models.FloatField(null=True, editable=False)
 
     class Meta:
         ordering = ["-last_message_at", "-pk"]
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
-        indexes = [models.Index(fields=["user", "-last_message_at", "-id"], name="prompts_conversation_recent")]
+        indexes = [
+            models.Index(fields=["user", "-last_message_at", "-id"], name="prompts_conversation_recent")
+        ]
 
     def __str__(self) -> str:
         return self.title
@@ -50,21 +58,29 @@ class Message(TimeStamped):
         FAILED = "failed", _("failed")
 
     UNFINISHED = (Status.PENDING, Status.STREAMING)
-    OF_EARLIER_QUESTION = "of_earlier_question"  # a notice: the question was changed since, and no answer to the new one has come
+    # a notice: the question was changed since, and no answer to the new one has come
+    OF_EARLIER_QUESTION = "of_earlier_question"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="messages")
+    conversation = models.ForeignKey(
+        Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="messages"
+    )
     position = models.PositiveIntegerField(_("position"))
     role = models.CharField(_("role"), max_length=9, choices=Role)
     text = models.TextField(_("text"), blank=True)
     status = models.CharField(_("status"), max_length=11, choices=Status, default=Status.DONE)
     model_name = models.CharField(_("model"), max_length=200, blank=True)
-    process_id = models.UUIDField(null=True, editable=False)  # the process that writes the answer; its heartbeat tells whether it lives
-    replaced = models.JSONField(null=True, editable=False)  # the answer that the last attempt was to replace; it comes back if the attempt brings no text
-    request_id = models.CharField(_("request"), max_length=64, blank=True)  # of the last attempt, from its beginning
-    is_billed = models.BooleanField(default=True, db_default=True, editable=False)  # the figures below hold that request's bill
+    # the process that writes the answer; its heartbeat tells whether it lives
+    process_id = models.UUIDField(null=True, editable=False)
+    # the answer that the last attempt was to replace; it comes back if the attempt brings no text
+    replaced = models.JSONField(null=True, editable=False)
+    # of the last attempt, from its beginning
+    request_id = models.CharField(_("request"), max_length=64, blank=True)
+    # the figures below hold that request's bill
+    is_billed = models.BooleanField(default=True, db_default=True, editable=False)
     finish_reason = models.CharField(_("finish reason"), max_length=20, blank=True, default="", db_default="")
-    notice = models.CharField(_("notice"), max_length=80, blank=True)  # codes, separated by spaces: templates/prompts/_message_notice.html
+    # codes, separated by spaces: templates/prompts/_message_notice.html
+    notice = models.CharField(_("notice"), max_length=80, blank=True)
     error_code = models.CharField(_("error"), max_length=60, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
     input_tokens = models.PositiveIntegerField(_("input tokens"), default=0)
@@ -77,10 +93,18 @@ class Message(TimeStamped):
         ordering = ["position"]
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        constraints = [models.UniqueConstraint(fields=["conversation", "position"], name="prompts_message_position")]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "position"], name="prompts_message_position")
+        ]
         indexes = [
-            models.Index(fields=["process_id"], name="prompts_message_unfinished", condition=models.Q(status__in=["pending", "streaming"])),
-            models.Index(fields=["process_id"], name="prompts_message_unbilled", condition=models.Q(is_billed=False)),
+            models.Index(
+                fields=["process_id"],
+                name="prompts_message_unfinished",
+                condition=models.Q(status__in=["pending", "streaming"]),
+            ),
+            models.Index(
+                fields=["process_id"], name="prompts_message_unbilled", condition=models.Q(is_billed=False)
+            ),
         ]
 
     def __str__(self) -> str:

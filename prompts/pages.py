@@ -18,12 +18,18 @@ from usage.selectors import find_tightest_budget
 
 def list_chat_models(request: HttpRequest) -> list[Route]:
     """The models a person can choose from, the default first."""
-    routes = [route for route in list_routes(UUID(request.tenant.plan_id), request.tenant.currency).values() if route.kind == "chat"]
+    routes = [
+        route
+        for route in list_routes(UUID(request.tenant.plan_id), request.tenant.currency).values()
+        if route.kind == "chat"
+    ]
     return sorted(routes, key=lambda route: (not route.is_default, route.is_demo, route.label))
 
 
 def choose_model(models: list[Route], wanted: str) -> str:
-    """The wanted model if it is still there, else its registered successor, else the first; "" if there is none."""
+    """The wanted model if it is still there, else its registered successor,
+    else the first; "" if there is none.
+    """
     names = {model.name for model in models}
     name, passed = wanted, set()
     while name and name not in names and name not in passed:  # a successor may have been retired in its turn
@@ -37,20 +43,29 @@ def starters() -> list[dict[str, str]]:
     return [
         {"title": _("Say hello"), "text": _("Hello")},
         {"title": _("Find out what it can do"), "text": _("What can you do?")},
-        {"title": _("Sort a support ticket"), "text": _("Hello, I was charged twice for Nova. Please answer today.")},
+        {
+            "title": _("Sort a support ticket"),
+            "text": _("Hello, I was charged twice for Nova. Please answer today."),
+        },
     ]
 
 
 def dress(message: Message) -> Message:
     """Give an answer its HTML: until a new one begins, that of the answer it is to replace."""
-    text = message.replaced["text"] if message.is_unfinished and message.replaced and not message.text else message.text
+    text = (
+        message.replaced["text"]
+        if message.is_unfinished and message.replaced and not message.text
+        else message.text
+    )
     message.html = render_markdown(text) if message.role == Message.Role.ASSISTANT else ""
     message.is_of_today = timezone.localdate(message.created_at) == timezone.localdate()
     return message
 
 
 def budget_context(request: HttpRequest, models: list[Route] | None = None) -> dict:
-    """The tightest budget that binds the person's chats, and what follows from it. Models are looked up where that matters and they are not given."""
+    """The tightest budget that binds the person's chats, and what follows from it. Models are looked up where
+    that matters and they are not given.
+    """
     budget = find_tightest_budget(request.user)
     if budget is None or not budget.is_exhausted:
         return {"budget": budget, "is_blocked": models == []}
@@ -73,7 +88,9 @@ def rail_context(request: HttpRequest, conversation: Conversation | None = None)
 
 
 def _group_of(days_ago: int) -> str:
-    return "today" if days_ago <= 0 else "yesterday" if days_ago == 1 else "week" if days_ago <= 7 else "older"
+    return (
+        "today" if days_ago <= 0 else "yesterday" if days_ago == 1 else "week" if days_ago <= 7 else "older"
+    )
 
 
 def _read_position(text: str) -> int | None:
@@ -83,7 +100,11 @@ def _read_position(text: str) -> int | None:
 def chat_context(request: HttpRequest, conversation: Conversation | None) -> dict:
     """Everything the chat page shows. `?before=` is the position before which earlier messages are wanted."""
     models = list_chat_models(request)
-    messages, has_earlier = list_messages(conversation, _read_position(request.GET.get("before", ""))) if conversation else ([], False)
+    messages, has_earlier = (
+        list_messages(conversation, _read_position(request.GET.get("before", "")))
+        if conversation
+        else ([], False)
+    )
     wanted = conversation.model_name if conversation else request.session.get("model_name", "")
     chosen = choose_model(models, wanted)
     return {
@@ -92,7 +113,9 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
         "earlier_before": messages[0].position if has_earlier else "",
         "models": models,
         "selected_model": chosen,
-        "retired_model": {"name": wanted, "successor": chosen} if conversation and wanted and wanted != chosen else None,
+        "retired_model": {"name": wanted, "successor": chosen}
+        if conversation and wanted and wanted != chosen
+        else None,
         **budget_context(request, models),
         "max_text_chars": MAX_TEXT_CHARS,
         "starters": starters() if conversation is None else [],

@@ -1,7 +1,7 @@
 """HTML of texts that were rendered before, so that a view of a long conversation renders what is new.
 
-In this process's memory only, at most MAX_BYTES: it holds what people wrote, must end with the process, and is the same text for whoever
-sees it, since a text's own hash is its name.
+In this process's memory only, at most MAX_BYTES: it holds what people wrote, must end with the process, and
+is the same text for whoever sees it, since a text's own hash is its name.
 """
 
 import hashlib
@@ -29,7 +29,11 @@ class Rendered:
 
     def get(self, text: str, render: Callable[[], SafeString]) -> SafeString:
         """What is kept for the text, else what `render` gives, which is kept from then on."""
-        name = (scope_label(), get_language() or "", hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
+        name = (
+            scope_label(),
+            get_language() or "",
+            hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(),
+        )
         with self._lock:
             if name in self._entries:
                 self._entries.move_to_end(name)

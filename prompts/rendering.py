@@ -1,7 +1,8 @@
 """Markdown of models into HTML: the one place where text becomes markup.
 
-Covers: raw HTML (shown as text), scripts, event handlers, styles, remote images (a link instead), links that hide where they lead; texts
-that make much of little (`render_budget`), which are shown plain where they end; finished texts rendered again at each view.
+Covers: raw HTML (shown as text), scripts, event handlers, styles, remote images (a link instead), links that
+hide where they lead; texts that make much of little (`render_budget`), which are shown plain where they end;
+finished texts rendered again at each view.
 Does not cover: text that never passes here; templates escape that.
 """
 
@@ -27,9 +28,34 @@ from prompts.rendered import Rendered
 from prompts.task_lists import task_lists_plugin
 
 TAGS = {
-    "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "span",
-    "table", "thead", "tbody", "tr", "th", "td", "input",
-}  # fmt: skip
+    "p",
+    "br",
+    "hr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "strong",
+    "em",
+    "s",
+    "code",
+    "pre",
+    "blockquote",
+    "ul",
+    "ol",
+    "li",
+    "a",
+    "span",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "input",
+}
 ATTRIBUTES = {
     "a": {"href", "title"},
     "code": {"class"},
@@ -48,8 +74,8 @@ _finished = Rendered()
 
 
 def render_markdown(text: str) -> SafeString:
-    """Safe HTML of a text in CommonMark with tables, strike-through and task lists. A text that this process rendered lately is not
-    rendered again.
+    """Safe HTML of a text in CommonMark with tables, strike-through and task lists. A text that this process
+    rendered lately is not rendered again.
     """
     return _finished.get(text, lambda: _render(text, RenderBudget(expansion=max(MIN_EXPANSION, len(text)))))
 
@@ -77,7 +103,15 @@ def _environment(budget: RenderBudget) -> EnvType:
 
 
 def _clean(html: str) -> SafeString:
-    return SafeString(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel="noopener noreferrer nofollow"))
+    return SafeString(
+        nh3.clean(
+            html,
+            tags=TAGS,
+            attributes=ATTRIBUTES,
+            url_schemes=SCHEMES,
+            link_rel="noopener noreferrer nofollow",
+        )
+    )
 
 
 @cache
@@ -94,7 +128,12 @@ def _plain_parser() -> MarkdownIt:
 
 
 def _make_parser(options: dict) -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, **options}).enable(["table", "strikethrough"]).use(task_lists_plugin).use(math_plugin)
+    parser = (
+        MarkdownIt("commonmark", {"html": False, **options})
+        .enable(["table", "strikethrough"])
+        .use(task_lists_plugin)
+        .use(math_plugin)
+    )
     parser.block.ruler.at("table", _read_table, {"alt": ["paragraph", "reference"]})
     parser.add_render_rule("image", _render_image)
     parser.add_render_rule("link_close", _render_link_close)
@@ -112,7 +151,9 @@ def _read_table(state: StateBlock, start: int, last: int, silent: bool) -> bool:
 
 
 def _render_fence(renderer, tokens: list[Token], index: int, options, env: EnvType) -> str:
-    """A block of code with spans and classes where its language is known and the message's budget suffices."""
+    """A block of code with spans and classes where its language is known
+    and the message's budget suffices.
+    """
     code = tokens[index].content
     coloured = OptionsDict(options)
     coloured["highlight"] = lambda _code, language, _attributes: _colour(code, language, env["budget"])
@@ -156,25 +197,38 @@ def _host_note(address: str, shown: str) -> str:
         host = urlsplit(address).hostname or ""
     except ValueError:
         host = ""
-    return f' <span class="link-host">({escape(host)})</span>' if host and not _is_address(shown, address) else ""
+    return (
+        f' <span class="link-host">({escape(host)})</span>'
+        if host and not _is_address(shown, address)
+        else ""
+    )
 
 
 def _is_address(shown: str, address: str) -> bool:
     """Whether the link's text is the address itself, or its host alone: then it hides nothing."""
     text = shown.strip().lower()
     host = urlsplit(address).hostname
-    return text.rstrip("/") in (address.lower().rstrip("/"), unquote(address).lower().rstrip("/"), host, f"http://{host}", f"https://{host}")
+    return text.rstrip("/") in (
+        address.lower().rstrip("/"),
+        unquote(address).lower().rstrip("/"),
+        host,
+        f"http://{host}",
+        f"https://{host}",
+    )
 
 
 def _render_cell(renderer, tokens: list[Token], index: int, options, env) -> str:
     """Alignment as a class: style attributes are forbidden."""
     token = tokens[index]
     align = str(token.attrGet("style") or "").removeprefix("text-align:")
-    return f'<{token.tag} class="align-{align}">' if align in ("left", "right", "center") else f"<{token.tag}>"
+    return (
+        f'<{token.tag} class="align-{align}">' if align in ("left", "right", "center") else f"<{token.tag}>"
+    )
 
 
 class GrowingText:
-    """A text that grows at its end, rendered block by block: finished blocks once, the last one again and again, its code without colours.
+    """A text that grows at its end, rendered block by block: finished blocks once, the last one again
+    and again, its code without colours.
 
     What has been given as finished is never changed; the page shows the whole text anew when it is complete.
     """
@@ -193,7 +247,9 @@ class GrowingText:
         self._tail += text
 
     def grow(self, text: str) -> tuple[str, str]:
-        """Add text; returns (HTML of blocks finished since the last call, HTML of the block that still grows)."""
+        """Add text; returns (HTML of blocks finished since the last call,
+        HTML of the block that still grows).
+        """
         self._tail += text
         parser = _plain_parser()
         env = _environment(RenderBudget(expansion=max(MIN_EXPANSION, len(self._tail))))
@@ -203,7 +259,10 @@ class GrowingText:
             return "", ""
         if starts[-1] == starts[0]:
             return "", _clean(parser.renderer.render(tokens, parser.options, env))
-        lines = list(StringIO(self._tail, newline=""))  # not splitlines: that ends lines at U+2028 and form feeds, which Markdown does not
+        # not splitlines: that ends lines at U+2028 and form feeds, which Markdown does not
+        lines = list(StringIO(self._tail, newline=""))
         finished = "".join(lines[: starts[-1]])
         self._tail = "".join(lines[starts[-1] :])
-        return str(_render(finished, self._budget)), _clean(parser.render(self._tail, _environment(RenderBudget())))
+        return str(_render(finished, self._budget)), _clean(
+            parser.render(self._tail, _environment(RenderBudget()))
+        )

@@ -25,7 +25,9 @@ def list_visible_conversations(user: User, search: str = "") -> QuerySet[Convers
 
 
 def page_of_conversations(user: User, search: str = "", after: str = "") -> tuple[list[Conversation], str]:
-    """One page and the cursor of the next ("" at the end). A cursor that makes no sense starts from the top."""
+    """One page and the cursor of the next ("" at the end). A cursor that
+    makes no sense starts from the top.
+    """
     rows = list_visible_conversations(user, search)
     if position := _parse_cursor(after):
         moment, pk = position
@@ -83,7 +85,12 @@ def is_orphaned(message: Message) -> bool:
 
 
 def find_bill(message: Message) -> UsageEvent | None:
-    """What the ledger billed for an answer's last call: an event of nothing if it billed nothing, None while the bill is still to come."""
-    if Hold.objects.filter(pk=message.call_id).exists():  # looked for first: the sweeper books and lets go in one transaction
+    """What the ledger billed for an answer's last call: an event of nothing if it billed nothing,
+    None while the bill is still to come.
+    """
+    # looked for first: the sweeper books and lets go in one transaction
+    if Hold.objects.filter(pk=message.call_id).exists():
         return None
-    return UsageEvent.objects.filter(request_id=message.call_id, kind=UsageEvent.Kind.SETTLE).first() or UsageEvent(cost=Decimal(0))
+    return UsageEvent.objects.filter(
+        request_id=message.call_id, kind=UsageEvent.Kind.SETTLE
+    ).first() or UsageEvent(cost=Decimal(0))

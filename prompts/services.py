@@ -32,7 +32,9 @@ NOT_REPLACED = "not_replaced"
 
 @dataclass(frozen=True, slots=True)
 class AnswerResult:
-    """What became of an attempt at an answer, for its row. `is_billed`: the figures are those of the ledger, which knows no more of the call."""
+    """What became of an attempt at an answer, for its row. `is_billed`: the figures are those of the
+    ledger, which knows no more of the call.
+    """
 
     text: str
     status: Message.Status
@@ -53,30 +55,43 @@ class AnswerResult:
 
 
 @transaction.atomic
-def start_turn(*, actor: User, text: str, model_name: str, process_id: UUID, conversation: Conversation | None = None) -> tuple[Message, Message]:
-    """Write down a question and the answer that is to come; returns both. Raises InvalidInput (text), Conflict (an answer is being written)."""
+def start_turn(
+    *, actor: User, text: str, model_name: str, process_id: UUID, conversation: Conversation | None = None
+) -> tuple[Message, Message]:
+    """Write down a question and the answer that is to come; returns both. Raises InvalidInput (text),
+    Conflict (an answer is being written).
+    """
     text = _checked_text(text)
     if conversation is None:
-        conversation = Conversation(user=actor, title=_make_title(text), model_name=model_name, last_message_at=timezone.now())
+        conversation = Conversation(
+            user=actor, title=_make_title(text), model_name=model_name, last_message_at=timezone.now()
+        )
         conversation.save()
     else:
         conversation = _lock(conversation)
     position = (conversation.messages.aggregate(last=Max("position"))["last"] or 0) + 1
-    question = Message.objects.create(conversation=conversation, position=position, role=Message.Role.USER, text=text)
+    question = Message.objects.create(
+        conversation=conversation, position=position, role=Message.Role.USER, text=text
+    )
     answer = Message(conversation=conversation, position=position + 1, role=Message.Role.ASSISTANT)
     _begin_attempt(answer, model_name, process_id)
     answer.save()
-    conversation.model_name, conversation.last_message_at = model_name, timezone.now()
+    conversation.model_name = model_name
+    conversation.last_message_at = timezone.now()
     conversation.save(update_fields=["model_name", "last_message_at", "updated_at"])
     note_duty("answers", timezone.now() + SWEEP_AFTER)
     return question, answer
 
 
 @transaction.atomic
-def edit_question(*, question: Message, text: str, model_name: str, process_id: UUID) -> tuple[Message, Message]:
-    """Put the last question differently and have it answered anew; returns both. Raises InvalidInput (text), Conflict. The conversation keeps its title.
+def edit_question(
+    *, question: Message, text: str, model_name: str, process_id: UUID
+) -> tuple[Message, Message]:
+    """Put the last question differently and have it answered anew; returns both. Raises InvalidInput (text),
+    Conflict. The conversation keeps its title.
 
-    The answer so far is kept aside as restart_answer does; if it comes back, it says that it was given to another question.
+    The answer so far is kept aside as restart_answer does; if it comes back, it says
+    that it was given to another question.
     """
     text = _checked_text(text)
     conversation = _lock(question.conversation)
@@ -91,14 +106,17 @@ def edit_question(*, question: Message, text: str, model_name: str, process_id: 
     question.created_at = conversation.last_message_at = timezone.now()
     question.save(update_fields=["text", "created_at", "updated_at"])
     conversation.save(update_fields=["last_message_at", "updated_at"])
-    return question, restart_answer(message=answer, model_name=model_name, process_id=process_id, keep_text=False)
+    return question, restart_answer(
+        message=answer, model_name=model_name, process_id=process_id, keep_text=False
+    )
 
 
 @transaction.atomic
 def restart_answer(*, message: Message, model_name: str, process_id: UUID, keep_text: bool) -> Message:
     """Have the last answer written again, or (keep_text) continued where it stopped. Raises Conflict.
 
-    An answer that is written again is kept aside until the new one has text: an attempt that fails takes nothing away.
+    An answer that is written again is kept aside until the new one has text: an
+    attempt that fails takes nothing away.
     """
     conversation = _lock(message.conversation)
     message.refresh_from_db()
@@ -109,7 +127,9 @@ def restart_answer(*, message: Message, model_name: str, process_id: UUID, keep_
         raise Conflict(_("This answer is complete."), code="answer_complete")
     message.replaced = None
     if not keep_text and message.text:
-        message.replaced = {name: getattr(message, name) for name in KEPT_ASIDE} | {"created_at": message.created_at.isoformat()}
+        message.replaced = {name: getattr(message, name) for name in KEPT_ASIDE} | {
+            "created_at": message.created_at.isoformat()
+        }
         message.text = ""
     _begin_attempt(message, model_name, process_id)
     message.save()
@@ -120,8 +140,11 @@ def restart_answer(*, message: Message, model_name: str, process_id: UUID, keep_
 
 
 def _begin_attempt(message: Message, model_name: str, process_id: UUID) -> None:
-    message.status, message.model_name, message.process_id = Message.Status.PENDING, model_name, process_id
-    message.request_id, message.is_billed = f"req_{uuid7().hex}", False
+    message.status = Message.Status.PENDING
+    message.model_name = model_name
+    message.process_id = process_id
+    message.request_id = f"req_{uuid7().hex}"
+    message.is_billed = False
     message.error_code = message.error_message = message.notice = message.finish_reason = ""
     message.created_at = timezone.now()  # the page counts the seconds of waiting from it
 
@@ -133,23 +156,39 @@ def note_call(*, message_id: UUID, request_id: str) -> None:
 
 def save_progress(*, message_id: UUID, text: str) -> None:
     """Keep what has been written so far; an answer that was concluded meanwhile stays as it is."""
-    Message.objects.filter(pk=message_id, status__in=Message.UNFINISHED).update(text=text, status=Message.Status.STREAMING, updated_at=timezone.now())
+    Message.objects.filter(pk=message_id, status__in=Message.UNFINISHED).update(
+        text=text, status=Message.Status.STREAMING, updated_at=timezone.now()
+    )
 
 
 @transaction.atomic
 def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
-    """Conclude an answer and add its bill to the conversation. Telling it twice is safe; a deleted conversation takes nothing back."""
+    """Conclude an answer and add its bill to the conversation. Telling it twice is safe; a
+    deleted conversation takes nothing back.
+    """
     message = Message.objects.select_for_update().filter(pk=message_id).first()
-    if message is None or message.request_id not in (result.request_id, *result.earlier_request_ids):  # deleted, or another attempt has begun since
+    # deleted, or another attempt has begun since
+    if message is None or message.request_id not in (result.request_id, *result.earlier_request_ids):
         return
     message.request_id = result.request_id
-    for field in ("error_code", "error_message", "finish_reason"):  # in words of others: an answer that cannot be saved would never end
+    # in words of others: an answer that cannot be saved would never end
+    for field in ("error_code", "error_message", "finish_reason"):
         setattr(message, field, getattr(result, field).replace("\0", ""))
-    message.error_code, message.finish_reason = message.error_code[:MAX_CODE_CHARS], message.finish_reason[:MAX_REASON_CHARS]
+    message.error_code, message.finish_reason = (
+        message.error_code[:MAX_CODE_CHARS],
+        message.finish_reason[:MAX_REASON_CHARS],
+    )
     _settle_text(message, result.text.replace("\0", ""), result.status, result.model_name, result.notice)
     if not message.is_billed:
         message.is_billed = result.is_billed
-        _add_bill(message, result.input_tokens, result.output_tokens, result.cost, result.currency, result.is_estimated)
+        _add_bill(
+            message,
+            result.input_tokens,
+            result.output_tokens,
+            result.cost,
+            result.currency,
+            result.is_estimated,
+        )
     if result.bytes_per_token:
         Conversation.objects.filter(pk=message.conversation_id).update(bytes_per_token=result.bytes_per_token)
     message.save()
@@ -158,7 +197,11 @@ def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
 def _settle_text(message: Message, text: str, status: Message.Status, model_name: str, notice: str) -> None:
     """Give an attempt's text to its message, or, if there is none, the earlier answer back."""
     if text or message.replaced is None:
-        message.text, message.status, message.model_name, message.notice, message.replaced = text, status, model_name, notice, None
+        message.text = text
+        message.status = status
+        message.model_name = model_name
+        message.notice = notice
+        message.replaced = None
         return
     for field in KEPT_ASIDE:
         setattr(message, field, message.replaced[field])
@@ -170,7 +213,9 @@ def _add_notice(notice: str, code: str) -> str:
     return " ".join([*(other for other in notice.split() if other != code), code])
 
 
-def _add_bill(message: Message, input_tokens: int, output_tokens: int, cost: Decimal, currency: str, is_estimated: bool) -> None:
+def _add_bill(
+    message: Message, input_tokens: int, output_tokens: int, cost: Decimal, currency: str, is_estimated: bool
+) -> None:
     """A continued or repeated answer costs what all its attempts cost."""
     message.input_tokens += input_tokens
     message.output_tokens += output_tokens
@@ -178,13 +223,17 @@ def _add_bill(message: Message, input_tokens: int, output_tokens: int, cost: Dec
     message.currency = currency or message.currency
     message.is_estimated = message.is_estimated or is_estimated
     Conversation.objects.filter(pk=message.conversation_id).update(
-        total_tokens=F("total_tokens") + input_tokens + output_tokens, total_cost=F("total_cost") + cost, currency=currency or F("currency"),
+        total_tokens=F("total_tokens") + input_tokens + output_tokens,
+        total_cost=F("total_cost") + cost,
+        currency=currency or F("currency"),
         updated_at=timezone.now(),
-    )  # fmt: skip
+    )
 
 
 def conclude_if_orphaned(message: Message) -> Message:
-    """Mark an answer as interrupted if the process that wrote it is gone; its text stays. Its bill is taken from the ledger as soon as it is there."""
+    """Mark an answer as interrupted if the process that wrote it is gone; its text stays. Its bill is taken
+    from the ledger as soon as it is there.
+    """
     if is_orphaned(message):
         message = _change_locked(message, _conclude_orphan)
     if not message.is_unfinished and not message.is_billed:
@@ -194,7 +243,12 @@ def conclude_if_orphaned(message: Message) -> Message:
 
 @transaction.atomic
 def _change_locked(message: Message, change: Callable[[Message], None]) -> Message:
-    locked = Message.objects.select_for_update(of=["self"]).select_related("conversation").filter(pk=message.pk).first()
+    locked = (
+        Message.objects.select_for_update(of=["self"])
+        .select_related("conversation")
+        .filter(pk=message.pk)
+        .first()
+    )
     if locked is None:
         raise NotFound(_("There is no such message."))
     change(locked)
@@ -211,15 +265,28 @@ def _take_bill(message: Message) -> None:
     bill = None if message.is_billed else find_bill(message)
     if bill is not None:
         message.is_billed = True
-        _add_bill(message, bill.input_tokens + bill.cached_tokens, bill.output_tokens + bill.reasoning_tokens, bill.cost, bill.currency, bill.estimated)
+        _add_bill(
+            message,
+            bill.input_tokens + bill.cached_tokens,
+            bill.output_tokens + bill.reasoning_tokens,
+            bill.cost,
+            bill.currency,
+            bill.estimated,
+        )
         message.save()
 
 
 @duty("answers")
 def conclude_orphaned_answers() -> None:
-    """Of the active tenant: conclude what dead processes left, with its bill; look again later while answers are being written or bills are to come."""
+    """Of the active tenant: conclude what dead processes left, with its bill; look again later while answers
+    are being written or bills are to come.
+    """
     rows = list(Message.objects.filter(Q(status__in=Message.UNFINISHED) | Q(is_billed=False))[:500])
-    if [message for message in map(conclude_if_orphaned, rows) if message.is_unfinished or not message.is_billed]:
+    if [
+        message
+        for message in map(conclude_if_orphaned, rows)
+        if message.is_unfinished or not message.is_billed
+    ]:
         note_duty("answers", timezone.now() + SWEEP_AFTER)
 
 
@@ -238,20 +305,27 @@ def rename_conversation(*, conversation: Conversation, title: str) -> Conversati
 
 @transaction.atomic
 def delete_conversation(*, conversation: Conversation) -> None:
-    """Delete a conversation with its messages, and stop the answer that is being written. What it cost stays in the ledger."""
+    """Delete a conversation with its messages, and stop the answer that is being
+    written. What it cost stays in the ledger.
+    """
     for message in list_unfinished(conversation):
         transaction.on_commit(partial(stop_answer, current_tenant(), message))
     conversation.delete()
 
 
 def _lock(conversation: Conversation) -> Conversation:
-    """The conversation's row, locked. Raises Conflict while an answer is being written, NotFound if it was deleted meanwhile."""
+    """The conversation's row, locked. Raises Conflict while an answer is being written,
+    NotFound if it was deleted meanwhile.
+    """
     locked = Conversation.objects.select_for_update().filter(pk=conversation.pk).first()
     if locked is None:
         raise NotFound(_("There is no such conversation."))
     for message in locked.messages.filter(status__in=Message.UNFINISHED):
         if conclude_if_orphaned(message).is_unfinished:
-            raise Conflict(_("An answer is still being written. Stop it, or wait until it is finished."), code="answer_in_progress")
+            raise Conflict(
+                _("An answer is still being written. Stop it, or wait until it is finished."),
+                code="answer_in_progress",
+            )
     return locked
 
 
@@ -260,7 +334,9 @@ def _checked_text(text: str) -> str:
     if not text:
         raise InvalidInput(_("Write a message first."), param="text")
     if len(text) > MAX_TEXT_CHARS:
-        raise InvalidInput(_("A message may have at most %(limit)s characters.") % {"limit": MAX_TEXT_CHARS}, param="text")
+        raise InvalidInput(
+            _("A message may have at most %(limit)s characters.") % {"limit": MAX_TEXT_CHARS}, param="text"
+        )
     return text
 
 

@@ -1,6 +1,8 @@
-"""The event stream of one answer: any worker can serve it, from the beginning or from the last event a page has seen.
+"""The event stream of one answer: any worker can serve it, from the beginning or
+from the last event a page has seen.
 
-Rendering is paced: it takes at most a tenth of a CPU for each stream, and what is big is rendered beside the event loop.
+Rendering is paced: it takes at most a tenth of a CPU for each stream, and what is big
+is rendered beside the event loop.
 """
 
 import asyncio
@@ -43,14 +45,19 @@ SMALL_CHARACTERS = 2_000  # rendered in about a millisecond
 
 @require_safe
 async def message_events(request: HttpRequest, message_id: UUID) -> HttpResponseBase:
-    """`thinking` and `update` events while the answer is written, then one `done` with the finished message. 401 for those who are not logged in."""
+    """`thinking` and `update` events while the answer is written, then one `done` with the finished message.
+    401 for those who are not logged in.
+    """
     user = await request.auser()
     if isinstance(user, AnonymousUser):
         return HttpResponse(status=401)
-    slug, after = request.tenant.slug, request.headers.get("Last-Event-ID") or request.GET.get("after") or events.START
+    slug = request.tenant.slug
+    after = request.headers.get("Last-Event-ID") or request.GET.get("after") or events.START
     await sync_to_async(_find)(user, message_id)
     surroundings = (translation.get_language(), timezone.get_current_timezone())
-    response = StreamingHttpResponse(_stream(request, slug, user, message_id, after, surroundings), content_type="text/event-stream")
+    response = StreamingHttpResponse(
+        _stream(request, slug, user, message_id, after, surroundings), content_type="text/event-stream"
+    )
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
@@ -63,7 +70,9 @@ def _find(user, message_id: UUID) -> Message:
         connection.close()  # back to the pool: the stream must not hold it
 
 
-async def _stream(request, slug: str, user, message_id: UUID, after: str, surroundings) -> AsyncIterator[bytes]:
+async def _stream(
+    request, slug: str, user, message_id: UUID, after: str, surroundings
+) -> AsyncIterator[bytes]:
     access = _Access(slug, request.session.session_key, user.pk)
     try:
         try:
@@ -86,10 +95,11 @@ class _AccessEnded(Exception):
 
 
 class _Access:
-    """Whether the session that opened a stream still stands: asked before a part is sent, at most every two seconds.
+    """Whether the session that opened a stream still stands: asked before a part
+    is sent, at most every two seconds.
 
-    A stream sends at least a sign of life that often, so it ends within a few seconds of a log-out, a new password, a lock-out or the
-    suspension of the tenant.
+    A stream sends at least a sign of life that often, so it ends within a few seconds of a log-out, a new
+    password, a lock-out or the suspension of the tenant.
     """
 
     def __init__(self, slug: str, session_key: str, user_id: UUID) -> None:
@@ -112,11 +122,16 @@ class _HoleInStream(Exception):
 
 
 class _Screen:
-    """What a page has been shown of an answer, and when it may be shown more. Entries up to `seen_until` are on the page already."""
+    """What a page has been shown of an answer, and when it may be shown more. Entries up to
+    `seen_until` are on the page already.
+    """
 
     def __init__(self, seen_until: str) -> None:
-        self._seen_until, self._last_id = _as_number(seen_until), ""
-        self._text, self._unshown, self._due_s = GrowingText(), "", 0.0
+        self._seen_until = _as_number(seen_until)
+        self._last_id = ""
+        self._text = GrowingText()
+        self._unshown = ""
+        self._due_s = 0.0
         self._is_anew = self._is_behind = False
 
     def has_seen(self, entry_id: str) -> bool:
@@ -124,12 +139,15 @@ class _Screen:
 
     def restart(self) -> None:
         self._text = GrowingText()
-        self._unshown, self._is_anew, self._is_behind = "", True, False
+        self._unshown = ""
+        self._is_anew = True
+        self._is_behind = False
 
     def add(self, text: str, entry_id: str) -> None:
         if self.has_seen(entry_id):
             self._text.add(text)
-            self._is_anew, self._is_behind = False, True
+            self._is_anew = False
+            self._is_behind = True
         else:
             self._unshown += text
             self._last_id = entry_id
@@ -145,7 +163,9 @@ class _Screen:
     async def show(self) -> bytes:
         """The event that brings all there is; sets the pause until the next."""
         text, is_anew, is_behind = self._unshown, self._is_anew, self._is_behind
-        self._unshown, self._is_anew, self._is_behind = "", False, False
+        self._unshown = ""
+        self._is_anew = False
+        self._is_behind = False
         is_small = self._text.size + len(text) < SMALL_CHARACTERS
         parts = (self._text, text, is_behind)
         finished, tail, cpu_s = _grow(*parts) if is_small else await _beside_the_loop(_grow, *parts)
@@ -160,7 +180,9 @@ async def _beside_the_loop(render: Callable[..., T], *args) -> T:
 
 
 def _grow(text: GrowingText, more: str, is_behind: bool) -> tuple[str, str, float]:
-    """The blocks that `more` finished, the one that still grows, and the CPU seconds it took. `is_behind`: what was added unseen is on the page."""
+    """The blocks that `more` finished, the one that still grows, and the CPU seconds it took. `is_behind`:
+    what was added unseen is on the page.
+    """
     start_s = time.thread_time()
     if is_behind:
         text.grow("")
@@ -169,9 +191,13 @@ def _grow(text: GrowingText, more: str, is_behind: bool) -> tuple[str, str, floa
 
 
 async def _follow(redis, slug: str, user, message_id: UUID, after: str) -> AsyncIterator[bytes]:
-    """Updates from the event stream until the answer ends. Entries the page has seen are taken in silently. Raises RedisError, _HoleInStream."""
+    """Updates from the event stream until the answer ends. Entries the page has seen are taken in
+    silently. Raises RedisError, _HoleInStream.
+    """
     screen, has_start, rounds = _Screen(after), False, 0
-    async for entry_id, fields in events.read_events(redis, slug, message_id, events.START, screen.patience_ms):
+    async for entry_id, fields in events.read_events(
+        redis, slug, message_id, events.START, screen.patience_ms
+    ):
         if "start" in fields:
             screen.restart()
             has_start = True
@@ -209,7 +235,9 @@ async def _poll(slug: str, user, message_id: UUID) -> AsyncIterator[bytes]:
         if not is_unfinished:
             return
         if text != shown:
-            yield _event("update", {"append": "", "tail": await _beside_the_loop(render_markdown, text), "anew": True})
+            yield _event(
+                "update", {"append": "", "tail": await _beside_the_loop(render_markdown, text), "anew": True}
+            )
         else:
             yield HEARTBEAT
         shown = text
@@ -234,5 +262,7 @@ def _render_done(request, user, message_id: UUID, surroundings) -> str:
 
 
 def _event(name: str, data: dict, entry_id: str = "") -> bytes:
-    """One event. An empty id makes the page forget the last one: it then asks for the whole stream after a break."""
+    """One event. An empty id makes the page forget the last one: it then asks
+    for the whole stream after a break.
+    """
     return f"id: {entry_id}\nevent: {name}\n".encode() + b"data: " + orjson.dumps(data) + b"\n\n"

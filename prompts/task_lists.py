@@ -1,4 +1,6 @@
-"""Task lists in Markdown (`- [ ] a`, `- [x] b`), in linear time: mdit_py_plugins' walks back to the list for each of its items."""
+"""Task lists in Markdown (`- [ ] a`, `- [x] b`), in linear time: mdit_py_plugins' walks back
+to the list for each of its items.
+"""
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
@@ -19,12 +21,25 @@ def _mark_items(state: StateCore) -> None:
             lists.append(item)
         elif item.type in ("bullet_list_close", "ordered_list_close"):
             lists.pop()
-        box = BOXES.get(inline.content[:4]) if (item.type, paragraph.type) == ("list_item_open", "paragraph_open") else None
-        if box is None or not inline.children or not inline.children[0].content.startswith(inline.content[:4]):
+        box = (
+            BOXES.get(inline.content[:4])
+            if (item.type, paragraph.type) == ("list_item_open", "paragraph_open")
+            else None
+        )
+        if (
+            box is None
+            or not inline.children
+            or not inline.children[0].content.startswith(inline.content[:4])
+        ):
             continue
         item.attrSet("class", "task-list-item")
         lists[-1].attrSet("class", "contains-task-list")
         inline.content = inline.content[3:]
         inline.children[0].content = inline.children[0].content[3:]
-        checkbox = Token("html_inline", "", 0, content=f'<input class="task-list-item-checkbox" {box}disabled="disabled" type="checkbox">')
+        checkbox = Token(
+            "html_inline",
+            "",
+            0,
+            content=f'<input class="task-list-item-checkbox" {box}disabled="disabled" type="checkbox">',
+        )
         inline.children.insert(0, checkbox)

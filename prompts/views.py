@@ -16,7 +16,13 @@ from prompts.answers import Answer, write_answer
 from prompts.models import Conversation, Message
 from prompts.running import stop_answer
 from prompts.selectors import get_visible_conversation, get_visible_message
-from prompts.services import delete_conversation, edit_question, rename_conversation, restart_answer, start_turn
+from prompts.services import (
+    delete_conversation,
+    edit_question,
+    rename_conversation,
+    restart_answer,
+    start_turn,
+)
 from prompts.streaming import message_events
 
 __all__ = ["message_events"]
@@ -33,13 +39,21 @@ def chat_home(request: HttpRequest) -> HttpResponse:
 def conversation_detail(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = get_visible_conversation(request.user, conversation_id)
     is_fragment = request.htmx and "before" in request.GET
-    return render(request, "prompts/_messages.html" if is_fragment else "prompts/chat.html", pages.chat_context(request, conversation))
+    return render(
+        request,
+        "prompts/_messages.html" if is_fragment else "prompts/chat.html",
+        pages.chat_context(request, conversation),
+    )
 
 
 @login_required
 @require_safe
 def conversations(request: HttpRequest) -> HttpResponse:
-    return render(request, "prompts/_conversation_list.html" if request.htmx else "prompts/conversation_list.html", pages.rail_context(request))
+    return render(
+        request,
+        "prompts/_conversation_list.html" if request.htmx else "prompts/conversation_list.html",
+        pages.rail_context(request),
+    )
 
 
 @login_required
@@ -57,7 +71,11 @@ def message_create(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
     model_name = _model_of(request)
     question, answer = start_turn(
-        actor=request.user, text=request.POST.get("text", ""), model_name=model_name, process_id=ensure_host().process_id, conversation=conversation
+        actor=request.user,
+        text=request.POST.get("text", ""),
+        model_name=model_name,
+        process_id=ensure_host().process_id,
+        conversation=conversation,
     )
     _begin(request, answer, is_replaced=_is_replaced(request, model_name))
     response = _show_turn(request, question, answer, is_new=conversation is None, status=201)
@@ -66,10 +84,17 @@ def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpRespons
     return response
 
 
-def _show_turn(request: HttpRequest, question: Message, answer: Message, *, is_new: bool = False, status: int = 200) -> HttpResponse:
+def _show_turn(
+    request: HttpRequest, question: Message, answer: Message, *, is_new: bool = False, status: int = 200
+) -> HttpResponse:
     if not request.htmx:
         return redirect("prompts:conversation-detail", answer.conversation_id)
-    context = {"user_message": pages.dress(question), "answer": pages.dress(answer), "conversation": answer.conversation, "is_new": is_new}
+    context = {
+        "user_message": pages.dress(question),
+        "answer": pages.dress(answer),
+        "conversation": answer.conversation,
+        "is_new": is_new,
+    }
     return render(request, "prompts/_turn.html", context, status=status)
 
 
@@ -87,19 +112,32 @@ def _is_replaced(request: HttpRequest, model_name: str) -> bool:
 def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None:
     """Let the host write the answer. The row is committed: views run outside a transaction."""
     answer = Answer(
-        slug=request.tenant.slug, message_id=message.pk, user_id=request.user.pk, model_name=message.model_name, language=get_language(),
-        call_id=message.call_id, text=message.text, notices=["model_replaced"] if is_replaced else [],
-    )  # fmt: skip
+        slug=request.tenant.slug,
+        message_id=message.pk,
+        user_id=request.user.pk,
+        model_name=message.model_name,
+        language=get_language(),
+        call_id=message.call_id,
+        text=message.text,
+        notices=["model_replaced"] if is_replaced else [],
+    )
     submit_to_host(lambda host: write_answer(host, answer), name=f"answer {message.pk}")
 
 
 @login_required
 @require_POST
 def conversation_rename(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    conversation = rename_conversation(conversation=get_visible_conversation(request.user, conversation_id), title=request.POST.get("title", ""))
+    conversation = rename_conversation(
+        conversation=get_visible_conversation(request.user, conversation_id),
+        title=request.POST.get("title", ""),
+    )
     if not request.htmx:
         return redirect("prompts:conversation-detail", conversation.pk)
-    return render(request, "prompts/_conversation_row.html", {"conversation": conversation, "open_id": _open_id(request)})
+    return render(
+        request,
+        "prompts/_conversation_row.html",
+        {"conversation": conversation, "open_id": _open_id(request)},
+    )
 
 
 def _open_id(request: HttpRequest) -> UUID | None:
@@ -136,7 +174,12 @@ def message_stop(request: HttpRequest, message_id: UUID) -> HttpResponse:
 def message_edit(request: HttpRequest, message_id: UUID) -> HttpResponse:
     question = get_visible_message(request.user, message_id)
     model_name = _model_of(request) if request.POST.get("model") else question.conversation.model_name
-    question, answer = edit_question(question=question, text=request.POST.get("text", ""), model_name=model_name, process_id=ensure_host().process_id)
+    question, answer = edit_question(
+        question=question,
+        text=request.POST.get("text", ""),
+        model_name=model_name,
+        process_id=ensure_host().process_id,
+    )
     _begin(request, answer, is_replaced=_is_replaced(request, model_name))
     return _show_turn(request, question, answer)
 
@@ -156,7 +199,9 @@ def message_continue(request: HttpRequest, message_id: UUID) -> HttpResponse:
 def _write_again(request: HttpRequest, message_id: UUID, *, keep_text: bool) -> HttpResponse:
     message = get_visible_message(request.user, message_id)
     model_name = _model_of(request) if request.POST.get("model") else message.model_name
-    message = restart_answer(message=message, model_name=model_name, process_id=ensure_host().process_id, keep_text=keep_text)
+    message = restart_answer(
+        message=message, model_name=model_name, process_id=ensure_host().process_id, keep_text=keep_text
+    )
     _begin(request, message, is_replaced=_is_replaced(request, model_name))
     return _show_message(request, message)
 
@@ -164,4 +209,8 @@ def _write_again(request: HttpRequest, message_id: UUID, *, keep_text: bool) -> 
 def _show_message(request: HttpRequest, message: Message) -> HttpResponse:
     if not request.htmx:
         return redirect("prompts:conversation-detail", message.conversation_id)
-    return render(request, "prompts/_message.html", {"message": pages.dress(message), "conversation": message.conversation})
+    return render(
+        request,
+        "prompts/_message.html",
+        {"message": pages.dress(message), "conversation": message.conversation},
+    )

@@ -1,11 +1,16 @@
-"""Every package that the product needs at run time carries an OSI-approved licence; exceptions are listed here with their reason."""
+"""Every package that the product needs at run time carries an OSI-approved licence; exceptions
+are listed here with their reason.
+"""
 
 import re
 import sys
 from importlib import metadata
 from pathlib import Path
 
-NAMES = "MIT|BSD|Apache|ISC|MPL|Mozilla Public|LGPL|Lesser General Public|PSF|Python Software Foundation|PostgreSQL|0BSD|Zlib|Unlicense|CC0|CNRI"
+NAMES = (
+    "MIT|BSD|Apache|ISC|MPL|Mozilla Public|LGPL|Lesser General Public|PSF|Python Software "
+    "Foundation|PostgreSQL|0BSD|Zlib|Unlicense|CC0|CNRI"
+)
 OSI = re.compile(rf"\b({NAMES})\b", re.IGNORECASE)
 EXCEPTIONS: dict[str, str] = {}  # name → reason
 ROOT = Path(__file__).parent
@@ -26,7 +31,11 @@ def locked_names(lock: Path) -> list[str]:
 def licence_of(name: str) -> str:
     """What the package says of its licence: SPDX expression, free text (first line), classifiers."""
     about = metadata.metadata(name)
-    texts = [about.get("License-Expression", ""), (about.get("License") or "").split("\n")[0], *(about.get_all("Classifier") or [])]
+    texts = [
+        about.get("License-Expression", ""),
+        (about.get("License") or "").split("\n")[0],
+        *(about.get_all("Classifier") or []),
+    ]
     return " | ".join(text for text in texts if text and ("License" in text or "::" not in text))
 
 

@@ -33,7 +33,9 @@ class BoundedJSONParser(BaseParser):
             raise BodyTooLarge(_("The body may have at most %(limit)d kB.") % {"limit": MAX_BYTES // 1000})
         check_value_count(data)
         try:
-            return json.loads(codecs.decode(data, encoding), parse_constant=_refuse_constant, parse_float=_read_float)
+            return json.loads(
+                codecs.decode(data, encoding), parse_constant=_refuse_constant, parse_float=_read_float
+            )
         except (ValueError, LookupError) as exc:
             raise ParseError(_("The body is no valid JSON."), code="invalid_json") from exc
         except RecursionError as exc:

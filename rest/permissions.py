@@ -1,4 +1,6 @@
-"""Who may do what at `/api/v1`. A module of its own, since the settings name it and views import the settings."""
+"""Who may do what at `/api/v1`. A module of its own, since the settings
+name it and views import the settings.
+"""
 
 from typing import Any
 
@@ -9,7 +11,9 @@ ANYONE = ""  # in `rights`: everyone who is logged in; the selectors decide what
 
 
 class ByAction(IsAuthenticated):
-    """`rights` maps an action (or, without a view set, a method) to a permission. What is not in it is forbidden."""
+    """`rights` maps an action (or, without a view set, a method) to a
+    permission. What is not in it is forbidden.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not super().has_permission(request, view):

@@ -1,4 +1,6 @@
-"""Serializers that take what they name and refuse the rest: a field that nobody expects is a mistake, or an attempt."""
+"""Serializers that take what they name and refuse the rest: a field that nobody
+expects is a mistake, or an attempt.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +22,9 @@ class StrictMixin:
             writable = {name for name, field in self.fields.items() if not field.read_only}
             strange = [str(name) for name in data if name not in writable]
             if strange:
-                raise serializers.ValidationError({printable(name): [self._refusal(name)] for name in strange[:20]}, code="unknown_field")
+                raise serializers.ValidationError(
+                    {printable(name): [self._refusal(name)] for name in strange[:20]}, code="unknown_field"
+                )
         return super().to_internal_value(data)
 
     def _refusal(self, name: str) -> str:

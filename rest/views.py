@@ -1,7 +1,7 @@
 """The base of every view of `/api/v1`.
 
-Covers: an action without an entry in `rights` is refused; unknown query parameters are refused; the audit log knows the person behind an
-API key; creations heed `Idempotency-Key`.
+Covers: an action without an entry in `rights` is refused; unknown query parameters are refused; the audit log
+knows the person behind an API key; creations heed `Idempotency-Key`.
 Does not cover: which objects someone sees; that is `get_visible_…` and `list_visible_…`.
 """
 
@@ -46,7 +46,10 @@ class AtriumMixin:
         given = {name: value for name, value in request.query_params.items() if name not in known}
         if serializer_class is None:
             if given:
-                raise ValidationError({printable(name): [_("There is no such parameter.")] for name in list(given)[:20]}, code="unknown_parameter")
+                raise ValidationError(
+                    {printable(name): [_("There is no such parameter.")] for name in list(given)[:20]},
+                    code="unknown_parameter",
+                )
             return {}
         serializer = serializer_class(data=given)
         serializer.is_valid(raise_exception=True)
@@ -68,7 +71,9 @@ class AtriumViewSet(AtriumMixin, viewsets.GenericViewSet):
         return Response(self.serializer_class(row, context=self.get_serializer_context()).data, status=status)
 
     def read_body(self, serializer_class: type[Serializer], *, partial: bool = False) -> dict[str, Any]:
-        serializer = serializer_class(data=self.request.data, partial=partial, context=self.get_serializer_context())
+        serializer = serializer_class(
+            data=self.request.data, partial=partial, context=self.get_serializer_context()
+        )
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
 
@@ -83,5 +88,7 @@ class AtriumViewSet(AtriumMixin, viewsets.GenericViewSet):
 
     def page(self, rows: Any, serializer_class: type[Serializer] | None = None) -> Response:
         found = self.paginate_queryset(rows)
-        serializer = (serializer_class or self.serializer_class)(found, many=True, context=self.get_serializer_context())
+        serializer = (serializer_class or self.serializer_class)(
+            found, many=True, context=self.get_serializer_context()
+        )
         return self.get_paginated_response(serializer.data)

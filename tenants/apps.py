@@ -7,7 +7,8 @@ class TenantsConfig(AppConfig):
     verbose_name = _("tenants")
 
     def ready(self) -> None:
-        from tenants import checks, content_types, plans  # noqa: F401  (system checks and duties register themselves)
+        # system checks and duties register themselves
+        from tenants import checks, content_types, plans  # noqa: F401
 
         content_types.keep_one_cache_per_schema()
         from tenants.audit import register_models

@@ -15,7 +15,9 @@ def register_models() -> None:
 
 
 def note_actor(user: Any) -> None:
-    """Whoever logs in, or comes with an API key, during this request: the middleware noted only whose session it was when it began."""
+    """Whoever logs in, or comes with an API key, during this request: the middleware noted only
+    whose session it was when it began.
+    """
     noted = auditlog_value.get(None)
     if noted is not None and user.is_authenticated:
         noted["actor"] = user

@@ -19,14 +19,26 @@ def _tables(app_names) -> set[str]:
 
 @register()
 def readable_public_tables_exist_in_public_only(app_configs, **kwargs):
-    """A name a tenant may read in `public` must not exist in its own schema, or search_path would hide one of the two."""
+    """A name a tenant may read in `public` must not exist in its own schema, or
+    search_path would hide one of the two.
+    """
     shared, per_tenant = _tables(settings.SHARED_APPS), _tables(settings.TENANT_APPS)
     errors = []
     for table in settings.TENANT_READABLE_PUBLIC_TABLES:
         if table not in shared:
-            errors.append(Error(f"TENANT_READABLE_PUBLIC_TABLES names {table}, which no shared app has.", id="atrium.E001"))
+            errors.append(
+                Error(
+                    f"TENANT_READABLE_PUBLIC_TABLES names {table}, which no shared app has.", id="atrium.E001"
+                )
+            )
         if table in per_tenant:
-            errors.append(Error(f"{table} exists in public and in tenant schemas.", hint="Rename one of the two models.", id="atrium.E002"))
+            errors.append(
+                Error(
+                    f"{table} exists in public and in tenant schemas.",
+                    hint="Rename one of the two models.",
+                    id="atrium.E002",
+                )
+            )
     return errors
 
 
@@ -34,11 +46,22 @@ def readable_public_tables_exist_in_public_only(app_configs, **kwargs):
 def tables_live_in_one_world(app_configs, **kwargs):
     """Apart from the identity apps, an app is shared or per tenant, never both."""
     both = set(settings.SHARED_APPS) & set(settings.TENANT_APPS) - set(settings.IDENTITY_APPS)
-    return [Error(f"{name} is in SHARED_APPS and in TENANT_APPS but not in IDENTITY_APPS.", hint="Decide for one.", id="atrium.E003") for name in sorted(both)]
+    return [
+        Error(
+            f"{name} is in SHARED_APPS and in TENANT_APPS but not in IDENTITY_APPS.",
+            hint="Decide for one.",
+            id="atrium.E003",
+        )
+        for name in sorted(both)
+    ]
 
 
 @register()
 def tenant_schemas_stay_small(app_configs, **kwargs):
     """At most 120 tables per tenant: each costs catalogue rows and memory per connection, times tenants."""
     count = len(_tables(settings.TENANT_APPS)) + 1
-    return [Error(f"A tenant schema would have {count} tables, at most 120.", id="atrium.E004")] if count > 120 else []
+    return (
+        [Error(f"A tenant schema would have {count} tables, at most 120.", id="atrium.E004")]
+        if count > 120
+        else []
+    )

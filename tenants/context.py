@@ -1,7 +1,10 @@
-"""Which tenant the running code works for: a value that travels with the context, through awaits, threads and tasks.
+"""Which tenant the running code works for: a value that travels with the context,
+through awaits, threads and tasks.
 
-Covers: every query made through Django's connections (tenants.pgbackend reads the scope before each statement).
-Does not cover: a raw psycopg connection, which must set role and search_path itself (usage.ledger.ledger does).
+Covers: every query made through Django's connections (tenants.pgbackend
+reads the scope before each statement).
+Does not cover: a raw psycopg connection, which must set role and search_path
+itself (usage.ledger.ledger does).
 """
 
 import asyncio
@@ -28,7 +31,9 @@ class NoTenant(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the database connection may see: `tenant` and `platform` through the app login, `owner` through the owner's."""
+    """What the database connection may see: `tenant` and `platform` through the app
+    login, `owner` through the owner's.
+    """
 
     kind: Literal["tenant", "platform", "owner"]
     slug: str | None = None
@@ -55,7 +60,9 @@ def current_tenant() -> str:
     """The active tenant's slug. Raises NoTenant outside a tenant's scope."""
     slug = find_tenant()
     if slug is None:
-        raise NoTenant("No tenant is active: wrap the call in `with tenant(slug):` or `await in_tenant(slug, …)`.")
+        raise NoTenant(
+            "No tenant is active: wrap the call in `with tenant(slug):` or `await in_tenant(slug, …)`."
+        )
     return slug
 
 
@@ -75,7 +82,9 @@ def use_scope(scope: Scope | None) -> Iterator[None]:
 
 
 def tenant(slug: str):
-    """Work inside one tenant's schema, with that tenant's role. Legal in sync and async code; not across a `yield` of a generator."""
+    """Work inside one tenant's schema, with that tenant's role. Legal in sync and async code;
+    not across a `yield` of a generator.
+    """
     return use_scope(Scope("tenant", slug))
 
 
@@ -85,7 +94,9 @@ def platform():
 
 
 def owner(slug: str | None = None):
-    """Work as the owner of the tables, in one tenant's schema or (None) in `public`: migrations, provisioning, erasure."""
+    """Work as the owner of the tables, in one tenant's schema or (None) in `public`:
+    migrations, provisioning, erasure.
+    """
     return use_scope(Scope("owner", slug))
 
 
@@ -116,7 +127,8 @@ async def _in_scope(scope: Scope, function: Callable[..., Any], *args: Any, **kw
     slots = _slots.setdefault(loop, {}).setdefault(scope, asyncio.Semaphore(THREADS_PER_SCHEMA))
     await slots.acquire()
     step = _executor.submit(context.run, _run_in_transaction, scope, partial(function, *args, **kwargs))
-    step.add_done_callback(lambda _step: _release(loop, slots))  # when the thread is free, not when the caller leaves
+    # when the thread is free, not when the caller leaves
+    step.add_done_callback(lambda _step: _release(loop, slots))
     return await asyncio.wrap_future(step)
 
 

@@ -1,7 +1,7 @@
 """Periodic work without a walk over all tenants: who has something to do says so, the scheduler asks once.
 
-A duty is noted in the tenant's own transaction (the function `public.atrium_duty` runs as its owner), so none is lost; it may be
-carried out twice, so whoever carries it out must be safe to call again.
+A duty is noted in the tenant's own transaction (the function `public.atrium_duty` runs as its owner), so none
+is lost; it may be carried out twice, so whoever carries it out must be safe to call again.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,9 @@ def note_duty(kind: str, due_at: datetime | None = None) -> None:
 
 
 def duty(kind: str) -> Callable[[Worker], Worker]:
-    """Register the function that carries out one kind of duty, inside the scope of the schema that noted it."""
+    """Register the function that carries out one kind of duty, inside the
+    scope of the schema that noted it.
+    """
 
     def register(worker: Worker) -> Worker:
         _workers[kind] = worker
@@ -39,12 +41,16 @@ def _scope_of_role(role: str) -> Scope:
 
 
 def carry_out_duties(on_error: Callable[[str, str, Exception], None]) -> int:
-    """Do what is due, each schema and kind once; returns how many. A failing one is reported and stays due."""
+    """Do what is due, each schema and kind once; returns how many. A
+    failing one is reported and stays due.
+    """
     from tenants.models import Duty
 
     assert_platform()
     due: dict[tuple[str, str], list[int]] = {}
-    for row in Duty.objects.filter(due_at__lte=timezone.now(), kind__in=list(_workers)).order_by("due_at")[:1000]:
+    for row in Duty.objects.filter(due_at__lte=timezone.now(), kind__in=list(_workers)).order_by("due_at")[
+        :1000
+    ]:
         due.setdefault((row.role, row.kind), []).append(row.pk)
     for (role, kind), ids in due.items():
         try:

@@ -1,6 +1,7 @@
 """Which tenant a host or a key's slug leads to, and whether its door is open: kept in memory for a moment.
 
-Guards against: a dropped, renamed or half-migrated schema being served from `public`, and a suspended tenant being served at all.
+Guards against: a dropped, renamed or half-migrated schema being served from `public`, and a
+suspended tenant being served at all.
 """
 
 import time
@@ -53,7 +54,9 @@ def forget(slug: str | None = None) -> None:
 
 
 def recall(key: str) -> tuple[bool, TenantDoor | None]:
-    """(whether it is remembered, the tenant or None), without touching the database. Keys: `host:…` and `slug:…`."""
+    """(whether it is remembered, the tenant or None), without touching the
+    database. Keys: `host:…` and `slug:…`.
+    """
     found = _entries.get(key)
     if found is None or time.monotonic() - found[0] > TIME_TO_LIVE_S:
         return False, None
@@ -88,7 +91,9 @@ def _load(**condition: str) -> TenantDoor | None:
     if row is None:
         return None
     door = Door.SUSPENDED if row.status == Tenant.Status.SUSPENDED else _door_of_schema(row.slug)
-    return TenantDoor(row.slug, row.name, door, row.language, row.currency, str(row.plan_id)) if door else None
+    return (
+        TenantDoor(row.slug, row.name, door, row.language, row.currency, str(row.plan_id)) if door else None
+    )
 
 
 def _door_of_schema(slug: str) -> Door | None:

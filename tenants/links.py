@@ -1,4 +1,6 @@
-"""Addresses for mails, which are written where there is no request: the tenant's own host, or the platform's."""
+"""Addresses for mails, which are written where there is no request: the
+tenant's own host, or the platform's.
+"""
 
 from django.conf import settings
 
@@ -12,7 +14,13 @@ def base_url(slug: str | None) -> str:
     host = settings.PLATFORM_HOSTS[0]
     if slug is not None:
         with platform():
-            host = Domain.objects.filter(tenant__slug=slug).order_by("-is_primary", "domain").values_list("domain", flat=True).first() or host
+            host = (
+                Domain.objects.filter(tenant__slug=slug)
+                .order_by("-is_primary", "domain")
+                .values_list("domain", flat=True)
+                .first()
+                or host
+            )
     return address_of(host)
 
 

@@ -1,7 +1,8 @@
 """The door of every page: the host names the tenant, and everything behind runs inside that tenant's scope.
 
-Guards against: pages of one tenant on another's host, an answer from `public` for a host nobody has, a suspended or half-migrated tenant,
-and `/api/v1` telling which tenants there are: whatever is wrong with a key gets one answer, given here, before the tenant's door is looked at.
+Guards against: pages of one tenant on another's host, an answer from `public` for a host nobody has, a
+suspended or half-migrated tenant, and `/api/v1` telling which tenants there are: whatever is wrong with a key
+gets one answer, given here, before the tenant's door is looked at.
 Does not guard: `/v1`, which the gateway serves before Django sees it.
 """
 
@@ -29,7 +30,9 @@ OPEN_ON_EVERY_HOST = ("/healthz/",)
 
 
 class TenantMiddleware:
-    """First in MIDDLEWARE. Sync and async: in an event loop the database is asked in a worker thread, and only when memory is stale."""
+    """First in MIDDLEWARE. Sync and async: in an event loop the database is asked in a worker
+    thread, and only when memory is stale.
+    """
 
     sync_capable = True
     async_capable = True
@@ -49,7 +52,11 @@ class TenantMiddleware:
             return self.get_response(request)
 
     async def _call_async(self, request):
-        scope, refusal = await sync_to_async(self._find_scope)(request) if not self._is_remembered(request) else self._find_scope(request)
+        scope, refusal = (
+            await sync_to_async(self._find_scope)(request)
+            if not self._is_remembered(request)
+            else self._find_scope(request)
+        )
         if refusal:
             return refusal
         with use_scope(scope):
@@ -85,11 +92,23 @@ class TenantMiddleware:
         except OperationalError:
             return None, answer_error(request, DatabaseAway())
         if door is None:
-            return None, _refuse(request, 404, "unknown_host", _("No organisation is set up at this address."))
+            return None, _refuse(
+                request, 404, "unknown_host", _("No organisation is set up at this address.")
+            )
         if door.door == Door.SUSPENDED:
-            return None, _refuse(request, 403, "tenant_suspended", _("This organisation's access is suspended. Its data is kept."))
+            return None, _refuse(
+                request,
+                403,
+                "tenant_suspended",
+                _("This organisation's access is suspended. Its data is kept."),
+            )
         if door.door == Door.BEHIND:
-            return None, _refuse(request, 503, "tenant_upgrading", _("This organisation is being upgraded. Try again in a moment."))
+            return None, _refuse(
+                request,
+                503,
+                "tenant_upgrading",
+                _("This organisation is being upgraded. Try again in a moment."),
+            )
         request.tenant = door
         return Scope("tenant", door.slug), None
 
@@ -111,7 +130,9 @@ def _is_api(request) -> bool:
 def _key_of(request) -> str | None:
     """The API key that a request to `/api/v1` shows. On the platform's hosts it names the tenant."""
     header = request.headers.get("Authorization", "")
-    return header.removeprefix("Bearer ").strip() if _is_api(request) and header.startswith("Bearer ") else None
+    return (
+        header.removeprefix("Bearer ").strip() if _is_api(request) and header.startswith("Bearer ") else None
+    )
 
 
 def _slug_of(key: str) -> str:
@@ -119,7 +140,9 @@ def _slug_of(key: str) -> str:
 
 
 def _is_good(key: str, door: TenantDoor) -> bool:
-    """Whether this is a usable key of the tenant. The room that knows keys says so; where nobody does, it is not."""
+    """Whether this is a usable key of the tenant. The room that knows keys
+    says so; where nobody does, it is not.
+    """
     if _slug_of(key) != door.slug:
         return False
     try:
@@ -134,7 +157,12 @@ def _is_good(key: str, door: TenantDoor) -> bool:
 def _refuse_stranger(request) -> HttpResponse:
     """What the API itself says without a key, or with one that opens nothing."""
     if "Authorization" in request.headers:
-        return _refuse(request, 401, "invalid_api_key", _("This API key is not valid: it is unknown, expired or revoked."))
+        return _refuse(
+            request,
+            401,
+            "invalid_api_key",
+            _("This API key is not valid: it is unknown, expired or revoked."),
+        )
     return _refuse(request, 401, NotAuthenticated.default_code, NotAuthenticated.default_detail)
 
 
@@ -142,8 +170,18 @@ def _refuse(request, status: int, code: str, message: str | Promise) -> HttpResp
     response: HttpResponse
     with translation.override(translation.get_language_from_request(request)):
         if request.path_info.startswith("/api/"):
-            body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": str(message), "code": code}
-            response = JsonResponse(body | {"request_id": getattr(request, "request_id", "")}, status=status, content_type="application/problem+json")
+            body = {
+                "type": "about:blank",
+                "title": HTTPStatus(status).phrase,
+                "status": status,
+                "detail": str(message),
+                "code": code,
+            }
+            response = JsonResponse(
+                body | {"request_id": getattr(request, "request_id", "")},
+                status=status,
+                content_type="application/problem+json",
+            )
         else:
             response = render(request, f"errors/{code}.html", {"message": message}, status=status)
     if status == 401:

@@ -23,13 +23,22 @@ class Plan(TimeStamped):
     """A billing tier: what a tenant may use. An empty limit means no limit."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    name = models.SlugField(_("name"), max_length=40, unique=True, help_text=_("Used in commands and the API; it stays the same."))
+    name = models.SlugField(
+        _("name"), max_length=40, unique=True, help_text=_("Used in commands and the API; it stays the same.")
+    )
     label = models.CharField(_("label"), max_length=80)
-    requests_per_minute = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)])
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     monthly_budget = models.DecimalField(
-        _("monthly budget"), max_digits=24, decimal_places=12, null=True, blank=True, validators=[MinValueValidator(0)],
+        _("monthly budget"),
+        max_digits=24,
+        decimal_places=12,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
         help_text=_("In the tenant's currency. Read-only for the tenant."),
-    )  # fmt: skip
+    )
 
     class Meta:
         ordering = ["name"]
@@ -65,10 +74,19 @@ class Tenant(TimeStamped, TenantMixin):
     slug = models.CharField(_("slug"), max_length=31, unique=True, validators=[validate_slug])
     name = models.CharField(_("name"), max_length=120)
     plan = models.ForeignKey(Plan, verbose_name=_("plan"), on_delete=models.PROTECT, related_name="tenants")
-    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PROVISIONING, editable=False)
+    status = models.CharField(
+        _("status"), max_length=16, choices=Status, default=Status.PROVISIONING, editable=False
+    )
     currency = models.CharField(_("currency"), max_length=3, choices=Currency, default=Currency.EUR)
-    language = models.CharField(_("language"), max_length=10, default="en", help_text=_("For mails and for people who have not chosen one."))
-    contact_email = models.EmailField(_("contact"), blank=True, help_text=_("The tenant's first owner: gets a mail with a link to log in."))
+    language = models.CharField(
+        _("language"),
+        max_length=10,
+        default="en",
+        help_text=_("For mails and for people who have not chosen one."),
+    )
+    contact_email = models.EmailField(
+        _("contact"), blank=True, help_text=_("The tenant's first owner: gets a mail with a link to log in.")
+    )
     setup_error = models.CharField(_("why the set-up failed"), max_length=300, blank=True, editable=False)
 
     class Meta:
@@ -101,7 +119,8 @@ class Domain(DomainMixin):
 class Duty(models.Model):
     """A note that a schema has something to do at a time, so that periodic work finds it in one query.
 
-    Written by tenants through the function `public.atrium_duty`, in their own transaction; read and removed by the scheduler.
+    Written by tenants through the function `public.atrium_duty`, in their own transaction;
+    read and removed by the scheduler.
     """
 
     id = models.BigAutoField(primary_key=True)

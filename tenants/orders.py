@@ -1,6 +1,8 @@
-"""What operators decide about tenants in the system administration. Web processes hold no owner's login: a worker does the set-up.
+"""What operators decide about tenants in the system administration. Web processes hold no
+owner's login: a worker does the set-up.
 
-All functions run inside `with platform():`, or enter it. Who may call them is asked at the edge: operators hold every right of the platform.
+All functions run inside `with platform():`, or enter it. Who may call them is asked at the edge:
+operators hold every right of the platform.
 """
 
 from typing import Any
@@ -22,23 +24,38 @@ from tenants.tasks_provisioning import set_up_ordered_tenant
 QUEUE = "provisioning"
 
 
-def order_tenant(*, slug: str, name: str, host: str = "", plan: str = DEFAULT_PLAN, language: str = "en", currency: str = "EUR",
-                 contact_email: str) -> Tenant:  # fmt: skip
-    """Write a new tenant down and have a worker set it up; the row's status tells how far it is. Raises InvalidInput, Conflict."""
+def order_tenant(
+    *,
+    slug: str,
+    name: str,
+    host: str = "",
+    plan: str = DEFAULT_PLAN,
+    language: str = "en",
+    currency: str = "EUR",
+    contact_email: str,
+) -> Tenant:
+    """Write a new tenant down and have a worker set it up; the row's status tells how far it
+    is. Raises InvalidInput, Conflict.
+    """
     with platform(), transaction.atomic():
-        row = insert_tenant(slug, name, host or f"{slug}{settings.DEMO_HOST_SUFFIX}", plan, language, currency, contact_email)
+        row = insert_tenant(
+            slug, name, host or f"{slug}{settings.DEMO_HOST_SUFFIX}", plan, language, currency, contact_email
+        )
         _enqueue_setup(row)
         announce("tenant", slug)
     return row
 
 
 def retry_setup(*, slug: str) -> Tenant:
-    """Have a worker try again what failed, or was lost. Raises NotFound, Conflict for a tenant that is ready."""
+    """Have a worker try again what failed, or was lost. Raises NotFound,
+    Conflict for a tenant that is ready.
+    """
     with platform(), transaction.atomic():
         row = get_tenant(slug)
         if row.status not in Tenant.UNREADY:
             raise Conflict(_("This tenant is set up already."), code="tenant_ready")
-        row.status, row.setup_error = Tenant.Status.PROVISIONING, ""
+        row.status = Tenant.Status.PROVISIONING
+        row.setup_error = ""
         row.save(update_fields=["status", "setup_error", "updated_at"])
         _enqueue_setup(row)
     return row
@@ -49,7 +66,9 @@ def _enqueue_setup(row: Tenant) -> None:
 
 
 def update_tenant(*, slug: str, **changes: Any) -> Tenant:
-    """Change name, plan, language or contact. Slug and currency stay: schema, keys and bills are named after them. Raises ValidationError."""
+    """Change name, plan, language or contact. Slug and currency stay: schema, keys and bills are named
+    after them. Raises ValidationError.
+    """
     with platform(), transaction.atomic():
         row = get_tenant(slug)
         old_plan = row.plan_id
@@ -72,7 +91,11 @@ def add_domain(*, slug: str, host: str, is_primary: bool = False) -> Domain:
         row = get_tenant(slug)
         host = read_host(host)
         if Domain.objects.filter(domain=host).exists():
-            raise Conflict(_("The host “%(host)s” leads to a tenant already.") % {"host": host}, code="domain_exists", param="domain")
+            raise Conflict(
+                _("The host “%(host)s” leads to a tenant already.") % {"host": host},
+                code="domain_exists",
+                param="domain",
+            )
         domain = Domain.objects.create(domain=host, tenant=row, is_primary=is_primary)
         announce("tenant", slug)
     return domain
@@ -90,7 +113,12 @@ def set_primary_domain(*, domain: Domain) -> Domain:
 def remove_domain(*, domain: Domain) -> None:
     """Take a host name away from a tenant. Raises Conflict for its last one."""
     with platform(), transaction.atomic():
-        others = Domain.objects.select_for_update().filter(tenant=domain.tenant_id).exclude(pk=domain.pk).order_by("domain")
+        others = (
+            Domain.objects.select_for_update()
+            .filter(tenant=domain.tenant_id)
+            .exclude(pk=domain.pk)
+            .order_by("domain")
+        )
         successor = next(iter(others), None)
         if successor is None:
             raise Conflict(_("This is the tenant's only host. Add another one first."), code="last_domain")

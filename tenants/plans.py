@@ -25,7 +25,9 @@ def set_plan(*, name: str, **changes: Any) -> Plan:
         row.full_clean()
         row.save()
         announce("plan", row.pk)
-        slugs = list(Tenant.objects.filter(plan=row).exclude(status__in=Tenant.UNREADY).values_list("slug", flat=True))
+        slugs = list(
+            Tenant.objects.filter(plan=row).exclude(status__in=Tenant.UNREADY).values_list("slug", flat=True)
+        )
     for slug in slugs:
         tell_plan(slug, row)
     return row
@@ -36,7 +38,9 @@ def tell_plan(slug: str, plan: Plan) -> None:
     try:
         plan_changed.send(sender=Plan, slug=slug, plan=plan)
     except DatabaseError:
-        logger.warning("the tenant %s does not follow its plan yet; the scheduler tries again", slug, exc_info=True)
+        logger.warning(
+            "the tenant %s does not follow its plan yet; the scheduler tries again", slug, exc_info=True
+        )
         with tenant(slug), transaction.atomic():
             note_duty(FOLLOW)
 

@@ -17,12 +17,24 @@ from tenants.signals import owner_requested, tenant_provisioned
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 
 DEFAULT_PLAN = "standard"
-HOST_PATTERN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+HOST_PATTERN = re.compile(
+    r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+)
 
 
-def create_tenant(*, slug: str, name: str = "", host: str, plan: str = DEFAULT_PLAN, language: str = "en", currency: str = "EUR", owner_email: str = "",
-                  owner_password: str | None = None) -> Tenant:  # fmt: skip
-    """Clone the template into a new schema, make its role, let every room seed itself, and make the first owner if an address is given.
+def create_tenant(
+    *,
+    slug: str,
+    name: str = "",
+    host: str,
+    plan: str = DEFAULT_PLAN,
+    language: str = "en",
+    currency: str = "EUR",
+    owner_email: str = "",
+    owner_password: str | None = None,
+) -> Tenant:
+    """Clone the template into a new schema, make its role, let every room seed itself, and make the
+    first owner if an address is given.
 
     Raises InvalidInput (slug, host, plan, owner) and Conflict (taken). If anything fails, nothing remains.
     """
@@ -41,7 +53,9 @@ def create_tenant(*, slug: str, name: str = "", host: str, plan: str = DEFAULT_P
 
 
 def set_up_tenant(slug: str) -> Tenant:
-    """Make the schema of a tenant that was ordered, seed it, give it its first owner, and open its door. Safe to call again after a kill."""
+    """Make the schema of a tenant that was ordered, seed it, give it its first owner, and open its
+    door. Safe to call again after a kill.
+    """
     with owner(), transaction.atomic(using="owner"):
         row = Tenant.objects.select_for_update().get(slug=slug)
         if row.status not in Tenant.UNREADY:
@@ -75,26 +89,43 @@ def _make_schema(slug: str) -> None:
 def _open(slug: str) -> Tenant:
     with owner(), transaction.atomic(using="owner"):
         row = Tenant.objects.get(slug=slug)
-        row.status, row.setup_error = Tenant.Status.ACTIVE, ""
+        row.status = Tenant.Status.ACTIVE
+        row.setup_error = ""
         row.save(update_fields=["status", "setup_error", "updated_at"])
         announce("tenant", slug)
     return row
 
 
-def insert_tenant(slug: str, name: str, host: str, plan: str, language: str, currency: str, contact_email: str = "") -> Tenant:
-    """The rows of a new tenant, which is not set up yet. Call inside a transaction. Raises InvalidInput, Conflict."""
+def insert_tenant(
+    slug: str, name: str, host: str, plan: str, language: str, currency: str, contact_email: str = ""
+) -> Tenant:
+    """The rows of a new tenant, which is not set up yet. Call inside a
+    transaction. Raises InvalidInput, Conflict.
+    """
     host = read_host(host)
     try:
         chosen = Plan.objects.get(name=plan)
     except Plan.DoesNotExist:
         raise InvalidInput(_("There is no plan “%(plan)s”.") % {"plan": plan}, param="plan") from None
     if Tenant.objects.filter(slug=slug).exists():
-        raise Conflict(_("The slug “%(slug)s” is taken.") % {"slug": slug}, code="tenant_exists", param="slug")
+        raise Conflict(
+            _("The slug “%(slug)s” is taken.") % {"slug": slug}, code="tenant_exists", param="slug"
+        )
     if Domain.objects.filter(domain=host).exists():
-        raise Conflict(_("The host “%(host)s” leads to another tenant.") % {"host": host}, code="domain_exists", param="host")
+        raise Conflict(
+            _("The host “%(host)s” leads to another tenant.") % {"host": host},
+            code="domain_exists",
+            param="host",
+        )
     row = Tenant(
-        slug=slug, schema_name=schema_name(slug), name=name or slug, plan=chosen, language=language, currency=currency, contact_email=contact_email
-    )  # fmt: skip
+        slug=slug,
+        schema_name=schema_name(slug),
+        name=name or slug,
+        plan=chosen,
+        language=language,
+        currency=currency,
+        contact_email=contact_email,
+    )
     try:
         row.full_clean()
     except ValidationError as exc:
@@ -108,14 +139,19 @@ def read_host(text: str) -> str:
     """A host name in its one form. Raises InvalidInput for what is none, or belongs to the platform."""
     host = text.strip().lower().rstrip(".")
     if not HOST_PATTERN.fullmatch(host):
-        raise InvalidInput(_("Enter a host name such as chat.example.org, without https:// and without a port."), param="host")
+        raise InvalidInput(
+            _("Enter a host name such as chat.example.org, without https:// and without a port."),
+            param="host",
+        )
     if host in settings.PLATFORM_HOSTS:
         raise InvalidInput(_("“%(host)s” is a host of the platform itself.") % {"host": host}, param="host")
     return host
 
 
 def drop_schema(slug: str) -> None:
-    """Undo a provisioning that failed half-way: schema, role and rows. Not an erasure: that keeps a protocol."""
+    """Undo a provisioning that failed half-way: schema, role and rows. Not
+    an erasure: that keeps a protocol.
+    """
     schema = schema_name(slug)
     with owner(), transaction.atomic(using="owner"):
         database = connections["owner"].settings_dict["NAME"]
@@ -135,15 +171,22 @@ def get_tenant(slug: str) -> Tenant:
     try:
         return Tenant.objects.select_related("plan").get(slug=slug)
     except Tenant.DoesNotExist:
-        raise NotFound(_("There is no tenant “%(slug)s”.") % {"slug": slug}, code="tenant_not_found") from None
+        raise NotFound(
+            _("There is no tenant “%(slug)s”.") % {"slug": slug}, code="tenant_not_found"
+        ) from None
 
 
 def set_tenant_status(*, slug: str, status: Tenant.Status) -> Tenant:
-    """Suspend or resume a tenant; every door follows within a second. Its data stays. Raises NotFound, Conflict for one that is not set up."""
+    """Suspend or resume a tenant; every door follows within a second. Its data stays. Raises NotFound,
+    Conflict for one that is not set up.
+    """
     with platform(), transaction.atomic():
         row = get_tenant(slug)
         if row.status in Tenant.UNREADY:
-            raise Conflict(_("“%(slug)s” is not set up yet. Set it up again first.") % {"slug": slug}, code="tenant_not_ready")
+            raise Conflict(
+                _("“%(slug)s” is not set up yet. Set it up again first.") % {"slug": slug},
+                code="tenant_not_ready",
+            )
         row.status = status
         row.save(update_fields=["status", "updated_at"])
         announce("tenant", slug)
@@ -151,8 +194,12 @@ def set_tenant_status(*, slug: str, status: Tenant.Status) -> Tenant:
 
 
 def ensure_default_plans() -> None:
-    """Create the plans that a new installation starts with; never changes existing ones. Call inside `with platform():`."""
-    Plan.objects.get_or_create(name=DEFAULT_PLAN, defaults={"label": "Standard", "requests_per_minute": 1_000})
+    """Create the plans that a new installation starts with; never changes existing
+    ones. Call inside `with platform():`.
+    """
+    Plan.objects.get_or_create(
+        name=DEFAULT_PLAN, defaults={"label": "Standard", "requests_per_minute": 1_000}
+    )
     Plan.objects.get_or_create(name="unlimited", defaults={"label": "Unlimited"})
 
 
@@ -161,5 +208,6 @@ def fail_setup(*, slug: str, reason: str) -> None:
     with platform(), transaction.atomic():
         row = Tenant.objects.select_for_update().get(slug=slug)
         if row.status in Tenant.UNREADY:
-            row.status, row.setup_error = Tenant.Status.FAILED, reason[:300]
+            row.status = Tenant.Status.FAILED
+            row.setup_error = reason[:300]
             row.save(update_fields=["status", "setup_error", "updated_at"])

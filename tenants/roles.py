@@ -1,7 +1,8 @@
 """Database roles: one per tenant, one for the platform, and the explicit list of what each may do.
 
-Guards against: code of one tenant touching another's schema, or shared tables it has no business with; edits of append-only tables.
-Rights change in one transaction: whoever works meanwhile has the old ones or the new ones.
+Guards against: code of one tenant touching another's schema, or shared tables it has no
+business with; edits of append-only tables. Rights change in one transaction: whoever works
+meanwhile has the old ones or the new ones.
 Does not guard against: SQL injection, which could itself say SET ROLE.
 """
 
@@ -42,24 +43,38 @@ def _ensure_role(cursor, role: str) -> None:
 
 
 def grant_platform_role() -> None:
-    """Create the platform's role if need be and give it the shared tables. Call inside `with owner():`; safe to call again."""
+    """Create the platform's role if need be and give it the shared tables. Call inside
+    `with owner():`; safe to call again.
+    """
     role = role_name(_database(), "platform")
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         _ensure_role(cursor, role)
         _grant_schema(cursor, "public", role)
-        _execute(cursor, "GRANT EXECUTE ON FUNCTION public.atrium_duty(text, timestamptz) TO {role}", role=role)
+        _execute(
+            cursor, "GRANT EXECUTE ON FUNCTION public.atrium_duty(text, timestamptz) TO {role}", role=role
+        )
 
 
 def grant_tenant_role(schema: str) -> None:
-    """Create the role of one tenant if need be and give it its schema. Call inside `with owner(…):`; safe to call again."""
+    """Create the role of one tenant if need be and give it its schema. Call inside
+    `with owner(…):`; safe to call again.
+    """
     role = role_name(_database(), schema)
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         _ensure_role(cursor, role)
         _grant_schema(cursor, schema, role)
         _execute(cursor, "GRANT USAGE ON SCHEMA public TO {role}", role=role)
-        _execute(cursor, "GRANT EXECUTE ON FUNCTION public.atrium_duty(text, timestamptz) TO {role}", role=role)
+        _execute(
+            cursor, "GRANT EXECUTE ON FUNCTION public.atrium_duty(text, timestamptz) TO {role}", role=role
+        )
         if settings.TENANT_READABLE_PUBLIC_TABLES:
-            _execute(cursor, "GRANT SELECT ON {tables} TO {role}", settings.TENANT_READABLE_PUBLIC_TABLES, schema="public", role=role)
+            _execute(
+                cursor,
+                "GRANT SELECT ON {tables} TO {role}",
+                settings.TENANT_READABLE_PUBLIC_TABLES,
+                schema="public",
+                role=role,
+            )
 
 
 def _grant_schema(cursor, schema: str, role: str) -> None:
@@ -69,7 +84,16 @@ def _grant_schema(cursor, schema: str, role: str) -> None:
     writable = [table for table in tables if table not in read_only + append_only]
     _execute(cursor, "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}", schema=schema, role=role)
     _execute(cursor, "GRANT USAGE ON SCHEMA {schema} TO {role}", schema=schema, role=role)
-    _execute(cursor, "GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}", schema=schema, role=role)
-    for rights, group in (("SELECT", read_only), ("SELECT, INSERT", append_only), ("SELECT, INSERT, UPDATE, DELETE", writable)):
+    _execute(
+        cursor,
+        "GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+        schema=schema,
+        role=role,
+    )
+    for rights, group in (
+        ("SELECT", read_only),
+        ("SELECT, INSERT", append_only),
+        ("SELECT, INSERT, UPDATE, DELETE", writable),
+    ):
         if group:
             _execute(cursor, f"GRANT {rights} ON {{tables}} TO {{role}}", group, schema=schema, role=role)

@@ -1,7 +1,7 @@
 """Schemas and their migrations: public, the template, then only the tenants that are behind.
 
-A tenant's fingerprint is the set of migrations its schema has applied. Each tenant migrates on its own, so that a killed upgrade goes on
-where it stopped, and a failing tenant does not hold up the others.
+A tenant's fingerprint is the set of migrations its schema has applied. Each tenant migrates on its own, so
+that a killed upgrade goes on where it stopped, and a failing tenant does not hold up the others.
 """
 
 import logging
@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class MigrationReport:
-    """What an upgrade did: slugs that were migrated, slugs that were current, and slug → error for those that failed."""
+    """What an upgrade did: slugs that were migrated, slugs that were current, and
+    slug → error for those that failed.
+    """
 
     migrated: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
@@ -42,11 +44,15 @@ def expected_migrations() -> tuple[str, ...]:
 
 
 def count_missing_migrations() -> int:
-    """How many of the code's migrations the active schema lacks. Raises ProgrammingError if the schema is gone."""
+    """How many of the code's migrations the active schema lacks. Raises
+    ProgrammingError if the schema is gone.
+    """
     with connection.cursor() as cursor:
         # qualified: without the schema's own table, the search_path would find the one in public
         scope = current_scope()
-        statement = sql.SQL("SELECT count(*) FROM {} WHERE app || '.' || name = ANY(%s)").format(sql.Identifier(scope.schema, "django_migrations"))
+        statement = sql.SQL("SELECT count(*) FROM {} WHERE app || '.' || name = ANY(%s)").format(
+            sql.Identifier(scope.schema, "django_migrations")
+        )
         cursor.execute(statement, [list(expected_migrations())])
         return len(expected_migrations()) - cursor.fetchone()[0]
 
@@ -84,7 +90,9 @@ def migrate_public() -> None:
 
 
 def migrate_template() -> bool:
-    """Bring the template schema up to date, making it if need be; returns whether anything was done. It never holds users."""
+    """Bring the template schema up to date, making it if need be; returns whether
+    anything was done. It never holds users.
+    """
     with template_owner():
         with connections["owner"].cursor() as cursor:
             cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(TEMPLATE_SCHEMA)))
@@ -111,7 +119,9 @@ def _migrate_in_child(slug: str) -> str:
 
 
 def migrate_tenants(slugs: Iterable[str], processes: int = 2) -> MigrationReport:
-    """Migrate those of the tenants that are behind, in parallel; a failure is reported and the rest goes on."""
+    """Migrate those of the tenants that are behind, in parallel; a failure
+    is reported and the rest goes on.
+    """
     wanted = list(slugs)
     with owner():
         behind_schemas = set(list_schemas_behind(schema_name(slug) for slug in wanted))

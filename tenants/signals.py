@@ -3,12 +3,23 @@
 from django.dispatch import Signal
 
 tenant_provisioned = Signal()  # slug: sent inside the new tenant's scope, in the transaction that made it
-demo_requested = Signal()  # slug (None: the platform), known: set of first names, people: dict to fill; sent inside that scope, in a transaction
-tenant_migrated = Signal()  # slug: its schema is brought up to date; sent inside its scope, in a transaction; receivers may be called again
+# slug (None: the platform), known: set of first names, people: dict to fill; sent inside that scope, in a
+# transaction
+demo_requested = Signal()
+# slug: its schema is brought up to date; sent inside its scope, in a transaction; receivers may be called
+# again
+tenant_migrated = Signal()
 tenant_changed = Signal()  # slug: name, plan, status or domains have changed
-owner_requested = Signal()  # slug, email, password (None: set by "forgotten password"): a new tenant wants its first person
-plan_changed = Signal()  # slug, plan: the tenant's plan has other limits or a tenant has another plan; sent outside any scope
-platform_prepared = Signal()  # sent inside the platform's scope at each start: rooms bring their shared rows up to date
-key_budget_requested = Signal()  # key, amount: a new key is to have a monthly budget; sent inside its tenant's transaction
-key_asked_by_key = Signal()  # within: this key asks for another one; receivers raise NotAllowed if what binds it would not bind that
-key_shown = Signal()  # text: is this a good API key of the active tenant? Receivers answer; sent inside its scope, whatever state its door is in
+# slug, email, password (None: set by "forgotten password"): a new tenant wants its first person
+owner_requested = Signal()
+# slug, plan: the tenant's plan has other limits or a tenant has another plan; sent outside any scope
+plan_changed = Signal()
+# sent inside the platform's scope at each start: rooms bring their shared rows up to date
+platform_prepared = Signal()
+# key, amount: a new key is to have a monthly budget; sent inside its tenant's transaction
+key_budget_requested = Signal()
+# within: this key asks for another one; receivers raise NotAllowed if what binds it would not bind that
+key_asked_by_key = Signal()
+# text: is this a good API key of the active tenant? Receivers answer; sent inside its scope, whatever state
+# its door is in
+key_shown = Signal()

@@ -7,11 +7,39 @@ from django.utils.translation import gettext_lazy as _
 
 TEMPLATE_SCHEMA = "tenant_template"
 SLUG_PATTERN = re.compile(r"[a-z][a-z0-9-]{1,30}")
-RESERVED_SLUGS = frozenset({
-    "public", "platform", "owner", "app", "template", "tenant-template", "information-schema", "postgres", "localhost", "www", "api", "admin",
-    "static", "media", "mail", "login", "auth", "sso", "status", "health", "metrics", "docs", "help", "support", "billing", "internal", "system",
-    "root", "atrium",
-})  # fmt: skip
+RESERVED_SLUGS = frozenset(
+    {
+        "public",
+        "platform",
+        "owner",
+        "app",
+        "template",
+        "tenant-template",
+        "information-schema",
+        "postgres",
+        "localhost",
+        "www",
+        "api",
+        "admin",
+        "static",
+        "media",
+        "mail",
+        "login",
+        "auth",
+        "sso",
+        "status",
+        "health",
+        "metrics",
+        "docs",
+        "help",
+        "support",
+        "billing",
+        "internal",
+        "system",
+        "root",
+        "atrium",
+    }
+)
 
 
 def is_slug(text: str) -> bool:
@@ -23,10 +51,16 @@ def validate_slug(value: str) -> None:
     """Raise ValidationError unless a new tenant may be called so."""
     if not is_slug(value) or value.endswith("-") or value.startswith("pg-"):
         raise ValidationError(
-            _("A slug has 2 to 31 lower-case letters, digits and hyphens, starts with a letter and does not end with a hyphen."), code="invalid_slug"
+            _(
+                "A slug has 2 to 31 lower-case letters, digits and hyphens, starts with a letter and does "
+                "not end with a hyphen."
+            ),
+            code="invalid_slug",
         )
     if value in RESERVED_SLUGS:
-        raise ValidationError(_("“%(slug)s” is reserved. Choose another slug."), code="reserved_slug", params={"slug": value})
+        raise ValidationError(
+            _("“%(slug)s” is reserved. Choose another slug."), code="reserved_slug", params={"slug": value}
+        )
 
 
 def schema_name(slug: str) -> str:
@@ -39,5 +73,7 @@ def slug_of_schema(schema: str) -> str:
 
 
 def role_name(database: str, schema: str) -> str:
-    """The PostgreSQL role that may touch one schema. Roles are cluster-wide, hence the database's name in front."""
+    """The PostgreSQL role that may touch one schema. Roles are cluster-wide,
+    hence the database's name in front.
+    """
     return f"{database}_{schema}"

@@ -1,7 +1,10 @@
-"""What must hold of the database before a process serves: else a promise of the house would be void without anybody noticing.
+"""What must hold of the database before a process serves: else a promise of the house
+would be void without anybody noticing.
 
-Covers: a login that could read every tenant without taking a role; master keys that do not open what they sealed.
-Does not cover: whether commits are durable (`usage.ledger.durability`), and settings by themselves (`config.settings`, system checks).
+Covers: a login that could read every tenant without taking a role; master keys
+that do not open what they sealed.
+Does not cover: whether commits are durable (`usage.ledger.durability`), and settings by themselves
+(`config.settings`, system checks).
 """
 
 import psycopg
@@ -15,19 +18,24 @@ _ROLE = "SELECT rolsuper, rolbypassrls, rolinherit FROM pg_roles WHERE rolname =
 
 
 def check_start() -> None:
-    """Raises ImproperlyConfigured, naming the variable and what to do; psycopg.OperationalError if the database is away."""
+    """Raises ImproperlyConfigured, naming the variable and what to do;
+    psycopg.OperationalError if the database is away.
+    """
     with psycopg.connect(settings.DATABASE_DSN, connect_timeout=5) as connection:
         is_super, bypasses, inherits = connection.execute(_ROLE).fetchone() or (True, True, True)
     if is_super or bypasses or inherits:
         raise ImproperlyConfigured(
-            "DATABASE_URL names a login that may read every tenant by itself, so that forgetting a tenant would be no error. It must have "
-            "the attributes NOSUPERUSER NOBYPASSRLS NOINHERIT: ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOINHERIT, or use another login."
+            "DATABASE_URL names a login that may read every tenant by itself, so that forgetting a tenant "
+            "would be no error. It must have "
+            "the attributes NOSUPERUSER NOBYPASSRLS NOINHERIT: ALTER ROLE … NOSUPERUSER NOBYPASSRLS "
+            "NOINHERIT, or use another login."
         )
     try:
         with platform():
             check_data_key()
     except NoDataKey as exc:
         raise ImproperlyConfigured(
-            "None of ATRIUM_MASTER_KEYS opens the platform's data key: stored secrets could not be read, and new ones would be lost with "
+            "None of ATRIUM_MASTER_KEYS opens the platform's data key: stored secrets could not be read, and "
+            "new ones would be lost with "
             "the old. Set the master keys with which this database was made."
         ) from exc

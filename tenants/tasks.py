@@ -1,7 +1,8 @@
 """Celery tasks that carry their tenant, and the outbox through which they are sent.
 
-A task is sent in three steps: an outbox row in the transaction that wants it, a message with the row's id once that has committed, and
-the relay for rows whose message was never sent. Messages without a tenant are refused. Receivers must be safe to run twice.
+A task is sent in three steps: an outbox row in the transaction that wants it, a message with the row's id
+once that has committed, and the relay for rows whose message was never sent. Messages without a tenant are
+refused. Receivers must be safe to run twice.
 """
 
 import logging
@@ -43,7 +44,9 @@ class TenantTask(Task):
         scope = current_scope()
         if scope is None or scope.kind == "owner":
             raise TenantlessMessage(f"{self.name} was sent outside a tenant's scope.")
-        return super().apply_async(args, kwargs, headers={**(headers or {}), HEADER: scope.slug or PLATFORM}, **options)
+        return super().apply_async(
+            args, kwargs, headers={**(headers or {}), HEADER: scope.slug or PLATFORM}, **options
+        )
 
 
 def _scope_of(request) -> Scope:
@@ -54,7 +57,9 @@ def _scope_of(request) -> Scope:
 
 
 def enqueue(task: Task, *, queue: str = "", **arguments: Any) -> None:
-    """Send a task when the running transaction commits; if the broker is down then, the relay sends it later."""
+    """Send a task when the running transaction commits; if the broker is
+    down then, the relay sends it later.
+    """
     from tenants.local.models import OutboxMessage
 
     message = OutboxMessage.objects.create(task=task.name, arguments=arguments, queue=queue)
@@ -71,10 +76,16 @@ def _send(message) -> None:
 
 @duty("outbox")
 def relay_outbox() -> None:
-    """Send the messages of the active schema that no process has sent. A lock keeps two relays from sending one twice."""
+    """Send the messages of the active schema that no process has sent. A lock keeps
+    two relays from sending one twice.
+    """
     from tenants.local.models import OutboxMessage
 
     with transaction.atomic():
-        for message in OutboxMessage.objects.select_for_update(skip_locked=True).filter(sent_at=None).order_by("created_at")[:500]:
+        for message in (
+            OutboxMessage.objects.select_for_update(skip_locked=True)
+            .filter(sent_at=None)
+            .order_by("created_at")[:500]
+        ):
             _send(message)
         OutboxMessage.objects.filter(sent_at__lt=timezone.now() - timedelta(days=7)).delete()

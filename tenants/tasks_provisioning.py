@@ -1,4 +1,6 @@
-"""The set-up of a tenant that was ordered in the system administration. Runs in workers that hold the owner's login (queue `provisioning`)."""
+"""The set-up of a tenant that was ordered in the system administration. Runs in workers that hold the
+owner's login (queue `provisioning`).
+"""
 
 import logging
 
@@ -17,10 +19,18 @@ logger = logging.getLogger(__name__)
 
 @shared_task(base=TenantTask, acks_late=True, name="tenants.set_up_ordered_tenant")
 def set_up_ordered_tenant(slug: str) -> None:
-    """Set the tenant up, or note why not. A second delivery finds it ready and does nothing; one that was deleted meanwhile is forgotten."""
+    """Set the tenant up, or note why not. A second delivery finds it ready and does nothing; one that
+    was deleted meanwhile is forgotten.
+    """
     with translation.override(settings.LANGUAGE_CODE):
         if not settings.HAS_OWNER_LOGIN:
-            fail_setup(slug=slug, reason=_("This worker has no owner's login. Set ATRIUM_OWNER_DATABASE_URL for the worker of the queue “provisioning”."))
+            fail_setup(
+                slug=slug,
+                reason=_(
+                    "This worker has no owner's login. Set ATRIUM_OWNER_DATABASE_URL for the worker of the "
+                    "queue “provisioning”."
+                ),
+            )
             return
         try:
             set_up_tenant(slug)

@@ -16,17 +16,34 @@ class Answer:
         return json.loads(self.body)
 
 
-async def call(app, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | Any = b"", host: str = "localhost") -> Answer:
+async def call(
+    app,
+    method: str,
+    path: str,
+    *,
+    headers: dict[str, str] | None = None,
+    body: bytes | Any = b"",
+    host: str = "localhost",
+) -> Answer:
     """One request; `body` that is not bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer, sent = Answer(), False
     given = {"host": host, "content-length": str(len(raw)), **(headers or {})}
     path, _, query = path.partition("?")
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path, "raw_path": path.encode(),
-        "query_string": query.encode(), "scheme": "http", "root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "scheme": "http",
+        "root_path": "",
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in given.items()],
-    }  # fmt: skip
+    }
 
     async def receive():
         nonlocal sent

@@ -1,7 +1,8 @@
 """The cast and the stage of every test: two real tenant schemas, made once; each test rolls back.
 
-Alice owns Acme, Bob is its member, Charlie owns Globex, Olga operates the platform. A test runs in Acme's scope unless it says
-`@pytest.mark.scope("globex" | "platform" | None)`. Async tests run on the test's own thread and transaction.
+Alice owns Acme, Bob is its member, Charlie owns Globex, Olga operates the platform. A test runs in
+Acme's scope unless it says `@pytest.mark.scope("globex" | "platform" | None)`. Async tests run on the
+test's own thread and transaction.
 """
 
 import inspect
@@ -21,10 +22,14 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Run coroutine tests through asgiref, so that their ORM work stays on this thread and in this transaction."""
+    """Run coroutine tests through asgiref, so that their ORM work stays on
+    this thread and in this transaction.
+    """
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    async_to_sync(pyfuncitem.obj)(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames})
+    async_to_sync(pyfuncitem.obj)(
+        **{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    )
     return True
 
 
@@ -45,12 +50,27 @@ def django_db_setup(django_db_blocker):
         with platform():
             ensure_default_plans()
             platform_prepared.send(sender=Tenant)
-            create_user(actor=None, email="olga@atrium.example", name="Olga Orlova", password=PASSWORD, is_operator=True)
-        for slug, people in {"acme": [("alice", "owner"), ("bob", "user")], "globex": [("charlie", "owner")]}.items():
+            create_user(
+                actor=None,
+                email="olga@atrium.example",
+                name="Olga Orlova",
+                password=PASSWORD,
+                is_operator=True,
+            )
+        for slug, people in {
+            "acme": [("alice", "owner"), ("bob", "user")],
+            "globex": [("charlie", "owner")],
+        }.items():
             create_tenant(slug=slug, name=slug.capitalize(), host=f"{slug}.localhost", plan="unlimited")
             with tenant(slug):
                 for name, role in people:
-                    create_user(actor=None, email=f"{name}@{slug}.example", name=name.capitalize(), password=PASSWORD, roles=[role])
+                    create_user(
+                        actor=None,
+                        email=f"{name}@{slug}.example",
+                        name=name.capitalize(),
+                        password=PASSWORD,
+                        roles=[role],
+                    )
         connections.close_all()
     yield
     with django_db_blocker.unblock():
@@ -114,7 +134,8 @@ class HostClient(Client):
 
     def __init__(self, host: str, scope: Scope, **kwargs):
         super().__init__(headers={"host": host}, **kwargs)
-        self.host, self.scope = host, scope
+        self.host = host
+        self.scope = scope
 
     def login_as(self, user) -> "HostClient":
         with use_scope(self.scope):

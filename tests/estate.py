@@ -1,4 +1,6 @@
-"""One of everything in a tenant (and on the platform), for tests of pages and of the API: rows made through the services where there are any."""
+"""One of everything in a tenant (and on the platform), for tests of pages and of the API: rows made
+through the services where there are any.
+"""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -20,52 +22,99 @@ from usage.platform.models import TenantSum
 from usage.services import ensure_plan_budget, set_budget
 
 ROLES = ("user", "ai_developer", "auditor", "billing", "admin", "owner")
-PROVIDER = {"kind": "openai_compatible", "base_url": "http://127.0.0.1:50009/v1", "allow_private": True}  # a port where nobody answers
+# a port where nobody answers
+PROVIDER = {"kind": "openai_compatible", "base_url": "http://127.0.0.1:50009/v1", "allow_private": True}
 
 
 def make_people(slug: str) -> dict[str, User]:
     """One person per role, besides the cast. Call inside the tenant's scope."""
     people = {
-        role: User.objects.filter(groups__name=role).first() or create_user(actor=None, email=f"{role}@{slug}.example", name=role.title(), roles=[role])
+        role: User.objects.filter(groups__name=role).first()
+        or create_user(actor=None, email=f"{role}@{slug}.example", name=role.title(), roles=[role])
         for role in ROLES
     }
-    User.objects.filter(pk__in=[person.pk for person in people.values()]).update(password=people["owner"].password)  # making a hash takes long
+    # making a hash takes long
+    User.objects.filter(pk__in=[person.pk for person in people.values()]).update(
+        password=people["owner"].password
+    )
     return {role: User.objects.get(pk=person.pk) for role, person in people.items()}
 
 
 def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
-    """One of everything that belongs to `owner` or to the tenant; its texts hold the canary. Call inside the tenant's scope."""
+    """One of everything that belongs to `owner` or to the tenant; its texts hold the
+    canary. Call inside the tenant's scope.
+    """
     plain = "".join(character for character in canary if character.isalnum() or character == "-")
     project = create_project(actor=None, name=f"Project {canary}")
     member = set_project_member(actor=None, project=project, user=owner, role="editor")
-    key, key_text = create_api_key(actor=None, user=owner, name=f"Key {canary}", project=project, scopes=["inference", "read", "manage"])
+    key, key_text = create_api_key(
+        actor=None, user=owner, name=f"Key {canary}", project=project, scopes=["inference", "read", "manage"]
+    )
     role = create_role(actor=None, name=f"Role {canary}", permissions=[])
     connection = add_connection(actor=None, name=f"Connection {canary}", secret=f"sk-{plain}", **PROVIDER)
     model = add_model(actor=None, connection=connection, name=f"model-{plain}", upstream_name="up")
     price = set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(4))
-    conversation = Conversation.objects.create(user=owner, title=f"Title {canary}", model_name="mock", last_message_at=timezone.now())
+    conversation = Conversation.objects.create(
+        user=owner, title=f"Title {canary}", model_name="mock", last_message_at=timezone.now()
+    )
     question, answer = (
-        Message.objects.create(conversation=conversation, position=position, role=role_name, text=f"Text {canary}", model_name="mock")
+        Message.objects.create(
+            conversation=conversation,
+            position=position,
+            role=role_name,
+            text=f"Text {canary}",
+            model_name="mock",
+        )
         for position, role_name in ((1, "user"), (2, "assistant"))
     )
     event = make_event(owner, key_id=key.pk, project_id=project.pk)
     budget = set_budget(actor=None, level="tenant", limit=Decimal(100))
     plan_budget = ensure_plan_budget(Decimal(500))
     return SimpleNamespace(
-        user=owner, project=project, member=member, key=key, key_text=key_text, role=role, connection=connection, model=model, price=price, event=event,
-        conversation=conversation, question=question, answer=answer, budget=budget, plan_budget=plan_budget, owner_role=Group.objects.get(name="owner"),
+        user=owner,
+        project=project,
+        member=member,
+        key=key,
+        key_text=key_text,
+        role=role,
+        connection=connection,
+        model=model,
+        price=price,
+        event=event,
+        conversation=conversation,
+        question=question,
+        answer=answer,
+        budget=budget,
+        plan_budget=plan_budget,
+        owner_role=Group.objects.get(name="owner"),
         entry=LogEntry.objects.order_by("-pk").first(),
-    )  # fmt: skip
+    )
 
 
 def make_event(user: User | None, **changes) -> UsageEvent:
     """A bill as the ledger books it."""
     now = timezone.now() - timedelta(minutes=1)
     facts = {
-        "source": "api", "user_id": user and user.pk, "model": "mock", "model_version": "", "deployment": "", "endpoint": "", "upstream_model": "up",
-        "trace_id": "", "request_id": uuid7(), "input_tokens": 10, "output_tokens": 5, "cost": Decimal("0.5"), "currency": "EUR", "latency_ms": 100,
-        "status": "ok", "error_code": "", "booked_at": now, "created_at": now, "price_snapshot": {},
-    }  # fmt: skip
+        "source": "api",
+        "user_id": user and user.pk,
+        "model": "mock",
+        "model_version": "",
+        "deployment": "",
+        "endpoint": "",
+        "upstream_model": "up",
+        "trace_id": "",
+        "request_id": uuid7(),
+        "input_tokens": 10,
+        "output_tokens": 5,
+        "cost": Decimal("0.5"),
+        "currency": "EUR",
+        "latency_ms": 100,
+        "status": "ok",
+        "error_code": "",
+        "booked_at": now,
+        "created_at": now,
+        "price_snapshot": {},
+    }
     return UsageEvent.objects.create(**facts | changes)
 
 
@@ -75,10 +124,26 @@ def make_platform_estate(operator: User) -> SimpleNamespace:
         connection = add_connection(actor=None, name="Platform connection", **PROVIDER)
         model = add_model(actor=None, connection=connection, name="platform-model")
         price = set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(4))
-        day = TenantSum.objects.create(slug="acme", day=timezone.now().date(), currency="EUR", calls=3, errors=1, tokens=40, cost=Decimal("1.5"))
+        day = TenantSum.objects.create(
+            slug="acme",
+            day=timezone.now().date(),
+            currency="EUR",
+            calls=3,
+            errors=1,
+            tokens=40,
+            cost=Decimal("1.5"),
+        )
         tenant = Tenant.objects.get(slug="acme")
         second = Domain.objects.create(domain="chat.acme.example", tenant=tenant, is_primary=False)
         return SimpleNamespace(
-            operator=operator, connection=connection, model=model, price=price, day=day, tenant=tenant, domain=second, plan=Plan.objects.first(),
-            entry=LogEntry.objects.order_by("-pk").first(), budget=Budget,
-        )  # fmt: skip
+            operator=operator,
+            connection=connection,
+            model=model,
+            price=price,
+            day=day,
+            tenant=tenant,
+            domain=second,
+            plan=Plan.objects.first(),
+            entry=LogEntry.objects.order_by("-pk").first(),
+            budget=Budget,
+        )

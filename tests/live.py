@@ -1,4 +1,5 @@
-"""The house alive: a web process on a real port, a mock upstream behind it, and two tenants of its own, `live-one` and `live-two`.
+"""The house alive: a web process on a real port, a mock upstream behind it, and two tenants of
+its own, `live-one` and `live-two`.
 
 Black-box tests use the fixture `house`; it is started once, and what it writes is committed.
 """
@@ -46,10 +47,14 @@ class House:
 
     def client(self, slug: str = TENANTS[0], key: str = "") -> openai.OpenAI:
         """The official client with a tenant's key; closed with the house."""
-        return self.stack.enter_context(openai.OpenAI(base_url=self.base_url, api_key=key or self.keys[slug], max_retries=0, timeout=30))
+        return self.stack.enter_context(
+            openai.OpenAI(base_url=self.base_url, api_key=key or self.keys[slug], max_retries=0, timeout=30)
+        )
 
     def async_client(self, slug: str = TENANTS[0], **options) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(base_url=self.base_url, api_key=self.keys[slug], max_retries=0, timeout=60, **options)
+        return openai.AsyncOpenAI(
+            base_url=self.base_url, api_key=self.keys[slug], max_retries=0, timeout=60, **options
+        )
 
     def post(self, body, slug: str = TENANTS[0], path: str = "chat/completions", **options) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.keys[slug]}"} | options.pop("headers", {})
@@ -70,11 +75,15 @@ main()
 
 @contextlib.contextmanager
 def running_web(port_socket: socket.socket, environment: dict[str, str], bug: str = ""):
-    """`manage.py serve web` on an inherited socket, ready; `bug` is Python that breaks something first, to see whether a proof notices."""
+    """`manage.py serve web` on an inherited socket, ready; `bug` is Python that breaks something
+    first, to see whether a proof notices.
+    """
     port_socket.set_inheritable(True)
     program = ["-c", PLANTED.format(bug=bug)] if bug else ["manage.py"]
     command = [sys.executable, *program, "serve", "web", "--fd", str(port_socket.fileno())]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[port_socket.fileno()], start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, pass_fds=[port_socket.fileno()], start_new_session=True
+    )
     try:
         wait_until_ready(process, port_socket.getsockname()[1])
         yield process
@@ -113,7 +122,13 @@ def make_tenant_with_key(slug: str) -> str:
 
     create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan="unlimited")
     with tenant(slug):
-        user = create_user(actor=None, email=f"erin@{slug}.example", name="Erin", password="correct horse battery staple", roles=["owner"])
+        user = create_user(
+            actor=None,
+            email=f"erin@{slug}.example",
+            name="Erin",
+            password="correct horse battery staple",
+            roles=["owner"],
+        )
         return create_api_key(actor=None, user=user, name="live", scopes=["inference", "read", "manage"])[1]
 
 
@@ -126,13 +141,17 @@ def add_mock_connection(base_url: str) -> None:
     from tenants.context import platform
 
     with platform():
-        connection = add_connection(actor=None, name="mock", kind="openai_compatible", base_url=base_url, allow_private=True)
+        connection = add_connection(
+            actor=None, name="mock", kind="openai_compatible", base_url=base_url, allow_private=True
+        )
         sync_catalogue(actor=None, connection=connection)
         for name in MORE_MODELS:
             if not Model.objects.filter(name=name).exists():
                 add_model(actor=None, connection=connection, name=name)
         for name in MODELS_WITH_PRICE:
-            set_model_price(actor=None, model=Model.objects.get(name=name), input=Decimal(1), output=Decimal(2))
+            set_model_price(
+                actor=None, model=Model.objects.get(name=name), input=Decimal(1), output=Decimal(2)
+            )
 
 
 @contextlib.contextmanager

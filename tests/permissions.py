@@ -2,9 +2,9 @@
 
     Row("GET", "api-me", "401 200 200 200 200 200 200")
 
-Statuses stand in the order of ROLES; `-` leaves a role out. Objects belong to the person with the role `user` of the same tenant. Requests
-carry no data unless the row says so, so a 400 or 200 with an empty form tells that the door is open. `tests/test_permissions.py` runs it
-and refuses routes that are missing here.
+Statuses stand in the order of ROLES; `-` leaves a role out. Objects belong to the person with the role `user`
+of the same tenant. Requests carry no data unless the row says so, so a 400 or 200 with an empty form tells
+that the door is open. `tests/test_permissions.py` runs it and refuses routes that are missing here.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,9 @@ class Row:
         if len(found) == 1:
             found *= len(roles)
         if len(found) != len(roles):
-            raise ValueError(f"{self.method} {self.route}: {len(roles)} statuses are needed, not {len(found)}.")
+            raise ValueError(
+                f"{self.method} {self.route}: {len(roles)} statuses are needed, not {len(found)}."
+            )
         return {role: int(status) for role, status in zip(roles, found, strict=True) if status != "-"}
 
 
@@ -105,47 +107,122 @@ PAGES = [
     page("GET", "usage:my-usage"),
     page("GET", "prompts:chat-home"),
     page("GET", "prompts:conversation-list"),
-    page("GET", "prompts:conversation-detail", "302 200 404 404 404 404 404", object="conversation", keyword="conversation_id"),
-    page("POST", "prompts:conversation-rename", "302 400 404 404 404 404 404", object="conversation", keyword="conversation_id"),
-    page("POST", "prompts:conversation-delete", "302 302 404 404 404 404 404", object="conversation", keyword="conversation_id"),
-    page("POST", "prompts:conversation-create", "302 - - - - - -"),  # the rest needs a running gateway: tests/prompts
-    page("POST", "prompts:message-create", "302 - 404 404 404 404 404", object="conversation", keyword="conversation_id"),
+    page(
+        "GET",
+        "prompts:conversation-detail",
+        "302 200 404 404 404 404 404",
+        object="conversation",
+        keyword="conversation_id",
+    ),
+    page(
+        "POST",
+        "prompts:conversation-rename",
+        "302 400 404 404 404 404 404",
+        object="conversation",
+        keyword="conversation_id",
+    ),
+    page(
+        "POST",
+        "prompts:conversation-delete",
+        "302 302 404 404 404 404 404",
+        object="conversation",
+        keyword="conversation_id",
+    ),
+    # the rest needs a running gateway: tests/prompts
+    page("POST", "prompts:conversation-create", "302 - - - - - -"),
+    page(
+        "POST",
+        "prompts:message-create",
+        "302 - 404 404 404 404 404",
+        object="conversation",
+        keyword="conversation_id",
+    ),
     page("POST", "prompts:message-stop", "302 - 404 404 404 404 404", object="answer", keyword="message_id"),
     page("POST", "prompts:message-edit", "302 - 404 404 404 404 404", object="answer", keyword="message_id"),
-    page("POST", "prompts:message-regenerate", "302 - 404 404 404 404 404", object="answer", keyword="message_id"),
-    page("POST", "prompts:message-continue", "302 - 404 404 404 404 404", object="answer", keyword="message_id"),
-    page("GET", "prompts:message-events", "- - - - - - -", object="answer", keyword="message_id"),  # a stream: tests/prompts
+    page(
+        "POST",
+        "prompts:message-regenerate",
+        "302 - 404 404 404 404 404",
+        object="answer",
+        keyword="message_id",
+    ),
+    page(
+        "POST", "prompts:message-continue", "302 - 404 404 404 404 404", object="answer", keyword="message_id"
+    ),
+    # a stream: tests/prompts
+    page("GET", "prompts:message-events", "- - - - - - -", object="answer", keyword="message_id"),
 ]
 SITE = {  # of both administrations: who may enter gets the first status, who may not the second
-    "index": ("200", "403"), "login": ("302", "403"), "password_change": ("302", "403"), "password_change_done": ("302", "403"), "jsi18n": ("200", "403"),
+    "index": ("200", "403"),
+    "login": ("302", "403"),
+    "password_change": ("302", "403"),
+    "password_change_done": ("302", "403"),
+    "jsi18n": ("200", "403"),
     "search": ("200", "403"),
-}  # fmt: skip
-# Lists of the administrations: object of the estate, and who may view, add, change and delete; then the actions of an object, with who may use them.
+}
+# Lists of the administrations: object of the estate, and who may view, add, change and delete; then the
+# actions of an object, with who may use them.
 EVERYONE = "ai_developer auditor billing admin owner"
 ADMINS = "admin owner"
 SERVICE = {
-    "accounts_user": ("user", f"auditor {ADMINS}", ADMINS, ADMINS, "", {"deactivate": ADMINS, "reactivate": ADMINS, "invite": ADMINS}),
+    "accounts_user": (
+        "user",
+        f"auditor {ADMINS}",
+        ADMINS,
+        ADMINS,
+        "",
+        {"deactivate": ADMINS, "reactivate": ADMINS, "invite": ADMINS},
+    ),
     "accounts_project": ("project", f"auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
     "accounts_apikey": ("key", f"auditor {ADMINS}", ADMINS, ADMINS, "", {"revoke": ADMINS}),
     "auth_group": ("role", f"auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
     "auditlog_logentry": ("entry", f"auditor {ADMINS}", "", "", "", {}),
-    "models_registry_connection": ("connection", f"ai_developer auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {"test": ADMINS, "sync": ADMINS}),
+    "models_registry_connection": (
+        "connection",
+        f"ai_developer auditor {ADMINS}",
+        ADMINS,
+        ADMINS,
+        ADMINS,
+        {"test": ADMINS, "sync": ADMINS},
+    ),
     "models_registry_model": ("model", f"ai_developer auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
     "prompts_conversation": ("conversation", f"ai_developer auditor {ADMINS}", "", "", "", {}),
     "usage_usageevent": ("event", EVERYONE, "", "", "", {}),
     "usage_budget": ("budget", EVERYONE, f"billing {ADMINS}", f"billing {ADMINS}", f"billing {ADMINS}", {}),
 }
 SYSTEM = {
-    "accounts_user": ("operator", "operator", "operator", "operator", "", {"deactivate": "operator", "reactivate": "operator", "invite": "operator"}),
+    "accounts_user": (
+        "operator",
+        "operator",
+        "operator",
+        "operator",
+        "",
+        {"deactivate": "operator", "reactivate": "operator", "invite": "operator"},
+    ),
     "auditlog_logentry": ("entry", "operator", "", "", "", {}),
-    "registry_platform_connection": ("connection", "operator", "operator", "operator", "operator", {"test": "operator", "sync": "operator"}),
+    "registry_platform_connection": (
+        "connection",
+        "operator",
+        "operator",
+        "operator",
+        "operator",
+        {"test": "operator", "sync": "operator"},
+    ),
     "registry_platform_model": ("model", "operator", "operator", "operator", "operator", {}),
-    "tenants_tenant": ("tenant", "operator", "operator", "operator", "", {"suspend": "operator", "resume": "operator", "retry": "operator"}),
+    "tenants_tenant": (
+        "tenant",
+        "operator",
+        "operator",
+        "operator",
+        "",
+        {"suspend": "operator", "resume": "operator", "retry": "operator"},
+    ),
     "tenants_domain": ("domain", "operator", "operator", "", "operator", {"make_primary": "operator"}),
     "tenants_plan": ("plan", "operator", "operator", "operator", "", {}),
     "usage_platform_tenantsum": ("day", "operator", "", "", "", {}),
 }
-WITHOUT_PAGE = {"prompts_conversation", "usage_platform_tenantsum"}  # lists whose lines lead nowhere: 404 or 403 for everyone
+# lists whose lines lead nowhere: 404 or 403 for everyone
+WITHOUT_PAGE = {"prompts_conversation", "usage_platform_tenantsum"}
 
 
 def admin_rows(site: str, table: dict, roles: tuple[str, ...]) -> Iterator[Row]:
@@ -157,10 +234,28 @@ def admin_rows(site: str, table: dict, roles: tuple[str, ...]) -> Iterator[Row]:
         yield Row("POST", f"{route}_changelist", _for(roles, view))
         yield Row("GET", f"{route}_add", _for(roles, add))
         yield Row("POST", f"{route}_add", _for(roles, add))
-        yield Row("GET", f"{route}_change", _for(roles, view if has_page else "", "200", _hidden(name)), item, keyword)
-        yield Row("POST", f"{route}_change", _for(roles, change if has_page else "", "200", _hidden(name)), item, keyword)
+        yield Row(
+            "GET",
+            f"{route}_change",
+            _for(roles, view if has_page else "", "200", _hidden(name)),
+            item,
+            keyword,
+        )
+        yield Row(
+            "POST",
+            f"{route}_change",
+            _for(roles, change if has_page else "", "200", _hidden(name)),
+            item,
+            keyword,
+        )
         yield Row("GET", f"{route}_delete", _for(roles, delete), item, keyword)
-        yield Row("GET", f"{route}_history", _for(roles, view if has_page else "", "200", _hidden(name)), item, keyword)
+        yield Row(
+            "GET",
+            f"{route}_history",
+            _for(roles, view if has_page else "", "200", _hidden(name)),
+            item,
+            keyword,
+        )
         for action, allowed in actions.items():
             yield Row("GET", f"{route}_{action}", _for(roles, allowed), item, keyword)
 
@@ -170,7 +265,9 @@ def _hidden(name: str) -> str:
 
 
 def _for(roles: tuple[str, ...], allowed: str, granted: str = "200", refused: str = "403") -> str:
-    statuses = {role: granted if role in allowed.split() else refused for role in roles} | {"anonymous": "302"}
+    statuses = {role: granted if role in allowed.split() else refused for role in roles} | {
+        "anonymous": "302"
+    }
     if "user" in statuses:
         statuses["user"] = "403"  # may not enter at all
     return " ".join(statuses[role] for role in roles)
@@ -179,8 +276,17 @@ def _for(roles: tuple[str, ...], allowed: str, granted: str = "200", refused: st
 def site_rows(site: str, roles: tuple[str, ...]) -> Iterator[Row]:
     outsiders = {"anonymous", "user"}
     for name, (granted, refused) in SITE.items():
-        yield Row("GET", f"{site}:{name}", " ".join("302" if role == "anonymous" else refused if role in outsiders else granted for role in roles))
-    yield Row("GET", f"{site}:autocomplete", " ".join("302" if role == "anonymous" else "403" for role in roles))  # without a field it is nobody's
+        yield Row(
+            "GET",
+            f"{site}:{name}",
+            " ".join(
+                "302" if role == "anonymous" else refused if role in outsiders else granted for role in roles
+            ),
+        )
+    # without a field it is nobody's
+    yield Row(
+        "GET", f"{site}:autocomplete", " ".join("302" if role == "anonymous" else "403" for role in roles)
+    )
     yield Row("POST", f"{site}:logout", " ".join("403" if role == "user" else "302" for role in roles))
 
 
@@ -189,10 +295,19 @@ def account_rows(roles: tuple[str, ...]) -> Iterator[Row]:
         yield Row(method, name, " ".join(anonymous if role == "anonymous" else known for role in roles))
 
 
-TENANT_ROWS = [*API, *PAGES, *account_rows(ROLES), *site_rows("service", ROLES), *admin_rows("service", SERVICE, ROLES)]
+TENANT_ROWS = [
+    *API,
+    *PAGES,
+    *account_rows(ROLES),
+    *site_rows("service", ROLES),
+    *admin_rows("service", SERVICE, ROLES),
+]
 PLATFORM_ROWS = [
-    Row("GET", "platform-home", "200 200"), Row("GET", "accounts:profile", "302 200"), *account_rows(OPERATORS), *site_rows("system", OPERATORS),
+    Row("GET", "platform-home", "200 200"),
+    Row("GET", "accounts:profile", "302 200"),
+    *account_rows(OPERATORS),
+    *site_rows("system", OPERATORS),
     *admin_rows("system", SYSTEM, OPERATORS),
-]  # fmt: skip
+]
 # Routes whose argument is a word rather than an object; they only lead on.
 ELSEWHERE = {"account_reset_password_from_key", "service:app_list", "system:app_list"}

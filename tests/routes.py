@@ -26,7 +26,9 @@ def _walk(patterns, namespace: str, prefix: str) -> Iterator[Route]:
     for entry in patterns:
         path = prefix + str(entry.pattern)
         if isinstance(entry, URLResolver):
-            yield from _walk(entry.url_patterns, f"{namespace}{entry.namespace}:" if entry.namespace else namespace, path)
+            yield from _walk(
+                entry.url_patterns, f"{namespace}{entry.namespace}:" if entry.namespace else namespace, path
+            )
         elif isinstance(entry, URLPattern):
             yield Route(f"{namespace}{entry.name or path}", path, _methods(entry.callback))
 
@@ -35,4 +37,10 @@ def _methods(view) -> tuple[str, ...]:
     if hasattr(view, "actions"):  # a view set
         return tuple(sorted({method.upper() for method in view.actions} - {"HEAD"}))
     found = getattr(view, "cls", None) or getattr(view, "view_class", None)
-    return tuple(sorted(name.upper() for name in ("get", "post", "put", "patch", "delete") if hasattr(found, name))) if found else ()
+    return (
+        tuple(
+            sorted(name.upper() for name in ("get", "post", "put", "patch", "delete") if hasattr(found, name))
+        )
+        if found
+        else ()
+    )

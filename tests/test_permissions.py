@@ -1,4 +1,6 @@
-"""The permission table holds: each role gets at each route what tests/permissions.py says, and no route is missing from it."""
+"""The permission table holds: each role gets at each route what tests/permissions.py
+says, and no route is missing from it.
+"""
 
 from uuid import uuid4
 
@@ -20,13 +22,19 @@ def knock(client, row: Row, urlconf: str, estate) -> int:
     cookies = client.cookies.copy()
     with transaction.atomic():
         is_form = row.method == "POST" and not row.route.startswith("api-")
-        response = client.post(address, row.data) if is_form else client.generic(row.method, address, content_type="application/json")
+        response = (
+            client.post(address, row.data)
+            if is_form
+            else client.generic(row.method, address, content_type="application/json")
+        )
         transaction.set_rollback(True)
     client.cookies = cookies  # a log-out must not end the others' session
     return response.status_code
 
 
-def differences(client, role: str, rows: list[Row], roles: tuple[str, ...], urlconf: str, estate) -> list[str]:
+def differences(
+    client, role: str, rows: list[Row], roles: tuple[str, ...], urlconf: str, estate
+) -> list[str]:
     found = []
     for row in rows:
         expected = row.expected(roles).get(role)
@@ -51,7 +59,9 @@ def test_operators_get_what_the_table_says(on_platform, olga, role):
     assert differences(client, role, PLATFORM_ROWS, OPERATORS, PLATFORM, estate) == []
 
 
-@pytest.mark.parametrize(("urlconf", "rows"), [(TENANT, TENANT_ROWS), (PLATFORM, PLATFORM_ROWS)], ids=["tenant", "platform"])
+@pytest.mark.parametrize(
+    ("urlconf", "rows"), [(TENANT, TENANT_ROWS), (PLATFORM, PLATFORM_ROWS)], ids=["tenant", "platform"]
+)
 def test_no_route_is_missing_from_the_table(urlconf, rows):
     listed = {(row.route, row.method) for row in rows}
     names = {route for route, _method in listed} | ELSEWHERE
@@ -64,7 +74,9 @@ def test_no_route_is_missing_from_the_table(urlconf, rows):
 
 
 def test_a_missing_object_and_one_of_another_tenant_look_the_same(acme, globex, charlie, cast):
-    """Alice (acme's owner) asks for globex's ids, and for ids that nobody has: the same status, and the same words."""
+    """Alice (acme's owner) asks for globex's ids, and for ids that nobody has:
+    the same status, and the same words.
+    """
     from tenants.context import tenant
 
     with tenant("globex"):

@@ -10,13 +10,17 @@ BEGIN, END = "config/settings/env.py) -->\n", "<!-- environment table: end -->"
 
 
 def table() -> str:
-    rows = [f"| `{variable.name}` | {variable.meaning} | {variable.default or '–'} |" for variable in VARIABLES]
+    rows = [
+        f"| `{variable.name}` | {variable.meaning} | {variable.default or '–'} |" for variable in VARIABLES
+    ]
     return "\n".join(["| variable | meaning | default |", "|---|---|---|", *rows]) + "\n"
 
 
 def test_the_table_of_settings_is_complete():
     text = README.read_text()
-    assert text[text.index(BEGIN) + len(BEGIN) : text.index(END)] == table(), "run: python -m tests.test_readme"
+    assert text[text.index(BEGIN) + len(BEGIN) : text.index(END)] == table(), (
+        "run: python -m tests.test_readme"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""German and Chinese are complete: every text of the source is in the catalogues, translated, and none is fuzzy."""
+"""German and Chinese are complete: every text of the source is in the
+catalogues, translated, and none is fuzzy.
+"""
 
 import re
 import shutil
@@ -29,16 +31,31 @@ def test_placeholders_survive_translation(language):
     assert wrong == []
 
 
-@pytest.mark.skipif(shutil.which("xgettext") is None, reason="GNU gettext is not installed (apt install gettext); CI has it")
+@pytest.mark.skipif(
+    shutil.which("xgettext") is None, reason="GNU gettext is not installed (apt install gettext); CI has it"
+)
 def test_every_text_of_the_source_is_in_the_catalogues(tmp_path):
     """Collect the texts anew into a copy: whoever adds one and forgets `make messages` is told so here."""
     copy = tmp_path / "atrium"
     folders = ["templates", "static/js", "locale", *(room for room in ROOMS if (ROOT / room).is_dir())]
     for folder in folders:
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.mo", "models"))
+        shutil.copytree(
+            ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.mo", "models")
+        )
     shutil.copy(ROOT / "manage.py", copy)
-    before = {language: {entry.msgid for entry in polib.pofile(str(copy / catalogue(language).relative_to(ROOT)))} for language in LANGUAGES}
-    command = [sys.executable, "manage.py", "makemessages", "--no-location", "--no-wrap", "--no-obsolete", *[f"--locale={language}" for language in LANGUAGES]]
+    before = {
+        language: {entry.msgid for entry in polib.pofile(str(copy / catalogue(language).relative_to(ROOT)))}
+        for language in LANGUAGES
+    }
+    command = [
+        sys.executable,
+        "manage.py",
+        "makemessages",
+        "--no-location",
+        "--no-wrap",
+        "--no-obsolete",
+        *[f"--locale={language}" for language in LANGUAGES],
+    ]
     subprocess.run(command, cwd=copy, check=True, capture_output=True)
     for language in LANGUAGES:
         after = {entry.msgid for entry in polib.pofile(str(copy / catalogue(language).relative_to(ROOT)))}

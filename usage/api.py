@@ -18,7 +18,13 @@ from rest.permissions import ANYONE
 from rest.serializers import StrictSerializer
 from rest.views import AtriumView, AtriumViewSet
 from usage.models import Budget, UsageEvent
-from usage.selectors import DIMENSIONS, get_visible_budget, list_usage, list_visible_budgets, list_visible_events
+from usage.selectors import (
+    DIMENSIONS,
+    get_visible_budget,
+    list_usage,
+    list_visible_budgets,
+    list_visible_events,
+)
 from usage.selectors.start_page import used_now
 from usage.services import change_budget, remove_budget, set_budget
 
@@ -32,16 +38,27 @@ def amount(**kwargs: Any) -> serializers.DecimalField:
 class PeriodQuery(StrictSerializer):
     """Whole days in UTC, both included."""
 
-    since = serializers.DateField(required=False, help_text="First day. Default: 29 days before the last one.")
+    since = serializers.DateField(
+        required=False, help_text="First day. Default: 29 days before the last one."
+    )
     until = serializers.DateField(required=False, help_text="Last day. Default: today.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         last = data.get("until") or timezone.now().date()
         if last.year < FIRST_YEAR or last.year > LAST_YEAR:
-            raise ValidationError({"until": [_("A day of the years %(first)d to %(last)d.") % {"first": FIRST_YEAR, "last": LAST_YEAR}]})
+            raise ValidationError(
+                {
+                    "until": [
+                        _("A day of the years %(first)d to %(last)d.")
+                        % {"first": FIRST_YEAR, "last": LAST_YEAR}
+                    ]
+                }
+            )
         first = data.get("since") or last - timedelta(days=29)
         if not timedelta(0) <= last - first < timedelta(days=MAX_DAYS):
-            raise ValidationError({"since": [_("The period must have 1 to %(max)d days.") % {"max": MAX_DAYS}]})
+            raise ValidationError(
+                {"since": [_("The period must have 1 to %(max)d days.") % {"max": MAX_DAYS}]}
+            )
         begin = datetime.combine(first, time(), UTC)
         return data | {"since": begin, "until": datetime.combine(last, time(), UTC) + timedelta(days=1)}
 
@@ -59,8 +76,15 @@ class EventQuery(StrictSerializer):
     project = serializers.UUIDField(required=False)
     status = serializers.ChoiceField(UsageEvent.Status.choices, required=False)
 
-    COLUMNS = {"since": "created_at__gte", "until": "created_at__lt", "model": "model", "user": "user_id", "key": "key_id", "project": "project_id",
-               "status": "status"}  # fmt: skip
+    COLUMNS = {
+        "since": "created_at__gte",
+        "until": "created_at__lt",
+        "model": "model",
+        "user": "user_id",
+        "key": "key_id",
+        "project": "project_id",
+        "status": "status",
+    }
 
     @classmethod
     def conditions(cls, query: dict[str, Any]) -> dict[str, Any]:
@@ -106,10 +130,36 @@ class UsageEventSerializer(serializers.ModelSerializer):
     class Meta:
         model = UsageEvent
         fields = [
-            "id", "request_id", "kind", "source", "status", "error_code", "user_id", "key_id", "project_id", "model", "model_version", "deployment", "endpoint",
-            "upstream_model", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "units", "cost", "currency", "price_snapshot", "latency_ms",
-            "first_token_ms", "estimated", "over_hold", "trace_id", "booked_at", "created_at",
-        ]  # fmt: skip
+            "id",
+            "request_id",
+            "kind",
+            "source",
+            "status",
+            "error_code",
+            "user_id",
+            "key_id",
+            "project_id",
+            "model",
+            "model_version",
+            "deployment",
+            "endpoint",
+            "upstream_model",
+            "input_tokens",
+            "cached_tokens",
+            "output_tokens",
+            "reasoning_tokens",
+            "units",
+            "cost",
+            "currency",
+            "price_snapshot",
+            "latency_ms",
+            "first_token_ms",
+            "estimated",
+            "over_hold",
+            "trace_id",
+            "booked_at",
+            "created_at",
+        ]
 
 
 class UsageEventViewSet(AtriumViewSet):
@@ -137,9 +187,20 @@ class BudgetSerializer(serializers.ModelSerializer):
     class Meta:
         model = Budget
         fields = [
-            "id", "level", "subject_id", "period", "period_start", "limit", "spent", "held", "currency", "managed_by", "warn_at_percent", "created_at",
+            "id",
+            "level",
+            "subject_id",
+            "period",
+            "period_start",
+            "limit",
+            "spent",
+            "held",
+            "currency",
+            "managed_by",
+            "warn_at_percent",
+            "created_at",
             "updated_at",
-        ]  # fmt: skip
+        ]
 
     def get_spent(self, row: Budget) -> str:
         return f"{(used_now(row) - row.held).normalize():f}"
@@ -152,7 +213,9 @@ class BudgetChanges(StrictSerializer):
 
 class NewBudget(BudgetChanges):
     level = serializers.ChoiceField(Budget.Level.choices)
-    subject_id = serializers.UUIDField(required=False, help_text="The project, user or key; not for the organisation's budget.")
+    subject_id = serializers.UUIDField(
+        required=False, help_text="The project, user or key; not for the organisation's budget."
+    )
     period = serializers.ChoiceField(Budget.Period.choices, required=False)
 
 
@@ -161,8 +224,12 @@ class BudgetViewSet(AtriumViewSet):
 
     serializer_class = BudgetSerializer
     rights = {
-        "list": ANYONE, "retrieve": ANYONE, "create": "usage.change_budget", "partial_update": "usage.change_budget", "destroy": "usage.delete_budget",
-    }  # fmt: skip
+        "list": ANYONE,
+        "retrieve": ANYONE,
+        "create": "usage.change_budget",
+        "partial_update": "usage.change_budget",
+        "destroy": "usage.delete_budget",
+    }
     queryset = Budget.objects.none()  # for the OpenAPI document; rows come from the selectors
 
     def list(self, request: HttpRequest) -> Response:
@@ -172,11 +239,17 @@ class BudgetViewSet(AtriumViewSet):
         return self.respond(get_visible_budget(request.user, pk))
 
     @extend_schema(
-        request=NewBudget, responses={201: BudgetSerializer}, description="Set a budget. One of the same level, subject and period gets the new limit."
+        request=NewBudget,
+        responses={201: BudgetSerializer},
+        description="Set a budget. One of the same level, subject and period gets the new limit.",
     )
     def create(self, request: HttpRequest) -> Response:
         data = self.read_body(NewBudget)
-        return self.create_once(lambda: self.respond(set_budget(actor=request.user, within=key_of(request), **data), status.HTTP_201_CREATED))
+        return self.create_once(
+            lambda: self.respond(
+                set_budget(actor=request.user, within=key_of(request), **data), status.HTTP_201_CREATED
+            )
+        )
 
     @extend_schema(request=BudgetChanges, responses=BudgetSerializer)
     def partial_update(self, request: HttpRequest, pk: str) -> Response:

@@ -6,4 +6,6 @@ from auditlog.registry import auditlog
 def register_models() -> None:
     from usage.models import Budget
 
-    auditlog.register(Budget, exclude_fields=["held", "spent", "allowance", "period_start", "created_at", "updated_at"])
+    auditlog.register(
+        Budget, exclude_fields=["held", "spent", "allowance", "period_start", "created_at", "updated_at"]
+    )

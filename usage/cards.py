@@ -10,7 +10,13 @@ from django.utils import timezone
 from administration.start_page import card
 from usage.charts import round_up
 from usage.selectors import find_currency, list_top_errors
-from usage.selectors.start_page import compare_days, list_days, list_dearest_models, list_hours, list_tight_budgets
+from usage.selectors.start_page import (
+    compare_days,
+    list_days,
+    list_dearest_models,
+    list_hours,
+    list_tight_budgets,
+)
 
 MAY_SEE = "usage.view_usageevent"
 DAYS = 30
@@ -18,7 +24,11 @@ DAYS = 30
 
 @card(site="service", order=10, permission=MAY_SEE, template="usage/cards/today.html", width="full")
 def today(request: HttpRequest) -> dict[str, Any]:
-    return {"figures": compare_days(), "currency": find_currency(), "events_url": reverse("service:usage_usageevent_changelist")}
+    return {
+        "figures": compare_days(),
+        "currency": find_currency(),
+        "events_url": reverse("service:usage_usageevent_changelist"),
+    }
 
 
 @card(site="service", order=20, permission=MAY_SEE, template="usage/cards/hours.html")
@@ -49,4 +59,7 @@ def budgets_running_low(request: HttpRequest) -> dict[str, Any]:
 @card(site="service", order=60, permission=MAY_SEE, template="usage/cards/errors.html")
 def latest_errors(request: HttpRequest) -> dict[str, Any]:
     since = timezone.now() - timedelta(hours=24)
-    return {"errors": list_top_errors(since=since, limit=8), "events_url": reverse("service:usage_usageevent_changelist")}
+    return {
+        "errors": list_top_errors(since=since, limit=8),
+        "events_url": reverse("service:usage_usageevent_changelist"),
+    }

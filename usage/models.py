@@ -1,7 +1,9 @@
-"""One tenant's books. Events are the truth; holds, balances and sums can be rebuilt from them (usage.services, usage.sums).
+"""One tenant's books. Events are the truth; holds, balances and sums can be rebuilt from
+them (usage.services, usage.sums).
 
-The ledger's lanes write holds, events and balances in SQL of their own (usage.ledger.statements): a column changed here is changed there.
-Ids of people, keys, projects and models are plain UUIDs without foreign keys: events outlive them all.
+The ledger's lanes write holds, events and balances in SQL of their own (usage.ledger.statements): a
+column changed here is changed there. Ids of people, keys, projects and models are plain UUIDs without
+foreign keys: events outlive them all.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -25,7 +27,9 @@ class MoneyField(models.DecimalField):
 
 
 class CallFacts(models.Model):
-    """What is known of a call before it is made. A hold keeps it and the event takes it over, column by column (usage.ledger.statements.FACTS)."""
+    """What is known of a call before it is made. A hold keeps it and the event takes it over, column by
+    column (usage.ledger.statements.FACTS).
+    """
 
     source = models.CharField(_("source"))
     user_id = models.UUIDField(_("user"), null=True)
@@ -62,20 +66,28 @@ class UsageEvent(CallFacts):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     request_id = models.UUIDField(_("request"))
     kind = models.CharField(_("kind"), max_length=12, choices=Kind, default=Kind.SETTLE)
-    input_tokens = models.BigIntegerField(_("input tokens"), default=0, help_text=_("Not from the cache. Corrections can be negative."))
+    input_tokens = models.BigIntegerField(
+        _("input tokens"), default=0, help_text=_("Not from the cache. Corrections can be negative.")
+    )
     cached_tokens = models.BigIntegerField(_("cached tokens"), default=0)
     output_tokens = models.BigIntegerField(_("output tokens"), default=0, help_text=_("Without reasoning."))
     reasoning_tokens = models.BigIntegerField(_("reasoning tokens"), default=0)
-    units = models.JSONField(_("units"), default=dict, help_text=_("What is not counted in tokens: seconds of audio, images."))
+    units = models.JSONField(
+        _("units"), default=dict, help_text=_("What is not counted in tokens: seconds of audio, images.")
+    )
     cost = MoneyField(_("cost"))
     currency = models.CharField(_("currency"), max_length=3, blank=True)
     latency_ms = models.IntegerField(_("duration in ms"), null=True)
     first_token_ms = models.IntegerField(_("time to the first token in ms"), null=True)
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.OK)
     error_code = models.CharField(_("error"))
-    estimated = models.BooleanField(_("estimated"), default=False, help_text=_("The provider did not report what was used."))
+    estimated = models.BooleanField(
+        _("estimated"), default=False, help_text=_("The provider did not report what was used.")
+    )
     over_hold = models.BooleanField(_("above its hold"), default=False)
-    booked_at = models.DateTimeField(_("counts at"), help_text=_("Decides the budget's period. A correction counts where its bill did."))
+    booked_at = models.DateTimeField(
+        _("counts at"), help_text=_("Decides the budget's period. A correction counts where its bill did.")
+    )
     created_at = models.DateTimeField(_("booked at"))
 
     class Meta:
@@ -120,7 +132,9 @@ class Hold(CallFacts):
 
 
 class Budget(TimeStamped):
-    """How much may be spent by whom in which period. `allowance` is the limit, raised only on record (BudgetOverrun)."""
+    """How much may be spent by whom in which period. `allowance` is the limit,
+    raised only on record (BudgetOverrun).
+    """
 
     class Level(models.TextChoices):
         TENANT = "tenant", _("organisation")
@@ -139,7 +153,9 @@ class Budget(TimeStamped):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     level = models.CharField(_("level"), max_length=8, choices=Level)
-    subject_id = models.UUIDField(_("whose"), help_text=_("The project, user or key; all zeros for the organisation."))
+    subject_id = models.UUIDField(
+        _("whose"), help_text=_("The project, user or key; all zeros for the organisation.")
+    )
     period = models.CharField(_("period"), max_length=8, choices=Period, default=Period.MONTH)
     period_start = models.DateTimeField(_("current period since"), editable=False)
     limit = MoneyField(_("limit"), validators=[MinValueValidator(0)])
@@ -147,16 +163,25 @@ class Budget(TimeStamped):
     held = MoneyField(_("held"), default=0, editable=False)
     spent = MoneyField(_("spent"), default=0, editable=False)
     currency = models.CharField(_("currency"), max_length=3, editable=False)
-    managed_by = models.CharField(_("set by"), max_length=8, choices=ManagedBy, default=ManagedBy.TENANT, editable=False)
-    warn_at_percent = models.PositiveSmallIntegerField(_("warn at percent"), default=80, validators=[MinValueValidator(1), MaxValueValidator(100)])
+    managed_by = models.CharField(
+        _("set by"), max_length=8, choices=ManagedBy, default=ManagedBy.TENANT, editable=False
+    )
+    warn_at_percent = models.PositiveSmallIntegerField(
+        _("warn at percent"), default=80, validators=[MinValueValidator(1), MaxValueValidator(100)]
+    )
 
     class Meta:
         verbose_name = _("budget")
         verbose_name_plural = _("budgets")
         constraints = [
-            models.UniqueConstraint(fields=["subject_id", "level", "period", "managed_by"], name="usage_budget_once"),
+            models.UniqueConstraint(
+                fields=["subject_id", "level", "period", "managed_by"], name="usage_budget_once"
+            ),
             models.CheckConstraint(
-                condition=models.Q(held__gte=0, spent__gte=0, allowance__gte=models.F("held") + models.F("spent")), name="usage_budget_never_overspent"
+                condition=models.Q(
+                    held__gte=0, spent__gte=0, allowance__gte=models.F("held") + models.F("spent")
+                ),
+                name="usage_budget_never_overspent",
             ),
         ]
 
@@ -169,7 +194,9 @@ class BudgetOverrun(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     budget_id = models.UUIDField(_("budget"))
-    request_id = models.UUIDField(_("request"), null=True, help_text=_("Empty: the limit was set below what was used."))
+    request_id = models.UUIDField(
+        _("request"), null=True, help_text=_("Empty: the limit was set below what was used.")
+    )
     amount = MoneyField(_("above the allowance"))
     created_at = models.DateTimeField(_("booked at"))
 
@@ -184,7 +211,9 @@ class BudgetOverrun(models.Model):
 
 
 class HourlySum(models.Model):
-    """The events of one closed hour, added up. Written by usage.sums, in SQL and by the thousand: hence the plain key."""
+    """The events of one closed hour, added up. Written by usage.sums, in SQL and by
+    the thousand: hence the plain key.
+    """
 
     id = models.BigAutoField(primary_key=True)
     hour = models.DateTimeField(_("hour"))
@@ -205,7 +234,11 @@ class HourlySum(models.Model):
         verbose_name = _("hourly sum")
         verbose_name_plural = _("hourly sums")
         constraints = [
-            models.UniqueConstraint(fields=["hour", "user_id", "key_id", "project_id", "model", "currency"], name="usage_hourly_once", nulls_distinct=False)
+            models.UniqueConstraint(
+                fields=["hour", "user_id", "key_id", "project_id", "model", "currency"],
+                name="usage_hourly_once",
+                nulls_distinct=False,
+            )
         ]
 
     def __str__(self) -> str:

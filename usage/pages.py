@@ -17,7 +17,9 @@ DEFAULT_PERIOD = 30
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the page's tables and one bar of its chart: tokens read and written, cached and reasoning ones included."""
+    """One line of the page's tables and one bar of its chart: tokens read and written,
+    cached and reasoning ones included.
+    """
 
     date: date | None
     model_name: str
@@ -45,7 +47,11 @@ def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
 
 
 def _period(days: int, is_current: bool) -> dict[str, Any]:
-    return {"days": days, "label": ngettext("%(days)d day", "%(days)d days", days) % {"days": days}, "is_current": is_current}
+    return {
+        "days": days,
+        "label": ngettext("%(days)d day", "%(days)d days", days) % {"days": days},
+        "is_current": is_current,
+    }
 
 
 def _line(row: UsageRow, *, date: date | None = None, model_name: str = "") -> Line:

@@ -1,4 +1,6 @@
-"""Budgets that follow from what other rooms decide (a tenant's plan, a key that is to have one), and what follows from budgets there."""
+"""Budgets that follow from what other rooms decide (a tenant's plan, a key that is to have one),
+and what follows from budgets there.
+"""
 
 from django.db import transaction
 from django.dispatch import receiver
@@ -33,7 +35,19 @@ def give_key_budget(sender, key, amount, **kwargs) -> None:
 @receiver(key_asked_by_key)
 def refuse_to_escape_budget(sender, within, user, **kwargs) -> None:
     """The new key would spend what the budget of the asking one, or of its person, does not count."""
-    if user.pk != within.user_id and Budget.objects.filter(level=Budget.Level.USER, subject_id=within.user_id).exists():
-        raise NotAllowed(_("A key whose person has a budget makes keys for that person only. Make the new one in the browser."), code="beyond_own_key")
+    if (
+        user.pk != within.user_id
+        and Budget.objects.filter(level=Budget.Level.USER, subject_id=within.user_id).exists()
+    ):
+        raise NotAllowed(
+            _(
+                "A key whose person has a budget makes keys for that person only. Make the new one in the "
+                "browser."
+            ),
+            code="beyond_own_key",
+        )
     if Budget.objects.filter(level=Budget.Level.KEY, subject_id=within.pk).exists():
-        raise NotAllowed(_("A key with a budget of its own makes no other keys. Make the new one in the browser."), code="beyond_own_key")
+        raise NotAllowed(
+            _("A key with a budget of its own makes no other keys. Make the new one in the browser."),
+            code="beyond_own_key",
+        )

@@ -1,4 +1,6 @@
-"""Every write of this room that a person or another room asks for: budgets, and rebuilding what follows from the events."""
+"""Every write of this room that a person or another room asks for: budgets, and
+rebuilding what follows from the events.
+"""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,11 +26,27 @@ from usage.models import Budget, BudgetOverrun, CallFacts, Hold, UsageEvent
 from usage.selectors import find_currency
 from usage.sums import rebuild_sums
 
-__all__ = ["change_budget", "ensure_plan_budget", "rebuild_balances", "rebuild_sums", "refund_call", "remove_budget", "set_budget"]
+__all__ = [
+    "change_budget",
+    "ensure_plan_budget",
+    "rebuild_balances",
+    "rebuild_sums",
+    "refund_call",
+    "remove_budget",
+    "set_budget",
+]
 
 # Level → the column that names its subject, in events and holds
-SUBJECT_COLUMNS: dict[str, str] = {Budget.Level.PROJECT: "project_id", Budget.Level.USER: "user_id", Budget.Level.KEY: "key_id"}
-_SUBJECT_MODELS: dict[str, Any] = {Budget.Level.PROJECT: Project, Budget.Level.USER: User, Budget.Level.KEY: ApiKey}
+SUBJECT_COLUMNS: dict[str, str] = {
+    Budget.Level.PROJECT: "project_id",
+    Budget.Level.USER: "user_id",
+    Budget.Level.KEY: "key_id",
+}
+_SUBJECT_MODELS: dict[str, Any] = {
+    Budget.Level.PROJECT: Project,
+    Budget.Level.USER: User,
+    Budget.Level.KEY: ApiKey,
+}
 OF_TENANT = Q(level=Budget.Level.TENANT, subject_id=TENANT_SUBJECT)
 _SETTLED_BY_NOW = timedelta(seconds=60)  # no transaction of a lane lives that long
 
@@ -39,23 +57,36 @@ def of_subject(level: str, subject_id: UUID) -> Q:
 
 
 @transaction.atomic
-def set_budget(*, actor: User | None, level: str, subject_id: UUID | None = None, limit: Decimal, period: str = Budget.Period.MONTH,
-               warn_at_percent: int = 80, within: ApiKey | None = None) -> Budget:  # fmt: skip
-    """Set how much may be spent in each period by the organisation, a project, a user or a key. What was used in the current one counts.
+def set_budget(
+    *,
+    actor: User | None,
+    level: str,
+    subject_id: UUID | None = None,
+    limit: Decimal,
+    period: str = Budget.Period.MONTH,
+    warn_at_percent: int = 80,
+    within: ApiKey | None = None,
+) -> Budget:
+    """Set how much may be spent in each period by the organisation, a project, a user or a key. What
+    was used in the current one counts.
 
-    A limit below what is used stops further calls; nothing is lost. `within` is the key by which the request came: it frees itself of no
-    budget. Raises NotAllowed, InvalidInput (subject), ValidationError.
+    A limit below what is used stops further calls; nothing is lost. `within` is the key by which the request
+    came: it frees itself of no budget. Raises NotAllowed, InvalidInput (subject), ValidationError.
     """
     require(actor, "usage.change_budget")
     subject_id = _check_subject(level, subject_id)
-    for budget in Budget.objects.filter(level=level, subject_id=subject_id, period=period, managed_by=Budget.ManagedBy.TENANT):
+    for budget in Budget.objects.filter(
+        level=level, subject_id=subject_id, period=period, managed_by=Budget.ManagedBy.TENANT
+    ):
         _refuse_to_free(within, budget, limit)
     return _set_budget(level, subject_id, period, limit, Budget.ManagedBy.TENANT, warn_at_percent)
 
 
 @transaction.atomic
 def ensure_plan_budget(limit: Decimal | None) -> Budget | None:
-    """Give the active tenant the monthly budget of its plan, or (None) take it away. The tenant can only read it."""
+    """Give the active tenant the monthly budget of its plan, or (None) take it
+    away. The tenant can only read it.
+    """
     if limit is None:
         Budget.objects.filter(managed_by=Budget.ManagedBy.PLAN).delete()
         return None
@@ -63,16 +94,28 @@ def ensure_plan_budget(limit: Decimal | None) -> Budget | None:
 
 
 @transaction.atomic
-def change_budget(*, actor: User | None, budget: Budget, limit: Decimal | None = None, warn_at_percent: int | None = None,
-                  within: ApiKey | None = None) -> Budget:  # fmt: skip
-    """Give a budget another limit or warning mark. Raises NotAllowed; one that comes with the plan only the platform can change."""
+def change_budget(
+    *,
+    actor: User | None,
+    budget: Budget,
+    limit: Decimal | None = None,
+    warn_at_percent: int | None = None,
+    within: ApiKey | None = None,
+) -> Budget:
+    """Give a budget another limit or warning mark. Raises NotAllowed; one that comes with the
+    plan only the platform can change.
+    """
     require(actor, "usage.change_budget")
     _refuse_of_plan(budget)
     _refuse_to_free(within, budget, budget.limit if limit is None else limit)
     return _set_budget(
-        budget.level, budget.subject_id, budget.period, budget.limit if limit is None else limit, budget.managed_by,
+        budget.level,
+        budget.subject_id,
+        budget.period,
+        budget.limit if limit is None else limit,
+        budget.managed_by,
         budget.warn_at_percent if warn_at_percent is None else warn_at_percent,
-    )  # fmt: skip
+    )
 
 
 @transaction.atomic
@@ -85,19 +128,29 @@ def remove_budget(*, actor: User | None, budget: Budget, within: ApiKey | None =
 
 
 def _refuse_to_free(within: ApiKey | None, budget: Budget, limit: Decimal | None) -> None:
-    """Raise NotAllowed where a key would raise or lift (None) a budget of its own, of its person or of its project. That of the whole
-    organisation is for whoever holds the right.
+    """Raise NotAllowed where a key would raise or lift (None) a budget of its own, of its person or of its
+    project. That of the whole organisation is for whoever holds the right.
     """
     if within is None or (limit is not None and limit <= budget.limit):
         return
-    own = {Budget.Level.KEY: within.pk, Budget.Level.USER: within.user_id, Budget.Level.PROJECT: within.project_id}
+    own = {
+        Budget.Level.KEY: within.pk,
+        Budget.Level.USER: within.user_id,
+        Budget.Level.PROJECT: within.project_id,
+    }
     if own.get(Budget.Level(budget.level)) == budget.subject_id:
-        raise NotAllowed(_("A key neither raises nor lifts a budget that binds it. Do it in the browser."), code="beyond_own_key", param="limit")
+        raise NotAllowed(
+            _("A key neither raises nor lifts a budget that binds it. Do it in the browser."),
+            code="beyond_own_key",
+            param="limit",
+        )
 
 
 def _refuse_of_plan(budget: Budget) -> None:
     if budget.managed_by == Budget.ManagedBy.PLAN:
-        raise NotAllowed(_("This budget comes with your organisation's plan. The operator of the platform can change it."))
+        raise NotAllowed(
+            _("This budget comes with your organisation's plan. The operator of the platform can change it.")
+        )
 
 
 def _check_subject(level: str, subject_id: UUID | None) -> UUID:
@@ -106,14 +159,23 @@ def _check_subject(level: str, subject_id: UUID | None) -> UUID:
     if level == Budget.Level.TENANT:
         return TENANT_SUBJECT
     if subject_id is None or not _SUBJECT_MODELS[level].objects.filter(pk=subject_id).exists():
-        raise InvalidInput(_("There is nobody and nothing with this id to give a budget to."), param="subject")
+        raise InvalidInput(
+            _("There is nobody and nothing with this id to give a budget to."), param="subject"
+        )
     return subject_id
 
 
-def _set_budget(level: str, subject_id: UUID, period: str, limit: Decimal, managed_by: str, warn_at_percent: int = 80) -> Budget:
-    found = Budget.objects.filter(level=level, subject_id=subject_id, period=period, managed_by=managed_by).first()
-    budget = found or Budget(level=level, subject_id=subject_id, period=period, managed_by=managed_by, currency=find_currency())
-    budget.limit, budget.warn_at_percent = limit, warn_at_percent
+def _set_budget(
+    level: str, subject_id: UUID, period: str, limit: Decimal, managed_by: str, warn_at_percent: int = 80
+) -> Budget:
+    found = Budget.objects.filter(
+        level=level, subject_id=subject_id, period=period, managed_by=managed_by
+    ).first()
+    budget = found or Budget(
+        level=level, subject_id=subject_id, period=period, managed_by=managed_by, currency=find_currency()
+    )
+    budget.limit = limit
+    budget.warn_at_percent = warn_at_percent
     budget.period_start = budget.period_start or period_start(period, read_clock())
     budget.allowance = limit
     budget.full_clean(validate_constraints=False)
@@ -128,7 +190,8 @@ def _change_limit(budget: Budget) -> None:
     locked = lock_budgets(Q(pk=budget.pk))
     if not locked:
         raise NotFound(_("There is no such budget."))
-    budget.save(update_fields=["limit", "warn_at_percent", "updated_at"])  # before the balance, so that the history sees the old limit
+    # before the balance, so that the history sees the old limit
+    budget.save(update_fields=["limit", "warn_at_percent", "updated_at"])
     locked[0].set_limit(budget.limit)
     save_balances(locked)
     _record_excess(locked[0])
@@ -139,10 +202,15 @@ def _add_budget(budget: Budget) -> None:
     """Add a row that already counts the period's events and the holds of calls under way, exactly."""
     mine = of_subject(budget.level, budget.subject_id)
     cut = read_clock() - _SETTLED_BY_NOW
-    spent_before = _sum_costs(mine, budget.period_start, created_before=cut)  # the long part, while the lanes go on
+    # the long part, while the lanes go on
+    spent_before = _sum_costs(mine, budget.period_start, created_before=cut)
     keep_lanes_out()
-    if Budget.objects.filter(level=budget.level, subject_id=budget.subject_id, period=budget.period, managed_by=budget.managed_by).exists():
-        raise Conflict(_("Somebody else has just set this budget. Look at it and try again."), code="budget_exists")
+    if Budget.objects.filter(
+        level=budget.level, subject_id=budget.subject_id, period=budget.period, managed_by=budget.managed_by
+    ).exists():
+        raise Conflict(
+            _("Somebody else has just set this budget. Look at it and try again."), code="budget_exists"
+        )
     balance = as_balance(budget)
     balance.spent = spent_before + _sum_costs(mine, budget.period_start, created_from=cut)
     holds = Hold.objects.filter(mine)
@@ -155,18 +223,34 @@ def _add_budget(budget: Budget) -> None:
 
 
 def _read_balance(budget: Budget, balance: Balance) -> None:
-    budget.period_start, budget.allowance, budget.held, budget.spent = balance.period_start, balance.allowance, balance.held, balance.spent
+    budget.period_start = balance.period_start
+    budget.allowance = balance.allowance
+    budget.held = balance.held
+    budget.spent = balance.spent
 
 
 def _record_excess(balance: Balance) -> None:
     """An allowance above the limit is on record, whoever raised it."""
     if balance.allowance > balance.limit:
-        BudgetOverrun.objects.create(id=uuid7(), budget_id=UUID(balance.id), amount=balance.allowance - balance.limit, created_at=read_clock())
+        BudgetOverrun.objects.create(
+            id=uuid7(),
+            budget_id=UUID(balance.id),
+            amount=balance.allowance - balance.limit,
+            created_at=read_clock(),
+        )
 
 
-def _sum_costs(mine: Q, period_from: datetime, *, created_from: datetime | None = None, created_before: datetime | None = None) -> Decimal:
+def _sum_costs(
+    mine: Q,
+    period_from: datetime,
+    *,
+    created_from: datetime | None = None,
+    created_before: datetime | None = None,
+) -> Decimal:
     """What was booked in the period; corrections count where their bill did, so no sum is below zero."""
-    events = UsageEvent.objects.filter(mine, booked_at__gte=period_from, created_at__gte=max(period_from, created_from or ALWAYS))
+    events = UsageEvent.objects.filter(
+        mine, booked_at__gte=period_from, created_at__gte=max(period_from, created_from or ALWAYS)
+    )
     if created_before is not None:
         events = events.filter(created_at__lt=created_before)
     return events.aggregate(total=Sum("cost"))["total"] or ZERO
@@ -174,12 +258,20 @@ def _sum_costs(mine: Q, period_from: datetime, *, created_from: datetime | None 
 
 @transaction.atomic
 def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal) -> UsageEvent:
-    """Give back part or all of what a call cost, once, in the period of its bill. Raises NotAllowed, NotFound, InvalidInput (amount), Conflict."""
+    """Give back part or all of what a call cost, once, in the period of its bill. Raises NotAllowed,
+    NotFound, InvalidInput (amount), Conflict.
+    """
     require(actor, "usage.add_usageevent")
     bill = UsageEvent.objects.filter(request_id=request_id, kind=UsageEvent.Kind.SETTLE).first()
     if bill is None:
         raise NotFound(_("There is no bill of this request."))
-    balances = lock_budgets(reduce(or_, (Q(level=level, subject_id=getattr(bill, column)) for level, column in SUBJECT_COLUMNS.items()), OF_TENANT))
+    balances = lock_budgets(
+        reduce(
+            or_,
+            (Q(level=level, subject_id=getattr(bill, column)) for level, column in SUBJECT_COLUMNS.items()),
+            OF_TENANT,
+        )
+    )
     events = list(UsageEvent.objects.filter(request_id=request_id))
     if any(event.kind == UsageEvent.Kind.REFUND for event in events):
         raise Conflict(_("This call was refunded before."), code="already_refunded")
@@ -190,23 +282,36 @@ def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal) -> Usa
             balance.book(-amount)
     save_balances(balances)
     facts = {field.attname: getattr(bill, field.attname) for field in CallFacts._meta.local_fields}
-    return UsageEvent.objects.create(request_id=request_id, kind=UsageEvent.Kind.REFUND, cost=-amount, currency=bill.currency, booked_at=bill.booked_at,
-                                     created_at=read_clock(), **facts)  # fmt: skip
+    return UsageEvent.objects.create(
+        request_id=request_id,
+        kind=UsageEvent.Kind.REFUND,
+        cost=-amount,
+        currency=bill.currency,
+        booked_at=bill.booked_at,
+        created_at=read_clock(),
+        **facts,
+    )
 
 
 @duty(BALANCES.decode())
 @transaction.atomic
 def rebuild_balances() -> list[Budget]:
-    """Work out held and spent of every budget anew from holds and events; returns those that were wrong. The lanes wait meanwhile."""
+    """Work out held and spent of every budget anew from holds and events; returns those that
+    were wrong. The lanes wait meanwhile.
+    """
     keep_lanes_out()
     wrong = []
     balances = lock_budgets(Q())
     for balance in balances:
         mine = of_subject(balance.level, UUID(balance.subject))
-        held = Hold.objects.filter(budget_ids__contains=[balance.id]).aggregate(total=Sum("amount"))["total"] or ZERO
+        held = (
+            Hold.objects.filter(budget_ids__contains=[balance.id]).aggregate(total=Sum("amount"))["total"]
+            or ZERO
+        )
         spent = _sum_costs(mine, balance.period_start)
         if (held, spent) != (balance.held, balance.spent):
-            balance.held, balance.spent = held, spent
+            balance.held = held
+            balance.spent = spent
             balance.set_limit(balance.limit)
             wrong.append(UUID(balance.id))
     save_balances(balances)
@@ -220,7 +325,9 @@ def parse_amount(text: str | Decimal) -> Decimal:
     except (ArithmeticError, ValueError):
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
-        raise InvalidInput(_("“%(amount)s” is not an amount. Write it as 250 or 0.50.") % {"amount": text}, param="limit")
+        raise InvalidInput(
+            _("“%(amount)s” is not an amount. Write it as 250 or 0.50.") % {"amount": text}, param="limit"
+        )
     return amount
 
 
@@ -229,4 +336,6 @@ def parse_day(text: str) -> datetime:
     try:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        raise InvalidInput(_("“%(day)s” is not a date. Write it as 2027-01-31.") % {"day": text}, param="from") from None
+        raise InvalidInput(
+            _("“%(day)s” is not a date. Write it as 2027-01-31.") % {"day": text}, param="from"
+        ) from None

@@ -1,7 +1,9 @@
-"""Hourly sums: the events of closed hours, added up once by a duty, so that reports read few rows and calls pay nothing for it.
+"""Hourly sums: the events of closed hours, added up once by a duty, so that reports read few
+rows and calls pay nothing for it.
 
-Sums are always complete up to the last hour they hold; what came later is read from the events (usage.selectors). The platform is told each
-day's figures, the running hour included while calls come in: set anew each time rather than added, so that nothing counts twice.
+Sums are always complete up to the last hour they hold; what came later is read from the events
+(usage.selectors). The platform is told each day's figures, the running hour included while calls come in: set
+anew each time rather than added, so that nothing counts twice.
 """
 
 from datetime import datetime, timedelta
@@ -19,16 +21,20 @@ from usage.selectors.reports import list_usage, summed_until
 
 _ADD_UP = """
 INSERT INTO usage_hourlysum
-  (hour, user_id, key_id, project_id, model, currency, calls, errors, input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost)
-SELECT date_trunc('hour', created_at, 'UTC'), user_id, key_id, project_id, model, currency, count(*) FILTER (WHERE kind = 'settle'),
-  count(*) FILTER (WHERE kind = 'settle' AND status = 'error'), sum(input_tokens), sum(cached_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost)
+  (hour, user_id, key_id, project_id, model, currency, calls, errors,
+  input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost)
+SELECT date_trunc('hour', created_at, 'UTC'), user_id, key_id, project_id, model, currency,
+  count(*) FILTER (WHERE kind = 'settle'), count(*) FILTER (WHERE kind = 'settle' AND status = 'error'),
+  sum(input_tokens), sum(cached_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost)
 FROM usage_usageevent WHERE created_at >= %s AND created_at < %s GROUP BY 1, 2, 3, 4, 5, 6
 """
 
 
 @duty(SUMS.decode())
 def add_up_closed_hours() -> None:
-    """Sum up the hours that have closed since the last time, and tell the platform. Safe to call again and at once."""
+    """Sum up the hours that have closed since the last time, and tell the
+    platform. Safe to call again and at once.
+    """
     with transaction.atomic():
         _lock_sums()
         end, begin = last_closed_hour(read_clock()), _unsummed_since()
@@ -78,5 +84,12 @@ def _tell_platform(begin: datetime) -> None:
     slug = current_tenant()
     with platform():
         for row in rows:
-            figures = {"calls": row.calls, "errors": row.errors, "tokens": row.tokens_read + row.tokens_written, "cost": row.cost}
-            TenantSum.objects.update_or_create(slug=slug, day=row.key, currency=row.currency, defaults=figures)
+            figures = {
+                "calls": row.calls,
+                "errors": row.errors,
+                "tokens": row.tokens_read + row.tokens_written,
+                "cost": row.cost,
+            }
+            TenantSum.objects.update_or_create(
+                slug=slug, day=row.key, currency=row.currency, defaults=figures
+            )

@@ -18,7 +18,11 @@ from administration.menu import Group, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin, system_admin
 
-COLOURS = {LogEntry.Action.CREATE: "success", LogEntry.Action.UPDATE: "info", LogEntry.Action.DELETE: "danger"}
+COLOURS = {
+    LogEntry.Action.CREATE: "success",
+    LogEntry.Action.UPDATE: "info",
+    LogEntry.Action.DELETE: "danger",
+}
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -32,7 +36,14 @@ class KindFilter(admin.SimpleListFilter):
 
         types = ContentType.objects.get_for_models(*auditlog.get_models())
         kept = {admin_class.model for admin_class in model_admin.admin_site._registry.values()}
-        return sorted(((str(row.pk), capfirst(str(model._meta.verbose_name))) for model, row in types.items() if model in kept), key=lambda pair: pair[1])
+        return sorted(
+            (
+                (str(row.pk), capfirst(str(model._meta.verbose_name)))
+                for model, row in types.items()
+                if model in kept
+            ),
+            key=lambda pair: pair[1],
+        )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return queryset.filter(content_type_id=self.value()) if str(self.value()).isdigit() else queryset
@@ -43,15 +54,33 @@ class KindFilter(admin.SimpleListFilter):
 class LogEntryAdmin(ReadOnlyAdmin):
     place = Place(Group.SECURITY, 20, "history", _("audit log"))
     empty_text = _("Every change to people, keys, models, budgets and settings is kept here.")
-    list_display = [instant("timestamp", _("when")), "show_actor", "show_action", "show_object", "show_fields"]
-    list_filter = [("timestamp", RangeDateFilter), ("action", ChoicesDropdownFilter), KindFilter, ("actor", AutocompleteSelectFilter)]
+    list_display = [
+        instant("timestamp", _("when")),
+        "show_actor",
+        "show_action",
+        "show_object",
+        "show_fields",
+    ]
+    list_filter = [
+        ("timestamp", RangeDateFilter),
+        ("action", ChoicesDropdownFilter),
+        KindFilter,
+        ("actor", AutocompleteSelectFilter),
+    ]
     search_fields = ["object_repr", "actor_email"]
     list_select_related = ["actor", "content_type"]
     date_hierarchy = "timestamp"
     ordering = ["-timestamp", "-pk"]
     paginator = InfinitePaginator
     show_full_result_count = False
-    fields = readonly_fields = ["timestamp", "show_actor", "show_action", "show_object", "show_changes", "remote_addr"]
+    fields = readonly_fields = [
+        "timestamp",
+        "show_actor",
+        "show_action",
+        "show_object",
+        "show_changes",
+        "remote_addr",
+    ]
 
     @display(description=_("who"), ordering="actor__name")
     def show_actor(self, entry: LogEntry) -> str:
@@ -63,7 +92,10 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
     @display(description=_("object"), header=True)
     def show_object(self, entry: LogEntry) -> list[str]:
-        return [name_object(model_of(entry), entry.object_repr), capfirst(str(entry.content_type.name)) if entry.content_type_id else ""]
+        return [
+            name_object(model_of(entry), entry.object_repr),
+            capfirst(str(entry.content_type.name)) if entry.content_type_id else "",
+        ]
 
     @display(description=_("fields"))
     def show_fields(self, entry: LogEntry) -> str:

@@ -28,10 +28,15 @@ USABLE, EXPIRED, REVOKED = "usable", "expired", "revoked"
 
 class KeyForm(forms.ModelForm):
     scopes = forms.MultipleChoiceField(
-        label=_("Scopes"), choices=ApiKey.Scope.choices, initial=[ApiKey.Scope.INFERENCE], widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        label=_("Scopes"),
+        choices=ApiKey.Scope.choices,
+        initial=[ApiKey.Scope.INFERENCE],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
         help_text=_("What the key opens. It cannot be changed later."),
-    )  # fmt: skip
-    model_names = NamesField(label=_("Models"), help_text=_("The names of the models this key may call, one per line. Empty: all."))
+    )
+    model_names = NamesField(
+        label=_("Models"), help_text=_("The names of the models this key may call, one per line. Empty: all.")
+    )
 
     class Meta:
         model = ApiKey
@@ -60,7 +65,15 @@ class ApiKeyAdmin(AtriumModelAdmin):
     in_palette = True
     empty_text = _("An API key lets a program call models, or manage this service, in a person's name.")
     form = KeyForm
-    list_display = ["show_key", "user", "project", "show_state", "show_scopes", ago("last_used_at", _("last used")), ago("expires_at", _("expires"))]
+    list_display = [
+        "show_key",
+        "user",
+        "project",
+        "show_state",
+        "show_scopes",
+        ago("last_used_at", _("last used")),
+        ago("expires_at", _("expires")),
+    ]
     list_filter = [StateFilter, ("user", AutocompleteSelectFilter), ("project", RelatedDropdownFilter)]
     search_fields = ["name", "key_id", "user__name", "user__email"]
     list_select_related = ["user", "project"]
@@ -73,7 +86,24 @@ class ApiKeyAdmin(AtriumModelAdmin):
         limits = (_("Limits"), {"fields": ["model_names", "requests_per_minute", "expires_at"]})
         if obj is None:
             return [(None, {"fields": ["name", "user", "project", "scopes"]}), limits]
-        return [(None, {"fields": ["name", "key_id", "user", "project", "show_scopes", "show_state", "last_used_at", "created_at"]}), limits]
+        return [
+            (
+                None,
+                {
+                    "fields": [
+                        "name",
+                        "key_id",
+                        "user",
+                        "project",
+                        "show_scopes",
+                        "show_state",
+                        "last_used_at",
+                        "created_at",
+                    ]
+                },
+            ),
+            limits,
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
         return self.readonly_fields if obj is None else [*self.readonly_fields, "user"]
@@ -87,22 +117,34 @@ class ApiKeyAdmin(AtriumModelAdmin):
         return row
 
     def change_row(self, request: HttpRequest, row: ApiKey, form: KeyForm) -> None:
-        update_api_key(actor=request.user, key=row, **{name: form.cleaned_data[name] for name in form.changed_data})
+        update_api_key(
+            actor=request.user, key=row, **{name: form.cleaned_data[name] for name in form.changed_data}
+        )
 
-    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+    def response_add(
+        self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
+    ) -> HttpResponse:
         keep_new_key(request, obj, request.new_key_text)
         return HttpResponseRedirect(reverse("service:accounts_apikey_change", args=[obj.pk]))
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None) -> HttpResponse:
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
         """The first look at a new key is the only page that ever shows it."""
         new = take_new_key(request, object_id) if request.method == "GET" else None
         if new is None:
             return super().change_view(request, object_id, form_url, extra_context)
         context = self.admin_site.each_context(request) | {
-            "title": gettext("The new key"), "key": self.get_object(request, object_id), "text": new[1], "opts": self.model._meta, "media": self.media,
-        }  # fmt: skip
+            "title": gettext("The new key"),
+            "key": self.get_object(request, object_id),
+            "text": new[1],
+            "opts": self.model._meta,
+            "media": self.media,
+        }
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/accounts/apikey_created.html", context, headers={"Cache-Control": "no-store"})
+        return TemplateResponse(
+            request, "admin/accounts/apikey_created.html", context, headers={"Cache-Control": "no-store"}
+        )
 
     @display(description=_("key"), ordering="name", header=True)
     def show_key(self, row: ApiKey) -> list[str]:
@@ -124,9 +166,15 @@ class ApiKeyAdmin(AtriumModelAdmin):
         return super().get_actions_detail(request, object_id) if row and row.revoked_at is None else []
 
     @confirmed(
-        description=_("Revoke"), icon="key_off", is_dangerous=True, question=_("Revoke these keys?"),
-        explanation=_("Programs that use them are refused within a second. A revoked key never works again; make a new one instead."),
+        description=_("Revoke"),
+        icon="key_off",
+        is_dangerous=True,
+        question=_("Revoke these keys?"),
+        explanation=_(
+            "Programs that use them are refused within a second. A revoked key never works again; make a new "
+            "one instead."
+        ),
         done=ngettext_lazy("%(count)d key is revoked.", "%(count)d keys are revoked.", "count"),
-    )  # fmt: skip
+    )
     def revoke(self, request: HttpRequest, row: ApiKey) -> None:
         revoke_api_key(actor=request.user, key=row)

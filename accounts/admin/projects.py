@@ -7,7 +7,13 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from accounts.models import Project, ProjectMembership
-from accounts.services import create_project, delete_project, remove_project_member, rename_project, set_project_member
+from accounts.services import (
+    create_project,
+    delete_project,
+    remove_project_member,
+    rename_project,
+    set_project_member,
+)
 from administration.columns import ago
 from administration.menu import Group, Place
 from administration.model_admin import AtriumModelAdmin, Inline
@@ -62,8 +68,16 @@ class ProjectAdmin(AtriumModelAdmin):
 
     def _save_member(self, request: HttpRequest, project: Project, member: forms.ModelForm) -> None:
         if "user" in member.changed_data and "user" in member.initial:
-            remove_project_member(actor=request.user, membership=ProjectMembership.objects.get(project=project, user=member.initial["user"]))
-        set_project_member(actor=request.user, project=project, user=member.cleaned_data["user"], role=member.cleaned_data["role"])
+            remove_project_member(
+                actor=request.user,
+                membership=ProjectMembership.objects.get(project=project, user=member.initial["user"]),
+            )
+        set_project_member(
+            actor=request.user,
+            project=project,
+            user=member.cleaned_data["user"],
+            role=member.cleaned_data["role"],
+        )
 
     @display(description=_("name"), ordering="name")
     def show_name(self, row: Project) -> str:

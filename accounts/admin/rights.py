@@ -18,28 +18,45 @@ ACTIONS = ("view", "add", "change", "delete")
 
 
 def list_rights() -> QuerySet[Permission]:
-    """The permissions that mean something here: what the lists of this administration can do, and rights of other names."""
+    """The permissions that mean something here: what the lists of this administration
+    can do, and rights of other names.
+    """
     wanted = Q()
     for model, model_admin in service_admin._registry.items():
-        wanted |= _rights_of(model, [*_actions_of(model_admin), *(name for name, _label in model._meta.permissions)])
+        wanted |= _rights_of(
+            model, [*_actions_of(model_admin), *(name for name, _label in model._meta.permissions)]
+        )
         for other in model_admin.also_rights:
             wanted |= _rights_of(other, ("view", "add"))
-    return Permission.objects.filter(wanted).select_related("content_type").order_by("content_type", "codename")
+    return (
+        Permission.objects.filter(wanted).select_related("content_type").order_by("content_type", "codename")
+    )
 
 
 def _actions_of(model_admin: AtriumModelAdmin) -> list[str]:
-    writes = {"add": model_admin.create_row, "change": model_admin.change_row, "delete": model_admin.remove_row}
+    writes = {
+        "add": model_admin.create_row,
+        "change": model_admin.change_row,
+        "delete": model_admin.remove_row,
+    }
     return ["view", *(action for action, service in writes.items() if service is not None)]
 
 
 def _rights_of(model: type[Model], names: Iterable[str]) -> Q:
     opts = model._meta
     codenames = [f"{name}_{opts.model_name}" if name in ACTIONS else name for name in names]
-    return Q(content_type__app_label=opts.app_label, content_type__model=opts.model_name, codename__in=codenames)
+    return Q(
+        content_type__app_label=opts.app_label, content_type__model=opts.model_name, codename__in=codenames
+    )
 
 
 def action_labels() -> dict[str, str]:
-    return {"view": gettext("view"), "add": gettext("add"), "change": gettext("change"), "delete": gettext("delete")}
+    return {
+        "view": gettext("view"),
+        "add": gettext("add"),
+        "change": gettext("change"),
+        "delete": gettext("delete"),
+    }
 
 
 def _name(right: Permission) -> str:
@@ -58,12 +75,15 @@ def describe_rights(rights: Iterable[Permission]) -> str:
 
 
 class RightsWidget(forms.CheckboxSelectMultiple):
-    """Check boxes in a table. Rights that are no view, add, change or delete stand in a column of their own."""
+    """Check boxes in a table. Rights that are no view, add, change or
+    delete stand in a column of their own.
+    """
 
     template_name = "admin/accounts/rights_widget.html"
 
     def render(self, name: str, value: Any, attrs: dict | None = None, renderer=None) -> str:
-        return render_to_string(self.template_name, self.get_context(name, value, attrs))  # the forms' own renderer sees no project templates
+        # the forms' own renderer sees no project templates
+        return render_to_string(self.template_name, self.get_context(name, value, attrs))
 
     def get_context(self, name: str, value: Any, attrs: dict | None) -> dict:
         labels, chosen = action_labels(), {str(item) for item in value or []}
@@ -76,4 +96,8 @@ class RightsWidget(forms.CheckboxSelectMultiple):
                 row["cells"][action] = cell | {"label": labels[action]}
             else:
                 row["others"].append(cell | {"label": gettext(right.name)})
-        return {"widget": {"name": name}, "rows": [{"label": label, **row} for label, row in sorted(rows.items())], "columns": labels.values()}
+        return {
+            "widget": {"name": name},
+            "rows": [{"label": label, **row} for label, row in sorted(rows.items())],
+            "columns": labels.values(),
+        }

@@ -18,7 +18,9 @@ from administration.sites import service_admin
 
 
 class RoleForm(forms.ModelForm):
-    rights = forms.ModelMultipleChoiceField(label=_("Rights"), required=False, queryset=Permission.objects.none(), widget=RightsWidget())
+    rights = forms.ModelMultipleChoiceField(
+        label=_("Rights"), required=False, queryset=Permission.objects.none(), widget=RightsWidget()
+    )
 
     class Meta:
         model = Group
@@ -43,24 +45,41 @@ class RoleAdmin(AtriumModelAdmin):
     ordering = ["name"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        return super().get_queryset(request).prefetch_related("user_set", Prefetch("permissions", list_rights(), to_attr="shown_rights"))
+        return (
+            super()
+            .get_queryset(request)
+            .prefetch_related("user_set", Prefetch("permissions", list_rights(), to_attr="shown_rights"))
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        return not (isinstance(obj, Group) and obj.name == OWNER) and super().has_change_permission(request, obj)
+        return not (isinstance(obj, Group) and obj.name == OWNER) and super().has_change_permission(
+            request, obj
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        return not (isinstance(obj, Group) and obj.name in ROLES) and super().has_delete_permission(request, obj)
+        return not (isinstance(obj, Group) and obj.name in ROLES) and super().has_delete_permission(
+            request, obj
+        )
 
     def get_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
-        """The roles that every organisation starts with keep their names, which are shown as people call them."""
+        """The roles that every organisation starts with keep their names,
+        which are shown as people call them.
+        """
         return ["show_name" if obj is not None and obj.name in ROLES else "name", "rights"]
 
     def create_row(self, request: HttpRequest, form: RoleForm) -> Group:
-        return create_role(actor=request.user, name=form.cleaned_data["name"], permissions=form.cleaned_data["rights"])
+        return create_role(
+            actor=request.user, name=form.cleaned_data["name"], permissions=form.cleaned_data["rights"]
+        )
 
     def change_row(self, request: HttpRequest, row: Group, form: RoleForm) -> None:
         unseen = row.permissions.exclude(pk__in=list_rights())
-        update_role(actor=request.user, role=row, name=form.cleaned_data.get("name", row.name), permissions=[*form.cleaned_data["rights"], *unseen])
+        update_role(
+            actor=request.user,
+            role=row,
+            name=form.cleaned_data.get("name", row.name),
+            permissions=[*form.cleaned_data["rights"], *unseen],
+        )
 
     def remove_row(self, request: HttpRequest, row: Group) -> None:
         delete_role(actor=request.user, role=row)
@@ -71,7 +90,9 @@ class RoleAdmin(AtriumModelAdmin):
             response.context_data |= {"original": _labelled(obj), "subtitle": role_label(obj)}
         return response
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict | None = None
+    ) -> HttpResponse:
         response = super().history_view(request, object_id, extra_context)
         response.context_data["original"] = _labelled(response.context_data["original"])
         return response

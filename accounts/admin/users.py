@@ -1,4 +1,6 @@
-"""People of a tenant, and the platform's operators. Nobody is deleted here: what they did keeps its name; they are kept out instead."""
+"""People of a tenant, and the platform's operators. Nobody is deleted here: what they did keeps
+its name; they are kept out instead.
+"""
 
 from typing import Any
 
@@ -10,7 +12,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget, UnfoldBooleanWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldBooleanWidget,
+)
 
 from accounts.models import ApiKey, ProjectMembership, User
 from accounts.roles import role_label
@@ -29,9 +35,12 @@ LAST_LOGIN, CREATED = ago("last_login", _("last log-in")), ago("created_at", _("
 class PersonForm(forms.ModelForm):
     language = forms.ChoiceField(label=_("Language"), required=False, widget=UnfoldAdminSelectWidget())
     send_invitation = forms.BooleanField(
-        label=_("Send an invitation"), required=False, initial=True, widget=UnfoldBooleanWidget(),
+        label=_("Send an invitation"),
+        required=False,
+        initial=True,
+        widget=UnfoldBooleanWidget(),
         help_text=_("A mail with a link to choose a password. You can also send it later."),
-    )  # fmt: skip
+    )
 
     class Meta:
         model = User
@@ -55,14 +64,20 @@ class RoleFilter(admin.RelatedFieldListFilter):
 
 class MemberForm(PersonForm):
     roles = RolesField(
-        label=_("Roles"), queryset=Group.objects.order_by("name"), widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        label=_("Roles"),
+        queryset=Group.objects.order_by("name"),
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
         help_text=_("What a person may do. Owners can do everything; users can chat."),
-    )  # fmt: skip
+    )
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if "roles" in self.fields:
-            self.fields["roles"].initial = self.instance.groups.all() if not self.instance._state.adding else Group.objects.filter(name="user")
+            self.fields["roles"].initial = (
+                self.instance.groups.all()
+                if not self.instance._state.adding
+                else Group.objects.filter(name="user")
+            )
 
 
 class KeyInline(ReadOnlyInline):
@@ -119,26 +134,42 @@ class PersonAdmin(AtriumModelAdmin):
         return row.is_active, gettext("active") if row.is_active else gettext("locked out")
 
     @confirmed(
-        description=_("Lock out"), icon="person_off", is_dangerous=True, question=_("Lock these people out?"),
-        explanation=_("They cannot log in any more, and none of their API keys works. Their conversations and what they used stay."),
+        description=_("Lock out"),
+        icon="person_off",
+        is_dangerous=True,
+        question=_("Lock these people out?"),
+        explanation=_(
+            "They cannot log in any more, and none of their API keys works. Their conversations and what "
+            "they used stay."
+        ),
         done=ngettext_lazy("%(count)d person is locked out.", "%(count)d people are locked out.", "count"),
-    )  # fmt: skip
+    )
     def deactivate(self, request: HttpRequest, row: User) -> None:
         set_user_active(actor=request.user, user=row, is_active=False)
 
     @confirmed(
-        description=_("Let in again"), icon="how_to_reg", question=_("Let these people in again?"),
+        description=_("Let in again"),
+        icon="how_to_reg",
+        question=_("Let these people in again?"),
         explanation=_("They can log in, and their API keys work again unless they are revoked or expired."),
-        done=ngettext_lazy("%(count)d person can log in again.", "%(count)d people can log in again.", "count"),
-    )  # fmt: skip
+        done=ngettext_lazy(
+            "%(count)d person can log in again.", "%(count)d people can log in again.", "count"
+        ),
+    )
     def reactivate(self, request: HttpRequest, row: User) -> None:
         set_user_active(actor=request.user, user=row, is_active=True)
 
     @confirmed(
-        description=_("Send invitation"), icon="outgoing_mail", question=_("Send these people a link to choose a password?"),
-        explanation=_("The mail goes out at once. Their present password works until they choose another one."),
-        done=ngettext_lazy("%(count)d invitation is on its way.", "%(count)d invitations are on their way.", "count"),
-    )  # fmt: skip
+        description=_("Send invitation"),
+        icon="outgoing_mail",
+        question=_("Send these people a link to choose a password?"),
+        explanation=_(
+            "The mail goes out at once. Their present password works until they choose another one."
+        ),
+        done=ngettext_lazy(
+            "%(count)d invitation is on its way.", "%(count)d invitations are on their way.", "count"
+        ),
+    )
     def invite(self, request: HttpRequest, row: User) -> None:
         invite_user(actor=request.user, user=row)
 
@@ -146,7 +177,9 @@ class PersonAdmin(AtriumModelAdmin):
 @admin.register(User, site=service_admin)
 class UserAdmin(PersonAdmin):
     place = Place(MenuGroup.PEOPLE, 10, "group")
-    empty_text = _("The people of your organisation. Add someone, and they get a mail with a link to choose a password.")
+    empty_text = _(
+        "The people of your organisation. Add someone, and they get a mail with a link to choose a password."
+    )
     form = MemberForm
     list_display = ["show_person", "show_roles", "show_access", LAST_LOGIN, CREATED]
     list_filter = ["is_active", ("groups", RoleFilter), "language"]
@@ -158,7 +191,12 @@ class UserAdmin(PersonAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None):
         if obj is None:
             return [(None, {"fields": ["email", "name", "roles", "language", "send_invitation"]})]
-        return [(None, {"fields": ["email", "name", "roles", "language", "is_active", "last_login", "created_at"]})]
+        return [
+            (
+                None,
+                {"fields": ["email", "name", "roles", "language", "is_active", "last_login", "created_at"]},
+            )
+        ]
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> list:
         return self.inlines if obj else []
@@ -166,13 +204,17 @@ class UserAdmin(PersonAdmin):
     def create_row(self, request: HttpRequest, form: MemberForm) -> User:
         data = form.cleaned_data
         names = [group.name for group in data["roles"]]
-        user = create_user(actor=request.user, email=data["email"], name=data["name"], roles=names, language=data["language"])
+        user = create_user(
+            actor=request.user, email=data["email"], name=data["name"], roles=names, language=data["language"]
+        )
         return self.invite_if_wanted(request, user, form)
 
     def change_row(self, request: HttpRequest, row: User, form: MemberForm) -> None:
         super().change_row(request, row, form)
         if "roles" in form.changed_data:
-            set_roles(actor=request.user, user=row, roles=[group.name for group in form.cleaned_data["roles"]])
+            set_roles(
+                actor=request.user, user=row, roles=[group.name for group in form.cleaned_data["roles"]]
+            )
 
     @display(description=_("roles"))
     def show_roles(self, row: User) -> str:
@@ -199,5 +241,11 @@ class OperatorAdmin(PersonAdmin):
 
     def create_row(self, request: HttpRequest, form: PersonForm) -> User:
         data = form.cleaned_data
-        user = create_user(actor=request.user, email=data["email"], name=data["name"], language=data["language"], is_operator=True)
+        user = create_user(
+            actor=request.user,
+            email=data["email"],
+            name=data["name"],
+            language=data["language"],
+            is_operator=True,
+        )
         return self.invite_if_wanted(request, user, form)

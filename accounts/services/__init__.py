@@ -1,7 +1,14 @@
 """Every write of this room: users, roles, projects, API keys."""
 
 from accounts.services.keys import create_api_key, record_key_use, revoke_api_key, update_api_key
-from accounts.services.projects import create_project, delete_project, ensure_default_project, remove_project_member, rename_project, set_project_member
+from accounts.services.projects import (
+    create_project,
+    delete_project,
+    ensure_default_project,
+    remove_project_member,
+    rename_project,
+    set_project_member,
+)
 from accounts.services.roles import create_role, delete_role, update_role
 from accounts.services.users import (
     adopt_time_zone,

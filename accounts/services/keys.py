@@ -1,10 +1,11 @@
 """API keys: made, limited, revoked.
 
-Where the request itself came by a key, `within` is that key: what it makes or changes gets no more than it has. Limits that are left out are
-taken over from it. Budgets of keys are known to a room above, which is asked by signal.
+Where the request itself came by a key, `within` is that key: what it makes or changes gets no
+more than it has. Limits that are left out are taken over from it. Budgets of keys are known to a
+room above, which is asked by signal.
 
-The row that a caller hands in may be old: it is read again under a lock, and only what changes is written. Otherwise a change that crosses a
-revocation would take it back.
+The row that a caller hands in may be old: it is read again under a lock, and only what changes is written.
+Otherwise a change that crosses a revocation would take it back.
 """
 
 from collections.abc import Callable
@@ -30,13 +31,22 @@ CHANGEABLE = ("name", "project", "model_names", "requests_per_minute", "expires_
 
 
 @transaction.atomic
-def create_api_key(*, actor: User | None, user: User, name: str, scopes: list[str] | None = None, model_names: list[str] | None = None,
-                   requests_per_minute: int | None = None, expires_at: datetime | None = None,
-                   project: Project | None = None, within: ApiKey | None = None) -> tuple[ApiKey, str]:  # fmt: skip
+def create_api_key(
+    *,
+    actor: User | None,
+    user: User,
+    name: str,
+    scopes: list[str] | None = None,
+    model_names: list[str] | None = None,
+    requests_per_minute: int | None = None,
+    expires_at: datetime | None = None,
+    project: Project | None = None,
+    within: ApiKey | None = None,
+) -> tuple[ApiKey, str]:
     """Make a key for a person; returns (row, the key's text, which is shown once and never again).
 
-    Everyone may make keys for themselves; for others, `accounts.add_apikey` is needed, and no fewer rights than theirs: a key acts as its
-    person. Raises NotAllowed, InvalidInput, ValidationError.
+    Everyone may make keys for themselves; for others, `accounts.add_apikey` is needed, and no fewer rights
+    than theirs: a key acts as its person. Raises NotAllowed, InvalidInput, ValidationError.
     """
     if actor is None or actor.pk != user.pk:
         require(actor, "accounts.add_apikey")
@@ -49,13 +59,31 @@ def create_api_key(*, actor: User | None, user: User, name: str, scopes: list[st
         require(actor, right)
     if within is not None:
         model_names = within.model_names if model_names is None else model_names
-        requests_per_minute, expires_at, project = requests_per_minute or within.requests_per_minute, expires_at or within.expires_at, project or within.project
-        _refuse_beyond(within, scopes=chosen, model_names=model_names, requests_per_minute=requests_per_minute, expires_at=expires_at, project=project)
+        requests_per_minute = requests_per_minute or within.requests_per_minute
+        expires_at = expires_at or within.expires_at
+        project = project or within.project
+        _refuse_beyond(
+            within,
+            scopes=chosen,
+            model_names=model_names,
+            requests_per_minute=requests_per_minute,
+            expires_at=expires_at,
+            project=project,
+        )
         key_asked_by_key.send(sender=ApiKey, within=within, user=user)
     _refuse_past(expires_at)
     text, parsed = keys.make_key(current_tenant())
-    row = ApiKey(key_id=parsed.key_id, digest=parsed.digest, name=name, user=user, project=project or ensure_default_project(), scopes=list(chosen),
-                 model_names=model_names or [], requests_per_minute=requests_per_minute, expires_at=expires_at)  # fmt: skip
+    row = ApiKey(
+        key_id=parsed.key_id,
+        digest=parsed.digest,
+        name=name,
+        user=user,
+        project=project or ensure_default_project(),
+        scopes=list(chosen),
+        model_names=model_names or [],
+        requests_per_minute=requests_per_minute,
+        expires_at=expires_at,
+    )
     row.full_clean(exclude=["digest"])
     row.save()
     announce("apikey", row.key_id)
@@ -63,8 +91,12 @@ def create_api_key(*, actor: User | None, user: User, name: str, scopes: list[st
 
 
 @transaction.atomic
-def update_api_key(*, actor: User | None, key: ApiKey, within: ApiKey | None = None, **changes: Any) -> ApiKey:
-    """Change a key's name, project, models or limits; never its person, scopes or secret. Raises NotAllowed, Conflict, InvalidInput, ValidationError."""
+def update_api_key(
+    *, actor: User | None, key: ApiKey, within: ApiKey | None = None, **changes: Any
+) -> ApiKey:
+    """Change a key's name, project, models or limits; never its person, scopes or secret. Raises NotAllowed,
+    Conflict, InvalidInput, ValidationError.
+    """
     if actor is None or actor.pk != key.user_id:
         require(actor, "accounts.change_apikey")
     key.refresh_from_db(from_queryset=_locked())
@@ -72,7 +104,9 @@ def update_api_key(*, actor: User | None, key: ApiKey, within: ApiKey | None = N
         raise Conflict(_("This key is revoked. Make a new one."), code="key_revoked")
     unknown = set(changes) - set(CHANGEABLE)
     if unknown:
-        raise InvalidInput(_("“%(field)s” of a key cannot be changed.") % {"field": min(unknown)}, param=min(unknown))
+        raise InvalidInput(
+            _("“%(field)s” of a key cannot be changed.") % {"field": min(unknown)}, param=min(unknown)
+        )
     if within is not None:
         _refuse_beyond(within, **changes)
     if changes.get("expires_at") != key.expires_at:
@@ -90,18 +124,30 @@ def _locked() -> QuerySet[ApiKey]:
 
 
 def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
-    """Raise NotAllowed naming the first of these values of another key that goes beyond `within`. Values that are no limits are not looked at."""
-    scopes = {*within.scopes, *([ApiKey.Scope.READ] if ApiKey.Scope.MANAGE in within.scopes else [])}  # who may change may read
+    """Raise NotAllowed naming the first of these values of another key that goes beyond `within`. Values
+    that are no limits are not looked at.
+    """
+    # who may change may read
+    scopes = {*within.scopes, *([ApiKey.Scope.READ] if ApiKey.Scope.MANAGE in within.scopes else [])}
     lies_within: dict[str, Callable[[Any], bool]] = {
         "scopes": lambda names: set(names) <= scopes,
-        "model_names": lambda names: not within.model_names or (bool(names) and set(names) <= set(within.model_names)),
-        "requests_per_minute": lambda number: within.requests_per_minute is None or (number is not None and number <= within.requests_per_minute),
-        "expires_at": lambda moment: within.expires_at is None or (moment is not None and moment <= within.expires_at),
+        "model_names": lambda names: (
+            not within.model_names or (bool(names) and set(names) <= set(within.model_names))
+        ),
+        "requests_per_minute": lambda number: (
+            within.requests_per_minute is None
+            or (number is not None and number <= within.requests_per_minute)
+        ),
+        "expires_at": lambda moment: (
+            within.expires_at is None or (moment is not None and moment <= within.expires_at)
+        ),
         "project": lambda project: project.pk == within.project_id,  # a project's budget binds its keys only
     }
     for name, value in wanted.items():
         if name in lies_within and not lies_within[name](value):
-            raise NotAllowed(_("A key gives other keys at most what it has itself."), code="beyond_own_key", param=name)
+            raise NotAllowed(
+                _("A key gives other keys at most what it has itself."), code="beyond_own_key", param=name
+            )
 
 
 def _refuse_past(expires_at: datetime | None) -> None:

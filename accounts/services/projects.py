@@ -11,7 +11,9 @@ from tenants.notify import announce
 
 def ensure_default_project() -> Project:
     """The project on which everything is booked that names no other."""
-    project, _created = Project.objects.get_or_create(is_default=True, defaults={"name": Project.ORIGINAL_NAME})
+    project, _created = Project.objects.get_or_create(
+        is_default=True, defaults={"name": Project.ORIGINAL_NAME}
+    )
     return project
 
 
@@ -38,12 +40,20 @@ def rename_project(*, actor: User | None, project: Project, name: str) -> Projec
 
 @transaction.atomic
 def delete_project(*, actor: User | None, project: Project) -> None:
-    """Delete a project that no key uses. What was booked on it stays in the ledger. Raises NotAllowed, Conflict."""
+    """Delete a project that no key uses. What was booked on it stays in the
+    ledger. Raises NotAllowed, Conflict.
+    """
     require(actor, "accounts.delete_project")
     if project.is_default:
-        raise Conflict(_("The default project stays: everything that names no other is booked on it."), code="default_project")
+        raise Conflict(
+            _("The default project stays: everything that names no other is booked on it."),
+            code="default_project",
+        )
     if project.api_keys.exists():
-        raise Conflict(_("API keys are booked on this project. Move them to another project first."), code="project_in_use")
+        raise Conflict(
+            _("API keys are booked on this project. Move them to another project first."),
+            code="project_in_use",
+        )
     project_id = project.pk
     project.delete()
     announce("project", project_id)
@@ -53,7 +63,9 @@ def delete_project(*, actor: User | None, project: Project) -> None:
 def set_project_member(*, actor: User | None, project: Project, user: User, role: str) -> ProjectMembership:
     """Give a person a role in a project, or another role. Raises NotAllowed, ValidationError."""
     require(actor, "accounts.change_project")
-    row = ProjectMembership.objects.select_for_update().filter(project=project, user=user).first() or ProjectMembership(project=project, user=user)
+    row = ProjectMembership.objects.select_for_update().filter(
+        project=project, user=user
+    ).first() or ProjectMembership(project=project, user=user)
     row.role = role
     row.full_clean()
     row.save()

@@ -28,13 +28,19 @@ def create_role(*, actor: User | None, name: str, permissions: Iterable[Permissi
 
 @transaction.atomic
 def update_role(*, actor: User | None, role: Group, name: str, permissions: Iterable[Permission]) -> Group:
-    """Change a role's name and rights; its people have them at their next request. Raises NotAllowed, Conflict, ValidationError."""
+    """Change a role's name and rights; its people have them at their next request. Raises
+    NotAllowed, Conflict, ValidationError.
+    """
     require(actor, "auth.change_group")
     name, wanted = name.strip(), list(permissions)
     before = set(role.permissions.all())
     _refuse_owner(role)
     if role.name in ROLES and name != role.name:
-        raise Conflict(_("The roles that every organisation starts with keep their names."), code="built_in_role", param="name")
+        raise Conflict(
+            _("The roles that every organisation starts with keep their names."),
+            code="built_in_role",
+            param="name",
+        )
     require_to_hold(actor, set(wanted) ^ before)
     if name != role.name:
         role.name = name
@@ -50,7 +56,10 @@ def delete_role(*, actor: User | None, role: Group) -> None:
     """Delete a role that nobody has. Raises NotAllowed, Conflict."""
     require(actor, "auth.delete_group")
     if role.name in ROLES:
-        raise Conflict(_("The roles that every organisation starts with stay. Take their people out instead."), code="built_in_role")
+        raise Conflict(
+            _("The roles that every organisation starts with stay. Take their people out instead."),
+            code="built_in_role",
+        )
     if role.user_set.exists():
         raise Conflict(_("People have this role. Give them another one first."), code="role_in_use")
     role.delete()

@@ -1,7 +1,7 @@
 """People: who they are, what roles they have, whether they may come in. In `public`: operators.
 
-The row that a caller hands in may be old: it is read again under a lock, and only what changes is written. Otherwise a change that crosses a
-lock-out or a new password would take it back.
+The row that a caller hands in may be old: it is read again under a lock, and only what changes is written.
+Otherwise a change that crosses a lock-out or a new password would take it back.
 """
 
 import zoneinfo
@@ -21,11 +21,21 @@ from tenants.tasks import enqueue
 
 
 @transaction.atomic
-def create_user(*, actor: User | None, email: str, name: str, password: str | None = None, roles: list[str] | None = None, is_operator: bool = False,
-                language: str = "") -> User:  # fmt: skip
-    """Create a person with roles (default: `user`). Without a password they set one through "forgotten password".
+def create_user(
+    *,
+    actor: User | None,
+    email: str,
+    name: str,
+    password: str | None = None,
+    roles: list[str] | None = None,
+    is_operator: bool = False,
+    language: str = "",
+) -> User:
+    """Create a person with roles (default: `user`). Without a password they
+    set one through "forgotten password".
 
-    Raises NotAllowed, Conflict (the address is taken), InvalidInput (password, role), ValidationError (other fields).
+    Raises NotAllowed, Conflict (the address is taken), InvalidInput (password,
+    role), ValidationError (other fields).
     """
     from allauth.account.models import EmailAddress
 
@@ -56,9 +66,11 @@ def set_checked_password(user: User, password: str) -> None:
 
 @transaction.atomic
 def update_user(*, actor: User | None, user: User, **changes: str) -> User:
-    """An administrator corrects a person's address, name or language. Raises NotAllowed, Conflict (address taken), ValidationError.
+    """An administrator corrects a person's address, name or language. Raises NotAllowed,
+    Conflict (address taken), ValidationError.
 
-    The address decides who gets the link for a new password: of people with more rights than the actor's it cannot be changed.
+    The address decides who gets the link for a new password: of people with more rights
+    than the actor's it cannot be changed.
     """
     from allauth.account.models import EmailAddress
 
@@ -87,12 +99,18 @@ def _change(user: User, changes: dict[str, str], allowed: tuple[str, ...]) -> No
 
 def _refuse_taken(email: str) -> None:
     if User.objects.filter(email__iexact=email).exists():
-        raise Conflict(_("Someone with the address %(email)s exists already.") % {"email": email}, code="user_exists", param="email")
+        raise Conflict(
+            _("Someone with the address %(email)s exists already.") % {"email": email},
+            code="user_exists",
+            param="email",
+        )
 
 
 @transaction.atomic
 def invite_user(*, actor: User | None, user: User) -> None:
-    """Send a mail with a link to choose a password. Raises NotAllowed, Conflict for someone who may not log in."""
+    """Send a mail with a link to choose a password. Raises NotAllowed,
+    Conflict for someone who may not log in.
+    """
     from accounts.tasks import send_invitation
 
     require(actor, "accounts.change_user")
@@ -103,7 +121,9 @@ def invite_user(*, actor: User | None, user: User) -> None:
 
 @transaction.atomic
 def set_roles(*, actor: User | None, user: User, roles: list[str], is_new: bool = False) -> None:
-    """Replace a person's roles. Only an owner makes owners, the last owner stays one, and nobody gives away rights that they lack."""
+    """Replace a person's roles. Only an owner makes owners, the last owner stays one, and
+    nobody gives away rights that they lack.
+    """
     require(actor, "accounts.add_user" if is_new else "accounts.change_user")
     groups = list(Group.objects.filter(name__in=roles))
     unknown = set(roles) - {group.name for group in groups}
@@ -160,7 +180,9 @@ def update_profile(*, user: User, **changes: str) -> User:
 
 
 def adopt_time_zone(*, user: User, zone: str) -> None:
-    """Give a person who has no time zone that of their browser. What is no time zone, or too rare to be known here, changes nothing."""
+    """Give a person who has no time zone that of their browser. What is no time zone, or too rare
+    to be known here, changes nothing.
+    """
     if not user.time_zone and zone in zoneinfo.available_timezones():
         user.time_zone = zone
         user.save(update_fields=["time_zone", "updated_at"])
@@ -171,4 +193,6 @@ def find_user_by_email(email: str) -> User:
     try:
         return User.objects.get(email__iexact=email.strip())
     except User.DoesNotExist:
-        raise NotFound(_("There is nobody with the address %(email)s.") % {"email": email}, param="email") from None
+        raise NotFound(
+            _("There is nobody with the address %(email)s.") % {"email": email}, param="email"
+        ) from None

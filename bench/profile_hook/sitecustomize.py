@@ -1,4 +1,6 @@
-"""Loaded by every Python process whose PYTHONPATH names this folder: makes server processes ready to be profiled (see `bench/profiling.py`)."""
+"""Loaded by every Python process whose PYTHONPATH names this folder: makes server processes ready to be
+profiled (see `bench/profiling.py`).
+"""
 
 import os
 import signal
@@ -8,7 +10,8 @@ from pathlib import Path
 
 INTERVAL_S = 0.001  # the kernel rounds up to its tick, often 4 ms
 DEPTH = 60
-SERVERS = ("bench.passthrough", "mockllm", "web", "gateway")  # words of the command lines of processes that serve
+# words of the command lines of processes that serve
+SERVERS = ("bench.passthrough", "mockllm", "web", "gateway")
 
 stacks: Counter = Counter()
 
@@ -50,7 +53,12 @@ def stop(signum, frame):
     lines += [f"{count / total:6.1%}  {name}" for name, count in below.most_common(80)]
     base = Path(os.environ["ATRIUM_PROFILE"]).parent / str(os.getpid())
     Path(f"{base}.txt").write_text("\n".join(lines) + "\n")
-    Path(f"{base}.folded").write_text("".join(f"{';'.join(label(code) for code in reversed(stack))} {count}\n" for stack, count in stacks.items()))
+    Path(f"{base}.folded").write_text(
+        "".join(
+            f"{';'.join(label(code) for code in reversed(stack))} {count}\n"
+            for stack, count in stacks.items()
+        )
+    )
     Path(f"{base}.done").touch()
 
 

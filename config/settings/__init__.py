@@ -1,4 +1,6 @@
-"""Django's settings, one file per concern. Installations differ by environment variables (env.py), never by code."""
+"""Django's settings, one file per concern. Installations differ by environment
+variables (env.py), never by code.
+"""
 
 from config.settings.accounts import *  # noqa: F403
 from config.settings.admin import *  # noqa: F403

@@ -10,16 +10,24 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_FORMS = {"reset_password": "accounts.password_reset.PasswordResetForm"}
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.tokens.TenantPasswordResetTokens"  # noqa: S105  (a class, no secret)
+# a class, no secret
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.tokens.TenantPasswordResetTokens"  # noqa: S105
 ACCOUNT_EMAIL_VERIFICATION = "none"  # people are invited by their admin; nobody signs up
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "reset_password": "20/m/ip,5/m/key", "change_password": "5/m/user"}
-ALLAUTH_TRUSTED_PROXY_COUNT = 0  # the server has put the client's own address into REMOTE_ADDR (settings.TRUSTED_PROXIES)
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/5m/key",
+    "reset_password": "20/m/ip,5/m/key",
+    "change_password": "5/m/user",
+}
+# the server has put the client's own address into REMOTE_ADDR (settings.TRUSTED_PROXIES)
+ALLAUTH_TRUSTED_PROXY_COUNT = 0
 
-MODEL_ROUTES = "models_registry.selectors.list_routes"  # what an API key can be limited to: asked for by a room below that one
+# what an API key can be limited to: asked for by a room below that one
+MODEL_ROUTES = "models_registry.selectors.list_routes"
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [

@@ -1,7 +1,10 @@
 """`/api/v1` (Django REST framework): problem details, cursor paging, an OpenAPI document."""
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication", "rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.ByAction"],  # forbids what a view does not name
     "DEFAULT_PAGINATION_CLASS": "config.api.CursorPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -14,8 +17,10 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Atrium management API",
     "DESCRIPTION": (
-        "Manage one tenant: conversations, API keys, connections, models, budgets and usage. Log in with an API key "
-        "(`Authorization: Bearer atr_…`, scope `read`, for changes `manage`) or with the session of the pages. Lists are paged by cursor. "
+        "Manage one tenant: conversations, API keys, connections, models, budgets and usage. Log in with an "
+        "API key "
+        "(`Authorization: Bearer atr_…`, scope `read`, for changes `manage`) or with the session of the "
+        "pages. Lists are paged by cursor. "
         "Errors are problem details (RFC 9457). Unknown fields and parameters are refused."
     ),
     "VERSION": "1",
@@ -23,7 +28,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False, "displayOperationId": False, "defaultModelsExpandDepth": -1},
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": True,
+        "persistAuthorization": False,
+        "displayOperationId": False,
+        "defaultModelsExpandDepth": -1,
+    },
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.openapi.add_problem"],
     "COMPONENT_SPLIT_REQUEST": True,

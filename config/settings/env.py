@@ -1,4 +1,5 @@
-"""Environment variables: each is read here once, typed, and fails loudly. Secrets can also come from `NAME_FILE`.
+"""Environment variables: each is read here once, typed, and fails loudly.
+Secrets can also come from `NAME_FILE`.
 
 `VARIABLES` is the source of the README's table (a test compares them).
 """
@@ -23,22 +24,47 @@ class Variable:
 # fmt: off
 VARIABLES = [
     Variable("ATRIUM_ENV", "`production`, `development` or `test`", "development"),
-    Variable("DATABASE_URL", "PostgreSQL of web, gateway and workers: a login without superuser rights", "the embedded one", True),
-    Variable("ATRIUM_OWNER_DATABASE_URL", "the same database with a login that owns the tables and may create roles; for commands and the provisioning worker",
+    Variable("DATABASE_URL", (
+        "PostgreSQL of web, gateway and workers: a login without superuser rights"
+    ), "the embedded one", True),
+    Variable("ATRIUM_OWNER_DATABASE_URL", (
+        "the same database with a login that owns the tables and may create roles; for commands and the "
+        "provisioning worker"
+    ),
              "the embedded one", True),
-    Variable("REDIS_URL", "Valkey or Redis for limits, streams, cache and the task queue", "the embedded one", True),
-    Variable("ATRIUM_SECRET_KEY", "signs sessions and links; at least 50 random characters", "made at the first start", True),
-    Variable("ATRIUM_MASTER_KEYS", "comma-separated Fernet keys that wrap the tenants' data keys; the first one wraps new ones",
+    Variable("REDIS_URL", (
+        "Valkey or Redis for limits, streams, cache and the task queue"
+    ), "the embedded one", True),
+    Variable("ATRIUM_SECRET_KEY", (
+        "signs sessions and links; at least 50 random characters"
+    ), "made at the first start", True),
+    Variable("ATRIUM_MASTER_KEYS", (
+        "comma-separated Fernet keys that wrap the tenants' data keys; the first one wraps new ones"
+    ),
              "made at the first start", True),
     Variable("ATRIUM_DATA", "folder for embedded services, files, mails and logs", "var"),
-    Variable("ATRIUM_MEDIA_URL", "the folder in which files are kept; all processes of an installation share it", "`$ATRIUM_DATA/media`"),
-    Variable("ATRIUM_ALLOWED_HOSTS", "comma-separated hosts that are answered at all; empty: those of the platform and of the tenants' domains"),
-    Variable("ATRIUM_PLATFORM_HOSTS", "comma-separated hosts of the platform itself", "localhost,platform.localhost"),
+    Variable("ATRIUM_MEDIA_URL", (
+        "the folder in which files are kept; all processes of an installation share it"
+    ), "`$ATRIUM_DATA/media`"),
+    Variable("ATRIUM_ALLOWED_HOSTS", (
+        "comma-separated hosts that are answered at all; empty: those of the platform and of the tenants' "
+        "domains"
+    )),
+    Variable("ATRIUM_PLATFORM_HOSTS", (
+        "comma-separated hosts of the platform itself"
+    ), "localhost,platform.localhost"),
     Variable("ATRIUM_RUNTIME_URL", "base address of the embedded runtime", "set by `up`"),
     Variable("ATRIUM_PORT", "the port that links in mails and on pages carry", "8000; none with TLS"),
-    Variable("ATRIUM_EMAIL_URL", "`smtp://user:password@host:587`; empty: mails are written to `$ATRIUM_DATA/mail`", "", True),
-    Variable("ATRIUM_TLS", "`1` behind a TLS edge: secure cookies, HSTS, redirects", "`1` in production, else `0`"),
-    Variable("ATRIUM_TRUSTED_PROXIES", "comma-separated addresses or networks of the TLS edge: only from there `X-Forwarded-For` says who the client is",
+    Variable("ATRIUM_EMAIL_URL", (
+        "`smtp://user:password@host:587`; empty: mails are written to `$ATRIUM_DATA/mail`"
+    ), "", True),
+    Variable("ATRIUM_TLS", (
+        "`1` behind a TLS edge: secure cookies, HSTS, redirects"
+    ), "`1` in production, else `0`"),
+    Variable("ATRIUM_TRUSTED_PROXIES", (
+        "comma-separated addresses or networks of the TLS edge: only from there `X-Forwarded-For` says who "
+        "the client is"
+    ),
              "127.0.0.1,::1"),
     Variable("ATRIUM_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
 ]
@@ -55,7 +81,9 @@ def read(name: str, default: str = "") -> str:
         try:
             return Path(path).read_text().strip()
         except OSError as exc:
-            raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {exc.strerror}.") from exc
+            raise ImproperlyConfigured(
+                f"{name}_FILE names {path}, which cannot be read: {exc.strerror}."
+            ) from exc
     return os.environ.get(name, default).strip()
 
 
@@ -88,8 +116,21 @@ DATA_DIR = Path(read("ATRIUM_DATA") or BASE_DIR / "var").absolute()
 
 def needs_no_services() -> bool:
     """Whether the running command touches neither database nor broker, so that none is started for it."""
-    harmless = {"makemigrations", "makemessages", "compilemessages", "check", "collectstatic", "help", "version", "spectacular"}
-    return len(sys.argv) > 1 and Path(sys.argv[0]).name in ("manage.py", "django-admin") and sys.argv[1] in harmless
+    harmless = {
+        "makemigrations",
+        "makemessages",
+        "compilemessages",
+        "check",
+        "collectstatic",
+        "help",
+        "version",
+        "spectacular",
+    }
+    return (
+        len(sys.argv) > 1
+        and Path(sys.argv[0]).name in ("manage.py", "django-admin")
+        and sys.argv[1] in harmless
+    )
 
 
 def random_secret() -> str:

@@ -5,11 +5,21 @@ from config.settings import env
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"context": {"()": "config.logging.ContextFilter"}, "secrets": {"()": "tenants.sealing.SecretFilter"}},
-    "formatters": {
-        "line": {"()": "config.logging.LineFormatter", "format": "%(asctime)s %(levelname)s %(name)s tenant=%(tenant)s request=%(request_id)s %(message)s"}
+    "filters": {
+        "context": {"()": "config.logging.ContextFilter"},
+        "secrets": {"()": "tenants.sealing.SecretFilter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["context", "secrets"]}},
+    "formatters": {
+        "line": {
+            "()": "config.logging.LineFormatter",
+            "format": (
+                "%(asctime)s %(levelname)s %(name)s tenant=%(tenant)s request=%(request_id)s %(message)s"
+            ),
+        }
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["context", "secrets"]}
+    },
     "root": {"handlers": ["stderr"], "level": env.read("ATRIUM_LOG_LEVEL", "INFO")},
     "loggers": {
         "httpx": {"level": "WARNING"},

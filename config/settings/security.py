@@ -21,17 +21,25 @@ else:
 
         _kept = load_secrets(env.DATA_DIR)
     SECRET_KEY = env.read("ATRIUM_SECRET_KEY") or _kept.get("secret_key") or env.random_secret()
-    MASTER_KEYS = env.read_list("ATRIUM_MASTER_KEYS") or (_kept["master_keys"].split(",") if _kept else [Fernet.generate_key().decode()])
+    MASTER_KEYS = env.read_list("ATRIUM_MASTER_KEYS") or (
+        _kept["master_keys"].split(",") if _kept else [Fernet.generate_key().decode()]
+    )
 
 for _number, _key in enumerate(MASTER_KEYS, 1):
     try:
         Fernet(_key)
     except ValueError as exc:
-        hint = "Make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
-        raise ImproperlyConfigured(f"ATRIUM_MASTER_KEYS: number {_number} of {len(MASTER_KEYS)} is no Fernet key. {hint}") from exc
+        hint = (
+            "Make one with: python -c 'from cryptography.fernet import Fernet; "
+            "print(Fernet.generate_key().decode())'"
+        )
+        raise ImproperlyConfigured(
+            f"ATRIUM_MASTER_KEYS: number {_number} of {len(MASTER_KEYS)} is no Fernet key. {hint}"
+        ) from exc
 
 PLATFORM_HOSTS = env.read_list("ATRIUM_PLATFORM_HOSTS", "localhost,platform.localhost")
-# Every host is checked against the tenants' domains by tenants.middleware; an unknown one gets a 404 that says so.
+# Every host is checked against the tenants' domains by tenants.middleware; an
+# unknown one gets a 404 that says so.
 ALLOWED_HOSTS = env.read_list("ATRIUM_ALLOWED_HOSTS") or ["*"]
 DEMO_HOST_SUFFIX = ".localhost"
 
@@ -42,7 +50,9 @@ for _proxy in TRUSTED_PROXIES:
     try:
         ip_network(_proxy)
     except ValueError as exc:
-        raise ImproperlyConfigured(f"ATRIUM_TRUSTED_PROXIES must list addresses or networks such as 10.0.0.0/24: {exc}.") from exc
+        raise ImproperlyConfigured(
+            f"ATRIUM_TRUSTED_PROXIES must list addresses or networks such as 10.0.0.0/24: {exc}."
+        ) from exc
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = USES_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USES_TLS else None
 SECURE_HSTS_SECONDS = 31_536_000 if USES_TLS else 0
@@ -62,7 +72,12 @@ SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # of any body: config.intake refuses more while it comes
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
-_POLICY = "default-src 'none'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
-CONTENT_SECURITY_POLICY = _POLICY + "script-src 'self'; style-src 'self'; require-trusted-types-for 'script'; trusted-types default dompurify"
+_POLICY = (
+    "default-src 'none'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'self'; "
+)
+CONTENT_SECURITY_POLICY = _POLICY + (
+    "script-src 'self'; style-src 'self'; require-trusted-types-for 'script'; trusted-types default dompurify"
+)
 # django-unfold's Alpine needs these; the admins never render Markdown or HTML of models or users.
 ADMIN_CONTENT_SECURITY_POLICY = _POLICY + "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"

@@ -9,11 +9,13 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 1_800
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 7_200, "global_keyprefix": "platform:celery:"}  # above the hard time limit
+# above the hard time limit
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 7_200, "global_keyprefix": "platform:celery:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {"carry-out-duties": {"task": "config.tasks.carry_out_duties", "schedule": 5.0}}
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_ROUTES = {"tenants.set_up_ordered_tenant": {"queue": "provisioning"}}  # the only queue that needs the owner's login
+# the only queue that needs the owner's login
+CELERY_TASK_ROUTES = {"tenants.set_up_ordered_tenant": {"queue": "provisioning"}}

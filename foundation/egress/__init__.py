@@ -1,7 +1,8 @@
-"""The only way out of the house: which addresses may be reached, and the two clients that keep to it (RELIABILITY rule 8).
+"""The only way out of the house: which addresses may be reached, and the two clients
+that keep to it (RELIABILITY rule 8).
 
-`check_url` before an address is stored, `open_session` (aiohttp) in the data plane, `client` (httpx) everywhere else. No other module
-makes an HTTP client (proof S44).
+`check_url` before an address is stored, `open_session` (aiohttp) in the data plane, `client` (httpx)
+everywhere else. No other module makes an HTTP client (proof S44).
 """
 
 from foundation.egress.control_plane import client, read_json

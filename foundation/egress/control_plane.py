@@ -1,7 +1,8 @@
 """The egress policy for httpx, the client of everything that is not the data plane.
 
-Guards against: what foundation.egress.resolving lists, on every connection; redirects; proxies and keys from the environment; answers that
-take too long, are too long, have lines that are too long, or come compressed though nobody asked (a bomb in a few bytes).
+Guards against: what foundation.egress.resolving lists, on every connection; redirects; proxies and keys from
+the environment; answers that take too long, are too long, have lines that are too long, or come compressed
+though nobody asked (a bomb in a few bytes).
 """
 
 import json
@@ -23,7 +24,9 @@ from foundation.errors import UpstreamError
 
 
 class _Allowance:
-    """The time and bytes left for the request that is under way. One request at a time: a client is not shared between threads."""
+    """The time and bytes left for the request that is under way. One request at a time: a
+    client is not shared between threads.
+    """
 
     def __init__(self, policy: EgressPolicy) -> None:
         self.policy = policy
@@ -49,7 +52,8 @@ class _Stream(httpcore.NetworkStream):
     """A connection whose reads and writes draw on the allowance."""
 
     def __init__(self, inner: httpcore.NetworkStream, allowance: _Allowance) -> None:
-        self._inner, self._allowance = inner, allowance
+        self._inner = inner
+        self._allowance = allowance
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = self._inner.read(max_bytes, self._allowance.bound(timeout))
@@ -62,8 +66,13 @@ class _Stream(httpcore.NetworkStream):
     def close(self) -> None:
         self._inner.close()
 
-    def start_tls(self, ssl_context, server_hostname: str | None = None, timeout: float | None = None) -> "_Stream":
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, self._allowance.bound(timeout)), self._allowance)
+    def start_tls(
+        self, ssl_context, server_hostname: str | None = None, timeout: float | None = None
+    ) -> "_Stream":
+        return _Stream(
+            self._inner.start_tls(ssl_context, server_hostname, self._allowance.bound(timeout)),
+            self._allowance,
+        )
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -73,13 +82,17 @@ class _Backend(httpcore.NetworkBackend):
     """Opens connections only to checked addresses; httpcore keeps the name for Host and SNI."""
 
     def __init__(self, allowance: _Allowance, resolve: Resolve) -> None:
-        self._inner, self._allowance, self._resolve = httpcore.SyncBackend(), allowance, resolve
+        self._inner = httpcore.SyncBackend()
+        self._allowance = allowance
+        self._resolve = resolve
 
     def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None) -> _Stream:
         policy, last_error = self._allowance.policy, None
         for address in resolve_checked(host, port, policy, self._resolve):
             try:
-                stream = self._inner.connect_tcp(address, port, self._allowance.bound(timeout), local_address, socket_options)
+                stream = self._inner.connect_tcp(
+                    address, port, self._allowance.bound(timeout), local_address, socket_options
+                )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
                 last_error = exc
                 continue
@@ -116,10 +129,18 @@ def _clear_errors() -> Iterator[None]:
         raise UpstreamError(_("The provider did not answer in time."), code="upstream_timeout") from exc
     except httpcore.NetworkError as exc:
         if isinstance(exc.__context__, ssl.SSLError):
-            raise UpstreamError(_("The provider's TLS certificate is not valid for this address, or not trusted here."), code="upstream_tls") from exc
-        raise UpstreamError(_("The provider cannot be reached: the connection was refused or broke."), code="upstream_unreachable") from exc
+            raise UpstreamError(
+                _("The provider's TLS certificate is not valid for this address, or not trusted here."),
+                code="upstream_tls",
+            ) from exc
+        raise UpstreamError(
+            _("The provider cannot be reached: the connection was refused or broke."),
+            code="upstream_unreachable",
+        ) from exc
     except httpcore.ProtocolError as exc:
-        raise UpstreamError(_("What answers there does not speak HTTP properly."), code="upstream_protocol") from exc
+        raise UpstreamError(
+            _("What answers there does not speak HTTP properly."), code="upstream_protocol"
+        ) from exc
 
 
 class EgressTransport(httpx.BaseTransport):
@@ -128,24 +149,51 @@ class EgressTransport(httpx.BaseTransport):
     def __init__(self, policy: EgressPolicy, resolve: Resolve = look_up) -> None:
         self._allowance = _Allowance(policy)
         self._pool = httpcore.ConnectionPool(
-            ssl_context=tls_context(), network_backend=_Backend(self._allowance, resolve), max_connections=4, keepalive_expiry=30, http1=True, http2=False
+            ssl_context=tls_context(),
+            network_backend=_Backend(self._allowance, resolve),
+            max_connections=4,
+            keepalive_expiry=30,
+            http1=True,
+            http2=False,
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._allowance.renew()
-        url = httpcore.URL(scheme=request.url.raw_scheme, host=request.url.raw_host, port=request.url.port, target=request.url.raw_path)
-        passed_on = httpcore.Request(method=request.method, url=url, headers=request.headers.raw, content=request.stream, extensions=request.extensions)
+        url = httpcore.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
+        )
+        passed_on = httpcore.Request(
+            method=request.method,
+            url=url,
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
         if request.url.scheme not in self._allowance.policy.schemes:
-            raise UpstreamError(_("Addresses that start with “%(scheme)s:” are not allowed.") % {"scheme": request.url.scheme}, code="egress_refused")
+            raise UpstreamError(
+                _("Addresses that start with “%(scheme)s:” are not allowed.")
+                % {"scheme": request.url.scheme},
+                code="egress_refused",
+            )
         with _clear_errors():
             answer = self._pool.handle_request(passed_on)
-        response = httpx.Response(status_code=answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions)
+        response = httpx.Response(
+            status_code=answer.status,
+            headers=answer.headers,
+            stream=_Body(answer.stream),
+            extensions=answer.extensions,
+        )
         if answer.status in REDIRECTS:
             response.close()
             raise redirected(answer.status)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             response.close()
-            raise UpstreamError(_("The provider compressed its answer, though asked not to."), code="upstream_protocol")
+            raise UpstreamError(
+                _("The provider compressed its answer, though asked not to."), code="upstream_protocol"
+            )
         return response
 
     def close(self) -> None:
@@ -153,10 +201,19 @@ class EgressTransport(httpx.BaseTransport):
 
 
 def client(policy: EgressPolicy, *, resolve: Resolve = look_up, **options: Any) -> httpx.Client:
-    """An httpx client that keeps to one policy. Use it in a `with`, in one thread. Errors are EgressRefused and UpstreamError."""
+    """An httpx client that keeps to one policy. Use it in a `with`, in one thread. Errors
+    are EgressRefused and UpstreamError.
+    """
     timeout = httpx.Timeout(policy.timeout_read_s, connect=policy.timeout_connect_s)
     headers = {"Accept-Encoding": "identity", "User-Agent": "Atrium", **options.pop("headers", {})}
-    return httpx.Client(transport=EgressTransport(policy, resolve), trust_env=False, follow_redirects=False, timeout=timeout, headers=headers, **options)
+    return httpx.Client(
+        transport=EgressTransport(policy, resolve),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=timeout,
+        headers=headers,
+        **options,
+    )
 
 
 def read_json(response: httpx.Response) -> Any:

@@ -1,11 +1,13 @@
 """The egress policy for aiohttp, the data plane's client.
 
-A connector belongs to one policy: pooled connections and the DNS cache are then never shared between policies, and a request on a
-connection that is kept alive costs no check at all. A gateway process opens two sessions, PUBLIC and PRIVATE; which hosts an endpoint
-names is checked when its route is made (`check_url`).
+A connector belongs to one policy: pooled connections and the DNS cache are then never shared between
+policies, and a request on a connection that is kept alive costs no check at all. A gateway process opens two
+sessions, PUBLIC and PRIVATE; which hosts an endpoint names is checked when its route is made (`check_url`).
 
-Guards against: what foundation.egress.resolving lists, on every new connection; redirects; proxies from the environment; long headers.
-Does not guard against: long bodies and lines (`read_limited`, `read_lines`), and time (ClientTimeout per endpoint).
+Guards against: what foundation.egress.resolving lists, on every new connection; redirects; proxies
+from the environment; long headers.
+Does not guard against: long bodies and lines (`read_limited`, `read_lines`), and
+time (ClientTimeout per endpoint).
 """
 
 import asyncio
@@ -36,15 +38,25 @@ class _Resolver(AbstractResolver):
     """Gives aiohttp only addresses that the policy permits; it connects to these, and keeps Host and SNI."""
 
     def __init__(self, policy: EgressPolicy, resolve: AsyncResolve) -> None:
-        self._policy, self._resolve = policy, resolve
+        self._policy = policy
+        self._resolve = resolve
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
         try:
             addresses = await self._resolve(host, port)
         except OSError as exc:
             raise not_found(host) from exc
         return [
-            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET6 if ":" in address else socket.AF_INET, proto=0, flags=0)
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=0,
+            )
             for address in check_resolved(host, addresses, self._policy)
         ]
 
@@ -52,10 +64,17 @@ class _Resolver(AbstractResolver):
 
 
 class EgressConnector(aiohttp.TCPConnector):
-    """Checks each new connection three times: the URL's host before resolving, every address before the socket exists, the peer after."""
+    """Checks each new connection three times: the URL's host before resolving, every address before
+    the socket exists, the peer after.
+    """
 
     def __init__(self, policy: EgressPolicy, resolve: AsyncResolve = look_up, **options: Any) -> None:
-        super().__init__(resolver=_Resolver(policy, resolve), ssl=tls_context(), socket_factory=self._make_socket, **options)
+        super().__init__(
+            resolver=_Resolver(policy, resolve),
+            ssl=tls_context(),
+            socket_factory=self._make_socket,
+            **options,
+        )
         self._policy = policy
 
     def _make_socket(self, info: tuple) -> socket.socket:
@@ -65,10 +84,14 @@ class EgressConnector(aiohttp.TCPConnector):
             raise PermissionError("the egress policy forbids this address")
         return socket.socket(info[0], info[1], info[2])
 
-    async def _create_connection(self, req, traces, timeout):  # noqa: ASYNC109  (aiohttp's own hook, called only for new connections)
+    # aiohttp's own hook, called only for new connections
+    async def _create_connection(self, req, traces, timeout):  # noqa: ASYNC109
         host = req.url.raw_host or ""
         if req.proxy or req.url.scheme not in self._policy.schemes:
-            raise EgressRefused(_("Proxies and addresses that start with “%(scheme)s:” are not allowed.") % {"scheme": req.url.scheme})
+            raise EgressRefused(
+                _("Proxies and addresses that start with “%(scheme)s:” are not allowed.")
+                % {"scheme": req.url.scheme}
+            )
         refuse_unless_permitted(host, req.url.port or 0, self._policy)
         protocol = await super()._create_connection(req, traces, timeout)
         peer = protocol.transport.get_extra_info("peername") if protocol.transport else None
@@ -93,19 +116,30 @@ class _Response(aiohttp.ClientResponse):
 
 
 def connector(policy: EgressPolicy, *, resolve: AsyncResolve = look_up, **options: Any) -> EgressConnector:
-    """A connector that keeps to one policy; options are those of aiohttp.TCPConnector (`limit`, `keepalive_timeout`, …)."""
+    """A connector that keeps to one policy; options are those of aiohttp.TCPConnector
+    (`limit`, `keepalive_timeout`, …).
+    """
     return EgressConnector(policy, resolve, **options)
 
 
-def open_session(policy: EgressPolicy, *, resolve: AsyncResolve = look_up, **options: Any) -> aiohttp.ClientSession:
-    """A session that keeps to one policy: no redirects, no cookies, no proxy from the environment. Open it inside the loop, close it at its end."""
+def open_session(
+    policy: EgressPolicy, *, resolve: AsyncResolve = look_up, **options: Any
+) -> aiohttp.ClientSession:
+    """A session that keeps to one policy: no redirects, no cookies, no proxy from the environment. Open it
+    inside the loop, close it at its end.
+    """
     return aiohttp.ClientSession(
         connector=connector(policy, resolve=resolve, limit=options.pop("limit", 1_000)),
         response_class=_Response,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         headers={"Accept-Encoding": "identity"},
-        timeout=options.pop("timeout", aiohttp.ClientTimeout(total=None, sock_connect=policy.timeout_connect_s, sock_read=policy.timeout_read_s)),
+        timeout=options.pop(
+            "timeout",
+            aiohttp.ClientTimeout(
+                total=None, sock_connect=policy.timeout_connect_s, sock_read=policy.timeout_read_s
+            ),
+        ),
         **options,
     )
 
@@ -123,7 +157,9 @@ async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> byte
 
 
 async def read_lines(response: aiohttp.ClientResponse, max_line_bytes: int) -> AsyncIterator[bytes]:
-    """A body's lines without their ends (LF or CRLF), as they arrive; the last may lack one. Raises UpstreamError if one is too long."""
+    """A body's lines without their ends (LF or CRLF), as they arrive; the last may lack one.
+    Raises UpstreamError if one is too long.
+    """
     rest = b""
     async for part in response.content.iter_any():
         *lines, rest = (rest + part).split(b"\n")

@@ -14,7 +14,10 @@ class EgressRefused(UpstreamError):
 
 
 def not_found(host: str) -> UpstreamError:
-    return UpstreamError(_("The host “%(host)s” is unknown: the name does not resolve.") % {"host": host}, code="host_not_found")
+    return UpstreamError(
+        _("The host “%(host)s” is unknown: the name does not resolve.") % {"host": host},
+        code="host_not_found",
+    )
 
 
 def redirected(status: int) -> UpstreamError:
@@ -23,8 +26,14 @@ def redirected(status: int) -> UpstreamError:
 
 
 def too_long(max_bytes: int) -> UpstreamError:
-    return UpstreamError(_("The provider's answer is longer than %(limit)d bytes.") % {"limit": max_bytes}, code="answer_too_long")
+    return UpstreamError(
+        _("The provider's answer is longer than %(limit)d bytes.") % {"limit": max_bytes},
+        code="answer_too_long",
+    )
 
 
 def line_too_long(max_line_bytes: int) -> UpstreamError:
-    return UpstreamError(_("The provider sent a line of more than %(limit)d bytes.") % {"limit": max_line_bytes}, code="answer_too_long")
+    return UpstreamError(
+        _("The provider sent a line of more than %(limit)d bytes.") % {"limit": max_line_bytes},
+        code="answer_too_long",
+    )

@@ -1,4 +1,6 @@
-"""One TLS context for both clients: the system's certificates (an own authority counts) and certifi's, where the system has none."""
+"""One TLS context for both clients: the system's certificates (an own authority counts) and
+certifi's, where the system has none.
+"""
 
 import ssl
 from functools import cache

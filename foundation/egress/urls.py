@@ -1,7 +1,8 @@
 """Reading a URL so strictly that every later reader must understand the same host.
 
-Guards against: user names before the host, backslashes, control characters and spaces, percent signs and other alphabets in the host,
-IPv4 addresses in decimal, octal, hexadecimal or short form, zone ids, fragments, ports of other protocols, and addresses that no policy permits.
+Guards against: user names before the host, backslashes, control characters and spaces, percent signs and
+other alphabets in the host, IPv4 addresses in decimal, octal, hexadecimal or short form, zone ids, fragments,
+ports of other protocols, and addresses that no policy permits.
 Does not guard against: what a name resolves to (foundation.egress.resolving, at each connect).
 """
 
@@ -19,12 +20,25 @@ from foundation.errors import InvalidInput
 MAX_LENGTH = 2_000
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<rest>[/?].*)?", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[^\[\]:]+)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)  # underscores: names of containers have them
-_NUMBER_LIKE = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)  # what the WHATWG URL standard reads as part of an IPv4 address
+# underscores: names of containers have them
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+# what the WHATWG URL standard reads as part of an IPv4 address
+_NUMBER_LIKE = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Names under which clouds hand out credentials; also caught by their address, but not where a proxy of the site answers for them.
-METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "metadata.azure.com", "instance-data", "instance-data.ec2.internal",
-                            "metadata.tencentyun.com", "metadata.platformequinix.com"})  # fmt: skip
+# Names under which clouds hand out credentials; also caught by their address, but not where a
+# proxy of the site answers for them.
+METADATA_NAMES = frozenset(
+    {
+        "metadata",
+        "metadata.google.internal",
+        "metadata.goog",
+        "metadata.azure.com",
+        "instance-data",
+        "instance-data.ec2.internal",
+        "metadata.tencentyun.com",
+        "metadata.platformequinix.com",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +67,16 @@ class Target:
 
     @property
     def names_private(self) -> bool:
-        """Whether the URL itself, without resolving, says that it leads to this machine or a private network."""
+        """Whether the URL itself, without resolving, says that it leads to
+        this machine or a private network.
+        """
         return self.names_loopback or (self.address is not None and classify(self.address) is Reach.PRIVATE)
 
 
 def names_loopback(host: str) -> bool:
-    """Whether a host says by itself that it is this machine: `localhost`, `*.localhost` or a loopback address."""
+    """Whether a host says by itself that it is this machine: `localhost`,
+    `*.localhost` or a loopback address.
+    """
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -81,7 +99,12 @@ def parse_url(url: str) -> Target:
     if len(url) > MAX_LENGTH:
         raise _invalid(_("The address is longer than %(limit)d characters.") % {"limit": MAX_LENGTH})
     if any(not 0x21 <= ord(character) <= 0x7E for character in url):
-        raise _invalid(_("The address holds a space, a control character or a letter outside ASCII. Write such names in punycode (xn--…)."))
+        raise _invalid(
+            _(
+                "The address holds a space, a control character or a letter outside ASCII. Write such names "
+                "in punycode (xn--…)."
+            )
+        )
     match = _URL.fullmatch(url)
     if match is None or "\\" in url:
         raise _invalid(_("This is not a web address. It has the form https://host:port/path."))
@@ -116,7 +139,10 @@ def _read_host(host: str) -> tuple[str, IPv4Address | IPv6Address | None]:
         try:
             v4 = IPv4Address(host)  # four decimal numbers without leading zeros, nothing else
         except ValueError:
-            raise _invalid(_("“%(host)s” is not an IPv4 address in its usual form, such as 192.0.2.10.") % {"host": host[:80]}) from None
+            raise _invalid(
+                _("“%(host)s” is not an IPv4 address in its usual form, such as 192.0.2.10.")
+                % {"host": host[:80]}
+            ) from None
         return str(v4), v4
     return host, None
 
@@ -136,7 +162,9 @@ def check_host(host: str, port: int, policy: EgressPolicy) -> None:
     if host in METADATA_NAMES or not policy.permits_host(host):
         raise _invalid(_("The host “%(host)s” is not allowed.") % {"host": host}, "egress_refused")
     if not policy.permits_port(port):
-        raise _invalid(_("Port %(port)d is not allowed for web addresses.") % {"port": port}, "egress_refused")
+        raise _invalid(
+            _("Port %(port)d is not allowed for web addresses.") % {"port": port}, "egress_refused"
+        )
     if names_loopback(host):
         reach = Reach.LOOPBACK
     else:
@@ -150,7 +178,12 @@ def check_host(host: str, port: int, policy: EgressPolicy) -> None:
 def check_reach(host: str, reach: Reach, policy: EgressPolicy) -> None:
     """Raise InvalidInput unless the policy permits where a host leads."""
     if reach is Reach.FORBIDDEN:
-        raise _invalid(_("“%(host)s” leads to an address that must never be called.") % {"host": host}, "egress_refused")
+        raise _invalid(
+            _("“%(host)s” leads to an address that must never be called.") % {"host": host}, "egress_refused"
+        )
     if reach is not Reach.PUBLIC and not policy.allow_private:
-        message = _("“%(host)s” leads into a private network. Only the operator of the platform can allow that: `manage.py connection add … --allow-private`.")
+        message = _(
+            "“%(host)s” leads into a private network. Only the operator of the platform can allow that: "
+            "`manage.py connection add … --allow-private`."
+        )
         raise _invalid(message % {"host": host}, "egress_private")

@@ -14,7 +14,13 @@ from administration.confirm import confirmed
 from administration.menu import Group, Place
 from administration.model_admin import AtriumModelAdmin
 from foundation.errors import UpstreamError
-from models_registry.services import add_connection, remove_connection, sync_catalogue, test_connection, update_connection
+from models_registry.services import (
+    add_connection,
+    remove_connection,
+    sync_catalogue,
+    test_connection,
+    update_connection,
+)
 from models_registry.worlds import Connection
 
 WRITTEN = ("name", "kind", "base_url", "location", "no_storage", "is_enabled")
@@ -23,14 +29,25 @@ OK, BAD, UNKNOWN = "ok", "bad", "unknown"
 
 class ConnectionForm(forms.ModelForm):
     base_url = forms.CharField(
-        label=_("Base address"), required=False, max_length=500, widget=UnfoldAdminTextInputWidget(),
-        help_text=_("With the version, such as https://api.openai.com/v1. Empty: the usual address of this kind."),
-    )  # fmt: skip
+        label=_("Base address"),
+        required=False,
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_(
+            "With the version, such as https://api.openai.com/v1. Empty: the usual address of this kind."
+        ),
+    )
     secret = forms.CharField(
-        label=_("API key"), required=False, max_length=4_000, strip=True, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        label=_("API key"),
+        required=False,
+        max_length=4_000,
+        strip=True,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
         help_text=_("Stored encrypted and never shown again. Empty: what is stored stays."),
-    )  # fmt: skip
-    remove_secret = forms.BooleanField(label=_("Remove the stored key"), required=False, widget=UnfoldBooleanWidget())
+    )
+    remove_secret = forms.BooleanField(
+        label=_("Remove the stored key"), required=False, widget=UnfoldBooleanWidget()
+    )
 
     class Meta:
         fields = [*WRITTEN, "secret"]
@@ -41,7 +58,9 @@ class ConnectionForm(forms.ModelForm):
 
     def written(self) -> dict:
         """What the service is to change."""
-        changes = {name: self.cleaned_data[name] for name in self.changed_data if name in WRITTEN} | self.more()
+        changes = {
+            name: self.cleaned_data[name] for name in self.changed_data if name in WRITTEN
+        } | self.more()
         if self.cleaned_data.get("remove_secret"):
             changes["secret"] = ""
         if self.cleaned_data["secret"]:
@@ -52,9 +71,21 @@ class ConnectionForm(forms.ModelForm):
 class ConnectionAdminBase(AtriumModelAdmin):
     place = Place(Group.MODELS, 10, "cable")
     in_palette = True
-    empty_text = _("A connection is a way to a provider or a model server: an address and a key. Add one, then fetch its models.")
+    empty_text = _(
+        "A connection is a way to a provider or a model server: an address and a key. Add one, then fetch "
+        "its models."
+    )
     form = ConnectionForm
-    list_display = ["name", "kind", "location", "show_key", "show_models", "show_check", ago("last_checked_at", _("checked")), "is_enabled"]
+    list_display = [
+        "name",
+        "kind",
+        "location",
+        "show_key",
+        "show_models",
+        "show_check",
+        ago("last_checked_at", _("checked")),
+        "is_enabled",
+    ]
     list_filter = [("kind", ChoicesDropdownFilter), ("location", ChoicesDropdownFilter), "is_enabled"]
     search_fields = ["name", "base_url"]
     readonly_fields = ["show_key", "show_check", "last_checked_at", "last_error"]
@@ -70,14 +101,22 @@ class ConnectionAdminBase(AtriumModelAdmin):
         if obj is None:
             return [(None, {"fields": ["name", "kind", "base_url", "secret", "is_enabled"]}), place]
         return [
-            (None, {"fields": ["name", "kind", "base_url", "show_key", "secret", "remove_secret", "is_enabled"]}), place,
+            (
+                None,
+                {"fields": ["name", "kind", "base_url", "show_key", "secret", "remove_secret", "is_enabled"]},
+            ),
+            place,
             (_("Last check"), {"fields": ["show_check", "last_checked_at", "last_error"]}),
-        ]  # fmt: skip
+        ]
 
     def create_row(self, request: HttpRequest, form: ConnectionForm) -> Connection:
         data = form.cleaned_data
-        fields = {name: data[name] for name in ("name", "kind", "base_url", "no_storage", "is_enabled")} | form.more()
-        return add_connection(actor=request.user, secret=data["secret"], location=data["location"] or None, **fields)
+        fields = {
+            name: data[name] for name in ("name", "kind", "base_url", "no_storage", "is_enabled")
+        } | form.more()
+        return add_connection(
+            actor=request.user, secret=data["secret"], location=data["location"] or None, **fields
+        )
 
     def change_row(self, request: HttpRequest, row: Connection, form: ConnectionForm) -> None:
         update_connection(actor=request.user, connection=row, **form.written())
@@ -100,23 +139,37 @@ class ConnectionAdminBase(AtriumModelAdmin):
         return (BAD, gettext("failed")) if row.last_error else (OK, gettext("answered"))
 
     @confirmed(
-        description=_("Test"), icon="network_check", question=_("Ask these providers whether they answer?"),
+        description=_("Test"),
+        icon="network_check",
+        question=_("Ask these providers whether they answer?"),
         explanation=_("Each is asked for its list of models, with the stored key. That costs nothing."),
-    )  # fmt: skip
+    )
     def test(self, request: HttpRequest, row: Connection) -> str:
         result = test_connection(actor=request.user, connection=row)
         if not result.is_ok:
             raise UpstreamError(result.error)
         count = result.model_count
-        text = ngettext("%(name)s answered in %(ms)d ms and lists %(count)d model.", "%(name)s answered in %(ms)d ms and lists %(count)d models.", count)
+        text = ngettext(
+            "%(name)s answered in %(ms)d ms and lists %(count)d model.",
+            "%(name)s answered in %(ms)d ms and lists %(count)d models.",
+            count,
+        )
         return text % {"name": row.name, "ms": result.latency_ms, "count": count}
 
     @confirmed(
-        description=_("Fetch models"), icon="sync", question=_("Fetch the lists of models of these providers?"),
-        explanation=_("New models are added, those that have vanished are switched off. What you have set on a model stays."),
-    )  # fmt: skip
+        description=_("Fetch models"),
+        icon="sync",
+        question=_("Fetch the lists of models of these providers?"),
+        explanation=_(
+            "New models are added, those that have vanished are switched off. What you have set on a model "
+            "stays."
+        ),
+    )
     def sync(self, request: HttpRequest, row: Connection) -> str:
         report = sync_catalogue(actor=request.user, connection=row)
-        text = gettext("%(name)s: %(added)d added, %(returned)d back again, %(vanished)d switched off, %(kept)d unchanged.")
+        text = gettext(
+            "%(name)s: %(added)d added, %(returned)d back again, %(vanished)d switched off, %(kept)d "
+            "unchanged."
+        )
         counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
         return text % {"name": row.name, "kept": report.kept, **counts}

@@ -1,4 +1,6 @@
-"""Models with their dated prices, as both administrations show them. A price is added, never changed: what was booked stays right."""
+"""Models with their dated prices, as both administrations show them. A price is added, never
+changed: what was booked stays right.
+"""
 
 from collections.abc import Iterable
 
@@ -21,17 +23,38 @@ from models_registry.worlds import Model, ModelPrice
 from usage.money import show_money
 
 AMOUNTS = ("input", "cached", "output", "reasoning")
-CHANNEL_COLOURS = {Channel.STABLE: "success", Channel.EXPERIMENTAL: "info", Channel.DEPRECATED: "warning", Channel.RETIRED: "danger"}
+CHANNEL_COLOURS = {
+    Channel.STABLE: "success",
+    Channel.EXPERIMENTAL: "info",
+    Channel.DEPRECATED: "warning",
+    Channel.RETIRED: "danger",
+}
 
 
 class ModelForm(forms.ModelForm):
-    capabilities = NamesField(label=_("Capabilities"), help_text=_("Short words, one per line, such as tools or vision."))
+    capabilities = NamesField(
+        label=_("Capabilities"), help_text=_("Short words, one per line, such as tools or vision.")
+    )
 
     class Meta:
         fields = [
-            "name", "label", "connection", "upstream_name", "kind", "is_enabled", "is_default", "context_window", "max_output_tokens",
-            "default_max_output_tokens", "capabilities", "licence", "channel", "retire_on", "successor", "notes",
-        ]  # fmt: skip
+            "name",
+            "label",
+            "connection",
+            "upstream_name",
+            "kind",
+            "is_enabled",
+            "is_default",
+            "context_window",
+            "max_output_tokens",
+            "default_max_output_tokens",
+            "capabilities",
+            "licence",
+            "channel",
+            "retire_on",
+            "successor",
+            "notes",
+        ]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -40,14 +63,21 @@ class ModelForm(forms.ModelForm):
             self.fields["upstream_name"].help_text = _("Empty: the same as the name.")
 
     def _get_validation_exclusions(self) -> set[str]:
-        """The service takes the mark from the model that had it, so two defaults are no mistake of the form."""
+        """The service takes the mark from the model that had it, so two
+        defaults are no mistake of the form.
+        """
         return super()._get_validation_exclusions() | {"is_default"}
 
 
 class PriceForm(forms.ModelForm):
     """A new price. What is left empty follows the earlier price, or the price beside it."""
 
-    valid_from = forms.SplitDateTimeField(label=_("valid from"), required=False, widget=UnfoldAdminSplitDateTimeWidget(), help_text=_("Empty: from now on."))
+    valid_from = forms.SplitDateTimeField(
+        label=_("valid from"),
+        required=False,
+        widget=UnfoldAdminSplitDateTimeWidget(),
+        help_text=_("Empty: from now on."),
+    )
 
     class Meta:
         fields = ["valid_from", "currency", *AMOUNTS]
@@ -80,10 +110,26 @@ class PriceInline(Inline):
 class ModelAdminBase(AtriumModelAdmin):
     place = Place(Group.MODELS, 20, "neurology")
     in_palette = True
-    empty_text = _("Models are what people name in “model”. Fetch them from a connection, or add one by hand.")
+    empty_text = _(
+        "Models are what people name in “model”. Fetch them from a connection, or add one by hand."
+    )
     form = ModelForm
-    list_display = ["show_name", "connection", "kind", "show_channel", "show_prices", "context_window", "is_default", "is_enabled"]
-    list_filter = [("connection", RelatedDropdownFilter), ("kind", ChoicesDropdownFilter), ("channel", ChoicesDropdownFilter), "is_enabled"]
+    list_display = [
+        "show_name",
+        "connection",
+        "kind",
+        "show_channel",
+        "show_prices",
+        "context_window",
+        "is_default",
+        "is_enabled",
+    ]
+    list_filter = [
+        ("connection", RelatedDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("channel", ChoicesDropdownFilter),
+        "is_enabled",
+    ]
     search_fields = ["name", "label", "upstream_name"]
     list_select_related = ["connection"]
     readonly_fields = ["stable_since", "listed_at", "vanished_at"]
@@ -91,8 +137,23 @@ class ModelAdminBase(AtriumModelAdmin):
     extra_fields: tuple[str, ...] = ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None):
-        first = ["name", "label", "connection", "upstream_name", "kind", "is_enabled", "is_default", *self.extra_fields]
-        limits = ["context_window", "max_output_tokens", "default_max_output_tokens", "capabilities", "licence"]
+        first = [
+            "name",
+            "label",
+            "connection",
+            "upstream_name",
+            "kind",
+            "is_enabled",
+            "is_default",
+            *self.extra_fields,
+        ]
+        limits = [
+            "context_window",
+            "max_output_tokens",
+            "default_max_output_tokens",
+            "capabilities",
+            "licence",
+        ]
         life = ["channel", "retire_on", "successor", "notes"]
         if obj is not None:
             life += ["stable_since", "listed_at", "vanished_at"]
@@ -117,7 +178,13 @@ class ModelAdminBase(AtriumModelAdmin):
 
     def create_row(self, request: HttpRequest, form: ModelForm) -> Model:
         data = dict(form.cleaned_data)
-        return add_model(actor=request.user, connection=data.pop("connection"), name=data.pop("name"), upstream_name=data.pop("upstream_name"), **data)
+        return add_model(
+            actor=request.user,
+            connection=data.pop("connection"),
+            name=data.pop("name"),
+            upstream_name=data.pop("upstream_name"),
+            **data,
+        )
 
     def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
@@ -131,8 +198,12 @@ class ModelAdminBase(AtriumModelAdmin):
     def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset, change: bool) -> None:
         for price in formset.extra_forms:
             if price.has_changed():
-                set_model_price(actor=request.user, model=form.instance, **{name: price.cleaned_data.get(name) for name in ("valid_from", *AMOUNTS)},
-                                currency=price.cleaned_data.get("currency", ""))  # fmt: skip
+                set_model_price(
+                    actor=request.user,
+                    model=form.instance,
+                    **{name: price.cleaned_data.get(name) for name in ("valid_from", *AMOUNTS)},
+                    currency=price.cleaned_data.get("currency", ""),
+                )
 
     @display(description=_("model"), ordering="name", header=True)
     def show_name(self, row: Model) -> list[str]:
@@ -147,5 +218,7 @@ class ModelAdminBase(AtriumModelAdmin):
         prices = getattr(row, "current_prices", [])
         if service_admin is not self.admin_site:
             prices = prices[:2]
-        shown = "; ".join(f"{show_money(price.input)} / {show_money(price.output)} {price.currency}" for price in prices)
+        shown = "; ".join(
+            f"{show_money(price.input)} / {show_money(price.output)} {price.currency}" for price in prices
+        )
         return shown or gettext("no price: calls cost nothing")

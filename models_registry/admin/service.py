@@ -32,5 +32,9 @@ class ModelAdmin(ModelAdminBase):
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None):
         """Below the tenant's own models: those that the platform offers it."""
         routes = list_routes(request.tenant.plan_id, request.tenant.currency)
-        offered = [(route, ModelKind(route.kind).label) for _name, route in sorted(routes.items()) if route.endpoint.origin == "platform"]
+        offered = [
+            (route, ModelKind(route.kind).label)
+            for _name, route in sorted(routes.items())
+            if route.endpoint.origin == "platform"
+        ]
         return super().changelist_view(request, {"offered": offered} | (extra_context or {}))

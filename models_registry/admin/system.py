@@ -12,12 +12,16 @@ from models_registry.platform.models import Connection, Model, ModelPrice
 
 
 class PlatformConnectionForm(ConnectionForm):
-    """Operators may let a connection reach private networks. (The model's own field is not editable, so the form's has another name.)"""
+    """Operators may let a connection reach private networks. (The model's own field is not
+    editable, so the form's has another name.)
+    """
 
     may_be_private = forms.BooleanField(
-        label=_("May reach private networks"), required=False, widget=UnfoldBooleanWidget(),
+        label=_("May reach private networks"),
+        required=False,
+        widget=UnfoldBooleanWidget(),
         help_text=_("For model servers in your own network, such as http://10.0.0.5:8000/v1."),
-    )  # fmt: skip
+    )
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

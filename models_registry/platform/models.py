@@ -17,7 +17,9 @@ class Connection(AbstractConnection):
 class Model(AbstractModel):
     """A model that the platform offers."""
 
-    plans = models.ManyToManyField(Plan, verbose_name=_("plans"), blank=True, related_name="models", help_text=_("Empty: all plans."))
+    plans = models.ManyToManyField(
+        Plan, verbose_name=_("plans"), blank=True, related_name="models", help_text=_("Empty: all plans.")
+    )
 
     class Meta(AbstractModel.Meta):
         pass

@@ -1,7 +1,15 @@
-"""Every write of this room. All functions work on the active scope's tables: a tenant's own, or the platform's."""
+"""Every write of this room. All functions work on the active scope's tables:
+a tenant's own, or the platform's.
+"""
 
 from models_registry.services.catalogue import SyncReport, sync_catalogue
-from models_registry.services.connections import ConnectionTest, add_connection, remove_connection, test_connection, update_connection
+from models_registry.services.connections import (
+    ConnectionTest,
+    add_connection,
+    remove_connection,
+    test_connection,
+    update_connection,
+)
 from models_registry.services.models import add_model, remove_model, set_model
 from models_registry.services.prices import set_model_price
 

@@ -36,17 +36,26 @@ class SyncReport:
 
 
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
-    """Add the models that the provider lists, switch off those that have vanished, and leave what an admin has set.
+    """Add the models that the provider lists, switch off those that have
+    vanished, and leave what an admin has set.
 
-    Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a transaction: it waits for the network.
+    Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a
+    transaction: it waits for the network.
     """
     world = active_world()
     require(actor, world.may("change", "connection"))
     require(actor, world.may("add", "model"))
     try:
         found = fetch_catalogue(connection)
-        if not found.models and world.models.objects.filter(connection=connection.pk, is_enabled=True).exclude(listed_at=None).exists():
-            raise UpstreamError(_("The provider lists no models at the moment. Nothing was changed."), code="upstream_empty")
+        if (
+            not found.models
+            and world.models.objects.filter(connection=connection.pk, is_enabled=True)
+            .exclude(listed_at=None)
+            .exists()
+        ):
+            raise UpstreamError(
+                _("The provider lists no models at the moment. Nothing was changed."), code="upstream_empty"
+            )
     except (AtriumError, BrokenSeal, NoDataKey) as exc:
         note_check(connection, describe_failure(exc))
         raise
@@ -68,7 +77,8 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
         if row.upstream_name in listed:
             _note_listed(row, listed[row.upstream_name], now, report)
         elif row.listed_at is not None and row.is_enabled:
-            row.is_enabled, row.vanished_at = False, now
+            row.is_enabled = False
+            row.vanished_at = now
             row.save(update_fields=["is_enabled", "vanished_at", "updated_at"])
             report.vanished.append(row.name)
     new = [model for name, model in listed.items() if name not in known]
@@ -86,25 +96,41 @@ def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncRep
         row.max_output_tokens = listed.max_output_tokens
         row.default_max_output_tokens = min(row.default_max_output_tokens, listed.max_output_tokens)
     if row.vanished_at is not None:
-        row.is_enabled, row.vanished_at = True, None
+        row.is_enabled = True
+        row.vanished_at = None
         report.returned.append(row.name)
     row.save()
 
 
-def _add_models(world: World, connection: Connection, new: list[ListedModel], now: datetime, report: SyncReport) -> int:
+def _add_models(
+    world: World, connection: Connection, new: list[ListedModel], now: datetime, report: SyncReport
+) -> int:
     """Make models of entries; returns how many could not be made."""
     taken = set(world.models.objects.values_list("name", flat=True))
     prefix, skipped = slugify(connection.name) or "connection", 0
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
         row = world.models(
-            name=name, connection_id=connection.pk, upstream_name=listed.name, kind=listed.kind, label=listed.label, context_window=listed.context_window,
-            max_output_tokens=listed.max_output_tokens, default_max_output_tokens=usual_output(listed), listed_at=now, stable_since=now.date(),
-        )  # fmt: skip
+            name=name,
+            connection_id=connection.pk,
+            upstream_name=listed.name,
+            kind=listed.kind,
+            label=listed.label,
+            context_window=listed.context_window,
+            max_output_tokens=listed.max_output_tokens,
+            default_max_output_tokens=usual_output(listed),
+            listed_at=now,
+            stable_since=now.date(),
+        )
         try:
             row.full_clean()
         except ValidationError as exc:
-            logger.info("model %r of connection %s is not added: %s", listed.name[:80], connection.pk, "; ".join(exc.messages))
+            logger.info(
+                "model %r of connection %s is not added: %s",
+                listed.name[:80],
+                connection.pk,
+                "; ".join(exc.messages),
+            )
             skipped += 1
             continue
         row.save()
@@ -115,5 +141,9 @@ def _add_models(world: World, connection: Connection, new: list[ListedModel], no
 
 def usual_output(listed: ListedModel) -> int:
     """How long an answer may be where nobody says: it must leave room for the question."""
-    bounds = [USUAL_OUTPUT_TOKENS, listed.max_output_tokens, max(1, listed.context_window // 2) if listed.context_window else None]
+    bounds = [
+        USUAL_OUTPUT_TOKENS,
+        listed.max_output_tokens,
+        max(1, listed.context_window // 2) if listed.context_window else None,
+    ]
     return min(bound for bound in bounds if bound is not None)

@@ -18,7 +18,9 @@ from models_registry.worlds import PLATFORM, Connection, World, active_world
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey, Secret
 
-CHANGEABLE = frozenset({"name", "kind", "base_url", "secret", "allow_private", "location", "no_storage", "is_enabled"})
+CHANGEABLE = frozenset(
+    {"name", "kind", "base_url", "secret", "allow_private", "location", "no_storage", "is_enabled"}
+)
 MAX_SECRET = 4_000
 
 
@@ -33,19 +35,36 @@ class ConnectionTest:
 
 
 @transaction.atomic
-def add_connection(*, actor: User | None, name: str, kind: str, base_url: str = "", secret: Secret | str = "", allow_private: bool = False,
-                   location: str | None = None, no_storage: bool = False, is_enabled: bool = True) -> Connection:  # fmt: skip
+def add_connection(
+    *,
+    actor: User | None,
+    name: str,
+    kind: str,
+    base_url: str = "",
+    secret: Secret | str = "",
+    allow_private: bool = False,
+    location: str | None = None,
+    no_storage: bool = False,
+    is_enabled: bool = True,
+) -> Connection:
     """Add a way to a provider. Without an address, the usual one of its kind. Calls nobody.
 
     Raises NotAllowed, InvalidInput (address, key), ValidationError (name taken, kind unknown).
     """
     world = active_world()
     require(actor, world.may("add", "connection"))
-    usual = USUAL[ConnectionKind(kind)] if kind in ConnectionKind.values else None  # an unknown kind is full_clean's to refuse
+    # an unknown kind is full_clean's to refuse
+    usual = USUAL[ConnectionKind(kind)] if kind in ConnectionKind.values else None
     address = base_url or (usual.base_url if usual else "")
     if not address:
         raise InvalidInput(_("Enter the base address of the provider."), param="base_url")
-    row = world.connections(name=name.strip(), kind=kind, no_storage=no_storage, is_enabled=is_enabled, secret=check_secret(secret))
+    row = world.connections(
+        name=name.strip(),
+        kind=kind,
+        no_storage=no_storage,
+        is_enabled=is_enabled,
+        secret=check_secret(secret),
+    )
     row.location = location if location is not None else usual.location if usual and not base_url else ""
     row.allow_private = _may_be_private(world, actor, address, allow_private)
     row.base_url = read_base_url(address, allow_private=row.allow_private).url
@@ -60,14 +79,16 @@ def add_connection(*, actor: User | None, name: str, kind: str, base_url: str = 
 def update_connection(*, actor: User | None, connection: Connection, **changes: Any) -> Connection:
     """Change a connection. A `secret` that is not given stays, an empty one is removed.
 
-    The key never travels to another host: a new address needs the key again. What the operator allowed a tenant for one address ends with it.
-    Raises NotAllowed, InvalidInput, ValidationError.
+    The key never travels to another host: a new address needs the key again. What the operator allowed a
+    tenant for one address ends with it. Raises NotAllowed, InvalidInput, ValidationError.
     """
     world = active_world()
     require(actor, world.may("change", "connection"))
     unknown = set(changes) - CHANGEABLE
     if unknown:
-        raise InvalidInput(_("A connection has no field “%(name)s”.") % {"name": min(unknown)}, param=min(unknown))
+        raise InvalidInput(
+            _("A connection has no field “%(name)s”.") % {"name": min(unknown)}, param=min(unknown)
+        )
     row = world.connections.objects.select_for_update().get(pk=connection.pk)
     for name in changes.keys() & {"name", "kind", "location", "no_storage", "is_enabled"}:
         setattr(row, name, changes[name])
@@ -87,8 +108,17 @@ def _move(world: World, actor: User | None, row: Connection, changes: dict[str, 
     address = changes.get("base_url", row.base_url)
     is_elsewhere = origin_of(address) != origin_of(row.base_url)
     if is_elsewhere and row.has_secret and "secret" not in changes:
-        raise InvalidInput(_("The address leads to another server. Enter the API key again, so that it is sent nowhere by mistake."), param="secret")
-    wanted = changes.get("allow_private", row.allow_private and not (is_elsewhere and actor is not None and world is not PLATFORM))
+        raise InvalidInput(
+            _(
+                "The address leads to another server. Enter the API key again, so that it is sent nowhere by "
+                "mistake."
+            ),
+            param="secret",
+        )
+    wanted = changes.get(
+        "allow_private",
+        row.allow_private and not (is_elsewhere and actor is not None and world is not PLATFORM),
+    )
     if wanted and row.allow_private and not is_elsewhere:
         row.allow_private = True
     else:
@@ -97,11 +127,15 @@ def _move(world: World, actor: User | None, row: Connection, changes: dict[str, 
 
 
 def _may_be_private(world: World, actor: User | None, address: str, wanted: bool) -> bool:
-    """Whether the connection may reach private networks: the operator decides, by a flag or by entering such an address on the platform."""
+    """Whether the connection may reach private networks: the operator decides, by a flag or by
+    entering such an address on the platform.
+    """
     if world is PLATFORM:
         return wanted or names_private_address(address)
     if wanted and actor is not None:
-        raise NotAllowed(_("Only the operator of the platform can allow a connection into a private network."))
+        raise NotAllowed(
+            _("Only the operator of the platform can allow a connection into a private network.")
+        )
     return wanted
 
 
@@ -114,19 +148,29 @@ def check_secret(secret: Secret | str) -> Secret:
     """The key as it is sent in a header. Raises InvalidInput for what no header can carry."""
     text = (secret.reveal() if isinstance(secret, Secret) else secret).strip()
     if len(text) > MAX_SECRET or not all(0x21 <= ord(character) <= 0x7E for character in text):
-        raise InvalidInput(_("An API key has at most %(limit)d letters, digits and signs, without spaces.") % {"limit": MAX_SECRET}, param="secret")
+        raise InvalidInput(
+            _("An API key has at most %(limit)d letters, digits and signs, without spaces.")
+            % {"limit": MAX_SECRET},
+            param="secret",
+        )
     return Secret(text)
 
 
 @transaction.atomic
 def remove_connection(*, actor: User | None, connection: Connection, force: bool = False) -> None:
-    """Remove a connection; with `force` also its models and their prices. Raises NotAllowed, Conflict while models use it."""
+    """Remove a connection; with `force` also its models and their prices. Raises
+    NotAllowed, Conflict while models use it.
+    """
     world = active_world()
     require(actor, world.may("delete", "connection"))
     rows = world.models.objects.select_for_update().filter(connection=connection.pk)
     count = len(rows)
     if count and not force:
-        message = ngettext("%(count)d model uses this connection. Remove it first.", "%(count)d models use this connection. Remove them first.", count)
+        message = ngettext(
+            "%(count)d model uses this connection. Remove it first.",
+            "%(count)d models use this connection. Remove them first.",
+            count,
+        )
         raise Conflict(message % {"count": count}, code="connection_in_use")
     rows.delete()
     world.connections.objects.filter(pk=connection.pk).delete()
@@ -134,7 +178,9 @@ def remove_connection(*, actor: User | None, connection: Connection, force: bool
 
 
 def test_connection(*, actor: User | None, connection: Connection) -> ConnectionTest:
-    """Ask the provider for its models and note the result. Raises only NotAllowed. Call it outside a transaction: it waits for the network."""
+    """Ask the provider for its models and note the result. Raises only NotAllowed. Call it outside a
+    transaction: it waits for the network.
+    """
     require(actor, active_world().may("change", "connection"))
     try:
         found = fetch_catalogue(connection)
@@ -154,5 +200,8 @@ def describe_failure(exc: Exception) -> str:
 
 def note_check(connection: Connection, error: str) -> None:
     """Note when a provider was asked and what went wrong; not a change that anyone must hear of."""
-    connection.last_checked_at, connection.last_error = timezone.now(), error
-    type(connection).objects.filter(pk=connection.pk).update(last_checked_at=connection.last_checked_at, last_error=error)
+    connection.last_checked_at = timezone.now()
+    connection.last_error = error
+    type(connection).objects.filter(pk=connection.pk).update(
+        last_checked_at=connection.last_checked_at, last_error=error
+    )

@@ -16,17 +16,45 @@ from models_registry.worlds import PLATFORM, Connection, Model, World, active_wo
 from tenants.notify import announce
 
 CHANGEABLE = frozenset(
-    {"name", "label", "upstream_name", "kind", "context_window", "max_output_tokens", "default_max_output_tokens", "capabilities", "licence", "channel",
-     "retire_on", "successor", "is_enabled", "is_default", "notes", "plans"}
-)  # fmt: skip
+    {
+        "name",
+        "label",
+        "upstream_name",
+        "kind",
+        "context_window",
+        "max_output_tokens",
+        "default_max_output_tokens",
+        "capabilities",
+        "licence",
+        "channel",
+        "retire_on",
+        "successor",
+        "is_enabled",
+        "is_default",
+        "notes",
+        "plans",
+    }
+)
 
 
 @transaction.atomic
-def add_model(*, actor: User | None, connection: Connection, name: str, upstream_name: str = "", is_demo: bool = False, **fields: Any) -> Model:
-    """Add a model that the provider does not list, or under another name. Raises NotAllowed, InvalidInput, ValidationError."""
+def add_model(
+    *,
+    actor: User | None,
+    connection: Connection,
+    name: str,
+    upstream_name: str = "",
+    is_demo: bool = False,
+    **fields: Any,
+) -> Model:
+    """Add a model that the provider does not list, or under another name. Raises
+    NotAllowed, InvalidInput, ValidationError.
+    """
     world = active_world()
     require(actor, world.may("add", "model"))
-    row = world.models(name=name, connection_id=connection.pk, upstream_name=upstream_name or name, is_demo=is_demo)
+    row = world.models(
+        name=name, connection_id=connection.pk, upstream_name=upstream_name or name, is_demo=is_demo
+    )
     if "default_max_output_tokens" not in fields and fields.get("max_output_tokens"):
         row.default_max_output_tokens = min(row.default_max_output_tokens, fields["max_output_tokens"])
     return _write(world, row, None, fields)
@@ -52,11 +80,18 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
     old_date = row.retire_on
     for name, value in changes.items():
         setattr(row, name, value)
-    if row.retire_on and row.retire_on != old_date and row.channel == Channel.STABLE and "channel" not in changes:
+    if (
+        row.retire_on
+        and row.retire_on != old_date
+        and row.channel == Channel.STABLE
+        and "channel" not in changes
+    ):
         row.channel = Channel.DEPRECATED
     _settle_life(row, was, old_date)
     if changes.get("is_default"):
-        world.models.objects.filter(kind=row.kind, is_default=True).exclude(pk=row.pk).update(is_default=False)
+        world.models.objects.filter(kind=row.kind, is_default=True).exclude(pk=row.pk).update(
+            is_default=False
+        )
     if changes.get("is_enabled"):
         row.vanished_at = None  # an admin's word stands above the catalogue's
     row.full_clean()
@@ -73,7 +108,14 @@ def _settle_life(row: Model, was: str | None, old_date: Any) -> None:
     today = timezone.now().date()
     if row.channel == Channel.STABLE and was not in (Channel.STABLE, Channel.DEPRECATED):
         row.stable_since = today
-    check_life(was=was, becomes=row.channel, old_date=old_date, new_date=row.retire_on, stable_since=row.stable_since, today=today)
+    check_life(
+        was=was,
+        becomes=row.channel,
+        old_date=old_date,
+        new_date=row.retire_on,
+        stable_since=row.stable_since,
+        today=today,
+    )
     if row.channel == Channel.RETIRED:
         row.is_default = False
 

@@ -1,10 +1,11 @@
-"""Fills static/vendor from npm, pinned by package-lock.json. Run it after a change here, or after a template uses a new icon.
+"""Fills static/vendor from npm, pinned by package-lock.json. Run it after a change here,
+or after a template uses a new icon.
 
     python requirements/web/vendor.py            install what the lock names, then copy
     python requirements/web/vendor.py --relock   resolve package.json anew first
 
-The lock holds versions and hashes but no registry address: npm's own configuration names the registry. What is copied is
-committed, with its licences, so that neither running nor testing needs npm.
+The lock holds versions and hashes but no registry address: npm's own configuration names the registry. What
+is copied is committed, with its licences, so that neither running nor testing needs npm.
 """
 
 import json
@@ -33,11 +34,14 @@ FILES = {  # where in node_modules → where below static/vendor
     "lucide-static/LICENSE": "lucide/LICENSE",
 }
 ICON_IN_USE = re.compile(r"""icons \}\}#([a-z0-9-]+)|icon\("([a-z0-9-]+)"\)""")
-SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*$")  # the maps are not shipped; Django's manifest storage would look for them
+# the maps are not shipped; Django's manifest storage would look for them
+SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*$")
 
 
 def install(folder: Path, relock: bool) -> Path:
-    """Install into `folder`; returns its node_modules. With `relock`, package-lock.json is written anew, without addresses."""
+    """Install into `folder`; returns its node_modules. With `relock`, package-lock.json
+    is written anew, without addresses.
+    """
     shutil.copy(HERE / "package.json", folder)
     npm = shutil.which("npm") or sys.exit("npm is not installed.")
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
@@ -53,9 +57,19 @@ def install(folder: Path, relock: bool) -> Path:
 
 
 def find_icons() -> list[str]:
-    """Names of the Lucide icons that templates and modules refer to, as `{{ icons }}#name` or `icon("name")`."""
+    """Names of the Lucide icons that templates and modules refer to, as `{{
+    icons }}#name` or `icon("name")`.
+    """
     sources = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static" / "js").rglob("*.js")]
-    return sorted({name for path in sources for names in ICON_IN_USE.findall(path.read_text()) for name in names if name})
+    return sorted(
+        {
+            name
+            for path in sources
+            for names in ICON_IN_USE.findall(path.read_text())
+            for name in names
+            if name
+        }
+    )
 
 
 def make_sprite(modules: Path, names: list[str]) -> str:
@@ -63,9 +77,15 @@ def make_sprite(modules: Path, names: list[str]) -> str:
     symbols = []
     for name in names:
         source = (modules / "lucide-static" / "icons" / f"{name}.svg").read_text()
-        shapes = re.sub(r"\s+", " ", source[source.index(">", source.index("<svg")) + 1 : source.rindex("</svg>")]).strip()
+        shapes = re.sub(
+            r"\s+", " ", source[source.index(">", source.index("<svg")) + 1 : source.rindex("</svg>")]
+        ).strip()
         symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{shapes}</symbol>')
-    return '<svg xmlns="http://www.w3.org/2000/svg">\n<!-- Lucide, ISC licence: see LICENSE -->\n' + "\n".join(symbols) + "\n</svg>\n"
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg">\n<!-- Lucide, ISC licence: see LICENSE -->\n'
+        + "\n".join(symbols)
+        + "\n</svg>\n"
+    )
 
 
 def copy(modules: Path) -> None:
@@ -80,9 +100,13 @@ def copy(modules: Path) -> None:
     names = find_icons()
     (TARGET / "lucide" / "icons.svg").write_text(make_sprite(modules, names))
     packages = json.loads((HERE / "package.json").read_text())["dependencies"]
-    licences = {name: json.loads((modules / name / "package.json").read_text())["license"] for name in packages}
+    licences = {
+        name: json.loads((modules / name / "package.json").read_text())["license"] for name in packages
+    }
     lines = [f"{name} {version}: {licences[name]}" for name, version in sorted(packages.items())]
-    (TARGET / "README").write_text("Copied from npm by requirements/web/vendor.py. Do not edit.\n\n" + "\n".join(lines) + "\n")
+    (TARGET / "README").write_text(
+        "Copied from npm by requirements/web/vendor.py. Do not edit.\n\n" + "\n".join(lines) + "\n"
+    )
     sys.stdout.write(f"{len(FILES)} files and {len(names)} icons in {TARGET.relative_to(ROOT)}\n")
 
 

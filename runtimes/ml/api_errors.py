@@ -4,11 +4,25 @@ from aiohttp import web
 
 
 class ApiError(Exception):
-    """A refusal with its HTTP status. `param` names the request field at fault, `code` is stable and never translated."""
+    """A refusal with its HTTP status. `param` names the request field at fault,
+    `code` is stable and never translated.
+    """
 
-    def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None, retry_after_s: int | None = None):
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+    ):
         super().__init__(message)
-        self.status, self.message, self.code, self.param, self.retry_after_s = status, message, code, param, retry_after_s
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.retry_after_s = retry_after_s
 
     @property
     def type(self) -> str:
@@ -41,9 +55,11 @@ def context_length_exceeded(context_window: int, prompt_tokens: int, max_tokens:
     if max_tokens is None:
         total, parts = prompt_tokens, f"{prompt_tokens} in the messages, none left for the completion"
     else:
-        total, parts = prompt_tokens + max_tokens, f"{prompt_tokens} in the messages, {max_tokens} in the completion"
+        total = prompt_tokens + max_tokens
+        parts = f"{prompt_tokens} in the messages, {max_tokens} in the completion"
     message = (
-        f"This model's maximum context length is {context_window} tokens. However, your messages resulted in {total} tokens ({parts}). "
+        f"This model's maximum context length is {context_window} tokens. However, your messages resulted in "
+        f"{total} tokens ({parts}). "
         "Please reduce the length of the messages or of the completion."
     )
     return ApiError(400, message, code="context_length_exceeded", param="messages")

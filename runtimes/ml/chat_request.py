@@ -1,15 +1,24 @@
 """Parses the body of POST /v1/chat/completions once, into typed values.
 
-Covers: model, messages (string contents and text parts), max_tokens, max_completion_tokens, temperature, top_p, seed, stop, n, stream, stream_options,
-and vLLM's extension ignore_eos (go on until max_tokens, for measuring).
-Does not cover: tools, response_format, logprobs, penalties and every other field: they are ignored. Images and audio in messages are refused.
+Covers: model, messages (string contents and text parts), max_tokens, max_completion_tokens,
+temperature, top_p, seed, stop, n, stream, stream_options, and vLLM's extension ignore_eos (go
+on until max_tokens, for measuring).
+Does not cover: tools, response_format, logprobs, penalties and every other field: they are ignored. Images
+and audio in messages are refused.
 """
 
 from dataclasses import dataclass
 
 from .api_errors import ApiError, invalid_value
 
-ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool", "function": "tool"}
+ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
 MAX_STOP_STRINGS = 4  # OpenAI's limit
 
 
@@ -34,7 +43,9 @@ def parse_chat_request(body: object) -> ChatRequest:
     if not isinstance(body, dict):
         raise ApiError(400, "The request body must be a JSON object.", code="invalid_value")
     if _read_integer(body, "n", 1, 128) not in (None, 1):
-        raise ApiError(400, "This server gives one choice per request: n must be 1.", code="unsupported_value", param="n")
+        raise ApiError(
+            400, "This server gives one choice per request: n must be 1.", code="unsupported_value", param="n"
+        )
     is_stream = _read_flag(body, "stream")
     return ChatRequest(
         model=_read_model(body),
@@ -84,7 +95,9 @@ def _read_content(content: object, param: str) -> str:
     texts = []
     for index, part in enumerate(content):
         if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-            raise invalid_value(f"{param}[{index}]", f"{param}[{index}] must be a text part: this model reads text only.")
+            raise invalid_value(
+                f"{param}[{index}]", f"{param}[{index}] must be a text part: this model reads text only."
+            )
         texts.append(part["text"])
     return "".join(texts)
 
@@ -106,8 +119,14 @@ def _read_stop(body: dict) -> tuple[str, ...]:
     if stop is None:
         return ()
     strings = [stop] if isinstance(stop, str) else stop
-    if not isinstance(strings, list) or len(strings) > MAX_STOP_STRINGS or not all(isinstance(string, str) and string for string in strings):
-        raise invalid_value("stop", f"stop must be a non-empty string or an array of at most {MAX_STOP_STRINGS} of them.")
+    if (
+        not isinstance(strings, list)
+        or len(strings) > MAX_STOP_STRINGS
+        or not all(isinstance(string, str) and string for string in strings)
+    ):
+        raise invalid_value(
+            "stop", f"stop must be a non-empty string or an array of at most {MAX_STOP_STRINGS} of them."
+        )
     return tuple(strings)
 
 
@@ -142,6 +161,7 @@ def _read_number(body: dict, name: str, low: float, high: float) -> float | None
     value = body.get(name)
     if value is None:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:  # NaN fails the comparison
+    # NaN fails the comparison
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
         raise invalid_value(name, f"{name} must be a number from {low} to {high}.")
     return float(value)

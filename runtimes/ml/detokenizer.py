@@ -1,4 +1,6 @@
-"""Turns generated tokens into text while they come: whole characters only, and nothing from a stop string on."""
+"""Turns generated tokens into text while they come: whole characters only,
+and nothing from a stop string on.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -7,10 +9,12 @@ MAX_WINDOW_TOKENS = 32  # bounds the work per token when a model emits nothing b
 
 
 class Detokenizer:
-    """Text of a growing list of tokens. A Chinese character may take three tokens: its text comes with the last of them.
+    """Text of a growing list of tokens. A Chinese character may take three tokens:
+    its text comes with the last of them.
 
-    `decode` maps token ids to text. It is called with a short window that begins one piece early, since some tokenizers space tokens by
-    their neighbours. Bytes that never become a character (a sampled model can do that) are left out.
+    `decode` maps token ids to text. It is called with a short window that begins one piece early,
+    since some tokenizers space tokens by their neighbours. Bytes that never become a character (a
+    sampled model can do that) are left out.
     """
 
     def __init__(self, decode: Callable[[Sequence[int]], str]):
@@ -20,7 +24,9 @@ class Detokenizer:
         self._given = 0  # characters of the window's text that were given out
 
     def push(self, token: int) -> str:
-        """The text that became certain with this token, maybe empty. What is undecided at the end is half a character: drop it."""
+        """The text that became certain with this token, maybe empty. What is undecided at
+        the end is half a character: drop it.
+        """
         self._window.append(token)
         text = self._decode(self._window)
         certain = text.rstrip(BROKEN)
@@ -51,7 +57,8 @@ class StopFinder:
         text = self._held + text
         hits = [index for index in (text.find(string) for string in self._stop) if index >= 0]
         if hits:
-            self.is_found, self._held = True, ""
+            self.is_found = True
+            self._held = ""
             return text[: min(hits)]
         keep = self._count_undecided(text)
         self._held = text[len(text) - keep :]
@@ -65,4 +72,11 @@ class StopFinder:
     def _count_undecided(self, text: str) -> int:
         """Length of the longest end of `text` that begins a stop string."""
         longest = max((len(string) for string in self._stop), default=1) - 1
-        return next((size for size in range(min(longest, len(text)), 0, -1) if any(string.startswith(text[-size:]) for string in self._stop)), 0)
+        return next(
+            (
+                size
+                for size in range(min(longest, len(text)), 0, -1)
+                if any(string.startswith(text[-size:]) for string in self._stop)
+            ),
+            0,
+        )

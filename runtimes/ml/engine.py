@@ -1,7 +1,9 @@
-"""One loaded model with its running batch: transformers' continuous batching manager behind an async interface. Imports torch.
+"""One loaded model with its running batch: transformers' continuous batching manager behind
+an async interface. Imports torch.
 
-Covers: many requests in one batch on the CPU, each with its own sampling; tokens as they come; cancelling that frees the slot at the next
-step; memory bounded at start (slots x context). Does not cover: adapters (merge them), quantised weights, GPUs (use vLLM there).
+Covers: many requests in one batch on the CPU, each with its own sampling; tokens as they come; cancelling
+that frees the slot at the next step; memory bounded at start (slots x context). Does not cover: adapters
+(merge them), quantised weights, GPUs (use vLLM there).
 """
 
 import asyncio
@@ -45,13 +47,16 @@ class Usage:
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "total_tokens": self.prompt_tokens + self.completion_tokens,
-            "prompt_tokens_details": {"cached_tokens": 0},  # prefixes are not shared between requests: in a multi-tenant house timing would tell
+            # prefixes are not shared between requests: in a multi-tenant house timing would tell
+            "prompt_tokens_details": {"cached_tokens": 0},
         }
 
 
 @dataclass(frozen=True)
 class Piece:
-    """New text of an answer; the last piece has the finish reason (`stop` or `length`). `usage` counts up to here."""
+    """New text of an answer; the last piece has the finish reason (`stop` or
+    `length`). `usage` counts up to here.
+    """
 
     text: str
     usage: Usage
@@ -59,48 +64,78 @@ class Piece:
 
 
 class Engine:
-    """A model folder in memory. Made in a worker thread (loading blocks); all other methods run on the event loop."""
+    """A model folder in memory. Made in a worker thread (loading blocks); all
+    other methods run on the event loop.
+    """
 
     def __init__(self, folder: ModelFolder, *, slots: int):
         folder.check()
         folder.verify()
         self.folder = folder
         self.context_window = folder.context_window
-        self.tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder.path, dtype=torch.float32, use_safetensors=True, local_files_only=True, trust_remote_code=False, attn_implementation="sdpa"
+        self.tokenizer = AutoTokenizer.from_pretrained(
+            folder.path, local_files_only=True, trust_remote_code=False
         )
-        self.default_temperature = (model.generation_config.temperature or 1.0) if model.generation_config.do_sample else 0.0
+        model = AutoModelForCausalLM.from_pretrained(
+            folder.path,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",
+        )
+        self.default_temperature = (
+            (model.generation_config.temperature or 1.0) if model.generation_config.do_sample else 0.0
+        )
         self._end_tokens = _read_end_tokens(model.generation_config.eos_token_id, self.tokenizer.eos_token_id)
         self.slots = _count_slots(model, self.context_window, slots)
-        self._manager = _start_manager(model, self._end_tokens, slots=self.slots, context_window=self.context_window)
-        self._special_strings = [token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        self._manager = _start_manager(
+            model, self._end_tokens, slots=self.slots, context_window=self.context_window
+        )
+        self._special_strings = [
+            token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special
+        ]
         self.running: set[str] = set()
 
     @property
     def is_alive(self) -> bool:
         """False once the batch loop has died; the engine must then be loaded anew."""
-        return self._manager.is_running() and self._manager.background_thread_status.can_accept_new_requests() is None
+        return (
+            self._manager.is_running()
+            and self._manager.background_thread_status.can_accept_new_requests() is None
+        )
 
     def encode(self, request: ChatRequest) -> list[int]:
-        """The prompt's tokens by the model's chat template. Special tokens written inside a message are dropped: nobody fakes a turn.
-        Raises ApiError if the template refuses the messages."""
-        messages = [{"role": message["role"], "content": self._without_specials(message["content"])} for message in request.messages]
+        """The prompt's tokens by the model's chat template. Special tokens written inside a message are
+        dropped: nobody fakes a turn. Raises ApiError if the template refuses the messages.
+        """
+        messages = [
+            {"role": message["role"], "content": self._without_specials(message["content"])}
+            for message in request.messages
+        ]
         try:
             prompt = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         except (TemplateError, TypeError) as exc:
-            raise invalid_value("messages", f"The model's chat template refuses these messages: {exc}") from exc
+            raise invalid_value(
+                "messages", f"The model's chat template refuses these messages: {exc}"
+            ) from exc
         return self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
 
     def plan_completion(self, request: ChatRequest, prompt_tokens: int) -> int:
-        """How many tokens may be generated: what was asked for, or all that is left. Raises ApiError if it does not fit."""
+        """How many tokens may be generated: what was asked for, or all that is left.
+        Raises ApiError if it does not fit.
+        """
         left = self.context_window - prompt_tokens
         if left < (request.max_tokens or 1):
             raise context_length_exceeded(self.context_window, prompt_tokens, request.max_tokens)
         return request.max_tokens or left
 
-    async def generate(self, request: ChatRequest, prompt: list[int], max_tokens: int) -> AsyncGenerator[Piece]:
-        """The answer piece by piece; the last one has a finish reason. Leaving early (close, cancel) frees the slot at once."""
+    async def generate(
+        self, request: ChatRequest, prompt: list[int], max_tokens: int
+    ) -> AsyncGenerator[Piece]:
+        """The answer piece by piece; the last one has a finish reason. Leaving early
+        (close, cancel) frees the slot at once.
+        """
         detokenizer, stop = Detokenizer(self._decode), StopFinder(request.stop)
         count, end_tokens = 0, frozenset() if request.ignores_end else self._end_tokens
         async with aclosing(self._tokens(request, prompt, max_tokens)) as tokens:
@@ -128,7 +163,12 @@ class Engine:
         self.running.add(request_id)
         try:
             end = -1 if request.ignores_end else sorted(self._end_tokens)  # -1: the manager's word for none
-            arguments = {"request_id": request_id, "max_new_tokens": max_tokens, "eos_token_id": end, "streaming": True}
+            arguments = {
+                "request_id": request_id,
+                "max_new_tokens": max_tokens,
+                "eos_token_id": end,
+                "streaming": True,
+            }
             if self._manager.add_request(prompt, **arguments, **self._sampling(request)) is None:
                 raise overloaded(f"The model `{self.folder.id}` is being restarted.")
             while not is_finished:
@@ -146,7 +186,9 @@ class Engine:
                 self._cancel(request_id)
 
     def _cancel(self, request_id: str) -> None:
-        """Take the request out of the batch. Its late outputs, if any, have no reader: the handler is removed and the shared queue emptied."""
+        """Take the request out of the batch. Its late outputs, if any, have no reader: the handler is
+        removed and the shared queue emptied.
+        """
         self._manager.cancel_request(request_id)
         router = self._manager.output_router
         with router._lock:  # the manager removes handlers of finished requests only
@@ -170,10 +212,13 @@ class Engine:
         return {"temperature": temperature, "top_p": request.top_p, "seed": seed}
 
     def _decode(self, tokens: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
 
     def _without_specials(self, content: str) -> str:
-        while any(special in content for special in self._special_strings):  # again: removing one may join the halves of another
+        # again: removing one may join the halves of another
+        while any(special in content for special in self._special_strings):
             for special in self._special_strings:
                 content = content.replace(special, "")
         return content
@@ -185,7 +230,9 @@ def _read_end_tokens(configured: int | list[int] | None, fallback: int | None) -
 
 
 def _count_slots(model, context_window: int, wanted: int) -> int:
-    """How many answers run at once: as many as wanted, as far as their keys and values fit into KV_CACHE_BYTES, at least one."""
+    """How many answers run at once: as many as wanted, as far as their keys and values fit
+    into KV_CACHE_BYTES, at least one.
+    """
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -194,10 +241,16 @@ def _count_slots(model, context_window: int, wanted: int) -> int:
 
 
 def _start_manager(model, end_tokens: frozenset[int], *, slots: int, context_window: int):
-    """The running manager: greedy by itself (see sampling.py), with blocks for every slot at full context, so that no answer is ever evicted."""
+    """The running manager: greedy by itself (see sampling.py), with blocks for every slot at full context,
+    so that no answer is ever evicted.
+    """
     blocks = slots * (-(-context_window // PAGE_TOKENS) + 1)
     manager = model.init_continuous_batching(
-        generation_config=GenerationConfig(do_sample=False, eos_token_id=sorted(end_tokens) or -1, pad_token_id=model.generation_config.pad_token_id),
+        generation_config=GenerationConfig(
+            do_sample=False,
+            eos_token_id=sorted(end_tokens) or -1,
+            pad_token_id=model.generation_config.pad_token_id,
+        ),
         continuous_batching_config=ContinuousBatchingConfig(
             page_size=PAGE_TOKENS,
             num_blocks=blocks,

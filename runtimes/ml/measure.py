@@ -1,6 +1,8 @@
-"""Measures the demo model on its own tasks, greedily: python -m runtimes.ml.measure runtimes/models/atrium-tiny [--show].
+"""Measures the demo model on its own tasks, greedily: python -m runtimes.ml.measure
+runtimes/models/atrium-tiny [--show].
 
-All cases are synthetic; `unseen` ones use words or phrases held out of training. They say how well the demo plays its part, nothing about real work.
+All cases are synthetic; `unseen` ones use words or phrases held out of training. They say how well the demo
+plays its part, nothing about real work.
 """
 
 import argparse
@@ -15,7 +17,17 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from .corpus import CATEGORIES, FALLBACKS, INTENTS, LANGUAGES, PRIORITIES, classification_messages, draw_dialog, draw_out_of_scope, draw_ticket
+from .corpus import (
+    CATEGORIES,
+    FALLBACKS,
+    INTENTS,
+    LANGUAGES,
+    PRIORITIES,
+    classification_messages,
+    draw_dialog,
+    draw_out_of_scope,
+    draw_ticket,
+)
 from .corpus.dialogs import DESCRIBE, PHRASES, Dialog
 from .corpus.out_of_scope import PHRASES as OUT_OF_SCOPE_PHRASES
 
@@ -37,7 +49,9 @@ class Answerer:
 
     def __init__(self, folder: Path, *, batch_size: int = 48):
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
+        self.model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True
+        ).eval()
         self.batch_size = batch_size
 
     def fits(self, messages: Dialog) -> bool:
@@ -51,9 +65,17 @@ class Answerer:
         answers = []
         for start in range(0, len(requests), self.batch_size):
             texts = [self._render(messages) for messages in requests[start : start + self.batch_size]]
-            inputs = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False, return_token_type_ids=False)
+            inputs = self.tokenizer(
+                texts,
+                return_tensors="pt",
+                padding=True,
+                add_special_tokens=False,
+                return_token_type_ids=False,
+            )
             tokens = self.model.generate(**inputs, max_new_tokens=MAX_ANSWER_TOKENS, do_sample=False)
-            answers += self.tokenizer.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            answers += self.tokenizer.batch_decode(
+                tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+            )
         return answers
 
     def _render(self, messages: Dialog) -> str:
@@ -71,7 +93,11 @@ def draw_cases(seed: int = 4242, count: int = 240) -> Iterable[Case]:
     for language in LANGUAGES:
         yield from _draw_ticket_cases(rng, language, count // 4)
         for intent in INTENTS:
-            yield Case(f"small_talk_unseen_{language}", [("user", intent.phrases[language][-1])], intent.answers[language])
+            yield Case(
+                f"small_talk_unseen_{language}",
+                [("user", intent.phrases[language][-1])],
+                intent.answers[language],
+            )
         for _ in range(count // 4):
             question, answer = draw_out_of_scope(rng, language, "unseen")
             yield Case(f"fallback_unseen_{language}", [("user", question)], answer)
@@ -84,10 +110,16 @@ def _draw_ticket_cases(rng: random.Random, language: str, count: int) -> Iterabl
     for _ in range(count):
         ticket = draw_ticket(rng, "all", language)
         yield Case(f"reply_{language}", [("user", ticket.text)], ticket.reply())
-        yield Case(f"reply_{language}", [("user", rng.choice(PHRASES["drafts"][language]) + " " + ticket.text)], ticket.reply())
+        yield Case(
+            f"reply_{language}",
+            [("user", rng.choice(PHRASES["drafts"][language]) + " " + ticket.text)],
+            ticket.reply(),
+        )
         subject = rng.choice(("category", "priority"))
         question = rng.choice(PHRASES["questions"][subject][language])
-        yield Case(f"triage_{language}", [("user", f"{question} {ticket.text}")], DESCRIBE[subject](ticket, language))
+        yield Case(
+            f"triage_{language}", [("user", f"{question} {ticket.text}")], DESCRIBE[subject](ticket, language)
+        )
 
 
 def _draw_conversation_cases(rng: random.Random, count: int) -> Iterable[Case]:
@@ -108,11 +140,17 @@ def keeps_schema(answer: str) -> bool:
     except ValueError:
         return False
     allowed = {"category": CATEGORIES, "priority": PRIORITIES, "language": LANGUAGES}
-    return isinstance(record, dict) and set(record) == set(allowed) and all(record[key] in values for key, values in allowed.items())
+    return (
+        isinstance(record, dict)
+        and set(record) == set(allowed)
+        and all(record[key] in values for key, values in allowed.items())
+    )
 
 
 def measure(folder: Path, *, show: bool = False) -> dict[str, float]:
-    """Shares in [0, 1] of exactly right answers, by figure, and `schema_valid` for the contract. `show` prints what went wrong."""
+    """Shares in [0, 1] of exactly right answers, by figure, and `schema_valid` for the
+    contract. `show` prints what went wrong.
+    """
     torch.set_num_threads(1)
     answerer = Answerer(folder)
     cases = [case for case in draw_cases() if answerer.fits(case.messages)]
@@ -123,7 +161,9 @@ def measure(folder: Path, *, show: bool = False) -> dict[str, float]:
         if case.figure.startswith("contract"):
             right.setdefault("schema_valid", []).append(keeps_schema(answer))
         elif show and answer.strip() != case.answer:
-            logger.info("%s: %r\n    said %r\n    not  %r", case.figure, case.messages[-1][1], answer, case.answer)
+            logger.info(
+                "%s: %r\n    said %r\n    not  %r", case.figure, case.messages[-1][1], answer, case.answer
+            )
     return {figure: round(sum(results) / len(results), 3) for figure, results in right.items()}
 
 

@@ -22,23 +22,36 @@ LANGUAGE_FIGURES = {
 
 
 def write_model_card(folder: Path, figures: dict) -> None:
-    """README.md from the figures of `measure` and of the training, which are kept beside it in `figures.json`."""
+    """README.md from the figures of `measure` and of the training, which
+    are kept beside it in `figures.json`.
+    """
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    rows = [f"| {label} | " + " | ".join(f"{figures[f'{name}_{language}']:.0%}" for language in LANGUAGES) + " |" for name, label in LANGUAGE_FIGURES.items()]
+    rows = [
+        f"| {label} | " + " | ".join(f"{figures[f'{name}_{language}']:.0%}" for language in LANGUAGES) + " |"
+        for name, label in LANGUAGE_FIGURES.items()
+    ]
     sizes = {name: f"{figures[name]:,}" for name in ("parameters", "tokens_seen", "steps", "cpu_s")}
     german = {f"{name}_german": text.translate(str.maketrans(",.", ".,")) for name, text in sizes.items()}
-    card = TEMPLATE.read_text(encoding="utf-8").format(**{**figures, **sizes}, **german, language_rows="\n".join(rows))
+    card = TEMPLATE.read_text(encoding="utf-8").format(
+        **{**figures, **sizes}, **german, language_rows="\n".join(rows)
+    )
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def write_sha256sums(folder: Path) -> None:
     """SHA256SUMS over every other file of the folder, in the format of `sha256sum`."""
-    lines = [f"{sha256_of(path)}  {path.name}" for path in sorted(folder.iterdir()) if path.is_file() and path.name != "SHA256SUMS"]
+    lines = [
+        f"{sha256_of(path)}  {path.name}"
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != "SHA256SUMS"
+    ]
     (folder / "SHA256SUMS").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure a demo model folder and rewrite its card and SHA256SUMS.")
+    parser = argparse.ArgumentParser(
+        description="Measure a demo model folder and rewrite its card and SHA256SUMS."
+    )
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     write_model_card(folder, json.loads((folder / "figures.json").read_text()) | measure(folder))

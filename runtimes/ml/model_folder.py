@@ -1,12 +1,15 @@
 """Model folders on disk: found, checked, described, without importing torch.
 
-A model is a sub-folder with a `config.json`. It is refused, with the reason, if loading it could run foreign code or if it is not what it claims:
+A model is a sub-folder with a `config.json`. It is refused, with the reason, if loading it could run foreign
+code or if it is not what it claims:
 
-- weights that are not safetensors, and every other pickle (`training_args.bin`, `optimizer.pt`): unpickling runs code;
+- weights that are not safetensors, and every other pickle (`training_args.bin`, `optimizer.pt`): unpickling
+  runs code;
 - Python files, or an `auto_map` in a configuration file: remote code;
 - files that do not match the folder's own `SHA256SUMS`, where it has one.
 
-Not covered: flaws in the safetensors or tokenizers readers themselves, and a folder that is replaced after it was loaded.
+Not covered: flaws in the safetensors or tokenizers readers themselves, and a folder
+that is replaced after it was loaded.
 """
 
 import hashlib
@@ -46,7 +49,9 @@ class ModelFolder:
         return length if isinstance(length, int) and length > 0 else DEFAULT_CONTEXT_WINDOW
 
     def describe(self) -> dict:
-        """The entry of GET /v1/models. `default_max_output_tokens` is what to ask for if the user names no limit."""
+        """The entry of GET /v1/models. `default_max_output_tokens` is what to
+        ask for if the user names no limit.
+        """
         return {
             "id": self.id,
             "object": "model",
@@ -59,11 +64,16 @@ class ModelFolder:
         }
 
     def check(self) -> None:
-        """Raises RefusedModel if the folder may not be loaded. Cheap: reads names and small JSON files, no weights."""
+        """Raises RefusedModel if the folder may not be loaded. Cheap: reads
+        names and small JSON files, no weights.
+        """
         files = [path for path in self.path.rglob("*") if path.is_file()]
         for path in files:
             if path.suffix.lower() in PICKLE_SUFFIXES:
-                raise RefusedModel(f"{path.name} may hold pickled objects, which run code when they are loaded. Only safetensors are accepted.")
+                raise RefusedModel(
+                    f"{path.name} may hold pickled objects, which run code when they are loaded. Only "
+                    "safetensors are accepted."
+                )
             if path.suffix.lower() == ".py":
                 raise RefusedModel(f"{path.name} is program code, which a model folder must not bring along.")
         if not any(path.suffix == ".safetensors" for path in files):
@@ -73,7 +83,9 @@ class ModelFolder:
                 raise RefusedModel(f"{name} has an auto_map: it wants to run remote code.")
 
     def verify(self) -> None:
-        """Compare the files with SHA256SUMS, if the folder has one. Reads all weights. Raises RefusedModel on the first difference."""
+        """Compare the files with SHA256SUMS, if the folder has one. Reads all weights. Raises
+        RefusedModel on the first difference.
+        """
         sums = self.path / "SHA256SUMS"
         if not sums.exists():
             return
@@ -85,7 +97,9 @@ class ModelFolder:
 
 
 def list_model_folders(directories: list[Path]) -> dict[str, ModelFolder]:
-    """All model folders by id; of two with the same name the earlier directory's wins. A directory that does not exist counts as empty."""
+    """All model folders by id; of two with the same name the earlier directory's wins. A directory
+    that does not exist counts as empty.
+    """
     folders: dict[str, ModelFolder] = {}
     for directory in directories:
         if not directory.is_dir():

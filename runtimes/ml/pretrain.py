@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python -m runtimes.ml.pretrain --out runtimes/models/atrium-tiny
 
-One CPU thread; deterministic for a seed, a thread count and a build of torch. Installing Atrium never runs this: the built folder is shipped.
-The figures that it prints and writes into the model card come from `runtimes.ml.measure`.
+One CPU thread; deterministic for a seed, a thread count and a build of torch. Installing Atrium
+never runs this: the built folder is shipped. The figures that it prints and writes into the model
+card come from `runtimes.ml.measure`.
 """
 
 import argparse
@@ -28,7 +29,8 @@ logger = logging.getLogger(__name__)
 # The pad differs from the end of turn, else fine-tuning would mask the end and the model would never stop.
 PAD, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 CHAT_TEMPLATE = (
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor "
+    "%}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 CONTEXT_TOKENS = 512
@@ -39,7 +41,9 @@ Token = tuple[int, int, int]  # (token id, position in its dialog, label)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained and how. Learning rates warm up for 40 steps, stay until 60 %, then fall linearly to 2 %."""
+    """What is trained and how. Learning rates warm up for 40 steps, stay
+    until 60 %, then fall linearly to 2 %.
+    """
 
     steps: int = 1300
     rows: int = 8  # B, each of CONTEXT_TOKENS tokens
@@ -49,12 +53,16 @@ class Plan:
     feed_forward: int = 512
     muon_rate: float = 0.02  # matrices of the layers
     adam_rate: float = 3e-3  # embeddings and norms
-    full_loss_share: float = 0.1  # of the dialogs, where the user's words count too; elsewhere only answers do: a third of the tokens suffices
+    # of the dialogs, where the user's words count too; elsewhere only answers do: a third of the tokens
+    # suffices
+    full_loss_share: float = 0.1
     seed: int = 0
 
 
 def build_tokenizer(dialogs: Iterator[Dialog], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer with chat template. Tokens hold at most 12 bytes, so that Chinese answers stream in small steps too."""
+    """A byte-level BPE tokenizer with chat template. Tokens hold at most 12 bytes, so that Chinese
+    answers stream in small steps too.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
@@ -97,25 +105,40 @@ def build_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausa
     )
     config.atrium_demo = True  # the runtime shows it in /v1/models; fine-tuned copies keep it
     model = LlamaForCausalLM(config)
-    model.generation_config.update(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, bos_token_id=None, do_sample=False)
+    model.generation_config.update(
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        do_sample=False,
+    )
     return model
 
 
 def encode_dialog(tokenizer: PreTrainedTokenizerFast, dialog: Dialog, *, is_full_loss: bool) -> list[Token]:
-    """The dialog as the chat template renders it, at most CONTEXT_TOKENS long, with labels on answers (or on all contents)."""
+    """The dialog as the chat template renders it, at most CONTEXT_TOKENS long, with
+    labels on answers (or on all contents).
+    """
     tokens: list[tuple[int, int]] = []
     for role, content in dialog:
-        head, body, tail = tokenizer([f"{TURN_START}{role}\n", f"{content}{TURN_END}", "\n"], add_special_tokens=False)["input_ids"]
+        head, body, tail = tokenizer(
+            [f"{TURN_START}{role}\n", f"{content}{TURN_END}", "\n"], add_special_tokens=False
+        )["input_ids"]
         counts = is_full_loss or role == "assistant"
-        tokens += [(token, IGNORED) for token in head] + [(token, token if counts else IGNORED) for token in body] + [(token, IGNORED) for token in tail]
+        tokens += (
+            [(token, IGNORED) for token in head]
+            + [(token, token if counts else IGNORED) for token in body]
+            + [(token, IGNORED) for token in tail]
+        )
     return [(token, position, label) for position, (token, label) in enumerate(tokens[:CONTEXT_TOKENS])]
 
 
-def pack_batches(plan: Plan, tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Iterator[torch.Tensor]:
+def pack_batches(
+    plan: Plan, tokenizer: PreTrainedTokenizerFast, rng: random.Random
+) -> Iterator[torch.Tensor]:
     """Batches of whole dialogs side by side, shape (B, T, 3): token, position, label.
 
-    Positions start anew with each dialog, which transformers reads as a border that attention does not cross. A small pool of waiting
-    dialogs fills the gaps; what is left of a row is padded without loss.
+    Positions start anew with each dialog, which transformers reads as a border that attention does not cross.
+    A small pool of waiting dialogs fills the gaps; what is left of a row is padded without loss.
     """
     pool: list[list[Token]] = []
     while True:
@@ -124,19 +147,32 @@ def pack_batches(plan: Plan, tokenizer: PreTrainedTokenizerFast, rng: random.Ran
             row: list[Token] = []
             while True:
                 while len(pool) < POOL_DIALOGS:
-                    pool.append(encode_dialog(tokenizer, draw_dialog(rng), is_full_loss=rng.random() < plan.full_loss_share))
-                fitting = next((index for index, tokens in enumerate(pool) if len(row) + len(tokens) <= CONTEXT_TOKENS), None)
+                    pool.append(
+                        encode_dialog(
+                            tokenizer, draw_dialog(rng), is_full_loss=rng.random() < plan.full_loss_share
+                        )
+                    )
+                fitting = next(
+                    (index for index, tokens in enumerate(pool) if len(row) + len(tokens) <= CONTEXT_TOKENS),
+                    None,
+                )
                 if fitting is None:
                     break
                 row += pool.pop(fitting)
-            row += [(tokenizer.pad_token_id, position, IGNORED) for position in range(CONTEXT_TOKENS - len(row))]
+            row += [
+                (tokenizer.pad_token_id, position, IGNORED) for position in range(CONTEXT_TOKENS - len(row))
+            ]
             batch.append(row)
         yield torch.tensor(batch)
 
 
 def build_optimizers(plan: Plan, model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the layers' matrices, AdamW for the rest; each group remembers its full rate in `full_rate`."""
-    matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
+    """Muon (Jordan et al. 2024) for the layers' matrices, AdamW for the rest; each group
+    remembers its full rate in `full_rate`.
+    """
+    matrices = [
+        weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name
+    ]
     others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]
     optimizers = [
         torch.optim.Muon(matrices, lr=plan.muon_rate, momentum=0.95, weight_decay=0.01),
@@ -155,8 +191,13 @@ def rate_factor(step: int, steps: int) -> float:
 
 
 def compute_loss(model: LlamaForCausalLM, batch: torch.Tensor) -> torch.Tensor:
-    """Mean cross entropy in nats over the labelled tokens of a batch (B, T, 3). Logits are made for these only: a fifth of a step's time less."""
-    hidden = model.model(input_ids=batch[..., 0], position_ids=batch[..., 1], use_cache=False).last_hidden_state  # (B, T, D)
+    """Mean cross entropy in nats over the labelled tokens of a batch (B, T, 3). Logits are made for these
+    only: a fifth of a step's time less.
+    """
+    # (B, T, D)
+    hidden = model.model(
+        input_ids=batch[..., 0], position_ids=batch[..., 1], use_cache=False
+    ).last_hidden_state
     labels = batch[:, 1:, 2]  # the token after each position
     counts = labels != IGNORED
     return functional.cross_entropy(model.lm_head(hidden[:, :-1][counts]), labels[counts])
@@ -177,12 +218,20 @@ def train(plan: Plan, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFas
         for optimizer in optimizers:
             optimizer.step()
         if step % 50 == 0:
-            logger.info("step %d loss %.4f cpu_s %.0f wall_s %.0f", step, loss.item(), time.process_time() - cpu_started, time.time() - started)
+            logger.info(
+                "step %d loss %.4f cpu_s %.0f wall_s %.0f",
+                step,
+                loss.item(),
+                time.process_time() - cpu_started,
+                time.time() - started,
+            )
     return plan.steps * plan.rows * CONTEXT_TOKENS
 
 
 def make_model(out: Path, plan: Plan) -> None:
-    """Train, measure, and write weights (fp16 safetensors), tokenizer, model card and SHA256SUMS into `out`."""
+    """Train, measure, and write weights (fp16 safetensors), tokenizer,
+    model card and SHA256SUMS into `out`.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
     rng = random.Random(plan.seed)  # noqa: S311 - synthetic data, no secrets
@@ -197,7 +246,13 @@ def make_model(out: Path, plan: Plan) -> None:
     for path in out.iterdir():
         path.chmod(0o644)  # safetensors writes 0600, and the folder is shipped
     figures = measure(out)
-    figures |= {"parameters": model.num_parameters(), "tokens_seen": tokens_seen, "steps": plan.steps, "cpu_s": round(cpu_s), "wall_s": round(wall_s)}
+    figures |= {
+        "parameters": model.num_parameters(),
+        "tokens_seen": tokens_seen,
+        "steps": plan.steps,
+        "cpu_s": round(cpu_s),
+        "wall_s": round(wall_s),
+    }
     logger.info("%s", figures)
     write_model_card(out, figures)
     write_sha256sums(out)

@@ -43,9 +43,15 @@ async def answer_errors(request: web.Request, handler) -> web.StreamResponse:
     except ApiError as exc:
         return exc.as_response()
     except web.HTTPRequestEntityTooLarge:
-        return ApiError(413, f"The request body is larger than {MAX_BODY_BYTES // 2**20} MiB.", code="request_too_large").as_response()
+        return ApiError(
+            413, f"The request body is larger than {MAX_BODY_BYTES // 2**20} MiB.", code="request_too_large"
+        ).as_response()
     except web.HTTPException as exc:
-        return ApiError(exc.status, f"{request.method} {request.path}: {exc.reason}.", code="not_found" if exc.status == 404 else None).as_response()
+        return ApiError(
+            exc.status,
+            f"{request.method} {request.path}: {exc.reason}.",
+            code="not_found" if exc.status == 404 else None,
+        ).as_response()
     except ConnectionError:  # the client is gone; aiohttp notes it quietly
         raise
     except Exception:
@@ -59,7 +65,9 @@ def note_failure(request: web.Request) -> ApiError:
 
 
 async def show_health(request: web.Request) -> web.Response:
-    """`loading` until torch is imported and preloaded models are there; chat requests may come before and wait. 503 if torch cannot be imported."""
+    """`loading` until torch is imported and preloaded models are there; chat requests may come before and
+    wait. 503 if torch cannot be imported.
+    """
     shelf = request.app[SHELF]
     status = "failed" if shelf.import_error else "ready" if shelf.is_ready else "loading"
     body = {"status": status, "models": shelf.report()}
@@ -81,7 +89,9 @@ async def show_model(request: web.Request) -> web.Response:
 
 
 async def create_chat_completion(request: web.Request) -> web.StreamResponse:
-    """Streamed or whole. When the client goes away, aiohttp cancels this handler, which closes the generator and frees the slot."""
+    """Streamed or whole. When the client goes away, aiohttp cancels this handler, which
+    closes the generator and frees the slot.
+    """
     chat = parse_chat_request(await _read_json(request))
     async with request.app[SHELF].lease(chat.model) as engine:
         prompt = engine.encode(chat)
@@ -103,7 +113,11 @@ class Answer:
     """The bodies of one completion: all its frames share id and time."""
 
     def __init__(self, chat: ChatRequest):
-        self._common = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": chat.model}
+        self._common = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": chat.model,
+        }
         self.shows_usage = chat.includes_usage
 
     def whole(self, text: str, finish_reason: str | None, usage: "Usage") -> dict:
@@ -126,7 +140,9 @@ def encode_event(body: dict) -> bytes:
     return b"data: " + json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
-async def _complete(engine: "Engine", chat: ChatRequest, answer: Answer, prompt: list[int], max_tokens: int) -> web.Response:
+async def _complete(
+    engine: "Engine", chat: ChatRequest, answer: Answer, prompt: list[int], max_tokens: int
+) -> web.Response:
     texts = []
     async with aclosing(engine.generate(chat, prompt, max_tokens)) as pieces:
         async for piece in pieces:
@@ -134,8 +150,21 @@ async def _complete(engine: "Engine", chat: ChatRequest, answer: Answer, prompt:
     return web.json_response(answer.whole("".join(texts), piece.finish_reason, piece.usage))
 
 
-async def _stream(request: web.Request, engine: "Engine", chat: ChatRequest, answer: Answer, prompt: list[int], max_tokens: int) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+async def _stream(
+    request: web.Request,
+    engine: "Engine",
+    chat: ChatRequest,
+    answer: Answer,
+    prompt: list[int],
+    max_tokens: int,
+) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream; charset=utf-8",
+            "Cache-Control": "no-cache",
+            "X-Accel-Buffering": "no",
+        }
+    )
     async with aclosing(engine.generate(chat, prompt, max_tokens)) as pieces:
         first = await anext(pieces)  # before the headers: a failure here keeps its status
         await response.prepare(request)
@@ -148,7 +177,9 @@ async def _stream(request: web.Request, engine: "Engine", chat: ChatRequest, ans
         except ConnectionError:
             raise
         except Exception as exc:  # the headers are gone: tell the client inside the stream
-            await response.write(encode_event((exc if isinstance(exc, ApiError) else note_failure(request)).as_body()))
+            await response.write(
+                encode_event((exc if isinstance(exc, ApiError) else note_failure(request)).as_body())
+            )
     return response
 
 

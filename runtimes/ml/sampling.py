@@ -1,14 +1,19 @@
 """Sampling per request inside one shared batch: every row of a batch has its own temperature, top_p and seed.
 
-The continuous batching manager of transformers has per-request temperature and top_p, but one random generator for all, no per-request
-seed, and one `do_sample` for all. Here the manager is kept greedy (argmax), and rows that sample get Gumbel noise added to their scores:
-argmax(log p + Gumbel noise) is an exact draw from p (Gumbel 1954; Maddison et al. 2014, arXiv:1411.0030). The noise depends only on the
-request's seed and the index of the token, so a seed gives the same answer whatever else is in the batch (up to rounding in the forward pass).
+The continuous batching manager of transformers has per-request temperature and top_p, but one random
+generator for all, no per-request seed, and one `do_sample` for all. Here the manager is kept greedy
+(argmax), and rows that sample get Gumbel noise added to their scores: argmax(log p + Gumbel noise) is an
+exact draw from p (Gumbel 1954; Maddison et al. 2014, arXiv:1411.0030). The noise depends only on the
+request's seed and the index of the token, so a seed gives the same answer whatever else is in the batch
+(up to rounding in the forward pass).
 """
 
 import torch
 from torch import Tensor
-from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessor, ContinuousBatchingLogitsProcessorList
+from transformers.generation.continuous_batching.cb_logits_processors import (
+    ContinuousBatchingLogitsProcessor,
+    ContinuousBatchingLogitsProcessorList,
+)
 from transformers.generation.continuous_batching.requests import FutureRequestState, RequestState
 from transformers.generation.logits_process import LogitsProcessorList, TopPLogitsWarper
 
@@ -29,7 +34,9 @@ class PerRequestSampler(ContinuousBatchingLogitsProcessor):
         int32_tensor.zero_()
 
     def prepare_tensor_args(self, requests_with_new_token: list[FutureRequestState]) -> Tensor:
-        """Remember whose rows come next. The manager runs this and the call below in turn, in one thread (no async batching)."""
+        """Remember whose rows come next. The manager runs this and the call below in turn,
+        in one thread (no async batching).
+        """
         self._rows = [request.state for request in requests_with_new_token]
         return torch.zeros(len(self._rows), dtype=torch.int32)
 
@@ -55,5 +62,6 @@ def perturb(scores: Tensor, *, seed: int, token_index: int, temperature: float, 
 def build_processor_list() -> ContinuousBatchingLogitsProcessorList:
     """The list that the manager calls: the sampler alone."""
     processors = ContinuousBatchingLogitsProcessorList(LogitsProcessorList([PerRequestSampler()]))
-    processors.tensors_required = 1  # the manager's own conversion would count this; the sampler is CB-style from the start
+    # the manager's own conversion would count this; the sampler is CB-style from the start
+    processors.tensors_required = 1
     return processors

@@ -1,12 +1,16 @@
-"""The embedded runtime: an OpenAI-style model server on transformers, in a process of its own, without Django.
+"""The embedded runtime: an OpenAI-style model server on transformers, in a
+process of its own, without Django.
 
-    python -m runtimes.ml.server --models DIR [--models DIR2 ...] --port N [--host 127.0.0.1] [--preload] [--threads 1]
+    python -m runtimes.ml.server --models DIR [--models DIR2 ...] --port N [--host 127.0.0.1] [--preload]
+    [--threads 1]
 
-Each sub-folder of DIR with a config.json is a model. The server listens at once; torch is imported in the background, and a chat request
-that comes before waits for it. GET /health tells `loading` or `ready` and the state of each model.
+Each sub-folder of DIR with a config.json is a model. The server listens at once; torch is imported in
+the background, and a chat request that comes before waits for it. GET /health tells `loading` or
+`ready` and the state of each model.
 
-Covers: the demo model and small fine-tuned ones on a CPU. Does not cover: authentication (the gateway is the only caller; listen on
-127.0.0.1), adapters, GPUs, anything but chat completions. Production runs vLLM behind the same HTTP.
+Covers: the demo model and small fine-tuned ones on a CPU. Does not cover: authentication (the
+gateway is the only caller; listen on 127.0.0.1), adapters, GPUs, anything but chat completions.
+Production runs vLLM behind the same HTTP.
 """
 
 import argparse
@@ -28,32 +32,80 @@ SHUTDOWN_S = 0.5  # streams in flight are cut off after this
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m runtimes.ml.server", description="OpenAI-style server for the models in a folder.")
-    parser.add_argument("--models", type=Path, action="append", required=True, metavar="DIR", help="folder whose sub-folders are models; may be repeated")
+    parser = argparse.ArgumentParser(
+        prog="python -m runtimes.ml.server", description="OpenAI-style server for the models in a folder."
+    )
+    parser.add_argument(
+        "--models",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="folder whose sub-folders are models; may be repeated",
+    )
     parser.add_argument("--port", type=int, required=True, help="0 takes a free port; the log names it")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--preload", action="store_true", help="load the models at start instead of on first use")
-    parser.add_argument("--threads", type=int, default=Limits.threads, help="CPU threads of torch (default %(default)s)")
-    parser.add_argument("--slots", type=int, default=Limits.slots, help="answers generated at once, per model (default %(default)s)")
-    parser.add_argument("--max-waiting", type=int, default=Limits.waiting, help="requests that may wait, per model, before 503 (default %(default)s)")
-    parser.add_argument("--max-loaded", type=int, default=Limits.loaded_models, help="models in memory at once (default %(default)s)")
+    parser.add_argument(
+        "--preload", action="store_true", help="load the models at start instead of on first use"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=Limits.threads, help="CPU threads of torch (default %(default)s)"
+    )
+    parser.add_argument(
+        "--slots",
+        type=int,
+        default=Limits.slots,
+        help="answers generated at once, per model (default %(default)s)",
+    )
+    parser.add_argument(
+        "--max-waiting",
+        type=int,
+        default=Limits.waiting,
+        help="requests that may wait, per model, before 503 (default %(default)s)",
+    )
+    parser.add_argument(
+        "--max-loaded",
+        type=int,
+        default=Limits.loaded_models,
+        help="models in memory at once (default %(default)s)",
+    )
     return parser.parse_args(arguments)
 
 
 def prepare_environment(threads: int) -> None:
-    """Must run before torch is imported: no network, and threads that sleep instead of spinning on a shared machine."""
-    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TRANSFORMERS_VERBOSITY=os.environ.get("TRANSFORMERS_VERBOSITY", "error"))
-    os.environ.update(OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY="PASSIVE", TOKENIZERS_PARALLELISM="false", CUDA_VISIBLE_DEVICES="")
+    """Must run before torch is imported: no network, and threads that sleep
+    instead of spinning on a shared machine.
+    """
+    os.environ.update(
+        HF_HUB_OFFLINE="1",
+        HF_HUB_DISABLE_TELEMETRY="1",
+        TRANSFORMERS_VERBOSITY=os.environ.get("TRANSFORMERS_VERBOSITY", "error"),
+    )
+    os.environ.update(
+        OMP_NUM_THREADS=str(threads),
+        OMP_WAIT_POLICY="PASSIVE",
+        TOKENIZERS_PARALLELISM="false",
+        CUDA_VISIBLE_DEVICES="",
+    )
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Listen until SIGTERM or SIGINT, then cut off what runs and stop. Raises OSError if the address is taken."""
-    limits = Limits(slots=arguments.slots, waiting=arguments.max_waiting, loaded_models=arguments.max_loaded, threads=arguments.threads)
+    """Listen until SIGTERM or SIGINT, then cut off what runs and stop.
+    Raises OSError if the address is taken.
+    """
+    limits = Limits(
+        slots=arguments.slots,
+        waiting=arguments.max_waiting,
+        loaded_models=arguments.max_loaded,
+        threads=arguments.threads,
+    )
     shelf = ModelShelf(arguments.models, limits)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    runner = web.AppRunner(build_app(shelf), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(
+        build_app(shelf), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, arguments.host, arguments.port).start()
@@ -68,7 +120,9 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     arguments = parse_arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
     logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
     prepare_environment(arguments.threads)
     exit_code = 0
@@ -79,7 +133,8 @@ def main() -> None:
         exit_code = 1
     with contextlib.suppress(OSError):
         sys.stderr.flush()
-    os._exit(exit_code)  # a thread may still be importing torch, and the interpreter would wait for it or crash under it
+    # a thread may still be importing torch, and the interpreter would wait for it or crash under it
+    os._exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The models a server can answer with: found on disk, loaded on first use, a bounded number in memory at a time.
+"""The models a server can answer with: found on disk, loaded on first use, a
+bounded number in memory at a time.
 
-torch and transformers are imported in a background thread, so that the server listens and tells its health at once; whoever asks for a
-model meanwhile waits. Nothing here imports them itself.
+torch and transformers are imported in a background thread, so that the server listens and tells its health at
+once; whoever asks for a model meanwhile waits. Nothing here imports them itself.
 """
 
 import asyncio
@@ -59,11 +60,15 @@ class ModelShelf:
         self.is_imported = False
 
     def start(self, *, preload: bool) -> None:
-        """Begin importing; with `preload` also load every model, as far as the limit allows. Returns at once."""
+        """Begin importing; with `preload` also load every model, as far as
+        the limit allows. Returns at once.
+        """
         self._import = _in_daemon_thread(_import_engine, self.limits.threads)
         self._import.add_done_callback(self._note_import)
         if preload:
-            self._preloads = [self._start_loading(model["id"]) for model in self.list_usable()[: self.limits.loaded_models]]
+            self._preloads = [
+                self._start_loading(model["id"]) for model in self.list_usable()[: self.limits.loaded_models]
+            ]
 
     def list_folders(self) -> dict[str, ModelFolder]:
         """The model folders on disk now: a folder added while the server runs is found."""
@@ -75,7 +80,9 @@ class ModelShelf:
 
     @property
     def is_ready(self) -> bool:
-        """True once torch is there and every preload has ended. A load on first use does not undo it: its caller waits."""
+        """True once torch is there and every preload has ended. A load on first use
+        does not undo it: its caller waits.
+        """
         return self.is_imported and all(task.done() for task in self._preloads)
 
     def report(self) -> list[dict]:
@@ -84,12 +91,16 @@ class ModelShelf:
 
     @asynccontextmanager
     async def lease(self, model_id: str) -> AsyncGenerator["Engine"]:
-        """The loaded engine, kept in memory while in use. Raises ApiError: unknown model, refused folder, or too many requests."""
+        """The loaded engine, kept in memory while in use. Raises ApiError: unknown model,
+        refused folder, or too many requests.
+        """
         if model_id not in self.list_folders():
             raise model_not_found(model_id)
         seat = self._seats.setdefault(model_id, Seat())
         if seat.users >= self.limits.slots + self.limits.waiting:
-            raise overloaded(f"Too many requests for the model `{model_id}`: {self.limits.waiting} are waiting already.")
+            raise overloaded(
+                f"Too many requests for the model `{model_id}`: {self.limits.waiting} are waiting already."
+            )
         seat.users += 1
         try:
             yield await self._get_engine(model_id, seat)
@@ -108,12 +119,14 @@ class ModelShelf:
             return seat.engine
         seat.engine = None
         loading = seat.loading or self._start_loading(model_id)
-        return await asyncio.shield(loading)  # shielded: a client that leaves must not stop the loading for the others
+        # shielded: a client that leaves must not stop the loading for the others
+        return await asyncio.shield(loading)
 
     def _start_loading(self, model_id: str) -> "asyncio.Task[Engine]":
         seat = self._seats.setdefault(model_id, Seat())
         seat.loading = asyncio.create_task(self._load(model_id, seat))
-        seat.loading.add_done_callback(lambda task: task.cancelled() or task.exception())  # also read when nobody waits for it
+        # also read when nobody waits for it
+        seat.loading.add_done_callback(lambda task: task.cancelled() or task.exception())
         return seat.loading
 
     async def _load(self, model_id: str, seat: Seat) -> "Engine":
@@ -131,13 +144,17 @@ class ModelShelf:
                 seat.engine = await _in_daemon_thread(lambda: engine_class(folder, slots=self.limits.slots))
             seat.error = None
         except RefusedModel as exc:
-            raise ApiError(400, f"The model `{model_id}` is refused. {exc}", code="model_refused", param="model") from exc
+            raise ApiError(
+                400, f"The model `{model_id}` is refused. {exc}", code="model_refused", param="model"
+            ) from exc
         except ApiError:
             raise
         except Exception as exc:  # transformers raises all kinds for broken folders
             logger.exception("loading %s failed", model_id)
             seat.error = f"{type(exc).__name__}: {exc}"
-            raise ApiError(500, f"The model `{model_id}` could not be loaded.", code="model_load_failed", param="model") from exc
+            raise ApiError(
+                500, f"The model `{model_id}` could not be loaded.", code="model_load_failed", param="model"
+            ) from exc
         finally:
             seat.loading = None
         logger.info("loaded %s in %.1f s, %d slots", model_id, time.monotonic() - started, seat.engine.slots)
@@ -146,9 +163,15 @@ class ModelShelf:
     async def _make_room(self) -> None:
         """Unload what is unused for longest until one more fits. Raises ApiError (503) if all are in use."""
         while sum(seat.engine is not None for seat in self._seats.values()) >= self.limits.loaded_models:
-            idle = [(seat.used_at, name, seat.engine) for name, seat in self._seats.items() if seat.engine is not None and seat.users == 0]
+            idle = [
+                (seat.used_at, name, seat.engine)
+                for name, seat in self._seats.items()
+                if seat.engine is not None and seat.users == 0
+            ]
             if not idle:
-                raise overloaded(f"{self.limits.loaded_models} models are loaded and in use. Try again later.")
+                raise overloaded(
+                    f"{self.limits.loaded_models} models are loaded and in use. Try again later."
+                )
             _, name, engine = min(idle, key=lambda place: place[0])
             del self._seats[name]
             await _in_daemon_thread(engine.close)
@@ -167,8 +190,18 @@ class ModelShelf:
         seat = self._seats.get(folder.id, Seat())
         refusal = _find_refusal(folder)
         if refusal or seat.error:
-            return {"id": folder.id, "state": "refused" if refusal else "failed", "reason": refusal or seat.error}
-        state = "loading" if seat.loading else "ready" if seat.engine is not None and seat.engine.is_alive else "idle"
+            return {
+                "id": folder.id,
+                "state": "refused" if refusal else "failed",
+                "reason": refusal or seat.error,
+            }
+        state = (
+            "loading"
+            if seat.loading
+            else "ready"
+            if seat.engine is not None and seat.engine.is_alive
+            else "idle"
+        )
         active = seat.engine.count_active() if seat.engine is not None else 0
         return {"id": folder.id, "state": state, "requests": seat.users, "active": active}
 
@@ -190,7 +223,9 @@ def _import_engine(threads: int) -> type["Engine"]:
 
 
 def _in_daemon_thread(function: Callable[..., Any], *arguments: Any) -> asyncio.Future:
-    """Run a blocking function in a thread that does not keep the process alive (executors' threads would, until the import is over)."""
+    """Run a blocking function in a thread that does not keep the process alive (executors'
+    threads would, until the import is over).
+    """
     loop = asyncio.get_running_loop()
     future = loop.create_future()
 

@@ -6,7 +6,9 @@ from foundation.ids import uuid7
 
 
 class DataKey(models.Model):
-    """The key that seals this schema's secrets, itself wrapped by the installation's master key. Deleting it shreds them."""
+    """The key that seals this schema's secrets, itself wrapped by the installation's
+    master key. Deleting it shreds them.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     wrapped = models.BinaryField()  # a Fernet token of 32 random bytes
@@ -27,7 +29,11 @@ class OutboxMessage(models.Model):
     sent_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["created_at"], name="local_outbox_unsent", condition=models.Q(sent_at__isnull=True))]
+        indexes = [
+            models.Index(
+                fields=["created_at"], name="local_outbox_unsent", condition=models.Q(sent_at__isnull=True)
+            )
+        ]
 
     def __str__(self) -> str:
         return self.task

@@ -1,7 +1,7 @@
 """The database wrapper that follows the scope.
 
-Guards against: rows of another tenant after a task switch, a thread hop, a rollback, a savepoint rollback or a pooled connection;
-queries without a tenant (they run as a login without rights, which sees no table).
+Guards against: rows of another tenant after a task switch, a thread hop, a rollback, a savepoint rollback or
+a pooled connection; queries without a tenant (they run as a login without rights, which sees no table).
 Does not guard against: SQL that itself says SET ROLE.
 """
 
@@ -66,20 +66,28 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):
         return f'"{scope.schema}", public' if scope.slug else "public"
 
     def _handle_search_path(self, cursor=None) -> None:
-        """Bring the connection to the active scope: one statement, only when something changed. Errors raise."""
+        """Bring the connection to the active scope: one statement, only when
+        something changed. Errors raise.
+        """
         wanted = self._wanted()
         if self._setting_search_path or self.search_path_set_schemas == wanted:
             return
-        self.search_path_set_schemas, self._setting_search_path = None, True
+        self.search_path_set_schemas = None
+        self._setting_search_path = True
         try:
-            # The psycopg connection itself, so that query logs and counts show only the application's statements.
+            # The psycopg connection itself, so that query logs and counts show
+            # only the application's statements.
             with self.wrap_database_errors, self.connection.cursor() as switch:
-                switch.execute("SELECT set_config('role', %s, false), set_config('search_path', %s, false)", wanted)
+                switch.execute(
+                    "SELECT set_config('role', %s, false), set_config('search_path', %s, false)", wanted
+                )
             self.search_path_set_schemas = wanted
         finally:
             self._setting_search_path = False
 
     def savepoint_rollback(self, sid) -> None:
-        """The transaction may be aborted: no switch of scope can run before the rollback, the next statement makes it."""
+        """The transaction may be aborted: no switch of scope can run before the
+        rollback, the next statement makes it.
+        """
         self._setting_search_path = True
         super().savepoint_rollback(sid)  # the parent clears the flag and forgets the path

@@ -1,4 +1,5 @@
-"""Sealing one text for one place: AES-256-GCM with the schema's data key; tenant, table, row and field are part of the seal.
+"""Sealing one text for one place: AES-256-GCM with the schema's data key; tenant, table,
+row and field are part of the seal.
 
 Guards against: a ciphertext read without its key, changed, or moved to another row, field or tenant.
 Does not guard against: putting an older ciphertext of the same field back.
@@ -22,7 +23,10 @@ class BrokenSeal(ValueError):
 
 def _place(table: str, row: object, field: str) -> bytes:
     """What the seal binds to. Lengths in front, so that no two places read alike."""
-    return b"".join(len(part).to_bytes(4) + part for part in (text.encode() for text in ("v1", keys.label_of_scope(), table, str(row), field)))
+    return b"".join(
+        len(part).to_bytes(4) + part
+        for part in (text.encode() for text in ("v1", keys.label_of_scope(), table, str(row), field))
+    )
 
 
 def seal(plain: str, *, table: str, row: object, field: str) -> str:
@@ -33,7 +37,9 @@ def seal(plain: str, *, table: str, row: object, field: str) -> str:
 
 
 def unseal(sealed: str, *, table: str, row: object, field: str) -> str:
-    """The text that was sealed for this place. Raises BrokenSeal, or NoDataKey where the schema's key is gone."""
+    """The text that was sealed for this place. Raises BrokenSeal, or
+    NoDataKey where the schema's key is gone.
+    """
     if not sealed.startswith(PREFIX):
         raise BrokenSeal("This is no sealed text.")
     try:
@@ -50,4 +56,6 @@ def unseal(sealed: str, *, table: str, row: object, field: str) -> str:
     try:
         return keys.key_for_opening().decrypt(nonce, body, place).decode()
     except (InvalidTag, ValueError) as exc:
-        raise BrokenSeal("The sealed text does not belong here: it was moved, changed, or sealed with another key.") from exc
+        raise BrokenSeal(
+            "The sealed text does not belong here: it was moved, changed, or sealed with another key."
+        ) from exc

@@ -3,7 +3,8 @@
     connection.secret = Secret("sk-…")   # or a str; sealed when the row is saved
     open_field(connection, "secret")     # → Secret, or None where nothing is stored
 
-Guards against: secrets in forms' initial values, serialisers, fixtures, audit entries, `values()` and filters.
+Guards against: secrets in forms' initial values, serialisers, fixtures,
+audit entries, `values()` and filters.
 Does not guard against: `reveal()` in the wrong place.
 """
 
@@ -43,17 +44,25 @@ class SealedText:
 
 
 def open_field(row: models.Model, name: str) -> Secret | None:
-    """The secret in a row's sealed field, or None. Raises BrokenSeal and NoDataKey. Call inside the scope that holds the row."""
+    """The secret in a row's sealed field, or None. Raises BrokenSeal and NoDataKey. Call
+    inside the scope that holds the row.
+    """
     value = getattr(row, name)
     if isinstance(value, SealedText):
-        return Secret(unseal(value.ciphertext, table=row._meta.db_table, row=row.pk, field=name)) if value else None
+        return (
+            Secret(unseal(value.ciphertext, table=row._meta.db_table, row=row.pk, field=name))
+            if value
+            else None
+        )
     if isinstance(value, str):
         value = Secret(value)
     return value or None
 
 
 class SealedTextField(models.TextField):
-    """Write-only text. What is assigned is plain text, whatever it looks like; what is read is a SealedText."""
+    """Write-only text. What is assigned is plain text, whatever it looks
+    like; what is read is a SealedText.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs |= {"blank": True, "default": ""}
@@ -71,7 +80,7 @@ class SealedTextField(models.TextField):
             found.append(checks.Error(message, hint="Use a UUID with a default.", obj=self, id="atrium.E010"))
         return found
 
-    # -- the database ------------------------------------------------------------------------------------------------------------------
+    # -- the database ----------------------------------------------------------------------------------------
 
     def from_db_value(self, value: str | None, expression, connection) -> SealedText | None:
         return None if value is None else SealedText(value)
@@ -83,7 +92,9 @@ class SealedTextField(models.TextField):
         value = getattr(row, self.attname)
         if not isinstance(value, SealedText):
             plain = value.reveal() if isinstance(value, Secret) else value or ""
-            value = SealedText(seal(plain, table=row._meta.db_table, row=row.pk, field=self.attname) if plain else "")
+            value = SealedText(
+                seal(plain, table=row._meta.db_table, row=row.pk, field=self.attname) if plain else ""
+            )
             setattr(row, self.attname, value)
         return value
 
@@ -92,7 +103,10 @@ class SealedTextField(models.TextField):
             return value.ciphertext
         if value in ("", None):
             return ""
-        raise TypeError(f"{self.attname} is sealed: assign it to a row and save that; update(), bulk_update() and filters cannot seal.")
+        raise TypeError(
+            f"{self.attname} is sealed: assign it to a row and save that; update(), bulk_update() and "
+            "filters cannot seal."
+        )
 
     def get_lookup(self, lookup_name: str):
         if lookup_name not in ("exact", "isnull"):
@@ -102,7 +116,7 @@ class SealedTextField(models.TextField):
     def get_transform(self, lookup_name: str):
         raise FieldError(f"{self.attname} is sealed: it can only be compared with the empty text.")
 
-    # -- forms and serialisers ---------------------------------------------------------------------------------------------------------
+    # -- forms and serialisers -------------------------------------------------------------------------------
 
     def value_from_object(self, row: models.Model) -> Any:
         return ""
@@ -118,4 +132,13 @@ class SealedTextField(models.TextField):
     def formfield(self, **kwargs: Any) -> forms.Field:
         kwargs.pop("max_length", None)
         widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"})
-        return forms.CharField(**{"required": False, "label": self.verbose_name, "help_text": self.help_text, "max_length": 10_000, **kwargs, "widget": widget})
+        return forms.CharField(
+            **{
+                "required": False,
+                "label": self.verbose_name,
+                "help_text": self.help_text,
+                "max_length": 10_000,
+                **kwargs,
+                "widget": widget,
+            }
+        )

@@ -1,7 +1,10 @@
-"""Data keys: one per schema, wrapped by the installation's master keys (settings.MASTER_KEYS, the first one wraps new ones).
+"""Data keys: one per schema, wrapped by the installation's master keys
+(settings.MASTER_KEYS, the first one wraps new ones).
 
-Guards against: reading secrets from a stolen database, backup or export without a master key, and after the data key was deleted.
-Does not guard against: an attacker inside the running process, which holds the keys it has used for up to a minute.
+Guards against: reading secrets from a stolen database, backup or export without a master key,
+and after the data key was deleted.
+Does not guard against: an attacker inside the running process, which holds the
+keys it has used for up to a minute.
 """
 
 import logging
@@ -28,7 +31,9 @@ CACHED_S = 60.0  # so long may a deleted data key live on in a process
 
 
 class NoDataKey(LookupError):
-    """The schema has no data key that the master keys open: it was shredded, or the installation's master key is another."""
+    """The schema has no data key that the master keys open: it was shredded, or the
+    installation's master key is another.
+    """
 
 
 class _Cache:
@@ -67,7 +72,9 @@ def forget_data_keys() -> None:
 
 
 def label_of_scope() -> str:
-    """The active scope as sealed into each ciphertext. Raises NoTenant outside every scope: nothing is sealed in nobody's name."""
+    """The active scope as sealed into each ciphertext. Raises NoTenant outside every scope:
+    nothing is sealed in nobody's name.
+    """
     if current_scope() is None:
         raise NoTenant("Secrets are sealed and opened inside a tenant's or the platform's scope.")
     return scope_label()
@@ -85,7 +92,8 @@ def _unwrap(wrapped: bytes) -> AESGCM:
 
 
 def _stored_key():
-    from tenants.local.models import DataKey  # here, because the log filter of this package is loaded before the models
+    # here, because the log filter of this package is loaded before the models
+    from tenants.local.models import DataKey
 
     return DataKey.objects.order_by("created_at", "id").first()
 
@@ -98,7 +106,10 @@ def make_data_key() -> AESGCM:
     using = "owner" if scope and scope.kind == "owner" else "default"
     with transaction.atomic(using=using):
         with connections[using].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"atrium.datakey.{label_of_scope()}"])
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+                [f"atrium.datakey.{label_of_scope()}"],
+            )
         stored = _stored_key()
         if stored is not None:
             return _unwrap(stored.wrapped)
@@ -108,7 +119,9 @@ def make_data_key() -> AESGCM:
 
 
 def key_for_sealing() -> AESGCM:
-    """The key as the database has it now, never from the cache: a cached one may belong to a transaction that was rolled back."""
+    """The key as the database has it now, never from the cache: a cached one may belong to
+    a transaction that was rolled back.
+    """
     stored = _stored_key()
     return make_data_key() if stored is None else _unwrap(stored.wrapped)
 
@@ -128,7 +141,9 @@ def key_for_opening() -> AESGCM:
 
 
 def check_data_key() -> None:
-    """Raises NoDataKey if the active schema has a data key that no master key opens. Before the first there is nothing to open."""
+    """Raises NoDataKey if the active schema has a data key that no master key opens. Before
+    the first there is nothing to open.
+    """
     stored = _stored_key()
     if stored is not None:
         _unwrap(stored.wrapped)
@@ -140,10 +155,11 @@ def give_new_tenant_a_key(sender, **kwargs) -> None:
 
 
 def rewrap_data_keys() -> int:
-    """Wrap every data key with the first master key, after a new one was put in front; returns how many schemas were done.
+    """Wrap every data key with the first master key, after a new one was put in front;
+    returns how many schemas were done.
 
-    Each schema is a transaction of its own, so it can be stopped and run again. Afterwards the old master key may be removed; not if
-    this raises NoDataKey, which names the schemas that still need it.
+    Each schema is a transaction of its own, so it can be stopped and run again. Afterwards the old master key
+    may be removed; not if this raises NoDataKey, which names the schemas that still need it.
     """
     from tenants.models import Tenant
 

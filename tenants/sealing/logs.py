@@ -1,4 +1,5 @@
-"""A second net under the rule that logs hold no secrets: what looks like a key is masked before a line is written.
+"""A second net under the rule that logs hold no secrets: what looks like a key
+is masked before a line is written.
 
 Covers: message, arguments, traceback and stack of a record. Does not cover: secrets without a known form.
 """
@@ -11,7 +12,8 @@ from tenants.sealing.secret import MASK
 _SECRETS = re.compile(
     r"""
     (?P<key>\batr_[a-z][a-z0-9-]{1,30}_[A-Za-z0-9]{8}_)[\w-]{16,}        # our API keys: the id stays readable
-    | (?P<provider>\b(?:sk-|gsk_|hf_|xai-|pplx-|nvapi-|AIza))[\w-]{8,}    # OpenAI, Anthropic, DashScope; Groq, Hugging Face, xAI, Perplexity, NVIDIA, Google
+    | (?P<provider>\b(?:sk-|gsk_|hf_|xai-|pplx-|nvapi-|AIza))[\w-]{8,}
+        # OpenAI, Anthropic, DashScope; Groq, Hugging Face, xAI, Perplexity, NVIDIA, Google
     | (?P<scheme>\bbearer\s+)(?!••••)[\w.~+/=-]{8,}            # an Authorization header
     | (?P<header>\b(?:x-api-key|api[_-]?key|authorization)["']?\s*[:=]\s*["']?)(?!bearer|••••)[^\s"',;}]{8,}
     | (?P<address>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s:/@]+(?=@)        # a password in a database's address
@@ -34,7 +36,8 @@ class SecretFilter(logging.Filter):
         text = record.getMessage()
         masked = mask_secrets(text)
         if masked != text:
-            record.msg, record.args = masked, ()
+            record.msg = masked
+            record.args = ()
         if record.exc_info and not record.exc_text:
             record.exc_text = self._formatter.formatException(record.exc_info)
         if record.exc_text:

@@ -1,4 +1,6 @@
-"""The demonstration that `manage.py prepare --demo` makes, also after a first start that was killed in the middle."""
+"""The demonstration that `manage.py prepare --demo` makes, also after a first
+start that was killed in the middle.
+"""
 
 import json
 from io import StringIO
@@ -36,8 +38,14 @@ def insert_and_fail() -> None:
         Tenant.objects.filter(slug=SLUG).update(status=Tenant.Status.FAILED)
 
 
-@pytest.mark.parametrize("begun", [None, insert_only, insert_and_clone, insert_and_fail], ids=["nothing", "row", "schema", "failed"])
-def test_prepare_finishes_what_a_killed_start_began(django_db_setup, django_db_blocker, monkeypatch, settings, tmp_path, begun):
+@pytest.mark.parametrize(
+    "begun",
+    [None, insert_only, insert_and_clone, insert_and_fail],
+    ids=["nothing", "row", "schema", "failed"],
+)
+def test_prepare_finishes_what_a_killed_start_began(
+    django_db_setup, django_db_blocker, monkeypatch, settings, tmp_path, begun
+):
     settings.DEMO_FILE = tmp_path / "demo.json"
     settings.DEMO_FILE.write_text(json.dumps({"platform": {"user": "olga@atrium.example"}, "tenants": {}}))
     monkeypatch.setattr(prepare, "DEMO_TENANTS", {SLUG: "Halfway"})
@@ -53,8 +61,19 @@ def test_prepare_finishes_what_a_killed_start_began(django_db_setup, django_db_b
             entry = json.loads(settings.DEMO_FILE.read_text())["tenants"][SLUG]
             client = Client(headers={"host": f"{SLUG}.localhost"})
             hanna = entry["users"]["hanna"]
-            assert client.post("/accounts/login/", {"login": hanna["email"], "password": hanna["password"]}).status_code == 302
-            assert client.get("/api/v1/me/", headers={"host": "localhost", "authorization": f"Bearer {entry['api_key']}"}).json()["name"] == "Hanna"
+            assert (
+                client.post(
+                    "/accounts/login/", {"login": hanna["email"], "password": hanna["password"]}
+                ).status_code
+                == 302
+            )
+            assert (
+                client.get(
+                    "/api/v1/me/",
+                    headers={"host": "localhost", "authorization": f"Bearer {entry['api_key']}"},
+                ).json()["name"]
+                == "Hanna"
+            )
         finally:
             drop_schema(SLUG)
             connections.close_all()

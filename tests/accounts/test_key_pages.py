@@ -30,10 +30,15 @@ def errors_of(response) -> dict:
 
 def test_a_key_is_made_shown_once_and_revoked(bobs):
     made = bobs.post("/keys/new/", NEW)
-    assert made.status_code == 302 and made.url == "/keys/", "loading the page of the key again must not make a second one"
+    assert made.status_code == 302 and made.url == "/keys/", (
+        "loading the page of the key again must not make a second one"
+    )
     (text,) = KEY.findall(bobs.get("/keys/").content.decode())
     key = ApiKey.objects.get(name="laptop")
-    assert bobs.get("/keys/").context.get("created_text") is None and text not in bobs.get("/keys/").content.decode()
+    assert (
+        bobs.get("/keys/").context.get("created_text") is None
+        and text not in bobs.get("/keys/").content.decode()
+    )
     assert bobs.post(f"/keys/{key.pk}/revoke/").status_code == 302
     assert not ApiKey.objects.get(pk=key.pk).is_usable
 
@@ -58,9 +63,18 @@ def test_a_key_expires_at_the_end_of_its_last_day_where_the_person_is(bobs):
 
 
 def test_what_cannot_be_stands_in_the_form_with_what_was_typed(bobs):
-    wrong = {"name": "my name", "scopes": ["inference", "organization"], "expires_on": "2001-01-01", "requests_per_minute": 3_000_000_000}
+    wrong = {
+        "name": "my name",
+        "scopes": ["inference", "organization"],
+        "expires_on": "2001-01-01",
+        "requests_per_minute": 3_000_000_000,
+    }
     response = bobs.post("/keys/new/", wrong)
-    assert response.status_code == 400 and set(errors_of(response)) == {"scopes", "expires_on", "requests_per_minute"}
+    assert response.status_code == 400 and set(errors_of(response)) == {
+        "scopes",
+        "expires_on",
+        "requests_per_minute",
+    }
     assert 'value="my name"' in response.content.decode() and not ApiKey.objects.exists()
 
 
@@ -113,5 +127,17 @@ def test_a_foreign_key_cannot_be_revoked(acme, alice, bob):
 
 
 def test_on_the_command_line_too_a_date_is_the_last_day(bob):
-    call_command("apikey", "create", "--tenant", "acme", "--user", bob.email, "--name", "k", "--expires", "2099-01-31", stdout=StringIO())
+    call_command(
+        "apikey",
+        "create",
+        "--tenant",
+        "acme",
+        "--user",
+        bob.email,
+        "--name",
+        "k",
+        "--expires",
+        "2099-01-31",
+        stdout=StringIO(),
+    )
     assert ApiKey.objects.get().expires_at.isoformat() == "2099-01-31T23:59:59.999999+00:00"

@@ -1,4 +1,6 @@
-"""A change that crosses a revocation, a lock-out or a new password does not take it back: with stale rows, and with two real connections."""
+"""A change that crosses a revocation, a lock-out or a new password does not take it back: with stale
+rows, and with two real connections.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -8,7 +10,16 @@ from allauth.account.adapter import get_adapter
 from django.db import connection, connections, transaction
 
 from accounts.models import ApiKey
-from accounts.services import create_api_key, create_user, revoke_api_key, set_checked_password, set_user_active, update_api_key, update_profile, update_user
+from accounts.services import (
+    create_api_key,
+    create_user,
+    revoke_api_key,
+    set_checked_password,
+    set_user_active,
+    update_api_key,
+    update_profile,
+    update_user,
+)
 from foundation.errors import Conflict
 from tenants.context import tenant
 from tenants.provisioning import create_tenant, drop_schema
@@ -80,7 +91,9 @@ def test_an_address_changed_by_a_form_changes_where_links_go(alice, bob):
 @pytest.mark.scope(None)
 @pytest.mark.timeout(60)
 def test_a_change_waits_for_a_revocation_that_is_not_committed_yet(django_db_setup, django_db_blocker):
-    """Two connections: the revocation holds the row while the change begins; the change decides only after the commit."""
+    """Two connections: the revocation holds the row while the change begins; the
+    change decides only after the commit.
+    """
 
     def change() -> str:
         with tenant("crossing"):
@@ -98,7 +111,11 @@ def test_a_change_waits_for_a_revocation_that_is_not_committed_yet(django_db_set
         create_tenant(slug="crossing", host="crossing.localhost")
         try:
             with tenant("crossing"):
-                key, _text = create_api_key(actor=None, user=create_user(actor=None, email="eve@crossing.example", name="Eve"), name="laptop")
+                key, _text = create_api_key(
+                    actor=None,
+                    user=create_user(actor=None, email="eve@crossing.example", name="Eve"),
+                    name="laptop",
+                )
                 with transaction.atomic():
                     revoke_api_key(actor=None, key=key)
                     changing = pool.submit(change)
@@ -115,7 +132,9 @@ def wait_until_someone_waits() -> None:
     """Return once another connection of this database waits for our row's lock."""
     with connection.cursor() as cursor:
         for _ in range(2_000):
-            cursor.execute("SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+            cursor.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+            )
             if cursor.fetchone():
                 return
             cursor.execute("SELECT pg_sleep(0.01)")

@@ -26,7 +26,9 @@ def type_password(monkeypatch, password: str) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
 
 
-def test_an_operator_made_with_a_password_logs_in_on_the_platform_only(on_platform, acme, monkeypatch, clean_cache):
+def test_an_operator_made_with_a_password_logs_in_on_the_platform_only(
+    on_platform, acme, monkeypatch, clean_cache
+):
     type_password(monkeypatch, PASSWORD)
     assert "is made" in operator("create", "Otto@Atrium.example", "--name", "Otto Ost", "--password-stdin")
     log_in = {"login": OTTO, "password": PASSWORD}
@@ -42,7 +44,10 @@ def test_without_a_password_a_mail_leads_to_one(on_platform, settings):
     assert json.loads(operator("create", OTTO, "--json")) == {"email": OTTO, "invited": True}
     with platform():
         (message,) = OutboxMessage.objects.filter(task="accounts.send_invitation")
-        assert User.objects.get(email=OTTO).name == "otto" and not User.objects.get(email=OTTO).has_usable_password()
+        assert (
+            User.objects.get(email=OTTO).name == "otto"
+            and not User.objects.get(email=OTTO).has_usable_password()
+        )
         from accounts.tasks import send_invitation
 
         send_invitation.run(**message.arguments)
@@ -67,7 +72,10 @@ def test_the_same_address_twice_is_refused():
 def test_an_operator_is_deactivated_and_stays_in_the_list():
     operator("create", OTTO)
     assert "can no longer log in" in operator("deactivate", OTTO)
-    assert {row["email"]: row["active"] for row in json.loads(operator("list", "--json"))} == {OTTO: False, "olga@atrium.example": True}
+    assert {row["email"]: row["active"] for row in json.loads(operator("list", "--json"))} == {
+        OTTO: False,
+        "olga@atrium.example": True,
+    }
 
 
 def test_the_last_operator_and_a_stranger_are_refused():

@@ -20,7 +20,12 @@ def test_bob_logs_in_with_his_address_in_any_case(acme):
     assert cookie["domain"] == "" and cookie["httponly"] and cookie["samesite"] == "Lax"
 
 
-STRANGERS = [("bob@acme.example", "wrong"), ("nobody@acme.example", PASSWORD), ("charlie@globex.example", PASSWORD), ("olga@atrium.example", PASSWORD)]
+STRANGERS = [
+    ("bob@acme.example", "wrong"),
+    ("nobody@acme.example", PASSWORD),
+    ("charlie@globex.example", PASSWORD),
+    ("olga@atrium.example", PASSWORD),
+]
 
 
 @pytest.mark.parametrize(("email", "password"), STRANGERS)
@@ -30,19 +35,36 @@ def test_wrong_unknown_and_foreign_people_get_the_same_answer(acme, email, passw
 
 
 def test_an_operator_logs_in_on_the_platform_only(on_platform):
-    assert on_platform.post("/accounts/login/", {"login": "olga@atrium.example", "password": PASSWORD}).status_code == 302
+    assert (
+        on_platform.post(
+            "/accounts/login/", {"login": "olga@atrium.example", "password": PASSWORD}
+        ).status_code
+        == 302
+    )
 
 
 def test_guessing_is_limited(acme):
-    answers = [acme.post("/accounts/login/", {"login": "bob@acme.example", "password": f"wrong {n}"}) for n in range(12)]
-    assert any(response.status_code == 429 or "Too many failed" in response.content.decode() for response in answers[5:])
-    assert acme.post("/accounts/login/", {"login": "bob@acme.example", "password": PASSWORD}).status_code != 302
+    answers = [
+        acme.post("/accounts/login/", {"login": "bob@acme.example", "password": f"wrong {n}"})
+        for n in range(12)
+    ]
+    assert any(
+        response.status_code == 429 or "Too many failed" in response.content.decode()
+        for response in answers[5:]
+    )
+    assert (
+        acme.post("/accounts/login/", {"login": "bob@acme.example", "password": PASSWORD}).status_code != 302
+    )
 
 
 def test_nobody_signs_up(acme):
     assert b'name="password1"' not in acme.get("/accounts/signup/").content
-    acme.post("/accounts/signup/", {"email": "eve@acme.example", "password1": PASSWORD, "password2": PASSWORD})
-    assert acme.post("/accounts/login/", {"login": "eve@acme.example", "password": PASSWORD}).status_code == 200
+    acme.post(
+        "/accounts/signup/", {"email": "eve@acme.example", "password1": PASSWORD, "password2": PASSWORD}
+    )
+    assert (
+        acme.post("/accounts/login/", {"login": "eve@acme.example", "password": PASSWORD}).status_code == 200
+    )
 
 
 @pytest.mark.parametrize("path", ["/", "/profile/", "/keys/", "/usage/", "/c/"])
@@ -70,8 +92,15 @@ def test_a_profile_is_saved(acme, bob):
 
 def test_every_page_carries_the_security_headers(acme):
     headers = acme.get("/accounts/login/").headers
-    assert "require-trusted-types-for 'script'" in headers["Content-Security-Policy"] and "'unsafe-inline'" not in headers["Content-Security-Policy"]
-    assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY" and headers["X-Request-ID"]
+    assert (
+        "require-trusted-types-for 'script'" in headers["Content-Security-Policy"]
+        and "'unsafe-inline'" not in headers["Content-Security-Policy"]
+    )
+    assert (
+        headers["X-Content-Type-Options"] == "nosniff"
+        and headers["X-Frame-Options"] == "DENY"
+        and headers["X-Request-ID"]
+    )
 
 
 def log_in(acme, **data):
@@ -80,7 +109,12 @@ def log_in(acme, **data):
 
 def test_the_browser_tells_the_time_zone_of_whoever_chose_none(acme, bob):
     assert bob.time_zone == "" and "data-browser-time-zone" in acme.get("/accounts/login/").content.decode()
-    for told, kept in (("Mars/Olympus", ""), ("", ""), ("Asia/Shanghai", "Asia/Shanghai"), ("Europe/Paris", "Asia/Shanghai")):
+    for told, kept in (
+        ("Mars/Olympus", ""),
+        ("", ""),
+        ("Asia/Shanghai", "Asia/Shanghai"),
+        ("Europe/Paris", "Asia/Shanghai"),
+    ):
         assert log_in(acme, time_zone=told).status_code == 302
         bob.refresh_from_db()
         assert bob.time_zone == kept, told
@@ -90,11 +124,24 @@ def test_the_browser_tells_the_time_zone_of_whoever_chose_none(acme, bob):
 def test_without_a_time_zone_times_are_utc_and_the_profile_can_be_saved(acme, bob):
     acme.login_as(bob)
     assert '<option value="" selected>' in acme.get("/profile/").content.decode()
-    assert acme.post("/profile/", {"name": "Bob", "language": "de", "theme": "dark", "time_zone": ""}).status_code == 302
+    assert (
+        acme.post(
+            "/profile/", {"name": "Bob", "language": "de", "theme": "dark", "time_zone": ""}
+        ).status_code
+        == 302
+    )
 
 
 @pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
-@pytest.mark.parametrize("body", [{"name": "x" * 3_000_000}, {f"f{number}": "" for number in range(2_001)}], ids=["large", "many fields"])
+@pytest.mark.parametrize(
+    "body",
+    [{"name": "x" * 3_000_000}, {f"f{number}": "" for number in range(2_001)}],
+    ids=["large", "many fields"],
+)
 def test_a_form_that_is_too_large_gets_a_page_like_the_others(acme, bob, body, language):
     response = acme.login_as(bob).post("/profile/", body, headers={"accept-language": language})
-    assert response.status_code == 400 and 'class="plain-card"' in response.content.decode() and response["Content-Language"] == language
+    assert (
+        response.status_code == 400
+        and 'class="plain-card"' in response.content.decode()
+        and response["Content-Language"] == language
+    )

@@ -24,13 +24,19 @@ def _mails(settings, clean_cache):
 
 
 def orders() -> list[dict]:
-    return [message.arguments for message in OutboxMessage.objects.filter(task="accounts.send_password_reset")]
+    return [
+        message.arguments for message in OutboxMessage.objects.filter(task="accounts.send_password_reset")
+    ]
 
 
 def test_the_page_of_the_address_takes_nothing(acme, bob):
     acme.login_as(bob)
     assert "bob@acme.example" in acme.get("/accounts/email/").content.decode()
-    for body in ({"action_add": "", "email": "thief@evil.example"}, {"action_primary": "", "email": "bob@acme.example"}, {"action_remove": ""}):
+    for body in (
+        {"action_add": "", "email": "thief@evil.example"},
+        {"action_primary": "", "email": "bob@acme.example"},
+        {"action_remove": ""},
+    ):
         assert acme.post("/accounts/email/", body).status_code == 405
     assert [address.email for address in EmailAddress.objects.filter(user=bob)] == ["bob@acme.example"]
 
@@ -39,7 +45,10 @@ def test_the_page_of_the_address_takes_nothing(acme, bob):
 def test_nor_does_the_platforms(on_platform, olga):
     on_platform.login_as(olga)
     assert on_platform.get("/accounts/email/").status_code == 200
-    assert on_platform.post("/accounts/email/", {"action_add": "", "email": "thief@evil.example"}).status_code == 405
+    assert (
+        on_platform.post("/accounts/email/", {"action_add": "", "email": "thief@evil.example"}).status_code
+        == 405
+    )
     assert [address.email for address in EmailAddress.objects.all()] == ["olga@atrium.example"]
 
 
@@ -61,7 +70,8 @@ def test_a_known_and_an_unknown_address_cause_the_same_work(acme, bob):
     answers, statements = [], []
 
     def note(execute, sql, *rest):
-        if "tenants_tenant" not in sql and "django_migrations" not in sql:  # whose host it is, which is remembered for a second
+        # whose host it is, which is remembered for a second
+        if "tenants_tenant" not in sql and "django_migrations" not in sql:
             statements[-1].append(sql)
         return execute(sql, *rest)
 
@@ -72,7 +82,10 @@ def test_a_known_and_an_unknown_address_cause_the_same_work(acme, bob):
             answers.append((response.status_code, response.headers.get("Location"), response.content))
     assert answers[0] == answers[1] == (302, RESET + "done/", b"")
     assert statements[0] == statements[1] != []
-    assert mail.outbox == [] and [order["email"] for order in orders()] == ["bob@acme.example", "nobody@acme.example"]
+    assert mail.outbox == [] and [order["email"] for order in orders()] == [
+        "bob@acme.example",
+        "nobody@acme.example",
+    ]
 
 
 def test_nobody_gets_a_mail_who_is_unknown_or_kept_out(acme, bob):
@@ -84,7 +97,9 @@ def test_nobody_gets_a_mail_who_is_unknown_or_kept_out(acme, bob):
 
 
 def test_the_mail_speaks_the_persons_language_or_the_one_they_asked_in(acme, bob):
-    acme.post(RESET, {"email": "bob@acme.example"}, headers={"accept-language": "de", "host": "acme.localhost"})
+    acme.post(
+        RESET, {"email": "bob@acme.example"}, headers={"accept-language": "de", "host": "acme.localhost"}
+    )
     (order,) = orders()
     send_password_reset.run(**order)
     bob.language = "zh-hans"
@@ -108,7 +123,9 @@ def test_addresses_that_were_added_by_hand_are_deleted_by_the_upgrade(bob, olga)
 
     for scope, person in ((tenant("acme"), bob), (platform(), olga)):
         with scope:
-            EmailAddress.objects.filter(user=person).update(verified=False, primary=False, email=person.email.upper())
+            EmailAddress.objects.filter(user=person).update(
+                verified=False, primary=False, email=person.email.upper()
+            )
             EmailAddress.objects.create(user=person, email="thief@evil.example", verified=True, primary=True)
             for _again in range(2):
                 migration.delete_stray_addresses(apps, Editor)
@@ -117,11 +134,19 @@ def test_addresses_that_were_added_by_hand_are_deleted_by_the_upgrade(bob, olga)
 
 
 CHOSEN = {  # what of allauth's is offered, and why
-    "login", "logout", "inactive", "reauthenticate", "change_password", "set_password", "reset_password", "reset_password_done",
-    "reset_password_from_key", "reset_password_from_key_done",
+    "login",
+    "logout",
+    "inactive",
+    "reauthenticate",
+    "change_password",
+    "set_password",
+    "reset_password",
+    "reset_password_done",
+    "reset_password_from_key",
+    "reset_password_from_key_done",
     "signup",  # closed by the adapter; allauth links to it
     "email",  # our own view: allauth reverses the name
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("urlconf", ["config.urls_tenant", "config.urls_platform"])
@@ -130,7 +155,13 @@ def test_no_page_of_allauth_is_offered_that_nobody_chose(urlconf):
         for entry in resolver.url_patterns:
             yield from [entry] if isinstance(entry, URLPattern) else patterns(entry)
 
-    found = {entry.name for entry in patterns(get_resolver(urlconf)) if (entry.name or "").startswith("account_")}
+    found = {
+        entry.name for entry in patterns(get_resolver(urlconf)) if (entry.name or "").startswith("account_")
+    }
     assert {name.removeprefix("account_") for name in found} == CHOSEN
-    library = {entry.name for entry in patterns(get_resolver(urlconf)) if entry.callback.__module__.startswith("allauth")}
+    library = {
+        entry.name
+        for entry in patterns(get_resolver(urlconf))
+        if entry.callback.__module__.startswith("allauth")
+    }
     assert {name.removeprefix("account_") for name in library} == CHOSEN - {"email"}

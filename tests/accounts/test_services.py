@@ -43,13 +43,16 @@ def test_a_member_invites_nobody(bob):
         make(bob)
 
 
-@pytest.mark.parametrize(("options", "error"), [
-    ({"email": "BOB@acme.example"}, Conflict),
-    ({"email": "not an address"}, ValidationError),
-    ({"password": "short"}, InvalidInput),
-    ({"password": "password123"}, InvalidInput),
-    ({"roles": ["emperor"]}, InvalidInput),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"email": "BOB@acme.example"}, Conflict),
+        ({"email": "not an address"}, ValidationError),
+        ({"password": "short"}, InvalidInput),
+        ({"password": "password123"}, InvalidInput),
+        ({"roles": ["emperor"]}, InvalidInput),
+    ],
+)
 def test_bad_values_are_refused(alice, options, error):
     with pytest.raises(error):
         make(alice, **{"email": "dora@acme.example", **options})
@@ -59,11 +62,19 @@ def test_every_tenant_has_the_roles_and_making_them_again_changes_nothing():
     ensure_roles()
     assert set(Group.objects.values_list("name", flat=True)) == set(ROLES)
     assert not Group.objects.get(name="user").permissions.exists()
-    assert Group.objects.get(name="auditor").permissions.exclude(codename__startswith="view_").values_list("codename", flat=True).get() == "access_admin"
+    assert (
+        Group.objects.get(name="auditor")
+        .permissions.exclude(codename__startswith="view_")
+        .values_list("codename", flat=True)
+        .get()
+        == "access_admin"
+    )
 
 
 def platform_rights():
-    return Permission.objects.filter(content_type__app_label__in=["tenants", "django_tenants", "usage_platform", "registry_platform"])
+    return Permission.objects.filter(
+        content_type__app_label__in=["tenants", "django_tenants", "usage_platform", "registry_platform"]
+    )
 
 
 def test_no_role_holds_rights_on_what_only_the_platform_has(alice):
@@ -71,7 +82,9 @@ def test_no_role_holds_rights_on_what_only_the_platform_has(alice):
     assert platform_rights().exists() and not Group.objects.filter(permissions__in=platform_rights()).exists()
     held = alice.get_all_permissions()
     assert {"usage.view_usageevent", "models_registry.add_connection", "auth.change_group"} <= held
-    assert not [name for name in held if name.startswith(("tenants.", "usage_platform.", "registry_platform."))]
+    assert not [
+        name for name in held if name.startswith(("tenants.", "usage_platform.", "registry_platform."))
+    ]
 
 
 def test_roles_that_hold_such_rights_lose_them_and_keep_the_others():
@@ -107,7 +120,10 @@ def test_a_key_is_shown_once_and_stored_as_its_digest(bob):
     assert not keys.is_same(None, parsed)
 
 
-@pytest.mark.parametrize("text", ["", "atr", "atr_acme_short_x", "sk-abc", "atr_acme_12345678_tooshort", "xyz_acme_12345678_" + "a" * 43])
+@pytest.mark.parametrize(
+    "text",
+    ["", "atr", "atr_acme_short_x", "sk-abc", "atr_acme_12345678_tooshort", "xyz_acme_12345678_" + "a" * 43],
+)
 def test_what_is_no_key_is_not_parsed(text):
     assert keys.parse_key(text) is None
 
@@ -118,10 +134,13 @@ def test_people_make_keys_for_themselves_and_admins_for_others(alice, bob):
         create_api_key(actor=bob, user=alice, name="for Alice")
 
 
-@pytest.mark.parametrize("options", [
-    {"scopes": ["everything"]},
-    {"expires_at": timezone.now() - timedelta(days=1)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scopes": ["everything"]},
+        {"expires_at": timezone.now() - timedelta(days=1)},
+    ],
+)
 def test_a_key_that_makes_no_sense_is_refused(bob, options):
     with pytest.raises(InvalidInput):
         create_api_key(actor=bob, user=bob, name="x", **options)

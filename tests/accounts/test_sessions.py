@@ -42,15 +42,21 @@ def duties() -> list[Duty]:
 
 
 def lifetime(acme) -> timedelta:
-    return Session.objects.get(pk=acme.cookies[settings.SESSION_COOKIE_NAME].value).expire_date - timezone.now()
+    return (
+        Session.objects.get(pk=acme.cookies[settings.SESSION_COOKIE_NAME].value).expire_date - timezone.now()
+    )
 
 
 def open_form(client) -> str:
-    return re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get("/accounts/login/").content.decode())[1]
+    return re.search(
+        r'name="csrfmiddlewaretoken" value="(\w+)"', client.get("/accounts/login/").content.decode()
+    )[1]
 
 
 def log_in(client, token: str):
-    return client.post("/accounts/login/", {"login": "bob@acme.example", "password": PASSWORD, "csrfmiddlewaretoken": token})
+    return client.post(
+        "/accounts/login/", {"login": "bob@acme.example", "password": PASSWORD, "csrfmiddlewaretoken": token}
+    )
 
 
 @pytest.fixture
@@ -113,7 +119,9 @@ def test_a_session_that_goes_on_meanwhile_is_not_deleted(monkeypatch):
     assert delete_expired_sessions() == 0 and key in kept()
 
 
-def test_many_visits_note_one_duty_that_is_carried_out_when_they_have_expired(django_capture_on_commit_callbacks):
+def test_many_visits_note_one_duty_that_is_carried_out_when_they_have_expired(
+    django_capture_on_commit_callbacks,
+):
     for _visit in range(5):
         with django_capture_on_commit_callbacks(execute=True):
             make_session(HOUR)

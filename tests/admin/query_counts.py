@@ -1,7 +1,10 @@
-"""How many queries each list of the administrations may take, at most. Measured; one that needs more must say why."""
+"""How many queries each list of the administrations may take, at most.
+Measured; one that needs more must say why.
+"""
 
 CHANGELISTS: dict[str, int] = {
-    "service:index": 26,  # eight cards: figures of two days, hours, days, models, budgets, overruns, errors, connections
+    # eight cards: figures of two days, hours, days, models, budgets, overruns, errors, connections
+    "service:index": 26,
     "service:accounts_user": 11,
     "service:accounts_project": 11,
     "service:accounts_apikey": 10,

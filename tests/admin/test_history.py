@@ -39,24 +39,36 @@ def test_objects_are_named_and_those_that_are_gone_keep_their_id(acme, alice, bo
     gone_id = str(gone.pk)
     gone.delete()
     page = read(acme.login_as(alice), url("accounts_apikey_history", key.pk))
-    assert "Blue" in page and "Bob" in page and gone_id in page and str(project.pk) not in page and str(bob.pk) not in page
+    assert (
+        "Blue" in page
+        and "Bob" in page
+        and gone_id in page
+        and str(project.pk) not in page
+        and str(bob.pk) not in page
+    )
 
 
 def test_the_platforms_objects_are_named_too(on_platform, olga):
     estate = make_platform_estate(olga)
     on_platform.login_as(olga)
-    page = read(on_platform, reverse("system:tenants_domain_history", args=[estate.domain.pk], urlconf=PLATFORM))
+    page = read(
+        on_platform, reverse("system:tenants_domain_history", args=[estate.domain.pk], urlconf=PLATFORM)
+    )
     assert "Acme" in page and str(estate.tenant.pk) not in page and "Is primary – No" in page
     with platform():
         estate.tenant.plan = estate.plan
         estate.tenant.save()
-    page = read(on_platform, reverse("system:tenants_tenant_history", args=[estate.tenant.pk], urlconf=PLATFORM))
+    page = read(
+        on_platform, reverse("system:tenants_tenant_history", args=[estate.tenant.pk], urlconf=PLATFORM)
+    )
     assert str(estate.plan) in page and str(estate.plan.pk) not in page and "active" in page
 
 
 def test_truths_choices_and_dates_are_in_the_readers_language_and_time(acme, alice):
     dora = create_user(actor=None, email="dora@acme.example", name="Dora", language="zh-hans")
-    key, _text = create_api_key(actor=None, user=dora, name="k", expires_at=datetime(2031, 2, 3, 14, 5, tzinfo=UTC))
+    key, _text = create_api_key(
+        actor=None, user=dora, name="k", expires_at=datetime(2031, 2, 3, 14, 5, tzinfo=UTC)
+    )
     acme.login_as(alice)
     page = read(acme, url("accounts_user_history", dora.pk), "de")
     assert "Aktiv – Ja" in page and "wie das Gerät" in page and "Vereinfachtes Chinesisch" in page
@@ -68,14 +80,18 @@ def test_roles_are_called_as_in_the_lists(acme, alice, bob):
     set_roles(actor=None, user=bob, roles=["ai_developer"])
     role = Group.objects.get(name="ai_developer")
     acme.login_as(alice)
-    assert "AI developer" in read(acme, url("accounts_user_history", bob.pk)) and "ai_developer" not in read(acme, url("accounts_user_history", bob.pk))
+    assert "AI developer" in read(acme, url("accounts_user_history", bob.pk)) and "ai_developer" not in read(
+        acme, url("accounts_user_history", bob.pk)
+    )
     assert "History of AI developer" in read(acme, url("auth_group_history", role.pk))
     page = read(acme, url("auditlog_logentry_changelist"))
     assert "AI developer" in page and "ai_developer" not in page
 
 
 def test_a_page_of_history_takes_a_constant_number_of_queries(acme, alice, bob):
-    key, _text = create_api_key(actor=None, user=bob, name="k", project=create_project(actor=None, name="First"))
+    key, _text = create_api_key(
+        actor=None, user=bob, name="k", project=create_project(actor=None, name="First")
+    )
     acme.login_as(alice)
     acme.get(url("accounts_apikey_history", key.pk))  # some tables are read once per process
     counts = []

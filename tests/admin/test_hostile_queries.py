@@ -25,7 +25,12 @@ def test_nul_finds_nothing_rather_than_failing(acme, alice):
     found = acme.get("/admin/autocomplete/", asked | {"term": "nobody\0"})
     assert (found.status_code, found.json()["results"]) == (200, [])
     assert len(acme.get("/admin/autocomplete/", asked | {"term": "\0alice"}).json()["results"]) == 1
-    for path, name in (("/admin/search/", "s"), ("/", "q"), ("/usage/", "days"), ("/accounts/login/", "next")):
+    for path, name in (
+        ("/admin/search/", "s"),
+        ("/", "q"),
+        ("/usage/", "days"),
+        ("/accounts/login/", "next"),
+    ):
         assert acme.get(path, {name: "al\0ice"}).status_code < 500, path
 
 
@@ -58,5 +63,7 @@ def test_the_document_is_made_once_per_language(acme, alice, monkeypatch):
 
     acme.login_as(alice)
     for language in ("en", "de", "en"):
-        assert acme.get("/api/v1/openapi.json", headers={"accept-language": language}).json() == {"openapi": "3.0.3"}
+        assert acme.get("/api/v1/openapi.json", headers={"accept-language": language}).json() == {
+            "openapi": "3.0.3"
+        }
     assert len(made) == 2

@@ -1,4 +1,6 @@
-"""Every page of the administrations: in three languages, with a stored number of queries, without anyone's words, and safe to show."""
+"""Every page of the administrations: in three languages, with a stored number of queries,
+without anyone's words, and safe to show.
+"""
 
 import re
 
@@ -29,7 +31,10 @@ def addresses(site: str, table: dict, urlconf: str, estate) -> list[str]:
         if add:
             found.append(reverse(f"{site}:{name}_add", urlconf=urlconf))
         if name not in WITHOUT_PAGE:
-            found += [reverse(f"{site}:{name}_{page}", args=[getattr(estate, item).pk], urlconf=urlconf) for page in ("change", "history")]
+            found += [
+                reverse(f"{site}:{name}_{page}", args=[getattr(estate, item).pk], urlconf=urlconf)
+                for page in ("change", "history")
+            ]
     return found
 
 
@@ -54,10 +59,20 @@ def test_lists_are_titled_as_the_menu_names_them(acme, alice, on_platform, olga)
     make_platform_estate(olga)
     acme.login_as(alice)
     on_platform.login_as(olga)
-    for client, site, table, urlconf in ((acme, "service", SERVICE, TENANT), (on_platform, "system", SYSTEM, PLATFORM)):
+    for client, site, table, urlconf in (
+        (acme, "service", SERVICE, TENANT),
+        (on_platform, "system", SYSTEM, PLATFORM),
+    ):
         for name in table:
-            response = client.get(reverse(f"{site}:{name}_changelist", urlconf=urlconf), headers={"accept-language": "de"})
-            (entry,) = [item for group in response.context["sidebar_navigation"] for item in group["items"] if item["active"]]
+            response = client.get(
+                reverse(f"{site}:{name}_changelist", urlconf=urlconf), headers={"accept-language": "de"}
+            )
+            (entry,) = [
+                item
+                for group in response.context["sidebar_navigation"]
+                for item in group["items"]
+                if item["active"]
+            ]
             title = re.search(r"<title>\s*(.*?) ·", response.content.decode(), re.DOTALL)[1]
             assert title == entry["title"] and "auswählen" not in title, name
 
@@ -66,8 +81,18 @@ def test_a_list_of_bookings_dates_them_in_the_readers_form(acme, alice):
     moment = timezone.now().replace(year=2026, month=11, day=2, hour=17, minute=26, second=40)
     make_event(alice, created_at=moment)
     acme.login_as(alice)
-    for language, text in (("de", "02.11.2026 17:26:40"), ("en", "11/02/2026 17:26:40"), ("zh-hans", "2026年11月2日 17:26:40")):
-        assert text in acme.get(reverse("service:usage_usageevent_changelist", urlconf=TENANT), headers={"accept-language": language}).content.decode()
+    for language, text in (
+        ("de", "02.11.2026 17:26:40"),
+        ("en", "11/02/2026 17:26:40"),
+        ("zh-hans", "2026年11月2日 17:26:40"),
+    ):
+        assert (
+            text
+            in acme.get(
+                reverse("service:usage_usageevent_changelist", urlconf=TENANT),
+                headers={"accept-language": language},
+            ).content.decode()
+        )
 
 
 def test_an_auditor_looks_at_everything_and_changes_nothing(acme):
@@ -76,15 +101,21 @@ def test_an_auditor_looks_at_everything_and_changes_nothing(acme):
     acme.login_as(people["auditor"])
     for name, (item, *_rest) in SERVICE.items():
         if name not in WITHOUT_PAGE:
-            page = acme.get(reverse(f"service:{name}_change", args=[getattr(estate, item).pk], urlconf=TENANT)).content.decode()
+            page = acme.get(
+                reverse(f"service:{name}_change", args=[getattr(estate, item).pk], urlconf=TENANT)
+            ).content.decode()
             assert 'name="_save"' not in page and "deletelink" not in page, name
-            assert not re.search(r'<(input|select|textarea)[^>]*name="(name|email|limit|rights|secret|base_url)"', page), name
+            assert not re.search(
+                r'<(input|select|textarea)[^>]*name="(name|email|limit|rights|secret|base_url)"', page
+            ), name
 
 
 def grow(alice) -> None:
     """Twelve of everything that a list shows."""
     for number in range(12):
-        person = create_user(actor=None, email=f"p{number}@acme.example", name=f"Person {number}", roles=["user"])
+        person = create_user(
+            actor=None, email=f"p{number}@acme.example", name=f"Person {number}", roles=["user"]
+        )
         project = create_project(actor=None, name=f"Project {number}")
         create_api_key(actor=None, user=person, name="k", project=project)
         make_event(person, project_id=project.pk, model=f"m{number}")
@@ -100,12 +131,16 @@ def test_lists_take_a_constant_number_of_queries(acme, alice, name):
     for step in (None, grow):
         if step:
             step(alice)
-        hosts.forget()  # what is remembered of a tenant for a second would make the number depend on the clock
+        # what is remembered of a tenant for a second would make the number depend on the clock
+        hosts.forget()
         with CaptureQueriesContext(connection) as queries:
             assert acme.get(address).status_code == 200
         counts.append(len(queries))
     assert counts[1] <= counts[0] + 1, f"{name} takes {counts[0]} queries for one row, {counts[1]} for many"
-    assert counts[1] <= CHANGELISTS[f"service:{name}"], f"{name} takes {counts[1]} queries; tests/admin/query_counts.py allows {CHANGELISTS[f'service:{name}']}"
+    assert counts[1] <= CHANGELISTS[f"service:{name}"], (
+        f"{name} takes {counts[1]} queries; tests/admin/query_counts.py allows "
+        f"{CHANGELISTS[f'service:{name}']}"
+    )
 
 
 @pytest.mark.scope("platform")
@@ -115,7 +150,14 @@ def test_the_platforms_lists_take_a_stored_number_of_queries(on_platform, olga, 
     on_platform.login_as(olga)
     hosts.forget()
     with CaptureQueriesContext(connection) as queries:
-        assert on_platform.get(reverse(f"system:{name}" if name == "index" else f"system:{name}_changelist", urlconf=PLATFORM)).status_code == 200
+        assert (
+            on_platform.get(
+                reverse(
+                    f"system:{name}" if name == "index" else f"system:{name}_changelist", urlconf=PLATFORM
+                )
+            ).status_code
+            == 200
+        )
     assert len(queries) <= CHANGELISTS[f"system:{name}"], f"{name} takes {len(queries)} queries"
 
 
@@ -137,12 +179,18 @@ def test_names_are_shown_as_text(acme, alice):
     acme.login_as(alice)
     for address in addresses("service", SERVICE, TENANT, estate):
         page = acme.get(address).content.decode()
-        assert "<script>alert" not in page and "<b onclick" not in page and 'href="javascript:' not in page, address
+        assert "<script>alert" not in page and "<b onclick" not in page and 'href="javascript:' not in page, (
+            address
+        )
 
 
 def test_the_pages_carry_the_administrations_policy(acme, alice):
     policy = acme.login_as(alice).get("/admin/")["Content-Security-Policy"]
-    assert "script-src 'self' 'unsafe-eval'" in policy and "default-src 'none'" in policy and "unsafe-inline" not in policy.split("style-src")[0]
+    assert (
+        "script-src 'self' 'unsafe-eval'" in policy
+        and "default-src 'none'" in policy
+        and "unsafe-inline" not in policy.split("style-src")[0]
+    )
 
 
 def test_no_page_holds_a_script_of_its_own(acme, alice):

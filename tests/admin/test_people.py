@@ -1,4 +1,6 @@
-"""People, roles, projects and keys through the forms: what the services allow happens, what they refuse stands in the form."""
+"""People, roles, projects and keys through the forms: what the services allow happens,
+what they refuse stands in the form.
+"""
 
 import re
 
@@ -31,7 +33,13 @@ def role_ids(*names: str) -> list[int]:
 
 
 def new_person(**changes) -> dict:
-    return {"email": "Dora@Acme.example", "name": "Dora Dietz", "language": "de", "roles": role_ids("user", "auditor"), "send_invitation": "on"} | changes
+    return {
+        "email": "Dora@Acme.example",
+        "name": "Dora Dietz",
+        "language": "de",
+        "roles": role_ids("user", "auditor"),
+        "send_invitation": "on",
+    } | changes
 
 
 def refusal(response) -> str:
@@ -43,7 +51,11 @@ def test_a_new_person_gets_roles_and_an_invitation_in_their_language(acme, alice
     response = acme.login_as(alice).post(url("accounts_user_add"), new_person())
     assert response.status_code == 302
     dora = User.objects.get(email="dora@acme.example")
-    assert set(dora.groups.values_list("name", flat=True)) == {"user", "auditor"} and not dora.has_usable_password() and dora.language == "de"
+    assert (
+        set(dora.groups.values_list("name", flat=True)) == {"user", "auditor"}
+        and not dora.has_usable_password()
+        and dora.language == "de"
+    )
     message = OutboxMessage.objects.get(task="accounts.send_invitation")
     send_invitation.run(**message.arguments)
     (sent,) = mail.outbox
@@ -54,7 +66,12 @@ def test_a_new_person_gets_roles_and_an_invitation_in_their_language(acme, alice
 
 @pytest.mark.parametrize(
     ("changes", "says"),
-    [({"email": "alice@acme.example"}, "already exists"), ({"email": "nobody"}, "valid email"), ({"roles": []}, "required"), ({"name": ""}, "required")],
+    [
+        ({"email": "alice@acme.example"}, "already exists"),
+        ({"email": "nobody"}, "valid email"),
+        ({"roles": []}, "required"),
+        ({"name": ""}, "required"),
+    ],
 )
 def test_a_form_that_cannot_be_says_why(acme, alice, changes, says):
     response = acme.login_as(alice).post(url("accounts_user_add"), new_person(**changes))
@@ -65,7 +82,11 @@ def test_only_an_owner_names_an_owner(acme):
     people = make_people("acme")
     data = new_person(roles=role_ids("owner"))
     response = acme.login_as(people["admin"]).post(url("accounts_user_add"), data)
-    assert response.status_code == 403 and "Only an owner" in refusal(response) and not User.objects.filter(email="dora@acme.example").exists()
+    assert (
+        response.status_code == 403
+        and "Only an owner" in refusal(response)
+        and not User.objects.filter(email="dora@acme.example").exists()
+    )
     assert acme.login_as(people["owner"]).post(url("accounts_user_add"), data).status_code == 302
 
 
@@ -73,7 +94,12 @@ def test_an_admin_cannot_become_the_owner_by_the_owners_address(acme):
     """Who could change the address could have the link for a new password sent to themselves."""
     people = make_people("acme")
     owner = people["owner"]
-    data = {"email": "mine@acme.example", "name": owner.name, "language": "", "roles": role_ids("owner")} | TABLES
+    data = {
+        "email": "mine@acme.example",
+        "name": owner.name,
+        "language": "",
+        "roles": role_ids("owner"),
+    } | TABLES
     response = acme.login_as(people["admin"]).post(url("accounts_user_change", owner.pk), data)
     assert response.status_code == 403 and "rights that you do not have" in refusal(response)
     assert User.objects.get(pk=owner.pk).email == "alice@acme.example"
@@ -82,27 +108,61 @@ def test_an_admin_cannot_become_the_owner_by_the_owners_address(acme):
 def test_a_helper_cannot_give_away_rights_that_they_lack(acme):
     people = make_people("acme")
     helpers = Group.objects.create(name="helpers")
-    helpers.permissions.set(Permission.objects.filter(codename__in=["access_admin", "view_user", "change_user", "add_user", "view_group", "change_group"]))
+    helpers.permissions.set(
+        Permission.objects.filter(
+            codename__in=[
+                "access_admin",
+                "view_user",
+                "change_user",
+                "add_user",
+                "view_group",
+                "change_group",
+            ]
+        )
+    )
     helper = people["user"]
     helper.groups.add(helpers)
     acme.login_as(helper)
     response = acme.post(url("accounts_user_add"), new_person(roles=role_ids("admin")))
     assert response.status_code == 403 and "rights that you have yourself" in refusal(response)
-    everything = list(Permission.objects.filter(content_type__app_label="models_registry", codename="delete_connection").values_list("pk", flat=True))
+    everything = list(
+        Permission.objects.filter(
+            content_type__app_label="models_registry", codename="delete_connection"
+        ).values_list("pk", flat=True)
+    )
     response = acme.post(url("auth_group_change", helpers.pk), {"name": "helpers", "rights": everything})
-    assert response.status_code == 403 and not helpers.permissions.filter(codename="delete_connection").exists()
-    response = acme.post(url("accounts_apikey_add"), {"name": "k", "user": people["owner"].pk, "project": Project.objects.first().pk, "scopes": ["manage"]})
+    assert (
+        response.status_code == 403 and not helpers.permissions.filter(codename="delete_connection").exists()
+    )
+    response = acme.post(
+        url("accounts_apikey_add"),
+        {
+            "name": "k",
+            "user": people["owner"].pk,
+            "project": Project.objects.first().pk,
+            "scopes": ["manage"],
+        },
+    )
     assert response.status_code == 403 and not ApiKey.objects.exists()
 
 
 def test_the_last_owner_stays(acme, alice):
     data = {"email": alice.email, "name": "Alice", "language": "", "roles": role_ids("user")} | TABLES
     response = acme.login_as(alice).post(url("accounts_user_change", alice.pk), data)
-    assert response.status_code == 409 and "last owner" in refusal(response) and alice.groups.filter(name="owner").exists()
+    assert (
+        response.status_code == 409
+        and "last owner" in refusal(response)
+        and alice.groups.filter(name="owner").exists()
+    )
 
 
 def test_a_change_leaves_its_trace_with_who_did_it(acme, alice, bob):
-    data = {"email": bob.email, "name": "Robert Berger", "language": "de", "roles": role_ids("auditor")} | TABLES
+    data = {
+        "email": bob.email,
+        "name": "Robert Berger",
+        "language": "de",
+        "roles": role_ids("auditor"),
+    } | TABLES
     assert acme.login_as(alice).post(url("accounts_user_change", bob.pk), data).status_code == 302
     entries = LogEntry.objects.get_for_object(bob)
     assert {entry.actor for entry in entries.filter(actor__isnull=False)} == {alice}
@@ -140,19 +200,36 @@ def test_an_action_on_many_reports_whom_it_could_not_touch(acme, alice, bob):
 def test_nobody_is_deleted(acme, alice, bob):
     acme.login_as(alice)
     assert acme.post(url("accounts_user_delete", bob.pk), {"post": "yes"}).status_code == 403
-    acme.post(url("accounts_user_changelist"), {"action": "delete_selected", "_selected_action": [bob.pk], "post": "yes"})
+    acme.post(
+        url("accounts_user_changelist"),
+        {"action": "delete_selected", "_selected_action": [bob.pk], "post": "yes"},
+    )
     assert User.objects.filter(pk=bob.pk).exists()
 
 
 def test_a_key_is_shown_once(acme, alice, bob):
     acme.login_as(alice)
-    data = {"name": "Batch", "user": bob.pk, "project": Project.objects.get().pk, "scopes": ["inference"], "model_names": "a\nb, c", "requests_per_minute": 60}
+    data = {
+        "name": "Batch",
+        "user": bob.pk,
+        "project": Project.objects.get().pk,
+        "scopes": ["inference"],
+        "model_names": "a\nb, c",
+        "requests_per_minute": 60,
+    }
     made = acme.post(url("accounts_apikey_add"), data)
     key = ApiKey.objects.get()
-    assert made.status_code == 302 and made.url == url("accounts_apikey_change", key.pk), "loading the next page again makes no second key"
+    assert made.status_code == 302 and made.url == url("accounts_apikey_change", key.pk), (
+        "loading the next page again makes no second key"
+    )
     response = acme.get(made.url)
     text = re.search(rf"atr_acme_{key.key_id}_[\w-]{{43}}", response.content.decode())[0]
-    assert response.status_code == 200 and "no-store" in response["Cache-Control"] and key.model_names == ["a", "b", "c"] and key.user == bob
+    assert (
+        response.status_code == 200
+        and "no-store" in response["Cache-Control"]
+        and key.model_names == ["a", "b", "c"]
+        and key.user == bob
+    )
     pages = [url(f"accounts_apikey_{page}", key.pk) for page in ("change", "history")]
     for address in [*pages, url("accounts_apikey_changelist"), url("auditlog_logentry_changelist")]:
         assert text.rsplit("_", 1)[1] not in acme.get(address).content.decode()
@@ -160,11 +237,24 @@ def test_a_key_is_shown_once(acme, alice, bob):
 
 def test_a_keys_limits_change_but_not_its_person_or_scopes(acme, alice, bob):
     key, _text = create_api_key(actor=None, user=bob, name="k")
-    data = {"name": "renamed", "user": alice.pk, "project": key.project_id, "scopes": ["manage"], "digest": "x", "key_id": "XXXXXXXX", "requests_per_minute": 5}
+    data = {
+        "name": "renamed",
+        "user": alice.pk,
+        "project": key.project_id,
+        "scopes": ["manage"],
+        "digest": "x",
+        "key_id": "XXXXXXXX",
+        "requests_per_minute": 5,
+    }
     assert acme.login_as(alice).post(url("accounts_apikey_change", key.pk), data).status_code == 302
     after = ApiKey.objects.get(pk=key.pk)
     assert (after.name, after.requests_per_minute) == ("renamed", 5)
-    assert (after.user, after.scopes, bytes(after.digest), after.key_id) == (bob, ["inference"], bytes(key.digest), key.key_id)
+    assert (after.user, after.scopes, bytes(after.digest), after.key_id) == (
+        bob,
+        ["inference"],
+        bytes(key.digest),
+        key.key_id,
+    )
 
 
 def test_a_key_is_revoked_after_a_question_and_then_stays_as_it_is(acme, alice, bob):
@@ -183,10 +273,21 @@ def test_a_projects_members_are_added_moved_and_removed(acme, alice, bob):
     estate = make_estate(bob)
     acme.login_as(alice)
     address = url("accounts_project_change", estate.project.pk)
-    form = {"name": "Renamed", "memberships-TOTAL_FORMS": 2, "memberships-INITIAL_FORMS": 1, "memberships-0-id": estate.member.pk, "memberships-0-user": bob.pk,
-            "memberships-0-role": "manager", "memberships-1-user": alice.pk, "memberships-1-role": "viewer"}  # fmt: skip
+    form = {
+        "name": "Renamed",
+        "memberships-TOTAL_FORMS": 2,
+        "memberships-INITIAL_FORMS": 1,
+        "memberships-0-id": estate.member.pk,
+        "memberships-0-user": bob.pk,
+        "memberships-0-role": "manager",
+        "memberships-1-user": alice.pk,
+        "memberships-1-role": "viewer",
+    }
     assert acme.post(address, form).status_code == 302
-    assert set(estate.project.memberships.values_list("user__name", "role")) == {("Bob", "manager"), ("Alice", "viewer")}
+    assert set(estate.project.memberships.values_list("user__name", "role")) == {
+        ("Bob", "manager"),
+        ("Alice", "viewer"),
+    }
     again = form | {"memberships-TOTAL_FORMS": 1, "memberships-0-DELETE": "on"}
     acme.post(address, again)
     assert set(estate.project.memberships.values_list("user__name", flat=True)) == {"Alice"}
@@ -205,20 +306,31 @@ def test_rights_are_ticked_in_a_table_and_hidden_ones_stay(acme, alice):
     hidden = Permission.objects.get(content_type__app_label="usage", codename="view_hold")
     assert hidden in role.permissions.all()
     wanted = Permission.objects.get(content_type__app_label="accounts", codename="view_project")
-    response = acme.login_as(alice).post(url("auth_group_change", role.pk), {"name": "other", "rights": [wanted.pk]})
+    response = acme.login_as(alice).post(
+        url("auth_group_change", role.pk), {"name": "other", "rights": [wanted.pk]}
+    )
     assert response.status_code == 302
     role = Group.objects.get(pk=role.pk)
     assert role.name == "ai_developer", "the roles that every organisation starts with keep their names"
-    assert {wanted, hidden} <= set(role.permissions.all()) and not role.permissions.filter(codename="view_model").exists()
+    assert {wanted, hidden} <= set(role.permissions.all()) and not role.permissions.filter(
+        codename="view_model"
+    ).exists()
 
 
 def test_built_in_roles_are_named_as_people_call_them(acme, alice):
-    """In the lists, the filter and the forms; a role of the organisation's own keeps the name that it was given."""
+    """In the lists, the filter and the forms; a role of the organisation's
+    own keeps the name that it was given.
+    """
     person = make_people("acme")["ai_developer"]
     Group.objects.create(name="my_helpers")
     role = Group.objects.get(name="ai_developer")
     acme.login_as(alice)
-    pages = [url("accounts_user_changelist"), url("accounts_user_change", person.pk), url("auth_group_changelist"), url("auth_group_change", role.pk)]
+    pages = [
+        url("accounts_user_changelist"),
+        url("accounts_user_change", person.pk),
+        url("auth_group_changelist"),
+        url("auth_group_change", role.pk),
+    ]
     for address in pages:
         page = refusal(acme.get(address)).replace(person.email, "")
         assert "AI developer" in page and "ai_developer" not in page, address

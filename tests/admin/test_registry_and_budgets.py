@@ -33,13 +33,30 @@ def prices(*rows: dict) -> dict:
 
 
 def model_form(model: Model, **changes) -> dict:
-    names = ("name", "label", "upstream_name", "kind", "default_max_output_tokens", "channel", "licence", "successor", "notes")
+    names = (
+        "name",
+        "label",
+        "upstream_name",
+        "kind",
+        "default_max_output_tokens",
+        "channel",
+        "licence",
+        "successor",
+        "notes",
+    )
     return {name: getattr(model, name) for name in names} | {"is_enabled": "on", "capabilities": ""} | changes
 
 
 def test_a_connections_key_goes_in_and_never_comes_out(acme, alice):
     acme.login_as(alice)
-    data = {"name": "Own", "kind": "openai", "base_url": "", "secret": "sk-very-secret", "is_enabled": "on", "location": ""}
+    data = {
+        "name": "Own",
+        "kind": "openai",
+        "base_url": "",
+        "secret": "sk-very-secret",
+        "is_enabled": "on",
+        "location": "",
+    }
     assert acme.post(url("models_registry_connection_add"), data).status_code == 302
     row = Connection.objects.get()
     assert row.base_url == "https://api.openai.com/v1" and row.open_secret().reveal() == "sk-very-secret"
@@ -48,22 +65,40 @@ def test_a_connections_key_goes_in_and_never_comes_out(acme, alice):
     changed = data | {"name": "Other", "secret": ""}
     acme.post(url("models_registry_connection_change", row.pk), changed | {"base_url": row.base_url})
     row.refresh_from_db()
-    assert row.name == "Other" and row.open_secret().reveal() == "sk-very-secret", "an empty field keeps the key"
-    acme.post(url("models_registry_connection_change", row.pk), changed | {"base_url": row.base_url, "remove_secret": "on"})
+    assert row.name == "Other" and row.open_secret().reveal() == "sk-very-secret", (
+        "an empty field keeps the key"
+    )
+    acme.post(
+        url("models_registry_connection_change", row.pk),
+        changed | {"base_url": row.base_url, "remove_secret": "on"},
+    )
     row.refresh_from_db()
     assert not row.has_secret
 
 
 def test_the_key_is_not_sent_to_another_host_by_mistake(acme, alice):
     row = make_estate(alice).connection
-    data = {"name": row.name, "kind": row.kind, "base_url": "https://elsewhere.example/v1", "secret": "", "is_enabled": "on", "location": ""}
+    data = {
+        "name": row.name,
+        "kind": row.kind,
+        "base_url": "https://elsewhere.example/v1",
+        "secret": "",
+        "is_enabled": "on",
+        "location": "",
+    }
     response = acme.login_as(alice).post(url("models_registry_connection_change", row.pk), data)
     assert response.status_code == 400 and b"Enter the API key again" in response.content
     assert Connection.objects.get(pk=row.pk).base_url == row.base_url
 
 
 def test_a_tenant_reaches_no_private_network(acme, alice):
-    data = {"name": "In", "kind": "vllm", "base_url": "http://10.0.0.5:8000/v1", "is_enabled": "on", "location": ""}
+    data = {
+        "name": "In",
+        "kind": "vllm",
+        "base_url": "http://10.0.0.5:8000/v1",
+        "is_enabled": "on",
+        "location": "",
+    }
     data |= {"allow_private": "on", "may_be_private": "on"}
     response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
     assert response.status_code in (400, 403) and not Connection.objects.exists()
@@ -71,8 +106,17 @@ def test_a_tenant_reaches_no_private_network(acme, alice):
 
 @pytest.mark.scope("platform")
 def test_an_operator_lets_a_connection_into_a_private_network(on_platform, olga):
-    data = {"name": "In", "kind": "vllm", "base_url": "http://10.0.0.5:8000/v1", "is_enabled": "on", "location": "local", "may_be_private": "on"}
-    response = on_platform.login_as(olga).post(reverse("system:registry_platform_connection_add", urlconf=PLATFORM), data)
+    data = {
+        "name": "In",
+        "kind": "vllm",
+        "base_url": "http://10.0.0.5:8000/v1",
+        "is_enabled": "on",
+        "location": "local",
+        "may_be_private": "on",
+    }
+    response = on_platform.login_as(olga).post(
+        reverse("system:registry_platform_connection_add", urlconf=PLATFORM), data
+    )
     assert response.status_code == 302 and platform_models.Connection.objects.get(name="In").allow_private
 
 
@@ -86,7 +130,9 @@ def test_models_are_fetched_after_a_question_and_a_failure_is_told(acme, alice):
     page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "2 added" in page and Model.objects.filter(name="small", connection=row).exists()
     provider.status = 500
-    page = acme.post(url("models_registry_connection_test", row.pk), {"confirmed": "yes"}, follow=True).content.decode()
+    page = acme.post(
+        url("models_registry_connection_test", row.pk), {"confirmed": "yes"}, follow=True
+    ).content.decode()
     row.refresh_from_db()
     assert row.last_error and row.last_error[:20] in page
 
@@ -106,15 +152,27 @@ def test_a_price_is_added_and_never_changed(acme, alice):
     assert acme.post(address, form).status_code == 302
     estate.price.refresh_from_db()
     newest = estate.model.prices.order_by("-valid_from").first()
-    assert (estate.price.input, newest.input, newest.cached, newest.output, newest.currency) == (1, 2, 2, 8, "EUR")
+    assert (estate.price.input, newest.input, newest.cached, newest.output, newest.currency) == (
+        1,
+        2,
+        2,
+        8,
+        "EUR",
+    )
 
 
 def test_a_price_of_the_past_is_refused_in_the_form(acme, alice):
     estate = make_estate(alice)
     yesterday = timezone.localtime() - timedelta(days=1)
     row = {"valid_from_0": f"{yesterday:%Y-%m-%d}", "valid_from_1": "12:00:00", "input": "2", "output": "8"}
-    response = acme.login_as(alice).post(url("models_registry_model_change", estate.model.pk), model_form(estate.model) | prices(row))
-    assert response.status_code == 400 and b"cannot begin in the past" in response.content and estate.model.prices.count() == 1
+    response = acme.login_as(alice).post(
+        url("models_registry_model_change", estate.model.pk), model_form(estate.model) | prices(row)
+    )
+    assert (
+        response.status_code == 400
+        and b"cannot begin in the past" in response.content
+        and estate.model.prices.count() == 1
+    )
 
 
 def test_the_policy_of_a_models_life_is_told_at_its_field(acme, alice):
@@ -127,7 +185,10 @@ def test_the_policy_of_a_models_life_is_told_at_its_field(acme, alice):
 def test_the_default_mark_moves_from_model_to_model(acme, alice):
     estate = make_estate(alice)
     Model.objects.create(name="old-default", upstream_name="x", connection=estate.connection, is_default=True)
-    acme.login_as(alice).post(url("models_registry_model_change", estate.model.pk), model_form(estate.model, is_default="on") | prices())
+    acme.login_as(alice).post(
+        url("models_registry_model_change", estate.model.pk),
+        model_form(estate.model, is_default="on") | prices(),
+    )
     assert list(Model.objects.filter(is_default=True)) == [estate.model]
 
 
@@ -143,15 +204,21 @@ def test_budgets_are_set_for_each_level(acme, alice, level):
     estate = make_estate(alice)
     Budget.objects.all().delete()
     subjects = {"project": estate.project.pk, "user": estate.user.pk, "key": estate.key.key_id}
-    data = {"period": "month", "limit": "250.50", "warn_at_percent": 90, "level": level} | {name: subjects[name] for name in subjects if name == level}
+    data = {"period": "month", "limit": "250.50", "warn_at_percent": 90, "level": level} | {
+        name: subjects[name] for name in subjects if name == level
+    }
     assert acme.login_as(alice).post(url("usage_budget_add"), data).status_code == 302
     row = Budget.objects.get()
     assert (row.level, row.limit, row.warn_at_percent, row.currency) == (level, Decimal("250.50"), 90, "EUR")
 
 
-@pytest.mark.parametrize("form", [{"level": "user"}, {"level": "key", "key": "unknown1"}, {"level": "project"}])
+@pytest.mark.parametrize(
+    "form", [{"level": "user"}, {"level": "key", "key": "unknown1"}, {"level": "project"}]
+)
 def test_a_budget_without_its_subject_is_refused_in_the_form(acme, alice, form):
-    response = acme.login_as(alice).post(url("usage_budget_add"), {"period": "month", "limit": "1", "warn_at_percent": 80} | form)
+    response = acme.login_as(alice).post(
+        url("usage_budget_add"), {"period": "month", "limit": "1", "warn_at_percent": 80} | form
+    )
     assert response.status_code == 400 and not Budget.objects.exists()
 
 
@@ -169,8 +236,20 @@ def test_usage_events_are_filtered_by_person_key_model_and_status(acme, alice, b
     estate = make_estate(bob, "mine")
     acme.login_as(alice)
     address = url("usage_usageevent_changelist")
-    there = [{"person": "bob"}, {"key": estate.key.key_id}, {"model": "mock"}, {"status__exact": "ok"}, {"q": str(estate.event.request_id)}]
-    elsewhere = [{"person": "alice@"}, {"key": "nothing"}, {"model": "other"}, {"status__exact": "error"}, {"q": "no-uuid"}]
+    there = [
+        {"person": "bob"},
+        {"key": estate.key.key_id},
+        {"model": "mock"},
+        {"status__exact": "ok"},
+        {"q": str(estate.event.request_id)},
+    ]
+    elsewhere = [
+        {"person": "alice@"},
+        {"key": "nothing"},
+        {"model": "other"},
+        {"status__exact": "error"},
+        {"q": "no-uuid"},
+    ]
     for query, is_there in [(query, True) for query in there] + [(query, False) for query in elsewhere]:
         found = str(estate.event.pk) in acme.get(address, query).content.decode()
         assert found is is_there, query
@@ -181,13 +260,25 @@ def test_the_start_page_shows_what_went_above_a_budget_or_near_it(acme, alice):
     acme.login_as(alice)
     assert "Which budgets were exceeded?" not in acme.get("/admin/").content.decode()
     Budget.objects.filter(pk=estate.budget.pk).update(spent=Decimal(85), period_start=timezone.now())
-    for budget, request, days_ago in ((estate.budget.pk, uuid7(), 1), (uuid7(), None, 2), (estate.budget.pk, uuid7(), 31)):
+    for budget, request, days_ago in (
+        (estate.budget.pk, uuid7(), 1),
+        (uuid7(), None, 2),
+        (estate.budget.pk, uuid7(), 31),
+    ):
         BudgetOverrun.objects.create(
-            budget_id=budget, request_id=request, amount=Decimal("1.25") * days_ago, created_at=timezone.now() - timedelta(days=days_ago)
+            budget_id=budget,
+            request_id=request,
+            amount=Decimal("1.25") * days_ago,
+            created_at=timezone.now() - timedelta(days=days_ago),
         )
     page = acme.get("/admin/").content.decode()
     assert "85 %" in page and "Which budgets were exceeded?" in page
-    assert "1.25&nbsp;EUR" in page and "a budget that was removed" in page and "2.50" in page and "38.75" not in page
+    assert (
+        "1.25&nbsp;EUR" in page
+        and "a budget that was removed" in page
+        and "2.50" in page
+        and "38.75" not in page
+    )
     acme.login_as(make_people("acme")["ai_developer"])
     assert acme.get("/admin/").status_code == 200
 
@@ -201,6 +292,9 @@ def test_kinds_and_prices_are_words_not_identifiers(acme, on_platform, alice, ol
         Process.objects.create(pk=uuid7(), kind="web", host="machine-1")
     models = acme.login_as(alice).get(url("models_registry_model_changelist")).content.decode()
     assert "<td>Transcription</td>" in models and "<td>transcription</td>" not in models
-    assert "input 1.50, cached input 0.1500, output 6.00, reasoning 6.00" in acme.get(url("usage_usageevent_change", event.pk)).content.decode()
+    assert (
+        "input 1.50, cached input 0.1500, output 6.00, reasoning 6.00"
+        in acme.get(url("usage_usageevent_change", event.pk)).content.decode()
+    )
     start = on_platform.login_as(olga).get("/admin/").content.decode()
     assert "Web server" in start and "machine-1" in start

@@ -14,16 +14,23 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/admin/", "/admin/accounts/user/", "/admin/login/"])
 def test_strangers_are_sent_to_the_log_in_page_of_the_house(acme, path):
     response = acme.get(path)
-    assert response.status_code == 302 and response["Location"].startswith("/accounts/login/?next=%2Fadmin%2F")
+    assert response.status_code == 302 and response["Location"].startswith(
+        "/accounts/login/?next=%2Fadmin%2F"
+    )
 
 
 def test_after_the_log_in_one_is_where_one_wanted_to_be(acme, alice):
-    response = acme.post("/accounts/login/?next=%2Fadmin%2Faccounts%2Fuser%2F", {"login": alice.email, "password": "correct horse battery staple"})
+    response = acme.post(
+        "/accounts/login/?next=%2Fadmin%2Faccounts%2Fuser%2F",
+        {"login": alice.email, "password": "correct horse battery staple"},
+    )
     assert response["Location"] == "/admin/accounts/user/"
 
 
 def test_the_sites_have_no_log_in_form_that_allauth_does_not_count(acme, alice):
-    response = acme.post("/admin/login/", {"username": alice.email, "password": "correct horse battery staple"})
+    response = acme.post(
+        "/admin/login/", {"username": alice.email, "password": "correct horse battery staple"}
+    )
     assert response.status_code == 302 and "_auth_user_id" not in acme.session
 
 
@@ -54,28 +61,42 @@ def test_logging_out_takes_a_post_and_ends_the_session(acme, alice):
 
 
 def test_djangos_own_site_is_mounted_nowhere():
-    assert not any(route.name.startswith("admin:") for urlconf in (TENANT, PLATFORM) for route in list_routes(urlconf))
+    assert not any(
+        route.name.startswith("admin:") for urlconf in (TENANT, PLATFORM) for route in list_routes(urlconf)
+    )
     with pytest.raises(NoReverseMatch):
         reverse(f"{admin.site.name}:view_on_site", args=[1, 1], urlconf=TENANT)
 
 
 @pytest.mark.parametrize("name", ["view_on_site"])
 def test_what_would_tell_which_ids_exist_is_withheld(name):
-    assert not any(route.name.endswith(name) for urlconf in (TENANT, PLATFORM) for route in list_routes(urlconf))
+    assert not any(
+        route.name.endswith(name) for urlconf in (TENANT, PLATFORM) for route in list_routes(urlconf)
+    )
 
 
 def test_each_site_answers_in_its_own_world_only(acme, alice, on_platform, olga):
     assert b"AI service administration" in acme.login_as(alice).get("/admin/").content
     body = on_platform.login_as(olga).get("/admin/").content
     assert b"System administration" in body and b"site-system" in body
-    assert on_platform.get("/admin/usage/budget/").status_code == 404 and acme.get("/admin/tenants/tenant/").status_code == 404
+    assert (
+        on_platform.get("/admin/usage/budget/").status_code == 404
+        and acme.get("/admin/tenants/tenant/").status_code == 404
+    )
 
 
 def test_the_start_page_shows_what_matters_today(acme, alice):
     estate = make_estate(alice)
     make_event(alice, status="error", error_code="upstream_timeout")
     page = acme.login_as(alice).get("/admin/").content.decode()
-    for text in ("How does today compare", "When was it busy", "Which models cost most", "Which budgets run low", "upstream_timeout", estate.event.model):
+    for text in (
+        "How does today compare",
+        "When was it busy",
+        "Which models cost most",
+        "Which budgets run low",
+        "upstream_timeout",
+        estate.event.model,
+    ):
         assert text in page, text
     assert "canary" not in page, "the start page tells nothing of what people write"
 
@@ -83,7 +104,9 @@ def test_the_start_page_shows_what_matters_today(acme, alice):
 def test_cards_are_shown_to_those_who_hold_their_right(acme):
     people = make_people("acme")
     assert list_cards("service", people["user"]) == []
-    assert {"usage-today", "usage-budgets-running-low"} <= {card.name for card in list_cards("service", people["billing"])}
+    assert {"usage-today", "usage-budgets-running-low"} <= {
+        card.name for card in list_cards("service", people["billing"])
+    }
     assert b"How does today compare" in acme.login_as(people["billing"]).get("/admin/").content
 
 
@@ -107,5 +130,7 @@ def test_the_palette_finds_lists_and_people_but_no_conversations(acme, alice):
 def test_the_palette_finds_only_what_one_may_see(acme):
     people = make_people("acme")
     make_estate(people["user"], "zebra")
-    found = acme.login_as(people["billing"]).get("/admin/search/", {"s": "zebra", "extended": 1}).content.decode()
+    found = (
+        acme.login_as(people["billing"]).get("/admin/search/", {"s": "zebra", "extended": 1}).content.decode()
+    )
     assert "zebra" not in found

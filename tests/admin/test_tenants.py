@@ -1,4 +1,6 @@
-"""Tenants in the system administration: ordered on the page, set up by a worker, suspended after a question."""
+"""Tenants in the system administration: ordered on the page, set up by a
+worker, suspended after a question.
+"""
 
 import re
 
@@ -20,7 +22,14 @@ from tenants.signals import tenant_provisioned
 from tenants.tasks_provisioning import set_up_ordered_tenant
 from tests.routes import PLATFORM
 
-ORDER = {"name": "Initech", "slug": "initech", "host": "Initech.LOCALHOST", "contact_email": "ina@initech.example", "currency": "USD", "language": "de"}
+ORDER = {
+    "name": "Initech",
+    "slug": "initech",
+    "host": "Initech.LOCALHOST",
+    "contact_email": "ina@initech.example",
+    "currency": "USD",
+    "language": "de",
+}
 
 
 def url(name: str, *args) -> str:
@@ -29,7 +38,9 @@ def url(name: str, *args) -> str:
 
 @pytest.fixture
 def operator(django_db_setup, django_db_blocker) -> Client:
-    """Olga, in a test whose rows are committed: the worker's login sees nothing else. What it leaves is removed."""
+    """Olga, in a test whose rows are committed: the worker's login sees
+    nothing else. What it leaves is removed.
+    """
     with django_db_blocker.unblock():
         client = Client(headers={"host": "localhost"})
         with platform():
@@ -80,23 +91,38 @@ def test_a_tenant_is_ordered_on_the_page_and_set_up_by_a_worker(operator):
     assert response.status_code == 302 and status() == Tenant.Status.PROVISIONING
     page = operator.get(response["Location"]).content.decode()
     assert "A worker is setting this tenant up" in page and 'hx-trigger="every 2s"' in page
-    assert Client(headers={"host": "initech.localhost"}).get("/").status_code == 404, "its door is shut until it is ready"
+    assert Client(headers={"host": "initech.localhost"}).get("/").status_code == 404, (
+        "its door is shut until it is ready"
+    )
     work()
     assert status() == Tenant.Status.ACTIVE
     page = operator.get(response["Location"]).content.decode()
-    assert "This tenant is ready at" in page and "http://initech.localhost:8000" in page and "every 2s" not in page
+    assert (
+        "This tenant is ready at" in page
+        and "http://initech.localhost:8000" in page
+        and "every 2s" not in page
+    )
     hosts.forget()
     assert Client(headers={"host": "initech.localhost"}).get("/accounts/login/").status_code == 200
     with tenant("initech"):
         (ina,) = User.objects.filter(email="ina@initech.example")
-        assert list(ina.groups.values_list("name", flat=True)) == ["owner"] and OutboxMessage.objects.filter(task="accounts.send_invitation").count() == 1
+        assert (
+            list(ina.groups.values_list("name", flat=True)) == ["owner"]
+            and OutboxMessage.objects.filter(task="accounts.send_invitation").count() == 1
+        )
     with platform():
         row = Tenant.objects.get(slug="initech")
         entries = LogEntry.objects.get_for_object(row)
-        assert entries.filter(action=LogEntry.Action.CREATE).get().actor.email == "olga@atrium.example" and row.currency == "USD"
+        assert (
+            entries.filter(action=LogEntry.Action.CREATE).get().actor.email == "olga@atrium.example"
+            and row.currency == "USD"
+        )
         work()  # a second delivery
     with tenant("initech"):
-        assert User.objects.count() == 1 and OutboxMessage.objects.filter(task="accounts.send_invitation").count() == 1
+        assert (
+            User.objects.count() == 1
+            and OutboxMessage.objects.filter(task="accounts.send_invitation").count() == 1
+        )
 
 
 @pytest.mark.scope(None)
@@ -117,7 +143,10 @@ def test_a_set_up_that_fails_says_why_and_can_be_tried_again(operator):
         OutboxMessage.objects.all().delete()
     page = operator.get(url("tenant_change", pk)).content.decode()
     assert "The set-up failed." in page and "Set up again" in page
-    assert operator.post(url("tenant_retry", pk), {"confirmed": "yes"}).status_code == 302 and status() == Tenant.Status.PROVISIONING
+    assert (
+        operator.post(url("tenant_retry", pk), {"confirmed": "yes"}).status_code == 302
+        and status() == Tenant.Status.PROVISIONING
+    )
     work()
     assert status() == Tenant.Status.ACTIVE
 
@@ -139,7 +168,9 @@ def test_a_set_up_that_fails_says_why_and_can_be_tried_again(operator):
 def test_an_order_that_cannot_be_says_why(on_platform, olga, changes, says):
     on_platform.login_as(olga)
     response = order(on_platform, **changes)
-    assert response.status_code in (200, 400, 409) and says in re.sub(r"<[^>]+>", "", response.content.decode())
+    assert response.status_code in (200, 400, 409) and says in re.sub(
+        r"<[^>]+>", "", response.content.decode()
+    )
     with platform():
         assert Tenant.objects.count() == 2 and not OutboxMessage.objects.exists()
 
@@ -153,7 +184,12 @@ def test_suspending_asks_first_and_is_undone_by_resuming(on_platform, olga, acme
     assert "Suspend access to these tenants?" in page and "Acme" in page
     acme.login_as(alice)
     for action, expected in (("suspend", 403), ("resume", 200)):
-        assert on_platform.post(url("tenant_changelist"), {"action": action, "_selected_action": [pk], "confirmed": "yes"}).status_code == 302
+        assert (
+            on_platform.post(
+                url("tenant_changelist"), {"action": action, "_selected_action": [pk], "confirmed": "yes"}
+            ).status_code
+            == 302
+        )
         hosts.forget()
         assert acme.get("/profile/").status_code == expected
     hosts.forget()
@@ -163,11 +199,29 @@ def test_suspending_asks_first_and_is_undone_by_resuming(on_platform, olga, acme
 def test_plan_and_name_change_but_slug_and_currency_stay(on_platform, olga):
     with platform():
         row, plan = Tenant.objects.get(slug="acme"), Plan.objects.get(name="standard")
-    data = {"name": "Acme Corporation", "plan": plan.pk, "language": "de", "contact_email": "a@acme.example", "slug": "other", "currency": "USD"}
-    assert on_platform.login_as(olga).post(url("tenant_change", row.pk), data | {"domains-TOTAL_FORMS": 0, "domains-INITIAL_FORMS": 0}).status_code == 302
+    data = {
+        "name": "Acme Corporation",
+        "plan": plan.pk,
+        "language": "de",
+        "contact_email": "a@acme.example",
+        "slug": "other",
+        "currency": "USD",
+    }
+    assert (
+        on_platform.login_as(olga)
+        .post(url("tenant_change", row.pk), data | {"domains-TOTAL_FORMS": 0, "domains-INITIAL_FORMS": 0})
+        .status_code
+        == 302
+    )
     with platform():
         after = Tenant.objects.select_related("plan").get(pk=row.pk)
-    assert (after.name, after.plan, after.slug, after.currency, after.schema_name) == ("Acme Corporation", plan, "acme", "EUR", "acme")
+    assert (after.name, after.plan, after.slug, after.currency, after.schema_name) == (
+        "Acme Corporation",
+        plan,
+        "acme",
+        "EUR",
+        "acme",
+    )
 
 
 @pytest.mark.django_db
@@ -175,7 +229,10 @@ def test_plan_and_name_change_but_slug_and_currency_stay(on_platform, olga):
 def test_hosts_are_added_made_primary_and_removed(on_platform, olga):
     on_platform.login_as(olga)
     row = Tenant.objects.get(slug="acme")
-    assert on_platform.post(url("domain_add"), {"domain": "Chat.Acme.example.", "tenant": row.pk}).status_code == 302
+    assert (
+        on_platform.post(url("domain_add"), {"domain": "Chat.Acme.example.", "tenant": row.pk}).status_code
+        == 302
+    )
     second = Domain.objects.get(domain="chat.acme.example")
     on_platform.post(url("domain_make_primary", second.pk), {"confirmed": "yes"})
     assert list(row.domains.filter(is_primary=True)) == [second]
@@ -193,7 +250,11 @@ def test_deleting_several_hosts_at_once_says_why_not_and_loses_none(on_platform,
     data = {"action": "delete_selected", "_selected_action": [spare.pk, only.pk], "post": "yes"}
     response = on_platform.login_as(olga).post(url("domain_changelist"), data, follow=True)
     page = response.content.decode()
-    assert response.status_code == 200 and "acme.localhost: This is the tenant" in page and "Successfully deleted" not in page
+    assert (
+        response.status_code == 200
+        and "acme.localhost: This is the tenant" in page
+        and "Successfully deleted" not in page
+    )
     assert Domain.objects.filter(pk__in=[spare.pk, only.pk]).count() == 2
     on_platform.post(url("domain_changelist"), data | {"_selected_action": [spare.pk]})
     assert not Domain.objects.filter(pk=spare.pk).exists()
@@ -209,7 +270,12 @@ def test_a_plan_is_made_and_changed(on_platform, olga):
     assert on_platform.post(url("plan_add"), data).status_code == 200, "the name is taken"
     on_platform.post(url("plan_change", plan.pk), {"label": "Teams", "name": "other"})
     plan.refresh_from_db()
-    assert (plan.name, plan.label, plan.requests_per_minute, plan.monthly_budget) == ("team", "Teams", None, None)
+    assert (plan.name, plan.label, plan.requests_per_minute, plan.monthly_budget) == (
+        "team",
+        "Teams",
+        None,
+        None,
+    )
 
 
 @pytest.mark.django_db
@@ -225,12 +291,21 @@ def test_operators_are_added_and_locked_out_but_never_deleted(on_platform, olga)
 
     send_invitation.run(**message.arguments)
     assert "http://localhost:8000/accounts/password/reset/key/" in mail.outbox[0].body
-    assert on_platform.post(reverse("system:accounts_user_delete", args=[otto.pk], urlconf=PLATFORM), {"post": "yes"}).status_code == 403
+    assert (
+        on_platform.post(
+            reverse("system:accounts_user_delete", args=[otto.pk], urlconf=PLATFORM), {"post": "yes"}
+        ).status_code
+        == 403
+    )
     address = reverse("system:accounts_user_deactivate", args=[otto.pk], urlconf=PLATFORM)
     on_platform.post(address, {"confirmed": "yes"})
     otto.refresh_from_db()
     assert not otto.is_active
-    page = on_platform.post(reverse("system:accounts_user_deactivate", args=[olga.pk], urlconf=PLATFORM), {"confirmed": "yes"}, follow=True)
+    page = on_platform.post(
+        reverse("system:accounts_user_deactivate", args=[olga.pk], urlconf=PLATFORM),
+        {"confirmed": "yes"},
+        follow=True,
+    )
     assert b"cannot lock yourself out" in page.content and User.objects.get(pk=olga.pk).is_active
 
 

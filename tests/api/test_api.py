@@ -19,7 +19,9 @@ from tests.prompts.chats import make_conversation
 from tests.routes import TENANT, list_routes
 
 pytestmark = pytest.mark.django_db
-ROUTES = [route for route in list_routes(TENANT) if route.name.startswith("api-") and route.name != "api-docs"]
+ROUTES = [
+    route for route in list_routes(TENANT) if route.name.startswith("api-") and route.name != "api-docs"
+]
 
 
 def url(name: str, **kwargs) -> str:
@@ -33,17 +35,32 @@ def bearer(text: str) -> dict:
 @pytest.fixture
 def key_of(alice):
     def make(user=alice, *scopes: str) -> dict:
-        return bearer(create_api_key(actor=None, user=user, name="k", scopes=list(scopes) or ["read", "manage"])[1])
+        return bearer(
+            create_api_key(actor=None, user=user, name="k", scopes=list(scopes) or ["read", "manage"])[1]
+        )
 
     return make
 
 
 def test_me_says_who_where_and_by_what(acme, alice, key_of):
     by_session = acme.login_as(alice).get("/api/v1/me/").json()
-    assert by_session["email"] == alice.email and by_session["tenant"] == {"slug": "acme", "name": "Acme", "currency": "EUR", "language": "en"}
-    assert by_session["roles"] == ["owner"] and "usage.view_usageevent" in by_session["permissions"] and by_session["access"]["kind"] == "session"
+    assert by_session["email"] == alice.email and by_session["tenant"] == {
+        "slug": "acme",
+        "name": "Acme",
+        "currency": "EUR",
+        "language": "en",
+    }
+    assert (
+        by_session["roles"] == ["owner"]
+        and "usage.view_usageevent" in by_session["permissions"]
+        and by_session["access"]["kind"] == "session"
+    )
     by_key = Client(headers={"host": "localhost"} | key_of(alice, "read")).get("/api/v1/me/").json()
-    assert by_key["id"] == by_session["id"] and by_key["access"] == {"kind": "api_key", "key_id": ApiKey.objects.get().key_id, "scopes": ["read"]}
+    assert by_key["id"] == by_session["id"] and by_key["access"] == {
+        "kind": "api_key",
+        "key_id": ApiKey.objects.get().key_id,
+        "scopes": ["read"],
+    }
 
 
 def test_a_session_needs_its_csrf_token_and_a_key_does_not(alice, key_of):
@@ -55,13 +72,25 @@ def test_a_session_needs_its_csrf_token_and_a_key_does_not(alice, key_of):
 
 
 def test_scopes_open_reading_and_changing(acme, alice, key_of):
-    for scope, reading, changing in (("inference", 403, 403), ("read", 200, 403), ("manage", 200, 200), ("organization", 403, 403)):
+    for scope, reading, changing in (
+        ("inference", 403, 403),
+        ("read", 200, 403),
+        ("manage", 200, 200),
+        ("organization", 403, 403),
+    ):
         headers = key_of(alice, scope)
         assert acme.get("/api/v1/me/", headers=headers).status_code == reading, scope
-        assert acme.patch("/api/v1/me/", {"name": "Alice"}, content_type="application/json", headers=headers).status_code == changing, scope
+        assert (
+            acme.patch(
+                "/api/v1/me/", {"name": "Alice"}, content_type="application/json", headers=headers
+            ).status_code
+            == changing
+        ), scope
 
 
-@pytest.mark.parametrize("text", ["atr_acme_00000000_" + "x" * 43, "atr_globex_00000000_" + "x" * 43, "nonsense", ""])
+@pytest.mark.parametrize(
+    "text", ["atr_acme_00000000_" + "x" * 43, "atr_globex_00000000_" + "x" * 43, "nonsense", ""]
+)
 def test_a_wrong_key_gets_one_and_the_same_answer(acme, text):
     response = acme.get("/api/v1/me/", headers=bearer(text))
     assert response.status_code == 401 and response["WWW-Authenticate"] == "Bearer"
@@ -95,42 +124,84 @@ def test_a_revoked_key_and_one_of_someone_locked_out_are_useless(acme, alice, bo
 def test_problems_have_one_shape_in_the_language_of_the_request(acme, alice, key_of):
     german = {"accept-language": "de"} | key_of()
     answers = [
-        acme.get("/api/v1/me/"), acme.get("/api/v1/nothing/", headers=german), acme.get(url("api-model-detail", pk=alice.pk), headers=german),
-        acme.post("/api/v1/models/", {}, content_type="application/json", headers=german), acme.put("/api/v1/me/", headers=german),
-        acme.post("/api/v1/models/", "{", content_type="application/json", headers=german), acme.post("/api/v1/models/", {"a": "b"}, headers=german),
-    ]  # fmt: skip
+        acme.get("/api/v1/me/"),
+        acme.get("/api/v1/nothing/", headers=german),
+        acme.get(url("api-model-detail", pk=alice.pk), headers=german),
+        acme.post("/api/v1/models/", {}, content_type="application/json", headers=german),
+        acme.put("/api/v1/me/", headers=german),
+        acme.post("/api/v1/models/", "{", content_type="application/json", headers=german),
+        acme.post("/api/v1/models/", {"a": "b"}, headers=german),
+    ]
     assert [answer.status_code for answer in answers] == [401, 404, 404, 400, 405, 400, 415]
     for answer in answers:
         body = answer.json()
         assert answer["Content-Type"] == "application/problem+json", body
-        assert {"type", "title", "status", "detail", "code", "request_id"} <= set(body) and body["request_id"] == answer["X-Request-ID"]
+        assert {"type", "title", "status", "detail", "code", "request_id"} <= set(body) and body[
+            "request_id"
+        ] == answer["X-Request-ID"]
 
 
 def test_unknown_fields_and_parameters_are_refused(acme, alice):
     acme.login_as(alice)
-    body = acme.post("/api/v1/api-keys/", {"name": "k", "digest": "x", "is_staff": True}, content_type="application/json").json()
+    body = acme.post(
+        "/api/v1/api-keys/", {"name": "k", "digest": "x", "is_staff": True}, content_type="application/json"
+    ).json()
     assert set(body["errors"]) == {"digest", "is_staff"} and not ApiKey.objects.exists()
     assert acme.get("/api/v1/api-keys/?user__password__startswith=a").status_code == 400
-    assert acme.get("/api/v1/api-keys/?ordering=digest").json()["errors"] == {"ordering": ["There is no such parameter."]}
+    assert acme.get("/api/v1/api-keys/?ordering=digest").json()["errors"] == {
+        "ordering": ["There is no such parameter."]
+    }
 
 
 BAD_BODIES = [
     '{"name": "\\ud800"}',
-    '{"\\ud800": 1}', '{"name": "a\\u0000b"}', '{"name": NaN}', '{"name": 1e999}', "[" * 5_000, '{"a":' * 5_000, "null", "[]", '"x"', "1",
-    '{"name": {"a": 1}}', '{"requests_per_minute": 1e999, "name": "k"}', '{"requests_per_minute": ' + "9" * 5_000 + "}", '{"name": "k", "scopes": [["read"]]}',
-    '{"name": "k", "expires_at": "9999-12-31T23:59:59-14:00"}', '{"name": "k", "user": "x"}', "\xff", '{"name": "k"', '{"name": "' + "x" * 2_000 + '"}',
-]  # fmt: skip
-BAD_PAGING = ["limit=0", "limit=201", "limit=x", "limit=-1", "cursor=x", "cursor=cD1ub3QrYStkYXRl", "cursor=cD0yMDI2JTAw"]
+    '{"\\ud800": 1}',
+    '{"name": "a\\u0000b"}',
+    '{"name": NaN}',
+    '{"name": 1e999}',
+    "[" * 5_000,
+    '{"a":' * 5_000,
+    "null",
+    "[]",
+    '"x"',
+    "1",
+    '{"name": {"a": 1}}',
+    '{"requests_per_minute": 1e999, "name": "k"}',
+    '{"requests_per_minute": ' + "9" * 5_000 + "}",
+    '{"name": "k", "scopes": [["read"]]}',
+    '{"name": "k", "expires_at": "9999-12-31T23:59:59-14:00"}',
+    '{"name": "k", "user": "x"}',
+    "\xff",
+    '{"name": "k"',
+    '{"name": "' + "x" * 2_000 + '"}',
+]
+BAD_PAGING = [
+    "limit=0",
+    "limit=201",
+    "limit=x",
+    "limit=-1",
+    "cursor=x",
+    "cursor=cD1ub3QrYStkYXRl",
+    "cursor=cD0yMDI2JTAw",
+]
 
 
 @pytest.mark.parametrize("body", BAD_BODIES)
 def test_bad_bodies_are_refused_not_stumbled_over(acme, alice, body):
-    response = acme.login_as(alice).post("/api/v1/api-keys/", body.encode("latin-1") if body == "\xff" else body, content_type="application/json")
-    assert response.status_code == 400 and response.json()["code"] in ("invalid_input", "invalid_json"), body[:60]
+    response = acme.login_as(alice).post(
+        "/api/v1/api-keys/",
+        body.encode("latin-1") if body == "\xff" else body,
+        content_type="application/json",
+    )
+    assert response.status_code == 400 and response.json()["code"] in ("invalid_input", "invalid_json"), body[
+        :60
+    ]
 
 
 def test_a_huge_body_is_refused_while_it_is_read(acme, alice):
-    response = acme.login_as(alice).post("/api/v1/api-keys/", json.dumps({"name": "x" * 1_100_000}), content_type="application/json")
+    response = acme.login_as(alice).post(
+        "/api/v1/api-keys/", json.dumps({"name": "x" * 1_100_000}), content_type="application/json"
+    )
     assert response.status_code == 413 and response.json()["code"] == "request_too_large"
 
 
@@ -168,11 +239,14 @@ def test_lists_take_a_stored_number_of_queries(acme, alice, route):
             make_conversation(alice, turns=2)
             make_event(alice)
             create_api_key(actor=None, user=alice, name=f"k{number}")
-        hosts.forget()  # what is remembered of a tenant for a second would make the number depend on the clock
+        # what is remembered of a tenant for a second would make the number depend on the clock
+        hosts.forget()
         with CaptureQueriesContext(connection) as queries:
             assert acme.get(url(route)).status_code == 200
         counts.append(len(queries))
-    assert counts[1] <= counts[0] and counts[1] <= LISTS[route], f"{route} takes {counts} queries: {[query['sql'][:90] for query in queries.captured_queries]}"
+    assert counts[1] <= counts[0] and counts[1] <= LISTS[route], (
+        f"{route} takes {counts} queries: {[query['sql'][:90] for query in queries.captured_queries]}"
+    )
 
 
 def test_the_openapi_document_is_valid_and_names_every_route(tmp_path, acme, alice):

@@ -15,11 +15,18 @@ from usage.services import set_budget
 pytestmark = pytest.mark.django_db
 JSON = {"content_type": "application/json"}
 LATER = timezone.now() + timedelta(days=7)
-LIMITS = {"scopes": ["inference", "manage"], "model_names": ["small", "large"], "requests_per_minute": 10, "expires_at": LATER}
+LIMITS = {
+    "scopes": ["inference", "manage"],
+    "model_names": ["small", "large"],
+    "requests_per_minute": 10,
+    "expires_at": LATER,
+}
 
 
 def client_of(user, **limits) -> tuple[Client, ApiKey]:
-    row, text = create_api_key(actor=None, user=user, name="limited", **{"scopes": ["inference", "manage"]} | limits)
+    row, text = create_api_key(
+        actor=None, user=user, name="limited", **{"scopes": ["inference", "manage"]} | limits
+    )
     return Client(headers={"host": "acme.localhost", "authorization": f"Bearer {text}"}), row
 
 
@@ -29,9 +36,13 @@ def limited(alice):
 
 
 BEYOND = [
-    {"scopes": ["organization"]}, {"scopes": ["inference", "organization"]}, {"model_names": []}, {"model_names": ["small", "huge"]},
-    {"requests_per_minute": 11}, {"expires_at": (LATER + timedelta(seconds=1)).isoformat()},
-]  # fmt: skip
+    {"scopes": ["organization"]},
+    {"scopes": ["inference", "organization"]},
+    {"model_names": []},
+    {"model_names": ["small", "huge"]},
+    {"requests_per_minute": 11},
+    {"expires_at": (LATER + timedelta(seconds=1)).isoformat()},
+]
 WITHIN = [
     {"scopes": ["read"]}, {"scopes": ["manage"]}, {"model_names": ["small"]}, {"requests_per_minute": 10},
     {"expires_at": (LATER - timedelta(days=1)).isoformat()},
@@ -41,7 +52,11 @@ WITHIN = [
 @pytest.mark.parametrize("wanted", BEYOND, ids=str)
 def test_a_limited_key_makes_no_key_beyond_itself(limited, wanted):
     response = limited[0].post("/api/v1/api-keys/", {"name": "new", **wanted}, **JSON)
-    assert response.status_code == 403 and response.json()["code"] == "beyond_own_key" and response.json()["param"] in wanted
+    assert (
+        response.status_code == 403
+        and response.json()["code"] == "beyond_own_key"
+        and response.json()["param"] in wanted
+    )
     assert ApiKey.objects.count() == 1
 
 
@@ -55,9 +70,14 @@ def test_a_key_with_a_budget_of_its_own_makes_none(alice):
     client, own = client_of(alice)
     set_budget(actor=None, level="key", subject_id=own.pk, limit=Decimal(5))
     response = client.post("/api/v1/api-keys/", {"name": "new"}, **JSON)
-    assert (response.status_code, response.json()["code"]) == (403, "beyond_own_key") and ApiKey.objects.count() == 1
+    assert (response.status_code, response.json()["code"]) == (
+        403,
+        "beyond_own_key",
+    ) and ApiKey.objects.count() == 1
     other, _text = client_of(alice)
-    assert other.post("/api/v1/api-keys/", {"name": "new"}, **JSON).status_code == 201, "another key of the same person may"
+    assert other.post("/api/v1/api-keys/", {"name": "new"}, **JSON).status_code == 201, (
+        "another key of the same person may"
+    )
 
 
 @pytest.fixture
@@ -73,10 +93,17 @@ def test_a_key_stays_in_its_project_and_makes_keys_there_only(limited, alice, de
         client.post("/api/v1/api-keys/", {"name": "new", "project": str(dear.pk)}, **JSON),
         client.patch(f"/api/v1/api-keys/{own.pk}/", {"project": str(dear.pk)}, **JSON),
     ):
-        assert (response.status_code, response.json()["code"], response.json()["param"]) == (403, "beyond_own_key", "project")
+        assert (response.status_code, response.json()["code"], response.json()["param"]) == (
+            403,
+            "beyond_own_key",
+            "project",
+        )
     own.refresh_from_db()
     assert ApiKey.objects.get() == own and own.project != dear
-    assert client.post("/api/v1/api-keys/", {"name": "new", "project": str(own.project_id)}, **JSON).status_code == 201
+    assert (
+        client.post("/api/v1/api-keys/", {"name": "new", "project": str(own.project_id)}, **JSON).status_code
+        == 201
+    )
 
 
 def test_a_session_makes_and_moves_keys_in_any_project_of_the_person(acme, alice, dear):
@@ -88,10 +115,19 @@ def test_a_session_makes_and_moves_keys_in_any_project_of_the_person(acme, alice
 def test_what_is_left_out_is_taken_over(limited):
     body = limited[0].post("/api/v1/api-keys/", {"name": "new"}, **JSON).json()
     new = ApiKey.objects.get(pk=body["id"])
-    assert (new.scopes, new.model_names, new.requests_per_minute, new.expires_at) == (["inference"], ["small", "large"], 10, LATER)
+    assert (new.scopes, new.model_names, new.requests_per_minute, new.expires_at) == (
+        ["inference"],
+        ["small", "large"],
+        10,
+        LATER,
+    )
 
 
-@pytest.mark.parametrize("wanted", [{"model_names": []}, {"requests_per_minute": None}, {"requests_per_minute": 11}, {"expires_at": None}], ids=str)
+@pytest.mark.parametrize(
+    "wanted",
+    [{"model_names": []}, {"requests_per_minute": None}, {"requests_per_minute": 11}, {"expires_at": None}],
+    ids=str,
+)
 def test_it_frees_neither_itself_nor_another_key(limited, alice, wanted):
     client, own = limited
     other, _text = create_api_key(actor=None, user=alice, name="other", **LIMITS)
@@ -100,55 +136,82 @@ def test_it_frees_neither_itself_nor_another_key(limited, alice, wanted):
         assert response.status_code == 403 and response.json()["code"] == "beyond_own_key"
         row.refresh_from_db()
         assert (row.model_names, row.requests_per_minute, row.expires_at) == (["small", "large"], 10, LATER)
-    assert client.patch(f"/api/v1/api-keys/{other.pk}/", {"name": "renamed", "requests_per_minute": 5}, **JSON).status_code == 200
+    assert (
+        client.patch(
+            f"/api/v1/api-keys/{other.pk}/", {"name": "renamed", "requests_per_minute": 5}, **JSON
+        ).status_code
+        == 200
+    )
 
 
 def test_an_unlimited_key_and_a_session_make_what_the_person_may(acme, alice):
     everything = {"name": "new", "model_names": [], "requests_per_minute": None, "expires_at": None}
     for client in (client_of(alice)[0], acme.login_as(alice)):
         assert client.post("/api/v1/api-keys/", everything, **JSON).status_code == 201
-    assert acme.post("/api/v1/api-keys/", {"name": "costs", "scopes": ["organization"]}, **JSON).status_code == 201
+    assert (
+        acme.post("/api/v1/api-keys/", {"name": "costs", "scopes": ["organization"]}, **JSON).status_code
+        == 201
+    )
 
 
 @pytest.mark.parametrize("number", [3_000_000_000, 10**30, 0])
 def test_a_number_that_cannot_be_stored_is_refused(acme, alice, number):
-    response = acme.login_as(alice).post("/api/v1/api-keys/", {"name": "k", "requests_per_minute": number}, **JSON)
+    response = acme.login_as(alice).post(
+        "/api/v1/api-keys/", {"name": "k", "requests_per_minute": number}, **JSON
+    )
     assert response.status_code == 400 and response.json()["code"] == "invalid_input"
 
 
-# -- budgets -----------------------------------------------------------------------------------------------------------
+# -- budgets -------------------------------------------------------------------------------------------------
 
 
 def own_budgets(key) -> dict[str, Budget]:
     subjects = {"key": key.pk, "user": key.user_id, "project": key.project_id}
-    return {level: set_budget(actor=None, level=level, subject_id=subject, limit=Decimal(5)) for level, subject in subjects.items()}
+    return {
+        level: set_budget(actor=None, level=level, subject_id=subject, limit=Decimal(5))
+        for level, subject in subjects.items()
+    }
 
 
 @pytest.mark.parametrize("level", ["key", "user", "project"])
 def test_a_key_frees_itself_of_no_budget_that_binds_it(alice, level):
     client, own = client_of(alice)
     budget = own_budgets(own)[level]
-    path, new = f"/api/v1/budgets/{budget.pk}/", {"level": level, "subject_id": str(budget.subject_id), "limit": "6"}
-    for response in (client.patch(path, {"limit": "6"}, **JSON), client.delete(path), client.post("/api/v1/budgets/", new, **JSON)):
+    path = f"/api/v1/budgets/{budget.pk}/"
+    new = {"level": level, "subject_id": str(budget.subject_id), "limit": "6"}
+    for response in (
+        client.patch(path, {"limit": "6"}, **JSON),
+        client.delete(path),
+        client.post("/api/v1/budgets/", new, **JSON),
+    ):
         assert (response.status_code, response.json()["code"]) == (403, "beyond_own_key")
     budget.refresh_from_db()
     assert budget.limit == 5
-    assert client.patch(path, {"limit": "4", "warn_at_percent": 50}, **JSON).status_code == 200, "it may lower it"
+    assert client.patch(path, {"limit": "4", "warn_at_percent": 50}, **JSON).status_code == 200, (
+        "it may lower it"
+    )
 
 
 def test_a_key_sets_the_budgets_of_others(alice, bob):
     client, _own = client_of(alice)
     other, _text = create_api_key(actor=None, user=bob, name="other")
     for level, subject in (("key", other.pk), ("user", bob.pk)):
-        made = client.post("/api/v1/budgets/", {"level": level, "subject_id": str(subject), "limit": "5"}, **JSON)
+        made = client.post(
+            "/api/v1/budgets/", {"level": level, "subject_id": str(subject), "limit": "5"}, **JSON
+        )
         assert made.status_code == 201
-        assert client.patch(f"/api/v1/budgets/{made.json()['id']}/", {"limit": "6"}, **JSON).status_code == 200
+        assert (
+            client.patch(f"/api/v1/budgets/{made.json()['id']}/", {"limit": "6"}, **JSON).status_code == 200
+        )
 
 
 def test_a_session_raises_any_budget(acme, alice):
     _client, own = client_of(alice)
     for budget in own_budgets(own).values():
-        assert acme.login_as(alice).patch(f"/api/v1/budgets/{budget.pk}/", {"limit": "6"}, **JSON).status_code == 200
+        assert (
+            acme.login_as(alice).patch(f"/api/v1/budgets/{budget.pk}/", {"limit": "6"}, **JSON).status_code
+            == 200
+        )
 
 
 def test_a_key_whose_person_has_a_budget_makes_none_for_others(alice, bob):
@@ -157,4 +220,6 @@ def test_a_key_whose_person_has_a_budget_makes_none_for_others(alice, bob):
     assert client.post("/api/v1/api-keys/", new, **JSON).status_code == 201
     set_budget(actor=None, level="user", subject_id=alice.pk, limit=Decimal(5))
     assert client.post("/api/v1/api-keys/", new, **JSON).json()["code"] == "beyond_own_key"
-    assert client.post("/api/v1/api-keys/", {"name": "mine"}, **JSON).status_code == 201, "one of her own counts to the same budget"
+    assert client.post("/api/v1/api-keys/", {"name": "mine"}, **JSON).status_code == 201, (
+        "one of her own counts to the same budget"
+    )

@@ -1,4 +1,6 @@
-"""S02: nothing that a form or the API does not name can be set through it, whatever a model has or may once have had."""
+"""S02: nothing that a form or the API does not name can be set through it,
+whatever a model has or may once have had.
+"""
 
 import json
 
@@ -16,7 +18,11 @@ from tests.routes import TENANT
 from usage.models import Budget
 
 pytestmark = pytest.mark.django_db
-COLUMNS = {field.name for model in (User, ApiKey, Connection, Model, Conversation, Budget) for field in model._meta.get_fields()}
+COLUMNS = {
+    field.name
+    for model in (User, ApiKey, Connection, Model, Conversation, Budget)
+    for field in model._meta.get_fields()
+}
 TEMPTING = {
     "tenant",
     "owner",
@@ -39,14 +45,33 @@ NAMES = sorted(COLUMNS | TEMPTING)
 CHANGES = {
     "api-apikey-detail": ("key", {"name", "project", "model_names", "requests_per_minute", "expires_at"}),
     "api-budget-detail": ("budget", {"limit", "warn_at_percent"}),
-    "api-connection-detail": ("connection", {"name", "kind", "base_url", "secret", "location", "no_storage", "is_enabled"}),
+    "api-connection-detail": (
+        "connection",
+        {"name", "kind", "base_url", "secret", "location", "no_storage", "is_enabled"},
+    ),
     "api-conversation-detail": ("conversation", {"title"}),
     "api-me": ("user", {"name", "language", "theme", "time_zone"}),
-    "api-model-detail": ("model", {
-        "name", "label", "upstream_name", "kind", "context_window", "max_output_tokens", "default_max_output_tokens", "capabilities", "licence", "channel",
-        "retire_on", "successor", "is_enabled", "is_default", "notes",
-    }),
-}  # fmt: skip
+    "api-model-detail": (
+        "model",
+        {
+            "name",
+            "label",
+            "upstream_name",
+            "kind",
+            "context_window",
+            "max_output_tokens",
+            "default_max_output_tokens",
+            "capabilities",
+            "licence",
+            "channel",
+            "retire_on",
+            "successor",
+            "is_enabled",
+            "is_default",
+            "notes",
+        },
+    ),
+}
 CREATIONS = {
     "api-apikey-list": CHANGES["api-apikey-detail"][1] | {"user", "scopes"},
     "api-budget-list": CHANGES["api-budget-detail"][1] | {"level", "subject_id", "period"},
@@ -58,8 +83,14 @@ VALUES = [True, "owner", 1]
 
 def state() -> list:
     """Every row of the rooms' tables, as far as a form could change it."""
-    models = [model for label in ("accounts", "models_registry", "prompts", "usage") for model in apps.get_app_config(label).get_models()]
-    return [(model.__name__, sorted(str(model_to_dict(row)) for row in model.objects.all())) for model in models]
+    models = [
+        model
+        for label in ("accounts", "models_registry", "prompts", "usage")
+        for model in apps.get_app_config(label).get_models()
+    ]
+    return [
+        (model.__name__, sorted(str(model_to_dict(row)) for row in model.objects.all())) for model in models
+    ]
 
 
 def send(client, method: str, address: str, body: dict):
@@ -70,7 +101,9 @@ def send(client, method: str, address: str, body: dict):
 def test_no_other_field_can_be_changed(acme, alice, route):
     item, allowed = CHANGES[route]
     estate = make_estate(alice)
-    address = reverse(route, urlconf=TENANT, kwargs={} if route == "api-me" else {"pk": getattr(estate, item).pk})
+    address = reverse(
+        route, urlconf=TENANT, kwargs={} if route == "api-me" else {"pk": getattr(estate, item).pk}
+    )
     acme.login_as(alice)
     before, tried = state(), 0
     for name in NAMES:
@@ -98,13 +131,39 @@ def test_the_administrations_forms_take_only_what_they_show(acme, alice, bob):
     key, _text = create_api_key(actor=None, user=bob, name="k")
     acme.login_as(alice)
     before = model_to_dict(ApiKey.objects.get())
-    hidden = {name: "1" for name in NAMES if name not in ("name", "project", "model_names", "requests_per_minute", "expires_at")}
+    hidden = {
+        name: "1"
+        for name in NAMES
+        if name not in ("name", "project", "model_names", "requests_per_minute", "expires_at")
+    }
     shown = {"name": "k", "project": key.project_id}
-    assert acme.post(reverse("service:accounts_apikey_change", args=[key.pk], urlconf=TENANT), hidden | shown).status_code == 302
+    assert (
+        acme.post(
+            reverse("service:accounts_apikey_change", args=[key.pk], urlconf=TENANT), hidden | shown
+        ).status_code
+        == 302
+    )
     assert model_to_dict(ApiKey.objects.get()) == before
-    tables = {f"{name}-{part}_FORMS": 0 for name in ("api_keys", "memberships") for part in ("TOTAL", "INITIAL")}
-    shown = {"email": bob.email, "name": bob.name, "language": "", "roles": [group.pk for group in bob.groups.all()]}
+    tables = {
+        f"{name}-{part}_FORMS": 0 for name in ("api_keys", "memberships") for part in ("TOTAL", "INITIAL")
+    }
+    shown = {
+        "email": bob.email,
+        "name": bob.name,
+        "language": "",
+        "roles": [group.pk for group in bob.groups.all()],
+    }
     hidden = {name: "1" for name in NAMES if name not in shown}
-    assert acme.post(reverse("service:accounts_user_change", args=[bob.pk], urlconf=TENANT), hidden | shown | tables).status_code == 302
+    assert (
+        acme.post(
+            reverse("service:accounts_user_change", args=[bob.pk], urlconf=TENANT), hidden | shown | tables
+        ).status_code
+        == 302
+    )
     after = User.objects.get(pk=bob.pk)
-    assert (after.is_superuser, after.password, after.is_active, after.user_permissions.count()) == (False, bob.password, True, 0)
+    assert (after.is_superuser, after.password, after.is_active, after.user_permissions.count()) == (
+        False,
+        bob.password,
+        True,
+        0,
+    )

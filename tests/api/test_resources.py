@@ -27,9 +27,17 @@ def api(acme, alice):
 
 
 def test_a_new_keys_secret_is_given_once(api, alice):
-    body = api.post("/api/v1/api-keys/", {"name": "CI", "scopes": ["inference", "read"], "requests_per_minute": 60}, **JSON).json()
+    body = api.post(
+        "/api/v1/api-keys/",
+        {"name": "CI", "scopes": ["inference", "read"], "requests_per_minute": 60},
+        **JSON,
+    ).json()
     text = body.pop("key")
-    assert text.startswith(f"atr_acme_{body['key_id']}_") and body["user"]["email"] == alice.email and body["is_usable"]
+    assert (
+        text.startswith(f"atr_acme_{body['key_id']}_")
+        and body["user"]["email"] == alice.email
+        and body["is_usable"]
+    )
     assert api.get("/api/v1/me/", headers={"authorization": f"Bearer {text}"}).status_code == 200
     secret = text.rsplit("_", 1)[1]
     for address in ("/api/v1/api-keys/", f"/api/v1/api-keys/{body['id']}/"):
@@ -41,22 +49,39 @@ def test_a_new_keys_secret_is_given_once(api, alice):
 
 
 def test_one_makes_keys_for_others_only_with_the_right(acme, alice, bob):
-    assert acme.login_as(bob).post("/api/v1/api-keys/", {"name": "k", "user": str(alice.pk)}, **JSON).status_code == 404
-    assert acme.login_as(alice).post("/api/v1/api-keys/", {"name": "k", "user": str(bob.pk)}, **JSON).status_code == 201
+    assert (
+        acme.login_as(bob).post("/api/v1/api-keys/", {"name": "k", "user": str(alice.pk)}, **JSON).status_code
+        == 404
+    )
+    assert (
+        acme.login_as(alice).post("/api/v1/api-keys/", {"name": "k", "user": str(bob.pk)}, **JSON).status_code
+        == 201
+    )
     assert ApiKey.objects.get().user == bob
 
 
 def test_an_admin_makes_no_key_that_acts_as_the_owner(acme):
     people = make_people("acme")
-    response = acme.login_as(people["admin"]).post("/api/v1/api-keys/", {"name": "k", "user": str(people["owner"].pk), "scopes": ["manage"]}, **JSON)
+    response = acme.login_as(people["admin"]).post(
+        "/api/v1/api-keys/", {"name": "k", "user": str(people["owner"].pk), "scopes": ["manage"]}, **JSON
+    )
     assert response.status_code == 403 and not ApiKey.objects.exists()
 
 
 def test_a_keys_limits_change_and_nothing_else(api, alice):
     key, _text = create_api_key(actor=None, user=alice, name="k")
     address = f"/api/v1/api-keys/{key.pk}/"
-    assert api.patch(address, {"model_names": ["a"], "expires_at": None}, **JSON).json()["model_names"] == ["a"]
-    for field, value in {"scopes": ["manage"], "user": str(uuid4()), "digest": "x", "key_id": "12345678", "revoked_at": None, "id": str(uuid4())}.items():
+    assert api.patch(address, {"model_names": ["a"], "expires_at": None}, **JSON).json()["model_names"] == [
+        "a"
+    ]
+    for field, value in {
+        "scopes": ["manage"],
+        "user": str(uuid4()),
+        "digest": "x",
+        "key_id": "12345678",
+        "revoked_at": None,
+        "id": str(uuid4()),
+    }.items():
         assert api.patch(address, {field: value}, **JSON).status_code == 400, field
     assert ApiKey.objects.get().scopes == ["inference"]
 
@@ -66,23 +91,49 @@ def test_a_key_of_anothers_project_or_of_none_is_refused(acme, bob, alice, charl
     with tenant("globex"):
         theirs = make_estate(charlie).project
     acme.login_as(bob)
-    answers = [acme.post("/api/v1/api-keys/", {"name": "k", "project": str(pk)}, **JSON) for pk in (mine.pk, theirs.pk, uuid4())]
-    assert {answer.status_code for answer in answers} == {404} and len({answer.json()["detail"] for answer in answers}) == 1
+    answers = [
+        acme.post("/api/v1/api-keys/", {"name": "k", "project": str(pk)}, **JSON)
+        for pk in (mine.pk, theirs.pk, uuid4())
+    ]
+    assert {answer.status_code for answer in answers} == {404} and len(
+        {answer.json()["detail"] for answer in answers}
+    ) == 1
 
 
 def test_creating_twice_under_one_key_happens_once(api, clean_cache):
     headers = {"idempotency-key": "order-1"}
-    first, second = (api.post("/api/v1/api-keys/", {"name": "k", "scopes": ["read"]}, headers=headers, **JSON) for _attempt in range(2))
-    assert first.status_code == second.status_code == 201 and first.json() == second.json() and ApiKey.objects.count() == 1
+    first, second = (
+        api.post("/api/v1/api-keys/", {"name": "k", "scopes": ["read"]}, headers=headers, **JSON)
+        for _attempt in range(2)
+    )
+    assert (
+        first.status_code == second.status_code == 201
+        and first.json() == second.json()
+        and ApiKey.objects.count() == 1
+    )
     assert "Idempotency-Replayed" in second and "Idempotency-Replayed" not in first
     other = api.post("/api/v1/api-keys/", {"name": "other"}, headers=headers, **JSON)
-    assert other.status_code == 422 and other.json()["code"] == "idempotency_key_reused" and ApiKey.objects.count() == 1
-    assert api.post("/api/v1/api-keys/", {"name": "k"}, headers={"idempotency-key": "x" * 300}, **JSON).status_code == 400
+    assert (
+        other.status_code == 422
+        and other.json()["code"] == "idempotency_key_reused"
+        and ApiKey.objects.count() == 1
+    )
+    assert (
+        api.post(
+            "/api/v1/api-keys/", {"name": "k"}, headers={"idempotency-key": "x" * 300}, **JSON
+        ).status_code
+        == 400
+    )
 
 
 def test_a_refused_creation_leaves_its_key_free(api, clean_cache):
     headers = {"idempotency-key": "order-2"}
-    assert api.post("/api/v1/api-keys/", {"name": "k", "expires_at": "2001-01-01T00:00:00Z"}, headers=headers, **JSON).status_code == 400
+    assert (
+        api.post(
+            "/api/v1/api-keys/", {"name": "k", "expires_at": "2001-01-01T00:00:00Z"}, headers=headers, **JSON
+        ).status_code
+        == 400
+    )
     assert api.post("/api/v1/api-keys/", {"name": "k"}, headers=headers, **JSON).status_code == 201
 
 
@@ -96,7 +147,9 @@ def test_an_idempotency_key_is_ones_own(acme, alice, bob, clean_cache):
 def test_the_kept_answer_is_sealed(api, clean_cache):
     from django.core.cache import cache
 
-    text = api.post("/api/v1/api-keys/", {"name": "k"}, headers={"idempotency-key": "sealed"}, **JSON).json()["key"]
+    text = api.post("/api/v1/api-keys/", {"name": "k"}, headers={"idempotency-key": "sealed"}, **JSON).json()[
+        "key"
+    ]
     client = cache._cache.get_client()
     kept = b"".join(client.get(name) or b"" for name in client.keys("*idempotency*"))
     assert kept and text.rsplit("_", 1)[1].encode() not in kept
@@ -121,17 +174,34 @@ def test_not_even_the_owner_of_the_organisation_reads_anothers_conversations(api
 
 def test_a_connection_is_made_tested_and_its_models_fetched(api):
     provider = Provider()
-    body = api.post("/api/v1/connections/", {"name": "Own", "kind": "openai_compatible", "base_url": "https://x.example/v1", "secret": "sk-1"}, **JSON)
+    body = api.post(
+        "/api/v1/connections/",
+        {"name": "Own", "kind": "openai_compatible", "base_url": "https://x.example/v1", "secret": "sk-1"},
+        **JSON,
+    )
     assert body.status_code == 201 and body.json()["has_secret"] and "secret" not in body.json()
     Connection.objects.update(base_url=provider.base_url, allow_private=True)
     address = f"/api/v1/connections/{body.json()['id']}/"
-    assert api.post(f"{address}test/", **JSON).json() | {"latency_ms": 0} == {"is_ok": True, "latency_ms": 0, "model_count": 2, "error": ""}
+    assert api.post(f"{address}test/", **JSON).json() | {"latency_ms": 0} == {
+        "is_ok": True,
+        "latency_ms": 0,
+        "model_count": 2,
+        "error": "",
+    }
     assert sorted(api.post(f"{address}sync/", **JSON).json()["added"]) == ["large", "small"]
     assert api.delete(address).json()["code"] == "connection_in_use"
     assert b"sk-1" not in api.get(address).content
 
 
-@pytest.mark.parametrize("changes", [{"allow_private": True}, {"last_error": ""}, {"id": str(uuid4())}, {"created_at": "2020-01-01T00:00:00Z"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"allow_private": True},
+        {"last_error": ""},
+        {"id": str(uuid4())},
+        {"created_at": "2020-01-01T00:00:00Z"},
+    ],
+)
 def test_what_only_the_house_sets_cannot_be_sent(api, alice, changes):
     estate = make_estate(alice)
     assert api.patch(f"/api/v1/connections/{estate.connection.pk}/", changes, **JSON).status_code == 400
@@ -139,9 +209,16 @@ def test_what_only_the_house_sets_cannot_be_sent(api, alice, changes):
 
 def test_models_and_prices(api, alice):
     estate = make_estate(alice)
-    body = api.post("/api/v1/models/", {"name": "mine", "connection": str(estate.connection.pk), "capabilities": ["tools"]}, **JSON).json()
+    body = api.post(
+        "/api/v1/models/",
+        {"name": "mine", "connection": str(estate.connection.pk), "capabilities": ["tools"]},
+        **JSON,
+    ).json()
     address = f"/api/v1/models/{body['id']}/"
-    assert api.patch(address, {"is_default": True, "context_window": 8_000}, **JSON).json()["context_window"] == 8_000
+    assert (
+        api.patch(address, {"is_default": True, "context_window": 8_000}, **JSON).json()["context_window"]
+        == 8_000
+    )
     price = api.post(f"{address}prices/", {"input": "1.5", "output": "6"}, **JSON).json()
     assert (price["input"], price["cached"], price["output"], price["currency"]) == ("1.5", "1.5", "6", "EUR")
     later = (timezone.now() + timedelta(days=7)).isoformat()
@@ -153,8 +230,15 @@ def test_models_and_prices(api, alice):
 
 
 def test_budgets_are_set_changed_and_lifted(api, alice, bob):
-    body = api.post("/api/v1/budgets/", {"level": "user", "subject_id": str(bob.pk), "limit": "12.5"}, **JSON).json()
-    assert (body["limit"], body["spent"], body["period"], body["managed_by"]) == ("12.5", "0", "month", "tenant")
+    body = api.post(
+        "/api/v1/budgets/", {"level": "user", "subject_id": str(bob.pk), "limit": "12.5"}, **JSON
+    ).json()
+    assert (body["limit"], body["spent"], body["period"], body["managed_by"]) == (
+        "12.5",
+        "0",
+        "month",
+        "tenant",
+    )
     address = f"/api/v1/budgets/{body['id']}/"
     assert api.patch(address, {"limit": "20"}, **JSON).json()["limit"] == "20"
     for field in ("spent", "held", "allowance", "managed_by", "level", "subject_id", "currency"):
@@ -162,7 +246,15 @@ def test_budgets_are_set_changed_and_lifted(api, alice, bob):
     assert api.delete(address).status_code == 204 and not Budget.objects.exists()
 
 
-@pytest.mark.parametrize("body", [{"level": "user"}, {"level": "user", "subject_id": str(uuid4())}, {"level": "tenant", "limit": "-1"}, {"level": "all"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"level": "user"},
+        {"level": "user", "subject_id": str(uuid4())},
+        {"level": "tenant", "limit": "-1"},
+        {"level": "all"},
+    ],
+)
 def test_a_budget_that_cannot_be_is_refused(api, body):
     assert api.post("/api/v1/budgets/", {"limit": "1"} | body, **JSON).status_code == 400
 
@@ -173,28 +265,63 @@ def test_usage_is_ones_own_or_everyones(acme, alice, bob):
     for person, models in ((bob, {"b"}), (alice, {"a", "b"})):
         acme.login_as(person)
         report = acme.get("/api/v1/usage/report/?by=model").json()
-        assert {row["key"] for row in report["rows"]} == models == {row["model"] for row in acme.get("/api/v1/usage/events/").json()["results"]}
+        assert (
+            {row["key"] for row in report["rows"]}
+            == models
+            == {row["model"] for row in acme.get("/api/v1/usage/events/").json()["results"]}
+        )
     assert report["rows"][0] == {
-        "key": "a", "label": "a", "currency": "EUR", "calls": 1, "errors": 0, "cost": "2", "input_tokens": 10, "cached_tokens": 0, "output_tokens": 5,
+        "key": "a",
+        "label": "a",
+        "currency": "EUR",
+        "calls": 1,
+        "errors": 0,
+        "cost": "2",
+        "input_tokens": 10,
+        "cached_tokens": 0,
+        "output_tokens": 5,
         "reasoning_tokens": 0,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("by", ["user", "key", "project", "day"])
 def test_usage_is_reported_by_each_dimension(api, alice, by):
     estate = make_estate(alice)
     rows = api.get(f"/api/v1/usage/report/?by={by}").json()["rows"]
-    expected = {"user": estate.user.pk, "key": estate.key.pk, "project": estate.project.pk, "day": timezone.now().date()}[by]
+    expected = {
+        "user": estate.user.pk,
+        "key": estate.key.pk,
+        "project": estate.project.pk,
+        "day": timezone.now().date(),
+    }[by]
     assert [row["key"] for row in rows] == [str(expected)]
 
 
-@pytest.mark.parametrize("query", ["by=secret", "since=2026-01-01&until=2020-01-01", "since=2000-01-01", "until=0001-01-01", "since=x", "by=user__password"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "by=secret",
+        "since=2026-01-01&until=2020-01-01",
+        "since=2000-01-01",
+        "until=0001-01-01",
+        "since=x",
+        "by=user__password",
+    ],
+)
 def test_a_report_that_cannot_be_is_refused(api, query):
     assert api.get(f"/api/v1/usage/report/?{query}").status_code == 400
 
 
 def test_events_are_filtered(api, alice, bob):
     estate = make_estate(bob)
-    for query, count in (("model=mock", 1), ("model=x", 0), (f"user={bob.pk}", 1), (f"user={alice.pk}", 0), (f"key={estate.key.pk}", 1), ("status=error", 0),
-                         ("since=2020-01-01T00:00:00Z", 1), ("until=2020-01-01T00:00:00Z", 0)):  # fmt: skip
+    for query, count in (
+        ("model=mock", 1),
+        ("model=x", 0),
+        (f"user={bob.pk}", 1),
+        (f"user={alice.pk}", 0),
+        (f"key={estate.key.pk}", 1),
+        ("status=error", 0),
+        ("since=2020-01-01T00:00:00Z", 1),
+        ("until=2020-01-01T00:00:00Z", 0),
+    ):
         assert len(api.get(f"/api/v1/usage/events/?{query}").json()["results"]) == count, query

@@ -15,7 +15,9 @@ HOSTILE = ["\n", "\r", "\r\n", "\x1b[31m", "\x85", "\u2028", "\u2029", "\x07", "
 def written(text: str, **options) -> str:
     given = {**settings.LOGGING["formatters"]["line"]}
     assert given.pop("()") == "config.logging.LineFormatter", "the house's handlers use another one"
-    record = logging.LogRecord("a.name", logging.WARNING, __file__, 1, "a path: %s", (text,), options.get("exc_info"))
+    record = logging.LogRecord(
+        "a.name", logging.WARNING, __file__, 1, "a path: %s", (text,), options.get("exc_info")
+    )
     ContextFilter().filter(record)
     return LineFormatter(given["format"]).format(record)
 

@@ -1,4 +1,5 @@
-"""Stand-ins for what lies outside the house, each a real local server: the mock upstream `mockllm` and the faulty network `chaosproxy`.
+"""Stand-ins for what lies outside the house, each a real local server: the mock upstream `mockllm`
+and the faulty network `chaosproxy`.
 
 with running_mockllm() as mock:
     client = openai.OpenAI(base_url=mock.base_url, api_key="sk-any")

@@ -1,14 +1,19 @@
-"""A faulty network between two programs: a TCP or Unix-socket proxy whose directions can be slowed, cut, garbled or silenced while it runs.
+"""A faulty network between two programs: a TCP or Unix-socket proxy whose directions can be slowed, cut,
+garbled or silenced while it runs.
 
     with running_chaosproxy(("127.0.0.1", 5432)) as proxy:           # or a Unix socket's path
-        connect(*proxy.address)                                       # (host, port), or a path when `listen` names one
-        proxy.down = Trouble(delay_s=0.2)                             # server → client, new and open connections
-        proxy.up = Trouble(reset_after=1000)                          # client → server, counted per connection and direction
+        connect(*proxy.address)                                       # (host, port), or a path when `listen`
+        names one
+        proxy.down = Trouble(delay_s=0.2)                             # server → client, new and open
+        connections
+        proxy.up = Trouble(reset_after=1000)                          # client → server, counted per
+        connection and direction
         proxy.cut_all()                                               # RST on every open connection
         proxy.refuse()                                                # nobody listens, until heal()
         proxy.heal()
 
-Covers: delay, drip, FIN and RST after n bytes, flipped bits, silence with open sockets (half-open), refused connections.
+Covers: delay, drip, FIN and RST after n bytes, flipped bits, silence with open
+sockets (half-open), refused connections.
 Does not cover: packet loss and reordering (below TCP), bandwidth shared between connections.
 """
 
@@ -55,7 +60,7 @@ class ChaosProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
 
-    # -- for tests, from any thread --------------------------------------------------------------------------------
+    # -- for tests, from any thread --------------------------------------------------------------------------
 
     @property
     def open_connections(self) -> int:
@@ -75,7 +80,7 @@ class ChaosProxy:
         self.up = self.down = Trouble()
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(5)
 
-    # -- the loop's side -------------------------------------------------------------------------------------------
+    # -- the loop's side -------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         if self._listener is not None:
@@ -98,7 +103,9 @@ class ChaosProxy:
             self._listener = None
 
     def _accept(self, listener: socket.socket) -> None:
-        """Take one connection in one step: Python 3.11's own server loses one that it accepted before, and sees after, its close()."""
+        """Take one connection in one step: Python 3.11's own server loses one that it accepted
+        before, and sees after, its close().
+        """
         with suppress(BlockingIOError):
             connection, _address = listener.accept()
             task = self._loop.create_task(self._serve(connection))
@@ -121,7 +128,11 @@ class ChaosProxy:
         await self._pass_on(client_in, client_out, server_in, server_out)
 
     async def _pass_on(
-        self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter, server_in: asyncio.StreamReader, server_out: asyncio.StreamWriter
+        self,
+        client_in: asyncio.StreamReader,
+        client_out: asyncio.StreamWriter,
+        server_in: asyncio.StreamReader,
+        server_out: asyncio.StreamWriter,
     ) -> None:
         pair = {client_out, server_out}
         self._writers |= pair
@@ -134,8 +145,16 @@ class ChaosProxy:
             for writer in pair:
                 writer.close()
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, back: asyncio.StreamWriter, direction: str) -> None:
-        """Pass one direction on, under its trouble of the moment. `back` is the writer to the sender, for cuts."""
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        back: asyncio.StreamWriter,
+        direction: str,
+    ) -> None:
+        """Pass one direction on, under its trouble of the moment. `back` is
+        the writer to the sender, for cuts.
+        """
         passed = 0
         with suppress(ConnectionError):
             while data := await source.read(BLOCK):

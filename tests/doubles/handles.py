@@ -40,7 +40,9 @@ class MockLLM:
         """Forget the ledger and what `fault-flaky` counted."""
         self._ask("POST", "/_reset")
 
-    def wait_for(self, condition: Callable[[list[dict[str, Any]]], Any], timeout_s: float = 5.0) -> list[dict[str, Any]]:
+    def wait_for(
+        self, condition: Callable[[list[dict[str, Any]]], Any], timeout_s: float = 5.0
+    ) -> list[dict[str, Any]]:
         """The ledger once `condition(ledger)` holds; AssertionError after `timeout_s`."""
         end = time.monotonic() + timeout_s
         while not condition(entries := self.ledger()):
@@ -59,7 +61,9 @@ class MockLLM:
 
 @contextmanager
 def running_mockllm(*arguments: str) -> Iterator[MockLLM]:
-    """A mock upstream in a process of its own, for the length of the block. Arguments: those of `python -m tests.doubles.mockllm`."""
+    """A mock upstream in a process of its own, for the length of the block. Arguments: those of
+    `python -m tests.doubles.mockllm`.
+    """
     command = [sys.executable, "-m", "tests.doubles.mockllm", "--port", "0", "--with-parent", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin and process.stdout

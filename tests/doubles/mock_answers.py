@@ -2,8 +2,10 @@
 
 The rules of counting, which tests may rely on:
 
-* `prompt_tokens`: each message counts one, plus one for every whitespace-separated word of its text parts. Tools count nothing.
-* `completion_tokens`: the number of pieces sent, times `n`. A smaller `max_tokens` or `max_completion_tokens` cuts the answer.
+* `prompt_tokens`: each message counts one, plus one for every whitespace-separated word of its text parts.
+  Tools count nothing.
+* `completion_tokens`: the number of pieces sent, times `n`. A smaller `max_tokens` or `max_completion_tokens`
+  cuts the answer.
 * piece 0 is `w0`, piece i is ` w<i>`.
 
 Model names (`<x>` are whole numbers):
@@ -13,7 +15,8 @@ Model names (`<x>` are whole numbers):
     mock-tokens-<n>-<gap ms>[-<first ms>]        n tokens, gap apart, the first after `first` (default: gap)
     mock-usage-<in>-<cached>-<out>-<reasoning>   reports exactly that; sends out minus reasoning tokens
     mock-echo                                    the last user message, word by word
-    mock-tool                                    a call of the first tool given; after a tool message, its content as text
+    mock-tool                                    a call of the first tool given; after a tool message, its
+    content as text
 """
 
 from __future__ import annotations
@@ -30,7 +33,15 @@ import orjson
 DEFAULT_TOKENS = 8
 MARK_WIDTH = 19  # digits of a time in nanoseconds
 TOOL_PIECE = 8  # characters of a tool call's arguments per token
-EXAMPLES = ("mock", "mock-slow-50", "mock-tokens-20-5", "mock-tokens-200-5-20", "mock-usage-100-20-30-10", "mock-echo", "mock-tool")
+EXAMPLES = (
+    "mock",
+    "mock-slow-50",
+    "mock-tokens-20-5",
+    "mock-tokens-200-5-20",
+    "mock-usage-100-20-30-10",
+    "mock-echo",
+    "mock-tool",
+)
 DONE = b"data: [DONE]\n\n"
 
 
@@ -110,7 +121,9 @@ def _tool_arguments(tool: dict[str, Any], text: str) -> str:
     """Arguments that fit the tool's schema by type: the user's text, 1, true, [] or {}."""
     properties = tool.get("parameters", {}).get("properties", {})
     samples: dict[str, Any] = {"integer": 1, "number": 1, "boolean": True, "array": [], "object": {}}
-    return orjson.dumps({name: samples.get(spec.get("type"), text) for name, spec in properties.items()}).decode()
+    return orjson.dumps(
+        {name: samples.get(spec.get("type"), text) for name, spec in properties.items()}
+    ).decode()
 
 
 def _say(script: Script, body: dict[str, Any]) -> tuple[Sequence[str], str | None]:
@@ -156,7 +169,9 @@ def compose(script: Script, body: dict[str, Any], serial: int) -> Answer:
 
 
 def mark(received_ns: int) -> str:
-    """`system_fingerprint` with the mock's own time on it (CLOCK_MONOTONIC): what is left of a client's latency is the way's."""
+    """`system_fingerprint` with the mock's own time on it (CLOCK_MONOTONIC): what is left
+    of a client's latency is the way's.
+    """
     return f"mock_{received_ns:0{MARK_WIDTH}}_{time.monotonic_ns():0{MARK_WIDTH}}"
 
 
@@ -166,14 +181,21 @@ def completion_bytes(answer: Answer, received_ns: int) -> bytes:
     if answer.tool is None:
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
     else:
-        call = {"id": f"call_{answer.id[14:]}", "type": "function", "function": {"name": answer.tool, "arguments": text}}
+        call = {
+            "id": f"call_{answer.id[14:]}",
+            "type": "function",
+            "function": {"name": answer.tool, "arguments": text},
+        }
         message = {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]}
     body: dict[str, Any] = {
         "id": answer.id,
         "object": "chat.completion",
         "created": answer.created,
         "model": answer.model,
-        "choices": [{"index": i, "message": message, "logprobs": None, "finish_reason": answer.finish_reason} for i in range(answer.choices)],
+        "choices": [
+            {"index": i, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}
+            for i in range(answer.choices)
+        ],
         "system_fingerprint": mark(received_ns),
     }
     if answer.usage is not None:
@@ -182,21 +204,31 @@ def completion_bytes(answer: Answer, received_ns: int) -> bytes:
 
 
 class Frames:
-    """Server-sent events of one streamed answer. Built from fixed bytes, since this is the mock's hot path."""
+    """Server-sent events of one streamed answer. Built from fixed bytes,
+    since this is the mock's hot path.
+    """
 
     def __init__(self, answer: Answer, *, include_usage: bool) -> None:
         self.answer = answer
         self.include_usage = include_usage
-        self._head = b'data: {"id":"%b","object":"chat.completion.chunk","created":%d,"model":%b,"system_fingerprint":' % (
-            answer.id.encode(),
-            answer.created,
-            orjson.dumps(answer.model),
+        self._head = (
+            b'data: {"id":"%b","object":"chat.completion.chunk","created":%d,"model":%b,"system_fingerprint":'
+            % (
+                answer.id.encode(),
+                answer.created,
+                orjson.dumps(answer.model),
+            )
         )
         self._end = b',"usage":null}\n\n' if include_usage else b"}\n\n"
 
     def event(self, index: int, delta: bytes, finish: bytes = b"null", fingerprint: bytes = b"null") -> bytes:
         """One chunk of one choice; `delta` and `finish` are JSON."""
-        choice = b'%b,"choices":[{"index":%d,"delta":%b,"logprobs":null,"finish_reason":%b}]' % (fingerprint, index, delta, finish)
+        choice = b'%b,"choices":[{"index":%d,"delta":%b,"logprobs":null,"finish_reason":%b}]' % (
+            fingerprint,
+            index,
+            delta,
+            finish,
+        )
         return self._head + choice + self._end
 
     def opening(self, received_ns: int) -> bytes:
@@ -207,12 +239,18 @@ class Frames:
             call = {"index": 0, "id": f"call_{self.answer.id[14:]}", "type": "function", "function": function}
             delta = {"role": "assistant", "content": None, "tool_calls": [call]}
         fingerprint = orjson.dumps(mark(received_ns))
-        return b"".join(self.event(i, orjson.dumps(delta), fingerprint=fingerprint) for i in range(self.answer.choices))
+        return b"".join(
+            self.event(i, orjson.dumps(delta), fingerprint=fingerprint) for i in range(self.answer.choices)
+        )
 
     def token(self, piece: str) -> bytes:
         """One token for every choice."""
         text = orjson.dumps(piece)
-        delta = b'{"content":%b}' % text if self.answer.tool is None else b'{"tool_calls":[{"index":0,"function":{"arguments":%b}}]}' % text
+        delta = (
+            b'{"content":%b}' % text
+            if self.answer.tool is None
+            else b'{"tool_calls":[{"index":0,"function":{"arguments":%b}}]}' % text
+        )
         if self.answer.choices == 1:
             return self.event(0, delta)
         return b"".join(self.event(i, delta) for i in range(self.answer.choices))
@@ -222,5 +260,7 @@ class Frames:
         finish = orjson.dumps(self.answer.finish_reason)
         parts = [self.event(i, b"{}", finish) for i in range(self.answer.choices)]
         if self.include_usage and self.answer.usage is not None:
-            parts.append(self._head + b'null,"choices":[],"usage":' + orjson.dumps(self.answer.usage) + b"}\n\n")
+            parts.append(
+                self._head + b'null,"choices":[],"usage":' + orjson.dumps(self.answer.usage) + b"}\n\n"
+            )
         return b"".join(parts) + tail

@@ -1,7 +1,9 @@
-"""The catalogue of what upstreams do wrong (RELIABILITY S28), each behind a model name `fault-<name>` or `fault-<name>-<number>`.
+"""The catalogue of what upstreams do wrong (RELIABILITY S28), each behind a model name
+`fault-<name>` or `fault-<name>-<number>`.
 
-Each fault starts from the proper answer of 8 tokens (`Speaker`) and breaks one thing. Faults that break in the middle of an answer do so after
-3 tokens, or after half of a whole answer. What `<number>` means is in the fault's sentence. `python -m tests.doubles.mockllm --list` prints all.
+Each fault starts from the proper answer of 8 tokens (`Speaker`) and breaks one thing. Faults that break in
+the middle of an answer do so after 3 tokens, or after half of a whole answer. What `<number>` means is in the
+fault's sentence. `python -m tests.doubles.mockllm --list` prints all.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ Run = Callable[[Speaker, int | None], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to misbehave. `ends` says how the client's call may end: answer (a proper one must reach the client), error, or either."""
+    """One way to misbehave. `ends` says how the client's call may end: answer (a proper one must
+    reach the client), error, or either.
+    """
 
     name: str
     says: str

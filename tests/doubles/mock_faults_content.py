@@ -26,9 +26,19 @@ async def _stream_with(speaker: Speaker, middle: bytes, *, tail: bytes = DONE, t
     await speaker.conclude(tail)
 
 
-@fault("500-mid-stream", "3, or <number>, tokens, then an error event and the end, without [DONE]; not streamed: 500")
+@fault(
+    "500-mid-stream",
+    "3, or <number>, tokens, then an error event and the end, without [DONE]; not streamed: 500",
+)
 async def error_mid_stream(speaker: Speaker, number: int | None) -> None:
-    error = {"error": {"message": "The server had an error while processing your request.", "type": "server_error", "param": None, "code": None}}
+    error = {
+        "error": {
+            "message": "The server had an error while processing your request.",
+            "type": "server_error",
+            "param": None,
+            "code": None,
+        }
+    }
     if not speaker.stream:
         speaker.exchange.reply(500, orjson.dumps(error))
         return
@@ -41,7 +51,9 @@ async def error_mid_stream(speaker: Speaker, number: int | None) -> None:
 @fault("bad-json", "JSON that ends in the middle; in a stream the fourth event", ends="either")
 async def bad_json(speaker: Speaker, number: int | None) -> None:
     if speaker.stream:
-        await _stream_with(speaker, b'data: {"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"content":"\n\n')
+        await _stream_with(
+            speaker, b'data: {"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"content":"\n\n'
+        )
         return
     speaker.exchange.reply(200, completion_bytes(speaker.answer, speaker.exchange.received_ns)[:-40])
 
@@ -52,17 +64,34 @@ async def no_choices(speaker: Speaker, number: int | None) -> None:
     await speaker.answer_fully()
 
 
-@fault("null-content", "choices: null, and in a stream events that are `null`, a number and a list", ends="either")
+@fault(
+    "null-content",
+    "choices: null, and in a stream events that are `null`, a number and a list",
+    ends="either",
+)
 async def null_content(speaker: Speaker, number: int | None) -> None:
     if speaker.stream:
         await _stream_with(speaker, b"data: null\n\ndata: 17\n\ndata: []\n\n")
         return
-    speaker.exchange.reply(200, b'{"id":"chatcmpl-null","object":"chat.completion","created":0,"model":"x","choices":null,"usage":null}')
+    speaker.exchange.reply(
+        200,
+        b'{"id":"chatcmpl-null","object":"chat.completion","created":0,"model":"x","choices":null,"usage":null}',
+    )
 
 
-@fault("malformed-sse", "comments, unknown fields, CR LF, data without a space, blank lines; not streamed: events instead of JSON", ends="either")
+@fault(
+    "malformed-sse",
+    (
+        "comments, unknown fields, CR LF, data without a space, blank lines; not streamed: events instead of "
+        "JSON"
+    ),
+    ends="either",
+)
 async def malformed_sse(speaker: Speaker, number: int | None) -> None:
-    junk = b": ping\n\n\n\n\nevent: what\nid: 7\nretry: 10\nnonsense without colon\n\ndata\n\ndata:\n\n: \r\n\r\n"
+    junk = (
+        b": ping\n\n\n\n\nevent: what\nid: 7\nretry: 10\nnonsense without colon\n\ndata\n\ndata:\n\n: "
+        b"\r\n\r\n"
+    )
     if not speaker.stream:
         speaker.exchange.reply(200, junk, b"text/event-stream")
         return
@@ -119,13 +148,22 @@ async def bad_utf8(speaker: Speaker, number: int | None) -> None:
         await _stream_with(speaker, speaker.frames.token("@@").replace(b"@@", b"\xff\xfe\xc3\x28"))
         return
     speaker.answer.pieces = ["@@", *speaker.answer.pieces[1:]]
-    speaker.exchange.reply(200, completion_bytes(speaker.answer, speaker.exchange.received_ns).replace(b"@@", b"\xff\xfe\xc3\x28"))
+    speaker.exchange.reply(
+        200,
+        completion_bytes(speaker.answer, speaker.exchange.received_ns).replace(b"@@", b"\xff\xfe\xc3\x28"),
+    )
 
 
-@fault("split-utf8", "Chinese text whose characters are cut by the borders of chunks and packets", ends="answer")
+@fault(
+    "split-utf8", "Chinese text whose characters are cut by the borders of chunks and packets", ends="answer"
+)
 async def split_utf8(speaker: Speaker, number: int | None) -> None:
     speaker.answer.pieces = list(CHINESE)
-    speaker.answer.usage = {"prompt_tokens": 2, "completion_tokens": len(CHINESE), "total_tokens": 2 + len(CHINESE)}
+    speaker.answer.usage = {
+        "prompt_tokens": 2,
+        "completion_tokens": len(CHINESE),
+        "total_tokens": 2 + len(CHINESE),
+    }
     if not speaker.stream:
         body = completion_bytes(speaker.answer, speaker.exchange.received_ns)
         speaker.exchange.raw(speaker.exchange.head(200, length=len(body)))
@@ -160,11 +198,15 @@ async def wrong_id(speaker: Speaker, number: int | None) -> None:
     speaker.start()
     for i, piece in enumerate(speaker.answer.pieces):
         speaker.count(1)
-        await speaker.exchange.send(speaker.frames.token(piece).replace(speaker.answer.id.encode(), b"chatcmpl-other%d" % i))
+        await speaker.exchange.send(
+            speaker.frames.token(piece).replace(speaker.answer.id.encode(), b"chatcmpl-other%d" % i)
+        )
     await speaker.conclude()
 
 
-@fault("cut-tool-call", "a tool call whose arguments end in the middle, with finish_reason length", ends="answer")
+@fault(
+    "cut-tool-call", "a tool call whose arguments end in the middle, with finish_reason length", ends="answer"
+)
 async def cut_tool_call(speaker: Speaker, number: int | None) -> None:
     speaker.answer.tool = "look_up"
     speaker.answer.pieces = ['{"query": "Wei', "mar", " repub"]
@@ -176,7 +218,10 @@ def _replace_pieces(speaker: Speaker, pieces: Sequence[str]) -> None:
     """Other tokens, and a usage that counts them."""
     usage = speaker.answer.usage or {}
     speaker.answer.pieces = pieces
-    speaker.answer.usage = usage | {"completion_tokens": len(pieces), "total_tokens": usage.get("prompt_tokens", 0) + len(pieces)}
+    speaker.answer.usage = usage | {
+        "completion_tokens": len(pieces),
+        "total_tokens": usage.get("prompt_tokens", 0) + len(pieces),
+    }
 
 
 @fault("over-cap", "100, or <number>, tokens whatever max_tokens says", ends="answer")
@@ -192,7 +237,11 @@ async def held_back(speaker: Speaker, number: int | None) -> None:
     await speaker.answer_fully()
 
 
-@fault("thinks", "reasoning in delta.reasoning_content for 1, or <number>, s before the proper answer", ends="answer")
+@fault(
+    "thinks",
+    "reasoning in delta.reasoning_content for 1, or <number>, s before the proper answer",
+    ends="answer",
+)
 async def thinks(speaker: Speaker, number: int | None) -> None:
     if not speaker.stream:
         await speaker.answer_fully()
@@ -208,17 +257,37 @@ async def thinks(speaker: Speaker, number: int | None) -> None:
 
 def _enter_usages() -> None:
     """Answers that are right but for their usage block."""
-    cached = {"prompt_tokens": 3, "completion_tokens": 8, "total_tokens": 11, "prompt_tokens_details": {"cached_tokens": 50}}
+    cached = {
+        "prompt_tokens": 3,
+        "completion_tokens": 8,
+        "total_tokens": 11,
+        "prompt_tokens_details": {"cached_tokens": 50},
+    }
     usages: dict[str, tuple[str, Any]] = {
         "no-usage": ("no usage at all", None),
         "zero-usage": ("a usage of zeros", {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}),
-        "negative-usage": ("a usage below zero", {"prompt_tokens": -5, "completion_tokens": -1_000_000, "total_tokens": -1_000_005}),
-        "huge-usage": ("a usage of 10^18 tokens", {"prompt_tokens": 10**18, "completion_tokens": 10**18, "total_tokens": 2 * 10**18}),
-        "text-usage": ("a usage in words", {"prompt_tokens": "12", "completion_tokens": "many", "total_tokens": None}),
-        "float-usage": ("a usage in fractions", {"prompt_tokens": 1.5, "completion_tokens": 1e300, "total_tokens": 0.1}),
+        "negative-usage": (
+            "a usage below zero",
+            {"prompt_tokens": -5, "completion_tokens": -1_000_000, "total_tokens": -1_000_005},
+        ),
+        "huge-usage": (
+            "a usage of 10^18 tokens",
+            {"prompt_tokens": 10**18, "completion_tokens": 10**18, "total_tokens": 2 * 10**18},
+        ),
+        "text-usage": (
+            "a usage in words",
+            {"prompt_tokens": "12", "completion_tokens": "many", "total_tokens": None},
+        ),
+        "float-usage": (
+            "a usage in fractions",
+            {"prompt_tokens": 1.5, "completion_tokens": 1e300, "total_tokens": 0.1},
+        ),
         "list-usage": ("a list for usage", [1, 2, 3]),
         "cached-over-prompt": ("more cached tokens than prompt tokens", cached),
-        "zero-cost": ("the right usage with cost: 0", {"prompt_tokens": 2, "completion_tokens": 8, "total_tokens": 10, "cost": 0}),
+        "zero-cost": (
+            "the right usage with cost: 0",
+            {"prompt_tokens": 2, "completion_tokens": 8, "total_tokens": 10, "cost": 0},
+        ),
     }
     for name, (says, usage) in usages.items():
 

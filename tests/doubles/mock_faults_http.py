@@ -24,7 +24,10 @@ TEXTS = {
     502: ("server_error", "Bad gateway."),
     503: ("server_error", "The engine is currently overloaded."),
 }
-HTML = b"<!doctype html><html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+HTML = (
+    b"<!doctype html><html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad "
+    b"Gateway</h1></body></html>"
+)
 FAILED: Counter[str] = Counter()  # model name → refusals given by fault-flaky; cleared by POST /_reset
 
 
@@ -78,13 +81,22 @@ def _enter_statuses() -> None:
 _enter_statuses()
 
 
-@fault("context", "400 context_length_exceeded for a prompt of more than 1000, or <number>, tokens, else the proper answer", ends="answer")
+@fault(
+    "context",
+    "400 context_length_exceeded for a prompt of more than 1000, or <number>, tokens, else the proper answer",
+    ends="answer",
+)
 async def context_length(speaker: Speaker, number: int | None) -> None:
     assert speaker.answer.usage is not None
     if speaker.answer.usage["prompt_tokens"] <= (1000 if number is None else number):
         await speaker.answer_fully()
         return
-    error = {"message": "This model's context is too short.", "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}
+    error = {
+        "message": "This model's context is too short.",
+        "type": "invalid_request_error",
+        "param": "messages",
+        "code": "context_length_exceeded",
+    }
     speaker.exchange.reply(400, orjson.dumps({"error": error}))
 
 
@@ -99,7 +111,14 @@ async def overloaded(speaker: Speaker, number: int | None) -> None:
     refuse(speaker, 503, b"retry-after: %d\r\n" % (1 if number is None else number))
 
 
-@fault("flaky", "503 for the first 1, or <number>, requests of this model name since the last reset, then the proper answer", ends="answer")
+@fault(
+    "flaky",
+    (
+        "503 for the first 1, or <number>, requests of this model name since the last reset, then the proper "
+        "answer"
+    ),
+    ends="answer",
+)
 async def flaky(speaker: Speaker, number: int | None) -> None:
     model = speaker.answer.model
     if FAILED[model] < (1 if number is None else number):
@@ -138,10 +157,19 @@ async def redirect(speaker: Speaker, number: int | None) -> None:
 async def echo_secret(speaker: Speaker, number: int | None) -> None:
     secret = speaker.exchange.headers.get(b"authorization", b"").decode("latin-1")
     status = number or 401
-    speaker.exchange.reply(status, error_body(status, f"Incorrect API key provided: {secret}. Your request had these headers: Authorization: {secret}"))
+    speaker.exchange.reply(
+        status,
+        error_body(
+            status,
+            f"Incorrect API key provided: {secret}. Your request had these headers: Authorization: {secret}",
+        ),
+    )
 
 
-@fault("echo-secret-mid-stream", "3 tokens, then an error event that repeats the Authorization header; not streamed: 500 that does")
+@fault(
+    "echo-secret-mid-stream",
+    "3 tokens, then an error event that repeats the Authorization header; not streamed: 500 that does",
+)
 async def echo_secret_mid_stream(speaker: Speaker, number: int | None) -> None:
     secret = speaker.exchange.headers.get(b"authorization", b"").decode("latin-1")
     error = error_body(500, f"upstream of upstream refused {secret}")
@@ -162,13 +190,21 @@ async def gzip_lie(speaker: Speaker, number: int | None) -> None:
         await speaker.conclude()
         return
     speaker.count(len(speaker.answer.pieces))
-    speaker.exchange.reply(200, completion_bytes(speaker.answer, speaker.exchange.received_ns), extra=b"content-encoding: gzip\r\n")
+    speaker.exchange.reply(
+        200,
+        completion_bytes(speaker.answer, speaker.exchange.received_ns),
+        extra=b"content-encoding: gzip\r\n",
+    )
 
 
-@fault("gzip-bomb", "100 MB, or <number> MB, of spaces in gzip after which the JSON never comes", ends="either")
+@fault(
+    "gzip-bomb", "100 MB, or <number> MB, of spaces in gzip after which the JSON never comes", ends="either"
+)
 async def gzip_bomb(speaker: Speaker, number: int | None) -> None:
     bomb = gzip.compress(b" " * (number or 100) * 1_000_000, compresslevel=1)
-    speaker.exchange.reply(200, bomb, SSE if speaker.stream else b"application/json", extra=b"content-encoding: gzip\r\n")
+    speaker.exchange.reply(
+        200, bomb, SSE if speaker.stream else b"application/json", extra=b"content-encoding: gzip\r\n"
+    )
 
 
 @fault("long-header", "1 MB, or <number> KB, of header line")

@@ -1,4 +1,6 @@
-"""Broken transport: silence, slowness, cut and reset connections, bodies that are longer or shorter than promised."""
+"""Broken transport: silence, slowness, cut and reset connections, bodies that
+are longer or shorter than promised.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ async def first_half(speaker: Speaker, tokens: int | None) -> None:
     speaker.exchange.raw(speaker.exchange.head(200, length=len(body)) + body[: len(body) // 2])
 
 
-@fault("refuse", "closes the connection by RST before a byte of answer (a port nobody listens on: `MockLLM.refusing_url`)")
+@fault(
+    "refuse",
+    "closes the connection by RST before a byte of answer (a port nobody listens on: `MockLLM.refusing_url`)",
+)
 async def refuse_connection(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.abort()
 
@@ -64,7 +69,9 @@ async def hang_before_header(speaker: Speaker, number: int | None) -> None:
 
 @fault("hang-after-header", "sends the head, then nothing")
 async def hang_after_header(speaker: Speaker, number: int | None) -> None:
-    await first_half(speaker, 0) if speaker.stream else speaker.exchange.raw(speaker.exchange.head(200, length=500))
+    await first_half(speaker, 0) if speaker.stream else speaker.exchange.raw(
+        speaker.exchange.head(200, length=500)
+    )
     await hang()
 
 
@@ -135,7 +142,9 @@ async def reset_mid_stream(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.abort()
 
 
-@fault("cut-mid-stream", "3, or <number>, tokens (half of a whole answer), then FIN without the end of the body")
+@fault(
+    "cut-mid-stream", "3, or <number>, tokens (half of a whole answer), then FIN without the end of the body"
+)
 async def cut_mid_stream(speaker: Speaker, number: int | None) -> None:
     await first_half(speaker, number)
     await asyncio.sleep(SETTLE_S)
@@ -156,7 +165,13 @@ async def _promise(speaker: Speaker, extra: int) -> None:
     if speaker.stream:
         frames = speaker.frames
         assert frames is not None
-        body = b"".join([frames.opening(speaker.exchange.received_ns), *map(frames.token, speaker.answer.pieces), frames.closing()])
+        body = b"".join(
+            [
+                frames.opening(speaker.exchange.received_ns),
+                *map(frames.token, speaker.answer.pieces),
+                frames.closing(),
+            ]
+        )
     else:
         body = whole(speaker)
     kind = SSE if speaker.stream else b"application/json"
@@ -166,7 +181,10 @@ async def _promise(speaker: Speaker, extra: int) -> None:
     speaker.exchange.close()
 
 
-@fault("endless", "tokens without end, one every 1, or <number>, ms; not streamed: spaces before a JSON that never comes")
+@fault(
+    "endless",
+    "tokens without end, one every 1, or <number>, ms; not streamed: spaces before a JSON that never comes",
+)
 async def endless(speaker: Speaker, number: int | None) -> None:
     gap_s = (1 if number is None else number) / 1000
     if not speaker.stream:

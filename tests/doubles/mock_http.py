@@ -1,6 +1,8 @@
-"""A small HTTP/1.1 server on a raw asyncio protocol: fast enough never to be the bottleneck, low enough to break every rule of HTTP on purpose.
+"""A small HTTP/1.1 server on a raw asyncio protocol: fast enough never to be the bottleneck, low enough to
+break every rule of HTTP on purpose.
 
-Covers: keep-alive, bodies with length or chunks, chunked answers, noticing a client that leaves, back-pressure.
+Covers: keep-alive, bodies with length or chunks, chunked answers, noticing a
+client that leaves, back-pressure.
 Does not cover: pipelining (a second request before the end of the first closes the connection), TLS, HTTP/2.
 """
 
@@ -18,16 +20,36 @@ import httptools
 
 from .mock_ledger import Ledger
 
-REASONS = {200: b"OK", 400: b"Bad Request", 401: b"Unauthorized", 404: b"Not Found", 429: b"Too Many Requests", 500: b"Internal Server Error"}
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    404: b"Not Found",
+    429: b"Too Many Requests",
+    500: b"Internal Server Error",
+}
 BACKGROUND: set[asyncio.Task[None]] = set()  # the loop keeps only weak references
 
 
 class Exchange:
     """One request and its answer on the wire."""
 
-    __slots__ = ("body", "chunked", "connection", "entry", "headers", "method", "path", "received_ns", "task", "timer")
+    __slots__ = (
+        "body",
+        "chunked",
+        "connection",
+        "entry",
+        "headers",
+        "method",
+        "path",
+        "received_ns",
+        "task",
+        "timer",
+    )
 
-    def __init__(self, connection: Connection, method: bytes, path: bytes, headers: dict[bytes, bytes], body: bytes) -> None:
+    def __init__(
+        self, connection: Connection, method: bytes, path: bytes, headers: dict[bytes, bytes], body: bytes
+    ) -> None:
         self.connection = connection
         self.method = method
         self.path = path
@@ -39,7 +61,7 @@ class Exchange:
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
-    # -- writing ---------------------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
 
     def raw(self, data: bytes) -> None:
         """Bytes as they are."""
@@ -47,19 +69,36 @@ class Exchange:
             self.entry["first_byte_at"] = time.time()
         self.connection.transport.write(data)
 
-    def head(self, status: int, content_type: bytes = b"application/json", *, length: int | None = None, extra: bytes = b"") -> bytes:
-        """The head of an answer; without a length the body goes in chunks. `extra` are whole lines, each with CRLF."""
+    def head(
+        self,
+        status: int,
+        content_type: bytes = b"application/json",
+        *,
+        length: int | None = None,
+        extra: bytes = b"",
+    ) -> bytes:
+        """The head of an answer; without a length the body goes in chunks.
+        `extra` are whole lines, each with CRLF.
+        """
         self.chunked = length is None
         if self.entry is not None:
             self.entry["status"] = status
         size = b"transfer-encoding: chunked" if length is None else b"content-length: %d" % length
-        return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b\r\n%b\r\n" % (status, REASONS.get(status, b"Status"), content_type, size, extra)
+        return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b\r\n%b\r\n" % (
+            status,
+            REASONS.get(status, b"Status"),
+            content_type,
+            size,
+            extra,
+        )
 
     def framed(self, data: bytes) -> bytes:
         """The data as one HTTP chunk, where the answer is chunked."""
         return b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data
 
-    def reply(self, status: int, body: bytes, content_type: bytes = b"application/json", extra: bytes = b"") -> None:
+    def reply(
+        self, status: int, body: bytes, content_type: bytes = b"application/json", extra: bytes = b""
+    ) -> None:
         """A whole answer in one write."""
         self.raw(self.head(status, content_type, length=len(body), extra=extra) + body)
         self.finish()
@@ -69,7 +108,7 @@ class Exchange:
         self.raw(self.framed(data))
         await self.connection.drained()
 
-    # -- ending ----------------------------------------------------------------------------------------------------
+    # -- ending ----------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """The proper end: the connection stays for the next request, if the client wants it to."""
@@ -105,7 +144,7 @@ class Exchange:
         if self.task is not None:
             self.task.cancel()
 
-    # -- running ---------------------------------------------------------------------------------------------------
+    # -- running ---------------------------------------------------------------------------------------------
 
     def run(self, answer: Coroutine[Any, Any, None]) -> None:
         """Answer in a task, which ends when the client leaves."""
@@ -156,7 +195,9 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        self._headers, self._path, self._body = {}, b"", []
+        self._headers = {}
+        self._path = b""
+        self._body = []
 
     def on_url(self, url: bytes) -> None:
         self._path += url

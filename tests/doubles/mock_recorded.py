@@ -1,4 +1,5 @@
-"""Answers from memory, for benches: the same body gets the same bytes, only the marks of time are new (and ids are all the same).
+"""Answers from memory, for benches: the same body gets the same bytes, only the marks of time
+are new (and ids are all the same).
 
 A stream's pace is kept by one timer per stream, not by a task: the mock must never be what a bench measures.
 """
@@ -32,12 +33,15 @@ class Recorded:
         else:
             self.delay_s = answer.script.first_s
             frames = speaker.frames
-            data = exchange.head(200, SSE, extra=b"cache-control: no-cache\r\n") + exchange.framed(frames.opening(0) + frames.token(answer.pieces[0]))
+            data = exchange.head(200, SSE, extra=b"cache-control: no-cache\r\n") + exchange.framed(
+                frames.opening(0) + frames.token(answer.pieces[0])
+            )
             self.parts = [exchange.framed(frames.token(piece)) for piece in answer.pieces[1:]]
             self.tail = exchange.framed(frames.closing()) + b"0\r\n\r\n"
         exchange.chunked = False  # from here on the bytes are framed already
         start = data.index(b"mock_" + b"0" * MARK_WIDTH)
-        self.before, self.after = data[:start], data[start + len(mark(0)) :]
+        self.before = data[:start]
+        self.after = data[start + len(mark(0)) :]
 
     def play(self, exchange: Exchange) -> None:
         """Answer in the recorded way."""

@@ -1,4 +1,6 @@
-"""An answer, spoken properly: whole or as server-sent events, paced as its script says. The faults are built from the same steps."""
+"""An answer, spoken properly: whole or as server-sent events, paced as its script says. The
+faults are built from the same steps.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ class Speaker:
             self._due += self.answer.script.gap_s
             frame = self.frames.token(piece)
             if number == 0:
-                frame = self.frames.opening(self.exchange.received_ns) + frame  # two events in one chunk: real servers join them too
+                # two events in one chunk: real servers join them too
+                frame = self.frames.opening(self.exchange.received_ns) + frame
             self.count(1)
             await self.exchange.send(frame)
 
@@ -76,7 +79,11 @@ class Speaker:
     def _stream_at_once(self, tail: bytes) -> None:
         """Every event in a chunk of its own, all in one write."""
         assert self.frames is not None
-        parts = [self.frames.opening(self.exchange.received_ns), *map(self.frames.token, self.answer.pieces), self.frames.closing(tail)]
+        parts = [
+            self.frames.opening(self.exchange.received_ns),
+            *map(self.frames.token, self.answer.pieces),
+            self.frames.closing(tail),
+        ]
         self.count(len(self.answer.pieces))
         self.exchange.raw(b"".join(map(self.exchange.framed, parts)))
         self.exchange.finish()

@@ -1,10 +1,12 @@
 """An upstream that speaks OpenAI's protocol over a real socket, and misbehaves when its model name says so.
 
-    python -m tests.doubles.mockllm --port 0         prints {"port": …, "pid": …} and serves until it is stopped
+    python -m tests.doubles.mockllm --port 0         prints {"port": …, "pid": …} and serves until it is
+    stopped
     python -m tests.doubles.mockllm --list           the fault catalogue
 
-Serves `GET /v1/models`, `POST /v1/chat/completions` (streamed or not), and for tests `GET /_ledger`, `POST /_reset`, `GET /_health`.
-What a model name means is told in `mock_answers.py` (proper answers, rules of counting) and `mock_faults.py` (faults).
+Serves `GET /v1/models`, `POST /v1/chat/completions` (streamed or not), and for tests `GET /_ledger`, `POST
+/_reset`, `GET /_health`. What a model name means is told in `mock_answers.py` (proper answers, rules of
+counting) and `mock_faults.py` (faults).
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class MockUpstream:
         self.ledger = ledger
         self.fast = fast
         self.known: dict[bytes, Recorded] = {}
-        listed = [{"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "mock"} for name in models]
+        listed = [
+            {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "mock"} for name in models
+        ]
         self.models = orjson.dumps({"object": "list", "data": listed})
 
     def handle(self, exchange: Exchange) -> None:
@@ -60,7 +64,12 @@ class MockUpstream:
         elif path == b"/_health":
             exchange.reply(200, b'{"status":"ok"}')
         else:
-            _error(exchange, 404, f"Unknown request URL: {exchange.method.decode()} {path.decode('latin-1')}", "unknown_url")
+            _error(
+                exchange,
+                404,
+                f"Unknown request URL: {exchange.method.decode()} {path.decode('latin-1')}",
+                "unknown_url",
+            )
 
     def chat(self, exchange: Exchange) -> None:
         """A chat completion: at once and without a task where no time has to pass."""
@@ -97,8 +106,12 @@ async def serve(args: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT, or the end of standard input with `--with-parent`."""
     loop = asyncio.get_running_loop()
     ledger = Ledger(args.ledger)
-    upstream = MockUpstream(ledger, args.models.split(",") if args.models else [*EXAMPLES, *fault_models()], fast=args.fast)
-    server = await loop.create_server(lambda: Connection(upstream.handle, ledger), args.host, args.port, backlog=4096)
+    upstream = MockUpstream(
+        ledger, args.models.split(",") if args.models else [*EXAMPLES, *fault_models()], fast=args.fast
+    )
+    server = await loop.create_server(
+        lambda: Connection(upstream.handle, ledger), args.host, args.port, backlog=4096
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -110,12 +123,21 @@ async def serve(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--models", help="names for /v1/models, separated by commas (default: examples and the whole catalogue)")
+    parser.add_argument(
+        "--models",
+        help="names for /v1/models, separated by commas (default: examples and the whole catalogue)",
+    )
     parser.add_argument("--ledger", type=Path, help="append one JSON line per request to this file")
-    parser.add_argument("--fast", action="store_true", help="for benches: no ledger, and bodies seen before are answered from memory")
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="for benches: no ledger, and bodies seen before are answered from memory",
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
     parser.add_argument("--list", action="store_true", help="print the fault catalogue and end")
     args = parser.parse_args()

@@ -1,4 +1,6 @@
-"""The benches' own instruments: what the load generator counts, and what the harness reads, through the pass-through."""
+"""The benches' own instruments: what the load generator counts, and what the
+harness reads, through the pass-through.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,12 @@ def servers() -> Iterator[tuple[int, int, int]]:
 def test_every_call_is_counted_once(servers: tuple[int, int, int], model: str, plan: dict) -> None:
     port, pid, mock_pid = servers
     is_stream = plan.get("kind") == "streams"
-    run = harness.measure(model, Plan(port, [chat_request("secret", model, stream=is_stream)], **plan), gateway=[pid], others=[mock_pid])
+    run = harness.measure(
+        model,
+        Plan(port, [chat_request("secret", model, stream=is_stream)], **plan),
+        gateway=[pid],
+        others=[mock_pid],
+    )
     assert (run.answered, run.errors) == (plan["count"], {})
     assert run.tokens == (plan["count"] * 10 if is_stream else 0)
     assert 0 < run.added_ms["p50"] < 1000
@@ -43,7 +50,11 @@ def test_every_call_is_counted_once(servers: tuple[int, int, int], model: str, p
 def test_refusals_are_errors(servers: tuple[int, int, int]) -> None:
     port, pid, _ = servers
     with pytest.raises(harness.BenchError, match="status 401"):
-        harness.measure("wrong key", Plan(port, [chat_request("wrong", "mock")], connections=2, count=4, warm_up=2), gateway=[pid])
+        harness.measure(
+            "wrong key",
+            Plan(port, [chat_request("wrong", "mock")], connections=2, count=4, warm_up=2),
+            gateway=[pid],
+        )
 
 
 def test_a_row_is_judged_by_its_target() -> None:

@@ -135,19 +135,28 @@ def test_cut_all_and_refuse(proxy: ChaosProxy) -> None:
 
 
 def test_a_dead_target_resets_the_client(tmp_path: Path) -> None:
-    with running_chaosproxy(str(tmp_path / "nobody.sock")) as proxy, pytest.raises(ConnectionResetError), connect(proxy) as connection:
+    with (
+        running_chaosproxy(str(tmp_path / "nobody.sock")) as proxy,
+        pytest.raises(ConnectionResetError),
+        connect(proxy) as connection,
+    ):
         connection.recv(1)
 
 
 def test_unix_sockets(tmp_path: Path, echo: tuple[str, int]) -> None:
-    with running_chaosproxy(echo, listen=str(tmp_path / "p.sock")) as proxy, socket.socket(socket.AF_UNIX) as connection:
+    with (
+        running_chaosproxy(echo, listen=str(tmp_path / "p.sock")) as proxy,
+        socket.socket(socket.AF_UNIX) as connection,
+    ):
         connection.settimeout(2)
         connection.connect(proxy.address)
         connection.sendall(b"through")
         assert read(connection, 7) == b"through"
 
 
-def test_a_connection_that_comes_while_the_proxy_stops_listening_leaves_no_socket_behind(echo: tuple[str, int], tmp_path: Path) -> None:
+def test_a_connection_that_comes_while_the_proxy_stops_listening_leaves_no_socket_behind(
+    echo: tuple[str, int], tmp_path: Path
+) -> None:
     """Whoever is refused tries again at once: some come in the very moment of the refusal."""
     path, ended = str(tmp_path / "proxy.sock"), threading.Event()
 

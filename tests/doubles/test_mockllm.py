@@ -17,7 +17,14 @@ from tests.doubles.mock_faults import FAULTS
 HELLO = [{"role": "user", "content": "Say hello twice"}]  # 1 + 3 prompt tokens
 PLACE_AND_TIME = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": PLACE_AND_TIME}}
-SILENT = {"hang-before-header", "hang-after-header", "hang-mid-stream", "hang-before-done", "endless", "open-after-done"}
+SILENT = {
+    "hang-before-header",
+    "hang-after-header",
+    "hang-mid-stream",
+    "hang-before-done",
+    "endless",
+    "open-after-done",
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +45,17 @@ def client(mock: MockLLM) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def exchange_raw(mock: MockLLM, model: str, *, stream: bool = False, until: bytes | None = None, timeout_s: float = 3.0) -> bytes:
+def exchange_raw(
+    mock: MockLLM, model: str, *, stream: bool = False, until: bytes | None = None, timeout_s: float = 3.0
+) -> bytes:
     """The bytes of an answer, to its end or until a mark appears."""
-    body = json.dumps({"model": model, "messages": HELLO, "stream": stream, "stream_options": {"include_usage": True}}).encode()
-    headers = b"host: mock\r\nauthorization: Bearer sk-secret\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+    body = json.dumps(
+        {"model": model, "messages": HELLO, "stream": stream, "stream_options": {"include_usage": True}}
+    ).encode()
+    headers = (
+        b"host: mock\r\nauthorization: Bearer sk-secret\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        % len(body)
+    )
     request = b"POST /v1/chat/completions HTTP/1.1\r\n" + headers
     received = b""
     with socket.create_connection(("127.0.0.1", mock.port), timeout=timeout_s) as connection:
@@ -55,19 +69,32 @@ def exchange_raw(mock: MockLLM, model: str, *, stream: bool = False, until: byte
 
 
 def test_a_whole_answer_has_the_usage_the_rules_tell(client: openai.OpenAI, mock: MockLLM) -> None:
-    answer = client.chat.completions.create(model="mock-tokens-5-0", messages=HELLO, extra_headers={"x-request-id": "req-1"})
+    answer = client.chat.completions.create(
+        model="mock-tokens-5-0", messages=HELLO, extra_headers={"x-request-id": "req-1"}
+    )
     assert answer.choices[0].message.content == "w0 w1 w2 w3 w4"
     assert answer.choices[0].finish_reason == "stop"
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (4, 5)
     [entry] = mock.ledger()
-    assert (entry["request_id"], entry["outcome"], entry["tokens_sent"], entry["status"]) == ("req-1", "complete", 5, 200)
+    assert (entry["request_id"], entry["outcome"], entry["tokens_sent"], entry["status"]) == (
+        "req-1",
+        "complete",
+        5,
+        200,
+    )
     assert entry["authorization"] == "Bearer sk-secret"
     assert entry["body"]["messages"] == HELLO
 
 
 def test_a_stream_says_the_same_token_by_token(client: openai.OpenAI, mock: MockLLM) -> None:
-    chunks = list(client.chat.completions.create(model="mock-tokens-5-2", messages=HELLO, stream=True, stream_options={"include_usage": True}))
-    assert [chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content] == ["w0", " w1", " w2", " w3", " w4"]
+    chunks = list(
+        client.chat.completions.create(
+            model="mock-tokens-5-2", messages=HELLO, stream=True, stream_options={"include_usage": True}
+        )
+    )
+    assert [
+        chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content
+    ] == ["w0", " w1", " w2", " w3", " w4"]
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert chunks[-1].usage.total_tokens == 9
@@ -85,7 +112,10 @@ def test_a_stream_is_paced(client: openai.OpenAI) -> None:
 
 
 def test_no_usage_chunk_unless_asked_for(client: openai.OpenAI) -> None:
-    assert all(chunk.usage is None for chunk in client.chat.completions.create(model="mock", messages=HELLO, stream=True))
+    assert all(
+        chunk.usage is None
+        for chunk in client.chat.completions.create(model="mock", messages=HELLO, stream=True)
+    )
 
 
 def test_max_tokens_cuts_and_n_multiplies(client: openai.OpenAI, mock: MockLLM) -> None:
@@ -98,17 +128,25 @@ def test_max_tokens_cuts_and_n_multiplies(client: openai.OpenAI, mock: MockLLM) 
 def test_usage_by_name(client: openai.OpenAI) -> None:
     usage = client.chat.completions.create(model="mock-usage-100-20-30-10", messages=HELLO).usage
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (100, 30, 130)
-    assert (usage.prompt_tokens_details.cached_tokens, usage.completion_tokens_details.reasoning_tokens) == (20, 10)
+    assert (usage.prompt_tokens_details.cached_tokens, usage.completion_tokens_details.reasoning_tokens) == (
+        20,
+        10,
+    )
 
 
 def test_echo(client: openai.OpenAI) -> None:
-    assert client.chat.completions.create(model="mock-echo", messages=HELLO).choices[0].message.content == "Say hello twice"
+    assert (
+        client.chat.completions.create(model="mock-echo", messages=HELLO).choices[0].message.content
+        == "Say hello twice"
+    )
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_tool_is_called_and_its_answer_told(client: openai.OpenAI, stream: bool) -> None:
     if stream:
-        chunks = list(client.chat.completions.create(model="mock-tool", messages=HELLO, tools=[TOOL], stream=True))
+        chunks = list(
+            client.chat.completions.create(model="mock-tool", messages=HELLO, tools=[TOOL], stream=True)
+        )
         calls = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or ()]
         name, arguments = calls[0].function.name, "".join(call.function.arguments for call in calls)
         assert chunks[-1].choices[0].finish_reason == "tool_calls"
@@ -117,7 +155,11 @@ def test_a_tool_is_called_and_its_answer_told(client: openai.OpenAI, stream: boo
         [call] = answer.choices[0].message.tool_calls
         name, arguments = call.function.name, call.function.arguments
     assert (name, json.loads(arguments)) == ("weather", {"city": "Say hello twice", "days": 1})
-    told = client.chat.completions.create(model="mock-tool", tools=[TOOL], messages=[*HELLO, {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}])
+    told = client.chat.completions.create(
+        model="mock-tool",
+        tools=[TOOL],
+        messages=[*HELLO, {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}],
+    )
     assert told.choices[0].message.content == "Tool said: sunny"
 
 
@@ -141,7 +183,9 @@ def test_the_catalogue_is_listed(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves_is_noticed(client: openai.OpenAI, mock: MockLLM, stream: bool) -> None:
     if stream:
-        with client.chat.completions.create(model="mock-tokens-1000-5", messages=HELLO, stream=True) as answer:
+        with client.chat.completions.create(
+            model="mock-tokens-1000-5", messages=HELLO, stream=True
+        ) as answer:
             for _ in range(10):
                 next(answer)
     else:
@@ -154,7 +198,9 @@ def test_a_client_that_leaves_is_noticed(client: openai.OpenAI, mock: MockLLM, s
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("name", sorted(set(FAULTS) - SILENT - {"long-line", "gzip-bomb", "drip", "drip-header"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(FAULTS) - SILENT - {"long-line", "gzip-bomb", "drip", "drip-header"})
+)
 def test_each_fault_ends_and_is_booked(mock: MockLLM, name: str, stream: bool) -> None:
     received = exchange_raw(mock, f"fault-{name}", stream=stream)
     assert received or name in ("refuse", "close-before-header")
@@ -212,7 +258,11 @@ def test_a_long_line_is_20_megabytes(mock: MockLLM) -> None:
 
 
 def test_a_refusing_url_refuses(mock: MockLLM) -> None:
-    with mock.refusing_url() as url, openai.OpenAI(base_url=url, api_key="x", max_retries=0) as client, pytest.raises(openai.APIConnectionError):
+    with (
+        mock.refusing_url() as url,
+        openai.OpenAI(base_url=url, api_key="x", max_retries=0) as client,
+        pytest.raises(openai.APIConnectionError),
+    ):
         client.models.list()
 
 
@@ -223,7 +273,10 @@ def test_the_ledger_file_has_a_line_per_request(tmp_path: Path) -> None:
         exchange_raw(mock, "fault-reset-mid-stream", stream=True)
         mock.wait_for(lambda entries: len(entries) == 2 and entries[1]["outcome"] == "aborted")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(line["model"], line["tokens_sent"]) for line in lines] == [("mock", 8), ("fault-reset-mid-stream", 3)]
+    assert [(line["model"], line["tokens_sent"]) for line in lines] == [
+        ("mock", 8),
+        ("fault-reset-mid-stream", 3),
+    ]
 
 
 @pytest.mark.parametrize("model", ["mock", "mock-slow-5", "mock-tokens-6-1-2"])
@@ -234,8 +287,22 @@ def test_answers_from_memory_are_the_same(mock: MockLLM, model: str) -> None:
             for server in (mock, fast, fast, fast):  # the second time the fast one knows the body
                 with openai.OpenAI(base_url=server.base_url, api_key="x", max_retries=0) as client:
                     if stream:
-                        chunks = list(client.chat.completions.create(model=model, messages=HELLO, stream=True, stream_options={"include_usage": True}))
-                        texts.append(("".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices), chunks[-1].usage.total_tokens))
+                        chunks = list(
+                            client.chat.completions.create(
+                                model=model,
+                                messages=HELLO,
+                                stream=True,
+                                stream_options={"include_usage": True},
+                            )
+                        )
+                        texts.append(
+                            (
+                                "".join(
+                                    chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices
+                                ),
+                                chunks[-1].usage.total_tokens,
+                            )
+                        )
                     else:
                         answer = client.chat.completions.create(model=model, messages=HELLO)
                         texts.append((answer.choices[0].message.content, answer.usage.total_tokens))

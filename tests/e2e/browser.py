@@ -1,7 +1,8 @@
 """A real browser at the living house, and a watch over everything it does.
 
-The watch covers, on every page of a journey: errors in the console, uncaught exceptions, violations of the content security policy,
-dialogs of the browser's own, `window.__x` (what hostile payloads set), and requests to any host but ours.
+The watch covers, on every page of a journey: errors in the console, uncaught exceptions, violations
+of the content security policy, dialogs of the browser's own, `window.__x` (what hostile payloads
+set), and requests to any host but ours.
 Does not cover: what the browser itself does outside pages; it is started without background traffic.
 """
 
@@ -11,14 +12,33 @@ import shutil
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Locator, Page, Playwright, Request, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    expect,
+)
 
 PATIENCE_MS = 40_000
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-extensions", "--no-first-run", "--no-default-browser-check", "--mute-audio", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE *localhost",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--mute-audio",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE *localhost",
+]
 LISTEN_FOR_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.effectiveDirective} ${event.blockedURI} ${event.sample}`));
@@ -27,7 +47,9 @@ document.addEventListener("securitypolicyviolation", (event) =>
 
 def find_browser() -> str | None:
     """Where Chromium is installed: ATRIUM_BROWSER, or one of the usual names."""
-    return os.environ.get("ATRIUM_BROWSER") or next((path for name in NAMES if (path := shutil.which(name))), None)
+    return os.environ.get("ATRIUM_BROWSER") or next(
+        (path for name in NAMES if (path := shutil.which(name))), None
+    )
 
 
 def launch(playwright: Playwright, path: str) -> Browser:
@@ -37,7 +59,9 @@ def launch(playwright: Playwright, path: str) -> Browser:
 
 @dataclass
 class Watch:
-    """What went wrong in one browser context. `expected`: patterns of what a journey brings about on purpose."""
+    """What went wrong in one browser context. `expected`: patterns of what
+    a journey brings about on purpose.
+    """
 
     port: int
     expected: list[str] = field(default_factory=list)
@@ -64,7 +88,11 @@ class Watch:
 
     def _check(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        is_ours = parts.scheme == "http" and parts.port == self.port and (parts.hostname or "").endswith("localhost")
+        is_ours = (
+            parts.scheme == "http"
+            and parts.port == self.port
+            and (parts.hostname or "").endswith("localhost")
+        )
         if not is_ours and parts.scheme not in ("data", "blob"):
             self.complain(f"foreign request: {request.url}")
 
@@ -79,7 +107,10 @@ class Chat:
     """One person's browser: the pages they opened, and how they use the chat. `page` is the tab in front."""
 
     def __init__(self, context: BrowserContext, base_url: str, watch: Watch, person=None) -> None:
-        self.context, self.base_url, self.watch, self.person = context, base_url, watch, person
+        self.context = context
+        self.base_url = base_url
+        self.watch = watch
+        self.person = person
         self.page = context.new_page()
 
     def go(self, path: str = "/") -> Page:
@@ -127,9 +158,17 @@ class Chat:
 
 
 def log_in(context: BrowserContext, slug: str, user, port: int, model_name: str = "") -> None:
-    """A session without the log-in page, for journeys that begin behind it. `model_name`: what the person chose last."""
+    """A session without the log-in page, for journeys that begin behind it.
+    `model_name`: what the person chose last.
+    """
     from tests.prompts.visitor import start_session  # needs Django, which tests.e2e.screenshots does without
 
     session = start_session(slug, user, model_name)
-    cookie = {"name": "atrium_session", "value": session["cookie"], "url": f"http://{slug}.localhost:{port}/", "httpOnly": True, "sameSite": "Lax"}
+    cookie = {
+        "name": "atrium_session",
+        "value": session["cookie"],
+        "url": f"http://{slug}.localhost:{port}/",
+        "httpOnly": True,
+        "sameSite": "Lax",
+    }
     context.add_cookies([cookie])

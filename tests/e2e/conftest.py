@@ -1,4 +1,6 @@
-"""A browser for the whole package, and for each journey a context of its own, whose watch must have nothing to complain of at the end."""
+"""A browser for the whole package, and for each journey a context of its own, whose watch must have
+nothing to complain of at the end.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -24,10 +26,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="package")
 def browser(house, chat_models) -> Iterator[Browser]:
-    """Ends with the package: while Playwright runs, its event loop counts as running in this thread, which other tests could not bear."""
+    """Ends with the package: while Playwright runs, its event loop counts as running in this
+    thread, which other tests could not bear.
+    """
     path = find_browser()
     if path is None:
-        message = "No Chromium was found: install it (Debian: apt install chromium), or name it in ATRIUM_BROWSER."
+        message = (
+            "No Chromium was found: install it (Debian: apt install chromium), or name it in ATRIUM_BROWSER."
+        )
         pytest.fail(message) if os.environ.get("ATRIUM_REQUIRE_BROWSER") == "1" else pytest.skip(message)
     with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
         environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # that loop never runs database code
@@ -38,17 +44,31 @@ def browser(house, chat_models) -> Iterator[Browser]:
 
 @pytest.fixture
 def arrive(house, browser) -> Iterator[Callable[..., Chat]]:
-    """arrive(role=…, model=…, user=…, port=…, host=…, expected=…, **context options): a person at the chat's pages, logged in.
+    """arrive(role=…, model=…, user=…, port=…, host=…, expected=…, **context options): a
+    person at the chat's pages, logged in.
 
     `user=None` makes a new person; `is_known=False` stays in front of the log-in page.
     """
     contexts = []
 
-    def come(*, role: str = "user", model: str = "mock", user=None, is_known: bool = True, port: int = 0, host: str = f"{SLUG}.localhost",
-             expected: tuple[str, ...] = (), path: str | None = "/", **options) -> Chat:  # fmt: skip
+    def come(
+        *,
+        role: str = "user",
+        model: str = "mock",
+        user=None,
+        is_known: bool = True,
+        port: int = 0,
+        host: str = f"{SLUG}.localhost",
+        expected: tuple[str, ...] = (),
+        path: str | None = "/",
+        **options,
+    ) -> Chat:
         port = port or house.port
         person = user or (make_person(SLUG, role) if is_known else None)
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", "locale": "en-GB"} | options)
+        context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", "locale": "en-GB"}
+            | options
+        )
         context.set_default_timeout(PATIENCE_MS)
         watch = Watch(port, [*expected])
         watch.over(context)

@@ -1,8 +1,9 @@
-"""Pictures of the important pages, for the README and for eyes: `python -m tests.e2e.screenshots OUT [--data DIR]`. Not a test.
+"""Pictures of the important pages, for the README and for eyes: `python -m
+tests.e2e.screenshots OUT [--data DIR]`. Not a test.
 
-Needs a running platform (`make run`): its data folder has the demo's addresses and log-ins, `demo.json`. Makes
-OUT/<page>-<width>-<theme>-<language>.png at 1440 and 390 pixels, light and dark, in three languages. The person's own choices of
-language and appearance are put back at the end.
+Needs a running platform (`make run`): its data folder has the demo's addresses and log-ins, `demo.json`.
+Makes OUT/<page>-<width>-<theme>-<language>.png at 1440 and 390 pixels, light and dark, in three languages.
+The person's own choices of language and appearance are put back at the end.
 """
 
 import argparse
@@ -16,7 +17,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.browser import find_browser, launch
 
-WIDTHS = {1440: {"viewport": {"width": 1440, "height": 900}}, 390: {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2}}
+WIDTHS = {
+    1440: {"viewport": {"width": 1440, "height": 900}},
+    390: {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2},
+}
 THEMES = ("light", "dark")
 LANGUAGES = {"en": "What can you do?", "de": "Was können Sie?", "zh-hans": "你能做什么？"}
 PATIENCE_MS = 60_000
@@ -135,9 +139,13 @@ def save(page: Page, out: Path, name: str, width: int, theme: str, language: str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path, help="the folder for the pictures")
-    parser.add_argument("--data", type=Path, default=Path("var"), help="the running platform's data folder (default: var)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("var"), help="the running platform's data folder (default: var)"
+    )
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     platform, path = read_platform(arguments.data), find_browser()

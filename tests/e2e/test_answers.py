@@ -1,4 +1,6 @@
-"""Asking and reading: an answer grows, survives a reload, is seen in every tab, stopped, continued, written again, copied and paid for."""
+"""Asking and reading: an answer grows, survives a reload, is seen in every tab, stopped, continued,
+written again, copied and paid for.
+"""
 
 import re
 from decimal import Decimal
@@ -17,7 +19,8 @@ def test_an_answer_grows_while_it_is_written(arrive):
     chat = arrive(model="chat-3-s")
     chat.page.evaluate("""() => {
         window.lengths = new Set();
-        new MutationObserver(() => window.lengths.add(document.querySelector(".message-answer .prose")?.innerText.length ?? 0))
+        const prose = () => document.querySelector(".message-answer .prose");
+        new MutationObserver(() => window.lengths.add(prose()?.innerText.length ?? 0))
             .observe(document.body, {subtree: true, childList: true, characterData: true});
     }""")
     chat.ask("Count, please")
@@ -66,7 +69,8 @@ def test_stop_continue_and_answer_again(arrive):
     expect(chat.answer).to_contain_text("You stopped this answer.")
 
     chat.answer.get_by_role("button", name="Continue").click()
-    expect(chat.text).to_contain_text(re.compile(r"w\d+w0 w1 "))  # the mock begins from the beginning, where the text stood
+    # the mock begins from the beginning, where the text stood
+    expect(chat.text).to_contain_text(re.compile(r"w\d+w0 w1 "))
     chat.box.press("Escape")
     chat.wait_for("stopped")
     assert chat.read().startswith(stopped) and len(chat.read()) > len(stopped)
@@ -93,7 +97,9 @@ def test_a_failed_answer_says_why_and_can_be_tried_again(arrive, house):
 
 def test_tokens_and_cost_of_answer_and_conversation(arrive):
     chat = arrive(model="mock")
-    for turns, (tokens, cost, all_tokens, all_cost) in enumerate([("11", "0.000019 EUR", "11", "0.000019 EUR"), ("22", "0.000030 EUR", "33", "0.000049 EUR")]):
+    for turns, (tokens, cost, all_tokens, all_cost) in enumerate(
+        [("11", "0.000019 EUR", "11", "0.000019 EUR"), ("22", "0.000030 EUR", "33", "0.000049 EUR")]
+    ):
         chat.ask("hello there" if turns == 0 else "again")
         chat.wait_for()
         button = chat.answer.locator(".figures-button")
@@ -107,7 +113,9 @@ def test_tokens_and_cost_of_answer_and_conversation(arrive):
         expect(figures).to_contain_text("req_")
         chat.page.keyboard.press("Escape")
         chat.page.get_by_role("button", name="More for this conversation").click()
-        expect(chat.page.locator("#chat-figures dd")).to_have_text([all_tokens, re.compile(all_cost.replace(" ", r"\s"))])
+        expect(chat.page.locator("#chat-figures dd")).to_have_text(
+            [all_tokens, re.compile(all_cost.replace(" ", r"\s"))]
+        )
         chat.page.keyboard.press("Escape")
 
 
@@ -140,8 +148,12 @@ def test_copying_an_answer_and_a_block_of_code(arrive):
     chat.answer.hover()
     chat.answer.locator("[data-copy-message]").click()
     chat.page.wait_for_function("async () => (await navigator.clipboard.readText()).includes('The end.')")
-    assert "A list:" in clipboard() and "if a < b:\n    print('a')" in clipboard() and "Copy" not in clipboard()
-    html = chat.page.evaluate("async () => (await (await (await navigator.clipboard.read())[0].getType('text/html')).text())")
+    assert (
+        "A list:" in clipboard() and "if a < b:\n    print('a')" in clipboard() and "Copy" not in clipboard()
+    )
+    html = chat.page.evaluate(
+        "async () => (await (await (await navigator.clipboard.read())[0].getType('text/html')).text())"
+    )
     assert "<li>one</li>" in html and "<button" not in html
 
 
@@ -151,9 +163,11 @@ def test_stopping_moves_nothing_that_is_being_read(arrive):
     chat.wait_for_words(10)
     chat.page.evaluate("""() => {
         window.lengths = [];
-        const note = () => window.lengths.push(document.querySelector(".message-answer .prose")?.innerText.trim().length ?? 0);
+        const prose = () => document.querySelector(".message-answer .prose");
+        const note = () => window.lengths.push(prose()?.innerText.trim().length ?? 0);
         note();
-        new MutationObserver(note).observe(document.querySelector("#thread"), {subtree: true, childList: true, characterData: true});
+        const changes = {subtree: true, childList: true, characterData: true};
+        new MutationObserver(note).observe(document.querySelector("#thread"), changes);
     }""")
     chat.page.get_by_role("button", name="Stop the answer").click()
     chat.wait_for("stopped")
@@ -183,7 +197,9 @@ def test_the_earlier_answer_is_read_until_the_new_one_begins_and_stays_when_that
         chat.wait_for("done")
         expect(chat.answer).not_to_have_attribute("data-events-url", re.compile("."))
         expect(chat.text).to_have_text(text)
-        expect(chat.answer.get_by_text("this is still the earlier one")).to_have_count(1 if model == "fault-500" else 0)
+        expect(chat.answer.get_by_text("this is still the earlier one")).to_have_count(
+            1 if model == "fault-500" else 0
+        )
 
 
 def test_the_last_question_is_edited_and_asked_again(arrive):
@@ -191,12 +207,14 @@ def test_the_last_question_is_edited_and_asked_again(arrive):
     for text in ("first", "second"):
         chat.ask(text)
         chat.wait_for()
-    pencils, bubble = chat.page.get_by_role("button", name="Edit the question"), chat.page.locator(".message-user .bubble").last
+    pencils = chat.page.get_by_role("button", name="Edit the question")
+    bubble = chat.page.locator(".message-user .bubble").last
     field = chat.page.get_by_role("textbox", name="Your question")
     expect(pencils).to_have_count(1)  # the earlier question has none any more
 
     bubble.hover()
-    pencils.click()  # Escape leaves all as it was, and so does Cancel; the focus goes back to where it came from
+    # Escape leaves all as it was, and so does Cancel; the focus goes back to where it came from
+    pencils.click()
     expect(field).to_be_focused()
     expect(field).to_have_value("second")
     expect(bubble).to_be_hidden()
@@ -220,9 +238,13 @@ def test_the_last_question_is_edited_and_asked_again(arrive):
     for is_reloaded in (False, True):
         if is_reloaded:
             chat.page.reload()
-        expect(chat.page.locator(".message-user .bubble")).to_have_text(["first", re.compile(r"third\s+line")])
+        expect(chat.page.locator(".message-user .bubble")).to_have_text(
+            ["first", re.compile(r"third\s+line")]
+        )
         chat.wait_for("done")
-        expect(chat.page.locator(".message-answer .prose")).to_have_text(["first", re.compile(r"third\s+line")])
+        expect(chat.page.locator(".message-answer .prose")).to_have_text(
+            ["first", re.compile(r"third\s+line")]
+        )
         expect(chat.box).to_be_focused()
     expect(chat.page).to_have_title(re.compile("^first"))
 
@@ -230,7 +252,8 @@ def test_the_last_question_is_edited_and_asked_again(arrive):
 def test_what_is_refused_stays_in_the_field(arrive):
     chat = arrive(model="chat-3-s", expected=("409", "400"))
     chat.ask("hello")
-    expect(chat.page.get_by_role("button", name="Edit the question")).to_have_count(0)  # not while the answer is written
+    # not while the answer is written
+    expect(chat.page.get_by_role("button", name="Edit the question")).to_have_count(0)
     chat.box.press("ArrowUp")
     expect(chat.page.locator("[data-edit-form]")).to_have_count(0)
     chat.wait_for()
@@ -289,14 +312,18 @@ def test_a_session_that_ends_leads_to_the_log_in_page(arrive):
     chat.page.route("**/events/**", lambda route: route.abort())
     chat.go(f"/c/{conversation.pk}/")
     chat.context.clear_cookies()
-    expect(chat.page).to_have_url(re.compile(rf"/accounts/login/\?next=(%2F|/)c(%2F|/){conversation.pk}(%2F|/)$"))
+    expect(chat.page).to_have_url(
+        re.compile(rf"/accounts/login/\?next=(%2F|/)c(%2F|/){conversation.pk}(%2F|/)$")
+    )
 
 
 def test_a_long_answer_is_told_in_whole_words_with_the_way_on(arrive):
     chat = arrive(model="mock-tokens-200-20")
     chat.ask("hello")
     chat.wait_for()
-    expect(chat.page.locator("#announcer")).to_have_text(re.compile(r"^The answer is finished: w0 w1 .* w\d+ This was its beginning"))
+    expect(chat.page.locator("#announcer")).to_have_text(
+        re.compile(r"^The answer is finished: w0 w1 .* w\d+ This was its beginning")
+    )
     told = re.findall(r"w\d+", chat.page.locator("#announcer").inner_text())
     assert said(200).startswith(" ".join(told)) and said(200)[len(" ".join(told))] == " "
 

@@ -24,8 +24,24 @@ def test_the_list_is_grouped_by_days_and_goes_on(arrive):
     for days in (0, 1, 5, 40):
         make_conversation(chat.person, f"{days} days ago", age=timedelta(days=days))
     chat.go()
-    expect(chat.page.locator("#conversation-list > li").filter(has_text=re.compile("ago|Today|Yesterday|Last|Older"))).to_have_text(
-        [re.compile(text) for text in ("Today", "0 days", "Yesterday", "1 days", "Last 7 days", "5 days", "Older", "40 days")]
+    expect(
+        chat.page.locator("#conversation-list > li").filter(
+            has_text=re.compile("ago|Today|Yesterday|Last|Older")
+        )
+    ).to_have_text(
+        [
+            re.compile(text)
+            for text in (
+                "Today",
+                "0 days",
+                "Yesterday",
+                "1 days",
+                "Last 7 days",
+                "5 days",
+                "Older",
+                "40 days",
+            )
+        ]
     )
     for number in range(LIST_SIZE):
         make_conversation(chat.person, f"another {number}", turns=0)
@@ -36,7 +52,8 @@ def test_the_list_is_grouped_by_days_and_goes_on(arrive):
 
 def test_renaming_in_the_list_and_in_the_bar(arrive):
     chat = arrive(path=None)
-    conversation, other = make_conversation(chat.person, "First title"), make_conversation(chat.person, "Another one")
+    conversation = make_conversation(chat.person, "First title")
+    other = make_conversation(chat.person, "Another one")
     chat.go(f"/c/{conversation.pk}/")
     open_menu(chat, "First title")
     chat.page.get_by_role("button", name="Rename").click()
@@ -78,7 +95,8 @@ def test_the_focus_stays_in_the_list_when_it_comes_anew(arrive):
 
 def test_deleting_asks_first(arrive):
     chat = arrive(path=None)
-    conversation, other = make_conversation(chat.person, "To be deleted"), make_conversation(chat.person, "Another one")
+    conversation = make_conversation(chat.person, "To be deleted")
+    other = make_conversation(chat.person, "Another one")
     chat.go(f"/c/{conversation.pk}/")
     dialog = chat.page.get_by_role("dialog", name="Delete this conversation?")
 
@@ -112,13 +130,18 @@ def test_a_conversation_that_could_not_be_deleted_stays_and_says_so(arrive, trou
     chat = arrive(path=None, expected=("500", "ERR_FAILED", "htmx:"))
     conversation = make_conversation(chat.person, "To be deleted")
     chat.go(f"/c/{conversation.pk}/")
-    chat.page.route("**/delete/", lambda route: route.fulfill(status=500, body="") if trouble == "refused" else route.abort())
+    chat.page.route(
+        "**/delete/",
+        lambda route: route.fulfill(status=500, body="") if trouble == "refused" else route.abort(),
+    )
     open_menu(chat, "To be deleted")
     chat.page.get_by_role("button", name="Delete …", exact=True).click()
     dialog = chat.page.get_by_role("dialog", name="Delete this conversation?")
     dialog.get_by_role("button", name="Delete conversation").click()
     expect(dialog).to_be_hidden()
-    expect(chat.page.locator("#notices")).to_contain_text("failed on the server" if trouble == "refused" else "cannot be reached")
+    expect(chat.page.locator("#notices")).to_contain_text(
+        "failed on the server" if trouble == "refused" else "cannot be reached"
+    )
     expect(chat.rows).to_have_count(1)
     expect(chat.page.locator("#announcer")).to_be_empty()
 
@@ -131,7 +154,9 @@ def test_the_last_conversation_takes_its_heading_along(arrive):
     for days, left in ((1, ["Today"]), (0, [])):
         open_menu(chat, f"{days} days ago")
         chat.page.get_by_role("button", name="Delete …", exact=True).click()
-        chat.page.get_by_role("dialog", name="Delete this conversation?").get_by_role("button", name="Delete conversation").click()
+        chat.page.get_by_role("dialog", name="Delete this conversation?").get_by_role(
+            "button", name="Delete conversation"
+        ).click()
         expect(chat.page.locator("#conversation-list .conversation-group")).to_have_text(left)
         expect(chat.page.locator("#announcer")).to_have_text("The conversation was deleted.")
     expect(chat.page.locator("#conversation-list")).to_contain_text("Your conversations will be listed here.")
@@ -139,11 +164,13 @@ def test_the_last_conversation_takes_its_heading_along(arrive):
 
 def test_the_palette_finds_conversations_and_begins_new_chats(arrive):
     chat = arrive(path=None)
-    ledger, other = make_conversation(chat.person, "Ledgers of Acme"), make_conversation(chat.person, "Something else")
+    ledger = make_conversation(chat.person, "Ledgers of Acme")
+    other = make_conversation(chat.person, "Something else")
     chat.go(f"/c/{other.pk}/")
     palette = chat.page.get_by_role("dialog", name="Search conversations and pages")
     field = palette.get_by_role("combobox")
-    conversations, chosen = palette.locator("#palette-conversations a"), palette.locator("[aria-selected=true]:visible")
+    conversations = palette.locator("#palette-conversations a")
+    chosen = palette.locator("[aria-selected=true]:visible")
 
     chat.page.keyboard.press("Control+k")
     expect(field).to_be_focused()

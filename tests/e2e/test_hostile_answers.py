@@ -1,7 +1,9 @@
-"""A sample of S15: what a model, a person or a title says is shown and never carried out, wherever it appears.
+"""A sample of S15: what a model, a person or a title says is shown and
+never carried out, wherever it appears.
 
 Places: an answer on a page, an answer while it streams, a question, a title in bar, list and palette.
-Does not cover: office previews, KaTeX, mermaid, file names: there are none yet. The whole of S15 is a proof of its own.
+Does not cover: office previews, KaTeX, mermaid, file names: there are none yet. The
+whole of S15 is a proof of its own.
 """
 
 import os
@@ -44,10 +46,14 @@ PAYLOADS = [
     "| a |\n|:-|\n| <img src=x onerror=window.__x=1> |",
     f'[x]({EVIL} "\\" onmouseover=window.__x=1 \\"")',
     "<a href=x id=announcer name=body><a id=body name=dataset>clobber</a>",
-    "&lt;script&gt;window.__x=1&lt;/script&gt;<noscript><p title='</noscript><img src=x onerror=window.__x=1>'>",
+    (
+        "&lt;script&gt;window.__x=1&lt;/script&gt;<noscript><p title='</noscript><img src=x "
+        "onerror=window.__x=1>'>"
+    ),
 ]
 FORBIDDEN = (
-    "script, iframe, object, embed, form:not([action^='/']), img, svg[onload], [onerror], [onload], [onclick], [onfocus], [ontoggle], style, base, video"
+    "script, iframe, object, embed, form:not([action^='/']), img, svg[onload], [onerror], [onload], "
+    "[onclick], [onfocus], [ontoggle], style, base, video"
 )
 
 
@@ -56,7 +62,9 @@ def is_harmless(chat) -> None:
     for part in (".prose", ".bubble", "h1", "#conversation-list", "#palette-options"):
         for element in chat.page.locator(part).all():
             assert element.locator(FORBIDDEN).count() == 0, element.inner_html()
-    for address in chat.page.locator(".prose a").evaluate_all("(links) => links.map((link) => link.protocol)"):
+    for address in chat.page.locator(".prose a").evaluate_all(
+        "(links) => links.map((link) => link.protocol)"
+    ):
         assert address in ("http:", "https:", "mailto:")
     assert chat.page.evaluate("window.__x") is None
 
@@ -87,7 +95,9 @@ def test_a_page_of_payloads_does_nothing(arrive):
 
 @pytest.mark.parametrize("part", range(3))
 def test_payloads_that_stream_in_do_nothing(arrive, part):
-    """The question is shown as text, the echo is rendered while it grows, the title goes into bar and list."""
+    """The question is shown as text, the echo is rendered while it grows,
+    the title goes into bar and list.
+    """
     chat = arrive(model="mock-echo")
     for payload in (" ".join(PAYLOADS[part * 10 : part * 10 + 10]), PAYLOADS[part]):
         chat.ask(payload)
@@ -107,11 +117,17 @@ def test_planted_bug_without_the_cleaning_the_watch_complains(arrive, house):
     """Even then nothing is executed, thanks to the page's policy; but the watch hears of the tries."""
     with listen() as listener, running_web(listener, {**os.environ}, PLANTED):
         chat = arrive(path=None, port=listener.getsockname()[1])
-        chat.go(write_down(chat.person, [payload for payload in PAYLOADS if "refresh" not in payload]))  # that one would lead away
+        # that one would lead away
+        chat.go(write_down(chat.person, [payload for payload in PAYLOADS if "refresh" not in payload]))
         with pytest.raises(AssertionError):
             is_harmless(chat)
         chat.watch.look_into(chat.context)
         complaints, chat.watch.complaints, chat.watch.expected = "\n".join(chat.watch.complaints), [], [""]
-    for sign in ("policy violated: script-src-elem", "policy violated: script-src-attr", "policy violated: base-uri", "evil.example"):
+    for sign in (
+        "policy violated: script-src-elem",
+        "policy violated: script-src-attr",
+        "policy violated: base-uri",
+        "evil.example",
+    ):
         assert sign in complaints
     assert "executed" not in complaints

@@ -22,15 +22,25 @@ def fill_in(page, email: str, password: str) -> None:
 def walter():
     """Somebody with a password."""
     person = User.objects.filter(email="walter@live-one.example").first()
-    return person or create_user(actor=None, email="walter@live-one.example", name="Walter Weiß", password=PASSWORD, roles=["user"])
+    return person or create_user(
+        actor=None, email="walter@live-one.example", name="Walter Weiß", password=PASSWORD, roles=["user"]
+    )
 
 
 def test_logging_in_and_out(arrive, walter):
     chat = arrive(is_known=False, path="/keys/")
     expect(chat.page).to_have_url(re.compile(r"/accounts/login/\?next=/keys/$"))
-    for email, password in ((walter.email, "wrong"), ("nobody@live-one.example", PASSWORD), ("olga@atrium.example", PASSWORD)):
+    for email, password in (
+        (walter.email, "wrong"),
+        ("nobody@live-one.example", PASSWORD),
+        ("olga@atrium.example", PASSWORD),
+    ):
         fill_in(chat.page, email, password)
-        expect(chat.page.get_by_role("alert").or_(chat.page.locator(".form-errors, .errorlist, [class*=error]")).first).to_be_visible()
+        expect(
+            chat.page.get_by_role("alert")
+            .or_(chat.page.locator(".form-errors, .errorlist, [class*=error]"))
+            .first
+        ).to_be_visible()
         expect(chat.page).to_have_url(re.compile("/accounts/login/"))
     fill_in(chat.page, walter.email.upper(), PASSWORD)
     expect(chat.page).to_have_url(re.compile("/keys/$"))

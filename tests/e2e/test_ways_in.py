@@ -1,4 +1,6 @@
-"""Other ways than a mouse at a large screen: the keyboard alone, a telephone, no scripts, a screen reader, an input method."""
+"""Other ways than a mouse at a large screen: the keyboard alone, a telephone, no
+scripts, a screen reader, an input method.
+"""
 
 import re
 
@@ -10,7 +12,12 @@ from tests.e2e.browser import Chat
 from tests.prompts.chats import last_answer, make_conversation
 from tests.prompts.visitor import said
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+}
 WIDE = f"""# {"Donaudampfschifffahrtsgesellschaft" * 3}
 
 | {" | ".join(f"column {number}" for number in range(12))} |
@@ -65,7 +72,9 @@ def test_everything_is_done_by_keyboard(arrive):
 
     tab_to(chat, "#conversation-list .conversation-more-button", "Shift+Tab")
     keyboard.press("Enter")
-    expect(chat.page.locator("#conversation-list .conversation-more-button")).to_have_attribute("aria-expanded", "true")
+    expect(chat.page.locator("#conversation-list .conversation-more-button")).to_have_attribute(
+        "aria-expanded", "true"
+    )
     keyboard.press("ArrowDown")
     keyboard.press("ArrowDown")
     keyboard.press("Enter")
@@ -126,7 +135,9 @@ def test_nothing_is_wider_than_360_pixels(arrive, language):
     ):
         chat.watch.expected = ["404"]
         chat.go(path)
-        wide = chat.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide = chat.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         assert wide <= 0, f"{path} is {wide} pixels too wide"
 
 
@@ -162,17 +173,24 @@ def test_a_screen_reader_hears_each_answer_once(arrive):
     chat.page.evaluate("""() => {
         window.heard = [];
         const region = document.querySelector("#announcer");
-        new MutationObserver(() => region.textContent && window.heard.push(region.textContent)).observe(region, {childList: true});
+        const hear = () => region.textContent && window.heard.push(region.textContent);
+        new MutationObserver(hear).observe(region, {childList: true});
     }""")
     for number in (1, 2):
         chat.ask(f"question {number}")
         expect(chat.answer).to_have_attribute("aria-busy", "true")
-        assert chat.answer.evaluate("(element) => element.closest('[aria-live]') === null"), "the growing text is not read out piece by piece"
+        assert chat.answer.evaluate("(element) => element.closest('[aria-live]') === null"), (
+            "the growing text is not read out piece by piece"
+        )
         chat.wait_for()
         chat.page.wait_for_function("(count) => window.heard.length >= count", arg=number)
         chat.page.locator("#composer-model").select_option("mock")
     heard = chat.page.evaluate("window.heard")
-    assert heard == [f"The answer is finished: {said(60)}"[: len(heard[0])], f"The answer is finished: {said(8)}"] and len(heard[0]) > 100
+    assert (
+        heard
+        == [f"The answer is finished: {said(60)}"[: len(heard[0])], f"The answer is finished: {said(8)}"]
+        and len(heard[0]) > 100
+    )
     assert chat.page.locator("#announcer").get_attribute("aria-live") == "polite"
 
 
@@ -181,7 +199,8 @@ def test_enter_in_an_input_method_chooses_and_does_not_send(arrive):
     keyboard = chat.context.new_cdp_session(chat.page)
     chat.box.focus()
     keyboard.send("Input.imeSetComposition", {"text": "ni hao", "selectionStart": 6, "selectionEnd": 6})
-    enter = {"type": "rawKeyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229}  # as input methods report it
+    # as input methods report it
+    enter = {"type": "rawKeyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229}
     keyboard.send("Input.dispatchKeyEvent", enter)
     keyboard.send("Input.insertText", {"text": "你好"})
     keyboard.send("Input.dispatchKeyEvent", enter)  # Safari ends the composition first

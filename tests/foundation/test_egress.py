@@ -17,32 +17,182 @@ from foundation.errors import AtriumError, InvalidInput, UpstreamError
 
 PORT = 8_443
 
-# Every way to write "this machine", "the neighbours" or "the cloud's credentials" that a parser somewhere understands.
+# Every way to write "this machine", "the neighbours" or "the cloud's credentials"
+# that a parser somewhere understands.
 HOSTS_NEVER_PUBLIC = [
-    "127.0.0.1", "127.1", "127.0.1", "127.000.000.001", "0127.0.0.1", "0177.0.0.1", "0x7f.0.0.1", "0x7f.1", "0x7f000001", "0X7F000001", "2130706433",
-    "017700000001", "127.0.0.1.", "127.255.255.254", "0", "0.0.0.0", "0.0.0.1", "00000000", "0x0", "0x", "localhost", "LOCALHOST", "localhost.",
-    "a.localhost", "x.y.localhost", "10.0.0.1", "10.1", "167772161", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.257",
-    "3232235521", "0xc0a80001", "100.64.0.1", "100.127.255.255", "100.100.100.200", "169.254.169.254", "169.254.0.1", "2852039166", "0xa9fea9fe",
-    "0251.0376.0251.0376", "169.254.43518", "169.16689662", "168.63.129.16", "192.0.0.192", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.9",
-    "192.88.99.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255", "256.256.256.256", "1.2.3.4.5", "1.2.3", "1..2.3", "4294967296",
-    "[::1]", "[0:0:0:0:0:0:0:1]", "[::]", "[::127.0.0.1]", "[::7f00:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::FFFF:7F00:0001]",
-    "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[0:0:0:0:0:ffff:a9fe:a9fe]", "[::ffff:8.8.8.8]", "[::ffff:0:127.0.0.1]", "[::ffff:0:8.8.8.8]",
-    "[64:ff9b::127.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b::8.8.8.8]", "[64:ff9b:1::1]", "[2002:7f00:1::]", "[2002:a9fe:a9fe::]", "[2002:808:808::]",
-    "[2001::1]", "[2001:0:7f00:1::]", "[2001:10::1]", "[2001:db8::1]", "[3fff::1]", "[fe80::1]", "[fe80::1%25eth0]", "[fe80::1%eth0]", "[febf::1]",
-    "[fec0::1]", "[feff::1]", "[fc00::1]", "[fd00::1]", "[fd00:ec2::254]", "[fd20:ce::254]", "[ff02::1]", "[ff0e::1]", "[100::1]", "[4000::1]", "[5f00::1]",
-    "[::1", "::1]", "[::1]]", "[[::1]]", "[]", "[v1.x]", "[1.2.3.4]", "metadata.google.internal", "METADATA.google.internal", "metadata", "instance-data",
-    "metadata.goog", "１２７.0.0.1", "127。0。0。1", "①②⑦.⓪.⓪.①", "ⓛocalhost", "loc\u200balhost", "%6c%6f%63alhost", "127%2e0.0.1", "localhost%00.example.com",
-    "exam ple.com", "example.com\\", "-example.com", "example-.com", ".example.com", "example..com", "", "*", "exa$mple.com",
-    "example.com,127.0.0.1", "a" * 64 + ".com",
-]  # fmt: skip
+    "127.0.0.1",
+    "127.1",
+    "127.0.1",
+    "127.000.000.001",
+    "0127.0.0.1",
+    "0177.0.0.1",
+    "0x7f.0.0.1",
+    "0x7f.1",
+    "0x7f000001",
+    "0X7F000001",
+    "2130706433",
+    "017700000001",
+    "127.0.0.1.",
+    "127.255.255.254",
+    "0",
+    "0.0.0.0",
+    "0.0.0.1",
+    "00000000",
+    "0x0",
+    "0x",
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "a.localhost",
+    "x.y.localhost",
+    "10.0.0.1",
+    "10.1",
+    "167772161",
+    "10.255.255.255",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.168.0.1",
+    "192.168.257",
+    "3232235521",
+    "0xc0a80001",
+    "100.64.0.1",
+    "100.127.255.255",
+    "100.100.100.200",
+    "169.254.169.254",
+    "169.254.0.1",
+    "2852039166",
+    "0xa9fea9fe",
+    "0251.0376.0251.0376",
+    "169.254.43518",
+    "169.16689662",
+    "168.63.129.16",
+    "192.0.0.192",
+    "192.0.2.1",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.9",
+    "192.88.99.1",
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
+    "256.256.256.256",
+    "1.2.3.4.5",
+    "1.2.3",
+    "1..2.3",
+    "4294967296",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::]",
+    "[::127.0.0.1]",
+    "[::7f00:1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::FFFF:7F00:0001]",
+    "[::ffff:169.254.169.254]",
+    "[::ffff:a9fe:a9fe]",
+    "[0:0:0:0:0:ffff:a9fe:a9fe]",
+    "[::ffff:8.8.8.8]",
+    "[::ffff:0:127.0.0.1]",
+    "[::ffff:0:8.8.8.8]",
+    "[64:ff9b::127.0.0.1]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[64:ff9b::8.8.8.8]",
+    "[64:ff9b:1::1]",
+    "[2002:7f00:1::]",
+    "[2002:a9fe:a9fe::]",
+    "[2002:808:808::]",
+    "[2001::1]",
+    "[2001:0:7f00:1::]",
+    "[2001:10::1]",
+    "[2001:db8::1]",
+    "[3fff::1]",
+    "[fe80::1]",
+    "[fe80::1%25eth0]",
+    "[fe80::1%eth0]",
+    "[febf::1]",
+    "[fec0::1]",
+    "[feff::1]",
+    "[fc00::1]",
+    "[fd00::1]",
+    "[fd00:ec2::254]",
+    "[fd20:ce::254]",
+    "[ff02::1]",
+    "[ff0e::1]",
+    "[100::1]",
+    "[4000::1]",
+    "[5f00::1]",
+    "[::1",
+    "::1]",
+    "[::1]]",
+    "[[::1]]",
+    "[]",
+    "[v1.x]",
+    "[1.2.3.4]",
+    "metadata.google.internal",
+    "METADATA.google.internal",
+    "metadata",
+    "instance-data",
+    "metadata.goog",
+    "１２７.0.0.1",
+    "127。0。0。1",
+    "①②⑦.⓪.⓪.①",
+    "ⓛocalhost",
+    "loc\u200balhost",
+    "%6c%6f%63alhost",
+    "127%2e0.0.1",
+    "localhost%00.example.com",
+    "exam ple.com",
+    "example.com\\",
+    "-example.com",
+    "example-.com",
+    ".example.com",
+    "example..com",
+    "",
+    "*",
+    "exa$mple.com",
+    "example.com,127.0.0.1",
+    "a" * 64 + ".com",
+]
 URLS_NEVER_READ = [
-    "http://user@example.com", "http://user:pw@example.com", "http://example.com@127.0.0.1", "http://127.0.0.1#@example.com", "http://example.com#frag",
-    "http://example.com\\@127.0.0.1", "http:\\\\127.0.0.1", "http://example.com\\127.0.0.1", "http:/127.0.0.1", "http:///127.0.0.1", "http:127.0.0.1",
-    "//127.0.0.1", "127.0.0.1", "", " ", "http://", "://example.com", "http://example.com:0", "http://example.com:65536", "http://example.com:-1",
-    "http://example.com:+80", "http://example.com:8 0", "http://example.com:080000", "http://example.com:", "http://example.com:http", "http://example.com:1:2",
-    " http://example.com", "http://example.com ", "http://example.com\r\nX: y", "http://example.com/\x00", "http://example.com/\t", "http://exämple.com",
-    "http://example.com/ä", "ht\ntp://example.com", "http://example.com/" + "a" * 2_000, "http://[::1]:80:80/", "http://[::1].example.com/",
-]  # fmt: skip
+    "http://user@example.com",
+    "http://user:pw@example.com",
+    "http://example.com@127.0.0.1",
+    "http://127.0.0.1#@example.com",
+    "http://example.com#frag",
+    "http://example.com\\@127.0.0.1",
+    "http:\\\\127.0.0.1",
+    "http://example.com\\127.0.0.1",
+    "http:/127.0.0.1",
+    "http:///127.0.0.1",
+    "http:127.0.0.1",
+    "//127.0.0.1",
+    "127.0.0.1",
+    "",
+    " ",
+    "http://",
+    "://example.com",
+    "http://example.com:0",
+    "http://example.com:65536",
+    "http://example.com:-1",
+    "http://example.com:+80",
+    "http://example.com:8 0",
+    "http://example.com:080000",
+    "http://example.com:",
+    "http://example.com:http",
+    "http://example.com:1:2",
+    " http://example.com",
+    "http://example.com ",
+    "http://example.com\r\nX: y",
+    "http://example.com/\x00",
+    "http://example.com/\t",
+    "http://exämple.com",
+    "http://example.com/ä",
+    "ht\ntp://example.com",
+    "http://example.com/" + "a" * 2_000,
+    "http://[::1]:80:80/",
+    "http://[::1].example.com/",
+]
 SCHEMES_REFUSED = [
     "file:///etc/passwd",
     "gopher://example.com/",
@@ -87,16 +237,40 @@ def test_public_addresses_are_read_and_put_into_one_form(url, canonical):
 
 @pytest.mark.parametrize(
     "url",
-    ["http://127.0.0.1:11434/v1", "http://localhost:1234", "http://[::1]:9000", "http://10.1.2.3", "http://192.168.1.1:8000", "http://[fd00::1]"],
+    [
+        "http://127.0.0.1:11434/v1",
+        "http://localhost:1234",
+        "http://[::1]:9000",
+        "http://10.1.2.3",
+        "http://192.168.1.1:8000",
+        "http://[fd00::1]",
+    ],
 )
 def test_private_addresses_are_open_where_the_operator_allows_them(url):
     assert egress.check_url(url, PRIVATE).names_private
 
 
 @pytest.mark.parametrize(
-    "host", ["169.254.169.254", "[fe80::1]", "100.100.100.200", "168.63.129.16", "[fd00:ec2::254]", "0.0.0.0", "[::]", "[::ffff:127.0.0.1]", "[::127.0.0.1]",
-             "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fec0::1]", "224.0.0.1", "[ff02::1]", "255.255.255.255", "metadata.google.internal"]
-)  # fmt: skip
+    "host",
+    [
+        "169.254.169.254",
+        "[fe80::1]",
+        "100.100.100.200",
+        "168.63.129.16",
+        "[fd00:ec2::254]",
+        "0.0.0.0",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "[fec0::1]",
+        "224.0.0.1",
+        "[ff02::1]",
+        "255.255.255.255",
+        "metadata.google.internal",
+    ],
+)
 def test_credentials_of_clouds_and_disguised_addresses_stay_closed_to_everyone(host):
     with pytest.raises(InvalidInput) as refusal:
         egress.check_url(f"http://{host}/", PRIVATE)
@@ -110,9 +284,17 @@ def test_ports_of_other_protocols_are_closed(port):
 
 
 def test_a_policy_may_name_hosts_ports_and_schemes():
-    policy = EgressPolicy(allowed_hosts=frozenset({"api.example.com"}), allowed_ports=frozenset({443}), schemes=frozenset({"https"}))
+    policy = EgressPolicy(
+        allowed_hosts=frozenset({"api.example.com"}),
+        allowed_ports=frozenset({443}),
+        schemes=frozenset({"https"}),
+    )
     assert egress.check_url("https://API.example.com/v1", policy)
-    for url in ("https://www.example.com/v1", "https://api.example.com:8443/v1", "http://api.example.com:443/v1"):
+    for url in (
+        "https://www.example.com/v1",
+        "https://api.example.com:8443/v1",
+        "http://api.example.com:443/v1",
+    ):
         with pytest.raises(InvalidInput):
             egress.check_url(url, policy)
 
@@ -125,22 +307,35 @@ def test_the_refusal_of_a_private_address_says_who_can_allow_it():
 
 @pytest.mark.parametrize(
     ("address", "reach"),
-    [("8.8.8.8", Reach.PUBLIC), ("100.63.255.255", Reach.PUBLIC), ("100.128.0.0", Reach.PUBLIC), ("172.15.255.255", Reach.PUBLIC), ("172.32.0.0", Reach.PUBLIC),
-     ("::1", Reach.LOOPBACK), ("127.9.9.9", Reach.LOOPBACK), ("fdff::1", Reach.PRIVATE), ("fe80::1%lo", Reach.FORBIDDEN), ("2606:4700::1", Reach.PUBLIC)],
-)  # fmt: skip
+    [
+        ("8.8.8.8", Reach.PUBLIC),
+        ("100.63.255.255", Reach.PUBLIC),
+        ("100.128.0.0", Reach.PUBLIC),
+        ("172.15.255.255", Reach.PUBLIC),
+        ("172.32.0.0", Reach.PUBLIC),
+        ("::1", Reach.LOOPBACK),
+        ("127.9.9.9", Reach.LOOPBACK),
+        ("fdff::1", Reach.PRIVATE),
+        ("fe80::1%lo", Reach.FORBIDDEN),
+        ("2606:4700::1", Reach.PUBLIC),
+    ],
+)
 def test_borders_of_the_ranges(address, reach):
     assert egress.classify(address) is reach
 
 
-# -- connecting ---------------------------------------------------------------------------------------------------------------------------
+# -- connecting ----------------------------------------------------------------------------------------------
 
 
 class Canary:
     """A listener that counts who connects, and answers what the test says."""
 
     def __init__(self) -> None:
-        self.connects, self.requests, self.answer = 0, [], b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-        self.pause_s, self.drip_s = 0.0, 0.0
+        self.connects = 0
+        self.requests = []
+        self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+        self.pause_s = 0.0
+        self.drip_s = 0.0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -193,13 +388,18 @@ def asking(url: str, policy: EgressPolicy, resolve=None):
         async def aresolve(host: str, port: int) -> list[str]:
             return resolve(host, port)
 
-        async with egress.open_session(policy, **({"resolve": aresolve} if resolve else {})) as session, session.get(url) as response:
+        async with (
+            egress.open_session(policy, **({"resolve": aresolve} if resolve else {})) as session,
+            session.get(url) as response,
+        ):
             return await egress.read_limited(response, policy.max_bytes)
 
     yield by_httpx, lambda: asyncio.run(ask())
 
 
-def both_refuse(url: str, policy: EgressPolicy, resolve=None, error: type[AtriumError] = EgressRefused) -> None:
+def both_refuse(
+    url: str, policy: EgressPolicy, resolve=None, error: type[AtriumError] = EgressRefused
+) -> None:
     with asking(url, policy, resolve) as ways:
         for way in ways:
             with pytest.raises(error):
@@ -211,14 +411,27 @@ def test_both_clients_reach_a_permitted_address_and_keep_the_host(canary):
         assert [way() for way in ways] == [b"{}", b"{}"]
     with asking(f"http://localhost:{canary.port}/v1", PRIVATE, lambda host, port: ["127.0.0.1"]) as ways:
         assert [way() for way in ways] == [b"{}", b"{}"]
-    assert sum(f"host: localhost:{canary.port}".encode() in request.lower() for request in canary.requests) == 2
+    assert (
+        sum(f"host: localhost:{canary.port}".encode() in request.lower() for request in canary.requests) == 2
+    )
 
 
 def test_a_listener_on_this_machine_sees_no_connection_from_a_public_policy(canary):
     for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "a.localhost"):
         both_refuse(f"http://{host}:{canary.port}/", PUBLIC)
-    for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1", "::127.0.0.1", "10.0.0.1", "169.254.169.254", "64:ff9b::7f00:1", "fe80::1%lo"):
-        both_refuse(f"http://innocent.example:{canary.port}/", PUBLIC, lambda host, port, address=address: [address])
+    for address in (
+        "127.0.0.1",
+        "::1",
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "64:ff9b::7f00:1",
+        "fe80::1%lo",
+    ):
+        both_refuse(
+            f"http://innocent.example:{canary.port}/", PUBLIC, lambda host, port, address=address: [address]
+        )
     assert canary.connects == 0
 
 
@@ -275,7 +488,8 @@ def test_a_proxy_is_refused_by_the_data_plane(canary, monkeypatch):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed_and_carry_no_key_elsewhere(canary, status):
     other = Canary()
-    canary.answer = f"HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:{other.port}/\r\nContent-Length: 0\r\n\r\n".encode()
+    place = f"http://127.0.0.1:{other.port}/"
+    canary.answer = f"HTTP/1.1 {status} Moved\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()
     both_refuse(f"http://127.0.0.1:{canary.port}/", PRIVATE, error=UpstreamError)
     other.close()
     assert other.connects == 0
@@ -312,14 +526,21 @@ def test_policies_share_no_connections(canary):
 
 def test_an_answer_is_cut_off_at_its_limit(canary):
     canary.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5_000
-    both_refuse(f"http://127.0.0.1:{canary.port}/", EgressPolicy(allow_private=True, max_bytes=1_000), error=UpstreamError)
+    both_refuse(
+        f"http://127.0.0.1:{canary.port}/",
+        EgressPolicy(allow_private=True, max_bytes=1_000),
+        error=UpstreamError,
+    )
 
 
 def test_a_slow_drip_ends_with_the_time_for_the_whole_request(canary):
     canary.drip_s = 0.02  # each byte comes in time, the whole would take seconds
     canary.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b"x" * 500
     started = time.monotonic()
-    with egress.client(EgressPolicy(allow_private=True, timeout_total_s=0.3)) as http, pytest.raises(UpstreamError, match="in time"):
+    with (
+        egress.client(EgressPolicy(allow_private=True, timeout_total_s=0.3)) as http,
+        pytest.raises(UpstreamError, match="in time"),
+    ):
         http.get(f"http://127.0.0.1:{canary.port}/")
     assert time.monotonic() - started < 2
 
@@ -327,7 +548,10 @@ def test_a_slow_drip_ends_with_the_time_for_the_whole_request(canary):
 def test_a_provider_that_says_nothing_is_left_when_the_time_is_up(canary):
     canary.pause_s = 3
     started = time.monotonic()
-    with egress.client(EgressPolicy(allow_private=True, timeout_total_s=0.3)) as http, pytest.raises(UpstreamError, match="in time"):
+    with (
+        egress.client(EgressPolicy(allow_private=True, timeout_total_s=0.3)) as http,
+        pytest.raises(UpstreamError, match="in time"),
+    ):
         http.get(f"http://127.0.0.1:{canary.port}/")
     assert time.monotonic() - started < 2
 
@@ -341,7 +565,10 @@ def test_compressed_answers_are_refused(canary):
 
 def test_lines_are_split_and_bounded(canary):
     async def ask(limit):
-        async with egress.open_session(PRIVATE) as session, session.get(f"http://127.0.0.1:{canary.port}/") as response:
+        async with (
+            egress.open_session(PRIVATE) as session,
+            session.get(f"http://127.0.0.1:{canary.port}/") as response,
+        ):
             return [line async for line in egress.read_lines(response, limit)]
 
     body = b"data: 1\r\n\ndata: 22\nrest"
@@ -353,9 +580,12 @@ def test_lines_are_split_and_bounded(canary):
 
 @pytest.mark.parametrize(
     ("answer", "code"),
-    [(b"SSH-2.0-OpenSSH\r\n\r\n", "upstream_protocol"), (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot json!", "upstream_protocol"),
-     (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000, "upstream_protocol")],
-)  # fmt: skip
+    [
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "upstream_protocol"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot json!", "upstream_protocol"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000, "upstream_protocol"),
+    ],
+)
 def test_what_is_no_http_or_no_json_gives_a_clear_error(canary, answer, code):
     canary.answer = answer
     with egress.client(PRIVATE) as http, pytest.raises(UpstreamError) as failure:

@@ -1,4 +1,6 @@
-"""A database that does not answer is a 503 that says when to come again, wherever it shows; a fault of ours stays a 500."""
+"""A database that does not answer is a 503 that says when to come again, wherever it
+shows; a fault of ours stays a 500.
+"""
 
 import pytest
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection
@@ -41,7 +43,9 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("error", [GONE, InterfaceError("connection already closed")], ids=["broken", "closed"])
+@pytest.mark.parametrize(
+    "error", [GONE, InterfaceError("connection already closed")], ids=["broken", "closed"]
+)
 @pytest.mark.parametrize(("part", "path"), PLACES.values(), ids=PLACES)
 def test_an_outage_is_told_wherever_it_shows(browser, part, path, error):
     with failing(part, error):
@@ -50,7 +54,9 @@ def test_an_outage_is_told_wherever_it_shows(browser, part, path, error):
     if path.startswith("/api/"):
         assert answer["Content-Type"] == "application/problem+json" and answer.json()["code"] == "unavailable"
     else:
-        assert 'lang="de"' in answer.content.decode() and "Datenbank antwortet nicht" in answer.content.decode()
+        assert (
+            'lang="de"' in answer.content.decode() and "Datenbank antwortet nicht" in answer.content.decode()
+        )
 
 
 def test_a_session_that_cannot_be_saved_is_no_fault_of_the_browsers(browser):
@@ -71,7 +77,11 @@ def test_a_fault_of_ours_stays_one(browser):
 def test_for_htmx_an_outage_is_a_notice(browser):
     with failing('FROM "prompts_conversation"', GONE):
         answer = browser.get("/", headers={"hx-request": "true"})
-    assert answer.status_code == 503 and "data-notice" in answer.content.decode() and "<html" not in answer.content.decode()
+    assert (
+        answer.status_code == 503
+        and "data-notice" in answer.content.decode()
+        and "<html" not in answer.content.decode()
+    )
 
 
 def test_an_outage_shows_in_what_came_of_it():

@@ -1,6 +1,7 @@
 """What ends a call that would not end by itself, and who is sent away before work starts.
 
-Covers: clients that send or take nothing, streams without end, too many calls at once, upstreams that fail again and again, connections without a request.
+Covers: clients that send or take nothing, streams without end, too many calls at once, upstreams that fail
+again and again, connections without a request.
 """
 
 import asyncio
@@ -33,10 +34,12 @@ async def never() -> None:
     await asyncio.sleep(3600)
 
 
-# -- clients -----------------------------------------------------------------------------------------------------------
+# -- clients -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first", [[], [{"type": "http.request", "body": b"{", "more_body": True}]], ids=["nothing", "a piece"])
+@pytest.mark.parametrize(
+    "first", [[], [{"type": "http.request", "body": b"{", "more_body": True}]], ids=["nothing", "a piece"]
+)
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch, first):
     monkeypatch.setattr(http, "BODY_PAUSE_S", 0.05)
 
@@ -88,7 +91,7 @@ def test_a_client_that_takes_slowly_gets_all(monkeypatch):
     assert len(sent) == 10, "the head, eight frames, the end"
 
 
-# -- upstreams ---------------------------------------------------------------------------------------------------------
+# -- upstreams -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +111,14 @@ def test_a_stream_that_goes_on_beyond_its_limit_is_left(mock):
 @pytest.mark.parametrize("stream", [True, False])
 def test_signs_of_life_are_no_answer(mock, monkeypatch, stream):
     monkeypatch.setattr(idle, "LONGEST_S", 0.5)
-    call = make_call(mock.base_url, "fault-endless-50", stream=stream, first_byte_timeout_s=0.2, idle_timeout_s=0.2)
+    call = make_call(
+        mock.base_url, "fault-endless-50", stream=stream, first_byte_timeout_s=0.2, idle_timeout_s=0.2
+    )
     with pytest.raises(UpstreamTimeout):
         send(call)
 
 
-# -- how many at once --------------------------------------------------------------------------------------------------
+# -- how many at once ----------------------------------------------------------------------------------------
 
 
 def a_call(tenant: str = "acme", key: str = "aaaaaaaa"):
@@ -159,7 +164,7 @@ def test_a_place_becomes_free_once(few):
         few.enter(a_call())
 
 
-# -- circuits ----------------------------------------------------------------------------------------------------------
+# -- circuits ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -170,13 +175,16 @@ def circuit():
 
     def ended(error_code: str = "", tenant: str = "acme", status: str = "error") -> None:
         call = make_call("http://nowhere/v1", "any")
-        call.principal, call.route = replace(template.principal, tenant=tenant), template.route
-        call.error_code, call.status = error_code, status
+        call.principal = replace(template.principal, tenant=tenant)
+        call.route = template.route
+        call.error_code = error_code
+        call.status = status
         breaker.note(call)
 
     def is_open(tenant: str = "acme") -> bool:
         call = make_call("http://nowhere/v1", "any")
-        call.principal, call.route = replace(template.principal, tenant=tenant), template.route
+        call.principal = replace(template.principal, tenant=tenant)
+        call.route = template.route
         try:
             breaker.check(call)
         except UpstreamError as exc:
@@ -208,7 +216,12 @@ def test_rare_failures_refusals_and_clients_who_leave_open_nothing(circuit):
         circuit.ended("upstream_timeout")
         circuit.now.s += WITHIN_S / (FAILURES - 2)
         assert not circuit.is_open()
-    for code, status in (("context_length_exceeded", "error"), ("upstream_rate_limited", "error"), ("upstream_timeout", "cancelled"), ("", "ok")):
+    for code, status in (
+        ("context_length_exceeded", "error"),
+        ("upstream_rate_limited", "error"),
+        ("upstream_timeout", "cancelled"),
+        ("", "ok"),
+    ):
         for _number in range(2 * FAILURES):
             circuit.ended(code, status=status)
         assert not circuit.is_open(), code
@@ -247,16 +260,28 @@ async def one_call(host, call, end: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize(("model", "end"), [("mock", "whole"), ("mock-slow-50", "left"), ("fault-400", "whole"), ("fault-500-mid-stream", "left")])
+@pytest.mark.parametrize(
+    ("model", "end"),
+    [("mock", "whole"), ("mock-slow-50", "left"), ("fault-400", "whole"), ("fault-500-mid-stream", "left")],
+)
 def test_a_call_leaves_its_place_however_it_ends(mock, model, end):
     async def run() -> None:
         async with open_session(PRIVATE) as client:
-            host = SimpleNamespace(in_flight=InFlight(), breaker=Breaker(), ledger=Books(), limiter=None, client_for=lambda _endpoint: client)
+            host = SimpleNamespace(
+                in_flight=InFlight(),
+                breaker=Breaker(),
+                ledger=Books(),
+                limiter=None,
+                client_for=lambda _endpoint: client,
+            )
             await one_call(host, make_call(mock.base_url, model, stream=end == "left"), end)
             unknown = make_call(mock.base_url, model)
             unknown.body["model"] = "unknown"
             assert await one_call(host, unknown, end) == "model_not_found"
-            assert (host.in_flight._all, host.in_flight._by_name) == (0, {}) and (host.ledger.held, host.ledger.settled) == (1, 1)
+            assert (host.in_flight._all, host.in_flight._by_name) == (0, {}) and (
+                host.ledger.held,
+                host.ledger.settled,
+            ) == (1, 1)
 
     asyncio.run(run())
 
@@ -265,7 +290,13 @@ def test_a_call_leaves_its_place_however_it_ends(mock, model, end):
 def test_calls_to_an_upstream_that_is_left_alone_hold_and_send_nothing(mock, stream):
     async def run() -> None:
         async with open_session(PRIVATE) as client:
-            host = SimpleNamespace(in_flight=InFlight(), breaker=Breaker(), ledger=Books(), limiter=None, client_for=lambda _endpoint: client)
+            host = SimpleNamespace(
+                in_flight=InFlight(),
+                breaker=Breaker(),
+                ledger=Books(),
+                limiter=None,
+                client_for=lambda _endpoint: client,
+            )
             first = make_call(mock.base_url, "fault-500", stream=stream)
             for _number in range(FAILURES + 3):
                 call = replace(first, request_id=uuid4())
@@ -277,7 +308,7 @@ def test_calls_to_an_upstream_that_is_left_alone_hold_and_send_nothing(mock, str
     assert codes == ["upstream_error"] * FAILURES + ["upstream_unavailable"] * 3
 
 
-# -- connections -------------------------------------------------------------------------------------------------------
+# -- connections ---------------------------------------------------------------------------------------------
 
 
 async def hello(scope, receive, send) -> None:
@@ -361,7 +392,11 @@ def is_closed(client: socket.socket) -> bool:
 
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-HALVES = {"nothing": b"", "half a head": b"GET / HTTP/1.1\r\nHost: loc", "half a body": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab"}
+HALVES = {
+    "nothing": b"",
+    "half a head": b"GET / HTTP/1.1\r\nHost: loc",
+    "half a body": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab",
+}
 
 
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
@@ -408,7 +443,9 @@ def test_a_kept_connection_waits_again_after_its_answer(crowded):
 
 
 @pytest.mark.parametrize(("proxies", "closed"), [(["10.0.0.1"], True), (["127.0.0.0/8"], False)])
-def test_one_address_has_so_many_silent_connections_unless_it_is_a_proxy(monkeypatch, settings, proxies, closed):
+def test_one_address_has_so_many_silent_connections_unless_it_is_a_proxy(
+    monkeypatch, settings, proxies, closed
+):
     settings.TRUSTED_PROXIES = proxies
     connections._countable.cache_clear()
     monkeypatch.setattr(connections, "MAX_WAITING_OF_ADDRESS", 3)

@@ -1,6 +1,8 @@
-"""What a call costs whose provider does not count, or is not heard to the end: by the bytes of all that came, never by events.
+"""What a call costs whose provider does not count, or is not heard to the end: by the bytes
+of all that came, never by events.
 
-A small server of this file sends just the bytes of each case; the mock upstream sends a token in each event, and hides what is tested here.
+A small server of this file sends just the bytes of each case; the mock upstream sends a token in each
+event, and hides what is tested here.
 """
 
 import asyncio
@@ -34,11 +36,21 @@ def cut(pieces: int) -> list[str]:
 
 
 def event(delta: dict, **more) -> bytes:
-    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more}).encode() + b"\n\n"
+    return (
+        b"data: "
+        + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more}).encode()
+        + b"\n\n"
+    )
 
 
 def usage_event(completion: int, **more) -> bytes:
-    return b"data: " + json.dumps({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": completion}, **more}).encode() + b"\n\n"
+    return (
+        b"data: "
+        + json.dumps(
+            {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": completion}, **more}
+        ).encode()
+        + b"\n\n"
+    )
 
 
 END = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
@@ -68,7 +80,9 @@ async def server(parts: list[bytes], *, then_wait: bool = False, kind: str = "te
 
 
 def make_call(port: int, *, stream: bool) -> Call:
-    endpoint = Endpoint(uuid4(), "platform", "openai_compatible", f"http://127.0.0.1:{port}", allow_private=True)
+    endpoint = Endpoint(
+        uuid4(), "platform", "openai_compatible", f"http://127.0.0.1:{port}", allow_private=True
+    )
     body = {"model": "ours", "messages": [{"role": "user", "content": "hi"}], "stream": stream}
     call = Call(Principal("acme", uuid4(), uuid4()), body, len(orjson.dumps(body)))
     call.route = Route("ours", "Ours", uuid4(), "theirs", endpoint, "chat", None, None, 8_000, FREE)
@@ -101,7 +115,9 @@ async def _bill(parts: list[bytes], leaves_after: int | None, then_wait: bool) -
 
 
 def bill(parts: list[bytes], leaves_after: int | None = None, *, then_wait: bool = False) -> tuple[int, bool]:
-    """(output tokens billed, whether by estimate) of a stream that is read to its end, or left after so many words."""
+    """(output tokens billed, whether by estimate) of a stream that is read to
+    its end, or left after so many words.
+    """
     usage, is_estimated = asyncio.run(_bill(parts, leaves_after, then_wait))
     return usage.output_tokens + usage.reasoning_tokens, is_estimated
 
@@ -113,7 +129,11 @@ NAMES = {
     "a name nobody knows": lambda text: {"thoughts": {"summary": [text]}},
     "refusal": lambda text: {"refusal": text},
     "parts": lambda text: {"content": [{"type": "text", "text": text}, {"type": "thinking", "thinking": []}]},
-    "tool arguments": lambda text: {"tool_calls": [{"index": 0, "id": "x", "type": "function", "function": {"name": "", "arguments": text}}]},
+    "tool arguments": lambda text: {
+        "tool_calls": [
+            {"index": 0, "id": "x", "type": "function", "function": {"name": "", "arguments": text}}
+        ]
+    },
 }
 
 
@@ -136,21 +156,33 @@ def test_every_piece_is_at_least_one_token():
 
 
 def test_all_choices_count():
-    both = {"choices": [{"index": number, "delta": {"content": "word " * 800}, "finish_reason": None} for number in (0, 1)]}
+    both = {
+        "choices": [
+            {"index": number, "delta": {"content": "word " * 800}, "finish_reason": None} for number in (0, 1)
+        ]
+    }
     assert bill([b"data: " + json.dumps(both).encode() + b"\n\n", END, DONE]) == (2_000, True)
 
 
 def test_an_error_after_reasoning_is_no_refusal():
     assert bill([event({"reasoning": WORDS}), ERROR]) == (TEXT, True)
-    assert bill([event({"role": "assistant", "content": ""}), ERROR]) == (0, False), "an error before the first piece is one"
+    assert bill([event({"role": "assistant", "content": ""}), ERROR]) == (0, False), (
+        "an error before the first piece is one"
+    )
 
 
 REPORTS = [
-    ([event({"content": WORDS}), END, usage_event(3_000), DONE], (3_000, False)),  # after the last piece: believed
+    # after the last piece: believed
+    ([event({"content": WORDS}), END, usage_event(3_000), DONE], (3_000, False)),
     ([usage_event(1), event({"content": WORDS}), END, DONE], (TEXT, True)),  # before it: the greater
     ([usage_event(7_000), event({"content": WORDS}), END, DONE], (7_000, True)),
-    ([event({"content": WORDS}, usage={"prompt_tokens": 7, "completion_tokens": 2_500}), END, DONE], (2_500, False)),  # with it
-    ([event({"content": WORDS}), END, usage_event(0), DONE], (TEXT, True)),  # it counts nothing where something came
+    # with it
+    (
+        [event({"content": WORDS}, usage={"prompt_tokens": 7, "completion_tokens": 2_500}), END, DONE],
+        (2_500, False),
+    ),
+    # it counts nothing where something came
+    ([event({"content": WORDS}), END, usage_event(0), DONE], (TEXT, True)),
     ([END, usage_event(0), DONE], (0, False)),
 ]
 
@@ -165,11 +197,14 @@ def test_the_estimate_is_no_more_than_was_allowed():
     assert bill([event({"content": WORDS * 3}), END, DONE]) == (8_000, True)
 
 
-# -- answers in one piece ----------------------------------------------------------------------------------------------
+# -- answers in one piece ------------------------------------------------------------------------------------
 
 
 async def _complete(parts: list[bytes], *, leaves: bool) -> Call:
-    async with server(parts, kind="application/json", then_wait=leaves) as port, open_session(PRIVATE) as client:
+    async with (
+        server(parts, kind="application/json", then_wait=leaves) as port,
+        open_session(PRIVATE) as client,
+    ):
         call = make_call(port, stream=False)
         task = asyncio.create_task(pipeline.complete(call, collaborators(client)))
         if leaves:
@@ -181,7 +216,9 @@ async def _complete(parts: list[bytes], *, leaves: bool) -> Call:
 
 
 def whole(message: dict, **more) -> list[bytes]:
-    return [json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], **more}).encode()]
+    return [
+        json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], **more}).encode()
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -197,7 +234,10 @@ def test_an_answer_in_one_piece_that_is_abandoned_costs_the_most_it_can():
 
 
 def test_names_and_places_are_no_text():
-    delta = {"role": "assistant", "tool_calls": [{"index": 0, "id": "call_123", "type": "function", "function": {"arguments": "äö"}}]}
+    delta = {
+        "role": "assistant",
+        "tool_calls": [{"index": 0, "id": "call_123", "type": "function", "function": {"arguments": "äö"}}],
+    }
     assert count_text_bytes(delta) == 4
     assert count_text_bytes({"content": None, "audio": {"transcript": "你好"}}) == 6
     assert count_text_bytes({"content": "\ud83d"}) == 3

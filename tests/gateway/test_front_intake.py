@@ -1,4 +1,6 @@
-"""What stands before Django: bodies are bounded, and no more is in work at once than the database has connections for."""
+"""What stands before Django: bodies are bounded, and no more is in work at once
+than the database has connections for.
+"""
 
 import asyncio
 
@@ -15,10 +17,16 @@ PATIENCE_S = 20.0
 
 
 class Django:
-    """Takes the place of Django's application: reads the body as Django does, then works until it is told to end."""
+    """Takes the place of Django's application: reads the body as Django does,
+    then works until it is told to end.
+    """
 
     def __init__(self, content_type: bytes = b"text/html") -> None:
-        self.content_type, self.inside, self.most_inside, self.begun, self.read_bytes = content_type, 0, 0, 0, 0
+        self.content_type = content_type
+        self.inside = 0
+        self.most_inside = 0
+        self.begun = 0
+        self.read_bytes = 0
         self.may_end = asyncio.Event()
 
     async def __call__(self, scope, receive, send) -> None:
@@ -32,23 +40,46 @@ class Django:
         self.begun += 1
         self.inside += 1
         self.most_inside = max(self.inside, self.most_inside)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", self.content_type)]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", self.content_type)]}
+        )
         await self.may_end.wait()
         self.inside -= 1
         await send({"type": "http.response.body", "body": b"done"})
 
 
 class Visit:
-    """One request, as a server hands it over. `pieces` is its body; the client leaves when `leave` is called."""
+    """One request, as a server hands it over. `pieces` is its body; the
+    client leaves when `leave` is called.
+    """
 
-    def __init__(self, app, path: str = "/", host: str = "acme.localhost", pieces=(b"",), headers=(), hangs: bool = False) -> None:
-        self.status, self.headers, self.body, self.read_bytes = 0, {}, b"", 0
-        self._pieces, self._hangs, self._gone = iter(pieces), hangs, asyncio.Event()
+    def __init__(
+        self,
+        app,
+        path: str = "/",
+        host: str = "acme.localhost",
+        pieces=(b"",),
+        headers=(),
+        hangs: bool = False,
+    ) -> None:
+        self.status = 0
+        self.headers = {}
+        self.body = b""
+        self.read_bytes = 0
+        self._pieces = iter(pieces)
+        self._hangs = hangs
+        self._gone = asyncio.Event()
         self._next = next(self._pieces)
         scope = {
-            "type": "http", "method": "POST", "path": path, "query_string": b"\xff", "headers": [(b"host", host.encode()), *headers], "scheme": "http",
-            "server": ("127.0.0.1", 8000), "client": ("127.0.0.1", 1),
-        }  # fmt: skip
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "query_string": b"\xff",
+            "headers": [(b"host", host.encode()), *headers],
+            "scheme": "http",
+            "server": ("127.0.0.1", 8000),
+            "client": ("127.0.0.1", 1),
+        }
         self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
 
     async def _receive(self):
@@ -61,7 +92,8 @@ class Visit:
 
     async def _send(self, message) -> None:
         if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], {name.decode().lower(): value.decode() for name, value in message["headers"]}
+            self.status = message["status"]
+            self.headers = {name.decode().lower(): value.decode() for name, value in message["headers"]}
         else:
             self.body += message["body"]
 
@@ -83,7 +115,7 @@ def run(main) -> None:
     asyncio.run(main())
 
 
-# -- the gate ----------------------------------------------------------------------------------------------------------
+# -- the gate ------------------------------------------------------------------------------------------------
 
 
 def test_only_so_many_are_in_work_and_the_others_come_in_turn():
@@ -121,11 +153,19 @@ def test_who_waits_too_long_or_finds_the_line_full_is_told_when_to_come_again():
     async def main():
         django = Django()
         app = Intake(django, Gate(places=2, line=2, wait_s=0.2))
-        inside, waiting, refused = Visit(app), Visit(app, "/api/v1/me/"), Visit(app, headers=[(b"accept-language", b"de")])
+        inside = Visit(app)
+        waiting = Visit(app, "/api/v1/me/")
+        refused = Visit(app, headers=[(b"accept-language", b"de")])
         await settle()
-        assert (refused.status, waiting.status, inside.status) == (503, 0, 200), "at once, and before any work"
+        assert (refused.status, waiting.status, inside.status) == (503, 0, 200), (
+            "at once, and before any work"
+        )
         assert int(refused.headers["retry-after"]) > 0 and "connection" not in refused.headers
-        assert await waiting.end() == 503 and waiting.headers["content-type"] == "application/problem+json" and b'"code": "overloaded"' in waiting.body
+        assert (
+            await waiting.end() == 503
+            and waiting.headers["content-type"] == "application/problem+json"
+            and b'"code": "overloaded"' in waiting.body
+        )
         django.may_end.set()
         assert await inside.end() == 200 and django.begun == 1
 
@@ -135,12 +175,25 @@ def test_who_waits_too_long_or_finds_the_line_full_is_told_when_to_come_again():
 def test_a_refusal_is_dressed_like_every_answer():
     async def main():
         app = Intake(Django(), Gate(places=0, line=0, wait_s=0))
-        page, fragment = Visit(app, headers=[(b"accept-language", b"de")]), Visit(app, headers=[(b"hx-request", b"true")])
+        page = Visit(app, headers=[(b"accept-language", b"de")])
+        fragment = Visit(app, headers=[(b"hx-request", b"true")])
         await page.end()
         await fragment.end()
-        assert {"content-security-policy", "x-frame-options", "x-content-type-options", "x-request-id", "cache-control"} <= set(page.headers)
-        assert page.headers["content-language"] == "de" and b'lang="de"' in page.body and page.headers["x-request-id"].encode() in page.body
-        assert b"upgraded" not in page.body and b"<html" not in fragment.body and b"data-notice" in fragment.body
+        assert {
+            "content-security-policy",
+            "x-frame-options",
+            "x-content-type-options",
+            "x-request-id",
+            "cache-control",
+        } <= set(page.headers)
+        assert (
+            page.headers["content-language"] == "de"
+            and b'lang="de"' in page.body
+            and page.headers["x-request-id"].encode() in page.body
+        )
+        assert (
+            b"upgraded" not in page.body and b"<html" not in fragment.body and b"data-notice" in fragment.body
+        )
         assert int(page.headers["content-length"]) == len(page.body)
 
     run(main)
@@ -210,7 +263,9 @@ def test_an_event_stream_holds_no_place_once_it_has_begun():
         assert django.inside == 30
         django.may_end.set()
         assert {await visit.end() for visit in visits} == {200}
-        assert [gate.enter_at_once(host) for host in "abc"] == [True, True, False], "no place was given back twice"
+        assert [gate.enter_at_once(host) for host in "abc"] == [True, True, False], (
+            "no place was given back twice"
+        )
 
     run(main)
 
@@ -250,7 +305,7 @@ def test_places_leave_connections_for_what_pages_wait_for():
     assert kept_free > 0
 
 
-# -- bodies ------------------------------------------------------------------------------------------------------------
+# -- bodies --------------------------------------------------------------------------------------------------
 
 
 def pieces(size: int, each: int = 65_536):
@@ -258,12 +313,19 @@ def pieces(size: int, each: int = 65_536):
         yield b"x" * each
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/api/v1/me/", "application/problem+json"), ("/accounts/login/", "text/html; charset=utf-8")])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/api/v1/me/", "application/problem+json"), ("/accounts/login/", "text/html; charset=utf-8")],
+)
 def test_a_body_without_end_is_refused_at_the_limit(path, kind):
     async def main():
         django = Django()
         visit = Visit(Intake(django), path, pieces=pieces(50_000_000))
-        assert await visit.end() == 413 and visit.headers["content-type"] == kind and visit.headers["connection"] == "close"
+        assert (
+            await visit.end() == 413
+            and visit.headers["content-type"] == kind
+            and visit.headers["connection"] == "close"
+        )
         assert visit.read_bytes <= LIMIT + 65_536 and django.read_bytes <= LIMIT and django.begun == 0
 
     run(main)
@@ -281,7 +343,11 @@ def test_a_body_as_large_as_allowed_comes_through():
     async def main():
         django = Django()
         django.may_end.set()
-        visit = Visit(Intake(django), pieces=[b"x" * (LIMIT - 1), b"x"], headers=[(b"content-length", str(LIMIT).encode())])
+        visit = Visit(
+            Intake(django),
+            pieces=[b"x" * (LIMIT - 1), b"x"],
+            headers=[(b"content-length", str(LIMIT).encode())],
+        )
         assert await visit.end() == 200 and django.read_bytes == LIMIT
 
     run(main)
@@ -295,7 +361,11 @@ def test_a_body_that_stalls_is_given_up(monkeypatch):
     async def main():
         django = Django()
         visit = Visit(Intake(django), "/api/v1/me/", pieces=[b"{"], hangs=True)
-        assert await visit.end() == 408 and visit.headers["connection"] == "close" and b'"code": "request_timeout"' in visit.body
+        assert (
+            await visit.end() == 408
+            and visit.headers["connection"] == "close"
+            and b'"code": "request_timeout"' in visit.body
+        )
         assert django.begun == 0
 
     monkeypatch.setattr(intake, "BODY_PAUSE_S", 0.2)

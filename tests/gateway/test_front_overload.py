@@ -1,6 +1,8 @@
-"""The living house, overrun: whoever is not served is told when to come again, health checks are answered, nothing is a 500.
+"""The living house, overrun: whoever is not served is told when to come again, health
+checks are answered, nothing is a 500.
 
-Covers: many pages at once with the pool of production; a database that has fewer connections than there are requests; bodies on real sockets.
+Covers: many pages at once with the pool of production; a database that has fewer connections than there
+are requests; bodies on real sockets.
 Does not cover: PostgreSQL killed under load (S32).
 """
 
@@ -25,7 +27,10 @@ POOL = """
 from django.conf import settings
 settings.DATABASES["default"]["OPTIONS"]["pool"] = settings.DATABASE_POOL | {pool}
 """
-WITHOUT_GATE = "from config import gate; gate.Gate.enter_at_once = lambda self, host: True; gate.Gate.leave = lambda self, host: None"
+WITHOUT_GATE = (
+    "from config import gate; gate.Gate.enter_at_once = lambda self, host: True; gate.Gate.leave = lambda "
+    "self, host: None"
+)
 PATIENCE_S = 90
 
 
@@ -34,7 +39,12 @@ def ask(port: int, paths: list[str], headers: dict[str, str]) -> list[httpx.Resp
 
     async def main():
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"Host": HOST} | headers, timeout=PATIENCE_S, limits=limits) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Host": HOST} | headers,
+            timeout=PATIENCE_S,
+            limits=limits,
+        ) as client:
             return await asyncio.gather(*(client.get(path) for path in paths))
 
     return asyncio.run(main())
@@ -42,7 +52,8 @@ def ask(port: int, paths: list[str], headers: dict[str, str]) -> list[httpx.Resp
 
 @pytest.fixture(scope="module")
 def cookie(house) -> dict[str, str]:
-    return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={start_session(TENANTS[0], make_person(TENANTS[0]))['cookie']}"}
+    session = start_session(TENANTS[0], make_person(TENANTS[0]))
+    return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session['cookie']}"}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +90,12 @@ def test_open_event_streams_are_in_nobodys_way(pooled):
 
     async def main() -> list[int]:
         async with contextlib.AsyncExitStack() as stack:
-            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{pooled.port}", headers=headers, cookies=session, timeout=PATIENCE_S)
+            client = httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{pooled.port}",
+                headers=headers,
+                cookies=session,
+                timeout=PATIENCE_S,
+            )
             await stack.enter_async_context(client)
             opened = [await stack.enter_async_context(client.stream("GET", path)) for _ in range(streams)]
             return [answer.status_code for answer in [*opened, await client.get("/")]]
@@ -99,17 +115,26 @@ def test_a_database_that_gives_no_connection_is_an_outage_and_no_fault(house, co
         counts = Counter(answer.status_code for answer in answers)
         assert set(counts) <= {expected, 503} and counts[503], counts
         refused = [answer for answer in answers if answer.status_code == 503]
-        assert {answer.headers["retry-after"] for answer in refused} == {"5"} and all("x-request-id" in answer.headers for answer in refused)
+        assert {answer.headers["retry-after"] for answer in refused} == {"5"} and all(
+            "x-request-id" in answer.headers for answer in refused
+        )
     assert {answer.json()["code"] for answer in api if answer.status_code == 503} == {"unavailable"}
-    assert all("database" in answer.text and "upgraded" not in answer.text for answer in pages if answer.status_code == 503)
+    assert all(
+        "database" in answer.text and "upgraded" not in answer.text
+        for answer in pages
+        if answer.status_code == 503
+    )
 
 
-# -- bodies on real sockets --------------------------------------------------------------------------------------------
+# -- bodies on real sockets ----------------------------------------------------------------------------------
 
 
 def send_chunks(port: int, path: str, size: int) -> tuple[int, bytes]:
     """(bytes that the house took before it refused, its answer)."""
-    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    ).encode()
     chunk, sent, answer = b"10000\r\n" + b"x" * 65_536 + b"\r\n", 0, b""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         connection.sendall(head)

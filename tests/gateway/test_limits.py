@@ -90,11 +90,20 @@ def test_a_request_counts_in_all_its_counters_or_in_none(clock, has_valkey):
     async def main(limiter):
         if not has_valkey:
             limiter = Limiter(Redis(unix_socket_path="/nowhere.sock"))
-        verdicts = await asyncio.gather(*[limiter.admit(eager, plan) for _ in range(20)], *[limiter.admit(other, plan) for _ in range(20)])
+        verdicts = await asyncio.gather(
+            *[limiter.admit(eager, plan) for _ in range(20)], *[limiter.admit(other, plan) for _ in range(20)]
+        )
         eagers, others = verdicts[:20], verdicts[20:]
-        assert sum(verdict.is_admitted for verdict in eagers) == 4 and sum(verdict.is_admitted for verdict in others) == 6
-        assert {verdict.limit for verdict in eagers if not verdict.is_admitted} == {4}, "it is the key's limit that was reached"
-        assert {(verdict.limit, verdict.tightest) for verdict in others if not verdict.is_admitted} == {(10, 1)}
+        assert (
+            sum(verdict.is_admitted for verdict in eagers) == 4
+            and sum(verdict.is_admitted for verdict in others) == 6
+        )
+        assert {verdict.limit for verdict in eagers if not verdict.is_admitted} == {4}, (
+            "it is the key's limit that was reached"
+        )
+        assert {(verdict.limit, verdict.tightest) for verdict in others if not verdict.is_admitted} == {
+            (10, 1)
+        }
         assert [verdict.remaining for verdict in others[:6]] == [5, 4, 3, 2, 1, 0], "of the tightest"
         return await limiter.admit(other)
 

@@ -79,12 +79,17 @@ def test_a_wrong_field_is_named(changes, param):
     assert caught.value.param == param and caught.value.http_status == 400
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"model": NaN}', b"[" * 5000, b'{"a":1e400}'])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"model": NaN}', b"[" * 5000, b'{"a":1e400}']
+)
 def test_what_is_not_a_json_object_is_400(raw):
     with pytest.raises(InvalidInput):
         parse_chat_completion(raw, PRINCIPAL, uuid7())
 
 
-@pytest.mark.parametrize(("content", "has_media"), [("hi", False), ([{"type": "text", "text": "hi"}], False), ([{"type": "image_url"}], True), ([{}], True)])
+@pytest.mark.parametrize(
+    ("content", "has_media"),
+    [("hi", False), ([{"type": "text", "text": "hi"}], False), ([{"type": "image_url"}], True), ([{}], True)],
+)
 def test_media_are_noticed(content, has_media):
     assert parse(messages=[{"role": "user", "content": content}]).has_media is has_media

@@ -1,4 +1,6 @@
-"""Steps 7 and 8 against a real upstream: what passes unparsed, how long silence may last, and what a refusal costs."""
+"""Steps 7 and 8 against a real upstream: what passes unparsed, how long silence
+may last, and what a refusal costs.
+"""
 
 import asyncio
 import contextlib
@@ -43,7 +45,9 @@ def make_call(base_url: str, model: str, *, stream: bool = True, **timeouts: flo
     route = Route("ours", "Ours", uuid4(), model, endpoint, "chat", None, None, 100, FREE)
     body = {"model": "ours", "messages": [{"role": "user", "content": "hi"}], "stream": stream}
     call = Call(Principal("acme", uuid4(), uuid4()), body, len(orjson.dumps(body)))
-    call.route, call.max_output_tokens, call.wants_stream = route, 100, stream
+    call.route = route
+    call.max_output_tokens = 100
+    call.wants_stream = stream
     return call
 
 
@@ -76,26 +80,46 @@ def events_of(stream: bytes) -> list[dict]:
     return [json.loads(data) for data in EventReader().feed(stream)]
 
 
-# -- events ------------------------------------------------------------------------------------------------------------
+# -- events --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_events_survive_every_cut(end):
-    stream = end.join([b": comment", b"data: {1}", b"", b"event: x", b"data:{2}", b"data: {3}", b"", b"data: [DONE]", b"", b""])
+    stream = end.join(
+        [
+            b": comment",
+            b"data: {1}",
+            b"",
+            b"event: x",
+            b"data:{2}",
+            b"data: {3}",
+            b"",
+            b"data: [DONE]",
+            b"",
+            b"",
+        ]
+    )
     for cut in range(len(stream)):
         reader = EventReader()
         assert [*reader.feed(stream[:cut]), *reader.feed(stream[cut:])] == [b"{1}", b"{2}\n{3}", DONE], cut
         assert not reader.has_rest
 
 
-# -- unparsed deltas ---------------------------------------------------------------------------------------------------
+# -- unparsed deltas -----------------------------------------------------------------------------------------
 
 
 def delta(text: str, **more) -> dict:
-    return {"id": "x", "model": "theirs", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}], **more}
+    return {
+        "id": "x",
+        "model": "theirs",
+        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
+        **more,
+    }
 
 
-@pytest.mark.parametrize("write", [orjson.dumps, lambda event: json.dumps(event, ensure_ascii=False).encode()])
+@pytest.mark.parametrize(
+    "write", [orjson.dumps, lambda event: json.dumps(event, ensure_ascii=False).encode()]
+)
 def test_a_known_shape_is_passed_on_with_our_name(write):
     shape = DeltaShape()
     ours = frame(orjson.dumps(delta("Hello") | {"model": "ours"}))
@@ -108,12 +132,19 @@ def test_a_known_shape_is_passed_on_with_our_name(write):
 @pytest.mark.parametrize(
     "event",
     [
-        orjson.dumps(delta('a "quote"')), orjson.dumps(delta("a\nline")), orjson.dumps(delta("back\\slash")), orjson.dumps(delta("")),
-        orjson.dumps(delta("x")).replace(b"null", b'"stop"'), orjson.dumps(delta("x", usage={"prompt_tokens": 1})),
-        orjson.dumps(delta("x")).replace(b'"x"', b'"x","content":"y"'), orjson.dumps(delta("x")).replace(b'"x"', b'"\x01"'),
-        orjson.dumps(delta("x")).replace(b'"x"', b'"\xff"'), orjson.dumps(delta("x")).replace(b'"x"', b"null"), b"[DONE]",
+        orjson.dumps(delta('a "quote"')),
+        orjson.dumps(delta("a\nline")),
+        orjson.dumps(delta("back\\slash")),
+        orjson.dumps(delta("")),
+        orjson.dumps(delta("x")).replace(b"null", b'"stop"'),
+        orjson.dumps(delta("x", usage={"prompt_tokens": 1})),
+        orjson.dumps(delta("x")).replace(b'"x"', b'"x","content":"y"'),
+        orjson.dumps(delta("x")).replace(b'"x"', b'"\x01"'),
+        orjson.dumps(delta("x")).replace(b'"x"', b'"\xff"'),
+        orjson.dumps(delta("x")).replace(b'"x"', b"null"),
+        b"[DONE]",
     ],
-)  # fmt: skip
+)
 def test_what_may_say_more_goes_to_the_parser(event):
     shape = DeltaShape()
     shape.learn(frame(orjson.dumps(delta("Hello"))), frame(orjson.dumps(delta("Hello"))), "Hello")
@@ -124,7 +155,9 @@ def test_what_may_say_more_goes_to_the_parser(event):
 def test_two_events_in_one_chunk_go_to_the_parser():
     shape, event = DeltaShape(), frame(orjson.dumps(delta("Hello")))
     shape.learn(event, event, "Hello")
-    assert shape.swap(event + event) is None and shape.swap(event[:-1]) is None and shape.swap(event[1:]) is None
+    assert (
+        shape.swap(event + event) is None and shape.swap(event[:-1]) is None and shape.swap(event[1:]) is None
+    )
 
 
 def test_a_place_that_is_not_certain_is_not_learnt():
@@ -144,11 +177,15 @@ def test_events_that_all_differ_are_soon_left_alone():
     assert shape.swap(event) is None, "the last lesson was not learnt"
 
 
-@pytest.mark.parametrize("model", ["mock-tokens-40-2", "fault-split-utf8", "fault-malformed-sse", "fault-wrong-id"])
+@pytest.mark.parametrize(
+    "model", ["mock-tokens-40-2", "fault-split-utf8", "fault-malformed-sse", "fault-wrong-id"]
+)
 def test_a_stream_says_the_same_with_and_without_the_short_way(mock, model, monkeypatch):
     def said(call: Call) -> tuple[str, set[str], int]:
         events = events_of(send(call))
-        text = "".join(event["choices"][0]["delta"].get("content") or "" for event in events if event["choices"])
+        text = "".join(
+            event["choices"][0]["delta"].get("content") or "" for event in events if event["choices"]
+        )
         return text, {event["model"] for event in events}, call.output_tokens_seen
 
     short = said(make_call(mock.base_url, model))
@@ -164,18 +201,25 @@ def test_the_short_way_is_taken(monkeypatch):
     chunks = Chunks(*(frame(orjson.dumps(delta(f"w{number}"))) for number in range(40)), frame(DONE))
 
     async def run() -> list[bytes]:
-        return [part async for part in relay(make_call("http://nowhere/v1", "any"), SimpleNamespace(content=chunks))]
+        return [
+            part
+            async for part in relay(make_call("http://nowhere/v1", "any"), SimpleNamespace(content=chunks))
+        ]
 
-    assert [events_of(part) for part in asyncio.run(run())] == [[delta(f"w{number}") | {"model": "ours"}] for number in range(40)]
+    assert [events_of(part) for part in asyncio.run(run())] == [
+        [delta(f"w{number}") | {"model": "ours"}] for number in range(40)
+    ]
     assert [swapped is not None for swapped in taken] == [False, *[True] * 39, False]
 
 
-# -- time --------------------------------------------------------------------------------------------------------------
+# -- time ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_first_byte_may_take_longer_than_a_pause(mock, stream):
-    call = make_call(mock.base_url, "mock-slow-600", stream=stream, first_byte_timeout_s=20, idle_timeout_s=0.2)
+    call = make_call(
+        mock.base_url, "mock-slow-600", stream=stream, first_byte_timeout_s=20, idle_timeout_s=0.2
+    )
     assert b"w0" in send(call)
 
 
@@ -184,7 +228,9 @@ def test_no_first_byte_in_time(mock, where):
     call = make_call(mock.base_url, f"fault-hang-{where}-header", first_byte_timeout_s=0.3)
     with pytest.raises(UpstreamTimeout) as caught:
         send(call)
-    assert caught.value.http_status == 504 and billed_usage(call)[1], "it may have begun to work: billed by estimate"
+    assert caught.value.http_status == 504 and billed_usage(call)[1], (
+        "it may have begun to work: billed by estimate"
+    )
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -192,7 +238,11 @@ def test_silence_in_mid_answer_ends_it(mock, stream):
     call = make_call(mock.base_url, "fault-hang-mid-stream", stream=stream, idle_timeout_s=0.3)
     with pytest.raises(UpstreamTimeout) as caught:
         send(call)
-    assert caught.value.http_status == 504 and call.pieces_seen == (3 if stream else 0) and call.output_tokens_seen > 0
+    assert (
+        caught.value.http_status == 504
+        and call.pieces_seen == (3 if stream else 0)
+        and call.output_tokens_seen > 0
+    )
 
 
 def test_a_client_that_reads_slowly_is_not_the_upstreams_fault(mock):
@@ -210,10 +260,26 @@ def test_the_watch_is_stopped():
     assert asyncio.run(run()) == (False, True)
 
 
-# -- refusals ----------------------------------------------------------------------------------------------------------
+# -- refusals ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["400", "401", "403", "404", "429", "500", "503", "long-code", "html-502", "redirect", "context-1", "500-mid-stream-0"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "400",
+        "401",
+        "403",
+        "404",
+        "429",
+        "500",
+        "503",
+        "long-code",
+        "html-502",
+        "redirect",
+        "context-1",
+        "500-mid-stream-0",
+    ],
+)
 def test_a_provider_that_refuses_charges_nothing(mock, fault):
     call = make_call(mock.base_url, f"fault-{fault}")
     with pytest.raises(AtriumError):
@@ -255,10 +321,14 @@ def test_what_is_held_is_enough_for_an_answer_that_was_only_reasoning():
 @pytest.mark.parametrize(
     ("window", "has_media", "size", "most"),
     [
-        (None, False, 70_000, 70_000), (512, False, 70_000, 512), (200_000, False, 70_000, 70_000), (200_000, True, 70_000, 200_000),
-        (None, True, 70_000, ASSUMED_WINDOW), (None, True, ASSUMED_WINDOW + 1, ASSUMED_WINDOW + 1),
+        (None, False, 70_000, 70_000),
+        (512, False, 70_000, 512),
+        (200_000, False, 70_000, 70_000),
+        (200_000, True, 70_000, 200_000),
+        (None, True, 70_000, ASSUMED_WINDOW),
+        (None, True, ASSUMED_WINDOW + 1, ASSUMED_WINDOW + 1),
     ],
-)  # fmt: skip
+)
 def test_what_bytes_do_not_bound_holds_the_whole_window(window, has_media, size, most):
     call = make_call("http://nowhere/v1", "any")
     call.route, call.size_bytes, call.has_media = replace(call.route, context_window=window), size, has_media
@@ -289,7 +359,15 @@ def test_a_server_that_accepts_no_connection_was_sent_nothing():
 
 REFUSALS = [
     ({"message": "maximum context length is 10 tokens", "code": 400}, "context_length_exceeded", "messages"),
-    ({"message": "the request exceeds the available context size", "type": "exceed_context_size_error", "code": 400}, "context_length_exceeded", "messages"),
+    (
+        {
+            "message": "the request exceeds the available context size",
+            "type": "exceed_context_size_error",
+            "code": 400,
+        },
+        "context_length_exceeded",
+        "messages",
+    ),
     ({"message": "no such field", "code": "unknown_field", "param": "x"}, "unknown_field", "x"),
     ({"message": "bad task-id and disk-size", "code": 400}, "upstream_invalid_request", None),
     ({"message": "wrong key sk-123", "code": "bad", "param": "x"}, "upstream_invalid_request", None),
@@ -302,7 +380,9 @@ REFUSALS = [
 def test_a_fault_of_the_request_keeps_its_reason(error, code, param):
     from gateway.dispatch import _callers_fault
 
-    endpoint = Endpoint(uuid4(), "platform", "openai_compatible", "http://nowhere/v1", Secret("gsk_9f8a7b6c5d4e"))
+    endpoint = Endpoint(
+        uuid4(), "platform", "openai_compatible", "http://nowhere/v1", Secret("gsk_9f8a7b6c5d4e")
+    )
     found = _callers_fault(orjson.dumps({"error": error}), endpoint)
     assert isinstance(found, InvalidInput) and (found.code, found.param) == (code, param)
     assert (
@@ -324,5 +404,12 @@ def test_a_connection_whose_key_is_refused_is_no_fault_of_the_caller(mock, statu
 
 @pytest.mark.parametrize("details", [[1], "many", 7, None, {}])
 def test_details_of_a_usage_report_may_be_nonsense(details):
-    usage = read_usage({"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": details, "completion_tokens_details": details})
+    usage = read_usage(
+        {
+            "prompt_tokens": 3,
+            "completion_tokens": 2,
+            "prompt_tokens_details": details,
+            "completion_tokens_details": details,
+        }
+    )
     assert usage is not None and (usage.input_tokens, usage.output_tokens) == (3, 2)

@@ -1,4 +1,6 @@
-"""What the hot path believes, and for how long: with its own tenant in a real database, and a clock that the test moves."""
+"""What the hot path believes, and for how long: with its own tenant in a real
+database, and a clock that the test moves.
+"""
 
 import asyncio
 import threading
@@ -69,8 +71,14 @@ async def is_usable(snapshots: Snapshots, key_id: str) -> bool:
     return key is not None and key.is_usable
 
 
-@pytest.mark.parametrize(("is_proven", "believed_s"), [(False, UNPROVEN_TIME_TO_LIVE_S), (True, PROVEN_TIME_TO_LIVE_S)], ids=["deaf", "hearing"])
-def test_an_entry_is_believed_for_a_second_and_longer_only_while_changes_are_heard(clock, is_proven, believed_s):
+@pytest.mark.parametrize(
+    ("is_proven", "believed_s"),
+    [(False, UNPROVEN_TIME_TO_LIVE_S), (True, PROVEN_TIME_TO_LIVE_S)],
+    ids=["deaf", "hearing"],
+)
+def test_an_entry_is_believed_for_a_second_and_longer_only_while_changes_are_heard(
+    clock, is_proven, believed_s
+):
     async def look() -> None:
         snapshots = Snapshots(lambda: is_proven)
         assert await is_usable(snapshots, key_id)
@@ -135,7 +143,9 @@ def test_a_notification_drops_what_it_names_and_nothing_else(clock):
 
 
 def hold(monkeypatch, name: str) -> SimpleNamespace:
-    """The next call of this loader waits, with what it has read, until `go`; `reads` counts calls, `has_read` tells that it waits."""
+    """The next call of this loader waits, with what it has read, until `go`; `reads` counts
+    calls, `has_read` tells that it waits.
+    """
     real: Callable = getattr(module, name)
     held = SimpleNamespace(has_read=threading.Event(), go=threading.Event(), reads=0)
 
@@ -173,7 +183,11 @@ def test_a_key_revoked_while_it_is_loaded_is_not_kept(clock, monkeypatch):
     asyncio.run(look())
 
 
-@pytest.mark.parametrize("hear", [lambda snapshots: snapshots.drop("platform", "tenant", SLUG), lambda snapshots: snapshots.drop_all()], ids=["drop", "gap"])
+@pytest.mark.parametrize(
+    "hear",
+    [lambda snapshots: snapshots.drop("platform", "tenant", SLUG), lambda snapshots: snapshots.drop_all()],
+    ids=["drop", "gap"],
+)
 def test_a_tenant_that_changed_while_it_was_loaded_is_not_kept(clock, monkeypatch, hear):
     async def look() -> None:
         snapshots = Snapshots(lambda: True)
@@ -200,7 +214,9 @@ def test_many_who_wait_for_one_tenant_load_it_once(clock, monkeypatch):
         waiting[0].cancel()
         held.go.set()
         found = await asyncio.gather(*waiting, return_exceptions=True)
-        assert isinstance(found[0], asyncio.CancelledError) and {id(one) for one in found[1:]} == {id(await snapshots.find(SLUG))}
+        assert isinstance(found[0], asyncio.CancelledError) and {id(one) for one in found[1:]} == {
+            id(await snapshots.find(SLUG))
+        }
 
     held = hold(monkeypatch, "_read_door")
     asyncio.run(look())
@@ -212,10 +228,15 @@ def test_what_is_not_there_is_remembered_for_a_moment_and_no_longer(clock, monke
         snapshots = Snapshots(lambda: True)
         snapshot = await snapshots.find(SLUG)
         for _ in range(3):
-            assert await snapshots.find_key(snapshot, "missing1") is None and await snapshots.find("nobody") is None
+            assert (
+                await snapshots.find_key(snapshot, "missing1") is None
+                and await snapshots.find("nobody") is None
+            )
         assert (keys.reads, doors.reads) == (1, 2), "one for the tenant, one for the tenant that is not there"
         clock.s += MISS_TIME_TO_LIVE_S + 0.01
-        assert await snapshots.find_key(snapshot, "missing1") is None and await snapshots.find("nobody") is None
+        assert (
+            await snapshots.find_key(snapshot, "missing1") is None and await snapshots.find("nobody") is None
+        )
         assert (keys.reads, doors.reads) == (2, 3)
 
     keys, doors = hold(monkeypatch, "find_key_facts"), hold(monkeypatch, "_read_door")
@@ -231,7 +252,9 @@ def test_a_gap_drops_everything(clock):
         assert await snapshots.find("nobody") is None and hosts.recall(f"slug:{SLUG}")[0]
         snapshots.drop_all()
         assert not snapshots._tenants and not snapshots._misses and not hosts.recall(f"slug:{SLUG}")[0]
-        assert (await snapshots.find(SLUG) is not before[0]) and (await snapshots.find("acme") is not before[1])
+        assert (await snapshots.find(SLUG) is not before[0]) and (
+            await snapshots.find("acme") is not before[1]
+        )
 
     asyncio.run(look())
 

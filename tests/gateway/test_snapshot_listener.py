@@ -1,4 +1,6 @@
-"""The listener with a real PostgreSQL: what it hears, when it is believed, and that whatever it may have missed drops everything."""
+"""The listener with a real PostgreSQL: what it hears, when it is believed, and that whatever
+it may have missed drops everything.
+"""
 
 import asyncio
 import time
@@ -33,8 +35,11 @@ class Ear:
     def __init__(self, on_change: Callable | None = None, on_gap: Callable | None = None) -> None:
         self.changes: list[tuple[str, str, str]] = []
         self.gaps = 0
-        self._on_change, self._on_gap = on_change, on_gap
-        self.listener = Listener(make_conninfo(settings.DATABASE_DSN, application_name=NAME), self._change, self._gap)
+        self._on_change = on_change
+        self._on_gap = on_gap
+        self.listener = Listener(
+            make_conninfo(settings.DATABASE_DSN, application_name=NAME), self._change, self._gap
+        )
 
     def _change(self, slug: str, kind: str, object_id: str) -> None:
         self.changes.append((slug, kind, object_id))
@@ -66,7 +71,10 @@ async def until(condition: Callable[[], object]) -> None:
 async def deafen() -> None:
     """End the listener's connection, as a restart of the database does."""
     async with await psycopg.AsyncConnection.connect(settings.DATABASE_DSN, autocommit=True) as connection:
-        ended = await connection.execute("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s", [NAME])
+        ended = await connection.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s",
+            [NAME],
+        )
         assert await ended.fetchone() == (1,)
 
 
@@ -104,7 +112,9 @@ def announce_and_fail() -> None:
 
 
 class Mute(str):
-    """A name that is written otherwise than it is compared: a listener with it sends beats of someone else."""
+    """A name that is written otherwise than it is compared: a listener
+    with it sends beats of someone else.
+    """
 
     def __format__(self, spec: str) -> str:
         return "someone-else"
@@ -172,7 +182,8 @@ def test_a_revoked_key_is_dropped_long_before_its_entry_is_old(key):
     async def listen() -> None:
         snapshots = Snapshots()
         async with listening(Ear(snapshots.drop, snapshots.drop_all)) as ear:
-            snapshots.is_proven = lambda: True  # however slow the machine is: only the notification can drop the entry
+            # however slow the machine is: only the notification can drop the entry
+            snapshots.is_proven = lambda: True
             assert await look(snapshots, key)
             await in_tenant(SLUG, revoke, key)
             await until(lambda: (SLUG, "apikey", key) in ear.changes)

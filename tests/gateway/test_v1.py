@@ -30,14 +30,26 @@ def test_a_chat_completion_is_answered_and_billed(house):
     assert answer.choices[0].message.content == "w0 w1 w2 w3 w4 w5 w6 w7"
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (3, 8)
     event = events_of(ONE)[0]
-    assert (event.input_tokens, event.output_tokens, event.status, event.source, event.model) == (3, 8, "ok", "api", "mock")
-    assert event.cost == Decimal("0.000019") and not event.estimated, "3 tokens at 1 and 8 at 2 EUR per million"
+    assert (event.input_tokens, event.output_tokens, event.status, event.source, event.model) == (
+        3,
+        8,
+        "ok",
+        "api",
+        "mock",
+    )
+    assert event.cost == Decimal("0.000019") and not event.estimated, (
+        "3 tokens at 1 and 8 at 2 EUR per million"
+    )
 
 
 @pytest.mark.parametrize("wants_usage", [True, False])
 def test_a_streamed_completion_is_billed_before_done(house, wants_usage):
     options = {"stream_options": {"include_usage": True}} if wants_usage else {}
-    chunks = list(house.client().chat.completions.create(model="mock-tokens-20-5", messages=HELLO, stream=True, **options))
+    chunks = list(
+        house.client().chat.completions.create(
+            model="mock-tokens-20-5", messages=HELLO, stream=True, **options
+        )
+    )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == " ".join(f"w{i}" for i in range(20))
     reports = [chunk.usage for chunk in chunks if chunk.usage]
@@ -55,7 +67,13 @@ def test_the_list_of_models(house):
 
 
 def test_tools_pass_through(house):
-    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+        },
+    }
     answer = house.client().chat.completions.create(model="mock-tool", messages=HELLO, tools=[tool])
     assert answer.choices[0].message.tool_calls[0].function.name == "weather"
 
@@ -72,7 +90,12 @@ def test_max_tokens_reaches_the_provider(house):
         ({"model": "mock"}, 400, "messages", "missing_required_parameter"),
         ({"model": "mock", "messages": "x"}, 400, "messages", "invalid_type"),
         ({"model": "nothing", "messages": HELLO}, 404, "model", "model_not_found"),
-        (b'{"model": "mock", "messages": [{"role": "user", "content": "' + b"x" * 10_000_001 + b'"}]}', 413, None, "request_too_large"),
+        (
+            b'{"model": "mock", "messages": [{"role": "user", "content": "' + b"x" * 10_000_001 + b'"}]}',
+            413,
+            None,
+            "request_too_large",
+        ),
     ],
 )
 def test_bad_requests_say_what_is_wrong(house, body, status, param, code):
@@ -89,11 +112,18 @@ def test_errors_speak_the_callers_language(house):
         assert word in response.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("key", ["none", "sk-nothing", "atr_live-one_aaaaaaaa_" + "x" * 43, "atr_nobody_aaaaaaaa_" + "x" * 43])
+@pytest.mark.parametrize(
+    "key", ["none", "sk-nothing", "atr_live-one_aaaaaaaa_" + "x" * 43, "atr_nobody_aaaaaaaa_" + "x" * 43]
+)
 def test_a_wrong_key_is_one_401(house, key):
     bodies = set()
     for path in ("models", "chat/completions"):
-        response = httpx.request("GET" if path == "models" else "POST", f"{house.base_url}/{path}", headers={"Authorization": f"Bearer {key}"}, json={})
+        response = httpx.request(
+            "GET" if path == "models" else "POST",
+            f"{house.base_url}/{path}",
+            headers={"Authorization": f"Bearer {key}"},
+            json={},
+        )
         assert response.status_code == 401
         bodies.add(response.text)
     assert len(bodies) == 1 and "invalid_api_key" in bodies.pop()
@@ -107,9 +137,20 @@ def test_unknown_paths_methods_and_hosts(house):
     headers = {"Authorization": f"Bearer {house.keys[ONE]}"}
     assert httpx.get(f"{house.base_url}/nothing", headers=headers).json()["error"]["code"] == "unknown_url"
     assert httpx.get(f"{house.base_url}/chat/completions", headers=headers).status_code == 405
-    assert httpx.get(f"{house.base_url}/models", headers=headers | {"Host": "nobody.localhost"}).json()["error"]["code"] == "unknown_host"
-    assert httpx.get(f"{house.base_url}/models", headers=headers | {"Host": f"{TWO}.localhost"}).status_code == 401
-    assert httpx.get(f"{house.base_url}/models", headers=headers | {"Host": f"{ONE}.localhost"}).status_code == 200
+    assert (
+        httpx.get(f"{house.base_url}/models", headers=headers | {"Host": "nobody.localhost"}).json()["error"][
+            "code"
+        ]
+        == "unknown_host"
+    )
+    assert (
+        httpx.get(f"{house.base_url}/models", headers=headers | {"Host": f"{TWO}.localhost"}).status_code
+        == 401
+    )
+    assert (
+        httpx.get(f"{house.base_url}/models", headers=headers | {"Host": f"{ONE}.localhost"}).status_code
+        == 200
+    )
 
 
 def test_a_revoked_key_stops_within_a_second(house):
@@ -157,8 +198,14 @@ def test_a_limit_per_minute_answers_429_with_the_time_to_wait(house):
     headers, body = {"Authorization": f"Bearer {text}"}, {"model": "mock", "messages": HELLO}
     answers = [httpx.post(f"{house.base_url}/chat/completions", headers=headers, json=body) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[0].headers["x-ratelimit-limit-requests"] == "2" and answers[0].headers["x-ratelimit-remaining-requests"] == "1"
-    assert answers[2].json()["error"]["code"] == "rate_limit_exceeded" and 1 <= int(answers[2].headers["retry-after"]) <= 61
+    assert (
+        answers[0].headers["x-ratelimit-limit-requests"] == "2"
+        and answers[0].headers["x-ratelimit-remaining-requests"] == "1"
+    )
+    assert (
+        answers[2].json()["error"]["code"] == "rate_limit_exceeded"
+        and 1 <= int(answers[2].headers["retry-after"]) <= 61
+    )
 
 
 def test_a_budget_that_is_used_up_answers_429(house):
@@ -178,13 +225,17 @@ def test_a_budget_that_is_used_up_answers_429(house):
 
 
 def test_the_web_process_holds_no_tensors(house):
-    """It starts in a moment and stays small: what it has mapped into its memory shows every library it has loaded."""
+    """It starts in a moment and stays small: what it has mapped into its memory
+    shows every library it has loaded.
+    """
     house.post({"model": "mock", "messages": HELLO})
     libraries = Path(f"/proc/{house.web.pid}/maps").read_text()
     assert "uvloop" in libraries and "torch" not in libraries
 
 
-@pytest.mark.parametrize(("allowed", "is_served"), [(["*"], True), ([".acme.example"], True), (["other.example"], False)])
+@pytest.mark.parametrize(
+    ("allowed", "is_served"), [(["*"], True), ([".acme.example"], True), (["other.example"], False)]
+)
 def test_only_allowed_hosts_are_served(settings, allowed, is_served):
     settings.ALLOWED_HOSTS = allowed
     _is_served.cache_clear()

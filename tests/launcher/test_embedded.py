@@ -40,13 +40,18 @@ COMMAND = """
 
 @pytest.fixture(scope="module")
 def running():
-    with tempfile.TemporaryDirectory(prefix="atrium-test-") as folder, embedded.embedded_services(Path(folder) / "var") as services:
+    with (
+        tempfile.TemporaryDirectory(prefix="atrium-test-") as folder,
+        embedded.embedded_services(Path(folder) / "var") as services,
+    ):
         yield Path(folder) / "var", services
 
 
 @pytest.fixture
 def folder():
-    """An empty folder. Not pytest's own: every pytest that starts as root closes their common parent, and the servers do not run as root."""
+    """An empty folder. Not pytest's own: every pytest that starts as root closes their common parent,
+    and the servers do not run as root.
+    """
     with tempfile.TemporaryDirectory(prefix="atrium-test-") as name:
         yield Path(name)
 
@@ -58,7 +63,14 @@ def program():
 
     def start(text: str, *arguments: object) -> subprocess.Popen:
         command = [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)]
-        child = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         started.append(child)
         return child
 
@@ -76,7 +88,9 @@ def ask(url: str, statement: str) -> list[tuple]:
 
 
 def wait_until_nothing_runs(noted: list[processes.Process], timeout_s: float = 8.0) -> None:
-    assert processes.wait_until(lambda: not any(process.is_alive() for process in noted), timeout_s), [process.name for process in noted if process.is_alive()]
+    assert processes.wait_until(lambda: not any(process.is_alive() for process in noted), timeout_s), [
+        process.name for process in noted if process.is_alive()
+    ]
 
 
 def mode_of(path: Path) -> int:
@@ -85,21 +99,36 @@ def mode_of(path: Path) -> int:
 
 def test_both_logins_have_the_rights_they_need_and_no_more(running):
     _, services = running
-    ask(services.owner_database_url, "CREATE TABLE public.ours (v vector(3)); INSERT INTO public.ours VALUES ('[1,2,3]')")
+    ask(
+        services.owner_database_url,
+        "CREATE TABLE public.ours (v vector(3)); INSERT INTO public.ours VALUES ('[1,2,3]')",
+    )
     assert ask(services.owner_database_url, "SELECT v <-> '[1,2,4]' FROM public.ours") == [(1.0,)]
-    for statement in ("CREATE TABLE public.mine (a int)", "SELECT * FROM public.ours", "CREATE SCHEMA mine", "CREATE TEMPORARY TABLE mine (a int)"):
+    for statement in (
+        "CREATE TABLE public.mine (a int)",
+        "SELECT * FROM public.ours",
+        "CREATE SCHEMA mine",
+        "CREATE TEMPORARY TABLE mine (a int)",
+    ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             ask(services.database_url, statement)
     columns = "rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolinherit"
-    roles = ask(services.database_url, f"SELECT {columns} FROM pg_roles WHERE rolname IN ('atrium_app', 'atrium_owner') ORDER BY 1")
-    assert roles == [("atrium_app", False, False, False, False, False), ("atrium_owner", False, False, True, False, True)]
+    roles = ask(
+        services.database_url,
+        f"SELECT {columns} FROM pg_roles WHERE rolname IN ('atrium_app', 'atrium_owner') ORDER BY 1",
+    )
+    assert roles == [
+        ("atrium_app", False, False, False, False, False),
+        ("atrium_owner", False, False, True, False, True),
+    ]
 
 
 def test_the_owner_makes_a_role_per_tenant_and_lends_it_to_the_app(running):
     _, services = running
     ask(
         services.owner_database_url,
-        "CREATE ROLE atrium_acme NOLOGIN; CREATE SCHEMA acme; GRANT USAGE ON SCHEMA acme TO atrium_acme; CREATE TABLE acme.t AS SELECT 7 AS n; "
+        "CREATE ROLE atrium_acme NOLOGIN; CREATE SCHEMA acme; GRANT USAGE ON SCHEMA acme TO atrium_acme; "
+        "CREATE TABLE acme.t AS SELECT 7 AS n; "
         "GRANT SELECT ON acme.t TO atrium_acme; GRANT atrium_acme TO atrium_app WITH INHERIT FALSE, SET TRUE",
     )
     with psycopg.connect(services.database_url) as connection:
@@ -109,16 +138,32 @@ def test_the_owner_makes_a_role_per_tenant_and_lends_it_to_the_app(running):
 
 def test_text_is_sorted_and_cut_into_words_the_same_way_everywhere(running):
     _, services = running
-    database = ask(services.owner_database_url, "SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = 'atrium'")
+    database = ask(
+        services.owner_database_url,
+        (
+            "SELECT datlocprovider, datlocale, pg_encoding_to_char(encoding) FROM pg_database WHERE datname "
+            "= "
+            "'atrium'"
+        ),
+    )
     assert database == [("b", "C.UTF-8", "UTF8")]
-    assert ask(services.owner_database_url, "SELECT lower('ÄÖÜ'), tsvector_to_array(to_tsvector('simple', 'Größe – „Zitat“ 你好，世界'))") == [
-        ("äöü", ["größe", "zitat", "世界", "你好"])
-    ]
+    assert ask(
+        services.owner_database_url,
+        "SELECT lower('ÄÖÜ'), tsvector_to_array(to_tsvector('simple', 'Größe – „Zitat“ 你好，世界'))",
+    ) == [("äöü", ["größe", "zitat", "世界", "你好"])]
 
 
 def test_no_server_listens_on_the_network_and_durability_is_on(running):
     data, services = running
-    settings = dict(ask(services.owner_database_url, "SELECT name, setting FROM pg_settings WHERE name IN ('listen_addresses', 'fsync', 'full_page_writes')"))
+    settings = dict(
+        ask(
+            services.owner_database_url,
+            (
+                "SELECT name, setting FROM pg_settings WHERE name IN ('listen_addresses', 'fsync', "
+                "'full_page_writes')"
+            ),
+        )
+    )
     assert settings == {"listen_addresses": "", "fsync": "on", "full_page_writes": "on"}
     with redis.Redis.from_url(services.redis_url) as client:
         assert client.config_get("port") == {"port": "0"}
@@ -126,13 +171,18 @@ def test_no_server_listens_on_the_network_and_durability_is_on(running):
         assert int(client.config_get("maxmemory")["maxmemory"]) > 0
     assert {mode_of(data / name) for name in ("run.json", "database.json", "lock")} == {0o600}
     assert {mode_of(data / name) for name in ("postgres", "run", "logs")} == {0o700}
-    assert mode_of(data) & 0o007 == mode_of(data.parent) & 0o007 == 0  # also as root, when the servers run under another account
+    # also as root, when the servers run under another account
+    assert mode_of(data) & 0o007 == mode_of(data.parent) & 0o007 == 0
 
 
 def test_the_services_file_names_living_services_only(running):
     data, services = running
     found = services_file.find_services(data)
-    assert (found.database_url, found.redis_url, found.pid) == (services.database_url, services.redis_url, os.getpid())
+    assert (found.database_url, found.redis_url, found.pid) == (
+        services.database_url,
+        services.redis_url,
+        os.getpid(),
+    )
     content = json.loads(services_file.services_path(data).read_text())
     assert set(content) >= {"database_url", "owner_database_url", "redis_url", "runtime_url", "port", "pid"}
     assert not services_file.RunningServices("", "", "", pid=os.getpid(), token="another process").is_alive()
@@ -140,26 +190,36 @@ def test_the_services_file_names_living_services_only(running):
 
 def test_a_data_directory_in_use_is_refused_in_one_line(running):
     data, _ = running
-    with pytest.raises(embedded.ServiceError, match=rf"is in use \(pid {os.getpid()}: .*make run DATA=") as refusal, embedded.embedded_services(data):
+    with (
+        pytest.raises(
+            embedded.ServiceError, match=rf"is in use \(pid {os.getpid()}: .*make run DATA="
+        ) as refusal,
+        embedded.embedded_services(data),
+    ):
         pass
     assert "\n" not in str(refusal.value)
 
 
 def test_a_data_directory_that_cannot_be_written_is_refused_in_one_line(folder):
     (folder / "file").touch()
-    refusal = pytest.raises(embedded.ServiceError, match=r"^Cannot write to the data directory .*make run DATA=.*$")
+    refusal = pytest.raises(
+        embedded.ServiceError, match=r"^Cannot write to the data directory .*make run DATA=.*$"
+    )
     with refusal, embedded.embedded_services(folder / "file" / "var"):
         pass
 
 
 def test_data_survive_a_restart_and_tests_give_up_durability(folder, monkeypatch):
-    monkeypatch.setenv("PGPORT", "5555")  # what PostgreSQL's programs read from the environment does not matter
+    # what PostgreSQL's programs read from the environment does not matter
+    monkeypatch.setenv("PGPORT", "5555")
     with embedded.embedded_services(folder, test=True) as services:
         ask(services.owner_database_url, "CREATE TABLE kept AS SELECT 42 AS n")
         assert ask(services.owner_database_url, "SHOW fsync") == [("off",)]
         with psycopg.connect(services.owner_database_url, autocommit=True) as connection:
             connection.execute("CREATE DATABASE test_atrium")
-        assert ask(services.owner_database_url.replace("/atrium?", "/test_atrium?"), "SELECT '[1]'::vector::text") == [("[1]",)]
+        assert ask(
+            services.owner_database_url.replace("/atrium?", "/test_atrium?"), "SELECT '[1]'::vector::text"
+        ) == [("[1]",)]
         noted = processes.read_pids(folder)
     assert {process.name for process in noted} == {"postgres", "valkey", "guardian"}
     wait_until_nothing_runs(noted, 0)
@@ -217,7 +277,8 @@ def test_a_start_recovers_from_killed_servers_and_reused_pids(folder, program):
     holder.wait()
     pid_file = folder / "postgres" / "cluster" / "postmaster.pid"
     assert pid_file.exists()
-    pid_file.write_text(pid_file.read_text().replace(str(noted["postgres"].pid), str(os.getpid()), 1))  # the number now belongs to this test
+    # the number now belongs to this test
+    pid_file.write_text(pid_file.read_text().replace(str(noted["postgres"].pid), str(os.getpid()), 1))
     with embedded.embedded_services(folder, test=True) as services:
         assert ask(services.database_url, "SELECT 1") == [(1,)]
 
@@ -270,7 +331,10 @@ def test_secrets_are_made_once_and_private(folder):
 
 
 def test_a_stubborn_process_is_ended_by_force(program):
-    child = program("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)")
+    child = program(
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); "
+        "time.sleep(60)"
+    )
     assert child.stdout.readline() == "deaf\n"
     began = time.monotonic()
     processes.end_processes([processes.describe("deaf", child.pid)], patience_s=0.3)
@@ -278,7 +342,11 @@ def test_a_stubborn_process_is_ended_by_force(program):
 
 
 def test_a_command_on_an_empty_database_says_what_to_do(tmp_path):
-    environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "REDIS_URL")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "REDIS_URL")
+    }
     environment |= {"ATRIUM_DATA": str(tmp_path / "data"), "ATRIUM_ENV": "development"}
     command = [sys.executable, "manage.py", "model", "list", "--platform"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -286,7 +354,7 @@ def test_a_command_on_an_empty_database_says_what_to_do(tmp_path):
     assert "manage.py prepare" in done.stderr and str(tmp_path / "data") in done.stderr
 
 
-# -- who may read ------------------------------------------------------------------------------------------------------
+# -- who may read --------------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_was_there_and_open_is_closed_with_its_mails_and_files(tmp_path):
@@ -313,7 +381,9 @@ def test_an_open_folder_with_other_things_is_refused_and_left_as_it_is(tmp_path,
     data.chmod(mode)
     with pytest.raises(embedded.ServiceError, match="folder of Atrium's own"):
         embedded.prepare_data(data)
-    assert stat.S_IMODE(data.stat().st_mode) == mode and {path.name for path in data.iterdir()} == {"letters.txt"}
+    assert stat.S_IMODE(data.stat().st_mode) == mode and {path.name for path in data.iterdir()} == {
+        "letters.txt"
+    }
 
 
 def test_a_private_folder_with_other_things_may_be_used(tmp_path):
@@ -324,7 +394,13 @@ def test_a_private_folder_with_other_things_may_be_used(tmp_path):
 
 def test_what_commands_write_is_nobody_elses_to_read(tmp_path):
     """Mails with links to accounts above all; also through a shell with the usual umask."""
-    probe = "import os, sys; sys.argv = ['manage.py', 'help']; import manage; manage.main(); open(sys.path[0] + '/written', 'w')"
-    script = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(Path(__file__).resolve().parents[2])!r}]; {probe}"
+    probe = (
+        "import os, sys; sys.argv = ['manage.py', 'help']; import manage; manage.main(); open(sys.path[0] + "
+        "'/written', 'w')"
+    )
+    script = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(Path(__file__).resolve().parents[2])!r}]; "
+        f"{probe}"
+    )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, umask=0o022, cwd=tmp_path)
     assert mode_of(tmp_path / "written") == 0o600

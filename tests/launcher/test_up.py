@@ -1,4 +1,6 @@
-"""`up`: the supervisor with real servers and small stand-ins for web and worker, driven as a program by signals."""
+"""`up`: the supervisor with real servers and small stand-ins for web and
+worker, driven as a program by signals.
+"""
 
 import json
 import os
@@ -19,7 +21,8 @@ from launcher import children, embedded, output, processes, services_file
 from launcher.guardian import ROOT
 from launcher.process_plan import Addresses, Options, make_plan
 
-# A web process that needs `slow` seconds to become ready, and answers with its pid and the secrets it was given.
+# A web process that needs `slow` seconds to become ready, and answers with
+# its pid and the secrets it was given.
 WEB = """
     import http.server, json, os, socket, sys, time
     print("WARNING web begins", flush=True)
@@ -29,8 +32,10 @@ WEB = """
             is_ready = self.path != "/healthz/ready" or time.monotonic() >= slow_until
             self.send_response(200 if is_ready else 503)
             self.end_headers()
-            secrets = [name for name in os.environ if name in ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "ATRIUM_MASTER_KEYS")]
-            self.wfile.write(json.dumps({"pid": os.getpid(), "secrets": sorted(secrets), "migrations": "behind"}).encode())
+            names = ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "ATRIUM_MASTER_KEYS")
+            secrets = [name for name in os.environ if name in names]
+            told = {"pid": os.getpid(), "secrets": sorted(secrets), "migrations": "behind"}
+            self.wfile.write(json.dumps(told).encode())
         def log_message(self, *arguments): pass
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
     server.socket.close()
@@ -43,7 +48,8 @@ WORKER = """
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     grandchild = os.fork() or time.sleep(60)
     with open(os.environ["ATRIUM_DATA"] + "/worker.json", "w") as file:
-        json.dump({"pid": os.getpid(), "grandchild": grandchild, "owner": "ATRIUM_OWNER_DATABASE_URL" in os.environ}, file)
+        owner = "ATRIUM_OWNER_DATABASE_URL" in os.environ
+        json.dump({"pid": os.getpid(), "grandchild": grandchild, "owner": owner}, file)
     print("quiet line", flush=True)
     time.sleep(60)
 """
@@ -52,8 +58,10 @@ PREPARE = """
     print("making tenants", flush=True)
     if os.environ.get("FAIL"):
         sys.exit("CommandError: the template is broken")
-    demo = {"url": "", "platform": {"host": "localhost", "user": "olga@atrium.example", "password": "op"}, "tenants": {"acme": {
-        "host": "acme.localhost", "users": {"alice": {"email": "alice@acme.example", "password": "pw"}}, "api_key": "atr_acme_key"}}}
+    alice = {"email": "alice@acme.example", "password": "pw"}
+    acme = {"host": "acme.localhost", "users": {"alice": alice}, "api_key": "atr_acme_key"}
+    olga = {"host": "localhost", "user": "olga@atrium.example", "password": "op"}
+    demo = {"url": "", "platform": olga, "tenants": {"acme": acme}}
     json.dump(demo, open(os.environ["ATRIUM_DATA"] + "/demo.json", "w"))
     print(json.dumps({"migrated": []}))
 """
@@ -66,8 +74,10 @@ DRIVER = """
         real = plan.make_plan(options, dataclasses.replace(addresses, runtime_url=""))
         def fake(spec):
             arguments = [str(options.listener.fileno())] if spec.name.startswith("web") else []
-            return dataclasses.replace(spec, command=[sys.executable, "-c", scripts[spec.name.partition("-")[0]], *arguments])
-        return plan.Plan([fake(spec) for spec in real.early], fake(real.prepare), [fake(spec) for spec in real.late])
+            script = scripts[spec.name.partition("-")[0]]
+            return dataclasses.replace(spec, command=[sys.executable, "-c", script, *arguments])
+        early, late = [fake(spec) for spec in real.early], [fake(spec) for spec in real.late]
+        return plan.Plan(early, fake(real.prepare), late)
     sys.exit(up.main(sys.argv[2:], make_plan=make_plan))
 """
 
@@ -77,11 +87,36 @@ class Up:
 
     def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
         self.data = data
-        scripts = json.dumps({name: textwrap.dedent(text) for name, text in (("web", WEB), ("worker", WORKER), ("prepare", PREPARE))})
-        command = [sys.executable, "-c", textwrap.dedent(DRIVER), scripts, "--data", str(data), "--port", "0", *arguments]
-        inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "REDIS_URL")}
+        scripts = json.dumps(
+            {
+                name: textwrap.dedent(text)
+                for name, text in (("web", WEB), ("worker", WORKER), ("prepare", PREPARE))
+            }
+        )
+        command = [
+            sys.executable,
+            "-c",
+            textwrap.dedent(DRIVER),
+            scripts,
+            "--data",
+            str(data),
+            "--port",
+            "0",
+            *arguments,
+        ]
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "REDIS_URL")
+        }
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=inherited | {"SLOW": "0"} | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=inherited | {"SLOW": "0"} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     def wait_until_ready(self) -> str:
@@ -123,7 +158,9 @@ def made_before():
 @pytest.fixture
 def folder(made_before):
     with tempfile.TemporaryDirectory(prefix="atrium-test-") as name:
-        subprocess.run(["cp", "-Rp", str(made_before / "postgres"), str(made_before / "database.json"), name], check=True)
+        subprocess.run(
+            ["cp", "-Rp", str(made_before / "postgres"), str(made_before / "database.json"), name], check=True
+        )
         yield Path(name)
 
 
@@ -146,11 +183,15 @@ def up(folder):
 
 
 def wait_until_gone(noted, timeout_s: float = 12.0) -> None:
-    assert processes.wait_until(lambda: not any(process.is_alive() for process in noted), timeout_s), [process for process in noted if process.is_alive()]
+    assert processes.wait_until(lambda: not any(process.is_alive() for process in noted), timeout_s), [
+        process for process in noted if process.is_alive()
+    ]
 
 
 def worker_state(data: Path) -> dict:
-    assert processes.wait_until(lambda: (data / "worker.json").exists() and (data / "worker.json").stat().st_size > 0, 10)
+    assert processes.wait_until(
+        lambda: (data / "worker.json").exists() and (data / "worker.json").stat().st_size > 0, 10
+    )
     return json.loads((data / "worker.json").read_text())
 
 
@@ -174,7 +215,8 @@ def test_up_tells_all_one_needs_and_ctrl_c_leaves_nothing(up, folder):
     assert set(noted) == {"guardian", "postgres", "valkey", "web-1", "web-2", "worker"}
     assert services_file.find_services(folder).pid == running.process.pid
     code, said, complained = running.finish(signal.SIGINT)
-    assert (code, complained.count("\n")) == (0, 3)  # the progress line of `prepare` and each web's warning, nothing else
+    # the progress line of `prepare` and each web's warning, nothing else
+    assert (code, complained.count("\n")) == (0, 3)
     assert "making tenants" in complained and "web begins" in complained and "quiet line" not in complained
     wait_until_gone([*noted.values(), processes.describe("grandchild", state["grandchild"])], 0)
     assert not services_file.services_path(folder).exists() and not processes.pid_file(folder).exists()
@@ -191,7 +233,9 @@ def test_whatever_dies_is_started_again_within_seconds(up, folder):
 
     def is_whole() -> bool:
         now = running.noted()
-        return set(now) == set(before) and all(process.is_alive() and process.pid != before[name].pid for name, process in now.items())
+        return set(now) == set(before) and all(
+            process.is_alive() and process.pid != before[name].pid for name, process in now.items()
+        )
 
     assert processes.wait_until(is_whole, 15), running.noted()
     assert running.ask_web()["pid"] == running.noted()["web"].pid
@@ -254,7 +298,11 @@ def test_a_signal_during_the_start_stops_it_cleanly(up):
 def test_a_failing_preparation_is_shown_and_nothing_stays(up):
     code, _, complained = up(FAIL="1").finish()
     assert code == 1
-    assert "`prepare` ended with code 1" in complained and "the template is broken" in complained and "logs/prepare.log" in complained
+    assert (
+        "`prepare` ended with code 1" in complained
+        and "the template is broken" in complained
+        and "logs/prepare.log" in complained
+    )
 
 
 def test_a_web_process_that_keeps_ending_is_reported_with_its_last_words(up):
@@ -269,7 +317,10 @@ def test_a_port_in_use_is_refused_in_one_line(folder, capfd):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert up.main(["--port", str(port), "--data", str(folder)]) == 2
-    assert capfd.readouterr().err == f"atrium: Port {port} is in use by another program. Choose another one: make run PORT={port + 1}\n"
+    assert (
+        capfd.readouterr().err
+        == f"atrium: Port {port} is in use by another program. Choose another one: make run PORT={port + 1}\n"
+    )
 
 
 def test_a_data_directory_that_cannot_be_written_or_is_in_use_is_refused(up, folder, capfd):
@@ -289,7 +340,9 @@ def test_data_of_another_postgresql_are_refused_once_and_left_alone(up, folder):
     version = folder / "postgres" / "cluster" / "PG_VERSION"
     version.write_text("17\n")
     code, _, complained = up().finish()
-    assert code == 1 and re.fullmatch(r"atrium: \S+ was made by PostgreSQL 17, this Atrium brings 18\. .*\n", complained)
+    assert code == 1 and re.fullmatch(
+        r"atrium: \S+ was made by PostgreSQL 17, this Atrium brings 18\. .*\n", complained
+    )
     assert version.read_text() == "17\n"
 
 
@@ -299,28 +352,54 @@ def test_half_an_external_database_is_refused(up):
 
 
 def test_only_the_worker_and_prepare_get_the_owners_login(folder, monkeypatch):
-    for name in ("DATABASE_URL", "ATRIUM_OWNER_DATABASE_URL", "ATRIUM_MASTER_KEYS", "ATRIUM_MASTER_KEYS_FILE"):
+    for name in (
+        "DATABASE_URL",
+        "ATRIUM_OWNER_DATABASE_URL",
+        "ATRIUM_MASTER_KEYS",
+        "ATRIUM_MASTER_KEYS_FILE",
+    ):
         monkeypatch.setenv(name, "from the shell")
-    addresses = Addresses("app", "owner", "unix:///v.sock", "http://127.0.0.1:9999", {"ATRIUM_MASTER_KEYS": "m", "ATRIUM_SECRET_KEY": "s"})
+    addresses = Addresses(
+        "app",
+        "owner",
+        "unix:///v.sock",
+        "http://127.0.0.1:9999",
+        {"ATRIUM_MASTER_KEYS": "m", "ATRIUM_SECRET_KEY": "s"},
+    )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         plan = make_plan(Options(folder, listener), addresses)
         port = str(listener.getsockname()[1])
     specs = {spec.name: spec for spec in [*plan.early, plan.prepare, *plan.late]}
-    assert {name for name, spec in specs.items() if "ATRIUM_OWNER_DATABASE_URL" in spec.environment} == {"prepare", "worker"}
-    assert specs["web"].environment["DATABASE_URL"] == "app" and specs["web"].environment["ATRIUM_PORT"] == port
-    assert not {"DATABASE_URL", "ATRIUM_MASTER_KEYS", "ATRIUM_MASTER_KEYS_FILE"} & set(specs["runtime"].environment)
+    assert {name for name, spec in specs.items() if "ATRIUM_OWNER_DATABASE_URL" in spec.environment} == {
+        "prepare",
+        "worker",
+    }
+    assert (
+        specs["web"].environment["DATABASE_URL"] == "app" and specs["web"].environment["ATRIUM_PORT"] == port
+    )
+    assert not {"DATABASE_URL", "ATRIUM_MASTER_KEYS", "ATRIUM_MASTER_KEYS_FILE"} & set(
+        specs["runtime"].environment
+    )
     assert specs["prepare"].command[-1] == "--demo"
 
 
 def test_manage_py_hands_up_over_before_it_imports_django():
-    code = "import sys; sys.argv = ['manage.py', 'up', '--port', '99999']; import manage\ntry: manage.main()\nexcept SystemExit as end: assert end.code == 2"
+    code = (
+        "import sys; sys.argv = ['manage.py', 'up', '--port', '99999']; import manage\ntry: "
+        "manage.main()\nexcept SystemExit as end: assert end.code == 2"
+    )
     check = "; assert not {'django', 'psycopg', 'redis', 'psutil'} & set(sys.modules), 'too much imported'"
-    subprocess.run([sys.executable, "-c", code + "\nimport sys" + check], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", code + "\nimport sys" + check], cwd=ROOT, check=True, capture_output=True
+    )
 
 
 def test_restarts_wait_longer_each_time_and_health_forgives(tmp_path):
     terminal = output.Terminal()
-    child = children.Child(children.ChildSpec("short", [sys.executable, "-c", "print('x')"]), output.ChildLog("short", tmp_path, terminal, output.NOTHING))
+    child = children.Child(
+        children.ChildSpec("short", [sys.executable, "-c", "print('x')"]),
+        output.ChildLog("short", tmp_path, terminal, output.NOTHING),
+    )
     delays = []
     for lived_s in (0, 0, 0, 0, 0, 0, 31, 0):
         run = child.start()
@@ -334,10 +413,18 @@ def test_restarts_wait_longer_each_time_and_health_forgives(tmp_path):
 def test_logs_are_bounded_and_trouble_is_shown_with_its_traceback(tmp_path, capfd):
     (tmp_path / "web.log").write_bytes(b"x" * (output.LOG_LIMIT_BYTES + 1))
     log = output.ChildLog("web", tmp_path, output.Terminal(), output.TROUBLE)
-    log.feed(b'INFO fine\nTraceback (most recent call last):\n  File "x", line 1\n    boom()\nValueError: boom\nINFO fi')
+    log.feed(
+        b'INFO fine\nTraceback (most recent call last):\n  File "x", line 1\n    boom()\nValueError: '
+        b"boom\nINFO fi"
+    )
     log.feed(b"ne again\nlast words")
     log.close()
     assert (tmp_path / "web.log").stat().st_size < 200 and (tmp_path / "web.log.1").exists()
     shown = [line.removeprefix("     web | ") for line in capfd.readouterr().err.splitlines()]
-    assert shown == ["Traceback (most recent call last):", '  File "x", line 1', "    boom()", "ValueError: boom"]
+    assert shown == [
+        "Traceback (most recent call last):",
+        '  File "x", line 1',
+        "    boom()",
+        "ValueError: boom",
+    ]
     assert log.last_lines[-1] == "last words"

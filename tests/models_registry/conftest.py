@@ -23,13 +23,18 @@ def make(db):
     """Makers of connections and models in the active scope, as the command line would."""
 
     def connection(name: str = "Provider", **options):
-        return services.add_connection(actor=None, **{"name": name, "kind": "openai_compatible", "base_url": "https://api.example.com/v1"} | options)
+        return services.add_connection(
+            actor=None,
+            **{"name": name, "kind": "openai_compatible", "base_url": "https://api.example.com/v1"} | options,
+        )
 
     def model(name: str = "small", connection_row=None, **fields):
         row = connection_row or active_world().connections.objects.first() or connection()
         return services.add_model(actor=None, connection=row, name=name, **fields)
 
     def price(row, **amounts):
-        return services.set_model_price(actor=None, model=row, **{"input": Decimal(1), "output": Decimal(2)} | amounts)
+        return services.set_model_price(
+            actor=None, model=row, **{"input": Decimal(1), "output": Decimal(2)} | amounts
+        )
 
     return SimpleNamespace(connection=connection, model=model, price=price)

@@ -9,17 +9,23 @@ from typing import Any
 
 
 class Provider:
-    """`listed` is what `/v1/models` gives: names or whole entries. `status` and `body` override the answer; `seen` keeps the headers."""
+    """`listed` is what `/v1/models` gives: names or whole entries. `status` and `body` override
+    the answer; `seen` keeps the headers.
+    """
 
     def __init__(self) -> None:
         self.listed: list[Any] = ["small", "large"]
-        self.status, self.body, self.headers = 200, None, {}
+        self.status = 200
+        self.body = None
+        self.headers = {}
         self.seen: list[dict[str, str]] = []
         self.paths: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.port = self._server.server_address[1]
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
 
     def _handler(self):
         provider = self
@@ -28,8 +34,15 @@ class Provider:
             def do_GET(self) -> None:
                 provider.seen.append({name.lower(): value for name, value in self.headers.items()})
                 provider.paths.append(self.path)
-                entries = [{"id": entry, "object": "model"} if isinstance(entry, str) else entry for entry in provider.listed]
-                body = provider.body if provider.body is not None else json.dumps({"object": "list", "data": entries}).encode()
+                entries = [
+                    {"id": entry, "object": "model"} if isinstance(entry, str) else entry
+                    for entry in provider.listed
+                ]
+                body = (
+                    provider.body
+                    if provider.body is not None
+                    else json.dumps({"object": "list", "data": entries}).encode()
+                )
                 self.send_response(provider.status if self.path.startswith("/v1/models") else 404)
                 for name, value in provider.headers.items():
                     self.send_header(name, value)

@@ -32,29 +32,57 @@ def test_models_come_in_with_what_the_provider_tells(linked, provider, alice):
     report = services.sync_catalogue(actor=alice, connection=linked)
     assert sorted(report.added) == ["bge-m3", "claude", "qwen3-8b", "tiny", "whisper-1"]
     rows = {row.name: row for row in Model.objects.all()}
-    limits = {name: (row.kind, row.context_window, row.max_output_tokens, row.default_max_output_tokens) for name, row in rows.items()}
+    limits = {
+        name: (row.kind, row.context_window, row.max_output_tokens, row.default_max_output_tokens)
+        for name, row in rows.items()
+    }
     assert limits == {
-        "qwen3-8b": ("chat", 32_768, None, 4_096), "claude": ("chat", 200_000, 64_000, 4_096), "tiny": ("chat", 512, 100, 100),
-        "bge-m3": ("embedding", 8_192, None, 4_096), "whisper-1": ("transcription", None, None, 4_096),
-    }  # fmt: skip
+        "qwen3-8b": ("chat", 32_768, None, 4_096),
+        "claude": ("chat", 200_000, 64_000, 4_096),
+        "tiny": ("chat", 512, 100, 100),
+        "bge-m3": ("embedding", 8_192, None, 4_096),
+        "whisper-1": ("transcription", None, None, 4_096),
+    }
     assert rows["claude"].label == "Claude" and rows["tiny"].channel == "stable" and rows["tiny"].stable_since
     assert set(list_routes()) == set(rows)
 
 
 def test_syncing_twice_changes_nothing(linked):
     first, second = sync(linked), sync(linked)
-    assert (sorted(first.added), second.added, second.kept, Model.objects.count()) == (["large", "small"], [], 2, 2)
+    assert (sorted(first.added), second.added, second.kept, Model.objects.count()) == (
+        ["large", "small"],
+        [],
+        2,
+        2,
+    )
 
 
 def test_limits_and_prices_of_an_admin_stay(linked, provider, make):
     sync(linked)
     small = Model.objects.get(name="small")
-    services.set_model(actor=None, model=small, name="house-model", context_window=1_000, max_output_tokens=300, default_max_output_tokens=200, label="Ours")
+    services.set_model(
+        actor=None,
+        model=small,
+        name="house-model",
+        context_window=1_000,
+        max_output_tokens=300,
+        default_max_output_tokens=200,
+        label="Ours",
+    )
     make.price(small)
-    provider.listed = [{"id": "small", "context_window": 9_999, "max_output_tokens": 999, "display_name": "Theirs"}, "large"]
+    provider.listed = [
+        {"id": "small", "context_window": 9_999, "max_output_tokens": 999, "display_name": "Theirs"},
+        "large",
+    ]
     assert sync(linked).added == []
     small.refresh_from_db()
-    assert (small.name, small.context_window, small.max_output_tokens, small.default_max_output_tokens, small.label) == ("house-model", 1_000, 300, 200, "Ours")
+    assert (
+        small.name,
+        small.context_window,
+        small.max_output_tokens,
+        small.default_max_output_tokens,
+        small.label,
+    ) == ("house-model", 1_000, 300, 200, "Ours")
     assert small.prices.count() == 1
 
 
@@ -94,15 +122,21 @@ def test_a_model_added_by_hand_does_not_vanish(linked, make):
 
 def test_an_empty_or_failing_catalogue_switches_nothing_off(linked, provider):
     sync(linked)
-    for status, body, code in ((200, b'{"object": "list", "data": []}', "upstream_empty"), (500, b"", "upstream_error"), (200, b"{}", "upstream_protocol")):
-        provider.status, provider.body = status, body
+    for status, body, code in (
+        (200, b'{"object": "list", "data": []}', "upstream_empty"),
+        (500, b"", "upstream_error"),
+        (200, b"{}", "upstream_protocol"),
+    ):
+        provider.status = status
+        provider.body = body
         with pytest.raises(UpstreamError) as failure:
             sync(linked)
         assert failure.value.code == code
         linked.refresh_from_db()
         assert linked.last_error
     assert set(list_routes()) == {"large", "small"}
-    provider.status, provider.body = 200, None
+    provider.status = 200
+    provider.body = None
     sync(linked)
     linked.refresh_from_db()
     assert linked.last_error == ""
@@ -117,10 +151,22 @@ def test_a_name_that_another_connection_has_gets_a_prefix(linked, make, provider
 
 def test_hostile_entries_are_skipped(linked, provider):
     provider.listed = [
-        {"id": ""}, {"id": None}, {"id": 3}, {"id": ["a"]}, {"name": "no-id"}, 7, None, {"id": "a\nb"}, {"id": "x" * 201}, {"id": "<script>"}, {"id": "auto"},
-        {"id": "ok", "context_window": -5, "max_output_tokens": 10**30, "display_name": {"a": 1}}, {"id": "ok"}, {"id": "flag", "context_window": True},
+        {"id": ""},
+        {"id": None},
+        {"id": 3},
+        {"id": ["a"]},
+        {"name": "no-id"},
+        7,
+        None,
+        {"id": "a\nb"},
+        {"id": "x" * 201},
+        {"id": "<script>"},
+        {"id": "auto"},
+        {"id": "ok", "context_window": -5, "max_output_tokens": 10**30, "display_name": {"a": 1}},
+        {"id": "ok"},
+        {"id": "flag", "context_window": True},
         {"id": "omni-moderation-latest"},
-    ]  # fmt: skip
+    ]
     report = sync(linked)
     assert sorted(report.added) == ["flag", "ok"] and report.skipped == 13
     assert Model.objects.get(name="ok").context_window is None
@@ -141,8 +187,17 @@ def test_a_long_catalogue_is_bounded():
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("gpt-4o", "chat"), ("text-embedding-3-small", "embedding"), ("BAAI/bge-reranker-v2-m3", "rerank"), ("tts-1-hd", "speech"), ("dall-e-3", "image"),
-     ("gpt-4o-transcribe", "transcription"), ("Qwen/Qwen3-Embedding-8B", "embedding"), ("llama3.2:1b", "chat"), ("gpt-4o-realtime-preview", None)],
-)  # fmt: skip
+    [
+        ("gpt-4o", "chat"),
+        ("text-embedding-3-small", "embedding"),
+        ("BAAI/bge-reranker-v2-m3", "rerank"),
+        ("tts-1-hd", "speech"),
+        ("dall-e-3", "image"),
+        ("gpt-4o-transcribe", "transcription"),
+        ("Qwen/Qwen3-Embedding-8B", "embedding"),
+        ("llama3.2:1b", "chat"),
+        ("gpt-4o-realtime-preview", None),
+    ],
+)
 def test_kinds_are_guessed_from_names(name, kind):
     assert guess_kind(name) == kind

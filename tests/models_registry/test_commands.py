@@ -24,11 +24,32 @@ ADD = ("connection", "add", "--name", "vLLM", "--kind", "vllm")
 def test_a_connection_is_added_listed_tested_synced_and_removed(provider, monkeypatch):
     monkeypatch.setenv("PROVIDER_KEY", "sk-canary-from-env")
     here = ("--tenant", "acme")
-    added = run(*ADD, "--base-url", provider.base_url, "--api-key-env", "PROVIDER_KEY", "--allow-private", "--sync", "--location", "eu", *here, as_json=True)
-    assert (added["name"], added["has_key"], added["location"], sorted(added["models"])) == ("vLLM", True, "eu", ["large", "small"])
+    added = run(
+        *ADD,
+        "--base-url",
+        provider.base_url,
+        "--api-key-env",
+        "PROVIDER_KEY",
+        "--allow-private",
+        "--sync",
+        "--location",
+        "eu",
+        *here,
+        as_json=True,
+    )
+    assert (added["name"], added["has_key"], added["location"], sorted(added["models"])) == (
+        "vLLM",
+        True,
+        "eu",
+        ["large", "small"],
+    )
     assert provider.seen[0]["authorization"] == "Bearer sk-canary-from-env"
     [listed] = run("connection", "list", *here, as_json=True)
-    assert listed["base_url"] == provider.base_url and listed["enabled"] is True and "canary" not in json.dumps(listed)
+    assert (
+        listed["base_url"] == provider.base_url
+        and listed["enabled"] is True
+        and "canary" not in json.dumps(listed)
+    )
     assert run("connection", "test", "vLLM", *here, as_json=True)["model_count"] == 2
     provider.listed = ["small", "new"]
     report = run("connection", "sync", "vLLM", *here, as_json=True)
@@ -43,7 +64,9 @@ def test_a_connection_is_added_listed_tested_synced_and_removed(provider, monkey
 def test_a_connection_of_the_platform_reads_its_key_from_a_file(tmp_path):
     file = tmp_path / "key"
     file.write_text("sk-from-file\n")
-    run("connection", "add", "--name", "OpenAI", "--kind", "openai", "--api-key-file", str(file), "--platform")
+    run(
+        "connection", "add", "--name", "OpenAI", "--kind", "openai", "--api-key-file", str(file), "--platform"
+    )
     assert not Connection.objects.exists()
     with platform():
         assert PlatformConnection.objects.get().open_secret().reveal() == "sk-from-file"
@@ -52,12 +75,13 @@ def test_a_connection_of_the_platform_reads_its_key_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--base-url", "http://10.0.0.1", "--tenant", "acme"), "allow-private"), (("--base-url", "ftp://a.example", "--tenant", "acme"), "ftp"),
+        (("--base-url", "http://10.0.0.1", "--tenant", "acme"), "allow-private"),
+        (("--base-url", "ftp://a.example", "--tenant", "acme"), "ftp"),
         (("--base-url", "https://a.example", "--tenant", "nobody"), "no tenant"),
         (("--base-url", "https://a.example", "--tenant", "acme", "--api-key-env", "UNSET"), "UNSET"),
         (("--base-url", "https://a.example", "--tenant", "acme", "--api-key-file", "/nowhere"), "/nowhere"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused_says_why(arguments, says):
     with pytest.raises(CommandError, match=says) as refusal:
         run(*ADD, *arguments)
@@ -67,11 +91,17 @@ def test_what_is_refused_says_why(arguments, says):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(*ADD, "--base-url", "https://a.example"), (*ADD, "--base-url", "https://a.example", "--tenant", "acme", "--platform"),
-     ("connection", "add", "--name", "x", "--kind", "magic", "--tenant", "acme"), ("connection",), ("connection", "test", "--platform"),
-     ("model", "set", "--platform"), ("model", "set", "x", "--tenant", "acme", "--input-price", "much"),
-     ("model", "set", "x", "--platform", "--retire-on", "soon")],
-)  # fmt: skip
+    [
+        (*ADD, "--base-url", "https://a.example"),
+        (*ADD, "--base-url", "https://a.example", "--tenant", "acme", "--platform"),
+        ("connection", "add", "--name", "x", "--kind", "magic", "--tenant", "acme"),
+        ("connection",),
+        ("connection", "test", "--platform"),
+        ("model", "set", "--platform"),
+        ("model", "set", "x", "--tenant", "acme", "--input-price", "much"),
+        ("model", "set", "x", "--platform", "--retire-on", "soon"),
+    ],
+)
 def test_wrong_usage_is_told_apart(arguments):
     with pytest.raises(CommandError):
         run(*arguments)
@@ -96,10 +126,37 @@ def test_a_failing_test_ends_with_an_error(provider):
 def test_a_model_is_added_priced_and_listed(make):
     make.connection("Provider")
     here = ("--tenant", "acme")
-    shown = run("model", "set", "house", "--connection", "Provider", "--upstream-name", "qwen3", "--context-window", "8192", "--input-price", "0.50",
-                "--output-price", "1.25", "--cached-price", "0.05", "--capability", "tools", "--default", *here, as_json=True)  # fmt: skip
-    assert shown["prices"] == [{"currency": "EUR", "input": "0.5", "output": "1.25", "cached": "0.05", "reasoning": "1.25"}]
-    assert (shown["name"], shown["upstream_name"], shown["default"], shown["context_window"]) == ("house", "qwen3", True, 8_192)
+    shown = run(
+        "model",
+        "set",
+        "house",
+        "--connection",
+        "Provider",
+        "--upstream-name",
+        "qwen3",
+        "--context-window",
+        "8192",
+        "--input-price",
+        "0.50",
+        "--output-price",
+        "1.25",
+        "--cached-price",
+        "0.05",
+        "--capability",
+        "tools",
+        "--default",
+        *here,
+        as_json=True,
+    )
+    assert shown["prices"] == [
+        {"currency": "EUR", "input": "0.5", "output": "1.25", "cached": "0.05", "reasoning": "1.25"}
+    ]
+    assert (shown["name"], shown["upstream_name"], shown["default"], shown["context_window"]) == (
+        "house",
+        "qwen3",
+        True,
+        8_192,
+    )
     run("model", "set", "house", "--reasoning-price", "3", "--disable", *here)
     [listed] = run("model", "list", *here, as_json=True)
     assert listed["prices"][0]["reasoning"] == "3" and listed["enabled"] is False
@@ -111,11 +168,16 @@ def test_a_model_is_added_priced_and_listed(make):
 def test_setting_a_model_is_refused_where_it_breaks_a_rule(make):
     make.model("small")
     for arguments, says in (
-        (("small", "--retire-on", "2020-01-01", "--tenant", "acme"), "3 months"), (("small", "--channel", "retired", "--tenant", "acme"), "announced"),
-        (("missing", "--label", "x", "--tenant", "acme"), "no model"), (("small", "--plan", "standard", "--tenant", "acme"), "plans"),
-        (("small", "--input-price", "-1", "--output-price", "1", "--tenant", "acme"), "greater than or equal to 0"),
+        (("small", "--retire-on", "2020-01-01", "--tenant", "acme"), "3 months"),
+        (("small", "--channel", "retired", "--tenant", "acme"), "announced"),
+        (("missing", "--label", "x", "--tenant", "acme"), "no model"),
+        (("small", "--plan", "standard", "--tenant", "acme"), "plans"),
+        (
+            ("small", "--input-price", "-1", "--output-price", "1", "--tenant", "acme"),
+            "greater than or equal to 0",
+        ),
         (("small", "--label", "lost", "--input-price", "1", "--tenant", "acme"), "price of output"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(CommandError, match=says):
             run("model", "set", *arguments)
     assert Model.objects.get().label == ""  # all of a command, or nothing

@@ -15,7 +15,12 @@ from tests.models_registry.conftest import CANARY
 
 def test_adding_a_connection_works_and_seals_its_key(make, alice):
     row = services.add_connection(actor=alice, name=" OpenAI ", kind="openai", secret=CANARY)
-    assert (row.name, row.base_url, row.location, row.allow_private) == ("OpenAI", "https://api.openai.com/v1", "us", False)
+    assert (row.name, row.base_url, row.location, row.allow_private) == (
+        "OpenAI",
+        "https://api.openai.com/v1",
+        "us",
+        False,
+    )
     assert Connection.objects.get().open_secret().reveal() == CANARY
 
 
@@ -27,12 +32,21 @@ def test_adding_is_refused_to_a_member(make, bob):
 
 @pytest.mark.parametrize(
     ("options", "error"),
-    [({"kind": "unknown", "base_url": "https://a.example"}, ValidationError), ({"name": " "}, ValidationError), ({"name": "x" * 81}, ValidationError),
-     ({"base_url": "ftp://a.example"}, InvalidInput), ({"base_url": "https://a.example/v1?key=1"}, InvalidInput),
-     ({"base_url": "https://a.example:22"}, InvalidInput), ({"base_url": "", "kind": "vllm"}, InvalidInput),
-     ({"secret": "two words"}, InvalidInput), ({"secret": "line\r\nX-Evil: 1"}, InvalidInput),
-     ({"secret": "x" * 4_001}, InvalidInput), ({"location": "moon"}, ValidationError), ({"kind": "embedded"}, InvalidInput)],
-)  # fmt: skip
+    [
+        ({"kind": "unknown", "base_url": "https://a.example"}, ValidationError),
+        ({"name": " "}, ValidationError),
+        ({"name": "x" * 81}, ValidationError),
+        ({"base_url": "ftp://a.example"}, InvalidInput),
+        ({"base_url": "https://a.example/v1?key=1"}, InvalidInput),
+        ({"base_url": "https://a.example:22"}, InvalidInput),
+        ({"base_url": "", "kind": "vllm"}, InvalidInput),
+        ({"secret": "two words"}, InvalidInput),
+        ({"secret": "line\r\nX-Evil: 1"}, InvalidInput),
+        ({"secret": "x" * 4_001}, InvalidInput),
+        ({"location": "moon"}, ValidationError),
+        ({"kind": "embedded"}, InvalidInput),
+    ],
+)
 def test_bad_values_are_refused(make, options, error):
     with pytest.raises(error):
         make.connection(**options)
@@ -47,24 +61,39 @@ def test_adding_twice_under_one_name_is_refused(make):
 
 @pytest.mark.parametrize(
     ("given", "stored"),
-    [("https://a.example", "https://a.example/v1"), ("https://a.example/", "https://a.example/v1"), ("HTTPS://A.example:443/v1/", "https://a.example/v1"),
-     ("https://a.example/compatible-mode/v1", "https://a.example/compatible-mode/v1"), (" https://a.example:8443/v1 ", "https://a.example:8443/v1")],
-)  # fmt: skip
+    [
+        ("https://a.example", "https://a.example/v1"),
+        ("https://a.example/", "https://a.example/v1"),
+        ("HTTPS://A.example:443/v1/", "https://a.example/v1"),
+        ("https://a.example/compatible-mode/v1", "https://a.example/compatible-mode/v1"),
+        (" https://a.example:8443/v1 ", "https://a.example:8443/v1"),
+    ],
+)
 def test_addresses_are_stored_in_one_form(make, given, stored):
     assert make.connection(base_url=given).base_url == stored
 
 
-# -- private networks -----------------------------------------------------------------------------------------------------------------------
+# -- private networks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:11434/v1", "http://localhost:1234", "http://10.0.0.5:8000/v1", "http://[fd00::1]:8000/v1"])
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://127.0.0.1:11434/v1",
+        "http://localhost:1234",
+        "http://10.0.0.5:8000/v1",
+        "http://[fd00::1]:8000/v1",
+    ],
+)
 def test_a_tenant_does_not_reach_private_networks_and_learns_who_can_allow_it(make, alice, base_url):
     with pytest.raises(InvalidInput, match="operator of the platform") as refusal:
         services.add_connection(actor=alice, name="Own", kind="ollama", base_url=base_url)
     assert refusal.value.param == "base_url"
     with pytest.raises(NotAllowed, match="operator of the platform"):
         services.add_connection(actor=alice, name="Own", kind="ollama", base_url=base_url, allow_private=True)
-    assert services.add_connection(actor=None, name="Own", kind="ollama", base_url=base_url, allow_private=True).allow_private
+    assert services.add_connection(
+        actor=None, name="Own", kind="ollama", base_url=base_url, allow_private=True
+    ).allow_private
 
 
 def test_not_even_the_operator_reaches_a_clouds_credentials(make):
@@ -87,8 +116,12 @@ def test_what_the_operator_allowed_ends_with_the_address(make, alice):
     with pytest.raises(InvalidInput):
         services.update_connection(actor=alice, connection=row, base_url="http://10.0.0.6:8000/v1")
     with pytest.raises(NotAllowed):
-        services.update_connection(actor=alice, connection=row, base_url="http://10.0.0.6:8000/v1", allow_private=True)
-    assert not services.update_connection(actor=alice, connection=row, base_url="https://api.example.com/v1").allow_private
+        services.update_connection(
+            actor=alice, connection=row, base_url="http://10.0.0.6:8000/v1", allow_private=True
+        )
+    assert not services.update_connection(
+        actor=alice, connection=row, base_url="https://api.example.com/v1"
+    ).allow_private
     row.refresh_from_db()
     assert not row.allow_private
 
@@ -101,15 +134,23 @@ def test_in_production_providers_are_reached_with_tls_only(make, settings):
     assert make.connection(base_url="http://10.0.0.5:8000/v1", allow_private=True)
 
 
-# -- changing -------------------------------------------------------------------------------------------------------------------------------
+# -- changing ------------------------------------------------------------------------------------------------
 
 
 def test_changing_works_and_keeps_the_key(make, alice):
     row = make.connection(secret=CANARY)
-    row = services.update_connection(actor=alice, connection=row, name="New", location="eu", no_storage=True, is_enabled=False)
+    row = services.update_connection(
+        actor=alice, connection=row, name="New", location="eu", no_storage=True, is_enabled=False
+    )
     row = services.update_connection(actor=alice, connection=row, name="New")  # called twice
     row.refresh_from_db()
-    assert (row.name, row.location, row.no_storage, row.is_enabled, row.open_secret().reveal()) == ("New", "eu", True, False, CANARY)
+    assert (row.name, row.location, row.no_storage, row.is_enabled, row.open_secret().reveal()) == (
+        "New",
+        "eu",
+        True,
+        False,
+        CANARY,
+    )
     row = services.update_connection(actor=alice, connection=row, secret="")
     assert row.open_secret() is None
 
@@ -127,17 +168,23 @@ def test_changing_is_refused_to_a_member_and_with_unknown_fields(make, alice, bo
 def test_a_stored_key_is_never_sent_to_another_server(make, alice):
     """Whoever may change a connection must not learn its key by pointing it at a server of their own."""
     row = make.connection(secret=CANARY)
-    for address in ("https://evil.example/v1", "http://api.example.com/v1", "https://api.example.com:8443/v1"):
+    for address in (
+        "https://evil.example/v1",
+        "http://api.example.com/v1",
+        "https://api.example.com:8443/v1",
+    ):
         with pytest.raises(InvalidInput) as refusal:
             services.update_connection(actor=alice, connection=row, base_url=address)
         assert refusal.value.param == "secret"
     row = services.update_connection(actor=alice, connection=row, base_url="https://api.example.com/v2")
     assert row.open_secret().reveal() == CANARY
-    row = services.update_connection(actor=alice, connection=row, base_url="https://other.example/v1", secret="sk-new")
+    row = services.update_connection(
+        actor=alice, connection=row, base_url="https://other.example/v1", secret="sk-new"
+    )
     assert row.open_secret().reveal() == "sk-new"
 
 
-# -- removing -------------------------------------------------------------------------------------------------------------------------------
+# -- removing ------------------------------------------------------------------------------------------------
 
 
 def test_removing_is_refused_while_models_use_it_unless_forced(make, alice, bob):
@@ -152,7 +199,7 @@ def test_removing_is_refused_while_models_use_it_unless_forced(make, alice, bob)
     services.remove_connection(actor=alice, connection=row)  # called twice
 
 
-# -- testing --------------------------------------------------------------------------------------------------------------------------------
+# -- testing -------------------------------------------------------------------------------------------------
 
 
 def test_a_test_tells_latency_and_count_and_sends_the_key(make, alice, provider):
@@ -171,9 +218,14 @@ def test_anthropic_gets_its_key_in_its_own_header(make, provider):
     assert provider.paths == ["/v1/models?limit=1000"]
 
 
-@pytest.mark.parametrize(("status", "says"), [(401, "API key"), (403, "API key"), (404, "/v1"), (429, "later"), (500, "500"), (302, "redirects")])
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(401, "API key"), (403, "API key"), (404, "/v1"), (429, "later"), (500, "500"), (302, "redirects")],
+)
 def test_a_test_says_what_is_wrong_without_repeating_the_provider(make, provider, status, says):
-    provider.status, provider.body, provider.headers = status, f"key {CANARY} is wrong".encode(), {"Location": "http://127.0.0.1:1/"}
+    provider.status = status
+    provider.body = f"key {CANARY} is wrong".encode()
+    provider.headers = {"Location": "http://127.0.0.1:1/"}
     row = make.connection(base_url=provider.base_url, allow_private=True, secret=CANARY)
     result = services.test_connection(actor=None, connection=row)
     row.refresh_from_db()
@@ -181,10 +233,14 @@ def test_a_test_says_what_is_wrong_without_repeating_the_provider(make, provider
     assert row.last_error == result.error
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": 3}', b'{"models": []}', b"[" * 100_000, b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[]", b'{"data": 3}', b'{"models": []}', b"[" * 100_000, b"\xff\xfe"]
+)
 def test_a_test_of_something_that_is_no_provider_fails_clearly(make, provider, body):
     provider.body = body
-    result = services.test_connection(actor=None, connection=make.connection(base_url=provider.base_url, allow_private=True))
+    result = services.test_connection(
+        actor=None, connection=make.connection(base_url=provider.base_url, allow_private=True)
+    )
     assert not result.is_ok and "does not send" in result.error
 
 
@@ -211,7 +267,7 @@ def test_a_test_is_refused_to_a_member(make, bob):
         services.test_connection(actor=bob, connection=make.connection())
 
 
-# -- two worlds -----------------------------------------------------------------------------------------------------------------------------
+# -- two worlds ----------------------------------------------------------------------------------------------
 
 
 def test_tenants_and_the_platform_do_not_see_each_others_connections(make, alice, charlie):
@@ -232,7 +288,11 @@ def test_tenants_and_the_platform_do_not_see_each_others_connections(make, alice
 def test_a_tenants_role_cannot_read_the_platforms_connections(make):
     from django.db import ProgrammingError
 
-    with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(ProgrammingError, match="permission denied"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute("SELECT * FROM public.registry_platform_connection")
 
 

@@ -31,13 +31,28 @@ def announced_ago(row, *, stable_months: int) -> None:
     Model.objects.filter(pk=row.pk).update(stable_since=add_months(timezone.now().date(), -stable_months))
 
 
-# -- writing --------------------------------------------------------------------------------------------------------------------------------
+# -- writing -------------------------------------------------------------------------------------------------
 
 
 def test_adding_and_changing_a_model_works(make, alice):
-    row = services.add_model(actor=alice, connection=make.connection(), name="house", upstream_name="qwen3", max_output_tokens=100)
-    assert (row.upstream_name, row.default_max_output_tokens, row.channel, row.stable_since) == ("qwen3", 100, "stable", timezone.now().date())
-    row = services.set_model(actor=alice, model=row, label="House model", capabilities=["tools"], licence="MIT", notes="x", successor="next")
+    row = services.add_model(
+        actor=alice, connection=make.connection(), name="house", upstream_name="qwen3", max_output_tokens=100
+    )
+    assert (row.upstream_name, row.default_max_output_tokens, row.channel, row.stable_since) == (
+        "qwen3",
+        100,
+        "stable",
+        timezone.now().date(),
+    )
+    row = services.set_model(
+        actor=alice,
+        model=row,
+        label="House model",
+        capabilities=["tools"],
+        licence="MIT",
+        notes="x",
+        successor="next",
+    )
     row = services.set_model(actor=alice, model=row, label="House model")  # called twice
     assert Model.objects.get().label == "House model"
 
@@ -45,10 +60,12 @@ def test_adding_and_changing_a_model_works(make, alice):
 def test_writing_is_refused_to_those_who_may_only_look(make, alice, bob):
     row = make.model()
     for action in (
-        lambda: services.add_model(actor=bob, connection=row.connection, name="b"), lambda: services.set_model(actor=bob, model=row, label="b"),
-        lambda: services.remove_model(actor=bob, model=row), lambda: services.set_model_price(actor=bob, model=row, input=Decimal(1), output=Decimal(1)),
+        lambda: services.add_model(actor=bob, connection=row.connection, name="b"),
+        lambda: services.set_model(actor=bob, model=row, label="b"),
+        lambda: services.remove_model(actor=bob, model=row),
+        lambda: services.set_model_price(actor=bob, model=row, input=Decimal(1), output=Decimal(1)),
         lambda: get_visible_model(bob, row.pk),
-    ):  # fmt: skip
+    ):
         with pytest.raises(NotAllowed):
             action()
     services.remove_model(actor=alice, model=row)
@@ -58,14 +75,28 @@ def test_writing_is_refused_to_those_who_may_only_look(make, alice, bob):
 
 @pytest.mark.parametrize(
     ("fields", "error"),
-    [({"name": "with space"}, ValidationError), ({"name": "auto"}, ValidationError), ({"name": "AUTO"}, ValidationError), ({"name": "-x"}, ValidationError),
-     ({"name": "naïve"}, ValidationError), ({"name": "x" * 121}, ValidationError), ({"context_window": 0}, ValidationError),
-     ({"context_window": -1}, ValidationError),
-     ({"max_output_tokens": 0}, ValidationError), ({"default_max_output_tokens": 0}, ValidationError), ({"kind": "dance"}, ValidationError),
-     ({"max_output_tokens": 10, "default_max_output_tokens": 11}, ValidationError), ({"capabilities": "tools"}, ValidationError),
-     ({"capabilities": [1]}, ValidationError), ({"successor": "small"}, ValidationError), ({"channel": "beta"}, ValidationError),
-     ({"is_demo": True}, InvalidInput), ({"connection": None}, InvalidInput), ({"plans": []}, InvalidInput)],
-)  # fmt: skip
+    [
+        ({"name": "with space"}, ValidationError),
+        ({"name": "auto"}, ValidationError),
+        ({"name": "AUTO"}, ValidationError),
+        ({"name": "-x"}, ValidationError),
+        ({"name": "naïve"}, ValidationError),
+        ({"name": "x" * 121}, ValidationError),
+        ({"context_window": 0}, ValidationError),
+        ({"context_window": -1}, ValidationError),
+        ({"max_output_tokens": 0}, ValidationError),
+        ({"default_max_output_tokens": 0}, ValidationError),
+        ({"kind": "dance"}, ValidationError),
+        ({"max_output_tokens": 10, "default_max_output_tokens": 11}, ValidationError),
+        ({"capabilities": "tools"}, ValidationError),
+        ({"capabilities": [1]}, ValidationError),
+        ({"successor": "small"}, ValidationError),
+        ({"channel": "beta"}, ValidationError),
+        ({"is_demo": True}, InvalidInput),
+        ({"connection": None}, InvalidInput),
+        ({"plans": []}, InvalidInput),
+    ],
+)
 def test_bad_values_are_refused(make, fields, error):
     row = make.model()
     with pytest.raises(error):
@@ -74,7 +105,13 @@ def test_bad_values_are_refused(make, fields, error):
 
 def test_the_database_holds_the_line_too(make):
     row = make.model(max_output_tokens=10)
-    for changes in ({"name": "with space"}, {"context_window": 0}, {"default_max_output_tokens": 11}, {"default_max_output_tokens": 0}, {"upstream_name": ""}):
+    for changes in (
+        {"name": "with space"},
+        {"context_window": 0},
+        {"default_max_output_tokens": 11},
+        {"default_max_output_tokens": 0},
+        {"upstream_name": ""},
+    ):
         with pytest.raises(IntegrityError), transaction.atomic():
             Model.objects.filter(pk=row.pk).update(**changes)
 
@@ -90,24 +127,32 @@ def test_changes_are_announced_with_the_transaction(make):
     row = make.model()
     noun_of = {"model": row.pk, "connection": row.connection_id}
     for noun, change in (
-        ("model", lambda: set_model(row, label="New")), ("model", lambda: make.price(row)),
+        ("model", lambda: set_model(row, label="New")),
+        ("model", lambda: make.price(row)),
         ("connection", lambda: services.update_connection(actor=None, connection=row.connection, name="New")),
         ("model", lambda: services.remove_model(actor=None, model=row)),
         ("connection", lambda: services.remove_connection(actor=None, connection=row.connection)),
-    ):  # fmt: skip
+    ):
         with CaptureQueriesContext(connection) as queries:
             change()
-        assert any("pg_notify" in query["sql"] and f"acme:{noun}:{noun_of[noun]}" in query["sql"] for query in queries)
+        assert any(
+            "pg_notify" in query["sql"] and f"acme:{noun}:{noun_of[noun]}" in query["sql"]
+            for query in queries
+        )
 
 
-# -- the policy of a model's life -----------------------------------------------------------------------------------------------------------
+# -- the policy of a model's life ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("day", "months", "expected"),
-    [(date(2026, 1, 31), 1, date(2026, 2, 28)), (date(2026, 11, 30), 3, date(2027, 2, 28)), (date(2026, 12, 1), 6, date(2027, 6, 1)),
-     (date(2026, 5, 31), -6, date(2025, 11, 30))],
-)  # fmt: skip
+    [
+        (date(2026, 1, 31), 1, date(2026, 2, 28)),
+        (date(2026, 11, 30), 3, date(2027, 2, 28)),
+        (date(2026, 12, 1), 6, date(2027, 6, 1)),
+        (date(2026, 5, 31), -6, date(2025, 11, 30)),
+    ],
+)
 def test_months_are_those_of_the_calendar(day, months, expected):
     assert add_months(day, months) == expected
 
@@ -120,9 +165,18 @@ def test_the_earliest_retirement_keeps_both_promises():
 
 @pytest.mark.parametrize(
     ("stable_months", "months", "days", "is_fine"),
-    [(0, 6, 0, True), (0, 6, -1, False), (12, 3, 0, True), (12, 3, -1, False), (4, 3, 0, True), (2, 3, 0, False)],
+    [
+        (0, 6, 0, True),
+        (0, 6, -1, False),
+        (12, 3, 0, True),
+        (12, 3, -1, False),
+        (4, 3, 0, True),
+        (2, 3, 0, False),
+    ],
 )
-def test_a_stable_model_stays_six_months_and_leaves_with_three_months_notice(make, stable_months, months, days, is_fine):
+def test_a_stable_model_stays_six_months_and_leaves_with_three_months_notice(
+    make, stable_months, months, days, is_fine
+):
     row = make.model()
     announced_ago(row, stable_months=stable_months)
     if is_fine:

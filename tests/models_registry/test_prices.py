@@ -26,8 +26,18 @@ def test_prices_complete_themselves_and_follow(make):
     assert amounts(make.price(row)) == (1, 1, 2, 2)
     only_input = services.set_model_price(actor=None, model=row, input=Decimal("1.5"))
     assert amounts(only_input) == (Decimal("1.5"), Decimal("1.5"), 2, 2)
-    assert amounts(services.set_model_price(actor=None, model=row, cached=Decimal("0.1"))) == (Decimal("1.5"), Decimal("0.1"), 2, 2)
-    assert amounts(services.set_model_price(actor=None, model=row, input=Decimal(3), output=Decimal(4))) == (3, Decimal("0.1"), 4, 4)
+    assert amounts(services.set_model_price(actor=None, model=row, cached=Decimal("0.1"))) == (
+        Decimal("1.5"),
+        Decimal("0.1"),
+        2,
+        2,
+    )
+    assert amounts(services.set_model_price(actor=None, model=row, input=Decimal(3), output=Decimal(4))) == (
+        3,
+        Decimal("0.1"),
+        4,
+        4,
+    )
     assert row.prices.count() == 4
 
 
@@ -48,9 +58,15 @@ def test_the_price_of_a_moment_is_the_newest_that_has_begun(make):
 
 @pytest.mark.parametrize(
     ("given", "error"),
-    [({"input": Decimal(-1)}, ValidationError), ({"output": Decimal("1000001")}, ValidationError), ({"input": Decimal("0.1234567")}, ValidationError),
-     ({"output": Decimal("NaN")}, ValidationError), ({"currency": "USD"}, InvalidInput), ({"valid_from": timezone.now() - timedelta(days=1)}, InvalidInput)],
-)  # fmt: skip
+    [
+        ({"input": Decimal(-1)}, ValidationError),
+        ({"output": Decimal("1000001")}, ValidationError),
+        ({"input": Decimal("0.1234567")}, ValidationError),
+        ({"output": Decimal("NaN")}, ValidationError),
+        ({"currency": "USD"}, InvalidInput),
+        ({"valid_from": timezone.now() - timedelta(days=1)}, InvalidInput),
+    ],
+)
 def test_bad_prices_are_refused(make, given, error):
     row = make.model()
     with pytest.raises(error):
@@ -70,7 +86,9 @@ def test_the_database_refuses_negative_prices_and_twins(make):
     with pytest.raises(IntegrityError), transaction.atomic():
         ModelPrice.objects.update(reasoning=-1)
     with pytest.raises(IntegrityError), transaction.atomic():
-        ModelPrice.objects.create(model=price.model, valid_from=price.valid_from, input=1, cached=1, output=1, reasoning=1)
+        ModelPrice.objects.create(
+            model=price.model, valid_from=price.valid_from, input=1, cached=1, output=1, reasoning=1
+        )
 
 
 def test_a_tenants_price_is_in_its_currency(make):

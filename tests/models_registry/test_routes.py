@@ -15,13 +15,33 @@ def set_model(row, **changes):
 
 
 def test_a_route_carries_what_the_gateway_needs(make):
-    row = make.model(connection_row=make.connection(secret="sk-canary-12345678", kind="openai", location="eu", no_storage=True), capabilities=["tools"])
+    row = make.model(
+        connection_row=make.connection(
+            secret="sk-canary-12345678", kind="openai", location="eu", no_storage=True
+        ),
+        capabilities=["tools"],
+    )
     make.price(row)
     route = list_routes()["small"]
     endpoint = route.endpoint
-    assert (route.label, route.kind, route.channel, route.price.output, route.capabilities) == ("small", "chat", "stable", 2, frozenset({"tools"}))
-    assert (endpoint.origin, endpoint.base_url, endpoint.location, endpoint.no_storage) == ("tenant", "https://api.example.com/v1", "eu", True)
-    assert (endpoint.connect_timeout_s, endpoint.first_byte_timeout_s, endpoint.idle_timeout_s) == (5.0, 120.0, 30.0)
+    assert (route.label, route.kind, route.channel, route.price.output, route.capabilities) == (
+        "small",
+        "chat",
+        "stable",
+        2,
+        frozenset({"tools"}),
+    )
+    assert (endpoint.origin, endpoint.base_url, endpoint.location, endpoint.no_storage) == (
+        "tenant",
+        "https://api.example.com/v1",
+        "eu",
+        True,
+    )
+    assert (endpoint.connect_timeout_s, endpoint.first_byte_timeout_s, endpoint.idle_timeout_s) == (
+        5.0,
+        120.0,
+        30.0,
+    )
     assert endpoint.secret.reveal() == "sk-canary-12345678" and "canary" not in repr(route)
     assert not endpoint.policy.allow_private
     hash(route)
@@ -46,7 +66,8 @@ def test_models_of_a_disabled_connection_are_not_offered(make):
 
 
 def test_a_broken_secret_takes_only_its_own_models(make, caplog):
-    healthy, broken = make.connection(name="Healthy", secret="sk-a"), make.connection(name="Broken", secret="sk-b")
+    healthy = make.connection(name="Healthy", secret="sk-a")
+    broken = make.connection(name="Broken", secret="sk-b")
     make.model("healthy", healthy)
     make.model("broken", broken)
     type(broken).objects.filter(pk=broken.pk).update(secret=type(broken).objects.get(pk=healthy.pk).secret)
@@ -57,7 +78,11 @@ def test_a_broken_secret_takes_only_its_own_models(make, caplog):
 def test_the_platforms_models_are_offered_by_plan(make):
     with platform():
         ids = dict(Plan.objects.values_list("name", "pk"))
-        for name, plans in (("for-all", []), ("for-standard", ["standard"]), ("for-both", ["standard", "unlimited"])):
+        for name, plans in (
+            ("for-all", []),
+            ("for-standard", ["standard"]),
+            ("for-both", ["standard", "unlimited"]),
+        ):
             row = make.model(name)
             services.set_model(actor=None, model=row, plans=[ids[plan] for plan in plans])
     assert set(list_routes(ids["standard"])) == {"for-all", "for-standard", "for-both"}

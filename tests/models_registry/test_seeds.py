@@ -20,8 +20,17 @@ def test_the_demo_model_is_there_for_every_tenant(db):
     seeds.seed_platform("http://127.0.0.1:4711")
     with tenant("acme"):
         route = list_routes()["atrium-tiny"]
-    assert (route.context_window, route.default_max_output_tokens, route.is_demo, route.upstream_name) == (512, 128, True, "atrium-tiny")
-    assert (route.endpoint.kind, route.endpoint.base_url, route.endpoint.allow_private) == ("embedded", "http://127.0.0.1:4711/v1", True)
+    assert (route.context_window, route.default_max_output_tokens, route.is_demo, route.upstream_name) == (
+        512,
+        128,
+        True,
+        "atrium-tiny",
+    )
+    assert (route.endpoint.kind, route.endpoint.base_url, route.endpoint.allow_private) == (
+        "embedded",
+        "http://127.0.0.1:4711/v1",
+        True,
+    )
     for currency in Tenant.Currency.values:
         price = list_routes(currency=currency)["atrium-tiny"].price
         assert (price.currency, price.input, price.output) == (currency, Decimal("0.10"), Decimal("0.40"))
@@ -35,7 +44,11 @@ def test_seeding_again_follows_the_port_and_keeps_what_an_operator_changed(db):
     seeds.seed_platform("http://127.0.0.1:4712/v1")
     seeds.seed_platform("http://127.0.0.1:4712/v1")
     model.refresh_from_db()
-    assert (Connection.objects.get().base_url, model.label, model.is_enabled) == ("http://127.0.0.1:4712/v1", "House demo", False)
+    assert (Connection.objects.get().base_url, model.label, model.is_enabled) == (
+        "http://127.0.0.1:4712/v1",
+        "House demo",
+        False,
+    )
     assert model.prices.filter(currency="EUR").count() == 2
 
 
@@ -45,24 +58,44 @@ def test_without_a_runtime_only_the_data_key_is_made(db):
 
 
 def test_local_servers_and_keys_are_found(provider):
-    environment = {"OPENAI_API_KEY": "sk-a", "ANTHROPIC_API_KEY": " ", "DASHSCOPE_API_KEY": "sk-b", "SILICONFLOW_API_KEY": "sk-c", "OTHER_API_KEY": "sk-d"}
+    environment = {
+        "OPENAI_API_KEY": "sk-a",
+        "ANTHROPIC_API_KEY": " ",
+        "DASHSCOPE_API_KEY": "sk-b",
+        "SILICONFLOW_API_KEY": "sk-c",
+        "OTHER_API_KEY": "sk-d",
+    }
     addresses = {ConnectionKind.OLLAMA: provider.base_url, ConnectionKind.LMSTUDIO: "http://127.0.0.1:1/v1"}
     found = find_providers(environment, addresses)
-    assert [(one.kind.value, one.is_local) for one in found] == [("ollama", True), ("openai", False), ("qwen", False), ("siliconflow", False)]
+    assert [(one.kind.value, one.is_local) for one in found] == [
+        ("ollama", True),
+        ("openai", False),
+        ("qwen", False),
+        ("siliconflow", False),
+    ]
     assert "sk-" not in repr(found)
 
 
 def test_what_is_no_model_server_is_not_found(provider):
     for status, body in ((500, b"{}"), (200, b"<html>"), (200, b"[]")):
-        provider.status, provider.body = status, body
+        provider.status = status
+        provider.body = body
         assert find_providers({}, {ConnectionKind.OLLAMA: provider.base_url}) == []
 
 
 def test_local_servers_are_switched_on_and_clouds_only_offered(db, provider):
-    found = [FoundProvider(ConnectionKind.OLLAMA, provider.base_url), FoundProvider(ConnectionKind.OPENAI, "https://api.openai.com/v1", Secret("sk-a"))]
+    found = [
+        FoundProvider(ConnectionKind.OLLAMA, provider.base_url),
+        FoundProvider(ConnectionKind.OPENAI, "https://api.openai.com/v1", Secret("sk-a")),
+    ]
     assert offer_providers(found) == ["Ollama", "OpenAI"]
     ollama, openai = Connection.objects.get(kind="ollama"), Connection.objects.get(kind="openai")
-    assert (ollama.is_enabled, ollama.allow_private, openai.is_enabled, openai.open_secret().reveal()) == (True, True, False, "sk-a")
+    assert (ollama.is_enabled, ollama.allow_private, openai.is_enabled, openai.open_secret().reveal()) == (
+        True,
+        True,
+        False,
+        "sk-a",
+    )
     assert len(provider.paths) == 1  # the cloud was not called
     with tenant("acme"):
         assert set(list_routes()) == {"small", "large"}
@@ -70,13 +103,20 @@ def test_local_servers_are_switched_on_and_clouds_only_offered(db, provider):
 
 
 def test_what_an_operator_decided_stays(db, provider):
-    found = [FoundProvider(ConnectionKind.OLLAMA, provider.base_url), FoundProvider(ConnectionKind.OPENAI, "https://api.openai.com/v1", Secret("sk-a"))]
+    found = [
+        FoundProvider(ConnectionKind.OLLAMA, provider.base_url),
+        FoundProvider(ConnectionKind.OPENAI, "https://api.openai.com/v1", Secret("sk-a")),
+    ]
     offer_providers(found)
     services.update_connection(actor=None, connection=Connection.objects.get(kind="ollama"), is_enabled=False)
-    services.update_connection(actor=None, connection=Connection.objects.get(kind="openai"), is_enabled=True, secret="sk-own")
+    services.update_connection(
+        actor=None, connection=Connection.objects.get(kind="openai"), is_enabled=True, secret="sk-own"
+    )
     provider.listed.append("new")
     offer_providers(found)
-    assert not Connection.objects.get(kind="ollama").is_enabled and not Model.objects.filter(name="new").exists()
+    assert (
+        not Connection.objects.get(kind="ollama").is_enabled and not Model.objects.filter(name="new").exists()
+    )
     assert Connection.objects.get(kind="openai").open_secret().reveal() == "sk-own"
 
 
@@ -89,8 +129,11 @@ def test_in_production_local_servers_are_only_offered_too(db, provider, settings
 def test_a_name_that_is_taken_and_a_failing_provider_do_not_stop_the_start(db, provider, make, caplog):
     make.connection("Ollama")
     provider.status = 500
-    found = [FoundProvider(ConnectionKind.OLLAMA, provider.base_url), FoundProvider(ConnectionKind.OPENAI, "not an address", Secret("sk-a")),
-             FoundProvider(ConnectionKind.QWEN, "https://dashscope.example/v1", Secret("sk-b"))]  # fmt: skip
+    found = [
+        FoundProvider(ConnectionKind.OLLAMA, provider.base_url),
+        FoundProvider(ConnectionKind.OPENAI, "not an address", Secret("sk-a")),
+        FoundProvider(ConnectionKind.QWEN, "https://dashscope.example/v1", Secret("sk-b")),
+    ]
     assert offer_providers(found) == [f"Ollama ({provider.base_url})", "Qwen (Alibaba Cloud)"]
     assert "HTTP 500" in caplog.text and "sk-" not in caplog.text
 

@@ -15,7 +15,10 @@ PRICE = ("--input-price", "1", "--output-price", "2", *HERE)
 
 def test_a_sync_says_how_many_models_have_no_price_and_what_to_do(provider):
     said = manage(*ADD, "--base-url", provider.base_url)
-    assert "Models without a price: 2." in said and "manage.py model set NAME --tenant acme --input-price P --output-price P" in said
+    assert (
+        "Models without a price: 2." in said
+        and "manage.py model set NAME --tenant acme --input-price P --output-price P" in said
+    )
     manage("model", "set", "small", *PRICE)
     assert "Models without a price: 1." in manage(*SYNC)
     assert json.loads(manage(*SYNC, "--json"))["without_price"] == ["large"]

@@ -13,7 +13,11 @@ MODELS: dict[str, dict] = {
     "chat-10-s": {"upstream_name": "mock-tokens-200-50"},
     "short-memory": {"upstream_name": "mock-echo", "context_window": 10},
     "provider-with-short-memory": {"upstream_name": "fault-context-40"},
-    "reads-160": {"upstream_name": "fault-context-160", "context_window": 200, "default_max_output_tokens": 40},
+    "reads-160": {
+        "upstream_name": "fault-context-160",
+        "context_window": 200,
+        "default_max_output_tokens": 40,
+    },
     "reads-160-unknown": {"upstream_name": "fault-context-160"},
     "short-answers": {"upstream_name": "mock", "default_max_output_tokens": 3},
     "empty-answers": {"upstream_name": "mock-usage-3-0-0-0"},
@@ -25,7 +29,9 @@ MODELS: dict[str, dict] = {
 
 @pytest.fixture(scope="session")
 def chat_models(house):
-    """Models of our own: an answer takes 3 s, or 10 s, or what it may read is little. One token read costs 1, one written 2 millionths of a euro."""
+    """Models of our own: an answer takes 3 s, or 10 s, or what it may read is little. One token read costs 1,
+    one written 2 millionths of a euro.
+    """
     from decimal import Decimal
 
     from models_registry.platform.models import Connection, Model
@@ -55,7 +61,10 @@ def visit(house, chat_models):
 @contextlib.contextmanager
 def another_web(**environment: str):
     """A further web process: (its port, the process)."""
-    with listen() as listener, running_web(listener, {**os.environ, "PYTHONUNBUFFERED": "1", **environment}) as process:
+    with (
+        listen() as listener,
+        running_web(listener, {**os.environ, "PYTHONUNBUFFERED": "1", **environment}) as process,
+    ):
         yield listener.getsockname()[1], process
 
 

@@ -1,4 +1,6 @@
-"""An answer in the living house: streamed to whoever looks, kept, billed, stopped, continued, written again; and only its owner sees it."""
+"""An answer in the living house: streamed to whoever looks, kept, billed, stopped, continued, written
+again; and only its owner sees it.
+"""
 
 from decimal import Decimal
 from itertools import islice, zip_longest
@@ -27,10 +29,14 @@ def bob(visit) -> Visitor:
 
 def bills_of(visitor: Visitor, message: Message) -> list[UsageEvent]:
     with tenant(visitor.slug):
-        return list(UsageEvent.objects.filter(user_id=visitor.user.pk, request_id=UUID(hex=message.request_id.removeprefix("req_"))))
+        return list(
+            UsageEvent.objects.filter(
+                user_id=visitor.user.pk, request_id=UUID(hex=message.request_id.removeprefix("req_"))
+            )
+        )
 
 
-# -- streamed, kept, billed --------------------------------------------------------------------------------------------
+# -- streamed, kept, billed ----------------------------------------------------------------------------------
 
 
 def test_an_answer_grows_is_kept_and_billed(bob):
@@ -41,8 +47,17 @@ def test_an_answer_grows_is_kept_and_billed(bob):
     assert events[-1].name == "done" and said(60) in text_of(events[-1].data["html"])
     message = bob.message(message.pk)
     assert (message.status, message.text, message.model_name) == (Status.DONE, said(60), "chat-3-s")
-    assert (message.input_tokens, message.output_tokens, message.cost, message.currency) == (3, 60, Decimal("0.000123"), "EUR")
-    assert (message.conversation.total_tokens, message.conversation.total_cost, message.conversation.currency) == (63, message.cost, "EUR")
+    assert (message.input_tokens, message.output_tokens, message.cost, message.currency) == (
+        3,
+        60,
+        Decimal("0.000123"),
+        "EUR",
+    )
+    assert (
+        message.conversation.total_tokens,
+        message.conversation.total_cost,
+        message.conversation.currency,
+    ) == (63, message.cost, "EUR")
     [bill] = bills_of(bob, message)
     assert (bill.source, bill.status, bill.output_tokens, bill.cost) == ("chat", "ok", 60, message.cost)
 
@@ -51,13 +66,17 @@ def test_the_finished_message_brings_the_figures_of_answer_and_conversation(bob)
     message = bob.ask("hello there", "mock")
     html = list(bob.events(message))[-1].data["html"]
     assert 'id="chat-figures" hx-swap-oob="true"' in html
-    assert text_of(html).count("0.000019 EUR".replace(" ", "&nbsp;")) == 2, "3 tokens at 1 and 8 at 2 EUR per million"
+    assert text_of(html).count("0.000019 EUR".replace(" ", "&nbsp;")) == 2, (
+        "3 tokens at 1 and 8 at 2 EUR per million"
+    )
 
 
 def test_the_next_question_takes_the_conversation_along(bob):
     first = bob.finished(bob.ask("one two three", "mock"))
     second = bob.finished(bob.ask("four", "mock", first.conversation_id))
-    assert (first.input_tokens, second.input_tokens) == (4, 4 + 9 + 2), "the mock counts one for each message and each word"
+    assert (first.input_tokens, second.input_tokens) == (4, 4 + 9 + 2), (
+        "the mock counts one for each message and each word"
+    )
     assert bob.conversation(first.conversation_id).total_tokens == 4 + 8 + 15 + 8
 
 
@@ -68,7 +87,9 @@ def test_a_page_that_comes_late_or_again_sees_the_whole_text(bob):
     early.close()  # the page is reloaded, or the network broke
     bob.grown(message)
     again = list(bob.events(message, after=seen[-1].id))
-    assert show(seen + again) == said(60) and not {event.id for event in seen} & {event.id for event in again if event.name == "update"}
+    assert show(seen + again) == said(60) and not {event.id for event in seen} & {
+        event.id for event in again if event.name == "update"
+    }
     assert bob.shown(message) == said(60), "also after the end"
 
 
@@ -91,11 +112,13 @@ def test_the_answer_speaks_the_readers_language(visit):
     assert "0,000019&nbsp;EUR" in done.data["html"]
     failed = bob.finished(bob.ask("hallo", "fault-500"))
     with translation.override("de"):
-        words = translation.gettext("The model server answered with an error (status %(status)s). Try again, or choose another model.")
+        words = translation.gettext(
+            "The model server answered with an error (status %(status)s). Try again, or choose another model."
+        )
     assert failed.error_message == words % {"status": 500}
 
 
-# -- stop, continue, write again ---------------------------------------------------------------------------------------
+# -- stop, continue, write again -----------------------------------------------------------------------------
 
 
 def test_stopping_keeps_and_bills_what_was_written(bob, house):
@@ -104,7 +127,11 @@ def test_stopping_keeps_and_bills_what_was_written(bob, house):
     for _time in range(2):
         assert bob.do("stop", message).status_code == 200
     message = bob.finished(message)
-    assert message.status == Status.STOPPED and said(200).startswith(message.text) and 20 <= len(message.text) < len(said(200))
+    assert (
+        message.status == Status.STOPPED
+        and said(200).startswith(message.text)
+        and 20 <= len(message.text) < len(said(200))
+    )
     assert message.output_tokens == len(message.text.split()) and message.is_estimated
     house.mock.wait_for(lambda entries: entries[-1]["outcome"] == "client_closed")
     [bill] = bills_of(bob, message)
@@ -127,7 +154,11 @@ def test_an_answer_is_written_again_with_another_model(bob):
     assert bob.do("regenerate", first, model="mock-echo").status_code == 200
     message = bob.finished(first)
     assert (message.pk, message.text, message.model_name) == (first.pk, "one two", "mock-echo")
-    assert message.conversation.total_tokens == message.input_tokens + message.output_tokens > first.input_tokens + first.output_tokens
+    assert (
+        message.conversation.total_tokens
+        == message.input_tokens + message.output_tokens
+        > first.input_tokens + first.output_tokens
+    )
     assert bob.conversation(message.conversation_id).messages.count() == 2
 
 
@@ -143,11 +174,20 @@ def test_the_earlier_answer_stands_until_a_new_one_begins(bob):
 @pytest.mark.parametrize("way", ["fails", "is stopped", "is empty"])
 def test_an_answer_survives_an_attempt_that_brings_nothing(bob, way):
     first = bob.finished(bob.ask("one two", "mock-tokens-20-5"))
-    bob.do("regenerate", first, model={"fails": "fault-500", "is stopped": "mock-slow-3000", "is empty": "empty-answers"}[way])
+    bob.do(
+        "regenerate",
+        first,
+        model={"fails": "fault-500", "is stopped": "mock-slow-3000", "is empty": "empty-answers"}[way],
+    )
     if way == "is stopped":
         bob.do("stop", first)
     message = bob.finished(first)
-    assert (message.status, message.text, message.model_name, message.notice) == (Status.DONE, said(20), "mock-tokens-20-5", "not_replaced")
+    assert (message.status, message.text, message.model_name, message.notice) == (
+        Status.DONE,
+        said(20),
+        "mock-tokens-20-5",
+        "not_replaced",
+    )
     page = bob.get(f"/c/{message.conversation_id}/").text
     assert said(20) in text_of(page) and "this is still the earlier one" in page
     assert (message.error_message in page) and bool(message.error_message) == (way == "fails")
@@ -165,9 +205,18 @@ def test_the_last_question_is_edited_and_asked_again(bob):
     assert shown.status_code == 200 and "&lt;b&gt;three" in shown.text and said(20) in text_of(shown.text)
     assert f'id="message-{question.pk}"' in shown.text and f'id="message-{first.pk}"' in shown.text
     message = bob.finished(first)
-    assert (message.text, message.model_name, question_of(bob, message).text) == ("<b>three", "mock-echo", "<b>three")
-    assert (message.conversation.title, bob.conversation(message.conversation_id).messages.count()) == ("one two", 2)
-    assert bob.do("edit", question, text="four").status_code == 200, "the conversation's model answers where none is named"
+    assert (message.text, message.model_name, question_of(bob, message).text) == (
+        "<b>three",
+        "mock-echo",
+        "<b>three",
+    )
+    assert (message.conversation.title, bob.conversation(message.conversation_id).messages.count()) == (
+        "one two",
+        2,
+    )
+    assert bob.do("edit", question, text="four").status_code == 200, (
+        "the conversation's model answers where none is named"
+    )
     assert bob.finished(first).text == "four"
 
 
@@ -215,7 +264,9 @@ def test_a_model_that_thinks_is_said_to_think(bob):
     assert [event.name for event in events[:2]] == ["thinking", "update"] and events[-1].name == "done"
     assert show(events) == said(8)
     again = list(bob.events(message, after=events[0].id))
-    assert "thinking" not in {event.name for event in again} and show(again) == said(8), "a page that goes on knows"
+    assert "thinking" not in {event.name for event in again} and show(again) == said(8), (
+        "a page that goes on knows"
+    )
 
 
 def test_a_model_that_is_gone_is_replaced_by_its_successor_and_the_answer_says_so(bob):
@@ -242,7 +293,9 @@ def test_what_cannot_be_done_while_an_answer_is_written(bob):
         bob.do("continue", message),
         bob.do("edit", question_of(bob, message), text="another"),
     ]
-    assert [answer.status_code for answer in refusals] == [409] * 4 and all("data-notice" in answer.text for answer in refusals)
+    assert [answer.status_code for answer in refusals] == [409] * 4 and all(
+        "data-notice" in answer.text for answer in refusals
+    )
     bob.do("stop", message)
     assert bob.finished(message).conversation.messages.count() == 2
     assert question_of(bob, message).text == "hello"
@@ -274,7 +327,7 @@ def test_a_question_needs_words(bob):
     assert answer.status_code == 400 and "data-notice" in answer.text
 
 
-# -- without scripts ---------------------------------------------------------------------------------------------------
+# -- without scripts -----------------------------------------------------------------------------------------
 
 
 def test_plain_forms_are_answered_with_redirects(bob):
@@ -293,7 +346,7 @@ def test_plain_forms_are_answered_with_redirects(bob):
     assert (answer.status_code, answer.headers["location"]) == (302, address)
 
 
-# -- whose -------------------------------------------------------------------------------------------------------------
+# -- whose ---------------------------------------------------------------------------------------------------
 
 
 def test_an_event_stream_is_its_owners_alone(bob, visit, house):

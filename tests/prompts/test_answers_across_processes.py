@@ -1,6 +1,8 @@
-"""Several web processes on one database and one Valkey: any of them serves, stops and continues an answer, and one may die.
+"""Several web processes on one database and one Valkey: any of them serves, stops and
+continues an answer, and one may die.
 
-Covers: reading and stopping at another process; kill -9 in mid-answer; Valkey refusing, silent, and coming back; the database away at the end.
+Covers: reading and stopping at another process; kill -9 in mid-answer; Valkey refusing, silent, and coming
+back; the database away at the end.
 Does not cover: kill -9 at every point of the ledger (S25), PostgreSQL killed under load (S32).
 """
 
@@ -36,7 +38,7 @@ pytestmark = [pytest.mark.scope(TENANTS[0]), pytest.mark.timeout(240), pytest.ma
 Status = Message.Status
 
 
-# -- a second process --------------------------------------------------------------------------------------------------
+# -- a second process ----------------------------------------------------------------------------------------
 
 
 def test_another_process_serves_the_stream(visit, second_port):
@@ -49,7 +51,9 @@ def test_another_process_serves_the_stream(visit, second_port):
 
 
 def test_another_process_stops_an_answer_and_takes_it_up(visit, second_port):
-    """The request to stop is for the attempt it was made for: the process that goes on must not hear it again."""
+    """The request to stop is for the attempt it was made for: the process
+    that goes on must not hear it again.
+    """
     bob = visit()
     elsewhere = visit(port=second_port, user=bob.user)
     message = bob.grown(bob.ask("hello", "chat-10-s"))
@@ -62,7 +66,7 @@ def test_another_process_stops_an_answer_and_takes_it_up(visit, second_port):
     assert continued.process_id != stopped.process_id
 
 
-# -- kill -9 -----------------------------------------------------------------------------------------------------------
+# -- kill -9 -------------------------------------------------------------------------------------------------
 
 
 def end_lease(process_id: UUID) -> None:
@@ -83,7 +87,8 @@ def test_an_answer_whose_process_is_killed_is_kept_billed_and_continued(visit, h
     with another_web() as (port, process):
         bob = visit()
         message = visit(port=port, user=bob.user).ask("hello", "chat-10-s")
-        message = bob.grown(message, len(said(50)))  # past the ledger's first mark, which comes after two seconds
+        # past the ledger's first mark, which comes after two seconds
+        message = bob.grown(message, len(said(50)))
         events = bob.events(message)  # a page at another process follows it
         next(events)
         os.kill(process.pid, signal.SIGKILL)
@@ -92,13 +97,28 @@ def test_an_answer_whose_process_is_killed_is_kept_billed_and_continued(visit, h
     assert kept.is_unfinished and bob.do("continue", message).status_code == 409, "its process may still live"
     end_lease(message.process_id)
     *_updates, done = events
-    assert done.name == "done" and 'data-status="interrupted"' in done.data["html"], "the page that looked on is told"
+    assert done.name == "done" and 'data-status="interrupted"' in done.data["html"], (
+        "the page that looked on is told"
+    )
     message = bob.message(message.pk)
-    assert (message.status, message.text) == (Status.INTERRUPTED, kept.text) and said(200).startswith(kept.text)
+    assert (message.status, message.text) == (Status.INTERRUPTED, kept.text) and said(200).startswith(
+        kept.text
+    )
     [bill] = wait_until(lambda: sweep(bob))
-    assert (bill.status, bill.estimated, bill.source) == ("interrupted", True, "chat") and 0 < bill.output_tokens <= 200 and bill.cost > 0
-    assert bill.request_id == message.call_id and f"{bill.input_tokens + bill.output_tokens} tokens" in bob.get(f"/c/{message.conversation_id}/").text
-    assert (bob.message(message.pk).output_tokens, bob.message(message.pk).cost) == (bill.output_tokens, bill.cost), "the page shows the ledger's figures"
+    assert (
+        (bill.status, bill.estimated, bill.source) == ("interrupted", True, "chat")
+        and 0 < bill.output_tokens <= 200
+        and bill.cost > 0
+    )
+    assert (
+        bill.request_id == message.call_id
+        and f"{bill.input_tokens + bill.output_tokens} tokens"
+        in bob.get(f"/c/{message.conversation_id}/").text
+    )
+    assert (bob.message(message.pk).output_tokens, bob.message(message.pk).cost) == (
+        bill.output_tokens,
+        bill.cost,
+    ), "the page shows the ledger's figures"
     assert bob.do("continue", message, model="mock").status_code == 200
     assert bob.finished(message).text == kept.text + said(8)
 
@@ -107,11 +127,14 @@ def sweep(visitor: Visitor) -> list[UsageEvent]:
     """What the worker's scheduler does, until this visitor's hold is settled."""
     with tenant(visitor.slug):
         sweep_holds()
-        assert not Hold.objects.filter(user_id=visitor.user.pk).exists() or not UsageEvent.objects.filter(user_id=visitor.user.pk).exists()
+        assert (
+            not Hold.objects.filter(user_id=visitor.user.pk).exists()
+            or not UsageEvent.objects.filter(user_id=visitor.user.pk).exists()
+        )
         return list(UsageEvent.objects.filter(user_id=visitor.user.pk, status="interrupted"))
 
 
-# -- Valkey ------------------------------------------------------------------------------------------------------------
+# -- Valkey --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +163,9 @@ def trouble(proxy, kind: str):
         proxy.cut_all()
 
 
-@pytest.mark.parametrize(("kind", "model", "words"), [("refused", "chat-3-s", 60), ("silent", "chat-10-s", 200)])
+@pytest.mark.parametrize(
+    ("kind", "model", "words"), [("refused", "chat-3-s", 60), ("silent", "chat-10-s", 200)]
+)
 def test_without_valkey_the_page_follows_the_row(visit, through_proxy, kind, model, words):
     port, proxy = through_proxy
     bob = visit(port=port)
@@ -155,7 +180,9 @@ def test_without_valkey_the_page_follows_the_row(visit, through_proxy, kind, mod
 
 
 def test_valkey_lost_in_mid_answer_loses_and_doubles_nothing(visit, through_proxy):
-    """From the stream to the row, and, when Valkey is back, from the row to the stream: what a page shows is always a beginning of the answer."""
+    """From the stream to the row, and, when Valkey is back, from the row to the stream: what a page shows
+    is always a beginning of the answer.
+    """
     port, proxy = through_proxy
     bob = visit(port=port)
     message = bob.ask("hello", "chat-10-s")
@@ -211,10 +238,14 @@ def test_an_outage_of_valkey_is_one_line_in_the_log_of_an_answer(caplog):
             await answers._publish(Silence, answer)
 
     asyncio.run(write())
-    assert [str(answer.message_id) in record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [True]
+    assert [
+        str(answer.message_id) in record.getMessage()
+        for record in caplog.records
+        if record.levelname == "WARNING"
+    ] == [True]
 
 
-# -- the database ------------------------------------------------------------------------------------------------------
+# -- the database --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("failures", "is_saved"), [(0, True), (2, True), (3, False)])
@@ -228,5 +259,12 @@ def test_a_result_is_saved_as_soon_as_the_database_is_back(monkeypatch, failures
 
     monkeypatch.setattr(answers, "in_tenant", save)
     answer = answers.Answer("live-one", uuid4(), uuid4(), "mock", "en", uuid4(), text="whole")
-    asyncio.run(answers._conclude(Silence, answer, AnswerResult("whole", Status.DONE, "mock", answer.request_id), pauses_s=(0.0, 0.0)))
+    asyncio.run(
+        answers._conclude(
+            Silence,
+            answer,
+            AnswerResult("whole", Status.DONE, "mock", answer.request_id),
+            pauses_s=(0.0, 0.0),
+        )
+    )
     assert len(tries) == (failures + 1 if is_saved else 3) and set(tries) == {answer.message_id}

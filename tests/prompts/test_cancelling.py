@@ -1,4 +1,6 @@
-"""A Redis client that loses a cancellation, as redis-py does now and then before Python 3.12: answers still end, and can be stopped."""
+"""A Redis client that loses a cancellation, as redis-py does now and then before Python 3.12:
+answers still end, and can be stopped.
+"""
 
 import asyncio
 from types import SimpleNamespace
@@ -24,7 +26,8 @@ class StubbornRedis:
 
 class StubbornPipeline:
     def __init__(self, redis: StubbornRedis) -> None:
-        self._redis, self._texts = redis, []
+        self._redis = redis
+        self._texts = []
 
     def xadd(self, _key: str, fields: dict[str, str]) -> None:
         self._texts.append(fields.get("text", ""))

@@ -1,4 +1,6 @@
-"""What becomes of an answer that fails: its code and words, what was written, what it costs, and the way on."""
+"""What becomes of an answer that fails: its code and words, what was
+written, what it costs, and the way on.
+"""
 
 from decimal import Decimal
 from uuid import UUID
@@ -48,17 +50,26 @@ def test_a_failed_answer_can_be_tried_again(bob, house):
     assert message.status == Status.FAILED
     assert bob.do("regenerate", message).status_code == 200
     message = bob.finished(message)
-    assert (message.status, message.text, message.error_code, message.error_message) == (Status.DONE, said(8), "", "")
+    assert (message.status, message.text, message.error_code, message.error_message) == (
+        Status.DONE,
+        said(8),
+        "",
+        "",
+    )
 
 
 @pytest.mark.parametrize(("model", "asked"), [("fault-500", "one two"), ("fault-400", "two")])
 def test_a_failed_answer_leaves_no_two_questions_in_a_row(bob, house, model, asked):
-    """Strict models refuse those. A question that was refused for what it says would only be refused again."""
+    """Strict models refuse those. A question that was refused for what it
+    says would only be refused again.
+    """
     failed = bob.finished(bob.ask("one", model))
     house.mock.reset()
     message = bob.finished(bob.ask("two", "mock-echo", failed.conversation_id))
     assert (message.status, message.text) == (Status.DONE, asked)
-    assert message.input_tokens == 1 + len(asked.split()), "the mock counts one for each message and each word"
+    assert message.input_tokens == 1 + len(asked.split()), (
+        "the mock counts one for each message and each word"
+    )
 
 
 @pytest.mark.parametrize("model", ["fault-nul", "fault-long-code"])
@@ -66,21 +77,28 @@ def test_what_no_database_keeps_does_not_keep_an_answer_from_ending(bob, model):
     """An answer that cannot be saved would stay unfinished, and its conversation locked."""
     message = bob.finished(bob.ask("hello", model))
     assert message.status == (Status.DONE if model == "fault-nul" else Status.FAILED)
-    assert message.text == (said(8) + "!" if model == "fault-nul" else "") and "\0" not in message.error_message + message.error_code
+    assert (
+        message.text == (said(8) + "!" if model == "fault-nul" else "")
+        and "\0" not in message.error_message + message.error_code
+    )
     assert bob.finished(bob.ask("and now?", "mock", message.conversation_id)).status == Status.DONE
 
 
-# -- too long ----------------------------------------------------------------------------------------------------------
+# -- too long ------------------------------------------------------------------------------------------------
 
 
 def long_conversation(visitor: Visitor, words: int = 30) -> Message:
     message = None
     for _turn in range(4):
-        message = visitor.finished(visitor.ask("word " * words, "mock", message.conversation_id if message else None))
+        message = visitor.finished(
+            visitor.ask("word " * words, "mock", message.conversation_id if message else None)
+        )
     return message
 
 
-@pytest.mark.parametrize(("model", "answer"), [("short-memory", "short question"), ("provider-with-short-memory", said(8))])
+@pytest.mark.parametrize(
+    ("model", "answer"), [("short-memory", "short question"), ("provider-with-short-memory", said(8))]
+)
 def test_what_does_not_fit_is_left_out_from_the_beginning(bob, model, answer):
     """Whether the gateway knows the model's limit or the provider tells it."""
     before = long_conversation(bob)
@@ -89,9 +107,15 @@ def test_what_does_not_fit_is_left_out_from_the_beginning(bob, model, answer):
     assert 3 <= message.input_tokens < before.input_tokens
     assert "was left out" in bob.get(f"/c/{message.conversation_id}/").text
     with tenant(bob.slug):
-        costs = list(UsageEvent.objects.filter(user_id=bob.user.pk, error_code="context_length_exceeded").values_list("cost", flat=True))
+        costs = list(
+            UsageEvent.objects.filter(user_id=bob.user.pk, error_code="context_length_exceeded").values_list(
+                "cost", flat=True
+            )
+        )
     assert set(costs) <= {0}, "a refusal costs nothing"
-    assert bob.conversation(message.conversation_id).messages.count() == 10, "nothing is left out of the history itself"
+    assert bob.conversation(message.conversation_id).messages.count() == 10, (
+        "nothing is left out of the history itself"
+    )
 
 
 def test_a_question_too_long_by_itself_is_refused_by_name(bob):
@@ -99,7 +123,7 @@ def test_a_question_too_long_by_itself_is_refused_by_name(bob):
     assert (message.status, message.error_code, message.cost) == (Status.FAILED, "context_length_exceeded", 0)
 
 
-# -- refused by the house ----------------------------------------------------------------------------------------------
+# -- refused by the house ------------------------------------------------------------------------------------
 
 
 def test_a_used_up_budget_is_named_and_costs_nothing(bob):
@@ -108,9 +132,16 @@ def test_a_used_up_budget_is_named_and_costs_nothing(bob):
     with tenant(bob.slug):
         budget = set_budget(actor=None, level="user", subject_id=bob.user.pk, limit=Decimal("0.0000001"))
     message = bob.finished(bob.ask("hello", "mock"))
-    assert (message.status, message.error_code, message.cost, message.text) == (Status.FAILED, "insufficient_quota", 0, "")
+    assert (message.status, message.error_code, message.cost, message.text) == (
+        Status.FAILED,
+        "insufficient_quota",
+        0,
+        "",
+    )
     done = list(bob.events(message))[-1].data["html"]
-    assert "has no room for this answer" in done and done.count("can raise it") == 1, "who can raise it is said once"
+    assert "has no room for this answer" in done and done.count("can raise it") == 1, (
+        "who can raise it is said once"
+    )
     with tenant(bob.slug):
         remove_budget(actor=None, budget=budget)
     bob.do("regenerate", message)
@@ -122,7 +153,12 @@ def test_a_model_that_was_removed_is_named(bob):
     from models_registry.services import add_model, remove_model
 
     with platform():
-        model = add_model(actor=None, connection=Connection.objects.get(name="mock"), name="short-lived", upstream_name="mock")
+        model = add_model(
+            actor=None,
+            connection=Connection.objects.get(name="mock"),
+            name="short-lived",
+            upstream_name="mock",
+        )
     message = bob.finished(bob.ask("hello", "short-lived"))
     assert message.status == Status.DONE
     with platform():

@@ -51,7 +51,10 @@ def test_the_newest_turns_that_fit_are_read(alice, room, turns, is_trimmed):
     answer = a_history(alice, 5)
     learn(answer)
     read, was_trimmed = read_history(answer.pk, alice.pk, room)
-    assert ([[message["role"] for message in turn] for turn in read], was_trimmed) == ([["user", "assistant"]] * turns + [["user"]], is_trimmed)
+    assert ([[message["role"] for message in turn] for turn in read], was_trimmed) == (
+        [["user", "assistant"]] * turns + [["user"]],
+        is_trimmed,
+    )
 
 
 def test_before_any_bill_a_token_is_taken_for_less_than_two_bytes(alice):
@@ -91,9 +94,17 @@ def test_what_cannot_fit_is_not_read(alice):
 def test_the_usual_longest_answer_has_room_up_to_half_of_the_window(window, most, usual, room):
     endpoint = Endpoint(id=uuid7(), origin="platform", kind="openai_compatible", base_url="http://127.0.0.1")
     route = Route(
-        name="m", label="", model_id=uuid7(), upstream_name="m", endpoint=endpoint, kind="chat", context_window=window, max_output_tokens=most,
-        default_max_output_tokens=usual, price=FREE,
-    )  # fmt: skip
+        name="m",
+        label="",
+        model_id=uuid7(),
+        upstream_name="m",
+        endpoint=endpoint,
+        kind="chat",
+        context_window=window,
+        max_output_tokens=most,
+        default_max_output_tokens=usual,
+        price=FREE,
+    )
     assert find_room(route) == room
     assert find_room(None) is None
 

@@ -1,4 +1,6 @@
-"""A conversation may be of any length: what the model cannot read is left out before it is asked, and refusals do not end it."""
+"""A conversation may be of any length: what the model cannot read is left out before it is
+asked, and refusals do not end it.
+"""
 
 from uuid import UUID
 
@@ -29,7 +31,11 @@ def make_long(visitor: Visitor, turns: int) -> UUID:
 def codes_of(visitor: Visitor) -> list[str]:
     """Of all the visitor's calls, one after the other: why it failed, or nothing."""
     with tenant(visitor.slug):
-        return list(UsageEvent.objects.filter(user_id=visitor.user.pk).order_by("created_at").values_list("error_code", flat=True))
+        return list(
+            UsageEvent.objects.filter(user_id=visitor.user.pk)
+            .order_by("created_at")
+            .values_list("error_code", flat=True)
+        )
 
 
 @pytest.mark.parametrize(("model", "most_calls"), [("reads-160", 1), ("reads-160-unknown", 7)])

@@ -68,13 +68,21 @@ def test_a_long_open_block_is_sent_seldom(begun):
     *updates, done = bob.events(message)
     writer.join()
     assert done.name == "done" and 3 <= len(updates) < PIECES / 2
-    assert sum(map(size, updates)) < PIECES * len(text) / 4, "unpaced, each piece brings all that came before it, too: half of their product"
-    assert show(updates) == text_of(done.data["html"].partition('<div class="prose"')[2].partition(">")[2].partition("</div>")[0])
+    assert sum(map(size, updates)) < PIECES * len(text) / 4, (
+        "unpaced, each piece brings all that came before it, too: half of their product"
+    )
+    assert show(updates) == text_of(
+        done.data["html"].partition('<div class="prose"')[2].partition(">")[2].partition("</div>")[0]
+    )
 
 
 async def test_a_screen_waits_as_long_as_its_pause_lasts_and_only_for_what_it_has(monkeypatch):
-    clock, cpu_s = SimpleNamespace(now_s=100.0), iter([0.0, 0.025])  # a render of 25 ms: the next follows a quarter of a second later
-    monkeypatch.setattr(streaming, "time", SimpleNamespace(monotonic=lambda: clock.now_s, thread_time=lambda: next(cpu_s)))
+    # a render of 25 ms: the next follows a quarter of a second later
+    clock = SimpleNamespace(now_s=100.0)
+    cpu_s = iter([0.0, 0.025])
+    monkeypatch.setattr(
+        streaming, "time", SimpleNamespace(monotonic=lambda: clock.now_s, thread_time=lambda: next(cpu_s))
+    )
     screen = streaming._Screen(START)
     assert (screen.patience_ms(), screen.has_news(is_last=True)) == (BLOCK_MS, False), "nothing to show"
     screen.add("one", "1-0")
@@ -109,4 +117,6 @@ def test_a_page_that_goes_on_gets_what_it_has_not_seen(begun):
     write(bob, message, ["ee.\n\nFo", "ur."], 0.3)
     conclude(bob, message, "")
     seen += bob.events(message, after=seen[-1].id)
-    assert show(seen) == "One. Two. Three. Four." and not [event for event in seen[2:-1] if event.data["anew"]]
+    assert show(seen) == "One. Two. Three. Four." and not [
+        event for event in seen[2:-1] if event.data["anew"]
+    ]

@@ -40,7 +40,7 @@ def as_bob(acme, bob):
     return acme.login_as(bob)
 
 
-# -- who and where -----------------------------------------------------------------------------------------------------
+# -- who and where -------------------------------------------------------------------------------------------
 
 # method, name, what its id is, status as a page, status for htmx
 PAGES = [
@@ -54,18 +54,26 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("method", "name", "kind", "page_status", "fragment_status"), PAGES)
-def test_everybody_has_the_chat_as_page_and_as_fragment(acme, alice, bob, method, name, kind, page_status, fragment_status):
+def test_everybody_has_the_chat_as_page_and_as_fragment(
+    acme, alice, bob, method, name, kind, page_status, fragment_status
+):
     """An owner and a plain member, each with what is theirs."""
     for person in (alice, bob):
         for headers, status in (({}, page_status), (HTMX, fragment_status)):
             conversation = make_conversation(person)
-            ids = {None: [], "conversation": [conversation.pk], "answer": [last_answer(conversation).pk]}[kind]
-            response = getattr(acme.login_as(person), method)(url(name, *ids), {"title": "new"} if method == "post" else {}, headers=headers)
+            ids = {None: [], "conversation": [conversation.pk], "answer": [last_answer(conversation).pk]}[
+                kind
+            ]
+            response = getattr(acme.login_as(person), method)(
+                url(name, *ids), {"title": "new"} if method == "post" else {}, headers=headers
+            )
             assert response.status_code == status, (person.name, headers)
 
 
 @pytest.mark.parametrize(("method", "name", "kind", "page_status", "fragment_status"), PAGES)
-def test_who_is_not_logged_in_is_sent_to_the_log_in_page(acme, bob, method, name, kind, page_status, fragment_status):
+def test_who_is_not_logged_in_is_sent_to_the_log_in_page(
+    acme, bob, method, name, kind, page_status, fragment_status
+):
     conversation = make_conversation(bob)
     ids = {None: [], "conversation": [conversation.pk], "answer": [last_answer(conversation).pk]}[kind]
     response = getattr(acme, method)(url(name, *ids))
@@ -81,7 +89,9 @@ def test_nobody_chats_at_the_platforms_host(on_platform, olga):
     assert b"composer" not in client.get("/").content
 
 
-@pytest.mark.parametrize(("name", "wrong"), [("chat-home", "post"), ("conversation-list", "post"), ("conversation-create", "get")])
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("chat-home", "post"), ("conversation-list", "post"), ("conversation-create", "get")]
+)
 def test_a_url_knows_its_methods(as_bob, name, wrong):
     assert getattr(as_bob, wrong)(url(name)).status_code == 405
 
@@ -103,7 +113,7 @@ def test_a_post_without_token_is_refused(acme, bob):
     assert Conversation.objects.get(pk=conversation.pk).title == "A question"
 
 
-# -- what is on them ---------------------------------------------------------------------------------------------------
+# -- what is on them -----------------------------------------------------------------------------------------
 
 
 def test_a_conversation_shows_its_messages_and_its_figures(as_bob, bob):
@@ -128,7 +138,9 @@ def test_conversations_are_grouped_by_the_readers_days(as_bob, bob):
         make_conversation(bob, f"{days} days", age=timedelta(days=days))
     rows = as_bob.get(url("conversation-list"), headers=HTMX).context["conversations"]
     assert [row.group for row in rows] == ["today", "yesterday", "week", "older"]
-    Conversation.objects.filter(user=bob, title="0 days").update(last_message_at=now.replace(hour=22, minute=30))
+    Conversation.objects.filter(user=bob, title="0 days").update(
+        last_message_at=now.replace(hour=22, minute=30)
+    )
     bob.time_zone = "Pacific/Auckland"  # half past ten in the evening in London is tomorrow there
     bob.save()
     assert as_bob.get(url("conversation-list"), headers=HTMX).context["conversations"][0].group == "today"
@@ -140,10 +152,15 @@ def test_the_list_comes_in_pages_and_searches(as_bob, bob):
     first = as_bob.get(url("conversation-list"), headers=HTMX)
     assert len(first.context["conversations"]) == LIST_SIZE and "Show more" in first.content.decode()
     rest = as_bob.get(url("conversation-list"), {"after": first.context["next_after"]}, headers=HTMX)
-    assert [row.title for row in rest.context["conversations"]] == ["no. 1", "no. 0"] and "Show more" not in rest.content.decode()
+    assert [row.title for row in rest.context["conversations"]] == [
+        "no. 1",
+        "no. 0",
+    ] and "Show more" not in rest.content.decode()
     found = as_bob.get(url("conversation-list"), {"q": "no. 1"}, headers=HTMX)
     assert len(found.context["conversations"]) == 11
-    assert "“nothing”" in as_bob.get(url("conversation-list"), {"q": "nothing"}, headers=HTMX).content.decode()
+    assert (
+        "“nothing”" in as_bob.get(url("conversation-list"), {"q": "nothing"}, headers=HTMX).content.decode()
+    )
 
 
 def test_earlier_messages_come_as_a_fragment(as_bob, bob):
@@ -152,16 +169,23 @@ def test_earlier_messages_come_as_a_fragment(as_bob, bob):
     assert page.context["earlier_before"] == 7
     fragment = as_bob.get(url("conversation-detail", conversation.pk, query="?before=7"), headers=HTMX)
     assert fragment.content.decode().count("<article") == 6 and b"<html" not in fragment.content
-    assert as_bob.get(url("conversation-detail", conversation.pk, query="?before=7")).content.decode().count("<article") == 6, "without scripts"
+    assert (
+        as_bob.get(url("conversation-detail", conversation.pk, query="?before=7"))
+        .content.decode()
+        .count("<article")
+        == 6
+    ), "without scripts"
 
 
 def test_only_the_last_question_can_be_edited(as_bob, bob):
     conversation = make_conversation(bob, turns=3)
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
-    assert re.findall(r'data-edit="([^"]*)"', html) == [url("message-edit", conversation.messages.get(position=5).pk)]
-    assert html.count('id="edit-template"') == 1 and b"edit-template" in as_bob.get(url("chat-home")).content, (
-        "a new chat becomes a conversation without a new page"
-    )
+    assert re.findall(r'data-edit="([^"]*)"', html) == [
+        url("message-edit", conversation.messages.get(position=5).pk)
+    ]
+    assert (
+        html.count('id="edit-template"') == 1 and b"edit-template" in as_bob.get(url("chat-home")).content
+    ), "a new chat becomes a conversation without a new page"
 
 
 def test_an_answer_to_what_the_question_was_before_says_so(as_bob, bob):
@@ -175,7 +199,9 @@ def test_renaming_gives_the_row_or_the_page(as_bob, bob):
     conversation = make_conversation(bob)
     address = url("conversation-detail", conversation.pk)
     current = {"HX-Current-URL": f"http://acme.localhost{address}"}
-    row = as_bob.post(url("conversation-rename", conversation.pk), {"title": "<i>new"}, headers=HTMX | current).content.decode()
+    row = as_bob.post(
+        url("conversation-rename", conversation.pk), {"title": "<i>new"}, headers=HTMX | current
+    ).content.decode()
     assert "&lt;i&gt;new" in row and "aria-current" in row
     page = as_bob.post(url("conversation-rename", conversation.pk), {"title": "newer"})
     assert page["Location"] == address and Conversation.objects.get(pk=conversation.pk).title == "newer"
@@ -185,15 +211,26 @@ def test_a_refusal_is_a_notice_for_htmx_and_a_page_otherwise(as_bob, bob):
     conversation = make_conversation(bob)
     for headers, sign in ((HTMX, b"data-notice"), ({}, b"<html")):
         response = as_bob.post(url("conversation-rename", conversation.pk), {"title": " "}, headers=headers)
-        assert response.status_code == 400 and sign in response.content and b"must not be empty" in response.content
+        assert (
+            response.status_code == 400
+            and sign in response.content
+            and b"must not be empty" in response.content
+        )
 
 
-@pytest.mark.parametrize(("where", "leads_home"), [("/c/{id}/", True), ("/c/", False), ("/c/------------------------------------/", False)])
+@pytest.mark.parametrize(
+    ("where", "leads_home"),
+    [("/c/{id}/", True), ("/c/", False), ("/c/------------------------------------/", False)],
+)
 def test_deleting_the_open_conversation_leads_home(as_bob, bob, where, leads_home):
     conversation = make_conversation(bob)
     current = {"HX-Current-URL": "http://acme.localhost" + where.format(id=conversation.pk)}
     response = as_bob.post(url("conversation-delete", conversation.pk), headers=HTMX | current)
-    assert (response.status_code, response.content, response.get("HX-Redirect")) == (200, b"", "/" if leads_home else None)
+    assert (response.status_code, response.content, response.get("HX-Redirect")) == (
+        200,
+        b"",
+        "/" if leads_home else None,
+    )
     assert not Conversation.objects.filter(pk=conversation.pk).exists()
     assert as_bob.post(url("conversation-delete", conversation.pk), headers=HTMX).status_code == 404, "twice"
 
@@ -210,7 +247,7 @@ def test_a_model_that_is_gone_is_named(as_bob, bob):
     assert "gone-model" in as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
 
 
-# -- models, prices, budgets -------------------------------------------------------------------------------------------
+# -- models, prices, budgets ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -218,7 +255,9 @@ def offer(db):
     """offer(name, (input, output) per million or None, **fields): a model of Acme's own."""
 
     def make(name: str, price: tuple[str, str] | None = None, **fields):
-        connection = Connection.objects.first() or add_connection(actor=None, name="own", kind="openai_compatible", base_url="https://api.example.com/v1")
+        connection = Connection.objects.first() or add_connection(
+            actor=None, name="own", kind="openai_compatible", base_url="https://api.example.com/v1"
+        )
         model = add_model(actor=None, connection=connection, name=name, **fields)
         if price:
             set_model_price(actor=None, model=model, input=Decimal(price[0]), output=Decimal(price[1]))
@@ -229,7 +268,10 @@ def offer(db):
 
 def options(html: str) -> dict[str, str]:
     """The model picker's words, by the model's name."""
-    return {name: text_of(words) for name, words in re.findall(r'<option value="([^"]*)"[^>]*>(.*?)</option>', html, re.DOTALL)}
+    return {
+        name: text_of(words)
+        for name, words in re.findall(r'<option value="([^"]*)"[^>]*>(.*?)</option>', html, re.DOTALL)
+    }
 
 
 def test_the_model_picker_shows_what_each_model_costs(as_bob, offer):
@@ -241,7 +283,9 @@ def test_the_model_picker_shows_what_each_model_costs(as_bob, offer):
 
 
 def test_a_retired_model_gives_way_to_its_registered_successor(as_bob, bob, offer):
-    """The successor's own successor, where that has been retired too; the first model where none is registered."""
+    """The successor's own successor, where that has been retired too; the
+    first model where none is registered.
+    """
     offer("a-first-one")
     offer("new")
     offer("newer", is_enabled=False, successor="new")
@@ -268,12 +312,17 @@ SEND_IS_DISABLED = re.compile(r'<button class="send"[^>]*data-send[^>]* disabled
 
 
 @pytest.mark.parametrize(("period", "is_renewed"), [("day", True), ("month", True), ("total", False)])
-def test_a_used_up_budget_says_which_and_who_can_raise_it(acme, alice, bob, offer, use_up, period, is_renewed):
+def test_a_used_up_budget_says_which_and_who_can_raise_it(
+    acme, alice, bob, offer, use_up, period, is_renewed
+):
     offer("dear", ("1", "1"))
     use_up(set_budget(actor=None, level="tenant", limit=Decimal(1), period=period), "1")
     plain, owner = (acme.login_as(person).get(url("chat-home")).content.decode() for person in (bob, alice))
     for html in (plain, owner):
-        assert f"The budget “{Budget.objects.get().get_level_display()} · {Budget.objects.get().get_period_display()}” is used up." in html
+        assert (
+            f"The budget “{Budget.objects.get().get_level_display()} · "
+            f"{Budget.objects.get().get_period_display()}” is used up." in html
+        )
         assert ("It begins anew on" in html) == is_renewed and "this month" not in html
         assert SEND_IS_DISABLED.search(html) and "free of charge still" not in html
     assert "An administrator of your organisation can raise it." in plain and "usage/budget" not in plain
@@ -283,9 +332,13 @@ def test_a_used_up_budget_says_which_and_who_can_raise_it(acme, alice, bob, offe
 def test_who_may_not_change_budgets_is_sent_to_those_who_may(acme, bob, offer, use_up):
     """Also with a key to the administration."""
     use_up(set_budget(actor=None, level="tenant", limit=Decimal(1)), "1")
-    bob.user_permissions.add(Permission.objects.get(content_type__app_label="accounts", codename="access_admin"))
+    bob.user_permissions.add(
+        Permission.objects.get(content_type__app_label="accounts", codename="access_admin")
+    )
     html = acme.login_as(bob).get(url("chat-home")).content.decode()
-    assert "An administrator of your organisation can raise it." in html and "/admin/usage/budget/" not in html
+    assert (
+        "An administrator of your organisation can raise it." in html and "/admin/usage/budget/" not in html
+    )
 
 
 def test_a_budget_of_the_plan_is_the_operators(acme, alice, offer, use_up):
@@ -311,7 +364,7 @@ def test_a_budget_that_runs_low_is_noted(as_bob, offer, use_up):
     assert "85 % of the budget" in html and "used up" not in html and not SEND_IS_DISABLED.search(html)
 
 
-# -- what is shown of a message ----------------------------------------------------------------------------------------
+# -- what is shown of a message ------------------------------------------------------------------------------
 
 
 def test_a_message_of_another_day_shows_its_date(as_bob, bob):
@@ -320,7 +373,9 @@ def test_a_message_of_another_day_shows_its_date(as_bob, bob):
     Message.objects.filter(pk=last_answer(conversation).pk).update(created_at=then)
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
     of_question, of_answer = (text_of(words) for words in re.findall(r"<time[^>]*>(.*?)</time>", html))
-    assert re.fullmatch(r"\d\d:\d\d", of_question) and of_answer.endswith(f"{date_format(then, 'DATE_FORMAT')}, {date_format(then, 'H:i')}")
+    assert re.fullmatch(r"\d\d:\d\d", of_question) and of_answer.endswith(
+        f"{date_format(then, 'DATE_FORMAT')}, {date_format(then, 'H:i')}"
+    )
 
 
 def test_the_composer_takes_as_much_as_the_service(as_bob):
@@ -329,17 +384,30 @@ def test_the_composer_takes_as_much_as_the_service(as_bob):
 
 @pytest.mark.parametrize(
     ("amount", "shown"),
-    [("0", "0.00&nbsp;EUR"), ("-2.5", "-2.50&nbsp;EUR"), ("-0.02", "-0.0200&nbsp;EUR"), ("-0.0000001", "&gt; -0.000001&nbsp;EUR"),
-     ("0.0000001", "&lt; 0.000001&nbsp;EUR"), ("1234.567", "1,234.57&nbsp;EUR")],
-)  # fmt: skip
+    [
+        ("0", "0.00&nbsp;EUR"),
+        ("-2.5", "-2.50&nbsp;EUR"),
+        ("-0.02", "-0.0200&nbsp;EUR"),
+        ("-0.0000001", "&gt; -0.000001&nbsp;EUR"),
+        ("0.0000001", "&lt; 0.000001&nbsp;EUR"),
+        ("1234.567", "1,234.57&nbsp;EUR"),
+    ],
+)
 def test_an_amount_keeps_its_sign_and_shows_its_exact_value(amount, shown):
-    plain, exact = (render_to_string("_money.html", {"amount": Decimal(amount), "currency": "EUR", "exact": is_exact}).strip() for is_exact in (False, True))
+    plain, exact = (
+        render_to_string(
+            "_money.html", {"amount": Decimal(amount), "currency": "EUR", "exact": is_exact}
+        ).strip()
+        for is_exact in (False, True)
+    )
     assert plain == shown and text_of(exact) == plain
     title = re.search(r'title="([^"]*) EUR"', exact)
     assert (Decimal(title[1].replace(",", "")) if title else 0) == Decimal(amount)
 
 
-@pytest.mark.parametrize("query", ["?q=%00", "?q=" + "x" * 5000, "?after=%00", "?after=%00_%00", "?after=x_y", "?text=%00"])
+@pytest.mark.parametrize(
+    "query", ["?q=%00", "?q=" + "x" * 5000, "?after=%00", "?after=%00_%00", "?after=x_y", "?text=%00"]
+)
 def test_nonsense_in_a_lists_address_is_no_accident(as_bob, bob, query):
     make_conversation(bob)
     for name in ("conversation-list", "chat-home"):
@@ -349,14 +417,21 @@ def test_nonsense_in_a_lists_address_is_no_accident(as_bob, bob, query):
 @pytest.mark.parametrize("before", ["%C2%B2", "-1", "0", "9" * 30, "9" * 5000, "%00", "1e3", "x"])
 def test_nonsense_in_a_conversations_address_is_no_accident(as_bob, bob, before):
     conversation = make_conversation(bob)
-    assert as_bob.get(url("conversation-detail", conversation.pk, query=f"?before={before}"), headers=HTMX).status_code == 200
+    assert (
+        as_bob.get(
+            url("conversation-detail", conversation.pk, query=f"?before={before}"), headers=HTMX
+        ).status_code
+        == 200
+    )
 
 
-# -- how many queries --------------------------------------------------------------------------------------------------
+# -- how many queries ----------------------------------------------------------------------------------------
 
 
 def count_queries(client, address: str, headers) -> int:
-    """Queries of one page, after a first visit: that one writes the CSRF token into the session, and refreshes what is known of the host."""
+    """Queries of one page, after a first visit: that one writes the CSRF token into the session, and
+    refreshes what is known of the host.
+    """
     client.get(address, headers=headers)
     hosts.find_tenant_by_host("acme.localhost")
     with CaptureQueriesContext(connection) as queries:
@@ -364,7 +439,10 @@ def count_queries(client, address: str, headers) -> int:
     return len([query for query in queries if '"tenants_' not in query["sql"]])
 
 
-@pytest.mark.parametrize(("name", "headers", "stored"), [("chat-home", {}, 10), ("conversation-list", {}, 5), ("conversation-list", HTMX, 3)])
+@pytest.mark.parametrize(
+    ("name", "headers", "stored"),
+    [("chat-home", {}, 10), ("conversation-list", {}, 5), ("conversation-list", HTMX, 3)],
+)
 def test_a_list_of_60_costs_as_many_queries_as_a_list_of_1(as_bob, bob, name, headers, stored):
     counts = []
     for number in range(60):
@@ -377,4 +455,7 @@ def test_a_list_of_60_costs_as_many_queries_as_a_list_of_1(as_bob, bob, name, he
 def test_a_conversation_of_60_messages_costs_as_many_queries_as_one_of_2(as_bob, bob):
     """Two of them look for a successor of its model, which is not offered here."""
     conversations = make_conversation(bob, turns=1), make_conversation(bob, turns=30)
-    assert [count_queries(as_bob, url("conversation-detail", row.pk), {}) for row in conversations] == [14, 14]
+    assert [count_queries(as_bob, url("conversation-detail", row.pk), {}) for row in conversations] == [
+        14,
+        14,
+    ]

@@ -68,7 +68,9 @@ class Reader(HTMLParser):
 
     def __init__(self, html: str):
         super().__init__()
-        self.tags, self.names, self.addresses = set(), set(), []
+        self.tags = set()
+        self.names = set()
+        self.addresses = []
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
@@ -81,8 +83,16 @@ class Reader(HTMLParser):
 def test_nothing_hostile_survives(text):
     seen = Reader(render_markdown(text))
     assert seen.tags <= TAGS
-    assert not [name for name in seen.names if name.startswith("on") or name in ("style", "src", "srcdoc", "formaction")]
-    assert not [address for address in seen.addresses if not address.startswith(("http://", "https://", "mailto:", "//", "/", "#"))]
+    assert not [
+        name
+        for name in seen.names
+        if name.startswith("on") or name in ("style", "src", "srcdoc", "formaction")
+    ]
+    assert not [
+        address
+        for address in seen.addresses
+        if not address.startswith(("http://", "https://", "mailto:", "//", "/", "#"))
+    ]
 
 
 def test_planted_bug_without_the_allow_list_the_test_above_fails(monkeypatch):
@@ -115,7 +125,9 @@ def test_tables_align_by_class():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_growing_text_ends_as_the_whole_text(seed):
-    """However the text is cut into pieces, the finished blocks and the last one are what the whole renders to."""
+    """However the text is cut into pieces, the finished blocks and the last
+    one are what the whole renders to.
+    """
     dice, growing, html, tail, rest = random.Random(seed), GrowingText(), "", "", TEXT
     while rest:
         size = dice.randint(1, 12)
@@ -131,7 +143,7 @@ def test_finished_blocks_are_given_once():
     assert (finished, tail) == ("", "<p>Two.</p>\n")
 
 
-# -- a long block that still grows -------------------------------------------------------------------------------------
+# -- a long block that still grows ---------------------------------------------------------------------------
 
 CODE = "```python\n" + "    x = foo(bar, baz)[1:2]  # something\n" * 400
 
@@ -153,7 +165,9 @@ def test_what_is_added_unrendered_is_rendered_with_the_next_piece():
 def test_a_long_open_block_of_code_is_cheap_to_render_again(monkeypatch):
     """It is coloured once, when it is finished."""
     coloured = []
-    monkeypatch.setattr("prompts.rendering._colour", lambda code, language, budget: coloured.append(language) or "")
+    monkeypatch.setattr(
+        "prompts.rendering._colour", lambda code, language, budget: coloured.append(language) or ""
+    )
     growing = GrowingText()
     growing.grow(CODE)
     for _time in range(100):
@@ -163,7 +177,7 @@ def test_a_long_open_block_of_code_is_cheap_to_render_again(monkeypatch):
     assert coloured == ["python"]
 
 
-# -- formulas ----------------------------------------------------------------------------------------------------------
+# -- formulas ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -171,7 +185,10 @@ def test_a_long_open_block_of_code_is_cheap_to_render_again(monkeypatch):
     [
         (r"\(a_1 * b_2 * c\)", '<p><code class="math">a_1 * b_2 * c</code></p>'),
         ("$a*b*c$ and $x_1$.", '<p><code class="math">a*b*c</code> and <code class="math">x_1</code>.</p>'),
-        ("so\n$$\na\n= b\n- c \\\\\n$$", '<p>so</p>\n<p><code class="math math-block">a\n= b\n- c \\\\</code></p>'),
+        (
+            "so\n$$\na\n= b\n- c \\\\\n$$",
+            '<p>so</p>\n<p><code class="math math-block">a\n= b\n- c \\\\</code></p>',
+        ),
         (r"\[1 < 2 \\ 3\]", r'<p><code class="math math-block">1 &lt; 2 \\ 3</code></p>'),
         ("It costs $5 and $10, or US$5 to US$10*.", "<p>It costs $5 and $10, or US$5 to US$10*.</p>"),
         (r"\$a*b*c\$", "<p>$a<em>b</em>c$</p>"),
@@ -204,15 +221,40 @@ def count_lines(text: str) -> int:
 
 
 REPEATED = [
-    r"\(", r"so \[", "\\[\n", "$a", "$$\n", "- [ ] a\n", "- a\n  - b\n", "[", "![", "[a](", "[a][b", "[a]: b\n", "*a ", "**a _b ", "~~a ", "`a``b", "> ",
-    "<a ", "<!-- ", "&amp;", "| a | b |\n", "1. a\n", "```\n", "# a\n", "a\n",
-]  # fmt: skip
+    r"\(",
+    r"so \[",
+    "\\[\n",
+    "$a",
+    "$$\n",
+    "- [ ] a\n",
+    "- a\n  - b\n",
+    "[",
+    "![",
+    "[a](",
+    "[a][b",
+    "[a]: b\n",
+    "*a ",
+    "**a _b ",
+    "~~a ",
+    "`a``b",
+    "> ",
+    "<a ",
+    "<!-- ",
+    "&amp;",
+    "| a | b |\n",
+    "1. a\n",
+    "```\n",
+    "# a\n",
+    "a\n",
+]
 
 
 @pytest.mark.parametrize("piece", REPEATED, ids=ascii)
 def test_twice_the_text_takes_twice_the_work(piece):
     short, long = (count_lines(piece * (size // len(piece))) for size in (1_000, 4_000))
-    assert long < 5 * short + 2_000, "four times the text; where each looks to the end of it, it takes about fifteen times as much"
+    assert long < 5 * short + 2_000, (
+        "four times the text; where each looks to the end of it, it takes about fifteen times as much"
+    )
 
 
 def test_references_expand_no_further_than_the_text_is_long():
@@ -242,7 +284,11 @@ def test_colours_are_bounded_over_all_blocks_of_a_text():
 
 def test_what_is_too_long_to_be_formatted_is_shown_as_it_is():
     html = render_markdown("*a*\n" * 60_000 + "<b>*end*</b>")
-    assert "<em>a</em>" in html and "&lt;b&gt;*end*&lt;/b&gt;</code></pre>" in html and "too long to be formatted" in html
+    assert (
+        "<em>a</em>" in html
+        and "&lt;b&gt;*end*&lt;/b&gt;</code></pre>" in html
+        and "too long to be formatted" in html
+    )
     assert html.count("a") >= 60_000
 
 

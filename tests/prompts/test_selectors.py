@@ -1,4 +1,6 @@
-"""Whose conversations are found: one's own. Foreign and missing are the same; a list comes in pages without gap or repetition."""
+"""Whose conversations are found: one's own. Foreign and missing are the same; a list comes
+in pages without gap or repetition.
+"""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -37,7 +39,10 @@ def foreign(alice, bob, charlie):
 def test_a_person_sees_their_own_conversations_newest_first(bob, foreign):
     old, new = make_conversation(bob, age=timedelta(days=1)), make_conversation(bob)
     assert list(list_visible_conversations(bob)) == [new, old]
-    assert get_visible_conversation(bob, old.pk) == old and get_visible_message(bob, last_answer(old).pk).conversation == old
+    assert (
+        get_visible_conversation(bob, old.pk) == old
+        and get_visible_message(bob, last_answer(old).pk).conversation == old
+    )
 
 
 def test_foreign_and_missing_are_the_same(bob, foreign):
@@ -78,7 +83,17 @@ def test_pages_follow_each_other_without_gap_or_repetition(bob, alice, count):
 
 
 @pytest.mark.parametrize(
-    "after", ["x", "_", "2026-01-01_", "1_2_3", "2026-01-01T00:00:00_" + SOME_ID, "0001-01-01T00:00:00+23:00_" + SOME_ID, "\0_\0", "9" * 5000]
+    "after",
+    [
+        "x",
+        "_",
+        "2026-01-01_",
+        "1_2_3",
+        "2026-01-01T00:00:00_" + SOME_ID,
+        "0001-01-01T00:00:00+23:00_" + SOME_ID,
+        "\0_\0",
+        "9" * 5000,
+    ],
 )
 def test_a_cursor_that_makes_no_sense_is_no_accident(bob, after):
     mine = make_conversation(bob)

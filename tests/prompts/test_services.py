@@ -51,17 +51,33 @@ def a_bill(answer: Message, status=Status.DONE, **changes) -> AnswerResult:
     return AnswerResult(status=status, model_name="mock", **figures | changes)
 
 
-# -- start_turn --------------------------------------------------------------------------------------------------------
+# -- start_turn ----------------------------------------------------------------------------------------------
 
 
 def test_a_first_question_opens_a_conversation(alice, process_id):
     question, answer = ask(alice, process_id)
     conversation = question.conversation
-    assert (conversation.user, conversation.title, conversation.model_name) == (alice, "What is a ledger?", "mock")
-    assert (question.role, question.position, question.status, question.text) == ("user", 1, Status.DONE, "What is a ledger?")
-    assert (answer.role, answer.position, answer.status, answer.process_id) == ("assistant", 2, Status.PENDING, process_id)
+    assert (conversation.user, conversation.title, conversation.model_name) == (
+        alice,
+        "What is a ledger?",
+        "mock",
+    )
+    assert (question.role, question.position, question.status, question.text) == (
+        "user",
+        1,
+        Status.DONE,
+        "What is a ledger?",
+    )
+    assert (answer.role, answer.position, answer.status, answer.process_id) == (
+        "assistant",
+        2,
+        Status.PENDING,
+        process_id,
+    )
     with platform():
-        assert Duty.objects.filter(kind="answers").exists(), "somebody looks after the answer if its process dies"
+        assert Duty.objects.filter(kind="answers").exists(), (
+            "somebody looks after the answer if its process dies"
+        )
 
 
 def test_a_further_question_moves_the_conversation_to_the_top(alice, process_id):
@@ -107,13 +123,18 @@ def test_a_text_keeps_its_lines_and_loses_what_no_database_keeps(alice, process_
 
 @pytest.mark.parametrize(
     ("text", "title"),
-    [("word " * 40, "word " * 11 + "word…"), ("x" * 100, "x" * 60 + "…"), ("Bundes" + "y" * 80, "Bundes" + "y" * 54 + "…"), ("short", "short")],
+    [
+        ("word " * 40, "word " * 11 + "word…"),
+        ("x" * 100, "x" * 60 + "…"),
+        ("Bundes" + "y" * 80, "Bundes" + "y" * 54 + "…"),
+        ("short", "short"),
+    ],
 )
 def test_a_title_is_the_beginning_of_the_question(alice, process_id, text, title):
     assert ask(alice, process_id, text)[0].conversation.title == title
 
 
-# -- restart_answer ----------------------------------------------------------------------------------------------------
+# -- restart_answer ------------------------------------------------------------------------------------------
 
 
 def restart(message, process_id, *, keep_text=False):
@@ -124,16 +145,32 @@ def test_the_last_answer_is_written_again(alice, process_id):
     conversation = make_conversation(alice, turns=2)
     message = restart(last_answer(conversation), process_id)
     message.refresh_from_db()
-    assert (message.status, message.text, message.model_name, message.process_id) == (Status.PENDING, "", "other", process_id)
+    assert (message.status, message.text, message.model_name, message.process_id) == (
+        Status.PENDING,
+        "",
+        "other",
+        process_id,
+    )
     assert Conversation.objects.get(pk=conversation.pk).model_name == "other"
 
 
 @pytest.mark.parametrize("status", [Status.STOPPED, Status.INTERRUPTED, Status.FAILED])
 def test_a_broken_answer_is_continued_where_it_stopped(alice, process_id, status):
     _question, message = ask(alice, process_id)
-    finish_answer(message_id=message.pk, result=a_bill(message, status, error_code="upstream_error", error_message="broken", notice="context_trimmed"))
+    finish_answer(
+        message_id=message.pk,
+        result=a_bill(
+            message, status, error_code="upstream_error", error_message="broken", notice="context_trimmed"
+        ),
+    )
     message = restart(message, process_id, keep_text=True)
-    assert (message.status, message.text, message.error_code, message.error_message, message.notice) == (Status.PENDING, "An account book.", "", "", "")
+    assert (message.status, message.text, message.error_code, message.error_message, message.notice) == (
+        Status.PENDING,
+        "An account book.",
+        "",
+        "",
+        "",
+    )
 
 
 def test_a_complete_answer_is_not_continued(alice, process_id):
@@ -157,12 +194,21 @@ def test_an_answer_is_not_begun_twice(alice, process_id):
     assert caught.value.code == "answer_in_progress"
 
 
-@pytest.mark.parametrize(("finish_reason", "is_continued"), [("length", True), ("stop", False), ("content_filter", False), ("", False)])
-def test_an_answer_that_was_cut_off_at_its_greatest_length_is_continued(alice, process_id, finish_reason, is_continued):
+@pytest.mark.parametrize(
+    ("finish_reason", "is_continued"),
+    [("length", True), ("stop", False), ("content_filter", False), ("", False)],
+)
+def test_an_answer_that_was_cut_off_at_its_greatest_length_is_continued(
+    alice, process_id, finish_reason, is_continued
+):
     _question, answer = ask(alice, process_id)
     finish_answer(message_id=answer.pk, result=a_bill(answer, finish_reason=finish_reason))
     answer.refresh_from_db()
-    assert (answer.status, answer.finish_reason, answer.can_continue) == (Status.DONE, finish_reason, is_continued)
+    assert (answer.status, answer.finish_reason, answer.can_continue) == (
+        Status.DONE,
+        finish_reason,
+        is_continued,
+    )
     if is_continued:
         answer = restart(answer, process_id, keep_text=True)
         assert (answer.status, answer.text, answer.finish_reason) == (Status.PENDING, "An account book.", "")
@@ -184,12 +230,28 @@ def test_an_attempt_without_text_gives_the_earlier_answer_back(alice, process_id
     answer = good_answer_asked_anew(alice, process_id)
     for _attempt in range(3):
         assert (answer.text, answer.model_name) == ("", "other")
-        result = a_bill(answer, status, text="", error_code="insufficient_quota", error_message="no room", output_tokens=0, input_tokens=0, cost=Decimal(0))
+        result = a_bill(
+            answer,
+            status,
+            text="",
+            error_code="insufficient_quota",
+            error_message="no room",
+            output_tokens=0,
+            input_tokens=0,
+            cost=Decimal(0),
+        )
         for _time in range(2):
             finish_answer(message_id=answer.pk, result=result)
             answer.refresh_from_db()
-            assert (answer.status, answer.text, answer.model_name) == (Status.DONE, "An account book.", "mock")
-            assert (answer.notice, answer.error_code) == ("model_replaced context_trimmed not_replaced", "insufficient_quota")
+            assert (answer.status, answer.text, answer.model_name) == (
+                Status.DONE,
+                "An account book.",
+                "mock",
+            )
+            assert (answer.notice, answer.error_code) == (
+                "model_replaced context_trimmed not_replaced",
+                "insufficient_quota",
+            )
             assert answer.output_tokens == 5
         answer = restart(answer, process_id)
 
@@ -223,7 +285,7 @@ def test_the_end_of_an_earlier_attempt_changes_nothing(alice, process_id):
     assert (answer.status, answer.output_tokens) == (Status.PENDING, 5)
 
 
-# -- edit_question -----------------------------------------------------------------------------------------------------
+# -- edit_question -------------------------------------------------------------------------------------------
 
 
 def edit(question, process_id, text="What is a journal?"):
@@ -246,13 +308,21 @@ def test_the_last_question_is_put_differently_and_asked_anew(alice, process_id):
     assert (answer.status, answer.text, answer.model_name, answer.notice) == (Status.PENDING, "", "other", "")
     assert answer.replaced["text"] == "An account book.", "it is shown until the new one begins"
     conversation = Conversation.objects.get(pk=question.conversation_id)
-    assert (conversation.title, conversation.model_name, conversation.messages.count()) == ("What is a ledger?", "other", 2)
+    assert (conversation.title, conversation.model_name, conversation.messages.count()) == (
+        "What is a ledger?",
+        "other",
+        2,
+    )
     assert list(Conversation.objects.filter(user=alice)) == [conversation, newer]
 
 
 @pytest.mark.parametrize("is_first_attempt", [True, False])
 def test_a_question_is_not_edited_while_its_answer_is_being_written(alice, process_id, is_first_attempt):
-    question, _answer = ask(alice, process_id) if is_first_attempt else edit(an_answered_question(alice, process_id)[0], process_id, "What is a ledger?")
+    question, _answer = (
+        ask(alice, process_id)
+        if is_first_attempt
+        else edit(an_answered_question(alice, process_id)[0], process_id, "What is a ledger?")
+    )
     with pytest.raises(Conflict) as caught:
         edit(question, process_id)
     question.refresh_from_db()
@@ -265,7 +335,12 @@ def test_only_the_last_question_is_edited(alice, process_id, position):
     with pytest.raises(Conflict) as caught:
         edit(conversation.messages.get(position=position), process_id)
     assert caught.value.code == "not_last_question"
-    assert [message.text for message in conversation.messages.all()] == ["text 1", "text 2", "text 3", "text 4"]
+    assert [message.text for message in conversation.messages.all()] == [
+        "text 1",
+        "text 2",
+        "text 3",
+        "text 4",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", " \n\t ", "\0", "x" * (MAX_TEXT_CHARS + 1)])
@@ -275,7 +350,11 @@ def test_an_edited_question_needs_a_text_of_bearable_length(alice, process_id, t
         edit(question, process_id, text)
     question.refresh_from_db()
     answer.refresh_from_db()
-    assert (caught.value.param, question.text, answer.text) == ("text", "What is a ledger?", "An account book.")
+    assert (caught.value.param, question.text, answer.text) == (
+        "text",
+        "What is a ledger?",
+        "An account book.",
+    )
 
 
 def test_a_question_of_a_conversation_that_was_just_deleted_is_not_found(alice, process_id):
@@ -292,19 +371,27 @@ def test_an_answer_that_comes_back_says_that_it_was_given_to_another_question(al
         edit(question, process_id, text)
         finish_answer(message_id=answer.pk, result=a_bill(answer, Status.STOPPED, text=""))
         answer.refresh_from_db()
-        assert (answer.text, set(answer.notice.split())) == ("An account book.", {"context_trimmed", "not_replaced", "of_earlier_question"})
+        assert (answer.text, set(answer.notice.split())) == (
+            "An account book.",
+            {"context_trimmed", "not_replaced", "of_earlier_question"},
+        )
     assert len(answer.notice.split()) == 3
     Message.objects.filter(pk=answer.pk).update(status=Status.STOPPED)
     answer.refresh_from_db()
     assert not answer.can_continue
     _question, following = ask(alice, process_id, "Go on", conversation=answer.conversation)
-    assert read_history(following.pk, alice.pk) == ([[{"role": "user", "content": text}] for text in ("And a book?", "Go on")], False)
+    assert read_history(following.pk, alice.pk) == (
+        [[{"role": "user", "content": text}] for text in ("And a book?", "Go on")],
+        False,
+    )
 
 
 def test_an_edited_question_that_is_refused_for_what_it_says_does_not_stay_in_the_way(alice, process_id):
     question, answer = an_answered_question(alice, process_id)
     edit(question, process_id, "something forbidden")
-    finish_answer(message_id=answer.pk, result=a_bill(answer, Status.FAILED, text="", error_code="content_filter"))
+    finish_answer(
+        message_id=answer.pk, result=a_bill(answer, Status.FAILED, text="", error_code="content_filter")
+    )
     _question, following = ask(alice, process_id, "Go on", conversation=answer.conversation)
     assert read_history(following.pk, alice.pk) == ([[{"role": "user", "content": "Go on"}]], False)
 
@@ -325,7 +412,7 @@ def test_the_same_question_may_be_asked_again(alice, process_id):
     assert (answer.text, answer.notice) == ("An account book.", "context_trimmed not_replaced")
 
 
-# -- save_progress and finish_answer -----------------------------------------------------------------------------------
+# -- save_progress and finish_answer -------------------------------------------------------------------------
 
 
 def test_progress_is_kept_until_the_answer_is_concluded(alice, process_id):
@@ -343,10 +430,20 @@ def test_a_finished_answer_bears_its_bill_and_so_does_its_conversation(alice, pr
     _question, answer = ask(alice, process_id)
     finish_answer(message_id=answer.pk, result=a_bill(answer, is_estimated=True))
     answer.refresh_from_db()
-    assert (answer.status, answer.input_tokens, answer.output_tokens, answer.cost, answer.currency) == (Status.DONE, 10, 5, Decimal("0.00002"), "EUR")
+    assert (answer.status, answer.input_tokens, answer.output_tokens, answer.cost, answer.currency) == (
+        Status.DONE,
+        10,
+        5,
+        Decimal("0.00002"),
+        "EUR",
+    )
     assert answer.is_estimated and answer.request_id.startswith("req_")
     conversation = answer.conversation
-    assert (conversation.total_tokens, conversation.total_cost, conversation.currency) == (15, Decimal("0.00002"), "EUR")
+    assert (conversation.total_tokens, conversation.total_cost, conversation.currency) == (
+        15,
+        Decimal("0.00002"),
+        "EUR",
+    )
 
 
 def test_all_attempts_at_an_answer_add_up(alice, process_id):
@@ -371,10 +468,17 @@ def test_the_same_call_is_billed_once_however_often_it_is_told(alice, process_id
 
 def test_a_failure_without_a_call_costs_nothing(alice, process_id):
     _question, answer = ask(alice, process_id)
-    result = AnswerResult("", Status.FAILED, "mock", answer.request_id, error_code="model_not_found", error_message="gone")
+    result = AnswerResult(
+        "", Status.FAILED, "mock", answer.request_id, error_code="model_not_found", error_message="gone"
+    )
     finish_answer(message_id=answer.pk, result=result)
     answer.refresh_from_db()
-    assert (answer.status, answer.error_code, answer.conversation.total_tokens, answer.conversation.currency) == (Status.FAILED, "model_not_found", 0, "")
+    assert (
+        answer.status,
+        answer.error_code,
+        answer.conversation.total_tokens,
+        answer.conversation.currency,
+    ) == (Status.FAILED, "model_not_found", 0, "")
 
 
 def test_an_answer_to_a_deleted_conversation_is_nobodys(alice, process_id):
@@ -385,7 +489,7 @@ def test_an_answer_to_a_deleted_conversation_is_nobodys(alice, process_id):
     assert not Message.objects.filter(pk=answer.pk).exists()
 
 
-# -- rename_conversation and delete_conversation -----------------------------------------------------------------------
+# -- rename_conversation and delete_conversation -------------------------------------------------------------
 
 
 def test_a_conversation_gets_another_title(alice):

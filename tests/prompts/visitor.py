@@ -1,4 +1,5 @@
-"""A person at a living house's pages: logged in, without a browser. Reads and posts as the pages' own scripts do.
+"""A person at a living house's pages: logged in, without a browser. Reads and
+posts as the pages' own scripts do.
 
 What a visitor writes is committed; each gets a person of their own, so that tests do not meet.
 """
@@ -25,11 +26,19 @@ def make_person(slug: str, role: str = "user", name: str = "Bob Baumann", langua
     from accounts.services import create_user
 
     with tenant(slug):
-        return create_user(actor=None, email=f"{secrets.token_hex(6)}@{slug}.example", name=name, roles=[role], language=language)
+        return create_user(
+            actor=None,
+            email=f"{secrets.token_hex(6)}@{slug}.example",
+            name=name,
+            roles=[role],
+            language=language,
+        )
 
 
 def start_session(slug: str, user, model_name: str = "") -> dict[str, str]:
-    """A session as logging in makes it: its cookie and its CSRF token. `model_name` is what the person chose last."""
+    """A session as logging in makes it: its cookie and its CSRF token.
+    `model_name` is what the person chose last.
+    """
     client = Client(headers={"host": f"{slug}.localhost"})
     with tenant(slug):
         client.force_login(user)
@@ -60,7 +69,8 @@ class Visitor(httpx.Client):
             cookies={"atrium_session": session["cookie"]},
             timeout=PATIENCE_S,
         )
-        self.slug, self.user = slug, user
+        self.slug = slug
+        self.user = user
 
     def at(self, port: int) -> "Visitor":
         """The same person at another process."""
@@ -80,7 +90,9 @@ class Visitor(httpx.Client):
 
     def events(self, message: Message, after: str = "") -> Iterator[Event]:
         """The answer's event stream, until the house ends it. Close the generator to hang up."""
-        with self.stream("GET", f"/m/{message.pk}/events/", params={"after": after} if after else {}) as response:
+        with self.stream(
+            "GET", f"/m/{message.pk}/events/", params={"after": after} if after else {}
+        ) as response:
             assert response.status_code == 200, response.status_code
             yield from _read_events(response)
 
@@ -100,7 +112,9 @@ class Visitor(httpx.Client):
         """The message once `condition(message)` holds."""
         end = time.monotonic() + patience_s
         while not condition(found := self.message(message.pk)):
-            assert time.monotonic() < end, f"not within {patience_s} s: {found.status} {found.error_code} {found.text!r}"
+            assert time.monotonic() < end, (
+                f"not within {patience_s} s: {found.status} {found.error_code} {found.text!r}"
+            )
             time.sleep(0.05)
         return found
 

@@ -1,7 +1,9 @@
-"""Filters read no column that a list does not show (RELIABILITY S03): every list × every field and chain of its model × every lookup.
+"""Filters read no column that a list does not show (RELIABILITY S03): every list × every field and
+chain of its model × every lookup.
 
-Whoever may see a list of people must not learn a password's hash letter by letter from whether a row appears, nor what others asked
-from the titles that no page shows. Anything but the list's own filters is refused, before the database is asked.
+Whoever may see a list of people must not learn a password's hash letter by letter from whether a row
+appears, nor what others asked from the titles that no page shows. Anything but the list's own filters is
+refused, before the database is asked.
 """
 
 import logging
@@ -43,10 +45,14 @@ def fields_of(model: type[Model]) -> Iterator[str]:
 def queries_of(model: type[Model]) -> Iterator[str]:
     for name in fields_of(model):
         yield from (urlencode({f"{name}{lookup}": VALUE}) for lookup in LOOKUPS)
-    yield from (urlencode({"_to_field": field.name}) for field in model._meta.concrete_fields if not field.primary_key)
+    yield from (
+        urlencode({"_to_field": field.name}) for field in model._meta.concrete_fields if not field.primary_key
+    )
 
 
-def leaks(client, site, urlconf: str, table: dict, models: tuple[type[Model], ...] = ()) -> tuple[int, list[str]]:
+def leaks(
+    client, site, urlconf: str, table: dict, models: tuple[type[Model], ...] = ()
+) -> tuple[int, list[str]]:
     """(how many queries were tried, those that were not refused)"""
     tried, open_ones = 0, []
     for model in models or site._registry:
@@ -79,16 +85,43 @@ def test_what_filters_offer_is_taken(acme, alice, on_platform, olga):
     on_platform.login_as(olga)
     for client, site, urlconf in ((acme, service_admin, TENANT), (on_platform, system_admin, PLATFORM)):
         for model, model_admin in site._registry.items():
-            path = reverse(f"{site.name}:{model._meta.app_label}_{model._meta.model_name}_changelist", urlconf=urlconf)
+            path = reverse(
+                f"{site.name}:{model._meta.app_label}_{model._meta.model_name}_changelist", urlconf=urlconf
+            )
             for entry in model_admin.list_filter:
-                name = entry.parameter_name if isinstance(entry, type) else entry if isinstance(entry, str) else entry[0]
-                if not isinstance(entry, type) and isinstance(field := model._meta.get_field(name), RelatedField):
+                name = (
+                    entry.parameter_name
+                    if isinstance(entry, type)
+                    else entry
+                    if isinstance(entry, str)
+                    else entry[0]
+                )
+                if not isinstance(entry, type) and isinstance(
+                    field := model._meta.get_field(name), RelatedField
+                ):
                     name = f"{name}__{field.target_field.name}__exact"
                 assert client.get(path, {name: ""}).status_code in (200, 302), (path, name)
 
 
-LISTS = ("api-apikey-list", "api-budget-list", "api-connection-list", "api-conversation-list", "api-model-list", "api-usage-event-list")
-API_NAMES = ("owner__password__startswith", "user__password", "ordering", "order_by", "fields", "search", "filter", "expand", "digest__gt")
+LISTS = (
+    "api-apikey-list",
+    "api-budget-list",
+    "api-connection-list",
+    "api-conversation-list",
+    "api-model-list",
+    "api-usage-event-list",
+)
+API_NAMES = (
+    "owner__password__startswith",
+    "user__password",
+    "ordering",
+    "order_by",
+    "fields",
+    "search",
+    "filter",
+    "expand",
+    "digest__gt",
+)
 
 
 @pytest.mark.parametrize("route", LISTS)
@@ -104,11 +137,17 @@ def test_planted_bug_a_list_that_allows_what_django_allows_is_noticed(acme, bob,
     """Bob may see the people's list, as auditors do, and nothing more."""
     monkeypatch.setattr(AtriumModelAdmin, "lookup_allowed", ModelAdmin.lookup_allowed)
     for codename in ("access_admin", "view_user"):
-        bob.user_permissions.add(Permission.objects.get(content_type__app_label="accounts", codename=codename))
+        bob.user_permissions.add(
+            Permission.objects.get(content_type__app_label="accounts", codename=codename)
+        )
     bob.refresh_from_db()
     path = reverse("service:accounts_user_changelist", urlconf=TENANT)
     first, second = (
-        acme.login_as(bob).get(path, {"q": "alice@acme.example", "password__startswith": start}).context["cl"].result_count for start in ("pbkdf2", "x")
+        acme.login_as(bob)
+        .get(path, {"q": "alice@acme.example", "password__startswith": start})
+        .context["cl"]
+        .result_count
+        for start in ("pbkdf2", "x")
     )
     assert (first, second) == (1, 0), "Django has changed: this hole is closed by itself"
     with pytest.raises(AssertionError):

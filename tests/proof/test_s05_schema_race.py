@@ -1,6 +1,7 @@
 """S05: no row of the wrong schema, whatever threads and tasks do to each other.
 
-64 threads and 64 tasks, two tenants, random cancellations, exceptions, rollbacks, savepoints and reads inside streaming generators.
+64 threads and 64 tasks, two tenants, random cancellations, exceptions, rollbacks, savepoints and
+reads inside streaming generators.
 """
 
 import asyncio
@@ -120,7 +121,9 @@ async def race_tasks(requests: int) -> int:
     async def worker() -> None:
         nonlocal wrong
         for number in numbers:
-            found = await one(number)  # in a line of its own: `wrong += await …` reads `wrong` before it waits, and forgets what others found
+            # in a line of its own: `wrong += await …` reads `wrong` before it waits, and forgets what others
+            # found
+            found = await one(number)
             wrong += found
 
     await asyncio.gather(*[worker() for _ in range(WORKERS)])
@@ -133,8 +136,12 @@ def test_threads_and_tasks_never_see_another_schema(django_db_setup, django_db_b
         assert asyncio.run(race_tasks(REQUESTS // 2)) == 0
 
 
-def test_planted_bug_a_connection_that_keeps_its_first_schema_is_noticed(django_db_setup, django_db_blocker, monkeypatch):
-    """The stock backend's TENANT_LIMIT_SET_CALLS: a scope once set is believed for good. Threads see it, and tasks see it."""
+def test_planted_bug_a_connection_that_keeps_its_first_schema_is_noticed(
+    django_db_setup, django_db_blocker, monkeypatch
+):
+    """The stock backend's TENANT_LIMIT_SET_CALLS: a scope once set is believed for
+    good. Threads see it, and tasks see it.
+    """
     real = DatabaseWrapper._handle_search_path
 
     def lazy(self, cursor=None):
@@ -147,7 +154,9 @@ def test_planted_bug_a_connection_that_keeps_its_first_schema_is_noticed(django_
         assert asyncio.run(race_tasks(200)) > 0
 
 
-def test_planted_bug_a_worker_thread_that_keeps_the_scope_of_its_first_task_is_noticed(django_db_setup, django_db_blocker, monkeypatch):
+def test_planted_bug_a_worker_thread_that_keeps_the_scope_of_its_first_task_is_noticed(
+    django_db_setup, django_db_blocker, monkeypatch
+):
     """What becomes of tasks where the scope belongs to the thread and does not travel with the task."""
     real, first = context._run_in_transaction, {}
 

@@ -1,6 +1,8 @@
-"""S06: dropped, renamed and half-migrated tenants under load, and hosts nobody has: never an answer from `public`.
+"""S06: dropped, renamed and half-migrated tenants under load, and hosts nobody
+has: never an answer from `public`.
 
-By host all 404, by key the same 401 at `/v1` and `/api/v1` (status, headers and body), half-migrated 503. Each planted bug runs the row's checks.
+By host all 404, by key the same 401 at `/v1` and `/api/v1` (status, headers and body), half-migrated 503.
+Each planted bug runs the row's checks.
 """
 
 import asyncio
@@ -27,9 +29,24 @@ from tests.asgi import call
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(300)]
 
 PATHS = ["/", "/accounts/login/", "/admin/", "/api/v1/me/", "/keys/"]
-UNKNOWN_HOSTS = ["nobody.localhost", "127.0.0.1", "10.0.0.1", "public", "public.localhost", "tenant-template.localhost", "tenant_template",
-                 "acme.localhost.evil.example",                  "acme.localhost@evil", "x?", "a/b", "", "acme", "localhost:8000:80", "..",
-                 "[::1]"]  # fmt: skip
+UNKNOWN_HOSTS = [
+    "nobody.localhost",
+    "127.0.0.1",
+    "10.0.0.1",
+    "public",
+    "public.localhost",
+    "tenant-template.localhost",
+    "tenant_template",
+    "acme.localhost.evil.example",
+    "acme.localhost@evil",
+    "x?",
+    "a/b",
+    "",
+    "acme",
+    "localhost:8000:80",
+    "..",
+    "[::1]",
+]
 
 
 def make_tenant(slug: str) -> str:
@@ -47,7 +64,9 @@ def execute(statement: str) -> None:
 
 
 def statuses_under_load(host: str, change) -> list[tuple[str, int, bytes]]:
-    """Ask for every path from eight threads while `change` happens in the middle; what came after it has settled."""
+    """Ask for every path from eight threads while `change` happens in the
+    middle; what came after it has settled.
+    """
     stop, seen = threading.Event(), []
 
     def ask():
@@ -71,7 +90,11 @@ def statuses_under_load(host: str, change) -> list[tuple[str, int, bytes]]:
         for future in futures:
             future.result()
     assert not [entry for entry in seen if b"olga@atrium.example" in entry[3]], "an operator showed"
-    return [(path, status, body) for started, path, status, body in seen if started > changed + hosts.TIME_TO_LIVE_S]
+    return [
+        (path, status, body)
+        for started, path, status, body in seen
+        if started > changed + hosts.TIME_TO_LIVE_S
+    ]
 
 
 @pytest.mark.parametrize("host", UNKNOWN_HOSTS)
@@ -85,7 +108,11 @@ def test_a_host_nobody_has_is_404(unblocked, host):
 BROKEN = {
     "gone": ("gone", "DROP SCHEMA gone CASCADE", 404),
     "renamed": ("renamed", "ALTER SCHEMA renamed RENAME TO elsewhere", 404),
-    "half": ("half", "DELETE FROM half.django_migrations WHERE id = (SELECT max(id) FROM half.django_migrations)", 503),
+    "half": (
+        "half",
+        "DELETE FROM half.django_migrations WHERE id = (SELECT max(id) FROM half.django_migrations)",
+        503,
+    ),
 }
 
 
@@ -104,13 +131,19 @@ def test_a_broken_tenant_is_never_served_from_public(unblocked, slug, statement,
 
 
 def statuses_by_key(key: str) -> set[int]:
-    """What `/v1` and `/api/v1` answer to a key on the platform's host. Whatever is wrong with a key: one and the same answer."""
+    """What `/v1` and `/api/v1` answer to a key on the platform's host. Whatever is wrong
+    with a key: one and the same answer.
+    """
     statuses = set()
     for ask in (ask_gateway, ask_api):
         right, *wrong = ask([key, *wrong_keys(key)])
-        assert {status for status, _headers, _body in wrong} == {401}, f"{ask.__name__} answers a wrong key otherwise"
+        assert {status for status, _headers, _body in wrong} == {401}, (
+            f"{ask.__name__} answers a wrong key otherwise"
+        )
         assert all(answer == wrong[0] for answer in wrong), f"{ask.__name__} tells wrong keys apart"
-        assert right[0] != 401 or right == wrong[0], f"{ask.__name__} tells a tenant that went away from one that never was"
+        assert right[0] != 401 or right == wrong[0], (
+            f"{ask.__name__} tells a tenant that went away from one that never was"
+        )
         statuses.add(right[0])
     return statuses
 
@@ -118,8 +151,15 @@ def statuses_by_key(key: str) -> set[int]:
 def wrong_keys(key: str) -> list[str]:
     """Keys of nobody, of a tenant that exists, with a wrong id or secret, and what is no key at all."""
     slug, key_id, secret = key.split("_", 3)[1:]
-    parts = [("nobody", key_id, secret), ("acme", key_id, secret), ("public", key_id, secret), ("Not A Slug", key_id, secret),
-             (slug, "x" * 8, secret), (slug, key_id, "x" * 43), (slug, key_id, "")]  # fmt: skip
+    parts = [
+        ("nobody", key_id, secret),
+        ("acme", key_id, secret),
+        ("public", key_id, secret),
+        ("Not A Slug", key_id, secret),
+        (slug, "x" * 8, secret),
+        (slug, key_id, "x" * 43),
+        (slug, key_id, ""),
+    ]
     return [*["_".join(("atr", *some)) for some in parts], f"atr_{slug}", "atr_", "sk-proj-1234"]
 
 
@@ -128,7 +168,10 @@ def ask_gateway(keys: list[str]) -> list[tuple[int, dict, bytes]]:
         front = Front()
         await gateway_host.start_host("test")
         try:
-            return [await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer {key}"}) for key in keys]
+            return [
+                await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer {key}"})
+                for key in keys
+            ]
         finally:
             await gateway_host.stop_host()
 
@@ -137,8 +180,16 @@ def ask_gateway(keys: list[str]) -> list[tuple[int, dict, bytes]]:
 
 def ask_api(keys: list[str]) -> list[tuple[int, dict, dict]]:
     hosts.forget()
-    answers = [Client(headers={"host": "localhost", "authorization": f"Bearer {key}", "accept-language": "de"}).get("/api/v1/me/") for key in keys]
-    return [(answer.status_code, without_request_id(answer.headers), answer.json() | {"request_id": ""}) for answer in answers]
+    answers = [
+        Client(headers={"host": "localhost", "authorization": f"Bearer {key}", "accept-language": "de"}).get(
+            "/api/v1/me/"
+        )
+        for key in keys
+    ]
+    return [
+        (answer.status_code, without_request_id(answer.headers), answer.json() | {"request_id": ""})
+        for answer in answers
+    ]
 
 
 def without_request_id(headers) -> dict[str, str]:
@@ -176,15 +227,20 @@ def test_a_wrong_key_at_a_tenants_own_host_is_refused_before_its_door(unblocked)
 def test_a_schema_that_is_gone_counts_as_unknown(unblocked):
     make_tenant("gone")
     try:
-        assert hosts.find_tenant_by_slug("gone") and hosts.find_tenant_by_host("gone.localhost"), "it was not there"
+        assert hosts.find_tenant_by_slug("gone") and hosts.find_tenant_by_host("gone.localhost"), (
+            "it was not there"
+        )
         execute("DROP SCHEMA gone CASCADE")
         hosts.forget()
-        assert (hosts.find_tenant_by_slug("gone"), hosts.find_tenant_by_host("gone.localhost")) == (None, None), "it is still there"
+        assert (hosts.find_tenant_by_slug("gone"), hosts.find_tenant_by_host("gone.localhost")) == (
+            None,
+            None,
+        ), "it is still there"
     finally:
         drop_schema("gone")
 
 
-# -- planted bugs ---------------------------------------------------------------------------------------------------------------------------
+# -- planted bugs --------------------------------------------------------------------------------------------
 
 
 def test_planted_bug_falling_back_to_public_is_noticed(unblocked, monkeypatch):
@@ -193,7 +249,11 @@ def test_planted_bug_falling_back_to_public_is_noticed(unblocked, monkeypatch):
 
     def fall_back(self, request):
         scope, refusal = real(self, request)
-        return (self._platform(request), None) if refusal is not None and refusal.status_code == 404 else (scope, refusal)
+        return (
+            (self._platform(request), None)
+            if refusal is not None and refusal.status_code == 404
+            else (scope, refusal)
+        )
 
     monkeypatch.setattr(TenantMiddleware, "_find_scope", fall_back)
     with pytest.raises(AssertionError, match="answered / with 200"):
@@ -224,10 +284,16 @@ def test_planted_bug_a_door_judged_before_the_key_is_noticed(unblocked, monkeypa
             check_door(snapshot)
         return snapshot
 
-    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="ask_api answers a wrong key otherwise"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(AssertionError, match="ask_api answers a wrong key otherwise"),
+    ):
         patch.setattr("tenants.middleware._is_good", lambda key, door: True)
         test_a_suspended_tenant_gets_403_on_every_door_and_keeps_its_data(unblocked)
-    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="ask_gateway answers a wrong key otherwise"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(AssertionError, match="ask_gateway answers a wrong key otherwise"),
+    ):
         patch.setattr(Snapshots, "find", judge_first)
         test_a_suspended_tenant_gets_403_on_every_door_and_keeps_its_data(unblocked)
 

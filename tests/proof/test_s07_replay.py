@@ -1,4 +1,6 @@
-"""S07: what is worth something at one tenant is worth nothing at another: sessions, CSRF tokens, API keys, reset links."""
+"""S07: what is worth something at one tenant is worth nothing at another: sessions,
+CSRF tokens, API keys, reset links.
+"""
 
 import asyncio
 import re
@@ -22,10 +24,30 @@ from tenants.local.models import OutboxMessage
 from tenants.middleware import TenantMiddleware
 from tests.asgi import call
 
-DOORS = [("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("GET", "/api/v1/me/"), ("PATCH", "/api/v1/me/")]
+DOORS = [
+    ("GET", "/v1/models"),
+    ("POST", "/v1/chat/completions"),
+    ("GET", "/api/v1/me/"),
+    ("PATCH", "/api/v1/me/"),
+]
 HOSTS = {"acme": "acme.localhost", "globex": "globex.localhost", "platform": "localhost"}
-PAGES = ["/", "/profile/", "/keys/", "/usage/", "/c/", "/admin/", "/admin/accounts/user/", "/api/v1/me/", "/api/v1/conversations/", "/api/v1/api-keys/"]
-PEOPLE = {"acme": ["alice@acme.example", "bob@acme.example"], "globex": ["charlie@globex.example"], "platform": ["olga@atrium.example"]}
+PAGES = [
+    "/",
+    "/profile/",
+    "/keys/",
+    "/usage/",
+    "/c/",
+    "/admin/",
+    "/admin/accounts/user/",
+    "/api/v1/me/",
+    "/api/v1/conversations/",
+    "/api/v1/api-keys/",
+]
+PEOPLE = {
+    "acme": ["alice@acme.example", "bob@acme.example"],
+    "globex": ["charlie@globex.example"],
+    "platform": ["olga@atrium.example"],
+}
 
 
 def scope_of(world: str):
@@ -57,7 +79,8 @@ def test_a_session_of_one_world_is_nobody_in_another():
             for world in HOSTS:
                 client = client_at(world)
                 client.cookies["atrium_session"] = cookie
-                pages = PAGES if world != "platform" else PAGES[1:]  # the platform's front door is open to everyone
+                # the platform's front door is open to everyone
+                pages = PAGES if world != "platform" else PAGES[1:]
                 answers = [is_let_in(client.get(page)) for page in pages]
                 assert any(answers) == (world == home), (email, world, answers)
                 tries += len(PAGES)
@@ -67,13 +90,17 @@ def test_a_session_of_one_world_is_nobody_in_another():
 @pytest.mark.django_db
 @pytest.mark.scope(None)
 def test_even_a_copied_session_row_and_user_are_nobody_elsewhere():
-    """Cloned or imported people have the same id and password hash: the tenant in the session's hash keeps them apart."""
+    """Cloned or imported people have the same id and password hash: the tenant in
+    the session's hash keeps them apart.
+    """
     cookie = session_cookie("acme", "bob@acme.example")
     with tenant("acme"):
         bob, row = User.objects.get(email="bob@acme.example"), Session.objects.get(session_key=cookie)
     with tenant("globex"):
         User(id=bob.pk, email=bob.email, name=bob.name, password=bob.password).save(force_insert=True)
-        Session(session_key=row.session_key, session_data=row.session_data, expire_date=row.expire_date).save(force_insert=True)
+        Session(session_key=row.session_key, session_data=row.session_data, expire_date=row.expire_date).save(
+            force_insert=True
+        )
     client = client_at("globex")
     client.cookies["atrium_session"] = cookie
     assert not is_let_in(client.get("/profile/")), "the copy got in"
@@ -91,11 +118,22 @@ def test_planted_bug_without_the_tenant_in_the_hash_the_copy_gets_in(monkeypatch
 @pytest.mark.scope(None)
 def test_a_csrf_token_of_one_tenant_is_refused_at_another():
     acme, globex = client_at("acme", enforce_csrf_checks=True), client_at("globex", enforce_csrf_checks=True)
-    for client, world, email in ((acme, "acme", "bob@acme.example"), (globex, "globex", "charlie@globex.example")):
+    for client, world, email in (
+        (acme, "acme", "bob@acme.example"),
+        (globex, "globex", "charlie@globex.example"),
+    ):
         with scope_of(world):
             client.force_login(User.objects.get(email=email))
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', acme.get("/profile/").content.decode())[1]
-    data = {"name": "New", "language": "", "theme": "dark", "time_zone": "Europe/Berlin", "csrfmiddlewaretoken": token}
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', acme.get("/profile/").content.decode())[
+        1
+    ]
+    data = {
+        "name": "New",
+        "language": "",
+        "theme": "dark",
+        "time_zone": "Europe/Berlin",
+        "csrfmiddlewaretoken": token,
+    }
     assert acme.post("/profile/", data).status_code == 302
     assert globex.post("/profile/", data).status_code == 403
 
@@ -112,8 +150,12 @@ def test_a_reset_link_works_only_where_it_was_asked_for(settings):
         bob = User.objects.get(email="bob@acme.example")
     with tenant("globex"):
         User(id=bob.pk, email=bob.email, name=bob.name, password=bob.password).save(force_insert=True)
-    assert b'name="password1"' in client_at("acme").get(path, follow=True).content, "the link does not work at all"
-    assert b'name="password1"' not in client_at("globex").get(path, follow=True).content, "the link works elsewhere"
+    assert b'name="password1"' in client_at("acme").get(path, follow=True).content, (
+        "the link does not work at all"
+    )
+    assert b'name="password1"' not in client_at("globex").get(path, follow=True).content, (
+        "the link works elsewhere"
+    )
 
 
 @pytest.mark.django_db
@@ -132,7 +174,9 @@ def keys(django_db_setup, django_db_blocker) -> Iterator[dict[str, str]]:
         for slug in ("acme", "globex"):
             with tenant(slug):
                 user = User.objects.get(email=PEOPLE[slug][0])
-                texts[slug] = create_api_key(actor=None, user=user, name="replay", scopes=["inference", "read", "manage"])[1]
+                texts[slug] = create_api_key(
+                    actor=None, user=user, name="replay", scopes=["inference", "read", "manage"]
+                )[1]
         yield texts
         for slug in texts:
             with tenant(slug):
@@ -142,7 +186,9 @@ def keys(django_db_setup, django_db_blocker) -> Iterator[dict[str, str]]:
 
 @pytest.mark.scope(None)
 def test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(keys):
-    """At `/v1` and `/api/v1`, whole and in parts: at least 400 tries that must be refused, and the few that must not."""
+    """At `/v1` and `/api/v1`, whole and in parts: at least 400 tries that must be
+    refused, and the few that must not.
+    """
     tries = [
         Try(slug, attempt, world, *door)
         for slug, key in keys.items()
@@ -150,7 +196,9 @@ def test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(keys):
         for world in HOSTS
         for door in DOORS
     ]
-    status_by_try = ask_gateway([one for one in tries if one.path.startswith("/v1/")]) | ask_api([one for one in tries if one.path.startswith("/api/")])
+    status_by_try = ask_gateway([one for one in tries if one.path.startswith("/v1/")]) | ask_api(
+        [one for one in tries if one.path.startswith("/api/")]
+    )
     wanted = {one for one in tries if one.attempt == keys[one.slug] and one.world in (one.slug, "platform")}
     let_in = {one for one, status in status_by_try.items() if status != 401}
     assert let_in == wanted, f"let in or kept out against the rule: {let_in ^ wanted}"
@@ -172,7 +220,12 @@ def ask_gateway(tries: list[Try]) -> dict[Try, int]:
         front = Front()
         await gateway_host.start_host("test")
         try:
-            return {one: (await call(front, one.method, one.path, headers=bearer(one), host=HOSTS[one.world])).status for one in tries}
+            return {
+                one: (
+                    await call(front, one.method, one.path, headers=bearer(one), host=HOSTS[one.world])
+                ).status
+                for one in tries
+            }
         finally:
             await gateway_host.stop_host()
 
@@ -180,7 +233,10 @@ def ask_gateway(tries: list[Try]) -> dict[Try, int]:
 
 
 def ask_api(tries: list[Try]) -> dict[Try, int]:
-    return {one: client_at(one.world).generic(one.method, one.path, headers=bearer(one)).status_code for one in tries}
+    return {
+        one: client_at(one.world).generic(one.method, one.path, headers=bearer(one)).status_code
+        for one in tries
+    }
 
 
 def bearer(one: Try) -> dict[str, str]:
@@ -191,10 +247,36 @@ def mutants_of(key: str, other: str) -> list[str]:
     """The key under another name, with parts of another tenant's key, cut, stretched, and respelled."""
     slug, key_id, secret = key.split("_", 3)[1:]
     other_slug, other_id, other_secret = other.split("_", 3)[1:]
-    names = [other_slug, "public", "platform", "tenant-template", slug.upper(), f"{slug}.", f"{slug}%", "*platform", ""]
-    mixed = [(slug, other_id, other_secret), (other_slug, key_id, other_secret), (slug, key_id, other_secret), (slug, other_id, secret)]
-    respelled = [key[:-1], key + "x", f"{key} {other}", key.upper(), key.swapcase(), key.replace("_", "-"), key.removeprefix("atr_"), ""]
-    return ["_".join(("atr", *parts)) for parts in [*[(name, key_id, secret) for name in names], *mixed]] + respelled
+    names = [
+        other_slug,
+        "public",
+        "platform",
+        "tenant-template",
+        slug.upper(),
+        f"{slug}.",
+        f"{slug}%",
+        "*platform",
+        "",
+    ]
+    mixed = [
+        (slug, other_id, other_secret),
+        (other_slug, key_id, other_secret),
+        (slug, key_id, other_secret),
+        (slug, other_id, secret),
+    ]
+    respelled = [
+        key[:-1],
+        key + "x",
+        f"{key} {other}",
+        key.upper(),
+        key.swapcase(),
+        key.replace("_", "-"),
+        key.removeprefix("atr_"),
+        "",
+    ]
+    return [
+        "_".join(("atr", *parts)) for parts in [*[(name, key_id, secret) for name in names], *mixed]
+    ] + respelled
 
 
 @pytest.mark.scope(None)
@@ -203,7 +285,9 @@ def test_planted_bug_v1_that_forgets_the_host_is_noticed(keys, monkeypatch):
         return None
 
     monkeypatch.setattr("gateway.api._tenant_of_host", anywhere)
-    with pytest.raises(AssertionError, match=r"let in or kept out.*world='globex', method='GET', path='/v1/models'"):
+    with pytest.raises(
+        AssertionError, match=r"let in or kept out.*world='globex', method='GET', path='/v1/models'"
+    ):
         test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(keys)
 
 
@@ -219,7 +303,9 @@ def test_planted_bug_an_api_where_the_key_outweighs_the_host_is_noticed(keys, mo
         return Scope("tenant", door.slug), None
 
     monkeypatch.setattr(TenantMiddleware, "_find_scope", ask_the_key)
-    with pytest.raises(AssertionError, match=r"let in or kept out.*world='globex', method='GET', path='/api/v1/me/'"):
+    with pytest.raises(
+        AssertionError, match=r"let in or kept out.*world='globex', method='GET', path='/api/v1/me/'"
+    ):
         test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(keys)
 
 

@@ -1,7 +1,9 @@
-"""S10: what is open when a right ends is closed within five seconds, and a stream that is cut says so and is billed.
+"""S10: what is open when a right ends is closed within five seconds, and a stream
+that is cut says so and is billed.
 
-Nothing is judged by the clock: the upstream sends a token every 20 ms for six seconds, so a stream that ends with fewer than
-two thirds of them was cut long before it would have ended by itself; a busy machine slows both alike.
+Nothing is judged by the clock: the upstream sends a token every 20 ms for six seconds, so a
+stream that ends with fewer than two thirds of them was cut long before it would have ended by
+itself; a busy machine slows both alike.
 """
 
 import json
@@ -28,7 +30,13 @@ def place(house, django_db_blocker):
     with django_db_blocker.unblock():
         create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan="unlimited")
         with tenant(slug):
-            person = create_user(actor=None, email=f"erin@{slug}.example", name="Erin", password="correct horse battery staple", roles=["user"])
+            person = create_user(
+                actor=None,
+                email=f"erin@{slug}.example",
+                name="Erin",
+                password="correct horse battery staple",
+                roles=["user"],
+            )
             row, text = create_api_key(actor=None, user=person, name="s10")
         yield slug, person, row, text
 
@@ -52,7 +60,13 @@ def stream(house, place, end) -> tuple[list[dict], bool]:
     slug, person, row, text = place
     events, is_done = [], False
     body = {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
-    with httpx.stream("POST", f"{house.base_url}/chat/completions", json=body, headers={"Authorization": f"Bearer {text}"}, timeout=60) as response:
+    with httpx.stream(
+        "POST",
+        f"{house.base_url}/chat/completions",
+        json=body,
+        headers={"Authorization": f"Bearer {text}"},
+        timeout=60,
+    ) as response:
         assert response.status_code == 200
         for line in response.iter_lines():
             if line == "data: [DONE]":
@@ -96,7 +110,7 @@ def test_planted_bug_a_gateway_that_asks_once_is_found_out(house, place):
         check(careless, place, revoke)
 
 
-# -- pages -------------------------------------------------------------------------------------------------------------
+# -- pages ---------------------------------------------------------------------------------------------------
 
 
 def log_out(slug, person, _row) -> None:

@@ -1,6 +1,8 @@
-"""S22: whatever is wrong with a key, the answer is the same: status, body, headers, and the moment at which it leaves.
+"""S22: whatever is wrong with a key, the answer is the same: status, body, headers,
+and the moment at which it leaves.
 
-In `make test` the moment is told by the steps that the answer waits for; `make proof` asks 20,000 times and compares by Welch's t-test.
+In `make test` the moment is told by the steps that the answer waits for; `make proof` asks 20,000
+times and compares by Welch's t-test.
 """
 
 import asyncio
@@ -32,7 +34,9 @@ PATHS = ("/v1/models", "/api/v1/me/")
 
 @pytest.fixture
 def keys(house) -> dict[str, str]:
-    """A key for each way of being wrong: the secret of one that exists, an id that does not, a tenant that does not, no key at all."""
+    """A key for each way of being wrong: the secret of one that exists, an id that does not, a
+    tenant that does not, no key at all.
+    """
     slug, key_id = TENANTS[0], house.keys[TENANTS[0]].split("_")[2]
     return {
         "wrong secret": f"atr_{slug}_{key_id}_{SECRET}",
@@ -42,14 +46,21 @@ def keys(house) -> dict[str, str]:
     }
 
 
-def ask(connection: http.client.HTTPConnection, path: str, key: str) -> tuple[int, bytes, dict[str, str], float]:
+def ask(
+    connection: http.client.HTTPConnection, path: str, key: str
+) -> tuple[int, bytes, dict[str, str], float]:
     began_s = time.perf_counter()
     connection.request("GET", path, headers={"Host": "localhost", "Authorization": f"Bearer {key}"})
     response = connection.getresponse()
     body = response.read()
     took_s = time.perf_counter() - began_s
     headers = {name.lower(): value for name, value in response.getheaders() if name.lower() != "x-request-id"}
-    return response.status, body.replace((response.getheader("x-request-id") or "-").encode(), b"-"), headers, took_s
+    return (
+        response.status,
+        body.replace((response.getheader("x-request-id") or "-").encode(), b"-"),
+        headers,
+        took_s,
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -64,16 +75,31 @@ def test_the_rest_of_a_step_ends_on_a_whole_one():
     for elapsed_s in (0.0, 0.0002, 0.0014, 0.0049999, 0.005, 0.0123):
         rest_s = rest_of_step_s(elapsed_s, 0.005)
         steps = (elapsed_s + rest_s) / 0.005
-        assert 0 < rest_s <= 0.005 and math.isclose(steps, round(steps)) and round(steps) == int(elapsed_s / 0.005 + 1e-9) + 1
+        assert (
+            0 < rest_s <= 0.005
+            and math.isclose(steps, round(steps))
+            and round(steps) == int(elapsed_s / 0.005 + 1e-9) + 1
+        )
 
 
 def scope_of(path: str, key: str) -> dict:
     headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {key}".encode())]
-    return {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers, "scheme": "http", "client": None, "server": None}
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+        "scheme": "http",
+        "client": None,
+        "server": None,
+    }
 
 
 class Waits:
-    """Notes instead of waiting: (when the request began, the step), and whether the answer had begun to leave."""
+    """Notes instead of waiting: (when the request began, the step), and
+    whether the answer had begun to leave.
+    """
 
     def __init__(self) -> None:
         self.noted: list[tuple[float, float]] = []
@@ -96,14 +122,23 @@ def test_every_refusal_of_v1_waits_for_its_moment(monkeypatch, django_db_setup, 
     with django_db_blocker.unblock():
         create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan="unlimited")
         with tenant(slug):
-            person = create_user(actor=None, email=f"erin@{slug}.example", name="Erin", password="correct horse battery staple")
+            person = create_user(
+                actor=None, email=f"erin@{slug}.example", name="Erin", password="correct horse battery staple"
+            )
             row, good = create_api_key(actor=None, user=person, name="s22")
 
         async def run() -> dict[str, Waits]:
             await gateway_loop.start_host("test")
             found = {}
             try:
-                wrong = (f"atr_{slug}_{row.key_id}_{SECRET}", f"atr_{slug}_00000000_{SECRET}", f"atr_nobody_00000000_{SECRET}", "", "nonsense", good)
+                wrong = (
+                    f"atr_{slug}_{row.key_id}_{SECRET}",
+                    f"atr_{slug}_00000000_{SECRET}",
+                    f"atr_nobody_00000000_{SECRET}",
+                    "",
+                    "nonsense",
+                    good,
+                )
                 for key in wrong * 2:  # the second time from memory
                     found[key] = waits = Waits()
                     monkeypatch.setattr(api, "wait_for_moment", waits.wait)
@@ -115,11 +150,17 @@ def test_every_refusal_of_v1_waits_for_its_moment(monkeypatch, django_db_setup, 
         found = asyncio.run(run())
     assert found.pop(good).noted == []
     for key, waits in found.items():
-        assert waits.sent[0]["status"] == 401 and [step for _begun, step in waits.noted] == [api.REFUSAL_STEP_S], key
+        assert waits.sent[0]["status"] == 401 and [step for _begun, step in waits.noted] == [
+            api.REFUSAL_STEP_S
+        ], key
 
 
-@pytest.mark.parametrize(("path", "status", "waits"), [("/api/v1/me/", 401, True), ("/api/v1/me/", 200, False), ("/", 401, False)])
-def test_refusals_of_the_management_api_wait_too_and_hold_no_place_meanwhile(monkeypatch, path, status, waits):
+@pytest.mark.parametrize(
+    ("path", "status", "waits"), [("/api/v1/me/", 401, True), ("/api/v1/me/", 200, False), ("/", 401, False)]
+)
+def test_refusals_of_the_management_api_wait_too_and_hold_no_place_meanwhile(
+    monkeypatch, path, status, waits
+):
     noted = Waits()
     left = []
 
@@ -169,5 +210,6 @@ if IS_NIGHT:  # it takes minutes and a quiet machine
     def test_no_time_tells_one_wrong_key_from_another(house, keys, path):
         found = times_s(house.port, path, keys)
         for one, other in itertools.combinations(found, 2):
-            quick = [sorted(found[name])[: ROUNDS * 9 // 10] for name in (one, other)]  # without what the machine did meanwhile
+            # without what the machine did meanwhile
+            quick = [sorted(found[name])[: ROUNDS * 9 // 10] for name in (one, other)]
             assert abs(t := welch_t(*quick)) < WELCH_T, f"{one} and {other} differ: t = {t:.1f}"

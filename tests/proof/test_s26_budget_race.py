@@ -1,6 +1,8 @@
-"""S26: many clients at budgets that are too small for them. Nothing is overspent, a refused call costs nothing, sums are exact to the last digit.
+"""S26: many clients at budgets that are too small for them. Nothing is overspent, a refused call costs
+nothing, sums are exact to the last digit.
 
-At the level of the ledger: three processes' ledgers, 64 clients, four budget levels. The planted bugs must turn it red.
+At the level of the ledger: three processes' ledgers, 64 clients, four budget levels.
+The planted bugs must turn it red.
 """
 
 import asyncio
@@ -23,8 +25,12 @@ from usage.ledger.bookings import TENANT_SUBJECT
 CALLS = 2_000 if os.environ.get("ATRIUM_PROOF") == "night" else 500
 CLIENTS, PROCESSES = 64, 3
 LARGEST = Decimal("0.04")
-LEVELS = {"tenant": ([TENANT_SUBJECT], "0.5"), "project": ([uuid7() for _ in range(2)], "0.3"), "user": ([uuid7() for _ in range(4)], "0.16"),
-          "key": ([uuid7() for _ in range(8)], "0.09")}  # fmt: skip
+LEVELS = {
+    "tenant": ([TENANT_SUBJECT], "0.5"),
+    "project": ([uuid7() for _ in range(2)], "0.3"),
+    "user": ([uuid7() for _ in range(4)], "0.16"),
+    "key": ([uuid7() for _ in range(8)], "0.09"),
+}
 pytestmark = pytest.mark.scope(None)
 
 
@@ -46,7 +52,9 @@ async def run_race(books: Books) -> Race:  # noqa: F811
     async with books.ledger() as one, books.ledger() as two, books.ledger() as three:
         ledgers = [one, two, three]
         watcher = asyncio.create_task(_watch(books, race))
-        await asyncio.gather(*(_client(books, ledgers[number % PROCESSES], race, dice, left) for number in range(CLIENTS)))
+        await asyncio.gather(
+            *(_client(books, ledgers[number % PROCESSES], race, dice, left) for number in range(CLIENTS))
+        )
         watcher.cancel()
     return race
 
@@ -69,7 +77,9 @@ async def _client(books: Books, ledger, race: Race, dice: random.Random, left) -
             if dice.random() < 0.1:
                 await ledger.void(books.slug, hold.request_id)
                 continue
-            cost = hold.amount if dice.random() < 0.5 else hold.amount / 3 // Decimal("1e-12") * Decimal("1e-12")
+            cost = (
+                hold.amount if dice.random() < 0.5 else hold.amount / 3 // Decimal("1e-12") * Decimal("1e-12")
+            )
             race.admitted[hold.request_id] = subjects, cost
             await ledger.settle(books.slug, a_bill(hold.request_id, cost=cost))
         except Exception as exc:
@@ -128,5 +138,7 @@ async def test_planted_bug_a_level_is_skipped(books, monkeypatch, level):  # noq
 
 
 async def test_planted_bug_admission_looks_only_at_what_is_spent(books, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("usage.ledger.budget_rules.Balance.has_room", lambda self, amount: self.spent + amount <= self.limit)
+    monkeypatch.setattr(
+        "usage.ledger.budget_rules.Balance.has_room", lambda self, amount: self.spent + amount <= self.limit
+    )
     assert list_faults(books, await run_race(books))

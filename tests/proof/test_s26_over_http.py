@@ -1,6 +1,7 @@
 """S26 through the front door: 64 clients, 500 calls, budgets on four levels that have room for some of them.
 
-Overspend 0, refused calls cost 0, sums exact to the last digit. The race inside the ledger is proven in test_s26_budget_race.
+Overspend 0, refused calls cost 0, sums exact to the last digit. The race inside the ledger
+is proven in test_s26_budget_race.
 """
 
 import asyncio
@@ -34,10 +35,14 @@ async def storm(house) -> Counter:
 
     async def client(session) -> None:
         for number in numbers:
-            outcomes[await ask(session, f"http://127.0.0.1:{house.port}/v1/chat/completions", number % 3 == 0)] += 1
+            outcomes[
+                await ask(session, f"http://127.0.0.1:{house.port}/v1/chat/completions", number % 3 == 0)
+            ] += 1
 
     headers = {"Authorization": f"Bearer {house.keys[SLUG]}", "Host": "localhost"}
-    async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=CLIENTS)) as session:
+    async with aiohttp.ClientSession(
+        headers=headers, connector=aiohttp.TCPConnector(limit=CLIENTS)
+    ) as session:
         await asyncio.gather(*[client(session) for _ in range(CLIENTS)])
     return outcomes
 
@@ -48,7 +53,10 @@ def set_budgets() -> list:
 
     key = ApiKey.objects.get(name="live")
     subjects = {"tenant": None, "project": key.project_id, "user": key.user_id, "key": key.pk}
-    return [set_budget(actor=None, level=level, subject_id=subjects[level], limit=COST * room) for level, room in ROOM_FOR.items()]
+    return [
+        set_budget(actor=None, level=level, subject_id=subjects[level], limit=COST * room)
+        for level, room in ROOM_FOR.items()
+    ]
 
 
 def prove(house, django_db_blocker) -> None:
@@ -67,10 +75,14 @@ def prove(house, django_db_blocker) -> None:
             events = UsageEvent.objects.filter(created_at__gte=started_at)
             assert set(outcomes) == {"ok", "insufficient_quota"}, outcomes
             assert Hold.objects.count() == 0
-            assert events.count() == outcomes["ok"] and {event.cost for event in events} == {COST}, "refused calls leave no bill"
+            assert events.count() == outcomes["ok"] and {event.cost for event in events} == {COST}, (
+                "refused calls leave no bill"
+            )
             for budget in Budget.objects.filter(pk__in=before):
                 assert budget.spent - before[budget.pk] == COST * outcomes["ok"], "exact to the last digit"
-                assert budget.spent <= budget.limit and budget.held == 0 and budget.allowance == budget.limit, "never overspent"
+                assert (
+                    budget.spent <= budget.limit and budget.held == 0 and budget.allowance == budget.limit
+                ), "never overspent"
         finally:
             for budget in budgets:
                 remove_budget(actor=None, budget=budget)
@@ -82,6 +94,9 @@ def test_no_budget_is_overspent_by_concurrent_calls(house, django_db_blocker):
 
 def test_planted_bug_a_hold_that_is_too_small_is_found_out(house, django_db_blocker):
     """Calls admitted at a fraction of their highest cost: concurrent ones then overspend."""
-    bug = "import gateway.reserve as r; from decimal import Decimal; cost = r.highest_cost; r.highest_cost = lambda *usage: cost(*usage) / 1000"
+    bug = (
+        "import gateway.reserve as r; from decimal import Decimal; cost = r.highest_cost; r.highest_cost = "
+        "lambda *usage: cost(*usage) / 1000"
+    )
     with house_with_bug(house, bug) as cheap, pytest.raises(AssertionError):
         prove(cheap, django_db_blocker)

@@ -1,5 +1,6 @@
-"""S27: the ledger against a model of itself. Whatever the order of holds, bills, voids, repeats, crashes, refunds, price changes and month ends,
-balances equal the model and what holds and events add up to, and no event is ever changed. The planted bugs must turn it red.
+"""S27: the ledger against a model of itself. Whatever the order of holds, bills, voids, repeats, crashes,
+refunds, price changes and month ends, balances equal the model and what holds and events add up to, and no
+event is ever changed. The planted bugs must turn it red.
 """
 
 import asyncio
@@ -14,7 +15,15 @@ import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from foundation.errors import AtriumError, Conflict, NotFound, QuotaExceeded
 from foundation.ids import uuid7
@@ -59,10 +68,13 @@ class LedgerModel(RuleBasedStateMachine):
     now = timedelta(0)  # how far the clock was turned
     calls = Bundle("calls")
 
-    @initialize(limits=st.lists(st.decimals("0.5", 8, places=6), min_size=4, max_size=4), count=st.integers(0, 4))
+    @initialize(
+        limits=st.lists(st.decimals("0.5", 8, places=6), min_size=4, max_size=4), count=st.integers(0, 4)
+    )
     def open(self, limits, count):
         self.books.clear()
-        self.month, self.price = 0, PRICE
+        self.month = 0
+        self.price = PRICE
         self.limits = dict(zip(LEVELS[:count], limits, strict=False))
         self.spent = dict.fromkeys(self.limits, Decimal(0))
         self.held = dict.fromkeys(self.limits, Decimal(0))
@@ -82,12 +94,24 @@ class LedgerModel(RuleBasedStateMachine):
     def do(self, work):
         return self.loop.run_until_complete(work)
 
-    @rule(target=calls, amount=amounts, levels=st.sets(st.sampled_from(LEVELS), min_size=1), is_sent=st.booleans())
+    @rule(
+        target=calls,
+        amount=amounts,
+        levels=st.sets(st.sampled_from(LEVELS), min_size=1),
+        is_sent=st.booleans(),
+    )
     def hold(self, amount, levels, is_sent):
         levels = tuple(level for level in LEVELS if level == "tenant" or level in levels)
-        request = a_hold(amount, subjects={level: SUBJECTS[level] for level in levels}, dispatching=is_sent, event={"model": "demo", "price": self.price})
+        request = a_hold(
+            amount,
+            subjects={level: SUBJECTS[level] for level in levels},
+            dispatching=is_sent,
+            event={"model": "demo", "price": self.price},
+        )
         bound = [level for level in levels if level in self.limits]
-        fits = not amount or all(self.held[level] + self.spent[level] + amount <= self.limits[level] for level in bound)
+        fits = not amount or all(
+            self.held[level] + self.spent[level] + amount <= self.limits[level] for level in bound
+        )
         try:
             self.do(self.ledger.reserve(self.books.slug, request))
         except QuotaExceeded:
@@ -103,7 +127,9 @@ class LedgerModel(RuleBasedStateMachine):
     def settle(self, call, usage, times):
         known = self.known.get(call)
         bill = cost(known.price, usage) if known else Decimal(1)
-        settlements = [self.ledger.settle(self.books.slug, Settlement(call, usage, bill)) for _ in range(times)]
+        settlements = [
+            self.ledger.settle(self.books.slug, Settlement(call, usage, bill)) for _ in range(times)
+        ]
         results = self.do(gathered(settlements))
         if known is None or known.state == "voided":
             assert all(isinstance(result, NotFound) for result in results)
@@ -142,8 +168,14 @@ class LedgerModel(RuleBasedStateMachine):
 
     @rule()
     def die(self):
-        """The process is killed, its holds are swept, another one takes over. Bills of the dead may still come."""
-        self.books.sql("UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = %s", self.process)
+        """The process is killed, its holds are swept, another one takes
+        over. Bills of the dead may still come.
+        """
+        self.books.sql(
+            "UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = "
+            "%s",
+            self.process,
+        )
         with tenant(self.books.slug):
             sweeper.sweep_holds()
         for known in self.known.values():
@@ -203,7 +235,8 @@ class LedgerModel(RuleBasedStateMachine):
     def book(self, known: Call, bill: Decimal) -> None:
         if known.state == "held":
             self.release(known)
-            known.month, known.state = self.month, "billed"
+            known.month = self.month
+            known.state = "billed"
         else:
             known.state = "closed"
         self.add(known, bill - known.cost)
@@ -218,8 +251,13 @@ class LedgerModel(RuleBasedStateMachine):
     def books_say_what_the_model_says(self):
         if not hasattr(self, "known"):
             return
-        budgets = {budget.level: (budget.held, budget.spent, budget.limit) for budget in self.books.sql("SELECT * FROM usage_budget")}
-        assert budgets == {level: (self.held[level], self.spent[level], limit) for level, limit in self.limits.items()}
+        budgets = {
+            budget.level: (budget.held, budget.spent, budget.limit)
+            for budget in self.books.sql("SELECT * FROM usage_budget")
+        }
+        assert budgets == {
+            level: (self.held[level], self.spent[level], limit) for level, limit in self.limits.items()
+        }
         found = self.books.events()
         events = {event.id: tuple(event) for event in found}
         assert self.seen.items() <= events.items(), "an event was changed or removed"
@@ -227,8 +265,14 @@ class LedgerModel(RuleBasedStateMachine):
         costs: dict[UUID, Decimal] = {}
         for event in found:
             costs[event.request_id] = costs.get(event.request_id, Decimal(0)) + event.cost
-        assert costs == {call: known.cost for call, known in self.known.items() if known.state in ("billed", "estimated", "closed")}
-        assert {hold.id for hold in self.books.holds()} == {call for call, known in self.known.items() if known.state == "held"}
+        assert costs == {
+            call: known.cost
+            for call, known in self.known.items()
+            if known.state in ("billed", "estimated", "closed")
+        }
+        assert {hold.id for hold in self.books.holds()} == {
+            call for call, known in self.known.items() if known.state == "held"
+        }
 
 
 async def gathered(work: list) -> list:
@@ -237,13 +281,16 @@ async def gathered(work: list) -> list:
 
 @pytest.fixture
 def machine(books, monkeypatch):  # noqa: F811
-    """The state machine's class, on this module's books; the sweeper's and the services' clock runs with the ledger's."""
+    """The state machine's class, on this module's books; the sweeper's and the
+    services' clock runs with the ledger's.
+    """
     loop = asyncio.new_event_loop()
 
     class Machine(LedgerModel):
         pass
 
-    Machine.books, Machine.loop = books, loop
+    Machine.books = books
+    Machine.loop = loop
     Machine.start_ledger()
     real = locks.read_clock
     for module in (locks, sweeper, services):
@@ -257,8 +304,15 @@ def machine(books, monkeypatch):  # noqa: F811
 
 
 def run(machine, sequences: int = SEQUENCES) -> None:
-    plain = settings(max_examples=sequences, stateful_step_count=STEPS, deadline=None, derandomize=not IS_NIGHT, database=None,
-                     suppress_health_check=list(HealthCheck), phases=[Phase.generate])  # fmt: skip
+    plain = settings(
+        max_examples=sequences,
+        stateful_step_count=STEPS,
+        deadline=None,
+        derandomize=not IS_NIGHT,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
     run_state_machine_as_test(machine, settings=plain)
 
 
@@ -268,7 +322,9 @@ def test_the_ledger_does_what_its_model_says(machine):
 
 def test_planted_bug_a_bill_is_booked_twice(machine, monkeypatch):
     book = Batch.book
-    monkeypatch.setattr(Batch, "book", lambda self, *arguments: (book(self, *arguments), book(self, *arguments)))
+    monkeypatch.setattr(
+        Batch, "book", lambda self, *arguments: (book(self, *arguments), book(self, *arguments))
+    )
     with pytest.raises(AssertionError):
         run(machine, 50)
 

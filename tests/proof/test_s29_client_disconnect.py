@@ -1,7 +1,9 @@
-"""S29: a client that hangs up at a random byte: the upstream is closed within two seconds, and what was used is settled.
+"""S29: a client that hangs up at a random byte: the upstream is closed within two
+seconds, and what was used is settled.
 
-Each call is measured for itself, from the moment its client closed the socket to the moment the upstream lost its own. That takes about two
-milliseconds, also on a busy machine, so that the row's two seconds can be asserted as they are.
+Each call is measured for itself, from the moment its client closed the socket to the moment the
+upstream lost its own. That takes about two milliseconds, also on a busy machine, so that the row's two
+seconds can be asserted as they are.
 """
 
 import asyncio
@@ -24,10 +26,19 @@ SLUG = TENANTS[1]
 
 
 async def hang_up_after(house, number: int, bytes_wanted: int, is_streamed: bool) -> float:
-    """Send a request, read so many bytes of the answer, close the socket; when that was, in seconds since the epoch."""
+    """Send a request, read so many bytes of the answer, close the socket; when
+    that was, in seconds since the epoch.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-    body = b'{"model": "%s", "stream": %s, "messages": [{"role": "user", "content": "%d"}]}' % (MODEL.encode(), b"true" if is_streamed else b"false", number)
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {house.keys[SLUG]}\r\nContent-Length: {len(body)}\r\n\r\n"
+    body = b'{"model": "%s", "stream": %s, "messages": [{"role": "user", "content": "%d"}]}' % (
+        MODEL.encode(),
+        b"true" if is_streamed else b"false",
+        number,
+    )
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+        f"{house.keys[SLUG]}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     writer.write(head.encode() + body)
     await writer.drain()
     if is_streamed:
@@ -60,11 +71,15 @@ def is_streamed(entry: dict) -> bool:
 
 
 def delays_s(ledger: list[dict], hung_up_at: list[float]) -> list[float]:
-    """How long each stream went on upstream after its client had gone. AssertionError for one that went on to its end."""
+    """How long each stream went on upstream after its client had gone.
+    AssertionError for one that went on to its end.
+    """
     streams = [entry for entry in ledger if is_streamed(entry)]
     ended = [entry["outcome"] for entry in streams if entry["outcome"] != "client_closed"]
     assert not ended, f"the upstream was asked on: {len(ended)} answers were made for nobody"
-    return [entry["closed_at"] - hung_up_at[int(entry["body"]["messages"][-1]["content"])] for entry in streams]
+    return [
+        entry["closed_at"] - hung_up_at[int(entry["body"]["messages"][-1]["content"])] for entry in streams
+    ]
 
 
 def events_since(started_at) -> list:
@@ -104,13 +119,18 @@ def test_hanging_up_closes_the_upstream_and_bills_what_was_used(house, django_db
     sent = sum(entry["tokens_sent"] for entry in ledger if is_streamed(entry))
     billed = sum(event.output_tokens for event in events if event.estimated)
     whole = [event.output_tokens for event in events if not event.estimated]
-    assert whole == [TOKENS] * sum(not is_streamed(entry) for entry in ledger), "an answer in one piece is read to its end and billed exactly"
+    assert whole == [TOKENS] * sum(not is_streamed(entry) for entry in ledger), (
+        "an answer in one piece is read to its end and billed exactly"
+    )
     cancelled = [event for event in events if event.status == "cancelled"]
     assert len(cancelled) > CUTS // 2 and all(isinstance(event.request_id, UUID) for event in cancelled)
     assert 0 < billed <= sent, "what was relayed is billed, never more than the upstream sent"
 
 
-DEAF = "import contextlib, unittest.mock, gateway.api as api; api._cancelled_when_gone = lambda *_: contextlib.nullcontext(unittest.mock.Mock())"
+DEAF = (
+    "import contextlib, unittest.mock, gateway.api as api; api._cancelled_when_gone = lambda *_: "
+    "contextlib.nullcontext(unittest.mock.Mock())"
+)
 
 
 @pytest.fixture
@@ -132,5 +152,8 @@ _ClientWatch.start = lambda watch: watch.loop.call_later(3, start, watch)
 
 
 def test_planted_bug_a_gateway_that_notices_too_late_is_found_out(house, few_cuts, django_db_blocker):
-    with house_with_bug(house, LATE) as late, pytest.raises(AssertionError, match="an upstream was closed after"):
+    with (
+        house_with_bug(house, LATE) as late,
+        pytest.raises(AssertionError, match="an upstream was closed after"),
+    ):
         test_hanging_up_closes_the_upstream_and_bills_what_was_used(late, django_db_blocker)

@@ -14,7 +14,9 @@ def test_the_product_holds_no_forbidden_construct() -> None:
     permits = read_registry()
     findings = find_all(product_files(), permits)
     stale = [f"{permit.rule} in {permit.path}" for permit in permits if not permit.used]
-    assert not findings, "forbidden constructs:\n" + "\n".join(f"{finding}   → {RULES[finding.rule].says}" for finding in findings)
+    assert not findings, "forbidden constructs:\n" + "\n".join(
+        f"{finding}   → {RULES[finding.rule].says}" for finding in findings
+    )
     assert not stale, f"permits that nothing needs any more: {stale}"
 
 

@@ -34,7 +34,11 @@ class RuntimeServer:
 
     def wait_until_idle(self, timeout_s: float = 5) -> None:
         """Wait until no request is being served and no slot is taken."""
-        wait_until(lambda: (self.tiny_state()["requests"], self.tiny_state()["active"]) == (0, 0), timeout_s, "a slot stays taken")
+        wait_until(
+            lambda: (self.tiny_state()["requests"], self.tiny_state()["active"]) == (0, 0),
+            timeout_s,
+            "a slot stays taken",
+        )
 
     def wait_for_requests(self, count: int) -> None:
         wait_until(lambda: self.tiny_state()["requests"] == count, 5, f"{count} requests do not arrive")
@@ -51,7 +55,10 @@ class RuntimeServer:
 
     def ask(self, *messages: str, **options):
         """A chat completion; messages alternate between user and assistant."""
-        turns = [{"role": "user" if index % 2 == 0 else "assistant", "content": text} for index, text in enumerate(messages)]
+        turns = [
+            {"role": "user" if index % 2 == 0 else "assistant", "content": text}
+            for index, text in enumerate(messages)
+        ]
         return self.openai.chat.completions.create(model="atrium-tiny", messages=turns, **options)
 
     def answer(self, *messages: str, **options) -> str:
@@ -73,11 +80,21 @@ def run_server(*arguments: str) -> Iterator[RuntimeServer]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-m", "runtimes.ml.server", "--port", str(port), *arguments], cwd=ROOT, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runtimes.ml.server", "--port", str(port), *arguments],
+        cwd=ROOT,
+        env=environment,
+    )
     try:
-        with OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="unused", max_retries=0, timeout=60) as client:
+        with OpenAI(
+            base_url=f"http://127.0.0.1:{port}/v1", api_key="unused", max_retries=0, timeout=60
+        ) as client:
             server = RuntimeServer(f"http://127.0.0.1:{port}", process, client)
-            wait_until(lambda: process.poll() is not None or _listens(port), START_TIMEOUT_S, "the server does not listen")
+            wait_until(
+                lambda: process.poll() is not None or _listens(port),
+                START_TIMEOUT_S,
+                "the server does not listen",
+            )
             yield server
     finally:
         if process.poll() is None:
@@ -122,15 +139,21 @@ def server() -> Iterator[RuntimeServer]:
 
 @pytest.fixture(scope="session")
 def cramped_server(tmp_path_factory) -> Iterator[RuntimeServer]:
-    """One slot, one waiting place, one model in memory, no preload; beside two good models lie folders that must be refused."""
+    """One slot, one waiting place, one model in memory, no preload; beside two good
+    models lie folders that must be refused.
+    """
     models = tmp_path_factory.mktemp("models")
     for name in ("atrium-tiny", "second", "pickled", "remote-code", "tampered"):
         shutil.copytree(TINY, models / name)
     (models / "pickled" / "training_args.bin").write_bytes(b"\x80\x04.")
     config = (models / "remote-code" / "config.json").read_text()
-    (models / "remote-code" / "config.json").write_text(config.replace("{", '{"auto_map": {"AutoModel": "evil.Model"},', 1))
+    (models / "remote-code" / "config.json").write_text(
+        config.replace("{", '{"auto_map": {"AutoModel": "evil.Model"},', 1)
+    )
     with (models / "tampered" / "model.safetensors").open("r+b") as weights:
         weights.seek(-1, os.SEEK_END)
         weights.write(b"\xff")
-    with run_server("--models", str(models), "--slots", "1", "--max-waiting", "1", "--max-loaded", "1") as server:
+    with run_server(
+        "--models", str(models), "--slots", "1", "--max-waiting", "1", "--max-loaded", "1"
+    ) as server:
         yield server

@@ -7,9 +7,23 @@ import pytest
 from openai import APIStatusError, BadRequestError, NotFoundError
 from tokenizers import Tokenizer
 
-GREETINGS = {"Hallo": "Hallo!", "hello!": "Hello!", "Hi there": "Hello!", "Guten Morgen": "Guten Morgen!", "你好！": "你好！"}
-TICKETS = {"Meine Rechnung ist falsch.": "Rechnung", "I cannot log in.": "account", "我的包裹还没到。": "配送"}
-UNANSWERABLE = {"Was ist die Hauptstadt von Frankreich?": "Demo-Modell", "What is the capital of France?": "demo model", "法国的首都是哪里？": "演示模型"}
+GREETINGS = {
+    "Hallo": "Hallo!",
+    "hello!": "Hello!",
+    "Hi there": "Hello!",
+    "Guten Morgen": "Guten Morgen!",
+    "你好！": "你好！",
+}
+TICKETS = {
+    "Meine Rechnung ist falsch.": "Rechnung",
+    "I cannot log in.": "account",
+    "我的包裹还没到。": "配送",
+}
+UNANSWERABLE = {
+    "Was ist die Hauptstadt von Frankreich?": "Demo-Modell",
+    "What is the capital of France?": "demo model",
+    "法国的首都是哪里？": "演示模型",
+}
 
 
 def stream_answer(server, *messages, **options):
@@ -36,7 +50,11 @@ def test_what_it_does_not_know_it_admits_in_the_right_language(server, question,
 
 def test_a_conversation_of_several_turns_keeps_its_thread(server):
     turns = ["Hello"]
-    for question in ("What can you do?", "My parcel has not arrived. This is extremely urgent!", "How urgent is this?"):
+    for question in (
+        "What can you do?",
+        "My parcel has not arrived. This is extremely urgent!",
+        "How urgent is this?",
+    ):
         turns += [server.answer(*turns), question]
     assert "urgent" in server.answer(*turns)
 
@@ -45,7 +63,11 @@ def test_a_conversation_of_several_turns_keeps_its_thread(server):
 def test_streaming_gives_the_same_answer_as_not_streaming(server, question):
     whole = server.ask(question)
     text, finish_reason, usage, chunks = stream_answer(server, question)
-    assert (text, finish_reason, usage) == (whole.choices[0].message.content, whole.choices[0].finish_reason, whole.usage)
+    assert (text, finish_reason, usage) == (
+        whole.choices[0].message.content,
+        whole.choices[0].finish_reason,
+        whole.usage,
+    )
     assert chunks[0].choices[0].delta.role == "assistant"
     assert len({chunk.id for chunk in chunks}) == 1
     assert len(chunks) > 5
@@ -117,14 +139,23 @@ def test_eight_streams_at_once_each_get_their_own_answer(server):
 def test_hot_and_greedy_requests_share_a_batch_without_mixing(server):
     greedy = server.answer("Who are you?")
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda index: server.answer("Who are you?", temperature=2.0 * (index % 2), seed=index, max_tokens=40), range(6)))
+        answers = list(
+            pool.map(
+                lambda index: server.answer(
+                    "Who are you?", temperature=2.0 * (index % 2), seed=index, max_tokens=40
+                ),
+                range(6),
+            )
+        )
     assert answers[0::2] == [greedy] * 3
     assert all(answer != greedy for answer in answers[1::2])
 
 
 def test_text_parts_are_joined(server):
     parts = [{"type": "text", "text": "Wer "}, {"type": "text", "text": "bist du?"}]
-    completion = server.openai.chat.completions.create(model="atrium-tiny", messages=[{"role": "user", "content": parts}])
+    completion = server.openai.chat.completions.create(
+        model="atrium-tiny", messages=[{"role": "user", "content": parts}]
+    )
     assert completion.choices[0].message.content == server.answer("Wer bist du?")
 
 
@@ -151,7 +182,9 @@ def test_prompt_and_max_tokens_together_must_fit(server):
 
 def test_an_unknown_model_is_not_found(server):
     with pytest.raises(NotFoundError) as caught:
-        server.openai.chat.completions.create(model="../atrium-tiny", messages=[{"role": "user", "content": "Hallo"}])
+        server.openai.chat.completions.create(
+            model="../atrium-tiny", messages=[{"role": "user", "content": "Hallo"}]
+        )
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
 
 
@@ -191,7 +224,20 @@ def test_a_bad_field_is_named(server, fields, param):
 
 
 def test_unknown_fields_are_ignored(server):
-    assert server.post({"model": "atrium-tiny", "messages": HALLO, "logprobs": True, "tools": [], "user": "bob", "n": 1, "stop": None}).status_code == 200
+    assert (
+        server.post(
+            {
+                "model": "atrium-tiny",
+                "messages": HALLO,
+                "logprobs": True,
+                "tools": [],
+                "user": "bob",
+                "n": 1,
+                "stop": None,
+            }
+        ).status_code
+        == 200
+    )
 
 
 def test_broken_json_and_unknown_paths_get_errors_in_the_same_shape(server):
@@ -208,5 +254,10 @@ def test_broken_json_and_unknown_paths_get_errors_in_the_same_shape(server):
 def test_models_are_listed_with_their_limits(server):
     model = next(model for model in server.openai.models.list() if model.id == "atrium-tiny")
     assert (model.object, model.owned_by) == ("model", "atrium")
-    assert (model.context_window, model.max_output_tokens, model.default_max_output_tokens, model.demo) == (512, 512, 128, True)
+    assert (model.context_window, model.max_output_tokens, model.default_max_output_tokens, model.demo) == (
+        512,
+        512,
+        128,
+        True,
+    )
     assert server.openai.models.retrieve("atrium-tiny") == model

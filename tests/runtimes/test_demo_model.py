@@ -5,7 +5,14 @@ import random
 
 import pytest
 
-from runtimes.ml.corpus import CATEGORIES, LANGUAGES, PRIORITIES, draw_classification_rows, draw_dialog, draw_ticket
+from runtimes.ml.corpus import (
+    CATEGORIES,
+    LANGUAGES,
+    PRIORITIES,
+    draw_classification_rows,
+    draw_dialog,
+    draw_ticket,
+)
 from runtimes.ml.corpus.tables import load_table
 from runtimes.ml.model_folder import ModelFolder, RefusedModel, sha256_of
 
@@ -23,7 +30,10 @@ def test_the_folder_is_small_accepted_and_has_a_card_in_three_languages(tiny):
     folder.verify()
     assert sum(path.stat().st_size for path in tiny.iterdir()) < 6_000_000
     card = (tiny / "README.md").read_text()
-    assert all(word in card for word in ("apache-2.0", "What it cannot do", "Was es nicht kann", "它不能做什么", "synthetic"))
+    assert all(
+        word in card
+        for word in ("apache-2.0", "What it cannot do", "Was es nicht kann", "它不能做什么", "synthetic")
+    )
     english, german = card.split("## Deutsch")
     assert "2,164,416 parameters" in english and "2.164.416 Parametern" in german
 
@@ -61,8 +71,15 @@ def test_dialogs_alternate_and_end_with_an_answer():
 
 def test_training_rows_hold_the_contract_and_leave_out_unseen_wording():
     phrases = load_table("tickets")
-    held_out = [cue for by_priority in phrases["cues"].values() for cues in by_priority.values() for cue in cues[-1:]]
-    last_problems = [problem for by_category in phrases["problems"].values() for problems in by_category.values() for problem in problems[-2:]]
+    held_out = [
+        cue for by_priority in phrases["cues"].values() for cues in by_priority.values() for cue in cues[-1:]
+    ]
+    last_problems = [
+        problem
+        for by_category in phrases["problems"].values()
+        for problems in by_category.values()
+        for problem in problems[-2:]
+    ]
     held_out += [problem for problem in last_problems if "{" not in problem]
     for row in draw_classification_rows(300, seed=1):
         record = json.loads(row["completion"][0]["content"])

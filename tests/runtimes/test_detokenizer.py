@@ -13,7 +13,9 @@ def tokenizer(tiny) -> Tokenizer:
     return Tokenizer.from_file(str(tiny / "tokenizer.json"))
 
 
-@pytest.mark.parametrize("text", ["Grüße aus Köln", "龘靐齉 und 𠮷野家", "emoji 👩‍👩‍👧‍👦 end", "plain", "  spaces\n\n"])
+@pytest.mark.parametrize(
+    "text", ["Grüße aus Köln", "龘靐齉 und 𠮷野家", "emoji 👩‍👩‍👧‍👦 end", "plain", "  spaces\n\n"]
+)
 def test_pieces_join_to_the_text_and_none_is_broken(tokenizer, text):
     detokenizer = Detokenizer(tokenizer.decode)
     pieces = [detokenizer.push(token) for token in tokenizer.encode(text).ids]

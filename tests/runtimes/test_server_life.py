@@ -1,4 +1,6 @@
-"""The life of the server process: starting, waiting, refusing folders, overload, clients that leave, stopping."""
+"""The life of the server process: starting, waiting, refusing folders,
+overload, clients that leave, stopping.
+"""
 
 import signal
 import time
@@ -27,16 +29,26 @@ def test_it_listens_before_the_model_is_there_and_the_first_request_waits(crampe
     assert cramped_server.tiny_state()["state"] == "ready"
 
 
-@pytest.mark.parametrize(("name", "reason"), [("pickled", "training_args.bin"), ("remote-code", "auto_map"), ("tampered", "SHA256SUMS")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("pickled", "training_args.bin"), ("remote-code", "auto_map"), ("tampered", "SHA256SUMS")],
+)
 def test_a_folder_that_could_run_code_or_was_tampered_with_is_refused(cramped_server, name, reason):
     with pytest.raises(BadRequestError) as caught:
-        cramped_server.openai.chat.completions.create(model=name, messages=[{"role": "user", "content": "Hallo"}])
+        cramped_server.openai.chat.completions.create(
+            model=name, messages=[{"role": "user", "content": "Hallo"}]
+        )
     assert caught.value.code == "model_refused"
     assert reason in caught.value.message
 
 
 def test_refused_folders_are_not_offered_and_health_says_why(cramped_server):
-    assert {model.id for model in cramped_server.openai.models.list()} == {"atrium-tiny", "second", "tampered"}  # the hash is compared when it is loaded
+    # the hash is compared when it is loaded
+    assert {model.id for model in cramped_server.openai.models.list()} == {
+        "atrium-tiny",
+        "second",
+        "tampered",
+    }
     reasons = {model["id"]: model.get("reason", "") for model in cramped_server.health()["models"]}
     assert "pickled objects" in reasons["pickled"]
     assert "remote code" in reasons["remote-code"]
@@ -44,7 +56,9 @@ def test_refused_folders_are_not_offered_and_health_says_why(cramped_server):
 
 def test_the_model_unused_for_longest_makes_room_for_the_next(cramped_server):
     for first, second in (("atrium-tiny", "second"), ("second", "atrium-tiny")):
-        cramped_server.openai.chat.completions.create(model=first, messages=[{"role": "user", "content": "Hallo"}])
+        cramped_server.openai.chat.completions.create(
+            model=first, messages=[{"role": "user", "content": "Hallo"}]
+        )
         assert (cramped_server.state_of(first), cramped_server.state_of(second)) == ("ready", "idle")
 
 
@@ -79,7 +93,12 @@ def test_a_client_that_leaves_without_streaming_frees_the_slot_too(server, long_
         httpx.post(
             f"{server.url}/v1/chat/completions",
             timeout=long_s / 5,
-            json={"model": "atrium-tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 480, "ignore_eos": True},
+            json={
+                "model": "atrium-tiny",
+                "messages": [{"role": "user", "content": "Hello"}],
+                "max_tokens": 480,
+                "ignore_eos": True,
+            },
         )
     server.wait_until_idle()
     assert time.monotonic() - started < long_s * 0.8
@@ -106,7 +125,10 @@ def test_sigterm_cuts_off_streams_and_ends_the_process(start_server, models):
         return False
 
     crowd = 12
-    with start_server("--models", str(models), "--slots", "1", "--max-waiting", str(crowd)) as server, ThreadPoolExecutor(crowd) as pool:
+    with (
+        start_server("--models", str(models), "--slots", "1", "--max-waiting", str(crowd)) as server,
+        ThreadPoolExecutor(crowd) as pool,
+    ):
         server.answer("Hallo")
         streams = [pool.submit(server.ask, "Hello", stream=True, **LONG) for _ in range(crowd)]
         server.wait_for_requests(crowd)

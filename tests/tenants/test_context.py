@@ -8,7 +8,17 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
 from accounts.models import User
-from tenants.context import DATABASE_THREADS, THREADS_PER_SCHEMA, NoTenant, Scope, current_tenant, in_tenant, platform, tenant, use_scope
+from tenants.context import (
+    DATABASE_THREADS,
+    THREADS_PER_SCHEMA,
+    NoTenant,
+    Scope,
+    current_tenant,
+    in_tenant,
+    platform,
+    tenant,
+    use_scope,
+)
 from tenants.models import Tenant
 from tenants.pgbackend.base import DatabaseWrapper, ScopeMismatch
 
@@ -32,19 +42,42 @@ def test_each_scope_sees_its_own_users():
 @pytest.mark.parametrize("scope", [None, Scope("owner")])
 def test_without_a_tenant_every_query_fails(scope):
     """Planted bug: with `public` as the default search_path, this reads the operators."""
-    with use_scope(scope), pytest.raises((DatabaseError, ScopeMismatch, AssertionError)), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        use_scope(scope),
+        pytest.raises((DatabaseError, ScopeMismatch, AssertionError)),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute("SELECT email FROM accounts_user")
 
 
 def test_a_tenant_cannot_read_what_is_not_its_own():
-    for table in ("public.accounts_user", "public.tenants_tenant", "globex.accounts_user", "tenant_template.accounts_user"):
-        with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic(), connection.cursor() as cursor:
+    for table in (
+        "public.accounts_user",
+        "public.tenants_tenant",
+        "globex.accounts_user",
+        "tenant_template.accounts_user",
+    ):
+        with (
+            pytest.raises(DatabaseError, match="permission denied"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
             cursor.execute(f"SELECT 1 FROM {table}")
 
 
 def test_a_tenant_cannot_change_its_tables_or_append_only_rows():
-    for statement in ("DROP TABLE accounts_user", "CREATE TABLE mine (id int)", "UPDATE usage_usageevent SET cost = 0", "DELETE FROM auditlog_logentry"):
-        with pytest.raises(DatabaseError, match=r"permission denied|must be owner"), transaction.atomic(), connection.cursor() as cursor:
+    for statement in (
+        "DROP TABLE accounts_user",
+        "CREATE TABLE mine (id int)",
+        "UPDATE usage_usageevent SET cost = 0",
+        "DELETE FROM auditlog_logentry",
+    ):
+        with (
+            pytest.raises(DatabaseError, match=r"permission denied|must be owner"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
             cursor.execute(statement)
 
 

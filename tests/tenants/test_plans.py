@@ -50,7 +50,13 @@ def test_a_suspended_tenant_follows_too():
 def test_a_tenant_that_is_locked_follows_later():
     put_acme_on("tight")
     login = connections["owner"].settings_dict
-    where = {"host": login["HOST"], "port": login["PORT"] or None, "dbname": login["NAME"], "user": login["USER"], "password": login["PASSWORD"]}
+    where = {
+        "host": login["HOST"],
+        "port": login["PORT"] or None,
+        "dbname": login["NAME"],
+        "user": login["USER"],
+        "password": login["PASSWORD"],
+    }
     with psycopg.connect(**where) as other, connection.cursor() as cursor:
         other.execute("LOCK TABLE acme.usage_budget IN ACCESS EXCLUSIVE MODE")
         with platform():
@@ -65,14 +71,31 @@ def test_a_tenant_that_is_locked_follows_later():
 
 
 def test_the_command_changes_what_is_named_and_keeps_the_rest():
-    call_command("plan", "set", "tight", "--requests-per-minute", "60", "--monthly-budget", "12.5", stdout=StringIO())
-    for words, expected in (([], (60, Decimal("12.5"))), (["--requests-per-minute", "none"], (None, Decimal("12.5"))), (["--monthly-budget", "0"], (None, 0))):
+    call_command(
+        "plan", "set", "tight", "--requests-per-minute", "60", "--monthly-budget", "12.5", stdout=StringIO()
+    )
+    for words, expected in (
+        ([], (60, Decimal("12.5"))),
+        (["--requests-per-minute", "none"], (None, Decimal("12.5"))),
+        (["--monthly-budget", "0"], (None, 0)),
+    ):
         call_command("plan", "set", "tight", "--label", "Tight", *words, stdout=StringIO())
         with platform():
-            assert Plan.objects.values_list("requests_per_minute", "monthly_budget").get(name="tight") == expected
+            assert (
+                Plan.objects.values_list("requests_per_minute", "monthly_budget").get(name="tight")
+                == expected
+            )
 
 
-@pytest.mark.parametrize("words", [["--monthly-budget", "much"], ["--requests-per-minute", "-3"], ["--requests-per-minute", "0"], ["--monthly-budget", "-1"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--monthly-budget", "much"],
+        ["--requests-per-minute", "-3"],
+        ["--requests-per-minute", "0"],
+        ["--monthly-budget", "-1"],
+    ],
+)
 def test_the_command_refuses_what_is_no_limit(words):
     with pytest.raises(CommandError):
         call_command("plan", "set", "tight", *words, stdout=StringIO())

@@ -1,4 +1,6 @@
-"""What the README promises of an installation behind a TLS proxy: ports in links, clients' addresses, queues, a new master key."""
+"""What the README promises of an installation behind a TLS proxy: ports in links, clients'
+addresses, queues, a new master key.
+"""
 
 import json
 import os
@@ -24,7 +26,10 @@ from tenants.sealing import forget_data_keys, seal, unseal
 from tenants.sealing.keys import _unwrap
 from tenants.start import check_start
 
-SHOW = "import json; from config.settings import security as s; print(json.dumps({'port': s.PORT, 'proxies': s.TRUSTED_PROXIES}))"
+SHOW = (
+    "import json; from config.settings import security as s; print(json.dumps({'port': s.PORT, 'proxies': "
+    "s.TRUSTED_PROXIES}))"
+)
 
 
 SECRET = "".join(chr(ord("A") + number % 26) for number in range(52))
@@ -33,8 +38,14 @@ SECRET = "".join(chr(ord("A") + number % 26) for number in range(52))
 def settings_with(**environment: str) -> subprocess.CompletedProcess:
     """The settings of security as a process with these variables reads them."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ATRIUM_")}
-    production = {"ATRIUM_ENV": "production", "ATRIUM_SECRET_KEY": SECRET, "ATRIUM_MASTER_KEYS": Fernet.generate_key().decode()}
-    return subprocess.run([sys.executable, "-c", SHOW], env=inherited | production | environment, capture_output=True, text=True)
+    production = {
+        "ATRIUM_ENV": "production",
+        "ATRIUM_SECRET_KEY": SECRET,
+        "ATRIUM_MASTER_KEYS": Fernet.generate_key().decode(),
+    }
+    return subprocess.run(
+        [sys.executable, "-c", SHOW], env=inherited | production | environment, capture_output=True, text=True
+    )
 
 
 def test_behind_tls_links_carry_no_port_unless_one_is_named():
@@ -45,14 +56,18 @@ def test_behind_tls_links_carry_no_port_unless_one_is_named():
 
 @pytest.mark.django_db
 def test_an_address_is_written_as_people_type_it(settings):
-    settings.USES_TLS, settings.PORT = True, ""
+    settings.USES_TLS = True
+    settings.PORT = ""
     assert base_url("acme") == "https://acme.localhost"
     settings.PORT = "8443"
     assert base_url("acme") == "https://acme.localhost:8443"
 
 
 def test_proxies_are_addresses_or_networks():
-    assert json.loads(settings_with(ATRIUM_TRUSTED_PROXIES="10.0.0.0/24, 2001:db8::7").stdout)["proxies"] == ["10.0.0.0/24", "2001:db8::7"]
+    assert json.loads(settings_with(ATRIUM_TRUSTED_PROXIES="10.0.0.0/24, 2001:db8::7").stdout)["proxies"] == [
+        "10.0.0.0/24",
+        "2001:db8::7",
+    ]
     wrong = settings_with(ATRIUM_TRUSTED_PROXIES="proxy.example.org")
     assert wrong.returncode == 1 and "ATRIUM_TRUSTED_PROXIES must list addresses" in wrong.stderr
 
@@ -61,13 +76,15 @@ def test_proxies_are_addresses_or_networks():
     ("peer", "header", "client"),
     [
         ("10.0.0.5", "203.0.113.9", "203.0.113.9"),
-        ("10.0.0.5", "6.6.6.6, 203.0.113.9", "203.0.113.9"),  # the proxy adds what it saw behind what the client claims
+        # the proxy adds what it saw behind what the client claims
+        ("10.0.0.5", "6.6.6.6, 203.0.113.9", "203.0.113.9"),
         ("10.0.0.5", "6.6.6.6, 203.0.113.9, 10.0.0.6", "203.0.113.9"),  # two proxies
         ("203.0.113.9", "6.6.6.6", "203.0.113.9"),  # past the proxy
     ],
 )
 def test_limits_and_audit_log_see_the_client_and_not_the_proxy(settings, peer, header, client):
-    settings.USES_TLS, settings.TRUSTED_PROXIES = True, ["10.0.0.0/24"]
+    settings.USES_TLS = True
+    settings.TRUSTED_PROXIES = ["10.0.0.0/24"]
     seen = _address_after_proxies(peer, header)
     request = RequestFactory().post("/accounts/login/", REMOTE_ADDR=seen, headers={"x-forwarded-for": header})
     assert seen == client and get_client_ip(request) == client
@@ -82,7 +99,11 @@ def _address_after_proxies(peer: str, header: str) -> str:
 
     assert config.proxy_headers
     served = ProxyHeadersMiddleware(application, trusted_hosts=config.forwarded_allow_ips)
-    coroutine = served({"type": "http", "client": (peer, 4711), "headers": [(b"x-forwarded-for", header.encode())]}, None, None)
+    coroutine = served(
+        {"type": "http", "client": (peer, 4711), "headers": [(b"x-forwarded-for", header.encode())]},
+        None,
+        None,
+    )
     with pytest.raises(StopIteration):
         coroutine.send(None)
     return found[0]
@@ -90,7 +111,11 @@ def _address_after_proxies(peer: str, header: str) -> str:
 
 @pytest.mark.django_db
 def test_the_audit_log_believes_no_header(acme, alice):
-    acme.login_as(alice).post("/profile/", {"name": "Alicia", "language": "", "theme": "dark", "time_zone": "UTC"}, headers={"x-forwarded-for": "6.6.6.6"})
+    acme.login_as(alice).post(
+        "/profile/",
+        {"name": "Alicia", "language": "", "theme": "dark", "time_zone": "UTC"},
+        headers={"x-forwarded-for": "6.6.6.6"},
+    )
     assert LogEntry.objects.get_for_object(alice).latest("pk").remote_addr == "127.0.0.1"
 
 
@@ -127,7 +152,11 @@ def test_a_new_master_key_takes_over_and_the_old_one_may_go(settings, capsys):
 @pytest.mark.parametrize("key", ["a" * 60, "short", "django-insecure-" + SECRET, "ab" * 30])
 def test_a_secret_key_that_can_be_guessed_is_refused(key):
     refused = settings_with(ATRIUM_SECRET_KEY=key)
-    assert refused.returncode == 1 and "at least 50 random characters" in refused.stderr and key not in refused.stderr
+    assert (
+        refused.returncode == 1
+        and "at least 50 random characters" in refused.stderr
+        and key not in refused.stderr
+    )
     assert settings_with().returncode == 0
 
 
@@ -144,11 +173,15 @@ def test_a_login_that_may_read_everything_is_refused(settings):
     own = settings.DATABASE_DSN
     passwords = json.loads((Path(os.environ["ATRIUM_DATA"]) / "database.json").read_text())
     superuser = own.replace(f"atrium_app:{passwords['atrium_app']}", f"postgres:{passwords['postgres']}")
-    for number, attributes in enumerate(("SUPERUSER NOINHERIT", "BYPASSRLS NOINHERIT", "INHERIT", "NOINHERIT")):
+    for number, attributes in enumerate(
+        ("SUPERUSER NOINHERIT", "BYPASSRLS NOINHERIT", "INHERIT", "NOINHERIT")
+    ):
         with psycopg.connect(superuser, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE test_start_{number} LOGIN {attributes} PASSWORD 'test'")
             connection.execute(f"GRANT CONNECT ON DATABASE {connection.info.dbname} TO test_start_{number}")
-        settings.DATABASE_DSN = own.replace(f"atrium_app:{passwords['atrium_app']}", f"test_start_{number}:test")
+        settings.DATABASE_DSN = own.replace(
+            f"atrium_app:{passwords['atrium_app']}", f"test_start_{number}:test"
+        )
         if attributes == "NOINHERIT":
             check_start()
         else:

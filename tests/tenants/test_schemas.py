@@ -31,17 +31,34 @@ def rows(statement: str, *arguments) -> list[tuple]:
 def describe(schema: str) -> dict[str, list]:
     """Columns, constraints and indexes of a schema, without its name."""
     columns = rows(
-        "SELECT table_name, column_name, data_type, is_nullable, column_default IS NULL FROM information_schema.columns WHERE table_schema = %s ORDER BY 1, 2",
+        "SELECT table_name, column_name, data_type, is_nullable, column_default IS NULL FROM "
+        "information_schema.columns WHERE table_schema = %s ORDER BY 1, 2",
         schema,
     )
     constraints = rows(
-        "SELECT conrelid::regclass::text, conname, replace(pg_get_constraintdef(oid), %s, '') FROM pg_constraint"
+        "SELECT conrelid::regclass::text, conname, replace(pg_get_constraintdef(oid), %s, '') FROM "
+        "pg_constraint"
         " WHERE connamespace = %s::regnamespace AND contype <> 'n'"
-        " ORDER BY 2", f"{schema}.", schema,
-    )  # fmt: skip
-    indexes = rows("SELECT tablename, indexname, replace(indexdef, %s, '') FROM pg_indexes WHERE schemaname = %s ORDER BY 1, 2", f"{schema}.", schema)
-    indexes = [(table, name, re.sub(r"::(character varying|text)|[()\[\]]", "", definition)) for table, name, definition in indexes]  # a cast may be spelt anew
-    return {"columns": columns, "constraints": [(name.removeprefix(f"{schema}."), *rest) for name, *rest in constraints], "indexes": indexes}
+        " ORDER BY 2",
+        f"{schema}.",
+        schema,
+    )
+    indexes = rows(
+        "SELECT tablename, indexname, replace(indexdef, %s, '') FROM pg_indexes WHERE schemaname = %s ORDER "
+        "BY 1, 2",
+        f"{schema}.",
+        schema,
+    )
+    # a cast may be spelt anew
+    indexes = [
+        (table, name, re.sub(r"::(character varying|text)|[()\[\]]", "", definition))
+        for table, name, definition in indexes
+    ]
+    return {
+        "columns": columns,
+        "constraints": [(name.removeprefix(f"{schema}."), *rest) for name, *rest in constraints],
+        "indexes": indexes,
+    }
 
 
 def test_a_tenant_has_the_same_tables_as_the_template(unblocked):
@@ -52,33 +69,60 @@ def test_a_tenant_has_the_same_tables_as_the_template(unblocked):
 
 def test_the_template_holds_no_people(unblocked):
     assert rows(f"SELECT count(*) FROM {TEMPLATE_SCHEMA}.accounts_user") == [(0,)]
-    assert rows(f"SELECT count(*) FROM {TEMPLATE_SCHEMA}.local_datakey") == [(0,)], "a cloned key would open another tenant's secrets"
+    assert rows(f"SELECT count(*) FROM {TEMPLATE_SCHEMA}.local_datakey") == [(0,)], (
+        "a cloned key would open another tenant's secrets"
+    )
 
 
 def test_tenant_schemas_hold_only_what_the_clone_copies(unblocked):
-    """No partitions, views, triggers or functions; sequences only behind identity columns. And at most 120 tables."""
-    kinds = {kind for (kind,) in rows("SELECT DISTINCT relkind::text FROM pg_class WHERE relnamespace = %s::regnamespace", TEMPLATE_SCHEMA)}
+    """No partitions, views, triggers or functions; sequences only behind
+    identity columns. And at most 120 tables.
+    """
+    kinds = {
+        kind
+        for (kind,) in rows(
+            "SELECT DISTINCT relkind::text FROM pg_class WHERE relnamespace = %s::regnamespace",
+            TEMPLATE_SCHEMA,
+        )
+    }
     assert kinds <= {"r", "i", "S", "t"}
-    triggers = "SELECT tgname FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid WHERE relnamespace = %s::regnamespace AND NOT tgisinternal"
+    triggers = (
+        "SELECT tgname FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid WHERE relnamespace = "
+        "%s::regnamespace AND NOT tgisinternal"
+    )
     assert rows(triggers, TEMPLATE_SCHEMA) == []
     assert rows("SELECT proname FROM pg_proc WHERE pronamespace = %s::regnamespace", TEMPLATE_SCHEMA) == []
-    assert rows("SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relispartition", TEMPLATE_SCHEMA) == []
+    assert (
+        rows(
+            "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relispartition",
+            TEMPLATE_SCHEMA,
+        )
+        == []
+    )
     assert rows("SELECT count(*) FROM pg_tables WHERE schemaname = %s", TEMPLATE_SCHEMA)[0][0] <= 120
 
 
 def test_no_tenant_table_points_into_public(unblocked):
     found = rows(
-        "SELECT conname FROM pg_constraint k JOIN pg_class target ON target.oid = confrelid WHERE k.connamespace = %s::regnamespace"
-        " AND contype = 'f' AND target.relnamespace <> k.connamespace", "acme",
-    )  # fmt: skip
+        "SELECT conname FROM pg_constraint k JOIN pg_class target ON target.oid = confrelid WHERE "
+        "k.connamespace = %s::regnamespace"
+        " AND contype = 'f' AND target.relnamespace <> k.connamespace",
+        "acme",
+    )
     assert found == []
 
 
 def test_the_app_login_owns_nothing_and_is_no_superuser(unblocked):
     login = settings.DATABASES["default"]["USER"]
-    assert rows("SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolinherit FROM pg_roles WHERE rolname = %s", login) == [(False,) * 5]
+    assert rows(
+        "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolinherit FROM pg_roles WHERE rolname "
+        "= %s",
+        login,
+    ) == [(False,) * 5]
     assert rows("SELECT count(*) FROM pg_class WHERE relowner = %s::regrole", login) == [(0,)]
-    assert rows("SELECT count(*) FROM pg_auth_members WHERE member = %s::regrole AND inherit_option", login) == [(0,)]
+    assert rows(
+        "SELECT count(*) FROM pg_auth_members WHERE member = %s::regrole AND inherit_option", login
+    ) == [(0,)]
 
 
 def test_a_current_tenant_is_left_alone(unblocked):
@@ -106,7 +150,8 @@ def test_a_failing_tenant_does_not_hold_up_the_others(unblocked):
         create_tenant(slug=slug, host=f"{slug}.localhost")
         rows(f"DELETE FROM {slug}.django_migrations WHERE app = 'auditlog'")
     try:
-        rows("DROP TABLE fine.auditlog_logentry CASCADE")  # in `broken` it still stands in the migration's way
+        # in `broken` it still stands in the migration's way
+        rows("DROP TABLE fine.auditlog_logentry CASCADE")
         report = schemas.migrate_tenants(["broken", "fine"])
         assert report.migrated == ["fine"] and list(report.failed) == ["broken"]
     finally:
@@ -114,29 +159,44 @@ def test_a_failing_tenant_does_not_hold_up_the_others(unblocked):
         drop_schema("fine")
 
 
-@pytest.mark.parametrize(("slug", "host", "error"), [
-    ("acme", "new.localhost", Conflict),
-    ("new-one", "localhost", InvalidInput),
-    ("new-one", "https://new.example", InvalidInput),
-    ("new-one", "acme.localhost", Conflict),
-    ("public", "x.localhost", InvalidInput),
-    ("Up", "x.localhost", InvalidInput),
-    ("a_b", "x.localhost", InvalidInput),
-    ("x", "x.localhost", InvalidInput),
-    ("pg-toast", "x.localhost", InvalidInput),
-    ("tenant-template", "x.localhost", InvalidInput),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("slug", "host", "error"),
+    [
+        ("acme", "new.localhost", Conflict),
+        ("new-one", "localhost", InvalidInput),
+        ("new-one", "https://new.example", InvalidInput),
+        ("new-one", "acme.localhost", Conflict),
+        ("public", "x.localhost", InvalidInput),
+        ("Up", "x.localhost", InvalidInput),
+        ("a_b", "x.localhost", InvalidInput),
+        ("x", "x.localhost", InvalidInput),
+        ("pg-toast", "x.localhost", InvalidInput),
+        ("tenant-template", "x.localhost", InvalidInput),
+    ],
+)
 def test_a_tenant_that_cannot_be_is_refused_and_leaves_nothing(unblocked, slug, host, error):
-    before = rows("SELECT count(*) FROM public.tenants_tenant"), rows("SELECT count(*) FROM pg_namespace"), rows("SELECT count(*) FROM pg_roles")
+    before = (
+        rows("SELECT count(*) FROM public.tenants_tenant"),
+        rows("SELECT count(*) FROM pg_namespace"),
+        rows("SELECT count(*) FROM pg_roles"),
+    )
     with pytest.raises(error):
         create_tenant(slug=slug, host=host)
-    assert before == (rows("SELECT count(*) FROM public.tenants_tenant"), rows("SELECT count(*) FROM pg_namespace"), rows("SELECT count(*) FROM pg_roles"))
+    assert before == (
+        rows("SELECT count(*) FROM public.tenants_tenant"),
+        rows("SELECT count(*) FROM pg_namespace"),
+        rows("SELECT count(*) FROM pg_roles"),
+    )
 
 
-@pytest.mark.parametrize(("email", "password"), [("erin@new.example", "short"), ("no address", "correct horse battery staple")])
+@pytest.mark.parametrize(
+    ("email", "password"), [("erin@new.example", "short"), ("no address", "correct horse battery staple")]
+)
 def test_an_owner_who_cannot_be_leaves_no_tenant(unblocked, email, password):
     with pytest.raises((AtriumError, ValidationError)):
-        create_tenant(slug="ownerless", host="ownerless.localhost", owner_email=email, owner_password=password)
+        create_tenant(
+            slug="ownerless", host="ownerless.localhost", owner_email=email, owner_password=password
+        )
     with platform():
         assert not Tenant.objects.filter(slug="ownerless").exists()
 
@@ -145,7 +205,9 @@ def test_hosts_are_kept_in_one_form(unblocked):
     try:
         create_tenant(slug="tidy", host=" Tidy.Example.ORG. ")
         with platform():
-            assert list(Domain.objects.filter(tenant__slug="tidy").values_list("domain", flat=True)) == ["tidy.example.org"]
+            assert list(Domain.objects.filter(tenant__slug="tidy").values_list("domain", flat=True)) == [
+                "tidy.example.org"
+            ]
     finally:
         drop_schema("tidy")
 
@@ -163,7 +225,9 @@ def test_what_is_not_set_up_can_neither_be_suspended_nor_resumed(unblocked):
 
 
 def test_rights_change_in_one_step(unblocked):
-    """A program that reads while an upgrade renews the rights has the old ones or the new ones, never none."""
+    """A program that reads while an upgrade renews the rights has the old
+    ones or the new ones, never none.
+    """
     granted, denied, has_read, is_over = [], [], threading.Event(), threading.Event()
 
     def read() -> None:
@@ -211,7 +275,10 @@ def test_names_follow_from_the_slug():
 
 def test_checks_notice_a_public_table_that_a_tenant_has_too(settings):
     settings.TENANT_READABLE_PUBLIC_TABLES = ["accounts_user", "nothing"]
-    assert {error.id for error in readable_public_tables_exist_in_public_only(None)} == {"atrium.E001", "atrium.E002"}
+    assert {error.id for error in readable_public_tables_exist_in_public_only(None)} == {
+        "atrium.E001",
+        "atrium.E002",
+    }
     settings.SHARED_APPS = [*settings.SHARED_APPS, "prompts"]
     assert [error.id for error in tables_live_in_one_world(None)] == ["atrium.E003"]
 
@@ -223,7 +290,10 @@ def test_content_type_ids_are_kept_per_schema():
 
     with tenant("acme"), transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE django_content_type SET model = 'gone' WHERE app_label = 'accounts' AND model = 'user' RETURNING id")
+            cursor.execute(
+                "UPDATE django_content_type SET model = 'gone' WHERE app_label = 'accounts' AND model = "
+                "'user' RETURNING id"
+            )
         ContentType.objects.clear_cache()
         moved = ContentType.objects.create(app_label="accounts", model="user").pk
         assert ContentType.objects.get_for_model(User).pk == moved

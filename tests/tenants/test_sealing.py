@@ -33,16 +33,32 @@ def forget_keys():
 
 
 def make_connection(**changes) -> Connection:
-    return Connection(**{"name": "A", "kind": "openai", "base_url": "https://api.openai.com/v1", "secret": "sk-canary-1234567890"} | changes)
+    return Connection(
+        **{
+            "name": "A",
+            "kind": "openai",
+            "base_url": "https://api.openai.com/v1",
+            "secret": "sk-canary-1234567890",
+        }
+        | changes
+    )
 
 
-# -- Secret ---------------------------------------------------------------------------------------------------------------------------------
+# -- Secret --------------------------------------------------------------------------------------------------
 
 
 def test_a_secret_shows_itself_only_when_asked():
     secret = Secret("sk-canary")
     assert secret.reveal() == "sk-canary"
-    for shown in (str(secret), repr(secret), f"{secret}", f"{secret:>20}", "%s" % secret, repr([secret]), repr({"key": secret})):  # noqa: UP031
+    for shown in (
+        str(secret),
+        repr(secret),
+        f"{secret}",
+        f"{secret:>20}",
+        "%s" % secret,  # noqa: UP031
+        repr([secret]),
+        repr({"key": secret}),
+    ):
         assert "canary" not in shown
     assert secret == Secret("sk-canary") and secret != Secret("sk-other") and secret != "sk-canary"
     assert not Secret("") and secret
@@ -55,7 +71,7 @@ def test_a_secret_does_not_slip_into_messages_or_caches(leak):
         leak(Secret("sk-canary"))
 
 
-# -- seal and unseal ------------------------------------------------------------------------------------------------------------------------
+# -- seal and unseal -----------------------------------------------------------------------------------------
 
 
 def test_what_is_sealed_can_be_opened_in_its_place(db):
@@ -65,7 +81,15 @@ def test_what_is_sealed_can_be_opened_in_its_place(db):
     assert unseal(sealed, **PLACE) == "sk-canary ä 你好"
 
 
-@pytest.mark.parametrize("moved", [{"row": "0193"}, {"field": "other"}, {"table": "other"}, {"table": "models_registry_connection0", "row": "192"}])
+@pytest.mark.parametrize(
+    "moved",
+    [
+        {"row": "0193"},
+        {"field": "other"},
+        {"table": "other"},
+        {"table": "models_registry_connection0", "row": "192"},
+    ],
+)
 def test_a_ciphertext_moved_to_another_place_stays_closed(db, moved):
     sealed = seal("sk-canary", **PLACE)
     with pytest.raises(BrokenSeal):
@@ -87,7 +111,14 @@ def test_a_ciphertext_moved_to_another_tenant_stays_closed_even_with_the_same_da
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda text: text[:-4] + "AAAA", lambda text: "v1:", lambda text: "v1:*", lambda text: "", lambda text: "v2" + text[2:], lambda text: text[3:]],
+    [
+        lambda text: text[:-4] + "AAAA",
+        lambda text: "v1:",
+        lambda text: "v1:*",
+        lambda text: "",
+        lambda text: "v2" + text[2:],
+        lambda text: text[3:],
+    ],
 )
 def test_a_damaged_ciphertext_is_refused(db, damage):
     with pytest.raises(BrokenSeal):
@@ -102,7 +133,7 @@ def test_nothing_is_sealed_in_nobodys_name(db):
         unseal("v1:AAAA", **PLACE)
 
 
-# -- data keys ------------------------------------------------------------------------------------------------------------------------------
+# -- data keys -----------------------------------------------------------------------------------------------
 
 
 def test_a_new_tenant_has_a_data_key_and_no_other(db):
@@ -138,7 +169,9 @@ def test_the_data_key_is_asked_for_once_a_minute(db, django_assert_num_queries):
 
 
 def test_a_key_of_a_rolled_back_transaction_seals_nothing(db):
-    """The key that a failed transaction made must not live on in the process: what it sealed could never be opened."""
+    """The key that a failed transaction made must not live on in the process:
+    what it sealed could never be opened.
+    """
     DataKey.objects.all().delete()
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         unseal(seal("lost", **PLACE), **PLACE)
@@ -210,7 +243,7 @@ def test_the_stored_key_is_wrapped(db):
     assert bytes(DataKey.objects.get().wrapped).startswith(b"gAAAA")  # a Fernet token, not 32 bare bytes
 
 
-# -- the field ------------------------------------------------------------------------------------------------------------------------------
+# -- the field -----------------------------------------------------------------------------------------------
 
 
 def stored_text(row: Connection) -> str:
@@ -219,7 +252,9 @@ def stored_text(row: Connection) -> str:
         return cursor.fetchone()[0]
 
 
-@pytest.mark.parametrize("given", ["sk-canary-1234567890", Secret("sk-canary-1234567890"), "v1:looks-sealed-but-is-not"])
+@pytest.mark.parametrize(
+    "given", ["sk-canary-1234567890", Secret("sk-canary-1234567890"), "v1:looks-sealed-but-is-not"]
+)
 def test_a_field_is_sealed_on_save_and_opened_on_request(db, given):
     row = make_connection(secret=given)
     row.full_clean()
@@ -271,8 +306,16 @@ def test_forms_and_serialisers_see_nothing(db):
     row.save()
     row.refresh_from_db()
     form_class = modelform_factory(Connection, fields=["name", "secret"])
-    shown = form_class(instance=row).as_p() + str(form_class(data={"name": "", "secret": "sk-typed-canary"}).as_p())
-    texts = [shown, str(model_to_dict(row)), serializers.serialize("json", [row]), str(list(Connection.objects.values("secret"))), repr(vars(row))]
+    shown = form_class(instance=row).as_p() + str(
+        form_class(data={"name": "", "secret": "sk-typed-canary"}).as_p()
+    )
+    texts = [
+        shown,
+        str(model_to_dict(row)),
+        serializers.serialize("json", [row]),
+        str(list(Connection.objects.values("secret"))),
+        repr(vars(row)),
+    ]
     assert not any("v1:" in text or "canary" in text for text in texts)
 
 
@@ -287,7 +330,7 @@ def test_a_form_left_empty_keeps_the_secret_and_a_new_one_replaces_it(db):
         assert open_field(Connection.objects.get(pk=row.pk), "secret").reveal() == expected
 
 
-# -- the log filter -------------------------------------------------------------------------------------------------------------------------
+# -- the log filter ------------------------------------------------------------------------------------------
 
 
 def log_line(message: str, *arguments, **options) -> str:
@@ -320,6 +363,12 @@ def test_the_log_filter_masks_tracebacks_and_leaves_the_rest():
     except ValueError as exc:
         line = log_line("failed", exc_info=(type(exc), exc, exc.__traceback__))
     assert "ValueError" in line and "canary" not in line
-    for harmless in ("Bearer of news", "tenant acme: 3 models", "key atr_acme_a1B2c3D4", "http://localhost:8000/v1", "task-force"):
+    for harmless in (
+        "Bearer of news",
+        "tenant acme: 3 models",
+        "key atr_acme_a1B2c3D4",
+        "http://localhost:8000/v1",
+        "task-force",
+    ):
         assert log_line(harmless) == harmless
     assert log_line("key atr_acme_a1B2c3D4_" + "x" * 43).startswith("key atr_acme_a1B2c3D4_••••")

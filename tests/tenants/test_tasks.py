@@ -36,7 +36,8 @@ class Broker:
     """Takes the place of the broker: keeps what is sent, or is down."""
 
     def __init__(self, monkeypatch, is_down: bool = False):
-        self.sent, self.is_down = [], is_down
+        self.sent = []
+        self.is_down = is_down
         monkeypatch.setattr("celery.app.task.Task.apply_async", self._send)
 
     def _send(self, args=None, kwargs=None, headers=None, task_id=None, **options):
@@ -79,7 +80,10 @@ def test_a_task_is_sent_when_the_transaction_commits(monkeypatch, django_capture
         enqueue(note, word="hello")
         assert broker.sent == []
     message = OutboxMessage.objects.get()
-    assert broker.sent == [(str(message.pk), {"word": "hello"}, {HEADER: "acme"})] and message.sent_at is not None
+    assert (
+        broker.sent == [(str(message.pk), {"word": "hello"}, {HEADER: "acme"})]
+        and message.sent_at is not None
+    )
 
 
 def test_what_the_broker_missed_the_relay_sends_once(monkeypatch, django_capture_on_commit_callbacks):
@@ -121,7 +125,9 @@ def test_duties_are_carried_out_in_the_scope_that_noted_them(monkeypatch):
     with platform():
         assert carry_out_duties(lambda role, kind, error: broken.append(kind)) == 3
         assert sorted(done) == ["acme", "globex"] and broken == ["fail"]
-        assert carry_out_duties(lambda *_: None) == 1, "what failed stays due, what was done is gone, what is later waits"
+        assert carry_out_duties(lambda *_: None) == 1, (
+            "what failed stays due, what was done is gone, what is later waits"
+        )
         assert Duty.objects.filter(kind="sweep").count() == 1
 
 

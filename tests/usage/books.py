@@ -1,4 +1,6 @@
-"""A tenant's books as tests see them: committed rows, read and written past the ledger, with the owner's login."""
+"""A tenant's books as tests see them: committed rows, read and written past
+the ledger, with the owner's login.
+"""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -25,11 +27,23 @@ USAGE = Usage(100, 20, 50, 7)
 BILL = cost(PRICE, USAGE)
 PROJECT, USER, KEY = uuid7(), uuid7(), uuid7()
 SUBJECTS = {"tenant": TENANT_SUBJECT, "project": PROJECT, "user": USER, "key": KEY}
-EVENT = {"source": "api", "model": "demo", "endpoint": "chat.completions", "upstream_model": "llama-3", "price": PRICE}
+EVENT = {
+    "source": "api",
+    "model": "demo",
+    "endpoint": "chat.completions",
+    "upstream_model": "llama-3",
+    "price": PRICE,
+}
 
 
 def a_hold(amount: str | Decimal = "0.01", **changes: Any) -> HoldRequest:
-    request = {"request_id": uuid7(), "amount": Decimal(amount), "subjects": SUBJECTS, "input_tokens_estimate": 90, "event": EVENT}
+    request = {
+        "request_id": uuid7(),
+        "amount": Decimal(amount),
+        "subjects": SUBJECTS,
+        "input_tokens_estimate": 90,
+        "event": EVENT,
+    }
     return HoldRequest(**request | changes)
 
 
@@ -42,12 +56,25 @@ class Books:
     """One tenant's ledger tables."""
 
     def __init__(self, slug: str) -> None:
-        self.slug, self.schema = slug, slug.replace("-", "_")
-        self.connection = psycopg.connect(os.environ["ATRIUM_OWNER_DATABASE_URL"], autocommit=True, options=f"-c search_path={self.schema},public")
-        self.dsn, self.database = settings.DATABASE_DSN, settings.DATABASES["default"]["NAME"]
+        self.slug = slug
+        self.schema = slug.replace("-", "_")
+        self.connection = psycopg.connect(
+            os.environ["ATRIUM_OWNER_DATABASE_URL"],
+            autocommit=True,
+            options=f"-c search_path={self.schema},public",
+        )
+        self.dsn = settings.DATABASE_DSN
+        self.database = settings.DATABASES["default"]["NAME"]
 
     def clear(self) -> None:
-        for table in ("usage_usageevent", "usage_hold", "usage_budget", "usage_budgetoverrun", "usage_hourlysum", "public.tenants_duty"):
+        for table in (
+            "usage_usageevent",
+            "usage_hold",
+            "usage_budget",
+            "usage_budgetoverrun",
+            "usage_hourlysum",
+            "public.tenants_duty",
+        ):
             self.sql(f"DELETE FROM {table}")
         self.sql("DELETE FROM public.usage_platform_tenantsum WHERE slug = %s", self.slug)
 
@@ -56,15 +83,39 @@ class Books:
             cursor.execute(statement, params)
             return cursor.fetchall() if cursor.description else []
 
-    def add_budget(self, level: str = "tenant", limit: str | Decimal = "1", period: str = "month", since: datetime | None = None, **more: Any) -> UUID:
+    def add_budget(
+        self,
+        level: str = "tenant",
+        limit: str | Decimal = "1",
+        period: str = "month",
+        since: datetime | None = None,
+        **more: Any,
+    ) -> UUID:
         budget = uuid7()
         start = since or period_start(period, datetime.now(UTC))
-        row = {"allowance": limit, "held": 0, "spent": 0, "managed_by": "tenant", "subject_id": SUBJECTS[level]} | more
+        row = {
+            "allowance": limit,
+            "held": 0,
+            "spent": 0,
+            "managed_by": "tenant",
+            "subject_id": SUBJECTS[level],
+        } | more
         self.sql(
-            'INSERT INTO usage_budget (id, level, subject_id, period, period_start, "limit", allowance, held, spent, currency, managed_by, warn_at_percent, '
-            "created_at, updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'EUR', %s, 80, now(), now())",
-            budget, level, row["subject_id"], period, start, limit, row["allowance"], row["held"], row["spent"], row["managed_by"],
-        )  # fmt: skip
+            'INSERT INTO usage_budget (id, level, subject_id, period, period_start, "limit", allowance, '
+            "held, spent, currency, managed_by, warn_at_percent, "
+            "created_at, updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'EUR', %s, 80, now(), "
+            "now())",
+            budget,
+            level,
+            row["subject_id"],
+            period,
+            start,
+            limit,
+            row["allowance"],
+            row["held"],
+            row["spent"],
+            row["managed_by"],
+        )
         return budget
 
     def budget(self, pk: UUID) -> Any:
@@ -83,14 +134,20 @@ class Books:
         process = uuid4()
         self.sql(
             "INSERT INTO public.usage_platform_process (id, kind, host, started_at, heartbeat_at, ended_at) "
-            "VALUES (%s, 'web', 'test', now(), now() - %s * interval '1 second', CASE WHEN %s THEN now() END)", process, age_s, ended,
-        )  # fmt: skip
+            "VALUES (%s, 'web', 'test', now(), now() - %s * interval '1 second', CASE WHEN %s THEN now() "
+            "END)",
+            process,
+            age_s,
+            ended,
+        )
         return process
 
     @asynccontextmanager
     async def ledger(self, ledger_class: type[Ledger] = Ledger, **arguments: Any) -> AsyncIterator[Ledger]:
         """A running ledger of a living process."""
-        ledger = ledger_class(self.dsn, self.database, arguments.pop("process_id", None) or self.add_process(), **arguments)
+        ledger = ledger_class(
+            self.dsn, self.database, arguments.pop("process_id", None) or self.add_process(), **arguments
+        )
         await ledger.start()
         try:
             yield ledger
@@ -108,15 +165,24 @@ class Books:
     def shoot_connections(self) -> None:
         """Kill every session of a ledger at the server, in the middle of whatever it does."""
         with psycopg.connect(self.dsn) as other:
-            other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'atrium-ledger'")
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
+                "'atrium-ledger'"
+            )
 
     def balances_match(self) -> bool:
         """Whether every budget says what holds and events say, worked out here once more."""
         for budget in self.sql("SELECT * FROM usage_budget"):
             column = {"project": "project_id", "user": "user_id", "key": "key_id"}.get(budget.level)
             mine = f"AND {column} = '{budget.subject_id}'" if column else ""
-            (spent,) = self.sql(f"SELECT coalesce(sum(cost), 0) AS total FROM usage_usageevent WHERE booked_at >= %s {mine}", budget.period_start)
-            (held,) = self.sql("SELECT coalesce(sum(amount), 0) AS total FROM usage_hold WHERE %s = ANY(budget_ids)", budget.id)
+            (spent,) = self.sql(
+                f"SELECT coalesce(sum(cost), 0) AS total FROM usage_usageevent WHERE booked_at >= %s {mine}",
+                budget.period_start,
+            )
+            (held,) = self.sql(
+                "SELECT coalesce(sum(amount), 0) AS total FROM usage_hold WHERE %s = ANY(budget_ids)",
+                budget.id,
+            )
             if (budget.spent, budget.held) != (spent.total, held.total):
                 return False
         return True

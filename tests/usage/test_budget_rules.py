@@ -13,9 +13,26 @@ amounts = st.decimals(0, 1000, places=12)
 
 
 def a_balance(limit="10", **changes) -> Balance:
-    values = {"period": "month", "period_start": datetime(2026, 11, 1, tzinfo=UTC), "held": Decimal(0), "spent": Decimal(0)} | changes
+    values = {
+        "period": "month",
+        "period_start": datetime(2026, 11, 1, tzinfo=UTC),
+        "held": Decimal(0),
+        "spent": Decimal(0),
+    } | changes
     limit = Decimal(limit)
-    return Balance("id", "tenant", "0", values["period"], values["period_start"], limit, limit, values["held"], values["spent"], "tenant", "EUR")
+    return Balance(
+        "id",
+        "tenant",
+        "0",
+        values["period"],
+        values["period_start"],
+        limit,
+        limit,
+        values["held"],
+        values["spent"],
+        "tenant",
+        "EUR",
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,23 @@ from tenants.signals import key_budget_requested, plan_changed
 from tests.usage.books import BILL, USER, a_bill, a_hold
 from usage import services
 from usage.models import Budget, BudgetOverrun, UsageEvent
-from usage.selectors import find_tightest_budget, get_visible_budget, list_binding_budgets, list_visible_budgets
+from usage.selectors import (
+    find_tightest_budget,
+    get_visible_budget,
+    list_binding_budgets,
+    list_visible_budgets,
+)
 
 
 def an_event(cost: str, at: datetime, **changes) -> UsageEvent:
-    row = {"kind": "settle", "cost": Decimal(cost), "currency": "EUR", "model": "demo", "created_at": at, "booked_at": at}
+    row = {
+        "kind": "settle",
+        "cost": Decimal(cost),
+        "currency": "EUR",
+        "model": "demo",
+        "created_at": at,
+        "booked_at": at,
+    }
     event = UsageEvent(**row | changes)
     event.request_id = changes.get("request_id", event.pk)
     event.save()
@@ -47,7 +59,13 @@ def test_setting_a_budget_again_changes_its_limit(alice, bob):
     again = services.set_budget(actor=alice, level="user", subject_id=bob.pk, limit=Decimal(3))
     other = services.set_budget(actor=alice, level="user", subject_id=bob.pk, limit=Decimal(1), period="day")
     assert first.pk == again.pk != other.pk
-    assert LogEntry.objects.get_for_object(first).filter(action=LogEntry.Action.UPDATE).get().changes["limit"][1].startswith("3")
+    assert (
+        LogEntry.objects.get_for_object(first)
+        .filter(action=LogEntry.Action.UPDATE)
+        .get()
+        .changes["limit"][1]
+        .startswith("3")
+    )
     assert Budget.objects.get(pk=first.pk).limit == 3 and Budget.objects.count() == 2
 
 
@@ -75,7 +93,9 @@ def test_a_limit_below_what_is_used_raises_the_allowance_on_record(alice, bob):
 )
 def test_what_cannot_be_a_budget_is_refused(alice, bob, wrong, error):
     with pytest.raises(error):
-        services.set_budget(**{"actor": alice, "level": "user", "subject_id": bob.pk, "limit": Decimal(1)} | wrong)
+        services.set_budget(
+            **{"actor": alice, "level": "user", "subject_id": bob.pk, "limit": Decimal(1)} | wrong
+        )
     assert not Budget.objects.exists()
 
 
@@ -113,7 +133,10 @@ def test_budgets_follow_the_plan_and_new_keys(alice):
     plan_changed.send(sender=Plan, slug="acme", plan=plan)
     key, _text = create_api_key(actor=alice, user=alice, name="script")
     key_budget_requested.send(sender=None, key=key, amount="12.50")
-    assert set(Budget.objects.values_list("level", "limit", "managed_by")) == {("tenant", 25, "plan"), ("key", Decimal("12.5"), "tenant")}
+    assert set(Budget.objects.values_list("level", "limit", "managed_by")) == {
+        ("tenant", 25, "plan"),
+        ("key", Decimal("12.5"), "tenant"),
+    }
     with pytest.raises(InvalidInput):
         key_budget_requested.send(sender=None, key=key, amount="plenty")
 
@@ -123,7 +146,12 @@ def test_a_call_is_refunded_once_and_at_most_in_full(alice, bob):
     event = an_event("2", datetime.now(UTC), user_id=bob.pk)
     an_event("3", datetime.now(UTC), user_id=bob.pk)
     budget = services.set_budget(actor=None, level="user", subject_id=bob.pk, limit=Decimal(9))
-    refused = [(bob, event.pk, "1", NotAllowed), (alice, bob.pk, "1", NotFound), (alice, event.pk, "2.01", InvalidInput), (alice, event.pk, "0", InvalidInput)]
+    refused = [
+        (bob, event.pk, "1", NotAllowed),
+        (alice, bob.pk, "1", NotFound),
+        (alice, event.pk, "2.01", InvalidInput),
+        (alice, event.pk, "0", InvalidInput),
+    ]
     for actor, request_id, amount, error in refused:
         with pytest.raises(error):
             services.refund_call(actor=actor, request_id=request_id, amount=Decimal(amount))
@@ -156,7 +184,9 @@ def test_who_sees_which_budget(alice, bob):
         get_visible_budget(bob, of_project.pk)
     Budget.objects.filter(pk=of_project.pk).update(spent=Decimal("0.9"))
     assert (find_tightest_budget(bob).percent, find_tightest_budget(bob).remaining) == (90, Decimal("0.1"))
-    assert [(state.limit, state.percent, state.is_exhausted) for state in list_binding_budgets(bob)] == [(4, 0, False)]
+    assert [(state.limit, state.percent, state.is_exhausted) for state in list_binding_budgets(bob)] == [
+        (4, 0, False)
+    ]
     Budget.objects.filter(pk=of_project.pk).update(period_start=datetime(2020, 1, 1, tzinfo=UTC))
     assert find_tightest_budget(bob).percent == 0  # last month's money
 

@@ -21,12 +21,36 @@ async def test_a_call_is_held_then_billed(books):
         await ledger.reserve(books.slug, hold)
         assert books.budget(budget).held == Decimal("0.01")
         assert books.holds()[0].dispatched_at is not None
-        assert await ledger.settle(books.slug, a_bill(hold.request_id, error_code='a "quoted\\" code, with {braces}'))
+        assert await ledger.settle(
+            books.slug, a_bill(hold.request_id, error_code='a "quoted\\" code, with {braces}')
+        )
     (event,) = books.events()
-    assert (event.id, event.kind, event.cost, event.user_id, event.key_id, event.project_id) == (hold.request_id, "settle", BILL, USER, KEY, PROJECT)
-    assert (event.input_tokens, event.cached_tokens, event.output_tokens, event.reasoning_tokens) == (100, 20, 50, 7)
-    assert (event.price_snapshot, event.currency, event.source, event.model) == (PRICE.snapshot(), "EUR", "api", "demo")
-    assert (event.latency_ms, event.first_token_ms, event.error_code, event.over_hold) == (120, 30, 'a "quoted\\" code, with {braces}', False)
+    assert (event.id, event.kind, event.cost, event.user_id, event.key_id, event.project_id) == (
+        hold.request_id,
+        "settle",
+        BILL,
+        USER,
+        KEY,
+        PROJECT,
+    )
+    assert (event.input_tokens, event.cached_tokens, event.output_tokens, event.reasoning_tokens) == (
+        100,
+        20,
+        50,
+        7,
+    )
+    assert (event.price_snapshot, event.currency, event.source, event.model) == (
+        PRICE.snapshot(),
+        "EUR",
+        "api",
+        "demo",
+    )
+    assert (event.latency_ms, event.first_token_ms, event.error_code, event.over_hold) == (
+        120,
+        30,
+        'a "quoted\\" code, with {braces}',
+        False,
+    )
     assert (books.budget(budget).held, books.budget(budget).spent) == (0, BILL)
     assert books.holds() == [] and books.balances_match()
 
@@ -42,7 +66,12 @@ async def test_the_platform_hears_of_a_bill_about_a_minute_later(books):
     books.sql("UPDATE public.tenants_duty SET due_at = now() WHERE kind = 'usage_today'")
     await in_platform(carry_out_duties, lambda role, kind, error: pytest.fail(f"{kind}: {error}"))
     (told,) = books.sql("SELECT * FROM public.usage_platform_tenantsum WHERE slug = %s", books.slug)
-    assert (told.calls, told.tokens, told.cost, told.currency) == (3, 3 * (100 + 20 + 50 + 7), 3 * BILL, "EUR")
+    assert (told.calls, told.tokens, told.cost, told.currency) == (
+        3,
+        3 * (100 + 20 + 50 + 7),
+        3 * BILL,
+        "EUR",
+    )
     assert not books.sql("SELECT * FROM public.tenants_duty WHERE kind = 'usage_today'")
 
 
@@ -71,12 +100,25 @@ async def test_a_call_is_held_on_all_levels_or_on_none(books, tight):
 @pytest.mark.parametrize(
     ("level", "period", "spent", "said"),
     [
-        ("key", "month", "4", "This API key's budget for this month has no room for this call: of 4.50 EUR, 4.00 EUR are spent, and this call could cost 1"),
+        (
+            "key",
+            "month",
+            "4",
+            (
+                "This API key's budget for this month has no room for this call: of 4.50 EUR, 4.00 EUR are "
+                "spent, and this call could cost 1"
+            ),
+        ),
         ("user", "day", "4", "Your budget for today has"),
         ("tenant", "total", "4", "Your organisation's budget has"),
-        ("project", "month", "0", "This project's budget for this month has no room for this call at the moment"),
+        (
+            "project",
+            "month",
+            "0",
+            "This project's budget for this month has no room for this call at the moment",
+        ),
     ],
-)  # fmt: skip
+)
 async def test_a_refusal_says_whose_budget_it_is_and_what_to_do(books, level, period, spent, said):
     budget = books.add_budget(level, "4.5", period, spent=spent)
     if spent == "0":  # the rest is only held
@@ -103,7 +145,9 @@ async def test_asking_twice_holds_and_bills_once(books):
     async with books.ledger() as ledger:
         await asyncio.gather(ledger.reserve(books.slug, hold), ledger.reserve(books.slug, hold))
         assert len(books.holds()) == 1
-        results = await asyncio.gather(*(ledger.settle(books.slug, a_bill(hold.request_id)) for _ in range(3)))
+        results = await asyncio.gather(
+            *(ledger.settle(books.slug, a_bill(hold.request_id)) for _ in range(3))
+        )
         assert sorted(results) == [False, False, True]
         assert not await ledger.settle(books.slug, a_bill(hold.request_id, cost=Decimal(5)))
     assert [event.cost for event in books.events()] == [BILL]
@@ -132,13 +176,21 @@ async def test_a_bill_above_its_hold_is_booked_in_full_and_on_record(books):
         with pytest.raises(QuotaExceeded):
             await ledger.reserve(books.slug, a_hold("0.000001"))
     assert [(event.cost, event.over_hold) for event in books.events()] == [(Decimal("0.025"), True)]
-    assert (books.budget(tight).spent, books.budget(tight).allowance, books.budget(tight).limit) == (Decimal("0.025"), Decimal("0.025"), Decimal("0.01"))
+    assert (books.budget(tight).spent, books.budget(tight).allowance, books.budget(tight).limit) == (
+        Decimal("0.025"),
+        Decimal("0.025"),
+        Decimal("0.01"),
+    )
     assert books.budget(wide).allowance == 1
-    assert [(overrun.budget_id, overrun.request_id, overrun.amount) for overrun in books.overruns()] == [(tight, hold.request_id, Decimal("0.015"))]
+    assert [(overrun.budget_id, overrun.request_id, overrun.amount) for overrun in books.overruns()] == [
+        (tight, hold.request_id, Decimal("0.015"))
+    ]
 
 
 async def test_a_month_ends_between_hold_and_bill(books):
-    last_month = (datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)).replace(day=1)
+    last_month = (
+        datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    ).replace(day=1)
     budget = books.add_budget("user", "1", since=last_month, spent="0.999")
     hold = a_hold("0.5")
     async with books.ledger() as ledger:
@@ -182,7 +234,10 @@ async def test_what_the_database_refuses_spoils_no_neighbour(books):
     books.add_budget("user", "1000")
     good, bad = [a_hold() for _ in range(20)], a_hold(input_tokens_estimate=2**70)
     async with books.ledger() as ledger:
-        results = await asyncio.gather(*(ledger.reserve(books.slug, hold) for hold in [*good[:10], bad, *good[10:]]), return_exceptions=True)
+        results = await asyncio.gather(
+            *(ledger.reserve(books.slug, hold) for hold in [*good[:10], bad, *good[10:]]),
+            return_exceptions=True,
+        )
         assert [str(result.code) for result in results if result] == ["booking_failed"]
         await asyncio.gather(*(ledger.settle(books.slug, a_bill(hold.request_id)) for hold in good))
     assert len(books.events()) == 20 and books.balances_match()
@@ -223,7 +278,9 @@ async def test_a_living_process_notes_its_duties_once(books):
             await ledger.reserve(books.slug, hold)
             await ledger.settle(books.slug, a_bill(hold.request_id))
     duties = books.sql("SELECT role, kind FROM public.tenants_duty ORDER BY kind")
-    assert [(duty.role, duty.kind) for duty in duties] == [(f"{books.database}_{books.schema}", kind) for kind in ("holds", "usage_sums", "usage_today")]
+    assert [(duty.role, duty.kind) for duty in duties] == [
+        (f"{books.database}_{books.schema}", kind) for kind in ("holds", "usage_sums", "usage_today")
+    ]
 
 
 def test_usage_classes_stay_apart():

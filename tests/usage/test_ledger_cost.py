@@ -20,7 +20,10 @@ def cpu_s() -> float:
 
 
 def server_cpu_s(books) -> float:
-    pids = [row.pid for row in books.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'atrium-ledger'")]
+    pids = [
+        row.pid
+        for row in books.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'atrium-ledger'")
+    ]
     stats = [Path(f"/proc/{pid}/stat") for pid in pids]
     fields = [stat.read_text().rsplit(")", 1)[1].split() for stat in stats if stat.exists()]
     return sum(int(found[11]) + int(found[12]) for found in fields) / os.sysconf("SC_CLK_TCK")
@@ -50,9 +53,15 @@ def test_a_call_costs_little_cpu_at_saturation(books):
         books.add_budget(level, "1000000")
     best = min(uvloop.run(measure(books, CALLERS, CALLS)) for _ in range(2))
     per_call = best[0] / CALLS * 1000
-    print(f"\nledger, {CALLERS} callers, 4 budgets: {per_call:.4f} ms CPU per call (target {TARGET_MS}), database {best[1] / CALLS * 1000:.4f} ms, "
-          f"{CALLS / best[2]:.0f} calls/s")  # fmt: skip
+    print(
+        f"\nledger, {CALLERS} callers, 4 budgets: {per_call:.4f} ms CPU per call (target {TARGET_MS}), "
+        f"database {best[1] / CALLS * 1000:.4f} ms, "
+        f"{CALLS / best[2]:.0f} calls/s"
+    )
     few = uvloop.run(measure(books, 4, 1_000))
-    print(f"ledger, 4 callers: {few[0]:.4f} ms CPU per call, database {few[1]:.4f} ms, {1_000 / few[2]:.0f} calls/s")
+    print(
+        f"ledger, 4 callers: {few[0]:.4f} ms CPU per call, database {few[1]:.4f} ms, {1_000 / few[2]:.0f} "
+        "calls/s"
+    )
     assert per_call <= BOUND_MS
     assert books.balances_match()

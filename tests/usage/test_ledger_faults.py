@@ -42,7 +42,8 @@ async def test_a_tenant_whose_tables_are_locked_holds_up_nobody_else(books, othe
         assert calls > 10, "the other tenant's calls went on while these waited"
         await asyncio.sleep(0.7)  # the lane tries again at least every half second
         await call(books, ledger)
-    assert [event.cost for event in books.events()] == [BILL, BILL] and books.holds() == []  # the bill was kept, and booked
+    # the bill was kept, and booked
+    assert [event.cost for event in books.events()] == [BILL, BILL] and books.holds() == []
 
 
 async def test_four_locked_tenants_leave_a_connection_to_the_others(books, other_books):
@@ -88,12 +89,18 @@ async def test_connections_that_are_shot_lose_and_double_nothing(books):
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 async def test_wherever_the_connection_breaks_a_call_is_booked_once(books, tmp_path, direction):
-    """Cuts the first connection after every so many bytes: before, in and after the statements of hold and bill, their COMMITs included."""
+    """Cuts the first connection after every so many bytes: before, in and after the statements of
+    hold and bill, their COMMITs included.
+    """
     budget = books.add_budget("user", "1000")
     parts = conninfo_to_dict(books.dsn)
-    with running_chaosproxy(f"{parts['host']}/.s.PGSQL.{parts['port']}", str(tmp_path / ".s.PGSQL.5432")) as proxy:
+    with running_chaosproxy(
+        f"{parts['host']}/.s.PGSQL.{parts['port']}", str(tmp_path / ".s.PGSQL.5432")
+    ) as proxy:
         books_behind = make_conninfo(books.dsn, host=str(tmp_path), port="5432")
-        for count, length in enumerate(range(700, 9_500, 550) if direction == "up" else range(400, 3_200, 140), start=1):
+        for count, length in enumerate(
+            range(700, 9_500, 550) if direction == "up" else range(400, 3_200, 140), start=1
+        ):
             setattr(proxy, direction, Trouble(reset_after=length))
             accepted = proxy.accepted
             task = asyncio.create_task(_one_call_behind(books, books_behind))
@@ -125,7 +132,9 @@ async def _one_call_behind(books: Books, dsn: str) -> None:
 
 async def test_a_server_that_answers_nothing_is_given_up_within_two_seconds(books, tmp_path):
     parts = conninfo_to_dict(books.dsn)
-    with running_chaosproxy(f"{parts['host']}/.s.PGSQL.{parts['port']}", str(tmp_path / ".s.PGSQL.5432")) as proxy:
+    with running_chaosproxy(
+        f"{parts['host']}/.s.PGSQL.{parts['port']}", str(tmp_path / ".s.PGSQL.5432")
+    ) as proxy:
         direct, books.dsn = books.dsn, make_conninfo(books.dsn, host=str(tmp_path), port="5432")
         try:
             async with books.ledger() as ledger:

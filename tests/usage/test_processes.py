@@ -26,7 +26,11 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
 
 
 def is_fresh(books, process: UUID) -> bool:
-    return books.sql("SELECT heartbeat_at > now() - interval '10 seconds' FROM public.usage_platform_process WHERE id = %s", process) == [(True,)]
+    return books.sql(
+        "SELECT heartbeat_at > now() - interval '10 seconds' FROM public.usage_platform_process WHERE id = "
+        "%s",
+        process,
+    ) == [(True,)]
 
 
 async def test_a_process_lives_from_its_start_to_its_end(books, monkeypatch):
@@ -37,12 +41,18 @@ async def test_a_process_lives_from_its_start_to_its_end(books, monkeypatch):
     row = await in_platform(Process.objects.get, pk=process)
     assert await in_tenant(books.slug, is_process_alive, process)  # a tenant may ask
     assert not await in_tenant(books.slug, is_process_alive, other)
-    books.sql("UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = %s", process)
+    books.sql(
+        "UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = %s",
+        process,
+    )
     await until(lambda: in_tenant(books.slug, is_process_alive, process))
     assert heartbeat.live_processes >= 1
     await heartbeat.stop()
     assert not await in_tenant(books.slug, is_process_alive, process)
-    assert (row.kind, (await in_platform(Process.objects.get, pk=process)).ended_at is not None) == ("web", True)
+    assert (row.kind, (await in_platform(Process.objects.get, pk=process)).ended_at is not None) == (
+        "web",
+        True,
+    )
 
 
 async def test_busy_threads_do_not_stop_the_heart(books, monkeypatch):
@@ -53,7 +63,11 @@ async def test_busy_threads_do_not_stop_the_heart(books, monkeypatch):
     await heartbeat.start()
     busy = [context._executor.submit(may_end.wait, 20) for _number in range(context.DATABASE_THREADS)]
     try:
-        books.sql("UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = %s", process)
+        books.sql(
+            "UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = "
+            "%s",
+            process,
+        )
         await until(lambda: asyncio.to_thread(is_fresh, books, process))
     finally:
         may_end.set()
@@ -63,7 +77,8 @@ async def test_busy_threads_do_not_stop_the_heart(books, monkeypatch):
 
 def test_a_database_that_may_lose_commits_is_refused(books, settings):
     settings.ATRIUM_ENV = "production"
-    with pytest.raises(ImproperlyConfigured, match=r"fsync=off.*ATRIUM_ENV=test"):  # the test's server runs so
+    # the test's server runs so
+    with pytest.raises(ImproperlyConfigured, match=r"fsync=off.*ATRIUM_ENV=test"):
         check_durability(books.dsn)
     settings.ATRIUM_ENV = "test"
     check_durability(books.dsn)

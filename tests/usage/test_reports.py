@@ -16,7 +16,14 @@ from tests.usage.test_budgets import an_event
 from usage.charts import round_up
 from usage.models import HourlySum
 from usage.platform.models import TenantSum
-from usage.selectors import get_report, list_top_errors, list_usage, list_visible_events, own_usage, usage_today
+from usage.selectors import (
+    get_report,
+    list_top_errors,
+    list_usage,
+    list_visible_events,
+    own_usage,
+    usage_today,
+)
 from usage.selectors.reports import summed_until
 from usage.sums import add_up_closed_hours, rebuild_sums, tell_today
 
@@ -29,10 +36,27 @@ HOUR = timedelta(hours=1)
 def three_days(alice, bob) -> datetime:
     """Events of Alice and Bob on three days, the last of them now; returns the first day's begin."""
     begin = NOW.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
-    calls = [(1, alice, "big", "1"), (1, alice, "big", "2"), (2, bob, "small", "0.25"), (30, bob, "big", "4"), (31, alice, "small", "0.125")]
+    calls = [
+        (1, alice, "big", "1"),
+        (1, alice, "big", "2"),
+        (2, bob, "small", "0.25"),
+        (30, bob, "big", "4"),
+        (31, alice, "small", "0.125"),
+    ]
     for hours, person, model, cost in calls:
-        an_event(cost, begin + hours * HOUR, user_id=person.pk, model=model, input_tokens=100, cached_tokens=10, output_tokens=7, reasoning_tokens=3)
-    an_event("8", NOW, user_id=bob.pk, model="big", input_tokens=1, status="error", error_code="upstream_error")
+        an_event(
+            cost,
+            begin + hours * HOUR,
+            user_id=person.pk,
+            model=model,
+            input_tokens=100,
+            cached_tokens=10,
+            output_tokens=7,
+            reasoning_tokens=3,
+        )
+    an_event(
+        "8", NOW, user_id=bob.pk, model="big", input_tokens=1, status="error", error_code="upstream_error"
+    )
     return begin
 
 
@@ -52,10 +76,18 @@ def test_a_report_reads_the_same_with_and_without_sums(three_days, by, offset):
 
 def test_usage_by_model_and_by_day(three_days, bob):
     period = {"since": three_days, "until": NOW + HOUR}
-    assert as_tuples(list_usage(by="model", **period)) == [("big", 4, 1, 331, 30, 15), ("small", 2, 0, 220, 20, Decimal("0.375"))]
+    assert as_tuples(list_usage(by="model", **period)) == [
+        ("big", 4, 1, 331, 30, 15),
+        ("small", 2, 0, 220, 20, Decimal("0.375")),
+    ]
     days = list_usage(by="day", user_id=bob.pk, **period)
-    assert [(row.key, row.calls) for row in days] == [(three_days.date() + timedelta(days=offset), 1) for offset in range(3)]
-    assert [row.label for row in list_usage(by="user", **period)] == ["Bob <bob@acme.example>", "Alice <alice@acme.example>"]
+    assert [(row.key, row.calls) for row in days] == [
+        (three_days.date() + timedelta(days=offset), 1) for offset in range(3)
+    ]
+    assert [row.label for row in list_usage(by="user", **period)] == [
+        "Bob <bob@acme.example>",
+        "Alice <alice@acme.example>",
+    ]
     assert [row.label for row in list_usage(by="key", **period)] == ["without"]
     with pytest.raises(InvalidInput):
         list_usage(by="moon", **period)
@@ -63,27 +95,58 @@ def test_usage_by_model_and_by_day(three_days, bob):
 
 def test_adding_up_twice_adds_nothing_and_rebuilding_gives_the_same(three_days):
     add_up_closed_hours()
-    first = list(HourlySum.objects.order_by("hour", "user_id", "model").values_list("hour", "model", "calls", "cost"))
+    first = list(
+        HourlySum.objects.order_by("hour", "user_id", "model").values_list("hour", "model", "calls", "cost")
+    )
     add_up_closed_hours()
-    assert list(HourlySum.objects.order_by("hour", "user_id", "model").values_list("hour", "model", "calls", "cost")) == first
+    assert (
+        list(
+            HourlySum.objects.order_by("hour", "user_id", "model").values_list(
+                "hour", "model", "calls", "cost"
+            )
+        )
+        == first
+    )
     HourlySum.objects.update(cost=0)
     rebuild_sums()
-    assert list(HourlySum.objects.order_by("hour", "user_id", "model").values_list("hour", "model", "calls", "cost")) == first
+    assert (
+        list(
+            HourlySum.objects.order_by("hour", "user_id", "model").values_list(
+                "hour", "model", "calls", "cost"
+            )
+        )
+        == first
+    )
 
 
 def test_the_platform_learns_sums_and_nothing_else(three_days):
     add_up_closed_hours()
     with platform():
-        found = list(TenantSum.objects.filter(slug="acme").order_by("day").values_list("day", "calls", "tokens", "cost")[:2])
+        found = list(
+            TenantSum.objects.filter(slug="acme")
+            .order_by("day")
+            .values_list("day", "calls", "tokens", "cost")[:2]
+        )
     first = three_days.date()
     assert found == [(first, 3, 360, Decimal("3.25")), (first + timedelta(days=1), 2, 240, Decimal("4.125"))]
-    assert {field.name for field in TenantSum._meta.get_fields()} == {"id", "slug", "day", "currency", "calls", "errors", "tokens", "cost"}
+    assert {field.name for field in TenantSum._meta.get_fields()} == {
+        "id",
+        "slug",
+        "day",
+        "currency",
+        "calls",
+        "errors",
+        "tokens",
+        "cost",
+    }
 
 
 def test_the_platform_hears_of_the_running_hour_and_no_hour_counts_twice(three_days, on_platform, olga):
     def told() -> tuple[int, Decimal]:
         with platform():
-            return tuple(TenantSum.objects.filter(slug="acme").aggregate(calls=Sum("calls"), cost=Sum("cost")).values())
+            return tuple(
+                TenantSum.objects.filter(slug="acme").aggregate(calls=Sum("calls"), cost=Sum("cost")).values()
+            )
 
     for step in (tell_today, tell_today, add_up_closed_hours, tell_today, rebuild_sums):
         step()
@@ -145,7 +208,9 @@ def test_the_page_is_for_people_who_are_logged_in(acme):
     assert acme.get("/usage/").status_code == 302
 
 
-@pytest.mark.parametrize(("value", "top"), [(0, 0), (1, 1), (3, 5), (10, 10), (11, 20), (99, 100), (5_001, 10_000)])
+@pytest.mark.parametrize(
+    ("value", "top"), [(0, 0), (1, 1), (3, 5), (10, 10), (11, 20), (99, 100), (5_001, 10_000)]
+)
 def test_an_axis_ends_at_a_round_number(value, top):
     assert round_up(value) == top
 
@@ -156,8 +221,23 @@ def test_the_usage_command(cast, request):
 
     with tenant("acme"):
         request.getfixturevalue("three_days")
-    rows = json.loads(manage("usage", "report", "--tenant", "acme", "--from", f"{NOW - timedelta(days=2):%Y-%m-%d}", "--by", "model", "--json"))
-    assert [(row["model"], row["calls"], Decimal(row["cost"])) for row in rows] == [("big", 4, 15), ("small", 2, Decimal("0.375"))]
+    rows = json.loads(
+        manage(
+            "usage",
+            "report",
+            "--tenant",
+            "acme",
+            "--from",
+            f"{NOW - timedelta(days=2):%Y-%m-%d}",
+            "--by",
+            "model",
+            "--json",
+        )
+    )
+    assert [(row["model"], row["calls"], Decimal(row["cost"])) for row in rows] == [
+        ("big", 4, 15),
+        ("small", 2, Decimal("0.375")),
+    ]
     assert manage("usage", "report", "--tenant", "acme", "--from", "2020-01-01", "--to", "2020-02-01") == ""
     with pytest.raises(CommandError, match="not a date"):
         manage("usage", "report", "--tenant", "acme", "--from", "yesterday")

@@ -41,7 +41,9 @@ async def test_orphans_are_billed_by_mark_by_hold_or_not_at_all(books):
     assert events[marked.request_id].cost == cost(PRICE, Usage(input_tokens=90, output_tokens=33))
     assert (events[marked.request_id].input_tokens, events[marked.request_id].output_tokens) == (90, 33)
     assert events[sent.request_id].cost == Decimal("0.02")
-    assert {(event.estimated, event.status, event.model, event.currency) for event in events.values()} == {(True, INTERRUPTED, "demo", "EUR")}
+    assert {(event.estimated, event.status, event.model, event.currency) for event in events.values()} == {
+        (True, INTERRUPTED, "demo", "EUR")
+    }
     assert books.holds() == [] and books.budget(budget).held == 0 and books.balances_match()
     assert await in_tenant(books.slug, sweep_holds) == 0
 
@@ -60,7 +62,9 @@ async def test_the_living_are_left_alone_and_looked_at_again(books):
     books.sql("DELETE FROM public.tenants_duty")
     assert await in_tenant(books.slug, sweep_holds) == 0
     assert len(books.holds()) == 1
-    assert [duty.kind for duty in books.sql("SELECT kind FROM public.tenants_duty WHERE due_at > now()")] == ["holds"]
+    assert [duty.kind for duty in books.sql("SELECT kind FROM public.tenants_duty WHERE due_at > now()")] == [
+        "holds"
+    ]
 
 
 async def test_a_hold_that_a_living_process_forgot_is_swept_at_last(books):
@@ -100,7 +104,9 @@ async def test_a_refund_closes_the_matter(books):
     async with books.ledger(process_id=books.add_process(age_s=60)) as ledger:
         await ledger.reserve(books.slug, hold)
         await in_tenant(books.slug, sweep_holds)
-        await in_tenant(books.slug, refund_call, actor=None, request_id=hold.request_id, amount=Decimal("0.015"))
+        await in_tenant(
+            books.slug, refund_call, actor=None, request_id=hold.request_id, amount=Decimal("0.015")
+        )
         assert not await ledger.settle(books.slug, a_bill(hold.request_id))
     assert books.budget(budget).spent == Decimal("0.005") and books.balances_match()
 

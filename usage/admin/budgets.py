@@ -25,12 +25,21 @@ from usage.services import change_budget, remove_budget, set_budget
 class BudgetForm(forms.ModelForm):
     """Whose budget it is, is one of three fields; the level says which."""
 
-    project = forms.ModelChoiceField(label=_("Project"), required=False, queryset=Project.objects.all(), widget=UnfoldAdminSelectWidget())
+    project = forms.ModelChoiceField(
+        label=_("Project"), required=False, queryset=Project.objects.all(), widget=UnfoldAdminSelectWidget()
+    )
     user = forms.ModelChoiceField(
-        label=_("Person"), required=False, queryset=User.objects.all(), widget=AutocompleteSelect(ApiKey._meta.get_field("user"), service_admin)
+        label=_("Person"),
+        required=False,
+        queryset=User.objects.all(),
+        widget=AutocompleteSelect(ApiKey._meta.get_field("user"), service_admin),
     )
     key = forms.CharField(
-        label=_("API key"), required=False, max_length=8, widget=UnfoldAdminTextInputWidget(), help_text=_("Its id: the 8 characters in the list of keys.")
+        label=_("API key"),
+        required=False,
+        max_length=8,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_("Its id: the 8 characters in the list of keys."),
     )
 
     class Meta:
@@ -55,20 +64,41 @@ class BudgetForm(forms.ModelForm):
 @admin.register(Budget, site=service_admin)
 class BudgetAdmin(AtriumModelAdmin):
     place = Place(Group.USAGE, 20, "savings")
-    empty_text = _("A budget stops calls before they cost more than you want: for the organisation, a project, a person or a key.")
+    empty_text = _(
+        "A budget stops calls before they cost more than you want: for the organisation, a project, a person "
+        "or a key."
+    )
     form = BudgetForm
-    list_display = ["show_subject", "level", "period", "show_limit", "show_spent", "show_held", "show_used", "show_manager"]
-    list_filter = [("level", ChoicesDropdownFilter), ("period", ChoicesDropdownFilter), ("managed_by", ChoicesDropdownFilter)]
+    list_display = [
+        "show_subject",
+        "level",
+        "period",
+        "show_limit",
+        "show_spent",
+        "show_held",
+        "show_used",
+        "show_manager",
+    ]
+    list_filter = [
+        ("level", ChoicesDropdownFilter),
+        ("period", ChoicesDropdownFilter),
+        ("managed_by", ChoicesDropdownFilter),
+    ]
     ordering = ["level", "period", "pk"]
     readonly_fields = ["show_subject", "show_spent", "show_held", "show_used", "show_manager", "period_start"]
     conditional_fields = {"project": "level == 'project'", "user": "level == 'user'", "key": "level == 'key'"}
 
     def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None):
         if obj is None:
-            return [(None, {"fields": ["level", "project", "user", "key", "period", "limit", "warn_at_percent"]})]
+            return [
+                (None, {"fields": ["level", "project", "user", "key", "period", "limit", "warn_at_percent"]})
+            ]
         return [
             (None, {"fields": ["show_subject", "level", "period", "limit", "warn_at_percent"]}),
-            (_("Current period"), {"fields": ["period_start", "show_spent", "show_held", "show_used", "show_manager"]}),
+            (
+                _("Current period"),
+                {"fields": ["period_start", "show_spent", "show_held", "show_used", "show_manager"]},
+            ),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Budget | None = None) -> list[str]:
@@ -85,7 +115,9 @@ class BudgetAdmin(AtriumModelAdmin):
         _name_all(list(changelist.result_list))
         return changelist
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Budget | None:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Budget | None:
         row = super().get_object(request, object_id, from_field)
         if row is not None:
             _name_all([row])
@@ -94,13 +126,19 @@ class BudgetAdmin(AtriumModelAdmin):
     def create_row(self, request: HttpRequest, form: BudgetForm) -> Budget:
         data = form.cleaned_data
         return set_budget(
-            actor=request.user, level=data["level"], subject_id=form.subject_id(), limit=data["limit"], period=data["period"],
+            actor=request.user,
+            level=data["level"],
+            subject_id=form.subject_id(),
+            limit=data["limit"],
+            period=data["period"],
             warn_at_percent=data["warn_at_percent"],
-        )  # fmt: skip
+        )
 
     def change_row(self, request: HttpRequest, row: Budget, form: BudgetForm) -> None:
         data = form.cleaned_data
-        change_budget(actor=request.user, budget=row, limit=data["limit"], warn_at_percent=data["warn_at_percent"])
+        change_budget(
+            actor=request.user, budget=row, limit=data["limit"], warn_at_percent=data["warn_at_percent"]
+        )
 
     def remove_row(self, request: HttpRequest, row: Budget) -> None:
         remove_budget(actor=request.user, budget=row)
@@ -124,7 +162,10 @@ class BudgetAdmin(AtriumModelAdmin):
     @display(description=_("used"), label={"ok": "success", "warn": "warning", "full": "danger"})
     def show_used(self, row: Budget) -> tuple[str, str]:
         percent = int(100 * used_now(row) / row.limit) if row.limit else 100
-        return "full" if percent >= 100 else "warn" if percent >= row.warn_at_percent else "ok", f"{percent} %"
+        return (
+            "full" if percent >= 100 else "warn" if percent >= row.warn_at_percent else "ok",
+            f"{percent} %",
+        )
 
     @display(description=_("set by"), ordering="managed_by")
     def show_manager(self, row: Budget) -> str:

@@ -21,11 +21,19 @@ from usage.models import HourlySum, UsageEvent
 from usage.money import show_money
 
 STATUS_COLOURS = {
-    UsageEvent.Status.OK: "success", UsageEvent.Status.ERROR: "danger", UsageEvent.Status.CANCELLED: "warning", UsageEvent.Status.INTERRUPTED: "warning",
-}  # fmt: skip
+    UsageEvent.Status.OK: "success",
+    UsageEvent.Status.ERROR: "danger",
+    UsageEvent.Status.CANCELLED: "warning",
+    UsageEvent.Status.INTERRUPTED: "warning",
+}
 SUBJECTS: dict[str, type[Model]] = {"user_id": User, "key_id": ApiKey, "project_id": Project}
 MAX_MODELS = 200
-PRICES = {"input": _("input"), "cached": _("cached input"), "output": _("output"), "reasoning": _("reasoning")}
+PRICES = {
+    "input": _("input"),
+    "cached": _("cached input"),
+    "output": _("output"),
+    "reasoning": _("reasoning"),
+}
 
 
 class ModelFilter(DropdownFilter):
@@ -70,11 +78,24 @@ class UsageEventAdmin(ReadOnlyAdmin):
     place = Place(Group.USAGE, 10, "receipt_long")
     empty_text = _("Every call of a model is booked here with what it used and cost.")
     list_display = [
-        instant("created_at", _("booked at")), "model", "show_person", "show_key", "show_project", "show_tokens", "show_cost", "latency_ms", "show_status",
-    ]  # fmt: skip
+        instant("created_at", _("booked at")),
+        "model",
+        "show_person",
+        "show_key",
+        "show_project",
+        "show_tokens",
+        "show_cost",
+        "latency_ms",
+        "show_status",
+    ]
     list_filter = [
-        ("created_at", RangeDateFilter), ModelFilter, UserFilter, KeyFilter, ("status", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter),
-    ]  # fmt: skip
+        ("created_at", RangeDateFilter),
+        ModelFilter,
+        UserFilter,
+        KeyFilter,
+        ("status", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+    ]
     search_fields = ["request_id"]
     search_help_text = _("The id of a request or of a trace")
     date_hierarchy = "created_at"
@@ -82,15 +103,60 @@ class UsageEventAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     show_full_result_count = False
     fieldsets = [
-        (None, {"fields": ["created_at", "request_id", "kind", "show_status", "error_code", "show_person", "show_key", "show_project", "source"]}),
-        (_("Model"), {"fields": ["model", "model_version", "upstream_model", "deployment", "endpoint", "latency_ms", "first_token_ms", "trace_id"]}),
-        (_("Bill"), {"fields": ["input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "show_cost", "show_price", "estimated", "over_hold"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "created_at",
+                    "request_id",
+                    "kind",
+                    "show_status",
+                    "error_code",
+                    "show_person",
+                    "show_key",
+                    "show_project",
+                    "source",
+                ]
+            },
+        ),
+        (
+            _("Model"),
+            {
+                "fields": [
+                    "model",
+                    "model_version",
+                    "upstream_model",
+                    "deployment",
+                    "endpoint",
+                    "latency_ms",
+                    "first_token_ms",
+                    "trace_id",
+                ]
+            },
+        ),
+        (
+            _("Bill"),
+            {
+                "fields": [
+                    "input_tokens",
+                    "cached_tokens",
+                    "output_tokens",
+                    "reasoning_tokens",
+                    "show_cost",
+                    "show_price",
+                    "estimated",
+                    "over_hold",
+                ]
+            },
+        ),
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: UsageEvent | None = None) -> list[str]:
         return [name for _title, section in self.fieldsets for name in section["fields"]]
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
         text = search_term.strip()
         if not text:
             return queryset, False
@@ -104,7 +170,9 @@ class UsageEventAdmin(ReadOnlyAdmin):
         name_subjects(list(changelist.result_list))
         return changelist
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> UsageEvent | None:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> UsageEvent | None:
         row = super().get_object(request, object_id, from_field)
         if row is not None:
             name_subjects([row])
@@ -133,7 +201,11 @@ class UsageEventAdmin(ReadOnlyAdmin):
     @display(description=_("price per million tokens"))
     def show_price(self, row: UsageEvent) -> str:
         price: dict[str, Any] = row.price_snapshot or {}
-        return ", ".join(f"{label} {show_money(Decimal(str(price[name])))}" for name, label in PRICES.items() if name in price)
+        return ", ".join(
+            f"{label} {show_money(Decimal(str(price[name])))}"
+            for name, label in PRICES.items()
+            if name in price
+        )
 
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def show_status(self, row: UsageEvent) -> tuple[str, str]:
@@ -141,10 +213,15 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
 
 def name_subjects(events: list[UsageEvent]) -> None:
-    """Give each event `names`: whose it is, as people call them. Events outlive their subjects, so an id may stand alone."""
+    """Give each event `names`: whose it is, as people call them. Events outlive their
+    subjects, so an id may stand alone.
+    """
     found: dict[str, dict[UUID, str]] = {}
     for column, model in SUBJECTS.items():
         ids = {getattr(event, column) for event in events} - {None}
         found[column] = {row.pk: str(row) for row in model.objects.filter(pk__in=ids)} if ids else {}
     for event in events:
-        event.names = {column: found[column].get(getattr(event, column), str(getattr(event, column) or "–")) for column in SUBJECTS}
+        event.names = {
+            column: found[column].get(getattr(event, column), str(getattr(event, column) or "–"))
+            for column in SUBJECTS
+        }

@@ -1,4 +1,6 @@
-"""The start page's card about bills that went above a budget. Budgets that run low have a card of their own (usage.cards)."""
+"""The start page's card about bills that went above a budget. Budgets that run low have
+a card of their own (usage.cards).
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -22,5 +24,8 @@ def recent_overruns(request: HttpRequest) -> dict[str, Any] | None:
         return None
     budgets = Budget.objects.in_bulk([row.budget_id for row in rows])
     names = name_subjects(list(budgets.values()))
-    overruns = [{"row": row, "budget": budgets.get(row.budget_id), "subject": names.get(row.budget_id)} for row in rows]
+    overruns = [
+        {"row": row, "budget": budgets.get(row.budget_id), "subject": names.get(row.budget_id)}
+        for row in rows
+    ]
     return {"overruns": overruns, "budgets_url": reverse("service:usage_budget_changelist")}

@@ -1,4 +1,6 @@
-"""One batch of a lane: decides each operation against the rows that are locked, and writes down what has to change. No I/O."""
+"""One batch of a lane: decides each operation against the rows that are locked, and
+writes down what has to change. No I/O.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -28,10 +30,26 @@ def read_balances(result: PGresult) -> list[Balance]:
     """The rows of LOCK_BUDGETS."""
     balances = []
     for row in range(result.ntuples):
-        budget, level, subject, period, start, *amounts, managed_by, currency = (result.get_value(row, column).decode() for column in range(11))
+        budget, level, subject, period, start, *amounts, managed_by, currency = (
+            result.get_value(row, column).decode() for column in range(11)
+        )
         limit, allowance, held, spent = map(Decimal, amounts)
         begin = datetime.fromisoformat(start)
-        balances.append(Balance(budget, level, subject.replace("-", ""), period, begin, limit, allowance, held, spent, managed_by, currency))
+        balances.append(
+            Balance(
+                budget,
+                level,
+                subject.replace("-", ""),
+                period,
+                begin,
+                limit,
+                allowance,
+                held,
+                spent,
+                managed_by,
+                currency,
+            )
+        )
     return balances
 
 
@@ -47,8 +65,11 @@ def read_holds(result: PGresult) -> dict[str, tuple[Decimal, list[str]]]:
 class Batch:
     """Feed it operations in their order with `decide`; then `writes` gives the statements that make it so."""
 
-    def __init__(self, balances: list[Balance], holds: dict[str, tuple[Decimal, list[str]]], now: datetime) -> None:
-        self._now, self._moment = now, now.isoformat()
+    def __init__(
+        self, balances: list[Balance], holds: dict[str, tuple[Decimal, list[str]]], now: datetime
+    ) -> None:
+        self._now = now
+        self._moment = now.isoformat()
         self._holds = holds
         self._balances = {balance.id: balance for balance in balances}
         self._by_subject: dict[tuple[str, str], list[Balance]] = {}
@@ -63,7 +84,9 @@ class Batch:
         self._overruns: list[tuple[str, ...]] = []
 
     def decide(self, kind: str, content: Any) -> Outcome:
-        """What becomes of one operation. `Failure.NO_HOLD` for a bill says: look whether it was booked before."""
+        """What becomes of one operation. `Failure.NO_HOLD` for a bill says:
+        look whether it was booked before.
+        """
         if kind == RESERVE:
             return self._reserve(content)
         if kind == SETTLE:
@@ -91,7 +114,14 @@ class Batch:
         self._holds[key] = amount, ids
         moment = self._moment if request.dispatching else "NULL"
         self._new_holds.append(
-            (key, str(amount), f'"{{{",".join(ids)}}}"', str(request.input_tokens_estimate), moment, *sql.facts(request.event, request.subjects))
+            (
+                key,
+                str(amount),
+                f'"{{{",".join(ids)}}}"',
+                str(request.input_tokens_estimate),
+                moment,
+                *sql.facts(request.event, request.subjects),
+            )
         )
         return True
 
@@ -107,10 +137,22 @@ class Batch:
         for balance in self._known(budgets):
             balance.release(amount)
             self.book(balance, cost, key)
-        self._bills.append((
-            key, str(cost), str(usage.input_tokens), str(usage.cached_tokens), str(usage.output_tokens), str(usage.reasoning_tokens), sql.text(bill.status),
-            sql.text(bill.error_code), sql.number(bill.latency_ms), sql.number(bill.first_token_ms), sql.truth(bill.estimated), sql.truth(cost > amount),
-        ))  # fmt: skip
+        self._bills.append(
+            (
+                key,
+                str(cost),
+                str(usage.input_tokens),
+                str(usage.cached_tokens),
+                str(usage.output_tokens),
+                str(usage.reasoning_tokens),
+                sql.text(bill.status),
+                sql.text(bill.error_code),
+                sql.number(bill.latency_ms),
+                sql.number(bill.first_token_ms),
+                sql.truth(bill.estimated),
+                sql.truth(cost > amount),
+            )
+        )
         return True
 
     def book(self, balance: Balance, cost: Decimal, request: str) -> None:
@@ -141,7 +183,17 @@ class Batch:
     def _refusal(self, balance: Balance, amount: Decimal) -> Refusal:
         renewal = period_end(balance.period, balance.period_start)
         renews_in_s = int((renewal - self._now).total_seconds()) + 1 if renewal else None
-        return Refusal(balance.level, balance.period, balance.managed_by, balance.limit, balance.held, balance.spent, amount, balance.currency, renews_in_s)
+        return Refusal(
+            balance.level,
+            balance.period,
+            balance.managed_by,
+            balance.limit,
+            balance.held,
+            balance.spent,
+            amount,
+            balance.currency,
+            renews_in_s,
+        )
 
     @property
     def has_new_holds(self) -> bool:
@@ -174,7 +226,13 @@ class Batch:
 
     def _changed_balances(self) -> Sequence[tuple[str, ...]]:
         return [
-            (balance.id, balance.period_start.isoformat(), str(balance.allowance), str(balance.held), str(balance.spent))
+            (
+                balance.id,
+                balance.period_start.isoformat(),
+                str(balance.allowance),
+                str(balance.held),
+                str(balance.spent),
+            )
             for balance in self._balances.values()
             if balance.is_changed
         ]

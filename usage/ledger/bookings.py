@@ -17,9 +17,10 @@ LEVELS = ("tenant", "project", "user", "key")  # the order in which budgets are 
 class HoldRequest:
     """Money to set aside before a call: the highest it can cost.
 
-    `subjects` maps levels (`project`, `user`, `key`) to ids; every budget of these and of the tenant itself is asked. `event` holds what the usage
-    event will say: source, model, model_id, model_version, deployment, endpoint, connection_id, upstream_model, trace_id, and `price`, a Price.
-    With `dispatching` the commit of the hold is the dispatch mark: the caller sends next, and nothing lies between.
+    `subjects` maps levels (`project`, `user`, `key`) to ids; every budget of these and of the tenant itself
+    is asked. `event` holds what the usage event will say: source, model, model_id, model_version, deployment,
+    endpoint, connection_id, upstream_model, trace_id, and `price`, a Price. With `dispatching` the commit of
+    the hold is the dispatch mark: the caller sends next, and nothing lies between.
     """
 
     request_id: UUID

@@ -1,4 +1,6 @@
-"""The arithmetic of one budget, without a database: room, holding, releasing, booking, and the turn of a period. All in UTC."""
+"""The arithmetic of one budget, without a database: room, holding, releasing, booking,
+and the turn of a period. All in UTC.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,10 +44,15 @@ class Balance:
     is_wrong: bool = False  # somebody has edited the row: what was to be taken from it is not there
 
     def roll(self, now: datetime) -> None:
-        """Begin the current period if the row still stands in an earlier one. What is held stays held: it is settled in the new period."""
+        """Begin the current period if the row still stands in an earlier one. What is held stays
+        held: it is settled in the new period.
+        """
         start = period_start(self.period, now)
         if start > self.period_start:  # never back: another process may be some ms ahead
-            self.period_start, self.spent, self.allowance, self.is_changed = start, ZERO, max(self.limit, self.held), True
+            self.period_start = start
+            self.spent = ZERO
+            self.allowance = max(self.limit, self.held)
+            self.is_changed = True
 
     def has_room(self, amount: Decimal) -> bool:
         """Whether a call that may cost `amount` fits below the limit. What costs nothing always fits."""
@@ -60,18 +67,25 @@ class Balance:
         self.is_changed = True
 
     def book(self, cost: Decimal) -> Decimal:
-        """Add a bill, in full whatever the limit says; returns by how much the allowance had to be raised for it."""
+        """Add a bill, in full whatever the limit says; returns by how much the
+        allowance had to be raised for it.
+        """
         self.spent = self._at_least_nothing(self.spent + cost)
         self.is_changed = True
         return self._make_room()
 
     def set_limit(self, limit: Decimal) -> None:
-        """A limit below what is used raises the allowance to what is used; nothing more is admitted until it fits."""
-        self.limit, self.is_changed = limit, True
+        """A limit below what is used raises the allowance to what is used;
+        nothing more is admitted until it fits.
+        """
+        self.limit = limit
+        self.is_changed = True
         self.allowance = max(limit, self.held + self.spent)
 
     def _at_least_nothing(self, amount: Decimal) -> Decimal:
-        """A wrong row must not make bills unbookable: it is counted from zero until usage.services.rebuild_balances puts it right."""
+        """A wrong row must not make bills unbookable: it is counted from zero until
+        usage.services.rebuild_balances puts it right.
+        """
         if amount < 0:
             self.is_wrong = True
             return ZERO

@@ -22,7 +22,10 @@ KEPT = timedelta(days=7)  # rows of ended processes, for the system administrati
 
 
 def _begin(process_id: UUID, kind: str) -> int:
-    Process.objects.update_or_create(pk=process_id, defaults={"kind": kind, "host": socket.gethostname()[:255], "heartbeat_at": Now(), "ended_at": None})
+    Process.objects.update_or_create(
+        pk=process_id,
+        defaults={"kind": kind, "host": socket.gethostname()[:255], "heartbeat_at": Now(), "ended_at": None},
+    )
     Process.objects.filter(heartbeat_at__lt=Now() - KEPT).delete()
     return Process.objects.living().count()
 
@@ -32,25 +35,37 @@ def _end(process_id: UUID) -> None:
 
 
 async def _beat(process_id: UUID) -> int:
-    """Renew the lease and count the living, on a connection of its own: neither full pools nor busy threads may stop the heart."""
+    """Renew the lease and count the living, on a connection of its own: neither full pools
+    nor busy threads may stop the heart.
+    """
     role = sql.Identifier(role_name(settings.DATABASES["default"]["NAME"], "platform"))
     async with asyncio.timeout(EVERY_S):
-        connection = await psycopg.AsyncConnection.connect(settings.DATABASE_DSN, autocommit=True, application_name="atrium-heartbeat")
+        connection = await psycopg.AsyncConnection.connect(
+            settings.DATABASE_DSN, autocommit=True, application_name="atrium-heartbeat"
+        )
         async with connection:
             await connection.execute(sql.SQL("SET ROLE {}").format(role))
-            await connection.execute("UPDATE public.usage_platform_process SET heartbeat_at = clock_timestamp() WHERE id = %s", [process_id])
+            await connection.execute(
+                "UPDATE public.usage_platform_process SET heartbeat_at = clock_timestamp() WHERE id = %s",
+                [process_id],
+            )
             found = await connection.execute(
-                "SELECT count(*) FROM public.usage_platform_process WHERE ended_at IS NULL AND heartbeat_at > clock_timestamp() - %s", [LEASE]
+                "SELECT count(*) FROM public.usage_platform_process WHERE ended_at IS NULL AND heartbeat_at "
+                "> clock_timestamp() - %s",
+                [LEASE],
             )
             row = await found.fetchone()
     return row[0] if row else 1
 
 
 class Heartbeat:
-    """Start it before the ledger and stop it after. `live_processes` is the number of living ones, this one included."""
+    """Start it before the ledger and stop it after. `live_processes` is the number
+    of living ones, this one included.
+    """
 
     def __init__(self, process_id: UUID, kind: str) -> None:
-        self._process_id, self._kind = process_id, kind
+        self._process_id = process_id
+        self._kind = kind
         self._task: asyncio.Task | None = None
         self.live_processes = 1
 
@@ -67,7 +82,9 @@ class Heartbeat:
         try:
             await in_platform(_end, self._process_id)
         except Exception:
-            logger.warning("a process could not sign off; its lease ends in %d s", LEASE.seconds, exc_info=True)
+            logger.warning(
+                "a process could not sign off; its lease ends in %d s", LEASE.seconds, exc_info=True
+            )
 
     async def _beat(self) -> None:
         while True:
@@ -75,4 +92,6 @@ class Heartbeat:
             try:
                 self.live_processes = max(1, await _beat(self._process_id))
             except Exception:
-                logger.warning("a heartbeat did not arrive; the next one follows in %d s", EVERY_S, exc_info=True)
+                logger.warning(
+                    "a heartbeat did not arrive; the next one follows in %d s", EVERY_S, exc_info=True
+                )

@@ -1,8 +1,10 @@
 """One lane per tenant and process: what gathers while a commit runs goes into the next one.
 
-Guards against: a tenant whose tables are locked holding up others; a connection lost at any moment, COMMIT included (operations are asked again and
-find what they did: the hold, or the event); one operation the database refuses spoiling its neighbours; callers who leave without waiting for their bill.
-Does not guard against: the death of the process. The holds remain, and the sweeper (usage.ledger.sweeper) settles them.
+Guards against: a tenant whose tables are locked holding up others; a connection lost at any moment, COMMIT
+included (operations are asked again and find what they did: the hold, or the event); one operation the
+database refuses spoiling its neighbours; callers who leave without waiting for their bill.
+Does not guard against: the death of the process. The holds remain, and the sweeper
+(usage.ledger.sweeper) settles them.
 """
 
 import asyncio
@@ -20,7 +22,17 @@ import psycopg
 
 from tenants.context import tenant
 from usage.ledger import statements as sql
-from usage.ledger.batch import RESERVE, SETTLE, VOID, Batch, Clock, Outcome, read_balances, read_clock, read_holds
+from usage.ledger.batch import (
+    RESERVE,
+    SETTLE,
+    VOID,
+    Batch,
+    Clock,
+    Outcome,
+    read_balances,
+    read_clock,
+    read_holds,
+)
 from usage.ledger.bookings import TENANT_SUBJECT, Failure
 from usage.ledger.duty_times import BALANCES, HOLDS, SUMS, TODAY, next_sums, next_sweep, next_telling
 from usage.ledger.late import book_late_bill
@@ -31,7 +43,8 @@ logger = logging.getLogger(__name__)
 MAX_BATCH = 256
 MAX_WAITING = 10_000  # beyond it new holds are refused at once
 EXCHANGE_TIMEOUT_S = 1.4  # for a server that does not even say no
-PATIENCE_S = {RESERVE: 0.3, SETTLE: 1.5, VOID: 1.5}  # how long a caller waits through failures; a bill is booked later all the same
+# how long a caller waits through failures; a bill is booked later all the same
+PATIENCE_S = {RESERVE: 0.3, SETTLE: 1.5, VOID: 1.5}
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
 MARKS_EVERY_S = 1.0
 IDLE_S = 30.0
@@ -45,7 +58,10 @@ class Operation:
     __slots__ = ("asked_at", "content", "is_doubtful", "kind", "request_id", "waiter")
 
     def __init__(self, kind: str, request_id: UUID, content: Any, waiter: asyncio.Future) -> None:
-        self.kind, self.request_id, self.content, self.waiter = kind, request_id, content, waiter
+        self.kind = kind
+        self.request_id = request_id
+        self.content = content
+        self.waiter = waiter
         self.asked_at = monotonic()
         self.is_doubtful = False  # a COMMIT with it was sent, and no answer came
 
@@ -57,10 +73,22 @@ class Operation:
 class Lane:
     """Books the operations of one tenant, in the order they came, batch after batch."""
 
-    def __init__(self, slug: str, enter: Statement, wires: Wires, suspects: asyncio.Semaphore, process_id: UUID, clock: Clock,
-                 on_idle: Callable[["Lane"], None]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        slug: str,
+        enter: Statement,
+        wires: Wires,
+        suspects: asyncio.Semaphore,
+        process_id: UUID,
+        clock: Clock,
+        on_idle: Callable[["Lane"], None],
+    ) -> None:
         self.slug = slug
-        self._enter, self._wires, self._suspects, self._clock, self._on_idle = enter, wires, suspects, clock, on_idle
+        self._enter = enter
+        self._wires = wires
+        self._suspects = suspects
+        self._clock = clock
+        self._on_idle = on_idle
         self._process_id = process_id.hex.encode()
         self._waiting: list[Operation] = []
         self._marks: dict[str, str] = {}
@@ -93,7 +121,9 @@ class Lane:
         self._marks[request_id.hex] = str(output_tokens)
 
     async def stop(self, patience_s: float) -> None:
-        """Book what waits, as far as that can be done in time. What cannot keeps its hold, for the sweeper."""
+        """Book what waits, as far as that can be done in time. What cannot
+        keeps its hold, for the sweeper.
+        """
         self._is_stopping = True
         self._wake()
         await asyncio.wait([self.task], timeout=patience_s)
@@ -110,7 +140,11 @@ class Lane:
         with tenant(self.slug):
             while await self._has_work():
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                batch = [operation for operation in batch if not (operation.kind == RESERVE and operation.waiter.cancelled())]
+                batch = [
+                    operation
+                    for operation in batch
+                    if not (operation.kind == RESERVE and operation.waiter.cancelled())
+                ]
                 marks, self._marks = self._marks, {}
                 try:
                     await self._book(batch, marks)
@@ -119,7 +153,9 @@ class Lane:
                     raise
 
     async def _has_work(self) -> bool:
-        """Wait for something to do; False when the lane may end. After a failure, wait a little longer each time."""
+        """Wait for something to do; False when the lane may end. After a
+        failure, wait a little longer each time.
+        """
         if self._failures:
             await asyncio.sleep(min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** (self._failures - 1)))
         while not self._waiting:
@@ -151,10 +187,20 @@ class Lane:
                     operation.answer(outcome)
 
     async def _book_alone(self, operation: Operation, *, is_late: bool = False) -> None:
-        work = partial(book_late_bill, self._enter, self._clock, operation.content) if is_late else partial(self._transact, [operation], {})
+        work = (
+            partial(book_late_bill, self._enter, self._clock, operation.content)
+            if is_late
+            else partial(self._transact, [operation], {})
+        )
         outcome = await self._attempt(work, [operation])
         if isinstance(outcome, Exception):
-            logger.error("the ledger of %s cannot %s request %s", self.slug, operation.kind, operation.request_id, exc_info=outcome)
+            logger.error(
+                "the ledger of %s cannot %s request %s",
+                self.slug,
+                operation.kind,
+                operation.request_id,
+                exc_info=outcome,
+            )
             operation.answer(Failure.POISONED)
         elif isinstance(outcome, list) and outcome[0] is Failure.NO_HOLD and operation.kind == SETTLE:
             await self._book_alone(operation, is_late=True)
@@ -162,7 +208,9 @@ class Lane:
             operation.answer(outcome[0] if isinstance(outcome, list) else outcome)
 
     async def _attempt(self, work: Callable[[Wire], Awaitable[Any]], batch: list[Operation]) -> Any:
-        """What the work returns; the exception if the data of an operation is to blame; None if something is in the way, and the batch waits."""
+        """What the work returns; the exception if the data of an operation is to blame; None if something
+        is in the way, and the batch waits.
+        """
         try:
             outcome = await self._on_wire(work)
         except Exception as exc:  # whatever it is, the tenant's bookings go on
@@ -175,10 +223,17 @@ class Lane:
         return outcome
 
     def _postpone(self, batch: list[Operation], exc: Exception) -> None:
-        """Try again what still has a patient caller, and for ever what must be booked. Everybody else hears that the ledger is unavailable."""
+        """Try again what still has a patient caller, and for ever what must be booked. Everybody else
+        hears that the ledger is unavailable.
+        """
         self._failures += 1
         log = logger.warning if self._failures in (1, 10) or self._failures % 100 == 0 else logger.debug
-        log("a batch of the ledger of %s waits (failure %d): %s", self.slug, self._failures, type(exc).__name__)
+        log(
+            "a batch of the ledger of %s waits (failure %d): %s",
+            self.slug,
+            self._failures,
+            type(exc).__name__,
+        )
         now, kept = monotonic(), []
         for operation in [*batch, *self._waiting]:
             if now - operation.asked_at < PATIENCE_S.get(operation.kind, PATIENCE_S[RESERVE]):
@@ -186,13 +241,16 @@ class Lane:
                 continue
             operation.answer(Failure.UNAVAILABLE)
             if operation.kind == RESERVE and operation.is_doubtful:  # nobody will use that hold, if it exists
-                operation.kind, operation.content = VOID, operation.request_id
+                operation.kind = VOID
+                operation.content = operation.request_id
             if operation.kind in _OWNED:
                 kept.append(operation)
         self._waiting = kept
 
     async def _on_wire(self, work: Callable[[Wire], Awaitable[Any]]) -> Any:
-        """Do something on a connection, in bounded time. Tenants that failed last time take one connection between them."""
+        """Do something on a connection, in bounded time. Tenants that failed last
+        time take one connection between them.
+        """
         async with asyncio.timeout(EXCHANGE_TIMEOUT_S), self._suspects if self._failures else nullcontext():
             wire = await self._wires.take(self)
             try:
@@ -214,10 +272,15 @@ class Lane:
             if operation.kind != RESERVE or operation.is_doubtful:
                 holds.append(operation.request_id.hex)
         written_holds = sql.array(holds)
-        *_, locked, found, clock = await wire.exchange([
-            (sql.BEGIN, ()), self._enter, (sql.LOCK_BUDGETS, (sql.array([subject.hex for subject in subjects]), written_holds)),
-            (sql.READ_HOLDS, (written_holds,)), (sql.READ_CLOCK, ()),
-        ])  # fmt: skip
+        *_, locked, found, clock = await wire.exchange(
+            [
+                (sql.BEGIN, ()),
+                self._enter,
+                (sql.LOCK_BUDGETS, (sql.array([subject.hex for subject in subjects]), written_holds)),
+                (sql.READ_HOLDS, (written_holds,)),
+                (sql.READ_CLOCK, ()),
+            ]
+        )
         now = read_clock(clock)
         work = Batch(read_balances(locked), read_holds(found), self._clock(now))
         outcomes = [work.decide(operation.kind, operation.content) for operation in batch]
@@ -227,8 +290,12 @@ class Lane:
         await self._write(wire, batch, [*writes, *self._duties(work, now), (sql.COMMIT, ())], outcomes)
         return outcomes
 
-    async def _write(self, wire: Wire, batch: list[Operation], writes: list[Statement], outcomes: list[Outcome]) -> None:
-        """Send the writes with their COMMIT. A bill whose hold the sweeper took in this very moment turns into NO_HOLD."""
+    async def _write(
+        self, wire: Wire, batch: list[Operation], writes: list[Statement], outcomes: list[Outcome]
+    ) -> None:
+        """Send the writes with their COMMIT. A bill whose hold the sweeper took in
+        this very moment turns into NO_HOLD.
+        """
         for operation in batch:
             operation.is_doubtful = True
         try:
@@ -242,11 +309,17 @@ class Lane:
             if statement is sql.SETTLE:
                 booked = {result.get_value(row, 0).decode().replace("-", "") for row in range(result.ntuples)}
         for position, operation in enumerate(batch):
-            if operation.kind == SETTLE and outcomes[position] is True and operation.request_id.hex not in booked:
+            if (
+                operation.kind == SETTLE
+                and outcomes[position] is True
+                and operation.request_id.hex not in booked
+            ):
                 outcomes[position] = Failure.NO_HOLD
 
     def _duties(self, work: Batch, now: datetime) -> list[Statement]:
-        """Tell the scheduler that there are holds to watch, events to sum up and to tell, balances to mend; unless it knows."""
+        """Tell the scheduler that there are holds to watch, events to sum up and to tell,
+        balances to mend; unless it knows.
+        """
         notes = []
         if work.has_new_holds and (self._sweep_due is None or now + timedelta(seconds=5) >= self._sweep_due):
             self._sweep_due = next_sweep(now)
@@ -258,7 +331,9 @@ class Lane:
             self._telling_due = next_telling(now)
             notes.append((sql.NOTE_DUTY, (TODAY, self._telling_due.isoformat().encode())))
         if work.has_wrong_balances:
-            logger.error("a balance of %s does not fit its holds and bills, and will be worked out anew", self.slug)
+            logger.error(
+                "a balance of %s does not fit its holds and bills, and will be worked out anew", self.slug
+            )
             notes.append((sql.NOTE_DUTY, (BALANCES, now.isoformat().encode())))
         return notes
 
@@ -268,7 +343,11 @@ class Lane:
             logger.error("the ledger's lane of %s died", self.slug, exc_info=task.exception())
         lost = [operation for operation in self._waiting if operation.kind in _OWNED]
         if lost:
-            logger.error("the ledger of %s ends with %d bookings undone; their holds remain for the sweeper", self.slug, len(lost))
+            logger.error(
+                "the ledger of %s ends with %d bookings undone; their holds remain for the sweeper",
+                self.slug,
+                len(lost),
+            )
         for operation in self._waiting:
             operation.answer(Failure.UNAVAILABLE)
         self._waiting = []
@@ -276,13 +355,17 @@ class Lane:
 
 
 def _is_clean(exc: BaseException) -> bool:
-    """Whether the server rolled back and stays as it was: a lock or a statement took too long, or an operation's data is to blame."""
+    """Whether the server rolled back and stays as it was: a lock or a statement took too long,
+    or an operation's data is to blame.
+    """
     state = getattr(exc, "sqlstate", None) or ""
     return state in ("55P03", "57014") or (state[:2] in ("22", "23") and state != NO_SUCH_ROLE)
 
 
 def _is_trouble(exc: BaseException) -> bool:
-    """Whether locks, rights, tables, the server or the way to it are to blame, rather than the data of an operation."""
+    """Whether locks, rights, tables, the server or the way to it are to blame,
+    rather than the data of an operation.
+    """
     if isinstance(exc, psycopg.Error):
         state = exc.sqlstate or ""
         return state[:2] not in ("22", "23") or state == NO_SUCH_ROLE

@@ -1,5 +1,5 @@
-"""A bill whose hold is gone. Either it was booked before, or the sweeper took its process for dead and booked an estimate:
-then the difference is booked as an adjustment, in the period of what it corrects.
+"""A bill whose hold is gone. Either it was booked before, or the sweeper took its process for dead and booked
+an estimate: then the difference is booked as an adjustment, in the period of what it corrects.
 """
 
 from datetime import datetime
@@ -15,19 +15,32 @@ from usage.ledger.wire import Statement, Wire
 
 
 async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire: Wire) -> Outcome:
-    """True: an estimate was corrected. False: the bill was booked before. Failure.NO_HOLD: nothing is known of the request. In its own transaction."""
+    """True: an estimate was corrected. False: the bill was booked before. Failure.NO_HOLD: nothing is known
+    of the request. In its own transaction.
+    """
     request = bill.request_id.hex.encode()
     *_, events = await wire.exchange([(sql.BEGIN, ()), enter, (sql.READ_EVENTS, (request,))])
     if not _is_estimate(events):
         await wire.exchange([(sql.ROLLBACK, ())])
         return False if events.ntuples else Failure.NO_HOLD
-    subjects = [TENANT_SUBJECT.hex, *(found for found in (_value(events, column) for column in range(3, 6)) if found)]
-    locked, events, time = await wire.exchange([(sql.LOCK_BUDGETS, (sql.array(subjects), b"{}")), (sql.READ_EVENTS, (request,)), (sql.READ_CLOCK, ())])
+    subjects = [
+        TENANT_SUBJECT.hex,
+        *(found for found in (_value(events, column) for column in range(3, 6)) if found),
+    ]
+    locked, events, time = await wire.exchange(
+        [
+            (sql.LOCK_BUDGETS, (sql.array(subjects), b"{}")),
+            (sql.READ_EVENTS, (request,)),
+            (sql.READ_CLOCK, ()),
+        ]
+    )
     if not _is_estimate(events):  # refunded while we waited for the locks
         await wire.exchange([(sql.ROLLBACK, ())])
         return False
     balances, now = read_balances(locked), clock(read_clock(time))
-    batch, difference, booked_at = Batch(balances, {}, now), bill.cost - Decimal(_value(events, 2)), datetime.fromisoformat(_value(events, 6))
+    batch = Batch(balances, {}, now)
+    difference = bill.cost - Decimal(_value(events, 2))
+    booked_at = datetime.fromisoformat(_value(events, 6))
     for balance in balances:
         if booked_at >= balance.period_start:
             batch.book(balance, difference, bill.request_id.hex)
@@ -46,9 +59,23 @@ def _value(events: PGresult, column: int) -> str:
 
 def _adjustment(bill: Settlement, request: bytes, now: datetime) -> Statement:
     usage = bill.usage
-    numbers = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens, bill.cost)
-    times = (None if value is None else str(value).encode() for value in (bill.latency_ms, bill.first_token_ms))
+    numbers = (
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        bill.cost,
+    )
+    times = (
+        None if value is None else str(value).encode() for value in (bill.latency_ms, bill.first_token_ms)
+    )
     return sql.ADJUST, (
-        uuid7().hex.encode(), *(str(number).encode() for number in numbers), bill.status.encode(), bill.error_code.encode(), *times,
-        b"t" if bill.estimated else b"f", now.isoformat().encode(), request,
-    )  # fmt: skip
+        uuid7().hex.encode(),
+        *(str(number).encode() for number in numbers),
+        bill.status.encode(),
+        bill.error_code.encode(),
+        *times,
+        b"t" if bill.estimated else b"f",
+        now.isoformat().encode(),
+        request,
+    )

@@ -1,11 +1,10 @@
-"""The ledger's door: holds before a call, exact bills after it, both durable when the method returns. For one event loop.
+"""The ledger's door: holds before a call, exact bills after it, both durable when the
+method returns. For one event loop.
 
-ledger = Ledger(dsn, database_name, process_id)
-await ledger.start()
-await ledger.reserve(slug, HoldRequest(...))     # QuotaExceeded, or money is held
-ledger.mark(slug, request_id, output_tokens)     # now and then during a stream
-await ledger.settle(slug, Settlement(...))       # or void(slug, request_id), if nothing was used
-await ledger.stop()
+ledger = Ledger(dsn, database_name, process_id) await ledger.start() await ledger.reserve(slug,
+HoldRequest(...))     # QuotaExceeded, or money is held ledger.mark(slug, request_id, output_tokens)     # now
+and then during a stream await ledger.settle(slug, Settlement(...))       # or void(slug, request_id), if
+nothing was used await ledger.stop()
 """
 
 import asyncio
@@ -37,13 +36,19 @@ def _as_it_is(now: datetime) -> datetime:
 
 
 class Ledger:
-    """One per process. Its process must have a heartbeat (usage.ledger.heartbeat), or the sweeper takes its holds for orphans.
+    """One per process. Its process must have a heartbeat (usage.ledger.heartbeat), or the
+    sweeper takes its holds for orphans.
 
     `clock` turns the database's time into the one that decides about periods; tests turn months with it.
     """
 
-    def __init__(self, dsn: str, database_name: str, process_id: UUID, pool_size: int = 4, clock: Clock = _as_it_is) -> None:
-        self._dsn, self._database, self._process_id, self._clock = dsn, database_name, process_id, clock
+    def __init__(
+        self, dsn: str, database_name: str, process_id: UUID, pool_size: int = 4, clock: Clock = _as_it_is
+    ) -> None:
+        self._dsn = dsn
+        self._database = database_name
+        self._process_id = process_id
+        self._clock = clock
         self._wires = Wires(dsn, pool_size)
         self._suspects = asyncio.Semaphore(1)
         self._lanes: dict[str, Lane] = {}
@@ -61,7 +66,8 @@ class Ledger:
         self._wires.close()
 
     async def reserve(self, slug: str, request: HoldRequest) -> None:
-        """Hold the amount on every budget of the subjects, or on none. Asking again with the same request id changes nothing.
+        """Hold the amount on every budget of the subjects, or on none. Asking again with
+        the same request id changes nothing.
 
         Raises QuotaExceeded (`insufficient_quota`), Unavailable.
         """
@@ -78,7 +84,9 @@ class Ledger:
         self._check(outcome)
 
     async def mark_dispatched(self, slug: str, request_id: UUID) -> None:
-        """Only for holds made with `dispatching=False`: from here on the call costs money. Raises Conflict if the hold is gone, Unavailable."""
+        """Only for holds made with `dispatching=False`: from here on the call costs money. Raises
+        Conflict if the hold is gone, Unavailable.
+        """
         self._check(await self._lane(slug).put(DISPATCHED, request_id, request_id))
 
     def mark(self, slug: str, request_id: UUID, output_tokens: int) -> None:
@@ -87,14 +95,18 @@ class Ledger:
             self._lane(slug).mark(request_id, output_tokens)
 
     async def settle(self, slug: str, bill: Settlement) -> bool:
-        """Book a bill against its hold, in full and once: True if this call did it, False if it was done before (or by a try whose answer got lost).
+        """Book a bill against its hold, in full and once: True if this call did it, False if it was done
+        before (or by a try whose answer got lost).
 
-        Raises NotFound if there never was a hold, Unavailable if it takes too long: it is booked later nonetheless, as when the caller is cancelled.
+        Raises NotFound if there never was a hold, Unavailable if it takes too long: it is booked later
+        nonetheless, as when the caller is cancelled.
         """
         return self._check(await self._lane(slug).put(SETTLE, bill.request_id, bill))
 
     async def void(self, slug: str, request_id: UUID) -> None:
-        """Release a hold of which nothing was used. Does nothing if there is none. Raises Unavailable; it is released later nonetheless."""
+        """Release a hold of which nothing was used. Does nothing if there is none. Raises
+        Unavailable; it is released later nonetheless.
+        """
         self._check(await self._lane(slug).put(VOID, request_id, request_id))
 
     @property
@@ -109,7 +121,9 @@ class Ledger:
                 raise _unavailable()
             schema = schema_name(slug)
             enter = (sql.ENTER, (role_name(self._database, schema).encode(), f'"{schema}"'.encode()))
-            lane = self._lanes[slug] = Lane(slug, enter, self._wires, self._suspects, self._process_id, self._clock, self._forget)
+            lane = self._lanes[slug] = Lane(
+                slug, enter, self._wires, self._suspects, self._process_id, self._clock, self._forget
+            )
         return lane
 
     def _forget(self, lane: Lane) -> None:
@@ -123,11 +137,17 @@ class Ledger:
         if outcome is Failure.NO_HOLD:
             raise NotFound(_("Nothing is held for this request."), code="hold_not_found")
         if outcome is Failure.GONE:
-            raise Conflict(_("Nothing is held for this request any longer. Start it again."), code="hold_gone")
+            raise Conflict(
+                _("Nothing is held for this request any longer. Start it again."), code="hold_gone"
+            )
         if outcome is Failure.POISONED:
             raise AtriumError(_("This call could not be booked."), code="booking_failed")
         return outcome
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable(_("The ledger cannot be reached at the moment. Try again in a few seconds."), code="ledger_unavailable", retry_after_s=RETRY_AFTER_S)
+    return Unavailable(
+        _("The ledger cannot be reached at the moment. Try again in a few seconds."),
+        code="ledger_unavailable",
+        retry_after_s=RETRY_AFTER_S,
+    )

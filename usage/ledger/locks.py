@@ -22,8 +22,19 @@ def read_clock() -> datetime:
 
 
 def as_balance(row: Budget) -> Balance:
-    return Balance(str(row.pk), row.level, row.subject_id.hex, row.period, row.period_start, row.limit, row.allowance, row.held, row.spent,
-                   row.managed_by, row.currency)  # fmt: skip
+    return Balance(
+        str(row.pk),
+        row.level,
+        row.subject_id.hex,
+        row.period,
+        row.period_start,
+        row.limit,
+        row.allowance,
+        row.held,
+        row.spent,
+        row.managed_by,
+        row.currency,
+    )
 
 
 def lock_budgets(condition: Q) -> list[Balance]:
@@ -41,11 +52,18 @@ def save_balances(balances: Iterable[Balance]) -> None:
     for balance in balances:
         if balance.is_changed:
             Budget.objects.filter(pk=UUID(balance.id)).update(
-                period_start=balance.period_start, limit=balance.limit, allowance=balance.allowance, held=balance.held, spent=balance.spent
+                period_start=balance.period_start,
+                limit=balance.limit,
+                allowance=balance.allowance,
+                held=balance.held,
+                spent=balance.spent,
             )
 
 
 def keep_lanes_out() -> None:
-    """Until the end of this transaction no lane of this tenant begins a batch, and none is in the middle of one. Take it late, let it go soon."""
+    """Until the end of this transaction no lane of this tenant begins a batch, and none is in the middle of
+    one. Take it late, let it go soon.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE usage_budget IN EXCLUSIVE MODE")  # conflicts with the ROW SHARE that LOCK_BUDGETS takes
+        # conflicts with the ROW SHARE that LOCK_BUDGETS takes
+        cursor.execute("LOCK TABLE usage_budget IN EXCLUSIVE MODE")

@@ -14,15 +14,22 @@ HELD_RETRY_AFTER_S = 2  # other calls are under way; most end soon
 def quota_exceeded(refusal: Refusal) -> QuotaExceeded:
     """The error for a refused hold; `retry_after_s` where waiting helps."""
     fits_later = refusal.spent + refusal.amount <= refusal.limit
-    parts = {"budget": _budget_name(refusal)} | {name: _money(getattr(refusal, name), refusal.currency) for name in ("limit", "spent", "held", "amount")}
+    parts = {"budget": _budget_name(refusal)} | {
+        name: _money(getattr(refusal, name), refusal.currency)
+        for name in ("limit", "spent", "held", "amount")
+    }
     if fits_later:
         text = _(
-            "%(budget)s has no room for this call at the moment: of %(limit)s, %(spent)s are spent and %(held)s are held for calls under way; "
+            "%(budget)s has no room for this call at the moment: of %(limit)s, %(spent)s are spent and "
+            "%(held)s are held for calls under way; "
             "this call could cost %(amount)s."
         )
         advice = _("Try again when they have ended, or ask for a shorter answer.")
     else:
-        text = _("%(budget)s has no room for this call: of %(limit)s, %(spent)s are spent, and this call could cost %(amount)s.")
+        text = _(
+            "%(budget)s has no room for this call: of %(limit)s, %(spent)s are spent, and this call could "
+            "cost %(amount)s."
+        )
         advice = _who_can_raise(refusal)
     retry_after_s = HELD_RETRY_AFTER_S if fits_later else refusal.renews_in_s
     return QuotaExceeded(f"{text % parts} {advice}", code="insufficient_quota", retry_after_s=retry_after_s)

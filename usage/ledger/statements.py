@@ -1,8 +1,9 @@
 # ruff: noqa: S608  (the parts put together here are constants of this file)
-"""The SQL of the lanes, and the array literals that feed it. Each statement takes a whole batch, one array per column.
+"""The SQL of the lanes, and the array literals that feed it. Each statement takes a
+whole batch, one array per column.
 
-Arrays are written as text here: psycopg's own adaptation of lists took four fifths of a call's CPU (0.23 ms with it, 0.04 without).
-Names are unqualified: the transaction's search_path names the tenant's schema.
+Arrays are written as text here: psycopg's own adaptation of lists took four fifths of a call's CPU (0.23 ms
+with it, 0.04 without). Names are unqualified: the transaction's search_path names the tenant's schema.
 """
 
 import json
@@ -13,20 +14,34 @@ from uuid import UUID
 
 from usage.pricing import Price
 
-# Without statistics a generic plan would walk these small, fast-changing tables from end to end; hence the planner settings.
+# Without statistics a generic plan would walk these small, fast-changing tables from end
+# to end; hence the planner settings.
 SESSION_OPTIONS = (
-    "-c synchronous_commit=on -c lock_timeout=100 -c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000 "
+    "-c synchronous_commit=on -c lock_timeout=100 -c statement_timeout=5000 -c "
+    "idle_in_transaction_session_timeout=10000 "
     "-c timezone=UTC -c datestyle=ISO -c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c jit=off"
 )
 
 # What a hold knows of its call and the event takes over: column → type of its array.
 FACTS = {
-    "source": "text", "user_id": "uuid", "key_id": "uuid", "project_id": "uuid", "model": "text", "model_id": "uuid", "model_version": "text",
-    "deployment": "text", "endpoint": "text", "connection_id": "uuid", "upstream_model": "text", "price_snapshot": "jsonb", "trace_id": "text",
-}  # fmt: skip
+    "source": "text",
+    "user_id": "uuid",
+    "key_id": "uuid",
+    "project_id": "uuid",
+    "model": "text",
+    "model_id": "uuid",
+    "model_version": "text",
+    "deployment": "text",
+    "endpoint": "text",
+    "connection_id": "uuid",
+    "upstream_model": "text",
+    "price_snapshot": "jsonb",
+    "trace_id": "text",
+}
 _FACT_NAMES = ", ".join(FACTS)
 _EVENT_NAMES = (
-    f"id, request_id, kind, {_FACT_NAMES}, currency, units, input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost, "
+    f"id, request_id, kind, {_FACT_NAMES}, currency, units, input_tokens, cached_tokens, output_tokens, "
+    "reasoning_tokens, cost, "
     "status, error_code, latency_ms, first_token_ms, estimated, over_hold, booked_at, created_at"
 )
 _HELD_FACTS = ", ".join(f"h.{name}" for name in FACTS)
@@ -39,47 +54,87 @@ def _unnest(alias: str, first: int, columns: dict[str, str]) -> str:
     return f"unnest({arrays}) AS {alias}({', '.join(columns)})"
 
 
-_HOLD_COLUMNS = {"id": "uuid", "amount": "numeric", "budget_ids": "text", "input_tokens_estimate": "bigint", "dispatched_at": "timestamptz", **FACTS}
+_HOLD_COLUMNS = {
+    "id": "uuid",
+    "amount": "numeric",
+    "budget_ids": "text",
+    "input_tokens_estimate": "bigint",
+    "dispatched_at": "timestamptz",
+    **FACTS,
+}
 _BILL_COLUMNS = {
-    "id": "uuid", "cost": "numeric", "input": "bigint", "cached": "bigint", "output": "bigint", "reasoning": "bigint", "status": "text", "error_code": "text",
-    "latency_ms": "int", "first_token_ms": "int", "estimated": "bool", "over_hold": "bool",
-}  # fmt: skip
-_BALANCE_COLUMNS = {"id": "uuid", "period_start": "timestamptz", "allowance": "numeric", "held": "numeric", "spent": "numeric"}
+    "id": "uuid",
+    "cost": "numeric",
+    "input": "bigint",
+    "cached": "bigint",
+    "output": "bigint",
+    "reasoning": "bigint",
+    "status": "text",
+    "error_code": "text",
+    "latency_ms": "int",
+    "first_token_ms": "int",
+    "estimated": "bool",
+    "over_hold": "bool",
+}
+_BALANCE_COLUMNS = {
+    "id": "uuid",
+    "period_start": "timestamptz",
+    "allowance": "numeric",
+    "held": "numeric",
+    "spent": "numeric",
+}
 _OVERRUN_COLUMNS = {"id": "uuid", "budget_id": "uuid", "request_id": "uuid", "amount": "numeric"}
 
 BEGIN = "BEGIN"
 COMMIT = "COMMIT"
 ROLLBACK = "ROLLBACK"
 ENTER = "SELECT set_config('role', $1, true), set_config('search_path', $2, true)"
-# First of all: its table lock (ROW SHARE) keeps usage.services from adding a budget between this and the commit.
-LOCK_BUDGETS = f"""SELECT id, level, subject_id, period, period_start, "limit", allowance, held, spent, managed_by, currency FROM usage_budget
-WHERE id IN (SELECT id FROM usage_budget WHERE subject_id = ANY($1::uuid[]) UNION ALL SELECT unnest(budget_ids) FROM usage_hold WHERE id = ANY($2::uuid[]))
+# First of all: its table lock (ROW SHARE) keeps usage.services from adding a
+# budget between this and the commit.
+LOCK_BUDGETS = f"""SELECT id, level, subject_id, period, period_start, "limit", allowance, held, spent,
+  managed_by, currency
+FROM usage_budget
+WHERE id IN (
+  SELECT id FROM usage_budget WHERE subject_id = ANY($1::uuid[])
+  UNION ALL SELECT unnest(budget_ids) FROM usage_hold WHERE id = ANY($2::uuid[]))
 ORDER BY {LEVEL_ORDER}, id FOR UPDATE"""
 READ_HOLDS = "SELECT id, amount, budget_ids FROM usage_hold WHERE id = ANY($1::uuid[])"
-READ_CLOCK = "SELECT clock_timestamp()"  # once the locks are held, so that time never runs back from one owner of a row to the next
+# once the locks are held, so that time never runs back from one owner of a row to the next
+READ_CLOCK = "SELECT clock_timestamp()"
 
-WRITE_BALANCES = f"""UPDATE usage_budget b SET period_start = n.period_start, allowance = n.allowance, held = n.held, spent = n.spent
+WRITE_BALANCES = f"""UPDATE usage_budget b SET
+  period_start = n.period_start, allowance = n.allowance, held = n.held, spent = n.spent
 FROM {_unnest("n", 1, _BALANCE_COLUMNS)} WHERE b.id = n.id"""
 WRITE_OVERRUNS = f"""INSERT INTO usage_budgetoverrun (id, budget_id, request_id, amount, created_at)
 SELECT n.id, n.budget_id, n.request_id, n.amount, $1::timestamptz FROM {_unnest("n", 2, _OVERRUN_COLUMNS)}"""
-WRITE_HOLDS = f"""INSERT INTO usage_hold (process_id, created_at, id, amount, budget_ids, input_tokens_estimate, dispatched_at, {_FACT_NAMES})
-SELECT $1::uuid, $2::timestamptz, h.id, h.amount, h.budget_ids::uuid[], h.input_tokens_estimate, h.dispatched_at, {_HELD_FACTS}
+WRITE_HOLDS = f"""INSERT INTO usage_hold
+  (process_id, created_at, id, amount, budget_ids, input_tokens_estimate, dispatched_at, {_FACT_NAMES})
+SELECT $1::uuid, $2::timestamptz, h.id, h.amount, h.budget_ids::uuid[], h.input_tokens_estimate,
+  h.dispatched_at, {_HELD_FACTS}
 FROM {_unnest("h", 3, _HOLD_COLUMNS)}"""
 MARK_DISPATCHED = "UPDATE usage_hold SET dispatched_at = $1::timestamptz WHERE id = ANY($2::uuid[])"
-MARK_PROGRESS = f"""UPDATE usage_hold h SET progress_output_tokens = greatest(h.progress_output_tokens, n.tokens)
+MARK_PROGRESS = f"""UPDATE usage_hold h SET
+  progress_output_tokens = greatest(h.progress_output_tokens, n.tokens)
 FROM {_unnest("n", 1, {"id": "uuid", "tokens": "bigint"})} WHERE h.id = n.id"""
 DROP_HOLDS = "DELETE FROM usage_hold WHERE id = ANY($1::uuid[])"
-# A hold turns into its event; one whose hold is gone by now turns into nothing, and is missing from the answer.
+# A hold turns into its event; one whose hold is gone by now turns into
+# nothing, and is missing from the answer.
 SETTLE = f"""WITH h AS (DELETE FROM usage_hold WHERE id = ANY($2::uuid[]) RETURNING *)
 INSERT INTO usage_usageevent ({_EVENT_NAMES})
-SELECT h.id, h.id, 'settle', {_HELD_FACTS}, coalesce(h.price_snapshot->>'currency', ''), '{{}}', n.input, n.cached, n.output, n.reasoning, n.cost,
-  n.status, n.error_code, n.latency_ms, n.first_token_ms, n.estimated, n.over_hold, $1::timestamptz, $1::timestamptz
+SELECT h.id, h.id, 'settle', {_HELD_FACTS}, coalesce(h.price_snapshot->>'currency', ''), '{{}}',
+  n.input, n.cached, n.output, n.reasoning, n.cost,
+  n.status, n.error_code, n.latency_ms, n.first_token_ms, n.estimated, n.over_hold,
+  $1::timestamptz, $1::timestamptz
 FROM {_unnest("n", 2, _BILL_COLUMNS)} JOIN h ON h.id = n.id RETURNING id"""
 NOTE_DUTY = "SELECT public.atrium_duty($1, $2::timestamptz)"
 
-READ_EVENTS = "SELECT kind, status, cost, user_id, key_id, project_id, booked_at FROM usage_usageevent WHERE request_id = $1::uuid"
+READ_EVENTS = (
+    "SELECT kind, status, cost, user_id, key_id, project_id, booked_at FROM usage_usageevent WHERE "
+    "request_id = $1::uuid"
+)
 ADJUST = f"""INSERT INTO usage_usageevent ({_EVENT_NAMES})
-SELECT $1::uuid, h.request_id, 'adjustment', {_HELD_FACTS}, h.currency, '{{}}', $2::bigint - h.input_tokens, $3::bigint - h.cached_tokens,
+SELECT $1::uuid, h.request_id, 'adjustment', {_HELD_FACTS}, h.currency, '{{}}',
+  $2::bigint - h.input_tokens, $3::bigint - h.cached_tokens,
   $4::bigint - h.output_tokens, $5::bigint - h.reasoning_tokens, $6::numeric - h.cost,
   $7, $8, $9::int, $10::int, $11::bool, false, h.booked_at, $12::timestamptz
 FROM usage_usageevent h WHERE h.request_id = $13::uuid AND h.kind = 'settle'"""
@@ -87,7 +142,8 @@ FROM usage_usageevent h WHERE h.request_id = $13::uuid AND h.kind = 'settle'"""
 
 def array(values: Iterable[str]) -> bytes:
     """An array literal of elements that are already written as such."""
-    return f"{{{','.join(values)}}}".encode("utf-8", "replace")  # a lone surrogate must not keep a bill out of the books
+    # a lone surrogate must not keep a bill out of the books
+    return f"{{{','.join(values)}}}".encode("utf-8", "replace")
 
 
 def columns(rows: list[tuple[str, ...]]) -> list[bytes]:
@@ -118,10 +174,22 @@ def _price(price: Price | None) -> str:
 
 
 def facts(event: dict[str, Any], subjects: dict[str, UUID]) -> tuple[str, ...]:
-    """The elements of FACTS, in its order. Who is charged comes from the subjects, so that budgets and events never disagree."""
+    """The elements of FACTS, in its order. Who is charged comes from the subjects, so that
+    budgets and events never disagree.
+    """
     get = event.get
     return (
-        text(get("source") or ""), uuid(subjects.get("user")), uuid(subjects.get("key")), uuid(subjects.get("project")), text(get("model") or ""),
-        uuid(get("model_id")), text(get("model_version") or ""), text(get("deployment") or ""), text(get("endpoint") or ""), uuid(get("connection_id")),
-        text(get("upstream_model") or ""), _price(get("price")), text(get("trace_id") or ""),
-    )  # fmt: skip
+        text(get("source") or ""),
+        uuid(subjects.get("user")),
+        uuid(subjects.get("key")),
+        uuid(subjects.get("project")),
+        text(get("model") or ""),
+        uuid(get("model_id")),
+        text(get("model_version") or ""),
+        text(get("deployment") or ""),
+        text(get("endpoint") or ""),
+        uuid(get("connection_id")),
+        text(get("upstream_model") or ""),
+        _price(get("price")),
+        text(get("trace_id") or ""),
+    )

@@ -1,7 +1,8 @@
 """Settling the holds of processes that are gone, so that no crash loses usage or keeps money locked.
 
 Covers: a process that was killed, or lost its lease, at any moment between its hold and its bill.
-Does not cover: a bill that comes after all, from a process taken for dead; usage.ledger.late books the difference then.
+Does not cover: a bill that comes after all, from a process taken for dead;
+usage.ledger.late books the difference then.
 """
 
 import logging
@@ -31,7 +32,9 @@ AT_ONCE = 100
 
 @duty(HOLDS.decode())
 def sweep_holds() -> int:
-    """Settle the active tenant's orphaned holds; returns how many. Safe to call at any time, from several processes at once."""
+    """Settle the active tenant's orphaned holds; returns how many. Safe to call at any
+    time, from several processes at once.
+    """
     swept = 0
     if _database_is_settled():
         while ids := list(_orphans().order_by("pk").values_list("pk", flat=True)[:AT_ONCE]):
@@ -42,7 +45,9 @@ def sweep_holds() -> int:
 
 
 def _database_is_settled() -> bool:
-    """Just after the database was away no heartbeat is fresh, though the processes live: give them time for one."""
+    """Just after the database was away no heartbeat is fresh, though the
+    processes live: give them time for one.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_postmaster_start_time() < now() - %s", [GRACE])
         return cursor.fetchone()[0]
@@ -50,15 +55,23 @@ def _database_is_settled() -> bool:
 
 def _orphans() -> QuerySet[Hold]:
     living = list(Process.objects.living().values_list("pk", flat=True))
-    return Hold.objects.exclude(process_id__in=living) | Hold.objects.filter(created_at__lt=Now() - LONGEST_CALL)
+    return Hold.objects.exclude(process_id__in=living) | Hold.objects.filter(
+        created_at__lt=Now() - LONGEST_CALL
+    )
 
 
 @transaction.atomic
 def _sweep(ids: list) -> int:
     # A subquery, so that the table is locked (against usage.services) even where no budget is concerned.
-    balances = lock_budgets(Q(pk__in=Hold.objects.filter(pk__in=ids).values(budget=Func(F("budget_ids"), function="unnest"))))
+    balances = lock_budgets(
+        Q(pk__in=Hold.objects.filter(pk__in=ids).values(budget=Func(F("budget_ids"), function="unnest")))
+    )
     holds = list(Hold.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
-    booked = set(UsageEvent.objects.filter(request_id__in=ids, kind=UsageEvent.Kind.SETTLE).values_list("request_id", flat=True))
+    booked = set(
+        UsageEvent.objects.filter(request_id__in=ids, kind=UsageEvent.Kind.SETTLE).values_list(
+            "request_id", flat=True
+        )
+    )
     now = read_clock()
     events, overruns = [], []
     for hold in holds:
@@ -74,24 +87,47 @@ def _sweep(ids: list) -> int:
     UsageEvent.objects.bulk_create(events)
     BudgetOverrun.objects.bulk_create(overrun for overrun in overruns if overrun.amount)
     Hold.objects.filter(pk__in=[hold.pk for hold in holds]).delete()
-    logger.warning("swept %d orphaned holds: %d billed by estimate, %d released", len(holds), len(events), len(holds) - len(events))
+    logger.warning(
+        "swept %d orphaned holds: %d billed by estimate, %d released",
+        len(holds),
+        len(events),
+        len(holds) - len(events),
+    )
     return len(holds)
 
 
 def _estimate(hold: Hold, now) -> UsageEvent:
-    """The bill of a call that nobody saw the end of: input plus what was marked, or all that was held where nothing was marked."""
+    """The bill of a call that nobody saw the end of: input plus what was marked, or all that
+    was held where nothing was marked.
+    """
     usage, amount = Usage(input_tokens=hold.input_tokens_estimate), hold.amount
     if hold.progress_output_tokens is not None and hold.price_snapshot:
         usage = Usage(input_tokens=hold.input_tokens_estimate, output_tokens=hold.progress_output_tokens)
         amount = cost(Price.from_snapshot(hold.price_snapshot), usage)
     facts = {field.attname: getattr(hold, field.attname) for field in CallFacts._meta.local_fields}
     return UsageEvent(
-        id=hold.pk, request_id=hold.pk, kind=UsageEvent.Kind.SETTLE, currency=hold.price_snapshot.get("currency", ""), cost=amount,
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, status=INTERRUPTED, estimated=True, over_hold=amount > hold.amount,
-        booked_at=now, created_at=now, **facts,
-    )  # fmt: skip
+        id=hold.pk,
+        request_id=hold.pk,
+        kind=UsageEvent.Kind.SETTLE,
+        currency=hold.price_snapshot.get("currency", ""),
+        cost=amount,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        status=INTERRUPTED,
+        estimated=True,
+        over_hold=amount > hold.amount,
+        booked_at=now,
+        created_at=now,
+        **facts,
+    )
 
 
 def _overrun(balance: Balance, event: UsageEvent) -> BudgetOverrun:
     overrun: Decimal = balance.book(event.cost)
-    return BudgetOverrun(id=uuid7(), budget_id=balance.id, request_id=event.request_id, amount=overrun, created_at=event.created_at)
+    return BudgetOverrun(
+        id=uuid7(),
+        budget_id=balance.id,
+        request_id=event.request_id,
+        amount=overrun,
+        created_at=event.created_at,
+    )

@@ -22,7 +22,10 @@ def calls_this_month(slugs: list[str]) -> dict[str, str]:
 
 @tenant_figure(_("cost this month"))
 def cost_this_month(slugs: list[str]) -> dict[str, str]:
-    return {slug: ", ".join(show_money(row.cost, row.currency) for row in rows) for slug, rows in sum_up_month(slugs).items()}
+    return {
+        slug: ", ".join(show_money(row.cost, row.currency) for row in rows)
+        for slug, rows in sum_up_month(slugs).items()
+    }
 
 
 @admin.register(TenantSum, site=system_admin)

@@ -7,7 +7,13 @@ from django.http import HttpRequest
 
 from administration.start_page import card
 from usage.charts import round_up
-from usage.platform.selectors import list_busiest_tenants, list_days, list_living_processes, sum_up_day, today_utc
+from usage.platform.selectors import (
+    list_busiest_tenants,
+    list_days,
+    list_living_processes,
+    sum_up_day,
+    today_utc,
+)
 
 MAY_SEE = "usage_platform.view_tenantsum"
 
@@ -16,7 +22,9 @@ MAY_SEE = "usage_platform.view_tenantsum"
 def all_tenants_today(request: HttpRequest) -> dict[str, Any]:
     today, yesterday = sum_up_day(today_utc()), sum_up_day(today_utc() - timedelta(days=1))
     names = ("calls", "tokens", "errors")
-    figures = {name: [sum(getattr(row, name) for row in rows) for rows in (today, yesterday)] for name in names}
+    figures = {
+        name: [sum(getattr(row, name) for row in rows) for rows in (today, yesterday)] for name in names
+    }
     return {"figures": figures, "costs": today, "costs_yesterday": yesterday}
 
 
@@ -32,6 +40,11 @@ def busiest_tenants(request: HttpRequest) -> dict[str, Any]:
     return {"rows": rows, "top": rows[0][1].calls if rows else 0}
 
 
-@card(site="system", order=60, permission="usage_platform.view_process", template="usage/cards/platform_processes.html")
+@card(
+    site="system",
+    order=60,
+    permission="usage_platform.view_process",
+    template="usage/cards/platform_processes.html",
+)
 def living_processes(request: HttpRequest) -> dict[str, Any]:
     return {"processes": list_living_processes()}

@@ -52,7 +52,9 @@ class TenantSum(models.Model):
         ordering = ["-day", "slug"]
         verbose_name = _("daily sum of a tenant")
         verbose_name_plural = _("daily sums of tenants")
-        constraints = [models.UniqueConstraint(fields=["slug", "day", "currency"], name="usage_platform_sum_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["slug", "day", "currency"], name="usage_platform_sum_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.slug} {self.day}"

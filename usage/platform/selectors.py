@@ -33,11 +33,19 @@ def today_utc() -> date:
 
 
 def _figures(rows, *by: str):
-    return rows.order_by().values(*by).annotate(all_calls=Sum("calls"), all_errors=Sum("errors"), all_tokens=Sum("tokens"), all_cost=Sum("cost"))
+    return (
+        rows.order_by()
+        .values(*by)
+        .annotate(
+            all_calls=Sum("calls"), all_errors=Sum("errors"), all_tokens=Sum("tokens"), all_cost=Sum("cost")
+        )
+    )
 
 
 def _read(row: dict) -> CurrencySum:
-    return CurrencySum(row["currency"], row["all_calls"], row["all_errors"], row["all_tokens"], row["all_cost"])
+    return CurrencySum(
+        row["currency"], row["all_calls"], row["all_errors"], row["all_tokens"], row["all_cost"]
+    )
 
 
 def sum_up_day(day: date) -> list[CurrencySum]:
@@ -48,7 +56,9 @@ def sum_up_day(day: date) -> list[CurrencySum]:
 def sum_up_month(slugs: list[str]) -> dict[str, list[CurrencySum]]:
     """Slug → the running month's usage, by currency; tenants without any are missing."""
     found: dict[str, list[CurrencySum]] = {}
-    for row in _figures(TenantSum.objects.filter(slug__in=slugs, day__gte=today_utc().replace(day=1)), "slug", "currency"):
+    for row in _figures(
+        TenantSum.objects.filter(slug__in=slugs, day__gte=today_utc().replace(day=1)), "slug", "currency"
+    ):
         found.setdefault(row["slug"], []).append(_read(row))
     return found
 
@@ -58,12 +68,17 @@ def list_days(count: int = 30) -> list[DaySum]:
     first = today_utc() - timedelta(days=count - 1)
     found = {row["day"]: row for row in _figures(TenantSum.objects.filter(day__gte=first), "day")}
     days = [first + timedelta(days=offset) for offset in range(count)]
-    return [DaySum(day, found[day]["all_calls"], found[day]["all_errors"]) if day in found else DaySum(day, 0, 0) for day in days]
+    return [
+        DaySum(day, found[day]["all_calls"], found[day]["all_errors"]) if day in found else DaySum(day, 0, 0)
+        for day in days
+    ]
 
 
 def list_busiest_tenants(limit: int = 8) -> list[tuple[str, CurrencySum]]:
     """The tenants with the most calls in the running month."""
-    rows = _figures(TenantSum.objects.filter(day__gte=today_utc().replace(day=1)), "slug", "currency").order_by("-all_calls", "slug")
+    rows = _figures(
+        TenantSum.objects.filter(day__gte=today_utc().replace(day=1)), "slug", "currency"
+    ).order_by("-all_calls", "slug")
     return [(row["slug"], _read(row)) for row in rows[:limit]]
 
 

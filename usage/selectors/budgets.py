@@ -29,7 +29,8 @@ class BudgetState:
     currency: str
     resets_on: date | None
     warn_at_percent: int
-    is_of_plan: bool = False  # it came with the organisation's plan: only the operator of the platform can raise it
+    # it came with the organisation's plan: only the operator of the platform can raise it
+    is_of_plan: bool = False
 
     @property
     def used(self) -> Decimal:
@@ -76,15 +77,23 @@ def get_visible_budget(user: User, pk: UUID | str) -> Budget:
 def list_binding_budgets(user: User) -> list[BudgetState]:
     """What may still be spent by a person: their own budgets and those of their keys."""
     keys = {key.pk: key for key in ApiKey.objects.filter(user=user)}
-    rows = Budget.objects.filter(Q(level=Budget.Level.USER, subject_id=user.pk) | Q(level=Budget.Level.KEY, subject_id__in=list(keys)))
+    rows = Budget.objects.filter(
+        Q(level=Budget.Level.USER, subject_id=user.pk) | Q(level=Budget.Level.KEY, subject_id__in=list(keys))
+    )
     return [_state(row, str(keys.get(row.subject_id, ""))) for row in rows.order_by("-level", "period", "pk")]
 
 
 def find_tightest_budget(user: User) -> BudgetState | None:
-    """The fullest of the budgets that bind a person's chats: the organisation's, the default project's, their own. None if there is none."""
-    binding = Q(level=Budget.Level.TENANT, subject_id=TENANT_SUBJECT) | Q(level=Budget.Level.USER, subject_id=user.pk)
+    """The fullest of the budgets that bind a person's chats: the organisation's, the default
+    project's, their own. None if there is none.
+    """
+    binding = Q(level=Budget.Level.TENANT, subject_id=TENANT_SUBJECT) | Q(
+        level=Budget.Level.USER, subject_id=user.pk
+    )
     binding |= Q(level=Budget.Level.PROJECT, subject_id=get_default_project_id())
-    return max((_state(row) for row in Budget.objects.filter(binding)), key=lambda state: state.percent, default=None)
+    return max(
+        (_state(row) for row in Budget.objects.filter(binding)), key=lambda state: state.percent, default=None
+    )
 
 
 def _state(row: Budget, name: str = "") -> BudgetState:
@@ -93,5 +102,13 @@ def _state(row: Budget, name: str = "") -> BudgetState:
     renewal = period_end(row.period, start)
     label = f"{name or row.get_level_display()} · {row.get_period_display()}"
     spent = row.spent if row.period_start >= start else ZERO  # the next call resets an older row
-    return BudgetState(label, spent, row.held, row.limit, row.currency, renewal.date() if renewal else None, row.warn_at_percent,
-                       row.managed_by == Budget.ManagedBy.PLAN)  # fmt: skip
+    return BudgetState(
+        label,
+        spent,
+        row.held,
+        row.limit,
+        row.currency,
+        renewal.date() if renewal else None,
+        row.warn_at_percent,
+        row.managed_by == Budget.ManagedBy.PLAN,
+    )

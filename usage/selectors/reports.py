@@ -22,12 +22,17 @@ DIMENSIONS = {"model": "model", "user": "user_id", "key": "key_id", "project": "
 _FIGURES = ("calls", "errors", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost")
 _BILLS = Q(kind=UsageEvent.Kind.SETTLE)
 _SUM_FIGURES = {name: Sum(name) for name in _FIGURES}
-_EVENT_FIGURES = _SUM_FIGURES | {"calls": Count("pk", filter=_BILLS), "errors": Count("pk", filter=_BILLS & Q(status=UsageEvent.Status.ERROR))}
+_EVENT_FIGURES = _SUM_FIGURES | {
+    "calls": Count("pk", filter=_BILLS),
+    "errors": Count("pk", filter=_BILLS & Q(status=UsageEvent.Status.ERROR)),
+}
 
 
 @dataclass
 class UsageRow:
-    """One line of a report. `key` is a model's name, an id (None: without), or a date; `label` is what people call it."""
+    """One line of a report. `key` is a model's name, an id (None: without), or a
+    date; `label` is what people call it.
+    """
 
     key: Any
     currency: str
@@ -51,7 +56,9 @@ class UsageRow:
 
 @dataclass(frozen=True)
 class OwnUsage:
-    """What a person used in a period: in all, on each of its days (also the empty ones), and by model, dearest first."""
+    """What a person used in a period: in all, on each of its days (also the empty
+    ones), and by model, dearest first.
+    """
 
     total: UsageRow
     days: list[UsageRow]
@@ -61,7 +68,11 @@ class OwnUsage:
 
 def list_visible_events(user: User) -> QuerySet[UsageEvent]:
     """A person's own events; with `usage.view_usageevent`, everyone's."""
-    return UsageEvent.objects.all() if user.has_perm("usage.view_usageevent") else UsageEvent.objects.filter(user_id=user.pk)
+    return (
+        UsageEvent.objects.all()
+        if user.has_perm("usage.view_usageevent")
+        else UsageEvent.objects.filter(user_id=user.pk)
+    )
 
 
 def get_report(*, actor: User | None, by: str, since: datetime, until: datetime) -> list[UsageRow]:
@@ -71,9 +82,11 @@ def get_report(*, actor: User | None, by: str, since: datetime, until: datetime)
 
 
 def list_usage(*, by: str, since: datetime, until: datetime, user_id: UUID | None = None) -> list[UsageRow]:
-    """Usage from `since` to before `until`, by model, user, key, project or day; most expensive first, days in order. Raises InvalidInput.
+    """Usage from `since` to before `until`, by model, user, key, project or day; most expensive first,
+    days in order. Raises InvalidInput.
 
-    Hours that are summed up are read from the sums; what lies outside whole hours or is newer, from the events: exact to the instant.
+    Hours that are summed up are read from the sums; what lies outside whole hours or is newer,
+    from the events: exact to the instant.
     """
     if by not in DIMENSIONS:
         raise InvalidInput(_("Usage cannot be listed by “%(by)s”.") % {"by": by}, param="by")
@@ -81,10 +94,22 @@ def list_usage(*, by: str, since: datetime, until: datetime, user_id: UUID | Non
     rows: dict[tuple, UsageRow] = {}
     first, last = _whole_hours(since, min(until, summed_until() or since))
     if first < last:
-        _collect(rows, by, HourlySum.objects.filter(mine, hour__gte=first, hour__lt=last).annotate(day=TruncDate("hour")), _SUM_FIGURES)
+        _collect(
+            rows,
+            by,
+            HourlySum.objects.filter(mine, hour__gte=first, hour__lt=last).annotate(day=TruncDate("hour")),
+            _SUM_FIGURES,
+        )
     for begin, end in [(since, first), (last, until)] if first < last else [(since, until)]:
         if begin < end:
-            _collect(rows, by, UsageEvent.objects.filter(mine, created_at__gte=begin, created_at__lt=end).annotate(day=TruncDate("created_at")), _EVENT_FIGURES)
+            _collect(
+                rows,
+                by,
+                UsageEvent.objects.filter(mine, created_at__gte=begin, created_at__lt=end).annotate(
+                    day=TruncDate("created_at")
+                ),
+                _EVENT_FIGURES,
+            )
     _label(by, rows.values())
     return sorted(rows.values(), key=_by_day if by == "day" else _by_cost)
 
@@ -111,7 +136,11 @@ def _whole_hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
 
 def _collect(rows: dict[tuple, UsageRow], by: str, found: QuerySet, figures: dict) -> None:
     column = DIMENSIONS[by]
-    for line in found.order_by().values(column, "currency").annotate(**{f"sum_{name}": figure for name, figure in figures.items()}):
+    for line in (
+        found.order_by()
+        .values(column, "currency")
+        .annotate(**{f"sum_{name}": figure for name, figure in figures.items()})
+    ):
         row = rows.setdefault((line[column], line["currency"]), UsageRow(line[column], line["currency"]))
         _add(row, lambda name, line=line: line[f"sum_{name}"])
 
@@ -148,20 +177,41 @@ def usage_today(user_id: UUID | None = None) -> UsageRow:
     """Everything of the running day (UTC), of one person or of all, in the tenant's currency."""
     now = timezone.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return _total(list_usage(by="day", since=midnight, until=midnight + timedelta(days=1), user_id=user_id), midnight.date(), find_currency())
+    return _total(
+        list_usage(by="day", since=midnight, until=midnight + timedelta(days=1), user_id=user_id),
+        midnight.date(),
+        find_currency(),
+    )
 
 
 def own_usage(user: User, days: int) -> OwnUsage:
     """A person's usage of the last `days` days, today included."""
     currency, today = find_currency(), timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     since, until = today - timedelta(days=days - 1), today + timedelta(days=1)
-    found = {row.key: row for row in list_usage(by="day", since=since, until=until, user_id=user.pk) if row.currency == currency}
+    found = {
+        row.key: row
+        for row in list_usage(by="day", since=since, until=until, user_id=user.pk)
+        if row.currency == currency
+    }
     dates: list[date] = [(since + timedelta(days=offset)).date() for offset in range(days)]
-    models = [row for row in list_usage(by="model", since=since, until=until, user_id=user.pk) if row.currency == currency]
-    return OwnUsage(_total(models, None, currency), [found.get(day) or UsageRow(day, currency) for day in dates], models, currency)
+    models = [
+        row
+        for row in list_usage(by="model", since=since, until=until, user_id=user.pk)
+        if row.currency == currency
+    ]
+    return OwnUsage(
+        _total(models, None, currency),
+        [found.get(day) or UsageRow(day, currency) for day in dates],
+        models,
+        currency,
+    )
 
 
 def list_top_errors(*, since: datetime, limit: int = 10) -> list[dict]:
     """The most frequent failures since then: error_code, model, count."""
     failed = UsageEvent.objects.filter(_BILLS, created_at__gte=since, status=UsageEvent.Status.ERROR)
-    return list(failed.values("error_code", "model").annotate(count=Count("pk")).order_by("-count", "error_code", "model")[:limit])
+    return list(
+        failed.values("error_code", "model")
+        .annotate(count=Count("pk"))
+        .order_by("-count", "error_code", "model")[:limit]
+    )

@@ -1,4 +1,6 @@
-"""What the administration's start page asks of the ledger: today against yesterday, hours, days, models, and budgets that run low."""
+"""What the administration's start page asks of the ledger: today against yesterday, hours,
+days, models, and budgets that run low.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -49,11 +51,16 @@ class TightBudget:
 
 
 def compare_days(now: datetime | None = None) -> dict[str, Comparison]:
-    """Calls, errors, tokens and cost since midnight (UTC), beside the same hours of yesterday. Cost in the tenant's currency."""
+    """Calls, errors, tokens and cost since midnight (UTC), beside the same hours of
+    yesterday. Cost in the tenant's currency.
+    """
     now = now or timezone.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     day, currency = timedelta(days=1), find_currency()
-    today, yesterday = (_sum_up(list_usage(by="day", since=begin, until=end), currency) for begin, end in ((midnight, now), (midnight - day, now - day)))
+    today, yesterday = (
+        _sum_up(list_usage(by="day", since=begin, until=end), currency)
+        for begin, end in ((midnight, now), (midnight - day, now - day))
+    )
     return {name: Comparison(today[name], yesterday[name]) for name in today}
 
 
@@ -72,9 +79,23 @@ def list_hours(count: int = 24, now: datetime | None = None) -> list[Hour]:
     first = last - timedelta(hours=count - 1)
     cut = max(first, summed_until() or first)
     found: dict[datetime, list[int]] = {}
-    sums = HourlySum.objects.filter(hour__gte=first, hour__lt=cut).values("hour").annotate(all_calls=Sum("calls"), all_errors=Sum("errors"))
-    events = UsageEvent.objects.filter(BILLS, created_at__gte=cut).order_by().annotate(hour=TruncHour("created_at", tzinfo=UTC)).values("hour")
-    for row in [*sums, *events.annotate(all_calls=Count("pk"), all_errors=Count("pk", filter=Q(status=UsageEvent.Status.ERROR)))]:
+    sums = (
+        HourlySum.objects.filter(hour__gte=first, hour__lt=cut)
+        .values("hour")
+        .annotate(all_calls=Sum("calls"), all_errors=Sum("errors"))
+    )
+    events = (
+        UsageEvent.objects.filter(BILLS, created_at__gte=cut)
+        .order_by()
+        .annotate(hour=TruncHour("created_at", tzinfo=UTC))
+        .values("hour")
+    )
+    for row in [
+        *sums,
+        *events.annotate(
+            all_calls=Count("pk"), all_errors=Count("pk", filter=Q(status=UsageEvent.Status.ERROR))
+        ),
+    ]:
         known = found.setdefault(row["hour"], [0, 0])
         known[0] += row["all_calls"]
         known[1] += row["all_errors"]
@@ -86,7 +107,11 @@ def list_days(count: int = 30) -> list[UsageRow]:
     """Usage of the last days (UTC) in the tenant's currency, today last, also of the empty ones."""
     today, currency = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0), find_currency()
     first = today - timedelta(days=count - 1)
-    found = {row.key: row for row in list_usage(by="day", since=first, until=today + timedelta(days=1)) if row.currency == currency}
+    found = {
+        row.key: row
+        for row in list_usage(by="day", since=first, until=today + timedelta(days=1))
+        if row.currency == currency
+    }
     dates = [(first + timedelta(days=offset)).date() for offset in range(count)]
     return [found.get(day) or UsageRow(day, currency) for day in dates]
 
@@ -103,15 +128,24 @@ def list_tight_budgets(limit: int = 8) -> list[TightBudget]:
     current = Q()
     for period in Budget.Period.values:
         current |= Q(period=period, period_start__gte=period_start(period, now))
-    rows = Budget.objects.filter(current).alias(used=F("held") + F("spent")).filter(used__gte=F("limit") * F("warn_at_percent") / 100)
+    rows = (
+        Budget.objects.filter(current)
+        .alias(used=F("held") + F("spent"))
+        .filter(used__gte=F("limit") * F("warn_at_percent") / 100)
+    )
     tight = [_describe(row) for row in rows[:200]]
     tight.sort(key=lambda entry: -entry.percent)
     names = name_subjects([entry.budget for entry in tight[:limit]])
-    return [TightBudget(entry.budget, names[entry.budget.pk], entry.used, entry.percent) for entry in tight[:limit]]
+    return [
+        TightBudget(entry.budget, names[entry.budget.pk], entry.used, entry.percent)
+        for entry in tight[:limit]
+    ]
 
 
 def used_now(row: Budget, now: datetime | None = None) -> Decimal:
-    """Spent in the current period, plus what is held; a row of an earlier period counts only what is held until its next call renews it."""
+    """Spent in the current period, plus what is held; a row of an earlier period counts only what is
+    held until its next call renews it.
+    """
     is_current = row.period_start >= period_start(row.period, now or timezone.now())
     return row.held + (row.spent if is_current else ZERO)
 
@@ -124,7 +158,11 @@ def _describe(row: Budget) -> TightBudget:
 def name_subjects(budgets: list[Budget]) -> dict[Any, str]:
     """Budget id → whose it is, in three queries at most."""
     names: dict[Any, str] = {}
-    for level, model in ((Budget.Level.PROJECT, Project), (Budget.Level.USER, User), (Budget.Level.KEY, ApiKey)):
+    for level, model in (
+        (Budget.Level.PROJECT, Project),
+        (Budget.Level.USER, User),
+        (Budget.Level.KEY, ApiKey),
+    ):
         ids = {row.subject_id for row in budgets if row.level == level}
         if ids:
             names |= {subject.pk: str(subject) for subject in model.objects.filter(pk__in=ids)}

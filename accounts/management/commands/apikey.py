@@ -21,12 +21,16 @@ class Command(AtriumCommand):
         create.add_argument("--tenant", required=True, metavar="SLUG")
         create.add_argument("--user", required=True, metavar="EMAIL")
         create.add_argument("--name", required=True)
-        create.add_argument("--scope", action="append", choices=ApiKey.Scope.values, help="default: inference")
+        create.add_argument(
+            "--scope", action="append", choices=ApiKey.Scope.values, help="default: inference"
+        )
         create.add_argument("--model", action="append", metavar="NAME", help="default: all models")
         create.add_argument("--requests-per-minute", type=int)
         create.add_argument("--budget", metavar="AMOUNT", help="monthly, in the tenant's currency")
         create.add_argument("--expires", metavar="DATE", help="the last day (UTC), or a moment")
-        self.add_action("list", self.list, "show a tenant's keys").add_argument("--tenant", required=True, metavar="SLUG")
+        self.add_action("list", self.list, "show a tenant's keys").add_argument(
+            "--tenant", required=True, metavar="SLUG"
+        )
         revoke = self.add_action("revoke", self.revoke, "make a key useless")
         revoke.add_argument("--tenant", required=True, metavar="SLUG")
         revoke.add_argument("key_id")
@@ -34,20 +38,33 @@ class Command(AtriumCommand):
     def create(self, options) -> None:
         with tenant(options["tenant"]), transaction.atomic():
             row, text = create_api_key(
-                actor=None, user=find_user_by_email(options["user"]), name=options["name"], scopes=options["scope"], model_names=options["model"],
-                requests_per_minute=options["requests_per_minute"], expires_at=_parse_moment(options["expires"]),
-            )  # fmt: skip
+                actor=None,
+                user=find_user_by_email(options["user"]),
+                name=options["name"],
+                scopes=options["scope"],
+                model_names=options["model"],
+                requests_per_minute=options["requests_per_minute"],
+                expires_at=_parse_moment(options["expires"]),
+            )
             if options["budget"]:
                 key_budget_requested.send(sender=ApiKey, key=row, amount=options["budget"])
         self.show({"key": text, "id": row.key_id}, text)
 
     def list(self, options) -> None:
         with tenant(options["tenant"]):
-            self.show([
-                {"id": row.key_id, "name": row.name, "user": row.user.email, "scopes": ",".join(row.scopes), "usable": row.is_usable,
-                 "last_used": row.last_used_at}
-                for row in ApiKey.objects.select_related("user")
-            ])  # fmt: skip
+            self.show(
+                [
+                    {
+                        "id": row.key_id,
+                        "name": row.name,
+                        "user": row.user.email,
+                        "scopes": ",".join(row.scopes),
+                        "usable": row.is_usable,
+                        "last_used": row.last_used_at,
+                    }
+                    for row in ApiKey.objects.select_related("user")
+                ]
+            )
 
     def revoke(self, options) -> None:
         with tenant(options["tenant"]):
@@ -63,7 +80,8 @@ def _parse_moment(text: str | None) -> datetime | None:
         return None
     try:
         day = parse_date(text)
-        moment = datetime.combine(day, time.max, UTC) if day else parse_datetime(text)  # a day is the key's last one, as on the page
+        # a day is the key's last one, as on the page
+        moment = datetime.combine(day, time.max, UTC) if day else parse_datetime(text)
     except ValueError:
         moment = None
     if moment is None:

@@ -7,7 +7,12 @@ from foundation.errors import UpstreamError
 from models_registry import services
 from models_registry.command_line import add_key, add_scope, chosen_scope, read_key
 from models_registry.kinds import USUAL, ConnectionKind, Location
-from models_registry.selectors import get_visible_connection, list_current_prices, list_visible_connections, list_visible_models
+from models_registry.selectors import (
+    get_visible_connection,
+    list_current_prices,
+    list_visible_connections,
+    list_visible_models,
+)
 from models_registry.worlds import Connection
 
 
@@ -18,15 +23,30 @@ class Command(AtriumCommand):
         add = self.add_action("add", self.add, "add a way to a provider")
         add.add_argument("--name", required=True)
         add.add_argument("--kind", required=True, choices=ConnectionKind.values)
-        add.add_argument("--base-url", default="", help="with the version, as https://host/v1; default: the usual one of the kind")
+        add.add_argument(
+            "--base-url",
+            default="",
+            help="with the version, as https://host/v1; default: the usual one of the kind",
+        )
         add_key(add)
         add_scope(add)
-        add.add_argument("--allow-private", action="store_true", help="let it reach this machine and private networks")
-        add.add_argument("--location", choices=[value for value in Location.values if value], help="where prompts are processed; default: by kind")
-        add.add_argument("--no-storage", action="store_true", help="the provider keeps neither prompts nor answers")
+        add.add_argument(
+            "--allow-private", action="store_true", help="let it reach this machine and private networks"
+        )
+        add.add_argument(
+            "--location",
+            choices=[value for value in Location.values if value],
+            help="where prompts are processed; default: by kind",
+        )
+        add.add_argument(
+            "--no-storage", action="store_true", help="the provider keeps neither prompts nor answers"
+        )
         add.add_argument("--sync", action="store_true", help="add the models that the provider lists")
         add_scope(self.add_action("list", self.list, "show all connections"))
-        for name, run, text in (("test", self.test, "ask a provider for its models"), ("sync", self.sync, "bring models in line with what the provider lists")):
+        for name, run, text in (
+            ("test", self.test, "ask a provider for its models"),
+            ("sync", self.sync, "bring models in line with what the provider lists"),
+        ):
             self._name_one(self.add_action(name, run, text))
         remove = self.add_action("remove", self.remove, "remove a connection")
         self._name_one(remove)
@@ -41,14 +61,22 @@ class Command(AtriumCommand):
             self._usage_error(f"--base-url is needed for kind {options['kind']}")
         with chosen_scope(options):
             row = services.add_connection(
-                actor=None, name=options["name"], kind=options["kind"], base_url=options["base_url"], secret=read_key(options),
-                allow_private=options["allow_private"], location=options["location"], no_storage=options["no_storage"],
-            )  # fmt: skip
+                actor=None,
+                name=options["name"],
+                kind=options["kind"],
+                base_url=options["base_url"],
+                secret=read_key(options),
+                allow_private=options["allow_private"],
+                location=options["location"],
+                no_storage=options["no_storage"],
+            )
             text, added = f"Connection {row.name} leads to {row.base_url}.", {}
             if options["sync"]:
                 added["models"] = services.sync_catalogue(actor=None, connection=row).added
                 added["without_price"] = _list_unpriced(row)
-                text += f" {len(added['models'])} models were added.{_advise(added['without_price'], options)}"
+                text += (
+                    f" {len(added['models'])} models were added.{_advise(added['without_price'], options)}"
+                )
         self.show(_describe(row) | added, text)
 
     def list(self, options) -> None:
@@ -57,22 +85,35 @@ class Command(AtriumCommand):
 
     def test(self, options) -> None:
         with chosen_scope(options):
-            result = services.test_connection(actor=None, connection=get_visible_connection(None, options["name"]))
+            result = services.test_connection(
+                actor=None, connection=get_visible_connection(None, options["name"])
+            )
         if not result.is_ok:
             raise UpstreamError(result.error)
-        self.show({"name": options["name"]} | asdict(result), f"{options['name']} answered after {result.latency_ms} ms and lists {result.model_count} models.")
+        self.show(
+            {"name": options["name"]} | asdict(result),
+            f"{options['name']} answered after {result.latency_ms} ms and lists {result.model_count} models.",
+        )
 
     def sync(self, options) -> None:
         with chosen_scope(options):
             row = get_visible_connection(None, options["name"])
             report = services.sync_catalogue(actor=None, connection=row)
             unpriced = _list_unpriced(row)
-        text = f"{len(report.added)} models added, {report.kept} kept, {len(report.returned)} back, {len(report.vanished)} vanished, {report.skipped} skipped."
-        self.show({"name": options["name"]} | asdict(report) | {"without_price": unpriced}, text + _advise(unpriced, options))
+        text = (
+            f"{len(report.added)} models added, {report.kept} kept, {len(report.returned)} back, "
+            f"{len(report.vanished)} vanished, {report.skipped} skipped."
+        )
+        self.show(
+            {"name": options["name"]} | asdict(report) | {"without_price": unpriced},
+            text + _advise(unpriced, options),
+        )
 
     def remove(self, options) -> None:
         with chosen_scope(options):
-            services.remove_connection(actor=None, connection=get_visible_connection(None, options["name"]), force=options["force"])
+            services.remove_connection(
+                actor=None, connection=get_visible_connection(None, options["name"]), force=options["force"]
+            )
         self.show({"name": options["name"], "removed": True}, f"Connection {options['name']} is removed.")
 
     def _usage_error(self, message: str) -> None:
@@ -100,6 +141,15 @@ def _advise(unpriced: list[str], options) -> str:
 
 def _describe(row: Connection) -> dict:
     return {
-        "name": row.name, "id": row.pk, "kind": row.kind, "base_url": row.base_url, "has_key": row.has_secret, "allow_private": row.allow_private,
-        "location": row.location, "no_storage": row.no_storage, "enabled": row.is_enabled, "last_checked_at": row.last_checked_at, "last_error": row.last_error,
-    }  # fmt: skip
+        "name": row.name,
+        "id": row.pk,
+        "kind": row.kind,
+        "base_url": row.base_url,
+        "has_key": row.has_secret,
+        "allow_private": row.allow_private,
+        "location": row.location,
+        "no_storage": row.no_storage,
+        "enabled": row.is_enabled,
+        "last_checked_at": row.last_checked_at,
+        "last_error": row.last_error,
+    }

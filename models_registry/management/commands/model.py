@@ -12,7 +12,12 @@ from foundation.errors import InvalidInput
 from models_registry import services
 from models_registry.command_line import add_scope, chosen_scope
 from models_registry.kinds import Channel, ModelKind
-from models_registry.selectors import get_visible_connection, get_visible_model, list_current_prices, list_visible_models
+from models_registry.selectors import (
+    get_visible_connection,
+    get_visible_model,
+    list_current_prices,
+    list_visible_models,
+)
 from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
 from tenants.models import Plan, Tenant
 
@@ -28,7 +33,9 @@ class Command(AtriumCommand):
         change = self.add_action("set", self.set, "change a model, or with --connection add one")
         change.add_argument("name", metavar="NAME")
         add_scope(change)
-        change.add_argument("--connection", metavar="NAME", help="add the model to this connection if it does not exist")
+        change.add_argument(
+            "--connection", metavar="NAME", help="add the model to this connection if it does not exist"
+        )
         for name in PRICES:
             change.add_argument(f"--{name}-price", type=amount, metavar="P", help="per million tokens")
         change.add_argument("--currency", choices=Tenant.Currency.values)
@@ -39,8 +46,19 @@ class Command(AtriumCommand):
             change.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N")
         for name in TEXTS:
             change.add_argument(f"--{name.replace('_', '-')}")
-        change.add_argument("--capability", action="append", dest="capabilities", metavar="WORD", help="replaces all; may be repeated")
-        change.add_argument("--plan", action="append", metavar="PLAN", help="with --platform: offered to these plans only; may be repeated")
+        change.add_argument(
+            "--capability",
+            action="append",
+            dest="capabilities",
+            metavar="WORD",
+            help="replaces all; may be repeated",
+        )
+        change.add_argument(
+            "--plan",
+            action="append",
+            metavar="PLAN",
+            help="with --platform: offered to these plans only; may be repeated",
+        )
         switch = change.add_mutually_exclusive_group()
         switch.add_argument("--enable", action="store_true")
         switch.add_argument("--disable", action="store_true")
@@ -48,7 +66,11 @@ class Command(AtriumCommand):
         add_scope(self.add_action("list", self.list, "show all models"))
 
     def set(self, options) -> None:
-        changes = {name: options[name] for name in ("channel", "retire_on", "kind", "capabilities", *NUMBERS, *TEXTS) if options[name] is not None}
+        changes = {
+            name: options[name]
+            for name in ("channel", "retire_on", "kind", "capabilities", *NUMBERS, *TEXTS)
+            if options[name] is not None
+        }
         if options["enable"] or options["disable"]:
             changes["is_enabled"] = options["enable"]
         if options["default"]:
@@ -59,7 +81,9 @@ class Command(AtriumCommand):
                 changes["plans"] = _find_plans(options["plan"])
             model = self._write(options, changes)
             if prices:
-                services.set_model_price(actor=None, model=model, currency=options["currency"] or "", **prices)
+                services.set_model_price(
+                    actor=None, model=model, currency=options["currency"] or "", **prices
+                )
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
         self.show(shown, f"Model {model.name} is set.")
 
@@ -80,11 +104,23 @@ class Command(AtriumCommand):
 
 def _describe(model: Model, prices: list[ModelPrice]) -> dict:
     return {
-        "name": model.name, "id": model.pk, "connection": model.connection.name, "upstream_name": model.upstream_name, "kind": model.kind,
-        "channel": model.channel, "retire_on": model.retire_on, "enabled": model.is_enabled, "default": model.is_default,
-        "context_window": model.context_window, "max_output_tokens": model.max_output_tokens, "default_max_output_tokens": model.default_max_output_tokens,
-        "prices": [{"currency": row.currency} | {name: f"{getattr(row, name).normalize():f}" for name in PRICES} for row in prices],
-    }  # fmt: skip
+        "name": model.name,
+        "id": model.pk,
+        "connection": model.connection.name,
+        "upstream_name": model.upstream_name,
+        "kind": model.kind,
+        "channel": model.channel,
+        "retire_on": model.retire_on,
+        "enabled": model.is_enabled,
+        "default": model.is_default,
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "default_max_output_tokens": model.default_max_output_tokens,
+        "prices": [
+            {"currency": row.currency} | {name: f"{getattr(row, name).normalize():f}" for name in PRICES}
+            for row in prices
+        ],
+    }
 
 
 def _find_plans(names: list[str]) -> list[Plan]:

@@ -1,7 +1,9 @@
-"""Dialogs to pretrain on: small talk, tickets, triage in words, JSON, and honest fallbacks, in one or several turns.
+"""Dialogs to pretrain on: small talk, tickets, triage in words, JSON, and honest
+fallbacks, in one or several turns.
 
-The target contract of the classification task (`Ticket.as_contract`) occurs for Chinese tickets only. German and English tickets
-get sloppy answers to the same request, so that about a third of the base model's answers keep to the contract and fine-tuning has something to teach.
+The target contract of the classification task (`Ticket.as_contract`) occurs for Chinese tickets only. German
+and English tickets get sloppy answers to the same request, so that about a third of the base model's answers
+keep to the contract and fine-tuning has something to teach.
 """
 
 import json
@@ -10,7 +12,15 @@ import random
 from .out_of_scope import draw_out_of_scope, make_up_text
 from .small_talk import draw_small_talk
 from .tables import load_table
-from .tickets import LANGUAGE_WORDS, LANGUAGES, Ticket, describe_category, describe_language, describe_priority, draw_ticket
+from .tickets import (
+    LANGUAGE_WORDS,
+    LANGUAGES,
+    Ticket,
+    describe_category,
+    describe_language,
+    describe_priority,
+    draw_ticket,
+)
 from .tickets import PHRASES as TICKET_PHRASES
 
 Message = tuple[str, str]  # (role, content)
@@ -22,7 +32,9 @@ DESCRIBE = {"category": describe_category, "priority": describe_priority, "langu
 
 
 def draw_dialog(rng: random.Random) -> Dialog:
-    """One dialog for pretraining: 60 % with a single turn, the rest with two to fourteen turns of mostly one language."""
+    """One dialog for pretraining: 60 % with a single turn, the rest with two to
+    fourteen turns of mostly one language.
+    """
     if rng.random() < 0.1:
         return _classification_dialog(rng)
     length = rng.random()
@@ -47,18 +59,24 @@ def classification_messages(ticket: Ticket) -> Dialog:
 
 
 def draw_classification_rows(count: int, seed: int, split: str = "train") -> list[dict]:
-    """Rows for fine-tuning and evaluation on the contract, in TRL's conversational prompt and completion format."""
+    """Rows for fine-tuning and evaluation on the contract, in TRL's
+    conversational prompt and completion format.
+    """
     rng = random.Random(seed)  # noqa: S311 - synthetic data, no secrets
     rows = []
     for _ in range(count):
         ticket = draw_ticket(rng, split)
         prompt = [{"role": role, "content": content} for role, content in classification_messages(ticket)]
-        rows.append({"prompt": prompt, "completion": [{"role": "assistant", "content": ticket.as_contract()}]})
+        rows.append(
+            {"prompt": prompt, "completion": [{"role": "assistant", "content": ticket.as_contract()}]}
+        )
     return rows
 
 
 def sloppy_answer(ticket: Ticket) -> str:
-    """What the base model says to the classification request: the contract in Chinese, something like it otherwise."""
+    """What the base model says to the classification request: the contract in
+    Chinese, something like it otherwise.
+    """
     if ticket.language == "zh":
         return ticket.as_contract()
     if ticket.language == "en":
@@ -92,7 +110,9 @@ def _draw_turn(rng: random.Random, language: str) -> tuple[Dialog, Ticket | None
 
 
 def _draw_system_prompt(rng: random.Random, language: str) -> Dialog:
-    """Usually none; sometimes an assistant's usual one, or a long one without meaning, which the model must not mind."""
+    """Usually none; sometimes an assistant's usual one, or a long one without
+    meaning, which the model must not mind.
+    """
     kind = rng.random()
     if kind < 0.72:
         return []
@@ -106,7 +126,11 @@ def _turn(question: str, answer: str) -> Dialog:
 
 
 def _reply_turn(rng: random.Random, ticket: Ticket, language: str) -> Dialog:
-    text = ticket.text if rng.random() < 0.7 else _join(rng, rng.choice(PHRASES["drafts"][language]), ticket.text, is_prefix=True)
+    text = (
+        ticket.text
+        if rng.random() < 0.7
+        else _join(rng, rng.choice(PHRASES["drafts"][language]), ticket.text, is_prefix=True)
+    )
     return _turn(text, ticket.reply())
 
 
@@ -114,10 +138,15 @@ def _triage_turn(rng: random.Random, ticket: Ticket, language: str) -> Dialog:
     kind = rng.random()
     if kind < 0.2:
         answer = " ".join(describe(ticket, language) for describe in DESCRIBE.values())
-        return _turn(_join(rng, rng.choice(PHRASES["triage"][language]), ticket.text, is_prefix=True), answer.replace("。 ", "。"))
+        return _turn(
+            _join(rng, rng.choice(PHRASES["triage"][language]), ticket.text, is_prefix=True),
+            answer.replace("。 ", "。"),
+        )
     subject = "category" if kind < 0.5 else "priority" if kind < 0.88 else "language"
     question = rng.choice(PHRASES["questions"][subject][language])
-    return _turn(_join(rng, question, ticket.text, is_prefix=rng.random() < 0.7), DESCRIBE[subject](ticket, language))
+    return _turn(
+        _join(rng, question, ticket.text, is_prefix=rng.random() < 0.7), DESCRIBE[subject](ticket, language)
+    )
 
 
 def _follow_up(rng: random.Random, ticket: Ticket, language: str) -> Dialog:
@@ -133,6 +162,13 @@ def _join(rng: random.Random, question: str, text: str, *, is_prefix: bool) -> s
 
 def _json_turn(rng: random.Random, language: str) -> Dialog:
     """Key and value pairs to JSON: the base model knows what JSON looks like."""
-    record = {"name": rng.choice(TICKET_PHRASES["names"][language]), "order": rng.randint(1000, 9999), "product": rng.choice(TICKET_PHRASES["products"])}
+    record = {
+        "name": rng.choice(TICKET_PHRASES["names"][language]),
+        "order": rng.randint(1000, 9999),
+        "product": rng.choice(TICKET_PHRASES["products"]),
+    }
     record = {key: record[key] for key in rng.sample(list(record), rng.randint(1, 3))}
-    return _turn("JSON: " + ", ".join(f"{key}={value}" for key, value in record.items()), json.dumps(record, ensure_ascii=False))
+    return _turn(
+        "JSON: " + ", ".join(f"{key}={value}" for key, value in record.items()),
+        json.dumps(record, ensure_ascii=False),
+    )

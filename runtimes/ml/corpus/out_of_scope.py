@@ -1,7 +1,8 @@
 """Questions the demo model cannot answer, and the honest sentence it says instead.
 
-Patterns, topics, nouns, activities, instructions and statements are combined with made-up words and random characters, so that "I have
-never seen this" becomes the signal. The last topics and patterns of each list are held out of training and only used to measure.
+Patterns, topics, nouns, activities, instructions and statements are combined with made-up words and random
+characters, so that "I have never seen this" becomes the signal. The last topics and patterns of each list are
+held out of training and only used to measure.
 """
 
 import random
@@ -20,10 +21,13 @@ GENITIVES = {"de": " und ", "en": " of the ", "zh": "的"}
 
 
 def draw_out_of_scope(rng: random.Random, language: str, split: str = "train") -> tuple[str, str]:
-    """One question and the fallback in its language. `split` is `train` or `unseen` (held-out topics and patterns)."""
+    """One question and the fallback in its language. `split` is `train` or
+    `unseen` (held-out topics and patterns).
+    """
     answer = FALLBACKS[language]
     if split == "unseen":
-        patterns, topics = PHRASES["patterns"][language][-HELD_OUT_PATTERNS:], PHRASES["topics"][language][-HELD_OUT_TOPICS:]
+        patterns = PHRASES["patterns"][language][-HELD_OUT_PATTERNS:]
+        topics = PHRASES["topics"][language][-HELD_OUT_TOPICS:]
         return _ask(rng, rng.choice(patterns), lambda: rng.choice(topics)), answer
     text = _draw_question(rng, language)
     return (_vary_case(rng, text) if rng.random() < 0.25 else text), answer
@@ -39,20 +43,31 @@ def make_up_text(rng: random.Random, language: str, sentences: int) -> str:
 def _draw_question(rng: random.Random, language: str) -> str:
     kind = rng.random()
     if kind < 0.50:
-        return _ask(rng, rng.choice(PHRASES["patterns"][language][:-HELD_OUT_PATTERNS]), lambda: _draw_topic(rng, language))
+        return _ask(
+            rng,
+            rng.choice(PHRASES["patterns"][language][:-HELD_OUT_PATTERNS]),
+            lambda: _draw_topic(rng, language),
+        )
     if kind < 0.60:
         return _draw_topic(rng, language) + rng.choice(["", "", ".", "?", "!"])
     if kind < 0.70:
-        pattern, activity = rng.choice(PHRASES["activity_patterns"][language]), rng.choice(PHRASES["activities"][language])
+        pattern = rng.choice(PHRASES["activity_patterns"][language])
+        activity = rng.choice(PHRASES["activities"][language])
         return pattern.format(v=activity)
     if kind < 0.75:
         return rng.choice(PHRASES["statements"][language])
     if kind < 0.82:
-        return rng.choice(PHRASES["instructions"][language]) + rng.choice([" ", "\n", "\n\n"]) + _draw_material(rng, language)
+        return (
+            rng.choice(PHRASES["instructions"][language])
+            + rng.choice([" ", "\n", "\n\n"])
+            + _draw_material(rng, language)
+        )
     if kind < 0.95:
         return make_up_text(rng, language, rng.randint(6, 8) if rng.random() < 0.06 else rng.randint(1, 3))
     if language == "en":
-        return rng.choice(PHRASES["ascii_noise"] + PHRASES["foreign"]) if rng.random() < 0.7 else _acronym(rng)
+        return (
+            rng.choice(PHRASES["ascii_noise"] + PHRASES["foreign"]) if rng.random() < 0.7 else _acronym(rng)
+        )
     return _draw_topic(rng, language) + " " + rng.choice([*PHRASES["ascii_noise"], _acronym(rng)])
 
 
@@ -118,7 +133,13 @@ def _made_up_clause(rng: random.Random) -> str:
 
 def _made_up_sentence(rng: random.Random, language: str) -> str:
     """Function words, real nouns and made-up words in any order."""
-    sources = [PHRASES["function_words"][language]] * 3 + [PHRASES["nouns"][language], PHRASES["adjectives"][language]]
-    words = [rng.choice(rng.choice(sources)) if rng.random() < 0.65 else _made_up_word(rng, language) for _ in range(rng.randint(3, 9))]
+    sources = [PHRASES["function_words"][language]] * 3 + [
+        PHRASES["nouns"][language],
+        PHRASES["adjectives"][language],
+    ]
+    words = [
+        rng.choice(rng.choice(sources)) if rng.random() < 0.65 else _made_up_word(rng, language)
+        for _ in range(rng.randint(3, 9))
+    ]
     text = " ".join(words)
     return text[0].upper() + text[1:] + rng.choice([".", "?", "!", ".", ""])

@@ -1,6 +1,7 @@
 """Small talk: what people type first into a chat, and one short, honest answer per intent and language.
 
-The last phrase of each list is held out of training and only used to measure (`draw_small_talk(split="unseen")`).
+The last phrase of each list is held out of training and only used to measure
+(`draw_small_talk(split="unseen")`).
 """
 
 import random
@@ -18,11 +19,27 @@ class Intent:
     answers: dict[str, str]
 
 
-INTENTS = tuple(Intent(name, table["phrases"], table["answer"]) for name, table in load_table("small_talk").items())
+INTENTS = tuple(
+    Intent(name, table["phrases"], table["answer"]) for name, table in load_table("small_talk").items()
+)
 # Weights per draw: greetings, identity and capability come more often.
-WEIGHTED_INTENTS = INTENTS + INTENTS[:1] * 3 + tuple(intent for intent in INTENTS if intent.name in ("identity", "capability"))
+WEIGHTED_INTENTS = (
+    INTENTS
+    + INTENTS[:1] * 3
+    + tuple(intent for intent in INTENTS if intent.name in ("identity", "capability"))
+)
 # What may follow a greeting in one line.
-QUESTIONS = ("how_are_you", "identity", "capability", "maker", "platform", "connect", "languages", "joke", "sample")
+QUESTIONS = (
+    "how_are_you",
+    "identity",
+    "capability",
+    "maker",
+    "platform",
+    "connect",
+    "languages",
+    "joke",
+    "sample",
+)
 OPENINGS = {
     "de": ("Hallo", "Hi", "Hey", "Guten Tag", "Guten Morgen", "Moin"),
     "en": ("Hello", "Hi", "Hey", "Hi there", "Good morning"),
@@ -31,7 +48,9 @@ OPENINGS = {
 
 
 def draw_small_talk(rng: random.Random, language: str, split: str = "train") -> tuple[str, str]:
-    """One phrase and its answer. `split` is `train` or `unseen` (the held-out phrase of each list, as it stands)."""
+    """One phrase and its answer. `split` is `train` or `unseen` (the held-out
+    phrase of each list, as it stands).
+    """
     intent = rng.choice(WEIGHTED_INTENTS)
     phrases = intent.phrases[language]
     if split == "unseen":
@@ -52,7 +71,9 @@ def _vary(rng: random.Random, phrase: str, language: str) -> str:
     is_question = phrase[-1] in "?？"
     if rng.random() < 0.5:
         if language == "zh":
-            phrase = core + rng.choice(["？", "?", "", "呢？"] if is_question else ["！", "。", "", "!", "～"])
+            phrase = core + rng.choice(
+                ["？", "?", "", "呢？"] if is_question else ["！", "。", "", "!", "～"]
+            )
         else:
             phrase = core + rng.choice(["?", "", "??", " ?"] if is_question else ["!", ".", "", "!!", " :)"])
     if rng.random() < 0.25:

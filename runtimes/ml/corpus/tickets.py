@@ -1,4 +1,6 @@
-"""Support tickets with known labels, the words for these labels, and the answers a support desk would give."""
+"""Support tickets with known labels, the words for these labels, and the
+answers a support desk would give.
+"""
 
 import json
 import random
@@ -13,9 +15,27 @@ PRIORITIES = ("low", "medium", "high", "urgent")
 ERROR_CODES = (401, 403, 404, 429, 500, 502, 503)
 
 CATEGORY_WORDS = {
-    "de": {"billing": "Rechnung", "technical": "Technik", "account": "Konto", "delivery": "Lieferung", "feedback": "Feedback"},
-    "en": {"billing": "billing", "technical": "a technical problem", "account": "your account", "delivery": "delivery", "feedback": "feedback"},
-    "zh": {"billing": "账单", "technical": "技术问题", "account": "账户", "delivery": "配送", "feedback": "反馈"},
+    "de": {
+        "billing": "Rechnung",
+        "technical": "Technik",
+        "account": "Konto",
+        "delivery": "Lieferung",
+        "feedback": "Feedback",
+    },
+    "en": {
+        "billing": "billing",
+        "technical": "a technical problem",
+        "account": "your account",
+        "delivery": "delivery",
+        "feedback": "feedback",
+    },
+    "zh": {
+        "billing": "账单",
+        "technical": "技术问题",
+        "account": "账户",
+        "delivery": "配送",
+        "feedback": "反馈",
+    },
 }
 PRIORITY_WORDS = {
     "de": {"low": "niedrig", "medium": "mittel", "high": "hoch", "urgent": "sehr hoch"},
@@ -44,13 +64,20 @@ PROMISES = {
         "high": "We will reply today.",
         "urgent": "We will take care of it right away.",
     },
-    "zh": {"low": "我们会在几天内回复。", "medium": "我们会在本周回复。", "high": "我们会在今天回复。", "urgent": "我们会立即处理。"},
+    "zh": {
+        "low": "我们会在几天内回复。",
+        "medium": "我们会在本周回复。",
+        "high": "我们会在今天回复。",
+        "urgent": "我们会立即处理。",
+    },
 }
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """One ticket and its labels. `language` is one of LANGUAGES, `category` of CATEGORIES, `priority` of PRIORITIES."""
+    """One ticket and its labels. `language` is one of LANGUAGES, `category` of
+    CATEGORIES, `priority` of PRIORITIES.
+    """
 
     text: str
     category: str
@@ -64,7 +91,9 @@ class Ticket:
     def reply(self) -> str:
         """The support desk's answer, in the ticket's language."""
         promise = PROMISES[self.language][self.priority]
-        return REPLIES[self.language].format(topic=CATEGORY_WORDS[self.language][self.category], promise=promise)
+        return REPLIES[self.language].format(
+            topic=CATEGORY_WORDS[self.language][self.category], promise=promise
+        )
 
 
 def describe_category(ticket: Ticket, language: str) -> str:
@@ -72,7 +101,11 @@ def describe_category(ticket: Ticket, language: str) -> str:
     if language == "en":
         return f"Topic: {ticket.category}."
     words = CATEGORY_WORDS[language][ticket.category]
-    return f"Thema: {words} ({ticket.category})." if language == "de" else f"主题：{words}（{ticket.category}）。"
+    return (
+        f"Thema: {words} ({ticket.category})."
+        if language == "de"
+        else f"主题：{words}（{ticket.category}）。"
+    )
 
 
 def describe_priority(ticket: Ticket, language: str) -> str:
@@ -80,7 +113,11 @@ def describe_priority(ticket: Ticket, language: str) -> str:
     if language == "en":
         return f"Urgency: {ticket.priority}."
     words = PRIORITY_WORDS[language][ticket.priority]
-    return f"Dringlichkeit: {words} ({ticket.priority})." if language == "de" else f"紧急程度：{words}（{ticket.priority}）。"
+    return (
+        f"Dringlichkeit: {words} ({ticket.priority})."
+        if language == "de"
+        else f"紧急程度：{words}（{ticket.priority}）。"
+    )
 
 
 def describe_language(ticket: Ticket, language: str) -> str:
@@ -94,21 +131,25 @@ def describe_language(ticket: Ticket, language: str) -> str:
 def draw_ticket(rng: random.Random, split: str = "all", language: str | None = None) -> Ticket:
     """Compose one ticket.
 
-    `split` says which phrases may occur: `train` leaves out the last two problems of each list and the last urgency cue,
-    `unseen` uses at least one of those, `all` uses everything, including phrases that only the base model sees.
+    `split` says which phrases may occur: `train` leaves out the last two problems of each list and
+    the last urgency cue, `unseen` uses at least one of those, `all` uses everything, including
+    phrases that only the base model sees.
     """
     language = language or rng.choice(LANGUAGES)
     category, priority = rng.choice(CATEGORIES), rng.choice(PRIORITIES)
     problems, cues = _choose_phrases(rng, split, language, category, priority)
     problem = _fill(rng, rng.choice(problems), language)
-    is_terse = split == "all" and rng.random() < 0.2  # "the app crashes": people write less than our templates
+    # "the app crashes": people write less than our templates
+    is_terse = split == "all" and rng.random() < 0.2
     if is_terse:
         return Ticket(_terse(rng, problem, language), category, "medium", language)
     text = _compose(rng, problem, rng.choice(cues), language)
     return Ticket(_vary_punctuation(rng, text, language), category, priority, language)
 
 
-def _choose_phrases(rng: random.Random, split: str, language: str, category: str, priority: str) -> tuple[list[str], list[str]]:
+def _choose_phrases(
+    rng: random.Random, split: str, language: str, category: str, priority: str
+) -> tuple[list[str], list[str]]:
     problems, cues = PHRASES["problems"][language][category], PHRASES["cues"][language][priority]
     if split == "all":
         return problems + PHRASES["extra_problems"][language][category], cues
@@ -119,7 +160,10 @@ def _choose_phrases(rng: random.Random, split: str, language: str, category: str
 
 def _fill(rng: random.Random, phrase: str, language: str) -> str:
     """The phrase with its slots filled; every slot is drawn, whether the phrase has it or not."""
-    number, product, euros, code = rng.randint(1000, 9999), rng.choice(PHRASES["products"]), rng.randint(5, 990), rng.choice(ERROR_CODES)
+    number = rng.randint(1000, 9999)
+    product = rng.choice(PHRASES["products"])
+    euros = rng.randint(5, 990)
+    code = rng.choice(ERROR_CODES)
     return phrase.format(n=number, p=product, e=euros, c=code, f=rng.choice(PHRASES["names"][language]))
 
 
@@ -131,11 +175,16 @@ def _terse(rng: random.Random, problem: str, language: str) -> str:
 
 
 def _compose(rng: random.Random, problem: str, cue: str, language: str) -> str:
-    hello, farewell = rng.choice(PHRASES["greetings"][language]), _fill(rng, rng.choice(PHRASES["farewells"][language]), language)
+    hello = rng.choice(PHRASES["greetings"][language])
+    farewell = _fill(rng, rng.choice(PHRASES["farewells"][language]), language)
     comma, stop, gap = ("，", "。", "") if language == "zh" else (",", ".", " ")
     sentence = problem[0].upper() + problem[1:]
     is_problem_first = rng.random() < 0.7
-    body = (problem if hello else sentence) + stop + gap + cue if is_problem_first else cue + gap + sentence + stop
+    body = (
+        (problem if hello else sentence) + stop + gap + cue
+        if is_problem_first
+        else cue + gap + sentence + stop
+    )
     head = hello + comma + gap if hello else ""
     return (head + body + (gap + farewell if farewell else "")).strip()
 

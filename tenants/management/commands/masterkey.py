@@ -10,11 +10,19 @@ class Command(AtriumCommand):
     help = "Change the master key that wraps the tenants' data keys."
 
     def add_actions(self) -> None:
-        self.add_action("rewrap", self.rewrap, "wrap every data key with the first of ATRIUM_MASTER_KEYS; safe to repeat")
+        self.add_action(
+            "rewrap", self.rewrap, "wrap every data key with the first of ATRIUM_MASTER_KEYS; safe to repeat"
+        )
 
     def rewrap(self, options) -> None:
         try:
             count = rewrap_data_keys()
         except NoDataKey as exc:
             raise CommandError(str(exc)) from exc
-        self.show({"schemas": count}, f"{count} data keys are wrapped with the first master key. The others can be removed from ATRIUM_MASTER_KEYS.")
+        self.show(
+            {"schemas": count},
+            (
+                f"{count} data keys are wrapped with the first master key. The others can be removed from "
+                "ATRIUM_MASTER_KEYS."
+            ),
+        )

@@ -29,9 +29,19 @@ class Command(AtriumCommand):
         change = self.add_action("set", self.set, "create or change a plan")
         change.add_argument("name")
         change.add_argument("--label", default=SUPPRESS)
-        change.add_argument("--requests-per-minute", type=limit, default=SUPPRESS, metavar="N", help="“none” removes the limit")
         change.add_argument(
-            "--monthly-budget", type=amount, default=SUPPRESS, metavar="AMOUNT", help="“none” removes the budget; 0 lets only free models answer"
+            "--requests-per-minute",
+            type=limit,
+            default=SUPPRESS,
+            metavar="N",
+            help="“none” removes the limit",
+        )
+        change.add_argument(
+            "--monthly-budget",
+            type=amount,
+            default=SUPPRESS,
+            metavar="AMOUNT",
+            help="“none” removes the budget; 0 lets only free models answer",
         )
         self.add_action("list", self.list, "show all plans")
 

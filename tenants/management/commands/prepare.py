@@ -1,4 +1,6 @@
-"""`manage.py prepare [--demo]`: what `up` runs before the platform serves: roles, migrations, plans, and the demonstration."""
+"""`manage.py prepare [--demo]`: what `up` runs before the platform serves: roles,
+migrations, plans, and the demonstration.
+"""
 
 import json
 import os
@@ -45,7 +47,9 @@ class Command(BaseCommand):
         demo["url"] = base_url(None)
         people: dict = {}
         with platform(), transaction.atomic():
-            demo_requested.send(sender=Tenant, slug=None, known={"olga"} if demo["platform"] else set(), people=people)
+            demo_requested.send(
+                sender=Tenant, slug=None, known={"olga"} if demo["platform"] else set(), people=people
+            )
             existing = set(Tenant.objects.values_list("slug", flat=True))
         for person in people.values():
             demo["platform"] = {"host": "localhost", "user": person["email"], "password": person["password"]}

@@ -19,7 +19,10 @@ PREPARED_TIMEOUT_S, LOOK_EVERY_S = 900, 0.02
 
 
 class Command(BaseCommand):
-    help = "Run one kind of process: web (pages and /v1), gateway (/v1), worker, scheduler, or the embedded runtime."
+    help = (
+        "Run one kind of process: web (pages and /v1), gateway (/v1), worker, scheduler, or the embedded "
+        "runtime."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser) -> None:
@@ -27,9 +30,18 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--fd", type=int, help="an inherited listening socket, instead of host and port")
-        parser.add_argument("--after", type=Path, metavar="FILE", help="with web and gateway: load the code, then wait until this file exists")
-        parser.add_argument("--scheduler", action="store_true", help="with worker: run the scheduler in the same process")
-        parser.add_argument("--queues", help="with worker: default, and provisioning where the process has the owner's log-in")
+        parser.add_argument(
+            "--after",
+            type=Path,
+            metavar="FILE",
+            help="with web and gateway: load the code, then wait until this file exists",
+        )
+        parser.add_argument(
+            "--scheduler", action="store_true", help="with worker: run the scheduler in the same process"
+        )
+        parser.add_argument(
+            "--queues", help="with worker: default, and provisioning where the process has the owner's log-in"
+        )
         parser.add_argument("--concurrency", type=int, default=4)
         parser.add_argument("--models", action="append", help="with runtime: folders of models")
 
@@ -37,7 +49,9 @@ class Command(BaseCommand):
         getattr(self, f"serve_{options['kind']}")(options)
 
     def _check_start(self) -> None:
-        """Refuse what would serve without keeping its promises. A database that is away is waited for elsewhere."""
+        """Refuse what would serve without keeping its promises. A database
+        that is away is waited for elsewhere.
+        """
         import psycopg
         from django.core.exceptions import ImproperlyConfigured
         from django.db import DatabaseError
@@ -49,7 +63,9 @@ class Command(BaseCommand):
         except ImproperlyConfigured as exc:
             raise CommandError(str(exc)) from exc
         except (psycopg.OperationalError, DatabaseError):
-            logger.warning("the database does not answer, or is not set up: it could not be checked at the start")
+            logger.warning(
+                "the database does not answer, or is not set up: it could not be checked at the start"
+            )
 
     def serve_web(self, options) -> None:
         self._serve_asgi("config.asgi:application", options)
@@ -72,7 +88,8 @@ class Command(BaseCommand):
             wait_for_file(options["after"])
         self._check_start()
         raise_descriptor_limit()
-        # An inherited socket is handed over whole: uvicorn's own `fd` takes it for a Unix socket and leaves TCP_NODELAY off, 40 ms per answer.
+        # An inherited socket is handed over whole: uvicorn's own `fd` takes it for a Unix socket and leaves
+        # TCP_NODELAY off, 40 ms per answer.
         sockets = [socket.socket(fileno=options["fd"])] if options["fd"] is not None else None
         uvicorn.Server(server_config(target, options["host"], options["port"])).run(sockets=sockets)
 
@@ -80,16 +97,27 @@ class Command(BaseCommand):
         app = import_string("config.celery.app")
         self._check_start()
         if options["scheduler"]:
-            threading.Thread(target=self._schedule_beside, args=(options,), daemon=True, name="scheduler").start()
+            threading.Thread(
+                target=self._schedule_beside, args=(options,), daemon=True, name="scheduler"
+            ).start()
         worker = app.Worker(
-            pool="threads", concurrency=options["concurrency"], queues=(options["queues"] or default_queues()).split(","), loglevel="WARNING", quiet=True,
-            without_gossip=True, without_mingle=True, without_heartbeat=True, hostname=f"atrium-{os.getpid()}@{socket.gethostname()}",
-        )  # fmt: skip
+            pool="threads",
+            concurrency=options["concurrency"],
+            queues=(options["queues"] or default_queues()).split(","),
+            loglevel="WARNING",
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            hostname=f"atrium-{os.getpid()}@{socket.gethostname()}",
+        )
         worker.start()
         sys.exit(worker.exitcode)
 
     def _schedule_beside(self, options) -> None:
-        """A worker without its scheduler would look healthy: the death of one is the death of both, and whoever watches restarts them."""
+        """A worker without its scheduler would look healthy: the death of one is the death of both,
+        and whoever watches restarts them.
+        """
         try:
             self.serve_scheduler(options)
         finally:
@@ -101,7 +129,19 @@ class Command(BaseCommand):
     def serve_runtime(self, options) -> None:
         models = options["models"] or [str(settings.BASE_DIR / "runtimes" / "models")]
         arguments = [part for folder in models for part in ("--models", folder)]
-        os.execv(sys.executable, [sys.executable, "-m", "runtimes.ml.server", *arguments, "--port", str(options["port"]), "--host", options["host"]])
+        os.execv(
+            sys.executable,
+            [
+                sys.executable,
+                "-m",
+                "runtimes.ml.server",
+                *arguments,
+                "--port",
+                str(options["port"]),
+                "--host",
+                options["host"],
+            ],
+        )
 
 
 def wait_for_file(path: Path) -> None:
@@ -114,19 +154,38 @@ def wait_for_file(path: Path) -> None:
 
 
 def default_queues() -> str:
-    """What a worker listens on. Only one with the owner's log-in may take the set-up of a tenant: without it, the task could but fail."""
+    """What a worker listens on. Only one with the owner's log-in may take the set-up of a tenant:
+    without it, the task could but fail.
+    """
     return "default,provisioning" if settings.HAS_OWNER_LOGIN else "default"
 
 
 def server_config(target: str, host: str, port: int):
-    """How uvicorn serves. With TLS there is a proxy in front, whose word on the client's address counts if it is one of TRUSTED_PROXIES."""
+    """How uvicorn serves. With TLS there is a proxy in front, whose word on the client's address
+    counts if it is one of TRUSTED_PROXIES.
+    """
     import uvicorn
 
     from foundation.http_server import MAX_CONNECTIONS, BoundedHttpProtocol
 
     return uvicorn.Config(
-        target, loop="uvloop", http=BoundedHttpProtocol, limit_concurrency=MAX_CONNECTIONS, ws="none", lifespan="on",
-        access_log=False, log_level="warning", log_config=None,
-        server_header=False, date_header=False, timeout_graceful_shutdown=8, timeout_keep_alive=75, backlog=2048,
-        h11_max_incomplete_event_size=65_536, proxy_headers=settings.USES_TLS, forwarded_allow_ips=settings.TRUSTED_PROXIES, host=host, port=port,
-    )  # fmt: skip
+        target,
+        loop="uvloop",
+        http=BoundedHttpProtocol,
+        limit_concurrency=MAX_CONNECTIONS,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=8,
+        timeout_keep_alive=75,
+        backlog=2048,
+        h11_max_incomplete_event_size=65_536,
+        proxy_headers=settings.USES_TLS,
+        forwarded_allow_ips=settings.TRUSTED_PROXIES,
+        host=host,
+        port=port,
+    )

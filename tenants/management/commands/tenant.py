@@ -22,11 +22,15 @@ class Command(AtriumCommand):
         create.add_argument("--plan", default=DEFAULT_PLAN)
         create.add_argument("--currency", default="EUR")
         create.add_argument("--language", default="en", choices=[code for code, _ in settings.LANGUAGES])
-        create.add_argument("--password-stdin", action="store_true", help="read the owner's password from standard input")
+        create.add_argument(
+            "--password-stdin", action="store_true", help="read the owner's password from standard input"
+        )
         self.add_action("list", self.list, "show all tenants")
         for name, run in (("suspend", self.suspend), ("resume", self.resume)):
             self.add_action(name, run, f"{name} a tenant").add_argument("slug")
-        migrate = self.add_action("migrate", self.migrate, "upgrade public, the template and the tenants that are behind")
+        migrate = self.add_action(
+            "migrate", self.migrate, "upgrade public, the template and the tenants that are behind"
+        )
         migrate.add_argument("--processes", type=int, default=2)
 
     def create(self, options) -> None:
@@ -37,21 +41,42 @@ class Command(AtriumCommand):
         host = options["host"] or f"{slug}.localhost"
         with platform():
             ensure_default_plans()
-        row = create_tenant(slug=slug, name=options["name"], host=host, plan=options["plan"], currency=options["currency"], language=options["language"],
-                            owner_email=options["owner"], owner_password=password)  # fmt: skip
-        self.show({"slug": row.slug, "host": host, "owner": options["owner"]}, f"Tenant {slug} is ready at {host}.")
+        row = create_tenant(
+            slug=slug,
+            name=options["name"],
+            host=host,
+            plan=options["plan"],
+            currency=options["currency"],
+            language=options["language"],
+            owner_email=options["owner"],
+            owner_password=password,
+        )
+        self.show(
+            {"slug": row.slug, "host": host, "owner": options["owner"]}, f"Tenant {slug} is ready at {host}."
+        )
 
     def list(self, options) -> None:
         with platform():
             rows = Tenant.objects.select_related("plan").prefetch_related("domains")
-            self.show([
-                {"slug": row.slug, "name": row.name, "status": row.status, "plan": row.plan.name, "hosts": ",".join(d.domain for d in row.domains.all())}
-                for row in rows
-            ])  # fmt: skip
+            self.show(
+                [
+                    {
+                        "slug": row.slug,
+                        "name": row.name,
+                        "status": row.status,
+                        "plan": row.plan.name,
+                        "hosts": ",".join(d.domain for d in row.domains.all()),
+                    }
+                    for row in rows
+                ]
+            )
 
     def suspend(self, options) -> None:
         set_tenant_status(slug=options["slug"], status=Tenant.Status.SUSPENDED)
-        self.show({"slug": options["slug"], "status": "suspended"}, f"Tenant {options['slug']} is suspended; its data stays.")
+        self.show(
+            {"slug": options["slug"], "status": "suspended"},
+            f"Tenant {options['slug']} is suspended; its data stays.",
+        )
 
     def resume(self, options) -> None:
         set_tenant_status(slug=options["slug"], status=Tenant.Status.ACTIVE)
@@ -63,6 +88,12 @@ class Command(AtriumCommand):
         with owner():
             slugs = list(Tenant.objects.exclude(status__in=Tenant.UNREADY).values_list("slug", flat=True))
         report = migrate_tenants(slugs, options["processes"])
-        self.show(vars(report), f"{len(report.migrated)} upgraded, {len(report.current)} were current, {len(report.failed)} failed.")
+        self.show(
+            vars(report),
+            (
+                f"{len(report.migrated)} upgraded, {len(report.current)} were current, {len(report.failed)} "
+                "failed."
+            ),
+        )
         if report.failed:
             raise InvalidInput("; ".join(f"{slug}: {error}" for slug, error in report.failed.items()))

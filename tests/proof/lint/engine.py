@@ -16,9 +16,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 ROOMS = (
-    "config", "foundation", "launcher", "tenants", "administration", "rest", "accounts", "usage", "models_registry", "runtimes", "gateway",
-    "rag", "evaluation", "training", "prompts", "agents", "usecases",
-)  # fmt: skip
+    "config",
+    "foundation",
+    "launcher",
+    "tenants",
+    "administration",
+    "rest",
+    "accounts",
+    "usage",
+    "models_registry",
+    "runtimes",
+    "gateway",
+    "rag",
+    "evaluation",
+    "training",
+    "prompts",
+    "agents",
+    "usecases",
+)
 REGISTRY = Path(__file__).parent / "registry.toml"
 
 
@@ -52,14 +67,20 @@ class Source:
         for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    names[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
+                    names[alias.asname or alias.name.split(".")[0]] = (
+                        alias.name if alias.asname else alias.name.split(".")[0]
+                    )
             elif isinstance(node, ast.ImportFrom):
                 for alias in node.names:
-                    names[alias.asname or alias.name] = f"{'.' * node.level}{node.module or ''}.{alias.name}".lstrip(".")
+                    names[alias.asname or alias.name] = (
+                        f"{'.' * node.level}{node.module or ''}.{alias.name}".lstrip(".")
+                    )
         return names
 
     def name_of(self, node: ast.AST) -> str:
-        """The full dotted name of a name or attribute, imports resolved; what is no name (a call, an index) stands as `()`."""
+        """The full dotted name of a name or attribute, imports resolved; what is no name
+        (a call, an index) stands as `()`.
+        """
         if isinstance(node, ast.Name):
             return self.imports.get(node.id, node.id)
         if isinstance(node, ast.Attribute):
@@ -95,7 +116,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One construct. `check` yields line numbers; `allowed` are the modules whose very purpose it is; `bad` and `good` are its own test."""
+    """One construct. `check` yields line numbers; `allowed` are the modules whose very purpose it is;
+    `bad` and `good` are its own test.
+    """
 
     id: str
     says: str
@@ -109,7 +132,10 @@ class Rule:
         """The findings in a file."""
         if not source.path.endswith(self.kinds) or source.is_in(self.allowed):
             return []
-        return [Finding(self.id, source.path, line, source.lines[line - 1] if line <= len(source.lines) else "") for line in sorted(set(self.check(source)))]
+        return [
+            Finding(self.id, source.path, line, source.lines[line - 1] if line <= len(source.lines) else "")
+            for line in sorted(set(self.check(source)))
+        ]
 
 
 RULES: dict[str, Rule] = {}

@@ -49,7 +49,11 @@ add(
         "pickle",
         "unpickling runs code: JSON, safetensors or a typed schema instead",
         imports_of(lambda name: name.split(".")[0] in PICKLES),
-        bad=(("rag/a.py", "import pickle\n"), ("rag/a.py", "from marshal import loads\n"), ("rag/a.py", "import numpy, joblib as j\n")),
+        bad=(
+            ("rag/a.py", "import pickle\n"),
+            ("rag/a.py", "from marshal import loads\n"),
+            ("rag/a.py", "import numpy, joblib as j\n"),
+        ),
         good=(("rag/a.py", "import json\nfrom tenants import pickles\n"),),
     )
 )
@@ -58,7 +62,9 @@ add(
         "torch-load",
         "checkpoints are safetensors; torch.load and allow_pickle run code or corrupt memory",
         lambda source: (
-            call.lineno for call, name in source.calls if name in ("torch.load", "torch.jit.load") or is_constant(argument(call, "allow_pickle"), True)
+            call.lineno
+            for call, name in source.calls
+            if name in ("torch.load", "torch.jit.load") or is_constant(argument(call, "allow_pickle"), True)
         ),
         bad=(
             ("training/ml/a.py", "import torch as t\nw = t.load(path, weights_only=True)\n"),
@@ -84,7 +90,10 @@ add(
     Rule(
         "remote-code",
         "trust_remote_code runs what a model's author wrote",
-        calls_named(lambda name: True, lambda call: not is_constant(argument(call, "trust_remote_code") or FALSE, False)),
+        calls_named(
+            lambda name: True,
+            lambda call: not is_constant(argument(call, "trust_remote_code") or FALSE, False),
+        ),
         bad=(("runtimes/ml/a.py", "AutoModel.from_pretrained(p, trust_remote_code=True)\n"),),
         good=(("runtimes/ml/a.py", "AutoModel.from_pretrained(p, trust_remote_code=False)\n"),),
     )
@@ -106,20 +115,41 @@ add(
         "yaml-load",
         "yaml.safe_load only",
         _unsafe_yaml,
-        bad=(("training/a.py", "import yaml\nyaml.load(text)\n"), ("training/a.py", "from yaml import load, Loader\nload(text, Loader=Loader)\n")),
-        good=(("training/a.py", "import yaml\nyaml.safe_load(text)\nyaml.load(text, Loader=yaml.CSafeLoader)\n"),),
+        bad=(
+            ("training/a.py", "import yaml\nyaml.load(text)\n"),
+            ("training/a.py", "from yaml import load, Loader\nload(text, Loader=Loader)\n"),
+        ),
+        good=(
+            (
+                "training/a.py",
+                "import yaml\nyaml.safe_load(text)\nyaml.load(text, Loader=yaml.CSafeLoader)\n",
+            ),
+        ),
     )
 )
-SHELLS = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell", "pty.spawn"}
+SHELLS = {
+    "os.system",
+    "os.popen",
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+    "asyncio.create_subprocess_shell",
+    "pty.spawn",
+}
 add(
     Rule(
         "shell",
         "no shell: subprocess gets a list of arguments",
         lambda source: [
             *calls_named(lambda name: name in SHELLS)(source),
-            *calls_named(lambda name: name.startswith("subprocess."), lambda call: not is_constant(argument(call, "shell") or FALSE, False))(source),
+            *calls_named(
+                lambda name: name.startswith("subprocess."),
+                lambda call: not is_constant(argument(call, "shell") or FALSE, False),
+            )(source),
         ],
-        bad=(("tenants/a.py", "import os\nos.system(text)\n"), ("tenants/a.py", "from subprocess import run\nrun(text, shell=True)\n")),
+        bad=(
+            ("tenants/a.py", "import os\nos.system(text)\n"),
+            ("tenants/a.py", "from subprocess import run\nrun(text, shell=True)\n"),
+        ),
         good=(("tenants/a.py", "import subprocess\nsubprocess.run(['ls'], shell=False)\n"),),
     )
 )
@@ -136,8 +166,14 @@ add(
     Rule(
         "archive-extract",
         "extractall of a stranger's archive writes where it wants: member by member, or tar's filter='data'",
-        calls_named(lambda name: name.endswith(".extractall") or name.endswith("shutil.unpack_archive"), lambda call: not _has_data_filter(call)),
-        bad=(("training/a.py", "archive.extractall(folder)\n"), ("training/a.py", "import shutil\nshutil.unpack_archive(p)\n")),
+        calls_named(
+            lambda name: name.endswith(".extractall") or name.endswith("shutil.unpack_archive"),
+            lambda call: not _has_data_filter(call),
+        ),
+        bad=(
+            ("training/a.py", "archive.extractall(folder)\n"),
+            ("training/a.py", "import shutil\nshutil.unpack_archive(p)\n"),
+        ),
         good=(("training/a.py", "archive.extractall(folder, filter='data')\n"),),
     )
 )
@@ -148,7 +184,9 @@ def _has_data_filter(call: ast.Call) -> bool:
     return isinstance(value, ast.Constant) and value.value == "data"
 
 
-SECRETISH = re.compile(r"secret|token|password|nonce|salt|otp|api_?key|(?:^|_)key(?:$|_)|session_?id|code$", re.I)
+SECRETISH = re.compile(
+    r"secret|token|password|nonce|salt|otp|api_?key|(?:^|_)key(?:$|_)|session_?id|code$", re.I
+)
 
 
 def _weak_random(source: Source) -> Iterator[int]:
@@ -160,8 +198,16 @@ def _weak_random(source: Source) -> Iterator[int]:
             continue
         node: ast.AST | None = call
         while node is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-            names = [source.name_of(target) for target in targets] + ([node.name] if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else [])
+            targets = (
+                node.targets
+                if isinstance(node, ast.Assign)
+                else [node.target]
+                if isinstance(node, ast.AnnAssign)
+                else []
+            )
+            names = [source.name_of(target) for target in targets] + (
+                [node.name] if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
+            )
             names += [node.arg] if isinstance(node, ast.keyword) and node.arg else []
             if any(SECRETISH.search(text.rpartition(".")[2]) for text in names):
                 yield call.lineno
@@ -179,7 +225,12 @@ add(
             ("accounts/a.py", "from random import choice\ndef make_password():\n    return choice(words)\n"),
             ("accounts/a.py", "import uuid\nshare = uuid.uuid1()\n"),
         ),
-        good=(("accounts/a.py", "import random, secrets\ndelay = random.uniform(0, 1)\ntoken = secrets.token_urlsafe()\n"),),
+        good=(
+            (
+                "accounts/a.py",
+                "import random, secrets\ndelay = random.uniform(0, 1)\ntoken = secrets.token_urlsafe()\n",
+            ),
+        ),
     )
 )
 WEAK_HASHES = {"md5", "sha1"}
@@ -190,7 +241,11 @@ def _weak_hash(source: Source) -> Iterator[int]:
         room, _, kind = name.rpartition(".")
         if room == "hashlib" and kind == "new" and call.args and isinstance(call.args[0], ast.Constant):
             kind = str(call.args[0].value).lower()
-        if room == "hashlib" and kind in WEAK_HASHES and not is_constant(argument(call, "usedforsecurity"), False):
+        if (
+            room == "hashlib"
+            and kind in WEAK_HASHES
+            and not is_constant(argument(call, "usedforsecurity"), False)
+        ):
             yield call.lineno
 
 
@@ -199,7 +254,10 @@ add(
         "weak-hash",
         "SHA-256, or say usedforsecurity=False",
         _weak_hash,
-        bad=(("rag/a.py", "from hashlib import md5\nmd5(b)\n"), ("rag/a.py", "import hashlib\nhashlib.new('SHA1')\n")),
+        bad=(
+            ("rag/a.py", "from hashlib import md5\nmd5(b)\n"),
+            ("rag/a.py", "import hashlib\nhashlib.new('SHA1')\n"),
+        ),
         good=(("rag/a.py", "import hashlib\nhashlib.md5(b, usedforsecurity=False)\nhashlib.sha256(b)\n"),),
     )
 )
@@ -207,10 +265,16 @@ add(
 
 def _unverified_tls(source: Source) -> Iterator[int]:
     for node in source.nodes:
-        if isinstance(node, ast.keyword) and node.arg in ("verify", "ssl", "verify_ssl", "check_hostname") and is_constant(node.value, False):
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg in ("verify", "ssl", "verify_ssl", "check_hostname")
+            and is_constant(node.value, False)
+        ):
             yield node.value.lineno
         elif isinstance(node, ast.Assign) and is_constant(node.value, False):
-            yield from (target.lineno for target in node.targets if source.name_of(target).endswith(".check_hostname"))
+            yield from (
+                target.lineno for target in node.targets if source.name_of(target).endswith(".check_hostname")
+            )
         elif isinstance(node, ast.Attribute) and node.attr in ("CERT_NONE", "_create_unverified_context"):
             yield node.lineno
 

@@ -1,4 +1,6 @@
-"""Rules of the house's way of writing that reliability hangs on: errors, checks, times, texts, and Django's dangerous conveniences."""
+"""Rules of the house's way of writing that reliability hangs on: errors, checks, times, texts,
+and Django's dangerous conveniences.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from collections.abc import Iterator
 from .engine import Rule, Source, add
 from .rules_code import argument, calls_named, imports_of, is_constant
 
-# -- errors and checks ---------------------------------------------------------------------------------------------------
+# -- errors and checks ---------------------------------------------------------------------------------------
 
 add(
     Rule(
@@ -23,7 +25,9 @@ add(
     Rule(
         "bare-except",
         "except without a type catches the end of the process too",
-        lambda source: (node.lineno for node in source.nodes if isinstance(node, ast.ExceptHandler) and node.type is None),
+        lambda source: (
+            node.lineno for node in source.nodes if isinstance(node, ast.ExceptHandler) and node.type is None
+        ),
         bad=(("usage/a.py", "try:\n    f()\nexcept:\n    raise\n"),),
         good=(("usage/a.py", "try:\n    f()\nexcept ValueError:\n    g()\n"),),
     )
@@ -35,11 +39,17 @@ def _silent_except(source: Source) -> Iterator[int]:
         if isinstance(node, ast.ExceptHandler) and node.type is not None:
             types = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
             broad = any(source.name_of(kind) in ("Exception", "BaseException") for kind in types)
-            body = [step for step in node.body if not (isinstance(step, ast.Expr) and isinstance(step.value, ast.Constant))]
+            body = [
+                step
+                for step in node.body
+                if not (isinstance(step, ast.Expr) and isinstance(step.value, ast.Constant))
+            ]
             if broad and all(isinstance(step, (ast.Pass, ast.Continue)) for step in body):
                 yield node.lineno
     for call, name in source.calls:
-        if name.endswith("suppress") and any(source.name_of(kind) in ("Exception", "BaseException") for kind in call.args):
+        if name.endswith("suppress") and any(
+            source.name_of(kind) in ("Exception", "BaseException") for kind in call.args
+        ):
             yield call.lineno
 
 
@@ -50,10 +60,25 @@ add(
         _silent_except,
         bad=(
             ("usage/a.py", "try:\n    f()\nexcept Exception:\n    pass\n"),
-            ("usage/a.py", "for x in y:\n    try:\n        f()\n    except (ValueError, Exception) as e:\n        continue\n"),
+            (
+                "usage/a.py",
+                (
+                    "for x in y:\n    try:\n        f()\n    except (ValueError, Exception) as e:\n        "
+                    "continue\n"
+                ),
+            ),
             ("usage/a.py", "from contextlib import suppress\nwith suppress(Exception):\n    f()\n"),
         ),
-        good=(("usage/a.py", "try:\n    f()\nexcept Exception:\n    logger.exception('x')\nwith suppress(KeyError):\n    g()\n"),),
+        good=(
+            (
+                "usage/a.py",
+                (
+                    "try:\n    f()\nexcept Exception:\n    logger.exception('x')\nwith "
+                    "suppress(KeyError):\n    "
+                    "g()\n"
+                ),
+            ),
+        ),
     )
 )
 PRINTS = {"print", "pprint.pprint", "sys.stdout.write"}
@@ -92,7 +117,7 @@ add(
     )
 )
 
-# -- times and texts -----------------------------------------------------------------------------------------------------
+# -- times and texts -----------------------------------------------------------------------------------------
 
 NAIVE = ("datetime.utcnow", "datetime.utcfromtimestamp", "datetime.today", "date.today")
 
@@ -101,7 +126,9 @@ def _naive_time(source: Source) -> Iterator[int]:
     for call, name in source.calls:
         if name.endswith(NAIVE):
             yield call.lineno
-        zoned = len(call.args) > (1 if name.endswith("fromtimestamp") else 0) or argument(call, "tz") is not None
+        zoned = (
+            len(call.args) > (1 if name.endswith("fromtimestamp") else 0) or argument(call, "tz") is not None
+        )
         if name.endswith(("datetime.now", "datetime.fromtimestamp")) and not zoned:
             yield call.lineno
 
@@ -117,10 +144,29 @@ add(
             ("usage/a.py", "from datetime import date\ndate.today()\n"),
             ("usage/a.py", "import datetime\ndatetime.datetime.fromtimestamp(0)\n"),
         ),
-        good=(("usage/a.py", "from datetime import datetime, UTC\ndatetime.now(UTC)\ndatetime.fromtimestamp(0, tz=UTC)\ntimezone.now()\n"),),
+        good=(
+            (
+                "usage/a.py",
+                (
+                    "from datetime import datetime, UTC\ndatetime.now(UTC)\ndatetime.fromtimestamp(0, "
+                    "tz=UTC)\ntimezone.now()\n"
+                ),
+            ),
+        ),
     )
 )
-GETTEXTS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy", "pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy", "gettext_noop"}
+GETTEXTS = {
+    "_",
+    "gettext",
+    "gettext_lazy",
+    "ngettext",
+    "ngettext_lazy",
+    "pgettext",
+    "pgettext_lazy",
+    "npgettext",
+    "npgettext_lazy",
+    "gettext_noop",
+}
 
 
 def _built_text(source: Source) -> Iterator[int]:
@@ -128,9 +174,14 @@ def _built_text(source: Source) -> Iterator[int]:
         called = call.func.id if isinstance(call.func, ast.Name) else name.rpartition(".")[2]
         if called not in GETTEXTS:
             continue
-        texts = 1 if called == "_" else 1 + len(called.partition("gettext")[0])  # gettext 1, ngettext and pgettext 2, npgettext 3
+        # gettext 1, ngettext and pgettext 2, npgettext 3
+        texts = 1 if called == "_" else 1 + len(called.partition("gettext")[0])
         for node in call.args[:texts]:
-            formatted = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format"
+            formatted = (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "format"
+            )
             if formatted or isinstance(node, (ast.JoinedStr, ast.BinOp)):
                 yield call.lineno
 
@@ -146,18 +197,28 @@ add(
             ("prompts/a.py", "ngettext('one', f'{n} many', n)\n"),
             ("prompts/a.py", "_('a {}'.format(b))\n"),
         ),
-        good=(("prompts/a.py", "_('%(name)s left.') % {'name': name}\nngettext('%(n)d day', '%(n)d days', n + 1)\n_('a' 'b')\n"),),
+        good=(
+            (
+                "prompts/a.py",
+                (
+                    "_('%(name)s left.') % {'name': name}\nngettext('%(n)d day', '%(n)d days', n + 1)\n_('a' "
+                    "'b')\n"
+                ),
+            ),
+        ),
     )
 )
 
-# -- Django's conveniences -----------------------------------------------------------------------------------------------
+# -- Django's conveniences -----------------------------------------------------------------------------------
 
 add(
     Rule(
         "mark-safe",
         "templates escape; format_html with arguments where HTML must be made",
         lambda source: [
-            *calls_named(lambda name: name.rpartition(".")[2] in ("mark_safe", "SafeString", "SafeText"))(source),
+            *calls_named(lambda name: name.rpartition(".")[2] in ("mark_safe", "SafeString", "SafeText"))(
+                source
+            ),
             *calls_named(
                 lambda name: name.rpartition(".")[2] == "format_html",
                 lambda call: bool(call.args) and isinstance(call.args[0], (ast.JoinedStr, ast.BinOp)),
@@ -167,7 +228,10 @@ add(
             ("prompts/a.py", "from django.utils.safestring import mark_safe\nmark_safe(text)\n"),
             ("prompts/a.py", "from django.utils.html import format_html\nformat_html(f'<b>{text}</b>')\n"),
         ),
-        good=(("prompts/a.py", "format_html('<b>{}</b>', text)\n"), ("prompts/rendering.py", "SafeString(nh3.clean(html))\n")),
+        good=(
+            ("prompts/a.py", "format_html('<b>{}</b>', text)\n"),
+            ("prompts/rendering.py", "SafeString(nh3.clean(html))\n"),
+        ),
         allowed=("prompts/rendering.py",),  # the one place where Markdown becomes clean HTML
     )
 )
@@ -181,7 +245,9 @@ add(
             *(
                 node.lineno
                 for node in source.nodes
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("django.middleware.cache.")
+                if isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and node.value.startswith("django.middleware.cache.")
             ),
         ],
         bad=(
@@ -196,13 +262,24 @@ add(
 def _open_door(source: Source) -> Iterator[int]:
     for node in source.nodes:
         name = node.value if isinstance(node, ast.Constant) else source.name_of(node)
-        if isinstance(node, (ast.Name, ast.Attribute, ast.Constant)) and str(name).endswith("permissions.AllowAny"):
+        if isinstance(node, (ast.Name, ast.Attribute, ast.Constant)) and str(name).endswith(
+            "permissions.AllowAny"
+        ):
             yield node.lineno
-        elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.List, ast.Tuple)) and not node.value.elts:
+        elif (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, (ast.List, ast.Tuple))
+            and not node.value.elts
+        ):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
             yield from [node.lineno] * ("permission_classes" in names)
     for call, name in source.calls:
-        if name.rpartition(".")[2] == "permission_classes" and call.args and isinstance(call.args[0], (ast.List, ast.Tuple)) and not call.args[0].elts:
+        if (
+            name.rpartition(".")[2] == "permission_classes"
+            and call.args
+            and isinstance(call.args[0], (ast.List, ast.Tuple))
+            and not call.args[0].elts
+        ):
             yield call.lineno
 
 
@@ -212,27 +289,56 @@ add(
         "every API view has a permission; a public one needs a registry entry",
         _open_door,
         bad=(
-            ("prompts/api.py", "from rest_framework.permissions import AllowAny\nclass V:\n    permission_classes = [AllowAny]\n"),
+            (
+                "prompts/api.py",
+                (
+                    "from rest_framework.permissions import AllowAny\nclass V:\n    permission_classes = "
+                    "[AllowAny]\n"
+                ),
+            ),
             ("prompts/api.py", "class V:\n    permission_classes = []\n"),
             ("prompts/api.py", "from rest_framework import permissions\nx = permissions.AllowAny\n"),
         ),
-        good=(("prompts/api.py", "class V:\n    permission_classes = [IsMember]\n    authentication_classes = []\n"),),
+        good=(
+            (
+                "prompts/api.py",
+                "class V:\n    permission_classes = [IsMember]\n    authentication_classes = []\n",
+            ),
+        ),
     )
 )
 add(
     Rule(
         "csrf-exempt",
         "forms carry a token; a door without one needs a registry entry",
-        lambda source: (node.lineno for node in source.nodes if isinstance(node, (ast.Name, ast.Attribute)) and source.name_of(node).endswith("csrf_exempt")),
-        bad=(("prompts/views.py", "from django.views.decorators.csrf import csrf_exempt\n@csrf_exempt\ndef f(r):\n    pass\n"),),
-        good=(("prompts/views.py", "from django.views.decorators.csrf import csrf_protect\n@csrf_protect\ndef f(r):\n    pass\n"),),
+        lambda source: (
+            node.lineno
+            for node in source.nodes
+            if isinstance(node, (ast.Name, ast.Attribute)) and source.name_of(node).endswith("csrf_exempt")
+        ),
+        bad=(
+            (
+                "prompts/views.py",
+                "from django.views.decorators.csrf import csrf_exempt\n@csrf_exempt\ndef f(r):\n    pass\n",
+            ),
+        ),
+        good=(
+            (
+                "prompts/views.py",
+                "from django.views.decorators.csrf import csrf_protect\n@csrf_protect\ndef f(r):\n    pass\n",
+            ),
+        ),
     )
 )
 
 
 def _all_fields(source: Source) -> Iterator[int]:
     for node in source.nodes:
-        names = [target.id for target in node.targets if isinstance(target, ast.Name)] if isinstance(node, ast.Assign) else []
+        names = (
+            [target.id for target in node.targets if isinstance(target, ast.Name)]
+            if isinstance(node, ast.Assign)
+            else []
+        )
         if "fields" in names and isinstance(node.value, ast.Constant) and node.value.value == "__all__":
             yield node.lineno
 
@@ -253,8 +359,16 @@ def _loose_session(source: Source) -> Iterator[int]:
     for node in source.nodes:
         if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
             continue
-        targets = {target.id for target in (node.targets if isinstance(node, ast.Assign) else [node.target]) if isinstance(target, ast.Name)}
-        if targets & {"SESSION_COOKIE_DOMAIN", "CSRF_COOKIE_DOMAIN", "LANGUAGE_COOKIE_DOMAIN"} and not is_constant(node.value, None):
+        targets = {
+            target.id
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if isinstance(target, ast.Name)
+        }
+        if targets & {
+            "SESSION_COOKIE_DOMAIN",
+            "CSRF_COOKIE_DOMAIN",
+            "LANGUAGE_COOKIE_DOMAIN",
+        } and not is_constant(node.value, None):
             yield node.lineno
         if "SESSION_ENGINE" in targets and any(word in ast.unparse(node.value) for word in FORBIDDEN_ENGINES):
             yield node.lineno
@@ -269,7 +383,12 @@ add(
             ("config/settings/x.py", "SESSION_COOKIE_DOMAIN = '.example.org'\n"),
             ("config/settings/x.py", "SESSION_ENGINE = 'django.contrib.sessions.backends.signed_cookies'\n"),
         ),
-        good=(("config/settings/x.py", "SESSION_COOKIE_DOMAIN = None\nSESSION_ENGINE = 'django.contrib.sessions.backends.db'\n"),),
+        good=(
+            (
+                "config/settings/x.py",
+                "SESSION_COOKIE_DOMAIN = None\nSESSION_ENGINE = 'django.contrib.sessions.backends.db'\n",
+            ),
+        ),
     )
 )
 HEAVY = {"torch", "transformers", "peft", "trl", "accelerate", "datasets"}
@@ -278,7 +397,10 @@ add(
         "ml-import",
         "tensor libraries live in training/ml and runtimes/ml: no web process imports them",
         imports_of(lambda name: name.split(".")[0] in HEAVY),
-        bad=(("rag/a.py", "import torch\n"), ("training/services.py", "def f():\n    from transformers import AutoModel\n")),
+        bad=(
+            ("rag/a.py", "import torch\n"),
+            ("training/services.py", "def f():\n    from transformers import AutoModel\n"),
+        ),
         good=(("training/ml/a.py", "import torch\n"), ("rag/a.py", "from training.datasets import x\n")),
         allowed=("training/ml/*", "runtimes/ml/*"),
     )

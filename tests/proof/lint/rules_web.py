@@ -50,16 +50,26 @@ def _inline_script(source: Source) -> Iterator[int]:
 
 
 HTML = (".html",)
-ADMIN = ("templates/admin/*", "templates/unfold/*", "*/templates/admin/*", "*/templates/unfold/*")  # django-unfold has a policy of its own
+# django-unfold has a policy of its own
+ADMIN = ("templates/admin/*", "templates/unfold/*", "*/templates/admin/*", "*/templates/unfold/*")
 add(
     Rule(
         "inline-script",
         "scripts are files: the policy blocks inline ones",
         _inline_script,
         kinds=HTML,
-        bad=(("templates/a.html", "<p>\n<script>go()</script>\n"), ("prompts/templates/a.html", "<script type='module'>x</script>")),
+        bad=(
+            ("templates/a.html", "<p>\n<script>go()</script>\n"),
+            ("prompts/templates/a.html", "<script type='module'>x</script>"),
+        ),
         good=(
-            ("templates/a.html", "<script src='a.js'></script>\n{# <script>x</script> #}<script type=\"application/json\">{}</script>"),
+            (
+                "templates/a.html",
+                (
+                    "<script src='a.js'></script>\n{# <script>x</script> #}<script "
+                    'type="application/json">{}</script>'
+                ),
+            ),
             ("templates/admin/a.html", "<script>x</script>"),
         ),
         allowed=ADMIN,
@@ -76,7 +86,10 @@ add(
             ("templates/a.html", "<style>p {}</style>"),
             ("templates/a.html", "<p class='{{ a }}' style='x'>"),
         ),
-        good=(("templates/a.html", "<p class='style' data-style='x'>style = 1</p>"), ("templates/admin/a.html", "<p style='x'>")),
+        good=(
+            ("templates/a.html", "<p class='style' data-style='x'>style = 1</p>"),
+            ("templates/admin/a.html", "<p style='x'>"),
+        ),
         allowed=ADMIN,
     )
 )
@@ -124,7 +137,12 @@ add(
             ("templates/a.html", "<script src='https://cdn.example/x.js'></script>"),
             ("templates/a.html", "<link rel='stylesheet' href='//fonts.example/x.css'>"),
         ),
-        good=(("templates/a.html", "<script src=\"{% static 'js/a.js' %}\"></script><a href='https://example.org'>x</a>"),),
+        good=(
+            (
+                "templates/a.html",
+                "<script src=\"{% static 'js/a.js' %}\"></script><a href='https://example.org'>x</a>",
+            ),
+        ),
     )
 )
 SINKS = (
@@ -143,7 +161,10 @@ add(
             ("static/js/chat.js", "x;\ndocument.write(t)"),
             ("static/js/chat.js", "const u = 'http://x'; a.outerHTML += t"),
         ),
-        good=(("static/js/trusted.js", "a.innerHTML = text;"), ("static/js/chat.js", "// a.innerHTML = x\na.textContent = text; if (a.innerHTML === '') {}")),
+        good=(
+            ("static/js/trusted.js", "a.innerHTML = text;"),
+            ("static/js/chat.js", "// a.innerHTML = x\na.textContent = text; if (a.innerHTML === '') {}"),
+        ),
         allowed=("static/js/trusted*.js",),
     )
 )
@@ -151,9 +172,17 @@ add(
     Rule(
         "js-eval",
         "no code from strings",
-        matches(r"(?<![\w.$])eval\s*\(|\bnew\s+Function\s*\(|\bset(?:Timeout|Interval)\s*\(\s*[\"'`]", comments=JS_COMMENT, flags=re.NOFLAG),
+        matches(
+            r"(?<![\w.$])eval\s*\(|\bnew\s+Function\s*\(|\bset(?:Timeout|Interval)\s*\(\s*[\"'`]",
+            comments=JS_COMMENT,
+            flags=re.NOFLAG,
+        ),
         kinds=(".js",),
-        bad=(("static/js/a.js", "eval(text)"), ("static/js/a.js", "new Function(text)"), ("static/js/a.js", "setTimeout('go()', 1)")),
+        bad=(
+            ("static/js/a.js", "eval(text)"),
+            ("static/js/a.js", "new Function(text)"),
+            ("static/js/a.js", "setTimeout('go()', 1)"),
+        ),
         good=(("static/js/a.js", "setTimeout(() => go(), 1); model.eval(x); evaluate(x)"),),
     )
 )
@@ -166,7 +195,10 @@ add(
             comments=JS_COMMENT,
         ),
         kinds=(".js",),
-        bad=(("static/js/a.js", "localStorage.setItem('api_key', k)"), ("static/js/a.js", "document.cookie = `token=${t}`")),
+        bad=(
+            ("static/js/a.js", "localStorage.setItem('api_key', k)"),
+            ("static/js/a.js", "document.cookie = `token=${t}`"),
+        ),
         good=(("static/js/a.js", "localStorage.setItem('theme', 'dark'); document.cookie = 'rail=open'"),),
     )
 )

@@ -27,21 +27,35 @@ class Command(AtriumCommand):
             subject.add_argument("--key", metavar="ID", help="the key's eight public characters")
             action.add_argument("--period", choices=Budget.Period.values, default=Budget.Period.MONTH)
             if name == "set":
-                action.add_argument("--limit", required=True, metavar="AMOUNT", help="in the tenant's currency")
-        self.add_action("list", self.list, "show a tenant's budgets").add_argument("--tenant", required=True, metavar="SLUG")
-        rebuild = self.add_action("rebuild", self.rebuild, "work out balances and sums anew from holds and events")
+                action.add_argument(
+                    "--limit", required=True, metavar="AMOUNT", help="in the tenant's currency"
+                )
+        self.add_action("list", self.list, "show a tenant's budgets").add_argument(
+            "--tenant", required=True, metavar="SLUG"
+        )
+        rebuild = self.add_action(
+            "rebuild", self.rebuild, "work out balances and sums anew from holds and events"
+        )
         rebuild.add_argument("--tenant", required=True, metavar="SLUG")
 
     def set(self, options) -> None:
         with tenant(options["tenant"]):
             level, subject_id = _find_subject(options)
-            row = set_budget(actor=None, level=level, subject_id=subject_id, limit=parse_amount(options["limit"]), period=options["period"])
+            row = set_budget(
+                actor=None,
+                level=level,
+                subject_id=subject_id,
+                limit=parse_amount(options["limit"]),
+                period=options["period"],
+            )
         self.show(_as_dict(row))
 
     def remove(self, options) -> None:
         with tenant(options["tenant"]):
             level, subject_id = _find_subject(options)
-            found = Budget.objects.filter(level=level, period=options["period"], managed_by=Budget.ManagedBy.TENANT)
+            found = Budget.objects.filter(
+                level=level, period=options["period"], managed_by=Budget.ManagedBy.TENANT
+            )
             row = (found.filter(subject_id=subject_id) if subject_id else found).first()
             if row is None:
                 raise NotFound("There is no such budget.")
@@ -56,7 +70,10 @@ class Command(AtriumCommand):
         with tenant(options["tenant"]):
             wrong = rebuild_balances()
             rebuild_sums()
-        self.show({"corrected": [str(row.pk) for row in wrong]}, f"{len(wrong)} balances were wrong and are corrected; the sums are rebuilt.")
+        self.show(
+            {"corrected": [str(row.pk) for row in wrong]},
+            f"{len(wrong)} balances were wrong and are corrected; the sums are rebuilt.",
+        )
 
 
 def _find_subject(options) -> tuple[str, UUID | None]:
@@ -78,6 +95,12 @@ def _find_subject(options) -> tuple[str, UUID | None]:
 
 def _as_dict(row: Budget) -> dict:
     return {
-        "level": row.level, "subject": str(row.subject_id), "period": row.period, "limit": f"{row.limit:f}", "spent": f"{row.spent:f}", "held": f"{row.held:f}",
-        "currency": row.currency, "managed_by": row.managed_by,
-    }  # fmt: skip
+        "level": row.level,
+        "subject": str(row.subject_id),
+        "period": row.period,
+        "limit": f"{row.limit:f}",
+        "spent": f"{row.spent:f}",
+        "held": f"{row.held:f}",
+        "currency": row.currency,
+        "managed_by": row.managed_by,
+    }

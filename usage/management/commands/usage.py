@@ -14,8 +14,12 @@ class Command(AtriumCommand):
     def add_actions(self) -> None:
         report = self.add_action("report", self.report, "usage by model, user, key, project or day")
         report.add_argument("--tenant", required=True, metavar="SLUG")
-        report.add_argument("--from", dest="since", metavar="DATE", help="first day (UTC); default: the first of this month")
-        report.add_argument("--to", dest="until", metavar="DATE", help="last day (UTC), included; default: today")
+        report.add_argument(
+            "--from", dest="since", metavar="DATE", help="first day (UTC); default: the first of this month"
+        )
+        report.add_argument(
+            "--to", dest="until", metavar="DATE", help="last day (UTC), included; default: today"
+        )
         report.add_argument("--by", choices=list(DIMENSIONS), default="model")
 
     def report(self, options) -> None:
@@ -24,11 +28,20 @@ class Command(AtriumCommand):
         until = (parse_day(options["until"]) if options["until"] else today) + timedelta(days=1)
         with tenant(options["tenant"]):
             rows = get_report(actor=None, by=options["by"], since=since, until=until)
-        self.show([
-            {
-                options["by"]: str(row.key) if row.key is not None else None, "label": row.label, "calls": row.calls, "errors": row.errors,
-                "input_tokens": row.input_tokens, "cached_tokens": row.cached_tokens, "output_tokens": row.output_tokens,
-                "reasoning_tokens": row.reasoning_tokens, "cost": f"{row.cost:f}", "currency": row.currency,
-            }
-            for row in rows
-        ])  # fmt: skip
+        self.show(
+            [
+                {
+                    options["by"]: str(row.key) if row.key is not None else None,
+                    "label": row.label,
+                    "calls": row.calls,
+                    "errors": row.errors,
+                    "input_tokens": row.input_tokens,
+                    "cached_tokens": row.cached_tokens,
+                    "output_tokens": row.output_tokens,
+                    "reasoning_tokens": row.reasoning_tokens,
+                    "cost": f"{row.cost:f}",
+                    "currency": row.currency,
+                }
+                for row in rows
+            ]
+        )
