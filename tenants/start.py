@@ -21,14 +21,13 @@ def check_start() -> None:
     """Raises ImproperlyConfigured, naming the variable and what to do;
     psycopg.OperationalError if the database is away.
     """
-    with psycopg.connect(settings.DATABASE_DSN, connect_timeout=5) as connection:
-        is_super, bypasses, inherits = connection.execute(_ROLE).fetchone() or (True, True, True)
+    with psycopg.connect(settings.DATABASE_DSN, connect_timeout=5) as login:
+        is_super, bypasses, inherits = login.execute(_ROLE).fetchone() or (True, True, True)
     if is_super or bypasses or inherits:
         raise ImproperlyConfigured(
             "DATABASE_URL names a login that may read every tenant by itself, so that forgetting a tenant "
-            "would be no error. It must have "
-            "the attributes NOSUPERUSER NOBYPASSRLS NOINHERIT: ALTER ROLE … NOSUPERUSER NOBYPASSRLS "
-            "NOINHERIT, or use another login."
+            "would be no error. It must have the attributes NOSUPERUSER NOBYPASSRLS NOINHERIT: "
+            "ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOINHERIT, or use another login."
         )
     try:
         with platform():
@@ -36,6 +35,5 @@ def check_start() -> None:
     except NoDataKey as exc:
         raise ImproperlyConfigured(
             "None of ATRIUM_MASTER_KEYS opens the platform's data key: stored secrets could not be read, and "
-            "new ones would be lost with "
-            "the old. Set the master keys with which this database was made."
+            "new ones would be lost with the old. Set the master keys with which this database was made."
         ) from exc

@@ -54,7 +54,7 @@ class Command(BaseCommand):
         """
         import psycopg
         from django.core.exceptions import ImproperlyConfigured
-        from django.db import DatabaseError
+        from django.db import DatabaseError, connections
 
         from tenants.start import check_start
 
@@ -66,6 +66,8 @@ class Command(BaseCommand):
             logger.warning(
                 "the database does not answer, or is not set up: it could not be checked at the start"
             )
+        finally:
+            connections.close_all()  # back to the pool: this thread asks the database nothing more
 
     def serve_web(self, options) -> None:
         self._serve_asgi("config.asgi:application", options)
