@@ -23,12 +23,12 @@ from django.utils.translation import trans_real
 from foundation.errors import AtriumError, NotFound, Unavailable
 from foundation.ids import uuid7
 from foundation.moments import wait_for_moment
-from gateway import loop as hosts_of_gateway
 from gateway import parse, pipeline
 from gateway.authenticate import authenticate
 from gateway.calls import Principal
 from gateway.errors import InvalidKey, error_body, error_headers
 from gateway.http import ClientGone, Receive, Send, find_header, read_body, send_answer
+from gateway.loop import GatewayLoop, get_loop
 from gateway.resolve import list_visible_routes
 from gateway.snapshot import TenantSnapshot
 from models_registry.routes import Route
@@ -55,7 +55,7 @@ class Request:
     scope: dict[str, Any]
     receive: Receive
     send: Send
-    host: Any
+    gateway: GatewayLoop
     principal: Principal
     snapshot: TenantSnapshot
     id: UUID
@@ -72,16 +72,16 @@ class Request:
 
 async def serve(scope, receive, send) -> None:
     """Answer one request to `/v1`; never raises."""
-    host = hosts_of_gateway.get_host()
+    gateway = get_loop()
     begun_s = asyncio.get_running_loop().time()
     language = _activate_language(find_header(scope, b"accept-language"))
     number = uuid7()
     request_id = (b"x-request-id", f"req_{number.hex}".encode())
     try:
         view = _find_view(scope)
-        principal, snapshot = await _authenticate(scope, host)
-        host.note_key_use(principal)
-        await view(Request(scope, receive, send, host, principal, snapshot, number, request_id))
+        principal, snapshot = await _authenticate(scope, gateway)
+        gateway.note_key_use(principal)
+        await view(Request(scope, receive, send, gateway, principal, snapshot, number, request_id))
     except AtriumError as exc:
         if isinstance(exc, InvalidKey):
             await wait_for_moment(begun_s, REFUSAL_STEP_S)
@@ -138,12 +138,14 @@ def _find_view(scope):
     return view
 
 
-async def _authenticate(scope, host) -> tuple[Principal, TenantSnapshot]:
+async def _authenticate(scope, gateway) -> tuple[Principal, TenantSnapshot]:
     host_tenant = await _tenant_of_host(scope)
     header = find_header(scope, b"authorization")
     if not header[:7].lower() == b"bearer ":
         raise InvalidKey
-    return await authenticate(header[7:].strip().decode("latin-1"), host.snapshots, host_tenant=host_tenant)
+    return await authenticate(
+        header[7:].strip().decode("latin-1"), gateway.snapshots, host_tenant=host_tenant
+    )
 
 
 async def _tenant_of_host(scope) -> str | None:
@@ -187,14 +189,14 @@ def _unknown_host() -> NotFound:
 
 async def chat_completions(request: Request) -> None:
     call = parse.parse_chat_completion(await read_body(request.receive), request.principal, request.id)
-    host = request.host
+    gateway = request.gateway
     try:
-        await pipeline.prepare(call, request.snapshot, host)
+        await pipeline.prepare(call, request.snapshot, gateway)
         if call.wants_stream:
-            await _send_stream(request, pipeline.stream(call, host), call.headers)
+            await _send_stream(request, pipeline.stream(call, gateway), call.headers)
         else:
             # Read to its end even where the client has gone: the provider finishes it and charges for it.
-            await request.answer(await pipeline.complete(call, host), call.headers)
+            await request.answer(await pipeline.complete(call, gateway), call.headers)
     except AtriumError as exc:
         exc.headers = call.headers
         raise

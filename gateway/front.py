@@ -8,8 +8,7 @@ import logging
 from django.utils.translation import gettext as _
 
 from foundation.errors import NotFound
-from gateway import api
-from gateway import loop as host
+from gateway import api, loop
 from gateway.errors import error_body
 from gateway.http import send_answer
 
@@ -17,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class Front:
-    """The process's ASGI application. Its lifespan starts and drains the gateway's host."""
+    """The process's ASGI application. Its lifespan starts and drains the gateway's loop."""
 
     def __init__(self, django_application=None) -> None:
         self._django = django_application
@@ -38,12 +37,12 @@ class Front:
     async def _live(self, receive, send) -> None:
         await receive()
         try:
-            await host.start_host()
+            await loop.start_loop()
         except Exception as exc:
             logger.exception("the gateway could not start")
             await send({"type": "lifespan.startup.failed", "message": str(exc)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await asyncio.wait_for(host.stop_host(), timeout=20)
+        await asyncio.wait_for(loop.stop_loop(), timeout=20)
         await send({"type": "lifespan.shutdown.complete"})

@@ -1,8 +1,8 @@
-"""The gateway's host: one per process, owner of the HTTP clients, the snapshots, the limiter, the
+"""The gateway's loop: one per process, owner of the HTTP clients, the snapshots, the limiter, the
 ledger's lanes and the answers in work.
 
 Under a server the ASGI lifespan starts it on the server's loop. Other processes (Celery, commands) get a loop
-thread of their own, started lazily after the fork: `run_in_host(coroutine function)`.
+thread of their own, started lazily after the fork: `run_in_loop(coroutine function)`.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ KEY_USE_EVERY_S = 30.0
 DRAIN_S = 6.0
 
 
-class Host:
+class GatewayLoop:
     """See the module. `start` and `stop` run on the loop that serves."""
 
     def __init__(self, kind: str = "web") -> None:
@@ -98,7 +98,7 @@ class Host:
         return await may_still_call(principal, self.snapshots)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task:
-        """Run something that outlives its request, owned by this host."""
+        """Run something that outlives its request, owned by this loop."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -123,75 +123,75 @@ class Host:
                 logger.warning("could not record when keys of %s were used", slug, exc_info=True)
 
 
-_host: Host | None = None
+_gateway: GatewayLoop | None = None
 _loop: asyncio.AbstractEventLoop | None = None
 _lock = threading.Lock()
 
 
-async def start_host(kind: str = "web") -> Host:
-    """Make this process's host and start it on the running loop."""
-    global _host, _loop
-    host = Host(kind)
-    await host.start()
-    _host, _loop = host, asyncio.get_running_loop()
-    return host
+async def start_loop(kind: str = "web") -> GatewayLoop:
+    """Make this process's and start it on the event loop that runs."""
+    global _gateway, _loop
+    gateway = GatewayLoop(kind)
+    await gateway.start()
+    _gateway, _loop = gateway, asyncio.get_running_loop()
+    return gateway
 
 
-async def stop_host() -> None:
-    global _host, _loop
-    host, _host, _loop = _host, None, None
-    if host is not None:
-        await host.stop()
+async def stop_loop() -> None:
+    global _gateway, _loop
+    gateway, _gateway, _loop = _gateway, None, None
+    if gateway is not None:
+        await gateway.stop()
 
 
-def get_host() -> Host:
-    """This process's host. Raises RuntimeError before it was started."""
-    if _host is None:
-        raise RuntimeError("The gateway's host is not started: the ASGI lifespan or run_in_host does that.")
-    return _host
+def get_loop() -> GatewayLoop:
+    """This process's loop. Raises RuntimeError before it was started."""
+    if _gateway is None:
+        raise RuntimeError("The gateway's loop is not started: the ASGI lifespan or run_in_loop does that.")
+    return _gateway
 
 
-def ensure_host(kind: str = "worker") -> Host:
-    """This process's host, started on a loop thread of its own where no server has started one."""
-    if _host is None:
+def ensure_loop(kind: str = "worker") -> GatewayLoop:
+    """This process's loop, started on a thread of its own where no server has started one."""
+    if _gateway is None:
         with _lock:
-            if _host is None:
+            if _gateway is None:
                 _start_thread(kind)
-    return get_host()
+    return get_loop()
 
 
-def run_in_host(work: Callable[[Host], Awaitable[Any]]) -> Any:
-    """From sync code: run `work(host)` on the host's loop and wait for its result."""
-    host = ensure_host()
-    return asyncio.run_coroutine_threadsafe(_call(work, host), _running_loop()).result()
+def run_in_loop(work: Callable[[GatewayLoop], Awaitable[Any]]) -> Any:
+    """From sync code: run `work(gateway)` on it and wait for its result."""
+    gateway = ensure_loop()
+    return asyncio.run_coroutine_threadsafe(_call(work, gateway), _running_loop()).result()
 
 
-def submit_to_host(work: Callable[[Host], Coroutine[Any, Any, None]], name: str) -> None:
-    """From sync code: let the host carry out `work(host)` as a task of its own, without waiting for it."""
-    host = ensure_host()
-    _running_loop().call_soon_threadsafe(lambda: host.spawn(work(host), name))
+def submit_to_loop(work: Callable[[GatewayLoop], Coroutine[Any, Any, None]], name: str) -> None:
+    """From sync code: let it carry out `work(gateway)` as a task of its own, without waiting for it."""
+    gateway = ensure_loop()
+    _running_loop().call_soon_threadsafe(lambda: gateway.spawn(work(gateway), name))
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
     if _loop is None:
-        raise RuntimeError("The gateway's host has stopped.")
+        raise RuntimeError("The gateway's loop has stopped.")
     return _loop
 
 
-async def _call(work: Callable[[Host], Awaitable[Any]], host: Host) -> Any:
-    return await work(host)
+async def _call(work: Callable[[GatewayLoop], Awaitable[Any]], gateway: GatewayLoop) -> Any:
+    return await work(gateway)
 
 
 def _start_thread(kind: str) -> None:
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="gateway-host", daemon=True).start()
-    asyncio.run_coroutine_threadsafe(start_host(kind), loop).result(timeout=15)
+    threading.Thread(target=loop.run_forever, name="gateway-loop", daemon=True).start()
+    asyncio.run_coroutine_threadsafe(start_loop(kind), loop).result(timeout=15)
     import atexit
 
     def stop() -> None:
         try:
-            asyncio.run_coroutine_threadsafe(stop_host(), loop).result(timeout=15)
+            asyncio.run_coroutine_threadsafe(stop_loop(), loop).result(timeout=15)
         except Exception:
-            logger.exception("the gateway's host did not stop cleanly")
+            logger.exception("the gateway's loop did not stop cleanly")
 
     atexit.register(stop)

@@ -34,7 +34,7 @@ PROGRESS_EVERY_S = 2.0
 
 
 class Collaborators(Protocol):
-    """What the steps need; the host provides it, tests hand in their own."""
+    """What the steps need; the gateway's loop provides it, tests hand in their own."""
 
     limiter: Limiter
     ledger: Ledger
@@ -46,28 +46,28 @@ class Collaborators(Protocol):
     async def may_still_call(self, principal: Principal) -> bool: ...
 
 
-async def prepare(call: Call, snapshot: TenantSnapshot, host: Collaborators) -> None:
+async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) -> None:
     """Steps 3 to 6. After it, money is held: `complete` or `stream` must
     follow, and they settle whatever happens.
     """
-    host.in_flight.enter(call)
+    gateway.in_flight.enter(call)
     try:
-        await admit.admit(call, snapshot, host.limiter)
+        await admit.admit(call, snapshot, gateway.limiter)
         resolve.resolve(call, snapshot)
         guard.guard_input(call)
-        host.breaker.check(call)
-        await reserve.reserve(call, host.ledger)
+        gateway.breaker.check(call)
+        await reserve.reserve(call, gateway.ledger)
     except BaseException:
-        host.in_flight.leave(call)
+        gateway.in_flight.leave(call)
         raise
 
 
-async def complete(call: Call, host: Collaborators) -> bytes:
+async def complete(call: Call, gateway: Collaborators) -> bytes:
     """Steps 7 to 9 for an answer in one piece: its JSON. Raises
     AtriumError; the call is settled either way.
     """
     try:
-        async with dispatch.dispatch(call, host.client_for(call.route.endpoint)) as response:
+        async with dispatch.dispatch(call, gateway.client_for(call.route.endpoint)) as response:
             return await relay.read_answer(call, response)
     except AtriumError as exc:
         _note_error(call, exc)
@@ -76,10 +76,10 @@ async def complete(call: Call, host: Collaborators) -> bytes:
         call.status = "cancelled"
         raise
     finally:
-        await _conclude(call, host)
+        await _conclude(call, gateway)
 
 
-async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
+async def stream(call: Call, gateway: Collaborators) -> AsyncIterator[bytes]:
     """Steps 7 to 9 for a streamed answer: its frames, ending with `[DONE]`, which
     leaves only after the bill is durable.
 
@@ -89,7 +89,7 @@ async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
     has_begun, failure = False, None
     try:
         # who leaves in the middle has settled before this ends
-        async with aclosing(_relay_and_settle(call, host)) as parts:
+        async with aclosing(_relay_and_settle(call, gateway)) as parts:
             async for frames in parts:
                 has_begun = True
                 yield frames
@@ -104,10 +104,10 @@ async def stream(call: Call, host: Collaborators) -> AsyncIterator[bytes]:
     yield frame(DONE)
 
 
-async def _relay_and_settle(call: Call, host: Collaborators) -> AsyncGenerator[bytes]:
+async def _relay_and_settle(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
     try:
-        async with dispatch.dispatch(call, host.client_for(call.route.endpoint)) as response:
-            with _Progress(call, host, response.content):
+        async with dispatch.dispatch(call, gateway.client_for(call.route.endpoint)) as response:
+            with _Progress(call, gateway, response.content):
                 async for frames in relay.relay(call, response):
                     yield frames
     except AtriumError as exc:
@@ -117,13 +117,13 @@ async def _relay_and_settle(call: Call, host: Collaborators) -> AsyncGenerator[b
         call.status = "cancelled"
         raise
     finally:
-        await _conclude(call, host)
+        await _conclude(call, gateway)
 
 
-async def _conclude(call: Call, host: Collaborators) -> None:
-    host.breaker.note(call)
-    host.in_flight.leave(call)
-    await settle.settle(call, host.ledger)
+async def _conclude(call: Call, gateway: Collaborators) -> None:
+    gateway.breaker.note(call)
+    gateway.in_flight.leave(call)
+    await settle.settle(call, gateway.ledger)
 
 
 def _note_error(call: Call, error: AtriumError) -> None:
@@ -137,9 +137,9 @@ class _Progress:
     process, and ends the stream of a caller who may call no longer.
     """
 
-    def __init__(self, call: Call, host: Collaborators, content: aiohttp.StreamReader) -> None:
+    def __init__(self, call: Call, gateway: Collaborators, content: aiohttp.StreamReader) -> None:
         self._call = call
-        self._host = host
+        self._gateway = gateway
         self._content = content
         self._loop = asyncio.get_running_loop()
         self._asking: asyncio.Task[None] | None = None
@@ -156,12 +156,12 @@ class _Progress:
         self._timer = self._loop.call_later(PROGRESS_EVERY_S, self._note)
 
     def _note(self) -> None:
-        self._host.ledger.mark(
+        self._gateway.ledger.mark(
             self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen
         )
         self._asking = self._loop.create_task(self._ask())
         self._wait()
 
     async def _ask(self) -> None:
-        if not await self._host.may_still_call(self._call.principal):
+        if not await self._gateway.may_still_call(self._call.principal):
             self._content.set_exception(AccessEnded())

@@ -1,4 +1,4 @@
-"""Writing an answer: a task of the gateway's host, not of a request. It survives reloads, goes to every
+"""Writing an answer: a task of the gateway's loop, not of a request. It survives reloads, goes to every
 page that looks, and can be stopped.
 """
 
@@ -20,7 +20,7 @@ from foundation.ids import uuid7
 from gateway import pipeline
 from gateway.authenticate import check_door
 from gateway.calls import Call, Principal
-from gateway.loop import Host
+from gateway.loop import GatewayLoop
 from gateway.sse import DONE, EventReader
 from prompts import events
 from prompts.history import (
@@ -74,13 +74,13 @@ class Answer:
         return f"req_{self.call_id.hex}"
 
 
-async def write_answer(host: Host, answer: Answer) -> None:
+async def write_answer(gateway: GatewayLoop, answer: Answer) -> None:
     """Ask the model and keep, publish and conclude what it says. Never raises."""
     task: Any = asyncio.current_task()
-    with translation.override(answer.language or "en"), running(host, answer.key, task) as was_stopped:
+    with translation.override(answer.language or "en"), running(gateway, answer.key, task) as was_stopped:
         try:
-            await _begin_stream(host, answer)
-            result = await _ask(host, answer)
+            await _begin_stream(gateway, answer)
+            result = await _ask(gateway, answer)
         except asyncio.CancelledError:
             task.uncancel()
             result = _result(answer, Message.Status.STOPPED if was_stopped() else Message.Status.INTERRUPTED)
@@ -92,11 +92,14 @@ async def write_answer(host: Host, answer: Answer) -> None:
                 "Something went wrong on our side. Try again; if it stays, report the request id."
             )
             result = _result(answer, Message.Status.FAILED, "internal_error", message)
-    await _conclude(host, answer, result)
+    await _conclude(gateway, answer, result)
 
 
 async def _conclude(
-    host: Host, answer: Answer, result: AnswerResult, pauses_s: tuple[float, ...] = SAVE_AGAIN_AFTER_S
+    gateway: GatewayLoop,
+    answer: Answer,
+    result: AnswerResult,
+    pauses_s: tuple[float, ...] = SAVE_AGAIN_AFTER_S,
 ) -> None:
     """Save the result, again and again while the database is away: an answer that stays
     unfinished locks its conversation.
@@ -116,11 +119,11 @@ async def _conclude(
                 "an answer could not be saved; the next try follows in %s s", pause_s, exc_info=True
             )
         await asyncio.sleep(pause_s)
-    await events.publish(host.redis, answer.slug, answer.message_id, {"end": "1"})
+    await events.publish(gateway.redis, answer.slug, answer.message_id, {"end": "1"})
 
 
-async def _ask(host: Host, answer: Answer) -> AnswerResult:
-    snapshot = await host.snapshots.find(answer.slug)
+async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
+    snapshot = await gateway.snapshots.find(answer.slug)
     if snapshot is None:
         raise InvalidInput(translation.gettext("This organisation no longer exists."), code="unknown_tenant")
     check_door(snapshot)
@@ -132,8 +135,8 @@ async def _ask(host: Host, answer: Answer) -> AnswerResult:
     while True:
         call = answer.call = _make_call(principal, answer, turns, room)
         try:
-            await pipeline.prepare(call, snapshot, host)
-            await _follow(host, answer, pipeline.stream(call, host))
+            await pipeline.prepare(call, snapshot, gateway)
+            await _follow(gateway, answer, pipeline.stream(call, gateway))
         except InvalidInput as exc:
             if exc.code != "context_length_exceeded":
                 raise
@@ -175,10 +178,10 @@ def _make_call(principal: Principal, answer: Answer, turns: list[Turn], room: Ro
     return call
 
 
-async def _follow(host: Host, answer: Answer, frames) -> None:
+async def _follow(gateway: GatewayLoop, answer: Answer, frames) -> None:
     """Take in the stream: pieces go to the event stream every 40 ms and to the row every second."""
     is_over = asyncio.Event()
-    reader, publisher = EventReader(), asyncio.create_task(_publish_regularly(host, answer, is_over))
+    reader, publisher = EventReader(), asyncio.create_task(_publish_regularly(gateway, answer, is_over))
     saved_s = time.monotonic()
     try:
         async for part in frames:
@@ -191,7 +194,7 @@ async def _follow(host: Host, answer: Answer, frames) -> None:
         await frames.aclose()
         is_over.set()  # not cancelled: what it is sending must arrive before what comes after
         await asyncio.gather(publisher, return_exceptions=True)
-        await _publish(host, answer)
+        await _publish(gateway, answer)
 
 
 async def _save_progress(answer: Answer) -> None:
@@ -226,34 +229,34 @@ def _take(answer: Answer, data: bytes) -> None:
             answer.is_thinking = not answer.has_spoken
 
 
-async def _publish_regularly(host: Host, answer: Answer, is_over: asyncio.Event) -> None:
+async def _publish_regularly(gateway: GatewayLoop, answer: Answer, is_over: asyncio.Event) -> None:
     has_told = False
     while not is_over.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PUBLISH_EVERY_S):
                 await is_over.wait()
         if answer.is_thinking and not has_told:
-            has_told = await events.publish(host.redis, answer.slug, answer.message_id, {"thinking": "1"})
-        await _publish(host, answer)
+            has_told = await events.publish(gateway.redis, answer.slug, answer.message_id, {"thinking": "1"})
+        await _publish(gateway, answer)
 
 
-async def _publish(host: Host, answer: Answer) -> None:
+async def _publish(gateway: GatewayLoop, answer: Answer) -> None:
     if not answer.unpublished:
         return
     if answer.has_hole:
-        await _begin_stream(host, answer)
+        await _begin_stream(gateway, answer)
         return
     text = "".join(answer.unpublished)
     answer.unpublished.clear()
-    _note(answer, arrived=await events.publish(host.redis, answer.slug, answer.message_id, {"text": text}))
+    _note(answer, arrived=await events.publish(gateway.redis, answer.slug, answer.message_id, {"text": text}))
 
 
-async def _begin_stream(host: Host, answer: Answer) -> None:
+async def _begin_stream(gateway: GatewayLoop, answer: Answer) -> None:
     """Begin the event stream with the whole text so far; also after an entry was
     lost, so that no reader misses a piece.
     """
     answer.unpublished.clear()
-    _note(answer, arrived=await events.begin(host.redis, answer.slug, answer.message_id, answer.text))
+    _note(answer, arrived=await events.begin(gateway.redis, answer.slug, answer.message_id, answer.text))
 
 
 def _note(answer: Answer, *, arrived: bool) -> None:

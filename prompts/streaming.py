@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from accounts.sessions import has_access
 from foundation.errors import NotFound
-from gateway.loop import get_host
+from gateway.loop import get_loop
 from prompts import events, pages
 from prompts.models import Message
 from prompts.rendering import GrowingText, render_markdown
@@ -76,7 +76,7 @@ async def _stream(
     access = _Access(slug, request.session.session_key, user.pk)
     try:
         try:
-            async for part in _follow(get_host().blocking_redis, slug, user, message_id, after):
+            async for part in _follow(get_loop().blocking_redis, slug, user, message_id, after):
                 await access.check()
                 yield part
         except (RedisError, OSError, TimeoutError, _HoleInStream):

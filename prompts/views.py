@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import get_language
 from django.views.decorators.http import require_POST, require_safe
 
-from gateway.loop import ensure_host, submit_to_host
+from gateway.loop import ensure_loop, submit_to_loop
 from prompts import pages
 from prompts.answers import Answer, write_answer
 from prompts.models import Conversation, Message
@@ -74,7 +74,7 @@ def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpRespons
         actor=request.user,
         text=request.POST.get("text", ""),
         model_name=model_name,
-        process_id=ensure_host().process_id,
+        process_id=ensure_loop().process_id,
         conversation=conversation,
     )
     _begin(request, answer, is_replaced=_is_replaced(request, model_name))
@@ -110,7 +110,7 @@ def _is_replaced(request: HttpRequest, model_name: str) -> bool:
 
 
 def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None:
-    """Let the host write the answer. The row is committed: views run outside a transaction."""
+    """Let the gateway's loop write the answer. The row is committed: views run outside a transaction."""
     answer = Answer(
         slug=request.tenant.slug,
         message_id=message.pk,
@@ -121,7 +121,7 @@ def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None
         text=message.text,
         notices=["model_replaced"] if is_replaced else [],
     )
-    submit_to_host(lambda host: write_answer(host, answer), name=f"answer {message.pk}")
+    submit_to_loop(lambda gateway: write_answer(gateway, answer), name=f"answer {message.pk}")
 
 
 @login_required
@@ -178,7 +178,7 @@ def message_edit(request: HttpRequest, message_id: UUID) -> HttpResponse:
         question=question,
         text=request.POST.get("text", ""),
         model_name=model_name,
-        process_id=ensure_host().process_id,
+        process_id=ensure_loop().process_id,
     )
     _begin(request, answer, is_replaced=_is_replaced(request, model_name))
     return _show_turn(request, question, answer)
@@ -200,7 +200,7 @@ def _write_again(request: HttpRequest, message_id: UUID, *, keep_text: bool) -> 
     message = get_visible_message(request.user, message_id)
     model_name = _model_of(request) if request.POST.get("model") else message.model_name
     message = restart_answer(
-        message=message, model_name=model_name, process_id=ensure_host().process_id, keep_text=keep_text
+        message=message, model_name=model_name, process_id=ensure_loop().process_id, keep_text=keep_text
     )
     _begin(request, message, is_replaced=_is_replaced(request, model_name))
     return _show_message(request, message)

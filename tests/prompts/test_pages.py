@@ -1,6 +1,6 @@
 """The chat's pages: who gets what, at which host, as a page or as a fragment, and with how many queries.
 
-What starts an answer is in test_asking.py: it needs the gateway's host.
+What starts an answer is in test_asking.py: it needs the gateway's loop.
 """
 
 import re

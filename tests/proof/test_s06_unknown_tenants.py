@@ -15,7 +15,7 @@ from django.db import connection, connections
 from django.test import Client
 
 from accounts.services import create_api_key, create_user
-from gateway import loop as gateway_host
+from gateway import loop as gateway_loop
 from gateway.authenticate import check_door
 from gateway.front import Front
 from gateway.snapshot import Snapshots
@@ -166,14 +166,14 @@ def wrong_keys(key: str) -> list[str]:
 def ask_gateway(keys: list[str]) -> list[tuple[int, dict, bytes]]:
     async def ask() -> list:
         front = Front()
-        await gateway_host.start_host("test")
+        await gateway_loop.start_loop("test")
         try:
             return [
                 await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer {key}"})
                 for key in keys
             ]
         finally:
-            await gateway_host.stop_host()
+            await gateway_loop.stop_loop()
 
     return [(answer.status, without_request_id(answer.headers), answer.body) for answer in asyncio.run(ask())]
 

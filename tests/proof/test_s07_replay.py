@@ -16,7 +16,7 @@ from django.test import Client
 from accounts.models import ApiKey, User
 from accounts.services import create_api_key
 from accounts.tasks import send_password_reset
-from gateway import loop as gateway_host
+from gateway import loop as gateway_loop
 from gateway.front import Front
 from tenants import hosts, middleware
 from tenants.context import Scope, platform, tenant
@@ -218,7 +218,7 @@ class Try(NamedTuple):
 def ask_gateway(tries: list[Try]) -> dict[Try, int]:
     async def ask() -> dict[Try, int]:
         front = Front()
-        await gateway_host.start_host("test")
+        await gateway_loop.start_loop("test")
         try:
             return {
                 one: (
@@ -227,7 +227,7 @@ def ask_gateway(tries: list[Try]) -> dict[Try, int]:
                 for one in tries
             }
         finally:
-            await gateway_host.stop_host()
+            await gateway_loop.stop_loop()
 
     return asyncio.run(ask())
 

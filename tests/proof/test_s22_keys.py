@@ -128,7 +128,7 @@ def test_every_refusal_of_v1_waits_for_its_moment(monkeypatch, django_db_setup, 
             row, good = create_api_key(actor=None, user=person, name="s22")
 
         async def run() -> dict[str, Waits]:
-            await gateway_loop.start_host("test")
+            await gateway_loop.start_loop("test")
             found = {}
             try:
                 wrong = (
@@ -144,7 +144,7 @@ def test_every_refusal_of_v1_waits_for_its_moment(monkeypatch, django_db_setup, 
                     monkeypatch.setattr(api, "wait_for_moment", waits.wait)
                     await api.serve(scope_of("/v1/models", key), None, waits.send)
             finally:
-                await gateway_loop.stop_host()
+                await gateway_loop.stop_loop()
             return found
 
         found = asyncio.run(run())
