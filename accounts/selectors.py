@@ -1,5 +1,6 @@
 """Reads with a rule: whose keys someone may see, and what the gateway must know of a key."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -56,6 +57,54 @@ def find_key_facts(key_id: str) -> KeyFacts | None:
 def is_active_user(user_id: UUID) -> bool:
     """Whether there is such a person, and they are not kept out."""
     return User.objects.filter(pk=user_id, is_active=True).exists()
+
+
+def name_people(ids: Iterable[UUID], *, with_address: bool = False) -> dict[UUID, str]:
+    """Id → name (and address), of those there are."""
+    people = User.objects.filter(pk__in=ids)
+    return {row.pk: f"{row.name} <{row.email}>" if with_address else str(row) for row in people}
+
+
+def name_keys(ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Id → what a key is called, of those there are."""
+    return {key.pk: str(key) for key in ApiKey.objects.filter(pk__in=ids)}
+
+
+def name_projects(ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Id → name, of those there are."""
+    return {project.pk: str(project) for project in Project.objects.filter(pk__in=ids)}
+
+
+def search_people(text: str) -> QuerySet[User]:
+    """People whose name or address holds the text."""
+    return User.objects.filter(Q(email__icontains=text) | Q(name__icontains=text))
+
+
+def search_keys(text: str) -> QuerySet[ApiKey]:
+    """Keys whose name or id holds the text."""
+    return ApiKey.objects.filter(Q(key_id__icontains=text) | Q(name__icontains=text))
+
+
+def list_people() -> QuerySet[User]:
+    return User.objects.all()
+
+
+def list_projects() -> QuerySet[Project]:
+    return Project.objects.all()
+
+
+def list_projects_of(user: User) -> QuerySet[Project]:
+    """The projects a person is a member of."""
+    return Project.objects.filter(memberships__user=user)
+
+
+def find_key(key_id: str) -> ApiKey | None:
+    """The key with this id (its 8 public characters)."""
+    return ApiKey.objects.filter(key_id=key_id).first()
+
+
+def find_project(name: str) -> Project | None:
+    return Project.objects.filter(name=name).first()
 
 
 def list_visible_api_keys(user: User) -> QuerySet[ApiKey]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import shared_task
 
-from tenants.context import find_tenant, platform
+from tenants.selectors import get_organisation_name
 from tenants.tasks import TenantTask
 
 # A mail server that is away is asked again for about an hour.
@@ -22,7 +22,7 @@ def send_invitation(user_id: str) -> None:
 
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is not None:
-        send_invitation_mail(user, _organisation())
+        send_invitation_mail(user, get_organisation_name())
 
 
 @shared_task(base=TenantTask, acks_late=True, name="accounts.send_password_reset", **PATIENT)
@@ -35,14 +35,4 @@ def send_password_reset(email: str, language: str) -> None:
 
     user = User.objects.filter(email__iexact=email, is_active=True).first()
     if user is not None:
-        send_password_reset_mail(user, _organisation(), language)
-
-
-def _organisation() -> str:
-    from tenants.models import Tenant
-
-    slug = find_tenant()
-    if slug is None:
-        return "Atrium"
-    with platform():
-        return Tenant.objects.values_list("name", flat=True).get(slug=slug)
+        send_password_reset_mail(user, get_organisation_name(), language)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
 
 from administration.start_page import card
 from tenants.models import Tenant
+from tenants.selectors import count_tenants_by_status, list_tenants_to_look_at
 
 LIMIT = 8
 
@@ -20,8 +20,8 @@ LIMIT = 8
     width="full",
 )
 def tenants(request: HttpRequest) -> dict[str, Any]:
-    counts = dict(Tenant.objects.order_by().values_list("status").annotate(count=Count("pk")))
-    special = Tenant.objects.exclude(status=Tenant.Status.ACTIVE).order_by("-updated_at")[:LIMIT]
+    counts = count_tenants_by_status()
+    special = list_tenants_to_look_at(LIMIT)
     states = [
         (str(label), counts.get(status, 0))
         for status, label in Tenant.Status.choices
@@ -29,7 +29,7 @@ def tenants(request: HttpRequest) -> dict[str, Any]:
     ]
     return {
         "states": states,
-        "special": list(special),
+        "special": special,
         "add_url": reverse("system:tenants_tenant_add"),
         "list_url": reverse("system:tenants_tenant_changelist"),
     }

@@ -25,7 +25,7 @@ from models_registry.routes import Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
 from tenants.hosts import Door, find_tenant_by_slug, forget
-from tenants.models import Plan
+from tenants.selectors import get_plan
 
 MAX_TENANTS = 1_000
 MAX_KEYS = 10_000
@@ -212,7 +212,7 @@ class Snapshots:
 def _read_door(slug: str):
     forget(slug)  # two memories in a row would make a second two
     door = find_tenant_by_slug(slug)
-    return door, Plan.objects.get(pk=door.plan_id) if door else None
+    return door, get_plan(door.plan_id) if door else None
 
 
 def _read_tenant(plan_id: str, currency: str):

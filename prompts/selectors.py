@@ -1,7 +1,6 @@
 """Whose conversations someone sees: only their own. Missing and foreign look the same."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -11,8 +10,8 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from foundation.errors import NotFound
 from prompts.models import Conversation, Message
-from usage.models import Hold, UsageEvent
-from usage.selectors import is_process_alive
+from usage.models import UsageEvent
+from usage.selectors import find_bill_of_call, is_process_alive
 
 LIST_SIZE = 40
 HISTORY_SIZE = 40
@@ -88,9 +87,4 @@ def find_bill(message: Message) -> UsageEvent | None:
     """What the ledger billed for an answer's last call: an event of nothing if it billed nothing,
     None while the bill is still to come.
     """
-    # looked for first: the sweeper books and lets go in one transaction
-    if Hold.objects.filter(pk=message.call_id).exists():
-        return None
-    return UsageEvent.objects.filter(
-        request_id=message.call_id, kind=UsageEvent.Kind.SETTLE
-    ).first() or UsageEvent(cost=Decimal(0))
+    return find_bill_of_call(message.call_id)

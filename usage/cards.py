@@ -8,8 +8,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from administration.start_page import card
+from tenants.selectors import get_currency
 from usage.charts import round_up
-from usage.selectors import find_currency, list_top_errors
+from usage.selectors import list_top_errors
 from usage.selectors.start_page import (
     compare_days,
     list_days,
@@ -26,7 +27,7 @@ DAYS = 30
 def today(request: HttpRequest) -> dict[str, Any]:
     return {
         "figures": compare_days(),
-        "currency": find_currency(),
+        "currency": get_currency(),
         "events_url": reverse("service:usage_usageevent_changelist"),
     }
 
@@ -42,7 +43,7 @@ def cost_per_day(request: HttpRequest) -> dict[str, Any]:
     """Bars in whole millionths, since an SVG's lengths are no decimals."""
     days = list_days(DAYS)
     axis_max = max((row.cost for row in days), default=0)
-    return {"days": days, "axis_max": axis_max, "currency": find_currency()}
+    return {"days": days, "axis_max": axis_max, "currency": get_currency()}
 
 
 @card(site="service", order=40, permission=MAY_SEE, template="usage/cards/models.html")

@@ -7,8 +7,9 @@ from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from foundation.errors import NotAllowed
-from tenants.context import platform, tenant
-from tenants.models import Plan, Tenant
+from tenants.context import tenant
+from tenants.models import Plan
+from tenants.selectors import get_plan_budget
 from tenants.signals import key_asked_by_key, key_budget_requested, plan_changed, tenant_provisioned
 from usage.models import Budget
 from usage.services import ensure_plan_budget, parse_amount, set_budget
@@ -16,9 +17,7 @@ from usage.services import ensure_plan_budget, parse_amount, set_budget
 
 @receiver(tenant_provisioned)
 def give_first_budget(sender, slug: str, **kwargs) -> None:
-    with platform():
-        limit = Tenant.objects.values_list("plan__monthly_budget", flat=True).get(slug=slug)
-    ensure_plan_budget(limit)
+    ensure_plan_budget(get_plan_budget(slug))
 
 
 @receiver(plan_changed)

@@ -6,24 +6,24 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from operator import or_
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Func, Q, Sum, Value
 from django.utils.translation import gettext as _
 
-from accounts.models import ApiKey, Project, User
+from accounts.models import ApiKey, User
 from accounts.permissions import require
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from foundation.ids import uuid7
 from tenants.duties import duty
+from tenants.selectors import get_currency
 from usage.ledger.bookings import TENANT_SUBJECT
 from usage.ledger.budget_rules import ALWAYS, ZERO, Balance, period_start
 from usage.ledger.duty_times import BALANCES
 from usage.ledger.locks import as_balance, keep_lanes_out, lock_budgets, read_clock, save_balances
 from usage.models import Budget, BudgetOverrun, CallFacts, Hold, UsageEvent
-from usage.selectors import find_currency
+from usage.selectors import NAMES
 from usage.sums import rebuild_sums
 
 __all__ = [
@@ -41,11 +41,6 @@ SUBJECT_COLUMNS: dict[str, str] = {
     Budget.Level.PROJECT: "project_id",
     Budget.Level.USER: "user_id",
     Budget.Level.KEY: "key_id",
-}
-_SUBJECT_MODELS: dict[str, Any] = {
-    Budget.Level.PROJECT: Project,
-    Budget.Level.USER: User,
-    Budget.Level.KEY: ApiKey,
 }
 OF_TENANT = Q(level=Budget.Level.TENANT, subject_id=TENANT_SUBJECT)
 _SETTLED_BY_NOW = timedelta(seconds=60)  # no transaction of a lane lives that long
@@ -158,7 +153,7 @@ def _check_subject(level: str, subject_id: UUID | None) -> UUID:
         raise InvalidInput(_("There is no budget level “%(level)s”.") % {"level": level}, param="level")
     if level == Budget.Level.TENANT:
         return TENANT_SUBJECT
-    if subject_id is None or not _SUBJECT_MODELS[level].objects.filter(pk=subject_id).exists():
+    if subject_id is None or subject_id not in NAMES[level]([subject_id]):
         raise InvalidInput(
             _("There is nobody and nothing with this id to give a budget to."), param="subject"
         )
@@ -172,7 +167,7 @@ def _set_budget(
         level=level, subject_id=subject_id, period=period, managed_by=managed_by
     ).first()
     budget = found or Budget(
-        level=level, subject_id=subject_id, period=period, managed_by=managed_by, currency=find_currency()
+        level=level, subject_id=subject_id, period=period, managed_by=managed_by, currency=get_currency()
     )
     budget.limit = limit
     budget.warn_at_percent = warn_at_percent

@@ -13,9 +13,9 @@ from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
 from models_registry.kinds import ModelKind
 from models_registry.worlds import PLATFORM, Model, ModelPrice, World, active_world
-from tenants.context import current_tenant, platform
 from tenants.models import Tenant
 from tenants.notify import announce
+from tenants.selectors import get_currency
 
 WITHOUT_OUTPUT = {ModelKind.EMBEDDING, ModelKind.RERANK}
 
@@ -67,9 +67,7 @@ def set_model_price(
 def _check_currency(world: World, currency: str) -> str:
     if world is PLATFORM:
         return currency or Tenant.Currency.EUR
-    slug = current_tenant()
-    with platform():
-        own = Tenant.objects.values_list("currency", flat=True).get(slug=slug)
+    own = get_currency()
     if currency and currency != own:
         raise InvalidInput(
             _("Your organisation is billed in %(currency)s. Enter the price in it.") % {"currency": own},

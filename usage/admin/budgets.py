@@ -11,7 +11,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from accounts.models import ApiKey, Project, User
+from accounts.models import ApiKey
+from accounts.selectors import find_key, list_people, list_projects
 from administration.menu import Group, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
@@ -26,12 +27,12 @@ class BudgetForm(forms.ModelForm):
     """Whose budget it is, is one of three fields; the level says which."""
 
     project = forms.ModelChoiceField(
-        label=_("Project"), required=False, queryset=Project.objects.all(), widget=UnfoldAdminSelectWidget()
+        label=_("Project"), required=False, queryset=list_projects(), widget=UnfoldAdminSelectWidget()
     )
     user = forms.ModelChoiceField(
         label=_("Person"),
         required=False,
-        queryset=User.objects.all(),
+        queryset=list_people(),
         widget=AutocompleteSelect(ApiKey._meta.get_field("user"), service_admin),
     )
     key = forms.CharField(
@@ -52,7 +53,7 @@ class BudgetForm(forms.ModelForm):
         if level == Budget.Level.TENANT:
             return None
         if level == Budget.Level.KEY:
-            row = ApiKey.objects.filter(key_id=data["key"].strip()).first()
+            row = find_key(data["key"].strip())
             if row is None:
                 raise InvalidInput(_("There is no API key with this id."), param="key")
             return row.pk

@@ -13,6 +13,7 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from accounts.models import ApiKey, Project, User
+from accounts.selectors import search_keys, search_people
 from administration.columns import instant
 from administration.menu import Group, Place
 from administration.model_admin import ReadOnlyAdmin
@@ -57,8 +58,7 @@ class UserFilter(TextFilter):
         text = (self.value() or "").strip()
         if not text:
             return queryset
-        found = User.objects.filter(email__icontains=text) | User.objects.filter(name__icontains=text)
-        return queryset.filter(user_id__in=found.values("pk"))
+        return queryset.filter(user_id__in=search_people(text).values("pk"))
 
 
 class KeyFilter(TextFilter):
@@ -69,8 +69,7 @@ class KeyFilter(TextFilter):
         text = (self.value() or "").strip()
         if not text:
             return queryset
-        found = ApiKey.objects.filter(key_id__icontains=text) | ApiKey.objects.filter(name__icontains=text)
-        return queryset.filter(key_id__in=found.values("pk"))
+        return queryset.filter(key_id__in=search_keys(text).values("pk"))
 
 
 @admin.register(UsageEvent, site=service_admin)

@@ -1,7 +1,7 @@
 """Reads of usage, by noun: reports, budgets, processes."""
 
 from usage.selectors.budgets import (
-    find_currency,
+    NAMES,
     find_tightest_budget,
     get_visible_budget,
     list_binding_budgets,
@@ -11,6 +11,7 @@ from usage.selectors.processes import is_process_alive
 from usage.selectors.reports import (
     DIMENSIONS,
     UsageRow,
+    find_bill_of_call,
     get_report,
     list_top_errors,
     list_usage,
@@ -21,8 +22,9 @@ from usage.selectors.reports import (
 
 __all__ = [
     "DIMENSIONS",
+    "NAMES",
     "UsageRow",
-    "find_currency",
+    "find_bill_of_call",
     "find_tightest_budget",
     "get_report",
     "get_visible_budget",

@@ -1,5 +1,6 @@
 """Budgets that somebody may see, and how full they are."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, Decimal
@@ -8,11 +9,16 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from accounts.models import ApiKey, ProjectMembership, User
-from accounts.selectors import get_default_project_id
+from accounts.models import User
+from accounts.selectors import (
+    get_default_project_id,
+    list_own_api_keys,
+    list_projects_of,
+    name_keys,
+    name_people,
+    name_projects,
+)
 from foundation.errors import NotFound
-from tenants.context import current_tenant, platform
-from tenants.models import Tenant
 from usage.ledger.bookings import TENANT_SUBJECT
 from usage.ledger.budget_rules import ZERO, period_end, period_start
 from usage.models import Budget
@@ -50,19 +56,19 @@ class BudgetState:
         return 100 if self.is_exhausted else int((100 * self.used / self.limit).to_integral_value(ROUND_DOWN))
 
 
-def find_currency() -> str:
-    """The currency in which the active tenant is billed."""
-    slug = current_tenant()
-    with platform():
-        return Tenant.objects.values_list("currency", flat=True).get(slug=slug)
+NAMES: dict[str, Callable[[Iterable[UUID]], dict[UUID, str]]] = {
+    Budget.Level.PROJECT: name_projects,
+    Budget.Level.USER: name_people,
+    Budget.Level.KEY: name_keys,
+}  # level → what its subjects are called, by id
 
 
 def list_visible_budgets(user: User) -> QuerySet[Budget]:
     """The budgets of a person, their keys and their projects; with `usage.view_budget`, all."""
     if user.has_perm("usage.view_budget"):
         return Budget.objects.all()
-    keys = ApiKey.objects.filter(user=user).values("pk")
-    projects = ProjectMembership.objects.filter(user=user).values("project")
+    keys = list_own_api_keys(user).values("pk")
+    projects = list_projects_of(user).values("pk")
     return Budget.objects.filter(Q(subject_id=user.pk) | Q(subject_id__in=keys) | Q(subject_id__in=projects))
 
 
@@ -76,7 +82,7 @@ def get_visible_budget(user: User, pk: UUID | str) -> Budget:
 
 def list_binding_budgets(user: User) -> list[BudgetState]:
     """What may still be spent by a person: their own budgets and those of their keys."""
-    keys = {key.pk: key for key in ApiKey.objects.filter(user=user)}
+    keys = {key.pk: key for key in list_own_api_keys(user)}
     rows = Budget.objects.filter(
         Q(level=Budget.Level.USER, subject_id=user.pk) | Q(level=Budget.Level.KEY, subject_id__in=list(keys))
     )

@@ -12,11 +12,12 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import ApiKey, Project, User
+from accounts.models import User
 from accounts.permissions import require
+from accounts.selectors import name_keys, name_people, name_projects
 from foundation.errors import InvalidInput
-from usage.models import HourlySum, UsageEvent
-from usage.selectors.budgets import find_currency
+from tenants.selectors import get_currency
+from usage.models import Hold, HourlySum, UsageEvent
 
 DIMENSIONS = {"model": "model", "user": "user_id", "key": "key_id", "project": "project_id", "day": "day"}
 _FIGURES = ("calls", "errors", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost")
@@ -73,6 +74,15 @@ def list_visible_events(user: User) -> QuerySet[UsageEvent]:
         if user.has_perm("usage.view_usageevent")
         else UsageEvent.objects.filter(user_id=user.pk)
     )
+
+
+def find_bill_of_call(request_id: UUID) -> UsageEvent | None:
+    """What a call was billed: an event of nothing if nothing was, None while the bill is still to come."""
+    # looked for first: the sweeper books and lets go in one transaction
+    if Hold.objects.filter(pk=request_id).exists():
+        return None
+    bill = UsageEvent.objects.filter(request_id=request_id, kind=UsageEvent.Kind.SETTLE).first()
+    return bill or UsageEvent(cost=Decimal(0))
 
 
 def get_report(*, actor: User | None, by: str, since: datetime, until: datetime) -> list[UsageRow]:
@@ -155,11 +165,11 @@ def _label(by: str, found: Iterable[UsageRow]) -> None:
     ids = [row.key for row in rows if row.key is not None]
     names: dict[Any, Any] = {}
     if by == "user":
-        names = {person.pk: f"{person.name} <{person.email}>" for person in User.objects.filter(pk__in=ids)}
+        names = name_people(ids, with_address=True)
     elif by == "key":
-        names = {key.pk: key for key in ApiKey.objects.filter(pk__in=ids)}
+        names = name_keys(ids)
     elif by == "project":
-        names = {project.pk: project for project in Project.objects.filter(pk__in=ids)}
+        names = name_projects(ids)
     for row in rows:
         row.label = str(names.get(row.key, row.key)) if row.key is not None else _("without")
 
@@ -180,13 +190,13 @@ def usage_today(user_id: UUID | None = None) -> UsageRow:
     return _total(
         list_usage(by="day", since=midnight, until=midnight + timedelta(days=1), user_id=user_id),
         midnight.date(),
-        find_currency(),
+        get_currency(),
     )
 
 
 def own_usage(user: User, days: int) -> OwnUsage:
     """A person's usage of the last `days` days, today included."""
-    currency, today = find_currency(), timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    currency, today = get_currency(), timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     since, until = today - timedelta(days=days - 1), today + timedelta(days=1)
     found = {
         row.key: row

@@ -11,10 +11,10 @@ from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
-from accounts.models import ApiKey, Project, User
+from tenants.selectors import get_currency
 from usage.ledger.budget_rules import ZERO, period_start
 from usage.models import Budget, HourlySum, UsageEvent
-from usage.selectors.budgets import find_currency
+from usage.selectors.budgets import NAMES
 from usage.selectors.reports import UsageRow, list_usage, summed_until
 
 BILLS = Q(kind=UsageEvent.Kind.SETTLE)
@@ -56,7 +56,7 @@ def compare_days(now: datetime | None = None) -> dict[str, Comparison]:
     """
     now = now or timezone.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    day, currency = timedelta(days=1), find_currency()
+    day, currency = timedelta(days=1), get_currency()
     today, yesterday = (
         _sum_up(list_usage(by="day", since=begin, until=end), currency)
         for begin, end in ((midnight, now), (midnight - day, now - day))
@@ -105,7 +105,7 @@ def list_hours(count: int = 24, now: datetime | None = None) -> list[Hour]:
 
 def list_days(count: int = 30) -> list[UsageRow]:
     """Usage of the last days (UTC) in the tenant's currency, today last, also of the empty ones."""
-    today, currency = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0), find_currency()
+    today, currency = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0), get_currency()
     first = today - timedelta(days=count - 1)
     found = {
         row.key: row
@@ -158,12 +158,8 @@ def _describe(row: Budget) -> TightBudget:
 def name_subjects(budgets: list[Budget]) -> dict[Any, str]:
     """Budget id → whose it is, in three queries at most."""
     names: dict[Any, str] = {}
-    for level, model in (
-        (Budget.Level.PROJECT, Project),
-        (Budget.Level.USER, User),
-        (Budget.Level.KEY, ApiKey),
-    ):
+    for level, name_them in NAMES.items():
         ids = {row.subject_id for row in budgets if row.level == level}
         if ids:
-            names |= {subject.pk: str(subject) for subject in model.objects.filter(pk__in=ids)}
+            names |= name_them(ids)
     return {row.pk: names.get(row.subject_id, str(row.get_level_display())) for row in budgets}

@@ -20,6 +20,7 @@ from models_registry.selectors import (
 )
 from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
 from tenants.models import Plan, Tenant
+from tenants.selectors import list_plans
 
 PRICES = ("input", "output", "cached", "reasoning")
 NUMBERS = ("context_window", "max_output_tokens", "default_max_output_tokens")
@@ -126,7 +127,7 @@ def _describe(model: Model, prices: list[ModelPrice]) -> dict:
 def _find_plans(names: list[str]) -> list[Plan]:
     if active_world() is not PLATFORM:
         raise InvalidInput("Only the platform's models belong to plans.", param="plan")
-    plans = list(Plan.objects.filter(name__in=names))
+    plans = list_plans(names)
     missing = set(names) - {plan.name for plan in plans}
     if missing:
         raise InvalidInput(f"There is no plan “{min(missing)}”.", param="plan")

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from accounts.models import ApiKey, Project
+from accounts.selectors import find_key, find_project
 from accounts.services import find_user_by_email
 from foundation.commands import AtriumCommand
 from foundation.errors import NotFound
@@ -81,12 +81,12 @@ def _find_subject(options) -> tuple[str, UUID | None]:
     if options["user"]:
         return Budget.Level.USER, find_user_by_email(options["user"]).pk
     if options["project"]:
-        project = Project.objects.filter(name=options["project"]).first()
+        project = find_project(options["project"])
         if project is None:
             raise NotFound(f"There is no project “{options['project']}”.")
         return Budget.Level.PROJECT, project.pk
     if options["key"]:
-        key = ApiKey.objects.filter(key_id=options["key"]).first()
+        key = find_key(options["key"])
         if key is None:
             raise NotFound(f"There is no key {options['key']}.")
         return Budget.Level.KEY, key.pk

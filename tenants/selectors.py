@@ -1,0 +1,54 @@
+"""What other rooms may know of tenants and plans. All functions enter the platform's scope themselves."""
+
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Count
+
+from tenants.context import current_tenant, find_tenant, platform
+from tenants.models import Plan, Tenant
+
+
+def get_currency() -> str:
+    """The currency in which the active tenant is billed."""
+    slug = current_tenant()
+    with platform():
+        return Tenant.objects.values_list("currency", flat=True).get(slug=slug)
+
+
+def get_organisation_name() -> str:
+    """What people call whom they belong to: the active tenant's name, or the platform's."""
+    slug = find_tenant()
+    if slug is None:
+        return "Atrium"
+    with platform():
+        return Tenant.objects.values_list("name", flat=True).get(slug=slug)
+
+
+def get_plan(plan_id: str) -> Plan:
+    with platform():
+        return Plan.objects.get(pk=UUID(plan_id))
+
+
+def get_plan_budget(slug: str) -> Decimal | None:
+    """What the plan of a tenant allows to be spent in a month; None: no limit."""
+    with platform():
+        return Tenant.objects.values_list("plan__monthly_budget", flat=True).get(slug=slug)
+
+
+def list_plans(names: list[str]) -> list[Plan]:
+    """The plans with these names; those that there are not are missing."""
+    with platform():
+        return list(Plan.objects.filter(name__in=names))
+
+
+def count_tenants_by_status() -> dict[str, int]:
+    with platform():
+        return dict(Tenant.objects.order_by().values_list("status").annotate(count=Count("pk")))
+
+
+def list_tenants_to_look_at(limit: int) -> list[Tenant]:
+    """Those that are not simply active, the latest change first."""
+    with platform():
+        rows = Tenant.objects.exclude(status=Tenant.Status.ACTIVE).order_by("-updated_at")
+        return list(rows[:limit])
