@@ -50,6 +50,21 @@ def parse_key(text: str) -> ParsedKey | None:
     return ParsedKey(parts[1], parts[2], digest_of(parts[3]))
 
 
+def read_bearer(authorization: str) -> str | None:
+    """The key in an `Authorization` header, or None if it has another form
+    (RFC 6750; the scheme in any case).
+    """
+    scheme, _space, text = authorization.partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
+def slug_of(text: str) -> str:
+    """The tenant that a key names, "" where it has not the form of one.
+    Says nothing of whether it is good.
+    """
+    return text.split("_", 2)[1] if text.startswith(f"{PREFIX}_") else ""
+
+
 def is_same(stored: bytes | None, given: ParsedKey) -> bool:
     """Compare in constant time; a missing row is compared too, so that it takes as long."""
     same = hmac.compare_digest(stored or _NO_DIGEST, given.digest)

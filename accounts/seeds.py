@@ -1,6 +1,7 @@
 """What this room puts into a new tenant, and the people of the demonstration."""
 
 import secrets
+from typing import Any
 
 from django.db import transaction
 from django.dispatch import receiver
@@ -9,7 +10,8 @@ from accounts import services
 from accounts.models import ApiKey, User
 from accounts.roles import ensure_roles
 from tenants.context import tenant
-from tenants.signals import demo_requested, owner_requested, tenant_migrated, tenant_provisioned
+from tenants.people import People, register_people
+from tenants.signals import tenant_migrated, tenant_provisioned
 
 # The cast of the demonstration (DESIGN section 13): tenant → address, name, role, language
 CAST: dict[str | None, list[tuple[str, str, str | None]]] = {
@@ -30,14 +32,14 @@ def renew_roles(sender, slug: str, **kwargs) -> None:
     ensure_roles()
 
 
-@receiver(demo_requested)
-def seed_demo(sender, slug: str | None, known: set[str], people: dict, **kwargs) -> None:
-    """Make the people that are missing and note them in `people` (first name →
-    e-mail and password, `api_key` → text).
+def make_cast(slug: str | None, known: set[str]) -> dict[str, Any]:
+    """Make the people that are missing; those made, by first name: e-mail and
+    password; and `api_key`, its text.
 
     `known` names those whose password the demo file holds: anyone else's is set anew, so that a killed
     first start leaves nobody locked out.
     """
+    people: dict[str, Any] = {}
     for email, name, role in CAST.get(slug, []):
         first_name = name.split()[0].lower()
         user = User.objects.filter(email=email).first()
@@ -60,13 +62,16 @@ def seed_demo(sender, slug: str | None, known: set[str], people: dict, **kwargs)
         if role == "owner":
             scopes = [ApiKey.Scope.INFERENCE, ApiKey.Scope.READ, ApiKey.Scope.MANAGE]
             people["api_key"] = services.create_api_key(actor=None, user=user, name="Demo", scopes=scopes)[1]
+    return people
 
 
-@receiver(owner_requested)
-def make_owner(sender, slug: str, email: str, password: str | None, **kwargs) -> None:
+def make_owner(slug: str, email: str, password: str | None) -> None:
     with tenant(slug), transaction.atomic():
         user = services.create_user(
             actor=None, email=email, name=email.split("@")[0], password=password, roles=["owner"]
         )
         if password is None:
             services.invite_user(actor=None, user=user)
+
+
+register_people(People(make_owner=make_owner, make_cast=make_cast))

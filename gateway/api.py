@@ -20,6 +20,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import trans_real
 
+from accounts.keys import read_bearer
 from foundation.errors import AtriumError, NotFound, Unavailable
 from foundation.ids import uuid7
 from foundation.moments import wait_for_moment
@@ -141,7 +142,8 @@ def _find_view(scope):
 async def _authenticate(scope, gateway) -> tuple[Principal, TenantSnapshot]:
     host_tenant = await _tenant_of_host(scope)
     header = find_header(scope, b"authorization")
-    if not header[:7].lower() == b"bearer ":
+    key = read_bearer(header.decode("latin-1"))
+    if key is None:
         raise InvalidKey
     return await authenticate(
         header[7:].strip().decode("latin-1"), gateway.snapshots, host_tenant=host_tenant

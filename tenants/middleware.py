@@ -24,7 +24,7 @@ from foundation.errors import AtriumError
 from tenants import hosts
 from tenants.context import Scope, use_scope
 from tenants.hosts import Door, TenantDoor
-from tenants.signals import key_shown
+from tenants.key_door import key_door
 
 OPEN_ON_EVERY_HOST = ("/healthz/",)
 
@@ -80,7 +80,7 @@ class TenantMiddleware:
             if hosts.is_platform_host(host):
                 if not _is_api(request):
                     return self._platform(request), None
-                door = hosts.find_tenant_by_slug(_slug_of(key)) if key else None
+                door = hosts.find_tenant_by_slug(key_door().slug_of(key)) if key else None
                 if door is None:
                     return None, _refuse_stranger(request)
             else:
@@ -129,25 +129,16 @@ def _is_api(request) -> bool:
 
 def _key_of(request) -> str | None:
     """The API key that a request to `/api/v1` shows. On the platform's hosts it names the tenant."""
-    header = request.headers.get("Authorization", "")
-    return (
-        header.removeprefix("Bearer ").strip() if _is_api(request) and header.startswith("Bearer ") else None
-    )
-
-
-def _slug_of(key: str) -> str:
-    return key.split("_", 2)[1] if key.startswith("atr_") else ""
+    return key_door().read(request) if _is_api(request) else None
 
 
 def _is_good(key: str, door: TenantDoor) -> bool:
-    """Whether this is a usable key of the tenant. The room that knows keys
-    says so; where nobody does, it is not.
-    """
-    if _slug_of(key) != door.slug:
+    """Whether this is a usable key of the tenant, as the room that knows keys says."""
+    if key_door().slug_of(key) != door.slug:
         return False
     try:
         with use_scope(Scope("tenant", door.slug)):
-            return any(is_good for _receiver, is_good in key_shown.send(TenantMiddleware, text=key))
+            return key_door().is_good(key)
     except OperationalError:
         raise  # the database is down: not an answer about the key
     except DatabaseError:

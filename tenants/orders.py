@@ -17,7 +17,6 @@ from tenants.models import Domain, Tenant
 from tenants.notify import announce
 from tenants.plans import tell_plan
 from tenants.provisioning import DEFAULT_PLAN, get_tenant, insert_tenant, read_host
-from tenants.signals import tenant_changed
 from tenants.tasks import enqueue
 from tenants.tasks_provisioning import set_up_ordered_tenant
 
@@ -78,10 +77,8 @@ def update_tenant(*, slug: str, **changes: Any) -> Tenant:
         row.full_clean()
         row.save()
         announce("tenant", slug)
-    if row.status not in Tenant.UNREADY:
-        tenant_changed.send(sender=Tenant, slug=slug)
-        if row.plan_id != old_plan:
-            tell_plan(slug, row.plan)
+    if row.status not in Tenant.UNREADY and row.plan_id != old_plan:
+        tell_plan(slug, row.plan)
     return row
 
 

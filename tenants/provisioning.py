@@ -12,8 +12,9 @@ from foundation.errors import Conflict, InvalidInput, NotFound
 from tenants.context import owner, platform, tenant
 from tenants.models import Domain, Plan, Tenant
 from tenants.notify import announce
+from tenants.people import people
 from tenants.roles import grant_tenant_role
-from tenants.signals import owner_requested, tenant_provisioned
+from tenants.signals import tenant_provisioned
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 
 DEFAULT_PLAN = "standard"
@@ -45,7 +46,7 @@ def create_tenant(
         with tenant(slug), transaction.atomic():
             tenant_provisioned.send(sender=Tenant, slug=slug)
         if owner_email:
-            owner_requested.send(sender=Tenant, slug=slug, email=owner_email, password=owner_password)
+            people().make_owner(slug, owner_email, owner_password)
     except Exception:
         drop_schema(slug)
         raise
@@ -66,7 +67,7 @@ def set_up_tenant(slug: str) -> Tenant:
         tenant_provisioned.send(sender=Tenant, slug=slug)
     if row.contact_email:
         try:
-            owner_requested.send(sender=Tenant, slug=slug, email=row.contact_email, password=None)
+            people().make_owner(slug, row.contact_email, None)
         except Conflict as exc:
             if exc.code != "user_exists":  # an earlier attempt made the owner and was killed after that
                 raise

@@ -6,11 +6,13 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
+from accounts.key_rules import KeyRules, register_key_rules
+from accounts.models import ApiKey, User
 from foundation.errors import NotAllowed
 from tenants.context import tenant
 from tenants.models import Plan
 from tenants.selectors import get_plan_budget
-from tenants.signals import key_asked_by_key, key_budget_requested, plan_changed, tenant_provisioned
+from tenants.signals import plan_changed, tenant_provisioned
 from usage.models import Budget
 from usage.services import ensure_plan_budget, parse_amount, set_budget
 
@@ -26,13 +28,11 @@ def follow_plan(sender, slug: str, plan: Plan, **kwargs) -> None:
         ensure_plan_budget(plan.monthly_budget)
 
 
-@receiver(key_budget_requested)
-def give_key_budget(sender, key, amount, **kwargs) -> None:
+def give_key_budget(key: ApiKey, amount: str) -> None:
     set_budget(actor=None, level=Budget.Level.KEY, subject_id=key.pk, limit=parse_amount(amount))
 
 
-@receiver(key_asked_by_key)
-def refuse_to_escape_budget(sender, within, user, **kwargs) -> None:
+def refuse_to_escape_budget(within: ApiKey, user: User) -> None:
     """The new key would spend what the budget of the asking one, or of its person, does not count."""
     if (
         user.pk != within.user_id
@@ -50,3 +50,6 @@ def refuse_to_escape_budget(sender, within, user, **kwargs) -> None:
             _("A key with a budget of its own makes no other keys. Make the new one in the browser."),
             code="beyond_own_key",
         )
+
+
+register_key_rules(KeyRules(check=refuse_to_escape_budget, give_budget=give_key_budget))

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import keys
+from accounts.key_rules import key_rules
 from accounts.models import ApiKey, Project, User
 from accounts.permissions import require, require_standing
 from accounts.selectors import SCOPE_RIGHTS
@@ -25,7 +26,6 @@ from accounts.services.projects import ensure_default_project
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.context import current_tenant
 from tenants.notify import announce
-from tenants.signals import key_asked_by_key
 
 CHANGEABLE = ("name", "project", "model_names", "requests_per_minute", "expires_at")
 
@@ -70,7 +70,7 @@ def create_api_key(
             expires_at=expires_at,
             project=project,
         )
-        key_asked_by_key.send(sender=ApiKey, within=within, user=user)
+        key_rules().check(within, user)
     _refuse_past(expires_at)
     text, parsed = keys.make_key(current_tenant())
     row = ApiKey(

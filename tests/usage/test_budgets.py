@@ -8,12 +8,13 @@ import pytest
 from auditlog.models import LogEntry
 from django.core.exceptions import ValidationError
 
+from accounts.key_rules import key_rules
 from accounts.models import Project
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound, QuotaExceeded
 from tenants.context import in_platform, in_tenant, platform
 from tenants.duties import carry_out_duties
 from tenants.models import Plan
-from tenants.signals import key_budget_requested, plan_changed
+from tenants.signals import plan_changed
 from tests.usage.books import BILL, USER, a_bill, a_hold
 from usage import services
 from usage.models import Budget, BudgetOverrun, UsageEvent
@@ -132,13 +133,13 @@ def test_budgets_follow_the_plan_and_new_keys(alice):
         plan = Plan.objects.create(name="small", label="Small", monthly_budget=Decimal(25))
     plan_changed.send(sender=Plan, slug="acme", plan=plan)
     key, _text = create_api_key(actor=alice, user=alice, name="script")
-    key_budget_requested.send(sender=None, key=key, amount="12.50")
+    key_rules().give_budget(key, "12.50")
     assert set(Budget.objects.values_list("level", "limit", "managed_by")) == {
         ("tenant", 25, "plan"),
         ("key", Decimal("12.5"), "tenant"),
     }
     with pytest.raises(InvalidInput):
-        key_budget_requested.send(sender=None, key=key, amount="plenty")
+        key_rules().give_budget(key, "plenty")
 
 
 @pytest.mark.django_db

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, time
 from django.db import transaction
 from django.utils.dateparse import parse_date, parse_datetime
 
+from accounts.key_rules import key_rules
 from accounts.models import ApiKey
 from accounts.services import create_api_key, find_user_by_email, revoke_api_key
 from foundation.commands import AtriumCommand
 from foundation.errors import InvalidInput, NotFound
 from tenants.context import tenant
-from tenants.signals import key_budget_requested
 
 
 class Command(AtriumCommand):
@@ -47,7 +47,7 @@ class Command(AtriumCommand):
                 expires_at=_parse_moment(options["expires"]),
             )
             if options["budget"]:
-                key_budget_requested.send(sender=ApiKey, key=row, amount=options["budget"])
+                key_rules().give_budget(row, options["budget"])
         self.show({"key": text, "id": row.key_id}, text)
 
     def list(self, options) -> None:

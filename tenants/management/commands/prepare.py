@@ -14,9 +14,10 @@ from django.db import transaction
 from tenants.context import platform, tenant
 from tenants.links import base_url
 from tenants.models import Tenant
+from tenants.people import people
 from tenants.provisioning import create_tenant, ensure_default_plans, set_up_tenant
 from tenants.schemas import migrate_public, migrate_template, migrate_tenants
-from tenants.signals import demo_requested, platform_prepared
+from tenants.signals import platform_prepared
 
 DEMO_TENANTS = {"acme": "Acme", "globex": "Globex"}
 
@@ -45,13 +46,10 @@ class Command(BaseCommand):
     def _make_demo(self, path: Path) -> None:
         demo = json.loads(path.read_text()) if path.exists() else {"platform": {}, "tenants": {}}
         demo["url"] = base_url(None)
-        people: dict = {}
         with platform(), transaction.atomic():
-            demo_requested.send(
-                sender=Tenant, slug=None, known={"olga"} if demo["platform"] else set(), people=people
-            )
+            operators = people().make_cast(None, {"olga"} if demo["platform"] else set())
             existing = set(Tenant.objects.values_list("slug", flat=True))
-        for person in people.values():
+        for person in operators.values():
             demo["platform"] = {"host": "localhost", "user": person["email"], "password": person["password"]}
         for slug, name in DEMO_TENANTS.items():
             self._make_demo_tenant(demo, slug, name, slug in existing)
@@ -64,12 +62,11 @@ class Command(BaseCommand):
         else:
             create_tenant(slug=slug, name=name, host=host)
         entry = demo["tenants"].setdefault(slug, {"host": host, "users": {}})
-        people: dict = {}
         with tenant(slug), transaction.atomic():
-            demo_requested.send(sender=Tenant, slug=slug, known=set(entry["users"]), people=people)
-        if "api_key" in people:
-            entry["api_key"] = people.pop("api_key")
-        entry["users"].update(people)
+            cast = people().make_cast(slug, set(entry["users"]))
+        if "api_key" in cast:
+            entry["api_key"] = cast.pop("api_key")
+        entry["users"].update(cast)
 
 
 def _write_private(path: Path, text: str) -> None:
