@@ -2,10 +2,13 @@
 says, and no route is missing from it.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import reverse
 
 from tests.estate import make_estate, make_people, make_platform_estate
@@ -15,12 +18,34 @@ from tests.routes import PLATFORM, TENANT, list_routes
 pytestmark = pytest.mark.django_db
 
 
+# What a form's page may write: the session that holds its CSRF token, and the note to delete it some day.
+OF_SESSIONS = re.compile(r'"django_session"|atrium_duty')
+WRITES = re.compile(
+    r"\s*(INSERT|UPDATE|DELETE|LOCK|MERGE|TRUNCATE)\b|.*\bFOR (NO KEY )?UPDATE\b|.*atrium_duty", re.DOTALL
+)
+
+
+@contextmanager
+def noting_writes() -> Iterator[list[str]]:
+    """The statements meanwhile that write or lock."""
+    found: list[str] = []
+
+    def note(execute, sql, *rest):
+        text = str(sql)
+        if WRITES.match(text) and not OF_SESSIONS.search(text):
+            found.append(text[:160])
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        yield found
+
+
 def knock(client, row: Row, urlconf: str, estate) -> int:
-    """The status of one request; what it changed is undone."""
+    """The status of one request; what it changed is undone. A GET writes nothing and locks nothing."""
     arguments = {row.keyword: getattr(estate, row.object).pk} if row.object else {}
     address = reverse(row.route, urlconf=urlconf, kwargs=arguments)
     cookies = client.cookies.copy()
-    with transaction.atomic():
+    with transaction.atomic(), noting_writes() as writes:
         is_form = row.method == "POST" and not row.route.startswith("api-")
         response = (
             client.post(address, row.data)
@@ -29,6 +54,7 @@ def knock(client, row: Row, urlconf: str, estate) -> int:
         )
         transaction.set_rollback(True)
     client.cookies = cookies  # a log-out must not end the others' session
+    assert row.method != "GET" or writes == [], f"GET {row.route} writes: {writes}"
     return response.status_code
 
 
