@@ -12,7 +12,7 @@ from models_registry.selectors import find_successor, list_routes
 from prompts.models import Conversation, Message
 from prompts.rendering import render_markdown
 from prompts.selectors import list_messages, page_of_conversations
-from prompts.services import MAX_TEXT_CHARS, conclude_if_orphaned
+from prompts.services import MAX_TEXT_CHARS, as_concluded
 from usage.selectors import find_tightest_budget
 
 
@@ -109,7 +109,7 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     chosen = choose_model(models, wanted)
     return {
         **rail_context(request, conversation),
-        "chat_messages": [dress(conclude_if_orphaned(message)) for message in messages],
+        "chat_messages": [dress(as_concluded(message)) for message in messages],
         "earlier_before": messages[0].position if has_earlier else "",
         "models": models,
         "selected_model": chosen,

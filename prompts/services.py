@@ -241,6 +241,15 @@ def conclude_if_orphaned(message: Message) -> Message:
     return message
 
 
+def as_concluded(message: Message) -> Message:
+    """The message as it will stand once the duty has concluded it: for
+    whoever looks meanwhile. Writes nothing.
+    """
+    if is_orphaned(message):
+        _settle_text(message, message.text, Message.Status.INTERRUPTED, message.model_name, message.notice)
+    return message
+
+
 @transaction.atomic
 def _change_locked(message: Message, change: Callable[[Message], None]) -> Message:
     locked = (

@@ -28,7 +28,7 @@ from prompts import events, pages
 from prompts.models import Message
 from prompts.rendering import GrowingText, render_markdown
 from prompts.selectors import get_visible_message
-from prompts.services import conclude_if_orphaned
+from prompts.services import as_concluded
 from tenants.context import in_tenant
 
 T = TypeVar("T")
@@ -245,18 +245,18 @@ async def _poll(slug: str, user, message_id: UUID) -> AsyncIterator[bytes]:
 
 
 def _is_unfinished(user, message_id: UUID) -> bool:
-    return conclude_if_orphaned(get_visible_message(user, message_id)).is_unfinished
+    return as_concluded(get_visible_message(user, message_id)).is_unfinished
 
 
 def _read_text(user, message_id: UUID) -> tuple[str, bool]:
-    message = conclude_if_orphaned(get_visible_message(user, message_id))
+    message = as_concluded(get_visible_message(user, message_id))
     return message.text, message.is_unfinished
 
 
 def _render_done(request, user, message_id: UUID, surroundings) -> str:
     language, zone = surroundings
     with translation.override(language), timezone.override(zone):
-        message = pages.dress(conclude_if_orphaned(get_visible_message(user, message_id)))
+        message = pages.dress(as_concluded(get_visible_message(user, message_id)))
         context = {"message": message, "conversation": message.conversation, **pages.budget_context(request)}
         return render_to_string("prompts/_answer_done.html", context, request)
 

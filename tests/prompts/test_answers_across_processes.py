@@ -23,7 +23,7 @@ from redis import Redis
 from prompts import answers
 from prompts.events import stream_key
 from prompts.models import Message
-from prompts.services import AnswerResult
+from prompts.services import AnswerResult, conclude_orphaned_answers
 from tenants.context import platform, tenant
 from tests.doubles import running_chaosproxy
 from tests.doubles.chaosproxy import Trouble
@@ -100,6 +100,8 @@ def test_an_answer_whose_process_is_killed_is_kept_billed_and_continued(visit, h
     assert done.name == "done" and 'data-status="interrupted"' in done.data["html"], (
         "the page that looked on is told"
     )
+    assert bob.message(message.pk).status == kept.status, "whoever looks writes nothing"
+    conclude(bob)
     message = bob.message(message.pk)
     assert (message.status, message.text) == (Status.INTERRUPTED, kept.text) and said(200).startswith(
         kept.text
@@ -110,6 +112,7 @@ def test_an_answer_whose_process_is_killed_is_kept_billed_and_continued(visit, h
         and 0 < bill.output_tokens <= 200
         and bill.cost > 0
     )
+    conclude(bob)
     assert (
         bill.request_id == message.call_id
         and f"{bill.input_tokens + bill.output_tokens} tokens"
@@ -121,6 +124,12 @@ def test_an_answer_whose_process_is_killed_is_kept_billed_and_continued(visit, h
     ), "the page shows the ledger's figures"
     assert bob.do("continue", message, model="mock").status_code == 200
     assert bob.finished(message).text == kept.text + said(8)
+
+
+def conclude(visitor: Visitor) -> None:
+    """What the scheduler does within a minute."""
+    with tenant(visitor.slug):
+        conclude_orphaned_answers()
 
 
 def sweep(visitor: Visitor) -> list[UsageEvent]:
