@@ -12,7 +12,7 @@ whole requests (limits of rate and of work in hand).
 import asyncio
 import resource
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -125,7 +125,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             crowded = self._waiting.oldest()
         if crowded is not None and crowded is not self:
             self._waiting.remove(crowded)
-            crowded.transport.close()
+            crowded.transport.abort()  # not close(): it would wait for a client that does not read its answer
 
     def _await_head(self) -> None:
         self._stop_timer()
@@ -145,14 +145,18 @@ def waiting_of(server_state: object) -> Waiting:
 
 @lru_cache(maxsize=4_096)
 def _countable(address: str) -> str:
-    """The address, or "" for a proxy (settings.TRUSTED_PROXIES, which holds this machine's own
-    unless it is set) and a Unix socket.
+    """The address (of IPv6 its network of 64 bits, which one client has whole), or "" for a proxy
+    (settings.TRUSTED_PROXIES, which holds this machine's own unless it is set) and a Unix socket.
     """
     try:
         found = ip_address(address)
     except ValueError:
         return ""
-    return "" if any(found in ip_network(proxy) for proxy in settings.TRUSTED_PROXIES) else address
+    if isinstance(found, IPv6Address):
+        found = found.ipv4_mapped or found
+    if any(found in ip_network(proxy) for proxy in settings.TRUSTED_PROXIES):
+        return ""
+    return str(ip_network((found, 64), strict=False)) if isinstance(found, IPv6Address) else str(found)
 
 
 def raise_descriptor_limit() -> None:

@@ -14,7 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from tenants.context import platform
 from tenants.sealing import NoDataKey, check_data_key
 
-_ROLE = "SELECT rolsuper, rolbypassrls, rolinherit FROM pg_roles WHERE rolname = current_user"
+_ROLE = """SELECT rolsuper OR rolbypassrls OR rolinherit OR EXISTS (
+  SELECT 1 FROM pg_auth_members WHERE member = pg_roles.oid AND inherit_option)
+FROM pg_roles WHERE rolname = current_user"""
 
 
 def check_start() -> None:
@@ -22,12 +24,13 @@ def check_start() -> None:
     psycopg.OperationalError if the database is away.
     """
     with psycopg.connect(settings.DATABASE_DSN, connect_timeout=5) as login:
-        is_super, bypasses, inherits = login.execute(_ROLE).fetchone() or (True, True, True)
-    if is_super or bypasses or inherits:
+        found = login.execute(_ROLE).fetchone()
+    if found is None or found[0]:
         raise ImproperlyConfigured(
             "DATABASE_URL names a login that may read every tenant by itself, so that forgetting a tenant "
             "would be no error. It must have the attributes NOSUPERUSER NOBYPASSRLS NOINHERIT: "
-            "ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOINHERIT, or use another login."
+            "ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOINHERIT, and its grants WITH INHERIT FALSE; or use "
+            "another login."
         )
     try:
         with platform():

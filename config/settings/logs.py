@@ -11,7 +11,7 @@ LOGGING = {
     },
     "formatters": {
         "line": {
-            "()": "config.logging.LineFormatter",
+            "()": "foundation.log_lines.LineFormatter",
             "format": (
                 "%(asctime)s %(levelname)s %(name)s tenant=%(tenant)s request=%(request_id)s %(message)s"
             ),

@@ -24,6 +24,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from foundation.log_lines import LineFormatter
+
 from .routes import build_app
 from .shelf import Limits, ModelShelf
 
@@ -120,9 +122,9 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     arguments = parse_arguments()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
     prepare_environment(arguments.threads)
     exit_code = 0

@@ -6,7 +6,8 @@ import sys
 import pytest
 from django.conf import settings
 
-from config.logging import ContextFilter, LineFormatter
+from config.logging import ContextFilter
+from foundation.log_lines import LineFormatter
 
 FORGED = "2026-01-01 00:00:00,000 ERROR tenants.admin forged"
 HOSTILE = ["\n", "\r", "\r\n", "\x1b[31m", "\x85", "\u2028", "\u2029", "\x07", "\x9b31m", "\u202e", "\0"]
@@ -14,7 +15,7 @@ HOSTILE = ["\n", "\r", "\r\n", "\x1b[31m", "\x85", "\u2028", "\u2029", "\x07", "
 
 def written(text: str, **options) -> str:
     given = {**settings.LOGGING["formatters"]["line"]}
-    assert given.pop("()") == "config.logging.LineFormatter", "the house's handlers use another one"
+    assert given.pop("()") == "foundation.log_lines.LineFormatter", "the house's handlers use another one"
     record = logging.LogRecord(
         "a.name", logging.WARNING, __file__, 1, "a path: %s", (text,), options.get("exc_info")
     )

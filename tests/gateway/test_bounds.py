@@ -442,6 +442,23 @@ def test_a_kept_connection_waits_again_after_its_answer(crowded):
         assert is_closed(kept)
 
 
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::/64"),
+        ("127.0.0.1", ""),
+        ("::ffff:127.0.0.1", ""),
+        ("", ""),
+        ("/run/socket", ""),
+    ],
+)
+def test_an_address_is_counted_as_one_client_has_it(address, counted):
+    assert connections._countable(address) == counted
+
+
 @pytest.mark.parametrize(("proxies", "closed"), [(["10.0.0.1"], True), (["127.0.0.0/8"], False)])
 def test_one_address_has_so_many_silent_connections_unless_it_is_a_proxy(
     monkeypatch, settings, proxies, closed

@@ -173,16 +173,19 @@ def test_a_login_that_may_read_everything_is_refused(settings):
     own = settings.DATABASE_DSN
     passwords = json.loads((Path(os.environ["ATRIUM_DATA"]) / "database.json").read_text())
     superuser = own.replace(f"atrium_app:{passwords['atrium_app']}", f"postgres:{passwords['postgres']}")
-    for number, attributes in enumerate(
-        ("SUPERUSER NOINHERIT", "BYPASSRLS NOINHERIT", "INHERIT", "NOINHERIT")
-    ):
+    plain = "NOINHERIT"
+    kinds = ("SUPERUSER NOINHERIT", "BYPASSRLS NOINHERIT", "INHERIT", plain, "NOINHERIT, by a grant")
+    for number, kind in enumerate(kinds):
+        attributes, _comma, by_grant = kind.partition(", ")
         with psycopg.connect(superuser, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE test_start_{number} LOGIN {attributes} PASSWORD 'test'")
             connection.execute(f"GRANT CONNECT ON DATABASE {connection.info.dbname} TO test_start_{number}")
+            if by_grant:
+                connection.execute(f"GRANT atrium_acme TO test_start_{number} WITH INHERIT TRUE")
         settings.DATABASE_DSN = own.replace(
             f"atrium_app:{passwords['atrium_app']}", f"test_start_{number}:test"
         )
-        if attributes == "NOINHERIT":
+        if kind == plain:
             check_start()
         else:
             with pytest.raises(ImproperlyConfigured, match="NOSUPERUSER NOBYPASSRLS NOINHERIT"):

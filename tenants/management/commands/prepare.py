@@ -30,6 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true")
 
     def handle(self, *args, **options) -> None:
+        _close_folders(
+            Path(settings.MEDIA_ROOT), Path(getattr(settings, "EMAIL_FILE_PATH", settings.MEDIA_ROOT))
+        )
         migrate_public()
         migrate_template()
         with platform(), transaction.atomic():
@@ -67,6 +70,13 @@ class Command(BaseCommand):
         if "api_key" in cast:
             entry["api_key"] = cast.pop("api_key")
         entry["users"].update(cast)
+
+
+def _close_folders(*folders: Path) -> None:
+    """Files and mails of earlier versions were readable by others; the folder keeps them out."""
+    for folder in folders:
+        if folder.is_dir() and folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o700)
 
 
 def _write_private(path: Path, text: str) -> None:

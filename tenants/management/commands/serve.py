@@ -126,6 +126,7 @@ class Command(BaseCommand):
             os.kill(os.getpid(), signal.SIGTERM)
 
     def serve_scheduler(self, options) -> None:
+        self._check_start()
         import_string("config.scheduler.run_scheduler")()
 
     def serve_runtime(self, options) -> None:
