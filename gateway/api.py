@@ -6,11 +6,10 @@ second header contradicting the first.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -28,7 +27,7 @@ from gateway import parse, pipeline
 from gateway.authenticate import authenticate
 from gateway.calls import Principal
 from gateway.errors import InvalidKey, error_body, error_headers
-from gateway.http import ClientGone, Receive, Send, find_header, read_body, send_answer
+from gateway.http import ClientGone, Headers, Receive, Scope, Send, find_header, read_body, send_answer
 from gateway.loop import GatewayLoop, get_loop
 from gateway.resolve import list_visible_routes
 from gateway.snapshot import TenantSnapshot
@@ -53,7 +52,7 @@ class MethodNotAllowed(AtriumError):
 class Request:
     """A request of a known caller."""
 
-    scope: dict[str, Any]
+    scope: Scope
     receive: Receive
     send: Send
     gateway: GatewayLoop
@@ -71,7 +70,10 @@ class Request:
             raise ClientGone from None
 
 
-async def serve(scope, receive, send) -> None:
+View = Callable[[Request], Awaitable[None]]
+
+
+async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to `/v1`; never raises."""
     gateway = get_loop()
     begun_s = asyncio.get_running_loop().time()
@@ -120,7 +122,7 @@ def _activate_language(header: bytes) -> str:
     return "en"
 
 
-def _find_view(scope):
+def _find_view(scope: Scope) -> View:
     path, method = scope["path"].removeprefix("/v1/"), scope["method"]
     if path == "chat/completions":
         wanted, view = "POST", chat_completions
@@ -139,18 +141,16 @@ def _find_view(scope):
     return view
 
 
-async def _authenticate(scope, gateway) -> tuple[Principal, TenantSnapshot]:
+async def _authenticate(scope: Scope, gateway: GatewayLoop) -> tuple[Principal, TenantSnapshot]:
     host_tenant = await _tenant_of_host(scope)
     header = find_header(scope, b"authorization")
     key = read_bearer(header.decode("latin-1"))
     if key is None:
         raise InvalidKey
-    return await authenticate(
-        header[7:].strip().decode("latin-1"), gateway.snapshots, host_tenant=host_tenant
-    )
+    return await authenticate(key, gateway.snapshots, host_tenant=host_tenant)
 
 
-async def _tenant_of_host(scope) -> str | None:
+async def _tenant_of_host(scope: Scope) -> str | None:
     """None on the platform's hosts, where every tenant's key works; else the host's tenant.
     Raises NotFound for a host nobody has.
     """
@@ -204,7 +204,7 @@ async def chat_completions(request: Request) -> None:
         raise
 
 
-async def _send_stream(request: Request, frames, headers) -> None:
+async def _send_stream(request: Request, frames: AsyncGenerator[bytes], headers: Headers) -> None:
     send, headers = request.send, [EVENT_STREAM, (b"cache-control", b"no-store"), request.id_header, *headers]
     async with _cancelled_when_gone(request.receive) as watch:
         try:
@@ -271,7 +271,7 @@ class _ClientWatch:
 
 
 @asynccontextmanager
-async def _cancelled_when_gone(receive: Receive):
+async def _cancelled_when_gone(receive: Receive) -> AsyncIterator[_ClientWatch]:
     """Cancel the running task when the client is gone; then raise ClientGone."""
     watch, task = _ClientWatch(receive), asyncio.current_task()
     watch.start()

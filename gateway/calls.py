@@ -71,10 +71,6 @@ class Call:
     # for the answer: rate limits, deprecation
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
-    @property
-    def public_id(self) -> str:
-        return f"req_{self.request_id.hex}"
-
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.started_s) * 1000)
 

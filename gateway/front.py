@@ -4,24 +4,26 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from django.utils.translation import gettext as _
 
 from foundation.errors import NotFound
 from gateway import api, loop
 from gateway.errors import error_body
-from gateway.http import send_answer
+from gateway.http import Receive, Scope, Send, send_answer
 
 logger = logging.getLogger(__name__)
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Front:
     """The process's ASGI application. Its lifespan starts and drains the gateway's loop."""
 
-    def __init__(self, django_application=None) -> None:
+    def __init__(self, django_application: Application | None = None) -> None:
         self._django = django_application
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if scope["path"].startswith("/v1/"):
                 await api.serve(scope, receive, send)
@@ -34,7 +36,7 @@ class Front:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
-    async def _live(self, receive, send) -> None:
+    async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
             await loop.start_loop()

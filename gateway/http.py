@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import orjson
 from django.utils.translation import gettext as _
 
 from gateway.errors import BodyTimeout, BodyTooLarge
 
+Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
@@ -68,7 +68,3 @@ async def send_answer(
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [content_type, length, *headers]})
     await send({"type": "http.response.body", "body": body})
-
-
-async def send_json(send: Send, status: int, value: Any, headers: Headers = ()) -> None:
-    await send_answer(send, status, orjson.dumps(value), headers)

@@ -2,13 +2,13 @@
 ledger's lanes and the answers in work.
 
 Under a server the ASGI lifespan starts it on the server's loop. Other processes (Celery, commands) get a loop
-thread of their own, started lazily after the fork: `run_in_loop(coroutine function)`.
+thread of their own, started lazily after the fork: `submit_to_loop(coroutine function)`.
 """
 
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -147,7 +147,7 @@ async def stop_loop() -> None:
 def get_loop() -> GatewayLoop:
     """This process's loop. Raises RuntimeError before it was started."""
     if _gateway is None:
-        raise RuntimeError("The gateway's loop is not started: the ASGI lifespan or run_in_loop does that.")
+        raise RuntimeError("The gateway's loop is not started: the ASGI lifespan or ensure_loop does that.")
     return _gateway
 
 
@@ -160,12 +160,6 @@ def ensure_loop(kind: str = "worker") -> GatewayLoop:
     return get_loop()
 
 
-def run_in_loop(work: Callable[[GatewayLoop], Awaitable[Any]]) -> Any:
-    """From sync code: run `work(gateway)` on it and wait for its result."""
-    gateway = ensure_loop()
-    return asyncio.run_coroutine_threadsafe(_call(work, gateway), _running_loop()).result()
-
-
 def submit_to_loop(work: Callable[[GatewayLoop], Coroutine[Any, Any, None]], name: str) -> None:
     """From sync code: let it carry out `work(gateway)` as a task of its own, without waiting for it."""
     gateway = ensure_loop()
@@ -176,10 +170,6 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     if _loop is None:
         raise RuntimeError("The gateway's loop has stopped.")
     return _loop
-
-
-async def _call(work: Callable[[GatewayLoop], Awaitable[Any]], gateway: GatewayLoop) -> Any:
-    return await work(gateway)
 
 
 def _start_thread(kind: str) -> None:

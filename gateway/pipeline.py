@@ -12,7 +12,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
@@ -79,7 +79,7 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
         await _conclude(call, gateway)
 
 
-async def stream(call: Call, gateway: Collaborators) -> AsyncIterator[bytes]:
+async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
     """Steps 7 to 9 for a streamed answer: its frames, ending with `[DONE]`, which
     leaves only after the bill is durable.
 

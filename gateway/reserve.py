@@ -8,7 +8,8 @@ call with any holds the whole window.
 from uuid import UUID
 
 from gateway.calls import Call
-from usage.ledger.ledger import HoldRequest, Ledger
+from usage.ledger.bookings import CallFacts, HoldRequest
+from usage.ledger.ledger import Ledger
 from usage.pricing import highest_cost
 
 TENANT_SUBJECT = UUID(int=0)
@@ -57,24 +58,21 @@ async def reserve(call: Call, ledger: Ledger) -> None:
         amount=amount,
         subjects=subjects,
         input_tokens_estimate=estimate_input_tokens(call),
-        event=event_of(call),
+        facts=facts_of(call),
     )
     await ledger.reserve(principal.tenant, request)
     call.held = amount
 
 
-def event_of(call: Call) -> dict:
+def facts_of(call: Call) -> CallFacts:
     """What the usage event will say of the call, kept with the hold in case this process dies."""
-    route, principal = call.route, call.principal
-    return {
-        "source": call.source,
-        "user_id": principal.user_id,
-        "key_id": principal.key_id,
-        "project_id": principal.project_id,
-        "model": route.name,
-        "model_id": route.model_id,
-        "endpoint": call.endpoint,
-        "connection_id": route.endpoint.id,
-        "upstream_model": route.upstream_name,
-        "price": route.price,
-    }
+    route = call.route
+    return CallFacts(
+        source=call.source,
+        model=route.name,
+        model_id=route.model_id,
+        endpoint=call.endpoint,
+        connection_id=route.endpoint.id,
+        upstream_model=route.upstream_name,
+        price=route.price,
+    )

@@ -24,7 +24,8 @@ from gateway.calls import Principal
 from models_registry.routes import Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
-from tenants.hosts import Door, find_tenant_by_slug, forget
+from tenants.hosts import Door, TenantDoor, find_tenant_by_slug, forget
+from tenants.models import Plan
 from tenants.selectors import get_plan
 
 MAX_TENANTS = 1_000
@@ -121,7 +122,7 @@ class Snapshots:
     async def _load_tenant(self, slug: str) -> TenantSnapshot | None:
         started_s, changes = time.monotonic(), self._changes
         door, plan = await in_platform(_read_door, slug)
-        if door is None:
+        if door is None or plan is None:
             self._tenants.pop(slug, None)
             if changes == self._changes:
                 self._misses[slug] = started_s
@@ -209,11 +210,11 @@ class Snapshots:
         self._misses.clear()
 
 
-def _read_door(slug: str):
+def _read_door(slug: str) -> tuple[TenantDoor, Plan] | tuple[None, None]:
     forget(slug)  # two memories in a row would make a second two
     door = find_tenant_by_slug(slug)
-    return door, get_plan(door.plan_id) if door else None
+    return (door, get_plan(door.plan_id)) if door else (None, None)
 
 
-def _read_tenant(plan_id: str, currency: str):
+def _read_tenant(plan_id: str, currency: str) -> tuple[dict[str, Route], UUID]:
     return list_routes(UUID(plan_id), currency), get_default_project_id()

@@ -37,10 +37,6 @@ class Place:
     sockets: Path
     account: Account
 
-    @property
-    def logs(self) -> Path:
-        return self.data / "logs"
-
 
 def prepare_data(data: Path) -> Path:
     """The data directory as an absolute path, made if need be and private. Raises

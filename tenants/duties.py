@@ -6,6 +6,7 @@ is lost; it may be carried out twice, so whoever carries it out must be safe to 
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 from django.db import connection
 from django.utils import timezone
@@ -13,7 +14,8 @@ from django.utils import timezone
 from tenants.context import Scope, current_scope, platform, use_scope
 from tenants.slugs import slug_of_schema
 
-Worker = Callable[[], None]
+Worker = Callable[[], object]  # what it returns is for those who call it themselves
+W = TypeVar("W", bound=Worker)
 _workers: dict[str, Worker] = {}
 
 
@@ -23,12 +25,12 @@ def note_duty(kind: str, due_at: datetime | None = None) -> None:
         cursor.execute("SELECT public.atrium_duty(%s, %s)", [kind, due_at or timezone.now()])
 
 
-def duty(kind: str) -> Callable[[Worker], Worker]:
+def duty(kind: str) -> Callable[[W], W]:
     """Register the function that carries out one kind of duty, inside the
     scope of the schema that noted it.
     """
 
-    def register(worker: Worker) -> Worker:
+    def register(worker: W) -> W:
         _workers[kind] = worker
         return worker
 

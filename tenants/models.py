@@ -49,7 +49,7 @@ class Plan(TimeStamped):
         return self.label
 
 
-class Tenant(TimeStamped, TenantMixin):
+class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing]  # django_tenants' mixin names it
     """One organisation. Its slug never changes: keys, schema, role and files are named after it."""
 
     class Status(models.TextChoices):

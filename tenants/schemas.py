@@ -16,7 +16,7 @@ from django.core.management.commands.migrate import Command as MigrateCommand
 from django.db import connection, connections, transaction
 from psycopg import sql
 
-from tenants.context import current_scope, owner, template_owner, tenant
+from tenants.context import NoTenant, Scope, current_scope, owner, template_owner, tenant
 from tenants.roles import grant_platform_role, grant_tenant_role
 from tenants.signals import tenant_migrated
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
@@ -43,15 +43,21 @@ def expected_migrations() -> tuple[str, ...]:
     return tuple(sorted(f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations))
 
 
+def _active_scope() -> Scope:
+    scope = current_scope()
+    if scope is None:
+        raise NoTenant("Migrations are counted inside a scope.")
+    return scope
+
+
 def count_missing_migrations() -> int:
     """How many of the code's migrations the active schema lacks. Raises
     ProgrammingError if the schema is gone.
     """
     with connection.cursor() as cursor:
         # qualified: without the schema's own table, the search_path would find the one in public
-        scope = current_scope()
         statement = sql.SQL("SELECT count(*) FROM {} WHERE app || '.' || name = ANY(%s)").format(
-            sql.Identifier(scope.schema, "django_migrations")
+            sql.Identifier(_active_scope().schema, "django_migrations")
         )
         cursor.execute(statement, [list(expected_migrations())])
         return len(expected_migrations()) - cursor.fetchone()[0]

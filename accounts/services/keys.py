@@ -8,7 +8,7 @@ The row that a caller hands in may be old: it is read again under a lock, and on
 Otherwise a change that crosses a revocation would take it back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +36,7 @@ def create_api_key(
     actor: User | None,
     user: User,
     name: str,
-    scopes: list[str] | None = None,
+    scopes: Sequence[str] | None = None,
     model_names: list[str] | None = None,
     requests_per_minute: int | None = None,
     expires_at: datetime | None = None,

@@ -13,6 +13,7 @@ from django.core import mail
 from django.db import connections
 from django.test import Client
 
+from accounts.keys import slug_of
 from accounts.models import ApiKey, User
 from accounts.services import create_api_key
 from accounts.tasks import send_password_reset
@@ -296,7 +297,7 @@ def test_planted_bug_an_api_where_the_key_outweighs_the_host_is_noticed(keys, mo
     real = TenantMiddleware._find_scope
 
     def ask_the_key(self, request):
-        door = hosts.find_tenant_by_slug(middleware._slug_of(middleware._key_of(request) or ""))
+        door = hosts.find_tenant_by_slug(slug_of(middleware._key_of(request) or ""))
         if door is None:
             return real(self, request)
         request.tenant = door

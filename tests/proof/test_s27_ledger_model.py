@@ -32,7 +32,7 @@ from tests.usage.books import PRICE, SUBJECTS, Books, a_hold, books, other_books
 from usage import services
 from usage.ledger import locks, sweeper
 from usage.ledger.batch import Batch
-from usage.ledger.bookings import LEVELS, Settlement
+from usage.ledger.bookings import LEVELS, CallFacts, Settlement
 from usage.ledger.budget_rules import Balance
 from usage.ledger.ledger import Ledger
 from usage.pricing import Price, Usage, cost
@@ -106,7 +106,7 @@ class LedgerModel(RuleBasedStateMachine):
             amount,
             subjects={level: SUBJECTS[level] for level in levels},
             dispatching=is_sent,
-            event={"model": "demo", "price": self.price},
+            facts=CallFacts(model="demo", price=self.price),
         )
         bound = [level for level in levels if level in self.limits]
         fits = not amount or all(

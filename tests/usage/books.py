@@ -17,7 +17,7 @@ from django.conf import settings
 from psycopg.rows import namedtuple_row
 
 from foundation.ids import uuid7
-from usage.ledger.bookings import TENANT_SUBJECT, HoldRequest, Settlement
+from usage.ledger.bookings import TENANT_SUBJECT, CallFacts, HoldRequest, Settlement
 from usage.ledger.budget_rules import period_start
 from usage.ledger.ledger import Ledger
 from usage.pricing import Price, Usage, cost
@@ -27,13 +27,9 @@ USAGE = Usage(100, 20, 50, 7)
 BILL = cost(PRICE, USAGE)
 PROJECT, USER, KEY = uuid7(), uuid7(), uuid7()
 SUBJECTS = {"tenant": TENANT_SUBJECT, "project": PROJECT, "user": USER, "key": KEY}
-EVENT = {
-    "source": "api",
-    "model": "demo",
-    "endpoint": "chat.completions",
-    "upstream_model": "llama-3",
-    "price": PRICE,
-}
+FACTS = CallFacts(
+    source="api", model="demo", endpoint="chat.completions", upstream_model="llama-3", price=PRICE
+)
 
 
 def a_hold(amount: str | Decimal = "0.01", **changes: Any) -> HoldRequest:
@@ -42,7 +38,7 @@ def a_hold(amount: str | Decimal = "0.01", **changes: Any) -> HoldRequest:
         "amount": Decimal(amount),
         "subjects": SUBJECTS,
         "input_tokens_estimate": 90,
-        "event": EVENT,
+        "facts": FACTS,
     }
     return HoldRequest(**request | changes)
 

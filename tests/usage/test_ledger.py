@@ -1,6 +1,7 @@
 """Holds and bills against a real PostgreSQL, committed."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from django.utils import translation
 from foundation.errors import Conflict, NotFound, QuotaExceeded, Unavailable
 from tenants.context import in_platform
 from tenants.duties import carry_out_duties
-from tests.usage.books import BILL, EVENT, KEY, PRICE, PROJECT, SUBJECTS, USAGE, USER, a_bill, a_hold
+from tests.usage.books import BILL, FACTS, KEY, PRICE, PROJECT, SUBJECTS, USAGE, USER, a_bill, a_hold
 from usage.ledger.bookings import LEVELS, TENANT_SUBJECT
 
 
@@ -244,7 +245,7 @@ async def test_what_the_database_refuses_spoils_no_neighbour(books):
 
 
 async def test_text_that_no_database_takes_spoils_no_bill(books):
-    hold = a_hold(event=EVENT | {"model": "nul\0 and lone \ud800 surrogate"})
+    hold = a_hold(facts=replace(FACTS, model="nul\0 and lone \ud800 surrogate"))
     async with books.ledger() as ledger:
         await ledger.reserve(books.slug, hold)
         await ledger.settle(books.slug, a_bill(hold.request_id, error_code="\0\ud800"))

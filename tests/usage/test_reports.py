@@ -24,7 +24,7 @@ from usage.selectors import (
     own_usage,
     usage_today,
 )
-from usage.selectors.reports import summed_until
+from usage.selectors.reports import TopError, summed_until
 from usage.sums import add_up_closed_hours, rebuild_sums, tell_today
 
 pytestmark = pytest.mark.django_db
@@ -179,7 +179,7 @@ def test_own_usage_has_every_day_and_only_ones_own(three_days, bob):
 
 
 def test_frequent_errors(three_days):
-    assert list_top_errors(since=three_days) == [{"error_code": "upstream_error", "model": "big", "count": 1}]
+    assert list_top_errors(since=three_days) == [TopError("upstream_error", "big", 1)]
 
 
 def test_who_sees_which_events(three_days, alice, bob):

@@ -22,8 +22,15 @@ Clock = Callable[[datetime], datetime]  # the database's time → the time that 
 Outcome = bool | Refusal | Failure
 
 
+def read_text(result: PGresult, row: int, column: int) -> str:
+    """A value of a column that is never null, as the server wrote it."""
+    value = result.get_value(row, column)
+    assert value is not None  # the columns asked for are NOT NULL
+    return value.decode()
+
+
 def read_clock(result: PGresult) -> datetime:
-    return datetime.fromisoformat(result.get_value(0, 0).decode())
+    return datetime.fromisoformat(read_text(result, 0, 0))
 
 
 def read_balances(result: PGresult) -> list[Balance]:
@@ -31,7 +38,7 @@ def read_balances(result: PGresult) -> list[Balance]:
     balances = []
     for row in range(result.ntuples):
         budget, level, subject, period, start, *amounts, managed_by, currency = (
-            result.get_value(row, column).decode() for column in range(11)
+            read_text(result, row, column) for column in range(11)
         )
         limit, allowance, held, spent = map(Decimal, amounts)
         begin = datetime.fromisoformat(start)
@@ -57,7 +64,7 @@ def read_holds(result: PGresult) -> dict[str, tuple[Decimal, list[str]]]:
     """The rows of READ_HOLDS: request → (amount, the budgets that hold it)."""
     holds = {}
     for row in range(result.ntuples):
-        request, amount, budgets = (result.get_value(row, column).decode() for column in range(3))
+        request, amount, budgets = (read_text(result, row, column) for column in range(3))
         holds[request.replace("-", "")] = Decimal(amount), budgets[1:-1].split(",")
     return holds
 
@@ -99,7 +106,7 @@ class Batch:
         key, amount = request.request_id.hex, request.amount
         if key in self._holds:  # asked again because nobody knew whether the commit had arrived: it had
             return True
-        asked = []
+        asked: list[Balance] = []
         if self._by_subject:
             asked += self._by_subject.get(_OF_TENANT, ())
             for level, subject in request.subjects.items():
@@ -120,7 +127,7 @@ class Batch:
                 f'"{{{",".join(ids)}}}"',
                 str(request.input_tokens_estimate),
                 moment,
-                *sql.facts(request.event, request.subjects),
+                *sql.facts(request.facts, request.subjects),
             )
         )
         return True
@@ -209,7 +216,8 @@ class Batch:
 
     def writes(self, process_id: bytes) -> list[Statement]:
         """What to send, in this order: a hold made and settled in one batch must exist before it goes."""
-        moment, wanted = self._moment.encode(), []
+        moment = self._moment.encode()
+        wanted: list[Statement] = []
         if changed := self._changed_balances():
             wanted.append((sql.WRITE_BALANCES, sql.columns(changed)))
         if self._overruns:

@@ -1,12 +1,11 @@
 """What callers hand to the ledger, and what it answers. Imports no Django."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any
 from uuid import UUID
 
-from usage.pricing import Usage
+from usage.pricing import Price, Usage
 
 TENANT_SUBJECT = UUID(int=0)  # the tenant's own budgets carry this subject
 INTERRUPTED = "interrupted"  # the status of the sweeper's estimates, and of nothing else
@@ -14,20 +13,37 @@ LEVELS = ("tenant", "project", "user", "key")  # the order in which budgets are 
 
 
 @dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What the usage event will say of a call, known before it is made. Who is charged stands in the hold's
+    subjects, so that budgets and events never disagree.
+    """
+
+    source: str = ""
+    model: str = ""
+    model_id: UUID | None = None
+    model_version: str = ""
+    deployment: str = ""
+    endpoint: str = ""
+    connection_id: UUID | None = None
+    upstream_model: str = ""
+    price: Price | None = None
+    trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HoldRequest:
     """Money to set aside before a call: the highest it can cost.
 
     `subjects` maps levels (`project`, `user`, `key`) to ids; every budget of these and of the tenant itself
-    is asked. `event` holds what the usage event will say: source, model, model_id, model_version, deployment,
-    endpoint, connection_id, upstream_model, trace_id, and `price`, a Price. With `dispatching` the commit of
-    the hold is the dispatch mark: the caller sends next, and nothing lies between.
+    is asked. With `dispatching` the commit of the hold is the dispatch mark: the caller sends next, and
+    nothing lies between.
     """
 
     request_id: UUID
     amount: Decimal
     subjects: dict[str, UUID]
     input_tokens_estimate: int = 0
-    event: dict[str, Any] = field(default_factory=dict)
+    facts: CallFacts = CallFacts()
     dispatching: bool = True
 
 

@@ -14,7 +14,7 @@ def check_durability(dsn: str) -> None:
     if settings.ATRIUM_ENV == "test":
         return
     with psycopg.connect(dsn, connect_timeout=5) as connection:
-        found = dict(
+        found: dict[str, str] = dict(
             connection.execute(
                 "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(_NEEDED)]
             ).fetchall()

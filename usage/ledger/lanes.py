@@ -32,6 +32,7 @@ from usage.ledger.batch import (
     read_balances,
     read_clock,
     read_holds,
+    read_text,
 )
 from usage.ledger.bookings import TENANT_SUBJECT, Failure
 from usage.ledger.duty_times import BALANCES, HOLDS, SUMS, TODAY, next_sums, next_sweep, next_telling
@@ -307,7 +308,7 @@ class Lane:
         booked = set()
         for (statement, _params), result in zip(writes, results, strict=True):
             if statement is sql.SETTLE:
-                booked = {result.get_value(row, 0).decode().replace("-", "") for row in range(result.ntuples)}
+                booked = {read_text(result, row, 0).replace("-", "") for row in range(result.ntuples)}
         for position, operation in enumerate(batch):
             if (
                 operation.kind == SETTLE
@@ -320,7 +321,7 @@ class Lane:
         """Tell the scheduler that there are holds to watch, events to sum up and to tell,
         balances to mend; unless it knows.
         """
-        notes = []
+        notes: list[Statement] = []
         if work.has_new_holds and (self._sweep_due is None or now + timedelta(seconds=5) >= self._sweep_due):
             self._sweep_due = next_sweep(now)
             notes.append((sql.NOTE_DUTY, (HOLDS, self._sweep_due.isoformat().encode())))

@@ -7,11 +7,11 @@ with it, 0.04 without). Names are unqualified: the transaction's search_path nam
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
+from usage.ledger.bookings import CallFacts
 from usage.pricing import Price
 
 # Without statistics a generic plan would walk these small, fast-changing tables from end
@@ -41,8 +41,8 @@ FACTS = {
 _FACT_NAMES = ", ".join(FACTS)
 _EVENT_NAMES = (
     f"id, request_id, kind, {_FACT_NAMES}, currency, units, input_tokens, cached_tokens, output_tokens, "
-    "reasoning_tokens, cost, "
-    "status, error_code, latency_ms, first_token_ms, estimated, over_hold, booked_at, created_at"
+    "reasoning_tokens, cost, status, error_code, latency_ms, first_token_ms, estimated, over_hold, "
+    "booked_at, created_at"
 )
 _HELD_FACTS = ", ".join(f"h.{name}" for name in FACTS)
 LEVEL_ORDER = "CASE level WHEN 'tenant' THEN 0 WHEN 'project' THEN 1 WHEN 'user' THEN 2 ELSE 3 END"
@@ -146,7 +146,7 @@ def array(values: Iterable[str]) -> bytes:
     return f"{{{','.join(values)}}}".encode("utf-8", "replace")
 
 
-def columns(rows: list[tuple[str, ...]]) -> list[bytes]:
+def columns(rows: Sequence[tuple[str, ...]]) -> list[bytes]:
     """Rows of written elements as one array literal per column."""
     return [array(column) for column in zip(*rows, strict=True)]
 
@@ -173,23 +173,20 @@ def _price(price: Price | None) -> str:
     return text(json.dumps(price.snapshot() if price else {}))
 
 
-def facts(event: dict[str, Any], subjects: dict[str, UUID]) -> tuple[str, ...]:
-    """The elements of FACTS, in its order. Who is charged comes from the subjects, so that
-    budgets and events never disagree.
-    """
-    get = event.get
+def facts(call: CallFacts, subjects: Mapping[str, UUID]) -> tuple[str, ...]:
+    """The elements of FACTS, in its order."""
     return (
-        text(get("source") or ""),
+        text(call.source),
         uuid(subjects.get("user")),
         uuid(subjects.get("key")),
         uuid(subjects.get("project")),
-        text(get("model") or ""),
-        uuid(get("model_id")),
-        text(get("model_version") or ""),
-        text(get("deployment") or ""),
-        text(get("endpoint") or ""),
-        uuid(get("connection_id")),
-        text(get("upstream_model") or ""),
-        _price(get("price")),
-        text(get("trace_id") or ""),
+        text(call.model),
+        uuid(call.model_id),
+        text(call.model_version),
+        text(call.deployment),
+        text(call.endpoint),
+        uuid(call.connection_id),
+        text(call.upstream_model),
+        _price(call.price),
+        text(call.trace_id),
     )

@@ -6,7 +6,7 @@ usage.ledger.late books the difference then.
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
@@ -49,7 +49,9 @@ def _database_is_settled() -> bool:
     processes live: give them time for one.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_postmaster_start_time() < now() - %s", [GRACE])
+        cursor.execute(
+            "SELECT pg_postmaster_start_time() < now() - make_interval(secs => %s)", [GRACE.total_seconds()]
+        )
         return cursor.fetchone()[0]
 
 
@@ -96,7 +98,7 @@ def _sweep(ids: list) -> int:
     return len(holds)
 
 
-def _estimate(hold: Hold, now) -> UsageEvent:
+def _estimate(hold: Hold, now: datetime) -> UsageEvent:
     """The bill of a call that nobody saw the end of: input plus what was marked, or all that
     was held where nothing was marked.
     """

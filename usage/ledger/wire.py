@@ -77,7 +77,8 @@ class Wire:
         return wanted
 
     async def _collect(self) -> list[PGresult]:
-        libpq, results = self._libpq, []
+        libpq = self._libpq
+        results: list[PGresult] = []
         # the socket is full: read as well, since the server may be waiting for us to do so
         while libpq.flush():
             await self._wait(for_writing=True)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from usage.platform.models import Process, TenantSum
@@ -32,8 +33,9 @@ def today_utc() -> date:
     return timezone.now().date()
 
 
-def _figures(rows, *by: str):
-    return (
+def _figures(rows: QuerySet[TenantSum], *by: str) -> list[dict[str, Any]]:
+    """Sums by these columns, in no order."""
+    return list(
         rows.order_by()
         .values(*by)
         .annotate(
@@ -42,7 +44,7 @@ def _figures(rows, *by: str):
     )
 
 
-def _read(row: dict) -> CurrencySum:
+def _read(row: dict[str, Any]) -> CurrencySum:
     return CurrencySum(
         row["currency"], row["all_calls"], row["all_errors"], row["all_tokens"], row["all_cost"]
     )
@@ -76,9 +78,8 @@ def list_days(count: int = 30) -> list[DaySum]:
 
 def list_busiest_tenants(limit: int = 8) -> list[tuple[str, CurrencySum]]:
     """The tenants with the most calls in the running month."""
-    rows = _figures(
-        TenantSum.objects.filter(day__gte=today_utc().replace(day=1)), "slug", "currency"
-    ).order_by("-all_calls", "slug")
+    rows = _figures(TenantSum.objects.filter(day__gte=today_utc().replace(day=1)), "slug", "currency")
+    rows.sort(key=lambda row: (-row["all_calls"], row["slug"]))
     return [(row["slug"], _read(row)) for row in rows[:limit]]
 
 

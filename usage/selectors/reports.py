@@ -1,6 +1,6 @@
 """How much was used: by model, user, key, project or day; one's own; today; what fails most."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -53,6 +53,15 @@ class UsageRow:
     @property
     def tokens_written(self) -> int:
         return self.output_tokens + self.reasoning_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TopError:
+    """How often calls of a model failed in one way."""
+
+    error_code: str
+    model: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -152,12 +161,12 @@ def _collect(rows: dict[tuple, UsageRow], by: str, found: QuerySet, figures: dic
         .annotate(**{f"sum_{name}": figure for name, figure in figures.items()})
     ):
         row = rows.setdefault((line[column], line["currency"]), UsageRow(line[column], line["currency"]))
-        _add(row, lambda name, line=line: line[f"sum_{name}"])
+        _add(row, {name: line[f"sum_{name}"] for name in _FIGURES})
 
 
-def _add(row: UsageRow, value: Callable[[str], Any]) -> None:
+def _add(row: UsageRow, figures: Mapping[str, Any]) -> None:
     for name in _FIGURES:
-        setattr(row, name, getattr(row, name) + (value(name) or 0))
+        setattr(row, name, getattr(row, name) + (figures[name] or 0))
 
 
 def _label(by: str, found: Iterable[UsageRow]) -> None:
@@ -179,7 +188,7 @@ def _total(rows: Iterable[UsageRow], key: Any, currency: str) -> UsageRow:
     total = UsageRow(key, currency)
     for row in rows:
         if row.currency == currency:
-            _add(total, lambda name, row=row: getattr(row, name))
+            _add(total, {name: getattr(row, name) for name in _FIGURES})
     return total
 
 
@@ -217,11 +226,8 @@ def own_usage(user: User, days: int) -> OwnUsage:
     )
 
 
-def list_top_errors(*, since: datetime, limit: int = 10) -> list[dict]:
+def list_top_errors(*, since: datetime, limit: int = 10) -> list[TopError]:
     """The most frequent failures since then: error_code, model, count."""
     failed = UsageEvent.objects.filter(_BILLS, created_at__gte=since, status=UsageEvent.Status.ERROR)
-    return list(
-        failed.values("error_code", "model")
-        .annotate(count=Count("pk"))
-        .order_by("-count", "error_code", "model")[:limit]
-    )
+    rows = failed.values_list("error_code", "model").annotate(count=Count("pk"))
+    return [TopError(*row) for row in rows.order_by("-count", "error_code", "model")[:limit]]
