@@ -1,16 +1,34 @@
 """How many tokens an answer has by its bytes, where the provider does not
 count them or is not heard to the end.
 
-Events are not tokens: providers put one token or two hundred into one, and call their text by
-different names. So all text of an event counts, whatever its field is called, four bytes to a token
-and at least one token to a piece.
+Events are not tokens: providers put one token or two hundred into one, and call their text by different
+names. So all text of an event counts, whatever its field is called, four bytes to a token and at least one
+token to a piece. Text that stands there twice, under two names, counts once.
+
+Does not cover: what a provider thinks and never sends; it is known from its report alone.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 BYTES_PER_TOKEN = 4
-# names and places, written by the server
-NO_TEXT = frozenset({"role", "id", "call_id", "type", "index", "object", "finish_reason"})
+# Names and places that the server writes, what repeats the text token by token, and sounds and pictures
+NO_TEXT = frozenset(
+    {
+        "role",
+        "id",
+        "call_id",
+        "type",
+        "index",
+        "object",
+        "finish_reason",
+        "logprobs",
+        "data",
+        "b64_json",
+        "url",
+    }
+)
+ARGUMENTS = "arguments"  # of a tool: whatever stands in them was written by the model
 
 
 def estimate_tokens(size: int) -> int:
@@ -18,14 +36,24 @@ def estimate_tokens(size: int) -> int:
     return max(1, size // BYTES_PER_TOKEN)
 
 
-def count_text_bytes(value: Any) -> int:
-    """The bytes (UTF-8) of all text in a delta or message: content and its parts, reasoning,
+def count_text_bytes(choice: Any) -> int:
+    """The bytes (UTF-8) of all text in a choice, delta or message: content and its parts, reasoning,
     refusals, arguments, whatever comes next.
     """
+    return sum(map(_size_of, set(_texts(choice))))
+
+
+def _texts(value: Any, *, is_argument: bool = False) -> Iterator[str]:
     if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, list):
-        return sum(map(count_text_bytes, value))
-    if isinstance(value, dict):
-        return sum(count_text_bytes(inner) for name, inner in value.items() if name not in NO_TEXT)
-    return 0
+        yield value
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, is_argument=is_argument)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if is_argument or name not in NO_TEXT:
+                yield from _texts(inner, is_argument=is_argument or name == ARGUMENTS)
+
+
+def _size_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

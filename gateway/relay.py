@@ -53,8 +53,10 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     try:
         raw = await _read_all(call, response)
         answer = orjson.loads(raw)
+        usage = read_usage(answer.get("usage"))
+        call.note_usage(usage)  # also where the rest makes no sense
         if answer.get("error") and not answer.get("choices"):
-            call.was_refused = True
+            call.was_refused = usage is None
             raise UpstreamError(
                 _("The model server reported an error. Try again, or choose another model."),
                 code="upstream_error",
@@ -69,10 +71,10 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise _nonsense() from exc
     call.output_tokens_seen = 0  # the bytes counted while they came hold more than text
-    if size := count_text_bytes([choice.get("message") for choice in answer["choices"]]):
+    if size := sum(map(count_text_bytes, answer["choices"])):
         call.note_piece(estimate_tokens(size))
     call.note_first_token()
-    call.note_usage(read_usage(answer.get("usage")))
+    call.note_usage(usage)  # it came with the last piece
     if answer.get("model") != call.route.name:
         answer["model"] = call.route.name
         raw = orjson.dumps(answer)
@@ -172,8 +174,9 @@ def _read_event(call: Call, shape: DeltaShape, data: bytes) -> bytes:
     """
     try:
         event = orjson.loads(data)
-        if "error" in event:
-            call.was_refused = call.first_token_s is None
+        if event.get("error"):
+            call.note_usage(read_usage(event.get("usage")))
+            call.was_refused = call.first_token_s is None and call.usage is None
             raise UpstreamError(
                 _("The model server reported an error in the middle of its answer. What arrived is kept."),
                 code="upstream_error",
@@ -194,7 +197,7 @@ def _note_choices(call: Call, choices: list[dict]) -> str:
     """Count a piece of the answer; its text, if the event says nothing else."""
     if not choices:
         return ""
-    if size := count_text_bytes([choice.get("delta") for choice in choices]):
+    if size := sum(map(count_text_bytes, choices)):
         call.note_piece(estimate_tokens(size))
     choice = choices[0]
     if (reason := choice.get("finish_reason")) is not None:

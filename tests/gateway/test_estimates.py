@@ -91,12 +91,17 @@ def make_call(port: int, *, stream: bool) -> Call:
     return call
 
 
+async def yes(principal) -> bool:
+    return True
+
+
 def collaborators(client) -> SimpleNamespace:
     return SimpleNamespace(
         client_for=lambda endpoint: client,
         ledger=SimpleNamespace(mark=lambda *_mark: None),
         breaker=SimpleNamespace(note=lambda call: None),
         in_flight=SimpleNamespace(leave=lambda call: None),
+        may_still_call=yes,
     )
 
 
@@ -164,6 +169,59 @@ def test_all_choices_count():
     assert bill([b"data: " + json.dumps(both).encode() + b"\n\n", END, DONE]) == (2_000, True)
 
 
+def test_text_under_two_names_counts_once_and_sound_is_no_text():
+    twice = {"reasoning": WORDS, "reasoning_details": [{"type": "reasoning.text", "text": WORDS}]}
+    assert bill([event(twice), END, DONE]) == (TEXT, True)
+    assert bill([event({"audio": {"data": "x" * 9_000, "transcript": "a word"}}), END, DONE]) == (1, True)
+
+
+@pytest.mark.parametrize("place", ["message", "text"])
+def test_text_beside_the_delta_counts_too(place):
+    value = {"content": WORDS} if place == "message" else WORDS
+    choice = {"index": 0, place: value, "finish_reason": None}
+    assert bill([b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n", END, DONE]) == (TEXT, True)
+
+
+def test_arguments_of_a_tool_count_whatever_they_are_called():
+    call = {"index": 0, "id": "call_1", "function": {"name": "f", "arguments": {"id": WORDS, "type": "x"}}}
+    assert bill([event({"tool_calls": [call]}), END, DONE])[0] == TEXT
+
+
+def test_an_error_that_is_none_is_no_error():
+    assert bill([event({"content": WORDS}, error=None), END, usage_event(3_000), DONE]) == (3_000, False)
+
+
+def test_a_report_beside_an_error_counts():
+    error = b'data: {"error": {"message": "x"}, "usage": {"prompt_tokens": 7, "completion_tokens": 6000}}\n\n'
+    assert bill([event({"content": WORDS}), error]) == (6_000, False)
+    assert bill([error]) == (6_000, False)
+
+
+def test_an_endless_stream_is_told_by_its_pieces_and_not_by_its_size():
+    """Few large pieces are a long answer; that it is longer than was asked for is for the bill to say."""
+    events = [event({"content": WORDS})] * 8
+    assert bill([*events, END, usage_event(40_000), DONE]) == (40_000, False)
+
+
+def test_progress_is_marked_in_tokens(monkeypatch):
+    """So that the bill of a stream whose process dies is no count of events."""
+    marks = []
+    monkeypatch.setattr(pipeline, "PROGRESS_EVERY_S", 0.02)
+
+    async def run() -> None:
+        parts = [event({"content": WORDS})]
+        async with server(parts, then_wait=True) as port, open_session(PRIVATE) as client:
+            gateway = collaborators(client)
+            gateway.ledger.mark = lambda slug, request_id, tokens: marks.append(tokens)
+            frames = pipeline.stream(make_call(port, stream=True), gateway)
+            await anext(frames)
+            await asyncio.sleep(0.2)
+            await frames.aclose()
+
+    asyncio.run(run())
+    assert marks and set(marks) == {TEXT}
+
+
 def test_an_error_after_reasoning_is_no_refusal():
     assert bill([event({"reasoning": WORDS}), ERROR]) == (TEXT, True)
     assert bill([event({"role": "assistant", "content": ""}), ERROR]) == (0, False), (
@@ -219,6 +277,20 @@ def whole(message: dict, **more) -> list[bytes]:
     return [
         json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], **more}).encode()
     ]
+
+
+MALFORMED = [
+    ({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3_000}}, (3_000, False)),
+    ({"error": {"message": "x"}, "usage": {"prompt_tokens": 7, "completion_tokens": 3_000}}, (3_000, False)),
+    ({"error": {"message": "x"}}, (0, False)),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected"), MALFORMED)
+def test_a_report_in_an_answer_that_makes_no_sense_counts(answer, expected):
+    call = asyncio.run(_complete([json.dumps(answer).encode()], leaves=False))
+    usage, is_estimated = billed_usage(call)
+    assert (usage.output_tokens, is_estimated) == expected
 
 
 @pytest.mark.parametrize("name", NAMES)
