@@ -7,6 +7,7 @@ anybody who sees it filter by any field, and read a password's hash letter by le
 Does not cover: who may call what; that is Django's permissions here and `require` in the services.
 """
 
+import re
 from typing import Any
 
 from django import forms
@@ -31,7 +32,9 @@ from foundation.refusals import Refusal, texts_by_field
 # What Django's and unfold's filters put behind a field's name in an address: equality, sets,
 # "without", and both ends of a range.
 FILTER_ENDINGS = ("", "__exact", "__in", "__isnull", "_from", "_to")
-DATE_ENDINGS = ("__year", "__month", "__day", "__gte", "__lt")
+DATE_PARTS = ("__year", "__month", "__day")
+DATE_NUMBER = re.compile(r"[0-9]{1,4}")
+DATE_ENDINGS = (*DATE_PARTS, "__gte", "__lt")
 
 
 class AtriumModelAdmin(ModelAdmin):
@@ -62,6 +65,9 @@ class AtriumModelAdmin(ModelAdmin):
         """Whether a list may be filtered so: by what its own filters and its date hierarchy put
         into an address, and by nothing else.
         """
+        texts = value if isinstance(value, list | tuple) else [value]
+        if lookup.endswith(DATE_PARTS):
+            return lookup in self._filter_parameters and all(map(DATE_NUMBER.fullmatch, map(str, texts)))
         return lookup in self._filter_parameters
 
     @cached_property

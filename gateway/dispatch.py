@@ -179,4 +179,5 @@ def _callers_fault(raw: bytes, endpoint: Endpoint) -> AtriumError:
 
 def _retry_after(text: str) -> int:
     """Seconds to wait, from a number; a date or nonsense means a moment."""
-    return min(max(int(text), 1), MAX_RETRY_AFTER_S) if text.isdigit() else 5
+    is_number = text.isascii() and text.isdecimal() and len(text) <= 9
+    return min(max(int(text), 1), MAX_RETRY_AFTER_S) if is_number else 5

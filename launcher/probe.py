@@ -80,6 +80,6 @@ class ReadinessProbe:
     def _parse(self) -> None:
         head, _, body = self._answer.partition(b"\r\n\r\n")
         words = head.split(b" ", 2)
-        if len(words) == 3 and words[1].isdigit():
+        if len(words) == 3 and len(words[1]) == 3 and words[1].isdigit():
             self.status = int(words[1])
             self.body = body.decode(errors="replace")

@@ -46,7 +46,8 @@ class KindFilter(admin.SimpleListFilter):
         )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.filter(content_type_id=self.value()) if str(self.value()).isdigit() else queryset
+        known = {kind for kind, _label in self.lookup_choices}
+        return queryset.filter(content_type_id=self.value()) if self.value() in known else queryset
 
 
 @admin.register(LogEntry, site=service_admin)

@@ -25,7 +25,8 @@ Outcome = bool | Refusal | Failure
 def read_text(result: PGresult, row: int, column: int) -> str:
     """A value of a column that is never null, as the server wrote it."""
     value = result.get_value(row, column)
-    assert value is not None  # the columns asked for are NOT NULL
+    if value is None:
+        raise ValueError("This column is never null.")
     return value.decode()
 
 

@@ -8,30 +8,9 @@ import ast
 from collections.abc import Iterator
 
 from .engine import Rule, Source, add
-from .rules_code import argument, calls_named, imports_of, is_constant
+from .rules_code import calls_named, imports_of, is_constant
 
 # -- errors and checks ---------------------------------------------------------------------------------------
-
-add(
-    Rule(
-        "assert",
-        "python -O removes assert: raise instead",
-        lambda source: (node.lineno for node in source.nodes if isinstance(node, ast.Assert)),
-        bad=(("usage/a.py", "assert amount >= 0\n"),),
-        good=(("usage/a.py", "if amount < 0:\n    raise ValueError\n"),),
-    )
-)
-add(
-    Rule(
-        "bare-except",
-        "except without a type catches the end of the process too",
-        lambda source: (
-            node.lineno for node in source.nodes if isinstance(node, ast.ExceptHandler) and node.type is None
-        ),
-        bad=(("usage/a.py", "try:\n    f()\nexcept:\n    raise\n"),),
-        good=(("usage/a.py", "try:\n    f()\nexcept ValueError:\n    g()\n"),),
-    )
-)
 
 
 def _silent_except(source: Source) -> Iterator[int]:
@@ -81,80 +60,11 @@ add(
         ),
     )
 )
-PRINTS = {"print", "pprint.pprint", "sys.stdout.write"}
 
-
-def _prints(source: Source) -> Iterator[int]:
-    """Printing in a module that is not a program of its own (`if __name__ == "__main__"`)."""
-    if "__main__" not in source.text:
-        yield from (call.lineno for call, name in source.calls if name in PRINTS)
-
-
-add(
-    Rule(
-        "print",
-        "log, or write through the command's stdout",
-        _prints,
-        bad=(("usage/services.py", "print('x')\n"),),
-        good=(
-            ("usage/management/commands/usage.py", "print('x')\n"),
-            ("usage/services.py", "logger.info('x')\n"),
-            ("training/run.py", "print('{}')\nif __name__ == '__main__':\n    main()\n"),
-        ),
-        allowed=("manage.py", "*/management/commands/*", "*/__main__.py", "launcher/*"),
-    )
-)
-add(
-    Rule(
-        "debugger",
-        "no breakpoints",
-        lambda source: [
-            *calls_named(lambda name: name == "breakpoint" or name.endswith("pdb.set_trace"))(source),
-            *imports_of(lambda name: name.split(".")[0] in ("pdb", "ipdb"))(source),
-        ],
-        bad=(("usage/a.py", "breakpoint()\n"), ("usage/a.py", "import pdb\n")),
-        good=(("usage/a.py", "import pdbx\n"),),
-    )
-)
 
 # -- times and texts -----------------------------------------------------------------------------------------
 
-NAIVE = ("datetime.utcnow", "datetime.utcfromtimestamp", "datetime.today", "date.today")
 
-
-def _naive_time(source: Source) -> Iterator[int]:
-    for call, name in source.calls:
-        if name.endswith(NAIVE):
-            yield call.lineno
-        zoned = (
-            len(call.args) > (1 if name.endswith("fromtimestamp") else 0) or argument(call, "tz") is not None
-        )
-        if name.endswith(("datetime.now", "datetime.fromtimestamp")) and not zoned:
-            yield call.lineno
-
-
-add(
-    Rule(
-        "naive-time",
-        "times are aware UTC: django.utils.timezone.now()",
-        _naive_time,
-        bad=(
-            ("usage/a.py", "from datetime import datetime\ndatetime.now()\n"),
-            ("usage/a.py", "import datetime as dt\ndt.datetime.utcnow()\n"),
-            ("usage/a.py", "from datetime import date\ndate.today()\n"),
-            ("usage/a.py", "import datetime\ndatetime.datetime.fromtimestamp(0)\n"),
-        ),
-        good=(
-            (
-                "usage/a.py",
-                (
-                    "from datetime import datetime, UTC\ndatetime.now(UTC)\ndatetime.fromtimestamp(0, "
-                    "tz=UTC)\ntimezone.now()\n"
-                ),
-            ),
-        ),
-    )
-)
 GETTEXTS = {
     "_",
     "gettext",
@@ -233,28 +143,6 @@ add(
             ("prompts/rendering.py", "SafeString(nh3.clean(html))\n"),
         ),
         allowed=("prompts/rendering.py",),  # the one place where Markdown becomes clean HTML
-    )
-)
-add(
-    Rule(
-        "page-cache",
-        "whole pages are never cached: they hold one tenant's and one user's data",
-        lambda source: [
-            *calls_named(lambda name: name.rpartition(".")[2] == "cache_page")(source),
-            *imports_of(lambda name: name.endswith("cache_page"))(source),
-            *(
-                node.lineno
-                for node in source.nodes
-                if isinstance(node, ast.Constant)
-                and isinstance(node.value, str)
-                and node.value.startswith("django.middleware.cache.")
-            ),
-        ],
-        bad=(
-            ("prompts/views.py", "from django.views.decorators.cache import cache_page\n"),
-            ("config/settings/x.py", "MIDDLEWARE = ['django.middleware.cache.UpdateCacheMiddleware']\n"),
-        ),
-        good=(("prompts/views.py", "from django.views.decorators.cache import never_cache\n"),),
     )
 )
 
@@ -403,5 +291,27 @@ add(
         ),
         good=(("training/ml/a.py", "import torch\n"), ("rag/a.py", "from training.datasets import x\n")),
         allowed=("training/ml/*", "runtimes/ml/*"),
+    )
+)
+add(
+    Rule(
+        "page-cache",
+        "whole pages are never cached: they hold one tenant's and one user's data",
+        lambda source: [
+            *calls_named(lambda name: name.rpartition(".")[2] == "cache_page")(source),
+            *imports_of(lambda name: name.endswith("cache_page"))(source),
+            *(
+                node.lineno
+                for node in source.nodes
+                if isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and node.value.startswith("django.middleware.cache.")
+            ),
+        ],
+        bad=(
+            ("prompts/views.py", "from django.views.decorators.cache import cache_page\n"),
+            ("config/settings/x.py", "MIDDLEWARE = ['django.middleware.cache.UpdateCacheMiddleware']\n"),
+        ),
+        good=(("prompts/views.py", "from django.views.decorators.cache import never_cache\n"),),
     )
 )
