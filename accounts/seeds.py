@@ -13,7 +13,7 @@ from tenants.context import tenant
 from tenants.people import People, register_people
 from tenants.signals import tenant_migrated, tenant_provisioned
 
-# The cast of the demonstration (DESIGN section 13): tenant → address, name, role, language
+# The cast of the demonstration: tenant → address, name, role, language
 CAST: dict[str | None, list[tuple[str, str, str | None]]] = {
     "acme": [("alice@acme.example", "Alice Amsel", "owner"), ("bob@acme.example", "Bob Berger", "user")],
     "globex": [("charlie@globex.example", "Charlie Chen", "owner")],

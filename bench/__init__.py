@@ -1,4 +1,4 @@
-"""Benchmarks: each measures a figure of DESIGN section 14 beside a named reference in the same run,
+"""Benchmarks: each measures a figure of docs/figures.md beside a named reference in the same run,
 and says whether the target holds.
 
 `python -m bench` runs all, `python -m bench gateway --quick` one. Linux only (CPU seconds come from

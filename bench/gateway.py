@@ -1,5 +1,5 @@
 """The gateway, everything on, beside the pass-through in the same run: CPU per call, added latency,
-streams (DESIGN section 14, rows 1 to 3).
+streams (docs/figures.md).
 
 The pass-through's own CPU tells how fast the machine is at the moment, so CPU figures are judged by their
 ratio to it; the absolute targets were set on a machine where the pass-through needs 0.107 s per 1,000

@@ -1,5 +1,5 @@
-"""One tenant's ledger tables are locked and its calls pile up: the other tenant must not notice (DESIGN
-section 6, "one lane per tenant").
+"""One tenant's ledger tables are locked and its calls pile up: the other tenant must not notice
+(docs/architecture.md, the ledger).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """1,000 calls a minute for each of two tenants at once, whose plan allows exactly that: none
-refused, none lost (DESIGN section 14).
+refused, none lost (docs/figures.md).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from bench.scene import Scene
 
 def bench(scene: Scene) -> list[Row]:
     """Each way of loading, straight to the mock and through the pass-through;
-    references from `notes/performance.md`.
+    references from `docs/figures.md`.
     """
     rows = [
         Row(
@@ -52,7 +52,7 @@ def bench(scene: Scene) -> list[Row]:
     return rows
 
 
-# CPU seconds of notes/performance.md: table 1 (direct: the load generator's and wrk's view of its own
+# CPU seconds of docs/figures.md: table 1 (direct: the load generator's and wrk's view of its own
 # mock) and table 3 (raw ASGI + aiohttp)
 NOTED = {
     ("direct", "64 connections"): 0.006,

@@ -1,5 +1,5 @@
 """How long a new tenant takes, and how long an upgrade that finds
-nothing to do (DESIGN section 14, row 4).
+nothing to do (docs/figures.md, row 4).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.atrium import run_inside
 from bench.report import Row
 from bench.scene import Scene
 
-MIGRATE_S, NOOP_S = 2.0, 38.0  # notes/django.md: by migrations; migrate_schemas over 100 tenants
+MIGRATE_S, NOOP_S = 2.0, 38.0  # docs/figures.md: by migrations; migrate_schemas over 100 tenants
 
 
 def bench(scene: Scene) -> list[Row]:

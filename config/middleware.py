@@ -47,7 +47,7 @@ class QueryMiddleware:
 
 
 class SecurityHeadersMiddleware:
-    """The content security policy (RELIABILITY rule 11): one for the product's pages, one
+    """The content security policy: one for the product's pages, one
     for the admins, which need Alpine.
     """
 

@@ -1,5 +1,5 @@
 """Providers found at start: model servers on this machine, and keys that the
-environment holds (DESIGN section 13).
+environment holds.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The policy of a model's life (DESIGN section 7): stable for at least 6 months, retirement
+"""The policy of a model's life: stable for at least 6 months, retirement
 announced at least 3 months ahead.
 """
 

@@ -1,4 +1,4 @@
-"""The permission table (RELIABILITY S04): for every route of both kinds of host, what each role gets.
+"""The permission table (S04 of docs/proofs.md): for every route of both kinds of host, what each role gets.
 
     Row("GET", "api-me", "401 200 200 200 200 200 200")
 

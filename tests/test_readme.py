@@ -1,5 +1,7 @@
 """The README says what is true: its table of settings is that of config/settings/env.py."""
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +23,35 @@ def test_the_table_of_settings_is_complete():
     assert text[text.index(BEGIN) + len(BEGIN) : text.index(END)] == table(), (
         "run: python -m tests.test_readme"
     )
+
+
+ROOT = README.parent
+FOREIGN = re.compile(r"\b(DESIGN|RELIABILITY|STYLE)\b(?! =)|\bnotes/\w+\.md|\bUI\.md")
+DOCUMENT = re.compile(r"\bdocs/[\w/.-]+\.md\b")
+
+
+def sources() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.html", "*.toml", "*.sh", "*.md"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [
+        ROOT / name
+        for name in listed.stdout.splitlines()
+        if "vendor/" not in name and name != "tests/test_readme.py"
+    ]
+
+
+def test_every_document_that_is_referred_to_is_here():
+    missing, foreign = [], []
+    for path in sources():
+        text = path.read_text()
+        missing += [f"{path.name}: {name}" for name in DOCUMENT.findall(text) if not (ROOT / name).exists()]
+        foreign += [f"{path.name}: {match[0]}" for match in FOREIGN.finditer(text)]
+    assert missing == [] and foreign == []
 
 
 if __name__ == "__main__":

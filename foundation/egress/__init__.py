@@ -1,5 +1,5 @@
 """The only way out of the house: which addresses may be reached, and the two clients
-that keep to it (RELIABILITY rule 8).
+that keep to it.
 
 `check_url` before an address is stored, `open_session` (aiohttp) in the data plane, `client` (httpx)
 everywhere else. No other module makes an HTTP client (proof S44).

@@ -1,4 +1,4 @@
-"""Secrets at rest (RELIABILITY rule 6): master keys wrap one data key per schema, data keys seal the fields.
+"""Secrets at rest: master keys wrap one data key per schema, data keys seal the fields.
 
 `seal` and `unseal`, the `SealedTextField` that models use, the `Secret` that code passes around, and
 `rewrap_data_keys` for a new master key.

@@ -1,4 +1,4 @@
-"""The catalogue of what upstreams do wrong (RELIABILITY S28), each behind a model name
+"""The catalogue of what upstreams do wrong (S28 of docs/proofs.md), each behind a model name
 `fault-<name>` or `fault-<name>-<number>`.
 
 Each fault starts from the proper answer of 8 tokens (`Speaker`) and breaks one thing. Faults that break in

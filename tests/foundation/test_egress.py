@@ -1,4 +1,4 @@
-"""The way out of the house: what may be called, by both clients (RELIABILITY S14)."""
+"""The way out of the house: what may be called, by both clients (S14 of docs/proofs.md)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Filters read no column that a list does not show (RELIABILITY S03): every list × every field and
+"""Filters read no column that a list does not show (S03 of docs/proofs.md): every list × every field and
 chain of its model × every lookup.
 
 Whoever may see a list of people must not learn a password's hash letter by letter from whether a row
