@@ -6,10 +6,11 @@ finished texts rendered again at each view.
 Does not cover: text that never passes here; templates escape that.
 """
 
+import re
 from functools import cache
 from html import escape
 from io import StringIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import nh3
 from django.utils.safestring import SafeString
@@ -193,28 +194,29 @@ def _render_link_close(renderer, tokens: list[Token], index: int, options, env) 
 
 def _host_note(address: str, shown: str) -> str:
     """The host a link leads to, unless the link's text already says it."""
-    try:
-        host = urlsplit(address).hostname or ""
-    except ValueError:
-        host = ""
-    return (
-        f' <span class="link-host">({escape(host)})</span>'
-        if host and not _is_address(shown, address)
-        else ""
-    )
+    host = _host_of(address)
+    is_named = host and not _is_address(shown, address)
+    return f' <span class="link-host">({escape(host)})</span>' if is_named else ""
+
+
+def _host_of(address: str) -> str:
+    """The host as browsers read it: after a web page's scheme they take any number of slashes, also none."""
+    found = re.match(r"(?:https?:[/\\]*|[/\\]{2,})([^/\\?#]*)", address, re.IGNORECASE)
+    return re.sub(r":[0-9]*$", "", found[1].rpartition("@")[2]).lower() if found else ""
 
 
 def _is_address(shown: str, address: str) -> bool:
-    """Whether the link's text is the address itself, or its host alone: then it hides nothing."""
-    text = shown.strip().lower()
-    host = urlsplit(address).hostname
-    return text.rstrip("/") in (
-        address.lower().rstrip("/"),
-        unquote(address).lower().rstrip("/"),
-        host,
-        f"http://{host}",
-        f"https://{host}",
-    )
+    """Whether the link's text is the address itself, or its host alone: then it hides nothing. An address
+    with a name before its host looks as if it led to that name.
+    """
+    text, host = shown.strip().lower().rstrip("/"), _host_of(address)
+    start, slashes, rest = address.partition("://")
+    authority, slash, path = rest.partition("/")
+    if not slashes or "@" in authority:
+        return False
+    full = f"{start}://{authority}{slash}"
+    said = {f"{full}{path}", f"{full}{unquote(path)}", host, f"http://{host}", f"https://{host}"}
+    return text in {one.lower().rstrip("/") for one in said}
 
 
 def _render_cell(renderer, tokens: list[Token], index: int, options, env) -> str:

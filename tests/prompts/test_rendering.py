@@ -322,6 +322,13 @@ SHOWN = [  # (text of a link, address, whether the host is named behind it)
     ("https://bank.example@evil.example", "https://evil.example/", True),
     ("notevil.example", "https://evil.example/", True),
     ("https://bank.example/evil.example", "https://evil.example/x", True),
+    ("https://bank.example/a b", "https://bank.example/a%20b", False),
+    ("https://bank.example/@evil.example", "https://bank.example%2f@evil.example", True),
+    ("https://bank.example", "http:evil.example", True),
+    ("https://bank.example", "https:/evil.example", True),
+    ("https://bank.example", "https:///evil.example", True),
+    ("https://bank.example", "//evil.example", True),
+    ("https://bank.example@evil.example", "https://bank.example@evil.example", True),
 ]
 
 
@@ -329,6 +336,10 @@ SHOWN = [  # (text of a link, address, whether the host is named behind it)
 def test_a_link_names_its_host_unless_its_text_is_the_address(text, address, is_named):
     html = render_markdown(f"[{text}]({address})")
     assert ('class="link-host"' in html) is is_named
+
+
+def test_an_address_alone_with_a_name_before_its_host_says_where_it_leads():
+    assert ">(evil.example)<" in render_markdown("<https://bank.example@evil.example/>")
 
 
 def test_a_block_has_as_many_lines_as_it_likes():
