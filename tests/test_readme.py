@@ -58,3 +58,15 @@ if __name__ == "__main__":
     text = README.read_text()
     README.write_text(text[: text.index(BEGIN) + len(BEGIN)] + table() + text[text.index(END) :])
     sys.stdout.write("README.md: table of settings written\n")
+
+
+def test_no_line_of_a_template_is_longer_than_a_screen():
+    """Like Python's 110 columns: a review shows what changed. A sentence to translate may be longer."""
+    long = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sources()
+        if path.suffix == ".html"
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if len(line) > 160
+    ]
+    assert long == []

@@ -372,7 +372,7 @@ def test_a_message_of_another_day_shows_its_date(as_bob, bob):
     then = timezone.now() - timedelta(days=3)
     Message.objects.filter(pk=last_answer(conversation).pk).update(created_at=then)
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
-    of_question, of_answer = (text_of(words) for words in re.findall(r"<time[^>]*>(.*?)</time>", html))
+    of_question, of_answer = (text_of(words) for words in re.findall(r"(?s)<time[^>]*>(.*?)</time>", html))
     assert re.fullmatch(r"\d\d:\d\d", of_question) and of_answer.endswith(
         f"{date_format(then, 'DATE_FORMAT')}, {date_format(then, 'H:i')}"
     )

@@ -1,0 +1,32 @@
+"""`{{ amount|short_amount:currency }}` in every template: money, as precise as small prices need."""
+
+from decimal import Decimal
+
+from django import template
+from django.template.defaultfilters import floatformat
+from django.utils.html import format_html
+
+SMALLEST = Decimal("0.000001")
+register = template.Library()
+
+
+@register.filter
+def short_amount(amount: Decimal | int | None, currency: str | None = "") -> str:
+    """Two digits after the point from 1 on, four from 0.01, six below; what is smaller still is told by its
+    bound ("< 0.000001"). In the reader's own notation, with the currency behind, if any.
+    """
+    figure = _figure(Decimal(amount or 0))
+    return format_html("{}&nbsp;{}", figure, currency) if currency else figure
+
+
+def _figure(amount: Decimal) -> str:
+    size = abs(amount)
+    if not size:
+        return floatformat(0, 2)
+    if size >= 1:
+        return floatformat(amount, "2g")
+    if size >= Decimal("0.01"):
+        return floatformat(amount, 4)
+    if size >= SMALLEST:
+        return floatformat(amount, 6)
+    return f"< {floatformat(SMALLEST, 6)}" if amount > 0 else f"> {floatformat(-SMALLEST, 6)}"
