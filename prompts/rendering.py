@@ -84,11 +84,7 @@ def render_markdown(text: str) -> SafeString:
 def _render(text: str, budget: RenderBudget) -> SafeString:
     """The text as HTML, as far as the budget goes."""
     read, rest = _split(text)
-    html = _clean(_parser().render(read, _environment(budget)))
-    if not rest:
-        return html
-    note = _("The rest of this text is too long to be formatted and is shown as it was written.")
-    return SafeString(f'{html}<p class="muted">{escape(note)}</p><pre><code>{escape(rest)}</code></pre>')
+    return _clean(_parser().render(read, _environment(budget))) + _as_written(rest)
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -97,6 +93,14 @@ def _split(text: str) -> tuple[str, str]:
         return text, ""
     cut = text.rfind("\n", 0, MAX_MARKDOWN) + 1 or MAX_MARKDOWN
     return text[:cut], text[cut:]
+
+
+def _as_written(rest: str) -> SafeString:
+    """What is too long to be read as Markdown, if anything is."""
+    if not rest:
+        return SafeString()
+    note = _("The rest of this text is too long to be formatted and is shown as it was written.")
+    return SafeString(f'<p class="muted">{escape(note)}</p><pre><code>{escape(rest)}</code></pre>')
 
 
 def _environment(budget: RenderBudget) -> EnvType:
@@ -254,17 +258,16 @@ class GrowingText:
         """
         self._tail += text
         parser = _plain_parser()
-        env = _environment(RenderBudget(expansion=max(MIN_EXPANSION, len(self._tail))))
-        tokens = parser.parse(self._tail, env)
+        read, rest = _split(self._tail)
+        env = _environment(RenderBudget(expansion=max(MIN_EXPANSION, len(read))))
+        tokens = parser.parse(read, env)
         starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
-        if not starts:
-            return "", ""
-        if starts[-1] == starts[0]:
-            return "", _clean(parser.renderer.render(tokens, parser.options, env))
+        if not starts or starts[-1] == starts[0]:
+            return "", _clean(parser.renderer.render(tokens, parser.options, env)) + _as_written(rest)
         # not splitlines: that ends lines at U+2028 and form feeds, which Markdown does not
-        lines = list(StringIO(self._tail, newline=""))
+        lines = list(StringIO(read, newline=""))
         finished = "".join(lines[: starts[-1]])
-        self._tail = "".join(lines[starts[-1] :])
-        return str(_render(finished, self._budget)), _clean(
-            parser.render(self._tail, _environment(RenderBudget()))
-        )
+        self._tail = "".join(lines[starts[-1] :]) + rest
+        read, rest = _split(self._tail)
+        tail = _clean(parser.render(read, _environment(RenderBudget())))
+        return str(_render(finished, self._budget)), tail + _as_written(rest)

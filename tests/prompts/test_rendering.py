@@ -177,6 +177,21 @@ def test_a_long_open_block_of_code_is_cheap_to_render_again(monkeypatch):
     assert coloured == ["python"]
 
 
+def test_a_block_too_long_to_be_formatted_is_shown_as_it_is_while_it_grows(monkeypatch):
+    monkeypatch.setattr("prompts.rendering.MAX_MARKDOWN", 60)
+    growing = GrowingText()
+    finished, tail = growing.grow("One.\n\n" + "*a* b\n" * 12)
+    assert finished == "<p>One.</p>\n"
+    assert tail.count("<em>") == 10 and tail.count("*a*") == 2 and "too long to be formatted" in tail
+    assert growing.grow("*c* d\n")[1].count("<em>") == 10
+    growing = GrowingText()
+    growing.add("One.\n\n" * 20)
+    finished, tail = growing.grow("")
+    while more := growing.grow("")[0]:
+        finished += more
+    assert finished.count("<p>One.</p>") == 19 and growing.grow("")[1] == "<p>One.</p>\n"
+
+
 # -- formulas ------------------------------------------------------------------------------------------------
 
 
@@ -273,7 +288,7 @@ def test_wide_tables_with_short_rows_are_not_filled_up_without_end():
 
 def test_colours_are_bounded_over_all_blocks_of_a_text():
     block = f"```python\n{'x = 1' + chr(10)}" + "x = 1\n" * 2_000 + "```\n"
-    html = render_markdown(block * 3)
+    html = _render(block * 3, RenderBudget(clock=lambda: 0.0))
     first, second, third = html.split("<pre>")[1:]
     assert "<span" in first and "<span" not in second + third and second.count("x = 1") == 2_001
     ticks = iter(range(1_000_000))
