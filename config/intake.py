@@ -27,9 +27,8 @@ from django.utils.translation import gettext as _
 from config.gate import Gate
 from config.middleware import RequestIdMiddleware, SecurityHeadersMiddleware
 from foundation.error_pages import RETRY_AFTER_S, answer_error, speak_to
-from foundation.errors import AtriumError, Unavailable
+from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, Unavailable
 from foundation.moments import wait_for_moment
-from rest.parsers import BodyTooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +41,6 @@ TELL_EVERY_S = 10.0
 # of a key that opens nothing at /api/v1: Django takes some milliseconds, whatever it finds
 REFUSAL_STEP_S = 0.02
 LOGGED_PATH = 200  # characters of a path that a log line repeats
-
-
-class BodyTooSlow(AtriumError):
-    http_status = 408
-    code = "request_timeout"
 
 
 class Intake:
@@ -186,7 +180,7 @@ def _describe(status: int, path: str) -> AtriumError:
             % {"limit": number_format(find_body_limit(path) / 1_000_000, 1)}
         )
     if status == 408:
-        return BodyTooSlow(
+        return BodyTimeout(
             _("The rest of the request did not come within %(seconds)d seconds.") % {"seconds": BODY_PAUSE_S}
         )
     return Unavailable(

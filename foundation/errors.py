@@ -5,6 +5,8 @@
     ├── NotAllowed      403  visible to the caller, but forbidden
     ├── NotFound        404  missing, or not visible to the caller: the two look the same
     ├── Conflict        409  the object's state does not allow it
+    ├── BodyTimeout     408  the rest of the request's body does not come
+    ├── BodyTooLarge    413  the request's body is longer than its place takes
     ├── QuotaExceeded   429  a limit or a budget is used up; `retry_after_s` where waiting helps
     ├── UpstreamError   502  a provider or model server failed
     └── Unavailable     503  a part of the house is down or overloaded; `retry_after_s`
@@ -54,6 +56,16 @@ class NotFound(AtriumError):
 class Conflict(AtriumError):
     http_status = 409
     code = "conflict"
+
+
+class BodyTimeout(AtriumError):
+    http_status = 408
+    code = "request_timeout"
+
+
+class BodyTooLarge(AtriumError):
+    http_status = 413
+    code = "request_too_large"
 
 
 class QuotaExceeded(AtriumError):

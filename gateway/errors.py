@@ -6,7 +6,7 @@ import orjson
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from foundation.errors import AtriumError
+from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge
 
 _TYPES = {
     400: "invalid_request_error",
@@ -36,16 +36,6 @@ class InvalidKey(AtriumError):
                 "“API keys”."
             )
         )
-
-
-class BodyTooLarge(AtriumError):
-    http_status = 413
-    code = "request_too_large"
-
-
-class BodyTimeout(AtriumError):
-    http_status = 408
-    code = "request_timeout"
 
 
 class UpstreamTimeout(AtriumError):

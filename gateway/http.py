@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from gateway.errors import BodyTimeout, BodyTooLarge
+from foundation.errors import BodyTimeout, BodyTooLarge
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

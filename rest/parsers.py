@@ -10,15 +10,10 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-from foundation.errors import AtriumError
+from foundation.errors import BodyTooLarge
 from foundation.json_bounds import check_value_count
 
 MAX_BYTES = 1_000_000
-
-
-class BodyTooLarge(AtriumError):
-    http_status = 413
-    code = "request_too_large"
 
 
 class BoundedJSONParser(BaseParser):

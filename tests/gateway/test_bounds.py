@@ -19,10 +19,10 @@ import uvicorn
 from foundation import http_server as connections
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
-from foundation.errors import AtriumError, QuotaExceeded, Unavailable, UpstreamError
+from foundation.errors import AtriumError, BodyTimeout, QuotaExceeded, Unavailable, UpstreamError
 from gateway import api, http, idle, in_flight, pipeline
 from gateway.breaker import FAILURES, PAUSE_S, WITHIN_S, Breaker
-from gateway.errors import BodyTimeout, UpstreamTimeout, error_headers
+from gateway.errors import UpstreamTimeout, error_headers
 from gateway.http import ClientGone, read_body
 from gateway.in_flight import InFlight
 from tenants.management.commands.serve import server_config
