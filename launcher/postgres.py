@@ -84,7 +84,7 @@ class Postgres:
             # containers give /dev/shm 64 MB: too little to build a large vector index in parallel
             settings["dynamic_shared_memory_type"] = "mmap"
         return [
-            str(_programs() / "postgres"),
+            str(programs() / "postgres"),
             "-D",
             str(self.cluster),
             *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
@@ -230,14 +230,14 @@ def _package() -> Path:
     return Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}"
 
 
-def _programs() -> Path:
+def programs() -> Path:
     return _package() / "bin"
 
 
 def _run(program: str, arguments: list[str], **options) -> None:
     try:
         answer = subprocess.run(
-            [_programs() / program, *arguments],
+            [programs() / program, *arguments],
             text=True,
             capture_output=True,
             check=False,

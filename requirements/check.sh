@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make check`: lint, format, types, import contracts, migrations, licences, API schema, translations (whether they are whole; that no text of the code lacks one is a test).
+# `make check`: lint, format, types, import contracts, migrations, an upgrade of kept data, licences, API schema, translations (whether they are whole; that no text of the code lacks one is a test).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
@@ -11,6 +11,7 @@ step "import contracts" bash -c "$bin/lint-imports --no-cache > /tmp/contracts.$
 step "types" $bin/mypy --no-error-summary
 step "system checks" $bin/python manage.py check --fail-level WARNING
 step "migrations" $bin/python manage.py makemigrations --check --dry-run --verbosity 0
+step "upgrade of earlier data" $bin/python -m tests.upgrade
 step "API schema" $bin/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 step "licences" $bin/python requirements/licences.py
 step "translations" $bin/python -m config.messages missing
