@@ -83,7 +83,8 @@ class AnswerStream {
     const seconds = Math.round((Date.now() - this.startedAt) / 1000);
     if (!this.message.isConnected) this.close();
     else if (this.failures > 1) this.elapsed.textContent = words("reconnecting");
-    else if (this.message.dataset.status === "pending" && seconds >= 2) this.elapsed.textContent = `${words(this.isThinking ? "thinking" : "waiting")} · ${words("seconds", seconds)}`;
+    else if (this.message.dataset.status === "pending" && seconds >= 2)
+      this.elapsed.textContent = `${words(this.isThinking ? "thinking" : "waiting")} · ${words("seconds", seconds)}`;
     else this.elapsed.textContent = "";
   }
 
@@ -92,7 +93,11 @@ class AnswerStream {
     if (!this.message.isConnected) return;
     const { id } = this.message;
     const hadFocus = this.message.contains(document.activeElement);
-    window.htmx.swap(this.message, JSON.parse(event.data).html, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 });
+    window.htmx.swap(this.message, JSON.parse(event.data).html, {
+      swapStyle: "outerHTML",
+      swapDelay: 0,
+      settleDelay: 0,
+    });
     const finished = document.getElementById(id);
     if (hadFocus) finished?.focus({ preventScroll: true });
     tell(finished);
@@ -125,7 +130,11 @@ class AnswerStream {
       const fresh = page.getElementById(this.message.id);
       if (!fresh || fresh.dataset.eventsUrl || !this.message.isConnected) return;
       this.close();
-      window.htmx.swap(this.message, fresh.outerHTML, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 });
+      window.htmx.swap(this.message, fresh.outerHTML, {
+        swapStyle: "outerHTML",
+        swapDelay: 0,
+        settleDelay: 0,
+      });
     } catch {
       // Still out of reach: the next try comes anyway.
     }
@@ -149,11 +158,16 @@ function framed(html) {
 function tell(message) {
   if (!message) return;
   if (message.dataset.status === "stopped") announce(words("answerStopped"));
-  else if (message.dataset.status === "failed" || message.querySelector("[data-not-replaced]")) announce(words("answerFailed"));
+  else if (message.dataset.status === "failed" || message.querySelector("[data-not-replaced]"))
+    announce(words("answerFailed"));
   else {
-    const text = message.querySelector(".prose").innerText.trim() || message.querySelector(".message-state p").textContent;
+    const text =
+      message.querySelector(".prose").innerText.trim() ||
+      message.querySelector(".message-state p").textContent;
     const beginning = firstSentences(text, ANNOUNCED_CHARACTERS);
-    announce(`${words("answerFinished")} ${beginning}${beginning === text ? "" : ` ${words("answerGoesOn")}`}`);
+    announce(
+      `${words("answerFinished")} ${beginning}${beginning === text ? "" : ` ${words("answerGoesOn")}`}`,
+    );
   }
 }
 
@@ -161,7 +175,9 @@ function tell(message) {
 function firstSentences(text, limit) {
   if (text.length <= limit) return text;
   for (const granularity of ["sentence", "word"]) {
-    const parts = new Intl.Segmenter(document.documentElement.lang, { granularity }).segment(text.slice(0, limit + 1));
+    const parts = new Intl.Segmenter(document.documentElement.lang, { granularity }).segment(
+      text.slice(0, limit + 1),
+    );
     const end = [...parts].at(-1).index;
     if (end) return text.slice(0, end).trim();
   }

@@ -15,7 +15,8 @@ export function findUnfinished() {
 /** Ask for the end. The stream brings it: what the row holds now is older than what is being read. */
 function stop() {
   const message = findUnfinished();
-  if (message) window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, swap: "none" }).catch(() => {}); // notices.js tells
+  if (message)
+    window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, swap: "none" }).catch(() => {}); // notices.js tells
 }
 
 function canSend() {
@@ -26,7 +27,10 @@ const touch = window.matchMedia("(pointer: coarse)");
 
 /** Whether a key that was pressed in a message's field sends it. */
 export function isSending(event) {
-  return event.key === "Enter" && (event.ctrlKey || event.metaKey || !(event.shiftKey || event.altKey || touch.matches));
+  return (
+    event.key === "Enter" &&
+    (event.ctrlKey || event.metaKey || !(event.shiftKey || event.altKey || touch.matches))
+  );
 }
 
 function draftKey() {
@@ -134,5 +138,6 @@ if (form) {
 
 // "Continue", "Answer again" and "Try again" replace the message their button stands in: the focus goes to the new one.
 document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.detail.requestConfig?.elt.matches("[data-focus-message]")) event.detail.elt.closest?.(".message")?.focus({ preventScroll: true });
+  if (event.detail.requestConfig?.elt.matches("[data-focus-message]"))
+    event.detail.elt.closest?.(".message")?.focus({ preventScroll: true });
 });

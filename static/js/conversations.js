@@ -8,7 +8,11 @@ export function openConversationId() {
 /** Ask the rail for its first page anew: an order or a title has changed. */
 export function refreshList() {
   const list = document.querySelector(".rail-conversations");
-  if (!document.querySelector("[data-rename-form]") && !document.querySelector("#conversation-menu:popover-open") && (list?.scrollTop ?? 0) < 40) {
+  if (
+    !document.querySelector("[data-rename-form]") &&
+    !document.querySelector("#conversation-menu:popover-open") &&
+    (list?.scrollTop ?? 0) < 40
+  ) {
     document.body.dispatchEvent(new CustomEvent("conversations-changed"));
   }
 }
@@ -42,7 +46,8 @@ document.addEventListener("htmx:oobAfterSwap", markOpen);
 function showTitle(title) {
   const header = document.getElementById("chat-header");
   header.querySelector("h1").textContent = title;
-  header.dataset.pageTitle = title + header.dataset.pageTitle.slice(header.dataset.pageTitle.lastIndexOf(" · "));
+  header.dataset.pageTitle =
+    title + header.dataset.pageTitle.slice(header.dataset.pageTitle.lastIndexOf(" · "));
   document.title = header.dataset.pageTitle;
 }
 

@@ -4,12 +4,18 @@ import { announce, forEach, icon, on, words } from "./page.js";
 
 async function toClipboard(text, html) {
   if (navigator.clipboard?.write && html) {
-    const parts = { "text/plain": new Blob([text], { type: "text/plain" }), "text/html": new Blob([html], { type: "text/html" }) };
+    const parts = {
+      "text/plain": new Blob([text], { type: "text/plain" }),
+      "text/html": new Blob([html], { type: "text/html" }),
+    };
     return navigator.clipboard.write([new ClipboardItem(parts)]);
   }
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   // Plain HTTP in a company network: no clipboard object there.
-  const field = Object.assign(document.createElement("textarea"), { value: text, className: "visually-hidden" });
+  const field = Object.assign(document.createElement("textarea"), {
+    value: text,
+    className: "visually-hidden",
+  });
   document.body.append(field);
   field.select();
   const done = document.execCommand("copy");
@@ -60,8 +66,12 @@ function plain(source) {
   return text.trim();
 }
 
-on("click", "[data-copy]", (event, button) => copyFrom(button, document.querySelector(button.dataset.copy).textContent.trim()));
-on("click", "[data-copy-code]", (event, button) => copyFrom(button, button.closest(".code-block").querySelector("pre").textContent.replace(/\n$/, "")));
+on("click", "[data-copy]", (event, button) =>
+  copyFrom(button, document.querySelector(button.dataset.copy).textContent.trim()),
+);
+on("click", "[data-copy-code]", (event, button) =>
+  copyFrom(button, button.closest(".code-block").querySelector("pre").textContent.replace(/\n$/, "")),
+);
 
 /** Put each code block below `root` into a frame. Done before it is shown, so that nothing moves. */
 export function frameCode(root) {
@@ -71,13 +81,20 @@ export function frameCode(root) {
     const head = Object.assign(document.createElement("div"), { className: "code-head" });
     const button = Object.assign(document.createElement("button"), { type: "button" });
     const label = document.createElement("span");
-    const language = [...(pre.querySelector("code")?.classList ?? [])].find((name) => name.startsWith("language-"));
+    const language = [...(pre.querySelector("code")?.classList ?? [])].find((name) =>
+      name.startsWith("language-"),
+    );
     button.dataset.copyCode = "";
     button.setAttribute("aria-label", words("copyCode"));
     label.dataset.copyLabel = "";
     label.textContent = words("copy");
     button.append(icon("copy"), label);
-    head.append(Object.assign(document.createElement("span"), { textContent: language?.slice("language-".length) ?? "" }), button);
+    head.append(
+      Object.assign(document.createElement("span"), {
+        textContent: language?.slice("language-".length) ?? "",
+      }),
+      button,
+    );
     pre.replaceWith(frame);
     pre.tabIndex = 0;
     frame.append(head, pre);

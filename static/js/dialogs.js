@@ -18,7 +18,11 @@ if (!("commandForElement" in HTMLButtonElement.prototype)) {
 on("click", "dialog", (event, dialog) => {
   if (event.target === dialog && dialog.matches(".dialog, .palette")) {
     const box = dialog.getBoundingClientRect();
-    const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+    const inside =
+      event.clientX >= box.left &&
+      event.clientX <= box.right &&
+      event.clientY >= box.top &&
+      event.clientY <= box.bottom;
     if (!inside && event.detail > 0) dialog.close();
   }
 });
@@ -35,7 +39,9 @@ dialog?.addEventListener("command", (event) => {
   if (event.command !== "show-modal" || !source) return;
   row = source.matches("[data-delete-row]") ? menuRow() : null;
   form.action = row ? `${row.querySelector("a").pathname}delete/` : source.dataset.deleteUrl;
-  dialog.querySelector("[data-delete-title]").textContent = row ? row.querySelector("a").textContent.trim() : source.dataset.title;
+  dialog.querySelector("[data-delete-title]").textContent = row
+    ? row.querySelector("a").textContent.trim()
+    : source.dataset.title;
 });
 
 form?.addEventListener("submit", async (event) => {
@@ -44,13 +50,19 @@ form?.addEventListener("submit", async (event) => {
   let isDeleted = false;
   form.addEventListener("htmx:afterRequest", ({ detail }) => (isDeleted = detail.successful), { once: true });
   // The promise says nothing of the status, and breaks when the network does; notices.js tells what went wrong.
-  await window.htmx.ajax("POST", form.action, { source: form, target: row ?? document.body, swap: row ? "delete" : "none" }).catch(() => {});
+  await window.htmx
+    .ajax("POST", form.action, { source: form, target: row ?? document.body, swap: row ? "delete" : "none" })
+    .catch(() => {});
   dialog.close();
   if (isDeleted) {
     announce(words("conversationDeleted"));
     if (before?.matches(".conversation-group") && !after?.matches(".conversation-row")) before.remove(); // it was the last of its days
     const neighbour = [after, before].find((element) => element?.matches(".conversation-row"));
-    (neighbour?.querySelector("a") ?? document.getElementById("composer-text") ?? document.getElementById("main")).focus();
+    (
+      neighbour?.querySelector("a") ??
+      document.getElementById("composer-text") ??
+      document.getElementById("main")
+    ).focus();
   }
   refreshList();
 });

@@ -28,6 +28,10 @@ on("mouseover", "time[datetime]:not([title])", (event, time) => {
   if (!Number.isNaN(date.valueOf())) time.title = moments.format(date);
 });
 
-on("mouseover", ".icon-button[aria-label]:not([title]), .conversation-link:not([title])", (event, element) => {
-  element.title = element.getAttribute("aria-label") ?? element.textContent.trim();
-});
+on(
+  "mouseover",
+  ".icon-button[aria-label]:not([title]), .conversation-link:not([title])",
+  (event, element) => {
+    element.title = element.getAttribute("aria-label") ?? element.textContent.trim();
+  },
+);

@@ -10,7 +10,9 @@ document.addEventListener(
   (event) => {
     const menu = event.target;
     if (!(menu instanceof HTMLElement) || !menu.matches(".menu[popover]")) return;
-    document.querySelectorAll(`[popovertarget="${menu.id}"][aria-expanded]`).forEach((button) => button.removeAttribute("aria-expanded"));
+    document
+      .querySelectorAll(`[popovertarget="${menu.id}"][aria-expanded]`)
+      .forEach((button) => button.removeAttribute("aria-expanded"));
     if (event.newState !== "open" || opener?.getAttribute("popovertarget") !== menu.id) return;
     opener.setAttribute("aria-expanded", "true");
     if (!CSS_PLACES_THEM) place(menu, opener.getBoundingClientRect());

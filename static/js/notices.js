@@ -41,7 +41,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (html.startsWith("<!doctype") || html.startsWith("<html")) {
     // A whole page is never a fragment: the session has ended, or an error page came.
     detail.shouldSwap = false;
-    if (!goToLogIn(xhr.responseURL)) showNotice(explain(xhr.status), xhr.getResponseHeader("X-Request-ID") ?? "");
+    if (!goToLogIn(xhr.responseURL))
+      showNotice(explain(xhr.status), xhr.getResponseHeader("X-Request-ID") ?? "");
   } else if (xhr.status >= 400) {
     const place = document.getElementById("notices");
     if (place && xhr.responseText.includes("data-notice")) {

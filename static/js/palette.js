@@ -30,7 +30,8 @@ function choose(index) {
 
 function showPages() {
   const query = field.value.trim().toLocaleLowerCase();
-  for (const page of pages) page.hidden = Boolean(query) && !page.textContent.toLocaleLowerCase().includes(query);
+  for (const page of pages)
+    page.hidden = Boolean(query) && !page.textContent.toLocaleLowerCase().includes(query);
 }
 
 function open() {
@@ -45,7 +46,12 @@ function open() {
 
 if (dialog) {
   document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
+    if (
+      (event.ctrlKey || event.metaKey) &&
+      !event.shiftKey &&
+      !event.altKey &&
+      event.key.toLowerCase() === "k"
+    ) {
       event.preventDefault();
       dialog.open ? dialog.close() : open();
     }
@@ -67,7 +73,8 @@ if (dialog) {
     if (event.key === "ArrowDown") choose(chosen + 1);
     else if (event.key === "ArrowUp") choose(chosen - 1);
     else if (event.key === "Enter") options()[chosen]?.click();
-    else if (event.key === "Escape") dialog.close(); // a search field would only empty itself
+    else if (event.key === "Escape")
+      dialog.close(); // a search field would only empty itself
     else return;
     event.preventDefault();
   });
@@ -79,6 +86,11 @@ if (dialog) {
     const isEmpty = options().length === 0;
     dialog.querySelector("[data-palette-empty]").hidden = !isEmpty;
     choose(0);
-    if (field.value) announce(isEmpty ? dialog.querySelector("[data-palette-empty]").textContent : words(options().length === 1 ? "oneResult" : "results", options().length));
+    if (field.value)
+      announce(
+        isEmpty
+          ? dialog.querySelector("[data-palette-empty]").textContent
+          : words(options().length === 1 ? "oneResult" : "results", options().length),
+      );
   });
 }

@@ -9,7 +9,11 @@ on("submit", "form[data-preferences]", async (event, form) => {
   const data = new FormData(form, choice);
   try {
     // The answer is the profile page; reading it also takes its "saved" message, which nobody asked for here.
-    const response = await fetch(form.action, { method: "POST", body: data, headers: { "X-Requested-With": "fetch" } });
+    const response = await fetch(form.action, {
+      method: "POST",
+      body: data,
+      headers: { "X-Requested-With": "fetch" },
+    });
     if (!response.ok) throw new Error(String(response.status));
   } catch {
     showNotice(words("noReply"));
@@ -20,8 +24,10 @@ on("submit", "form[data-preferences]", async (event, form) => {
     return;
   }
   document.documentElement.dataset.theme = choice.value;
-  for (const button of form.querySelectorAll('button[name="theme"]')) button.setAttribute("aria-pressed", String(button === choice));
-  for (const field of document.querySelectorAll('form[data-preferences] input[name="theme"]')) field.value = choice.value;
+  for (const button of form.querySelectorAll('button[name="theme"]'))
+    button.setAttribute("aria-pressed", String(button === choice));
+  for (const field of document.querySelectorAll('form[data-preferences] input[name="theme"]'))
+    field.value = choice.value;
 });
 
 // Whoever uses this tab next must not find a draft of someone else.

@@ -7,16 +7,87 @@ import DOMPurify from "../vendor/dompurify/purify.js";
 // Fragments of our own templates: forms, htmx attributes and icons stay; styles and scripts do not.
 const PAGE = {
   ADD_TAGS: ["use"],
-  ADD_ATTR: ["command", "commandfor", "popover", "popovertarget", "popovertargetaction", "enterkeyhint", "inputmode", "autofocus", "formaction", "formmethod", "target"],
+  ADD_ATTR: [
+    "command",
+    "commandfor",
+    "popover",
+    "popovertarget",
+    "popovertargetaction",
+    "enterkeyhint",
+    "inputmode",
+    "autofocus",
+    "formaction",
+    "formmethod",
+    "target",
+  ],
   FORBID_TAGS: ["style", "script", "iframe", "object", "embed", "base", "link", "meta"],
   FORBID_ATTR: ["style"],
 };
 
 // What a model writes: text, tables, code. No forms, no data- or aria- attributes, no pictures.
 const PROSE = {
-  ALLOWED_TAGS: ["a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "input",
-    "ins", "kbd", "li", "mark", "ol", "p", "pre", "s", "samp", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "var"],
-  ALLOWED_ATTR: ["align", "checked", "class", "colspan", "disabled", "href", "lang", "rel", "rowspan", "start", "target", "title", "type"],
+  ALLOWED_TAGS: [
+    "a",
+    "abbr",
+    "b",
+    "blockquote",
+    "br",
+    "code",
+    "dd",
+    "del",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "i",
+    "input",
+    "ins",
+    "kbd",
+    "li",
+    "mark",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "samp",
+    "small",
+    "span",
+    "strong",
+    "sub",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "u",
+    "ul",
+    "var",
+  ],
+  ALLOWED_ATTR: [
+    "align",
+    "checked",
+    "class",
+    "colspan",
+    "disabled",
+    "href",
+    "lang",
+    "rel",
+    "rowspan",
+    "start",
+    "target",
+    "title",
+    "type",
+  ],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
@@ -37,7 +108,12 @@ DOMPurify.addHook("uponSanitizeAttribute", (node, data, config) => {
 });
 
 DOMPurify.addHook("uponSanitizeElement", (node, data, config) => {
-  if (config.ALLOW_DATA_ATTR === false && data.tagName === "input" && node.getAttribute("type") !== "checkbox") node.remove(); // task lists only
+  if (
+    config.ALLOW_DATA_ATTR === false &&
+    data.tagName === "input" &&
+    node.getAttribute("type") !== "checkbox"
+  )
+    node.remove(); // task lists only
 });
 
 /** A fragment of our own templates, cleaned. */
