@@ -14,6 +14,7 @@ from asgiref.sync import async_to_sync
 from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tenants.context import Scope, platform, tenant, use_scope
 
@@ -75,6 +76,22 @@ def django_db_setup(django_db_blocker):
     yield
     with django_db_blocker.unblock():
         connections.close_all()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_static_files_once():
+    """Each client makes the chain of middleware anew, and with it WhiteNoise looks at some 300 files."""
+    read, files = WhiteNoiseMiddleware.add_files_from_finders, {}
+
+    def read_once(self) -> None:
+        if not files:
+            read(self)
+            files.update(self.files)
+        self.files = files
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", read_once)
+        yield
 
 
 @pytest.fixture(autouse=True)
