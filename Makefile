@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 READY := $(VENV)/.ready-ml$(ML)
 
+# Processes that are started again and again find what the first one compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test check bench proof messages lock clean format
 
 run: $(READY)

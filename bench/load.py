@@ -5,10 +5,11 @@ Started by the harness: `python -m bench.load`. The first line of standard input
 (`Plan` as JSON); after the warm-up it prints `{"event": "ready"}`, waits for another line, runs,
 and prints the result. Three ways:
 
-    closed    `connections` connections, each sends its next call when the last has been answered, until
-    `count` are
-    rate      `rate` calls per second, evenly spaced, whatever the answers do, until `count` are sent
-    streams   `connections` streams at once, started over one second, `count` in all
+    closed    `connections` connections, each sends its next call when the last has been answered
+    rate      `rate` calls per second, evenly spaced, whatever the answers do
+    streams   `connections` streams at once, started over one second
+
+each until `count` calls are sent.
 
 Calls go round through `requests` (one per key). Latency counts from the moment a call was due, for streams to
 the first token. `added` is latency without the time the mock upstream itself took (its marks in

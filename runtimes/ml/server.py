@@ -1,8 +1,8 @@
 """The embedded runtime: an OpenAI-style model server on transformers, in a
 process of its own, without Django.
 
-    python -m runtimes.ml.server --models DIR [--models DIR2 ...] --port N [--host 127.0.0.1] [--preload]
-    [--threads 1]
+    python -m runtimes.ml.server --models DIR [--models DIR2 ...] --port N
+                                 [--host 127.0.0.1] [--preload] [--threads 1]
 
 Each sub-folder of DIR with a config.json is a model. The server listens at once; torch is imported in
 the background, and a chat request that comes before waits for it. GET /health tells `loading` or

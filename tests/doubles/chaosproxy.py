@@ -1,15 +1,12 @@
 """A faulty network between two programs: a TCP or Unix-socket proxy whose directions can be slowed, cut,
 garbled or silenced while it runs.
 
-    with running_chaosproxy(("127.0.0.1", 5432)) as proxy:           # or a Unix socket's path
-        connect(*proxy.address)                                       # (host, port), or a path when `listen`
-        names one
-        proxy.down = Trouble(delay_s=0.2)                             # server → client, new and open
-        connections
-        proxy.up = Trouble(reset_after=1000)                          # client → server, counted per
-        connection and direction
-        proxy.cut_all()                                               # RST on every open connection
-        proxy.refuse()                                                # nobody listens, until heal()
+    with running_chaosproxy(("127.0.0.1", 5432)) as proxy:  # or a Unix socket's path
+        connect(*proxy.address)               # (host, port), or a path when `listen` names one
+        proxy.down = Trouble(delay_s=0.2)     # server → client, new and open connections
+        proxy.up = Trouble(reset_after=1000)  # client → server, counted per connection and direction
+        proxy.cut_all()                       # RST on every open connection
+        proxy.refuse()                        # nobody listens, until heal()
         proxy.heal()
 
 Covers: delay, drip, FIN and RST after n bytes, flipped bits, silence with open

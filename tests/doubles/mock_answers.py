@@ -15,8 +15,7 @@ Model names (`<x>` are whole numbers):
     mock-tokens-<n>-<gap ms>[-<first ms>]        n tokens, gap apart, the first after `first` (default: gap)
     mock-usage-<in>-<cached>-<out>-<reasoning>   reports exactly that; sends out minus reasoning tokens
     mock-echo                                    the last user message, word by word
-    mock-tool                                    a call of the first tool given; after a tool message, its
-    content as text
+    mock-tool                                    a call of the first tool given; then its answer as text
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """An upstream that speaks OpenAI's protocol over a real socket, and misbehaves when its model name says so.
 
-    python -m tests.doubles.mockllm --port 0         prints {"port": …, "pid": …} and serves until it is
-    stopped
-    python -m tests.doubles.mockllm --list           the fault catalogue
+    python -m tests.doubles.mockllm --port 0    prints {"port": …, "pid": …}, serves until it is stopped
+    python -m tests.doubles.mockllm --list      the fault catalogue
 
 Serves `GET /v1/models`, `POST /v1/chat/completions` (streamed or not), and for tests `GET /_ledger`, `POST
 /_reset`, `GET /_health`. What a model name means is told in `mock_answers.py` (proper answers, rules of

@@ -69,6 +69,12 @@ def test_another_process_stops_an_answer_and_takes_it_up(visit, second_port):
 # -- kill -9 -------------------------------------------------------------------------------------------------
 
 
+def has_mark(visitor: Visitor) -> bool:
+    """Whether the ledger knows how far the answer has come."""
+    with tenant(visitor.slug):
+        return Hold.objects.filter(user_id=visitor.user.pk, progress_output_tokens__gt=0).exists()
+
+
 def end_lease(process_id: UUID) -> None:
     """What 20 seconds without a heartbeat do."""
     with platform():
@@ -87,8 +93,8 @@ def test_an_answer_whose_process_is_killed_is_kept_billed_and_continued(visit, h
     with another_web() as (port, process):
         bob = visit()
         message = visit(port=port, user=bob.user).ask("hello", "chat-10-s")
-        # past the ledger's first mark, which comes after two seconds
         message = bob.grown(message, len(said(50)))
+        wait_until(lambda: has_mark(bob))
         events = bob.events(message)  # a page at another process follows it
         next(events)
         os.kill(process.pid, signal.SIGKILL)

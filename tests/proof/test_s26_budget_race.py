@@ -18,7 +18,7 @@ import pytest
 from foundation.errors import QuotaExceeded
 from foundation.ids import uuid7
 from tests.usage.books import Books, a_bill, a_hold, books, other_books, two_books  # noqa: F401
-from usage.ledger import statements
+from usage.ledger import lanes, statements
 from usage.ledger.batch import Batch
 from usage.ledger.bookings import TENANT_SUBJECT
 
@@ -32,6 +32,14 @@ LEVELS = {
     "key": ([uuid7() for _ in range(8)], "0.09"),
 }
 pytestmark = pytest.mark.scope(None)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """A ledger that is not reached in time is another row's matter (S32)."""
+    for kind in lanes.PATIENCE_S:
+        monkeypatch.setitem(lanes.PATIENCE_S, kind, 60.0)
+    monkeypatch.setattr(lanes, "EXCHANGE_TIMEOUT_S", 30.0)
 
 
 @dataclass

@@ -1,10 +1,12 @@
 """The ledger's door: holds before a call, exact bills after it, both durable when the
 method returns. For one event loop.
 
-ledger = Ledger(dsn, database_name, process_id) await ledger.start() await ledger.reserve(slug,
-HoldRequest(...))     # QuotaExceeded, or money is held ledger.mark(slug, request_id, output_tokens)     # now
-and then during a stream await ledger.settle(slug, Settlement(...))       # or void(slug, request_id), if
-nothing was used await ledger.stop()
+    ledger = Ledger(dsn, database_name, process_id)
+    await ledger.start()
+    await ledger.reserve(slug, HoldRequest(...))     # QuotaExceeded, or money is held
+    ledger.mark(slug, request_id, output_tokens)     # now and then during a stream
+    await ledger.settle(slug, Settlement(...))       # or void(slug, request_id), if nothing was used
+    await ledger.stop()
 """
 
 import asyncio
