@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# `make test`: all tests in four groups side by side, each with services of its own; then how many there were.
-# Four on two cores: much of the time is waiting, for browsers, processes and streams. With arguments: one
+# `make test`: all tests in three groups side by side, each with services of its own; then how many there were.
+# Three on two cores: much of the time is waiting, for browsers, processes and streams. With arguments: one
 # pytest, with these.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
-groups=("tests/e2e tests/test_permissions.py" "tests/proof" "tests/prompts tests/gateway tests/runtimes")
+groups=(
+  "tests/e2e tests/accounts tests/launcher tests/runtimes tests/test_permissions.py"
+  "tests/proof tests/gateway"
+)
 logs=$(mktemp -d)
 runs=()
 trap 'kill "${runs[@]}" 2>/dev/null; rm -rf "$logs"' EXIT

