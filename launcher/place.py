@@ -21,6 +21,7 @@ LONGEST_SOCKET_NAME = "/.s.PGSQL.5432"
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+-]+")
 # Nothing of the person's environment: PGPORT and its like would change the servers, and on macOS
 # PostgreSQL needs a locale that exists.
+MADE_BEFORE_US = {"static"}  # by the settings, where a command runs with other databases
 OPEN_TO_OTHERS = 0o066  # to pass through is no harm: that is how PostgreSQL's account reaches its folder
 SERVER_ENVIRONMENT = {"LC_ALL": "C"}
 
@@ -72,7 +73,7 @@ def _close(data: Path) -> None:
         is_ours = (
             status.st_uid == os.geteuid()
             and not mode & stat.S_ISVTX
-            and (_is_used(data) or not any(data.iterdir()))
+            and (_is_used(data) or {path.name for path in data.iterdir()} <= MADE_BEFORE_US)
         )
         if not is_ours:
             reason = f"Others may read {data}, and it holds other things or belongs to somebody else."

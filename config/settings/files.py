@@ -7,7 +7,8 @@ from config.settings import env
 STATIC_URL = "/static/"
 STATIC_ROOT = env.DATA_DIR / "static"
 if not env.needs_no_services():
-    STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns about a folder that is not there
+    env.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns about a folder that is not there
 STATICFILES_DIRS = [env.BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not env.IS_PRODUCTION
 WHITENOISE_AUTOREFRESH = False

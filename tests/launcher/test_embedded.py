@@ -367,10 +367,24 @@ def test_a_folder_that_was_there_and_open_is_closed_with_its_mails_and_files(tmp
     assert {mode_of(folder) for folder in (data, data / "mail", data / "media")} == {0o700}
 
 
-def test_an_empty_open_folder_becomes_ours(tmp_path):
-    (tmp_path / "data").mkdir(mode=0o755)
+def test_an_open_folder_with_nothing_but_static_files_becomes_ours(tmp_path):
+    (tmp_path / "data" / "static").mkdir(mode=0o755, parents=True)
     embedded.prepare_data(tmp_path / "data")
     assert mode_of(tmp_path / "data") == 0o700
+
+
+def test_the_settings_make_a_data_folder_that_others_cannot_read(tmp_path):
+    """Where the databases are others', nothing else makes it."""
+    environment = os.environ | {"ATRIUM_DATA": str(tmp_path / "new" / "data"), "ATRIUM_ENV": "development"}
+    script = "from django.conf import settings; settings.INSTALLED_APPS"
+    subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment | {"DJANGO_SETTINGS_MODULE": "config.settings"},
+        check=True,
+        umask=0o022,
+    )
+    assert mode_of(tmp_path / "new" / "data") == 0o700
+    assert embedded.prepare_data(tmp_path / "new" / "data")
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o777, 0o1777, 0o740])
