@@ -1,6 +1,6 @@
 """`{% icon "pencil" %}` in every template, without loading anything: a Lucide icon that tells screen readers
-nothing. Whatever it stands beside has a label or an accessible name. The icons that exist are listed in
-`requirements/web`.
+nothing. Whatever it stands beside has a label or an accessible name. `requirements/web/vendor.py` puts the
+icons that are used into the sprite.
 """
 
 from functools import cache

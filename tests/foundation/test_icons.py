@@ -1,26 +1,21 @@
-"""Every icon that a template names is in the sprite."""
+"""The icons that pages show, and the sprite that holds them."""
 
 import re
 from pathlib import Path
 
-from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.template import Context, Template
 
 from foundation.icons import SPRITE
+from requirements.web.vendor import find_icons
 
-NAMED = re.compile(r'\{% icon "([\w-]+)"')
 
-
-def test_every_icon_that_a_template_names_exists():
+def test_the_sprite_holds_the_icons_that_are_used_and_no_others():
+    """As `requirements/web/vendor.py` finds them, which would make the sprite anew without the rest."""
     sprite = Path(finders.find(SPRITE)).read_text()
-    named = {
-        name
-        for path in Path(settings.BASE_DIR / "templates").rglob("*.html")
-        for name in NAMED.findall(path.read_text())
-    }
-    assert len(named) > 30
-    assert {name for name in named if f'id="{name}"' not in sprite} == set()
+    used = find_icons()
+    assert len(used) > 30
+    assert re.findall(r'<symbol id="([^"]+)"', sprite) == used
 
 
 def test_an_icon_is_drawn_without_loading_anything():
