@@ -17,6 +17,7 @@ from tenants.slugs import slug_of_schema
 Worker = Callable[[], object]  # what it returns is for those who call it themselves
 W = TypeVar("W", bound=Worker)
 _workers: dict[str, Worker] = {}
+MOST_AT_ONCE = 1_000  # duties of one round
 
 
 def note_duty(kind: str, due_at: datetime | None = None) -> None:
@@ -31,6 +32,8 @@ def duty(kind: str) -> Callable[[W], W]:
     """
 
     def register(worker: W) -> W:
+        if kind in _workers:
+            raise ValueError(f"Two functions carry out the duty “{kind}”.")
         _workers[kind] = worker
         return worker
 
@@ -50,9 +53,8 @@ def carry_out_duties(on_error: Callable[[str, str, Exception], None]) -> int:
 
     assert_platform()
     due: dict[tuple[str, str], list[int]] = {}
-    for row in Duty.objects.filter(due_at__lte=timezone.now(), kind__in=list(_workers)).order_by("due_at")[
-        :1000
-    ]:
+    rows = Duty.objects.filter(due_at__lte=timezone.now(), kind__in=list(_workers))
+    for row in rows.order_by("due_at")[:MOST_AT_ONCE]:
         due.setdefault((row.role, row.kind), []).append(row.pk)
     for (role, kind), ids in due.items():
         try:

@@ -6,6 +6,7 @@ from django.db import IntegrityError, connection, transaction
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from models_registry import services
+from models_registry.kinds import USUAL, ConnectionKind
 from models_registry.models import Connection, Model
 from models_registry.platform.models import Connection as PlatformConnection
 from models_registry.selectors import get_visible_connection
@@ -318,3 +319,7 @@ def test_the_history_of_a_connection_holds_no_key(make, alice):
     assert entries.count() == 2
     text = "".join(f"{entry.changes}{entry.serialized_data}{entry.object_repr}" for entry in entries)
     assert "canary" not in text and "v1:" not in text.replace("/v1", "") and "secret" not in text
+
+
+def test_each_kind_says_what_is_usual_for_it():
+    assert set(USUAL) == set(ConnectionKind)

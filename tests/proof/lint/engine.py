@@ -27,12 +27,7 @@ ROOMS = (
     "models_registry",
     "runtimes",
     "gateway",
-    "rag",
-    "evaluation",
-    "training",
     "prompts",
-    "agents",
-    "usecases",
 )
 REGISTRY = Path(__file__).parent / "registry.toml"
 

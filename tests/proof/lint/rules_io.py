@@ -92,8 +92,7 @@ add(
         "raw-connect",
         (
             "a raw connection knows no tenant: only backend, start check, embedded services, ledger, "
-            "heartbeat, "
-            "listener and the scheduler's leader lock open one"
+            "heartbeat, listener and the scheduler's leader lock open one"
         ),
         calls_named(lambda name: name in CONNECTS),
         bad=(
@@ -243,8 +242,8 @@ add(
             for node in source.nodes
             if isinstance(node, ast.keyword) and node.arg == "trust_env" and is_constant(node.value, True)
         ),
-        bad=(("foundation/egress/clients.py", "httpx.Client(trust_env=True)\n"),),
-        good=(("foundation/egress/clients.py", "httpx.Client(trust_env=False)\n"),),
+        bad=(("foundation/egress/control_plane.py", "httpx.Client(trust_env=True)\n"),),
+        good=(("foundation/egress/control_plane.py", "httpx.Client(trust_env=False)\n"),),
     )
 )
 
