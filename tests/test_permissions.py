@@ -11,6 +11,8 @@ import pytest
 from django.db import connection, transaction
 from django.urls import reverse
 
+from accounts.forms import ProfileForm
+from rest.permissions import ByAction
 from tests.estate import make_estate, make_people, make_platform_estate
 from tests.permissions import ELSEWHERE, OPERATORS, PLATFORM_ROWS, ROLES, TENANT_ROWS, Row
 from tests.routes import PLATFORM, TENANT, list_routes
@@ -97,6 +99,38 @@ def test_no_route_is_missing_from_the_table(urlconf, rows):
             missing = set(route.methods) - {method for name, method in listed if name == route.name}
             assert not missing, f"{route.name}: {missing} have no row"
     assert names <= {route.name for route in list_routes(urlconf)} | ELSEWHERE
+
+
+def test_planted_bug_an_api_that_lets_everybody_in_is_noticed(acme, monkeypatch):
+    estate = make_estate(make_people("acme")["user"])
+    rows = [row for row in TENANT_ROWS if row.method == "GET" and row.route.startswith("api-")]
+    assert differences(acme, "anonymous", rows, ROLES, TENANT, estate) == []
+    monkeypatch.setattr(ByAction, "has_permission", lambda self, request, view: True)
+    acme.raise_request_exception = False
+    assert len(differences(acme, "anonymous", rows, ROLES, TENANT, estate)) > 5
+
+
+def test_planted_bug_a_page_that_writes_when_it_is_looked_at_is_noticed(acme, monkeypatch):
+    people = make_people("acme")
+    estate = make_estate(people["user"])
+    rows = [row for row in TENANT_ROWS if row.route == "accounts:profile" and row.method == "GET"]
+    client = acme.login_as(people["user"])
+    assert rows and differences(client, "user", rows, ROLES, TENANT, estate) == []
+    build = ProfileForm.__init__
+
+    def build_and_write(form, data, instance) -> None:
+        build(form, data, instance=instance)
+        instance.save()
+
+    monkeypatch.setattr(ProfileForm, "__init__", build_and_write)
+    with pytest.raises(AssertionError, match="GET accounts:profile writes"):
+        differences(client, "user", rows, ROLES, TENANT, estate)
+
+
+def test_planted_bug_a_route_without_a_row_is_noticed():
+    rows = [row for row in TENANT_ROWS if row.route != "accounts:profile"]
+    with pytest.raises(AssertionError, match="accounts:profile"):
+        test_no_route_is_missing_from_the_table(TENANT, rows)
 
 
 def test_a_missing_object_and_one_of_another_tenant_look_the_same(acme, globex, charlie, cast):

@@ -54,6 +54,14 @@ def test_every_document_that_is_referred_to_is_here():
     assert missing == [] and foreign == []
 
 
+def test_the_table_of_proofs_names_each_module_and_no_other():
+    text = (ROOT / "docs" / "proofs.md").read_text()
+    modules = {path.stem for path in (ROOT / "tests" / "proof").glob("test_*.py")}
+    assert set(re.findall(r"\btest_s\d\d_\w+", text)) == modules
+    paths = set(re.findall(r"`((?:tests|bench)/[\w/.]+)`", text))
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+
+
 if __name__ == "__main__":
     text = README.read_text()
     README.write_text(text[: text.index(BEGIN) + len(BEGIN)] + table() + text[text.index(END) :])

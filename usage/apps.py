@@ -9,6 +9,6 @@ class UsageConfig(AppConfig):
     def ready(self) -> None:
         from usage import seeds, sums  # noqa: F401  (they connect to signals and register duties)
         from usage.audit import register_models
-        from usage.ledger import sweeper  # noqa: F401  (they connect to signals and register duties)
+        from usage.ledger import sweeper  # noqa: F401  (it registers a duty)
 
         register_models()

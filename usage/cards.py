@@ -10,6 +10,7 @@ from django.utils import timezone
 from administration.start_page import card
 from tenants.selectors import get_currency
 from usage.charts import round_up
+from usage.models import Budget, BudgetOverrun
 from usage.selectors import list_top_errors
 from usage.selectors.start_page import (
     compare_days,
@@ -17,10 +18,12 @@ from usage.selectors.start_page import (
     list_dearest_models,
     list_hours,
     list_tight_budgets,
+    name_subjects,
 )
 
 MAY_SEE = "usage.view_usageevent"
 DAYS = 30
+OVERRUNS = 8
 
 
 @card(site="service", order=10, permission=MAY_SEE, template="usage/cards/today.html", width="full")
@@ -64,3 +67,20 @@ def latest_errors(request: HttpRequest) -> dict[str, Any]:
         "errors": list_top_errors(since=since, limit=8),
         "events_url": reverse("service:usage_usageevent_changelist"),
     }
+
+
+@card(site="service", order=55, permission="usage.view_budget", template="usage/cards/overruns.html")
+def recent_overruns(request: HttpRequest) -> dict[str, Any] | None:
+    """Nothing where nothing went above: most organisations never see this card."""
+    rows = list(
+        BudgetOverrun.objects.filter(created_at__gte=timezone.now() - timedelta(days=DAYS))[:OVERRUNS]
+    )
+    if not rows:
+        return None
+    budgets = Budget.objects.in_bulk([row.budget_id for row in rows])
+    names = name_subjects(list(budgets.values()))
+    overruns = [
+        {"row": row, "budget": budgets.get(row.budget_id), "subject": names.get(row.budget_id)}
+        for row in rows
+    ]
+    return {"overruns": overruns, "budgets_url": reverse("service:usage_budget_changelist")}

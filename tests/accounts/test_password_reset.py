@@ -10,6 +10,8 @@ from django.core import mail
 from django.db import connection
 from django.urls import URLPattern, get_resolver
 
+from accounts.models import User
+from accounts.password_reset import PasswordResetForm
 from accounts.tasks import send_password_reset
 from tenants.context import platform, tenant
 from tenants.local.models import OutboxMessage
@@ -86,6 +88,18 @@ def test_a_known_and_an_unknown_address_cause_the_same_work(acme, bob):
         "bob@acme.example",
         "nobody@acme.example",
     ]
+
+
+def test_planted_bug_a_form_that_looks_the_person_up_is_noticed(acme, bob, monkeypatch):
+    def save(self, request, **kwargs) -> str:
+        email = self.cleaned_data["email"]
+        if User.objects.filter(email=email).exists():
+            send_password_reset.run(email=email, language="en")
+        return email
+
+    monkeypatch.setattr(PasswordResetForm, "save", save)
+    with pytest.raises(AssertionError):
+        test_a_known_and_an_unknown_address_cause_the_same_work(acme, bob)
 
 
 def test_nobody_gets_a_mail_who_is_unknown_or_kept_out(acme, bob):

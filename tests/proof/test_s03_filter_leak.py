@@ -21,7 +21,7 @@ from accounts.models import User
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin, system_admin
 from tests.permissions import SERVICE, SYSTEM
-from tests.routes import PLATFORM, TENANT
+from tests.routes import PLATFORM, TENANT, list_routes
 
 pytestmark = pytest.mark.django_db
 LOOKUPS = ("__startswith", "__gt")
@@ -122,6 +122,11 @@ API_NAMES = (
     "expand",
     "digest__gt",
 )
+
+
+def test_no_list_of_the_api_is_forgotten():
+    routes = {route.name for route in list_routes(TENANT) if "GET" in route.methods}
+    assert {name for name in routes if name.startswith("api-") and name.endswith("-list")} == set(LISTS)
 
 
 @pytest.mark.parametrize("route", LISTS)

@@ -22,7 +22,7 @@ from config import intake
 from foundation.moments import rest_of_step_s
 from gateway import api
 from tenants.context import tenant
-from tests.live import TENANTS
+from tests.live import TENANTS, house_with_bug
 
 pytestmark = [pytest.mark.scope(None)]
 IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
@@ -69,6 +69,20 @@ def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(house, keys, path):
         answers = [ask(connection, path, key)[:3] for key in keys.values() for _again in range(2)]
         assert answers[0][0] == 401 and all(answer == answers[0] for answer in answers)
         assert ask(connection, path, house.keys[TENANTS[0]])[0] == 200
+
+
+def test_planted_bug_an_answer_that_says_what_is_wrong_is_noticed(house, keys):
+    bug = (
+        "import gateway.snapshot as s; from foundation.errors import NotFound\n"
+        "class Found(s.Snapshots):\n"
+        "    async def find(self, slug):\n"
+        "        found = await s_find(self, slug)\n"
+        "        if found is None: raise NotFound('There is no such organisation.')\n"
+        "        return found\n"
+        "s_find = s.Snapshots.find; s.Snapshots.find = Found.find"
+    )
+    with house_with_bug(house, bug) as talkative, pytest.raises(AssertionError):
+        test_whatever_is_wrong_with_a_key_the_answer_is_the_same(talkative, keys, "/v1/models")
 
 
 def test_the_rest_of_a_step_ends_on_a_whole_one():
@@ -155,6 +169,18 @@ def test_every_refusal_of_v1_waits_for_its_moment(monkeypatch, django_db_setup, 
         ], key
 
 
+def test_planted_bug_a_refusal_that_leaves_when_it_is_ready_is_noticed(
+    monkeypatch, django_db_setup, django_db_blocker
+):
+    monkeypatch.setattr(api, "InvalidKey", NeverRaised)
+    with pytest.raises(AssertionError, match="atr_"):
+        test_every_refusal_of_v1_waits_for_its_moment(monkeypatch, django_db_setup, django_db_blocker)
+
+
+class NeverRaised(Exception):
+    """In the place of the error that is to wait."""
+
+
 @pytest.mark.parametrize(
     ("path", "status", "waits"), [("/api/v1/me/", 401, True), ("/api/v1/me/", 200, False), ("/", 401, False)]
 )
@@ -213,3 +239,9 @@ if IS_NIGHT:  # it takes minutes and a quiet machine
             # without what the machine did meanwhile
             quick = [sorted(found[name])[: ROUNDS * 9 // 10] for name in (one, other)]
             assert abs(t := welch_t(*quick)) < WELCH_T, f"{one} and {other} differ: t = {t:.1f}"
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_planted_bug_refusals_that_leave_when_they_are_ready_are_told_apart(house, keys, path):
+        bug = "import foundation.moments as m; m.rest_of_step_s = lambda elapsed_s, step_s: 0.0"
+        with house_with_bug(house, bug) as hasty, pytest.raises(AssertionError, match="differ"):
+            test_no_time_tells_one_wrong_key_from_another(hasty, keys, path)

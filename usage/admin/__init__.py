@@ -1,3 +1,3 @@
 """The tenant administration's usage events and budgets."""
 
-from usage.admin import budgets, events, overruns  # noqa: F401  (they register themselves)
+from usage.admin import budgets, events  # noqa: F401  (they register themselves)
