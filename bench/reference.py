@@ -52,8 +52,8 @@ def bench(scene: Scene) -> list[Row]:
     return rows
 
 
-# CPU seconds of docs/figures.md: table 1 (direct: the load generator's and wrk's view of its own
-# mock) and table 3 (raw ASGI + aiohttp)
+# CPU seconds of docs/figures.md: direct (the load generator's and wrk's view of its own mock) and
+# through raw ASGI + aiohttp
 NOTED = {
     ("direct", "64 connections"): 0.006,
     ("pass-through", "64 connections"): 0.107,

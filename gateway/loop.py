@@ -129,7 +129,7 @@ _lock = threading.Lock()
 
 
 async def start_loop(kind: str = "web") -> GatewayLoop:
-    """Make this process's and start it on the event loop that runs."""
+    """Make this process's gateway loop and start it on the event loop that runs."""
     global _gateway, _loop
     gateway = GatewayLoop(kind)
     await gateway.start()

@@ -33,8 +33,7 @@ def ready_banner(data: Path, port: int, *, seconds: float, model: str | None) ->
             "",
             (
                 "  The demo model is off: the [ml] packages (PyTorch) are not installed. Connections to "
-                "other "
-                "model servers work."
+                "other model servers work."
             ),
         ]
     return "\n".join([*lines, "", f"  Data and logs: {data}. Stop with Ctrl-C.", ""])

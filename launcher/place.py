@@ -19,10 +19,10 @@ LONGEST_SOCKET_NAME = "/.s.PGSQL.5432"
 # libpq separates several hosts by commas, and addresses quote what is not
 # plain: such paths get the short one.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+-]+")
-# Nothing of the person's environment: PGPORT and its like would change the servers, and on macOS
-# PostgreSQL needs a locale that exists.
 MADE_BEFORE_US = {"static"}  # by the settings, where a command runs with other databases
 OPEN_TO_OTHERS = 0o066  # to pass through is no harm: that is how PostgreSQL's account reaches its folder
+# Nothing of the person's environment: PGPORT and its like would change the servers, and on macOS
+# PostgreSQL needs a locale that exists.
 SERVER_ENVIRONMENT = {"LC_ALL": "C"}
 
 

@@ -94,15 +94,8 @@ def make_plan(options: Options, addresses: Addresses) -> Plan:
     )
     names = ["web"] if options.workers == 1 else [f"web-{number}" for number in range(1, options.workers + 1)]
     descriptor = options.listener.fileno()
-    serve_web = [
-        *manage,
-        "serve",
-        "web",
-        "--fd",
-        str(descriptor),
-        "--after",
-        str(prepared_file(options.data)),
-    ]
+    after = str(prepared_file(options.data))
+    serve_web = [*manage, "serve", "web", "--fd", str(descriptor), "--after", after]
     early = [ChildSpec(name, serve_web, common, ROOT, inherited=(descriptor,)) for name in names]
     if addresses.runtime_url:
         early.append(_runtime(addresses.runtime_url))
@@ -141,17 +134,8 @@ def _without_secrets(keep: tuple[str, ...] = ()) -> dict[str, str]:
 
 def _runtime(url: str) -> ChildSpec:
     host, _, port = url.removeprefix("http://").rpartition(":")
-    command = [
-        sys.executable,
-        "-m",
-        "runtimes.ml.server",
-        "--models",
-        str(MODELS),
-        "--port",
-        port,
-        "--host",
-        host,
-    ]
+    command = [sys.executable, "-m", "runtimes.ml.server", "--models", str(MODELS)]
+    command += ["--port", port, "--host", host]
     return ChildSpec(
         "runtime", command, _without_secrets() | {"PYTHONUNBUFFERED": "1"}, ROOT, niceness=RUNTIME_NICENESS
     )

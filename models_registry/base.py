@@ -83,10 +83,11 @@ class AbstractConnection(TimeStamped):
         verbose_name_plural = _("connections")
         constraints = [
             models.CheckConstraint(
-                condition=~Q(name="") & ~Q(base_url=""), name="%(app_label)s_%(class)s_not_empty",
+                condition=~Q(name="") & ~Q(base_url=""),
+                name="%(app_label)s_%(class)s_not_empty",
                 violation_error_message=_("A connection needs a name and an address."),
             )
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         return self.name

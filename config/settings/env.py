@@ -21,54 +21,74 @@ class Variable:
     secret: bool = False
 
 
-# fmt: off
 VARIABLES = [
     Variable("ATRIUM_ENV", "`production`, `development` or `test`", "development"),
-    Variable("DATABASE_URL", (
-        "PostgreSQL of web, gateway and workers: a login without superuser rights"
-    ), "the embedded one", True),
-    Variable("ATRIUM_OWNER_DATABASE_URL", (
+    Variable(
+        "DATABASE_URL",
+        "PostgreSQL of web, gateway and workers: a login without superuser rights",
+        "the embedded one",
+        secret=True,
+    ),
+    Variable(
+        "ATRIUM_OWNER_DATABASE_URL",
         "the same database with a login that owns the tables and may create roles; for commands and the "
-        "provisioning worker"
+        "provisioning worker",
+        "the embedded one",
+        secret=True,
     ),
-             "the embedded one", True),
-    Variable("REDIS_URL", (
-        "Valkey or Redis for limits, streams, cache and the task queue"
-    ), "the embedded one", True),
-    Variable("ATRIUM_SECRET_KEY", (
-        "signs sessions and links; at least 50 random characters"
-    ), "made at the first start", True),
-    Variable("ATRIUM_MASTER_KEYS", (
-        "comma-separated Fernet keys that wrap the tenants' data keys; the first one wraps new ones"
+    Variable(
+        "REDIS_URL",
+        "Valkey or Redis for limits, streams, cache and the task queue",
+        "the embedded one",
+        secret=True,
     ),
-             "made at the first start", True),
+    Variable(
+        "ATRIUM_SECRET_KEY",
+        "signs sessions and links; at least 50 random characters",
+        "made at the first start",
+        secret=True,
+    ),
+    Variable(
+        "ATRIUM_MASTER_KEYS",
+        "comma-separated Fernet keys that wrap the tenants' data keys; the first one wraps new ones",
+        "made at the first start",
+        secret=True,
+    ),
     Variable("ATRIUM_DATA", "folder for embedded services, files, mails and logs", "var"),
-    Variable("ATRIUM_MEDIA_URL", (
-        "the folder in which files are kept; all processes of an installation share it"
-    ), "`$ATRIUM_DATA/media`"),
-    Variable("ATRIUM_ALLOWED_HOSTS", (
+    Variable(
+        "ATRIUM_MEDIA_URL",
+        "the folder in which files are kept; all processes of an installation share it",
+        "`$ATRIUM_DATA/media`",
+    ),
+    Variable(
+        "ATRIUM_ALLOWED_HOSTS",
         "comma-separated hosts that are answered at all; empty: those of the platform and of the tenants' "
-        "domains"
-    )),
-    Variable("ATRIUM_PLATFORM_HOSTS", (
-        "comma-separated hosts of the platform itself"
-    ), "localhost,platform.localhost"),
+        "domains",
+    ),
+    Variable(
+        "ATRIUM_PLATFORM_HOSTS",
+        "comma-separated hosts of the platform itself",
+        "localhost,platform.localhost",
+    ),
     Variable("ATRIUM_RUNTIME_URL", "base address of the embedded runtime", "set by `up`"),
     Variable("ATRIUM_PORT", "the port that links in mails and on pages carry", "8000; none with TLS"),
-    Variable("ATRIUM_EMAIL_URL", (
-        "`smtp://user:password@host:587`; empty: mails are written to `$ATRIUM_DATA/mail`"
-    ), "", True),
-    Variable("ATRIUM_TLS", (
-        "`1` behind a TLS edge: secure cookies, HSTS, redirects"
-    ), "`1` in production, else `0`"),
-    Variable("ATRIUM_TRUSTED_PROXIES", (
-        "comma-separated addresses or networks of the TLS edge: only from there `X-Forwarded-For` says who "
-        "the client is"
+    Variable(
+        "ATRIUM_EMAIL_URL",
+        "`smtp://user:password@host:587`; empty: mails are written to `$ATRIUM_DATA/mail`",
+        "",
+        secret=True,
     ),
-             "127.0.0.1,::1"),
+    Variable(
+        "ATRIUM_TLS", "`1` behind a TLS edge: secure cookies, HSTS, redirects", "`1` in production, else `0`"
+    ),
+    Variable(
+        "ATRIUM_TRUSTED_PROXIES",
+        "comma-separated addresses or networks of the TLS edge: only from there `X-Forwarded-For` says who "
+        "the client is",
+        "127.0.0.1,::1",
+    ),
     Variable("ATRIUM_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
 ]
-# fmt: on
 _KNOWN = {variable.name for variable in VARIABLES}
 
 

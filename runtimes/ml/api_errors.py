@@ -59,7 +59,6 @@ def context_length_exceeded(context_window: int, prompt_tokens: int, max_tokens:
         parts = f"{prompt_tokens} in the messages, {max_tokens} in the completion"
     message = (
         f"This model's maximum context length is {context_window} tokens. However, your messages resulted in "
-        f"{total} tokens ({parts}). "
-        "Please reduce the length of the messages or of the completion."
+        f"{total} tokens ({parts}). Please reduce the length of the messages or of the completion."
     )
     return ApiError(400, message, code="context_length_exceeded", param="messages")

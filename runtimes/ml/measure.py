@@ -1,5 +1,6 @@
-"""Measures the demo model on its own tasks, greedily: python -m runtimes.ml.measure
-runtimes/models/atrium-tiny [--show].
+"""Measures the demo model on its own tasks, greedily.
+
+    python -m runtimes.ml.measure runtimes/models/atrium-tiny [--show]
 
 All cases are synthetic; `unseen` ones use words or phrases held out of training. They say how well the demo
 plays its part, nothing about real work.

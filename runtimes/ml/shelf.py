@@ -195,13 +195,8 @@ class ModelShelf:
                 "state": "refused" if refusal else "failed",
                 "reason": refusal or seat.error,
             }
-        state = (
-            "loading"
-            if seat.loading
-            else "ready"
-            if seat.engine is not None and seat.engine.is_alive
-            else "idle"
-        )
+        is_ready = seat.engine is not None and seat.engine.is_alive
+        state = "loading" if seat.loading else "ready" if is_ready else "idle"
         active = seat.engine.count_active() if seat.engine is not None else 0
         return {"id": folder.id, "state": state, "requests": seat.users, "active": active}
 

@@ -1,5 +1,6 @@
-"""Pictures of the important pages, for the README and for eyes: `python -m
-tests.e2e.screenshots OUT [--data DIR]`. Not a test.
+"""Pictures of the important pages, for the README and for eyes. Not a test.
+
+    python -m tests.e2e.screenshots OUT [--data DIR]
 
 Needs a running platform (`make run`): its data folder has the demo's addresses and log-ins, `demo.json`.
 Makes OUT/<page>-<width>-<theme>-<language>.png at 1440 and 390 pixels, light and dark, in three languages.

@@ -1,4 +1,4 @@
-"""`manage.py serve web | gateway | worker | runtime | scheduler`: each room alone."""
+"""`manage.py serve web | gateway | worker | runtime | scheduler`: each kind of process."""
 
 import logging
 import os
