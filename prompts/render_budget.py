@@ -7,12 +7,15 @@ of code, Markdown of any length. Does not cover: how many messages a page shows,
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pygments.lexer import Lexer
+
 MIN_EXPANSION = 100_000  # characters that references may put into any text, as in cmark
 MAX_COLOURED = 20_000  # characters of code in one message that get colours
+MAX_COLOURED_LINE = 500  # one step of a lexer takes time by the square of what is left of its line
 MAX_COLOURING_S = 0.3  # CPU seconds for them: some of Pygments' lexers take quadratic time
 MAX_TABLES = 60_000  # tokens of tables; three to four for each cell
 MAX_MARKDOWN = 200_000  # characters read as Markdown; the rest is shown as it is
@@ -28,14 +31,15 @@ class RenderBudget:
     tables: int = MAX_TABLES
     clock: Callable[[], float] = field(default=time.thread_time, repr=False)
 
-    def colours(self, tokens: Iterator[Any], size: int) -> list[Any] | None:
-        """The lexer's tokens of a block of so many characters; None where the budget does not suffice."""
-        if size > self.coloured or self.colouring_s <= 0:
+    def colours(self, lexer: Lexer, code: str) -> list[Any] | None:
+        """The lexer's tokens of a block of code; None where the budget does not suffice."""
+        is_dense = max(map(len, code.split("\n"))) > MAX_COLOURED_LINE
+        if is_dense or len(code) > self.coloured or self.colouring_s <= 0:
             return None
-        self.coloured -= size
+        self.coloured -= len(code)
         found = []
         began = self.clock()
-        for token in tokens:
+        for token in lexer.get_tokens(code):
             found.append(token)
             if self.clock() - began > self.colouring_s:
                 self.colouring_s = 0

@@ -171,7 +171,7 @@ def _colour(code: str, language: str, budget: RenderBudget) -> str:
         lexer = get_lexer_by_name(language, stripnl=False) if language else None
     except ClassNotFound:
         lexer = None
-    tokens = budget.colours(lexer.get_tokens(code), len(code)) if lexer else None
+    tokens = budget.colours(lexer, code) if lexer else None
     if tokens is None:
         return ""
     written = StringIO()

@@ -297,6 +297,14 @@ def test_colours_are_bounded_over_all_blocks_of_a_text():
     assert slow.colouring_s == 0
 
 
+def test_code_in_a_very_long_line_has_no_colours():
+    """One step of some lexers takes time by the square of the line: ten seconds for this one."""
+    assert "<span" not in render_markdown(f"```html+ng2\n{'(' * 15_000}\n```")
+    line = "x = [1, 2, 3] + y  # so many"
+    assert "<span" in render_markdown(f"```python\n{line * 15}\n```")
+    assert "<span" not in render_markdown(f"```python\n{line * 20}\n```")
+
+
 def test_what_is_too_long_to_be_formatted_is_shown_as_it_is():
     html = render_markdown("*a*\n" * 60_000 + "<b>*end*</b>")
     assert (
