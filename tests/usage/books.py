@@ -2,8 +2,9 @@
 the ledger, with the owner's login.
 """
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,6 +27,7 @@ PRICE = Price("EUR", Decimal("0.15"), Decimal("0.075"), Decimal("0.6"), Decimal(
 USAGE = Usage(100, 20, 50, 7)
 BILL = cost(PRICE, USAGE)
 PROJECT, USER, KEY = uuid7(), uuid7(), uuid7()
+PATIENCE_S = 30  # for what happens at once where nothing else runs
 SUBJECTS = {"tenant": TENANT_SUBJECT, "project": PROJECT, "user": USER, "key": KEY}
 FACTS = CallFacts(
     source="api", model="demo", endpoint="chat.completions", upstream_model="llama-3", price=PRICE
@@ -46,6 +48,13 @@ def a_hold(amount: str | Decimal = "0.01", **changes: Any) -> HoldRequest:
 def a_bill(request_id: UUID, **changes: Any) -> Settlement:
     bill = {"request_id": request_id, "usage": USAGE, "cost": BILL, "latency_ms": 120, "first_token_ms": 30}
     return Settlement(**bill | changes)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for a state, however busy the machine is."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 class Books:
