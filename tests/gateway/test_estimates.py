@@ -59,7 +59,13 @@ ERROR = b'data: {"error": {"message": "out of memory"}}\n\n'
 
 
 @contextlib.asynccontextmanager
-async def server(parts: list[bytes], *, then_wait: bool = False, kind: str = "text/event-stream"):
+async def server(
+    parts: list[bytes],
+    *,
+    then_wait: bool = False,
+    kind: str = "text/event-stream",
+    has_answered: asyncio.Event | None = None,
+):
     """An upstream that sends these bytes, each in a packet of its own, and then ends or falls silent."""
 
     async def answer(reader, writer) -> None:
@@ -70,6 +76,8 @@ async def server(parts: list[bytes], *, then_wait: bool = False, kind: str = "te
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(0.001)
+            if has_answered:
+                has_answered.set()
             if then_wait:
                 await reader.read()
         writer.close()
@@ -215,7 +223,9 @@ def test_progress_is_marked_in_tokens(monkeypatch):
             gateway.ledger.mark = lambda slug, request_id, tokens: marks.append(tokens)
             frames = pipeline.stream(make_call(port, stream=True), gateway)
             await anext(frames)
-            await asyncio.sleep(0.2)
+            async with asyncio.timeout(30):
+                while not marks:
+                    await asyncio.sleep(0.01)
             await frames.aclose()
 
     asyncio.run(run())
@@ -259,14 +269,16 @@ def test_the_estimate_is_no_more_than_was_allowed():
 
 
 async def _complete(parts: list[bytes], *, leaves: bool) -> Call:
+    has_answered = asyncio.Event()
     async with (
-        server(parts, kind="application/json", then_wait=leaves) as port,
+        server(parts, kind="application/json", then_wait=leaves, has_answered=has_answered) as port,
         open_session(PRIVATE) as client,
     ):
         call = make_call(port, stream=False)
         task = asyncio.create_task(pipeline.complete(call, collaborators(client)))
         if leaves:
-            await asyncio.sleep(0.1)
+            async with asyncio.timeout(30):
+                await has_answered.wait()
             task.cancel()
         with contextlib.suppress(AtriumError, asyncio.CancelledError):
             await task
