@@ -19,6 +19,24 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "runtimes" / "models"
 TINY = MODELS / "atrium-tiny"
 START_TIMEOUT_S = 60.0
+PATIENCE_S = 30.0  # for what happens at once where nothing else runs
+# The server, which also tells on /health how often its model was run.
+COUNTING = """
+from runtimes.ml import server, shelf
+steps, import_engine, report_one = [], shelf._import_engine, shelf.ModelShelf._report_one
+def import_counting_engine(threads):
+    engine_class = import_engine(threads)
+    from runtimes.ml import engine
+    start_manager = engine._start_manager
+    def start_counted(model, *arguments, **options):
+        model.register_forward_pre_hook(lambda *_call: steps.append(1))
+        return start_manager(model, *arguments, **options)
+    engine._start_manager = start_counted
+    return engine_class
+shelf._import_engine = import_counting_engine
+shelf.ModelShelf._report_one = lambda self, folder: report_one(self, folder) | {"steps": len(steps)}
+server.main()
+"""
 
 
 @dataclass
@@ -30,9 +48,9 @@ class RuntimeServer:
     openai: OpenAI
 
     def health(self) -> dict:
-        return httpx.get(f"{self.url}/health", timeout=5).json()
+        return httpx.get(f"{self.url}/health", timeout=PATIENCE_S).json()
 
-    def wait_until_idle(self, timeout_s: float = 5) -> None:
+    def wait_until_idle(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until no request is being served and no slot is taken."""
         wait_until(
             lambda: (self.tiny_state()["requests"], self.tiny_state()["active"]) == (0, 0),
@@ -41,7 +59,13 @@ class RuntimeServer:
         )
 
     def wait_for_requests(self, count: int) -> None:
-        wait_until(lambda: self.tiny_state()["requests"] == count, 5, f"{count} requests do not arrive")
+        wait_until(
+            lambda: self.tiny_state()["requests"] == count, PATIENCE_S, f"{count} requests do not arrive"
+        )
+
+    def count_steps(self) -> int:
+        """How often the models were run since the start: once for each token of one answer alone."""
+        return self.tiny_state()["steps"]
 
     def state_of(self, model_id: str) -> str:
         return next(model["state"] for model in self.health()["models"] if model["id"] == model_id)
@@ -74,14 +98,16 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, message: str) ->
 
 
 @contextlib.contextmanager
-def run_server(*arguments: str) -> Iterator[RuntimeServer]:
+def run_server(
+    *arguments: str, program: tuple[str, str] = ("-m", "runtimes.ml.server")
+) -> Iterator[RuntimeServer]:
     """A server that listens (not necessarily ready); ended with SIGTERM, or killed if that does not help."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "runtimes.ml.server", "--port", str(port), *arguments],
+        [sys.executable, *program, "--port", str(port), *arguments],
         cwd=ROOT,
         env=environment,
     )
@@ -131,8 +157,8 @@ def start_server():
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[RuntimeServer]:
-    """The demo model as `up` starts it, preloaded."""
-    with run_server("--models", str(MODELS), "--preload") as server:
+    """The demo model as `up` starts it, preloaded; its steps are counted."""
+    with run_server("--models", str(MODELS), "--preload", program=("-c", COUNTING)) as server:
         wait_until(lambda: server.health()["status"] == "ready", START_TIMEOUT_S, "the model does not load")
         yield server
 

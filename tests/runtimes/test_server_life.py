@@ -2,23 +2,17 @@
 overload, clients that leave, stopping.
 """
 
+import http.client
+import json
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 from openai import APIError, BadRequestError, InternalServerError
 
+from tests.runtimes.conftest import PATIENCE_S, wait_until
+
 LONG = {"max_tokens": 480, "extra_body": {"ignore_eos": True}}
-
-
-@pytest.fixture(scope="module")
-def long_s(server) -> float:
-    """The seconds that a long answer takes to its end."""
-    started = time.monotonic()
-    assert server.ask("Hello", **LONG).usage.completion_tokens == 480
-    return time.monotonic() - started
 
 
 def test_it_listens_before_the_model_is_there_and_the_first_request_waits(cramped_server):
@@ -77,31 +71,41 @@ def test_a_full_queue_answers_503_with_retry_after(cramped_server):
     assert cramped_server.answer("Hallo").startswith("Hallo!")
 
 
-def test_a_client_that_leaves_its_stream_frees_the_slot_at_once(server, long_s):
+@pytest.fixture
+def steps(server):
+    """How often the model is run from here on. A long answer that is read to its end takes 480."""
+    server.wait_until_idle()
+    before = server.count_steps()
+    assert server.ask("Hello", **LONG).usage.completion_tokens == 480
+    assert server.count_steps() - before >= 480
+    server.wait_until_idle()
+    before = server.count_steps()
+    return lambda: server.count_steps() - before
+
+
+def test_a_client_that_leaves_its_stream_frees_the_slot_at_once(server, steps):
     stream = server.ask("Hello", stream=True, **LONG)
     next(stream)
-    assert server.tiny_state()["requests"] == 1
-    left = time.monotonic()
     stream.close()
     server.wait_until_idle()
-    assert time.monotonic() - left < long_s / 2
+    assert 0 < steps() < 480
 
 
-def test_a_client_that_leaves_without_streaming_frees_the_slot_too(server, long_s):
-    started = time.monotonic()
-    with pytest.raises(httpx.TimeoutException):
-        httpx.post(
-            f"{server.url}/v1/chat/completions",
-            timeout=long_s / 5,
-            json={
-                "model": "atrium-tiny",
-                "messages": [{"role": "user", "content": "Hello"}],
-                "max_tokens": 480,
-                "ignore_eos": True,
-            },
-        )
+def test_a_client_that_leaves_without_streaming_frees_the_slot_too(server, steps):
+    question = json.dumps(
+        {
+            "model": "atrium-tiny",
+            "messages": [{"role": "user", "content": "Hello"}],
+            "max_tokens": 480,
+            "ignore_eos": True,
+        }
+    )
+    client = http.client.HTTPConnection(*server.url.removeprefix("http://").split(":"))
+    client.request("POST", "/v1/chat/completions", question, {"Content-Type": "application/json"})
+    wait_until(lambda: steps() > 5, PATIENCE_S, "the answer does not begin")
+    client.close()
     server.wait_until_idle()
-    assert time.monotonic() - started < long_s * 0.8
+    assert steps() < 480
 
 
 def test_a_model_added_while_the_server_runs_is_found(start_server, models, tmp_path):
@@ -110,7 +114,7 @@ def test_a_model_added_while_the_server_runs_is_found(start_server, models, tmp_
         (tmp_path / "atrium-tiny").symlink_to(models / "atrium-tiny")
         assert [model.id for model in empty.openai.models.list()] == ["atrium-tiny"]
         empty.process.send_signal(signal.SIGTERM)  # while torch is being imported
-        assert empty.process.wait(timeout=3) == 0
+        assert empty.process.wait(timeout=30) == 0
 
 
 def test_sigterm_cuts_off_streams_and_ends_the_process(start_server, models):
