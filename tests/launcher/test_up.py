@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -66,9 +65,10 @@ PREPARE = """
     print(json.dumps({"migrated": []}))
 """
 DRIVER = """
-    import dataclasses, json, sys
-    from launcher import up
+    import dataclasses, json, os, sys
+    from launcher import supervisor, up
     from launcher import process_plan as plan
+    supervisor.STOP_PATIENCE_S = float(os.environ.get("PATIENCE", supervisor.STOP_PATIENCE_S))
     scripts = json.loads(sys.argv[1])
     def make_plan(options, addresses):
         real = plan.make_plan(options, dataclasses.replace(addresses, runtime_url=""))
@@ -138,10 +138,9 @@ class Up:
         with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
             return json.load(answer)
 
-    def finish(self, *signals: int, pause_s: float = 0.0) -> tuple[int, str, str]:
+    def finish(self, *signals: int) -> tuple[int, str, str]:
         for number in signals:
             self.process.send_signal(number)
-            time.sleep(pause_s)
         said, complained = self.process.communicate(timeout=30)
         return self.process.returncode, said, complained
 
@@ -190,7 +189,7 @@ def wait_until_gone(noted, timeout_s: float = 12.0) -> None:
 
 def worker_state(data: Path) -> dict:
     assert processes.wait_until(
-        lambda: (data / "worker.json").exists() and (data / "worker.json").stat().st_size > 0, 10
+        lambda: (data / "worker.json").exists() and (data / "worker.json").stat().st_size > 0, 30
     )
     return json.loads((data / "worker.json").read_text())
 
@@ -229,7 +228,6 @@ def test_whatever_dies_is_started_again_within_seconds(up, folder):
     before = running.noted()
     for process in before.values():
         os.kill(process.pid, signal.SIGKILL)
-    began = time.monotonic()
 
     def is_whole() -> bool:
         now = running.noted()
@@ -237,9 +235,9 @@ def test_whatever_dies_is_started_again_within_seconds(up, folder):
             process.is_alive() and process.pid != before[name].pid for name, process in now.items()
         )
 
-    assert processes.wait_until(is_whole, 15), running.noted()
+    assert processes.wait_until(is_whole, 60), running.noted()
     assert running.ask_web()["pid"] == running.noted()["web"].pid
-    assert processes.wait_until(lambda: embedded.is_healthy(folder), 15 - (time.monotonic() - began))
+    assert processes.wait_until(lambda: embedded.is_healthy(folder), 60)
     code, _, complained = running.finish(signal.SIGTERM)
     assert code == 0
     assert "web ended by signal SIGKILL; it starts again in 0.2 s" in complained
@@ -277,19 +275,20 @@ def free_port() -> int:
 
 
 def test_a_second_signal_ends_a_deaf_child_at_once(up, folder):
-    running = up(DEAF="1")
+    running = up(DEAF="1", PATIENCE="600")  # with one signal alone it would not end in this test's life
     running.wait_until_ready()
     worker_state(folder)
     noted = running.noted()
-    began = time.monotonic()
-    assert running.finish(signal.SIGINT, signal.SIGINT, pause_s=0.5)[0] == 0
-    assert time.monotonic() - began < 6
+    running.process.send_signal(signal.SIGINT)
+    assert processes.wait_until(lambda: not noted["web"].is_alive(), 30), "the first one is being obeyed"
+    assert noted["worker"].is_alive()
+    assert running.finish(signal.SIGINT)[0] == 0
     wait_until_gone(noted.values(), 0)
 
 
 def test_a_signal_during_the_start_stops_it_cleanly(up):
     running = up(SLOW="60")
-    assert processes.wait_until(lambda: "web" in running.noted(), 20)
+    assert processes.wait_until(lambda: "web" in running.noted(), 60)
     noted = running.noted()
     assert running.finish(signal.SIGINT)[0] == 0
     wait_until_gone(noted.values(), 0)
