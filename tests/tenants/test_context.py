@@ -139,7 +139,9 @@ def test_steps_that_hang_in_one_tenant_leave_threads_to_the_others(django_db_blo
         try:
             for _attempt in range(3):
                 steps = [loop.create_task(in_tenant("acme", hang)) for _number in range(DATABASE_THREADS)]
-                await asyncio.sleep(0.2)
+                async with asyncio.timeout(10):
+                    while len(hanging) < THREADS_PER_SCHEMA:
+                        await asyncio.sleep(0.01)
                 for step in steps:
                     step.cancel()
                 await asyncio.gather(*steps, return_exceptions=True)
@@ -147,6 +149,7 @@ def test_steps_that_hang_in_one_tenant_leave_threads_to_the_others(django_db_blo
                 return await in_tenant("globex", emails)
         finally:
             may_end.set()
+            await in_tenant("acme", emails)  # what else may have been handed to a thread has begun
 
     assert asyncio.run(main()) and len(hanging) == THREADS_PER_SCHEMA
 
