@@ -41,7 +41,7 @@ class MockLLM:
         self._ask("POST", "/_reset")
 
     def wait_for(
-        self, condition: Callable[[list[dict[str, Any]]], Any], timeout_s: float = 5.0
+        self, condition: Callable[[list[dict[str, Any]]], Any], timeout_s: float = 30.0
     ) -> list[dict[str, Any]]:
         """The ledger once `condition(ledger)` holds; AssertionError after `timeout_s`."""
         end = time.monotonic() + timeout_s

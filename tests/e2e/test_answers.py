@@ -29,7 +29,7 @@ def test_an_answer_grows_while_it_is_written(arrive):
     expect(chat.page).to_have_title(re.compile("^Count, please"))
     chat.wait_for()
     assert chat.read() == said(60)
-    assert chat.page.evaluate("window.lengths.size") > 5, "it came in steps"
+    assert chat.page.evaluate("window.lengths.size") > 2, "it came in steps"
     expect(chat.rows.first).to_have_text("Count, please")
     expect(chat.box).to_be_focused()
     expect(chat.box).to_have_value("")
@@ -46,7 +46,7 @@ def test_a_reload_in_mid_answer_loses_nothing(arrive):
 
 
 def test_a_second_tab_shows_the_same_answer(arrive):
-    chat = arrive(model="chat-3-s")
+    chat = arrive(model="chat-10-s")
     chat.ask("hello")
     chat.wait_for_words(5)
     other = chat.another_tab()
@@ -55,7 +55,7 @@ def test_a_second_tab_shows_the_same_answer(arrive):
     expect(other.answer).to_have_attribute("data-status", re.compile("pending|streaming"))
     for tab in (chat, other):
         tab.wait_for()
-        assert tab.read() == said(60)
+        assert tab.read() == said(200)
 
 
 def test_stop_continue_and_answer_again(arrive):
@@ -176,7 +176,7 @@ def test_stopping_moves_nothing_that_is_being_read(arrive):
 
 
 def test_a_model_that_thinks_is_said_to_think(arrive):
-    chat = arrive(model="thinks-3-s")
+    chat = arrive(model="thinks-6-s")
     chat.ask("hello")
     expect(chat.answer.locator("[data-elapsed]")).to_contain_text(re.compile(r"The model is thinking · \d"))
     chat.wait_for()
@@ -187,11 +187,11 @@ def test_the_earlier_answer_is_read_until_the_new_one_begins_and_stays_when_that
     chat = arrive(model="mock")
     chat.ask("hello")
     chat.wait_for()
-    for model, text in (("fault-500", said(8)), ("thinks-3-s", said(8)), ("mock-echo", "hello")):
+    for model, text in (("fault-500", said(8)), ("thinks-6-s", said(8)), ("mock-echo", "hello")):
         chat.page.locator("#composer-model").select_option(model)
         chat.answer.hover()
         chat.answer.get_by_role("button", name="Answer again").click()
-        if model == "thinks-3-s":
+        if model == "thinks-6-s":
             expect(chat.answer).to_have_attribute("data-status", "pending")
             assert chat.read() == said(8)
         chat.wait_for("done")
@@ -249,14 +249,20 @@ def test_the_last_question_is_edited_and_asked_again(arrive):
     expect(chat.page).to_have_title(re.compile("^first"))
 
 
+def stop_answer(chat) -> None:
+    chat.page.get_by_role("button", name="Stop the answer").click()
+    chat.wait_for("stopped")
+
+
 def test_what_is_refused_stays_in_the_field(arrive):
-    chat = arrive(model="chat-3-s", expected=("409", "400"))
+    chat = arrive(model="chat-10-s", expected=("409", "400"))
     chat.ask("hello")
     # not while the answer is written
     expect(chat.page.get_by_role("button", name="Edit the question")).to_have_count(0)
     chat.box.press("ArrowUp")
     expect(chat.page.locator("[data-edit-form]")).to_have_count(0)
-    chat.wait_for()
+    stop_answer(chat)
+    stopped = chat.read()
     other = chat.another_tab()
     other.page.goto(chat.page.url)
     chat.box.press("ArrowUp")
@@ -268,14 +274,14 @@ def test_what_is_refused_stays_in_the_field(arrive):
     field.fill("anew")
     chat.page.get_by_role("button", name="Ask again").click()
     expect(notice).to_contain_text("An answer is still being written")
-    other.wait_for()
+    stop_answer(other)
     field.press("Enter")
     expect(notice).to_contain_text("Only the last question can be changed.")
     expect(field).to_have_value("anew")
     expect(field).to_be_focused()
     field.press("Escape")
     expect(notice).to_be_empty()
-    assert chat.read() == said(60)
+    assert chat.read() == stopped
 
 
 def test_a_finger_edits_too(arrive):
@@ -329,12 +335,12 @@ def test_a_long_answer_is_told_in_whole_words_with_the_way_on(arrive):
 
 
 def test_what_the_budget_allows_is_known_after_each_answer(arrive):
-    chat = arrive(model="chat-3-s")
+    chat = arrive(model="chat-10-s")
     chat.ask("hello")
     chat.wait_for_words(5)
     expect(chat.page.locator("#budget-banner")).to_be_empty()
     set_budget(actor=None, level="user", subject_id=chat.person.pk, limit=Decimal("0.0000001"))
-    chat.wait_for()
+    stop_answer(chat)
     expect(chat.page.locator("#budget-banner")).to_contain_text("is used up")
     expect(chat.page.locator("#composer-send")).to_be_enabled()  # there are models that cost nothing
 

