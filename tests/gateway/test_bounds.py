@@ -446,6 +446,7 @@ def test_more_connections_than_there_may_be_are_sent_away():
 @pytest.fixture
 def crowded(monkeypatch):
     """A server with room for few."""
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 600)  # so that nothing else closes any
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 6)
     monkeypatch.setattr(connections, "MAKE_ROOM_AT", 4)
     monkeypatch.setattr(connections, "HEALTH_PLACES", 2)

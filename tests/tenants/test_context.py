@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
 from accounts.models import User
+from tenants import context
 from tenants.context import (
     DATABASE_THREADS,
     THREADS_PER_SCHEMA,
@@ -126,9 +128,16 @@ def test_database_steps_of_many_tasks_keep_their_tenant(django_db_blocker):
         assert all(email.endswith(f"@{slug}.example") for email in seen), (slug, seen)
 
 
-def test_steps_that_hang_in_one_tenant_leave_threads_to_the_others(django_db_blocker):
+def test_steps_that_hang_in_one_tenant_leave_threads_to_the_others(django_db_blocker, monkeypatch):
     """Also when their callers have left: a thread that is still busy counts."""
-    hanging, may_end = [], threading.Event()
+    hanging, handed_out, may_end = [], [], threading.Event()
+    submit = context._executor.submit
+
+    def counted(*arguments):
+        handed_out.append(arguments)
+        return submit(*arguments)
+
+    monkeypatch.setattr(context, "_executor", SimpleNamespace(submit=counted))
 
     def hang() -> None:
         hanging.append(1)
@@ -142,6 +151,8 @@ def test_steps_that_hang_in_one_tenant_leave_threads_to_the_others(django_db_blo
                 async with asyncio.timeout(10):
                     while len(hanging) < THREADS_PER_SCHEMA:
                         await asyncio.sleep(0.01)
+                for _turn in range(3):  # of the loop: enough for each to ask for a thread
+                    await asyncio.sleep(0)
                 for step in steps:
                     step.cancel()
                 await asyncio.gather(*steps, return_exceptions=True)
@@ -149,9 +160,9 @@ def test_steps_that_hang_in_one_tenant_leave_threads_to_the_others(django_db_blo
                 return await in_tenant("globex", emails)
         finally:
             may_end.set()
-            await in_tenant("acme", emails)  # what else may have been handed to a thread has begun
 
     assert asyncio.run(main()) and len(hanging) == THREADS_PER_SCHEMA
+    assert len(handed_out) == THREADS_PER_SCHEMA + 1, "and one to the other tenant"
 
 
 def test_the_owners_connection_refuses_to_work_outside_its_scope():
