@@ -1,19 +1,19 @@
 """Usage events, for reading: what each call used and cost. What was said in it is not here."""
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter, TextFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from accounts.models import ApiKey, Project, User
-from accounts.selectors import search_keys, search_people
+from accounts.selectors import name_keys, name_people, name_projects, search_keys, search_people
 from administration.columns import instant
 from administration.menu import Group, Place
 from administration.model_admin import ReadOnlyAdmin
@@ -27,7 +27,12 @@ STATUS_COLOURS = {
     UsageEvent.Status.CANCELLED: "warning",
     UsageEvent.Status.INTERRUPTED: "warning",
 }
-SUBJECTS: dict[str, type[Model]] = {"user_id": User, "key_id": ApiKey, "project_id": Project}
+# column → what its subjects are called, by id
+NAMES: dict[str, Callable[[Iterable[UUID]], dict[UUID, str]]] = {
+    "user_id": name_people,
+    "key_id": name_keys,
+    "project_id": name_projects,
+}
 MAX_MODELS = 200
 PRICES = {
     "input": _("input"),
@@ -216,11 +221,11 @@ def name_subjects(events: list[UsageEvent]) -> None:
     subjects, so an id may stand alone.
     """
     found: dict[str, dict[UUID, str]] = {}
-    for column, model in SUBJECTS.items():
+    for column, name_them in NAMES.items():
         ids = {getattr(event, column) for event in events} - {None}
-        found[column] = {row.pk: str(row) for row in model.objects.filter(pk__in=ids)} if ids else {}
+        found[column] = name_them(ids) if ids else {}
     for event in events:
         event.names = {
             column: found[column].get(getattr(event, column), str(getattr(event, column) or "–"))
-            for column in SUBJECTS
+            for column in NAMES
         }
