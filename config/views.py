@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from foundation.error_pages import DatabaseAway, answer_error, is_outage
 from tenants.context import platform
-from tenants.links import address_of
+from tenants.selectors import list_demo_hosts
 
 
 @require_safe
@@ -112,13 +112,5 @@ def _problem(request: HttpRequest, status: int) -> JsonResponse:
 
 @require_safe
 def platform_home(request: HttpRequest) -> HttpResponse:
-    from tenants.models import Domain
-
-    demo = (
-        []
-        if settings.ATRIUM_ENV == "production"
-        else list(Domain.objects.filter(domain__endswith=".localhost").select_related("tenant")[:20])
-    )
-    for domain in demo:
-        domain.address = address_of(domain.domain)
-    return render(request, "platform_home.html", {"demo_domains": demo})
+    hosts = [] if settings.ATRIUM_ENV == "production" else list_demo_hosts()
+    return render(request, "platform_home.html", {"demo_hosts": hosts})

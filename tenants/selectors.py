@@ -1,12 +1,24 @@
 """What other rooms may know of tenants and plans. All functions enter the platform's scope themselves."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Count
 
 from tenants.context import current_tenant, find_tenant, platform
-from tenants.models import Plan, Tenant
+from tenants.links import address_of
+from tenants.models import Domain, Plan, Tenant
+
+MAX_DEMO_HOSTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DemoHost:
+    """Where an organisation of the demonstration is found."""
+
+    organisation: str
+    address: str  # scheme, host and port
 
 
 def get_currency() -> str:
@@ -52,3 +64,10 @@ def list_tenants_to_look_at(limit: int) -> list[Tenant]:
     with platform():
         rows = Tenant.objects.exclude(status=Tenant.Status.ACTIVE).order_by("-updated_at")
         return list(rows[:limit])
+
+
+def list_demo_hosts() -> list[DemoHost]:
+    """The organisations whose hosts end in .localhost, which only this machine reaches."""
+    with platform():
+        rows = Domain.objects.filter(domain__endswith=".localhost").select_related("tenant")
+        return [DemoHost(row.tenant.name, address_of(row.domain)) for row in rows[:MAX_DEMO_HOSTS]]
