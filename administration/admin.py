@@ -18,7 +18,6 @@ from administration.figures import list_columns, load_figures
 from administration.menu import Group, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import system_admin
-from foundation.errors import Conflict
 from tenants.links import base_url
 from tenants.models import Domain, Plan, Tenant
 from tenants.orders import (
@@ -29,7 +28,7 @@ from tenants.orders import (
     set_primary_domain,
     update_tenant,
 )
-from tenants.plans import set_plan
+from tenants.plans import create_plan, set_plan
 from tenants.provisioning import set_tenant_status
 
 STATUS_COLOURS = {
@@ -169,7 +168,6 @@ class TenantAdmin(AtriumModelAdmin):
         done=ngettext_lazy("%(count)d tenant is suspended.", "%(count)d tenants are suspended.", "count"),
     )
     def suspend(self, request: HttpRequest, row: Tenant) -> None:
-        _refuse_unready(row)
         set_tenant_status(slug=row.slug, status=Tenant.Status.SUSPENDED)
 
     @confirmed(
@@ -180,7 +178,6 @@ class TenantAdmin(AtriumModelAdmin):
         done=ngettext_lazy("%(count)d tenant is active.", "%(count)d tenants are active.", "count"),
     )
     def resume(self, request: HttpRequest, row: Tenant) -> None:
-        _refuse_unready(row)
         set_tenant_status(slug=row.slug, status=Tenant.Status.ACTIVE)
 
     @confirmed(
@@ -209,11 +206,6 @@ class TenantAdmin(AtriumModelAdmin):
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
         context["tenant_address"] = base_url(obj.slug) if obj else ""
         return super().render_change_form(request, context, add, change, form_url, obj)
-
-
-def _refuse_unready(row: Tenant) -> None:
-    if row.status in Tenant.UNREADY:
-        raise Conflict(_("This tenant is not set up yet."), code="tenant_not_ready")
 
 
 @admin.register(Domain, site=system_admin)
@@ -272,10 +264,7 @@ class PlanAdmin(AtriumModelAdmin):
         return [] if obj is None else ["name"]
 
     def create_row(self, request: HttpRequest, form: forms.ModelForm) -> Plan:
-        data = dict(form.cleaned_data)
-        if Plan.objects.filter(name=data["name"]).exists():
-            raise Conflict(_("There is a plan of this name already."), code="plan_exists", param="name")
-        return set_plan(**data)
+        return create_plan(**form.cleaned_data)
 
     def change_row(self, request: HttpRequest, row: Plan, form: forms.ModelForm) -> None:
         set_plan(

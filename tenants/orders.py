@@ -5,7 +5,7 @@ All functions run inside `with platform():`, or enter it. Who may call them is a
 operators hold every right of the platform.
 """
 
-from typing import Any
+from typing import TypedDict, Unpack
 
 from django.conf import settings
 from django.db import transaction
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import Conflict
 from tenants.context import platform
-from tenants.models import Domain, Tenant
+from tenants.models import Domain, Plan, Tenant
 from tenants.notify import announce
 from tenants.plans import tell_plan
 from tenants.provisioning import DEFAULT_PLAN, get_tenant, insert_tenant, read_host
@@ -38,7 +38,13 @@ def order_tenant(
     """
     with platform(), transaction.atomic():
         row = insert_tenant(
-            slug, name, host or f"{slug}{settings.DEMO_HOST_SUFFIX}", plan, language, currency, contact_email
+            slug=slug,
+            name=name,
+            host=host or f"{slug}{settings.DEMO_HOST_SUFFIX}",
+            plan=plan,
+            language=language,
+            currency=currency,
+            contact_email=contact_email,
         )
         _enqueue_setup(row)
         announce("tenant", slug)
@@ -64,16 +70,24 @@ def _enqueue_setup(row: Tenant) -> None:
     enqueue(set_up_ordered_tenant, queue=QUEUE, slug=row.slug)
 
 
-def update_tenant(*, slug: str, **changes: Any) -> Tenant:
+class TenantChanges(TypedDict, total=False):
+    """What can be changed of a tenant."""
+
+    name: str
+    plan: Plan
+    language: str
+    contact_email: str
+
+
+def update_tenant(*, slug: str, **changes: Unpack[TenantChanges]) -> Tenant:
     """Change name, plan, language or contact. Slug and currency stay: schema, keys and bills are named
     after them. Raises ValidationError.
     """
     with platform(), transaction.atomic():
         row = get_tenant(slug)
         old_plan = row.plan_id
-        for field in ("name", "plan", "language", "contact_email"):
-            if field in changes:
-                setattr(row, field, changes[field])
+        for field, value in changes.items():
+            setattr(row, field, value)
         row.full_clean()
         row.save()
         announce("tenant", slug)

@@ -1,10 +1,13 @@
 """Changing plans; the tenants on them follow within a second."""
 
 import logging
-from typing import Any
+from decimal import Decimal
+from typing import TypedDict, Unpack
 
 from django.db import DatabaseError, transaction
+from django.utils.translation import gettext as _
 
+from foundation.errors import Conflict
 from tenants.context import current_tenant, platform, tenant
 from tenants.duties import duty, note_duty
 from tenants.models import Plan, Tenant
@@ -16,7 +19,23 @@ logger = logging.getLogger(__name__)
 FOLLOW = "tenants.plan"
 
 
-def set_plan(*, name: str, **changes: Any) -> Plan:
+class PlanChanges(TypedDict, total=False):
+    """What can be changed of a plan."""
+
+    label: str
+    requests_per_minute: int | None
+    monthly_budget: Decimal | None
+
+
+def create_plan(*, name: str, **limits: Unpack[PlanChanges]) -> Plan:
+    """Make a plan. Raises Conflict for a name that is taken, ValidationError."""
+    with platform(), transaction.atomic():
+        if Plan.objects.filter(name=name).exists():
+            raise Conflict(_("There is a plan of this name already."), code="plan_exists", param="name")
+        return set_plan(name=name, **limits)
+
+
+def set_plan(*, name: str, **changes: Unpack[PlanChanges]) -> Plan:
     """Create or change a plan; None removes a limit. Raises ValidationError."""
     with platform(), transaction.atomic():
         row = Plan.objects.filter(name=name).first() or Plan(name=name, label=name.capitalize())

@@ -40,7 +40,7 @@ def create_tenant(
     Raises InvalidInput (slug, host, plan, owner) and Conflict (taken). If anything fails, nothing remains.
     """
     with owner(), transaction.atomic(using="owner"):
-        insert_tenant(slug, name, host, plan, language, currency)
+        insert_tenant(slug=slug, name=name, host=host, plan=plan, language=language, currency=currency)
         _make_schema(slug)
     try:
         with tenant(slug), transaction.atomic():

@@ -10,10 +10,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.utils import timezone
 
+from foundation.errors import Conflict
 from tenants.context import platform, tenant
 from tenants.duties import carry_out_duties
 from tenants.models import Duty, Plan, Tenant
-from tenants.plans import FOLLOW, set_plan
+from tenants.plans import FOLLOW, create_plan, set_plan
 from usage.models import Budget
 
 pytestmark = [pytest.mark.django_db, pytest.mark.scope(None)]
@@ -37,6 +38,16 @@ def test_zero_is_a_budget_and_none_is_no_budget():
         assert plan_limit() == limit
     with pytest.raises(ValidationError):
         set_plan(name="tight", requests_per_minute=0)
+
+
+def test_a_plan_is_made_once():
+    plan = create_plan(name="tight", label="Tight", monthly_budget=Decimal(5))
+    assert (plan.label, plan.monthly_budget, plan.requests_per_minute) == ("Tight", 5, None)
+    with pytest.raises(Conflict) as refusal:
+        create_plan(name="tight", label="Other")
+    assert (refusal.value.code, refusal.value.param) == ("plan_exists", "name")
+    with platform():
+        assert Plan.objects.get(name="tight").label == "Tight"
 
 
 def test_a_suspended_tenant_follows_too():
