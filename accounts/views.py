@@ -46,7 +46,8 @@ def email_address(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def apikey_list(request: HttpRequest) -> HttpResponse:
-    new = take_new_key(request)
+    # a HEAD shows nobody anything: the key waits for the look that does
+    new = take_new_key(request) if request.method == "GET" else None
     created = {"created": get_visible_api_key(request.user, new[0]), "created_text": new[1]} if new else {}
     return _key_page(request, _key_form(request), **created)
 

@@ -43,6 +43,12 @@ def test_a_key_is_made_shown_once_and_revoked(bobs):
     assert not ApiKey.objects.get(pk=key.pk).is_usable
 
 
+def test_a_head_does_not_use_up_the_new_key(bobs):
+    bobs.post("/keys/new/", NEW)
+    assert bobs.head("/keys/").status_code == 200
+    assert KEY.search(bobs.get("/keys/").content.decode())
+
+
 def test_the_new_key_waits_sealed_and_not_for_long(bobs, monkeypatch):
     bobs.post("/keys/new/", NEW)
     assert not KEY.search(str(dict(bobs.session)))

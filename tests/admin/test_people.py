@@ -222,6 +222,7 @@ def test_a_key_is_shown_once(acme, alice, bob):
     assert made.status_code == 302 and made.url == url("accounts_apikey_change", key.pk), (
         "loading the next page again makes no second key"
     )
+    assert acme.head(made.url).status_code == 200, "a HEAD shows nothing and uses nothing up"
     response = acme.get(made.url)
     text = re.search(rf"atr_acme_{key.key_id}_[\w-]{{43}}", response.content.decode())[0]
     assert (
