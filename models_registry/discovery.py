@@ -14,7 +14,7 @@ from foundation import egress
 from foundation.errors import AtriumError
 from models_registry.kinds import USUAL, ConnectionKind
 from models_registry.services import add_connection, sync_catalogue
-from models_registry.worlds import active_world
+from models_registry.worlds import Connection, active_world
 from tenants.sealing import Secret
 
 logger = logging.getLogger(__name__)
@@ -73,41 +73,47 @@ def offer_providers(found: Iterable[FoundProvider] | None = None) -> list[str]:
 
     A local server is switched on at once (not in production) and its models follow at each start. A cloud
     provider is only offered: its connection holds the key but stays switched off until an operator switches
-    it on. Call inside `with platform():`.
+    it on. Call inside `with platform():` and outside a transaction: it waits for the network.
     """
     added = []
     for provider in find_providers() if found is None else found:
         try:
-            with transaction.atomic():
-                name = _offer(provider)
+            row, is_new = _ensure_connection(provider)
         except Exception:  # whatever one provider does, the platform starts
             logger.warning("the provider found at %s could not be offered", provider.base_url, exc_info=True)
             continue
-        if name:
-            added.append(name)
+        if is_new:
+            added.append(row.name)
+        if provider.is_local and row.is_enabled:
+            _follow_catalogue(row)
     return added
 
 
-def _offer(provider: FoundProvider) -> str | None:
+@transaction.atomic
+def _ensure_connection(provider: FoundProvider) -> tuple[Connection, bool]:
+    """The provider's connection, and whether it is new."""
     connections = active_world().connections.objects
     row = connections.filter(kind=provider.kind, base_url=provider.base_url).first()
-    is_new = row is None
-    if row is None:
-        label = str(provider.kind.label)
-        name = f"{label} ({provider.base_url})" if connections.filter(name=label).exists() else label
-        is_enabled = provider.is_local and settings.ATRIUM_ENV != "production"
-        row = add_connection(
-            actor=None,
-            name=name,
-            kind=provider.kind,
-            base_url=provider.base_url,
-            secret=provider.secret or "",
-            is_enabled=is_enabled,
-            location=USUAL[provider.kind].location,
-        )
-    if provider.is_local and row.is_enabled:
-        try:
-            sync_catalogue(actor=None, connection=row)
-        except AtriumError as exc:
-            logger.warning("the models of %s could not be read: %s", row.name, exc)
-    return row.name if is_new else None
+    if row is not None:
+        return row, False
+    label = str(provider.kind.label)
+    name = f"{label} ({provider.base_url})" if connections.filter(name=label).exists() else label
+    row = add_connection(
+        actor=None,
+        name=name,
+        kind=provider.kind,
+        base_url=provider.base_url,
+        secret=provider.secret or "",
+        is_enabled=provider.is_local and settings.ATRIUM_ENV != "production",
+        location=USUAL[provider.kind].location,
+    )
+    return row, True
+
+
+def _follow_catalogue(connection: Connection) -> None:
+    try:
+        sync_catalogue(actor=None, connection=connection)
+    except AtriumError as exc:
+        logger.warning("the models of %s could not be read: %s", connection.name, exc)
+    except Exception:  # whatever one provider does, the platform starts
+        logger.warning("the models of %s could not be read", connection.name, exc_info=True)

@@ -27,8 +27,8 @@ DEMO_INPUT_PRICE, DEMO_OUTPUT_PRICE = Decimal("0.10"), Decimal("0.40")
 
 @receiver(platform_prepared, dispatch_uid="models_registry.seed")
 def prepare_platform(sender, **kwargs) -> None:
-    """Sent at each start, inside the platform's scope. Tests look for no providers: what runs
-    on the machine must not change them.
+    """Sent at each start, inside the platform's scope and outside a transaction. Tests look for no
+    providers: what runs on the machine must not change them.
     """
     seed_platform(getattr(settings, "RUNTIME_URL", ""))
     if settings.ATRIUM_ENV != "test":

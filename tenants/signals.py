@@ -10,5 +10,6 @@ tenant_provisioned = Signal()  # slug: sent inside the new tenant's scope, in th
 tenant_migrated = Signal()
 # slug, plan: the tenant's plan has other limits or a tenant has another plan; sent outside any scope
 plan_changed = Signal()
-# sent inside the platform's scope at each start: rooms bring their shared rows up to date
+# sent inside the platform's scope and outside a transaction, at each start: rooms bring their shared rows up
+# to date
 platform_prepared = Signal()

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         )
         migrate_public()
         migrate_template()
-        with platform(), transaction.atomic():
+        with platform():  # in no transaction: receivers wait for the network, and each step may be repeated
             ensure_default_plans()
             platform_prepared.send(sender=Tenant)
             slugs = list(Tenant.objects.exclude(status__in=Tenant.UNREADY).values_list("slug", flat=True))
