@@ -1,7 +1,6 @@
 """What this room puts into a new tenant, and the people of the demonstration."""
 
 import secrets
-from typing import Any
 
 from django.db import transaction
 from django.dispatch import receiver
@@ -10,7 +9,7 @@ from accounts import services
 from accounts.models import ApiKey, User
 from accounts.roles import ensure_roles
 from tenants.context import tenant
-from tenants.people import People, register_people
+from tenants.people import Cast, Login, People, register_people
 from tenants.signals import tenant_migrated, tenant_provisioned
 
 # The cast of the demonstration: tenant → address, name, role, language
@@ -32,14 +31,14 @@ def renew_roles(sender, slug: str, **kwargs) -> None:
     ensure_roles()
 
 
-def make_cast(slug: str | None, known: set[str]) -> dict[str, Any]:
-    """Make the people that are missing; those made, by first name: e-mail and
-    password; and `api_key`, its text.
+def make_cast(slug: str | None, known: set[str]) -> Cast:
+    """Make the people that are missing, and a key for each owner among them.
 
     `known` names those whose password the demo file holds: anyone else's is set anew, so that a killed
     first start leaves nobody locked out.
     """
-    people: dict[str, Any] = {}
+    people: dict[str, Login] = {}
+    api_key = None
     for email, name, role in CAST.get(slug, []):
         first_name = name.split()[0].lower()
         user = User.objects.filter(email=email).first()
@@ -58,11 +57,11 @@ def make_cast(slug: str | None, known: set[str]) -> dict[str, Any]:
         else:
             services.set_checked_password(user, password)
             user.save(update_fields=["password"])
-        people[first_name] = {"email": email, "password": password}
+        people[first_name] = Login(email, password)
         if role == "owner":
             scopes = [ApiKey.Scope.INFERENCE, ApiKey.Scope.READ, ApiKey.Scope.MANAGE]
-            people["api_key"] = services.create_api_key(actor=None, user=user, name="Demo", scopes=scopes)[1]
-    return people
+            _row, api_key = services.create_api_key(actor=None, user=user, name="Demo", scopes=scopes)
+    return Cast(people, api_key)
 
 
 def make_owner(slug: str, email: str, password: str | None) -> None:

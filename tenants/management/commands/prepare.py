@@ -4,6 +4,7 @@ migrations, plans, and the demonstration.
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from django.conf import settings
@@ -52,8 +53,8 @@ class Command(BaseCommand):
         with platform(), transaction.atomic():
             operators = people().make_cast(None, {"olga"} if demo["platform"] else set())
             existing = set(Tenant.objects.values_list("slug", flat=True))
-        for person in operators.values():
-            demo["platform"] = {"host": "localhost", "user": person["email"], "password": person["password"]}
+        for login in operators.people.values():
+            demo["platform"] = {"host": "localhost", "user": login.email, "password": login.password}
         for slug, name in DEMO_TENANTS.items():
             self._make_demo_tenant(demo, slug, name, slug in existing)
         _write_private(path, json.dumps(demo, indent=1))
@@ -67,9 +68,9 @@ class Command(BaseCommand):
         entry = demo["tenants"].setdefault(slug, {"host": host, "users": {}})
         with tenant(slug), transaction.atomic():
             cast = people().make_cast(slug, set(entry["users"]))
-        if "api_key" in cast:
-            entry["api_key"] = cast.pop("api_key")
-        entry["users"].update(cast)
+        if cast.api_key is not None:
+            entry["api_key"] = cast.api_key
+        entry["users"].update({name: asdict(login) for name, login in cast.people.items()})
 
 
 def _close_folders(*folders: Path) -> None:
