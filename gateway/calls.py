@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -27,10 +26,8 @@ class Principal:
     project_id: UUID
     key_id: UUID | None = None
     key_name: str = ""  # the key's 8 public characters
-    scopes: frozenset[str] = frozenset()
     model_names: frozenset[str] = ALL_MODELS  # empty: all
     requests_per_minute: int | None = None
-    expires_at: datetime | None = None
 
 
 @dataclass(slots=True)

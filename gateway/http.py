@@ -62,9 +62,7 @@ async def _receive(receive: Receive) -> dict[str, Any]:
         raise BodyTimeout(_("The request's body did not come to its end. Send it again.")) from None
 
 
-async def send_answer(
-    send: Send, status: int, body: bytes, headers: Headers = (), content_type: tuple[bytes, bytes] = JSON
-) -> None:
+async def send_answer(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
     length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [content_type, length, *headers]})
+    await send({"type": "http.response.start", "status": status, "headers": [JSON, length, *headers]})
     await send({"type": "http.response.body", "body": body})

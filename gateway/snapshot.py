@@ -51,10 +51,7 @@ class Key:
 @dataclass(slots=True)
 class TenantSnapshot:
     slug: str
-    name: str
     door: Door
-    language: str
-    currency: str
     requests_per_minute: int | None
     project_id: UUID  # of the default project; nil while the tenant is closed
     routes: dict[str, Route]
@@ -134,15 +131,12 @@ class Snapshots:
             await in_tenant(slug, _read_tenant, door.plan_id, door.currency) if is_open else ({}, NIL)
         )
         snapshot = TenantSnapshot(
-            slug,
-            door.name,
-            door.door,
-            door.language,
-            door.currency,
-            plan.requests_per_minute,
-            project_id,
-            routes,
-            started_s,
+            slug=slug,
+            door=door.door,
+            requests_per_minute=plan.requests_per_minute,
+            project_id=project_id,
+            routes=routes,
+            loaded_s=started_s,
         )
         previous = self._tenants.get(slug)
         if previous is not None:
@@ -161,17 +155,21 @@ class Snapshots:
         key = None
         if facts is not None:
             principal = Principal(
-                snapshot.slug,
-                facts.user_id,
-                facts.project_id,
-                facts.id,
-                facts.key_id,
-                facts.scopes,
-                facts.model_names,
-                facts.requests_per_minute,
-                facts.expires_at,
+                tenant=snapshot.slug,
+                user_id=facts.user_id,
+                project_id=facts.project_id,
+                key_id=facts.id,
+                key_name=facts.key_id,
+                model_names=facts.model_names,
+                requests_per_minute=facts.requests_per_minute,
             )
-            key = Key(facts.digest, facts.is_usable, facts.expires_at, facts.scopes, principal)
+            key = Key(
+                digest=facts.digest,
+                is_usable=facts.is_usable,
+                expires_at=facts.expires_at,
+                scopes=facts.scopes,
+                principal=principal,
+            )
         if changes != self._changes:
             return key
         snapshot.keys[key_id] = (started_s, key)

@@ -2,7 +2,7 @@
 its price. Frozen, without the ORM.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 from uuid import UUID
@@ -24,8 +24,6 @@ class Endpoint:
     base_url: str  # without a slash at its end
     secret: Secret | None = None
     allow_private: bool = False
-    location: str = ""
-    no_storage: bool = False
     connect_timeout_s: float = 5.0
     first_byte_timeout_s: float = 120.0
     idle_timeout_s: float = 30.0
@@ -53,7 +51,5 @@ class Route:
     price: Price
     channel: str = "stable"
     retire_on: date | None = None
-    successor: str = ""
-    capabilities: frozenset[str] = field(default_factory=frozenset)
     is_demo: bool = False
     is_default: bool = False

@@ -96,8 +96,6 @@ def _open_endpoints(world: World, connections: Iterable[Connection]) -> dict[UUI
                 base_url=target.url,
                 secret=row.open_secret(),
                 allow_private=row.allow_private,
-                location=row.location,
-                no_storage=row.no_storage,
             )
         except (BrokenSeal, NoDataKey, AtriumError):
             logger.exception("connection %s cannot be used; its models are not offered", row.pk)
@@ -118,8 +116,6 @@ def _make_route(row: Model, endpoint: Endpoint, price: Price) -> Route:
         price=price,
         channel=row.channel,
         retire_on=row.retire_on,
-        successor=row.successor,
-        capabilities=frozenset(row.capabilities),
         is_demo=row.is_demo,
         is_default=row.is_default,
     )
