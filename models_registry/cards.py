@@ -5,27 +5,18 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 
 from administration.start_page import card
-from models_registry.kinds import Channel
-from models_registry.worlds import active_world
+from models_registry.selectors import list_broken_connections, list_leaving_models
 
 NOTICE = timedelta(days=90)
 LIMIT = 6
 
 
 def _attention(site: str, list_url: str) -> dict[str, Any]:
-    world, today = active_world(), timezone.now().date()
-    broken = world.connections.objects.filter(is_enabled=True).exclude(last_error="")[:LIMIT]
-    leaving = (
-        world.models.objects.filter(retire_on__gte=today, retire_on__lte=today + NOTICE)
-        .exclude(channel=Channel.RETIRED)
-        .order_by("retire_on")[:LIMIT]
-    )
     return {
-        "broken": list(broken),
-        "leaving": list(leaving),
+        "broken": list_broken_connections(LIMIT),
+        "leaving": list_leaving_models(NOTICE, LIMIT),
         "connections_url": reverse(f"{site}:{list_url}_changelist"),
     }
 

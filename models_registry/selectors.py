@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -167,6 +168,19 @@ def get_visible_model(actor: User | None, key: UUID | str) -> Model:
     if row is None:
         raise NotFound(_("There is no model “%(name)s”.") % {"name": key}, code="model_not_found")
     return row
+
+
+def list_broken_connections(limit: int) -> list[Connection]:
+    """Connections in use whose provider failed when it was last asked."""
+    rows = active_world().connections.objects.filter(is_enabled=True).exclude(last_error="")
+    return list(rows[:limit])
+
+
+def list_leaving_models(notice: timedelta, limit: int) -> list[Model]:
+    """Models that retire within this time, the next one first."""
+    today = timezone.now().date()
+    rows = active_world().models.objects.filter(retire_on__gte=today, retire_on__lte=today + notice)
+    return list(rows.exclude(channel=Channel.RETIRED).order_by("retire_on")[:limit])
 
 
 def _by_id_or_name(key: UUID | str) -> Q:
