@@ -7,7 +7,3 @@ from tenants.context import scope_label
 
 def make_key(key: str, key_prefix: str, version: int) -> str:
     return f"{scope_label()}:{key_prefix}:{version}:{key}"
-
-
-def reverse_key(full_key: str) -> str:
-    return full_key.split(":", 3)[3]

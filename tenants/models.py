@@ -97,10 +97,6 @@ class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing] 
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def is_active(self) -> bool:
-        return self.status == self.Status.ACTIVE
-
 
 class Domain(DomainMixin):
     """A host name that leads to a tenant, without the port."""

@@ -77,10 +77,6 @@ class Usage:
         ):
             raise ValueError(f"Token counts are never negative: {self}.")
 
-    @property
-    def total_tokens(self) -> int:
-        return self.input_tokens + self.cached_tokens + self.output_tokens + self.reasoning_tokens
-
 
 def cost(price: Price, usage: Usage) -> Decimal:
     """What this usage costs at this price, exact to the last of 12

@@ -9,7 +9,6 @@ from runtimes.ml.corpus import (
     CATEGORIES,
     LANGUAGES,
     PRIORITIES,
-    draw_classification_rows,
     draw_dialog,
     draw_ticket,
 )
@@ -81,11 +80,13 @@ def test_training_rows_hold_the_contract_and_leave_out_unseen_wording():
         for problem in problems[-2:]
     ]
     held_out += [problem for problem in last_problems if "{" not in problem]
-    for row in draw_classification_rows(300, seed=1):
-        record = json.loads(row["completion"][0]["content"])
+    rng = random.Random(1)
+    for _ in range(300):
+        ticket = draw_ticket(rng, "train")
+        record = json.loads(ticket.as_contract())
         assert record["category"] in CATEGORIES
         assert record["priority"] in PRIORITIES
         assert record["language"] in LANGUAGES
-        assert not any(phrase in row["prompt"][1]["content"] for phrase in held_out)
+        assert not any(phrase in ticket.text for phrase in held_out)
     rng = random.Random(2)
     assert all(draw_ticket(rng, "unseen").text for _ in range(100))

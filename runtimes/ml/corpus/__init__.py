@@ -10,7 +10,6 @@ from .dialogs import (
     CLASSIFICATION_PROMPT,
     Dialog,
     classification_messages,
-    draw_classification_rows,
     draw_dialog,
     sloppy_answer,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "Dialog",
     "Ticket",
     "classification_messages",
-    "draw_classification_rows",
     "draw_dialog",
     "draw_out_of_scope",
     "draw_small_talk",

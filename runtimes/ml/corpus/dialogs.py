@@ -58,21 +58,6 @@ def classification_messages(ticket: Ticket) -> Dialog:
     return [("system", CLASSIFICATION_PROMPT), ("user", ticket.text)]
 
 
-def draw_classification_rows(count: int, seed: int, split: str = "train") -> list[dict]:
-    """Rows for fine-tuning and evaluation on the contract, in TRL's
-    conversational prompt and completion format.
-    """
-    rng = random.Random(seed)  # noqa: S311 - synthetic data, no secrets
-    rows = []
-    for _ in range(count):
-        ticket = draw_ticket(rng, split)
-        prompt = [{"role": role, "content": content} for role, content in classification_messages(ticket)]
-        rows.append(
-            {"prompt": prompt, "completion": [{"role": "assistant", "content": ticket.as_contract()}]}
-        )
-    return rows
-
-
 def sloppy_answer(ticket: Ticket) -> str:
     """What the base model says to the classification request: the contract in
     Chinese, something like it otherwise.
