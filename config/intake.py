@@ -80,11 +80,6 @@ class Intake:
             self._untold = 0
 
 
-def find_body_limit(path: str) -> int:
-    """The most bytes that a request to this path may bring."""
-    return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-
-
 class _Refused(Exception):
     def __init__(self, status: int) -> None:
         self.status = status
@@ -103,8 +98,9 @@ class _Visit:
         self._host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].lower().rstrip(".")
         self._declared_size = headers.get(b"content-length", b"")
         self._size = 0
-        self._limit = find_body_limit(scope["path"])
-        self._is_complete = self._is_inside = False
+        self._limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        self._is_complete = False
+        self._is_inside = False
         self._is_api = scope["path"].startswith("/api/")
         self._begun_s = asyncio.get_running_loop().time()
 
@@ -173,11 +169,11 @@ def _is_event_stream(headers) -> bool:
     )
 
 
-def _describe(status: int, path: str) -> AtriumError:
+def _describe(status: int) -> AtriumError:
     if status == 413:
         return BodyTooLarge(
             _("The request is larger than %(limit)s MB.")
-            % {"limit": number_format(find_body_limit(path) / 1_000_000, 1)}
+            % {"limit": number_format(settings.DATA_UPLOAD_MAX_MEMORY_SIZE / 1_000_000, 1)}
         )
     if status == 408:
         return BodyTimeout(
@@ -195,15 +191,15 @@ def _describe(status: int, path: str) -> AtriumError:
 
 def _refuse(status: int, request: HttpRequest) -> HttpResponse:
     with speak_to(request):
-        return answer_error(request, _describe(status, request.path_info))
+        return answer_error(request, _describe(status))
 
 
 async def _send_refusal(scope, send, status: int) -> None:
     request = ASGIRequest(scope | {"query_string": b""}, BytesIO())
-    dressed = RequestIdMiddleware(
+    answer = RequestIdMiddleware(
         SecurityHeadersMiddleware(SecurityMiddleware(XFrameOptionsMiddleware(partial(_refuse, status))))
     )
-    response = dressed(request)
+    response = answer(request)
     response["Content-Length"] = str(len(response.content))
     if status != 503:
         response["Connection"] = "close"  # the rest of the body is not read
