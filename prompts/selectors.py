@@ -10,8 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from foundation.errors import NotFound
 from prompts.models import Conversation, Message
-from usage.models import UsageEvent
-from usage.selectors import find_bill_of_call, is_process_alive
+from usage.selectors import Bill, find_bill_of_call, is_process_alive
 
 LIST_SIZE = 40
 HISTORY_SIZE = 40
@@ -83,8 +82,6 @@ def is_orphaned(message: Message) -> bool:
     return message.process_id is None or not is_process_alive(message.process_id)
 
 
-def find_bill(message: Message) -> UsageEvent | None:
-    """What the ledger billed for an answer's last call: an event of nothing if it billed nothing,
-    None while the bill is still to come.
-    """
+def find_bill(message: Message) -> Bill | None:
+    """What the ledger billed for an answer's last call; None while the bill is still to come."""
     return find_bill_of_call(message.call_id)

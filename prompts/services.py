@@ -276,11 +276,11 @@ def _take_bill(message: Message) -> None:
         message.is_billed = True
         _add_bill(
             message,
-            bill.input_tokens + bill.cached_tokens,
-            bill.output_tokens + bill.reasoning_tokens,
+            bill.tokens_read,
+            bill.tokens_written,
             bill.cost,
             bill.currency,
-            bill.estimated,
+            bill.is_estimated,
         )
         message.save()
 

@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import key_of
-from foundation.errors import NotFound
 from rest.permissions import ANYONE
 from rest.serializers import StrictSerializer
 from rest.views import AtriumView, AtriumViewSet
@@ -21,6 +20,7 @@ from usage.models import Budget, UsageEvent
 from usage.selectors import (
     DIMENSIONS,
     get_visible_budget,
+    get_visible_event,
     list_usage,
     list_visible_budgets,
     list_visible_events,
@@ -75,20 +75,6 @@ class EventQuery(StrictSerializer):
     key = serializers.UUIDField(required=False)
     project = serializers.UUIDField(required=False)
     status = serializers.ChoiceField(UsageEvent.Status.choices, required=False)
-
-    COLUMNS = {
-        "since": "created_at__gte",
-        "until": "created_at__lt",
-        "model": "model",
-        "user": "user_id",
-        "key": "key_id",
-        "project": "project_id",
-        "status": "status",
-    }
-
-    @classmethod
-    def conditions(cls, query: dict[str, Any]) -> dict[str, Any]:
-        return {cls.COLUMNS[name]: value for name, value in query.items()}
 
 
 class ReportRowSerializer(serializers.Serializer):
@@ -172,17 +158,16 @@ class UsageEventViewSet(AtriumViewSet):
 
     @extend_schema(parameters=[EventQuery])
     def list(self, request: HttpRequest) -> Response:
-        return self.page(list_visible_events(request.user).filter(**EventQuery.conditions(self.query)))
+        return self.page(list_visible_events(request.user, **self.query))
 
     def retrieve(self, request: HttpRequest, pk: str) -> Response:
-        row = list_visible_events(request.user).filter(pk=pk).first()
-        if row is None:
-            raise NotFound(_("There is no such usage event."))
-        return self.respond(row)
+        return self.respond(get_visible_event(request.user, pk))
 
 
 class BudgetSerializer(serializers.ModelSerializer):
-    limit, spent, held = amount(), serializers.SerializerMethodField(), amount()
+    limit = amount()
+    spent = serializers.SerializerMethodField()
+    held = amount()
 
     class Meta:
         model = Budget

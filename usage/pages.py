@@ -33,7 +33,7 @@ def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
     """The variables of usage/my_usage.html. An unknown period is the default one."""
     period = int(wanted_days) if wanted_days in map(str, PERIODS) else DEFAULT_PERIOD
     usage = own_usage(user, period)
-    days = [_line(row, date=row.key) for row in usage.days]
+    days = [_line(row) for row in usage.days]
     return {
         "periods": [_period(count, count == period) for count in PERIODS],
         "total": _line(usage.total),
@@ -54,5 +54,12 @@ def _period(days: int, is_current: bool) -> dict[str, Any]:
     }
 
 
-def _line(row: UsageRow, *, date: date | None = None, model_name: str = "") -> Line:
-    return Line(date, model_name, row.calls, row.tokens_read, row.tokens_written, row.cost)
+def _line(row: UsageRow, *, model_name: str = "") -> Line:
+    return Line(
+        date=row.key if isinstance(row.key, date) else None,
+        model_name=model_name,
+        calls=row.calls,
+        input_tokens=row.tokens_read,
+        output_tokens=row.tokens_written,
+        cost=row.cost,
+    )

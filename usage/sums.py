@@ -6,7 +6,8 @@ Sums are always complete up to the last hour they hold; what came later is read 
 anew each time rather than added, so that nothing counts twice.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import cast
 
 from django.db import connection, transaction
 from django.db.models import Min
@@ -83,7 +84,7 @@ def _tell_platform(begin: datetime) -> None:
     rows = list_usage(by="day", since=midnight, until=read_clock() + timedelta(days=1))
     slug = current_tenant()
     with platform():
-        for row in rows:
+        for row in rows:  # by day: the keys are dates
             figures = {
                 "calls": row.calls,
                 "errors": row.errors,
@@ -91,5 +92,5 @@ def _tell_platform(begin: datetime) -> None:
                 "cost": row.cost,
             }
             TenantSum.objects.update_or_create(
-                slug=slug, day=row.key, currency=row.currency, defaults=figures
+                slug=slug, day=cast(date, row.key), currency=row.currency, defaults=figures
             )

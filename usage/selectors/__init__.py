@@ -10,24 +10,27 @@ from usage.selectors.budgets import (
 from usage.selectors.processes import is_process_alive
 from usage.selectors.reports import (
     DIMENSIONS,
+    Bill,
     UsageRow,
     find_bill_of_call,
     get_report,
+    get_visible_event,
     list_top_errors,
     list_usage,
     list_visible_events,
     own_usage,
-    usage_today,
 )
 
 __all__ = [
     "DIMENSIONS",
     "NAMES",
+    "Bill",
     "UsageRow",
     "find_bill_of_call",
     "find_tightest_budget",
     "get_report",
     "get_visible_budget",
+    "get_visible_event",
     "is_process_alive",
     "list_binding_budgets",
     "list_top_errors",
@@ -35,5 +38,4 @@ __all__ = [
     "list_visible_budgets",
     "list_visible_events",
     "own_usage",
-    "usage_today",
 ]

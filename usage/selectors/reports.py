@@ -1,10 +1,10 @@
 """How much was used: by model, user, key, project or day; one's own; today; what fails most."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
@@ -15,11 +15,14 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import require
 from accounts.selectors import name_keys, name_people, name_projects
-from foundation.errors import InvalidInput
+from foundation.errors import InvalidInput, NotFound
 from tenants.selectors import get_currency
 from usage.models import Hold, HourlySum, UsageEvent
 
 DIMENSIONS = {"model": "model", "user": "user_id", "key": "key_id", "project": "project_id", "day": "day"}
+ZERO = Decimal(0)
+Key = str | UUID | date | None  # of a line: a model's name, an id (None: without), or a date
+Figures = dict[str, Any]  # name of a figure → int; Decimal for `cost`
 _FIGURES = ("calls", "errors", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost")
 _BILLS = Q(kind=UsageEvent.Kind.SETTLE)
 _SUM_FIGURES = {name: Sum(name) for name in _FIGURES}
@@ -29,13 +32,45 @@ _EVENT_FIGURES = _SUM_FIGURES | {
 }
 
 
-@dataclass
-class UsageRow:
-    """One line of a report. `key` is a model's name, an id (None: without), or a
-    date; `label` is what people call it.
-    """
+class EventFilter(TypedDict, total=False):
+    """Which events are wanted; those of the moment `until` are not."""
 
-    key: Any
+    since: datetime
+    until: datetime
+    model: str
+    user: UUID
+    key: UUID
+    project: UUID
+    status: str
+
+
+_EVENT_LOOKUPS = {
+    "since": "created_at__gte",
+    "until": "created_at__lt",
+    "model": "model",
+    "user": "user_id",
+    "key": "key_id",
+    "project": "project_id",
+    "status": "status",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a call was billed; zeros where it was billed nothing."""
+
+    tokens_read: int = 0
+    tokens_written: int = 0
+    cost: Decimal = ZERO
+    currency: str = ""
+    is_estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """One line of a report. `label` is what people call its key."""
+
+    key: Key
     currency: str
     label: str = ""
     calls: int = 0
@@ -44,7 +79,7 @@ class UsageRow:
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
-    cost: Decimal = field(default_factory=Decimal)
+    cost: Decimal = ZERO
 
     @property
     def tokens_read(self) -> int:
@@ -76,22 +111,35 @@ class OwnUsage:
     currency: str
 
 
-def list_visible_events(user: User) -> QuerySet[UsageEvent]:
+def list_visible_events(actor: User, **wanted: Unpack[EventFilter]) -> QuerySet[UsageEvent]:
     """A person's own events; with `usage.view_usageevent`, everyone's."""
-    return (
-        UsageEvent.objects.all()
-        if user.has_perm("usage.view_usageevent")
-        else UsageEvent.objects.filter(user_id=user.pk)
-    )
+    rows = UsageEvent.objects.filter(**{_EVENT_LOOKUPS[name]: value for name, value in wanted.items()})
+    return rows if actor.has_perm("usage.view_usageevent") else rows.filter(user_id=actor.pk)
 
 
-def find_bill_of_call(request_id: UUID) -> UsageEvent | None:
-    """What a call was billed: an event of nothing if nothing was, None while the bill is still to come."""
+def get_visible_event(actor: User, pk: UUID | str) -> UsageEvent:
+    """One of the events the person may see. Raises NotFound."""
+    row = list_visible_events(actor).filter(pk=pk).first()
+    if row is None:
+        raise NotFound(_("There is no such usage event."))
+    return row
+
+
+def find_bill_of_call(request_id: UUID) -> Bill | None:
+    """What a call was billed; None while the bill is still to come."""
     # looked for first: the sweeper books and lets go in one transaction
     if Hold.objects.filter(pk=request_id).exists():
         return None
-    bill = UsageEvent.objects.filter(request_id=request_id, kind=UsageEvent.Kind.SETTLE).first()
-    return bill or UsageEvent(cost=Decimal(0))
+    event = UsageEvent.objects.filter(request_id=request_id, kind=UsageEvent.Kind.SETTLE).first()
+    if event is None:
+        return Bill()
+    return Bill(
+        tokens_read=event.input_tokens + event.cached_tokens,
+        tokens_written=event.output_tokens + event.reasoning_tokens,
+        cost=event.cost,
+        currency=event.currency,
+        is_estimated=event.estimated,
+    )
 
 
 def get_report(*, actor: User | None, by: str, since: datetime, until: datetime) -> list[UsageRow]:
@@ -110,11 +158,11 @@ def list_usage(*, by: str, since: datetime, until: datetime, user_id: UUID | Non
     if by not in DIMENSIONS:
         raise InvalidInput(_("Usage cannot be listed by “%(by)s”.") % {"by": by}, param="by")
     mine = Q(user_id=user_id) if user_id else Q()
-    rows: dict[tuple, UsageRow] = {}
+    sums: dict[tuple[Key, str], Figures] = {}
     first, last = _whole_hours(since, min(until, summed_until() or since))
     if first < last:
         _collect(
-            rows,
+            sums,
             by,
             HourlySum.objects.filter(mine, hour__gte=first, hour__lt=last).annotate(day=TruncDate("hour")),
             _SUM_FIGURES,
@@ -122,15 +170,19 @@ def list_usage(*, by: str, since: datetime, until: datetime, user_id: UUID | Non
     for begin, end in [(since, first), (last, until)] if first < last else [(since, until)]:
         if begin < end:
             _collect(
-                rows,
+                sums,
                 by,
                 UsageEvent.objects.filter(mine, created_at__gte=begin, created_at__lt=end).annotate(
                     day=TruncDate("created_at")
                 ),
                 _EVENT_FIGURES,
             )
-    _label(by, rows.values())
-    return sorted(rows.values(), key=_by_day if by == "day" else _by_cost)
+    names = _name_keys(by, [key for key, _currency in sums])
+    rows = [
+        UsageRow(key=key, currency=currency, label=names[key], **figures)
+        for (key, currency), figures in sums.items()
+    ]
+    return sorted(rows, key=_by_day if by == "day" else _by_cost)
 
 
 def summed_until() -> datetime | None:
@@ -153,54 +205,47 @@ def _whole_hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
     return (first if first == since else first + timedelta(hours=1)), last
 
 
-def _collect(rows: dict[tuple, UsageRow], by: str, found: QuerySet, figures: dict) -> None:
+def _collect(sums: dict[tuple[Key, str], Figures], by: str, found: QuerySet, figures: dict) -> None:
+    """Add what is found to the figures of each key and currency."""
     column = DIMENSIONS[by]
     for line in (
         found.order_by()
         .values(column, "currency")
         .annotate(**{f"sum_{name}": figure for name, figure in figures.items()})
     ):
-        row = rows.setdefault((line[column], line["currency"]), UsageRow(line[column], line["currency"]))
-        _add(row, {name: line[f"sum_{name}"] for name in _FIGURES})
+        total = sums.setdefault((line[column], line["currency"]), _nothing())
+        for name in _FIGURES:
+            total[name] += line[f"sum_{name}"] or 0
 
 
-def _add(row: UsageRow, figures: Mapping[str, Any]) -> None:
-    for name in _FIGURES:
-        setattr(row, name, getattr(row, name) + (figures[name] or 0))
+def _nothing() -> Figures:
+    return dict.fromkeys(_FIGURES, 0) | {"cost": ZERO}
 
 
-def _label(by: str, found: Iterable[UsageRow]) -> None:
-    rows = list(found)
-    ids = [row.key for row in rows if row.key is not None]
-    names: dict[Any, Any] = {}
+def _name_keys(by: str, keys: Iterable[Key]) -> dict[Key, str]:
+    """What people call each key."""
+    wanted = set(keys)
+    ids = [key for key in wanted if isinstance(key, UUID)]
+    names: dict[UUID, str] = {}
     if by == "user":
         names = name_people(ids, with_address=True)
     elif by == "key":
         names = name_keys(ids)
     elif by == "project":
         names = name_projects(ids)
+    return {
+        key: _("without") if key is None else names.get(key, str(key)) if isinstance(key, UUID) else str(key)
+        for key in wanted
+    }
+
+
+def _total(rows: Iterable[UsageRow], currency: str) -> UsageRow:
+    """These rows added up; all are of this currency."""
+    figures = _nothing()
     for row in rows:
-        row.label = str(names.get(row.key, row.key)) if row.key is not None else _("without")
-
-
-def _total(rows: Iterable[UsageRow], key: Any, currency: str) -> UsageRow:
-    """The rows of one currency added up."""
-    total = UsageRow(key, currency)
-    for row in rows:
-        if row.currency == currency:
-            _add(total, {name: getattr(row, name) for name in _FIGURES})
-    return total
-
-
-def usage_today(user_id: UUID | None = None) -> UsageRow:
-    """Everything of the running day (UTC), of one person or of all, in the tenant's currency."""
-    now = timezone.now()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return _total(
-        list_usage(by="day", since=midnight, until=midnight + timedelta(days=1), user_id=user_id),
-        midnight.date(),
-        get_currency(),
-    )
+        for name in _FIGURES:
+            figures[name] += getattr(row, name)
+    return UsageRow(key=None, currency=currency, **figures)
 
 
 def own_usage(user: User, days: int) -> OwnUsage:
@@ -219,10 +264,10 @@ def own_usage(user: User, days: int) -> OwnUsage:
         if row.currency == currency
     ]
     return OwnUsage(
-        _total(models, None, currency),
-        [found.get(day) or UsageRow(day, currency) for day in dates],
-        models,
-        currency,
+        total=_total(models, currency),
+        days=[found.get(day) or UsageRow(key=day, currency=currency) for day in dates],
+        models=models,
+        currency=currency,
     )
 
 

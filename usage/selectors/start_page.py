@@ -50,11 +50,11 @@ class TightBudget:
     percent: int
 
 
-def compare_days(now: datetime | None = None) -> dict[str, Comparison]:
+def compare_days() -> dict[str, Comparison]:
     """Calls, errors, tokens and cost since midnight (UTC), beside the same hours of
     yesterday. Cost in the tenant's currency.
     """
-    now = now or timezone.now()
+    now = timezone.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     day, currency = timedelta(days=1), get_currency()
     today, yesterday = (
@@ -73,9 +73,9 @@ def _sum_up(rows: list[UsageRow], currency: str) -> dict[str, Any]:
     }
 
 
-def list_hours(count: int = 24, now: datetime | None = None) -> list[Hour]:
+def list_hours(count: int = 24) -> list[Hour]:
     """Calls and failures of the last hours, the running one last, also of the empty ones."""
-    last = (now or timezone.now()).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    last = timezone.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = last - timedelta(hours=count - 1)
     cut = max(first, summed_until() or first)
     found: dict[datetime, list[int]] = {}
@@ -113,7 +113,7 @@ def list_days(count: int = 30) -> list[UsageRow]:
         if row.currency == currency
     }
     dates = [(first + timedelta(days=offset)).date() for offset in range(count)]
-    return [found.get(day) or UsageRow(day, currency) for day in dates]
+    return [found.get(day) or UsageRow(key=day, currency=currency) for day in dates]
 
 
 def list_dearest_models(days: int = 30, limit: int = 8) -> list[UsageRow]:
@@ -142,11 +142,11 @@ def list_tight_budgets(limit: int = 8) -> list[TightBudget]:
     ]
 
 
-def used_now(row: Budget, now: datetime | None = None) -> Decimal:
+def used_now(row: Budget) -> Decimal:
     """Spent in the current period, plus what is held; a row of an earlier period counts only what is
     held until its next call renews it.
     """
-    is_current = row.period_start >= period_start(row.period, now or timezone.now())
+    is_current = row.period_start >= period_start(row.period, timezone.now())
     return row.held + (row.spent if is_current else ZERO)
 
 
