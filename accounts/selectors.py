@@ -169,5 +169,13 @@ def get_visible_user(user: User, pk: UUID | str) -> User:
     return row
 
 
+def get_user_by_email(email: str) -> User:
+    """The person with this address, whatever its case. Raises NotFound."""
+    row = User.objects.filter(email__iexact=email.strip()).first()
+    if row is None:
+        raise NotFound(_("There is nobody with the address %(email)s.") % {"email": email}, param="email")
+    return row
+
+
 def get_default_project_id() -> UUID:
     return Project.objects.values_list("pk", flat=True).get(is_default=True)

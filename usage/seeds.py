@@ -14,7 +14,8 @@ from tenants.models import Plan
 from tenants.selectors import get_plan_budget
 from tenants.signals import plan_changed, tenant_provisioned
 from usage.models import Budget
-from usage.services import ensure_plan_budget, parse_amount, set_budget
+from usage.money import parse_amount
+from usage.services import ensure_plan_budget, set_budget
 
 
 @receiver(tenant_provisioned)

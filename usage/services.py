@@ -2,7 +2,7 @@
 rebuilding what follows from the events.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from operator import or_
@@ -311,26 +311,3 @@ def rebuild_balances() -> list[Budget]:
             wrong.append(UUID(balance.id))
     save_balances(balances)
     return list(Budget.objects.filter(pk__in=wrong))
-
-
-def parse_amount(text: str | Decimal) -> Decimal:
-    """An amount of money as somebody wrote it. Raises InvalidInput."""
-    try:
-        amount = Decimal(text)
-    except (ArithmeticError, ValueError):
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
-        raise InvalidInput(
-            _("“%(amount)s” is not an amount. Write it as 250 or 0.50.") % {"amount": text}, param="limit"
-        )
-    return amount
-
-
-def parse_day(text: str) -> datetime:
-    """The begin of a day in UTC. Raises InvalidInput."""
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise InvalidInput(
-            _("“%(day)s” is not a date. Write it as 2027-01-31.") % {"day": text}, param="from"
-        ) from None

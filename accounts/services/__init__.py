@@ -13,7 +13,6 @@ from accounts.services.roles import create_role, delete_role, update_role
 from accounts.services.users import (
     adopt_time_zone,
     create_user,
-    find_user_by_email,
     invite_user,
     set_checked_password,
     set_roles,
@@ -31,7 +30,6 @@ __all__ = [
     "delete_project",
     "delete_role",
     "ensure_default_project",
-    "find_user_by_email",
     "invite_user",
     "record_key_use",
     "remove_project_member",

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import require, require_standing, require_to_hold
 from accounts.roles import OWNER
-from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.notify import announce
 from tenants.tasks import enqueue
 
@@ -186,13 +186,3 @@ def adopt_time_zone(*, user: User, zone: str) -> None:
     if not user.time_zone and zone in zoneinfo.available_timezones():
         user.time_zone = zone
         user.save(update_fields=["time_zone", "updated_at"])
-
-
-def find_user_by_email(email: str) -> User:
-    """The person with this address. Raises NotFound."""
-    try:
-        return User.objects.get(email__iexact=email.strip())
-    except User.DoesNotExist:
-        raise NotFound(
-            _("There is nobody with the address %(email)s.") % {"email": email}, param="email"
-        ) from None

@@ -7,7 +7,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.key_rules import key_rules
 from accounts.models import ApiKey
-from accounts.services import create_api_key, find_user_by_email, revoke_api_key
+from accounts.selectors import get_user_by_email
+from accounts.services import create_api_key, revoke_api_key
 from foundation.commands import AtriumCommand
 from foundation.errors import InvalidInput, NotFound
 from tenants.context import tenant
@@ -39,7 +40,7 @@ class Command(AtriumCommand):
         with tenant(options["tenant"]), transaction.atomic():
             row, text = create_api_key(
                 actor=None,
-                user=find_user_by_email(options["user"]),
+                user=get_user_by_email(options["user"]),
                 name=options["name"],
                 scopes=options["scope"],
                 model_names=options["model"],

@@ -5,7 +5,8 @@ the others can be made in `/admin/`.
 from django.db import transaction
 
 from accounts.models import User
-from accounts.services import create_user, find_user_by_email, invite_user, set_user_active
+from accounts.selectors import get_user_by_email
+from accounts.services import create_user, invite_user, set_user_active
 from foundation.commands import AtriumCommand, read_password
 from tenants.context import platform
 
@@ -66,6 +67,6 @@ class Command(AtriumCommand):
 
     def deactivate(self, options) -> None:
         with platform():
-            row = find_user_by_email(options["email"])
+            row = get_user_by_email(options["email"])
             set_user_active(actor=None, user=row, is_active=False)
         self.show({"email": row.email, "active": False}, f"Operator {row.email} can no longer log in.")

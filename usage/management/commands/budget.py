@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from accounts.selectors import find_key, find_project
-from accounts.services import find_user_by_email
+from accounts.selectors import find_key, find_project, get_user_by_email
 from foundation.commands import AtriumCommand
 from foundation.errors import NotFound
 from tenants.context import tenant
 from usage.models import Budget
-from usage.services import parse_amount, rebuild_balances, rebuild_sums, remove_budget, set_budget
+from usage.money import parse_amount
+from usage.services import rebuild_balances, rebuild_sums, remove_budget, set_budget
 
 
 class Command(AtriumCommand):
@@ -79,7 +79,7 @@ class Command(AtriumCommand):
 def _find_subject(options) -> tuple[str, UUID | None]:
     """Raises NotFound naming what does not exist."""
     if options["user"]:
-        return Budget.Level.USER, find_user_by_email(options["user"]).pk
+        return Budget.Level.USER, get_user_by_email(options["user"]).pk
     if options["project"]:
         project = find_project(options["project"])
         if project is None:

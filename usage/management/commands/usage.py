@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+from django.utils.translation import gettext as _
+
 from foundation.commands import AtriumCommand
+from foundation.errors import InvalidInput
 from tenants.context import tenant
 from usage.selectors import DIMENSIONS, get_report
-from usage.services import parse_day
 
 
 class Command(AtriumCommand):
@@ -45,3 +47,13 @@ class Command(AtriumCommand):
                 for row in rows
             ]
         )
+
+
+def parse_day(text: str) -> datetime:
+    """The begin of a day in UTC. Raises InvalidInput."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidInput(
+            _("“%(day)s” is not a date. Write it as 2027-01-31.") % {"day": text}, param="from"
+        ) from None
