@@ -32,7 +32,7 @@ class KeyFacts:
     model_names: frozenset[str]
     requests_per_minute: int | None
     expires_at: datetime | None
-    is_usable: bool
+    is_in_force: bool  # neither revoked, nor its person kept out; it may have expired
 
 
 def find_key_facts(key_id: str) -> KeyFacts | None:
@@ -41,16 +41,16 @@ def find_key_facts(key_id: str) -> KeyFacts | None:
     if row is None:
         return None
     return KeyFacts(
-        row.pk,
-        row.key_id,
-        bytes(row.digest),
-        row.user_id,
-        row.project_id,
-        frozenset(row.scopes),
-        frozenset(row.model_names),
-        row.requests_per_minute,
-        row.expires_at,
-        row.revoked_at is None and row.user.is_active,
+        id=row.pk,
+        key_id=row.key_id,
+        digest=bytes(row.digest),
+        user_id=row.user_id,
+        project_id=row.project_id,
+        scopes=frozenset(row.scopes),
+        model_names=frozenset(row.model_names),
+        requests_per_minute=row.requests_per_minute,
+        expires_at=row.expires_at,
+        is_in_force=row.revoked_at is None and row.user.is_active,
     )
 
 

@@ -1,7 +1,5 @@
 """Step 1: the API key into a Principal, from memory."""
 
-from datetime import UTC, datetime
-
 from django.utils.translation import gettext as _
 
 from accounts import keys
@@ -31,9 +29,8 @@ async def authenticate(
         or key is None
         or snapshot is None
         or (host_tenant is not None and snapshot.slug != host_tenant)
+        or not key.is_usable
     ):
-        raise InvalidKey
-    if not key.is_usable or (key.expires_at is not None and key.expires_at <= datetime.now(UTC)):
         raise InvalidKey
     check_door(snapshot)
     if scope not in key.scopes:

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,10 +42,14 @@ class Key:
     """An API key as the hot path needs it; its principal is made once."""
 
     digest: bytes
-    is_usable: bool
+    is_in_force: bool  # neither revoked, nor its person kept out
     expires_at: datetime | None
     scopes: frozenset[str]
     principal: Principal
+
+    @property
+    def is_usable(self) -> bool:
+        return self.is_in_force and (self.expires_at is None or self.expires_at > datetime.now(UTC))
 
 
 @dataclass(slots=True)
@@ -165,7 +169,7 @@ class Snapshots:
             )
             key = Key(
                 digest=facts.digest,
-                is_usable=facts.is_usable,
+                is_in_force=facts.is_in_force,
                 expires_at=facts.expires_at,
                 scopes=facts.scopes,
                 principal=principal,

@@ -157,7 +157,7 @@ def test_revoking_twice_keeps_the_first_moment(bob):
     row, _text = create_api_key(actor=bob, user=bob, name="x")
     first = revoke_api_key(actor=bob, key=row).revoked_at
     assert revoke_api_key(actor=bob, key=row).revoked_at == first and not row.is_usable
-    assert not find_key_facts(row.key_id).is_usable
+    assert not find_key_facts(row.key_id).is_in_force
 
 
 def test_nobody_revokes_what_they_do_not_see(alice, bob):
@@ -172,7 +172,7 @@ def test_nobody_revokes_what_they_do_not_see(alice, bob):
 def test_a_key_of_someone_who_left_is_useless(alice, bob):
     row, _text = create_api_key(actor=bob, user=bob, name="x")
     set_user_active(actor=alice, user=bob, is_active=False)
-    assert not find_key_facts(row.key_id).is_usable
+    assert not find_key_facts(row.key_id).is_in_force
 
 
 def test_an_expired_key_is_not_usable(bob):
