@@ -5,14 +5,11 @@ plus the longest answer allowed. Images and other media cost tokens that their b
 call with any holds the whole window.
 """
 
-from uuid import UUID
-
 from gateway.calls import Call
-from usage.ledger.bookings import CallFacts, HoldRequest
+from usage.ledger.bookings import TENANT_SUBJECT, CallFacts, HoldRequest
 from usage.ledger.ledger import Ledger
 from usage.pricing import highest_cost
 
-TENANT_SUBJECT = UUID(int=0)
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
 ASSUMED_WINDOW = 128_000  # of a model whose context window nobody has entered, for calls with media
 BYTES_PER_TOKEN_ESTIMATE = 3.5  # typical for German and English; used only where a provider reports nothing

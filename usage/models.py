@@ -26,7 +26,7 @@ class MoneyField(models.DecimalField):
         return name, "django.db.models.DecimalField", args, kwargs  # migrations know no code of ours
 
 
-class CallFacts(models.Model):
+class CallColumns(models.Model):
     """What is known of a call before it is made. A hold keeps it and the event takes it over, column by
     column (usage.ledger.statements.FACTS).
     """
@@ -49,7 +49,7 @@ class CallFacts(models.Model):
         abstract = True
 
 
-class UsageEvent(CallFacts):
+class UsageEvent(CallColumns):
     """What one call used and cost. Only ever added; a correction is an event of its own."""
 
     class Kind(models.TextChoices):
@@ -111,7 +111,7 @@ class UsageEvent(CallFacts):
         return self.input_tokens + self.cached_tokens + self.output_tokens + self.reasoning_tokens
 
 
-class Hold(CallFacts):
+class Hold(CallColumns):
     """Money set aside for a call under way. Its id is the request's."""
 
     id = models.UUIDField(primary_key=True, editable=False)

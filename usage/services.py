@@ -22,7 +22,7 @@ from usage.ledger.bookings import TENANT_SUBJECT
 from usage.ledger.budget_rules import ALWAYS, ZERO, Balance, period_start
 from usage.ledger.duty_times import BALANCES
 from usage.ledger.locks import as_balance, keep_lanes_out, lock_budgets, read_clock, save_balances
-from usage.models import Budget, BudgetOverrun, CallFacts, Hold, UsageEvent
+from usage.models import Budget, BudgetOverrun, CallColumns, Hold, UsageEvent
 from usage.selectors import NAMES
 from usage.sums import rebuild_sums
 
@@ -276,7 +276,7 @@ def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal) -> Usa
         if bill.booked_at >= balance.period_start:
             balance.book(-amount)
     save_balances(balances)
-    facts = {field.attname: getattr(bill, field.attname) for field in CallFacts._meta.local_fields}
+    facts = {field.attname: getattr(bill, field.attname) for field in CallColumns._meta.local_fields}
     return UsageEvent.objects.create(
         request_id=request_id,
         kind=UsageEvent.Kind.REFUND,

@@ -12,7 +12,7 @@ from django.db import connection
 from tests.usage.books import a_bill, a_hold
 from usage.ledger import bookings, statements
 from usage.ledger.batch import RESERVE, SETTLE, Batch
-from usage.models import Budget, BudgetOverrun, CallFacts, Hold, UsageEvent
+from usage.models import Budget, BudgetOverrun, CallColumns, Hold, UsageEvent
 
 pytestmark = pytest.mark.django_db
 KINDS = {
@@ -30,7 +30,7 @@ def kind_of(model, column: str) -> str:
 
 
 def test_the_facts_of_a_call_are_the_models_in_its_order():
-    fields = {field.column: kind_of(UsageEvent, field.column) for field in CallFacts._meta.local_fields}
+    fields = {field.column: kind_of(UsageEvent, field.column) for field in CallColumns._meta.local_fields}
     assert list(fields) == list(statements.FACTS)
     for name, kind in statements.FACTS.items():
         assert fields[name] in KINDS.get(kind, {kind}), name

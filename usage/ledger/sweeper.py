@@ -19,7 +19,7 @@ from usage.ledger.bookings import INTERRUPTED
 from usage.ledger.budget_rules import Balance
 from usage.ledger.duty_times import HOLDS, next_sweep
 from usage.ledger.locks import lock_budgets, read_clock, save_balances
-from usage.models import BudgetOverrun, CallFacts, Hold, UsageEvent
+from usage.models import BudgetOverrun, CallColumns, Hold, UsageEvent
 from usage.platform.models import LEASE, Process
 from usage.pricing import Price, Usage, cost
 
@@ -106,7 +106,7 @@ def _estimate(hold: Hold, now: datetime) -> UsageEvent:
     if hold.progress_output_tokens is not None and hold.price_snapshot:
         usage = Usage(input_tokens=hold.input_tokens_estimate, output_tokens=hold.progress_output_tokens)
         amount = cost(Price.from_snapshot(hold.price_snapshot), usage)
-    facts = {field.attname: getattr(hold, field.attname) for field in CallFacts._meta.local_fields}
+    facts = {field.attname: getattr(hold, field.attname) for field in CallColumns._meta.local_fields}
     return UsageEvent(
         id=hold.pk,
         request_id=hold.pk,
