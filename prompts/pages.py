@@ -9,10 +9,11 @@ from django.utils.translation import gettext as _
 
 from models_registry.routes import Route
 from models_registry.selectors import find_successor, list_routes
+from prompts.conclusions import as_concluded
 from prompts.models import Conversation, Message
 from prompts.rendering import render_markdown
 from prompts.selectors import list_messages, page_of_conversations
-from prompts.services import MAX_TEXT_CHARS, as_concluded
+from prompts.services import MAX_TEXT_CHARS
 from usage.selectors import find_tightest_budget
 
 
@@ -50,7 +51,7 @@ def starters() -> list[dict[str, str]]:
     ]
 
 
-def dress(message: Message) -> Message:
+def render_message(message: Message) -> Message:
     """Give an answer its HTML: until a new one begins, that of the answer it is to replace."""
     text = (
         message.replaced["text"]
@@ -109,7 +110,7 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     chosen = choose_model(models, wanted)
     return {
         **rail_context(request, conversation),
-        "chat_messages": [dress(as_concluded(message)) for message in messages],
+        "chat_messages": [render_message(as_concluded(message)) for message in messages],
         "earlier_before": messages[0].position if has_earlier else "",
         "models": models,
         "selected_model": chosen,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from uuid import UUID
@@ -15,19 +15,19 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.ids import uuid7
+from prompts.conclusions import KEPT_ASIDE, add_notice, interrupt, settle_text
 from prompts.models import Conversation, Message
 from prompts.running import stop_answer
 from prompts.selectors import find_bill, is_orphaned, list_unfinished
 from tenants.context import current_tenant
 from tenants.duties import duty, note_duty
+from usage.selectors import Bill
 
 MAX_TEXT_CHARS = 100_000
 TITLE_CHARS = 60
 MAX_CODE_CHARS = 60
 MAX_REASON_CHARS = 20
 SWEEP_AFTER = timedelta(seconds=60)
-KEPT_ASIDE = ("text", "status", "model_name", "finish_reason", "notice")
-NOT_REPLACED = "not_replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,11 @@ def edit_question(
         raise Conflict(_("Only the last question can be changed."), code="not_last_question")
     if text != question.text:
         question.text = text
-        answer.notice = _add_notice(answer.notice, Message.OF_EARLIER_QUESTION)
+        answer.notice = add_notice(answer.notice, Message.OF_EARLIER_QUESTION)
         answer.save(update_fields=["notice", "updated_at"])
-    question.created_at = conversation.last_message_at = timezone.now()
+    now = timezone.now()
+    question.created_at = now
+    conversation.last_message_at = now
     question.save(update_fields=["text", "created_at", "updated_at"])
     conversation.save(update_fields=["last_message_at", "updated_at"])
     return question, restart_answer(
@@ -145,7 +147,10 @@ def _begin_attempt(message: Message, model_name: str, process_id: UUID) -> None:
     message.process_id = process_id
     message.request_id = f"req_{uuid7().hex}"
     message.is_billed = False
-    message.error_code = message.error_message = message.notice = message.finish_reason = ""
+    message.error_code = ""
+    message.error_message = ""
+    message.notice = ""
+    message.finish_reason = ""
     message.created_at = timezone.now()  # the page counts the seconds of waiting from it
 
 
@@ -174,58 +179,37 @@ def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
     # in words of others: an answer that cannot be saved would never end
     for field in ("error_code", "error_message", "finish_reason"):
         setattr(message, field, getattr(result, field).replace("\0", ""))
-    message.error_code, message.finish_reason = (
-        message.error_code[:MAX_CODE_CHARS],
-        message.finish_reason[:MAX_REASON_CHARS],
-    )
-    _settle_text(message, result.text.replace("\0", ""), result.status, result.model_name, result.notice)
+    message.error_code = message.error_code[:MAX_CODE_CHARS]
+    message.finish_reason = message.finish_reason[:MAX_REASON_CHARS]
+    settle_text(message, result.text.replace("\0", ""), result.status, result.model_name, result.notice)
     if not message.is_billed:
         message.is_billed = result.is_billed
         _add_bill(
             message,
-            result.input_tokens,
-            result.output_tokens,
-            result.cost,
-            result.currency,
-            result.is_estimated,
+            Bill(
+                tokens_read=result.input_tokens,
+                tokens_written=result.output_tokens,
+                cost=result.cost,
+                currency=result.currency,
+                is_estimated=result.is_estimated,
+            ),
         )
     if result.bytes_per_token:
         Conversation.objects.filter(pk=message.conversation_id).update(bytes_per_token=result.bytes_per_token)
     message.save()
 
 
-def _settle_text(message: Message, text: str, status: Message.Status, model_name: str, notice: str) -> None:
-    """Give an attempt's text to its message, or, if there is none, the earlier answer back."""
-    if text or message.replaced is None:
-        message.text = text
-        message.status = status
-        message.model_name = model_name
-        message.notice = notice
-        message.replaced = None
-        return
-    for field in KEPT_ASIDE:
-        setattr(message, field, message.replaced[field])
-    message.notice = _add_notice(message.notice, NOT_REPLACED)
-    message.created_at = datetime.fromisoformat(message.replaced["created_at"])
-
-
-def _add_notice(notice: str, code: str) -> str:
-    return " ".join([*(other for other in notice.split() if other != code), code])
-
-
-def _add_bill(
-    message: Message, input_tokens: int, output_tokens: int, cost: Decimal, currency: str, is_estimated: bool
-) -> None:
+def _add_bill(message: Message, bill: Bill) -> None:
     """A continued or repeated answer costs what all its attempts cost."""
-    message.input_tokens += input_tokens
-    message.output_tokens += output_tokens
-    message.cost += cost
-    message.currency = currency or message.currency
-    message.is_estimated = message.is_estimated or is_estimated
+    message.input_tokens += bill.tokens_read
+    message.output_tokens += bill.tokens_written
+    message.cost += bill.cost
+    message.currency = bill.currency or message.currency
+    message.is_estimated = message.is_estimated or bill.is_estimated
     Conversation.objects.filter(pk=message.conversation_id).update(
-        total_tokens=F("total_tokens") + input_tokens + output_tokens,
-        total_cost=F("total_cost") + cost,
-        currency=currency or F("currency"),
+        total_tokens=F("total_tokens") + bill.tokens_read + bill.tokens_written,
+        total_cost=F("total_cost") + bill.cost,
+        currency=bill.currency or F("currency"),
         updated_at=timezone.now(),
     )
 
@@ -238,15 +222,6 @@ def conclude_if_orphaned(message: Message) -> Message:
         message = _change_locked(message, _conclude_orphan)
     if not message.is_unfinished and not message.is_billed:
         message = _change_locked(message, _take_bill)
-    return message
-
-
-def as_concluded(message: Message) -> Message:
-    """The message as it will stand once the duty has concluded it: for
-    whoever looks meanwhile. Writes nothing.
-    """
-    if is_orphaned(message):
-        _settle_text(message, message.text, Message.Status.INTERRUPTED, message.model_name, message.notice)
     return message
 
 
@@ -266,7 +241,7 @@ def _change_locked(message: Message, change: Callable[[Message], None]) -> Messa
 
 def _conclude_orphan(message: Message) -> None:
     if message.is_unfinished:
-        _settle_text(message, message.text, Message.Status.INTERRUPTED, message.model_name, message.notice)
+        interrupt(message)
         message.save()
 
 
@@ -274,14 +249,7 @@ def _take_bill(message: Message) -> None:
     bill = None if message.is_billed else find_bill(message)
     if bill is not None:
         message.is_billed = True
-        _add_bill(
-            message,
-            bill.tokens_read,
-            bill.tokens_written,
-            bill.cost,
-            bill.currency,
-            bill.is_estimated,
-        )
+        _add_bill(message, bill)
         message.save()
 
 

@@ -25,10 +25,10 @@ from accounts.sessions import has_access
 from foundation.errors import NotFound
 from gateway.loop import get_loop
 from prompts import events, pages
+from prompts.conclusions import as_concluded
 from prompts.models import Message
 from prompts.rendering import GrowingText, render_markdown
 from prompts.selectors import get_visible_message
-from prompts.services import as_concluded
 from tenants.context import in_tenant
 
 T = TypeVar("T")
@@ -256,7 +256,7 @@ def _read_text(user, message_id: UUID) -> tuple[str, bool]:
 def _render_done(request, user, message_id: UUID, surroundings) -> str:
     language, zone = surroundings
     with translation.override(language), timezone.override(zone):
-        message = pages.dress(as_concluded(get_visible_message(user, message_id)))
+        message = pages.render_message(as_concluded(get_visible_message(user, message_id)))
         context = {"message": message, "conversation": message.conversation, **pages.budget_context(request)}
         return render_to_string("prompts/_answer_done.html", context, request)
 

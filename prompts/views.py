@@ -90,8 +90,8 @@ def _show_turn(
     if not request.htmx:
         return redirect("prompts:conversation-detail", answer.conversation_id)
     context = {
-        "user_message": pages.dress(question),
-        "answer": pages.dress(answer),
+        "user_message": pages.render_message(question),
+        "answer": pages.render_message(answer),
         "conversation": answer.conversation,
         "is_new": is_new,
     }
@@ -212,5 +212,5 @@ def _show_message(request: HttpRequest, message: Message) -> HttpResponse:
     return render(
         request,
         "prompts/_message.html",
-        {"message": pages.dress(message), "conversation": message.conversation},
+        {"message": pages.render_message(message), "conversation": message.conversation},
     )
