@@ -148,7 +148,7 @@ async def _refusal(response: aiohttp.ClientResponse, endpoint: Endpoint) -> Atri
     return UpstreamError(message, code="upstream_error")
 
 
-def _tells(text: str, endpoint: Endpoint) -> bool:
+def _has_secret(text: str, endpoint: Endpoint) -> bool:
     """Whether a provider's words give away a secret: that of the connection, or a
     part of it, or what looks like one.
     """
@@ -168,7 +168,7 @@ def _callers_fault(raw: bytes, endpoint: Endpoint) -> AtriumError:
         message, code, kind, param = "", None, None, None
     if TOO_LONG.search(f"{code} {kind} {message}"):  # every server says it in its own way; clients know one
         code, param = "context_length_exceeded", param or "messages"
-    if not isinstance(message, str) or not message or _tells(f"{message} {code} {param}", endpoint):
+    if not isinstance(message, str) or not message or _has_secret(f"{message} {code} {param}", endpoint):
         message, param = _("The model server found the request invalid."), None
         code = code if code == "context_length_exceeded" else None
     code = code if isinstance(code, str) and not code.isdigit() else "upstream_invalid_request"

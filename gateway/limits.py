@@ -124,7 +124,7 @@ class Limiter:
                 logger.exception("counting requests failed")
                 answers = self._count_in_memory(groups)
             for (counters, waiters), answer in zip(groups.items(), answers, strict=True):
-                _tell(waiters, counters, answer)
+                _answer(waiters, counters, answer)
 
     async def _ask(self, groups: dict[Counters, list]) -> list[list[int]]:
         if time.monotonic() >= self._use_memory_until_s:
@@ -173,9 +173,9 @@ def _slot() -> int:
     return int(time.time() / SLOT_S)
 
 
-def _tell(waiters: list[asyncio.Future], counters: Counters, answer: list[int]) -> None:
-    """`answer`: how many are admitted, then for each counter what is left, and in
-    how many slots something falls out.
+def _answer(waiters: list[asyncio.Future], counters: Counters, answer: list[int]) -> None:
+    """Give each waiter its verdict. `answer`: how many are admitted, then for each counter what is left,
+    and in how many slots something falls out.
     """
     admitted, left = answer[0], answer[1::2]
     tightest = left.index(min(left))

@@ -91,7 +91,7 @@ class Child:
         return self.run
 
     def has_ended(self) -> bool:
-        """Whether its process is dead and not yet buried."""
+        """Whether its process is dead and not yet reaped."""
         return self.run is not None and self.run.popen.poll() is not None
 
     def read(self, run: Run) -> bool:
@@ -104,7 +104,7 @@ class Child:
             self.log.feed(piece)
         return bool(piece)
 
-    def bury(self, run: Run) -> None:
+    def reap(self, run: Run) -> None:
         """Note the end of the process: end the rest of its group, read its output to the end."""
         send(run.identity, signal.SIGKILL)  # grandchildren would keep sockets and the pipe open
         for _ in range(64):  # 4 MB at most: a surviving writer must not hold us
@@ -122,6 +122,7 @@ class Child:
         """Set the time of the next start: 0.2 s after the first death, doubling to 5 s; a
         healthy half minute forgives. The delay.
         """
-        delay, self._delay_s = self._delay_s, min(self._delay_s * 2, LONGEST_DELAY_S)
+        delay = self._delay_s
+        self._delay_s = min(delay * 2, LONGEST_DELAY_S)
         self.restart_at = time.monotonic() + delay
         return delay

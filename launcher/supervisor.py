@@ -40,9 +40,11 @@ class Supervisor:
         self._is_stopping = False
 
     def __enter__(self) -> "Supervisor":
-        self._wake_end, self._signal_end = socket.socketpair()
-        for end in (self._wake_end, self._signal_end):
+        wake_end, signal_end = socket.socketpair()
+        for end in (wake_end, signal_end):
             end.setblocking(False)
+        self._wake_end = wake_end
+        self._signal_end = signal_end
         self._old_wakeup = signal.set_wakeup_fd(self._signal_end.fileno(), warn_on_full_buffer=False)
         # Under nohup a closed terminal is meant to be survived. SIGINT counts even
         # where a shell's `&` made us ignore it.
@@ -107,7 +109,7 @@ class Supervisor:
             self.wait_until(lambda: False, float("inf"), interval_s=IDLE_S)
 
     def step(self, longest_s: float) -> None:
-        """One turn: wait for output or a signal, bury the dead, start what is due."""
+        """One turn: wait for output or a signal, reap the dead, start what is due."""
         due = [
             child.restart_at - time.monotonic()
             for child in self.children.values()
@@ -117,7 +119,7 @@ class Supervisor:
             key.data()
         for child in list(self.children.values()):
             if child.run is not None and child.has_ended():
-                self._bury(child, child.run)
+                self._reap(child, child.run)
             elif child.restart_at is not None and child.restart_at <= time.monotonic():
                 self._restart(child)
 
@@ -171,10 +173,10 @@ class Supervisor:
         if not child.read(run):
             self.selector.unregister(run.output)
 
-    def _bury(self, child: Child, run: Run) -> None:
+    def _reap(self, child: Child, run: Run) -> None:
         with contextlib.suppress(KeyError):  # it closed its output before it ended
             self.selector.unregister(run.output)
-        child.bury(run)
+        child.reap(run)
         self._note()
         if not child.spec.is_job and not self._is_stopping:
             delay = child.plan_restart()

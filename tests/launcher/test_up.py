@@ -403,7 +403,7 @@ def test_restarts_wait_longer_each_time_and_health_forgives(tmp_path):
     for lived_s in (0, 0, 0, 0, 0, 0, 31, 0):
         run = child.start()
         run.popen.wait()
-        child.bury(children.Run(run.popen, run.output, run.identity, run.started_at - lived_s))
+        child.reap(children.Run(run.popen, run.output, run.identity, run.started_at - lived_s))
         delays.append(child.plan_restart())
     assert delays == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 0.2, 0.4]
     child.log.close()

@@ -102,7 +102,7 @@ class Lane:
         self._is_stopping = False
         # A context of its own: the log lines of the lane are not those of the caller who happened to open it.
         self.task = self._loop.create_task(self._run(), name=f"ledger-{slug}", context=Context())
-        self.task.add_done_callback(self._bury)
+        self.task.add_done_callback(self._release_waiters)
 
     # What callers do: put something in, and wait for it elsewhere.
 
@@ -140,17 +140,19 @@ class Lane:
     async def _run(self) -> None:
         with tenant(self.slug):
             while await self._has_work():
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                first = self._waiting[:MAX_BATCH]
+                self._waiting = self._waiting[MAX_BATCH:]
                 batch = [
                     operation
-                    for operation in batch
+                    for operation in first
                     if not (operation.kind == RESERVE and operation.waiter.cancelled())
                 ]
-                marks, self._marks = self._marks, {}
+                marks = self._marks
+                self._marks = {}
                 try:
                     await self._book(batch, marks)
                 except BaseException:
-                    self._waiting[:0] = batch  # cancelled: for _bury to answer
+                    self._waiting[:0] = batch  # cancelled: for _release_waiters
                     raise
 
     async def _has_work(self) -> bool:
@@ -215,7 +217,10 @@ class Lane:
         try:
             outcome = await self._on_wire(work)
         except Exception as exc:  # whatever it is, the tenant's bookings go on
-            self._sweep_due = self._sums_due = self._telling_due = None  # the notes went down with it
+            # the notes went down with it
+            self._sweep_due = None
+            self._sums_due = None
+            self._telling_due = None
             if not _is_trouble(exc):
                 return exc
             self._postpone(batch, exc)
@@ -338,7 +343,7 @@ class Lane:
             notes.append((sql.NOTE_DUTY, (BALANCES, now.isoformat().encode())))
         return notes
 
-    def _bury(self, task: asyncio.Task) -> None:
+    def _release_waiters(self, task: asyncio.Task) -> None:
         """However the lane ended: nobody waits for it any longer."""
         if not task.cancelled() and task.exception() is not None:
             logger.error("the ledger's lane of %s died", self.slug, exc_info=task.exception())
