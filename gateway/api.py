@@ -84,7 +84,18 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         view = _find_view(scope)
         principal, snapshot = await _authenticate(scope, gateway)
         gateway.note_key_use(principal)
-        await view(Request(scope, receive, send, gateway, principal, snapshot, number, request_id))
+        await view(
+            Request(
+                scope=scope,
+                receive=receive,
+                send=send,
+                gateway=gateway,
+                principal=principal,
+                snapshot=snapshot,
+                id=number,
+                id_header=request_id,
+            )
+        )
     except AtriumError as exc:
         if isinstance(exc, InvalidKey):
             await wait_for_moment(begun_s, REFUSAL_STEP_S)

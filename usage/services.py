@@ -74,7 +74,14 @@ def set_budget(
         level=level, subject_id=subject_id, period=period, managed_by=Budget.ManagedBy.TENANT
     ):
         _refuse_to_free(within, budget, limit)
-    return _set_budget(level, subject_id, period, limit, Budget.ManagedBy.TENANT, warn_at_percent)
+    return _set_budget(
+        level=level,
+        subject_id=subject_id,
+        period=period,
+        limit=limit,
+        managed_by=Budget.ManagedBy.TENANT,
+        warn_at_percent=warn_at_percent,
+    )
 
 
 @transaction.atomic
@@ -85,7 +92,13 @@ def ensure_plan_budget(limit: Decimal | None) -> Budget | None:
     if limit is None:
         Budget.objects.filter(managed_by=Budget.ManagedBy.PLAN).delete()
         return None
-    return _set_budget(Budget.Level.TENANT, TENANT_SUBJECT, Budget.Period.MONTH, limit, Budget.ManagedBy.PLAN)
+    return _set_budget(
+        level=Budget.Level.TENANT,
+        subject_id=TENANT_SUBJECT,
+        period=Budget.Period.MONTH,
+        limit=limit,
+        managed_by=Budget.ManagedBy.PLAN,
+    )
 
 
 @transaction.atomic
@@ -104,12 +117,12 @@ def change_budget(
     _refuse_of_plan(budget)
     _refuse_to_free(within, budget, budget.limit if limit is None else limit)
     return _set_budget(
-        budget.level,
-        budget.subject_id,
-        budget.period,
-        budget.limit if limit is None else limit,
-        budget.managed_by,
-        budget.warn_at_percent if warn_at_percent is None else warn_at_percent,
+        level=budget.level,
+        subject_id=budget.subject_id,
+        period=budget.period,
+        limit=budget.limit if limit is None else limit,
+        managed_by=budget.managed_by,
+        warn_at_percent=budget.warn_at_percent if warn_at_percent is None else warn_at_percent,
     )
 
 

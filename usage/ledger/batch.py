@@ -42,20 +42,19 @@ def read_balances(result: PGresult) -> list[Balance]:
             read_text(result, row, column) for column in range(11)
         )
         limit, allowance, held, spent = map(Decimal, amounts)
-        begin = datetime.fromisoformat(start)
         balances.append(
             Balance(
-                budget,
-                level,
-                subject.replace("-", ""),
-                period,
-                begin,
-                limit,
-                allowance,
-                held,
-                spent,
-                managed_by,
-                currency,
+                id=budget,
+                level=level,
+                subject=subject.replace("-", ""),
+                period=period,
+                period_start=datetime.fromisoformat(start),
+                limit=limit,
+                allowance=allowance,
+                held=held,
+                spent=spent,
+                managed_by=managed_by,
+                currency=currency,
             )
         )
     return balances
@@ -192,15 +191,15 @@ class Batch:
         renewal = period_end(balance.period, balance.period_start)
         renews_in_s = int((renewal - self._now).total_seconds()) + 1 if renewal else None
         return Refusal(
-            balance.level,
-            balance.period,
-            balance.managed_by,
-            balance.limit,
-            balance.held,
-            balance.spent,
-            amount,
-            balance.currency,
-            renews_in_s,
+            level=balance.level,
+            period=balance.period,
+            managed_by=balance.managed_by,
+            limit=balance.limit,
+            held=balance.held,
+            spent=balance.spent,
+            amount=amount,
+            currency=balance.currency,
+            renews_in_s=renews_in_s,
         )
 
     @property

@@ -23,17 +23,17 @@ def read_clock() -> datetime:
 
 def as_balance(row: Budget) -> Balance:
     return Balance(
-        str(row.pk),
-        row.level,
-        row.subject_id.hex,
-        row.period,
-        row.period_start,
-        row.limit,
-        row.allowance,
-        row.held,
-        row.spent,
-        row.managed_by,
-        row.currency,
+        id=str(row.pk),
+        level=row.level,
+        subject=row.subject_id.hex,
+        period=row.period,
+        period_start=row.period_start,
+        limit=row.limit,
+        allowance=row.allowance,
+        held=row.held,
+        spent=row.spent,
+        managed_by=row.managed_by,
+        currency=row.currency,
     )
 
 

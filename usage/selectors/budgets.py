@@ -109,12 +109,12 @@ def _state(row: Budget, name: str = "") -> BudgetState:
     label = f"{name or row.get_level_display()} · {row.get_period_display()}"
     spent = row.spent if row.period_start >= start else ZERO  # the next call resets an older row
     return BudgetState(
-        label,
-        spent,
-        row.held,
-        row.limit,
-        row.currency,
-        renewal.date() if renewal else None,
-        row.warn_at_percent,
-        row.managed_by == Budget.ManagedBy.PLAN,
+        label=label,
+        spent=spent,
+        held=row.held,
+        limit=row.limit,
+        currency=row.currency,
+        resets_on=renewal.date() if renewal else None,
+        warn_at_percent=row.warn_at_percent,
+        is_of_plan=row.managed_by == Budget.ManagedBy.PLAN,
     )
