@@ -203,7 +203,8 @@ class ApiKeyViewSet(AtriumViewSet):
         owner = get_visible_user(request.user, data.pop("user", request.user.pk))
         if "project" in data:
             data["project"] = get_visible_project(request.user, data["project"])
-        row, row.key = create_api_key(actor=request.user, user=owner, within=key_of(request), **data)
+        row, text = create_api_key(actor=request.user, user=owner, within=key_of(request), **data)
+        row.key = text
         return Response(CreatedApiKeySerializer(row).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=ApiKeyChanges, responses=ApiKeySerializer)

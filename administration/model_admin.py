@@ -112,7 +112,8 @@ class AtriumModelAdmin(ModelAdmin):
             self.change_row(request, row, form)
         else:
             row = self.create_row(request, form)
-            form.instance.pk = obj.pk = row.pk
+            obj.pk = row.pk
+            form.instance.pk = row.pk
         obj.__dict__.update(row.__dict__)
 
     def save_related(self, request: HttpRequest, form: forms.ModelForm, formsets: list, change: bool) -> None:
@@ -241,9 +242,10 @@ class AtriumModelAdmin(ModelAdmin):
 def without_related_links(field: forms.Field | None) -> forms.Field | None:
     """No small menus beside a choice that open other objects in windows: the menu at the side leads there."""
     if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
-        field.widget.can_add_related = field.widget.can_change_related = field.widget.can_delete_related = (
-            field.widget.can_view_related
-        ) = False
+        field.widget.can_add_related = False
+        field.widget.can_change_related = False
+        field.widget.can_delete_related = False
+        field.widget.can_view_related = False
     return field
 
 

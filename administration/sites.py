@@ -37,7 +37,8 @@ class AtriumAdminSite(UnfoldAdminSite):
     final_catch_all_view = False  # an address that does not exist is a 404 for everyone
     index_template = "admin/start.html"
     index_title = gettext_lazy("Today")
-    site_header = site_title = gettext_lazy("Administration")
+    site_header = gettext_lazy("Administration")
+    site_title = site_header
 
     def get_urls(self):
         return [
@@ -148,7 +149,8 @@ class SystemAdminSite(AtriumAdminSite):
 
     settings_name = "UNFOLD_SYSTEM"
     scope_kind = "platform"
-    site_header = site_title = gettext_lazy("System administration")
+    site_header = gettext_lazy("System administration")
+    site_title = site_header
 
 
 class ServiceAdminSite(AtriumAdminSite):
@@ -156,7 +158,8 @@ class ServiceAdminSite(AtriumAdminSite):
 
     settings_name = "UNFOLD_SERVICE"
     scope_kind = "tenant"
-    site_header = site_title = gettext_lazy("AI service administration")
+    site_header = gettext_lazy("AI service administration")
+    site_title = site_header
 
 
 def _to_login(next_path: str) -> HttpResponse:

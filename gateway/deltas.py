@@ -21,7 +21,10 @@ class DeltaShape:
     __slots__ = ("_head", "_our_head", "_our_tail", "_shortest", "_tail", "_vain_lessons")
 
     def __init__(self) -> None:
-        self._head = self._tail = self._our_head = self._our_tail = b""
+        self._head = b""
+        self._tail = b""
+        self._our_head = b""
+        self._our_tail = b""
         # an event of this length has a piece of text of at least one byte; 0: nothing learnt
         self._shortest = 0
         self._vain_lessons = 0
@@ -39,7 +42,10 @@ class DeltaShape:
         piece = f'"{text}"'.encode("utf-8", "replace")
         theirs, mine = _split(event, piece), _split(ours, piece)
         if theirs and mine:
-            (self._head, self._tail), (self._our_head, self._our_tail) = theirs, mine
+            self._head = theirs[0]
+            self._tail = theirs[1]
+            self._our_head = mine[0]
+            self._our_tail = mine[1]
             self._shortest = len(self._head) + len(self._tail) + 1
 
     def swap(self, chunk: bytes) -> bytes | None:

@@ -114,7 +114,8 @@ class Limiter:
 
     async def _drain(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting, []
+            batch = self._waiting
+            self._waiting = []
             groups: dict[Counters, list[asyncio.Future]] = defaultdict(list)
             for counters, future in batch:
                 groups[counters].append(future)

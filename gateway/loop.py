@@ -115,7 +115,8 @@ class GatewayLoop:
             self.limiter.processes = self._heartbeat.live_processes
 
     async def _flush_key_uses(self) -> None:
-        uses, self._key_uses = self._key_uses, {}
+        uses = self._key_uses
+        self._key_uses = {}
         for slug, last_used in uses.items():
             try:
                 await in_tenant(slug, record_key_use, last_used)

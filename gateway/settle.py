@@ -48,8 +48,9 @@ async def settle(call: Call, ledger: Ledger) -> None:
     if call.is_settled or call.held is None:
         return
     call.is_settled = True
-    usage, call.is_estimated = billed_usage(call)
+    usage, is_estimated = billed_usage(call)
     call.usage = usage
+    call.is_estimated = is_estimated
     call.cost = cost(call.route.price, usage)
     first_token_ms = int((call.first_token_s - call.started_s) * 1000) if call.first_token_s else None
     settlement = Settlement(

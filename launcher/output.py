@@ -70,7 +70,8 @@ class ChildLog:
 
     def feed(self, piece: bytes) -> None:
         self._keep(piece)
-        *lines, self._rest = (self._rest + piece).split(b"\n")
+        *lines, rest = (self._rest + piece).split(b"\n")
+        self._rest = rest
         for line in lines:
             self._take(line.decode(errors="replace").rstrip())
         if len(self._rest) > 65_536:  # a line without end must not fill the memory
@@ -78,7 +79,8 @@ class ChildLog:
 
     def end_line(self) -> None:
         """Treat what has come as a whole line: the child has ended."""
-        rest, self._rest = self._rest, b""
+        rest = self._rest
+        self._rest = b""
         if rest:
             self._take(rest.decode(errors="replace"))
 

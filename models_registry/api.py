@@ -214,9 +214,10 @@ class NewModel(ModelChanges):
 class ModelPriceSerializer(serializers.ModelSerializer):
     """Per million tokens."""
 
-    input, cached, output, reasoning = (
-        serializers.DecimalField(24, 12, normalize_output=True) for _name in range(4)
-    )
+    input = serializers.DecimalField(24, 12, normalize_output=True)
+    cached = serializers.DecimalField(24, 12, normalize_output=True)
+    output = serializers.DecimalField(24, 12, normalize_output=True)
+    reasoning = serializers.DecimalField(24, 12, normalize_output=True)
 
     class Meta:
         model = ModelPrice

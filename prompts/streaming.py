@@ -132,7 +132,8 @@ class _Screen:
         self._text = GrowingText()
         self._unshown = ""
         self._due_s = 0.0
-        self._is_anew = self._is_behind = False
+        self._is_anew = False
+        self._is_behind = False
 
     def has_seen(self, entry_id: str) -> bool:
         return _as_number(entry_id) <= self._seen_until

@@ -113,7 +113,8 @@ class ApiKeyAdmin(AtriumModelAdmin):
         return not is_final and super().has_change_permission(request, obj)
 
     def create_row(self, request: HttpRequest, form: KeyForm) -> ApiKey:
-        row, request.new_key_text = create_api_key(actor=request.user, **form.cleaned_data)
+        row, text = create_api_key(actor=request.user, **form.cleaned_data)
+        request.new_key_text = text
         return row
 
     def change_row(self, request: HttpRequest, row: ApiKey, form: KeyForm) -> None:

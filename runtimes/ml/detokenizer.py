@@ -66,7 +66,8 @@ class StopFinder:
 
     def finish(self) -> str:
         """What was held back and did not become a stop string."""
-        held, self._held = self._held, ""
+        held = self._held
+        self._held = ""
         return held
 
     def _count_undecided(self, text: str) -> int:
