@@ -14,6 +14,8 @@
 Services raise them; the page middleware, the DRF handler and the gateway translate them into answers.
 """
 
+from collections.abc import Sequence
+
 from django.utils.functional import Promise
 
 
@@ -22,6 +24,8 @@ class AtriumError(Exception):
 
     http_status = 500
     code = "internal_error"
+    # of an answer at /v1: what was known of limits and deprecation when the call was refused
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
     def __init__(
         self,

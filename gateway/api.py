@@ -103,7 +103,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             send,
             exc.http_status,
             error_body(exc, language),
-            [request_id, *error_headers(exc), *getattr(exc, "headers", ())],
+            [request_id, *error_headers(exc), *exc.headers],
         )
     except ClientGone:
         logger.info("the client left before its answer")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -63,7 +64,7 @@ class Answer:
     has_spoken: bool = False  # there is text of this attempt
     is_thinking: bool = False  # there is none yet, but reasoning
     has_hole: bool = False  # an entry of the event stream was lost
-    call: Any = None  # the Call in work; None before the first
+    call: Call | None = None  # the one in work; None before the first
 
     @property
     def key(self) -> tuple[str, str]:
@@ -133,7 +134,8 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
     if is_trimmed:
         answer.notices.append(TRIMMED)
     while True:
-        call = answer.call = _make_call(principal, answer, turns, room)
+        call = _make_call(principal, answer, turns, room)
+        answer.call = call
         try:
             await pipeline.prepare(call, snapshot, gateway)
             await _follow(gateway, answer, pipeline.stream(call, gateway))
@@ -178,7 +180,7 @@ def _make_call(principal: Principal, answer: Answer, turns: list[Turn], room: Ro
     return call
 
 
-async def _follow(gateway: GatewayLoop, answer: Answer, frames) -> None:
+async def _follow(gateway: GatewayLoop, answer: Answer, frames: AsyncGenerator[bytes]) -> None:
     """Take in the stream: pieces go to the event stream every 40 ms and to the row every second."""
     is_over = asyncio.Event()
     reader, publisher = EventReader(), asyncio.create_task(_publish_regularly(gateway, answer, is_over))
@@ -188,7 +190,8 @@ async def _follow(gateway: GatewayLoop, answer: Answer, frames) -> None:
             for data in reader.feed(part):
                 _take(answer, data)
             if not answer.is_saved and time.monotonic() - saved_s > SAVE_EVERY_S:
-                saved_s, answer.is_saved = time.monotonic(), True
+                saved_s = time.monotonic()
+                answer.is_saved = True
                 await _save_progress(answer)
     finally:
         await frames.aclose()
@@ -213,7 +216,8 @@ def _take(answer: Answer, data: bytes) -> None:
         return
     event = orjson.loads(data)
     if "error" in event:
-        answer.call.error_message = event["error"]["message"]
+        if answer.call is not None:
+            answer.call.error_message = event["error"]["message"]
         return
     for choice in event["choices"][:1]:
         delta = choice.get("delta") or {}
@@ -286,8 +290,8 @@ def _result(
         error_message=error_message,
         input_tokens=usage.input_tokens + usage.cached_tokens if usage else 0,
         output_tokens=usage.output_tokens + usage.reasoning_tokens if usage else 0,
-        cost=call.cost if usage else Decimal(0),
-        currency=call.route.price.currency if usage else "",
-        is_estimated=call.is_estimated if usage else False,
-        bytes_per_token=measure_bytes_per_token(call) if usage else None,
+        cost=call.cost if call and usage else Decimal(0),
+        currency=call.route.price.currency if call and usage else "",
+        is_estimated=call.is_estimated if call and usage else False,
+        bytes_per_token=measure_bytes_per_token(call) if call and usage else None,
     )
