@@ -22,16 +22,15 @@ CALLERS_FAULT = (400, 413, 422)
 MAX_RETRY_AFTER_S = 3_600
 # OpenAI, vLLM, llama.cpp (exceed_context_size_error), transformers, Anthropic's and Google's OpenAI doors
 TOO_LONG = re.compile(
-    r"context_length_exceeded|exceed_context_size|maximum context length|context (window|size|length)|prompt "
-    r"is too long|input is too long|"
-    r"too many tokens|input token count",
+    r"context_length_exceeded|exceed_context_size|maximum context length|context (window|size|length)"
+    r"|prompt is too long|input is too long|too many tokens|input token count",
     re.IGNORECASE,
 )
 SECRET = re.compile(r"\bsk-|Bearer")
 # A connection's key that is wrong is not the caller's fault; Google's OpenAI door says it with status 400.
 BAD_KEY = re.compile(
-    r"(invalid|incorrect|missing|expired|wrong|no)[ _]api[ _-]?key|api[ "
-    r"_-]?key[^.]{0,30}(invalid|incorrect|not valid|expired|missing)",
+    r"(invalid|incorrect|missing|expired|wrong|no)[ _]api[ _-]?key"
+    r"|api[ _-]?key[^.]{0,30}(invalid|incorrect|not valid|expired|missing)",
     re.IGNORECASE,
 )
 SECRET_RUN = 6  # so many characters of a secret in a row are too many to pass on
@@ -119,7 +118,10 @@ async def dispatch(call: Call, client: aiohttp.ClientSession) -> AsyncIterator[a
             raise await _refusal(response, endpoint)
         yield response
     finally:
-        response.close() if not response.content.at_eof() else response.release()
+        if response.content.at_eof():
+            response.release()
+        else:
+            response.close()
 
 
 async def _refusal(response: aiohttp.ClientResponse, endpoint: Endpoint) -> AtriumError:

@@ -23,7 +23,6 @@ def check_durability(dsn: str) -> None:
     if switched_off:
         raise ImproperlyConfigured(
             f"The database runs with {', '.join(f'{name}=off' for name in switched_off)}, so a power cut "
-            "could lose bills. "
-            "Switch it on in postgresql.conf and reload (fsync: restart), or set ATRIUM_ENV=test for a "
-            "throw-away installation."
+            "could lose bills. Switch it on in postgresql.conf and reload (fsync: restart), or set "
+            "ATRIUM_ENV=test for a throw-away installation."
         )

@@ -21,8 +21,7 @@ def quota_exceeded(refusal: Refusal) -> QuotaExceeded:
     if fits_later:
         text = _(
             "%(budget)s has no room for this call at the moment: of %(limit)s, %(spent)s are spent and "
-            "%(held)s are held for calls under way; "
-            "this call could cost %(amount)s."
+            "%(held)s are held for calls under way; this call could cost %(amount)s."
         )
         advice = _("Try again when they have ended, or ask for a shorter answer.")
     else:

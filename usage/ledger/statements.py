@@ -17,8 +17,8 @@ from usage.pricing import Price
 # Without statistics a generic plan would walk these small, fast-changing tables from end
 # to end; hence the planner settings.
 SESSION_OPTIONS = (
-    "-c synchronous_commit=on -c lock_timeout=100 -c statement_timeout=5000 -c "
-    "idle_in_transaction_session_timeout=10000 "
+    "-c synchronous_commit=on -c lock_timeout=100 -c statement_timeout=5000 "
+    "-c idle_in_transaction_session_timeout=10000 "
     "-c timezone=UTC -c datestyle=ISO -c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c jit=off"
 )
 
