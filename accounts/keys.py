@@ -51,8 +51,8 @@ def parse_key(text: str) -> ParsedKey | None:
 
 
 def read_bearer(authorization: str) -> str | None:
-    """The key in an `Authorization` header, or None if it has another form
-    (RFC 6750; the scheme in any case).
+    """The key in an `Authorization` header, or None if it has another form (RFC 6750; the scheme in any
+    case).
     """
     scheme, _space, text = authorization.partition(" ")
     return text.strip() if scheme.lower() == "bearer" else None

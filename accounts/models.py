@@ -36,8 +36,8 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(TimeStamped, AbstractBaseUser, PermissionsMixin):
-    """A person who logs in with an e-mail address. In `public`: an operator,
-    who is deactivated but never deleted.
+    """A person who logs in with an e-mail address. In `public`: an operator, who is deactivated but never
+    deleted.
     """
 
     class Theme(models.TextChoices):
@@ -95,8 +95,8 @@ class User(TimeStamped, AbstractBaseUser, PermissionsMixin):
         return self.is_active and (self.is_superuser or self.has_perm("accounts.access_admin"))
 
     def _get_session_auth_hash(self, secret=None) -> str:
-        """A session is worth nothing in another tenant, even for a person with
-        the same id and password hash there.
+        """A session is worth nothing in another tenant, even for a person with the same id and password hash
+        there.
         """
         return salted_hmac(
             f"accounts.session.{scope_label()}", self.password, secret=secret, algorithm="sha256"
@@ -160,8 +160,8 @@ class ProjectMembership(TimeStamped):
 
 
 class ApiKey(TimeStamped):
-    """A secret for programs. Only its SHA-256 is stored: 256 random bits
-    need no slow hash (OWASP ASVS V6.5.2).
+    """A secret for programs. Only its SHA-256 is stored: 256 random bits need no slow hash (OWASP ASVS
+    V6.5.2).
     """
 
     class Scope(models.TextChoices):

@@ -1,5 +1,5 @@
-"""“Forgotten password”: the form says the same, in the same time, whether the
-address belongs to somebody or not.
+"""“Forgotten password”: the form says the same, in the same time, whether the address belongs to somebody or
+not.
 
 Guards against: telling who exists, by words, by time or by an outage of the mail server (a worker looks the
 address up and sends); a second address on an account (only `User.email` counts, allauth's table of addresses

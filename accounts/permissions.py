@@ -1,5 +1,5 @@
-"""The questions every service asks first: may this person do it, and do they stand
-high enough to do it to that person?
+"""The questions every service asks first: may this person do it, and do they stand high enough to do it to
+that person?
 """
 
 from collections.abc import Iterable
@@ -13,16 +13,16 @@ from foundation.errors import NotAllowed
 
 
 def require(actor: User | None, permission: str) -> None:
-    """Raise NotAllowed unless the actor holds the permission (`app.codename`). None is the
-    command line, which holds them all.
+    """Raise NotAllowed unless the actor holds the permission (`app.codename`). None is the command line,
+    which holds them all.
     """
     if actor is not None and not (actor.is_active and actor.has_perm(permission)):
         raise NotAllowed(_("You are not allowed to do this. Ask an administrator of your organisation."))
 
 
 def require_standing(actor: User | None, person: User) -> None:
-    """Raise NotAllowed if the other person holds rights that the actor lacks: who
-    could change them could become them.
+    """Raise NotAllowed if the other person holds rights that the actor lacks: who could change them could
+    become them.
     """
     if actor is None or actor.pk == person.pk or actor.is_superuser:
         return
@@ -51,8 +51,8 @@ def require_to_hold(actor: User | None, rights: Iterable[Group | Permission]) ->
 
 
 def _held_by(person: User) -> set[int]:
-    """Ids of the permissions a person has by role or directly; also of someone who is
-    not active, who may be let in again.
+    """Ids of the permissions a person has by role or directly; also of someone who is not active, who may be
+    let in again.
     """
     by_role = Permission.objects.filter(group__user=person).values_list("pk", flat=True)
     return set(by_role) | set(person.user_permissions.values_list("pk", flat=True))

@@ -1,5 +1,5 @@
-"""The roles every tenant starts with. They are groups: an admin may change them, an
-upgrade only adds rights to new things.
+"""The roles every tenant starts with. They are groups: an admin may change them, an upgrade only adds rights
+to new things.
 """
 
 from django.apps import apps
@@ -33,8 +33,8 @@ OWNER, USER = "owner", "user"
 
 
 def role_label(role: Group) -> str:
-    """What people call a role: the built-in ones in their language, the
-    others by the name that they were given.
+    """What people call a role: the built-in ones in their language, the others by the name that they were
+    given.
     """
     return name_role(role.name)
 
@@ -45,8 +45,8 @@ def name_role(name: str) -> str:
 
 
 def _tenant_apps() -> list[str]:
-    """The labels of the apps that live in a tenant: rights on the platform's
-    own objects would mean nothing there.
+    """The labels of the apps that live in a tenant: rights on the platform's own objects would mean nothing
+    there.
     """
     return [config.label for config in apps.get_app_configs() if config.name in settings.TENANT_APPS]
 
@@ -66,8 +66,8 @@ def _permissions_of(role: str) -> Q:
 
 @transaction.atomic
 def ensure_roles() -> None:
-    """Create the missing roles of the active tenant, and give those that exist their rights
-    to what is new. Safe to call again.
+    """Create the missing roles of the active tenant, and give those that exist their rights to what is new.
+    Safe to call again.
 
     New is what the owner's role does not hold yet: it holds everything and nobody can change it. What an
     admin took from a role stays taken.

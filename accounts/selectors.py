@@ -142,8 +142,8 @@ def list_callable_models(door: TenantDoor) -> list[str]:
 
 
 def list_visible_projects(user: User) -> QuerySet[Project]:
-    """The projects a person may book on: the default one and those they are a member of;
-    with `accounts.view_project`, all.
+    """The projects a person may book on: the default one and those they are a member of; with
+    `accounts.view_project`, all.
     """
     rows = Project.objects.all()
     return (

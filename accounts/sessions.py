@@ -1,5 +1,5 @@
-"""Django's sessions in the database, with an end: short for those who are not
-logged in, and expired ones are deleted.
+"""Django's sessions in the database, with an end: short for those who are not logged in, and expired ones are
+deleted.
 
 Covers: whoever only looks at the log-in form leaves a row for two hours at most; the first new
 session of an hour notes the duty.
@@ -58,8 +58,8 @@ def _next_hour(moment: datetime) -> datetime:
 
 
 def has_access(slug: str, session_key: str, user_id: UUID) -> bool:
-    """Whether the session still logs this person in, and their tenant is not
-    suspended: what each new request is asked.
+    """Whether the session still logs this person in, and their tenant is not suspended: what each new request
+    is asked.
     """
     request = HttpRequest()
     request.session = SessionStore(session_key)
@@ -79,8 +79,8 @@ def sweep_sessions() -> None:
 
 
 def delete_expired_sessions() -> int:
-    """Delete the active schema's expired sessions, MOST_BATCHES times AT_ONCE
-    of them at most; returns how many.
+    """Delete the active schema's expired sessions, MOST_BATCHES times AT_ONCE of them at most; returns how
+    many.
     """
     deleted = 0
     for _batch in range(MOST_BATCHES):

@@ -1,8 +1,8 @@
-"""The text of a new key on its way from the form to the one page that shows it, so that loading
-that page again makes no second key.
+"""The text of a new key on its way from the form to the one page that shows it, so that loading that page
+again makes no second key.
 
-Covers: it is kept sealed in the session of whoever made it, is taken out by the look that shows
-it, and is not shown after KEPT_S.
+Covers: it is kept sealed in the session of whoever made it, is taken out by the look that shows it, and is
+not shown after KEPT_S.
 Does not cover: a browser that never comes back leaves the sealed text in its session until that ends.
 """
 
@@ -25,8 +25,8 @@ def keep_new_key(request: HttpRequest, key: ApiKey, text: str) -> None:
 
 
 def take_new_key(request: HttpRequest, only: str = "") -> tuple[UUID, str] | None:
-    """(the key's id, its text) of the key that this session has just made, or that
-    one `only`; the next call gives None.
+    """(the key's id, its text) of the key that this session has just made, or that one `only`; the next call
+    gives None.
     """
     kept = request.session.get(SESSION_NAME)
     if kept is None or (only and kept["id"] != only):

@@ -14,8 +14,8 @@ PATIENT: dict[str, Any] = {"autoretry_for": (SMTPException, OSError), "retry_bac
 
 @shared_task(base=TenantTask, acks_late=True, name="accounts.send_invitation", **PATIENT)
 def send_invitation(user_id: str) -> None:
-    """Send the mail with the link for the first password. Twice is harmless:
-    both links work until one is used.
+    """Send the mail with the link for the first password. Twice is harmless: both links work until one is
+    used.
     """
     from accounts.mails import send_invitation_mail
     from accounts.models import User
@@ -27,8 +27,8 @@ def send_invitation(user_id: str) -> None:
 
 @shared_task(base=TenantTask, acks_late=True, name="accounts.send_password_reset", **PATIENT)
 def send_password_reset(email: str, language: str) -> None:
-    """Send the mail with the link for a new password, if the address is
-    somebody's. Twice is harmless, as above.
+    """Send the mail with the link for a new password, if the address is somebody's. Twice is harmless, as
+    above.
     """
     from accounts.mails import send_password_reset_mail
     from accounts.models import User

@@ -37,8 +37,8 @@ def profile(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def email_address(request: HttpRequest) -> HttpResponse:
-    """Which address the person logs in with. Nothing can be changed here: whoever holds a
-    session must not gain the account.
+    """Which address the person logs in with. Nothing can be changed here: whoever holds a session must not
+    gain the account.
     """
     return render(request, "account/email.html")
 

@@ -1,5 +1,5 @@
-"""The system administration's tenants, hosts and plans. Making a tenant is a worker's
-task; this page says how far it is.
+"""The system administration's tenants, hosts and plans. Making a tenant is a worker's task; this page says
+how far it is.
 """
 
 from django import forms

@@ -1,5 +1,5 @@
-"""What unfold asks for while it draws a page: names, badge, style sheets. Named as
-dotted paths in config.settings.admin.
+"""What unfold asks for while it draws a page: names, badge, style sheets. Named as dotted paths in
+config.settings.admin.
 """
 
 from django.conf import settings

@@ -1,5 +1,5 @@
-"""Actions that ask before they do: GET and the first POST show what is about to
-happen, only the confirmed POST does it.
+"""Actions that ask before they do: GET and the first POST show what is about to happen, only the confirmed
+POST does it.
 
     @confirmed(description=_("Suspend"), question=_("Suspend these tenants?"), done=ngettext_lazy(…, "count"))
     def suspend(self, request, row):
@@ -41,8 +41,8 @@ def confirmed(
     icon: str | None = None,
     is_dangerous: bool = False,
 ) -> Callable[[Work], Callable]:
-    """Turn `work(self, request, row)` into an action for many rows and for one.
-    `done` is an ngettext_lazy with `count`.
+    """Turn `work(self, request, row)` into an action for many rows and for one. `done` is an ngettext_lazy
+    with `count`.
     """
 
     def decorate(work: Work) -> Callable:

@@ -7,8 +7,8 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 
 class NamesField(forms.CharField):
-    """Several names in one text, one per line; commas and spaces separate too.
-    Its value is a list without repeats.
+    """Several names in one text, one per line; commas and spaces separate too. Its value is a list without
+    repeats.
     """
 
     def __init__(self, **kwargs) -> None:

@@ -1,5 +1,5 @@
-"""Columns that rooms above add to the list of tenants, such as calls and cost: one
-query each for the rows of a page.
+"""Columns that rooms above add to the list of tenants, such as calls and cost: one query each for the rows of
+a page.
 """
 
 from collections.abc import Callable

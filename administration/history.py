@@ -38,8 +38,8 @@ Values = str | list[str]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field's change, as text. Values of secrets never reach the log
-    (the rooms' `audit.py` exclude them).
+    """One field's change, as text. Values of secrets never reach the log (the rooms' `audit.py` exclude
+    them).
     """
 
     field: str
@@ -81,8 +81,8 @@ def list_fields(entry: LogEntry) -> list[str]:
 
 
 def list_changes(entries: Iterable[LogEntry]) -> list[list[Change]]:
-    """What each entry says, field by field, in the reader's language: one query for each kind
-    of object that the fields point to.
+    """What each entry says, field by field, in the reader's language: one query for each kind of object that
+    the fields point to.
     """
     found = [list(_read_changes(entry)) for entry in entries]
     names = _load_names(kept for row in found for kept in row)
@@ -178,8 +178,8 @@ def actor_of(entry: LogEntry) -> str:
 
 
 def show_history(model_admin, request: HttpRequest, object_id: str) -> HttpResponse:
-    """The page below an object. The entries show what the object's list shows
-    anyway, so its view permission is enough.
+    """The page below an object. The entries show what the object's list shows anyway, so its view permission
+    is enough.
     """
     row = model_admin.get_object(request, object_id)
     if row is None:

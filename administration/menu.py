@@ -1,5 +1,5 @@
-"""The side menu of an administration: each ModelAdmin says where it stands, the menu
-is made of those the person may see.
+"""The side menu of an administration: each ModelAdmin says where it stands, the menu is made of those the
+person may see.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class Group(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a list stands in the menu. `icon` is a name of Material Symbols;
-    `title` replaces the model's plural name.
+    """Where a list stands in the menu. `icon` is a name of Material Symbols; `title` replaces the model's
+    plural name.
     """
 
     group: Group

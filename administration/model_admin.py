@@ -62,8 +62,8 @@ class AtriumModelAdmin(ModelAdmin):
     # -- reads: what a list may be asked ---------------------------------------------------------------------
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Whether a list may be filtered so: by what its own filters and its date hierarchy put
-        into an address, and by nothing else.
+        """Whether a list may be filtered so: by what its own filters and its date hierarchy put into an
+        address, and by nothing else.
         """
         texts = value if isinstance(value, list | tuple) else [value]
         if lookup.endswith(DATE_PARTS):
@@ -170,8 +170,8 @@ class AtriumModelAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict | None = None,
     ) -> Any:
-        """What a service refuses is shown in the form. The first attempt's
-        transaction has been rolled back by then.
+        """What a service refuses is shown in the form. The first attempt's transaction has been rolled back
+        by then.
         """
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
@@ -193,8 +193,8 @@ class AtriumModelAdmin(ModelAdmin):
         return _refused(form, refusal) if refusal else form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
-        """Titled as the menu names the list. What a service refuses to an
-        action on many rows is shown above it.
+        """Titled as the menu names the list. What a service refuses to an action on many rows is shown above
+        it.
         """
         try:
             return super().changelist_view(request, {"title": self.list_title()} | (extra_context or {}))

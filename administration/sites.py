@@ -55,8 +55,8 @@ class AtriumAdminSite(UnfoldAdminSite):
         )
 
     def admin_view(self, view, cacheable: bool = False):
-        """Strangers go to the log-in page of the house; people who may not enter
-        get 403 rather than another log-in.
+        """Strangers go to the log-in page of the house; people who may not enter get 403 rather than another
+        log-in.
         """
         inner = super().admin_view(view, cacheable)
 
@@ -122,8 +122,8 @@ class AtriumAdminSite(UnfoldAdminSite):
         )
 
     def search(self, request: HttpRequest, extra_context: dict | None = None) -> TemplateResponse:
-        """The palette's answers. Unfold's own reads every match of every table, and
-        keeps what it found for five minutes.
+        """The palette's answers. Unfold's own reads every match of every table, and keeps what it found for
+        five minutes.
         """
         started = time.monotonic()
         results = search_site(self, request, request.GET.get("s", ""))

@@ -43,8 +43,8 @@ _cards: dict[tuple[str, str], Card] = {}
 def card(
     *, site: str, order: int, permission: str, template: str, width: str = "half"
 ) -> Callable[[Build], Build]:
-    """Register a function that gives a card's context. `site` is `service` or
-    `system`; lower orders come first.
+    """Register a function that gives a card's context. `site` is `service` or `system`; lower orders come
+    first.
     """
     if width not in WIDTHS:
         raise ValueError(f"A card's width is one of {', '.join(WIDTHS)}.")

@@ -28,8 +28,8 @@ SERVICES = ("postgres", "valkey", "redis-server")
 
 @dataclass(slots=True)
 class Platform:
-    """A running Atrium. Keys by tenant: `keys` with limits out of reach,
-    `promised` with 1,000 calls a minute.
+    """A running Atrium. Keys by tenant: `keys` with limits out of reach, `promised` with 1,000 calls a
+    minute.
     """
 
     data: Path
@@ -44,8 +44,8 @@ class Platform:
         return json.loads((self.data / "run.json").read_text())
 
     def processes(self) -> list[int]:
-        """All processes of this platform: `up` and below, and services that went
-        their own way but name our folder.
+        """All processes of this platform: `up` and below, and services that went their own way but name our
+        folder.
         """
         roots = [
             self.up_pid,
@@ -92,8 +92,8 @@ class Platform:
 
 
 def run_inside(data: Path, module: str, **task: Any) -> dict[str, Any]:
-    """Run `bench.<module>.main()` inside `manage.py shell` with BENCH_TASK=task;
-    returns its last line, which is JSON.
+    """Run `bench.<module>.main()` inside `manage.py shell` with BENCH_TASK=task; returns its last line, which
+    is JSON.
 
     Where no `up` serves this data directory, the shell starts the embedded services for its own length.
     """

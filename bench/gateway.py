@@ -20,8 +20,8 @@ MODELS = ["mock", DELAYED, STREAMED]
 
 
 class Pair:
-    """The same plan through the platform and through the pass-through, turn by turn,
-    so that both see the same machine.
+    """The same plan through the platform and through the pass-through, turn by turn, so that both see the
+    same machine.
     """
 
     def __init__(

@@ -37,8 +37,8 @@ def locked_ledger(dsn: str, schema: str) -> Iterator[int]:
 
 
 def run_pair(scene: Scene) -> tuple[dict, dict, dict, int]:
-    """The quiet tenant alone, the quiet one beside the locked one, the locked
-    one, and how many tables were locked.
+    """The quiet tenant alone, the quiet one beside the locked one, the locked one, and how many tables were
+    locked.
     """
     platform = scene.platform
     (locked, locked_key), (quiet, quiet_key) = list(platform.keys.items())[:2]

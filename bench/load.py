@@ -1,9 +1,9 @@
-"""The load generator: a process of its own, raw asyncio and httptools, far
-cheaper than any gateway it drives.
+"""The load generator: a process of its own, raw asyncio and httptools, far cheaper than any gateway it
+drives.
 
-Started by the harness: `python -m bench.load`. The first line of standard input is the plan
-(`Plan` as JSON); after the warm-up it prints `{"event": "ready"}`, waits for another line, runs,
-and prints the result. Three ways:
+Started by the harness: `python -m bench.load`. The first line of standard input is the plan (`Plan` as JSON);
+after the warm-up it prints `{"event": "ready"}`, waits for another line, runs, and prints the result. Three
+ways:
 
     closed    `connections` connections, each sends its next call when the last has been answered
     rate      `rate` calls per second, evenly spaced, whatever the answers do

@@ -1,8 +1,8 @@
 """The machine under a bench: cores, CPU seconds, the load of others. Linux; everything degrades to
 "unknown" in a container that hides it.
 
-CPU seconds of a process are the figure to trust on a shared machine; wall-clock figures
-are comparable inside one run only.
+CPU seconds of a process are the figure to trust on a shared machine; wall-clock figures are comparable inside
+one run only.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def shorten_slice() -> bool:
 
 
 def _stat_fields(pid: int) -> list[str]:
-    """The fields of /proc/<pid>/stat after the command's name: [0] state, [1] parent,
-    [11] user ticks, [12] system ticks.
+    """The fields of /proc/<pid>/stat after the command's name: [0] state, [1] parent, [11] user ticks, [12]
+    system ticks.
     """
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
@@ -111,8 +111,8 @@ def busy_seconds() -> float:
 
 
 def calibrate() -> float:
-    """The best CPU milliseconds of a fixed loop of pure Python: compare it before comparing
-    figures with another day or machine.
+    """The best CPU milliseconds of a fixed loop of pure Python: compare it before comparing figures with
+    another day or machine.
     """
     best = float("inf")
     for _ in range(20):

@@ -1,8 +1,8 @@
 """The named reference: the least a Python gateway can do. Raw ASGI and aiohttp, a fixed bearer, the body
 parsed, the usage read; no limits, no ledger.
 
-BENCH_UPSTREAM=http://127.0.0.1:9000/v1 BENCH_KEY=secret python -m bench.passthrough FD
-serves on an inherited listening socket
+BENCH_UPSTREAM=http://127.0.0.1:9000/v1 BENCH_KEY=secret python -m bench.passthrough FD serves on an inherited
+listening socket
 """
 
 from __future__ import annotations

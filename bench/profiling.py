@@ -1,5 +1,5 @@
-"""`--profile`: where the CPU time of a server process goes while it is
-measured, without a line in the product.
+"""`--profile`: where the CPU time of a server process goes while it is measured, without a line in the
+product.
 
 The server starts with `bench/profile_hook` on its path; its `sitecustomize` waits for signals. SIGUSR1 starts
 a sampler driven by CPU time (ITIMER_PROF), SIGUSR2 writes the profile. Only Python frames of the main thread

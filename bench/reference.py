@@ -13,8 +13,8 @@ from bench.scene import Scene
 
 
 def bench(scene: Scene) -> list[Row]:
-    """Each way of loading, straight to the mock and through the pass-through;
-    references from `docs/figures.md`.
+    """Each way of loading, straight to the mock and through the pass-through; references from
+    `docs/figures.md`.
     """
     rows = [
         Row(

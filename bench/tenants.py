@@ -1,6 +1,4 @@
-"""How long a new tenant takes, and how long an upgrade that finds
-nothing to do (docs/figures.md, row 4).
-"""
+"""How long a new tenant takes, and how long an upgrade that finds nothing to do (docs/figures.md, row 4)."""
 
 from __future__ import annotations
 

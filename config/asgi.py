@@ -1,5 +1,5 @@
-"""The ASGI entry: the gateway's data plane takes `/v1`, Django everything else; the lifespan
-starts and stops the gateway's loop.
+"""The ASGI entry: the gateway's data plane takes `/v1`, Django everything else; the lifespan starts and stops
+the gateway's loop.
 """
 
 import os

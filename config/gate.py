@@ -1,9 +1,9 @@
 """At most so many at once; the others wait in line, and not for long.
 
-Guards against: more requests in work than the database has connections for, and one host that
-takes every place or the whole line.
-Does not guard: a crowd under many made-up host names; how much one address
-may ask for is the proxy's to limit.
+Guards against: more requests in work than the database has connections for, and one host that takes every
+place or the whole line.
+Does not guard: a crowd under many made-up host names; how much one address may ask for is the proxy's to
+limit.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ class Gate:
         return turn.done()
 
     def enter_at_once(self, host: str) -> bool:
-        """Whether a place was free. Overtakes nobody: whoever waits while places are
-        free waits for one of its own host's.
+        """Whether a place was free. Overtakes nobody: whoever waits while places are free waits for one of
+        its own host's.
         """
         if self._inside.total() >= self._places or self._inside[host] >= _half(self._places):
             return False

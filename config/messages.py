@@ -35,8 +35,8 @@ def find_gaps(language: str) -> list[str]:
 
 
 def update_all() -> None:
-    """Collect the texts of the source into the catalogues; no line numbers, so
-    that they change only when texts do.
+    """Collect the texts of the source into the catalogues; no line numbers, so that they change only when
+    texts do.
     """
     command = [
         sys.executable,

@@ -47,9 +47,7 @@ class QueryMiddleware:
 
 
 class SecurityHeadersMiddleware:
-    """The content security policy: one for the product's pages, one
-    for the admins, which need Alpine.
-    """
+    """The content security policy: one for the product's pages, one for the admins, which need Alpine."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -66,8 +64,8 @@ class SecurityHeadersMiddleware:
 
 
 class AuditMiddleware(AuditlogMiddleware):
-    """Notes the client's address as the server knows it: auditlog's own believes
-    whatever `X-Forwarded-For` anyone sends.
+    """Notes the client's address as the server knows it: auditlog's own believes whatever `X-Forwarded-For`
+    anyone sends.
     """
 
     @staticmethod
@@ -76,11 +74,11 @@ class AuditMiddleware(AuditlogMiddleware):
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
-    """whitenoise, but with whole answers: its streams of files are synchronous,
-    which an ASGI server must not iterate.
+    """whitenoise, but with whole answers: its streams of files are synchronous, which an ASGI server must not
+    iterate.
 
-    A file that is not there is refused here, without session or database:
-    config.intake lets these paths pass uncounted.
+    A file that is not there is refused here, without session or database: config.intake lets these paths pass
+    uncounted.
     """
 
     def __call__(self, request):

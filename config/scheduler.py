@@ -1,7 +1,7 @@
 """One scheduler for the whole installation: Celery's beat, run by whoever holds the leader lock.
 
-The lock is a PostgreSQL advisory lock on a connection of its own: it falls when its holder
-dies, and another process takes over.
+The lock is a PostgreSQL advisory lock on a connection of its own: it falls when its holder dies, and another
+process takes over.
 """
 
 import logging
@@ -19,8 +19,8 @@ RETRY_S = 5.0
 
 
 def run_scheduler() -> None:
-    """Wait for the lock, then schedule until the connection that holds it breaks;
-    again, for the life of the process.
+    """Wait for the lock, then schedule until the connection that holds it breaks; again, for the life of the
+    process.
     """
     while True:
         try:

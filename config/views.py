@@ -24,8 +24,8 @@ def live(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Whether this process can serve: database, migrations, cache and broker
-    (one and the same server by default).
+    """Whether this process can serve: database, migrations, cache and broker (one and the same server by
+    default).
     """
     parts = {"database": _database_is_ready, "migrations": _migrations_are_applied, "cache": _cache_is_ready}
     states = {name: _state(check) for name, check in parts.items()}

@@ -1,5 +1,5 @@
-"""What all management commands share: clear errors on stderr, JSON for scripts, exit codes
-0, 1 (refused) and 2 (wrong usage).
+"""What all management commands share: clear errors on stderr, JSON for scripts, exit codes 0, 1 (refused) and
+2 (wrong usage).
 """
 
 import json

@@ -1,5 +1,5 @@
-"""An error as the whole answer, where nothing of the house can be relied on: it needs
-no session, no user and no database.
+"""An error as the whole answer, where nothing of the house can be relied on: it needs no session, no user and
+no database.
 
 Problem details (RFC 9457) below /api/, a notice for htmx, a page of its own for everybody else.
 """
@@ -37,8 +37,8 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def speak_to(request: HttpRequest) -> Any:
-    """The language of whoever asks: their profile's if it was read already,
-    else the browser's. A context manager.
+    """The language of whoever asks: their profile's if it was read already, else the browser's. A context
+    manager.
     """
     return translation.override(
         getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request)

@@ -1,12 +1,12 @@
-"""The server's side of a connection, bounded: how many there are, from one address too, and how
-long the head of a request may take.
+"""The server's side of a connection, bounded: how many there are, from one address too, and how long the head
+of a request may take.
 
 Guards against: connections that bring no request, or never the rest of one, shutting everybody else out.
 Where there are as many as there may be, the one that was silent for longest makes room, so strangers displace
 each other and whoever brings a request is served; probes of health are answered beyond the limit.
-Does not cover: bodies and answers (`gateway/http.py`, `gateway/api.py`,
-`config/intake.py`), which have bounds of their own; a crowd from many addresses that brings
-whole requests (limits of rate and of work in hand).
+Does not cover: bodies and answers (`gateway/http.py`, `gateway/api.py`, `config/intake.py`), which have
+bounds of their own; a crowd from many addresses that brings whole requests (limits of rate and of work in
+hand).
 """
 
 import asyncio
@@ -37,8 +37,8 @@ class Waiting:
         self._by_address: dict[str, dict[BoundedHttpProtocol, None]] = {}
 
     def add(self, connection: "BoundedHttpProtocol", address: str) -> None:
-        """Note that it waits, or that it said something; then it is the last
-        again. No address: not counted by it.
+        """Note that it waits, or that it said something; then it is the last again. No address: not counted
+        by it.
         """
         self.remove(connection)
         self._all[connection] = address
@@ -160,8 +160,8 @@ def _countable(address: str) -> str:
 
 
 def raise_descriptor_limit() -> None:
-    """As many open files as MAX_CONNECTIONS need, or as many as the machine
-    allows: the usual 1,024 end before.
+    """As many open files as MAX_CONNECTIONS need, or as many as the machine allows: the usual 1,024 end
+    before.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MIN_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(MIN_DESCRIPTORS, hard)

@@ -1,5 +1,5 @@
-"""Step 3: is there room for this call now? Requests per minute by plan and by key;
-the answer's `x-ratelimit-*` headers.
+"""Step 3: is there room for this call now? Requests per minute by plan and by key; the answer's
+`x-ratelimit-*` headers.
 """
 
 from django.utils.translation import gettext as _

@@ -1,7 +1,7 @@
 """`/v1`: routes, authentication, and errors in OpenAI's shape and the caller's language.
 
-Guards against: keys of one tenant on another's host, a cookie doing a key's work, a
-second header contradicting the first.
+Guards against: keys of one tenant on another's host, a cookie doing a key's work, a second header
+contradicting the first.
 """
 
 import asyncio
@@ -235,8 +235,8 @@ async def _send_stream(request: Request, frames: AsyncGenerator[bytes], headers:
 
 
 class _ClientWatch:
-    """Cancels a task when its client closes the connection, or takes nothing
-    of what is sent for SEND_TIMEOUT_S.
+    """Cancels a task when its client closes the connection, or takes nothing of what is sent for
+    SEND_TIMEOUT_S.
     """
 
     def __init__(self, receive: Receive) -> None:

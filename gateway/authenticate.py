@@ -14,8 +14,8 @@ from tenants.hosts import Door
 async def authenticate(
     text: str, snapshots: Snapshots, *, host_tenant: str | None, scope: str = ApiKey.Scope.INFERENCE
 ) -> tuple[Principal, TenantSnapshot]:
-    """The principal behind a key. `host_tenant`: the tenant whose host was
-    called, None on the platform's hosts.
+    """The principal behind a key. `host_tenant`: the tenant whose host was called, None on the platform's
+    hosts.
 
     Raises InvalidKey (whatever is wrong with the key), NotAllowed (suspended tenant, missing scope),
     Unavailable (tenant being upgraded).

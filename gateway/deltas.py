@@ -1,5 +1,5 @@
-"""The common case of a stream: one event after the other that differs from
-the last only in its piece of text.
+"""The common case of a stream: one event after the other that differs from the last only in its piece of
+text.
 
 Once such an event was parsed, the bytes before and after its text are known. A later one with the same bytes
 around its text says the same of everything else, so it is passed on without a parser, with our bytes around
@@ -14,8 +14,8 @@ MOST_VAIN_LESSONS = 8  # a provider whose every event differs (padding, counters
 
 
 class DeltaShape:
-    """The bytes around the text of a stream's events, with `data: ` and the
-    empty line: the provider's, and ours.
+    """The bytes around the text of a stream's events, with `data: ` and the empty line: the provider's, and
+    ours.
     """
 
     __slots__ = ("_head", "_our_head", "_our_tail", "_shortest", "_tail", "_vain_lessons")

@@ -44,8 +44,8 @@ def request_headers(endpoint: Endpoint) -> dict[str, str]:
 
 
 def upstream_body(call: Call) -> bytes:
-    """The caller's body with the provider's model name, a bounded answer, and, for
-    streams, the wish for a usage report.
+    """The caller's body with the provider's model name, a bounded answer, and, for streams, the wish for a
+    usage report.
     """
     body = dict(call.body)
     body["model"] = call.route.upstream_name
@@ -71,11 +71,11 @@ def _timeouts(connect_s: float) -> aiohttp.ClientTimeout:
 
 @asynccontextmanager
 async def dispatch(call: Call, client: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The upstream's response with status 200, its body unread. Leaving the
-    block closes or returns the connection.
+    """The upstream's response with status 200, its body unread. Leaving the block closes or returns the
+    connection.
 
-    Raises UpstreamError, UpstreamTimeout, and what the provider holds against the request
-    itself (InvalidInput, QuotaExceeded).
+    Raises UpstreamError, UpstreamTimeout, and what the provider holds against the request itself
+    (InvalidInput, QuotaExceeded).
     """
     endpoint = call.route.endpoint
     url = f"{endpoint.base_url}/chat/completions"
@@ -151,8 +151,8 @@ async def _refusal(response: aiohttp.ClientResponse, endpoint: Endpoint) -> Atri
 
 
 def _has_secret(text: str, endpoint: Endpoint) -> bool:
-    """Whether a provider's words give away a secret: that of the connection, or a
-    part of it, or what looks like one.
+    """Whether a provider's words give away a secret: that of the connection, or a part of it, or what looks
+    like one.
     """
     secret = endpoint.secret.reveal() if endpoint.secret else ""
     runs = (secret[place : place + SECRET_RUN] for place in range(len(secret) - SECRET_RUN + 1))

@@ -1,5 +1,5 @@
-"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`,
-and the statuses its clients know.
+"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, and the statuses its clients
+know.
 """
 
 import orjson

@@ -1,5 +1,5 @@
-"""How many tokens an answer has by its bytes, where the provider does not
-count them or is not heard to the end.
+"""How many tokens an answer has by its bytes, where the provider does not count them or is not heard to the
+end.
 
 Events are not tokens: providers put one token or two hundred into one, and call their text by different
 names. So all text of an event counts, whatever its field is called, four bytes to a token and at least one

@@ -1,5 +1,5 @@
-"""Step 5: what may go to a model at all. Here: size. Masking, blocked terms and heuristics
-come as further checks of this step.
+"""Step 5: what may go to a model at all. Here: size. Masking, blocked terms and heuristics come as further
+checks of this step.
 """
 
 from django.utils.translation import gettext as _

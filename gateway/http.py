@@ -19,14 +19,14 @@ JSON = (b"content-type", b"application/json")
 
 
 class ClientGone(Exception):
-    """The client closed the connection before its request or our answer was
-    complete, or takes nothing of the answer.
+    """The client closed the connection before its request or our answer was complete, or takes nothing of the
+    answer.
     """
 
 
 def find_header(scope: dict, name: bytes) -> bytes:
-    """The header's value, or b"" if absent. A header that comes twice counts as absent: no
-    two parts may read it differently.
+    """The header's value, or b"" if absent. A header that comes twice counts as absent: no two parts may read
+    it differently.
     """
     values = [value for key, value in scope["headers"] if key == name]
     return values[0] if len(values) == 1 else b""

@@ -5,8 +5,8 @@ is never refused, and one that does not gets at most 0.9 % more. What has gather
 goes to the server in one script (a self-clocking lane), owned by this object, so that a caller who leaves
 never leaves an unread reply behind.
 
-Without Valkey each process counts in memory and allows limit ÷ last known
-number of processes: never unlimited.
+Without Valkey each process counts in memory and allows limit ÷ last known number of processes: never
+unlimited.
 """
 
 import asyncio
@@ -99,8 +99,8 @@ class Limiter:
         self._use_memory_until_s = 0.0
 
     async def admit(self, *counters: tuple[str, int]) -> Verdict:
-        """Count one request against limits per minute: in all of these counters, or,
-        where one of them is full, in none.
+        """Count one request against limits per minute: in all of these counters, or, where one of them is
+        full, in none.
         """
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((counters, future))

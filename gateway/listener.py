@@ -1,7 +1,7 @@
 """Hearing what other processes changed: one LISTEN connection per process, proven by its own heartbeat.
 
-The listener sends itself a beat every quarter of a second. Only while beats come back are
-memories trusted beyond one second.
+The listener sends itself a beat every quarter of a second. Only while beats come back are memories trusted
+beyond one second.
 """
 
 import asyncio

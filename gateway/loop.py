@@ -84,8 +84,8 @@ class GatewayLoop:
         await self.blocking_redis.aclose()
 
     def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession:
-        """The HTTP client whose egress policy fits the endpoint: private addresses
-        only where the platform allows them.
+        """The HTTP client whose egress policy fits the endpoint: private addresses only where the platform
+        allows them.
         """
         client = self._clients.get(endpoint.policy)
         if client is None:

@@ -1,5 +1,5 @@
-"""Step 2: the request's JSON into a Call. Known fields are checked, unknown
-ones pass through to the provider.
+"""Step 2: the request's JSON into a Call. Known fields are checked, unknown ones pass through to the
+provider.
 """
 
 from typing import Any
@@ -66,8 +66,8 @@ def _load_object(raw: bytes) -> dict[str, Any]:
 
 
 def _check_depth(body: dict[str, Any]) -> None:
-    """Raises InvalidInput for what is nested deeper than MAX_DEPTH: it could be read, but
-    not written again for the provider.
+    """Raises InvalidInput for what is nested deeper than MAX_DEPTH: it could be read, but not written again
+    for the provider.
     """
     try:
         orjson.dumps(body)

@@ -47,8 +47,8 @@ class Collaborators(Protocol):
 
 
 async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) -> None:
-    """Steps 3 to 6. After it, money is held: `complete` or `stream` must
-    follow, and they settle whatever happens.
+    """Steps 3 to 6. After it, money is held: `complete` or `stream` must follow, and they settle whatever
+    happens.
     """
     gateway.in_flight.enter(call)
     try:
@@ -80,11 +80,11 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
 
 
 async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
-    """Steps 7 to 9 for a streamed answer: its frames, ending with `[DONE]`, which
-    leaves only after the bill is durable.
+    """Steps 7 to 9 for a streamed answer: its frames, ending with `[DONE]`, which leaves only after the bill
+    is durable.
 
-    An error before the first frame is raised, so that the answer can have its status;
-    a later one becomes an error frame.
+    An error before the first frame is raised, so that the answer can have its status; a later one becomes an
+    error frame.
     """
     has_begun, failure = False, None
     try:

@@ -111,8 +111,8 @@ def _nonsense() -> UpstreamError:
 async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The frames of a streamed answer, several joined where several came, without `[DONE]`.
 
-    Raises UpstreamError or UpstreamTimeout where the stream breaks; what was
-    relayed until then stands in the call.
+    Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the
+    call.
     """
     reader, shape, size = EventReader(), DeltaShape(), 0
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
@@ -169,8 +169,8 @@ def _translate(call: Call, shape: DeltaShape, events: list[bytes]) -> tuple[byte
 
 
 def _read_event(call: Call, shape: DeltaShape, data: bytes) -> bytes:
-    """The event's frame for the client, b"" if it gets none; what it says is noted
-    in the call. Raises UpstreamError.
+    """The event's frame for the client, b"" if it gets none; what it says is noted in the call. Raises
+    UpstreamError.
     """
     try:
         event = orjson.loads(data)

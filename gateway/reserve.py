@@ -16,8 +16,8 @@ BYTES_PER_TOKEN_ESTIMATE = 3.5  # typical for German and English; used only wher
 
 
 def set_output_limit(call: Call) -> None:
-    """The longest answer this call may get: as asked, at most the model's limit; where
-    nothing is asked, the model's default.
+    """The longest answer this call may get: as asked, at most the model's limit; where nothing is asked, the
+    model's default.
     """
     route, body = call.route, call.body
     asked = body.get("max_completion_tokens") or body.get("max_tokens")

@@ -11,8 +11,8 @@ from models_registry.routes import Route
 
 
 def list_visible_routes(call_models: frozenset[str], snapshot: TenantSnapshot) -> list[Route]:
-    """The models a principal may name, in the order of their names.
-    `call_models`: the key's list, empty for all.
+    """The models a principal may name, in the order of their names. `call_models`: the key's list, empty for
+    all.
     """
     return [
         route for name, route in sorted(snapshot.routes.items()) if not call_models or name in call_models

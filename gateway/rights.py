@@ -26,8 +26,8 @@ class AccessEnded(NotAllowed):
 
 
 async def may_still_call(principal: Principal, snapshots: Snapshots) -> bool:
-    """Whether the principal's tenant is not suspended, its key usable and its person not kept
-    out. While the database is away: yes.
+    """Whether the principal's tenant is not suspended, its key usable and its person not kept out. While the
+    database is away: yes.
     """
     try:
         snapshot = await snapshots.find(principal.tenant)

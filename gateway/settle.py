@@ -1,5 +1,5 @@
-"""Step 9: the exact bill into the ledger, durably, before the last byte leaves; also when the
-client has gone or the provider failed.
+"""Step 9: the exact bill into the ledger, durably, before the last byte leaves; also when the client has gone
+or the provider failed.
 """
 
 from dataclasses import replace
@@ -42,8 +42,8 @@ def _seen(call: Call) -> int:
 
 
 async def settle(call: Call, ledger: Ledger) -> None:
-    """Book the call once. A caller who is cancelled meanwhile does not stop it:
-    the ledger's lane owns the booking.
+    """Book the call once. A caller who is cancelled meanwhile does not stop it: the ledger's lane owns the
+    booking.
     """
     if call.is_settled or call.held is None:
         return

@@ -80,8 +80,8 @@ class Snapshots:
         )
 
     async def find(self, slug: str) -> TenantSnapshot | None:
-        """The tenant's snapshot, or None if there is no such tenant. Raises
-        Unavailable if the database does not answer.
+        """The tenant's snapshot, or None if there is no such tenant. Raises Unavailable if the database does
+        not answer.
         """
         snapshot = self._tenants.get(slug)
         if snapshot is not None and self._is_fresh(snapshot.loaded_s):
@@ -198,8 +198,8 @@ class Snapshots:
         self._tenants.pop(slug, None)
 
     def _note_change(self) -> None:
-        """What is being loaded may be old: it is not stored, and whoever
-        comes from now on does not wait for it.
+        """What is being loaded may be old: it is not stored, and whoever comes from now on does not wait for
+        it.
         """
         self._changes += 1
         self._loading.clear()

@@ -9,8 +9,8 @@ DONE = b"[DONE]"
 
 
 class EventReader:
-    """Feed it bytes; it gives the data of the events that are complete.
-    Comments and other fields are dropped.
+    """Feed it bytes; it gives the data of the events that are complete. Comments and other fields are
+    dropped.
     """
 
     __slots__ = ("_rest",)
@@ -24,8 +24,8 @@ class EventReader:
         return bool(self._rest)
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of each complete event, several `data:` lines joined. Raises
-        UpstreamError for an event without end.
+        """The data of each complete event, several `data:` lines joined. Raises UpstreamError for an event
+        without end.
         """
         if self._rest or b"\r" in chunk:
             chunk = self._rest + chunk

@@ -1,9 +1,9 @@
-"""Running the embedded servers when we are root: PostgreSQL refuses to, so they run
-under an account that exists already.
+"""Running the embedded servers when we are root: PostgreSQL refuses to, so they run under an account that
+exists already.
 
-Covers: the choice of the account, ownership of the servers' folders, and the right to pass
-through the folders above them (an access control list for that one account where the file system
-has them, else the search bit for all).
+Covers: the choice of the account, ownership of the servers' folders, and the right to pass through the
+folders above them (an access control list for that one account where the file system has them, else the
+search bit for all).
 Does not cover: making accounts. A machine without `postgres`, `_postgres` or `pgserver` uses `nobody`.
 """
 
@@ -39,8 +39,8 @@ class Account:
 
 
 def choose_account(folder: Path) -> Account:
-    """Ourselves; as root, the user who owns the servers' folder already, else the
-    first candidate this machine knows.
+    """Ourselves; as root, the user who owns the servers' folder already, else the first candidate this
+    machine knows.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())
@@ -148,8 +148,8 @@ def let_read(folder: Path, account: Account) -> None:
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether everyone may read it; the installer gives all files of a package the same rights,
-    so a look at the first levels tells.
+    """Whether everyone may read it; the installer gives all files of a package the same rights, so a look at
+    the first levels tells.
     """
     return all(
         path.stat().st_mode & stat.S_IROTH

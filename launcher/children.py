@@ -23,8 +23,8 @@ def do_nothing() -> None:
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """A process to keep running. Stages stop in order: 0 the platform's own, 1
-    Valkey, 2 PostgreSQL, 3 the guardian.
+    """A process to keep running. Stages stop in order: 0 the platform's own, 1 Valkey, 2 PostgreSQL, 3 the
+    guardian.
     """
 
     name: str
@@ -65,8 +65,8 @@ class Child:
         self._delay_s = FIRST_DELAY_S
 
     def start(self) -> Run:
-        """Start the process in a session of its own. Raises ServiceError or
-        OSError when it cannot be started.
+        """Start the process in a session of its own. Raises ServiceError or OSError when it cannot be
+        started.
         """
         self.restart_at = None
         self.returncode = None
@@ -119,8 +119,8 @@ class Child:
             self._delay_s = FIRST_DELAY_S
 
     def plan_restart(self) -> float:
-        """Set the time of the next start: 0.2 s after the first death, doubling to 5 s; a
-        healthy half minute forgives. The delay.
+        """Set the time of the next start: 0.2 s after the first death, doubling to 5 s; a healthy half minute
+        forgives. The delay.
         """
         delay = self._delay_s
         self._delay_s = min(delay * 2, LONGEST_DELAY_S)

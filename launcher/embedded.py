@@ -1,5 +1,5 @@
-"""PostgreSQL and Valkey out of wheels, below one data directory: for `manage.py` commands,
-tests and benches. Imports no Django.
+"""PostgreSQL and Valkey out of wheels, below one data directory: for `manage.py` commands, tests and benches.
+Imports no Django.
 
 `up` runs the same servers itself (launcher.up), since it also restarts them. Whoever starts them here also
 starts a guardian, so that nothing stays behind after a kill -9.
@@ -57,8 +57,8 @@ class Services:
 
 @contextlib.contextmanager
 def embedded_services(data: Path | str, *, test: bool = False) -> Iterator[Services]:
-    """Both servers, running while the block runs, for this process alone.
-    `test=True` gives up durability for speed.
+    """Both servers, running while the block runs, for this process alone. `test=True` gives up durability for
+    speed.
 
     Raises ServiceError when the data directory is in use or cannot be written. Further instances on
     other directories may run beside it.
@@ -158,8 +158,8 @@ def stop_services(data: Path) -> None:
 
 
 def is_healthy(data: Path) -> bool:
-    """Whether both servers of this data directory answer. Logs in nowhere, so
-    it costs well below a millisecond.
+    """Whether both servers of this data directory answer. Logs in nowhere, so it costs well below a
+    millisecond.
     """
     place = prepare_place(data)
     return Postgres(place).is_ready() and Valkey(place).is_ready()
@@ -200,8 +200,8 @@ def _start(
     folder: Path | str = "/",
     options: dict | None = None,
 ) -> None:
-    """Start a process in a session of its own, so that Ctrl-C reaches only us, with
-    its log; note it for the guardian.
+    """Start a process in a session of its own, so that Ctrl-C reaches only us, with its log; note it for the
+    guardian.
     """
     log = open_log(data / "logs" / f"{name}.log")
     try:

@@ -19,15 +19,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def guardian_command(data: Path) -> list[str]:
-    """The command line; to be started in ROOT. -S and -E: no site-packages and no
-    PYTHON* variables, so it starts in 20 ms.
+    """The command line; to be started in ROOT. -S and -E: no site-packages and no PYTHON* variables, so it
+    starts in 20 ms.
     """
     return [sys.executable, "-S", "-E", "-m", "launcher.guardian", str(data)]
 
 
 def clear_up(data: Path, *, patience_s: float = PATIENCE_S) -> list[str]:
-    """End all that is noted and remove the notes; the names of those found alive. The
-    caller holds the data directory alone.
+    """End all that is noted and remove the notes; the names of those found alive. The caller holds the data
+    directory alone.
     """
     leftovers = [process for process in read_pids(data) if process.pid != os.getpid() and process.is_alive()]
     # first: nobody shall be sent to servers that are about to end

@@ -40,8 +40,8 @@ def try_lock(path: Path, kind: int) -> int | None:
 
 
 def try_share(data: Path) -> int | None:
-    """Join the commands that use this data directory; None while an `up`
-    (or a guardian clearing up) holds it.
+    """Join the commands that use this data directory; None while an `up` (or a guardian clearing up) holds
+    it.
     """
     descriptor = try_lock(lock_file(data), fcntl.LOCK_SH)
     if descriptor is not None:
@@ -59,8 +59,8 @@ def try_become_last(descriptor: int) -> bool:
 
 
 def take_alone(data: Path) -> int:
-    """The descriptor of the lock that makes this process the only user. Raises
-    ServiceError naming the process that has it.
+    """The descriptor of the lock that makes this process the only user. Raises ServiceError naming the
+    process that has it.
 
     Waits only for a guardian that is still clearing up behind a dead holder.
     """

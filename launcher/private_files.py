@@ -22,8 +22,8 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def write_json_once(path: Path, value: dict[str, Any]) -> dict[str, Any]:
-    """Write the file, durably, unless it exists; the content that stands there
-    afterwards. Two processes at once agree.
+    """Write the file, durably, unless it exists; the content that stands there afterwards. Two processes at
+    once agree.
     """
     if not path.exists():
         draft = _write_draft(path, value, is_precious=True)

@@ -12,8 +12,8 @@ ANSWER_TIMEOUT_S = 15.0
 
 
 class ReadinessProbe:
-    """Sends GET requests, one at a time, until one is answered with 200. `check` is called
-    from the supervisor's waiting loop.
+    """Sends GET requests, one at a time, until one is answered with 200. `check` is called from the
+    supervisor's waiting loop.
     """
 
     def __init__(self, selector: selectors.BaseSelector, address: tuple[str, int], path: str) -> None:

@@ -188,8 +188,8 @@ def _valkey_child(server: Valkey) -> ChildSpec:
 
 
 def _postgres_child(server: Postgres) -> ChildSpec:
-    """Stopped last of all servers. Its ERROR lines are the answers to its
-    clients, who report them themselves.
+    """Stopped last of all servers. Its ERROR lines are the answers to its clients, who report them
+    themselves.
     """
     account = server.place.account.popen_arguments()
     return ChildSpec(

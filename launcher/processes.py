@@ -1,7 +1,7 @@
 """Processes by pid: whether one still lives, and how to end several in an orderly way.
 
-Covers: a pid that the system has given to another process meanwhile (each pid
-travels with a token of its start).
+Covers: a pid that the system has given to another process meanwhile (each pid travels with a token of its
+start).
 Does not cover: processes that a child moved into a session of its own; their parent ends them.
 """
 
@@ -38,8 +38,8 @@ class Process:
 
 
 def start_token(pid: int) -> str | None:
-    """A text that differs between two processes that got the same pid one after
-    the other; None when it has ended.
+    """A text that differs between two processes that got the same pid one after the other; None when it has
+    ended.
     """
     if sys.platform == "linux":
         try:

@@ -12,8 +12,8 @@ from launcher.processes import start_token
 
 @dataclass(frozen=True)
 class RunningServices:
-    """Addresses, and the process whose life stands for theirs: `up`, or PostgreSQL
-    itself when a command started them.
+    """Addresses, and the process whose life stands for theirs: `up`, or PostgreSQL itself when a command
+    started them.
     """
 
     database_url: str
@@ -41,8 +41,8 @@ def write_services(data: Path, *, pid: int | None = None, **addresses) -> Runnin
 
 
 def find_services(data: Path) -> RunningServices | None:
-    """The living services of this data directory; None when none run, also
-    after a kill -9 that left the file.
+    """The living services of this data directory; None when none run, also after a kill -9 that left the
+    file.
     """
     content = read_json(services_path(data))
     known = {field.name for field in fields(RunningServices)}

@@ -1,5 +1,5 @@
-"""The supervisor: one thread, one selector; it starts children, listens to them, starts the
-dead again, and ends them in order.
+"""The supervisor: one thread, one selector; it starts children, listens to them, starts the dead again, and
+ends them in order.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ class StopRequested(Exception):
 
 
 class Supervisor:
-    """Keeps children running below one data directory. `with Supervisor(…)` ends them all
-    on the way out, whatever happened.
+    """Keeps children running below one data directory. `with Supervisor(…)` ends them all on the way out,
+    whatever happened.
     """
 
     def __init__(self, data: Path, terminal: Terminal) -> None:
@@ -66,8 +66,8 @@ class Supervisor:
             self._signal_end.close()
 
     def start(self, spec: ChildSpec) -> Child:
-        """Start a child and keep it running from now on (a job: once). Raises ServiceError when
-        not even the first start succeeds.
+        """Start a child and keep it running from now on (a job: once). Raises ServiceError when not even the
+        first start succeeds.
         """
         child = Child(spec, ChildLog(spec.name, self.data / "logs", self.terminal, spec.loud))
         self.children[spec.name] = child
@@ -124,8 +124,8 @@ class Supervisor:
                 self._restart(child)
 
     def stop(self) -> None:
-        """End all children, stage by stage: signals of their ladders, SIGKILL at last. A
-        second signal to us skips the patience.
+        """End all children, stage by stage: signals of their ladders, SIGKILL at last. A second signal to us
+        skips the patience.
         """
         self._is_stopping = True
         self._stop_signals = 0

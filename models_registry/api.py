@@ -225,8 +225,8 @@ class ModelPriceSerializer(serializers.ModelSerializer):
 
 
 class NewPrice(StrictSerializer):
-    """What is left out stays as it was; without an earlier price, cached input follows
-    input and reasoning follows output.
+    """What is left out stays as it was; without an earlier price, cached input follows input and reasoning
+    follows output.
     """
 
     input = serializers.DecimalField(required=False, **AMOUNT)

@@ -218,8 +218,8 @@ def validate_price_places(value: Decimal) -> None:
 
 
 class AbstractModelPrice(TimeStamped):
-    """What a model costs from a moment on, per million tokens, in one currency. A new price is
-    a new row; rows are never changed.
+    """What a model costs from a moment on, per million tokens, in one currency. A new price is a new row;
+    rows are never changed.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

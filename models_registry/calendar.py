@@ -14,16 +14,16 @@ DUTY = "models_registry.calendar"
 
 
 def note_date(moment: datetime | date) -> None:
-    """Note in the running transaction that something of the active scope changes at this moment,
-    or at the start of this day (UTC).
+    """Note in the running transaction that something of the active scope changes at this moment, or at the
+    start of this day (UTC).
     """
     note_duty(DUTY, moment if isinstance(moment, datetime) else datetime.combine(moment, time(), UTC))
 
 
 @duty(DUTY)
 def carry_out_dates() -> None:
-    """Retire the models whose day has come, and let every process read routes
-    and prices again. Safe to call again.
+    """Retire the models whose day has come, and let every process read routes and prices again. Safe to call
+    again.
     """
     with transaction.atomic():
         due = (

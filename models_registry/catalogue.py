@@ -64,8 +64,8 @@ def auth_headers(kind: str, secret: Secret | None) -> dict[str, str]:
 
 
 def fetch_catalogue(connection: Connection) -> Catalogue:
-    """Ask the provider what it has. Raises UpstreamError in words for an admin, InvalidInput
-    for an address that is not allowed.
+    """Ask the provider what it has. Raises UpstreamError in words for an admin, InvalidInput for an address
+    that is not allowed.
     """
     policy = pinned_policy(connection.base_url, allow_private=connection.allow_private)
     url = f"{connection.base_url}/models" + (
@@ -80,8 +80,8 @@ def fetch_catalogue(connection: Connection) -> Catalogue:
 
 
 def _check_status(response: httpx.Response) -> None:
-    """Raise UpstreamError unless the answer is 200. The provider's own words are
-    not repeated: they may hold the key.
+    """Raise UpstreamError unless the answer is 200. The provider's own words are not repeated: they may hold
+    the key.
     """
     status = response.status_code
     if status == 200:
@@ -107,8 +107,8 @@ def _check_status(response: httpx.Response) -> None:
 
 
 def read_catalogue(body: Any, latency_ms: int = 0) -> Catalogue:
-    """Read a list of models. Raises UpstreamError if it is none; entries that
-    cannot be used are counted as skipped.
+    """Read a list of models. Raises UpstreamError if it is none; entries that cannot be used are counted as
+    skipped.
     """
     entries = body.get("data") if isinstance(body, dict) else None
     if entries is None and isinstance(body, dict) and body.get("object") == "list":

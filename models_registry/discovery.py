@@ -1,6 +1,4 @@
-"""Providers found at start: model servers on this machine, and keys that the
-environment holds.
-"""
+"""Providers found at start: model servers on this machine, and keys that the environment holds."""
 
 import logging
 import os
@@ -45,8 +43,8 @@ class FoundProvider:
 def find_providers(
     environment: Mapping[str, str] | None = None, addresses: Mapping[ConnectionKind, str] | None = None
 ) -> list[FoundProvider]:
-    """Look for local servers (a short glance at loopback only) and for keys. `addresses`:
-    where the local kinds are looked for.
+    """Look for local servers (a short glance at loopback only) and for keys. `addresses`: where the local
+    kinds are looked for.
     """
     environment = os.environ if environment is None else environment
     local = addresses if addresses is not None else {kind: USUAL[kind].base_url for kind in LOCAL_KINDS}
@@ -68,8 +66,8 @@ def _answers(base_url: str) -> bool:
 
 
 def offer_providers(found: Iterable[FoundProvider] | None = None) -> list[str]:
-    """Offer what was found as connections of the platform; returns the names of
-    new ones. Safe to call at each start.
+    """Offer what was found as connections of the platform; returns the names of new ones. Safe to call at
+    each start.
 
     A local server is switched on at once (not in production) and its models follow at each start. A cloud
     provider is only offered: its connection holds the key but stays switched off until an operator switches

@@ -47,8 +47,8 @@ class Channel(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What a connection of a kind has unless told otherwise. `key_variable`: where the
-    provider's own tools look for the key.
+    """What a connection of a kind has unless told otherwise. `key_variable`: where the provider's own tools
+    look for the key.
     """
 
     base_url: str = ""

@@ -1,5 +1,5 @@
-"""What the gateway keeps in memory of a model: where its calls go, its limits and
-its price. Frozen, without the ORM.
+"""What the gateway keeps in memory of a model: where its calls go, its limits and its price. Frozen, without
+the ORM.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from usage.pricing import Price
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A connection, opened. `base_url` was checked when the route was made, so
-    the session of `policy` may call it.
+    """A connection, opened. `base_url` was checked when the route was made, so the session of `policy` may
+    call it.
     """
 
     id: UUID
@@ -35,8 +35,8 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A model that may be called by its name. `price` is that of the moment the route was
-    made; a later one announces itself.
+    """A model that may be called by its name. `price` is that of the moment the route was made; a later one
+    announces itself.
     """
 
     name: str

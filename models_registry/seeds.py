@@ -1,5 +1,5 @@
-"""What this room puts into an installation at each start: the embedded runtime with its
-demo model, and the providers found.
+"""What this room puts into an installation at each start: the embedded runtime with its demo model, and the
+providers found.
 """
 
 from decimal import Decimal
@@ -40,8 +40,8 @@ def seed_platform(runtime_url: str) -> None:
     """Make the platform's data key, and with a runtime its connection and demo model. Safe to call at
     each start, inside `with platform():`.
 
-    The runtime's port differs from start to start, so its address follows; what an
-    operator changed on the model stays.
+    The runtime's port differs from start to start, so its address follows; what an operator changed on the
+    model stays.
     """
     make_data_key()
     if not runtime_url:

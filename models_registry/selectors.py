@@ -123,8 +123,8 @@ def _make_route(row: Model, endpoint: Endpoint, price: Price) -> Route:
 
 
 def list_current_prices(models: Iterable[Model]) -> dict[UUID, list[ModelPrice]]:
-    """Model id → the prices that hold now, one per currency, the newest
-    first; models without one are missing.
+    """Model id → the prices that hold now, one per currency, the newest first; models without one are
+    missing.
     """
     rows = active_world().prices.objects.filter(
         model__in=[model.pk for model in models], valid_from__lte=timezone.now()

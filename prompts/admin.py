@@ -1,5 +1,5 @@
-"""Conversations in the tenant administration: who, when, how much. Titles and texts are people's
-own and stay out of it, titles too.
+"""Conversations in the tenant administration: who, when, how much. Titles and texts are people's own and stay
+out of it, titles too.
 """
 
 from django.contrib import admin

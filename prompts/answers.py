@@ -102,8 +102,8 @@ async def _conclude(
     result: AnswerResult,
     pauses_s: tuple[float, ...] = SAVE_AGAIN_AFTER_S,
 ) -> None:
-    """Save the result, again and again while the database is away: an answer that stays
-    unfinished locks its conversation.
+    """Save the result, again and again while the database is away: an answer that stays unfinished locks its
+    conversation.
     """
     for pause_s in (*pauses_s, None):
         try:
@@ -256,8 +256,8 @@ async def _publish(gateway: GatewayLoop, answer: Answer) -> None:
 
 
 async def _begin_stream(gateway: GatewayLoop, answer: Answer) -> None:
-    """Begin the event stream with the whole text so far; also after an entry was
-    lost, so that no reader misses a piece.
+    """Begin the event stream with the whole text so far; also after an entry was lost, so that no reader
+    misses a piece.
     """
     answer.unpublished.clear()
     _note(answer, arrived=await events.begin(gateway.redis, answer.slug, answer.message_id, answer.text))

@@ -1,5 +1,5 @@
-"""The Redis stream that carries an answer from the process that writes it to the pages
-that show it, and the way to stop it.
+"""The Redis stream that carries an answer from the process that writes it to the pages that show it, and the
+way to stop it.
 
 Keys: `<slug>:answer:<message id>` (at most an hour), `<slug>:stop:<message id>`; channel
 `<slug>:stop`. A stream begins with `start`; one that does not has lost entries. Without Redis the
@@ -33,8 +33,8 @@ def stop_key(slug: str, message_id: UUID | str) -> str:
 
 
 async def begin(redis: Redis, slug: str, message_id: UUID, text: str) -> bool:
-    """Start the stream anew with the text so far. Requests to stop an earlier attempt
-    end here. Returns whether it arrived.
+    """Start the stream anew with the text so far. Requests to stop an earlier attempt end here. Returns
+    whether it arrived.
     """
     return await _add(
         redis, slug, message_id, [{"start": "1"}, *([{"text": text}] if text else [])], is_new=True
@@ -42,8 +42,8 @@ async def begin(redis: Redis, slug: str, message_id: UUID, text: str) -> bool:
 
 
 async def publish(redis: Redis, slug: str, message_id: UUID, fields: dict[str, str]) -> bool:
-    """Add an entry: `text` (a piece of the answer), `thinking` (before the first piece) or
-    `end`. Returns whether it arrived.
+    """Add an entry: `text` (a piece of the answer), `thinking` (before the first piece) or `end`. Returns
+    whether it arrived.
     """
     return await _add(redis, slug, message_id, [fields])
 
@@ -77,8 +77,8 @@ async def _send(
 async def read_events(
     redis: Redis, slug: str, message_id: UUID, after: str, patience_ms: Callable[[], int] = lambda: BLOCK_MS
 ) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """Entries after an id, as they come; ("", {}) whenever nothing came for
-    `patience_ms()`. Ends never: the reader leaves.
+    """Entries after an id, as they come; ("", {}) whenever nothing came for `patience_ms()`. Ends never: the
+    reader leaves.
 
     Raises RedisError, or TimeoutError from a Redis that neither answers nor refuses.
     """

@@ -46,8 +46,8 @@ class Room:
 
 
 def find_room(route: Route | None) -> Room | None:
-    """The usual longest answer is left room, but no more than half of the
-    window; None where the window is unknown.
+    """The usual longest answer is left room, but no more than half of the window; None where the window is
+    unknown.
     """
     if route is None or not route.context_window:
         return None

@@ -28,8 +28,8 @@ def list_chat_models(request: HttpRequest) -> list[Route]:
 
 
 def choose_model(models: list[Route], wanted: str) -> str:
-    """The wanted model if it is still there, else its registered successor,
-    else the first; "" if there is none.
+    """The wanted model if it is still there, else its registered successor, else the first; "" if there is
+    none.
     """
     names = {model.name for model in models}
     name, passed = wanted, set()

@@ -1,5 +1,5 @@
-"""What one message may make of itself when it is rendered: a short text must not become
-a long page or a long calculation.
+"""What one message may make of itself when it is rendered: a short text must not become a long page or a long
+calculation.
 
 Covers: link references used again and again, cells that short rows of wide tables are filled up with, colours
 of code, Markdown of any length. Does not cover: how many messages a page shows, and how often one is rendered
@@ -49,8 +49,8 @@ class RenderBudget:
 
 
 class References(dict[str, Any]):
-    """A message's link references. Each use is paid for; beyond the budget the
-    brackets stay as they were written.
+    """A message's link references. Each use is paid for; beyond the budget the brackets stay as they were
+    written.
     """
 
     def __init__(self, budget: RenderBudget) -> None:

@@ -253,8 +253,8 @@ class GrowingText:
         self._tail += text
 
     def grow(self, text: str) -> tuple[str, str]:
-        """Add text; returns (HTML of blocks finished since the last call,
-        HTML of the block that still grows).
+        """Add text; returns (HTML of blocks finished since the last call, HTML of the block that still
+        grows).
         """
         self._tail += text
         parser = _plain_parser()

@@ -21,8 +21,8 @@ _listener: asyncio.Task | None = None
 
 @contextlib.contextmanager
 def running(gateway: GatewayLoop, key: Key, task: asyncio.Task):
-    """While the block lasts, requests to stop this answer cancel the task; yields a
-    function that tells whether one came.
+    """While the block lasts, requests to stop this answer cancel the task; yields a function that tells
+    whether one came.
     """
     _running[key] = task
     _ensure_listener(gateway)

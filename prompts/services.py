@@ -90,8 +90,8 @@ def edit_question(
     """Put the last question differently and have it answered anew; returns both. Raises InvalidInput (text),
     Conflict. The conversation keeps its title.
 
-    The answer so far is kept aside as restart_answer does; if it comes back, it says
-    that it was given to another question.
+    The answer so far is kept aside as restart_answer does; if it comes back, it says that it was given to
+    another question.
     """
     text = _checked_text(text)
     conversation = _lock(question.conversation)
@@ -117,8 +117,8 @@ def edit_question(
 def restart_answer(*, message: Message, model_name: str, process_id: UUID, keep_text: bool) -> Message:
     """Have the last answer written again, or (keep_text) continued where it stopped. Raises Conflict.
 
-    An answer that is written again is kept aside until the new one has text: an
-    attempt that fails takes nothing away.
+    An answer that is written again is kept aside until the new one has text: an attempt that fails takes
+    nothing away.
     """
     conversation = _lock(message.conversation)
     message.refresh_from_db()
@@ -168,8 +168,8 @@ def save_progress(*, message_id: UUID, text: str) -> None:
 
 @transaction.atomic
 def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
-    """Conclude an answer and add its bill to the conversation. Telling it twice is safe; a
-    deleted conversation takes nothing back.
+    """Conclude an answer and add its bill to the conversation. Telling it twice is safe; a deleted
+    conversation takes nothing back.
     """
     message = Message.objects.select_for_update().filter(pk=message_id).first()
     # deleted, or another attempt has begun since
@@ -282,8 +282,8 @@ def rename_conversation(*, conversation: Conversation, title: str) -> Conversati
 
 @transaction.atomic
 def delete_conversation(*, conversation: Conversation) -> None:
-    """Delete a conversation with its messages, and stop the answer that is being
-    written. What it cost stays in the ledger.
+    """Delete a conversation with its messages, and stop the answer that is being written. What it cost stays
+    in the ledger.
     """
     for message in list_unfinished(conversation):
         transaction.on_commit(partial(stop_answer, current_tenant(), message))
@@ -291,8 +291,8 @@ def delete_conversation(*, conversation: Conversation) -> None:
 
 
 def _lock(conversation: Conversation) -> Conversation:
-    """The conversation's row, locked. Raises Conflict while an answer is being written,
-    NotFound if it was deleted meanwhile.
+    """The conversation's row, locked. Raises Conflict while an answer is being written, NotFound if it was
+    deleted meanwhile.
     """
     locked = Conversation.objects.select_for_update().filter(pk=conversation.pk).first()
     if locked is None:

@@ -1,8 +1,8 @@
-"""The event stream of one answer: any worker can serve it, from the beginning or
-from the last event a page has seen.
+"""The event stream of one answer: any worker can serve it, from the beginning or from the last event a page
+has seen.
 
-Rendering is paced: it takes at most a tenth of a CPU for each stream, and what is big
-is rendered beside the event loop.
+Rendering is paced: it takes at most a tenth of a CPU for each stream, and what is big is rendered beside the
+event loop.
 """
 
 import asyncio
@@ -95,8 +95,8 @@ class _AccessEnded(Exception):
 
 
 class _Access:
-    """Whether the session that opened a stream still stands: asked before a part
-    is sent, at most every two seconds.
+    """Whether the session that opened a stream still stands: asked before a part is sent, at most every two
+    seconds.
 
     A stream sends at least a sign of life that often, so it ends within a few seconds of a log-out, a new
     password, a lock-out or the suspension of the tenant.
@@ -263,7 +263,7 @@ def _render_done(request, user, message_id: UUID, surroundings) -> str:
 
 
 def _event(name: str, data: dict, entry_id: str = "") -> bytes:
-    """One event. An empty id makes the page forget the last one: it then asks
-    for the whole stream after a break.
+    """One event. An empty id makes the page forget the last one: it then asks for the whole stream after a
+    break.
     """
     return f"id: {entry_id}\nevent: {name}\n".encode() + b"data: " + orjson.dumps(data) + b"\n\n"

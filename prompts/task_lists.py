@@ -1,5 +1,5 @@
-"""Task lists in Markdown (`- [ ] a`, `- [x] b`), in linear time: mdit_py_plugins' walks back
-to the list for each of its items.
+"""Task lists in Markdown (`- [ ] a`, `- [x] b`), in linear time: mdit_py_plugins' walks back to the list for
+each of its items.
 """
 
 from markdown_it import MarkdownIt

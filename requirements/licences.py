@@ -1,5 +1,5 @@
-"""Every package that the product needs at run time carries an OSI-approved licence; exceptions
-are listed here with their reason.
+"""Every package that the product needs at run time carries an OSI-approved licence; exceptions are listed
+here with their reason.
 """
 
 import re

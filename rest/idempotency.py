@@ -1,10 +1,10 @@
 """`Idempotency-Key`: the same creation sent twice happens once, and answers twice alike.
 
-Covers: 24 hours, per tenant, person and address; another body under the same key is refused; two
-at once: the second is told to wait.
-Does not cover: a process killed between its commit and the note of its answer; the key is
-then free again after LOCK_S. The answer is kept sealed with the tenant's data key, since it
-may hold a secret that is shown once.
+Covers: 24 hours, per tenant, person and address; another body under the same key is refused; two at once: the
+second is told to wait.
+Does not cover: a process killed between its commit and the note of its answer; the key is then free again
+after LOCK_S. The answer is kept sealed with the tenant's data key, since it may hold a secret that is shown
+once.
 """
 
 import hashlib
@@ -34,8 +34,8 @@ class OtherBody(AtriumError):
 
 
 def once(request: Request, create: Callable[[], Response]) -> Response:
-    """The answer of `create`, or of the earlier request with the same key. Raises
-    InvalidInput, Conflict, OtherBody, Unavailable.
+    """The answer of `create`, or of the earlier request with the same key. Raises InvalidInput, Conflict,
+    OtherBody, Unavailable.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:

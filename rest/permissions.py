@@ -1,5 +1,5 @@
-"""Who may do what at `/api/v1`. A module of its own, since the settings
-name it and views import the settings.
+"""Who may do what at `/api/v1`. A module of its own, since the settings name it and views import the
+settings.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ ANYONE = ""  # in `rights`: everyone who is logged in; the selectors decide what
 
 
 class ByAction(IsAuthenticated):
-    """`rights` maps an action (or, without a view set, a method) to a
-    permission. What is not in it is forbidden.
+    """`rights` maps an action (or, without a view set, a method) to a permission. What is not in it is
+    forbidden.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:

@@ -1,5 +1,5 @@
-"""Serializers that take what they name and refuse the rest: a field that nobody
-expects is a mistake, or an attempt.
+"""Serializers that take what they name and refuse the rest: a field that nobody expects is a mistake, or an
+attempt.
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,5 @@
-"""Cache keys carry the tenant: `<slug>:<prefix>:<version>:<key>`, so that no
-process can read another tenant's entry.
+"""Cache keys carry the tenant: `<slug>:<prefix>:<version>:<key>`, so that no process can read another
+tenant's entry.
 """
 
 from tenants.context import scope_label

@@ -19,8 +19,8 @@ def _tables(app_names) -> set[str]:
 
 @register()
 def readable_public_tables_exist_in_public_only(app_configs, **kwargs):
-    """A name a tenant may read in `public` must not exist in its own schema, or
-    search_path would hide one of the two.
+    """A name a tenant may read in `public` must not exist in its own schema, or search_path would hide one of
+    the two.
     """
     shared, per_tenant = _tables(settings.SHARED_APPS), _tables(settings.TENANT_APPS)
     errors = []

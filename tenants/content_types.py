@@ -1,7 +1,7 @@
 """Content-type ids differ between schemas, so the manager's cache is kept per schema.
 
-Guards against: permissions and audit entries of the wrong model (measured with the stock cache:
-14 % wrong ids under six threads).
+Guards against: permissions and audit entries of the wrong model (measured with the stock cache: 14 % wrong
+ids under six threads).
 """
 
 from collections import OrderedDict

@@ -1,10 +1,10 @@
-"""Which tenant the running code works for: a value that travels with the context,
-through awaits, threads and tasks.
+"""Which tenant the running code works for: a value that travels with the context, through awaits, threads and
+tasks.
 
-Covers: every query made through Django's connections (tenants.pgbackend
-reads the scope before each statement).
-Does not cover: a raw psycopg connection, which must set role and search_path
-itself (usage.ledger.ledger does).
+Covers: every query made through Django's connections (tenants.pgbackend reads the scope before each
+statement).
+Does not cover: a raw psycopg connection, which must set role and search_path itself (usage.ledger.ledger
+does).
 """
 
 import asyncio
@@ -31,8 +31,8 @@ class NoTenant(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the database connection may see: `tenant` and `platform` through the app
-    login, `owner` through the owner's.
+    """What the database connection may see: `tenant` and `platform` through the app login, `owner` through
+    the owner's.
     """
 
     kind: Literal["tenant", "platform", "owner"]
@@ -82,8 +82,8 @@ def use_scope(scope: Scope | None) -> Iterator[None]:
 
 
 def tenant(slug: str):
-    """Work inside one tenant's schema, with that tenant's role. Legal in sync and async code;
-    not across a `yield` of a generator.
+    """Work inside one tenant's schema, with that tenant's role. Legal in sync and async code; not across a
+    `yield` of a generator.
     """
     return use_scope(Scope("tenant", slug))
 
@@ -94,8 +94,8 @@ def platform():
 
 
 def owner(slug: str | None = None):
-    """Work as the owner of the tables, in one tenant's schema or (None) in `public`:
-    migrations, provisioning, erasure.
+    """Work as the owner of the tables, in one tenant's schema or (None) in `public`: migrations,
+    provisioning, erasure.
     """
     return use_scope(Scope("owner", slug))
 

@@ -54,8 +54,8 @@ def forget(slug: str | None = None) -> None:
 
 
 def recall(key: str) -> tuple[bool, TenantDoor | None]:
-    """(whether it is remembered, the tenant or None), without touching the
-    database. Keys: `host:…` and `slug:…`.
+    """(whether it is remembered, the tenant or None), without touching the database. Keys: `host:…` and
+    `slug:…`.
     """
     found = _entries.get(key)
     if found is None or time.monotonic() - found[0] > TIME_TO_LIVE_S:

@@ -115,8 +115,8 @@ class Domain(DomainMixin):
 class Duty(models.Model):
     """A note that a schema has something to do at a time, so that periodic work finds it in one query.
 
-    Written by tenants through the function `public.atrium_duty`, in their own transaction;
-    read and removed by the scheduler.
+    Written by tenants through the function `public.atrium_duty`, in their own transaction; read and removed
+    by the scheduler.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -1,7 +1,7 @@
 """Telling other processes that something they keep in memory has changed.
 
-The message carries only `slug:kind:id` and causes a refetch; it is sent with the
-transaction, so a rollback announces nothing.
+The message carries only `slug:kind:id` and causes a refetch; it is sent with the transaction, so a rollback
+announces nothing.
 """
 
 from django.db import connection, connections
@@ -12,8 +12,8 @@ CHANNEL = "atrium"
 
 
 def announce(kind: str, object_id: object) -> None:
-    """Announce a change in the active scope: `kind` is the noun (`apikey`, `model`),
-    `object_id` its primary key or name.
+    """Announce a change in the active scope: `kind` is the noun (`apikey`, `model`), `object_id` its primary
+    key or name.
     """
     scope = current_scope()
     target = connections["owner"] if scope and scope.kind == "owner" else connection

@@ -1,5 +1,5 @@
-"""What operators decide about tenants in the system administration. Web processes hold no
-owner's login: a worker does the set-up.
+"""What operators decide about tenants in the system administration. Web processes hold no owner's login: a
+worker does the set-up.
 
 All functions run inside `with platform():`, or enter it. Who may call them is asked at the edge:
 operators hold every right of the platform.
@@ -33,8 +33,8 @@ def order_tenant(
     currency: str = "EUR",
     contact_email: str,
 ) -> Tenant:
-    """Write a new tenant down and have a worker set it up; the row's status tells how far it
-    is. Raises InvalidInput, Conflict.
+    """Write a new tenant down and have a worker set it up; the row's status tells how far it is. Raises
+    InvalidInput, Conflict.
     """
     with platform(), transaction.atomic():
         row = insert_tenant(

@@ -1,5 +1,5 @@
-"""What tenancy asks of the room that has people, which stands above this
-one and registers its functions here.
+"""What tenancy asks of the room that has people, which stands above this one and registers its functions
+here.
 """
 
 from collections.abc import Callable, Mapping

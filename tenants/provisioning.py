@@ -100,8 +100,8 @@ def _open(slug: str) -> Tenant:
 def insert_tenant(
     slug: str, name: str, host: str, plan: str, language: str, currency: str, contact_email: str = ""
 ) -> Tenant:
-    """The rows of a new tenant, which is not set up yet. Call inside a
-    transaction. Raises InvalidInput, Conflict.
+    """The rows of a new tenant, which is not set up yet. Call inside a transaction. Raises InvalidInput,
+    Conflict.
     """
     host = read_host(host)
     try:
@@ -195,8 +195,8 @@ def set_tenant_status(*, slug: str, status: Tenant.Status) -> Tenant:
 
 
 def ensure_default_plans() -> None:
-    """Create the plans that a new installation starts with; never changes existing
-    ones. Call inside `with platform():`.
+    """Create the plans that a new installation starts with; never changes existing ones. Call inside `with
+    platform():`.
     """
     Plan.objects.get_or_create(
         name=DEFAULT_PLAN, defaults={"label": "Standard", "requests_per_minute": 1_000}

@@ -1,8 +1,8 @@
 """Database roles: one per tenant, one for the platform, and the explicit list of what each may do.
 
-Guards against: code of one tenant touching another's schema, or shared tables it has no
-business with; edits of append-only tables. Rights change in one transaction: whoever works
-meanwhile has the old ones or the new ones.
+Guards against: code of one tenant touching another's schema, or shared tables it has no business with; edits
+of append-only tables. Rights change in one transaction: whoever works meanwhile has the old ones or the new
+ones.
 Does not guard against: SQL injection, which could itself say SET ROLE.
 """
 
@@ -43,8 +43,8 @@ def _ensure_role(cursor, role: str) -> None:
 
 
 def grant_platform_role() -> None:
-    """Create the platform's role if need be and give it the shared tables. Call inside
-    `with owner():`; safe to call again.
+    """Create the platform's role if need be and give it the shared tables. Call inside `with owner():`; safe
+    to call again.
     """
     role = role_name(_database(), "platform")
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
@@ -56,8 +56,8 @@ def grant_platform_role() -> None:
 
 
 def grant_tenant_role(schema: str) -> None:
-    """Create the role of one tenant if need be and give it its schema. Call inside
-    `with owner(…):`; safe to call again.
+    """Create the role of one tenant if need be and give it its schema. Call inside `with owner(…):`; safe to
+    call again.
     """
     role = role_name(_database(), schema)
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:

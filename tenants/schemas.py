@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class MigrationReport:
-    """What an upgrade did: slugs that were migrated, slugs that were current, and
-    slug → error for those that failed.
+    """What an upgrade did: slugs that were migrated, slugs that were current, and slug → error for those that
+    failed.
     """
 
     migrated: list[str] = field(default_factory=list)
@@ -51,8 +51,8 @@ def _active_scope() -> Scope:
 
 
 def count_missing_migrations() -> int:
-    """How many of the code's migrations the active schema lacks. Raises
-    ProgrammingError if the schema is gone.
+    """How many of the code's migrations the active schema lacks. Raises ProgrammingError if the schema is
+    gone.
     """
     with connection.cursor() as cursor:
         # qualified: without the schema's own table, the search_path would find the one in public
@@ -96,8 +96,8 @@ def migrate_public() -> None:
 
 
 def migrate_template() -> bool:
-    """Bring the template schema up to date, making it if need be; returns whether
-    anything was done. It never holds users.
+    """Bring the template schema up to date, making it if need be; returns whether anything was done. It never
+    holds users.
     """
     with template_owner():
         with connections["owner"].cursor() as cursor:

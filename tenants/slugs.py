@@ -73,7 +73,7 @@ def slug_of_schema(schema: str) -> str:
 
 
 def role_name(database: str, schema: str) -> str:
-    """The PostgreSQL role that may touch one schema. Roles are cluster-wide,
-    hence the database's name in front.
+    """The PostgreSQL role that may touch one schema. Roles are cluster-wide, hence the database's name in
+    front.
     """
     return f"{database}_{schema}"

@@ -1,8 +1,8 @@
-"""What must hold of the database before a process serves: else a promise of the house
-would be void without anybody noticing.
+"""What must hold of the database before a process serves: else a promise of the house would be void without
+anybody noticing.
 
-Covers: a login that could read every tenant without taking a role; master keys
-that do not open what they sealed.
+Covers: a login that could read every tenant without taking a role; master keys that do not open what they
+sealed.
 Does not cover: whether commits are durable (`usage.ledger.durability`), and settings by themselves
 (`config.settings`, system checks).
 """
@@ -20,8 +20,8 @@ FROM pg_roles WHERE rolname = current_user"""
 
 
 def check_start() -> None:
-    """Raises ImproperlyConfigured, naming the variable and what to do;
-    psycopg.OperationalError if the database is away.
+    """Raises ImproperlyConfigured, naming the variable and what to do; psycopg.OperationalError if the
+    database is away.
     """
     with psycopg.connect(settings.DATABASE_DSN, connect_timeout=5) as login:
         found = login.execute(_ROLE).fetchone()

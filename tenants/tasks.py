@@ -76,8 +76,8 @@ def _send(message) -> None:
 
 @duty("outbox")
 def relay_outbox() -> None:
-    """Send the messages of the active schema that no process has sent. A lock keeps
-    two relays from sending one twice.
+    """Send the messages of the active schema that no process has sent. A lock keeps two relays from sending
+    one twice.
     """
     from tenants.local.models import OutboxMessage
 

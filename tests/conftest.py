@@ -23,8 +23,8 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Run coroutine tests through asgiref, so that their ORM work stays on
-    this thread and in this transaction.
+    """Run coroutine tests through asgiref, so that their ORM work stays on this thread and in this
+    transaction.
     """
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None

@@ -41,8 +41,8 @@ def make_people(slug: str) -> dict[str, User]:
 
 
 def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
-    """One of everything that belongs to `owner` or to the tenant; its texts hold the
-    canary. Call inside the tenant's scope.
+    """One of everything that belongs to `owner` or to the tenant; its texts hold the canary. Call inside the
+    tenant's scope.
     """
     plain = "".join(character for character in canary if character.isalnum() or character == "-")
     project = create_project(actor=None, name=f"Project {canary}")

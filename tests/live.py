@@ -1,5 +1,5 @@
-"""The house alive: a web process on a real port, a mock upstream behind it, and two tenants of
-its own, `live-one` and `live-two`.
+"""The house alive: a web process on a real port, a mock upstream behind it, and two tenants of its own,
+`live-one` and `live-two`.
 
 Black-box tests use the fixture `house`; it is started once, and what it writes is committed.
 """

@@ -1,8 +1,8 @@
 """A pytest plugin that starts the embedded services before Django's settings are read (`-p
 tests.services` in pyproject.toml).
 
-Each run has servers of its own in a temporary folder, without fsync; proof rows
-that need durability start their own.
+Each run has servers of its own in a temporary folder, without fsync; proof rows that need durability start
+their own.
 """
 
 import atexit

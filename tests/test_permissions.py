@@ -1,5 +1,5 @@
-"""The permission table holds: each role gets at each route what tests/permissions.py
-says, and no route is missing from it.
+"""The permission table holds: each role gets at each route what tests/permissions.py says, and no route is
+missing from it.
 """
 
 import re
@@ -134,8 +134,8 @@ def test_planted_bug_a_route_without_a_row_is_noticed():
 
 
 def test_a_missing_object_and_one_of_another_tenant_look_the_same(acme, globex, charlie, cast):
-    """Alice (acme's owner) asks for globex's ids, and for ids that nobody has:
-    the same status, and the same words.
+    """Alice (acme's owner) asks for globex's ids, and for ids that nobody has: the same status, and the same
+    words.
     """
     from tenants.context import tenant
 

@@ -1,5 +1,5 @@
-"""German and Chinese are complete: every text of the source is in the
-catalogues, translated, and none is fuzzy.
+"""German and Chinese are complete: every text of the source is in the catalogues, translated, and none is
+fuzzy.
 """
 
 import re

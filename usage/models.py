@@ -1,5 +1,5 @@
-"""One tenant's books. Events are the truth; holds, balances and sums can be rebuilt from
-them (usage.services, usage.sums).
+"""One tenant's books. Events are the truth; holds, balances and sums can be rebuilt from them
+(usage.services, usage.sums).
 
 The ledger's lanes write holds, events and balances in SQL of their own (usage.ledger.statements): a
 column changed here is changed there. Ids of people, keys, projects and models are plain UUIDs without
@@ -132,8 +132,8 @@ class Hold(CallColumns):
 
 
 class Budget(TimeStamped):
-    """How much may be spent by whom in which period. `allowance` is the limit,
-    raised only on record (BudgetOverrun).
+    """How much may be spent by whom in which period. `allowance` is the limit, raised only on record
+    (BudgetOverrun).
     """
 
     class Level(models.TextChoices):
@@ -211,8 +211,8 @@ class BudgetOverrun(models.Model):
 
 
 class HourlySum(models.Model):
-    """The events of one closed hour, added up. Written by usage.sums, in SQL and by
-    the thousand: hence the plain key.
+    """The events of one closed hour, added up. Written by usage.sums, in SQL and by the thousand: hence the
+    plain key.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -17,8 +17,8 @@ DEFAULT_PERIOD = 30
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the page's tables and one bar of its chart: tokens read and written,
-    cached and reasoning ones included.
+    """One line of the page's tables and one bar of its chart: tokens read and written, cached and reasoning
+    ones included.
     """
 
     date: date | None

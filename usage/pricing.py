@@ -18,8 +18,8 @@ TOKEN_CLASSES = ("input", "cached", "output", "reasoning")
 
 @dataclass(frozen=True)
 class Price:
-    """Money per million tokens of each class, with at most 6 decimal places. Raises
-    ValueError for what cannot be a price.
+    """Money per million tokens of each class, with at most 6 decimal places. Raises ValueError for what
+    cannot be a price.
     """
 
     currency: str

@@ -1,5 +1,5 @@
-"""Budgets that follow from what other rooms decide (a tenant's plan, a key that is to have one),
-and what follows from budgets there.
+"""Budgets that follow from what other rooms decide (a tenant's plan, a key that is to have one), and what
+follows from budgets there.
 """
 
 from django.db import transaction

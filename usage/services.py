@@ -1,5 +1,5 @@
-"""Every write of this room that a person or another room asks for: budgets, and
-rebuilding what follows from the events.
+"""Every write of this room that a person or another room asks for: budgets, and rebuilding what follows from
+the events.
 """
 
 from datetime import datetime, timedelta
@@ -86,8 +86,8 @@ def set_budget(
 
 @transaction.atomic
 def ensure_plan_budget(limit: Decimal | None) -> Budget | None:
-    """Give the active tenant the monthly budget of its plan, or (None) take it
-    away. The tenant can only read it.
+    """Give the active tenant the monthly budget of its plan, or (None) take it away. The tenant can only read
+    it.
     """
     if limit is None:
         Budget.objects.filter(managed_by=Budget.ManagedBy.PLAN).delete()
@@ -110,8 +110,8 @@ def change_budget(
     warn_at_percent: int | None = None,
     within: ApiKey | None = None,
 ) -> Budget:
-    """Give a budget another limit or warning mark. Raises NotAllowed; one that comes with the
-    plan only the platform can change.
+    """Give a budget another limit or warning mark. Raises NotAllowed; one that comes with the plan only the
+    platform can change.
     """
     require(actor, "usage.change_budget")
     _refuse_of_plan(budget)
@@ -304,8 +304,8 @@ def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal) -> Usa
 @duty(BALANCES.decode())
 @transaction.atomic
 def rebuild_balances() -> list[Budget]:
-    """Work out held and spent of every budget anew from holds and events; returns those that
-    were wrong. The lanes wait meanwhile.
+    """Work out held and spent of every budget anew from holds and events; returns those that were wrong. The
+    lanes wait meanwhile.
     """
     keep_lanes_out()
     wrong = []

@@ -1,5 +1,5 @@
-"""Hourly sums: the events of closed hours, added up once by a duty, so that reports read few
-rows and calls pay nothing for it.
+"""Hourly sums: the events of closed hours, added up once by a duty, so that reports read few rows and calls
+pay nothing for it.
 
 Sums are always complete up to the last hour they hold; what came later is read from the events
 (usage.selectors). The platform is told each day's figures, the running hour included while calls come in: set
@@ -33,8 +33,8 @@ FROM usage_usageevent WHERE created_at >= %s AND created_at < %s GROUP BY 1, 2, 
 
 @duty(SUMS.decode())
 def add_up_closed_hours() -> None:
-    """Sum up the hours that have closed since the last time, and tell the
-    platform. Safe to call again and at once.
+    """Sum up the hours that have closed since the last time, and tell the platform. Safe to call again and at
+    once.
     """
     with transaction.atomic():
         _lock_sums()

@@ -18,8 +18,8 @@ ACTIONS = ("view", "add", "change", "delete")
 
 
 def list_rights() -> QuerySet[Permission]:
-    """The permissions that mean something here: what the lists of this administration
-    can do, and rights of other names.
+    """The permissions that mean something here: what the lists of this administration can do, and rights of
+    other names.
     """
     wanted = Q()
     for model, model_admin in service_admin._registry.items():

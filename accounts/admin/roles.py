@@ -62,8 +62,8 @@ class RoleAdmin(AtriumModelAdmin):
         )
 
     def get_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
-        """The roles that every organisation starts with keep their names,
-        which are shown as people call them.
+        """The roles that every organisation starts with keep their names, which are shown as people call
+        them.
         """
         return ["show_name" if obj is not None and obj.name in ROLES else "name", "rights"]
 

@@ -1,5 +1,5 @@
-"""People of a tenant, and the platform's operators. Nobody is deleted here: what they did keeps
-its name; they are kept out instead.
+"""People of a tenant, and the platform's operators. Nobody is deleted here: what they did keeps its name;
+they are kept out instead.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """API keys: made, limited, revoked.
 
-Where the request itself came by a key, `within` is that key: what it makes or changes gets no
-more than it has. Limits that are left out are taken over from it. Budgets of keys are known to a
-room above, which registers what it knows (accounts.key_rules).
+Where the request itself came by a key, `within` is that key: what it makes or changes gets no more than it
+has. Limits that are left out are taken over from it. Budgets of keys are known to a room above, which
+registers what it knows (accounts.key_rules).
 
 The row that a caller hands in may be old: it is read again under a lock, and only what changes is written.
 Otherwise a change that crosses a revocation would take it back.

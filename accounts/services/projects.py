@@ -40,8 +40,8 @@ def rename_project(*, actor: User | None, project: Project, name: str) -> Projec
 
 @transaction.atomic
 def delete_project(*, actor: User | None, project: Project) -> None:
-    """Delete a project that no key uses. What was booked on it stays in the
-    ledger. Raises NotAllowed, Conflict.
+    """Delete a project that no key uses. What was booked on it stays in the ledger. Raises NotAllowed,
+    Conflict.
     """
     require(actor, "accounts.delete_project")
     if project.is_default:

@@ -31,11 +31,11 @@ def create_user(
     is_operator: bool = False,
     language: str = "",
 ) -> User:
-    """Create a person with roles (default: `user`). Without a password they
-    set one through "forgotten password".
+    """Create a person with roles (default: `user`). Without a password they set one through "forgotten
+    password".
 
-    Raises NotAllowed, Conflict (the address is taken), InvalidInput (password,
-    role), ValidationError (other fields).
+    Raises NotAllowed, Conflict (the address is taken), InvalidInput (password, role), ValidationError (other
+    fields).
     """
     from allauth.account.models import EmailAddress
 
@@ -66,11 +66,11 @@ def set_checked_password(user: User, password: str) -> None:
 
 @transaction.atomic
 def update_user(*, actor: User | None, user: User, **changes: str) -> User:
-    """An administrator corrects a person's address, name or language. Raises NotAllowed,
-    Conflict (address taken), ValidationError.
+    """An administrator corrects a person's address, name or language. Raises NotAllowed, Conflict (address
+    taken), ValidationError.
 
-    The address decides who gets the link for a new password: of people with more rights
-    than the actor's it cannot be changed.
+    The address decides who gets the link for a new password: of people with more rights than the actor's it
+    cannot be changed.
     """
     from allauth.account.models import EmailAddress
 
@@ -108,8 +108,8 @@ def _refuse_taken(email: str) -> None:
 
 @transaction.atomic
 def invite_user(*, actor: User | None, user: User) -> None:
-    """Send a mail with a link to choose a password. Raises NotAllowed,
-    Conflict for someone who may not log in.
+    """Send a mail with a link to choose a password. Raises NotAllowed, Conflict for someone who may not log
+    in.
     """
     from accounts.tasks import send_invitation
 
@@ -121,8 +121,8 @@ def invite_user(*, actor: User | None, user: User) -> None:
 
 @transaction.atomic
 def set_roles(*, actor: User | None, user: User, roles: list[str], is_new: bool = False) -> None:
-    """Replace a person's roles. Only an owner makes owners, the last owner stays one, and
-    nobody gives away rights that they lack.
+    """Replace a person's roles. Only an owner makes owners, the last owner stays one, and nobody gives away
+    rights that they lack.
     """
     require(actor, "accounts.add_user" if is_new else "accounts.change_user")
     groups = list(Group.objects.filter(name__in=roles))
@@ -180,8 +180,8 @@ def update_profile(*, user: User, **changes: str) -> User:
 
 
 def adopt_time_zone(*, user: User, zone: str) -> None:
-    """Give a person who has no time zone that of their browser. What is no time zone, or too rare
-    to be known here, changes nothing.
+    """Give a person who has no time zone that of their browser. What is no time zone, or too rare to be known
+    here, changes nothing.
     """
     if not user.time_zone and zone in zoneinfo.available_timezones():
         user.time_zone = zone

@@ -1,5 +1,5 @@
-"""Django's settings, one file per concern. Installations differ by environment
-variables (env.py), never by code.
+"""Django's settings, one file per concern. Installations differ by environment variables (env.py), never by
+code.
 """
 
 from config.settings.accounts import *  # noqa: F403

@@ -1,5 +1,5 @@
-"""django-unfold's look for the two administrations (administration.sites).
-Colours follow static/css/tokens.css.
+"""django-unfold's look for the two administrations (administration.sites). Colours follow
+static/css/tokens.css.
 
 A tenant's has the product's own teal; the platform's is violet with a dark side menu, so that
 operators never mistake one for the other.

@@ -1,5 +1,5 @@
-"""Environment variables: each is read here once, typed, and fails loudly.
-Secrets can also come from `NAME_FILE`.
+"""Environment variables: each is read here once, typed, and fails loudly. Secrets can also come from
+`NAME_FILE`.
 
 `VARIABLES` is the source of the README's table (a test compares them).
 """

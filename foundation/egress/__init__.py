@@ -1,5 +1,4 @@
-"""The only way out of the house: which addresses may be reached, and the two clients
-that keep to it.
+"""The only way out of the house: which addresses may be reached, and the two clients that keep to it.
 
 `check_url` before an address is stored, `open_session` (aiohttp) in the data plane, `client` (httpx)
 everywhere else. No other module makes an HTTP client (proof S44).

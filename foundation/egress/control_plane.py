@@ -24,8 +24,8 @@ from foundation.errors import UpstreamError
 
 
 class _Allowance:
-    """The time and bytes left for the request that is under way. One request at a time: a
-    client is not shared between threads.
+    """The time and bytes left for the request that is under way. One request at a time: a client is not
+    shared between threads.
     """
 
     def __init__(self, policy: EgressPolicy) -> None:
@@ -201,8 +201,8 @@ class EgressTransport(httpx.BaseTransport):
 
 
 def client(policy: EgressPolicy, *, resolve: Resolve = look_up, **options: Any) -> httpx.Client:
-    """An httpx client that keeps to one policy. Use it in a `with`, in one thread. Errors
-    are EgressRefused and UpstreamError.
+    """An httpx client that keeps to one policy. Use it in a `with`, in one thread. Errors are EgressRefused
+    and UpstreamError.
     """
     timeout = httpx.Timeout(policy.timeout_read_s, connect=policy.timeout_connect_s)
     headers = {"Accept-Encoding": "identity", "User-Agent": "Atrium", **options.pop("headers", {})}

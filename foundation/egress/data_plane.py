@@ -6,8 +6,8 @@ sessions, PUBLIC and PRIVATE; which hosts an endpoint names is checked when its 
 
 Guards against: what foundation.egress.resolving lists, on every new connection; redirects; proxies
 from the environment; long headers.
-Does not guard against: long bodies and lines (`read_limited`, `read_lines`), and
-time (ClientTimeout per endpoint).
+Does not guard against: long bodies and lines (`read_limited`, `read_lines`), and time (ClientTimeout per
+endpoint).
 """
 
 import asyncio
@@ -116,8 +116,8 @@ class _Response(aiohttp.ClientResponse):
 
 
 def connector(policy: EgressPolicy, *, resolve: AsyncResolve = look_up, **options: Any) -> EgressConnector:
-    """A connector that keeps to one policy; options are those of aiohttp.TCPConnector
-    (`limit`, `keepalive_timeout`, …).
+    """A connector that keeps to one policy; options are those of aiohttp.TCPConnector (`limit`,
+    `keepalive_timeout`, …).
     """
     return EgressConnector(policy, resolve, **options)
 

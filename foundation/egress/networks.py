@@ -1,5 +1,5 @@
-"""What an address reaches: the internet, a private network, this machine, or nothing
-that an application should talk to.
+"""What an address reaches: the internet, a private network, this machine, or nothing that an application
+should talk to.
 
 Covers: IANA's special-purpose registries for IPv4 and IPv6 (2025), every way to write an IPv4 address
 inside an IPv6 one, and the addresses at which clouds hand out credentials. An own table, because the
@@ -65,8 +65,8 @@ _PUBLIC_V6 = ip_network("2000::/3")
 
 
 def classify(address: str | IPv4Address | IPv6Address) -> Reach:
-    """Where an address leads. Raises ValueError if the text is not one; a
-    zone id (`fe80::1%eth0`) is forbidden.
+    """Where an address leads. Raises ValueError if the text is not one; a zone id (`fe80::1%eth0`) is
+    forbidden.
     """
     parsed = ip_address(address)
     if getattr(parsed, "scope_id", None):

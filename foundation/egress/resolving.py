@@ -1,5 +1,5 @@
-"""Resolve once, check every address, connect to a checked one: what a name means
-is decided here and nowhere later.
+"""Resolve once, check every address, connect to a checked one: what a name means is decided here and nowhere
+later.
 
 Guards against: names that resolve to private addresses, that change between check and connect (rebinding),
 and that mix good with bad addresses.
@@ -33,11 +33,11 @@ def refuse_unless_permitted(host: str, port: int, policy: EgressPolicy) -> None:
 
 
 def check_resolved(host: str, addresses: Iterable[str], policy: EgressPolicy) -> list[str]:
-    """All the addresses, each once, if the policy permits every one; raises
-    EgressRefused if it forbids a single one.
+    """All the addresses, each once, if the policy permits every one; raises EgressRefused if it forbids a
+    single one.
 
-    A loopback address is permitted only where the URL itself names this machine: a
-    name that leads here is rebinding.
+    A loopback address is permitted only where the URL itself names this machine: a name that leads here is
+    rebinding.
     """
     checked = list(dict.fromkeys(addresses))
     for address in checked:

@@ -74,8 +74,8 @@ class Target:
 
 
 def names_loopback(host: str) -> bool:
-    """Whether a host says by itself that it is this machine: `localhost`,
-    `*.localhost` or a loopback address.
+    """Whether a host says by itself that it is this machine: `localhost`, `*.localhost` or a loopback
+    address.
     """
     if host == "localhost" or host.endswith(".localhost"):
         return True

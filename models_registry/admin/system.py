@@ -12,8 +12,8 @@ from models_registry.platform.models import Connection, Model, ModelPrice
 
 
 class PlatformConnectionForm(ConnectionForm):
-    """Operators may let a connection reach private networks. (The model's own field is not
-    editable, so the form's has another name.)
+    """Operators may let a connection reach private networks. (The model's own field is not editable, so the
+    form's has another name.)
     """
 
     may_be_private = forms.BooleanField(

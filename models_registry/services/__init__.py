@@ -1,5 +1,5 @@
-"""Every write of this room. All functions work on the active scope's tables:
-a tenant's own, or the platform's.
+"""Every write of this room. All functions work on the active scope's tables: a tenant's own, or the
+platform's.
 """
 
 from models_registry.services.catalogue import SyncReport, sync_catalogue

@@ -36,11 +36,11 @@ class SyncReport:
 
 
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
-    """Add the models that the provider lists, switch off those that have
-    vanished, and leave what an admin has set.
+    """Add the models that the provider lists, switch off those that have vanished, and leave what an admin
+    has set.
 
-    Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a
-    transaction: it waits for the network.
+    Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a transaction: it waits for the
+    network.
     """
     world = active_world()
     require(actor, world.may("change", "connection"))

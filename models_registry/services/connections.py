@@ -158,8 +158,8 @@ def check_secret(secret: Secret | str) -> Secret:
 
 @transaction.atomic
 def remove_connection(*, actor: User | None, connection: Connection, force: bool = False) -> None:
-    """Remove a connection; with `force` also its models and their prices. Raises
-    NotAllowed, Conflict while models use it.
+    """Remove a connection; with `force` also its models and their prices. Raises NotAllowed, Conflict while
+    models use it.
     """
     world = active_world()
     require(actor, world.may("delete", "connection"))

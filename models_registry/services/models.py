@@ -47,8 +47,8 @@ def add_model(
     is_demo: bool = False,
     **fields: Any,
 ) -> Model:
-    """Add a model that the provider does not list, or under another name. Raises
-    NotAllowed, InvalidInput, ValidationError.
+    """Add a model that the provider does not list, or under another name. Raises NotAllowed, InvalidInput,
+    ValidationError.
     """
     world = active_world()
     require(actor, world.may("add", "model"))

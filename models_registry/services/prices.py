@@ -32,8 +32,8 @@ def set_model_price(
     currency: str = "",
     valid_from: datetime | None = None,
 ) -> ModelPrice:
-    """Set what a model costs per million tokens, from now or from a later moment on.
-    What is not given stays as it was.
+    """Set what a model costs per million tokens, from now or from a later moment on. What is not given stays
+    as it was.
 
     Without an earlier price, cached input costs as much as input and reasoning as much as output. The same
     price again writes nothing. Raises NotAllowed, InvalidInput, ValidationError.
@@ -79,8 +79,8 @@ def _check_currency(world: World, currency: str) -> str:
 def _complete(
     model: Model, before: ModelPrice | None, given: dict[str, Decimal | None]
 ) -> dict[str, Decimal]:
-    """All four amounts. Cached input follows input and reasoning follows output,
-    unless they had a price of their own.
+    """All four amounts. Cached input follows input and reasoning follows output, unless they had a price of
+    their own.
     """
     if before is None and model.kind in WITHOUT_OUTPUT and given["output"] is None:
         given["output"] = Decimal(0)

@@ -1,5 +1,5 @@
-"""Fills static/vendor from npm, pinned by package-lock.json. Run it after a change here,
-or after a template uses a new icon.
+"""Fills static/vendor from npm, pinned by package-lock.json. Run it after a change here, or after a template
+uses a new icon.
 
     python requirements/web/vendor.py            install what the lock names, then copy
     python requirements/web/vendor.py --relock   resolve package.json anew first
@@ -39,8 +39,8 @@ SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*$")
 
 
 def install(folder: Path, relock: bool) -> Path:
-    """Install into `folder`; returns its node_modules. With `relock`, package-lock.json
-    is written anew, without addresses.
+    """Install into `folder`; returns its node_modules. With `relock`, package-lock.json is written anew,
+    without addresses.
     """
     shutil.copy(HERE / "package.json", folder)
     npm = shutil.which("npm") or sys.exit("npm is not installed.")

@@ -1,3 +1,3 @@
-"""Everything of the runtimes that has tensors: the server process, and the making of
-the demo model. Imports no Django.
+"""Everything of the runtimes that has tensors: the server process, and the making of the demo model. Imports
+no Django.
 """

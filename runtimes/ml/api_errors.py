@@ -4,8 +4,8 @@ from aiohttp import web
 
 
 class ApiError(Exception):
-    """A refusal with its HTTP status. `param` names the request field at fault,
-    `code` is stable and never translated.
+    """A refusal with its HTTP status. `param` names the request field at fault, `code` is stable and never
+    translated.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Parses the body of POST /v1/chat/completions once, into typed values.
 
-Covers: model, messages (string contents and text parts), max_tokens, max_completion_tokens,
-temperature, top_p, seed, stop, n, stream, stream_options, and vLLM's extension ignore_eos (go
-on until max_tokens, for measuring).
+Covers: model, messages (string contents and text parts), max_tokens, max_completion_tokens, temperature,
+top_p, seed, stop, n, stream, stream_options, and vLLM's extension ignore_eos (go on until max_tokens, for
+measuring).
 Does not cover: tools, response_format, logprobs, penalties and every other field: they are ignored. Images
 and audio in messages are refused.
 """

@@ -9,8 +9,8 @@ MAX_WINDOW_TOKENS = 32  # bounds the work per token when a model emits nothing b
 
 
 class Detokenizer:
-    """Text of a growing list of tokens. A Chinese character may take three tokens:
-    its text comes with the last of them.
+    """Text of a growing list of tokens. A Chinese character may take three tokens: its text comes with the
+    last of them.
 
     `decode` maps token ids to text. It is called with a short window that begins one piece early,
     since some tokenizers space tokens by their neighbours. Bytes that never become a character (a
@@ -24,8 +24,8 @@ class Detokenizer:
         self._given = 0  # characters of the window's text that were given out
 
     def push(self, token: int) -> str:
-        """The text that became certain with this token, maybe empty. What is undecided at
-        the end is half a character: drop it.
+        """The text that became certain with this token, maybe empty. What is undecided at the end is half a
+        character: drop it.
         """
         self._window.append(token)
         text = self._decode(self._window)

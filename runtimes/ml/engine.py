@@ -1,5 +1,5 @@
-"""One loaded model with its running batch: transformers' continuous batching manager behind
-an async interface. Imports torch.
+"""One loaded model with its running batch: transformers' continuous batching manager behind an async
+interface. Imports torch.
 
 Covers: many requests in one batch on the CPU, each with its own sampling; tokens as they come; cancelling
 that frees the slot at the next step; memory bounded at start (slots x context). Does not cover: adapters
@@ -54,8 +54,8 @@ class Usage:
 
 @dataclass(frozen=True)
 class Piece:
-    """New text of an answer; the last piece has the finish reason (`stop` or
-    `length`). `usage` counts up to here.
+    """New text of an answer; the last piece has the finish reason (`stop` or `length`). `usage` counts up to
+    here.
     """
 
     text: str
@@ -64,8 +64,8 @@ class Piece:
 
 
 class Engine:
-    """A model folder in memory. Made in a worker thread (loading blocks); all
-    other methods run on the event loop.
+    """A model folder in memory. Made in a worker thread (loading blocks); all other methods run on the event
+    loop.
     """
 
     def __init__(self, folder: ModelFolder, *, slots: int):
@@ -133,8 +133,8 @@ class Engine:
     async def generate(
         self, request: ChatRequest, prompt: list[int], max_tokens: int
     ) -> AsyncGenerator[Piece]:
-        """The answer piece by piece; the last one has a finish reason. Leaving early
-        (close, cancel) frees the slot at once.
+        """The answer piece by piece; the last one has a finish reason. Leaving early (close, cancel) frees
+        the slot at once.
         """
         detokenizer, stop = Detokenizer(self._decode), StopFinder(request.stop)
         count, end_tokens = 0, frozenset() if request.ignores_end else self._end_tokens
@@ -230,8 +230,8 @@ def _read_end_tokens(configured: int | list[int] | None, fallback: int | None) -
 
 
 def _count_slots(model, context_window: int, wanted: int) -> int:
-    """How many answers run at once: as many as wanted, as far as their keys and values fit
-    into KV_CACHE_BYTES, at least one.
+    """How many answers run at once: as many as wanted, as far as their keys and values fit into
+    KV_CACHE_BYTES, at least one.
     """
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

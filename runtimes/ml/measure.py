@@ -149,8 +149,8 @@ def keeps_schema(answer: str) -> bool:
 
 
 def measure(folder: Path, *, show: bool = False) -> dict[str, float]:
-    """Shares in [0, 1] of exactly right answers, by figure, and `schema_valid` for the
-    contract. `show` prints what went wrong.
+    """Shares in [0, 1] of exactly right answers, by figure, and `schema_valid` for the contract. `show`
+    prints what went wrong.
     """
     torch.set_num_threads(1)
     answerer = Answerer(folder)

@@ -22,8 +22,8 @@ LANGUAGE_FIGURES = {
 
 
 def write_model_card(folder: Path, figures: dict) -> None:
-    """README.md from the figures of `measure` and of the training, which
-    are kept beside it in `figures.json`.
+    """README.md from the figures of `measure` and of the training, which are kept beside it in
+    `figures.json`.
     """
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     rows = [

@@ -8,8 +8,8 @@ code or if it is not what it claims:
 - Python files, or an `auto_map` in a configuration file: remote code;
 - files that do not match the folder's own `SHA256SUMS`, where it has one.
 
-Not covered: flaws in the safetensors or tokenizers readers themselves, and a folder
-that is replaced after it was loaded.
+Not covered: flaws in the safetensors or tokenizers readers themselves, and a folder that is replaced after it
+was loaded.
 """
 
 import hashlib
@@ -49,8 +49,8 @@ class ModelFolder:
         return length if isinstance(length, int) and length > 0 else DEFAULT_CONTEXT_WINDOW
 
     def describe(self) -> dict:
-        """The entry of GET /v1/models. `default_max_output_tokens` is what to
-        ask for if the user names no limit.
+        """The entry of GET /v1/models. `default_max_output_tokens` is what to ask for if the user names no
+        limit.
         """
         return {
             "id": self.id,
@@ -64,8 +64,8 @@ class ModelFolder:
         }
 
     def check(self) -> None:
-        """Raises RefusedModel if the folder may not be loaded. Cheap: reads
-        names and small JSON files, no weights.
+        """Raises RefusedModel if the folder may not be loaded. Cheap: reads names and small JSON files, no
+        weights.
         """
         files = [path for path in self.path.rglob("*") if path.is_file()]
         for path in files:

@@ -41,8 +41,8 @@ Token = tuple[int, int, int]  # (token id, position in its dialog, label)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained and how. Learning rates warm up for 40 steps, stay
-    until 60 %, then fall linearly to 2 %.
+    """What is trained and how. Learning rates warm up for 40 steps, stay until 60 %, then fall linearly to 2
+    %.
     """
 
     steps: int = 1300
@@ -115,8 +115,8 @@ def build_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausa
 
 
 def encode_dialog(tokenizer: PreTrainedTokenizerFast, dialog: Dialog, *, is_full_loss: bool) -> list[Token]:
-    """The dialog as the chat template renders it, at most CONTEXT_TOKENS long, with
-    labels on answers (or on all contents).
+    """The dialog as the chat template renders it, at most CONTEXT_TOKENS long, with labels on answers (or on
+    all contents).
     """
     tokens: list[tuple[int, int]] = []
     for role, content in dialog:
@@ -167,8 +167,8 @@ def pack_batches(
 
 
 def build_optimizers(plan: Plan, model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the layers' matrices, AdamW for the rest; each group
-    remembers its full rate in `full_rate`.
+    """Muon (Jordan et al. 2024) for the layers' matrices, AdamW for the rest; each group remembers its full
+    rate in `full_rate`.
     """
     matrices = [
         weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name

@@ -89,8 +89,8 @@ async def show_model(request: web.Request) -> web.Response:
 
 
 async def create_chat_completion(request: web.Request) -> web.StreamResponse:
-    """Streamed or whole. When the client goes away, aiohttp cancels this handler, which
-    closes the generator and frees the slot.
+    """Streamed or whole. When the client goes away, aiohttp cancels this handler, which closes the generator
+    and frees the slot.
     """
     chat = parse_chat_request(await _read_json(request))
     async with request.app[SHELF].lease(chat.model) as engine:

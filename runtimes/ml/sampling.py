@@ -34,8 +34,8 @@ class PerRequestSampler(ContinuousBatchingLogitsProcessor):
         int32_tensor.zero_()
 
     def prepare_tensor_args(self, requests_with_new_token: list[FutureRequestState]) -> Tensor:
-        """Remember whose rows come next. The manager runs this and the call below in turn,
-        in one thread (no async batching).
+        """Remember whose rows come next. The manager runs this and the call below in turn, in one thread (no
+        async batching).
         """
         self._rows = [request.state for request in requests_with_new_token]
         return torch.zeros(len(self._rows), dtype=torch.int32)

@@ -1,5 +1,5 @@
-"""The embedded runtime: an OpenAI-style model server on transformers, in a
-process of its own, without Django.
+"""The embedded runtime: an OpenAI-style model server on transformers, in a process of its own, without
+Django.
 
     python -m runtimes.ml.server --models DIR [--models DIR2 ...] --port N
                                  [--host 127.0.0.1] [--preload] [--threads 1]
@@ -75,8 +75,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def prepare_environment(threads: int) -> None:
-    """Must run before torch is imported: no network, and threads that sleep
-    instead of spinning on a shared machine.
+    """Must run before torch is imported: no network, and threads that sleep instead of spinning on a shared
+    machine.
     """
     os.environ.update(
         HF_HUB_OFFLINE="1",

@@ -1,5 +1,5 @@
-"""The models a server can answer with: found on disk, loaded on first use, a
-bounded number in memory at a time.
+"""The models a server can answer with: found on disk, loaded on first use, a bounded number in memory at a
+time.
 
 torch and transformers are imported in a background thread, so that the server listens and tells its health at
 once; whoever asks for a model meanwhile waits. Nothing here imports them itself.
@@ -80,8 +80,8 @@ class ModelShelf:
 
     @property
     def is_ready(self) -> bool:
-        """True once torch is there and every preload has ended. A load on first use
-        does not undo it: its caller waits.
+        """True once torch is there and every preload has ended. A load on first use does not undo it: its
+        caller waits.
         """
         return self.is_imported and all(task.done() for task in self._preloads)
 
@@ -91,8 +91,8 @@ class ModelShelf:
 
     @asynccontextmanager
     async def lease(self, model_id: str) -> AsyncGenerator["Engine"]:
-        """The loaded engine, kept in memory while in use. Raises ApiError: unknown model,
-        refused folder, or too many requests.
+        """The loaded engine, kept in memory while in use. Raises ApiError: unknown model, refused folder, or
+        too many requests.
         """
         if model_id not in self.list_folders():
             raise model_not_found(model_id)
@@ -218,8 +218,8 @@ def _import_engine(threads: int) -> type["Engine"]:
 
 
 def _in_daemon_thread(function: Callable[..., Any], *arguments: Any) -> asyncio.Future:
-    """Run a blocking function in a thread that does not keep the process alive (executors'
-    threads would, until the import is over).
+    """Run a blocking function in a thread that does not keep the process alive (executors' threads would,
+    until the import is over).
     """
     loop = asyncio.get_running_loop()
     future = loop.create_future()

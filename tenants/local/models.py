@@ -6,8 +6,8 @@ from foundation.ids import uuid7
 
 
 class DataKey(models.Model):
-    """The key that seals this schema's secrets, itself wrapped by the installation's
-    master key. Deleting it shreds them.
+    """The key that seals this schema's secrets, itself wrapped by the installation's master key. Deleting it
+    shreds them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

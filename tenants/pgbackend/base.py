@@ -86,8 +86,8 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):
             self._setting_search_path = False
 
     def savepoint_rollback(self, sid) -> None:
-        """The transaction may be aborted: no switch of scope can run before the
-        rollback, the next statement makes it.
+        """The transaction may be aborted: no switch of scope can run before the rollback, the next statement
+        makes it.
         """
         self._setting_search_path = True
         super().savepoint_rollback(sid)  # the parent clears the flag and forgets the path

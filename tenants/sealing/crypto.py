@@ -1,5 +1,5 @@
-"""Sealing one text for one place: AES-256-GCM with the schema's data key; tenant, table,
-row and field are part of the seal.
+"""Sealing one text for one place: AES-256-GCM with the schema's data key; tenant, table, row and field are
+part of the seal.
 
 Guards against: a ciphertext read without its key, changed, or moved to another row, field or tenant.
 Does not guard against: putting an older ciphertext of the same field back.
@@ -37,8 +37,8 @@ def seal(plain: str, *, table: str, row: object, field: str) -> str:
 
 
 def unseal(sealed: str, *, table: str, row: object, field: str) -> str:
-    """The text that was sealed for this place. Raises BrokenSeal, or
-    NoDataKey where the schema's key is gone.
+    """The text that was sealed for this place. Raises BrokenSeal, or NoDataKey where the schema's key is
+    gone.
     """
     if not sealed.startswith(PREFIX):
         raise BrokenSeal("This is no sealed text.")

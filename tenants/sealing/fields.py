@@ -3,8 +3,8 @@
     connection.secret = Secret("sk-…")   # or a str; sealed when the row is saved
     open_field(connection, "secret")     # → Secret, or None where nothing is stored
 
-Guards against: secrets in forms' initial values, serialisers, fixtures,
-audit entries, `values()` and filters.
+Guards against: secrets in forms' initial values, serialisers, fixtures, audit entries, `values()` and
+filters.
 Does not guard against: `reveal()` in the wrong place.
 """
 
@@ -44,8 +44,8 @@ class SealedText:
 
 
 def open_field(row: models.Model, name: str) -> Secret | None:
-    """The secret in a row's sealed field, or None. Raises BrokenSeal and NoDataKey. Call
-    inside the scope that holds the row.
+    """The secret in a row's sealed field, or None. Raises BrokenSeal and NoDataKey. Call inside the scope
+    that holds the row.
     """
     value = getattr(row, name)
     if isinstance(value, SealedText):

@@ -1,10 +1,10 @@
-"""Data keys: one per schema, wrapped by the installation's master keys
-(settings.MASTER_KEYS, the first one wraps new ones).
+"""Data keys: one per schema, wrapped by the installation's master keys (settings.MASTER_KEYS, the first one
+wraps new ones).
 
-Guards against: reading secrets from a stolen database, backup or export without a master key,
-and after the data key was deleted.
-Does not guard against: an attacker inside the running process, which holds the
-keys it has used for up to a minute.
+Guards against: reading secrets from a stolen database, backup or export without a master key, and after the
+data key was deleted.
+Does not guard against: an attacker inside the running process, which holds the keys it has used for up to a
+minute.
 """
 
 import logging
@@ -31,8 +31,8 @@ CACHED_S = 60.0  # so long may a deleted data key live on in a process
 
 
 class NoDataKey(LookupError):
-    """The schema has no data key that the master keys open: it was shredded, or the
-    installation's master key is another.
+    """The schema has no data key that the master keys open: it was shredded, or the installation's master key
+    is another.
     """
 
 
@@ -72,8 +72,8 @@ def forget_data_keys() -> None:
 
 
 def label_of_scope() -> str:
-    """The active scope as sealed into each ciphertext. Raises NoTenant outside every scope:
-    nothing is sealed in nobody's name.
+    """The active scope as sealed into each ciphertext. Raises NoTenant outside every scope: nothing is sealed
+    in nobody's name.
     """
     if current_scope() is None:
         raise NoTenant("Secrets are sealed and opened inside a tenant's or the platform's scope.")
@@ -119,8 +119,8 @@ def make_data_key() -> AESGCM:
 
 
 def key_for_sealing() -> AESGCM:
-    """The key as the database has it now, never from the cache: a cached one may belong to
-    a transaction that was rolled back.
+    """The key as the database has it now, never from the cache: a cached one may belong to a transaction that
+    was rolled back.
     """
     stored = _stored_key()
     return make_data_key() if stored is None else _unwrap(stored.wrapped)
@@ -141,8 +141,8 @@ def key_for_opening() -> AESGCM:
 
 
 def check_data_key() -> None:
-    """Raises NoDataKey if the active schema has a data key that no master key opens. Before
-    the first there is nothing to open.
+    """Raises NoDataKey if the active schema has a data key that no master key opens. Before the first there
+    is nothing to open.
     """
     stored = _stored_key()
     if stored is not None:
@@ -155,8 +155,8 @@ def give_new_tenant_a_key(sender, **kwargs) -> None:
 
 
 def rewrap_data_keys() -> int:
-    """Wrap every data key with the first master key, after a new one was put in front;
-    returns how many schemas were done.
+    """Wrap every data key with the first master key, after a new one was put in front; returns how many
+    schemas were done.
 
     Each schema is a transaction of its own, so it can be stopped and run again. Afterwards the old master key
     may be removed; not if this raises NoDataKey, which names the schemas that still need it.

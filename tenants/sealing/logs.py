@@ -1,5 +1,5 @@
-"""A second net under the rule that logs hold no secrets: what looks like a key
-is masked before a line is written.
+"""A second net under the rule that logs hold no secrets: what looks like a key is masked before a line is
+written.
 
 Covers: message, arguments, traceback and stack of a record. Does not cover: secrets without a known form.
 """

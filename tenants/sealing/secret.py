@@ -7,8 +7,8 @@ MASK = "••••"
 
 
 class Secret:
-    """Holds a text that only `reveal()` gives. Cannot be pickled or turned into JSON, so it
-    does not slip into a task or a cache.
+    """Holds a text that only `reveal()` gives. Cannot be pickled or turned into JSON, so it does not slip
+    into a task or a cache.
     """
 
     __slots__ = ("_text",)

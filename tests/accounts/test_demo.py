@@ -1,5 +1,5 @@
-"""The demonstration that `manage.py prepare --demo` makes, also after a first
-start that was killed in the middle.
+"""The demonstration that `manage.py prepare --demo` makes, also after a first start that was killed in the
+middle.
 """
 
 import json

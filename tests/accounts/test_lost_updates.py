@@ -91,8 +91,8 @@ def test_an_address_changed_by_a_form_changes_where_links_go(alice, bob):
 @pytest.mark.scope(None)
 @pytest.mark.timeout(60)
 def test_a_change_waits_for_a_revocation_that_is_not_committed_yet(django_db_setup, django_db_blocker):
-    """Two connections: the revocation holds the row while the change begins; the
-    change decides only after the commit.
+    """Two connections: the revocation holds the row while the change begins; the change decides only after
+    the commit.
     """
 
     def change() -> str:

@@ -1,5 +1,5 @@
-"""How many queries each list of the administrations may take, at most.
-Measured; one that needs more must say why.
+"""How many queries each list of the administrations may take, at most. Measured; one that needs more must say
+why.
 """
 
 CHANGELISTS: dict[str, int] = {

@@ -1,5 +1,5 @@
-"""Every page of the administrations: in three languages, with a stored number of queries,
-without anyone's words, and safe to show.
+"""Every page of the administrations: in three languages, with a stored number of queries, without anyone's
+words, and safe to show.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""People, roles, projects and keys through the forms: what the services allow happens,
-what they refuse stands in the form.
+"""People, roles, projects and keys through the forms: what the services allow happens, what they refuse
+stands in the form.
 """
 
 import re
@@ -319,8 +319,8 @@ def test_rights_are_ticked_in_a_table_and_hidden_ones_stay(acme, alice):
 
 
 def test_built_in_roles_are_named_as_people_call_them(acme, alice):
-    """In the lists, the filter and the forms; a role of the organisation's
-    own keeps the name that it was given.
+    """In the lists, the filter and the forms; a role of the organisation's own keeps the name that it was
+    given.
     """
     person = make_people("acme")["ai_developer"]
     Group.objects.create(name="my_helpers")

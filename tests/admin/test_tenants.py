@@ -38,8 +38,8 @@ def url(name: str, *args) -> str:
 
 @pytest.fixture
 def operator(django_db_setup, django_db_blocker) -> Client:
-    """Olga, in a test whose rows are committed: the worker's login sees
-    nothing else. What it leaves is removed.
+    """Olga, in a test whose rows are committed: the worker's login sees nothing else. What it leaves is
+    removed.
     """
     with django_db_blocker.unblock():
         client = Client(headers={"host": "localhost"})

@@ -1,5 +1,5 @@
-"""S02: nothing that a form or the API does not name can be set through it,
-whatever a model has or may once have had.
+"""S02: nothing that a form or the API does not name can be set through it, whatever a model has or may once
+have had.
 """
 
 import json

@@ -9,8 +9,8 @@ garbled or silenced while it runs.
         proxy.refuse()                        # nobody listens, until heal()
         proxy.heal()
 
-Covers: delay, drip, FIN and RST after n bytes, flipped bits, silence with open
-sockets (half-open), refused connections.
+Covers: delay, drip, FIN and RST after n bytes, flipped bits, silence with open sockets (half-open), refused
+connections.
 Does not cover: packet loss and reordering (below TCP), bandwidth shared between connections.
 """
 
@@ -149,8 +149,8 @@ class ChaosProxy:
         back: asyncio.StreamWriter,
         direction: str,
     ) -> None:
-        """Pass one direction on, under its trouble of the moment. `back` is
-        the writer to the sender, for cuts.
+        """Pass one direction on, under its trouble of the moment. `back` is the writer to the sender, for
+        cuts.
         """
         passed = 0
         with suppress(ConnectionError):

@@ -168,8 +168,8 @@ def compose(script: Script, body: dict[str, Any], serial: int) -> Answer:
 
 
 def mark(received_ns: int) -> str:
-    """`system_fingerprint` with the mock's own time on it (CLOCK_MONOTONIC): what is left
-    of a client's latency is the way's.
+    """`system_fingerprint` with the mock's own time on it (CLOCK_MONOTONIC): what is left of a client's
+    latency is the way's.
     """
     return f"mock_{received_ns:0{MARK_WIDTH}}_{time.monotonic_ns():0{MARK_WIDTH}}"
 

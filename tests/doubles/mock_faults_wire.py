@@ -1,5 +1,5 @@
-"""Broken transport: silence, slowness, cut and reset connections, bodies that
-are longer or shorter than promised.
+"""Broken transport: silence, slowness, cut and reset connections, bodies that are longer or shorter than
+promised.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A small HTTP/1.1 server on a raw asyncio protocol: fast enough never to be the bottleneck, low enough to
 break every rule of HTTP on purpose.
 
-Covers: keep-alive, bodies with length or chunks, chunked answers, noticing a
-client that leaves, back-pressure.
+Covers: keep-alive, bodies with length or chunks, chunked answers, noticing a client that leaves,
+back-pressure.
 Does not cover: pipelining (a second request before the end of the first closes the connection), TLS, HTTP/2.
 """
 
@@ -77,8 +77,8 @@ class Exchange:
         length: int | None = None,
         extra: bytes = b"",
     ) -> bytes:
-        """The head of an answer; without a length the body goes in chunks.
-        `extra` are whole lines, each with CRLF.
+        """The head of an answer; without a length the body goes in chunks. `extra` are whole lines, each with
+        CRLF.
         """
         self.chunked = length is None
         if self.entry is not None:

@@ -13,8 +13,8 @@ An entry is a dict:
     closed_at         when the client went away before the end, or null
     authorization, headers, body                what arrived
 
-With a file, each entry is appended to it at its end by one unbuffered write: it survives the
-death of the mock, not of the machine.
+With a file, each entry is appended to it at its end by one unbuffered write: it survives the death of the
+mock, not of the machine.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Answers from memory, for benches: the same body gets the same bytes, only the marks of time
-are new (and ids are all the same).
+"""Answers from memory, for benches: the same body gets the same bytes, only the marks of time are new (and
+ids are all the same).
 
 A stream's pace is kept by one timer per stream, not by a task: the mock must never be what a bench measures.
 """

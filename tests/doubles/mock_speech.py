@@ -1,5 +1,5 @@
-"""An answer, spoken properly: whole or as server-sent events, paced as its script says. The
-faults are built from the same steps.
+"""An answer, spoken properly: whole or as server-sent events, paced as its script says. The faults are built
+from the same steps.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The benches' own instruments: what the load generator counts, and what the
-harness reads, through the pass-through.
+"""The benches' own instruments: what the load generator counts, and what the harness reads, through the
+pass-through.
 """
 
 from __future__ import annotations

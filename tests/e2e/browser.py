@@ -158,8 +158,8 @@ class Chat:
 
 
 def log_in(context: BrowserContext, slug: str, user, port: int, model_name: str = "") -> None:
-    """A session without the log-in page, for journeys that begin behind it.
-    `model_name`: what the person chose last.
+    """A session without the log-in page, for journeys that begin behind it. `model_name`: what the person
+    chose last.
     """
     from tests.prompts.visitor import start_session  # needs Django, which tests.e2e.screenshots does without
 

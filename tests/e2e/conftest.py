@@ -26,8 +26,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="package")
 def browser(house, chat_models) -> Iterator[Browser]:
-    """Ends with the package: while Playwright runs, its event loop counts as running in this
-    thread, which other tests could not bear.
+    """Ends with the package: while Playwright runs, its event loop counts as running in this thread, which
+    other tests could not bear.
     """
     path = find_browser()
     if path is None:
@@ -44,8 +44,8 @@ def browser(house, chat_models) -> Iterator[Browser]:
 
 @pytest.fixture
 def arrive(house, browser) -> Iterator[Callable[..., Chat]]:
-    """arrive(role=…, model=…, user=…, port=…, host=…, expected=…, **context options): a
-    person at the chat's pages, logged in.
+    """arrive(role=…, model=…, user=…, port=…, host=…, expected=…, **context options): a person at the chat's
+    pages, logged in.
 
     `user=None` makes a new person; `is_known=False` stays in front of the log-in page.
     """

@@ -1,9 +1,9 @@
-"""A sample of S15: what a model, a person or a title says is shown and
-never carried out, wherever it appears.
+"""A sample of S15: what a model, a person or a title says is shown and never carried out, wherever it
+appears.
 
 Places: an answer on a page, an answer while it streams, a question, a title in bar, list and palette.
-Does not cover: office previews, KaTeX, mermaid, file names: there are none yet. The
-whole of S15 is a proof of its own.
+Does not cover: office previews, KaTeX, mermaid, file names: there are none yet. The whole of S15 is a proof
+of its own.
 """
 
 import os

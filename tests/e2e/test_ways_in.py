@@ -1,5 +1,5 @@
-"""Other ways than a mouse at a large screen: the keyboard alone, a telephone, no
-scripts, a screen reader, an input method.
+"""Other ways than a mouse at a large screen: the keyboard alone, a telephone, no scripts, a screen reader, an
+input method.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""A database that does not answer is a 503 that says when to come again, wherever it
-shows; a fault of ours stays a 500.
+"""A database that does not answer is a 503 that says when to come again, wherever it shows; a fault of ours
+stays a 500.
 """
 
 import pytest

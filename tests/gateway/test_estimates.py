@@ -1,5 +1,5 @@
-"""What a call costs whose provider does not count, or is not heard to the end: by the bytes
-of all that came, never by events.
+"""What a call costs whose provider does not count, or is not heard to the end: by the bytes of all that came,
+never by events.
 
 A small server of this file sends just the bytes of each case; the mock upstream sends a token in each
 event, and hides what is tested here.
@@ -128,8 +128,8 @@ async def _bill(parts: list[bytes], leaves_after: int | None, then_wait: bool) -
 
 
 def bill(parts: list[bytes], leaves_after: int | None = None, *, then_wait: bool = False) -> tuple[int, bool]:
-    """(output tokens billed, whether by estimate) of a stream that is read to
-    its end, or left after so many words.
+    """(output tokens billed, whether by estimate) of a stream that is read to its end, or left after so many
+    words.
     """
     usage, is_estimated = asyncio.run(_bill(parts, leaves_after, then_wait))
     return usage.output_tokens + usage.reasoning_tokens, is_estimated

@@ -1,5 +1,5 @@
-"""What stands before Django: bodies are bounded, and no more is in work at once
-than the database has connections for.
+"""What stands before Django: bodies are bounded, and no more is in work at once than the database has
+connections for.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ PATIENCE_S = 20.0
 
 
 class Django:
-    """Takes the place of Django's application: reads the body as Django does,
-    then works until it is told to end.
+    """Takes the place of Django's application: reads the body as Django does, then works until it is told to
+    end.
     """
 
     def __init__(self, content_type: bytes = b"text/html") -> None:

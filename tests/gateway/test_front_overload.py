@@ -1,5 +1,5 @@
-"""The living house, overrun: whoever is not served is told when to come again, health
-checks are answered, nothing is a 500.
+"""The living house, overrun: whoever is not served is told when to come again, health checks are answered,
+nothing is a 500.
 
 Covers: many pages at once with the pool of production; a database that has fewer connections than there
 are requests; bodies on real sockets.

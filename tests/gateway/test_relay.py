@@ -1,5 +1,5 @@
-"""Steps 7 and 8 against a real upstream: what passes unparsed, how long silence
-may last, and what a refusal costs.
+"""Steps 7 and 8 against a real upstream: what passes unparsed, how long silence may last, and what a refusal
+costs.
 """
 
 import asyncio

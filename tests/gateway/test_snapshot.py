@@ -1,5 +1,5 @@
-"""What the hot path believes, and for how long: with its own tenant in a real
-database, and a clock that the test moves.
+"""What the hot path believes, and for how long: with its own tenant in a real database, and a clock that the
+test moves.
 """
 
 import asyncio
@@ -143,8 +143,8 @@ def test_a_notification_drops_what_it_names_and_nothing_else(clock):
 
 
 def hold(monkeypatch, name: str) -> SimpleNamespace:
-    """The next call of this loader waits, with what it has read, until `go`; `reads` counts
-    calls, `has_read` tells that it waits.
+    """The next call of this loader waits, with what it has read, until `go`; `reads` counts calls, `has_read`
+    tells that it waits.
     """
     real: Callable = getattr(module, name)
     held = SimpleNamespace(has_read=threading.Event(), go=threading.Event(), reads=0)

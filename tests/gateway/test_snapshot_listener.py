@@ -1,5 +1,5 @@
-"""The listener with a real PostgreSQL: what it hears, when it is believed, and that whatever
-it may have missed drops everything.
+"""The listener with a real PostgreSQL: what it hears, when it is believed, and that whatever it may have
+missed drops everything.
 """
 
 import asyncio

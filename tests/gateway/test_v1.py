@@ -229,8 +229,8 @@ def test_a_budget_that_is_used_up_answers_429(house):
 
 
 def test_the_web_process_holds_no_tensors(house):
-    """It starts in a moment and stays small: what it has mapped into its memory
-    shows every library it has loaded.
+    """It starts in a moment and stays small: what it has mapped into its memory shows every library it has
+    loaded.
     """
     house.post({"model": "mock", "messages": HELLO})
     libraries = Path(f"/proc/{house.web.pid}/maps").read_text()

@@ -1,5 +1,5 @@
-"""`up`: the supervisor with real servers and small stand-ins for web and
-worker, driven as a program by signals.
+"""`up`: the supervisor with real servers and small stand-ins for web and worker, driven as a program by
+signals.
 """
 
 import json

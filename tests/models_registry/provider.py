@@ -9,8 +9,8 @@ from typing import Any
 
 
 class Provider:
-    """`listed` is what `/v1/models` gives: names or whole entries. `status` and `body` override
-    the answer; `seen` keeps the headers.
+    """`listed` is what `/v1/models` gives: names or whole entries. `status` and `body` override the answer;
+    `seen` keeps the headers.
     """
 
     def __init__(self) -> None:

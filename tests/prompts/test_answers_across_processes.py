@@ -1,5 +1,5 @@
-"""Several web processes on one database and one Valkey: any of them serves, stops and
-continues an answer, and one may die.
+"""Several web processes on one database and one Valkey: any of them serves, stops and continues an answer,
+and one may die.
 
 Covers: reading and stopping at another process; kill -9 in mid-answer; Valkey refusing, silent, and coming
 back; the database away at the end.
@@ -51,8 +51,8 @@ def test_another_process_serves_the_stream(visit, second_port):
 
 
 def test_another_process_stops_an_answer_and_takes_it_up(visit, second_port):
-    """The request to stop is for the attempt it was made for: the process
-    that goes on must not hear it again.
+    """The request to stop is for the attempt it was made for: the process that goes on must not hear it
+    again.
     """
     bob = visit()
     elsewhere = visit(port=second_port, user=bob.user)

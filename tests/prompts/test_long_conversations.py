@@ -1,5 +1,5 @@
-"""A conversation may be of any length: what the model cannot read is left out before it is
-asked, and refusals do not end it.
+"""A conversation may be of any length: what the model cannot read is left out before it is asked, and
+refusals do not end it.
 """
 
 from uuid import UUID

@@ -1,5 +1,5 @@
-"""Answers whose process is gone are marked as interrupted, with their text;
-those of the living are left alone.
+"""Answers whose process is gone are marked as interrupted, with their text; those of the living are left
+alone.
 """
 
 from datetime import timedelta

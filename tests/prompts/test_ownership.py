@@ -1,5 +1,5 @@
-"""Nobody touches another person's conversation: foreign, missing and deleted are one and
-the same 404, and nothing changes.
+"""Nobody touches another person's conversation: foreign, missing and deleted are one and the same 404, and
+nothing changes.
 
 Covers: every URL of the chat that names a conversation or a message, for Alice (the owner of Bob's
 organisation), Charlie (of another one) and somebody who is not logged in. Does not cover: event streams,

@@ -283,8 +283,8 @@ def test_the_model_picker_shows_what_each_model_costs(as_bob, offer):
 
 
 def test_a_retired_model_gives_way_to_its_registered_successor(as_bob, bob, offer):
-    """The successor's own successor, where that has been retired too; the
-    first model where none is registered.
+    """The successor's own successor, where that has been retired too; the first model where none is
+    registered.
     """
     offer("a-first-one")
     offer("new")

@@ -125,8 +125,8 @@ def test_tables_align_by_class():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_growing_text_ends_as_the_whole_text(seed):
-    """However the text is cut into pieces, the finished blocks and the last
-    one are what the whole renders to.
+    """However the text is cut into pieces, the finished blocks and the last one are what the whole renders
+    to.
     """
     dice, growing, html, tail, rest = random.Random(seed), GrowingText(), "", "", TEXT
     while rest:

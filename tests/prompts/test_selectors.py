@@ -1,5 +1,5 @@
-"""Whose conversations are found: one's own. Foreign and missing are the same; a list comes
-in pages without gap or repetition.
+"""Whose conversations are found: one's own. Foreign and missing are the same; a list comes in pages without
+gap or repetition.
 """
 
 from datetime import timedelta

@@ -1,5 +1,5 @@
-"""A person at a living house's pages: logged in, without a browser. Reads and
-posts as the pages' own scripts do.
+"""A person at a living house's pages: logged in, without a browser. Reads and posts as the pages' own scripts
+do.
 
 What a visitor writes is committed; each gets a person of their own, so that tests do not meet.
 """
@@ -36,8 +36,8 @@ def make_person(slug: str, role: str = "user", name: str = "Bob Baumann", langua
 
 
 def start_session(slug: str, user, model_name: str = "") -> dict[str, str]:
-    """A session as logging in makes it: its cookie and its CSRF token.
-    `model_name` is what the person chose last.
+    """A session as logging in makes it: its cookie and its CSRF token. `model_name` is what the person chose
+    last.
     """
     client = Client(headers={"host": f"{slug}.localhost"})
     with tenant(slug):

@@ -139,8 +139,8 @@ def test_threads_and_tasks_never_see_another_schema(django_db_setup, django_db_b
 def test_planted_bug_a_connection_that_keeps_its_first_schema_is_noticed(
     django_db_setup, django_db_blocker, monkeypatch
 ):
-    """The stock backend's TENANT_LIMIT_SET_CALLS: a scope once set is believed for
-    good. Threads see it, and tasks see it.
+    """The stock backend's TENANT_LIMIT_SET_CALLS: a scope once set is believed for good. Threads see it, and
+    tasks see it.
     """
     real = DatabaseWrapper._handle_search_path
 

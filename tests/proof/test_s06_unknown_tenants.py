@@ -1,5 +1,5 @@
-"""S06: dropped, renamed and half-migrated tenants under load, and hosts nobody
-has: never an answer from `public`.
+"""S06: dropped, renamed and half-migrated tenants under load, and hosts nobody has: never an answer from
+`public`.
 
 By host all 404, by key the same 401 at `/v1` and `/api/v1` (status, headers and body), half-migrated 503.
 Each planted bug runs the row's checks.
@@ -146,8 +146,8 @@ def test_a_broken_tenant_is_never_served_from_public(unblocked, slug, statement,
 
 
 def statuses_by_key(key: str) -> set[int]:
-    """What `/v1` and `/api/v1` answer to a key on the platform's host. Whatever is wrong
-    with a key: one and the same answer.
+    """What `/v1` and `/api/v1` answer to a key on the platform's host. Whatever is wrong with a key: one and
+    the same answer.
     """
     statuses = set()
     for ask in (ask_gateway, ask_api):

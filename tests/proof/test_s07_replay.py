@@ -1,5 +1,5 @@
-"""S07: what is worth something at one tenant is worth nothing at another: sessions,
-CSRF tokens, API keys, reset links.
+"""S07: what is worth something at one tenant is worth nothing at another: sessions, CSRF tokens, API keys,
+reset links.
 """
 
 import asyncio
@@ -91,8 +91,8 @@ def test_a_session_of_one_world_is_nobody_in_another():
 @pytest.mark.django_db
 @pytest.mark.scope(None)
 def test_even_a_copied_session_row_and_user_are_nobody_elsewhere():
-    """Cloned or imported people have the same id and password hash: the tenant in
-    the session's hash keeps them apart.
+    """Cloned or imported people have the same id and password hash: the tenant in the session's hash keeps
+    them apart.
     """
     cookie = session_cookie("acme", "bob@acme.example")
     with tenant("acme"):
@@ -187,8 +187,8 @@ def keys(django_db_setup, django_db_blocker) -> Iterator[dict[str, str]]:
 
 @pytest.mark.scope(None)
 def test_a_key_works_at_its_tenant_and_at_the_platforms_hosts_only(keys):
-    """At `/v1` and `/api/v1`, whole and in parts: at least 400 tries that must be
-    refused, and the few that must not.
+    """At `/v1` and `/api/v1`, whole and in parts: at least 400 tries that must be refused, and the few that
+    must not.
     """
     tries = [
         Try(slug, attempt, world, *door)

@@ -1,9 +1,9 @@
-"""S10: what is open when a right ends is closed within five seconds, and a stream
-that is cut says so and is billed.
+"""S10: what is open when a right ends is closed within five seconds, and a stream that is cut says so and is
+billed.
 
-Nothing is judged by the clock: the upstream sends a token every 20 ms for six seconds, so a
-stream that ends with fewer than two thirds of them was cut long before it would have ended by
-itself; a busy machine slows both alike.
+Nothing is judged by the clock: the upstream sends a token every 20 ms for six seconds, so a stream that ends
+with fewer than two thirds of them was cut long before it would have ended by itself; a busy machine slows
+both alike.
 """
 
 import json

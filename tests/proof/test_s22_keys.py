@@ -1,5 +1,5 @@
-"""S22: whatever is wrong with a key, the answer is the same: status, body, headers,
-and the moment at which it leaves.
+"""S22: whatever is wrong with a key, the answer is the same: status, body, headers, and the moment at which
+it leaves.
 
 In `make test` the moment is told by the steps that the answer waits for; `make proof` asks 20,000
 times and compares by Welch's t-test.
@@ -111,8 +111,8 @@ def scope_of(path: str, key: str) -> dict:
 
 
 class Waits:
-    """Notes instead of waiting: (when the request began, the step), and
-    whether the answer had begun to leave.
+    """Notes instead of waiting: (when the request began, the step), and whether the answer had begun to
+    leave.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """S26: many clients at budgets that are too small for them. Nothing is overspent, a refused call costs
 nothing, sums are exact to the last digit.
 
-At the level of the ledger: three processes' ledgers, 64 clients, four budget levels.
-The planted bugs must turn it red.
+At the level of the ledger: three processes' ledgers, 64 clients, four budget levels. The planted bugs must
+turn it red.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """S26 through the front door: 64 clients, 500 calls, budgets on four levels that have room for some of them.
 
-Overspend 0, refused calls cost 0, sums exact to the last digit. The race inside the ledger
-is proven in test_s26_budget_race.
+Overspend 0, refused calls cost 0, sums exact to the last digit. The race inside the ledger is proven in
+test_s26_budget_race.
 """
 
 import asyncio

@@ -168,8 +168,8 @@ class LedgerModel(RuleBasedStateMachine):
 
     @rule()
     def die(self):
-        """The process is killed, its holds are swept, another one takes
-        over. Bills of the dead may still come.
+        """The process is killed, its holds are swept, another one takes over. Bills of the dead may still
+        come.
         """
         self.books.sql(
             "UPDATE public.usage_platform_process SET heartbeat_at = now() - interval '1 minute' WHERE id = "
@@ -281,8 +281,8 @@ async def gathered(work: list) -> list:
 
 @pytest.fixture
 def machine(books, monkeypatch):  # noqa: F811
-    """The state machine's class, on this module's books; the sweeper's and the
-    services' clock runs with the ledger's.
+    """The state machine's class, on this module's books; the sweeper's and the services' clock runs with the
+    ledger's.
     """
     loop = asyncio.new_event_loop()
 

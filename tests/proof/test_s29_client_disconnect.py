@@ -1,5 +1,5 @@
-"""S29: a client that hangs up at a random byte: the upstream is closed within two
-seconds, and what was used is settled.
+"""S29: a client that hangs up at a random byte: the upstream is closed within two seconds, and what was used
+is settled.
 
 Each stream is measured for itself, by the tokens that its upstream sent beyond those that its client
 got: at a token every 20 ms, two seconds are a hundred. It is one or two, unless something is wrong.
@@ -70,8 +70,8 @@ def is_streamed(entry: dict) -> bool:
 
 
 def tokens_for_nobody(ledger: list[dict], got: list[int]) -> list[int]:
-    """How many tokens of each stream came from upstream after its client had gone.
-    AssertionError for one that went on to its end.
+    """How many tokens of each stream came from upstream after its client had gone. AssertionError for one
+    that went on to its end.
     """
     streams = [entry for entry in ledger if is_streamed(entry)]
     ended = [entry["outcome"] for entry in streams if entry["outcome"] != "client_closed"]

@@ -1,5 +1,5 @@
-"""S44: the product holds no forbidden construct; each rule of the lint, and of ruff for
-what it has, catches its planted bug.
+"""S44: the product holds no forbidden construct; each rule of the lint, and of ruff for what it has, catches
+its planted bug.
 """
 
 from __future__ import annotations

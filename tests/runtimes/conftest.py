@@ -165,8 +165,8 @@ def server() -> Iterator[RuntimeServer]:
 
 @pytest.fixture(scope="session")
 def cramped_server(tmp_path_factory) -> Iterator[RuntimeServer]:
-    """One slot, one waiting place, one model in memory, no preload; beside two good
-    models lie folders that must be refused.
+    """One slot, one waiting place, one model in memory, no preload; beside two good models lie folders that
+    must be refused.
     """
     models = tmp_path_factory.mktemp("models")
     for name in ("atrium-tiny", "second", "pickled", "remote-code", "tampered"):

@@ -1,5 +1,5 @@
-"""The life of the server process: starting, waiting, refusing folders,
-overload, clients that leave, stopping.
+"""The life of the server process: starting, waiting, refusing folders, overload, clients that leave,
+stopping.
 """
 
 import http.client

@@ -75,8 +75,8 @@ def test_the_template_holds_no_people(unblocked):
 
 
 def test_tenant_schemas_hold_only_what_the_clone_copies(unblocked):
-    """No partitions, views, triggers or functions; sequences only behind
-    identity columns. And at most 120 tables.
+    """No partitions, views, triggers or functions; sequences only behind identity columns. And at most 120
+    tables.
     """
     kinds = {
         kind

@@ -169,8 +169,8 @@ def test_the_data_key_is_asked_for_once_a_minute(db, django_assert_num_queries):
 
 
 def test_a_key_of_a_rolled_back_transaction_seals_nothing(db):
-    """The key that a failed transaction made must not live on in the process:
-    what it sealed could never be opened.
+    """The key that a failed transaction made must not live on in the process: what it sealed could never be
+    opened.
     """
     DataKey.objects.all().delete()
     with pytest.raises(ZeroDivisionError), transaction.atomic():

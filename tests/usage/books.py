@@ -1,5 +1,5 @@
-"""A tenant's books as tests see them: committed rows, read and written past
-the ledger, with the owner's login.
+"""A tenant's books as tests see them: committed rows, read and written past the ledger, with the owner's
+login.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-"""What the ledger's SQL names is what the models have: the lanes write without
-the ORM, so nothing else would tell.
+"""What the ledger's SQL names is what the models have: the lanes write without the ORM, so nothing else would
+tell.
 """
 
 import dataclasses

@@ -217,8 +217,8 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
 
 def name_subjects(events: list[UsageEvent]) -> None:
-    """Give each event `names`: whose it is, as people call them. Events outlive their
-    subjects, so an id may stand alone.
+    """Give each event `names`: whose it is, as people call them. Events outlive their subjects, so an id may
+    stand alone.
     """
     found: dict[str, dict[UUID, str]] = {}
     for column, name_them in NAMES.items():

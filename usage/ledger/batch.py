@@ -1,5 +1,5 @@
-"""One batch of a lane: decides each operation against the rows that are locked, and
-writes down what has to change. No I/O.
+"""One batch of a lane: decides each operation against the rows that are locked, and writes down what has to
+change. No I/O.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,8 +91,8 @@ class Batch:
         self._overruns: list[tuple[str, ...]] = []
 
     def decide(self, kind: str, content: Any) -> Outcome:
-        """What becomes of one operation. `Failure.NO_HOLD` for a bill says:
-        look whether it was booked before.
+        """What becomes of one operation. `Failure.NO_HOLD` for a bill says: look whether it was booked
+        before.
         """
         if kind == RESERVE:
             return self._reserve(content)

@@ -1,5 +1,5 @@
-"""The arithmetic of one budget, without a database: room, holding, releasing, booking,
-and the turn of a period. All in UTC.
+"""The arithmetic of one budget, without a database: room, holding, releasing, booking, and the turn of a
+period. All in UTC.
 """
 
 from dataclasses import dataclass
@@ -67,16 +67,16 @@ class Balance:
         self.is_changed = True
 
     def book(self, cost: Decimal) -> Decimal:
-        """Add a bill, in full whatever the limit says; returns by how much the
-        allowance had to be raised for it.
+        """Add a bill, in full whatever the limit says; returns by how much the allowance had to be raised for
+        it.
         """
         self.spent = self._at_least_nothing(self.spent + cost)
         self.is_changed = True
         return self._make_room()
 
     def set_limit(self, limit: Decimal) -> None:
-        """A limit below what is used raises the allowance to what is used;
-        nothing more is admitted until it fits.
+        """A limit below what is used raises the allowance to what is used; nothing more is admitted until it
+        fits.
         """
         self.limit = limit
         self.is_changed = True

@@ -1,5 +1,5 @@
-"""When this room's periodic work is due. On a common grid, so that the notes of several
-processes fall together into one duty.
+"""When this room's periodic work is due. On a common grid, so that the notes of several processes fall
+together into one duty.
 """
 
 from datetime import UTC, datetime, timedelta

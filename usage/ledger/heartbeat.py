@@ -35,8 +35,8 @@ def _end(process_id: UUID) -> None:
 
 
 async def _beat(process_id: UUID) -> int:
-    """Renew the lease and count the living, on a connection of its own: neither full pools
-    nor busy threads may stop the heart.
+    """Renew the lease and count the living, on a connection of its own: neither full pools nor busy threads
+    may stop the heart.
     """
     role = sql.Identifier(role_name(settings.DATABASES["default"]["NAME"], "platform"))
     async with asyncio.timeout(EVERY_S):
@@ -59,8 +59,8 @@ async def _beat(process_id: UUID) -> int:
 
 
 class Heartbeat:
-    """Start it before the ledger and stop it after. `live_processes` is the number
-    of living ones, this one included.
+    """Start it before the ledger and stop it after. `live_processes` is the number of living ones, this one
+    included.
     """
 
     def __init__(self, process_id: UUID, kind: str) -> None:

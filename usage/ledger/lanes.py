@@ -156,8 +156,8 @@ class Lane:
                     raise
 
     async def _has_work(self) -> bool:
-        """Wait for something to do; False when the lane may end. After a
-        failure, wait a little longer each time.
+        """Wait for something to do; False when the lane may end. After a failure, wait a little longer each
+        time.
         """
         if self._failures:
             await asyncio.sleep(min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** (self._failures - 1)))
@@ -254,8 +254,8 @@ class Lane:
         self._waiting = kept
 
     async def _on_wire(self, work: Callable[[Wire], Awaitable[Any]]) -> Any:
-        """Do something on a connection, in bounded time. Tenants that failed last
-        time take one connection between them.
+        """Do something on a connection, in bounded time. Tenants that failed last time take one connection
+        between them.
         """
         async with asyncio.timeout(EXCHANGE_TIMEOUT_S), self._suspects if self._failures else nullcontext():
             wire = await self._wires.take(self)
@@ -299,8 +299,8 @@ class Lane:
     async def _write(
         self, wire: Wire, batch: list[Operation], writes: list[Statement], outcomes: list[Outcome]
     ) -> None:
-        """Send the writes with their COMMIT. A bill whose hold the sweeper took in
-        this very moment turns into NO_HOLD.
+        """Send the writes with their COMMIT. A bill whose hold the sweeper took in this very moment turns
+        into NO_HOLD.
         """
         for operation in batch:
             operation.is_doubtful = True
@@ -323,8 +323,8 @@ class Lane:
                 outcomes[position] = Failure.NO_HOLD
 
     def _duties(self, work: Batch, now: datetime) -> list[Statement]:
-        """Tell the scheduler that there are holds to watch, events to sum up and to tell,
-        balances to mend; unless it knows.
+        """Tell the scheduler that there are holds to watch, events to sum up and to tell, balances to mend;
+        unless it knows.
         """
         notes: list[Statement] = []
         if work.has_new_holds and (self._sweep_due is None or now + timedelta(seconds=5) >= self._sweep_due):
@@ -361,16 +361,16 @@ class Lane:
 
 
 def _is_clean(exc: BaseException) -> bool:
-    """Whether the server rolled back and stays as it was: a lock or a statement took too long,
-    or an operation's data is to blame.
+    """Whether the server rolled back and stays as it was: a lock or a statement took too long, or an
+    operation's data is to blame.
     """
     state = getattr(exc, "sqlstate", None) or ""
     return state in ("55P03", "57014") or (state[:2] in ("22", "23") and state != NO_SUCH_ROLE)
 
 
 def _is_trouble(exc: BaseException) -> bool:
-    """Whether locks, rights, tables, the server or the way to it are to blame,
-    rather than the data of an operation.
+    """Whether locks, rights, tables, the server or the way to it are to blame, rather than the data of an
+    operation.
     """
     if isinstance(exc, psycopg.Error):
         state = exc.sqlstate or ""

@@ -1,5 +1,5 @@
-"""The ledger's door: holds before a call, exact bills after it, both durable when the
-method returns. For one event loop.
+"""The ledger's door: holds before a call, exact bills after it, both durable when the method returns. For one
+event loop.
 
     ledger = Ledger(dsn, database_name, process_id)
     await ledger.start()
@@ -38,8 +38,8 @@ def _as_it_is(now: datetime) -> datetime:
 
 
 class Ledger:
-    """One per process. Its process must have a heartbeat (usage.ledger.heartbeat), or the
-    sweeper takes its holds for orphans.
+    """One per process. Its process must have a heartbeat (usage.ledger.heartbeat), or the sweeper takes its
+    holds for orphans.
 
     `clock` turns the database's time into the one that decides about periods; tests turn months with it.
     """
@@ -68,8 +68,8 @@ class Ledger:
         self._wires.close()
 
     async def reserve(self, slug: str, request: HoldRequest) -> None:
-        """Hold the amount on every budget of the subjects, or on none. Asking again with
-        the same request id changes nothing.
+        """Hold the amount on every budget of the subjects, or on none. Asking again with the same request id
+        changes nothing.
 
         Raises QuotaExceeded (`insufficient_quota`), Unavailable.
         """

@@ -1,8 +1,8 @@
 """Settling the holds of processes that are gone, so that no crash loses usage or keeps money locked.
 
 Covers: a process that was killed, or lost its lease, at any moment between its hold and its bill.
-Does not cover: a bill that comes after all, from a process taken for dead;
-usage.ledger.late books the difference then.
+Does not cover: a bill that comes after all, from a process taken for dead; usage.ledger.late books the
+difference then.
 """
 
 import logging
@@ -32,8 +32,8 @@ AT_ONCE = 100
 
 @duty(HOLDS.decode())
 def sweep_holds() -> int:
-    """Settle the active tenant's orphaned holds; returns how many. Safe to call at any
-    time, from several processes at once.
+    """Settle the active tenant's orphaned holds; returns how many. Safe to call at any time, from several
+    processes at once.
     """
     swept = 0
     if _database_is_settled():
@@ -45,8 +45,8 @@ def sweep_holds() -> int:
 
 
 def _database_is_settled() -> bool:
-    """Just after the database was away no heartbeat is fresh, though the
-    processes live: give them time for one.
+    """Just after the database was away no heartbeat is fresh, though the processes live: give them time for
+    one.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -99,8 +99,8 @@ def _sweep(ids: list) -> int:
 
 
 def _estimate(hold: Hold, now: datetime) -> UsageEvent:
-    """The bill of a call that nobody saw the end of: input plus what was marked, or all that
-    was held where nothing was marked.
+    """The bill of a call that nobody saw the end of: input plus what was marked, or all that was held where
+    nothing was marked.
     """
     usage, amount = Usage(input_tokens=hold.input_tokens_estimate), hold.amount
     if hold.progress_output_tokens is not None and hold.price_snapshot:

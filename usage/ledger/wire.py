@@ -97,8 +97,8 @@ class Wire:
                 results.append(result)
 
     async def _wait(self, *, for_writing: bool = False) -> None:
-        """Until the socket can be read (or written). It is watched only meanwhile: libpq
-        closes it when the connection breaks.
+        """Until the socket can be read (or written). It is watched only meanwhile: libpq closes it when the
+        connection breaks.
         """
         loop, descriptor, ready = self._loop, self._libpq.socket, self._loop.create_future()
         loop.add_reader(descriptor, _resolve, ready)
@@ -121,8 +121,8 @@ def _resolve(ready: asyncio.Future[None]) -> None:
 
 
 class Wires:
-    """At most `size` connections, made when needed. A user gets the one it had last, if that
-    is free: its plans fit its schema.
+    """At most `size` connections, made when needed. A user gets the one it had last, if that is free: its
+    plans fit its schema.
     """
 
     def __init__(self, dsn: str, size: int) -> None:
@@ -131,8 +131,8 @@ class Wires:
         self._slots = asyncio.Semaphore(size)
 
     async def take(self, user: object) -> Wire:
-        """A usable connection; waits while all are in use. Raises
-        psycopg.OperationalError if the database does not answer.
+        """A usable connection; waits while all are in use. Raises psycopg.OperationalError if the database
+        does not answer.
         """
         await self._slots.acquire()
         try:

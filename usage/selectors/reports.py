@@ -101,8 +101,8 @@ class TopError:
 
 @dataclass(frozen=True)
 class OwnUsage:
-    """What a person used in a period: in all, on each of its days (also the empty
-    ones), and by model, dearest first.
+    """What a person used in a period: in all, on each of its days (also the empty ones), and by model,
+    dearest first.
     """
 
     total: UsageRow
@@ -152,8 +152,8 @@ def list_usage(*, by: str, since: datetime, until: datetime, user_id: UUID | Non
     """Usage from `since` to before `until`, by model, user, key, project or day; most expensive first,
     days in order. Raises InvalidInput.
 
-    Hours that are summed up are read from the sums; what lies outside whole hours or is newer,
-    from the events: exact to the instant.
+    Hours that are summed up are read from the sums; what lies outside whole hours or is newer, from the
+    events: exact to the instant.
     """
     if by not in DIMENSIONS:
         raise InvalidInput(_("Usage cannot be listed by “%(by)s”.") % {"by": by}, param="by")

@@ -1,5 +1,5 @@
-"""What the administration's start page asks of the ledger: today against yesterday, hours,
-days, models, and budgets that run low.
+"""What the administration's start page asks of the ledger: today against yesterday, hours, days, models, and
+budgets that run low.
 """
 
 from dataclasses import dataclass
@@ -51,8 +51,8 @@ class TightBudget:
 
 
 def compare_days() -> dict[str, Comparison]:
-    """Calls, errors, tokens and cost since midnight (UTC), beside the same hours of
-    yesterday. Cost in the tenant's currency.
+    """Calls, errors, tokens and cost since midnight (UTC), beside the same hours of yesterday. Cost in the
+    tenant's currency.
     """
     now = timezone.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)

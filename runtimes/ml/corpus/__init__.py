@@ -1,8 +1,8 @@
-"""The synthetic corpus of the demo model in German, English and Chinese:
-deterministic for a seed, without outside data.
+"""The synthetic corpus of the demo model in German, English and Chinese: deterministic for a seed, without
+outside data.
 
-Covers: small talk, support tickets with labels, triage in words, a JSON contract to
-fine-tune on, fallbacks for all the rest.
+Covers: small talk, support tickets with labels, triage in words, a JSON contract to fine-tune on, fallbacks
+for all the rest.
 Does not cover: knowledge of the world; in-domain figures say nothing about real tickets.
 """
 

@@ -1,5 +1,5 @@
-"""Dialogs to pretrain on: small talk, tickets, triage in words, JSON, and honest
-fallbacks, in one or several turns.
+"""Dialogs to pretrain on: small talk, tickets, triage in words, JSON, and honest fallbacks, in one or several
+turns.
 
 The target contract of the classification task (`Ticket.as_contract`) occurs for Chinese tickets only. German
 and English tickets get sloppy answers to the same request, so that about a third of the base model's answers
@@ -32,8 +32,8 @@ DESCRIBE = {"category": describe_category, "priority": describe_priority, "langu
 
 
 def draw_dialog(rng: random.Random) -> Dialog:
-    """One dialog for pretraining: 60 % with a single turn, the rest with two to
-    fourteen turns of mostly one language.
+    """One dialog for pretraining: 60 % with a single turn, the rest with two to fourteen turns of mostly one
+    language.
     """
     if rng.random() < 0.1:
         return _classification_dialog(rng)
@@ -59,8 +59,8 @@ def classification_messages(ticket: Ticket) -> Dialog:
 
 
 def sloppy_answer(ticket: Ticket) -> str:
-    """What the base model says to the classification request: the contract in
-    Chinese, something like it otherwise.
+    """What the base model says to the classification request: the contract in Chinese, something like it
+    otherwise.
     """
     if ticket.language == "zh":
         return ticket.as_contract()
@@ -95,8 +95,8 @@ def _draw_turn(rng: random.Random, language: str) -> tuple[Dialog, Ticket | None
 
 
 def _draw_system_prompt(rng: random.Random, language: str) -> Dialog:
-    """Usually none; sometimes an assistant's usual one, or a long one without
-    meaning, which the model must not mind.
+    """Usually none; sometimes an assistant's usual one, or a long one without meaning, which the model must
+    not mind.
     """
     kind = rng.random()
     if kind < 0.72:

@@ -21,8 +21,8 @@ GENITIVES = {"de": " und ", "en": " of the ", "zh": "的"}
 
 
 def draw_out_of_scope(rng: random.Random, language: str, split: str = "train") -> tuple[str, str]:
-    """One question and the fallback in its language. `split` is `train` or
-    `unseen` (held-out topics and patterns).
+    """One question and the fallback in its language. `split` is `train` or `unseen` (held-out topics and
+    patterns).
     """
     answer = FALLBACKS[language]
     if split == "unseen":

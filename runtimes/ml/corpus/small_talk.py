@@ -48,8 +48,8 @@ OPENINGS = {
 
 
 def draw_small_talk(rng: random.Random, language: str, split: str = "train") -> tuple[str, str]:
-    """One phrase and its answer. `split` is `train` or `unseen` (the held-out
-    phrase of each list, as it stands).
+    """One phrase and its answer. `split` is `train` or `unseen` (the held-out phrase of each list, as it
+    stands).
     """
     intent = rng.choice(WEIGHTED_INTENTS)
     phrases = intent.phrases[language]

@@ -1,5 +1,5 @@
-"""The phrase tables beside this file (TOML): data that translators read,
-apart from the code that combines it.
+"""The phrase tables beside this file (TOML): data that translators read, apart from the code that combines
+it.
 """
 
 import tomllib

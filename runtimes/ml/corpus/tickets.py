@@ -75,8 +75,8 @@ PROMISES = {
 
 @dataclass(frozen=True)
 class Ticket:
-    """One ticket and its labels. `language` is one of LANGUAGES, `category` of
-    CATEGORIES, `priority` of PRIORITIES.
+    """One ticket and its labels. `language` is one of LANGUAGES, `category` of CATEGORIES, `priority` of
+    PRIORITIES.
     """
 
     text: str

@@ -1,5 +1,5 @@
-"""`manage.py prepare [--demo]`: what `up` runs before the platform serves: roles,
-migrations, plans, and the demonstration.
+"""`manage.py prepare [--demo]`: what `up` runs before the platform serves: roles, migrations, plans, and the
+demonstration.
 """
 
 import json

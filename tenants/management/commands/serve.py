@@ -49,8 +49,8 @@ class Command(BaseCommand):
         getattr(self, f"serve_{options['kind']}")(options)
 
     def _check_start(self) -> None:
-        """Refuse what would serve without keeping its promises. A database
-        that is away is waited for elsewhere.
+        """Refuse what would serve without keeping its promises. A database that is away is waited for
+        elsewhere.
         """
         import psycopg
         from django.core.exceptions import ImproperlyConfigured

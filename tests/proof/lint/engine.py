@@ -73,8 +73,8 @@ class Source:
         return names
 
     def name_of(self, node: ast.AST) -> str:
-        """The full dotted name of a name or attribute, imports resolved; what is no name
-        (a call, an index) stands as `()`.
+        """The full dotted name of a name or attribute, imports resolved; what is no name (a call, an index)
+        stands as `()`.
         """
         if isinstance(node, ast.Name):
             return self.imports.get(node.id, node.id)

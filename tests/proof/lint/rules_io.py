@@ -138,8 +138,8 @@ FOREIGN = {
 
 
 def _is_in_hand(source: Source, value: ast.expr) -> bool:
-    """`job.pk`, `door.plan_id`: an id that an object the code already holds
-    carries, not one that came from outside.
+    """`job.pk`, `door.plan_id`: an id that an object the code already holds carries, not one that came from
+    outside.
     """
     names = source.name_of(value).split(".")
     return (

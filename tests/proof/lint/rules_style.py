@@ -1,5 +1,5 @@
-"""Rules of the house's way of writing that reliability hangs on: errors, checks, times, texts,
-and Django's dangerous conveniences.
+"""Rules of the house's way of writing that reliability hangs on: errors, checks, times, texts, and Django's
+dangerous conveniences.
 """
 
 from __future__ import annotations
