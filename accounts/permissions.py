@@ -41,11 +41,8 @@ def require_to_hold(actor: User | None, rights: Iterable[Group | Permission]) ->
     if actor is None or actor.is_superuser or not rights:
         return
     wanted = {row.pk for row in rights if isinstance(row, Permission)}
-    wanted |= set(
-        Permission.objects.filter(group__in=[row for row in rights if isinstance(row, Group)]).values_list(
-            "pk", flat=True
-        )
-    )
+    groups = [row for row in rights if isinstance(row, Group)]
+    wanted |= set(Permission.objects.filter(group__in=groups).values_list("pk", flat=True))
     if not wanted <= _held_by(actor):
         raise NotAllowed(_("You can only give rights that you have yourself."))
 

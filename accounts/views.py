@@ -58,9 +58,8 @@ def apikey_create(request: HttpRequest) -> HttpResponse:
     form = _key_form(request, request.POST)
     if form.is_valid():
         try:
-            keep_new_key(
-                request, *create_api_key(actor=request.user, user=request.user, **form.cleaned_arguments())
-            )
+            row, text = create_api_key(actor=request.user, user=request.user, **form.cleaned_arguments())
+            keep_new_key(request, row, text)
             return redirect("accounts:apikey-list")
         except (AtriumError, ValidationError) as exc:
             form.add_refusal(exc)

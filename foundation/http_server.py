@@ -118,9 +118,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waiting.add(self, self._address)
 
     def _make_room(self) -> None:
-        crowded = (
-            self._waiting.oldest_beyond(self._address, MAX_WAITING_OF_ADDRESS) if self._address else None
-        )
+        crowded = None
+        if self._address:
+            crowded = self._waiting.oldest_beyond(self._address, MAX_WAITING_OF_ADDRESS)
         if crowded is None and len(self.connections) > MAKE_ROOM_AT:
             crowded = self._waiting.oldest()
         if crowded is not None and crowded is not self:

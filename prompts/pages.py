@@ -108,15 +108,14 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     )
     wanted = conversation.model_name if conversation else request.session.get("model_name", "")
     chosen = choose_model(models, wanted)
+    is_retired = conversation is not None and wanted and wanted != chosen
     return {
         **rail_context(request, conversation),
         "chat_messages": [render_message(as_concluded(message)) for message in messages],
         "earlier_before": messages[0].position if has_earlier else "",
         "models": models,
         "selected_model": chosen,
-        "retired_model": {"name": wanted, "successor": chosen}
-        if conversation and wanted and wanted != chosen
-        else None,
+        "retired_model": {"name": wanted, "successor": chosen} if is_retired else None,
         **budget_context(request, models),
         "max_text_chars": MAX_TEXT_CHARS,
         "starters": starters() if conversation is None else [],

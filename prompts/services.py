@@ -259,11 +259,8 @@ def conclude_orphaned_answers() -> None:
     are being written or bills are to come.
     """
     rows = list(Message.objects.filter(Q(status__in=Message.UNFINISHED) | Q(is_billed=False))[:500])
-    if [
-        message
-        for message in map(conclude_if_orphaned, rows)
-        if message.is_unfinished or not message.is_billed
-    ]:
+    looked_at = [conclude_if_orphaned(message) for message in rows]
+    if any(message.is_unfinished or not message.is_billed for message in looked_at):
         note_duty("answers", timezone.now() + SWEEP_AFTER)
 
 

@@ -52,14 +52,12 @@ class RoleAdmin(AtriumModelAdmin):
         )
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        return not (isinstance(obj, Group) and obj.name == OWNER) and super().has_change_permission(
-            request, obj
-        )
+        is_fixed = isinstance(obj, Group) and obj.name == OWNER
+        return not is_fixed and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        return not (isinstance(obj, Group) and obj.name in ROLES) and super().has_delete_permission(
-            request, obj
-        )
+        is_fixed = isinstance(obj, Group) and obj.name in ROLES
+        return not is_fixed and super().has_delete_permission(request, obj)
 
     def get_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
         """The roles that every organisation starts with keep their names, which are shown as people call

@@ -63,9 +63,8 @@ def delete_project(*, actor: User | None, project: Project) -> None:
 def set_project_member(*, actor: User | None, project: Project, user: User, role: str) -> ProjectMembership:
     """Give a person a role in a project, or another role. Raises NotAllowed, ValidationError."""
     require(actor, "accounts.change_project")
-    row = ProjectMembership.objects.select_for_update().filter(
-        project=project, user=user
-    ).first() or ProjectMembership(project=project, user=user)
+    theirs = ProjectMembership.objects.select_for_update().filter(project=project, user=user)
+    row = theirs.first() or ProjectMembership(project=project, user=user)
     row.role = role
     row.full_clean()
     row.save()

@@ -65,7 +65,10 @@ def add_connection(
         is_enabled=is_enabled,
         secret=check_secret(secret),
     )
-    row.location = location if location is not None else usual.location if usual and not base_url else ""
+    if location is not None:
+        row.location = location
+    elif usual and not base_url:
+        row.location = usual.location
     row.allow_private = _may_be_private(world, actor, address, allow_private)
     row.base_url = read_base_url(address, allow_private=row.allow_private).url
     _check_kind(world, row)
