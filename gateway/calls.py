@@ -79,11 +79,19 @@ class Call:
         self.note_first_token()
 
     def note_usage(self, usage: Usage | None) -> None:
-        """The provider's report of the whole call so far; None, one that cannot be true, changes nothing."""
-        if usage is not None:
+        """The provider's report of the whole call so far; None, one that cannot be true, changes nothing.
+        Reports grow with the answer: one that says less than the last takes nothing back.
+        """
+        if usage is None:
+            return
+        if self.usage is None or _count(usage) >= _count(self.usage):
             self.usage = usage
-            self.is_usage_final = True
+        self.is_usage_final = True
 
     def note_first_token(self) -> None:
         if self.first_token_s is None:
             self.first_token_s = time.monotonic()
+
+
+def _count(usage: Usage) -> int:
+    return usage.input_tokens + usage.cached_tokens + usage.output_tokens + usage.reasoning_tokens

@@ -8,7 +8,6 @@ token to a piece. Text that stands there twice, under two names, counts once.
 Does not cover: what a provider thinks and never sends; it is known from its report alone.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 BYTES_PER_TOKEN = 4
@@ -40,19 +39,24 @@ def count_text_bytes(choice: Any) -> int:
     """The bytes (UTF-8) of all text in a choice, delta or message: content and its parts, reasoning,
     refusals, arguments, whatever comes next.
     """
-    return sum(map(_size_of, set(_texts(choice))))
+    return sum(map(_size_of, _texts(choice)))
 
 
-def _texts(value: Any, *, is_argument: bool = False) -> Iterator[str]:
+def _texts(value: Any, *, is_argument: bool = False) -> list[str]:
+    """The texts in it, once where two names of one object say the same; a list has as many as it has."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner, is_argument=is_argument)
-    elif isinstance(value, dict):
+        return [value]
+    if isinstance(value, list):
+        return [text for inner in value for text in _texts(inner, is_argument=is_argument)]
+    if isinstance(value, dict):
+        said: dict[str, list[str]] = {}
         for name, inner in value.items():
             if is_argument or name not in NO_TEXT:
-                yield from _texts(inner, is_argument=is_argument or name == ARGUMENTS)
+                texts = _texts(inner, is_argument=is_argument or name == ARGUMENTS)
+                said.setdefault("".join(texts), texts)
+        names = list(value) if is_argument else []
+        return [*names, *(text for texts in said.values() for text in texts)]
+    return [str(value)] if is_argument and value is not None else []
 
 
 def _size_of(text: str) -> int:

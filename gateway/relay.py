@@ -26,7 +26,10 @@ MOST_PLAUSIBLE_TOKENS = 10_000_000
 
 
 def read_usage(reported: Any) -> Usage | None:
-    """A provider's usage report in disjoint classes, or None if it is missing or cannot be true."""
+    """A provider's usage report in disjoint classes, or None if it is missing or cannot be true.
+
+    Some count reasoning beside the completion instead of inside it, or tell of it in the total alone.
+    """
     if not isinstance(reported, dict):
         return None
     prompt: Any = reported.get("prompt_tokens")
@@ -36,8 +39,13 @@ def read_usage(reported: Any) -> Usage | None:
     for number in (prompt, completion, cached, reasoning):
         if type(number) is not int or not 0 <= number <= MOST_PLAUSIBLE_TOKENS:
             return None
-    if cached > prompt or reasoning > completion:
+    if cached > prompt or not prompt + completion:
         return None
+    if reasoning > completion:
+        completion += reasoning
+    total = reported.get("total_tokens")
+    if type(total) is int and prompt + completion < total <= MOST_PLAUSIBLE_TOKENS:
+        completion = total - prompt
     return Usage(prompt - cached, cached, completion - reasoning, reasoning)
 
 
@@ -175,6 +183,7 @@ def _read_event(call: Call, shape: DeltaShape, data: bytes) -> bytes:
     try:
         event = orjson.loads(data)
         if event.get("error"):
+            _note_choices(call, event.get("choices") or [])
             call.note_usage(read_usage(event.get("usage")))
             call.was_refused = call.first_token_s is None and call.usage is None
             raise UpstreamError(

@@ -5,6 +5,7 @@ or the provider failed.
 from dataclasses import replace
 
 from gateway.calls import Call
+from gateway.errors import UpstreamTimeout
 from gateway.reserve import estimate_input_tokens, most_input_tokens
 from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, cost
@@ -17,23 +18,29 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
 
     The provider's report, if it came after the last piece of the answer; if more came after it, or it counts
     nothing where something was seen, the greater of what it says and what was seen. Without a report what was
-    seen, and where an answer in one piece was left before it came, the most it can be, as for orphans.
-    Nothing if the provider refused or was never reached.
+    seen, and where an answer in one piece was left before it came, by the client or by our own patience, the
+    most it can be, as for orphans. Nothing if the provider refused or was never reached. A report that counts
+    nothing of what was sent is filled up with the estimate of that.
     """
     if call.usage is not None:
-        is_credible = (
-            call.usage.output_tokens + call.usage.reasoning_tokens > 0 or call.output_tokens_seen == 0
-        )
-        if call.is_usage_final and is_credible:
-            return call.usage, False
-        return replace(
-            call.usage, output_tokens=max(call.usage.output_tokens, _seen(call) - call.usage.reasoning_tokens)
-        ), True
+        usage, is_estimated = _with_output_seen(call, call.usage)
+        if usage.input_tokens + usage.cached_tokens == 0:
+            return replace(usage, input_tokens=estimate_input_tokens(call)), True
+        return usage, is_estimated
     if not call.was_dispatched or call.was_refused:
         return NOTHING, False
-    if call.status == "cancelled" and not call.wants_stream:
+    if not call.wants_stream and (call.status == "cancelled" or call.error_code == UpstreamTimeout.code):
         return Usage(most_input_tokens(call), 0, call.max_output_tokens, 0), True
     return Usage(estimate_input_tokens(call), 0, _seen(call), 0), True
+
+
+def _with_output_seen(call: Call, usage: Usage) -> tuple[Usage, bool]:
+    """The report, its output no less than what was seen where it is not the last word on that."""
+    is_credible = usage.output_tokens + usage.reasoning_tokens > 0 or call.output_tokens_seen == 0
+    if call.is_usage_final and is_credible:
+        return usage, False
+    output_tokens = max(usage.output_tokens, _seen(call) - usage.reasoning_tokens)
+    return replace(usage, output_tokens=output_tokens), True
 
 
 def _seen(call: Call) -> int:

@@ -43,11 +43,11 @@ def event(delta: dict, **more) -> bytes:
     )
 
 
-def usage_event(completion: int, **more) -> bytes:
+def usage_event(completion: int, prompt: int = 7, **more) -> bytes:
     return (
         b"data: "
         + json.dumps(
-            {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": completion}, **more}
+            {"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}, **more}
         ).encode()
         + b"\n\n"
     )
@@ -192,7 +192,22 @@ def test_text_beside_the_delta_counts_too(place):
 
 def test_arguments_of_a_tool_count_whatever_they_are_called():
     call = {"index": 0, "id": "call_1", "function": {"name": "f", "arguments": {"id": WORDS, "type": "x"}}}
-    assert bill([event({"tool_calls": [call]}), END, DONE])[0] == TEXT
+    assert bill([event({"tool_calls": [call]}), END, DONE])[0] == TEXT + 2  # the names are the model's too
+
+
+def test_calls_of_a_tool_that_say_the_same_count_each():
+    calls = [{"index": number, "function": {"name": "f", "arguments": WORDS[:8_000]}} for number in range(3)]
+    assert bill([event({"tool_calls": calls}), END, DONE])[0] == 6_000
+
+
+def test_names_and_numbers_in_arguments_count():
+    numbers = {"index": 0, "function": {"name": "f", "arguments": {"a" * 4_000: [1_000_000] * 2_000}}}
+    assert bill([event({"tool_calls": [numbers]}), END, DONE])[0] == 1_000 + 14_000 // 4
+
+
+def test_text_beside_an_error_counts():
+    both = b'data: {"error": {"message": "x"}, "choices": [{"index": 0, "delta": {"content": "' + b"a" * 400
+    assert bill([both + b'"}}]}\n\n']) == (100, True)
 
 
 def test_an_error_that_is_none_is_no_error():
@@ -260,6 +275,20 @@ def test_a_report_counts_if_nothing_came_after_it(parts, expected):
     assert bill(parts) == expected
 
 
+@pytest.mark.parametrize("second", [(0, 0), (7, 100), (0, 3_000)])
+def test_a_report_that_says_less_than_the_last_takes_nothing_back(second):
+    prompt, completion = second
+    later = usage_event(completion, prompt=prompt)
+    assert bill([event({"content": WORDS}), END, usage_event(3_000), later, DONE]) == (3_000, False)
+
+
+def test_a_report_that_counts_nothing_of_what_was_sent_is_filled_up(monkeypatch):
+    monkeypatch.setattr("gateway.settle.estimate_input_tokens", lambda call: 1_234)
+    call = Call(principal=Principal("acme", uuid4(), uuid4()), body={}, size_bytes=2)
+    call.note_usage(Usage(0, 0, 500, 0))
+    assert billed_usage(call) == (Usage(1_234, 0, 500, 0), True)
+
+
 def test_the_estimate_is_no_more_than_was_allowed():
     """A provider keeps to `max_tokens`; where it visibly does not, what came counts."""
     assert bill([event({"content": WORDS * 3}), END, DONE]) == (8_000, True)
@@ -315,6 +344,18 @@ def test_an_answer_in_one_piece_that_is_abandoned_costs_the_most_it_can():
     call = asyncio.run(_complete([], leaves=True))
     usage, is_estimated = billed_usage(call)
     assert is_estimated and (usage.input_tokens, usage.output_tokens) == (call.size_bytes, 8_000)
+
+
+@pytest.mark.parametrize(("code", "tokens"), [("upstream_timeout", 700), ("upstream_unreachable", 0)])
+def test_an_answer_in_one_piece_that_we_gave_up_costs_the_most_it_can(monkeypatch, code, tokens):
+    """Else long answers that are not streamed spend the provider's money past every budget."""
+    for name in ("most_input_tokens", "estimate_input_tokens"):
+        monkeypatch.setattr(f"gateway.settle.{name}", lambda call: 5)
+    call = Call(principal=Principal("acme", uuid4(), uuid4()), body={}, size_bytes=2)
+    call.max_output_tokens = 700
+    call.was_dispatched = True
+    call.error_code = code
+    assert billed_usage(call) == (Usage(5, 0, tokens, 0), True)
 
 
 def test_names_and_places_are_no_text():

@@ -413,3 +413,35 @@ def test_details_of_a_usage_report_may_be_nonsense(details):
         }
     )
     assert usage is not None and (usage.input_tokens, usage.output_tokens) == (3, 2)
+
+
+def report(prompt: int, completion: int, total: int | None, reasoning: int = 0, cached: int = 0) -> dict:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": total,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        (report(10, 8, 18, reasoning=5), (10, 0, 3, 5)),  # OpenAI: inside the completion
+        (
+            report(10_120, 1_499, 14_428, reasoning=2_809, cached=128),
+            (9_992, 128, 1_499, 2_809),
+        ),  # xAI: beside
+        (report(100, 3_000, 5_909, reasoning=2_809), (100, 0, 3_000, 2_809)),
+        (report(100, 5, None, reasoning=7), (100, 0, 5, 7)),
+        (report(1_000, 50, 4_050), (1_000, 0, 3_050, 0)),  # Gemini: in the total alone
+        (report(10, 8, 5), (10, 0, 8, 0)),  # a total that is too small says nothing
+        (report(10, 8, 10**12), (10, 0, 8, 0)),
+        (report(0, 0, 0), None),
+    ],
+)
+def test_reasoning_counts_wherever_a_provider_puts_it(reported, expected):
+    usage = read_usage(reported)
+    found = usage and (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
+    assert found == expected
