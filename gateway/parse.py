@@ -17,6 +17,20 @@ MAX_MESSAGES = 2_000
 MAX_DEPTH = 250  # orjson reads about 1,000 levels and writes 254
 MAX_OUTPUT_TOKENS = 10_000_000  # far beyond any model; a hold for more would not fit the ledger
 TEXT_PARTS = frozenset({"text", "refusal"})
+# Servers' own names for further models, for more than one answer and for its length: a key, a hold and
+# a bill know one model, one answer and the length that `max_tokens` says (OpenRouter, LiteLLM; llama.cpp
+# lets n_predict go before max_tokens; vLLM, TGI, Ollama).
+OTHER_MODELS = ("models", "route", "fallbacks")
+OTHER_LENGTHS = (
+    "n_predict",
+    "num_predict",
+    "max_new_tokens",
+    "max_output_tokens",
+    "max_length",
+    "max_gen_toks",
+    "n_cmpl",
+    "best_of",
+)
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -27,6 +41,12 @@ def parse_chat_completion(raw: bytes, principal: Principal, request_id: UUID) ->
     _check(body, "model", str, required=True)
     if not body["model"]:
         raise _wrong("model", _("must name a model"))
+    for name in OTHER_MODELS:
+        if body.get(name) is not None:
+            raise _wrong(name, _("is not allowed: “model” names the one that answers"))
+    for name in OTHER_LENGTHS:
+        if body.get(name) is not None:
+            raise _wrong(name, _("is not allowed: “max_tokens” bounds the answer"))
     call.has_media = _check_messages(body.get("messages"))
     _check(body, "stream", bool)
     _check(body, "stream_options", dict)
@@ -145,4 +165,12 @@ def _check_parts(parts: list, name: str) -> bool:
     for position, part in enumerate(parts):
         if type(part) is not dict:
             raise _wrong(f"{name}[{position}]", _("must be an object"), "invalid_type")
+        _check_part(part, f"{name}[{position}]")
     return any(part.get("type") not in TEXT_PARTS for part in parts)
+
+
+def _check_part(part: dict[str, Any], name: str) -> None:
+    if "type" in part and type(part["type"]) is not str:
+        raise _wrong(f"{name}.type", _("must be a string"), "invalid_type")
+    if part.get("type") == "text" and type(part.get("text")) is not str:
+        raise _wrong(f"{name}.text", _("must be a string"), "invalid_type")

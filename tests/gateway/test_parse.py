@@ -8,7 +8,7 @@ import pytest
 from foundation.errors import InvalidInput
 from foundation.ids import uuid7
 from gateway.calls import Principal
-from gateway.parse import parse_chat_completion
+from gateway.parse import OTHER_LENGTHS, OTHER_MODELS, parse_chat_completion
 
 PRINCIPAL = Principal("acme", uuid4(), uuid4())
 GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -39,6 +39,17 @@ def test_unknown_fields_pass_through():
     assert parse(x_provider={"a": 1}, tools=[{"type": "function"}]).body["x_provider"] == {"a": 1}
 
 
+@pytest.mark.parametrize("name", [*OTHER_MODELS, *OTHER_LENGTHS])
+def test_no_other_model_and_no_other_length_than_those_that_are_held_and_billed(name):
+    """OpenRouter and others would answer with it: a dearer one, or one that the key may not call; llama.cpp
+    would answer at the length of n_predict.
+    """
+    with pytest.raises(InvalidInput) as caught:
+        parse(**{name: ["dear/model"]})
+    assert caught.value.param == name
+    assert parse(**{name: None}).body["model"] == "m"
+
+
 def test_stream_options_are_read():
     call = parse(stream=True, stream_options={"include_usage": True})
     assert call.wants_stream and call.wants_usage
@@ -58,6 +69,11 @@ def test_stream_options_are_read():
         ({"messages": [{"role": [], "content": "hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": ["hi"]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "user", "content": [{"type": ["text"]}]}]}, "messages[0].content[0].type"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},
+            "messages[0].content[0].text",
+        ),
         ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": "x"}] * 2_001}, "messages"),
         ({"stream": "yes"}, "stream"),
