@@ -8,8 +8,12 @@ from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import key_of
+from accounts.key_rules import refuse_bound_key
 from models_registry.kinds import Channel, ConnectionKind, Location, ModelKind
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.selectors import (
@@ -88,7 +92,16 @@ class SyncReportSerializer(serializers.Serializer):
     skipped = serializers.IntegerField()
 
 
-class ConnectionViewSet(AtriumViewSet):
+class RegistryViewSet(AtriumViewSet):
+    """What a call reaches and costs: a key whose own limits hang on it changes nothing here."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method not in SAFE_METHODS:
+            refuse_bound_key(key_of(request))
+
+
+class ConnectionViewSet(RegistryViewSet):
     """Ways to providers and model servers."""
 
     serializer_class = ConnectionSerializer
@@ -236,7 +249,7 @@ class NewPrice(StrictSerializer):
     valid_from = serializers.DateTimeField(required=False, help_text="From when on. Default: now.")
 
 
-class ModelViewSet(AtriumViewSet):
+class ModelViewSet(RegistryViewSet):
     """The tenant's own models. Those of the platform are listed, with these, at `/v1/models`."""
 
     serializer_class = ModelSerializer

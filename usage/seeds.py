@@ -33,6 +33,10 @@ def give_key_budget(key: ApiKey, amount: str) -> None:
     set_budget(actor=None, level=Budget.Level.KEY, subject_id=key.pk, limit=parse_amount(amount))
 
 
+def has_budget(key: ApiKey) -> bool:
+    return Budget.objects.filter(level=Budget.Level.KEY, subject_id=key.pk).exists()
+
+
 def refuse_to_escape_budget(within: ApiKey, user: User) -> None:
     """The new key would spend what the budget of the asking one, or of its person, does not count."""
     if (
@@ -46,11 +50,11 @@ def refuse_to_escape_budget(within: ApiKey, user: User) -> None:
             ),
             code="beyond_own_key",
         )
-    if Budget.objects.filter(level=Budget.Level.KEY, subject_id=within.pk).exists():
+    if has_budget(within):
         raise NotAllowed(
             _("A key with a budget of its own makes no other keys. Make the new one in the browser."),
             code="beyond_own_key",
         )
 
 
-register_key_rules(KeyRules(check=refuse_to_escape_budget, give_budget=give_key_budget))
+register_key_rules(KeyRules(check=refuse_to_escape_budget, is_bound=has_budget, give_budget=give_key_budget))

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key, create_project
+from tests.estate import make_estate
 from usage.models import Budget
 from usage.services import set_budget
 
@@ -223,3 +224,25 @@ def test_a_key_whose_person_has_a_budget_makes_none_for_others(alice, bob):
     assert client.post("/api/v1/api-keys/", {"name": "mine"}, **JSON).status_code == 201, (
         "one of her own counts to the same budget"
     )
+
+
+@pytest.mark.parametrize("way", ["models", "budget"])
+def test_a_key_with_limits_of_its_own_changes_nothing_they_hang_on(alice, way):
+    """Else it sets the price of its calls to nothing, or gives its only model another one's place."""
+    estate = make_estate(alice)
+    client, own = client_of(alice, **{"model_names": [estate.model.name]} if way == "models" else {})
+    if way == "budget":
+        set_budget(actor=None, level=Budget.Level.KEY, subject_id=own.pk, limit=Decimal(0))
+    model, connection = f"/api/v1/models/{estate.model.pk}/", f"/api/v1/connections/{estate.connection.pk}/"
+    before = estate.model.prices.count()
+    for answer in (
+        client.post(f"{model}prices/", {"input": "0", "output": "0"}, **JSON),
+        client.patch(model, {"upstream_name": "dear"}, **JSON),
+        client.patch(connection, {"base_url": "https://elsewhere.example/v1"}, **JSON),
+        client.post("/api/v1/connections/", {"name": "new", "kind": "openai", "secret": "sk-1"}, **JSON),
+        client.delete(model),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "beyond_own_key")
+    assert estate.model.prices.count() == before
+    free, _row = client_of(alice)
+    assert free.patch(model, {"label": "Mine"}, **JSON).status_code == 200
