@@ -17,7 +17,8 @@ MIN_EXPANSION = 100_000  # characters that references may put into any text, as 
 MAX_COLOURED = 20_000  # characters of code in one message that get colours
 MAX_COLOURED_LINE = 500  # one step of a lexer takes time by the square of what is left of its line
 MAX_COLOURING_S = 0.3  # CPU seconds for them: some of Pygments' lexers take quadratic time
-MAX_TABLES = 60_000  # tokens of tables; three to four for each cell
+MAX_TABLES = 30_000  # tokens of tables; three to four for each cell
+TOKENS_OF_CELL = 3
 MAX_MARKDOWN = 200_000  # characters read as Markdown; the rest is shown as it is
 
 

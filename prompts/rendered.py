@@ -15,7 +15,7 @@ from django.utils.translation import get_language
 from tenants.context import scope_label
 
 MAX_BYTES = 48_000_000
-MAX_ENTRY_BYTES = 4_000_000
+MAX_ENTRY_BYTES = 12_000_000
 
 
 class Rendered:

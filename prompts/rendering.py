@@ -24,7 +24,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 from prompts.formulas import math_plugin
-from prompts.render_budget import MAX_MARKDOWN, MIN_EXPANSION, References, RenderBudget
+from prompts.render_budget import MAX_MARKDOWN, MIN_EXPANSION, TOKENS_OF_CELL, References, RenderBudget
 from prompts.rendered import Rendered
 from prompts.task_lists import task_lists_plugin
 
@@ -148,11 +148,32 @@ def _make_parser(options: dict) -> MarkdownIt:
 
 
 def _read_table(state: StateBlock, start: int, last: int, silent: bool) -> bool:
-    """The library's rule, as far as the message's budget for tables goes; further ones stay text."""
-    budget, before = state.env["budget"], len(state.tokens)
-    is_table = budget.tables > 0 and table(state, start, last, silent)
+    """The library's rule, as far as the message's budget for tables goes; further ones stay text. Rows are
+    filled up to the width of the head, so a table is measured before it is made.
+    """
+    budget = state.env["budget"]
+    if budget.tables <= 0 or not table(state, start, last, True):
+        return False
+    if TOKENS_OF_CELL * _count_cells(state, start, last) > budget.tables:
+        budget.tables = 0  # else its lines would be counted again from each that looks like a head
+        return False
+    if silent:
+        return True
+    before = len(state.tokens)
+    table(state, start, last, False)
     budget.tables -= len(state.tokens) - before
-    return is_table
+    return True
+
+
+def _count_cells(state: StateBlock, start: int, last: int) -> int:
+    """The most cells that a table which starts here can have: the columns of its head by the lines to the
+    next empty one.
+    """
+    columns = state.src.count("|", state.bMarks[start], state.eMarks[start]) + 1
+    end = start
+    while end < last and not state.isEmpty(end):
+        end += 1
+    return columns * (end - start)
 
 
 def _render_fence(renderer, tokens: list[Token], index: int, options, env: EnvType) -> str:
@@ -197,10 +218,14 @@ def _render_link_close(renderer, tokens: list[Token], index: int, options, env) 
 
 
 def _host_note(address: str, shown: str) -> str:
-    """The host a link leads to, unless the link's text already says it."""
-    host = _host_of(address)
-    is_named = host and not _is_address(shown, address)
-    return f' <span class="link-host">({escape(host)})</span>' if is_named else ""
+    """The host a link leads to, or the mailbox, unless the link's text already says it."""
+    if address.lower().startswith("mailto:"):
+        target = unquote(address[len("mailto:") :].partition("?")[0])
+        is_said = shown.strip().lower() in (target.lower(), address.lower())
+    else:
+        target = _host_of(address)
+        is_said = _is_address(shown, address)
+    return f' <span class="link-host">({escape(target)})</span>' if target and not is_said else ""
 
 
 def _host_of(address: str) -> str:

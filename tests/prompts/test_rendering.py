@@ -286,6 +286,14 @@ def test_wide_tables_with_short_rows_are_not_filled_up_without_end():
     assert render_markdown("| a | b |\n| - | - |\n| 1 | 2 |\n\n" * 200).count("<table>") == 200
 
 
+def test_one_wide_table_with_many_short_rows_is_text():
+    """Two kilobytes became 60,000 cells; a conversation of twenty such answers took half a minute."""
+    wide = "|" + "a|" * 250 + "\n|" + "-|" * 250 + "\n" + "a|b\n" * 255 + "\n"
+    assert len(render_markdown(wide)) < 20 * len(wide) and "a|b" in render_markdown(wide)
+    plain = "| a | b | c |\n| - | - | - |\n" + "| 1 | 2 | 3 |\n" * 500
+    assert render_markdown(plain).count("<td>") == 1_500
+
+
 def test_colours_are_bounded_over_all_blocks_of_a_text():
     block = f"```python\n{'x = 1' + chr(10)}" + "x = 1\n" * 2_000 + "```\n"
     html = _render(block * 3, RenderBudget(clock=lambda: 0.0))
@@ -368,3 +376,9 @@ def test_an_address_alone_with_a_name_before_its_host_says_where_it_leads():
 def test_a_block_has_as_many_lines_as_it_likes():
     lines = "a\n" * 200
     assert render_markdown(f"$$\n{lines}$$").count('<code class="math math-block">') == 1
+
+
+def test_a_mailbox_that_hides_behind_another_is_named():
+    hidden = render_markdown("[bank@bank.example](mailto:evil@evil.example?subject=x)")
+    assert "(evil@evil.example)" in hidden
+    assert "link-host" not in render_markdown("[evil@evil.example](mailto:evil@evil.example)")
