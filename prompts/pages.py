@@ -33,7 +33,9 @@ def choose_model(models: list[Route], wanted: str) -> str:
     """
     names = {model.name for model in models}
     name, passed = wanted, set()
-    while name and name not in names and name not in passed:  # a successor may have been retired in its turn
+    while (
+        name and "\0" not in name and name not in names and name not in passed
+    ):  # a successor may have been retired in its turn
         passed.add(name)
         name = find_successor(name)
     return name if name in names else models[0].name if models else ""

@@ -28,9 +28,12 @@ class BoundedJSONParser(BaseParser):
             raise BodyTooLarge(_("The body may have at most %(limit)d kB.") % {"limit": MAX_BYTES // 1000})
         check_value_count(data)
         try:
-            return json.loads(
+            value = json.loads(
                 codecs.decode(data, encoding), parse_constant=_refuse_constant, parse_float=_read_float
             )
+            if b"\\ud" in data.lower():  # halves of characters can be neither kept nor repeated
+                json.dumps(value, ensure_ascii=False).encode()
+            return value
         except (ValueError, LookupError) as exc:
             raise ParseError(_("The body is no valid JSON."), code="invalid_json") from exc
         except RecursionError as exc:

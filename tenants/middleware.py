@@ -9,7 +9,7 @@ Does not guard: `/v1`, which the gateway serves before Django sees it.
 from http import HTTPStatus
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, ValidationError
 from django.db import DatabaseError, OperationalError
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 
 from foundation.error_pages import DatabaseAway, answer_error
-from foundation.errors import AtriumError
+from foundation.errors import AtriumError, InvalidInput
 from tenants import hosts
 from tenants.context import Scope, use_scope
 from tenants.hosts import Door, TenantDoor
@@ -183,7 +183,9 @@ def _refuse(request, status: int, code: str, message: str | Promise) -> HttpResp
 
 
 class ErrorMiddleware:
-    """Pages: an AtriumError becomes a page (or, for htmx, a message) with its status."""
+    """Pages: an AtriumError becomes a page (or, for htmx, a message) with its status; so does a value that
+    no form refused, such as an id that is none in Django's own actions.
+    """
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -192,6 +194,8 @@ class ErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request, exception) -> HttpResponse | None:
+        if isinstance(exception, ValidationError):
+            exception = InvalidInput(" ".join(exception.messages)[:500])
         if not isinstance(exception, AtriumError):
             return None
         context = {"error": exception, "request_id": getattr(request, "request_id", "")}

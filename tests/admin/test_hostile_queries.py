@@ -86,3 +86,43 @@ def test_the_document_is_made_once_per_language(acme, alice, monkeypatch):
             "openapi": "3.0.3"
         }
     assert len(made) == 2
+
+
+@pytest.mark.parametrize("name", ["accounts_apikey", "usage_budget"])
+def test_forms_of_the_administration_take_any_value(acme, alice, name):
+    acme.login_as(alice)
+    path = reverse(f"service:{name}_add", urlconf=TENANT)
+    for text in ("x", "\0", "9" * 30):
+        assert acme.post(path, {"user": text, "subject": text, "level": text}).status_code < 500, text
+
+
+@pytest.mark.parametrize("name", ["models_registry_model", "models_registry_connection", "usage_budget"])
+def test_actions_take_any_selection(acme, alice, name):
+    acme.login_as(alice)
+    path = reverse(f"service:{name}_changelist", urlconf=TENANT)
+    for text in ("x", "\0", "9" * 30):
+        answer = acme.post(path, {"action": "delete_selected", "_selected_action": text})
+        assert answer.status_code < 500, text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("patch", "/api/v1/me/", '{"theme": "\\ud800"}'),
+        ("patch", "/api/v1/me/", '{"language": "\\uDC00"}'),
+        ("post", "/api/v1/api-keys/", '{"name": "x", "scopes": ["\\ud800"]}'),
+        ("post", "/api/v1/budgets/", '{"level": "\\ud800", "limit": "1"}'),
+    ],
+)
+def test_halves_of_characters_are_refused_wherever_they_stand(acme, alice, method, path, body):
+    acme.login_as(alice)
+    answer = getattr(acme, method)(path, body, content_type="application/json")
+    assert answer.status_code == 400 and answer.json()["code"] == "invalid_json"
+    whole = acme.patch("/api/v1/me/", '{"name": "\\ud83d\\ude00 Alice"}', content_type="application/json")
+    assert whole.status_code == 200 and whole.json()["name"] == "😀 Alice"
+
+
+def test_a_model_of_impossible_name_is_no_model(acme, bob):
+    acme.login_as(bob)
+    assert acme.post("/c/new/", {"text": "hello", "model": "\0"}).status_code < 500
+    assert acme.get("/?model=%00").status_code < 500
