@@ -221,7 +221,7 @@ def _take(answer: Answer, data: bytes) -> None:
         return
     for choice in event["choices"][:1]:
         delta = choice.get("delta") or {}
-        if piece := delta.get("content") or delta.get("refusal"):
+        if piece := _text_of(delta.get("content")) or _text_of(delta.get("refusal")):
             piece = piece.replace("\0", "")  # PostgreSQL keeps no such character
             answer.text += piece
             answer.unpublished.append(piece)
@@ -231,6 +231,16 @@ def _take(answer: Answer, data: bytes) -> None:
         elif delta.get("reasoning_content") or delta.get("reasoning"):
             # vLLM and DeepSeek call it the one, OpenRouter the other
             answer.is_thinking = not answer.has_spoken
+
+
+def _text_of(content: Any) -> str:
+    """What is to be read of a delta's content: a text, or the texts of its parts (Mistral sends parts while a
+    model thinks; its thoughts are no part of the answer).
+    """
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "".join(text for text in texts if isinstance(text, str))
+    return content if isinstance(content, str) else ""
 
 
 async def _publish_regularly(gateway: GatewayLoop, answer: Answer, is_over: asyncio.Event) -> None:
