@@ -46,6 +46,7 @@ document.addEventListener("htmx:oobAfterSwap", markOpen);
 function showTitle(title) {
   const header = document.getElementById("chat-header");
   header.querySelector("h1").textContent = title;
+  header.querySelector("[data-title]").dataset.title = title;
   header.dataset.pageTitle =
     title + header.dataset.pageTitle.slice(header.dataset.pageTitle.lastIndexOf(" · "));
   document.title = header.dataset.pageTitle;

@@ -211,3 +211,9 @@ def test_enter_in_an_input_method_chooses_and_does_not_send(arrive):
     chat.page.keyboard.press("Enter")
     expect(chat.page.locator(".bubble")).to_have_text("你好")
     chat.wait_for()
+
+
+def test_what_says_nothing_takes_no_place(arrive):
+    chat = arrive()
+    for selector in ("#notices", "#budget-banner"):
+        expect(chat.page.locator(selector)).to_be_hidden()
