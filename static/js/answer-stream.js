@@ -1,9 +1,11 @@
 /* Follows an answer while it is written.
 
-   The server sends, on data-events-url: `thinking` {} while the model reasons before it writes; `update` {"append": html, "tail": html, "anew": bool}: `append` joins what no longer changes, `tail` replaces
-   the block that is still growing, `anew` drops all that came before; `done` {"html": _answer_done.html}, which carries more fragments, out of band.
-   Until the first update the message may show the answer that this one is to replace (data-replaced).
-   After a break the stream goes on at ?after=<last id>; without an id it begins anew. A message with data-after was rendered up to that id. */
+   The server sends, on data-events-url: `thinking` {} while the model reasons before it writes; `update`
+   {"append": html, "tail": html, "anew": bool}: `append` joins what no longer changes, `tail` replaces the
+   block that is still growing, `anew` drops all that came before; `done` {"html": _answer_done.html}, which
+   carries more fragments, out of band. Until the first update the message may show the answer that this one
+   is to replace (data-replaced). After a break the stream goes on at ?after=<last id>; without an id it
+   begins anew. A message with data-after was rendered up to that id. */
 import { refreshList } from "./conversations.js";
 import { frameCode } from "./copy.js";
 import { showNotice } from "./notices.js";
@@ -62,7 +64,9 @@ class AnswerStream {
     this.showElapsed();
   }
 
-  /** Show all that has come since the last frame: every `append` since the last `anew`, and the last `tail`. */
+  /**
+   * Show all that has come since the last frame: every `append` since the last `anew`, and the last `tail`.
+   */
   show() {
     this.frame = null;
     if (!this.waiting.length) return;
@@ -154,7 +158,10 @@ function framed(html) {
   return fragment;
 }
 
-/** Say that the answer is there: a short one whole, of a long one the first sentences, and where to read on. Nobody can stop a live region. */
+/**
+ * Say that the answer is there: a short one whole, of a long one the first sentences, and where to read on.
+ * Nobody can stop a live region.
+ */
 function tell(message) {
   if (!message) return;
   if (message.dataset.status === "stopped") announce(words("answerStopped"));

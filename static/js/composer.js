@@ -1,5 +1,6 @@
-/* Writing and sending: Enter sends, Shift+Enter makes a line, input methods are left alone, drafts survive a reload.
-   On a touch keyboard, which has no Shift+Enter, Enter makes a line; Ctrl or ⌘ + Enter sends everywhere. */
+/* Writing and sending: Enter sends, Shift+Enter makes a line, input methods are left alone, drafts survive a
+   reload. On a touch keyboard, which has no Shift+Enter, Enter makes a line; Ctrl or ⌘ + Enter sends
+   everywhere. */
 import { refreshList } from "./conversations.js";
 import { clearNotices } from "./notices.js";
 import { announce, on, words } from "./page.js";
@@ -16,7 +17,8 @@ export function findUnfinished() {
 function stop() {
   const message = findUnfinished();
   if (message)
-    window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, swap: "none" }).catch(() => {}); // notices.js tells
+    // notices.js tells
+    window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, swap: "none" }).catch(() => {});
 }
 
 function canSend() {
@@ -136,7 +138,8 @@ if (form) {
   if (!navigator.onLine) showLine();
 }
 
-// "Continue", "Answer again" and "Try again" replace the message their button stands in: the focus goes to the new one.
+// "Continue", "Answer again" and "Try again" replace the message their button stands in: the focus goes to
+// the new one.
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.requestConfig?.elt.matches("[data-focus-message]"))
     event.detail.elt.closest?.(".message")?.focus({ preventScroll: true });

@@ -62,7 +62,8 @@ export function menuRow() {
 
 function closeForm(form) {
   const row = form.closest("li");
-  form.dataset.sent = ""; // removing it takes the focus away while it still is connected: nothing is to be saved then
+  // removing it takes the focus away while it still is connected: nothing is to be saved then
+  form.dataset.sent = "";
   form.remove();
   row.querySelector("a").focus();
 }
@@ -90,7 +91,8 @@ on("keydown", "[data-rename-form]", (event, form) => {
 });
 
 on("focusout", "[data-rename-form]", (event, form) => {
-  if (!form.isConnected || "sent" in form.dataset || form.contains(event.relatedTarget)) return; // a swap takes the focus away, too
+  // a swap takes the focus away, too
+  if (!form.isConnected || "sent" in form.dataset || form.contains(event.relatedTarget)) return;
   const field = form.elements.title;
   if (field.value.trim() && field.value !== field.defaultValue) form.requestSubmit();
   else form.remove();
@@ -108,7 +110,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 document.addEventListener("htmx:afterRequest", (event) => {
-  const form = event.detail.requestConfig.elt; // event.detail.elt is another one where the swap took the form away
+  // event.detail.elt is another one where the swap took the form away
+  const form = event.detail.requestConfig.elt;
   delete form.dataset?.sent;
   if (!event.detail.successful || !form.matches?.("[data-rename-form], [data-header-rename]")) return;
   const title = form.elements.title.value.trim();

@@ -1,4 +1,5 @@
-/* Copying: answers (as formatted text and as plain text), code blocks, keys. Frames code blocks with their language and a button. */
+/* Copying: answers (as formatted text and as plain text), code blocks, keys. Frames code blocks with their
+   language and a button. */
 import { showNotice } from "./notices.js";
 import { announce, forEach, icon, on, words } from "./page.js";
 

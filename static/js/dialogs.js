@@ -49,14 +49,16 @@ form?.addEventListener("submit", async (event) => {
   const [before, after] = [row?.previousElementSibling, row?.nextElementSibling];
   let isDeleted = false;
   form.addEventListener("htmx:afterRequest", ({ detail }) => (isDeleted = detail.successful), { once: true });
-  // The promise says nothing of the status, and breaks when the network does; notices.js tells what went wrong.
+  // The promise says nothing of the status, and breaks when the network does; notices.js tells what went
+  // wrong.
   await window.htmx
     .ajax("POST", form.action, { source: form, target: row ?? document.body, swap: row ? "delete" : "none" })
     .catch(() => {});
   dialog.close();
   if (isDeleted) {
     announce(words("conversationDeleted"));
-    if (before?.matches(".conversation-group") && !after?.matches(".conversation-row")) before.remove(); // it was the last of its days
+    // it was the last of its days
+    if (before?.matches(".conversation-group") && !after?.matches(".conversation-row")) before.remove();
     const neighbour = [after, before].find((element) => element?.matches(".conversation-row"));
     (
       neighbour?.querySelector("a") ??

@@ -1,5 +1,6 @@
-/* Editing the last question: its bubble gives way to a field, in which keys do what they do in the composer; Escape leaves all as it was.
-   ArrowUp in the empty composer begins it, too. What the server refuses stays in the field. */
+/* Editing the last question: its bubble gives way to a field, in which keys do what they do in the composer;
+   Escape leaves all as it was. ArrowUp in the empty composer begins it, too. What the server refuses stays in
+   the field. */
 import { findUnfinished, grow, isSending } from "./composer.js";
 import { refreshList } from "./conversations.js";
 import { clearNotices } from "./notices.js";
@@ -16,7 +17,8 @@ function open(button, from) {
   const form = message.querySelector("[data-edit-form]");
   form.action = button.dataset.edit;
   form.setAttribute("hx-post", form.action);
-  form.setAttribute("hx-select-oob", `#${message.nextElementSibling.id}`); // the answer comes along with the question
+  // the answer comes along with the question
+  form.setAttribute("hx-select-oob", `#${message.nextElementSibling.id}`);
   window.htmx.process(form);
   const { text } = form.elements;
   text.value = message.querySelector(".bubble").textContent;

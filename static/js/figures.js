@@ -1,4 +1,5 @@
-/* Details that are put together only when somebody asks: an answer's tokens and cost, the exact time behind "14:32", names of icon buttons. */
+/* Details that are put together only when somebody asks: an answer's tokens and cost, the exact time behind
+   "14:32", names of icon buttons. */
 import { on } from "./page.js";
 
 const language = document.documentElement.lang;

@@ -1,4 +1,5 @@
-/* Menus are native popovers. Here: a place beside their button where CSS cannot give one, arrow keys, and closing after a choice. */
+/* Menus are native popovers. Here: a place beside their button where CSS cannot give one, arrow keys, and
+   closing after a choice. */
 import { on } from "./page.js";
 
 const CSS_PLACES_THEM = CSS.supports("position-area", "block-end");

@@ -1,4 +1,5 @@
-/* What several modules need: texts from the page, icons, the live region, and "now and for all that comes". */
+/* What several modules need: texts from the page, icons, the live region, and "now and for all that comes".
+ */
 
 const dataset = document.getElementById("words")?.dataset ?? {};
 
@@ -44,7 +45,10 @@ export function on(type, selector, handle) {
   });
 }
 
-/** Whether a request ended at the log-in page, since the session is over; then the page goes there, too, and afterwards comes back. */
+/**
+ * Whether a request ended at the log-in page, since the session is over; then the page goes there, too, and
+ * afterwards comes back.
+ */
 export function goToLogIn(address) {
   const { loginUrl } = document.body.dataset;
   if (new URL(address, window.location.href).pathname !== loginUrl) return false;

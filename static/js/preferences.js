@@ -1,4 +1,5 @@
-/* Language and appearance in the person's menu act at once (without scripts the forms lead to the profile page), and what logging out leaves behind: nothing. */
+/* Language and appearance in the person's menu act at once (without scripts the forms lead to the profile
+   page), and what logging out leaves behind: nothing. */
 import { showNotice } from "./notices.js";
 import { on, words } from "./page.js";
 

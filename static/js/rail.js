@@ -1,4 +1,5 @@
-/* The rail: collapsed or not (kept in a cookie, so that the server draws it right at once), and the sheet on small screens. */
+/* The rail: collapsed or not (kept in a cookie, so that the server draws it right at once), and the sheet on
+   small screens. */
 import { on } from "./page.js";
 
 const YEAR_S = 365 * 24 * 3600;

@@ -1,7 +1,8 @@
-/* Cleans and parses HTML: the one module that uses DOMPurify. trusted-html.js puts it in front of every HTML sink.
+/* Cleans and parses HTML: the one module that uses DOMPurify. trusted-html.js puts it in front of every HTML
+   sink.
 
-   A module of its own, imported by relative path only: in production the page names files with hashes, and a module that is loaded
-   under two names would run twice. */
+   A module of its own, imported by relative path only: in production the page names files with hashes, and a
+   module that is loaded under two names would run twice. */
 import DOMPurify from "../vendor/dompurify/purify.js";
 
 // Fragments of our own templates: forms, htmx attributes and icons stay; styles and scripts do not.
@@ -126,7 +127,9 @@ export function proseFragment(html) {
   return html ? DOMPurify.sanitize(html, PROSE) : document.createDocumentFragment();
 }
 
-/** A page of our own as a document of its own, to take a part from: through the policy like everything else. */
+/**
+ * A page of our own as a document of its own, to take a part from: through the policy like everything else.
+ */
 export function parsePage(text) {
   return new DOMParser().parseFromString(text, "text/html");
 }
