@@ -8,7 +8,7 @@ pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
 groups=(
   "tests/e2e tests/accounts tests/launcher tests/runtimes tests/test_permissions.py"
-  "tests/proof tests/gateway"
+  "tests/proof tests/gateway tests/usage"
 )
 logs=$(mktemp -d)
 runs=()
