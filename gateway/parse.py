@@ -28,9 +28,8 @@ OTHER_LENGTHS = (
     "max_output_tokens",
     "max_length",
     "max_gen_toks",
-    "n_cmpl",
-    "best_of",
 )
+ANSWERS = ("n", "n_cmpl", "best_of")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -58,9 +57,10 @@ def parse_chat_completion(raw: bytes, principal: Principal, request_id: UUID) ->
             raise _wrong(name, _("must be at most %(limit)s") % {"limit": MAX_OUTPUT_TOKENS})
     _check_range(body, "temperature", 0, 2)
     _check_range(body, "top_p", 0, 1)
-    _check(body, "n", int)
-    if body.get("n") not in (None, 1):
-        raise _wrong("n", _("must be 1: only one answer is given"))
+    for name in ANSWERS:
+        _check(body, name, int)
+        if body.get(name) not in (None, 1):
+            raise _wrong(name, _("must be 1: only one answer is given"))
     _check(body, "tools", list)
     call.wants_stream = bool(body.get("stream"))
     options = body.get("stream_options") or {}

@@ -201,3 +201,12 @@ def test_no_page_holds_a_script_of_its_own(acme, alice):
         page = acme.get(address).content.decode()
         assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", page), address
         assert not re.search(r"<[a-z][^>]*\son(click|change|submit|load|error)=", page), address
+
+
+def test_tooltips_of_charts_stand_in_one_line(acme, alice):
+    """A browser shows the white space in an SVG's title as it is."""
+    make_estate(alice)
+    acme.login_as(alice)
+    for path in ("/usage/", "/admin/"):
+        titles = re.findall(r"<g[^>]*>\s*<title>(.*?)</title>", acme.get(path).content.decode(), re.DOTALL)
+        assert titles and [title for title in titles if "\n" in title or "  " in title] == [], path

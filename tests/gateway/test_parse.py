@@ -39,7 +39,7 @@ def test_unknown_fields_pass_through():
     assert parse(x_provider={"a": 1}, tools=[{"type": "function"}]).body["x_provider"] == {"a": 1}
 
 
-@pytest.mark.parametrize("name", [*OTHER_MODELS, *OTHER_LENGTHS])
+@pytest.mark.parametrize("name", [*OTHER_MODELS, *OTHER_LENGTHS, "n_cmpl", "best_of"])
 def test_no_other_model_and_no_other_length_than_those_that_are_held_and_billed(name):
     """OpenRouter and others would answer with it: a dearer one, or one that the key may not call; llama.cpp
     would answer at the length of n_predict.
@@ -48,6 +48,13 @@ def test_no_other_model_and_no_other_length_than_those_that_are_held_and_billed(
         parse(**{name: ["dear/model"]})
     assert caught.value.param == name
     assert parse(**{name: None}).body["model"] == "m"
+
+
+def test_one_answer_may_be_asked_for_by_any_name():
+    assert parse(n=1, best_of=1, n_cmpl=1).body["best_of"] == 1
+    for name in ("n", "best_of", "n_cmpl"):
+        with pytest.raises(InvalidInput):
+            parse(**{name: 2})
 
 
 def test_stream_options_are_read():
