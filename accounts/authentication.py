@@ -1,7 +1,7 @@
 """API keys at `/api/v1`: the same keys as at `/v1`, with the scopes `read` and `manage`.
 
-A key is proved twice: by `tenants.middleware`, which asks before it says anything about the tenant, and by
-the view, which acts in its person's name.
+A key is proved twice: by `tenants.doors.middleware`, which asks before it says anything about the tenant,
+and by the view, which acts in its person's name.
 """
 
 from django.db.models import QuerySet
@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from accounts import keys
 from accounts.models import ApiKey
 from tenants.context import find_tenant
-from tenants.key_door import KeyDoor, register_key_door
+from tenants.doors.key_door import KeyDoor, register_key_door
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 

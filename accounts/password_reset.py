@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils import translation
 
 from accounts.tasks import send_password_reset
-from tenants.tasks import enqueue
+from tenants.work.tasks import enqueue
 
 
 class PasswordResetForm(ResetPasswordForm):

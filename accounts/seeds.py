@@ -9,7 +9,7 @@ from accounts import services
 from accounts.models import ApiKey, User
 from accounts.roles import ensure_roles
 from tenants.context import tenant
-from tenants.people import Cast, Login, People, register_people
+from tenants.provisioning.people import Cast, Login, People, register_people
 from tenants.signals import tenant_migrated, tenant_provisioned
 
 # The cast of the demonstration: tenant → address, name, role, language

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, Project, User
 from foundation.errors import NotFound
-from tenants.hosts import TenantDoor
+from tenants.doors.hosts import TenantDoor
 
 # what a person must be allowed to give a key this scope
 SCOPE_RIGHTS: dict[str, str] = {ApiKey.Scope.ORGANIZATION: "usage.view_usageevent"}

@@ -20,8 +20,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from tenants.context import scope_label
-from tenants.duties import duty, note_duty
-from tenants.hosts import Door, find_tenant_by_slug
+from tenants.doors.hosts import Door, find_tenant_by_slug
+from tenants.work.duties import duty, note_duty
 
 SESSIONS = "sessions"
 AT_ONCE, MOST_BATCHES = 1_000, 50

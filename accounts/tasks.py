@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 
 from tenants.selectors import get_organisation_name
-from tenants.tasks import TenantTask
+from tenants.work.tasks import TenantTask
 
 # A mail server that is away is asked again for about an hour.
 PATIENT: dict[str, Any] = {"autoretry_for": (SMTPException, OSError), "retry_backoff": 30, "max_retries": 7}

@@ -20,7 +20,7 @@ from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import system_admin
 from tenants.links import base_url
 from tenants.models import Domain, Plan, Tenant
-from tenants.orders import (
+from tenants.provisioning.orders import (
     add_domain,
     order_tenant,
     remove_domain,
@@ -28,8 +28,8 @@ from tenants.orders import (
     set_primary_domain,
     update_tenant,
 )
-from tenants.plans import create_plan, set_plan
-from tenants.provisioning import set_tenant_status
+from tenants.provisioning.plans import create_plan, set_plan
+from tenants.provisioning.services import set_tenant_status
 
 STATUS_COLOURS = {
     Tenant.Status.ACTIVE: "success",

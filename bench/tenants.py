@@ -54,9 +54,9 @@ def main() -> None:
     from django.db import connection
 
     from tenants.context import owner, platform
+    from tenants.database.schemas import migrate_public, migrate_template, migrate_tenants
     from tenants.models import Tenant
-    from tenants.provisioning import create_tenant
-    from tenants.schemas import migrate_public, migrate_template, migrate_tenants
+    from tenants.provisioning.services import create_tenant
 
     call_command("prepare", stdout=io.StringIO())
     with platform(), connection.cursor() as cursor:

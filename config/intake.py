@@ -5,8 +5,8 @@ Guards against: a body that is spooled without bound or never ends, more work th
 connections, one host that takes every place, and places held by event streams, by bodies that are still
 coming, or by clients that have left the line; a refusal of the API that tells by its time which tenants and
 keys exist.
-Does not guard: `/v1` (gateway.limits, gateway.http), a client that reads its answer slowly, or one that sends
-a byte now and then: it holds a socket, nothing else. Static files pass: they need no database
+Does not guard: `/v1` (gateway.state.limits, gateway.http), a client that reads its answer slowly, or one that
+sends a byte now and then: it holds a socket, nothing else. Static files pass: they need no database
 (config.middleware).
 """
 

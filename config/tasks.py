@@ -5,7 +5,7 @@ import logging
 from celery import Task, shared_task
 
 from tenants.context import platform
-from tenants.duties import carry_out_duties as carry_out
+from tenants.work.duties import carry_out_duties as carry_out
 
 logger = logging.getLogger(__name__)
 

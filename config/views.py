@@ -50,7 +50,7 @@ def _database_is_ready() -> bool:
 
 
 def _migrations_are_applied() -> bool:
-    from tenants.schemas import count_missing_migrations
+    from tenants.database.schemas import count_missing_migrations
 
     return count_missing_migrations() == 0
 

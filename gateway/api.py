@@ -24,16 +24,16 @@ from foundation.errors import AtriumError, NotFound, Unavailable
 from foundation.ids import uuid7
 from foundation.moments import wait_for_moment
 from gateway import parse, pipeline
-from gateway.authenticate import authenticate
 from gateway.calls import Principal
 from gateway.errors import InvalidKey, error_body, error_headers
 from gateway.http import ClientGone, Headers, Receive, Scope, Send, find_header, read_body, send_answer
 from gateway.loop import GatewayLoop, get_loop
-from gateway.resolve import list_visible_routes
-from gateway.snapshot import TenantSnapshot
+from gateway.state.snapshot import TenantSnapshot
+from gateway.steps.authenticate import authenticate
+from gateway.steps.resolve import list_visible_routes
 from models_registry.routes import Route
-from tenants import hosts
 from tenants.context import in_platform
+from tenants.doors import hosts
 
 logger = logging.getLogger(__name__)
 

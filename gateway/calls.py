@@ -63,7 +63,7 @@ class Call:
     error_code: str = ""
     error_message: str = ""
     is_settled: bool = False
-    is_in_flight: bool = False  # counted by gateway.in_flight
+    is_in_flight: bool = False  # counted by gateway.state.in_flight
     cost: Decimal = Decimal(0)
     # for the answer: rate limits, deprecation
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """The way of a model call. `/v1`, the chat and every other room take it: one way, one bill, one guard.
 
-1 authenticate  the caller: a key at `/v1` (gateway.authenticate), a session in the chat
+1 authenticate  the caller: a key at `/v1` (gateway.steps.authenticate), a session in the chat
 2 parse         the request into a Call (gateway.parse)
 3 admit         calls in work at once, requests per minute
 4 resolve       the model's name into a route
@@ -19,14 +19,14 @@ from typing import Protocol
 import aiohttp
 
 from foundation.errors import AtriumError
-from gateway import admit, dispatch, guard, relay, reserve, resolve, settle
-from gateway.breaker import Breaker
+from gateway.answers.sse import DONE, frame
 from gateway.calls import Call, Principal
-from gateway.in_flight import InFlight
-from gateway.limits import Limiter
 from gateway.rights import AccessEnded
-from gateway.snapshot import TenantSnapshot
-from gateway.sse import DONE, frame
+from gateway.state.breaker import Breaker
+from gateway.state.in_flight import InFlight
+from gateway.state.limits import Limiter
+from gateway.state.snapshot import TenantSnapshot
+from gateway.steps import admit, dispatch, guard, relay, reserve, resolve, settle
 from models_registry.routes import Endpoint
 from usage.ledger.ledger import Ledger
 

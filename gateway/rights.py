@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from accounts.selectors import is_active_user
 from foundation.errors import NotAllowed, Unavailable
 from gateway.calls import Principal
-from gateway.snapshot import Snapshots
+from gateway.state.snapshot import Snapshots
 from tenants.context import in_tenant
-from tenants.hosts import Door
+from tenants.doors.hosts import Door
 
 
 class AccessEnded(NotAllowed):

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from models_registry.kinds import Channel
 from models_registry.worlds import active_world
-from tenants.duties import duty, note_duty
 from tenants.notify import announce
+from tenants.work.duties import duty, note_duty
 
 DUTY = "models_registry.calendar"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from foundation.errors import InvalidInput
 from tenants.context import platform, tenant
-from tenants.provisioning import get_tenant
+from tenants.provisioning.services import get_tenant
 from tenants.sealing import Secret
 
 

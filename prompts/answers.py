@@ -19,10 +19,10 @@ from django.utils import translation
 from foundation.errors import AtriumError, InvalidInput
 from foundation.ids import uuid7
 from gateway import pipeline
-from gateway.authenticate import check_door
+from gateway.answers.sse import DONE, EventReader
 from gateway.calls import Call, Principal
 from gateway.loop import GatewayLoop
-from gateway.sse import DONE, EventReader
+from gateway.steps.authenticate import check_door
 from prompts import events
 from prompts.history import (
     Room,

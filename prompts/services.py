@@ -20,7 +20,7 @@ from prompts.models import Conversation, Message
 from prompts.running import stop_answer
 from prompts.selectors import find_bill, is_orphaned, list_unfinished
 from tenants.context import current_tenant
-from tenants.duties import duty, note_duty
+from tenants.work.duties import duty, note_duty
 from usage.selectors import Bill
 
 MAX_TEXT_CHARS = 100_000

@@ -8,7 +8,10 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         # system checks and duties register themselves
-        from tenants import checks, content_types, plans  # noqa: F401
+        from tenants import checks  # noqa: F401
+        from tenants.database import content_types
+        from tenants.provisioning import plans  # noqa: F401
+        from tenants.work import tasks  # noqa: F401
 
         content_types.keep_one_cache_per_schema()
         from tenants.audit import register_models

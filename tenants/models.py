@@ -67,7 +67,7 @@ class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing] 
         GBP = "GBP", "GBP"
         CNY = "CNY", "CNY"
 
-    auto_create_schema = False  # tenants.provisioning clones the template instead
+    auto_create_schema = False  # tenants.provisioning.services clones the template instead
     auto_drop_schema = False
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -1,5 +1,6 @@
 """Signals by which this room tells those above what has happened. They announce the past: a receiver neither
-returns anything nor prevents it. What this room must ask stands in `tenants.people` and `tenants.key_door`.
+returns anything nor prevents it. What this room must ask stands in `tenants.provisioning.people` and
+`tenants.doors.key_door`.
 """
 
 from django.dispatch import Signal

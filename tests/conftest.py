@@ -40,9 +40,9 @@ def django_db_setup(django_db_blocker):
     from django.db import connections
 
     from accounts.services import create_user
+    from tenants.database.schemas import migrate_public, migrate_template
     from tenants.models import Tenant
-    from tenants.provisioning import create_tenant, ensure_default_plans
-    from tenants.schemas import migrate_public, migrate_template
+    from tenants.provisioning.services import create_tenant, ensure_default_plans
     from tenants.signals import platform_prepared
 
     with django_db_blocker.unblock():

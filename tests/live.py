@@ -118,7 +118,7 @@ def listen() -> socket.socket:
 def make_tenant_with_key(slug: str) -> str:
     from accounts.services import create_api_key, create_user
     from tenants.context import tenant
-    from tenants.provisioning import create_tenant
+    from tenants.provisioning.services import create_tenant
 
     create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan="unlimited")
     with tenant(slug):

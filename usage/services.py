@@ -16,8 +16,8 @@ from accounts.models import ApiKey, User
 from accounts.permissions import require
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from foundation.ids import uuid7
-from tenants.duties import duty
 from tenants.selectors import get_currency
+from tenants.work.duties import duty
 from usage.ledger.bookings import TENANT_SUBJECT
 from usage.ledger.budget_rules import ALWAYS, ZERO, Balance, period_start
 from usage.ledger.duty_times import BALANCES

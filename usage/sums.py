@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Min
 
 from tenants.context import current_tenant, platform
-from tenants.duties import duty, note_duty
+from tenants.work.duties import duty, note_duty
 from usage.ledger.duty_times import SUMS, TODAY, last_closed_hour, next_sums
 from usage.ledger.locks import read_clock
 from usage.models import HourlySum, UsageEvent

@@ -17,7 +17,7 @@ from accounts.permissions import require, require_standing, require_to_hold
 from accounts.roles import OWNER
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.notify import announce
-from tenants.tasks import enqueue
+from tenants.work.tasks import enqueue
 
 
 @transaction.atomic

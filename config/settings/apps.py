@@ -38,7 +38,7 @@ MIDDLEWARE = [
     "config.middleware.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.StaticFilesMiddleware",
-    "tenants.middleware.TenantMiddleware",
+    "tenants.doors.middleware.TenantMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.LanguageMiddleware",
@@ -49,7 +49,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "config.middleware.AuditMiddleware",
-    "tenants.middleware.ErrorMiddleware",
+    "tenants.doors.middleware.ErrorMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls_tenant"
@@ -78,7 +78,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 TENANT_MODEL = "tenants.Tenant"
 TENANT_DOMAIN_MODEL = "tenants.Domain"
-TENANT_SYNC_ROUTER = "tenants.routers.TenantRouter"
+TENANT_SYNC_ROUTER = "tenants.database.routers.TenantRouter"
 DATABASE_ROUTERS = [TENANT_SYNC_ROUTER]
 TENANT_DB_ALIAS = "owner"
 

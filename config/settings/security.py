@@ -38,7 +38,7 @@ for _number, _key in enumerate(MASTER_KEYS, 1):
         ) from exc
 
 PLATFORM_HOSTS = env.read_list("ATRIUM_PLATFORM_HOSTS", "localhost,platform.localhost")
-# Every host is checked against the tenants' domains by tenants.middleware; an
+# Every host is checked against the tenants' domains by tenants.doors.middleware; an
 # unknown one gets a 404 that says so.
 ALLOWED_HOSTS = env.read_list("ATRIUM_ALLOWED_HOSTS") or ["*"]
 DEMO_HOST_SUFFIX = ".localhost"

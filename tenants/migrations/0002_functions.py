@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from tenants import sql
+from tenants.database import sql
 
 
 class Migration(migrations.Migration):

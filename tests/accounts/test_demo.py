@@ -14,7 +14,7 @@ from accounts import seeds
 from tenants.context import owner, platform
 from tenants.management.commands import prepare
 from tenants.models import Tenant
-from tenants.provisioning import _make_schema, drop_schema, insert_tenant
+from tenants.provisioning.services import _make_schema, drop_schema, insert_tenant
 
 SLUG = "halfway"
 

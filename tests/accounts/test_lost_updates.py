@@ -22,7 +22,7 @@ from accounts.services import (
 )
 from foundation.errors import Conflict
 from tenants.context import tenant
-from tenants.provisioning import create_tenant, drop_schema
+from tenants.provisioning.services import create_tenant, drop_schema
 
 NEW_PASSWORD = "a new and long enough one"
 

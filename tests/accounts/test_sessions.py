@@ -11,8 +11,8 @@ from django.utils import timezone
 from accounts import sessions
 from accounts.sessions import SESSIONS, SessionStore, delete_expired_sessions, sweep_sessions
 from tenants.context import platform, tenant
-from tenants.duties import carry_out_duties
 from tenants.models import Duty
+from tenants.work.duties import carry_out_duties
 from tests.conftest import PASSWORD, HostClient
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from accounts.models import Project
 from accounts.services import create_api_key, create_project, create_user, set_roles, update_api_key
-from tenants import hosts
 from tenants.context import platform
+from tenants.doors import hosts
 from tests.admin.test_people import refusal, url
 from tests.conftest import PASSWORD
 from tests.estate import make_platform_estate

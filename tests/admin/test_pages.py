@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.services import create_api_key, create_project, create_user
 from prompts.models import Conversation
-from tenants import hosts
+from tenants.doors import hosts
 from tests.admin.query_counts import CHANGELISTS
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
 from tests.permissions import SERVICE, SYSTEM, WITHOUT_PAGE

@@ -12,14 +12,14 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from tenants import hosts
 from tenants.context import owner, platform, tenant
+from tenants.doors import hosts
 from tenants.local.models import OutboxMessage
 from tenants.models import Domain, Plan, Tenant
-from tenants.orders import QUEUE
-from tenants.provisioning import drop_schema
+from tenants.provisioning.orders import QUEUE
+from tenants.provisioning.services import drop_schema
+from tenants.provisioning.tasks import set_up_ordered_tenant
 from tenants.signals import tenant_provisioned
-from tenants.tasks_provisioning import set_up_ordered_tenant
 from tests.routes import PLATFORM
 
 ORDER = {

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key
-from tenants import hosts
+from tenants.doors import hosts
 from tests.api.query_counts import LISTS
 from tests.estate import make_estate, make_event
 from tests.prompts.chats import make_conversation

@@ -8,8 +8,8 @@ from django.test import RequestFactory
 
 from foundation.error_pages import is_outage
 from foundation.errors import Conflict, Unavailable
-from tenants import hosts
-from tenants.middleware import ErrorMiddleware
+from tenants.doors import hosts
+from tenants.doors.middleware import ErrorMiddleware
 from tests.conftest import HostClient
 
 pytestmark = pytest.mark.django_db

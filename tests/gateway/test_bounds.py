@@ -20,11 +20,13 @@ from foundation import http_server as connections
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, BodyTimeout, QuotaExceeded, Unavailable, UpstreamError
-from gateway import api, http, idle, in_flight, pipeline
-from gateway.breaker import FAILURES, PAUSE_S, WITHIN_S, Breaker
+from gateway import api, http, pipeline
+from gateway.answers import idle
 from gateway.errors import UpstreamTimeout, error_headers
 from gateway.http import ClientGone, read_body
-from gateway.in_flight import InFlight
+from gateway.state import in_flight
+from gateway.state.breaker import FAILURES, PAUSE_S, WITHIN_S, Breaker
+from gateway.state.in_flight import InFlight
 from tenants.management.commands.serve import server_config
 from tests.doubles import running_mockllm
 from tests.gateway.test_relay import make_call, send

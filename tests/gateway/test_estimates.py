@@ -19,9 +19,9 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import pipeline
+from gateway.answers.estimate import count_text_bytes
 from gateway.calls import Call, Principal
-from gateway.estimate import count_text_bytes
-from gateway.settle import billed_usage
+from gateway.steps.settle import billed_usage
 from models_registry.routes import Endpoint, Route
 from usage.pricing import Price, Usage
 
@@ -283,7 +283,7 @@ def test_a_report_that_says_less_than_the_last_takes_nothing_back(second):
 
 
 def test_a_report_that_counts_nothing_of_what_was_sent_is_filled_up(monkeypatch):
-    monkeypatch.setattr("gateway.settle.estimate_input_tokens", lambda call: 1_234)
+    monkeypatch.setattr("gateway.steps.settle.estimate_input_tokens", lambda call: 1_234)
     call = Call(principal=Principal("acme", uuid4(), uuid4()), body={}, size_bytes=2)
     call.note_usage(Usage(0, 0, 500, 0))
     assert billed_usage(call) == (Usage(1_234, 0, 500, 0), True)
@@ -350,7 +350,7 @@ def test_an_answer_in_one_piece_that_is_abandoned_costs_the_most_it_can():
 def test_an_answer_in_one_piece_that_we_gave_up_costs_the_most_it_can(monkeypatch, code, tokens):
     """Else long answers that are not streamed spend the provider's money past every budget."""
     for name in ("most_input_tokens", "estimate_input_tokens"):
-        monkeypatch.setattr(f"gateway.settle.{name}", lambda call: 5)
+        monkeypatch.setattr(f"gateway.steps.settle.{name}", lambda call: 5)
     call = Call(principal=Principal("acme", uuid4(), uuid4()), body={}, size_bytes=2)
     call.max_output_tokens = 700
     call.was_dispatched = True

@@ -6,9 +6,9 @@ import pytest
 from django.conf import settings
 from redis.asyncio import Redis
 
-from gateway import limits
-from gateway.limits import Limiter
-from gateway.valkey import make_redis
+from gateway.state import limits
+from gateway.state.limits import Limiter
+from gateway.state.valkey import make_redis
 
 
 @pytest.fixture

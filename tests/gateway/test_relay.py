@@ -17,15 +17,15 @@ import pytest
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, InvalidInput, UpstreamError
+from gateway.answers.deltas import MOST_VAIN_LESSONS, DeltaShape
+from gateway.answers.idle import IdleWatch
+from gateway.answers.sse import DONE, EventReader, frame
 from gateway.calls import Call, Principal
-from gateway.deltas import MOST_VAIN_LESSONS, DeltaShape
-from gateway.dispatch import dispatch
 from gateway.errors import UpstreamTimeout
-from gateway.idle import IdleWatch
-from gateway.relay import read_answer, read_usage, relay
-from gateway.reserve import ASSUMED_WINDOW, most_input_tokens, reserve
-from gateway.settle import NOTHING, billed_usage
-from gateway.sse import DONE, EventReader, frame
+from gateway.steps.dispatch import dispatch
+from gateway.steps.relay import read_answer, read_usage, relay
+from gateway.steps.reserve import ASSUMED_WINDOW, most_input_tokens, reserve
+from gateway.steps.settle import NOTHING, billed_usage
 from models_registry.routes import Endpoint, Route
 from tenants.sealing import Secret
 from tests.doubles import running_mockllm
@@ -378,7 +378,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("error", "code", "param"), REFUSALS)
 def test_a_fault_of_the_request_keeps_its_reason(error, code, param):
-    from gateway.dispatch import _callers_fault
+    from gateway.steps.dispatch import _callers_fault
 
     endpoint = Endpoint(
         uuid4(), "platform", "openai_compatible", "http://nowhere/v1", Secret("gsk_9f8a7b6c5d4e")

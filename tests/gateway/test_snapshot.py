@@ -12,13 +12,18 @@ from django.db import connections
 
 from accounts.models import ApiKey, User
 from accounts.services import create_api_key, create_user, revoke_api_key
-from gateway import snapshot as module
-from gateway.snapshot import MISS_TIME_TO_LIVE_S, PROVEN_TIME_TO_LIVE_S, UNPROVEN_TIME_TO_LIVE_S, Snapshots
-from tenants import hosts
+from gateway.state import snapshot as module
+from gateway.state.snapshot import (
+    MISS_TIME_TO_LIVE_S,
+    PROVEN_TIME_TO_LIVE_S,
+    UNPROVEN_TIME_TO_LIVE_S,
+    Snapshots,
+)
 from tenants.context import in_platform, in_tenant, tenant
-from tenants.hosts import Door
+from tenants.doors import hosts
+from tenants.doors.hosts import Door
 from tenants.models import Tenant
-from tenants.provisioning import create_tenant, drop_schema, set_tenant_status
+from tenants.provisioning.services import create_tenant, drop_schema, set_tenant_status
 
 SLUG = "snapped"
 

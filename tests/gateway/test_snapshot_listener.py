@@ -16,11 +16,11 @@ from psycopg.conninfo import make_conninfo
 from accounts.models import ApiKey, User
 from accounts.services import create_api_key, create_user, revoke_api_key
 from gateway.listener import BEAT_S, PROVEN_S, Listener
-from gateway.snapshot import PROVEN_TIME_TO_LIVE_S, Snapshots
-from tenants import hosts
+from gateway.state.snapshot import PROVEN_TIME_TO_LIVE_S, Snapshots
 from tenants.context import in_tenant, tenant
+from tenants.doors import hosts
 from tenants.notify import CHANNEL, announce
-from tenants.provisioning import create_tenant, drop_schema
+from tenants.provisioning.services import create_tenant, drop_schema
 
 SLUG = "heard"
 NAME = "listener of a test"

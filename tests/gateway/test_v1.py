@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from gateway.api import _is_served
-from gateway.snapshot import PROVEN_TIME_TO_LIVE_S
+from gateway.state.snapshot import PROVEN_TIME_TO_LIVE_S
 from tests.live import TENANTS
 
 pytestmark = pytest.mark.scope(None)

@@ -9,7 +9,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from gateway.sse import DONE, frame
+from gateway.answers.sse import DONE, frame
 from prompts import answers, events
 
 

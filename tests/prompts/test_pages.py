@@ -21,7 +21,7 @@ from models_registry.services import add_connection, add_model, set_model_price
 from prompts.models import Conversation, Message
 from prompts.selectors import HISTORY_SIZE, LIST_SIZE
 from prompts.services import MAX_TEXT_CHARS
-from tenants import hosts
+from tenants.doors import hosts
 from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
 from tests.prompts.visitor import text_of
 from usage.models import Budget

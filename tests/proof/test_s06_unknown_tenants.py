@@ -17,14 +17,14 @@ from django.test import Client
 
 from accounts.services import create_api_key, create_user
 from gateway import loop as gateway_loop
-from gateway.authenticate import check_door
 from gateway.front import Front
-from gateway.snapshot import Snapshots
-from tenants import hosts, middleware
+from gateway.state.snapshot import Snapshots
+from gateway.steps.authenticate import check_door
 from tenants.context import owner, tenant
-from tenants.middleware import TenantMiddleware
+from tenants.doors import hosts, middleware
+from tenants.doors.middleware import TenantMiddleware
 from tenants.models import Tenant
-from tenants.provisioning import create_tenant, drop_schema, set_tenant_status
+from tenants.provisioning.services import create_tenant, drop_schema, set_tenant_status
 from tests.asgi import call
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(300)]
@@ -278,7 +278,7 @@ def test_planted_bug_falling_back_to_public_is_noticed(unblocked, monkeypatch):
 
 
 def test_planted_bug_a_half_migrated_tenant_that_is_served_is_noticed(unblocked, monkeypatch):
-    monkeypatch.setattr("tenants.schemas.count_missing_migrations", lambda: 0)
+    monkeypatch.setattr("tenants.database.schemas.count_missing_migrations", lambda: 0)
     with pytest.raises(AssertionError, match="the host was answered otherwise"):
         test_a_broken_tenant_is_never_served_from_public(unblocked, *BROKEN["half"])
 
@@ -303,7 +303,7 @@ def test_planted_bug_a_door_judged_before_the_key_is_noticed(unblocked, monkeypa
         monkeypatch.context() as patch,
         pytest.raises(AssertionError, match="ask_api answers a wrong key otherwise"),
     ):
-        patch.setattr("tenants.middleware._is_good", lambda key, door: True)
+        patch.setattr("tenants.doors.middleware._is_good", lambda key, door: True)
         test_a_suspended_tenant_gets_403_on_every_door_and_keeps_its_data(unblocked)
     with (
         monkeypatch.context() as patch,

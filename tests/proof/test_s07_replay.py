@@ -19,10 +19,10 @@ from accounts.services import create_api_key
 from accounts.tasks import send_password_reset
 from gateway import loop as gateway_loop
 from gateway.front import Front
-from tenants import hosts, middleware
 from tenants.context import Scope, platform, tenant
+from tenants.doors import hosts, middleware
+from tenants.doors.middleware import TenantMiddleware
 from tenants.local.models import OutboxMessage
-from tenants.middleware import TenantMiddleware
 from tests.asgi import call
 
 DOORS = [

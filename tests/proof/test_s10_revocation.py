@@ -15,7 +15,7 @@ import pytest
 from accounts.services import create_api_key, create_user, revoke_api_key, set_user_active
 from accounts.sessions import has_access
 from tenants.context import tenant
-from tenants.provisioning import create_tenant, set_tenant_status
+from tenants.provisioning.services import create_tenant, set_tenant_status
 from tests.live import house_with_bug
 from tests.prompts.visitor import Visitor
 

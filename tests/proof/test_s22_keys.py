@@ -73,7 +73,7 @@ def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(house, keys, path):
 
 def test_planted_bug_an_answer_that_says_what_is_wrong_is_noticed(house, keys):
     bug = (
-        "import gateway.snapshot as s; from foundation.errors import NotFound\n"
+        "import gateway.state.snapshot as s; from foundation.errors import NotFound\n"
         "class Found(s.Snapshots):\n"
         "    async def find(self, slug):\n"
         "        found = await s_find(self, slug)\n"
@@ -130,7 +130,7 @@ class Waits:
 def test_every_refusal_of_v1_waits_for_its_moment(monkeypatch, django_db_setup, django_db_blocker):
     from accounts.services import create_api_key, create_user
     from gateway import loop as gateway_loop
-    from tenants.provisioning import create_tenant
+    from tenants.provisioning.services import create_tenant
 
     slug = f"s22-{uuid4().hex[:8]}"
     with django_db_blocker.unblock():

@@ -96,8 +96,8 @@ def test_no_budget_is_overspent_by_concurrent_calls(house, django_db_blocker):
 def test_planted_bug_a_hold_that_is_too_small_is_found_out(house, django_db_blocker):
     """Calls admitted at a fraction of their highest cost: concurrent ones then overspend."""
     bug = (
-        "import gateway.reserve as r; from decimal import Decimal; cost = r.highest_cost; r.highest_cost = "
-        "lambda *usage: cost(*usage) / 1000"
+        "import gateway.steps.reserve as r; from decimal import Decimal; cost = r.highest_cost; "
+        "r.highest_cost = lambda *usage: cost(*usage) / 1000"
     )
     with house_with_bug(house, bug) as cheap, pytest.raises(AssertionError):
         prove(cheap, django_db_blocker)

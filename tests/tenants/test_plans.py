@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from foundation.errors import Conflict
 from tenants.context import platform, tenant
-from tenants.duties import carry_out_duties
 from tenants.models import Duty, Plan, Tenant
-from tenants.plans import FOLLOW, create_plan, set_plan
+from tenants.provisioning.plans import FOLLOW, create_plan, set_plan
+from tenants.work.duties import carry_out_duties
 from usage.models import Budget
 
 pytestmark = [pytest.mark.django_db, pytest.mark.scope(None)]

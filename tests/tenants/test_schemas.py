@@ -10,12 +10,18 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from accounts.models import User
 from foundation.errors import AtriumError, Conflict, InvalidInput
-from tenants import schemas
 from tenants.checks import readable_public_tables_exist_in_public_only, tables_live_in_one_world
 from tenants.context import owner, platform, tenant
+from tenants.database import schemas
+from tenants.database.roles import grant_platform_role
 from tenants.models import Domain, Tenant
-from tenants.provisioning import create_tenant, drop_schema, insert_tenant, set_tenant_status, set_up_tenant
-from tenants.roles import grant_platform_role
+from tenants.provisioning.services import (
+    create_tenant,
+    drop_schema,
+    insert_tenant,
+    set_tenant_status,
+    set_up_tenant,
+)
 from tenants.signals import tenant_provisioned
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 

@@ -18,7 +18,7 @@ from tenants import sealing
 from tenants.context import NoTenant, platform, tenant
 from tenants.local.models import DataKey
 from tenants.models import Tenant
-from tenants.provisioning import insert_tenant
+from tenants.provisioning.services import insert_tenant
 from tenants.sealing import BrokenSeal, NoDataKey, SealedText, Secret, SecretFilter, open_field, seal, unseal
 from tenants.sealing.keys import key_for_opening
 

@@ -11,12 +11,12 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from tenants import tasks
 from tenants.context import find_tenant, platform, tenant, use_scope
-from tenants.duties import carry_out_duties, duty, note_duty
 from tenants.local.models import OutboxMessage
 from tenants.models import Duty
-from tenants.tasks import HEADER, TenantlessMessage, TenantTask, enqueue, relay_outbox
+from tenants.work import tasks
+from tenants.work.duties import carry_out_duties, duty, note_duty
+from tenants.work.tasks import HEADER, TenantlessMessage, TenantTask, enqueue, relay_outbox
 
 pytestmark = pytest.mark.django_db
 seen: list = []
@@ -113,7 +113,7 @@ def test_a_rollback_sends_nothing(monkeypatch, django_capture_on_commit_callback
 
 def test_duties_are_carried_out_in_the_scope_that_noted_them(monkeypatch):
     done, broken = [], []
-    monkeypatch.setattr("tenants.duties._workers", {})
+    monkeypatch.setattr("tenants.work.duties._workers", {})
     duty("sweep")(lambda: done.append(find_tenant()))
     duty("fail")(lambda: 1 / 0)
     for slug in ("acme", "globex"):

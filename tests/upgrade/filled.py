@@ -26,7 +26,7 @@ def fill() -> dict[str, str]:
     from allauth.account.models import EmailAddress
 
     from accounts.services import create_user
-    from tenants.provisioning import create_tenant
+    from tenants.provisioning.services import create_tenant
     from tests.estate import make_estate, make_event, make_people, make_platform_estate
 
     with platform():
@@ -84,7 +84,7 @@ def check(facts: dict[str, str], before: dict[tuple[str, str], int], fail: Calla
 
 
 def _check_schemas(before: dict[tuple[str, str], int], fail: Callable[[str], None]) -> None:
-    from tenants.schemas import list_schemas_behind
+    from tenants.database.schemas import list_schemas_behind
 
     with owner():
         for schema in list_schemas_behind({schema for schema, _table in before}):

@@ -196,7 +196,7 @@ class Books:
 @pytest.fixture(scope="module")
 def two_books(django_db_setup, django_db_blocker) -> Iterator[SimpleNamespace]:
     """The books of two new tenants, made for this module and dropped after it."""
-    from tenants.provisioning import create_tenant, drop_schema
+    from tenants.provisioning.services import create_tenant, drop_schema
 
     slugs = [f"books-{uuid4().hex[:8]}" for _ in range(2)]
     with django_db_blocker.unblock():

@@ -12,9 +12,9 @@ from accounts.key_rules import key_rules
 from accounts.models import Project
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound, QuotaExceeded
 from tenants.context import in_platform, in_tenant, platform
-from tenants.duties import carry_out_duties
 from tenants.models import Plan
 from tenants.signals import plan_changed
+from tenants.work.duties import carry_out_duties
 from tests.usage.books import BILL, USER, a_bill, a_hold
 from usage import services
 from usage.models import Budget, BudgetOverrun, UsageEvent

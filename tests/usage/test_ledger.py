@@ -10,7 +10,7 @@ from django.utils import translation
 
 from foundation.errors import Conflict, NotFound, QuotaExceeded, Unavailable
 from tenants.context import in_platform
-from tenants.duties import carry_out_duties
+from tenants.work.duties import carry_out_duties
 from tests.usage.books import BILL, FACTS, KEY, PRICE, PROJECT, SUBJECTS, USAGE, USER, a_bill, a_hold, until
 from usage.ledger.bookings import LEVELS, TENANT_SUBJECT
 

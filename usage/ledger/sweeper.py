@@ -14,7 +14,7 @@ from django.db.models import F, Func, Q, QuerySet
 from django.db.models.functions import Now
 
 from foundation.ids import uuid7
-from tenants.duties import duty, note_duty
+from tenants.work.duties import duty, note_duty
 from usage.ledger.bookings import INTERRUPTED
 from usage.ledger.budget_rules import Balance
 from usage.ledger.duty_times import HOLDS, next_sweep

@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from foundation.commands import AtriumCommand
 from tenants.context import platform
 from tenants.models import Plan
-from tenants.plans import set_plan
+from tenants.provisioning.plans import set_plan
 
 FIELDS = ("label", "requests_per_minute", "monthly_budget")
 

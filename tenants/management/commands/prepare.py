@@ -13,11 +13,11 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from tenants.context import platform, tenant
+from tenants.database.schemas import migrate_public, migrate_template, migrate_tenants
 from tenants.links import base_url
 from tenants.models import Tenant
-from tenants.people import people
-from tenants.provisioning import create_tenant, ensure_default_plans, set_up_tenant
-from tenants.schemas import migrate_public, migrate_template, migrate_tenants
+from tenants.provisioning.people import people
+from tenants.provisioning.services import create_tenant, ensure_default_plans, set_up_tenant
 from tenants.signals import platform_prepared
 
 DEMO_TENANTS = {"acme": "Acme", "globex": "Globex"}

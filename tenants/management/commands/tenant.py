@@ -5,9 +5,9 @@ from django.conf import settings
 from foundation.commands import AtriumCommand, read_password
 from foundation.errors import Conflict, InvalidInput
 from tenants.context import owner, platform
+from tenants.database.schemas import migrate_public, migrate_template, migrate_tenants
 from tenants.models import Tenant
-from tenants.provisioning import DEFAULT_PLAN, create_tenant, ensure_default_plans, set_tenant_status
-from tenants.schemas import migrate_public, migrate_template, migrate_tenants
+from tenants.provisioning.services import DEFAULT_PLAN, create_tenant, ensure_default_plans, set_tenant_status
 
 
 class Command(AtriumCommand):

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError
 from tenants.models import Tenant
-from tenants.provisioning import fail_setup, set_up_tenant
-from tenants.tasks import TenantTask
+from tenants.provisioning.services import fail_setup, set_up_tenant
+from tenants.work.tasks import TenantTask
 
 logger = logging.getLogger(__name__)
 

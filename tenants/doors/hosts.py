@@ -98,7 +98,7 @@ def _load(**condition: str) -> TenantDoor | None:
 
 def _door_of_schema(slug: str) -> Door | None:
     """None if schema or role are gone: such a tenant is as unknown as one that never was."""
-    from tenants.schemas import count_missing_migrations
+    from tenants.database.schemas import count_missing_migrations
 
     try:
         with tenant(slug):

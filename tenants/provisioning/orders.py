@@ -15,10 +15,10 @@ from foundation.errors import Conflict
 from tenants.context import platform
 from tenants.models import Domain, Plan, Tenant
 from tenants.notify import announce
-from tenants.plans import tell_plan
-from tenants.provisioning import DEFAULT_PLAN, get_tenant, insert_tenant, read_host
-from tenants.tasks import enqueue
-from tenants.tasks_provisioning import set_up_ordered_tenant
+from tenants.provisioning.plans import tell_plan
+from tenants.provisioning.services import DEFAULT_PLAN, get_tenant, insert_tenant, read_host
+from tenants.provisioning.tasks import set_up_ordered_tenant
+from tenants.work.tasks import enqueue
 
 QUEUE = "provisioning"
 

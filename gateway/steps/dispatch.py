@@ -64,7 +64,7 @@ def upstream_body(call: Call) -> bytes:
 @lru_cache
 def _timeouts(connect_s: float) -> aiohttp.ClientTimeout:
     """Of the connection only: the time to the headers is bounded here,
-    that between pieces in gateway.idle.
+    that between pieces in gateway.answers.idle.
     """
     return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s, sock_read=None)
 

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import NotFound
 from gateway.calls import Call
-from gateway.snapshot import TenantSnapshot
+from gateway.state.snapshot import TenantSnapshot
 from models_registry.routes import Route
 
 

@@ -17,7 +17,7 @@ from django.db import connection, connections, transaction
 from psycopg import sql
 
 from tenants.context import NoTenant, Scope, current_scope, owner, template_owner, tenant
-from tenants.roles import grant_platform_role, grant_tenant_role
+from tenants.database.roles import grant_platform_role, grant_tenant_role
 from tenants.signals import tenant_migrated
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 

@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import Conflict
 from tenants.context import current_tenant, platform, tenant
-from tenants.duties import duty, note_duty
 from tenants.models import Plan, Tenant
 from tenants.notify import announce
 from tenants.signals import plan_changed
+from tenants.work.duties import duty, note_duty
 
 logger = logging.getLogger(__name__)
 

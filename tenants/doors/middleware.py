@@ -21,10 +21,10 @@ from rest_framework.exceptions import NotAuthenticated
 
 from foundation.error_pages import DatabaseAway, answer_error
 from foundation.errors import AtriumError, InvalidInput
-from tenants import hosts
 from tenants.context import Scope, use_scope
-from tenants.hosts import Door, TenantDoor
-from tenants.key_door import key_door
+from tenants.doors import hosts
+from tenants.doors.hosts import Door, TenantDoor
+from tenants.doors.key_door import key_door
 
 OPEN_ON_EVERY_HOST = ("/healthz/",)
 

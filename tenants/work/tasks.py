@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from tenants.context import Scope, current_scope, use_scope
-from tenants.duties import duty, note_duty
+from tenants.work.duties import duty, note_duty
 
 logger = logging.getLogger(__name__)
 

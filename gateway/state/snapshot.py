@@ -24,7 +24,7 @@ from gateway.calls import Principal
 from models_registry.routes import Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
-from tenants.hosts import Door, TenantDoor, find_tenant_by_slug, forget
+from tenants.doors.hosts import Door, TenantDoor, find_tenant_by_slug, forget
 from tenants.models import Plan
 from tenants.selectors import get_plan
 

@@ -7,8 +7,8 @@ from accounts.models import ApiKey
 from foundation.errors import NotAllowed, Unavailable
 from gateway.calls import Principal
 from gateway.errors import InvalidKey
-from gateway.snapshot import Snapshots, TenantSnapshot
-from tenants.hosts import Door
+from gateway.state.snapshot import Snapshots, TenantSnapshot
+from tenants.doors.hosts import Door
 
 
 async def authenticate(

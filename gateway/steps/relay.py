@@ -11,12 +11,12 @@ import orjson
 from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
+from gateway.answers.deltas import DeltaShape
+from gateway.answers.estimate import count_text_bytes, estimate_tokens
+from gateway.answers.idle import IdleWatch
+from gateway.answers.sse import DONE, EventReader, frame
 from gateway.calls import Call
-from gateway.deltas import DeltaShape
 from gateway.errors import UpstreamTimeout, as_error_object
-from gateway.estimate import count_text_bytes, estimate_tokens
-from gateway.idle import IdleWatch
-from gateway.sse import DONE, EventReader, frame
 from usage.pricing import Usage
 
 MAX_ANSWER_BYTES = 32_000_000

@@ -10,10 +10,10 @@ from psycopg import sql
 
 from foundation.errors import Conflict, InvalidInput, NotFound
 from tenants.context import owner, platform, tenant
+from tenants.database.roles import grant_tenant_role
 from tenants.models import Domain, Plan, Tenant
 from tenants.notify import announce
-from tenants.people import people
-from tenants.roles import grant_tenant_role
+from tenants.provisioning.people import people
 from tenants.signals import tenant_provisioned
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 

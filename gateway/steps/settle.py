@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
-from gateway.reserve import estimate_input_tokens, most_input_tokens
+from gateway.steps.reserve import estimate_input_tokens, most_input_tokens
 from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, cost
 

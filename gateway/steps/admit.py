@@ -7,8 +7,8 @@ from django.utils.translation import gettext_noop
 
 from foundation.errors import QuotaExceeded
 from gateway.calls import Call
-from gateway.limits import Limiter, Verdict
-from gateway.snapshot import TenantSnapshot
+from gateway.state.limits import Limiter, Verdict
+from gateway.state.snapshot import TenantSnapshot
 
 KEY_RULE = gettext_noop("This API key may make %(limit)s requests per minute.")
 PLAN_RULE = gettext_noop("Your organisation's plan allows %(limit)s requests per minute.")

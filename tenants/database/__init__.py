@@ -1,0 +1,1 @@
+"""Schemas, roles, routing and the statements that set them up."""

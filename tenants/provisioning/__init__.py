@@ -1,0 +1,1 @@
+"""Making tenants: ordered or at once, on a plan, with their first owner."""

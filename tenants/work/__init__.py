@@ -1,0 +1,1 @@
+"""What is done later: duties that tenants note, and tasks that carry their tenant."""
