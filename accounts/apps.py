@@ -7,7 +7,7 @@ class AccountsConfig(AppConfig):
     verbose_name = _("accounts")
 
     def ready(self) -> None:
-        # receivers of signals, registered functions, a duty
+        # registered functions, a signal, a duty
         from accounts import authentication, browser, seeds, sessions  # noqa: F401
         from accounts.audit import register_models
 

@@ -3,14 +3,13 @@
 import secrets
 
 from django.db import transaction
-from django.dispatch import receiver
 
 from accounts import services
 from accounts.models import ApiKey, User
 from accounts.roles import ensure_roles
 from tenants.context import tenant
+from tenants.occasions import migrated_tenant, new_tenant
 from tenants.provisioning.people import Cast, Login, People, register_people
-from tenants.signals import tenant_migrated, tenant_provisioned
 
 # The cast of the demonstration: tenant → address, name, role, language
 CAST: dict[str | None, list[tuple[str, str, str | None]]] = {
@@ -20,14 +19,14 @@ CAST: dict[str | None, list[tuple[str, str, str | None]]] = {
 }
 
 
-@receiver(tenant_provisioned)
-def seed_tenant(sender, slug: str, **kwargs) -> None:
+@new_tenant.register
+def seed_tenant(slug: str) -> None:
     ensure_roles()
     services.ensure_default_project()
 
 
-@receiver(tenant_migrated)
-def renew_roles(sender, slug: str, **kwargs) -> None:
+@migrated_tenant.register
+def renew_roles(slug: str) -> None:
     ensure_roles()
 
 

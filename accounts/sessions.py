@@ -64,7 +64,7 @@ def has_access(slug: str, session_key: str, user_id: UUID) -> bool:
     request = HttpRequest()
     request.session = SessionStore(session_key)
     door = find_tenant_by_slug(slug)
-    return door is not None and door.door != Door.SUSPENDED and get_user(request).pk == user_id
+    return door is not None and door.state != Door.SUSPENDED and get_user(request).pk == user_id
 
 
 @duty(SESSIONS)

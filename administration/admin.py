@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from administration.columns import ago
 from administration.confirm import confirmed
 from administration.figures import list_columns, load_figures
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import system_admin
 from tenants.links import base_url
@@ -74,7 +74,7 @@ class DomainInline(ReadOnlyInline):
 
 @admin.register(Tenant, site=system_admin)
 class TenantAdmin(AtriumModelAdmin):
-    place = Place(Group.TENANTS, 10, "apartment")
+    place = Place(MenuGroup.TENANTS, 10, "apartment")
     in_palette = True
     empty_text = _(
         "Each organisation that uses this installation is a tenant with data of its own. Add the first one."
@@ -210,7 +210,7 @@ class TenantAdmin(AtriumModelAdmin):
 
 @admin.register(Domain, site=system_admin)
 class DomainAdmin(AtriumModelAdmin):
-    place = Place(Group.TENANTS, 20, "language", _("hosts"))
+    place = Place(MenuGroup.TENANTS, 20, "language", _("hosts"))
     in_palette = True
     empty_text = _("A host is a name such as chat.example.org that leads to a tenant.")
     list_display = ["domain", "tenant", "show_primary"]
@@ -254,7 +254,7 @@ class DomainAdmin(AtriumModelAdmin):
 
 @admin.register(Plan, site=system_admin)
 class PlanAdmin(AtriumModelAdmin):
-    place = Place(Group.TENANTS, 30, "sell")
+    place = Place(MenuGroup.TENANTS, 30, "sell")
     empty_text = _("A plan says how much a tenant may use.")
     list_display = ["label", "name", "show_requests", "show_budget"]
     search_fields = ["name", "label"]

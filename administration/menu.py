@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 
-class Group(Enum):
+class MenuGroup(Enum):
     """The menu's groups in their order. A later room adds its own here."""
 
     TENANTS = _("Tenants")
@@ -30,7 +30,7 @@ class Place:
     plural name.
     """
 
-    group: Group
+    group: MenuGroup
     order: int
     icon: str
     title: str | Promise = ""
@@ -38,7 +38,7 @@ class Place:
 
 def build_menu(site, request: HttpRequest) -> list[dict[str, Any]]:
     """The groups for unfold's sidebar: first the start page, then what the person may see."""
-    groups: dict[Group, list[tuple[int, dict]]] = {group: [] for group in Group}
+    groups: dict[MenuGroup, list[tuple[int, dict]]] = {group: [] for group in MenuGroup}
     for model, model_admin in site._registry.items():
         place = getattr(model_admin, "place", None)
         if (

@@ -26,7 +26,7 @@ from foundation.moments import wait_for_moment
 from gateway import parse, pipeline
 from gateway.calls import Principal
 from gateway.errors import InvalidKey, error_body, error_headers
-from gateway.http import ClientGone, Headers, Receive, Scope, Send, find_header, read_body, send_answer
+from gateway.http import AsgiScope, ClientGone, Headers, Receive, Send, find_header, read_body, send_answer
 from gateway.loop import GatewayLoop, get_loop
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.authenticate import authenticate
@@ -52,7 +52,7 @@ class MethodNotAllowed(AtriumError):
 class Request:
     """A request of a known caller."""
 
-    scope: Scope
+    scope: AsgiScope
     receive: Receive
     send: Send
     gateway: GatewayLoop
@@ -73,7 +73,7 @@ class Request:
 View = Callable[[Request], Awaitable[None]]
 
 
-async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
     """Answer one request to `/v1`; never raises."""
     gateway = get_loop()
     begun_s = asyncio.get_running_loop().time()
@@ -133,7 +133,7 @@ def _activate_language(header: bytes) -> str:
     return "en"
 
 
-def _find_view(scope: Scope) -> View:
+def _find_view(scope: AsgiScope) -> View:
     path, method = scope["path"].removeprefix("/v1/"), scope["method"]
     if path == "chat/completions":
         wanted, view = "POST", chat_completions
@@ -152,7 +152,7 @@ def _find_view(scope: Scope) -> View:
     return view
 
 
-async def _authenticate(scope: Scope, gateway: GatewayLoop) -> tuple[Principal, TenantSnapshot]:
+async def _authenticate(scope: AsgiScope, gateway: GatewayLoop) -> tuple[Principal, TenantSnapshot]:
     host_tenant = await _tenant_of_host(scope)
     header = find_header(scope, b"authorization")
     key = read_bearer(header.decode("latin-1"))
@@ -161,7 +161,7 @@ async def _authenticate(scope: Scope, gateway: GatewayLoop) -> tuple[Principal, 
     return await authenticate(key, gateway.snapshots, host_tenant=host_tenant)
 
 
-async def _tenant_of_host(scope: Scope) -> str | None:
+async def _tenant_of_host(scope: AsgiScope) -> str | None:
     """None on the platform's hosts, where every tenant's key works; else the host's tenant.
     Raises NotFound for a host nobody has.
     """

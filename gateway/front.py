@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 from foundation.errors import NotFound
 from gateway import api, loop
 from gateway.errors import error_body
-from gateway.http import Receive, Scope, Send, send_answer
+from gateway.http import AsgiScope, Receive, Send, send_answer
 
 logger = logging.getLogger(__name__)
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Application = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
 
 class Front:
@@ -23,7 +23,7 @@ class Front:
     def __init__(self, django_application: Application | None = None) -> None:
         self._django = django_application
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if scope["path"].startswith("/v1/"):
                 await api.serve(scope, receive, send)

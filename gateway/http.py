@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import BodyTimeout, BodyTooLarge
 
-Scope = dict[str, Any]
+AsgiScope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]

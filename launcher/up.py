@@ -18,13 +18,13 @@ from pathlib import Path
 
 from launcher import embedded, locks, process_plan, services_file
 from launcher.banner import ready_banner
+from launcher.data_folders import DataFolders, prepare_data, prepare_folders
 from launcher.errors import ServiceError
 from launcher.guardian import clear_up
 from launcher.output import Terminal
-from launcher.place import Place, prepare_data, prepare_place
 from launcher.postgres import APP, OWNER, Postgres
 from launcher.probe import ReadinessProbe
-from launcher.process_plan import Addresses, Options, Plan
+from launcher.process_plan import Addresses, Options, ProcessPlan
 from launcher.supervisor import StopRequested, Supervisor
 from launcher.valkey import Valkey
 
@@ -34,7 +34,7 @@ READY_TIMEOUT_S = 90.0
 DEATHS_BEFORE_READY = 4  # then it is no accident any more
 SUCCESS, FAILURE, WRONG_USAGE = 0, 1, 2
 
-MakePlan = Callable[[Options, Addresses], Plan]
+MakePlan = Callable[[Options, Addresses], ProcessPlan]
 
 
 class Refused(Exception):
@@ -139,12 +139,12 @@ def _start_all(supervisor: Supervisor, options: Options, make_plan: MakePlan) ->
     """
     supervisor.start(process_plan.guardian(options.data))
     external = _external_services()
-    place = prepare_place(options.data)
-    addresses = _addresses(place, external)
+    folders = prepare_folders(options.data)
+    addresses = _addresses(folders, external)
     children = make_plan(options, addresses)
     prepared = process_plan.prepared_file(options.data)
     prepared.unlink(missing_ok=True)
-    servers = process_plan.embedded_servers(place, external)
+    servers = process_plan.embedded_servers(folders, external)
     for spec in [*children.early, *(spec for spec, _ in servers.values())]:
         supervisor.start(spec)
     _wait_for_servers(supervisor, {name: server for name, (_, server) in servers.items()})
@@ -193,21 +193,21 @@ def _external_services() -> dict[str, str]:
     return found
 
 
-def _addresses(place: Place, external: dict[str, str]) -> Addresses:
+def _addresses(folders: DataFolders, external: dict[str, str]) -> Addresses:
     """The environment's own services and keys, else the embedded ones and the keys kept in the data
     directory.
     """
-    postgres = Postgres(place)
+    postgres = Postgres(folders)
     given = {
         name: process_plan.read_environment(name) for name in ("ATRIUM_SECRET_KEY", "ATRIUM_MASTER_KEYS")
     }
     if not all(given.values()):
-        kept = embedded.load_secrets(place.data)
+        kept = embedded.load_secrets(folders.data)
         given = {name: value or kept[name.removeprefix("ATRIUM_").lower()] for name, value in given.items()}
     return Addresses(
         external.get("DATABASE_URL") or postgres.url(APP),
         external.get("ATRIUM_OWNER_DATABASE_URL") or postgres.url(OWNER),
-        external.get("REDIS_URL") or Valkey(place).url(),
+        external.get("REDIS_URL") or Valkey(folders).url(),
         process_plan.find_runtime_url(),
         given,
     )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.account import let_read
+from launcher.data_folders import DataFolders
 from launcher.errors import ServiceError
-from launcher.place import Place
 from launcher.sockets import answers
 
 MEMORY_LIMIT = "256mb"
@@ -22,11 +22,11 @@ class Valkey:
     drops no limit and no queue silently.
     """
 
-    place: Place
+    folders: DataFolders
 
     @property
     def socket(self) -> Path:
-        return self.place.sockets / "valkey.sock"
+        return self.folders.sockets / "valkey.sock"
 
     def command(self) -> list[str]:
         settings = {
@@ -34,7 +34,7 @@ class Valkey:
             "unixsocket": str(self.socket),
             "unixsocketperm": "700",
             "daemonize": "no",
-            "dir": str(self.place.valkey),
+            "dir": str(self.folders.valkey),
             "save": "",
             "appendonly": "no",
             "maxmemory": MEMORY_LIMIT,
@@ -46,7 +46,7 @@ class Valkey:
 
     def prepare(self) -> None:
         """What must be true before each start. A socket of a dead server is replaced by Valkey itself."""
-        let_read(_program().parent, self.place.account)
+        let_read(_program().parent, self.folders.account)
 
     def is_ready(self) -> bool:
         return answers(self.socket, b"PING\r\n", b"+")

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.dispatch import receiver
 
 from models_registry.addresses import read_base_url
 from models_registry.discovery import offer_providers
@@ -15,8 +14,8 @@ from models_registry.kinds import ConnectionKind
 from models_registry.services import add_connection, add_model, set_model_price, update_connection
 from models_registry.worlds import Connection, active_world
 from tenants.models import Tenant
+from tenants.occasions import platform_start
 from tenants.sealing import make_data_key
-from tenants.signals import platform_prepared
 
 RUNTIME_NAME = "Embedded runtime"
 DEMO_MODEL = "atrium-tiny"
@@ -25,9 +24,9 @@ DEMO_LIMITS: dict[str, Any] = {"context_window": 512, "default_max_output_tokens
 DEMO_INPUT_PRICE, DEMO_OUTPUT_PRICE = Decimal("0.10"), Decimal("0.40")
 
 
-@receiver(platform_prepared, dispatch_uid="models_registry.seed")
-def prepare_platform(sender, **kwargs) -> None:
-    """Sent at each start, inside the platform's scope and outside a transaction. Tests look for no
+@platform_start.register
+def prepare_platform() -> None:
+    """Seed the platform and offer the providers that answer. Tests look for no
     providers: what runs on the machine must not change them.
     """
     seed_platform(getattr(settings, "RUNTIME_URL", ""))

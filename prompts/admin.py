@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilt
 from unfold.decorators import display
 
 from administration.columns import ago
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
 from prompts.models import Conversation
@@ -19,7 +19,7 @@ from usage.money import show_money
 
 @admin.register(Conversation, site=service_admin)
 class ConversationAdmin(ReadOnlyAdmin):
-    place = Place(Group.CHAT, 10, "forum")
+    place = Place(MenuGroup.CHAT, 10, "forum")
     empty_text = _(
         "Once people chat, you see here who chats how much. What they write is theirs: neither titles nor "
         "messages are shown."

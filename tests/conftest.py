@@ -41,16 +41,15 @@ def django_db_setup(django_db_blocker):
 
     from accounts.services import create_user
     from tenants.database.schemas import migrate_public, migrate_template
-    from tenants.models import Tenant
+    from tenants.occasions import platform_start
     from tenants.provisioning.services import create_tenant, ensure_default_plans
-    from tenants.signals import platform_prepared
 
     with django_db_blocker.unblock():
         migrate_public()
         migrate_template()
         with platform():
             ensure_default_plans()
-            platform_prepared.send(sender=Tenant)
+            platform_start.run()
             create_user(
                 actor=None,
                 email="olga@atrium.example",

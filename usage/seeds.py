@@ -3,7 +3,6 @@ follows from budgets there.
 """
 
 from django.db import transaction
-from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from accounts.key_rules import KeyRules, register_key_rules
@@ -11,20 +10,20 @@ from accounts.models import ApiKey, User
 from foundation.errors import NotAllowed
 from tenants.context import tenant
 from tenants.models import Plan
+from tenants.occasions import changed_plan, new_tenant
 from tenants.selectors import get_plan_budget
-from tenants.signals import plan_changed, tenant_provisioned
 from usage.models import Budget
 from usage.money import parse_amount
 from usage.services import ensure_plan_budget, set_budget
 
 
-@receiver(tenant_provisioned)
-def give_first_budget(sender, slug: str, **kwargs) -> None:
+@new_tenant.register
+def give_first_budget(slug: str) -> None:
     ensure_plan_budget(get_plan_budget(slug))
 
 
-@receiver(plan_changed)
-def follow_plan(sender, slug: str, plan: Plan, **kwargs) -> None:
+@changed_plan.register
+def follow_plan(slug: str, plan: Plan) -> None:
     with tenant(slug), transaction.atomic():
         ensure_plan_budget(plan.monthly_budget)
 

@@ -14,7 +14,7 @@ from unfold.paginator import InfinitePaginator
 
 from administration.columns import instant
 from administration.history import ACTIONS, actor_of, list_changes, list_fields, model_of, name_object
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin, system_admin
 
@@ -53,7 +53,7 @@ class KindFilter(admin.SimpleListFilter):
 @admin.register(LogEntry, site=service_admin)
 @admin.register(LogEntry, site=system_admin)
 class LogEntryAdmin(ReadOnlyAdmin):
-    place = Place(Group.SECURITY, 20, "history", _("audit log"))
+    place = Place(MenuGroup.SECURITY, 20, "history", _("audit log"))
     empty_text = _("Every change to people, keys, models, budgets and settings is kept here.")
     list_display = [
         instant("timestamp", _("when")),

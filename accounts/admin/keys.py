@@ -19,7 +19,7 @@ from accounts.shown_once import keep_new_key, take_new_key
 from administration.columns import ago
 from administration.confirm import confirmed
 from administration.fields import NamesField
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
 
@@ -61,7 +61,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(ApiKey, site=service_admin)
 class ApiKeyAdmin(AtriumModelAdmin):
-    place = Place(Group.PEOPLE, 40, "key")
+    place = Place(MenuGroup.PEOPLE, 40, "key")
     in_palette = True
     empty_text = _("An API key lets a program call models, or manage this service, in a person's name.")
     form = KeyForm

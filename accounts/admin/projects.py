@@ -15,7 +15,7 @@ from accounts.services import (
     set_project_member,
 )
 from administration.columns import ago
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
 from administration.sites import service_admin
 
@@ -37,7 +37,7 @@ class MemberInline(Inline):
 
 @admin.register(Project, site=service_admin)
 class ProjectAdmin(AtriumModelAdmin):
-    place = Place(Group.PEOPLE, 30, "folder_shared")
+    place = Place(MenuGroup.PEOPLE, 30, "folder_shared")
     in_palette = True
     empty_text = _("A project gathers usage, budgets and keys of those who work on one thing.")
     list_display = ["show_name", "is_default", "show_members", "show_keys", ago("created_at", _("added"))]

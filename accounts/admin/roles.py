@@ -11,8 +11,7 @@ from unfold.decorators import display
 from accounts.admin.rights import RightsWidget, describe_rights, list_rights
 from accounts.roles import OWNER, ROLES, role_label
 from accounts.services import create_role, delete_role, update_role
-from administration.menu import Group as MenuGroup
-from administration.menu import Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
 

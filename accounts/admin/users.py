@@ -23,8 +23,7 @@ from accounts.roles import role_label
 from accounts.services import create_user, invite_user, set_roles, set_user_active, update_user
 from administration.columns import ago
 from administration.confirm import confirmed
-from administration.menu import Group as MenuGroup
-from administration.menu import Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import service_admin, system_admin
 

@@ -130,13 +130,13 @@ class Snapshots:
             while len(self._misses) > MAX_KEYS:
                 self._misses.popitem(last=False)
             return None
-        is_open = door.door == Door.OPEN
+        is_open = door.state == Door.OPEN
         routes, project_id = (
             await in_tenant(slug, _read_tenant, door.plan_id, door.currency) if is_open else ({}, NIL)
         )
         snapshot = TenantSnapshot(
             slug=slug,
-            door=door.door,
+            door=door.state,
             requests_per_minute=plan.requests_per_minute,
             project_id=project_id,
             routes=routes,

@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from administration.columns import ago
 from administration.confirm import confirmed
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from foundation.errors import UpstreamError
 from models_registry.services import (
@@ -69,7 +69,7 @@ class ConnectionForm(forms.ModelForm):
 
 
 class ConnectionAdminBase(AtriumModelAdmin):
-    place = Place(Group.MODELS, 10, "cable")
+    place = Place(MenuGroup.MODELS, 10, "cable")
     in_palette = True
     empty_text = _(
         "A connection is a way to a provider or a model server: an address and a key. Add one, then fetch "

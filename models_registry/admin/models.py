@@ -13,7 +13,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSplitDateTimeWidget
 
 from administration.fields import NamesField
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
 from administration.sites import service_admin
 from models_registry.kinds import Channel
@@ -108,7 +108,7 @@ class PriceInline(Inline):
 
 
 class ModelAdminBase(AtriumModelAdmin):
-    place = Place(Group.MODELS, 20, "neurology")
+    place = Place(MenuGroup.MODELS, 20, "neurology")
     in_palette = True
     empty_text = _(
         "Models are what people name in “model”. Fetch them from a connection, or add one by hand."

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from tenants.context import NoTenant, Scope, current_scope, owner, template_owner, tenant
 from tenants.database.roles import grant_platform_role, grant_tenant_role
-from tenants.signals import tenant_migrated
+from tenants.occasions import migrated_tenant
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def migrate_tenant(slug: str) -> None:
         _run_migrations()
         grant_tenant_role(schema_name(slug))
     with tenant(slug), transaction.atomic():
-        tenant_migrated.send(sender=None, slug=slug)
+        migrated_tenant.run(slug)
 
 
 def _migrate_in_child(slug: str) -> str:

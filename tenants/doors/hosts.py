@@ -33,7 +33,7 @@ class TenantDoor:
 
     slug: str
     name: str
-    door: Door
+    state: Door
     language: str
     currency: str
     plan_id: str
@@ -90,10 +90,10 @@ def _load(**condition: str) -> TenantDoor | None:
         row = Tenant.objects.filter(**condition).exclude(status__in=Tenant.UNREADY).first()
     if row is None:
         return None
-    door = Door.SUSPENDED if row.status == Tenant.Status.SUSPENDED else _door_of_schema(row.slug)
-    return (
-        TenantDoor(row.slug, row.name, door, row.language, row.currency, str(row.plan_id)) if door else None
-    )
+    state = Door.SUSPENDED if row.status == Tenant.Status.SUSPENDED else _door_of_schema(row.slug)
+    if state is None:
+        return None
+    return TenantDoor(row.slug, row.name, state, row.language, row.currency, str(row.plan_id))
 
 
 def _door_of_schema(slug: str) -> Door | None:

@@ -95,14 +95,14 @@ class TenantMiddleware:
             return None, _refuse(
                 request, 404, "unknown_host", _("No organisation is set up at this address.")
             )
-        if door.door == Door.SUSPENDED:
+        if door.state == Door.SUSPENDED:
             return None, _refuse(
                 request,
                 403,
                 "tenant_suspended",
                 _("This organisation's access is suspended. Its data is kept."),
             )
-        if door.door == Door.BEHIND:
+        if door.state == Door.BEHIND:
             return None, _refuse(
                 request,
                 503,

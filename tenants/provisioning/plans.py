@@ -11,7 +11,7 @@ from foundation.errors import Conflict
 from tenants.context import current_tenant, platform, tenant
 from tenants.models import Plan, Tenant
 from tenants.notify import announce
-from tenants.signals import plan_changed
+from tenants.occasions import changed_plan
 from tenants.work.duties import duty, note_duty
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def set_plan(*, name: str, **changes: Unpack[PlanChanges]) -> Plan:
 def tell_plan(slug: str, plan: Plan) -> None:
     """Let a tenant's rooms follow its plan; one whose tables are locked follows later."""
     try:
-        plan_changed.send(sender=Plan, slug=slug, plan=plan)
+        changed_plan.run(slug, plan)
     except DatabaseError:
         logger.warning(
             "the tenant %s does not follow its plan yet; the scheduler tries again", slug, exc_info=True
@@ -70,4 +70,4 @@ def follow_plan() -> None:
     slug = current_tenant()
     with platform():
         plan = Tenant.objects.select_related("plan").get(slug=slug).plan
-    plan_changed.send(sender=Plan, slug=slug, plan=plan)
+    changed_plan.run(slug, plan)

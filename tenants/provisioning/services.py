@@ -13,8 +13,8 @@ from tenants.context import owner, platform, tenant
 from tenants.database.roles import grant_tenant_role
 from tenants.models import Domain, Plan, Tenant
 from tenants.notify import announce
+from tenants.occasions import new_tenant
 from tenants.provisioning.people import people
-from tenants.signals import tenant_provisioned
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 
 DEFAULT_PLAN = "standard"
@@ -44,7 +44,7 @@ def create_tenant(
         _make_schema(slug)
     try:
         with tenant(slug), transaction.atomic():
-            tenant_provisioned.send(sender=Tenant, slug=slug)
+            new_tenant.run(slug)
         if owner_email:
             people().make_owner(slug, owner_email, owner_password)
     except Exception:
@@ -64,7 +64,7 @@ def set_up_tenant(slug: str) -> Tenant:
         if not _has_schema(slug):
             _make_schema(slug)
     with tenant(slug), transaction.atomic():
-        tenant_provisioned.send(sender=Tenant, slug=slug)
+        new_tenant.run(slug)
     if row.contact_email:
         try:
             people().make_owner(slug, row.contact_email, None)

@@ -17,11 +17,10 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.db import DatabaseError, connection, connections, transaction
-from django.dispatch import receiver
 
 from foundation.errors import is_not_set_up
 from tenants.context import NoTenant, Scope, current_scope, platform, scope_label, use_scope
-from tenants.signals import tenant_provisioned
+from tenants.occasions import new_tenant
 
 logger = logging.getLogger(__name__)
 
@@ -149,8 +148,8 @@ def check_data_key() -> None:
         _unwrap(stored.wrapped)
 
 
-@receiver(tenant_provisioned, dispatch_uid="tenants.sealing.make_data_key")
-def give_new_tenant_a_key(sender, **kwargs) -> None:
+@new_tenant.register
+def give_new_tenant_a_key(slug: str) -> None:
     make_data_key()
 
 

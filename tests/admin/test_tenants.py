@@ -16,10 +16,10 @@ from tenants.context import owner, platform, tenant
 from tenants.doors import hosts
 from tenants.local.models import OutboxMessage
 from tenants.models import Domain, Plan, Tenant
+from tenants.occasions import new_tenant
 from tenants.provisioning.orders import QUEUE
 from tenants.provisioning.services import drop_schema
 from tenants.provisioning.tasks import set_up_ordered_tenant
-from tenants.signals import tenant_provisioned
 from tests.routes import PLATFORM
 
 ORDER = {
@@ -127,16 +127,16 @@ def test_a_tenant_is_ordered_on_the_page_and_set_up_by_a_worker(operator):
 
 @pytest.mark.scope(None)
 def test_a_set_up_that_fails_says_why_and_can_be_tried_again(operator):
-    def refuse(sender, **kwargs):
+    def refuse(slug):
         raise ConnectionError("a room is not ready")
 
     order(operator)
-    tenant_provisioned.connect(refuse)
+    new_tenant.register(refuse)
     try:
         with pytest.raises(ConnectionError):
             work()
     finally:
-        tenant_provisioned.disconnect(refuse)
+        new_tenant.forget(refuse)
     assert status() == Tenant.Status.FAILED
     with platform():
         pk = Tenant.objects.get(slug="initech").pk

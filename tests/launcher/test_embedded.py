@@ -283,11 +283,11 @@ def test_a_start_recovers_from_killed_servers_and_reused_pids(folder, program):
 
 
 def test_an_interrupted_first_start_is_begun_again(folder):
-    place = embedded.prepare_place(embedded.prepare_data(folder))
-    (place.postgres / "cluster.new" / "half").mkdir(parents=True)
+    folders = embedded.prepare_folders(embedded.prepare_data(folder))
+    (folders.postgres / "cluster.new" / "half").mkdir(parents=True)
     with embedded.embedded_services(folder, test=True) as services:
         assert ask(services.database_url, "SELECT 1") == [(1,)]
-    assert not (place.postgres / "cluster.new").exists()
+    assert not (folders.postgres / "cluster.new").exists()
 
 
 def test_commands_share_services_and_the_last_one_stops_them(folder, program):

@@ -77,7 +77,7 @@ DRIVER = """
             script = scripts[spec.name.partition("-")[0]]
             return dataclasses.replace(spec, command=[sys.executable, "-c", script, *arguments])
         early, late = [fake(spec) for spec in real.early], [fake(spec) for spec in real.late]
-        return plan.Plan(early, fake(real.prepare), late)
+        return plan.ProcessPlan(early, fake(real.prepare), late)
     sys.exit(up.main(sys.argv[2:], make_plan=make_plan))
 """
 

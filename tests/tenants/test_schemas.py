@@ -15,6 +15,7 @@ from tenants.context import owner, platform, tenant
 from tenants.database import schemas
 from tenants.database.roles import grant_platform_role
 from tenants.models import Domain, Tenant
+from tenants.occasions import new_tenant
 from tenants.provisioning.services import (
     create_tenant,
     drop_schema,
@@ -22,7 +23,6 @@ from tenants.provisioning.services import (
     set_tenant_status,
     set_up_tenant,
 )
-from tenants.signals import tenant_provisioned
 from tenants.slugs import TEMPLATE_SCHEMA, schema_name
 
 pytestmark = pytest.mark.scope(None)
@@ -261,15 +261,15 @@ def test_rights_change_in_one_step(unblocked):
 
 
 def test_if_a_room_cannot_seed_itself_the_tenant_does_not_come_to_be(unblocked):
-    def refuse(sender, slug, **kwargs):
+    def refuse(slug):
         raise RuntimeError("no")
 
-    tenant_provisioned.connect(refuse)
+    new_tenant.register(refuse)
     try:
         with pytest.raises(RuntimeError):
             create_tenant(slug="stillborn", host="stillborn.localhost")
     finally:
-        tenant_provisioned.disconnect(refuse)
+        new_tenant.forget(refuse)
     with platform():
         assert not Tenant.objects.filter(slug="stillborn").exists()
     assert rows("SELECT 1 FROM pg_roles WHERE rolname LIKE %s", "%stillborn") == []

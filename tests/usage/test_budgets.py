@@ -13,7 +13,7 @@ from accounts.models import Project
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound, QuotaExceeded
 from tenants.context import in_platform, in_tenant, platform
 from tenants.models import Plan
-from tenants.signals import plan_changed
+from tenants.occasions import changed_plan
 from tenants.work.duties import carry_out_duties
 from tests.usage.books import BILL, USER, a_bill, a_hold
 from usage import services
@@ -131,7 +131,7 @@ def test_budgets_follow_the_plan_and_new_keys(alice):
 
     with platform():
         plan = Plan.objects.create(name="small", label="Small", monthly_budget=Decimal(25))
-    plan_changed.send(sender=Plan, slug="acme", plan=plan)
+    changed_plan.run("acme", plan)
     key, _text = create_api_key(actor=alice, user=alice, name="script")
     key_rules().give_budget(key, "12.50")
     assert set(Budget.objects.values_list("level", "limit", "managed_by")) == {

@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.models import ApiKey
 from accounts.selectors import find_key, list_people, list_projects
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
 from foundation.errors import InvalidInput
@@ -64,7 +64,7 @@ class BudgetForm(forms.ModelForm):
 
 @admin.register(Budget, site=service_admin)
 class BudgetAdmin(AtriumModelAdmin):
-    place = Place(Group.USAGE, 20, "savings")
+    place = Place(MenuGroup.USAGE, 20, "savings")
     empty_text = _(
         "A budget stops calls before they cost more than you want: for the organisation, a project, a person "
         "or a key."

@@ -15,7 +15,7 @@ from unfold.paginator import InfinitePaginator
 
 from accounts.selectors import name_keys, name_people, name_projects, search_keys, search_people
 from administration.columns import instant
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
 from usage.models import HourlySum, UsageEvent
@@ -79,7 +79,7 @@ class KeyFilter(TextFilter):
 
 @admin.register(UsageEvent, site=service_admin)
 class UsageEventAdmin(ReadOnlyAdmin):
-    place = Place(Group.USAGE, 10, "receipt_long")
+    place = Place(MenuGroup.USAGE, 10, "receipt_long")
     empty_text = _("Every call of a model is booked here with what it used and cost.")
     list_display = [
         instant("created_at", _("booked at")),
@@ -171,7 +171,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
     def get_changelist_instance(self, request: HttpRequest):
         changelist = super().get_changelist_instance(request)
-        name_subjects(list(changelist.result_list))
+        attach_names(list(changelist.result_list))
         return changelist
 
     def get_object(
@@ -179,7 +179,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
     ) -> UsageEvent | None:
         row = super().get_object(request, object_id, from_field)
         if row is not None:
-            name_subjects([row])
+            attach_names([row])
         return row
 
     @display(description=_("person"))
@@ -216,7 +216,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
         return row.status, row.get_status_display()
 
 
-def name_subjects(events: list[UsageEvent]) -> None:
+def attach_names(events: list[UsageEvent]) -> None:
     """Give each event `names`: whose it is, as people call them. Events outlive their subjects, so an id may
     stand alone.
     """

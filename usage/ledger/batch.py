@@ -12,14 +12,14 @@ from psycopg.pq.abc import PGresult
 
 from foundation.ids import uuid7
 from usage.ledger import statements as sql
-from usage.ledger.bookings import LEVELS, TENANT_SUBJECT, Failure, HoldRequest, Refusal, Settlement
+from usage.ledger.bookings import LEVELS, TENANT_SUBJECT, BudgetRefusal, Failure, HoldRequest, Settlement
 from usage.ledger.budget_rules import Balance, period_end
 from usage.ledger.wire import Statement
 
 RESERVE, DISPATCHED, SETTLE, VOID = "reserve", "dispatched", "settle", "void"
 _OF_TENANT = (LEVELS[0], TENANT_SUBJECT.hex)
 Clock = Callable[[datetime], datetime]  # the database's time → the time that decides about periods
-Outcome = bool | Refusal | Failure
+Outcome = bool | BudgetRefusal | Failure
 
 
 def read_text(result: PGresult, row: int, column: int) -> str:
@@ -30,7 +30,7 @@ def read_text(result: PGresult, row: int, column: int) -> str:
     return value.decode()
 
 
-def read_clock(result: PGresult) -> datetime:
+def read_time(result: PGresult) -> datetime:
     return datetime.fromisoformat(read_text(result, 0, 0))
 
 
@@ -187,10 +187,10 @@ class Batch:
         """The budgets that still exist among those that held an amount."""
         return [self._balances[budget] for budget in budgets if budget in self._balances]
 
-    def _refusal(self, balance: Balance, amount: Decimal) -> Refusal:
+    def _refusal(self, balance: Balance, amount: Decimal) -> BudgetRefusal:
         renewal = period_end(balance.period, balance.period_start)
         renews_in_s = int((renewal - self._now).total_seconds()) + 1 if renewal else None
-        return Refusal(
+        return BudgetRefusal(
             level=balance.level,
             period=balance.period,
             managed_by=balance.managed_by,

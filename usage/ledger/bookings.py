@@ -62,7 +62,7 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class BudgetRefusal:
     """A budget that has no room for a call."""
 
     level: str

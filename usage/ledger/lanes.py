@@ -30,9 +30,9 @@ from usage.ledger.batch import (
     Clock,
     Outcome,
     read_balances,
-    read_clock,
     read_holds,
     read_text,
+    read_time,
 )
 from usage.ledger.bookings import TENANT_SUBJECT, Failure
 from usage.ledger.duty_times import BALANCES, HOLDS, SUMS, TODAY, next_sums, next_sweep, next_telling
@@ -287,7 +287,7 @@ class Lane:
                 (sql.READ_CLOCK, ()),
             ]
         )
-        now = read_clock(clock)
+        now = read_time(clock)
         work = Batch(read_balances(locked), read_holds(found), self._clock(now))
         outcomes = [work.decide(operation.kind, operation.content) for operation in batch]
         writes = work.writes(self._process_id)

@@ -9,7 +9,7 @@ from psycopg.pq.abc import PGresult
 
 from foundation.ids import uuid7
 from usage.ledger import statements as sql
-from usage.ledger.batch import Batch, Clock, Outcome, read_balances, read_clock
+from usage.ledger.batch import Batch, Clock, Outcome, read_balances, read_time
 from usage.ledger.bookings import INTERRUPTED, TENANT_SUBJECT, Failure, Settlement
 from usage.ledger.wire import Statement, Wire
 
@@ -37,7 +37,7 @@ async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire:
     if not _is_estimate(events):  # refunded while we waited for the locks
         await wire.exchange([(sql.ROLLBACK, ())])
         return False
-    balances, now = read_balances(locked), clock(read_clock(time))
+    balances, now = read_balances(locked), clock(read_time(time))
     batch = Batch(balances, {}, now)
     difference = bill.cost - Decimal(_value(events, 2))
     booked_at = datetime.fromisoformat(_value(events, 6))

@@ -21,7 +21,7 @@ from foundation.errors import AtriumError, Conflict, NotFound, Unavailable
 from tenants.slugs import role_name, schema_name
 from usage.ledger import statements as sql
 from usage.ledger.batch import DISPATCHED, RESERVE, SETTLE, VOID, Clock, Outcome
-from usage.ledger.bookings import Failure, HoldRequest, Refusal, Settlement
+from usage.ledger.bookings import BudgetRefusal, Failure, HoldRequest, Settlement
 from usage.ledger.durability import check_durability
 from usage.ledger.lanes import Lane
 from usage.ledger.refusals import quota_exceeded
@@ -81,7 +81,7 @@ class Ledger:
             with suppress(Unavailable):  # stopped meanwhile
                 self._lane(slug).put(VOID, request.request_id, request.request_id)
             raise
-        if isinstance(outcome, Refusal):
+        if isinstance(outcome, BudgetRefusal):
             raise quota_exceeded(outcome)
         self._check(outcome)
 

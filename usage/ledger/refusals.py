@@ -6,12 +6,12 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from foundation.errors import QuotaExceeded
-from usage.ledger.bookings import Refusal
+from usage.ledger.bookings import BudgetRefusal
 
 HELD_RETRY_AFTER_S = 2  # other calls are under way; most end soon
 
 
-def quota_exceeded(refusal: Refusal) -> QuotaExceeded:
+def quota_exceeded(refusal: BudgetRefusal) -> QuotaExceeded:
     """The error for a refused hold; `retry_after_s` where waiting helps."""
     fits_later = refusal.spent + refusal.amount <= refusal.limit
     parts = {"budget": _budget_name(refusal)} | {
@@ -34,7 +34,7 @@ def quota_exceeded(refusal: Refusal) -> QuotaExceeded:
     return QuotaExceeded(f"{text % parts} {advice}", code="insufficient_quota", retry_after_s=retry_after_s)
 
 
-def _budget_name(refusal: Refusal) -> str:
+def _budget_name(refusal: BudgetRefusal) -> str:
     names = {
         ("tenant", "month"): _("Your organisation's budget for this month"),
         ("tenant", "day"): _("Your organisation's budget for today"),
@@ -52,7 +52,7 @@ def _budget_name(refusal: Refusal) -> str:
     return names[refusal.level, refusal.period]
 
 
-def _who_can_raise(refusal: Refusal) -> str:
+def _who_can_raise(refusal: BudgetRefusal) -> str:
     if refusal.managed_by == "plan":
         return _("It comes with your organisation's plan; the operator of the platform can raise it.")
     return _("An administrator of your organisation can raise it.")

@@ -7,7 +7,7 @@ from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateFilte
 from unfold.decorators import display
 
 from administration.figures import tenant_figure
-from administration.menu import Group, Place
+from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import system_admin
 from usage.money import show_money
@@ -30,7 +30,7 @@ def cost_this_month(slugs: list[str]) -> dict[str, str]:
 
 @admin.register(TenantSum, site=system_admin)
 class TenantSumAdmin(ReadOnlyAdmin):
-    place = Place(Group.USAGE, 10, "query_stats", _("usage by tenant and day"))
+    place = Place(MenuGroup.USAGE, 10, "query_stats", _("usage by tenant and day"))
     empty_text = _("A minute after a tenant's first call, its sums of each day appear here.")
     list_display = ["day", "slug", "calls", "errors", "tokens", "show_cost"]
     list_display_links = None

@@ -16,9 +16,9 @@ from tenants.context import platform, tenant
 from tenants.database.schemas import migrate_public, migrate_template, migrate_tenants
 from tenants.links import base_url
 from tenants.models import Tenant
+from tenants.occasions import platform_start
 from tenants.provisioning.people import people
 from tenants.provisioning.services import create_tenant, ensure_default_plans, set_up_tenant
-from tenants.signals import platform_prepared
 
 DEMO_TENANTS = {"acme": "Acme", "globex": "Globex"}
 
@@ -36,9 +36,9 @@ class Command(BaseCommand):
         )
         migrate_public()
         migrate_template()
-        with platform():  # in no transaction: receivers wait for the network, and each step may be repeated
+        with platform():  # in no transaction: rooms wait for the network, and each step may be repeated
             ensure_default_plans()
-            platform_prepared.send(sender=Tenant)
+            platform_start.run()
             slugs = list(Tenant.objects.exclude(status__in=Tenant.UNREADY).values_list("slug", flat=True))
         report = migrate_tenants(slugs)
         if options["demo"] and settings.ATRIUM_ENV != "production":

@@ -27,7 +27,7 @@ SERVER_ENVIRONMENT = {"LC_ALL": "C"}
 
 
 @dataclass(frozen=True)
-class Place:
+class DataFolders:
     """The folders of one data directory. `postgres`, `valkey` and `sockets` belong to the account the servers
     run as.
     """
@@ -91,15 +91,15 @@ def _is_used(data: Path) -> bool:
     return any((data / name).exists() for name in ("logs", "postgres", "secrets.json"))
 
 
-def prepare_place(data: Path) -> Place:
+def prepare_folders(data: Path) -> DataFolders:
     """Make the servers' folders with the right owners; `data` comes from prepare_data. Safe to call again."""
     account = choose_account(data / "postgres")
-    place = Place(data, data / "postgres", data / "valkey", _socket_folder(data), account)
+    folders = DataFolders(data, data / "postgres", data / "valkey", _socket_folder(data), account)
     let_through(data, account)
-    for folder in (place.postgres, place.valkey, place.sockets):
+    for folder in (folders.postgres, folders.valkey, folders.sockets):
         _refuse_strangers(folder, account)
         own_folder(folder, account)
-    return place
+    return folders
 
 
 def _socket_folder(data: Path) -> Path:
