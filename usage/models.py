@@ -112,7 +112,7 @@ class UsageEvent(CallColumns):
 
 
 class Hold(CallColumns):
-    """Money set aside for a call under way. Its id is the request's."""
+    """Money set aside for a call, which is sent as soon as this is committed. Its id is the request's."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     process_id = models.UUIDField()
@@ -120,7 +120,6 @@ class Hold(CallColumns):
     budget_ids = ArrayField(models.UUIDField(), default=list)
     input_tokens_estimate = models.BigIntegerField(default=0)
     progress_output_tokens = models.BigIntegerField(null=True)
-    dispatched_at = models.DateTimeField(_("sent at"), null=True)
     created_at = models.DateTimeField(_("held since"))
 
     class Meta:

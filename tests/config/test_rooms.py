@@ -47,7 +47,7 @@ def test_the_documents_name_each_room():
 
 def test_a_worker_knows_each_duty_before_it_has_seen_a_page():
     """Where the function that carries it out is imported by its room's `apps.py`."""
-    script = "import django; django.setup(); from tenants import duties; print(*sorted(duties._workers))"
+    script = "import django; django.setup(); from tenants.work import duties; print(*sorted(duties._workers))"
     known = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
     ).stdout.split()

@@ -37,8 +37,8 @@ pytestmark = pytest.mark.scope(None)
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """A ledger that is not reached in time is another row's matter (S32)."""
-    for kind in lanes.PATIENCE_S:
-        monkeypatch.setitem(lanes.PATIENCE_S, kind, 60.0)
+    monkeypatch.setattr(lanes, "HOLD_PATIENCE_S", 60.0)
+    monkeypatch.setattr(lanes, "PATIENCE_S", 60.0)
     monkeypatch.setattr(lanes, "EXCHANGE_TIMEOUT_S", 30.0)
 
 

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from foundation.errors import AtriumError, Conflict, NotFound, QuotaExceeded
+from foundation.errors import AtriumError, NotFound, QuotaExceeded
 from foundation.ids import uuid7
 from tenants.context import tenant
 from tests.usage.books import PRICE, SUBJECTS, Books, a_hold, books, other_books, two_books  # noqa: F401
@@ -52,7 +52,6 @@ class Call:
     levels: tuple[str, ...]
     price: Price
     mark: int | None
-    is_sent: bool
     state: str = "held"  # held, voided, billed, estimated, closed
     cost: Decimal = Decimal(0)
     month: int = 0  # of its bill
@@ -98,14 +97,12 @@ class LedgerModel(RuleBasedStateMachine):
         target=calls,
         amount=amounts,
         levels=st.sets(st.sampled_from(LEVELS), min_size=1),
-        is_sent=st.booleans(),
     )
-    def hold(self, amount, levels, is_sent):
+    def hold(self, amount, levels):
         levels = tuple(level for level in LEVELS if level == "tenant" or level in levels)
         request = a_hold(
             amount,
             subjects={level: SUBJECTS[level] for level in levels},
-            dispatching=is_sent,
             facts=CallFacts(model="demo", price=self.price),
         )
         bound = [level for level in levels if level in self.limits]
@@ -118,7 +115,7 @@ class LedgerModel(RuleBasedStateMachine):
             assert not fits
             return request.request_id
         assert fits
-        self.known[request.request_id] = Call(amount, levels, self.price, None, is_sent)
+        self.known[request.request_id] = Call(amount, levels, self.price, None)
         for level in bound:
             self.held[level] += amount
         return request.request_id
@@ -156,16 +153,6 @@ class LedgerModel(RuleBasedStateMachine):
         self.ledger.mark(self.books.slug, call, count)
         await self.ledger.void(self.books.slug, uuid7())  # a batch that takes it along
 
-    @rule(call=calls)
-    def send(self, call):
-        known = self.known.get(call)
-        try:
-            self.do(self.ledger.mark_dispatched(self.books.slug, call))
-        except Conflict:
-            assert known is None or known.state != "held"
-        else:
-            known.is_sent = True
-
     @rule()
     def die(self):
         """The process is killed, its holds are swept, another one takes over. Bills of the dead may still
@@ -179,13 +166,10 @@ class LedgerModel(RuleBasedStateMachine):
         with tenant(self.books.slug):
             sweeper.sweep_holds()
         for known in self.known.values():
-            if known.state == "held" and known.is_sent:
+            if known.state == "held":
                 marked = Usage(90, 0, known.mark or 0, 0)
                 self.book(known, known.amount if known.mark is None else cost(known.price, marked))
                 known.state = "estimated"
-            elif known.state == "held":
-                self.release(known)
-                known.state = "voided"
         self.do(self.ledger.stop())
         self.start_ledger()
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from django.utils import translation
 
-from foundation.errors import Conflict, NotFound, QuotaExceeded, Unavailable
+from foundation.errors import NotFound, QuotaExceeded, Unavailable
 from tenants.context import in_platform
 from tenants.work.duties import carry_out_duties
 from tests.usage.books import BILL, FACTS, KEY, PRICE, PROJECT, SUBJECTS, USAGE, USER, a_bill, a_hold, until
@@ -21,7 +21,6 @@ async def test_a_call_is_held_then_billed(books):
     async with books.ledger() as ledger:
         await ledger.reserve(books.slug, hold)
         assert books.budget(budget).held == Decimal("0.01")
-        assert books.holds()[0].dispatched_at is not None
         assert await ledger.settle(
             books.slug, a_bill(hold.request_id, error_code='a "quoted\\" code, with {braces}')
         )
@@ -207,15 +206,16 @@ async def test_a_month_ends_between_hold_and_bill(books):
     assert books.balances_match()
 
 
-async def test_a_hold_that_waits_is_marked_when_its_call_is_sent(books):
-    hold = a_hold(dispatching=False)
+async def test_what_is_held_and_released_in_one_batch_leaves_nothing(books):
+    budget, hold, other = books.add_budget("user", "1"), a_hold("0.5"), a_hold("0.6")
     async with books.ledger() as ledger:
-        await ledger.reserve(books.slug, hold)
-        assert books.holds()[0].dispatched_at is None
-        await ledger.mark_dispatched(books.slug, hold.request_id)
-        assert books.holds()[0].dispatched_at is not None
-        with pytest.raises(Conflict):
-            await ledger.mark_dispatched(books.slug, a_hold().request_id)
+        await asyncio.gather(  # in this order, and before the lane wakes up
+            ledger.reserve(books.slug, hold),
+            ledger.void(books.slug, hold.request_id),
+            ledger.reserve(books.slug, other),  # fits only once the release has counted
+        )
+    assert [row.id for row in books.holds()] == [other.request_id]
+    assert books.budget(budget).held == Decimal("0.6") and books.balances_match()
 
 
 async def test_progress_goes_along_and_never_back(books):

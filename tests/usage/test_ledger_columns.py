@@ -11,7 +11,7 @@ from django.db import connection
 
 from tests.usage.books import a_bill, a_hold
 from usage.ledger import bookings, statements
-from usage.ledger.batch import RESERVE, SETTLE, Batch
+from usage.ledger.batch import Batch
 from usage.models import Budget, BudgetOverrun, CallColumns, Hold, UsageEvent
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,7 @@ def test_an_event_is_written_with_each_of_its_columns():
 def test_each_statement_gets_a_value_for_each_of_its_columns():
     hold, now = a_hold(), datetime(2026, 11, 1, tzinfo=UTC)
     batch = Batch([], {}, now)
-    assert batch.decide(RESERVE, hold) is True and batch.decide(SETTLE, a_bill(hold.request_id)) is True
+    assert batch.decide(hold) is True and batch.decide(a_bill(hold.request_id)) is True
     sent = {statement: len(values) for statement, values in batch.writes(b"process")}
     assert sent == {
         statements.WRITE_HOLDS: 2 + len(statements._HOLD_COLUMNS),

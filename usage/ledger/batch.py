@@ -5,21 +5,27 @@ change. No I/O.
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
 
 from psycopg.pq.abc import PGresult
 
 from foundation.ids import uuid7
 from usage.ledger import statements as sql
-from usage.ledger.bookings import LEVELS, TENANT_SUBJECT, BudgetRefusal, Failure, HoldRequest, Settlement
+from usage.ledger.bookings import (
+    LEVELS,
+    TENANT_SUBJECT,
+    BudgetRefusal,
+    Failure,
+    HoldRequest,
+    Operation,
+    Outcome,
+    Release,
+    Settlement,
+)
 from usage.ledger.budget_rules import Balance, period_end
 from usage.ledger.wire import Statement
 
-RESERVE, DISPATCHED, SETTLE, VOID = "reserve", "dispatched", "settle", "void"
 _OF_TENANT = (LEVELS[0], TENANT_SUBJECT.hex)
 Clock = Callable[[datetime], datetime]  # the database's time → the time that decides about periods
-Outcome = bool | BudgetRefusal | Failure
 
 
 def read_text(result: PGresult, row: int, column: int) -> str:
@@ -86,21 +92,18 @@ class Batch:
         self._new_holds: list[tuple[str, ...]] = []
         self._bills: list[tuple[str, ...]] = []
         self._booked: set[str] = set()
-        self._voided: list[str] = []
-        self._dispatched: list[str] = []
+        self._released: list[str] = []
         self._overruns: list[tuple[str, ...]] = []
 
-    def decide(self, kind: str, content: Any) -> Outcome:
+    def decide(self, operation: Operation) -> Outcome:
         """What becomes of one operation. `Failure.NO_HOLD` for a bill says: look whether it was booked
         before.
         """
-        if kind == RESERVE:
-            return self._reserve(content)
-        if kind == SETTLE:
-            return self._settle(content)
-        if kind == VOID:
-            return self._void(content)
-        return self._mark_dispatched(content)
+        if isinstance(operation, HoldRequest):
+            return self._reserve(operation)
+        if isinstance(operation, Settlement):
+            return self._settle(operation)
+        return self._release(operation)
 
     def _reserve(self, request: HoldRequest) -> Outcome:
         key, amount = request.request_id.hex, request.amount
@@ -119,14 +122,12 @@ class Batch:
             balance.hold(amount)
         ids = [balance.id for balance in asked]
         self._holds[key] = amount, ids
-        moment = self._moment if request.dispatching else "NULL"
         self._new_holds.append(
             (
                 key,
                 str(amount),
                 f'"{{{",".join(ids)}}}"',
                 str(request.input_tokens_estimate),
-                moment,
                 *sql.facts(request.facts, request.subjects),
             )
         )
@@ -168,19 +169,14 @@ class Batch:
         if overrun:
             self._overruns.append((uuid7().hex, balance.id, request, str(overrun)))
 
-    def _void(self, request_id: UUID) -> Outcome:
-        hold = self._holds.pop(request_id.hex, None)
+    def _release(self, release: Release) -> Outcome:
+        key = release.request_id.hex
+        hold = self._holds.pop(key, None)
         if hold is not None:
             amount, budgets = hold
             for balance in self._known(budgets):
                 balance.release(amount)
-            self._voided.append(request_id.hex)
-        return True
-
-    def _mark_dispatched(self, request_id: UUID) -> Outcome:
-        if request_id.hex not in self._holds:
-            return Failure.GONE
-        self._dispatched.append(request_id.hex)
+            self._released.append(key)
         return True
 
     def _known(self, budgets: list[str]) -> list[Balance]:
@@ -224,12 +220,10 @@ class Batch:
             wanted.append((sql.WRITE_OVERRUNS, [moment, *sql.columns(self._overruns)]))
         if self._new_holds:
             wanted.append((sql.WRITE_HOLDS, [process_id, moment, *sql.columns(self._new_holds)]))
-        if self._dispatched:
-            wanted.append((sql.MARK_DISPATCHED, [moment, sql.array(self._dispatched)]))
         if self._bills:
             wanted.append((sql.SETTLE, [moment, *sql.columns(self._bills)]))
-        if self._voided:
-            wanted.append((sql.DROP_HOLDS, [sql.array(self._voided)]))
+        if self._released:
+            wanted.append((sql.DROP_HOLDS, [sql.array(self._released)]))
         return wanted
 
     def _changed_balances(self) -> Sequence[tuple[str, ...]]:

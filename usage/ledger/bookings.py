@@ -35,8 +35,7 @@ class HoldRequest:
     """Money to set aside before a call: the highest it can cost.
 
     `subjects` maps levels (`project`, `user`, `key`) to ids; every budget of these and of the tenant itself
-    is asked. With `dispatching` the commit of the hold is the dispatch mark: the caller sends next, and
-    nothing lies between.
+    is asked. The commit of the hold is the dispatch mark: the caller sends next, and nothing lies between.
     """
 
     request_id: UUID
@@ -44,7 +43,6 @@ class HoldRequest:
     subjects: dict[str, UUID]
     input_tokens_estimate: int = 0
     facts: CallFacts = CallFacts()
-    dispatching: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,16 @@ class Settlement:
     latency_ms: int | None = None
     first_token_ms: int | None = None
     estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The end of a hold of which nothing was used."""
+
+    request_id: UUID
+
+
+Operation = HoldRequest | Settlement | Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +90,6 @@ class Failure(Enum):
     UNAVAILABLE = "unavailable"  # locked, too slow, or the connection is lost
     POISONED = "poisoned"  # the database refuses this very operation
     NO_HOLD = "no_hold"  # neither a hold nor an event of this request exists
-    GONE = "gone"  # the hold that was to be marked is no longer there
+
+
+Outcome = bool | BudgetRefusal | Failure  # False: a bill that was booked before

@@ -15,7 +15,7 @@ from contextvars import Context
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
 import psycopg
@@ -23,18 +23,22 @@ import psycopg
 from tenants.context import tenant
 from usage.ledger import statements as sql
 from usage.ledger.batch import (
-    RESERVE,
-    SETTLE,
-    VOID,
     Batch,
     Clock,
-    Outcome,
     read_balances,
     read_holds,
     read_text,
     read_time,
 )
-from usage.ledger.bookings import TENANT_SUBJECT, Failure
+from usage.ledger.bookings import (
+    TENANT_SUBJECT,
+    Failure,
+    HoldRequest,
+    Operation,
+    Outcome,
+    Release,
+    Settlement,
+)
 from usage.ledger.duty_times import BALANCES, HOLDS, SUMS, TODAY, next_sums, next_sweep, next_telling
 from usage.ledger.late import book_late_bill
 from usage.ledger.wire import Statement, Wire, Wires
@@ -45,26 +49,39 @@ MAX_BATCH = 256
 MAX_WAITING = 10_000  # beyond it new holds are refused at once
 EXCHANGE_TIMEOUT_S = 1.4  # for a server that does not even say no
 # how long a caller waits through failures; a bill is booked later all the same
-PATIENCE_S = {RESERVE: 0.3, SETTLE: 1.5, VOID: 1.5}
+HOLD_PATIENCE_S, PATIENCE_S = 0.3, 1.5
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
 MARKS_EVERY_S = 1.0
 IDLE_S = 30.0
 NO_SUCH_ROLE = "22023"
-_OWNED = (SETTLE, VOID)  # the lane keeps these until they are booked, whoever still waits
+T = TypeVar("T")
 
 
-class Operation:
-    """One thing to do for one request, and the caller who waits for it."""
+class Entry:
+    """An operation in the lane, and the caller who waits for it."""
 
-    __slots__ = ("asked_at", "content", "is_doubtful", "kind", "request_id", "waiter")
+    __slots__ = ("asked_at", "is_doubtful", "operation", "waiter")
 
-    def __init__(self, kind: str, request_id: UUID, content: Any, waiter: asyncio.Future) -> None:
-        self.kind = kind
-        self.request_id = request_id
-        self.content = content
+    def __init__(self, operation: Operation, waiter: asyncio.Future[Outcome]) -> None:
+        self.operation = operation
         self.waiter = waiter
         self.asked_at = monotonic()
         self.is_doubtful = False  # a COMMIT with it was sent, and no answer came
+
+    @property
+    def key(self) -> str:
+        return self.operation.request_id.hex
+
+    @property
+    def is_hold(self) -> bool:
+        return isinstance(self.operation, HoldRequest)
+
+    @property
+    def is_bill(self) -> bool:
+        return isinstance(self.operation, Settlement)
+
+    def is_patient(self, now: float) -> bool:
+        return now - self.asked_at < (HOLD_PATIENCE_S if self.is_hold else PATIENCE_S)
 
     def answer(self, outcome: Outcome) -> None:
         if not self.waiter.done():
@@ -91,7 +108,7 @@ class Lane:
         self._clock = clock
         self._on_idle = on_idle
         self._process_id = process_id.hex.encode()
-        self._waiting: list[Operation] = []
+        self._waiting: list[Entry] = []
         self._marks: dict[str, str] = {}
         self._failures = 0  # in a row
         self._sweep_due: datetime | None = None
@@ -106,14 +123,17 @@ class Lane:
 
     # What callers do: put something in, and wait for it elsewhere.
 
-    def put(self, kind: str, request_id: UUID, content: Any) -> asyncio.Future[Outcome]:
-        waiter = self._loop.create_future()
-        if kind == RESERVE and len(self._waiting) >= MAX_WAITING:
-            waiter.set_result(Failure.UNAVAILABLE)
-            return waiter
-        self._waiting.append(Operation(kind, request_id, content, waiter))
+    def put(self, operation: Operation) -> asyncio.Future[Outcome]:
+        """What becomes of the operation. Holds are refused at once where too many wait; bills and releases
+        the lane keeps until they are booked, whoever still waits.
+        """
+        entry = Entry(operation, self._loop.create_future())
+        if entry.is_hold and len(self._waiting) >= MAX_WAITING:
+            entry.answer(Failure.UNAVAILABLE)
+            return entry.waiter
+        self._waiting.append(entry)
         self._wake()
-        return waiter
+        return entry.waiter
 
     def mark(self, request_id: UUID, output_tokens: int) -> None:
         """Note how far an answer has come; it goes along with the next batch, within a second."""
@@ -142,11 +162,7 @@ class Lane:
             while await self._has_work():
                 first = self._waiting[:MAX_BATCH]
                 self._waiting = self._waiting[MAX_BATCH:]
-                batch = [
-                    operation
-                    for operation in first
-                    if not (operation.kind == RESERVE and operation.waiter.cancelled())
-                ]
+                batch = [entry for entry in first if not (entry.is_hold and entry.waiter.cancelled())]
                 marks = self._marks
                 self._marks = {}
                 try:
@@ -177,40 +193,42 @@ class Lane:
             self._on_idle(self)
         return bool(self._waiting)
 
-    async def _book(self, batch: list[Operation], marks: dict[str, str]) -> None:
+    async def _book(self, batch: list[Entry], marks: dict[str, str]) -> None:
         outcomes = await self._attempt(partial(self._transact, batch, marks), batch)
         if isinstance(outcomes, Exception):
-            for operation in batch:  # one of them is to blame: each goes alone
-                await self._book_alone(operation)
+            for entry in batch:  # one of them is to blame: each goes alone
+                await self._book_alone(entry)
         elif outcomes is not None:
-            for operation, outcome in zip(batch, outcomes, strict=True):
-                if outcome is Failure.NO_HOLD and operation.kind == SETTLE:
-                    await self._book_alone(operation, is_late=True)
-                else:
-                    operation.answer(outcome)
+            for entry, outcome in zip(batch, outcomes, strict=True):
+                await self._conclude(entry, outcome)
 
-    async def _book_alone(self, operation: Operation, *, is_late: bool = False) -> None:
-        work = (
-            partial(book_late_bill, self._enter, self._clock, operation.content)
-            if is_late
-            else partial(self._transact, [operation], {})
-        )
-        outcome = await self._attempt(work, [operation])
-        if isinstance(outcome, Exception):
-            logger.error(
-                "the ledger of %s cannot %s request %s",
-                self.slug,
-                operation.kind,
-                operation.request_id,
-                exc_info=outcome,
-            )
-            operation.answer(Failure.POISONED)
-        elif isinstance(outcome, list) and outcome[0] is Failure.NO_HOLD and operation.kind == SETTLE:
-            await self._book_alone(operation, is_late=True)
-        elif outcome is not None:
-            operation.answer(outcome[0] if isinstance(outcome, list) else outcome)
+    async def _book_alone(self, entry: Entry) -> None:
+        outcomes = await self._attempt(partial(self._transact, [entry], {}), [entry])
+        if isinstance(outcomes, Exception):
+            self._give_up(entry, outcomes)
+        elif outcomes is not None:
+            await self._conclude(entry, outcomes[0])
 
-    async def _attempt(self, work: Callable[[Wire], Awaitable[Any]], batch: list[Operation]) -> Any:
+    async def _conclude(self, entry: Entry, outcome: Outcome) -> None:
+        """Answer, but for a bill whose hold is gone: that is booked as a late one."""
+        bill = entry.operation
+        if outcome is not Failure.NO_HOLD or not isinstance(bill, Settlement):
+            entry.answer(outcome)
+            return
+        late = await self._attempt(partial(book_late_bill, self._enter, self._clock, bill), [entry])
+        if isinstance(late, Exception):
+            self._give_up(entry, late)
+        elif late is not None:
+            entry.answer(late)
+
+    def _give_up(self, entry: Entry, exc: Exception) -> None:
+        kind, request = type(entry.operation).__name__, entry.operation.request_id
+        logger.error("the ledger of %s cannot book the %s of %s", self.slug, kind, request, exc_info=exc)
+        entry.answer(Failure.POISONED)
+
+    async def _attempt(
+        self, work: Callable[[Wire], Awaitable[T]], batch: list[Entry]
+    ) -> T | Exception | None:
         """What the work returns; the exception if the data of an operation is to blame; None if something
         is in the way, and the batch waits.
         """
@@ -228,7 +246,7 @@ class Lane:
         self._failures = 0
         return outcome
 
-    def _postpone(self, batch: list[Operation], exc: Exception) -> None:
+    def _postpone(self, batch: list[Entry], exc: Exception) -> None:
         """Try again what still has a patient caller, and for ever what must be booked. Everybody else
         hears that the ledger is unavailable.
         """
@@ -241,19 +259,18 @@ class Lane:
             type(exc).__name__,
         )
         now, kept = monotonic(), []
-        for operation in [*batch, *self._waiting]:
-            if now - operation.asked_at < PATIENCE_S.get(operation.kind, PATIENCE_S[RESERVE]):
-                kept.append(operation)
+        for entry in [*batch, *self._waiting]:
+            if entry.is_patient(now):
+                kept.append(entry)
                 continue
-            operation.answer(Failure.UNAVAILABLE)
-            if operation.kind == RESERVE and operation.is_doubtful:  # nobody will use that hold, if it exists
-                operation.kind = VOID
-                operation.content = operation.request_id
-            if operation.kind in _OWNED:
-                kept.append(operation)
+            entry.answer(Failure.UNAVAILABLE)
+            if entry.is_hold and entry.is_doubtful:  # nobody will use that hold, if it exists
+                entry.operation = Release(entry.operation.request_id)
+            if not entry.is_hold:
+                kept.append(entry)
         self._waiting = kept
 
-    async def _on_wire(self, work: Callable[[Wire], Awaitable[Any]]) -> Any:
+    async def _on_wire(self, work: Callable[[Wire], Awaitable[T]]) -> T:
         """Do something on a connection, in bounded time. Tenants that failed last time take one connection
         between them.
         """
@@ -270,13 +287,13 @@ class Lane:
             finally:
                 self._wires.give_back(wire)
 
-    async def _transact(self, batch: list[Operation], marks: dict[str, str], wire: Wire) -> list[Outcome]:
+    async def _transact(self, batch: list[Entry], marks: dict[str, str], wire: Wire) -> list[Outcome]:
         subjects, holds = {TENANT_SUBJECT}, []
-        for operation in batch:
-            if operation.kind == RESERVE:
-                subjects.update(operation.content.subjects.values())
-            if operation.kind != RESERVE or operation.is_doubtful:
-                holds.append(operation.request_id.hex)
+        for entry in batch:
+            if isinstance(entry.operation, HoldRequest):
+                subjects.update(entry.operation.subjects.values())
+            if not entry.is_hold or entry.is_doubtful:
+                holds.append(entry.key)
         written_holds = sql.array(holds)
         *_, locked, found, clock = await wire.exchange(
             [
@@ -289,7 +306,7 @@ class Lane:
         )
         now = read_time(clock)
         work = Batch(read_balances(locked), read_holds(found), self._clock(now))
-        outcomes = [work.decide(operation.kind, operation.content) for operation in batch]
+        outcomes = [work.decide(entry.operation) for entry in batch]
         writes = work.writes(self._process_id)
         if marks:
             writes.append((sql.MARK_PROGRESS, sql.columns(list(marks.items()))))
@@ -297,29 +314,25 @@ class Lane:
         return outcomes
 
     async def _write(
-        self, wire: Wire, batch: list[Operation], writes: list[Statement], outcomes: list[Outcome]
+        self, wire: Wire, batch: list[Entry], writes: list[Statement], outcomes: list[Outcome]
     ) -> None:
         """Send the writes with their COMMIT. A bill whose hold the sweeper took in this very moment turns
         into NO_HOLD.
         """
-        for operation in batch:
-            operation.is_doubtful = True
+        for entry in batch:
+            entry.is_doubtful = True
         try:
             results = await wire.exchange(writes)
         except psycopg.Error as exc:
-            for operation in batch:
-                operation.is_doubtful = not _is_clean(exc)
+            for entry in batch:
+                entry.is_doubtful = not _is_clean(exc)
             raise
         booked = set()
         for (statement, _params), result in zip(writes, results, strict=True):
             if statement is sql.SETTLE:
                 booked = {read_text(result, row, 0).replace("-", "") for row in range(result.ntuples)}
-        for position, operation in enumerate(batch):
-            if (
-                operation.kind == SETTLE
-                and outcomes[position] is True
-                and operation.request_id.hex not in booked
-            ):
+        for position, entry in enumerate(batch):
+            if entry.is_bill and outcomes[position] is True and entry.key not in booked:
                 outcomes[position] = Failure.NO_HOLD
 
     def _duties(self, work: Batch, now: datetime) -> list[Statement]:
@@ -347,15 +360,15 @@ class Lane:
         """However the lane ended: nobody waits for it any longer."""
         if not task.cancelled() and task.exception() is not None:
             logger.error("the ledger's lane of %s died", self.slug, exc_info=task.exception())
-        lost = [operation for operation in self._waiting if operation.kind in _OWNED]
+        lost = [entry for entry in self._waiting if not entry.is_hold]
         if lost:
             logger.error(
                 "the ledger of %s ends with %d bookings undone; their holds remain for the sweeper",
                 self.slug,
                 len(lost),
             )
-        for operation in self._waiting:
-            operation.answer(Failure.UNAVAILABLE)
+        for entry in self._waiting:
+            entry.answer(Failure.UNAVAILABLE)
         self._waiting = []
         self._on_idle(self)
 

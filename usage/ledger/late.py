@@ -9,8 +9,8 @@ from psycopg.pq.abc import PGresult
 
 from foundation.ids import uuid7
 from usage.ledger import statements as sql
-from usage.ledger.batch import Batch, Clock, Outcome, read_balances, read_time
-from usage.ledger.bookings import INTERRUPTED, TENANT_SUBJECT, Failure, Settlement
+from usage.ledger.batch import Batch, Clock, read_balances, read_time
+from usage.ledger.bookings import INTERRUPTED, TENANT_SUBJECT, Failure, Outcome, Settlement
 from usage.ledger.wire import Statement, Wire
 
 

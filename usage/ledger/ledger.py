@@ -12,16 +12,15 @@ event loop.
 import asyncio
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from foundation.errors import AtriumError, Conflict, NotFound, Unavailable
+from foundation.errors import AtriumError, NotFound, Unavailable
 from tenants.slugs import role_name, schema_name
 from usage.ledger import statements as sql
-from usage.ledger.batch import DISPATCHED, RESERVE, SETTLE, VOID, Clock, Outcome
-from usage.ledger.bookings import BudgetRefusal, Failure, HoldRequest, Settlement
+from usage.ledger.batch import Clock
+from usage.ledger.bookings import BudgetRefusal, Failure, HoldRequest, Outcome, Release, Settlement
 from usage.ledger.durability import check_durability
 from usage.ledger.lanes import Lane
 from usage.ledger.refusals import quota_exceeded
@@ -76,20 +75,12 @@ class Ledger:
         if self._is_stopped:
             raise _unavailable()
         try:
-            outcome = await self._lane(slug).put(RESERVE, request.request_id, request)
+            outcome = await self._lane(slug).put(request)
         except asyncio.CancelledError:  # nobody will use what may be held by now
             with suppress(Unavailable):  # stopped meanwhile
-                self._lane(slug).put(VOID, request.request_id, request.request_id)
+                self._lane(slug).put(Release(request.request_id))
             raise
-        if isinstance(outcome, BudgetRefusal):
-            raise quota_exceeded(outcome)
-        self._check(outcome)
-
-    async def mark_dispatched(self, slug: str, request_id: UUID) -> None:
-        """Only for holds made with `dispatching=False`: from here on the call costs money. Raises
-        Conflict if the hold is gone, Unavailable.
-        """
-        self._check(await self._lane(slug).put(DISPATCHED, request_id, request_id))
+        _check(outcome)
 
     def mark(self, slug: str, request_id: UUID, output_tokens: int) -> None:
         """Note how far an answer has come, for a bill in case this process dies. Neither waits nor fails."""
@@ -103,18 +94,13 @@ class Ledger:
         Raises NotFound if there never was a hold, Unavailable if it takes too long: it is booked later
         nonetheless, as when the caller is cancelled.
         """
-        return self._check(await self._lane(slug).put(SETTLE, bill.request_id, bill))
+        return _check(await self._lane(slug).put(bill))
 
     async def void(self, slug: str, request_id: UUID) -> None:
         """Release a hold of which nothing was used. Does nothing if there is none. Raises
         Unavailable; it is released later nonetheless.
         """
-        self._check(await self._lane(slug).put(VOID, request_id, request_id))
-
-    @property
-    def open_lanes(self) -> int:
-        """How many tenants have a lane at the moment."""
-        return len(self._lanes)
+        _check(await self._lane(slug).put(Release(request_id)))
 
     def _lane(self, slug: str) -> Lane:
         lane = self._lanes.get(slug)
@@ -132,19 +118,20 @@ class Ledger:
         if self._lanes.get(lane.slug) is lane:
             del self._lanes[lane.slug]
 
-    @staticmethod
-    def _check(outcome: Outcome) -> Any:
-        if outcome is Failure.UNAVAILABLE:
-            raise _unavailable()
-        if outcome is Failure.NO_HOLD:
-            raise NotFound(_("Nothing is held for this request."), code="hold_not_found")
-        if outcome is Failure.GONE:
-            raise Conflict(
-                _("Nothing is held for this request any longer. Start it again."), code="hold_gone"
-            )
-        if outcome is Failure.POISONED:
-            raise AtriumError(_("This call could not be booked."), code="booking_failed")
+
+def _check(outcome: Outcome) -> bool:
+    """What the lane answered, if it did what was asked. Raises QuotaExceeded, Unavailable, NotFound,
+    AtriumError.
+    """
+    if isinstance(outcome, bool):
         return outcome
+    if isinstance(outcome, BudgetRefusal):
+        raise quota_exceeded(outcome)
+    if outcome is Failure.UNAVAILABLE:
+        raise _unavailable()
+    if outcome is Failure.NO_HOLD:
+        raise NotFound(_("Nothing is held for this request."), code="hold_not_found")
+    raise AtriumError(_("This call could not be booked."), code="booking_failed")
 
 
 def _unavailable() -> Unavailable:

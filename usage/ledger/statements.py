@@ -59,7 +59,6 @@ _HOLD_COLUMNS = {
     "amount": "numeric",
     "budget_ids": "text",
     "input_tokens_estimate": "bigint",
-    "dispatched_at": "timestamptz",
     **FACTS,
 }
 _BILL_COLUMNS = {
@@ -108,11 +107,10 @@ FROM {_unnest("n", 1, _BALANCE_COLUMNS)} WHERE b.id = n.id"""
 WRITE_OVERRUNS = f"""INSERT INTO usage_budgetoverrun (id, budget_id, request_id, amount, created_at)
 SELECT n.id, n.budget_id, n.request_id, n.amount, $1::timestamptz FROM {_unnest("n", 2, _OVERRUN_COLUMNS)}"""
 WRITE_HOLDS = f"""INSERT INTO usage_hold
-  (process_id, created_at, id, amount, budget_ids, input_tokens_estimate, dispatched_at, {_FACT_NAMES})
+  (process_id, created_at, id, amount, budget_ids, input_tokens_estimate, {_FACT_NAMES})
 SELECT $1::uuid, $2::timestamptz, h.id, h.amount, h.budget_ids::uuid[], h.input_tokens_estimate,
-  h.dispatched_at, {_HELD_FACTS}
+  {_HELD_FACTS}
 FROM {_unnest("h", 3, _HOLD_COLUMNS)}"""
-MARK_DISPATCHED = "UPDATE usage_hold SET dispatched_at = $1::timestamptz WHERE id = ANY($2::uuid[])"
 MARK_PROGRESS = f"""UPDATE usage_hold h SET
   progress_output_tokens = greatest(h.progress_output_tokens, n.tokens)
 FROM {_unnest("n", 1, {"id": "uuid", "tokens": "bigint"})} WHERE h.id = n.id"""

@@ -80,7 +80,7 @@ def _sweep(ids: list) -> int:
         mine = [balance for balance in balances if balance.id in map(str, hold.budget_ids)]
         for balance in mine:
             balance.release(hold.amount)
-        if hold.dispatched_at is None or hold.pk in booked:
+        if hold.pk in booked:
             continue
         event = _estimate(hold, now)
         events.append(event)
