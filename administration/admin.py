@@ -12,7 +12,7 @@ from django.utils.translation import ngettext_lazy
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from administration.columns import ago
+from administration.columns import Badge, ago
 from administration.confirm import confirmed
 from administration.figures import list_columns, load_figures
 from administration.menu import MenuGroup, Place
@@ -149,8 +149,8 @@ class TenantAdmin(AtriumModelAdmin):
         return [row.name, row.slug]
 
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
-    def show_status(self, row: Tenant) -> tuple[str, str]:
-        return row.status, row.get_status_display()
+    def show_status(self, row: Tenant) -> Badge:
+        return Badge(row.status, row.get_status_display())
 
     @display(description=_("hosts"))
     def show_hosts(self, row: Tenant) -> str:

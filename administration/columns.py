@@ -2,13 +2,25 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
+
+
+class Badge(NamedTuple):
+    """What a column with `label=` shows: `key` gives the colour. Where no label is drawn (the page of one
+    row), the text stands alone.
+    """
+
+    key: Any
+    text: str | Promise
+
+    def __str__(self) -> str:
+        return str(self.text)
 
 
 def ago(field: str, description: str | Promise) -> Callable[[Any], str]:

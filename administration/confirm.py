@@ -6,13 +6,17 @@ POST does it.
         set_tenant_status(…)
 
 One name serves both lists: put it into `actions` (the selected rows) and `actions_detail` (the row that is
-open). A text that the work returns is shown for its row, instead of `done`.
+open). A text that the work returns is shown for its row, instead of `done`. With a `form` the page asks for
+its fields too, and the work gets what was entered by name. Rows are named by the admin's `describe_row`, if
+it has one.
 """
 
 from collections.abc import Callable, Iterable
-from functools import wraps
-from typing import Any
+from dataclasses import dataclass
+from functools import partial, wraps
+from itertools import chain
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
@@ -26,9 +30,10 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 
 from foundation.errors import AtriumError
+from foundation.refusals import Refusal, texts_by_field
 
 MAX_ROWS = 200  # at a time; each is one service call
-Work = Callable[[Any, HttpRequest, Any], str | None]
+Work = Callable[..., str | None]  # (self, request, row, what the form's fields hold by name)
 
 
 def confirmed(
@@ -40,6 +45,7 @@ def confirmed(
     permissions: Iterable[str] = ("change",),
     icon: str | None = None,
     is_dangerous: bool = False,
+    form: type[forms.Form] = forms.Form,
 ) -> Callable[[Work], Callable]:
     """Turn `work(self, request, row)` into an action for many rows and for one. `done` is an ngettext_lazy
     with `count`.
@@ -60,21 +66,25 @@ def confirmed(
             if len(rows) > MAX_ROWS:
                 messages.error(request, _("Choose at most %(limit)d at a time.") % {"limit": MAX_ROWS})
                 return None
-            if not (request.method == "POST" and "confirmed" in request.POST):
-                context = {
-                    "question": question,
-                    "explanation": explanation,
-                    "verb": description,
-                    "rows": rows,
-                    "action_name": work.__name__,
-                }
-                return _ask(
-                    self,
-                    request,
-                    context | {"is_single": object_id is not None, "is_dangerous": is_dangerous},
-                )
-            _carry_out(self, request, rows, work, done)
-            return None if object_id is None else HttpResponseRedirect(_way_back(self, rows[0]))
+            is_confirmed = request.method == "POST" and "confirmed" in request.POST
+            filled = form(request.POST if is_confirmed else None)
+            if is_confirmed and filled.is_valid():
+                refusals = _carry_out(self, request, rows, partial(work, **filled.cleaned_data), done)
+                if object_id is None or not _fill_in(filled, refusals):
+                    for text in map(str, refusals):
+                        messages.error(request, text)
+                    return None if object_id is None else HttpResponseRedirect(_way_back(self, rows[0]))
+            context = {
+                "question": question,
+                "explanation": explanation,
+                "verb": description,
+                "form": filled,
+                "rows": rows,
+                "action_name": work.__name__,
+                "is_single": object_id is not None,
+                "is_dangerous": is_dangerous,
+            }
+            return _ask(self, request, context)
 
         return run
 
@@ -93,8 +103,10 @@ def _rows(model_admin, request: HttpRequest, queryset: QuerySet | None, object_i
 def _ask(model_admin, request: HttpRequest, context: dict) -> TemplateResponse:
     opts = model_admin.model._meta
     cancel = _way_back(model_admin, context["rows"][0]) if context["is_single"] else request.get_full_path()
+    describe = getattr(model_admin, "describe_row", str)
     page = model_admin.admin_site.each_context(request) | context
     page |= {
+        "rows": [{"pk": row.pk, "text": describe(row)} for row in context["rows"]],
         "title": context["verb"],
         "opts": opts,
         "cancel_url": cancel,
@@ -105,22 +117,44 @@ def _ask(model_admin, request: HttpRequest, context: dict) -> TemplateResponse:
     return TemplateResponse(request, "admin/confirm_action.html", page)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A row for which the work was refused."""
+
+    row: str
+    refusal: Refusal
+
+    def __str__(self) -> str:
+        texts = chain.from_iterable(texts_by_field(self.refusal).values())
+        return f"{self.row}: {' '.join(texts)}"
+
+
+def _fill_in(form: forms.Form, refusals: list[_Refused]) -> bool:
+    """Whether all that was refused concerns fields of the form; then it stands there."""
+    by_field = [texts_by_field(refused.refusal) for refused in refusals]
+    if not by_field or not all(set(texts) <= set(form.fields) for texts in by_field):
+        return False
+    for texts in by_field:
+        form.add_error(None, texts)
+    return True
+
+
 def _carry_out(
     model_admin, request: HttpRequest, rows: list[Model], work: Work, done: Promise | None
-) -> None:
-    count = 0
+) -> list[_Refused]:
+    """Do the work for each row, and tell of those for which it was done; returns the others."""
+    count, refusals, describe = 0, [], getattr(model_admin, "describe_row", str)
     for row in rows:
         try:
             if text := work(model_admin, request, row):
                 messages.success(request, text)
             else:
                 count += 1
-        except AtriumError as exc:
-            messages.error(request, f"{row}: {exc.message}")
-        except ValidationError as exc:
-            messages.error(request, f"{row}: {' '.join(exc.messages)}")
+        except (AtriumError, ValidationError) as exc:
+            refusals.append(_Refused(describe(row), exc))
     if count and done:
         messages.success(request, done % {"count": count})
+    return refusals
 
 
 def _way_back(model_admin, row: Model) -> str:

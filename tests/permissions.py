@@ -187,7 +187,7 @@ SERVICE = {
     ),
     "models_registry_model": ("model", f"ai_developer auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
     "prompts_conversation": ("conversation", f"ai_developer auditor {ADMINS}", "", "", "", {}),
-    "usage_usageevent": ("event", EVERYONE, "", "", "", {}),
+    "usage_usageevent": ("event", EVERYONE, "", "", "", {"refund": f"billing {ADMINS}"}),
     "usage_budget": ("budget", EVERYONE, f"billing {ADMINS}", f"billing {ADMINS}", f"billing {ADMINS}", {}),
 }
 SYSTEM = {

@@ -104,7 +104,7 @@ class UsageEvent(CallColumns):
         ]
 
     def __str__(self) -> str:
-        return f"{self.request_id} {self.kind}"
+        return str(self.request_id)
 
     @property
     def total_tokens(self) -> int:

@@ -21,7 +21,14 @@ from tenants.work.duties import duty
 from usage.ledger.bookings import TENANT_SUBJECT
 from usage.ledger.budget_rules import ALWAYS, ZERO, Balance, period_start
 from usage.ledger.duty_times import BALANCES
-from usage.ledger.locks import as_balance, keep_lanes_out, lock_budgets, read_clock, save_balances
+from usage.ledger.locks import (
+    as_balance,
+    keep_lanes_out,
+    lock_budgets,
+    note_new_events,
+    read_clock,
+    save_balances,
+)
 from usage.models import Budget, BudgetOverrun, CallColumns, Hold, UsageEvent
 from usage.selectors import NAMES
 from usage.sums import rebuild_sums
@@ -265,8 +272,8 @@ def _sum_costs(
 
 
 @transaction.atomic
-def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal) -> UsageEvent:
-    """Give back part or all of what a call cost, once, in the period of its bill. Raises NotAllowed,
+def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal | None = None) -> UsageEvent:
+    """Give back part of what a call cost, or all (None), once, in the period of its bill. Raises NotAllowed,
     NotFound, InvalidInput (amount), Conflict.
     """
     require(actor, "usage.add_usageevent")
@@ -283,12 +290,16 @@ def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal) -> Usa
     events = list(UsageEvent.objects.filter(request_id=request_id))
     if any(event.kind == UsageEvent.Kind.REFUND for event in events):
         raise Conflict(_("This call was refunded before."), code="already_refunded")
-    if not 0 < amount <= sum(event.cost for event in events):
+    total = sum((event.cost for event in events), ZERO)
+    if amount is None:
+        amount = total
+    if not 0 < amount <= total:
         raise InvalidInput(_("A refund is above 0 and at most what the call cost."), param="amount")
     for balance in balances:
         if bill.booked_at >= balance.period_start:
             balance.book(-amount)
     save_balances(balances)
+    note_new_events()
     facts = {field.attname: getattr(bill, field.attname) for field in CallColumns._meta.local_fields}
     return UsageEvent.objects.create(
         request_id=request_id,

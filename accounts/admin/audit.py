@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from administration.columns import instant
+from administration.columns import Badge, instant
 from administration.history import ACTIONS, actor_of, list_changes, list_fields, model_of, name_object
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
@@ -88,8 +88,8 @@ class LogEntryAdmin(ReadOnlyAdmin):
         return actor_of(entry)
 
     @display(description=_("what"), ordering="action", label=COLOURS)
-    def show_action(self, entry: LogEntry) -> tuple[int, str]:
-        return entry.action, str(ACTIONS[entry.action])
+    def show_action(self, entry: LogEntry) -> Badge:
+        return Badge(entry.action, ACTIONS[entry.action])
 
     @display(description=_("object"), header=True)
     def show_object(self, entry: LogEntry) -> list[str]:

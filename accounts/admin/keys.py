@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from accounts.models import ApiKey
 from accounts.services import create_api_key, revoke_api_key, update_api_key
 from accounts.shown_once import keep_new_key, take_new_key
-from administration.columns import ago
+from administration.columns import Badge, ago
 from administration.confirm import confirmed
 from administration.fields import NamesField
 from administration.menu import MenuGroup, Place
@@ -152,10 +152,10 @@ class ApiKeyAdmin(AtriumModelAdmin):
         return [row.name, f"…{row.key_id}…"]
 
     @display(description=_("state"), label={USABLE: "success", EXPIRED: "warning", REVOKED: "danger"})
-    def show_state(self, row: ApiKey) -> tuple[str, str]:
+    def show_state(self, row: ApiKey) -> Badge:
         if row.revoked_at:
-            return REVOKED, gettext("revoked")
-        return (EXPIRED, gettext("expired")) if row.is_expired else (USABLE, gettext("usable"))
+            return Badge(REVOKED, gettext("revoked"))
+        return Badge(EXPIRED, gettext("expired")) if row.is_expired else Badge(USABLE, gettext("usable"))
 
     @display(description=_("scopes"))
     def show_scopes(self, row: ApiKey) -> str:

@@ -2,8 +2,6 @@
 they are kept out instead.
 """
 
-from typing import Any
-
 from django import forms
 from django.conf import settings
 from django.contrib import admin
@@ -21,7 +19,7 @@ from unfold.widgets import (
 from accounts.models import ApiKey, ProjectMembership, User
 from accounts.roles import role_label
 from accounts.services import create_user, invite_user, set_roles, set_user_active, update_user
-from administration.columns import ago
+from administration.columns import Badge, ago
 from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
@@ -129,8 +127,8 @@ class PersonAdmin(AtriumModelAdmin):
         return [row.name, row.email]
 
     @display(description=_("access"), ordering="is_active", label={True: "success", False: "danger"})
-    def show_access(self, row: User) -> tuple[bool, Any]:
-        return row.is_active, gettext("active") if row.is_active else gettext("locked out")
+    def show_access(self, row: User) -> Badge:
+        return Badge(row.is_active, gettext("active") if row.is_active else gettext("locked out"))
 
     @confirmed(
         description=_("Lock out"),

@@ -5,7 +5,7 @@ everywhere else. No other module makes an HTTP client (proof S44).
 """
 
 from foundation.egress.control_plane import client, read_json
-from foundation.egress.data_plane import connector, open_session, read_limited, read_lines
+from foundation.egress.data_plane import connector, open_session
 from foundation.egress.errors import EgressRefused
 from foundation.egress.networks import Reach, classify
 from foundation.egress.policy import PRIVATE, PUBLIC, EgressPolicy
@@ -27,7 +27,5 @@ __all__ = [
     "open_session",
     "parse_url",
     "read_json",
-    "read_limited",
-    "read_lines",
     "resolve_checked",
 ]

@@ -6,20 +6,20 @@ sessions, PUBLIC and PRIVATE; which hosts an endpoint names is checked when its 
 
 Guards against: what foundation.egress.resolving lists, on every new connection; redirects; proxies
 from the environment; long headers.
-Does not guard against: long bodies and lines (`read_limited`, `read_lines`), and time (ClientTimeout per
-endpoint).
+Does not guard against: long bodies and events (gateway.steps.relay, gateway.answers.sse), and time
+(ClientTimeout per endpoint).
 """
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from django.utils.translation import gettext as _
 
-from foundation.egress.errors import REDIRECTS, EgressRefused, line_too_long, not_found, redirected, too_long
+from foundation.egress.errors import REDIRECTS, EgressRefused, not_found, redirected
 from foundation.egress.networks import Reach, classify
 from foundation.egress.policy import EgressPolicy
 from foundation.egress.resolving import check_peer, check_resolved, refuse_unless_permitted
@@ -142,35 +142,3 @@ def open_session(
         ),
         **options,
     )
-
-
-async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """A body of at most so many bytes, counted while reading. Raises UpstreamError."""
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > max_bytes:
-            response.close()
-            raise too_long(max_bytes)
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def read_lines(response: aiohttp.ClientResponse, max_line_bytes: int) -> AsyncIterator[bytes]:
-    """A body's lines without their ends (LF or CRLF), as they arrive; the last may lack one.
-    Raises UpstreamError if one is too long.
-    """
-    rest = b""
-    async for part in response.content.iter_any():
-        *lines, rest = (rest + part).split(b"\n")
-        for line in lines:
-            if len(line) > max_line_bytes:
-                break
-            yield line.removesuffix(b"\r")
-        else:
-            if len(rest) <= max_line_bytes:
-                continue
-        response.close()
-        raise line_too_long(max_line_bytes)
-    if rest:
-        yield rest

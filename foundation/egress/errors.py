@@ -30,10 +30,3 @@ def too_long(max_bytes: int) -> UpstreamError:
         _("The provider's answer is longer than %(limit)d bytes.") % {"limit": max_bytes},
         code="answer_too_long",
     )
-
-
-def line_too_long(max_line_bytes: int) -> UpstreamError:
-    return UpstreamError(
-        _("The provider sent a line of more than %(limit)d bytes.") % {"limit": max_line_bytes},
-        code="answer_too_long",
-    )

@@ -9,7 +9,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
-from administration.columns import ago
+from administration.columns import Badge, ago
 from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
@@ -133,10 +133,10 @@ class ConnectionAdminBase(AtriumModelAdmin):
         return row.model_count
 
     @display(description=_("last check"), label={OK: "success", BAD: "danger", UNKNOWN: "info"})
-    def show_check(self, row: Connection) -> tuple[str, str]:
+    def show_check(self, row: Connection) -> Badge:
         if row.last_checked_at is None:
-            return UNKNOWN, gettext("not checked yet")
-        return (BAD, gettext("failed")) if row.last_error else (OK, gettext("answered"))
+            return Badge(UNKNOWN, gettext("not checked yet"))
+        return Badge(BAD, gettext("failed")) if row.last_error else Badge(OK, gettext("answered"))
 
     @confirmed(
         description=_("Test"),

@@ -12,6 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSplitDateTimeWidget
 
+from administration.columns import Badge
 from administration.fields import NamesField
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
@@ -210,8 +211,8 @@ class ModelAdminBase(AtriumModelAdmin):
         return [row.name, row.label if row.label != row.name else ""]
 
     @display(description=_("channel"), ordering="channel", label=CHANNEL_COLOURS)
-    def show_channel(self, row: Model) -> tuple[str, str]:
-        return row.channel, row.get_channel_display()
+    def show_channel(self, row: Model) -> Badge:
+        return Badge(row.channel, row.get_channel_display())
 
     @display(description=_("input / output per million"))
     def show_prices(self, row: Model) -> str:

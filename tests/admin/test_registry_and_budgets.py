@@ -11,10 +11,12 @@ from foundation.ids import uuid7
 from models_registry.models import Connection, Model
 from models_registry.platform import models as platform_models
 from tenants.context import platform
+from tenants.models import Tenant
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
 from tests.models_registry.provider import Provider
 from tests.routes import PLATFORM, TENANT
-from usage.models import Budget, BudgetOverrun
+from usage.models import Budget, BudgetOverrun, UsageEvent
+from usage.money import show_money
 from usage.platform.models import Process
 
 pytestmark = pytest.mark.django_db
@@ -253,6 +255,49 @@ def test_usage_events_are_filtered_by_person_key_model_and_status(acme, alice, b
     for query, is_there in [(query, True) for query in there] + [(query, False) for query in elsewhere]:
         found = str(estate.event.pk) in acme.get(address, query).content.decode()
         assert found is is_there, query
+
+
+def test_a_state_on_the_page_of_its_object_is_a_word(acme, on_platform, alice, olga):
+    """In a list it is a coloured label, made of a key and a text."""
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    for name, pk, word in [
+        ("usage_usageevent", estate.event.pk, "answered"),
+        ("accounts_apikey", estate.key.pk, "usable"),
+        ("models_registry_connection", estate.connection.pk, "not checked yet"),
+    ]:
+        page = acme.get(url(f"{name}_change", pk)).content.decode()
+        assert word in page and "(&#x27;" not in page and "Badge" not in page, name
+    with platform():
+        tenant_pk = Tenant.objects.get(slug="acme").pk
+    page = on_platform.login_as(olga).get(reverse("system:tenants_tenant_change", PLATFORM, [tenant_pk]))
+    assert "(&#x27;" not in page.content.decode() and "Badge" not in page.content.decode()
+
+
+def test_a_call_is_refunded_in_part_or_in_full(acme, alice, bob):
+    part, whole, free = make_event(bob), make_event(bob), make_event(bob, cost=Decimal(0))
+    acme.login_as(alice)
+    address = url("usage_usageevent_refund", part.pk)
+    page = acme.get(address).content.decode()
+    assert "Give back what these calls cost?" in page and show_money(part.cost, "EUR") in page
+    assert part.cost > 0 and not UsageEvent.objects.filter(kind="refund").exists()
+    refused = acme.post(address, {"confirmed": "yes", "amount": "much"})
+    assert refused.status_code == 200 and "errorlist" in refused.content.decode()
+    too_much = acme.post(address, {"confirmed": "yes", "amount": str(part.cost + 1)})
+    assert "at most what the call cost" in too_much.content.decode()
+    assert not UsageEvent.objects.filter(kind="refund").exists()
+    acme.post(address, {"confirmed": "yes", "amount": str(part.cost / 2)})
+    chosen = {
+        "action": "refund",
+        "_selected_action": [part.pk, whole.pk, free.pk],
+        "confirmed": "yes",
+        "amount": "",
+    }
+    page = acme.post(url("usage_usageevent_changelist"), chosen, follow=True).content.decode()
+    assert "1 call is refunded." in page and "This call was refunded before." in page
+    refunds = UsageEvent.objects.filter(kind="refund").values_list("request_id", "cost")
+    assert dict(refunds) == {part.request_id: -part.cost / 2, whole.request_id: -whole.cost}
+    assert "Refund" not in acme.get(url("usage_usageevent_change", free.pk)).content.decode()
 
 
 def test_the_start_page_shows_what_went_above_a_budget_or_near_it(acme, alice):

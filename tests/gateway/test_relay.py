@@ -212,6 +212,33 @@ def test_the_short_way_is_taken(monkeypatch):
     assert [swapped is not None for swapped in taken] == [False, *[True] * 39, False]
 
 
+@pytest.mark.parametrize(
+    ("stream", "bound", "code"),
+    [
+        (False, "gateway.steps.relay.MAX_ANSWER_BYTES", "upstream_invalid_response"),
+        (True, "gateway.steps.relay.MAX_STREAM_BYTES", "upstream_endless"),
+        (True, "gateway.answers.sse.MAX_EVENT_BYTES", "upstream_invalid_response"),
+    ],
+)
+def test_an_answer_is_read_to_its_bound(monkeypatch, stream, bound, code):
+    """Whatever the server sends: the process has memory for so much of it."""
+    chunks = Chunks(b'data: {"choices": [', *[b'{"delta": {"content": "x"}},'] * 100, b"]}\n\n")
+    response = SimpleNamespace(content=chunks)
+    chunks.is_eof = lambda: False
+    monkeypatch.setattr(bound, 1_000)
+
+    async def read() -> None:
+        call = make_call("http://nowhere/v1", "any", stream=stream)
+        if not stream:
+            await read_answer(call, response)
+        async for _part in relay(call, response):
+            pass
+
+    with pytest.raises(UpstreamError) as caught:
+        asyncio.run(read())
+    assert caught.value.code == code and len(chunks._chunks) > 50
+
+
 # -- time ----------------------------------------------------------------------------------------------------
 
 

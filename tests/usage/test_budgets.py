@@ -12,7 +12,7 @@ from accounts.key_rules import key_rules
 from accounts.models import Project
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound, QuotaExceeded
 from tenants.context import in_platform, in_tenant, platform
-from tenants.models import Plan
+from tenants.models import Duty, Plan
 from tenants.occasions import changed_plan
 from tenants.work.duties import carry_out_duties
 from tests.usage.books import BILL, USER, a_bill, a_hold
@@ -162,6 +162,17 @@ def test_a_call_is_refunded_once_and_at_most_in_full(alice, bob):
         services.refund_call(actor=alice, request_id=event.pk, amount=Decimal(1))
     budget.refresh_from_db()
     assert budget.spent == 3 and services.rebuild_balances() == []
+
+
+@pytest.mark.django_db
+@pytest.mark.scope("acme")
+def test_a_refund_is_summed_up_and_told_to_the_platform(alice, bob):
+    """Also where no call comes any more that would note it."""
+    event = an_event("2", datetime.now(UTC), user_id=bob.pk)
+    refund = services.refund_call(actor=alice, request_id=event.pk)
+    assert refund.cost == -2
+    with platform():
+        assert {"usage_sums", "usage_today"} <= set(Duty.objects.values_list("kind", flat=True))
 
 
 @pytest.mark.django_db

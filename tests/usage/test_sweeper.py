@@ -30,6 +30,10 @@ async def leave(books: Books, *holds, marks: dict | None = None, **process) -> N
         await ledger.void(books.slug, uuid7())  # a batch that takes the marks along
 
 
+def duties(books: Books) -> set[str]:
+    return {duty.kind for duty in books.sql("SELECT kind FROM public.tenants_duty")}
+
+
 async def test_orphans_are_billed_by_mark_or_by_hold(books):
     budget = books.add_budget("user")
     marked, sent = a_hold("0.01"), a_hold("0.02")
@@ -45,6 +49,7 @@ async def test_orphans_are_billed_by_mark_or_by_hold(books):
         (True, INTERRUPTED, "demo", "EUR")
     }
     assert books.holds() == [] and books.budget(budget).held == 0 and books.balances_match()
+    assert {"usage_sums", "usage_today"} <= duties(books)
     assert await in_tenant(books.slug, sweep_holds) == 0
 
 
@@ -88,7 +93,9 @@ async def test_a_bill_that_comes_after_all_corrects_the_estimate(books, true_cos
     async with books.ledger(process_id=process) as ledger:
         await ledger.reserve(books.slug, hold)
         await in_tenant(books.slug, sweep_holds)
+        books.sql("DELETE FROM public.tenants_duty")
         assert await ledger.settle(books.slug, a_bill(hold.request_id, cost=true_cost))
+        assert duties(books) == {"usage_sums", "usage_today"}
         assert not await ledger.settle(books.slug, a_bill(hold.request_id, cost=true_cost))
     estimate, correction = books.events()
     assert (estimate.cost + correction.cost, correction.kind) == (true_cost, "adjustment")

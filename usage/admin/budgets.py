@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.models import ApiKey
 from accounts.selectors import find_key, list_people, list_projects
+from administration.columns import Badge
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
@@ -161,12 +162,10 @@ class BudgetAdmin(AtriumModelAdmin):
         return show_money(row.held, row.currency)
 
     @display(description=_("used"), label={"ok": "success", "warn": "warning", "full": "danger"})
-    def show_used(self, row: Budget) -> tuple[str, str]:
+    def show_used(self, row: Budget) -> Badge:
         percent = int(100 * used_now(row) / row.limit) if row.limit else 100
-        return (
-            "full" if percent >= 100 else "warn" if percent >= row.warn_at_percent else "ok",
-            f"{percent} %",
-        )
+        key = "full" if percent >= 100 else "warn" if percent >= row.warn_at_percent else "ok"
+        return Badge(key, f"{percent} %")
 
     @display(description=_("set by"), ordering="managed_by")
     def show_manager(self, row: Budget) -> str:

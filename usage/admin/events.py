@@ -1,25 +1,31 @@
-"""Usage events, for reading: what each call used and cost. What was said in it is not here."""
+"""Usage events: what each call used and cost, to read and to refund. What was said in it is not here."""
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import localize
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter, TextFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from accounts.selectors import name_keys, name_people, name_projects, search_keys, search_people
-from administration.columns import instant
+from administration.columns import Badge, instant
+from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
 from usage.models import HourlySum, UsageEvent
 from usage.money import show_money
+from usage.services import refund_call
 
 STATUS_COLOURS = {
     UsageEvent.Status.OK: "success",
@@ -77,6 +83,18 @@ class KeyFilter(TextFilter):
         return queryset.filter(key_id__in=search_keys(text).values("pk"))
 
 
+class RefundForm(forms.Form):
+    amount = forms.DecimalField(
+        label=_("Amount"),
+        required=False,
+        max_digits=24,
+        decimal_places=12,
+        localize=True,
+        label_suffix="",
+        help_text=_("Of each call. Empty: all that it cost."),
+    )
+
+
 @admin.register(UsageEvent, site=service_admin)
 class UsageEventAdmin(ReadOnlyAdmin):
     place = Place(MenuGroup.USAGE, 10, "receipt_long")
@@ -106,6 +124,8 @@ class UsageEventAdmin(ReadOnlyAdmin):
     ordering = ["-created_at", "pk"]
     paginator = InfinitePaginator
     show_full_result_count = False
+    actions = ["refund"]
+    actions_detail = ["refund"]
     fieldsets = [
         (
             None,
@@ -182,6 +202,32 @@ class UsageEventAdmin(ReadOnlyAdmin):
             attach_names([row])
         return row
 
+    def has_refund_permission(self, request: HttpRequest, obj: UsageEvent | None = None) -> bool:
+        return request.user.has_perm("usage.add_usageevent")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str):
+        row = self.get_object(request, object_id)
+        is_bill = row is not None and row.kind == UsageEvent.Kind.SETTLE and row.cost > 0
+        return super().get_actions_detail(request, object_id) if is_bill else []
+
+    def describe_row(self, row: UsageEvent) -> str:
+        return f"{localize(localtime(row.created_at))} · {row.model} · {show_money(row.cost, row.currency)}"
+
+    @confirmed(
+        description=_("Refund"),
+        icon="undo",
+        permissions=["refund"],
+        form=RefundForm,
+        question=_("Give back what these calls cost?"),
+        explanation=_(
+            "The bill stays, and a refund is booked beside it, once and for good. Budgets get the amount "
+            "back while the period of the bill lasts."
+        ),
+        done=ngettext_lazy("%(count)d call is refunded.", "%(count)d calls are refunded.", "count"),
+    )
+    def refund(self, request: HttpRequest, row: UsageEvent, amount: Decimal | None) -> None:
+        refund_call(actor=request.user, request_id=row.request_id, amount=amount)
+
     @display(description=_("person"))
     def show_person(self, row: UsageEvent) -> str:
         return row.names["user_id"]
@@ -212,8 +258,8 @@ class UsageEventAdmin(ReadOnlyAdmin):
         )
 
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
-    def show_status(self, row: UsageEvent) -> tuple[str, str]:
-        return row.status, row.get_status_display()
+    def show_status(self, row: UsageEvent) -> Badge:
+        return Badge(row.status, row.get_status_display())
 
 
 def attach_names(events: list[UsageEvent]) -> None:

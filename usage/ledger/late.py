@@ -11,6 +11,7 @@ from foundation.ids import uuid7
 from usage.ledger import statements as sql
 from usage.ledger.batch import Batch, Clock, read_balances, read_time
 from usage.ledger.bookings import INTERRUPTED, TENANT_SUBJECT, Failure, Outcome, Settlement
+from usage.ledger.duty_times import SUMS, TODAY, next_sums, next_telling
 from usage.ledger.wire import Statement, Wire
 
 
@@ -37,14 +38,19 @@ async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire:
     if not _is_estimate(events):  # refunded while we waited for the locks
         await wire.exchange([(sql.ROLLBACK, ())])
         return False
-    balances, now = read_balances(locked), clock(read_time(time))
+    balances, at = read_balances(locked), read_time(time)
+    now = clock(at)
     batch = Batch(balances, {}, now)
     difference = bill.cost - Decimal(_value(events, 2))
     booked_at = datetime.fromisoformat(_value(events, 6))
     for balance in balances:
         if booked_at >= balance.period_start:
             batch.book(balance, difference, bill.request_id.hex)
-    await wire.exchange([*batch.writes(b""), _adjustment(bill, request, now), (sql.COMMIT, ())])
+    notes = [
+        (sql.NOTE_DUTY, (SUMS, next_sums(at).isoformat().encode())),
+        (sql.NOTE_DUTY, (TODAY, next_telling(at).isoformat().encode())),
+    ]
+    await wire.exchange([*batch.writes(b""), _adjustment(bill, request, now), *notes, (sql.COMMIT, ())])
     return True
 
 

@@ -1,4 +1,6 @@
-"""How Django's side locks budgets: the same rows in the same order as the ledger's lanes."""
+"""How Django's side keeps the books: budgets locked in the same order as by the ledger's lanes, and the same
+duties noted.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,8 +9,10 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Case, Q, Value, When
 
+from tenants.work.duties import note_duty
 from usage.ledger.bookings import LEVELS
 from usage.ledger.budget_rules import Balance
+from usage.ledger.duty_times import SUMS, TODAY, next_sums, next_telling
 from usage.models import Budget
 
 _LEVEL_ORDER = Case(*(When(level=level, then=Value(position)) for position, level in enumerate(LEVELS)))
@@ -58,6 +62,13 @@ def save_balances(balances: Iterable[Balance]) -> None:
                 held=balance.held,
                 spent=balance.spent,
             )
+
+
+def note_new_events() -> None:
+    """Events were booked in this transaction: they have to be summed up, and told to the platform."""
+    now = read_clock()
+    note_duty(SUMS.decode(), next_sums(now))
+    note_duty(TODAY.decode(), next_telling(now))
 
 
 def keep_lanes_out() -> None:

@@ -18,7 +18,7 @@ from tenants.work.duties import duty, note_duty
 from usage.ledger.bookings import INTERRUPTED
 from usage.ledger.budget_rules import Balance
 from usage.ledger.duty_times import HOLDS, next_sweep
-from usage.ledger.locks import lock_budgets, read_clock, save_balances
+from usage.ledger.locks import lock_budgets, note_new_events, read_clock, save_balances
 from usage.models import BudgetOverrun, CallColumns, Hold, UsageEvent
 from usage.platform.models import LEASE, Process
 from usage.pricing import Price, Usage, cost
@@ -87,6 +87,8 @@ def _sweep(ids: list) -> int:
         overruns += [_overrun(balance, event) for balance in mine]
     save_balances(balances)
     UsageEvent.objects.bulk_create(events)
+    if events:
+        note_new_events()
     BudgetOverrun.objects.bulk_create(overrun for overrun in overruns if overrun.amount)
     Hold.objects.filter(pk__in=[hold.pk for hold in holds]).delete()
     logger.warning(
