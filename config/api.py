@@ -1,6 +1,5 @@
 """What all of `/api/v1` shares: cursor paging and problem details (RFC 9457)."""
 
-from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
@@ -12,6 +11,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, NotFound, Permi
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from foundation.error_pages import PROBLEM, describe_problem
 from foundation.errors import AtriumError
 
 
@@ -68,16 +68,8 @@ def problem_details(exc: Exception, context: dict) -> Response | None:
         if response is None:
             return None
         response.data = _describe(exc)
-    title = HTTPStatus(response.status_code).phrase
-    request_id = getattr(context["request"], "request_id", "")
-    response.data = {
-        "type": "about:blank",
-        "title": title,
-        "status": response.status_code,
-        **response.data,
-        "request_id": request_id,
-    }
-    response.content_type = "application/problem+json"
+    response.data = describe_problem(context["request"], response.status_code, **response.data)
+    response.content_type = PROBLEM
     return response
 
 

@@ -1,7 +1,6 @@
 """Pages of the house itself: health, errors, the platform's front door."""
 
 import sys
-from http import HTTPStatus
 
 from django.conf import settings
 from django.core.cache import cache
@@ -12,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from foundation.error_pages import DatabaseAway, answer_error, is_outage
+from foundation.error_pages import DatabaseAway, answer_error, answer_problem, is_outage
 from tenants.context import platform
 from tenants.selectors import list_demo_hosts
 
@@ -99,15 +98,7 @@ def _problem(request: HttpRequest, status: int) -> JsonResponse:
         500: ("internal_error", _("Something failed on the server.")),
     }
     code, detail = texts[status]
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-    body["request_id"] = getattr(request, "request_id", "")
-    return JsonResponse(body, status=status, content_type="application/problem+json")
+    return answer_problem(request, status, code, detail)
 
 
 @require_safe

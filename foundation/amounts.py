@@ -1,4 +1,4 @@
-"""`{{ amount|short_amount:currency }}` in every template: money, as precise as small prices need."""
+"""Money as people read it, as precise as small prices need, in the reader's own notation."""
 
 from decimal import Decimal
 
@@ -10,10 +10,19 @@ SMALLEST = Decimal("0.000001")
 register = template.Library()
 
 
+def show_money(amount: Decimal | None, currency: str = "") -> str:
+    """Two digits after the point from 1 on, four from 0.01, six below; what is smaller still is told by its
+    bound ("< 0.000001"). With the currency behind, if any; "–" for None.
+    """
+    if amount is None:
+        return "–"
+    return f"{_figure(amount)} {currency}".rstrip()
+
+
 @register.filter
 def short_amount(amount: Decimal | int | None, currency: str | None = "") -> str:
-    """Two digits after the point from 1 on, four from 0.01, six below; what is smaller still is told by its
-    bound ("< 0.000001"). In the reader's own notation, with the currency behind, if any.
+    """`{{ amount|short_amount:currency }}` in every template: as `show_money`, never broken over two lines;
+    nothing is 0.
     """
     figure = _figure(Decimal(amount or 0))
     return format_html("{}&nbsp;{}", figure, currency) if currency else figure

@@ -11,11 +11,13 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from foundation.errors import AtriumError, Unavailable
 
 RETRY_AFTER_S = 5
+PROBLEM = "application/problem+json"
 
 
 class DatabaseAway(Unavailable):
@@ -55,18 +57,25 @@ def answer_error(request: HttpRequest, error: AtriumError) -> HttpResponse:
     return response
 
 
+def describe_problem(request: HttpRequest, status: int, **members: Any) -> dict[str, Any]:
+    """The body of problem details; `members` are `detail`, `code` and what else the error says."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        **members,
+        "request_id": getattr(request, "request_id", ""),
+    }
+
+
+def answer_problem(request: HttpRequest, status: int, code: str, detail: str | Promise) -> JsonResponse:
+    body = describe_problem(request, status, detail=str(detail), code=code)
+    return JsonResponse(body, status=status, content_type=PROBLEM)
+
+
 def _render(request: HttpRequest, error: AtriumError) -> HttpResponse:
     status, request_id = error.http_status, getattr(request, "request_id", "")
     if request.path_info.startswith("/api/"):
-        body = {
-            "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "detail": str(error.message),
-            "code": error.code,
-        }
-        return JsonResponse(
-            body | {"request_id": request_id}, status=status, content_type="application/problem+json"
-        )
+        return answer_problem(request, status, error.code, error.message)
     template = "errors/_notice.html" if request.headers.get("HX-Request") == "true" else "errors/refused.html"
     return HttpResponse(render_to_string(template, {"error": error, "request_id": request_id}), status=status)

@@ -13,8 +13,8 @@ from administration.columns import ago
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
+from foundation.amounts import show_money
 from prompts.models import Conversation
-from usage.money import show_money
 
 
 @admin.register(Conversation, site=service_admin)

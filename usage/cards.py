@@ -1,18 +1,24 @@
 """The start page's cards about calls, cost and budgets of one tenant."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, cast
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from administration.start_page import card
+from foundation.amounts import short_amount, show_money
 from tenants.selectors import get_currency
-from usage.charts import round_up
+from usage.charts import Bar, BarChart, Series, Share, answered_and_failed, bar_of_calls, round_up
+from usage.ledger.budget_rules import ZERO
 from usage.models import Budget, BudgetOverrun
-from usage.selectors import list_top_errors
+from usage.selectors import UsageRow, list_top_errors
 from usage.selectors.start_page import (
+    Hour,
     compare_days,
     list_days,
     list_dearest_models,
@@ -35,24 +41,79 @@ def today(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-@card(site="service", order=20, permission=MAY_SEE, template="usage/cards/hours.html")
+@card(site="service", order=20, permission=MAY_SEE, template="usage/cards/bars.html")
 def calls_per_hour(request: HttpRequest) -> dict[str, Any]:
     hours = list_hours()
-    return {"hours": hours, "axis_max": round_up(max(hour.calls for hour in hours))}
+    top = round_up(max(hour.calls for hour in hours))
+    chart = BarChart(
+        key="hours",
+        description=_("Bars: calls per hour. The figures are in the table below."),
+        top=top,
+        ticks=[intcomma(top), "0"],
+        bars=[_bar_of_hour(hour) for hour in hours],
+        series=answered_and_failed(),
+        head=[_("Hour"), _("Calls"), _("Failed")],
+    )
+    return {
+        "heading": _("When was it busy in the last 24 hours?"),
+        "chart": chart,
+        "empty": _("Nobody has called a model in the last 24 hours."),
+    }
 
 
-@card(site="service", order=30, permission=MAY_SEE, template="usage/cards/days.html")
+def _bar_of_hour(hour: Hour) -> Bar:
+    begin = timezone.localtime(hour.begins_at)
+    return bar_of_calls(
+        name=f"{begin:%H:%M}",
+        title=f"{begin:%H:%M}",
+        cell=date_format(begin, "SHORT_DATETIME_FORMAT"),
+        calls=hour.calls,
+        errors=hour.errors,
+    )
+
+
+@card(site="service", order=30, permission=MAY_SEE, template="usage/cards/bars.html")
 def cost_per_day(request: HttpRequest) -> dict[str, Any]:
-    """Bars in whole millionths, since an SVG's lengths are no decimals."""
-    days = list_days(DAYS)
-    axis_max = max((row.cost for row in days), default=0)
-    return {"days": days, "axis_max": axis_max, "currency": get_currency()}
+    days, currency = list_days(DAYS), get_currency()
+    top = max(ZERO, *(row.cost for row in days))
+    chart = BarChart(
+        key="days",
+        description=_("Bars: cost per day. The figures are in the table below."),
+        top=top,
+        ticks=[short_amount(top, currency), "0"],
+        bars=[_bar_of_day(row, currency) for row in days],
+        series=[Series("series-1", _("Cost"))],
+        head=[_("Day (UTC)"), _("Calls"), _("Cost, %(currency)s") % {"currency": currency}],
+    )
+    return {
+        "heading": _("What did each of the last 30 days cost?"),
+        "chart": chart,
+        "empty": _("Nothing was billed in the last 30 days."),
+    }
 
 
-@card(site="service", order=40, permission=MAY_SEE, template="usage/cards/models.html")
+def _bar_of_day(row: UsageRow, currency: str) -> Bar:
+    day = cast(date, row.key)
+    return Bar(
+        name=date_format(day, "MONTH_DAY_FORMAT"),
+        title=f"{date_format(day)}: {show_money(row.cost, currency)}",
+        values=[row.cost],
+        cells=[date_format(day), intcomma(row.calls), short_amount(row.cost)] if row.calls else (),
+    )
+
+
+@card(site="service", order=40, permission=MAY_SEE, template="usage/cards/shares.html")
 def cost_by_model(request: HttpRequest) -> dict[str, Any]:
-    rows = list_dearest_models(DAYS)
-    return {"rows": rows, "top": max((row.cost for row in rows), default=0), "days": DAYS}
+    rows = [
+        Share(row.label, row.cost, row.calls, row.cost, row.currency) for row in list_dearest_models(DAYS)
+    ]
+    return {
+        "heading": _("Which models cost most in the last 30 days?"),
+        "subject": _("Model"),
+        "rows": rows,
+        "top": max((row.value for row in rows), default=0),
+        "empty": _("No model has been called yet."),
+    }
 
 
 @card(site="service", order=50, permission="usage.view_budget", template="usage/cards/budgets.html")

@@ -1,4 +1,16 @@
-"""What charts of usage share."""
+"""Bars over time with the same figures as a table: what `usage/_bar_chart.html` and the cards draw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import accumulate
+
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+HEIGHT, WIDTH = 200, 20  # of the plot and of one bar's place, in the units of the drawing
+Number = int | Decimal
 
 
 def round_up(value: int) -> int:
@@ -7,3 +19,99 @@ def round_up(value: int) -> int:
         return 0
     power = 10 ** (len(str(value)) - 1)
     return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One kind of figure; `style` is its class in chart.css."""
+
+    style: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One instant of the axis. `values` are the parts by series, the topmost first; `cells` its line in the
+    table, without any where nothing is to be told.
+    """
+
+    name: str
+    title: str
+    values: Sequence[Number]
+    cells: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of a bar, measured from the ground."""
+
+    style: str
+    y: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class BarChart:
+    """`key` names the heading's element; `ticks` are the axis' figures from the top to zero; `top` is what
+    the plot's height stands for, 0 where there is nothing to draw.
+    """
+
+    key: str
+    description: str
+    top: Number
+    ticks: Sequence[str]
+    bars: Sequence[Bar]
+    series: Sequence[Series]
+    head: Sequence[str] = ()
+
+    @property
+    def width(self) -> int:
+        return WIDTH * len(self.bars)
+
+    @property
+    def has_legend(self) -> bool:
+        return len(self.series) > 1
+
+    @property
+    def columns(self) -> list[tuple[int, Bar, list[Part]]]:
+        """(where it stands, the bar, its parts)."""
+        return [(WIDTH * place, bar, self._parts(bar)) for place, bar in enumerate(self.bars)]
+
+    @property
+    def lines(self) -> list[Sequence[str]]:
+        """The table's lines, the latest first."""
+        return [bar.cells for bar in reversed(self.bars) if bar.cells]
+
+    def _parts(self, bar: Bar) -> list[Part]:
+        heights = [round(HEIGHT * max(value, 0) / self.top) for value in reversed(bar.values)]
+        grounds = accumulate(heights, initial=0)
+        styles = [series.style for series in reversed(self.series)]
+        return [Part(*part) for part in zip(styles, grounds, heights, strict=False)]
+
+
+def answered_and_failed() -> list[Series]:
+    return [Series("series-1", _("Answered")), Series("series-bad", _("Failed"))]
+
+
+def bar_of_calls(*, name: str, title: str, cell: str, calls: int, errors: int) -> Bar:
+    """A bar of calls, with those that failed at its foot."""
+    text = ngettext("%(calls)s call", "%(calls)s calls", calls) % {"calls": intcomma(calls)}
+    if errors:
+        text += ", " + _("%(errors)s failed") % {"errors": intcomma(errors)}
+    return Bar(
+        name=name,
+        title=f"{title}: {text}",
+        values=(calls - errors, errors),
+        cells=[cell, intcomma(calls), intcomma(errors)] if calls else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One line of `usage/cards/shares.html`; `value` is what its bar shows."""
+
+    label: str
+    value: Number
+    calls: int
+    cost: Decimal
+    currency: str

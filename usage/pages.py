@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import User
-from usage.charts import round_up
+from usage.charts import Bar, BarChart, Series, round_up
 from usage.selectors import UsageRow, list_binding_budgets, own_usage
 
 PERIODS = (7, 30, 90)
@@ -37,13 +40,36 @@ def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
     return {
         "periods": [_period(count, count == period) for count in PERIODS],
         "total": _line(usage.total),
-        "days": days,
-        "axis_max": round_up(max(line.input_tokens + line.output_tokens for line in days)),
+        "days": days[::-1],
+        "chart": _chart(days),
         "models": [_line(row, model_name=row.label) for row in usage.models],
         "budgets": list_binding_budgets(user),
         "currency": usage.currency,
         "place": "usage",
     }
+
+
+def _chart(days: list[Line]) -> BarChart:
+    top = round_up(max(line.input_tokens + line.output_tokens for line in days))
+    return BarChart(
+        key="chart",
+        description=_("Bars: tokens per day. The figures are in the table below."),
+        top=top,
+        ticks=[intcomma(top), intcomma(top // 2), "0"],
+        bars=[_bar(line) for line in days],
+        series=[Series("series-2", _("Tokens written")), Series("series-1", _("Tokens read"))],
+    )
+
+
+def _bar(line: Line) -> Bar:
+    day = cast(date, line.date)
+    figures = {"read": intcomma(line.input_tokens), "written": intcomma(line.output_tokens)}
+    text = _("%(read)s tokens read, %(written)s written") % figures
+    return Bar(
+        name=date_format(day, "MONTH_DAY_FORMAT"),
+        title=f"{date_format(day)}: {text}" if line.calls else "",
+        values=(line.output_tokens, line.input_tokens),
+    )
 
 
 def _period(days: int, is_current: bool) -> dict[str, Any]:

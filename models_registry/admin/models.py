@@ -17,11 +17,11 @@ from administration.fields import NamesField
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
 from administration.sites import service_admin
+from foundation.amounts import show_money
 from models_registry.kinds import Channel
 from models_registry.selectors import list_current_prices
 from models_registry.services import add_model, remove_model, set_model, set_model_price
 from models_registry.worlds import Model, ModelPrice
-from usage.money import show_money
 
 AMOUNTS = ("input", "cached", "output", "reasoning")
 CHANNEL_COLOURS = {

@@ -6,12 +6,10 @@ gets one answer, given here, before the tenant's door is looked at.
 Does not guard: `/v1`, which the gateway serves before Django sees it.
 """
 
-from http import HTTPStatus
-
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.core.exceptions import DisallowedHost, ValidationError
 from django.db import DatabaseError, OperationalError
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import set_urlconf
 from django.utils import translation
@@ -19,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 
-from foundation.error_pages import DatabaseAway, answer_error
+from foundation.error_pages import DatabaseAway, answer_error, answer_problem
 from foundation.errors import AtriumError, InvalidInput
 from tenants.context import Scope, use_scope
 from tenants.doors import hosts
@@ -161,18 +159,7 @@ def _refuse(request, status: int, code: str, message: str | Promise) -> HttpResp
     response: HttpResponse
     with translation.override(translation.get_language_from_request(request)):
         if request.path_info.startswith("/api/"):
-            body = {
-                "type": "about:blank",
-                "title": HTTPStatus(status).phrase,
-                "status": status,
-                "detail": str(message),
-                "code": code,
-            }
-            response = JsonResponse(
-                body | {"request_id": getattr(request, "request_id", "")},
-                status=status,
-                content_type="application/problem+json",
-            )
+            response = answer_problem(request, status, code, message)
         else:
             response = render(request, f"errors/{code}.html", {"message": message}, status=status)
     if status == 401:

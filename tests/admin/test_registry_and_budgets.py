@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from foundation.amounts import show_money
 from foundation.ids import uuid7
 from models_registry.models import Connection, Model
 from models_registry.platform import models as platform_models
@@ -16,7 +17,6 @@ from tests.estate import make_estate, make_event, make_people, make_platform_est
 from tests.models_registry.provider import Provider
 from tests.routes import PLATFORM, TENANT
 from usage.models import Budget, BudgetOverrun, UsageEvent
-from usage.money import show_money
 from usage.platform.models import Process
 
 pytestmark = pytest.mark.django_db

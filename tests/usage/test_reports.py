@@ -197,7 +197,7 @@ def test_the_page_shows_ones_own_usage(acme, three_days, bob):
     assert response.status_code == 200
     page = response.content.decode()
     assert "12.25" in page and "big" in page and "40.00" in page
-    assert acme.get("/usage/?days=nonsense").context["axis_max"] > 0
+    assert acme.get("/usage/?days=nonsense").context["chart"].top > 0
 
 
 def test_the_page_of_somebody_who_used_nothing(acme, bob):

@@ -17,9 +17,9 @@ from administration.columns import Badge
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
+from foundation.amounts import show_money
 from foundation.errors import InvalidInput
 from usage.models import Budget
-from usage.money import show_money
 from usage.selectors.start_page import name_subjects, used_now
 from usage.services import change_budget, remove_budget, set_budget
 

@@ -23,8 +23,8 @@ from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
+from foundation.amounts import show_money
 from usage.models import HourlySum, UsageEvent
-from usage.money import show_money
 from usage.services import refund_call
 
 STATUS_COLOURS = {

@@ -1,10 +1,8 @@
 """What somebody reads whose budget has no room: which budget, how full, and who can change that."""
 
-from decimal import Decimal
-
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
+from foundation.amounts import show_money
 from foundation.errors import QuotaExceeded
 from usage.ledger.bookings import BudgetRefusal
 
@@ -15,7 +13,7 @@ def quota_exceeded(refusal: BudgetRefusal) -> QuotaExceeded:
     """The error for a refused hold; `retry_after_s` where waiting helps."""
     fits_later = refusal.spent + refusal.amount <= refusal.limit
     parts = {"budget": _budget_name(refusal)} | {
-        name: _money(getattr(refusal, name), refusal.currency)
+        name: show_money(getattr(refusal, name), refusal.currency)
         for name in ("limit", "spent", "held", "amount")
     }
     if fits_later:
@@ -56,8 +54,3 @@ def _who_can_raise(refusal: BudgetRefusal) -> str:
     if refusal.managed_by == "plan":
         return _("It comes with your organisation's plan; the operator of the platform can raise it.")
     return _("An administrator of your organisation can raise it.")
-
-
-def _money(amount: Decimal, currency: str) -> str:
-    shown = number_format(amount, 2 if amount >= 1 or not amount else 6)
-    return f"{shown} {currency}".strip()

@@ -10,7 +10,7 @@ from administration.figures import tenant_figure
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import system_admin
-from usage.money import show_money
+from foundation.amounts import show_money
 from usage.platform.models import TenantSum
 from usage.platform.selectors import sum_up_month
 

@@ -3,10 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from administration.start_page import card
-from usage.charts import round_up
+from usage.charts import BarChart, Share, answered_and_failed, bar_of_calls, round_up
 from usage.platform.selectors import (
     list_busiest_tenants,
     list_days,
@@ -28,16 +31,45 @@ def all_tenants_today(request: HttpRequest) -> dict[str, Any]:
     return {"figures": figures, "costs": today, "costs_yesterday": yesterday}
 
 
-@card(site="system", order=30, permission=MAY_SEE, template="usage/cards/platform_days.html")
+@card(site="system", order=30, permission=MAY_SEE, template="usage/cards/bars.html")
 def calls_per_day(request: HttpRequest) -> dict[str, Any]:
     days = list_days()
-    return {"days": days, "axis_max": round_up(max(day.calls for day in days))}
+    top = round_up(max(day.calls for day in days))
+    chart = BarChart(
+        key="platform-days",
+        description=_("Bars: calls per day. The figures are in the table below."),
+        top=top,
+        ticks=[intcomma(top), "0"],
+        bars=[
+            bar_of_calls(
+                name=date_format(day.day, "MONTH_DAY_FORMAT"),
+                title=date_format(day.day),
+                cell=date_format(day.day),
+                calls=day.calls,
+                errors=day.errors,
+            )
+            for day in days
+        ],
+        series=answered_and_failed(),
+        head=[_("Day (UTC)"), _("Calls"), _("Failed")],
+    )
+    return {
+        "heading": _("How many calls did each of the last 30 days bring?"),
+        "chart": chart,
+        "empty": _("No tenant has called a model in the last 30 days."),
+    }
 
 
-@card(site="system", order=40, permission=MAY_SEE, template="usage/cards/platform_tenants.html")
+@card(site="system", order=40, permission=MAY_SEE, template="usage/cards/shares.html")
 def busiest_tenants(request: HttpRequest) -> dict[str, Any]:
-    rows = list_busiest_tenants()
-    return {"rows": rows, "top": rows[0][1].calls if rows else 0}
+    rows = [Share(slug, row.calls, row.calls, row.cost, row.currency) for slug, row in list_busiest_tenants()]
+    return {
+        "heading": _("Which tenants used most this month?"),
+        "subject": _("Tenant"),
+        "rows": rows,
+        "top": rows[0].value if rows else 0,
+        "empty": _("No tenant has used anything this month."),
+    }
 
 
 @card(
