@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
+from launcher.private_files import write_json
 from tenants.context import platform, tenant
 from tenants.database.schemas import migrate_public, migrate_template, migrate_tenants
 from tenants.links import base_url
@@ -57,7 +58,7 @@ class Command(BaseCommand):
             demo["platform"] = {"host": "localhost", "user": login.email, "password": login.password}
         for slug, name in DEMO_TENANTS.items():
             self._make_demo_tenant(demo, slug, name, slug in existing)
-        _write_private(path, json.dumps(demo, indent=1))
+        write_json(path, demo)
 
     def _make_demo_tenant(self, demo: dict, slug: str, name: str, exists: bool) -> None:
         host = f"{slug}.localhost"
@@ -78,12 +79,3 @@ def _close_folders(*folders: Path) -> None:
     for folder in folders:
         if folder.is_dir() and folder.stat().st_uid == os.geteuid():
             folder.chmod(0o700)
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write with mode 0600, whole or not at all."""
-    draft = path.with_suffix(".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    draft.replace(path)
