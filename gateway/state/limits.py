@@ -17,7 +17,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 logger = logging.getLogger(__name__)
 
@@ -134,13 +134,20 @@ class Limiter:
                 keys += [key for key, _limit in counters]
                 arguments += [len(waiters), len(counters), *(limit for _key, limit in counters)]
             try:
-                return await self._script(keys=keys, args=arguments)
+                return await self._run_script(keys, arguments)
             except (RedisError, OSError, TimeoutError) as exc:
                 logger.warning("Valkey does not answer (%s): counting in memory", type(exc).__name__)
                 self._use_memory_until_s = time.monotonic() + RETRY_AFTER_FAILURE_S
                 with contextlib.suppress(RedisError, OSError):
                     await self._redis.connection_pool.disconnect()
         return self._count_in_memory(groups)
+
+    async def _run_script(self, keys: list[str], arguments: list[int]) -> list[list[int]]:
+        """Past redis-py's object for scripts, which asks whether it is in a pipeline, call by call."""
+        try:
+            return await self._redis.evalsha(self._script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:  # the server was started anew
+            return await self._script(keys=keys, args=arguments)
 
     def _count_in_memory(self, groups: dict[Counters, list]) -> list[list[int]]:
         """What the script does, for this process's share of each limit."""

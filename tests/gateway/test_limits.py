@@ -40,6 +40,17 @@ def test_exactly_the_limit_is_admitted_of_many_at_once(clock):
     assert run(lambda limiter: admitted(limiter, 200, 50)) == 50
 
 
+def test_a_server_that_was_started_anew_learns_the_script_again(clock, monkeypatch):
+    monkeypatch.setattr(Limiter, "_count_in_memory", None)  # nobody falls back to memory
+
+    async def main(limiter):
+        first = await admitted(limiter, 3, 5)
+        await limiter._redis.script_flush()
+        return first, await admitted(limiter, 3, 5)
+
+    assert run(main) == (3, 2)
+
+
 def test_someone_who_keeps_to_the_limit_is_never_refused(clock):
     """A burst of the whole limit at the start of every minute, for five minutes."""
 

@@ -36,6 +36,14 @@ def read_text(result: PGresult, row: int, column: int) -> str:
     return value.decode()
 
 
+def read_texts(result: PGresult, row: int, columns: int) -> list[str]:
+    """The first values of a row, of columns that are never null."""
+    values = [result.get_value(row, column) for column in range(columns)]
+    if None in values:
+        raise ValueError("These columns are never null.")
+    return [value.decode() for value in values if value is not None]
+
+
 def read_time(result: PGresult) -> datetime:
     return datetime.fromisoformat(read_text(result, 0, 0))
 
@@ -44,9 +52,7 @@ def read_balances(result: PGresult) -> list[Balance]:
     """The rows of LOCK_BUDGETS."""
     balances = []
     for row in range(result.ntuples):
-        budget, level, subject, period, start, *amounts, managed_by, currency = (
-            read_text(result, row, column) for column in range(11)
-        )
+        budget, level, subject, period, start, *amounts, managed_by, currency = read_texts(result, row, 11)
         limit, allowance, held, spent = map(Decimal, amounts)
         balances.append(
             Balance(
@@ -70,7 +76,7 @@ def read_holds(result: PGresult) -> dict[str, tuple[Decimal, list[str]]]:
     """The rows of READ_HOLDS: request → (amount, the budgets that hold it)."""
     holds = {}
     for row in range(result.ntuples):
-        request, amount, budgets = (read_text(result, row, column) for column in range(3))
+        request, amount, budgets = read_texts(result, row, 3)
         holds[request.replace("-", "")] = Decimal(amount), budgets[1:-1].split(",")
     return holds
 

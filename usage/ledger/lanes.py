@@ -60,21 +60,15 @@ T = TypeVar("T")
 class Entry:
     """An operation in the lane, and the caller who waits for it."""
 
-    __slots__ = ("asked_at", "is_doubtful", "operation", "waiter")
+    __slots__ = ("asked_at", "is_doubtful", "is_hold", "key", "operation", "waiter")
 
     def __init__(self, operation: Operation, waiter: asyncio.Future[Outcome]) -> None:
         self.operation = operation
+        self.key = operation.request_id.hex
+        self.is_hold = isinstance(operation, HoldRequest)
         self.waiter = waiter
         self.asked_at = monotonic()
         self.is_doubtful = False  # a COMMIT with it was sent, and no answer came
-
-    @property
-    def key(self) -> str:
-        return self.operation.request_id.hex
-
-    @property
-    def is_hold(self) -> bool:
-        return isinstance(self.operation, HoldRequest)
 
     @property
     def is_bill(self) -> bool:
@@ -266,6 +260,7 @@ class Lane:
             entry.answer(Failure.UNAVAILABLE)
             if entry.is_hold and entry.is_doubtful:  # nobody will use that hold, if it exists
                 entry.operation = Release(entry.operation.request_id)
+                entry.is_hold = False
             if not entry.is_hold:
                 kept.append(entry)
         self._waiting = kept
