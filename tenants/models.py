@@ -49,7 +49,8 @@ class Plan(TimeStamped):
         return self.label
 
 
-class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing]  # django_tenants' mixin names it
+# django_tenants' mixin names a manager that the stubs do not know
+class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing]
     """One organisation. Its slug never changes: keys, schema, role and files are named after it."""
 
     class Status(models.TextChoices):

@@ -87,9 +87,10 @@ class AnswerStream {
     const seconds = Math.round((Date.now() - this.startedAt) / 1000);
     if (!this.message.isConnected) this.close();
     else if (this.failures > 1) this.elapsed.textContent = words("reconnecting");
-    else if (this.message.dataset.status === "pending" && seconds >= 2)
-      this.elapsed.textContent = `${words(this.isThinking ? "thinking" : "waiting")} · ${words("seconds", seconds)}`;
-    else this.elapsed.textContent = "";
+    else if (this.message.dataset.status === "pending" && seconds >= 2) {
+      const doing = words(this.isThinking ? "thinking" : "waiting");
+      this.elapsed.textContent = `${doing} · ${words("seconds", seconds)}`;
+    } else this.elapsed.textContent = "";
   }
 
   finish(event) {

@@ -29,4 +29,5 @@ def _cache_of_active_schema(manager) -> dict:
 
 
 def keep_one_cache_per_schema() -> None:
-    setattr(ContentTypeManager, "_cache", property(_cache_of_active_schema, lambda manager, value: None))  # noqa: B010  (not in the stubs)
+    cache = property(_cache_of_active_schema, lambda manager, value: None)
+    setattr(ContentTypeManager, "_cache", cache)  # noqa: B010  (not in the stubs)

@@ -60,4 +60,5 @@ def fault_models() -> list[str]:
     return [f"fault-{name}" for name in FAULTS]
 
 
-from . import mock_faults_content, mock_faults_http, mock_faults_wire  # noqa: E402, F401  they enter themselves
+# they enter themselves
+from . import mock_faults_content, mock_faults_http, mock_faults_wire  # noqa: E402, F401

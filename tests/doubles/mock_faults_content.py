@@ -75,7 +75,8 @@ async def null_content(speaker: Speaker, number: int | None) -> None:
         return
     speaker.exchange.reply(
         200,
-        b'{"id":"chatcmpl-null","object":"chat.completion","created":0,"model":"x","choices":null,"usage":null}',
+        b'{"id":"chatcmpl-null","object":"chat.completion","created":0,"model":"x",'
+        b'"choices":null,"usage":null}',
     )
 
 

@@ -27,6 +27,14 @@ MODELS: dict[str, dict] = {
 }
 
 
+@pytest.fixture
+def process_id(db):
+    """A process that answers may be written in."""
+    from tests.prompts.chats import make_process
+
+    return make_process()
+
+
 @pytest.fixture(scope="session")
 def chat_models(house):
     """Models of our own: an answer takes 3 s, or 10 s, or what it may read is little. One token read costs 1,

@@ -98,7 +98,9 @@ add(
         "event-attribute",
         "behaviour hangs on data- attributes: no on…=, javascript: or htmx expressions that need eval",
         in_tags(
-            r"\s(?:on[a-z]+|hx-on[:\w-]*)\s*=|=\s*[\"']?\s*javascript:|\shx-(?:vals|vars|headers)\s*=\s*[\"']?\s*(?:js|javascript):|\shx-trigger\s*=\s*[\"'][^\"']*\[[^\]]"
+            r"\s(?:on[a-z]+|hx-on[:\w-]*)\s*=|=\s*[\"']?\s*javascript:"
+            r"|\shx-(?:vals|vars|headers)\s*=\s*[\"']?\s*(?:js|javascript):"
+            r"|\shx-trigger\s*=\s*[\"'][^\"']*\[[^\]]"
         ),
         kinds=HTML,
         bad=(
@@ -130,7 +132,8 @@ add(
         "remote-resource",
         "nothing is loaded from other hosts: it works air-gapped, and nobody is told who reads",
         in_tags(
-            r"^<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*\ssrc\s*=\s*[\"']?\s*(?:https?:)?//|^<link\b[^>]*\shref\s*=\s*[\"']?\s*(?:https?:)?//"
+            r"^<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*\ssrc\s*=\s*[\"']?\s*(?:https?:)?//"
+            r"|^<link\b[^>]*\shref\s*=\s*[\"']?\s*(?:https?:)?//"
         ),
         kinds=HTML,
         bad=(

@@ -1,0 +1,242 @@
+"""Connections that bring no request, and too many of them."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+
+from foundation import http_server as connections
+from tenants.management.commands.serve import server_config
+
+PATIENCE_S = 30  # for what happens at once where nothing else runs
+
+
+class Hello:
+    """Takes a request whole, and answers it once its gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.in_work = 0
+
+    async def __call__(self, scope, receive, send) -> None:
+        while (message := await receive()).get("more_body"):
+            pass
+        if message["type"] == "http.disconnect":
+            return
+        self.in_work += 1
+        while not self.gate.is_set():
+            await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"hi"})
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)
+
+
+class Serving:
+    """A running server, what it works with, and how its clients look from inside."""
+
+    def __init__(self, address: tuple[str, int], server: uvicorn.Server, app: Hello) -> None:
+        self.address = address
+        self.server = server
+        self.app = app
+        self._clients = contextlib.ExitStack()
+
+    def connect(self, head: bytes = b"") -> socket.socket:
+        """A client that the server has met, and whose bytes it has read."""
+        client = self._clients.enter_context(socket.create_connection(self.address, timeout=PATIENCE_S))
+        wait_until(lambda: self._side_of(client) is not None)
+        client.sendall(head)
+        if head:
+            wait_until(lambda: (side := self._side_of(client)) is None or side.scope is not None)
+        return client
+
+    def holds(self, client: socket.socket) -> bool:
+        """Whether the server keeps this connection."""
+        side = self._side_of(client)
+        return side is not None and not side.transport.is_closing()
+
+    def silent(self) -> list[tuple[str, int]]:
+        """Whom it takes for silent, the one that was so for longest first."""
+        return [side.client for side in list(connections.waiting_of(self.server.server_state)._all)]
+
+    def _side_of(self, client: socket.socket):
+        address = client.getsockname()
+        return next(
+            (side for side in list(self.server.server_state.connections) if side.client == address), None
+        )
+
+    def close(self) -> None:
+        self.app.gate.set()
+        self._clients.close()
+
+
+@contextlib.contextmanager
+def serving(**changes):
+    app = Hello()
+    config = server_config(app, "127.0.0.1", 0)
+    config.lifespan = "off"
+    for name, value in changes.items():
+        setattr(config, name, value)
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        running = Serving(listener.getsockname(), server, app)
+        try:
+            yield running
+        finally:
+            running.close()
+            server.should_exit = True
+            thread.join(10)
+
+
+ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost: loc"], ids=["nothing", "half a head"])
+def test_a_connection_that_brings_no_request_is_closed(monkeypatch, head):
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.2)
+    with serving() as server:
+        client = socket.create_connection(server.address, timeout=PATIENCE_S)
+        with client:
+            client.sendall(head)
+            assert client.recv(100) == b""
+
+
+def test_a_request_in_work_is_not_closed(monkeypatch):
+    """Nor a connection that is kept without a next head begun: strangers who came later are."""
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.2)
+    with serving() as server:
+        client = socket.create_connection(server.address, timeout=PATIENCE_S)
+
+        def let_a_stranger_time_out() -> None:
+            with socket.create_connection(server.address, timeout=PATIENCE_S) as stranger:
+                assert stranger.recv(100) == b""
+
+        with client:
+            for number in (1, 2):
+                server.app.gate.clear()
+                client.sendall(ASK)
+                wait_until(lambda number=number: server.app.in_work == number)
+                let_a_stranger_time_out()
+                server.app.gate.set()
+                assert client.recv(1000).startswith(b"HTTP/1.1 200")
+                let_a_stranger_time_out()
+            assert server.holds(client)
+
+
+def test_more_connections_than_there_may_be_are_sent_away():
+    with serving(limit_concurrency=2) as server:
+        clients = [server.connect() for _number in range(3)]
+        clients[-1].sendall(ASK)
+        assert clients[-1].recv(1000).startswith(b"HTTP/1.1 503")
+
+
+@pytest.fixture
+def crowded(monkeypatch):
+    """A server with room for few."""
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 600)  # so that nothing else closes any
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 6)
+    monkeypatch.setattr(connections, "MAKE_ROOM_AT", 4)
+    monkeypatch.setattr(connections, "HEALTH_PLACES", 2)
+
+
+HALVES = {
+    "nothing": b"",
+    "half a head": b"GET / HTTP/1.1\r\nHost: loc",
+    "half a body": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab",
+}
+
+
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+def test_silent_connections_shut_nobody_out(crowded, half):
+    """The one that was silent for longest makes room; whoever brings a request is served."""
+    with serving(limit_concurrency=6) as server:
+        # room is made as they come, 200 places ahead; here it is two
+        silent = [server.connect(half) for _number in range(30)]
+        late = server.connect(ASK)
+        assert late.recv(1000).startswith(b"HTTP/1.1 200")
+        assert silent[0].recv(100) == b"" and server.holds(silent[-1])
+
+
+def test_the_one_that_was_silent_for_longest_goes_first(crowded):
+    with serving(limit_concurrency=6) as server:
+        first, second, third = [server.connect(b"GET / HTTP/1.1\r\n") for _number in range(3)]
+        first.sendall(b"Host: localhost\r\n")
+        order = [client.getsockname() for client in (second, third, first)]
+        wait_until(lambda: server.silent() == order)
+        for _number in range(2):
+            server.connect()
+        assert second.recv(100) == b"" and server.holds(first) and server.holds(third)
+
+
+def test_requests_in_work_are_never_closed_and_health_is_answered_beside_them(crowded):
+    with serving(limit_concurrency=6) as server:
+        server.app.gate.clear()
+        busy = [server.connect(ASK) for _number in range(5)]
+        wait_until(lambda: server.app.in_work == 5)
+        sixth = server.connect(ASK)
+        assert sixth.recv(1000).startswith(b"HTTP/1.1 503"), "there were as many as there may be"
+        probe = server.connect(b"GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: server.app.in_work == 6)
+        other = server.connect(ASK)
+        assert other.recv(1000).startswith(b"HTTP/1.1 503")
+        assert all(server.holds(client) for client in busy)
+        server.app.gate.set()
+        assert [client.recv(1000)[:12] for client in (probe, *busy)] == [b"HTTP/1.1 200"] * 6
+
+
+def test_a_kept_connection_waits_again_after_its_answer(crowded):
+    with serving(limit_concurrency=6) as server:
+        kept = server.connect(ASK)
+        assert kept.recv(1000).startswith(b"HTTP/1.1 200")
+        for _number in range(4):
+            server.connect()
+        assert kept.recv(1000) == b""
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::/64"),
+        ("127.0.0.1", ""),
+        ("::ffff:127.0.0.1", ""),
+        ("", ""),
+        ("/run/socket", ""),
+    ],
+)
+def test_an_address_is_counted_as_one_client_has_it(address, counted):
+    assert connections._countable(address) == counted
+
+
+@pytest.mark.parametrize(("proxies", "closed"), [(["10.0.0.1"], True), (["127.0.0.0/8"], False)])
+def test_one_address_has_so_many_silent_connections_unless_it_is_a_proxy(
+    monkeypatch, settings, proxies, closed
+):
+    settings.TRUSTED_PROXIES = proxies
+    connections._countable.cache_clear()
+    monkeypatch.setattr(connections, "MAX_WAITING_OF_ADDRESS", 3)
+    try:
+        with serving() as server:
+            silent = [server.connect() for _number in range(4)]
+            silent[-1].sendall(ASK)  # when that is answered, all has been decided
+            assert silent[-1].recv(1000).startswith(b"HTTP/1.1 200")
+            assert [server.holds(client) for client in silent] == [not closed, True, True, True]
+    finally:
+        connections._countable.cache_clear()
