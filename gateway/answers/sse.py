@@ -45,9 +45,18 @@ class EventReader:
             )
         return [data for event in events if (data := _data_of(event))]
 
+    @property
+    def unread(self) -> bytes:
+        """What came and is no whole event."""
+        return self._rest
+
     def rest(self) -> bytes:
         """Data of an event that the end of the stream cut short of its empty line."""
         return _data_of(self._rest.removesuffix(b"\r"))
+
+    def forget_rest(self) -> None:
+        """It was read after all."""
+        self._rest = b""
 
 
 def _data_of(event: bytes) -> bytes:

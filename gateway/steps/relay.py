@@ -22,6 +22,7 @@ from usage.pricing import Usage
 MAX_ANSWER_BYTES = 32_000_000
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
 PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
+FRAMING_BYTES = 1_000  # more than an event has around its text
 MOST_PLAUSIBLE_TOKENS = 10_000_000
 
 
@@ -60,6 +61,22 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     """
     try:
         raw = await _read_all(call, response)
+    except TimeoutError as exc:
+        raise UpstreamTimeout(_("The model server stopped in the middle of its answer. Try again.")) from exc
+    except aiohttp.ClientError as exc:
+        raise UpstreamError(
+            _("The model server broke the connection. Try again."), code="upstream_disconnected"
+        ) from exc
+    answer = _parse_answer(call, raw)
+    if answer.get("model") != call.route.name:
+        answer["model"] = call.route.name
+        raw = orjson.dumps(answer)
+    return raw
+
+
+def _parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
+    """A whole answer; what it says is noted in the call. Raises UpstreamError."""
+    try:
         answer = orjson.loads(raw)
         usage = read_usage(answer.get("usage"))
         call.note_usage(usage)  # also where the rest makes no sense
@@ -70,12 +87,6 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
                 code="upstream_error",
             )
         call.finish_reason = answer["choices"][0].get("finish_reason")
-    except TimeoutError as exc:
-        raise UpstreamTimeout(_("The model server stopped in the middle of its answer. Try again.")) from exc
-    except aiohttp.ClientError as exc:
-        raise UpstreamError(
-            _("The model server broke the connection. Try again."), code="upstream_disconnected"
-        ) from exc
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise _nonsense() from exc
     call.output_tokens_seen = 0  # the bytes counted while they came hold more than text
@@ -83,10 +94,33 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
         call.note_piece(estimate_tokens(size))
     call.note_first_token()
     call.note_usage(usage)  # it came with the last piece
-    if answer.get("model") != call.route.name:
-        answer["model"] = call.route.name
-        raw = orjson.dumps(answer)
-    return raw
+    return answer
+
+
+def _as_stream(call: Call, answer: dict[str, Any]) -> bytes:
+    """The frames of an answer that came whole where a stream was asked for: some servers know no streams."""
+    head = {name: answer[name] for name in ("id", "created", "system_fingerprint") if name in answer}
+    head |= {"object": "chat.completion.chunk", "model": call.route.name}
+    choices = [
+        {
+            "index": choice.get("index", position),
+            "delta": _as_delta(choice.get("message") or {}),
+            "finish_reason": choice.get("finish_reason"),
+        }
+        for position, choice in enumerate(answer["choices"])
+    ]
+    frames = frame(orjson.dumps({**head, "choices": choices}))
+    if call.wants_usage and call.usage is not None:
+        frames += frame(orjson.dumps({**head, "choices": [], "usage": answer["usage"]}))
+    return frames
+
+
+def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
+    tools = message.get("tool_calls")
+    if not isinstance(tools, list):
+        return message
+    numbered = [{"index": number, **tool} for number, tool in enumerate(tools) if isinstance(tool, dict)]
+    return {**message, "tool_calls": numbered}
 
 
 async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
@@ -122,7 +156,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the
     call.
     """
-    reader, shape, size = EventReader(), DeltaShape(), 0
+    reader, shape, size, is_done = EventReader(), DeltaShape(), 0, False
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
     try:
         with _watch(call, response) as watch:
@@ -145,7 +179,13 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
                     yield frames
                 if is_done:
                     return
+        if call.first_token_s is None and reader.unread.lstrip().startswith(b"{"):
+            answer = _parse_answer(call, reader.unread)
+            reader.forget_rest()
+            yield _as_stream(call, answer)
+            return
         frames, is_done = _translate(call, shape, [rest] if (rest := reader.rest()) else [])
+        reader.forget_rest()
         if frames:
             yield frames
         if not is_done and call.finish_reason is None:
@@ -163,6 +203,11 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
             "The model server broke the connection in the middle of its answer. What arrived is kept."
         )
         raise UpstreamError(message, code="upstream_disconnected") from exc
+    finally:
+        # an event that never came whole may hold the whole answer
+        unread = len(reader.unread) - FRAMING_BYTES
+        if unread > 0 and not is_done:
+            call.note_piece(estimate_tokens(unread))
 
 
 def _translate(call: Call, shape: DeltaShape, events: list[bytes]) -> tuple[bytes, bool]:

@@ -164,6 +164,24 @@ def test_a_provider_that_never_counts_is_estimated(pieces):
     assert is_estimated and TEXT * 0.95 <= billed <= TEXT
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        b"",  # the connection breaks in the middle
+        b"x" * 1_000_000,  # more than an event may have
+    ],
+    ids=["broken", "too-long"],
+)
+def test_an_event_that_never_came_whole_counts(end):
+    begun = b'data: {"choices": [{"index": 0, "delta": {"content": "' + WORDS.encode()
+    billed, is_estimated = bill([begun, end] if end else [begun])
+    assert is_estimated and (billed == 8_000 if end else TEXT - 250 <= billed <= TEXT)
+
+
+def test_what_comes_behind_the_end_counts_nothing():
+    assert bill([event({"content": "a word"}), usage_event(3), DONE + b"x" * 9_000]) == (3, False)
+
+
 def test_every_piece_is_at_least_one_token():
     assert bill([event({"content": "a"})] * 30 + [END, DONE]) == (30, True)
 
@@ -318,6 +336,41 @@ def whole(message: dict, **more) -> list[bytes]:
     return [
         json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], **more}).encode()
     ]
+
+
+@pytest.mark.parametrize(
+    ("usage", "billed"),
+    [({"prompt_tokens": 7, "completion_tokens": 4_100}, (4_100, False)), (None, (TEXT, True))],
+)
+def test_an_answer_that_comes_whole_where_a_stream_was_asked_for(usage, billed):
+    assert bill(whole({"content": WORDS}, usage=usage)) == billed
+
+
+def test_it_is_passed_on_as_a_stream():
+    tool = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    usage = {"prompt_tokens": 7, "completion_tokens": 4}
+    parts = whole({"role": "assistant", "content": "Hello", "tool_calls": [tool]}, usage=usage)
+
+    async def read() -> bytes:
+        async with server(parts, kind="application/json") as port, open_session(PRIVATE) as client:
+            call = make_call(port, stream=True)
+            call.wants_usage = True
+            return b"".join([frame async for frame in pipeline.stream(call, collaborators(client))])
+
+    *frames, done, _rest = asyncio.run(read()).split(b"\n\n")
+    said, counted = (json.loads(frame.removeprefix(b"data: ")) for frame in frames)
+    assert done == b"data: [DONE]" and said["object"] == "chat.completion.chunk" and said["model"] == "ours"
+    assert said["choices"][0]["delta"] == {
+        "role": "assistant",
+        "content": "Hello",
+        "tool_calls": [{"index": 0, **tool}],  # whoever reads a stream puts calls together by it
+    }
+    assert said["choices"][0]["finish_reason"] == "stop"
+    assert counted["choices"] == [] and counted["usage"]["completion_tokens"] == 4
+
+
+def test_an_error_that_comes_whole_where_a_stream_was_asked_for_costs_nothing():
+    assert bill([json.dumps({"error": {"message": "overloaded"}}).encode()]) == (0, False)
 
 
 MALFORMED = [
