@@ -99,8 +99,8 @@ def _parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
 
 def _as_stream(call: Call, answer: dict[str, Any]) -> bytes:
     """The frames of an answer that came whole where a stream was asked for: some servers know no streams."""
-    head = {name: answer[name] for name in ("id", "created", "system_fingerprint") if name in answer}
-    head |= {"object": "chat.completion.chunk", "model": call.route.name}
+    head: dict[str, Any] = {"object": "chat.completion.chunk", "model": call.route.name}
+    head |= {name: answer[name] for name in ("id", "created", "system_fingerprint") if name in answer}
     choices = [
         {
             "index": choice.get("index", position),

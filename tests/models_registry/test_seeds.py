@@ -138,7 +138,7 @@ def test_a_name_that_is_taken_and_a_failing_provider_do_not_stop_the_start(db, p
     assert "HTTP 500" in caplog.text and "sk-" not in caplog.text
 
 
-def test_the_signal_of_a_start_seeds_and_looks_for_nothing_in_tests(db, settings):
+def test_a_start_seeds_and_looks_for_nothing_in_tests(db, settings):
     settings.RUNTIME_URL = "http://127.0.0.1:4711"
-    seeds.prepare_platform(sender=Tenant)
+    seeds.prepare_platform()
     assert list(Connection.objects.values_list("kind", flat=True)) == ["embedded"]
