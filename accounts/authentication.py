@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from accounts import keys
 from accounts.models import ApiKey
 from tenants.context import find_tenant
-from tenants.doors.key_door import KeyDoor, register_key_door
+from tenants.doors.key_reader import KeyReader, register_key_reader
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -78,4 +78,4 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "bearerFormat": "atr_<tenant>_<id>_<secret>"}
 
 
-register_key_door(KeyDoor(read=read_key, slug_of=keys.slug_of, is_good=is_good_key))
+register_key_reader(KeyReader(read=read_key, slug_of=keys.slug_of, is_good=is_good_key))

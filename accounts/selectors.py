@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, Project, User
 from foundation.errors import NotFound
-from tenants.doors.hosts import TenantDoor
+from tenants.doors.hosts import KnownTenant
 
 # what a person must be allowed to give a key this scope
 SCOPE_RIGHTS: dict[str, str] = {ApiKey.Scope.ORGANIZATION: "usage.view_usageevent"}
@@ -134,7 +134,7 @@ def list_grantable_scopes(user: User) -> list[tuple[str, str | Promise]]:
     ]
 
 
-def list_callable_models(door: TenantDoor) -> list[str]:
+def list_callable_models(door: KnownTenant) -> list[str]:
     """The names of the models that the tenant's people may call. The room that knows them stands above this
     one, so the settings name its selector.
     """

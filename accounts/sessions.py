@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from tenants.context import scope_label
-from tenants.doors.hosts import Door, find_tenant_by_slug
+from tenants.doors.hosts import DoorState, find_tenant_by_slug
 from tenants.work.duties import duty, note_duty
 
 SESSIONS = "sessions"
@@ -64,7 +64,7 @@ def has_access(slug: str, session_key: str, user_id: UUID) -> bool:
     request = HttpRequest()
     request.session = SessionStore(session_key)
     door = find_tenant_by_slug(slug)
-    return door is not None and door.state != Door.SUSPENDED and get_user(request).pk == user_id
+    return door is not None and door.state != DoorState.SUSPENDED and get_user(request).pk == user_id
 
 
 @duty(SESSIONS)

@@ -20,15 +20,9 @@ from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import system_admin
 from tenants.links import base_url
 from tenants.models import Domain, Plan, Tenant
-from tenants.provisioning.orders import (
-    add_domain,
-    order_tenant,
-    remove_domain,
-    retry_setup,
-    set_primary_domain,
-    update_tenant,
-)
-from tenants.provisioning.plans import create_plan, set_plan
+from tenants.provisioning.domains import add_domain, remove_domain, set_primary_domain
+from tenants.provisioning.orders import order_tenant, retry_setup
+from tenants.provisioning.plans import create_plan, set_plan, update_tenant
 from tenants.provisioning.services import set_tenant_status
 
 STATUS_COLOURS = {

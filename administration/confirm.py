@@ -7,8 +7,8 @@ POST does it.
 
 One name serves both lists: put it into `actions` (the selected rows) and `actions_detail` (the row that is
 open). A text that the work returns is shown for its row, instead of `done`. With a `form` the page asks for
-its fields too, and the work gets what was entered by name. Rows are named by the admin's `describe_row`, if
-it has one.
+its fields too, and the work gets what was entered by name. Rows are named by the admin's
+`describe_rows`, if it has one.
 """
 
 from collections.abc import Callable, Iterable
@@ -103,10 +103,12 @@ def _rows(model_admin, request: HttpRequest, queryset: QuerySet | None, object_i
 def _ask(model_admin, request: HttpRequest, context: dict) -> TemplateResponse:
     opts = model_admin.model._meta
     cancel = _way_back(model_admin, context["rows"][0]) if context["is_single"] else request.get_full_path()
-    describe = getattr(model_admin, "describe_row", str)
     page = model_admin.admin_site.each_context(request) | context
     page |= {
-        "rows": [{"pk": row.pk, "text": describe(row)} for row in context["rows"]],
+        "rows": [
+            {"pk": row.pk, "text": text}
+            for row, text in zip(context["rows"], _describe(model_admin, context["rows"]), strict=True)
+        ],
         "title": context["verb"],
         "opts": opts,
         "cancel_url": cancel,
@@ -143,18 +145,23 @@ def _carry_out(
     model_admin, request: HttpRequest, rows: list[Model], work: Work, done: Promise | None
 ) -> list[_Refused]:
     """Do the work for each row, and tell of those for which it was done; returns the others."""
-    count, refusals, describe = 0, [], getattr(model_admin, "describe_row", str)
-    for row in rows:
+    count, refusals = 0, []
+    for row, name in zip(rows, _describe(model_admin, rows), strict=True):
         try:
             if text := work(model_admin, request, row):
                 messages.success(request, text)
             else:
                 count += 1
         except (AtriumError, ValidationError) as exc:
-            refusals.append(_Refused(describe(row), exc))
+            refusals.append(_Refused(name, exc))
     if count and done:
         messages.success(request, done % {"count": count})
     return refusals
+
+
+def _describe(model_admin, rows: list[Model]) -> list[str]:
+    describe = getattr(model_admin, "describe_rows", None)
+    return describe(rows) if describe else [str(row) for row in rows]
 
 
 def _way_back(model_admin, row: Model) -> str:

@@ -1,14 +1,17 @@
-"""Request ids and the headers every answer carries."""
+"""Request ids, the headers every answer carries, and errors of pages."""
 
 import re
 import secrets
 
 from auditlog.middleware import AuditlogMiddleware
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.http import HttpResponse
+from django.shortcuts import render
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from config.logging import request_id_of_context
+from foundation.errors import AtriumError, InvalidInput
 
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 
@@ -97,4 +100,28 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
         for name, value in found.headers:
             response.headers[name] = value
         response.headers.setdefault("Content-Length", str(len(body)))
+        return response
+
+
+class ErrorMiddleware:
+    """Pages: an AtriumError becomes a page (or, for htmx, a message) with its status; so does a value that
+    no form refused, such as an id that is none in Django's own actions.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_exception(self, request, exception) -> HttpResponse | None:
+        if isinstance(exception, ValidationError):
+            exception = InvalidInput(" ".join(exception.messages)[:500])
+        if not isinstance(exception, AtriumError):
+            return None
+        context = {"error": exception, "request_id": getattr(request, "request_id", "")}
+        template = "errors/_notice.html" if getattr(request, "htmx", False) else "errors/error.html"
+        response = render(request, template, context, status=exception.http_status)
+        if exception.retry_after_s:
+            response["Retry-After"] = str(exception.retry_after_s)
         return response

@@ -1,10 +1,13 @@
-"""Money as people read it, as precise as small prices need, in the reader's own notation."""
+"""Money as people read it, as precise as small prices need, in their own notation; and as they write it."""
 
 from decimal import Decimal
 
 from django import template
 from django.template.defaultfilters import floatformat
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from foundation.errors import InvalidInput
 
 SMALLEST = Decimal("0.000001")
 register = template.Library()
@@ -39,3 +42,16 @@ def _figure(amount: Decimal) -> str:
     if size >= SMALLEST:
         return floatformat(amount, 6)
     return f"< {floatformat(SMALLEST, 6)}" if amount > 0 else f"> {floatformat(-SMALLEST, 6)}"
+
+
+def parse_amount(text: str | Decimal) -> Decimal:
+    """An amount of money as somebody wrote it. Raises InvalidInput."""
+    try:
+        amount = Decimal(text)
+    except (ArithmeticError, ValueError):
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise InvalidInput(
+            _("“%(amount)s” is not an amount. Write it as 250 or 0.50.") % {"amount": text}, param="limit"
+        )
+    return amount

@@ -20,6 +20,7 @@ import aiohttp
 
 from foundation.errors import AtriumError
 from gateway.answers.sse import DONE, frame
+from gateway.answers.usage import usage_frame
 from gateway.calls import Call, Principal
 from gateway.rights import AccessEnded
 from gateway.state.breaker import Breaker
@@ -75,6 +76,9 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
     except asyncio.CancelledError:
         call.status = "cancelled"
         raise
+    except Exception:
+        _note_bug(call)
+        raise
     finally:
         await _conclude(call, gateway)
 
@@ -100,7 +104,7 @@ async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
     if failure is not None:
         yield relay.error_frame(failure)
     elif call.wants_usage and call.is_estimated and call.usage is not None:
-        yield relay.usage_frame(call, call.usage)
+        yield usage_frame(call, call.usage)
     yield frame(DONE)
 
 
@@ -116,6 +120,9 @@ async def _relay_and_settle(call: Call, gateway: Collaborators) -> AsyncGenerato
     except (asyncio.CancelledError, GeneratorExit):
         call.status = "cancelled"
         raise
+    except Exception:
+        _note_bug(call)
+        raise
     finally:
         await _conclude(call, gateway)
 
@@ -130,6 +137,12 @@ def _note_error(call: Call, error: AtriumError) -> None:
     call.status = "error"
     call.error_code = error.code
     call.error_message = str(error.message)
+
+
+def _note_bug(call: Call) -> None:
+    """What nobody foresaw is no answer either: the bill says so, and the log says why."""
+    call.status = "error"
+    call.error_code = "internal_error"
 
 
 class _Progress:

@@ -13,7 +13,7 @@ from foundation.errors import NotAllowed, Unavailable
 from gateway.calls import Principal
 from gateway.state.snapshot import Snapshots
 from tenants.context import in_tenant
-from tenants.doors.hosts import Door
+from tenants.doors.hosts import DoorState
 
 
 class AccessEnded(NotAllowed):
@@ -31,7 +31,7 @@ async def may_still_call(principal: Principal, snapshots: Snapshots) -> bool:
     """
     try:
         snapshot = await snapshots.find(principal.tenant)
-        if snapshot is None or snapshot.door == Door.SUSPENDED:
+        if snapshot is None or snapshot.door == DoorState.SUSPENDED:
             return False
         if principal.key_id is None:
             return await in_tenant(principal.tenant, is_active_user, principal.user_id)

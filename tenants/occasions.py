@@ -25,9 +25,6 @@ class Occasion(Generic[P]):
         self._functions.append(function)
         return function
 
-    def forget(self, function: Callable[P, None]) -> None:
-        self._functions.remove(function)
-
     def run(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Raises what the first function raises that fails; those behind it are not called."""
         for function in self._functions:

@@ -1,11 +1,14 @@
-"""Which of this room's objects keep a history: what people decide, not what the ledger counts."""
+"""Which of this room's objects keep a history: what people decide, not what the ledger counts. Of the events
+that is refunds alone: bills, estimates and corrections are written past the models' signals.
+"""
 
 from auditlog.registry import auditlog
 
 
 def register_models() -> None:
-    from usage.models import Budget
+    from usage.models import Budget, UsageEvent
 
     auditlog.register(
         Budget, exclude_fields=["held", "spent", "allowance", "period_start", "created_at", "updated_at"]
     )
+    auditlog.register(UsageEvent, include_fields=["request_id", "kind", "cost", "currency"])

@@ -6,9 +6,12 @@ column changed here is changed there. Ids of people, keys, projects and models a
 foreign keys: events outlive them all.
 """
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from foundation.ids import uuid7
@@ -47,6 +50,10 @@ class CallColumns(models.Model):
 
     class Meta:
         abstract = True
+
+    def facts(self) -> dict[str, Any]:
+        """These columns, for a row that takes them over."""
+        return {field.attname: getattr(self, field.attname) for field in CallColumns._meta.local_fields}
 
 
 class UsageEvent(CallColumns):
@@ -120,6 +127,9 @@ class Hold(CallColumns):
     budget_ids = ArrayField(models.UUIDField(), default=list)
     input_tokens_estimate = models.BigIntegerField(default=0)
     progress_output_tokens = models.BigIntegerField(null=True)
+    # Nobody reads it any more. Processes of the release before take a hold without it for one that was never
+    # sent; it goes with the next release.
+    dispatched_at = models.DateTimeField(null=True, db_default=Now())
     created_at = models.DateTimeField(_("held since"))
 
     class Meta:

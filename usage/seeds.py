@@ -7,13 +7,13 @@ from django.utils.translation import gettext as _
 
 from accounts.key_rules import KeyRules, register_key_rules
 from accounts.models import ApiKey, User
+from foundation.amounts import parse_amount
 from foundation.errors import NotAllowed
 from tenants.context import tenant
 from tenants.models import Plan
 from tenants.occasions import changed_plan, new_tenant
 from tenants.selectors import get_plan_budget
 from usage.models import Budget
-from usage.money import parse_amount
 from usage.services import ensure_plan_budget, set_budget
 
 

@@ -19,17 +19,18 @@ from foundation.ids import uuid7
 from tenants.selectors import get_currency
 from tenants.work.duties import duty
 from usage.ledger.bookings import TENANT_SUBJECT
-from usage.ledger.budget_rules import ALWAYS, ZERO, Balance, period_start
-from usage.ledger.duty_times import BALANCES
-from usage.ledger.locks import (
+from usage.ledger.books import (
     as_balance,
     keep_lanes_out,
     lock_budgets,
+    lock_request,
     note_new_events,
     read_clock,
     save_balances,
 )
-from usage.models import Budget, BudgetOverrun, CallColumns, Hold, UsageEvent
+from usage.ledger.budget_rules import ALWAYS, ZERO, Balance, period_start
+from usage.ledger.duty_times import BALANCES
+from usage.models import Budget, BudgetOverrun, Hold, UsageEvent
 from usage.selectors import NAMES
 from usage.sums import rebuild_sums
 
@@ -280,6 +281,7 @@ def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal | None 
     bill = UsageEvent.objects.filter(request_id=request_id, kind=UsageEvent.Kind.SETTLE).first()
     if bill is None:
         raise NotFound(_("There is no bill of this request."))
+    lock_request(request_id)
     balances = lock_budgets(
         reduce(
             or_,
@@ -300,7 +302,6 @@ def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal | None 
             balance.book(-amount)
     save_balances(balances)
     note_new_events()
-    facts = {field.attname: getattr(bill, field.attname) for field in CallColumns._meta.local_fields}
     return UsageEvent.objects.create(
         request_id=request_id,
         kind=UsageEvent.Kind.REFUND,
@@ -308,7 +309,7 @@ def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal | None 
         currency=bill.currency,
         booked_at=bill.booked_at,
         created_at=read_clock(),
-        **facts,
+        **bill.facts(),
     )
 
 

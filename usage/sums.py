@@ -14,8 +14,8 @@ from django.db.models import Min
 
 from tenants.context import current_tenant, platform
 from tenants.work.duties import duty, note_duty
+from usage.ledger.books import read_clock
 from usage.ledger.duty_times import SUMS, TODAY, last_closed_hour, next_sums
-from usage.ledger.locks import read_clock
 from usage.models import HourlySum, UsageEvent
 from usage.platform.models import TenantSum
 from usage.selectors.reports import list_usage, summed_until

@@ -49,7 +49,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "config.middleware.AuditMiddleware",
-    "tenants.doors.middleware.ErrorMiddleware",
+    "config.middleware.ErrorMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls_tenant"

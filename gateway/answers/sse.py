@@ -50,13 +50,11 @@ class EventReader:
         """What came and is no whole event."""
         return self._rest
 
-    def rest(self) -> bytes:
-        """Data of an event that the end of the stream cut short of its empty line."""
-        return _data_of(self._rest.removesuffix(b"\r"))
-
-    def forget_rest(self) -> None:
-        """It was read after all."""
-        self._rest = b""
+    def take_rest(self) -> list[bytes]:
+        """Data of an event that the end of the stream cut short of its empty line, if there is one."""
+        rest, self._rest = self._rest, b""
+        data = _data_of(rest.removesuffix(b"\r"))
+        return [data] if data else []
 
 
 def _data_of(event: bytes) -> bytes:

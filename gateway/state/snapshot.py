@@ -24,7 +24,7 @@ from gateway.calls import Principal
 from models_registry.routes import Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
-from tenants.doors.hosts import Door, TenantDoor, find_tenant_by_slug, forget
+from tenants.doors.hosts import DoorState, KnownTenant, find_tenant_by_slug, forget
 from tenants.models import Plan
 from tenants.selectors import get_plan
 
@@ -55,7 +55,7 @@ class Key:
 @dataclass(slots=True)
 class TenantSnapshot:
     slug: str
-    door: Door
+    door: DoorState
     requests_per_minute: int | None
     project_id: UUID  # of the default project; nil while the tenant is closed
     routes: dict[str, Route]
@@ -130,7 +130,7 @@ class Snapshots:
             while len(self._misses) > MAX_KEYS:
                 self._misses.popitem(last=False)
             return None
-        is_open = door.state == Door.OPEN
+        is_open = door.state == DoorState.OPEN
         routes, project_id = (
             await in_tenant(slug, _read_tenant, door.plan_id, door.currency) if is_open else ({}, NIL)
         )
@@ -212,7 +212,7 @@ class Snapshots:
         self._misses.clear()
 
 
-def _read_door(slug: str) -> tuple[TenantDoor, Plan] | tuple[None, None]:
+def _read_door(slug: str) -> tuple[KnownTenant, Plan] | tuple[None, None]:
     forget(slug)  # two memories in a row would make a second two
     door = find_tenant_by_slug(slug)
     return (door, get_plan(door.plan_id)) if door else (None, None)

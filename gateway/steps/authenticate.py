@@ -8,7 +8,7 @@ from foundation.errors import NotAllowed, Unavailable
 from gateway.calls import Principal
 from gateway.errors import InvalidKey
 from gateway.state.snapshot import Snapshots, TenantSnapshot
-from tenants.doors.hosts import Door
+from tenants.doors.hosts import DoorState
 
 
 async def authenticate(
@@ -45,11 +45,11 @@ _NOBODY = keys.ParsedKey("", "", b"\0" * 32)
 
 def check_door(snapshot: TenantSnapshot) -> None:
     """Raise unless the tenant is open."""
-    if snapshot.door == Door.SUSPENDED:
+    if snapshot.door == DoorState.SUSPENDED:
         raise NotAllowed(
             _("This organisation's access is suspended. Its data is kept."), code="tenant_suspended"
         )
-    if snapshot.door == Door.BEHIND:
+    if snapshot.door == DoorState.BEHIND:
         raise Unavailable(
             _("This organisation is being upgraded. Try again in a moment."),
             code="tenant_upgrading",

@@ -21,25 +21,25 @@ MAX_ENTRIES = 4_096
 MAX_HOST_LENGTH = 253
 
 
-class Door(StrEnum):
+class DoorState(StrEnum):
     OPEN = "open"
     SUSPENDED = "suspended"
     BEHIND = "behind"  # its schema lacks migrations of the running code
 
 
 @dataclass(frozen=True, slots=True)
-class TenantDoor:
+class KnownTenant:
     """What every request needs to know of its tenant."""
 
     slug: str
     name: str
-    state: Door
+    state: DoorState
     language: str
     currency: str
     plan_id: str
 
 
-_entries: OrderedDict[str, tuple[float, TenantDoor | None]] = OrderedDict()
+_entries: OrderedDict[str, tuple[float, KnownTenant | None]] = OrderedDict()
 
 
 def is_platform_host(host: str) -> bool:
@@ -53,7 +53,7 @@ def forget(slug: str | None = None) -> None:
             _entries.pop(key, None)
 
 
-def recall(key: str) -> tuple[bool, TenantDoor | None]:
+def recall(key: str) -> tuple[bool, KnownTenant | None]:
     """(whether it is remembered, the tenant or None), without touching the database. Keys: `host:…` and
     `slug:…`.
     """
@@ -63,17 +63,17 @@ def recall(key: str) -> tuple[bool, TenantDoor | None]:
     return True, found[1]
 
 
-def find_tenant_by_host(host: str) -> TenantDoor | None:
+def find_tenant_by_host(host: str) -> KnownTenant | None:
     """The tenant behind a host name, or None. Reads the database if not remembered."""
     return _look_up(f"host:{host}", domains__domain=host) if len(host) <= MAX_HOST_LENGTH else None
 
 
-def find_tenant_by_slug(slug: str) -> TenantDoor | None:
+def find_tenant_by_slug(slug: str) -> KnownTenant | None:
     """The tenant with this slug, or None. Reads the database if not remembered."""
     return _look_up(f"slug:{slug}", slug=slug) if is_slug(slug) else None
 
 
-def _look_up(key: str, **condition: str) -> TenantDoor | None:
+def _look_up(key: str, **condition: str) -> KnownTenant | None:
     known, entry = recall(key)
     if not known:
         entry = _load(**condition)
@@ -83,26 +83,26 @@ def _look_up(key: str, **condition: str) -> TenantDoor | None:
     return entry
 
 
-def _load(**condition: str) -> TenantDoor | None:
+def _load(**condition: str) -> KnownTenant | None:
     from tenants.models import Tenant
 
     with platform():
         row = Tenant.objects.filter(**condition).exclude(status__in=Tenant.UNREADY).first()
     if row is None:
         return None
-    state = Door.SUSPENDED if row.status == Tenant.Status.SUSPENDED else _door_of_schema(row.slug)
+    state = DoorState.SUSPENDED if row.status == Tenant.Status.SUSPENDED else _door_of_schema(row.slug)
     if state is None:
         return None
-    return TenantDoor(row.slug, row.name, state, row.language, row.currency, str(row.plan_id))
+    return KnownTenant(row.slug, row.name, state, row.language, row.currency, str(row.plan_id))
 
 
-def _door_of_schema(slug: str) -> Door | None:
+def _door_of_schema(slug: str) -> DoorState | None:
     """None if schema or role are gone: such a tenant is as unknown as one that never was."""
     from tenants.database.schemas import count_missing_migrations
 
     try:
         with tenant(slug):
-            return Door.BEHIND if count_missing_migrations() else Door.OPEN
+            return DoorState.BEHIND if count_missing_migrations() else DoorState.OPEN
     except OperationalError:
         raise  # the database is down: not an answer about the tenant
     except DatabaseError:

@@ -7,7 +7,7 @@ Does not guard: `/v1`, which the gateway serves before Django sees it.
 """
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.core.exceptions import DisallowedHost, ValidationError
+from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError, OperationalError
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -18,11 +18,10 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 
 from foundation.error_pages import DatabaseAway, answer_error, answer_problem
-from foundation.errors import AtriumError, InvalidInput
 from tenants.context import Scope, use_scope
 from tenants.doors import hosts
-from tenants.doors.hosts import Door, TenantDoor
-from tenants.doors.key_door import key_door
+from tenants.doors.hosts import DoorState, KnownTenant
+from tenants.doors.key_reader import key_reader
 
 OPEN_ON_EVERY_HOST = ("/healthz/",)
 
@@ -78,7 +77,7 @@ class TenantMiddleware:
             if hosts.is_platform_host(host):
                 if not _is_api(request):
                     return self._platform(request), None
-                door = hosts.find_tenant_by_slug(key_door().slug_of(key)) if key else None
+                door = hosts.find_tenant_by_slug(key_reader().slug_of(key)) if key else None
                 if door is None:
                     return None, _refuse_stranger(request)
             else:
@@ -93,14 +92,14 @@ class TenantMiddleware:
             return None, _refuse(
                 request, 404, "unknown_host", _("No organisation is set up at this address.")
             )
-        if door.state == Door.SUSPENDED:
+        if door.state == DoorState.SUSPENDED:
             return None, _refuse(
                 request,
                 403,
                 "tenant_suspended",
                 _("This organisation's access is suspended. Its data is kept."),
             )
-        if door.state == Door.BEHIND:
+        if door.state == DoorState.BEHIND:
             return None, _refuse(
                 request,
                 503,
@@ -127,16 +126,16 @@ def _is_api(request) -> bool:
 
 def _key_of(request) -> str | None:
     """The API key that a request to `/api/v1` shows. On the platform's hosts it names the tenant."""
-    return key_door().read(request) if _is_api(request) else None
+    return key_reader().read(request) if _is_api(request) else None
 
 
-def _is_good(key: str, door: TenantDoor) -> bool:
+def _is_good(key: str, door: KnownTenant) -> bool:
     """Whether this is a usable key of the tenant, as the room that knows keys says."""
-    if key_door().slug_of(key) != door.slug:
+    if key_reader().slug_of(key) != door.slug:
         return False
     try:
         with use_scope(Scope("tenant", door.slug)):
-            return key_door().is_good(key)
+            return key_reader().is_good(key)
     except OperationalError:
         raise  # the database is down: not an answer about the key
     except DatabaseError:
@@ -167,27 +166,3 @@ def _refuse(request, status: int, code: str, message: str | Promise) -> HttpResp
     if status == 503:
         response["Retry-After"] = "5"
     return response
-
-
-class ErrorMiddleware:
-    """Pages: an AtriumError becomes a page (or, for htmx, a message) with its status; so does a value that
-    no form refused, such as an id that is none in Django's own actions.
-    """
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        return self.get_response(request)
-
-    def process_exception(self, request, exception) -> HttpResponse | None:
-        if isinstance(exception, ValidationError):
-            exception = InvalidInput(" ".join(exception.messages)[:500])
-        if not isinstance(exception, AtriumError):
-            return None
-        context = {"error": exception, "request_id": getattr(request, "request_id", "")}
-        template = "errors/_notice.html" if getattr(request, "htmx", False) else "errors/error.html"
-        response = render(request, template, context, status=exception.http_status)
-        if exception.retry_after_s:
-            response["Retry-After"] = str(exception.retry_after_s)
-        return response

@@ -1,1 +1,1 @@
-"""Making tenants: ordered or at once, on a plan, with their first owner."""
+"""Making tenants, ordered or at once, with their first owner; and what operators change about them later."""

@@ -1,4 +1,4 @@
-"""Changing plans; the tenants on them follow within a second."""
+"""Plans, and changing what the platform decides about a tenant; those on a plan follow it within a second."""
 
 import logging
 from decimal import Decimal
@@ -12,6 +12,7 @@ from tenants.context import current_tenant, platform, tenant
 from tenants.models import Plan, Tenant
 from tenants.notify import announce
 from tenants.occasions import changed_plan
+from tenants.provisioning.services import get_tenant
 from tenants.work.duties import duty, note_duty
 
 logger = logging.getLogger(__name__)
@@ -71,3 +72,29 @@ def follow_plan() -> None:
     with platform():
         plan = Tenant.objects.select_related("plan").get(slug=slug).plan
     changed_plan.run(slug, plan)
+
+
+class TenantChanges(TypedDict, total=False):
+    """What can be changed of a tenant."""
+
+    name: str
+    plan: Plan
+    language: str
+    contact_email: str
+
+
+def update_tenant(*, slug: str, **changes: Unpack[TenantChanges]) -> Tenant:
+    """Change name, plan, language or contact. Slug and currency stay: schema, keys and bills are named
+    after them. Raises ValidationError.
+    """
+    with platform(), transaction.atomic():
+        row = get_tenant(slug)
+        old_plan = row.plan_id
+        for field, value in changes.items():
+            setattr(row, field, value)
+        row.full_clean()
+        row.save()
+        announce("tenant", slug)
+    if row.status not in Tenant.UNREADY and row.plan_id != old_plan:
+        tell_plan(slug, row.plan)
+    return row

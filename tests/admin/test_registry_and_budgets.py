@@ -297,7 +297,11 @@ def test_a_call_is_refunded_in_part_or_in_full(acme, alice, bob):
     assert "1 call is refunded." in page and "This call was refunded before." in page
     refunds = UsageEvent.objects.filter(kind="refund").values_list("request_id", "cost")
     assert dict(refunds) == {part.request_id: -part.cost / 2, whole.request_id: -whole.cost}
-    assert "Refund" not in acme.get(url("usage_usageevent_change", free.pk)).content.decode()
+    for closed in (free, part, UsageEvent.objects.filter(kind="refund").first()):
+        assert "Refund" not in acme.get(url("usage_usageevent_change", closed.pk)).content.decode()
+    refund = UsageEvent.objects.get(kind="refund", request_id=whole.request_id)
+    page = acme.post(url("usage_usageevent_refund", refund.pk), {"confirmed": "yes"}, follow=True)
+    assert "Only a bill can be refunded" in page.content.decode()
 
 
 def test_the_start_page_shows_what_went_above_a_budget_or_near_it(acme, alice):

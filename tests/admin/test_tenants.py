@@ -126,17 +126,15 @@ def test_a_tenant_is_ordered_on_the_page_and_set_up_by_a_worker(operator):
 
 
 @pytest.mark.scope(None)
-def test_a_set_up_that_fails_says_why_and_can_be_tried_again(operator):
+def test_a_set_up_that_fails_says_why_and_can_be_tried_again(operator, monkeypatch):
     def refuse(slug):
         raise ConnectionError("a room is not ready")
 
     order(operator)
-    new_tenant.register(refuse)
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(new_tenant, "_functions", [*new_tenant._functions, refuse])
         with pytest.raises(ConnectionError):
             work()
-    finally:
-        new_tenant.forget(refuse)
     assert status() == Tenant.Status.FAILED
     with platform():
         pk = Tenant.objects.get(slug="initech").pk

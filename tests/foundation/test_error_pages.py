@@ -6,10 +6,10 @@ import pytest
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 from django.test import RequestFactory
 
+from config.middleware import ErrorMiddleware
 from foundation.error_pages import is_outage
 from foundation.errors import Conflict, Unavailable
 from tenants.doors import hosts
-from tenants.doors.middleware import ErrorMiddleware
 from tests.conftest import HostClient
 
 pytestmark = pytest.mark.django_db

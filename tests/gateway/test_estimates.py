@@ -178,6 +178,10 @@ def test_an_event_that_never_came_whole_counts(end):
     assert is_estimated and (billed == 8_000 if end else TEXT - 250 <= billed <= TEXT)
 
 
+def test_an_event_that_makes_no_sense_counts():
+    assert bill([b"data: {" + WORDS.encode() + b"\n\n"]) == ((20_000 + 1 - 1_000) // 4, True)
+
+
 def test_what_comes_behind_the_end_counts_nothing():
     assert bill([event({"content": "a word"}), usage_event(3), DONE + b"x" * 9_000]) == (3, False)
 
@@ -342,8 +346,41 @@ def whole(message: dict, **more) -> list[bytes]:
     ("usage", "billed"),
     [({"prompt_tokens": 7, "completion_tokens": 4_100}, (4_100, False)), (None, (TEXT, True))],
 )
-def test_an_answer_that_comes_whole_where_a_stream_was_asked_for(usage, billed):
-    assert bill(whole({"content": WORDS}, usage=usage)) == billed
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
+def test_an_answer_that_comes_whole_where_a_stream_was_asked_for(usage, billed, end):
+    (answer,) = whole({"content": WORDS}, usage=usage)
+    assert bill([b"\n" + answer[:9_000], answer[9_000:] + end]) == billed
+
+
+@pytest.mark.parametrize("message", ["text", ["text"]])
+def test_a_whole_answer_that_makes_no_sense_is_an_error(message):
+    async def read() -> Call:
+        async with server(whole(message)) as port, open_session(PRIVATE) as client:
+            call = make_call(port, stream=True)
+            with pytest.raises(AtriumError):
+                async for _frame in pipeline.stream(call, collaborators(client)):
+                    pass
+            return call
+
+    call = asyncio.run(read())
+    assert (call.status, call.error_code) == ("error", "upstream_invalid_response")
+
+
+def test_what_nobody_foresaw_is_no_answer(monkeypatch):
+    def fail(*_arguments):
+        raise ZeroDivisionError
+
+    async def read() -> Call:
+        async with server([event({"content": "a"})]) as port, open_session(PRIVATE) as client:
+            call = make_call(port, stream=True)
+            with pytest.raises(ZeroDivisionError):
+                async for _frame in pipeline.stream(call, collaborators(client)):
+                    pass
+            return call
+
+    monkeypatch.setattr("gateway.steps.relay._read_event", fail)
+    call = asyncio.run(read())
+    assert (call.status, call.error_code) == ("error", "internal_error")
 
 
 def test_it_is_passed_on_as_a_stream():

@@ -20,10 +20,11 @@ from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from gateway.answers.deltas import MOST_VAIN_LESSONS, DeltaShape
 from gateway.answers.idle import IdleWatch
 from gateway.answers.sse import DONE, EventReader, frame
+from gateway.answers.usage import read_usage
 from gateway.calls import Call, Principal
 from gateway.errors import UpstreamTimeout
 from gateway.steps.dispatch import dispatch
-from gateway.steps.relay import read_answer, read_usage, relay
+from gateway.steps.relay import read_answer, relay
 from gateway.steps.reserve import ASSUMED_WINDOW, most_input_tokens, reserve
 from gateway.steps.settle import NOTHING, billed_usage
 from models_registry.routes import Endpoint, Route

@@ -21,7 +21,7 @@ from gateway.state.snapshot import (
 )
 from tenants.context import in_platform, in_tenant, tenant
 from tenants.doors import hosts
-from tenants.doors.hosts import Door
+from tenants.doors.hosts import DoorState
 from tenants.models import Tenant
 from tenants.provisioning.services import create_tenant, drop_schema, set_tenant_status
 
@@ -116,10 +116,10 @@ def test_a_listener_that_falls_silent_takes_back_what_was_believed_for_longer(cl
 def test_a_door_that_closes_is_seen_after_a_second_at_most(clock):
     async def look() -> None:
         snapshots = Snapshots()
-        assert (await snapshots.find(SLUG)).door == Door.OPEN
+        assert (await snapshots.find(SLUG)).door == DoorState.OPEN
         await in_platform(suspend)
         clock.s += UNPROVEN_TIME_TO_LIVE_S + 0.01
-        assert (await snapshots.find(SLUG)).door == Door.SUSPENDED
+        assert (await snapshots.find(SLUG)).door == DoorState.SUSPENDED
 
     try:
         asyncio.run(look())
@@ -202,7 +202,7 @@ def test_a_tenant_that_changed_while_it_was_loaded_is_not_kept(clock, monkeypatc
         hear(snapshots)
         held.go.set()
         await loading
-        assert (await snapshots.find(SLUG)).door == Door.SUSPENDED and held.reads == 2
+        assert (await snapshots.find(SLUG)).door == DoorState.SUSPENDED and held.reads == 2
 
     held = hold(monkeypatch, "_read_door")
     try:
@@ -270,7 +270,7 @@ def test_a_load_does_not_believe_what_the_doors_remember(clock):
     async def look() -> None:
         await in_platform(hosts.find_tenant_by_slug, SLUG)  # a page of this process has just looked
         await in_platform(lambda: set_tenant_status(slug=SLUG, status=Tenant.Status.SUSPENDED))
-        assert (await Snapshots().find(SLUG)).door == Door.SUSPENDED
+        assert (await Snapshots().find(SLUG)).door == DoorState.SUSPENDED
 
     try:
         asyncio.run(look())

@@ -284,7 +284,7 @@ def test_planted_bug_a_half_migrated_tenant_that_is_served_is_noticed(unblocked,
 
 
 def test_planted_bug_a_schema_that_is_gone_but_remembered_as_open_is_noticed(unblocked, monkeypatch):
-    monkeypatch.setattr(hosts, "_door_of_schema", lambda slug: hosts.Door.OPEN)
+    monkeypatch.setattr(hosts, "_door_of_schema", lambda slug: hosts.DoorState.OPEN)
     with pytest.raises(AssertionError, match="it is still there"):
         test_a_schema_that_is_gone_counts_as_unknown(unblocked)
 

@@ -30,7 +30,8 @@ from foundation.ids import uuid7
 from tenants.context import tenant
 from tests.usage.books import PRICE, SUBJECTS, Books, a_hold, books, other_books, two_books  # noqa: F401
 from usage import services
-from usage.ledger import locks, sweeper
+from usage.ledger import books as ledger_books
+from usage.ledger import sweeper
 from usage.ledger.batch import Batch
 from usage.ledger.bookings import LEVELS, CallFacts, Settlement
 from usage.ledger.budget_rules import Balance
@@ -276,8 +277,8 @@ def machine(books, monkeypatch):  # noqa: F811
     Machine.books = books
     Machine.loop = loop
     Machine.start_ledger()
-    real = locks.read_clock
-    for module in (locks, sweeper, services):
+    real = ledger_books.read_clock
+    for module in (ledger_books, sweeper, services):
         monkeypatch.setattr(module, "read_clock", lambda: real() + Machine.now)
     monkeypatch.setattr(sweeper, "GRACE", timedelta(0))
     logging.disable(logging.WARNING)

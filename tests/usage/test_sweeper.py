@@ -105,6 +105,18 @@ async def test_a_bill_that_comes_after_all_corrects_the_estimate(books, true_cos
     assert books.budget(budget).spent == true_cost and books.balances_match()
 
 
+async def test_a_correction_that_does_not_fit_its_budget_has_it_worked_out_anew(books):
+    """Somebody has edited the row: the estimate that is to be taken back is not there."""
+    budget = books.add_budget("user", "1")
+    hold = a_hold("0.02")
+    async with books.ledger(process_id=books.add_process(age_s=60)) as ledger:
+        await ledger.reserve(books.slug, hold)
+        await in_tenant(books.slug, sweep_holds)
+        books.sql("UPDATE usage_budget SET spent = 0 WHERE id = %s", budget)
+        await ledger.settle(books.slug, a_bill(hold.request_id, cost=Decimal(0)))
+    assert "usage_balances" in duties(books)
+
+
 async def test_a_refund_closes_the_matter(books):
     budget = books.add_budget("user", "1")
     hold = a_hold("0.02")

@@ -24,7 +24,10 @@ from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
 from foundation.amounts import show_money
+from foundation.errors import Conflict
+from usage.ledger.budget_rules import ZERO
 from usage.models import HourlySum, UsageEvent
+from usage.selectors import list_refundable
 from usage.services import refund_call
 
 STATUS_COLOURS = {
@@ -207,11 +210,19 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: str):
         row = self.get_object(request, object_id)
-        is_bill = row is not None and row.kind == UsageEvent.Kind.SETTLE and row.cost > 0
-        return super().get_actions_detail(request, object_id) if is_bill else []
+        is_refundable = (
+            row is not None and row.kind == UsageEvent.Kind.SETTLE and list_refundable([row.request_id])
+        )
+        return super().get_actions_detail(request, object_id) if is_refundable else []
 
-    def describe_row(self, row: UsageEvent) -> str:
-        return f"{localize(localtime(row.created_at))} · {row.model} · {show_money(row.cost, row.currency)}"
+    def describe_rows(self, rows: list[UsageEvent]) -> list[str]:
+        """By what can be given back: the bill with its correction."""
+        amounts = list_refundable([row.request_id for row in rows])
+        return [
+            f"{localize(localtime(row.created_at))} · {row.model} · "
+            f"{show_money(amounts.get(row.request_id, ZERO), row.currency)}"
+            for row in rows
+        ]
 
     @confirmed(
         description=_("Refund"),
@@ -226,6 +237,8 @@ class UsageEventAdmin(ReadOnlyAdmin):
         done=ngettext_lazy("%(count)d call is refunded.", "%(count)d calls are refunded.", "count"),
     )
     def refund(self, request: HttpRequest, row: UsageEvent, amount: Decimal | None) -> None:
+        if row.kind != UsageEvent.Kind.SETTLE:
+            raise Conflict(_("Only a bill can be refunded, with its correction."), code="no_bill")
         refund_call(actor=request.user, request_id=row.request_id, amount=amount)
 
     @display(description=_("person"))

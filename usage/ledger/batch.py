@@ -18,8 +18,8 @@ from usage.ledger.bookings import (
     HoldRequest,
     Operation,
     Outcome,
-    Release,
     Settlement,
+    Void,
 )
 from usage.ledger.budget_rules import Balance, period_end
 from usage.ledger.wire import Statement
@@ -98,7 +98,7 @@ class Batch:
         self._new_holds: list[tuple[str, ...]] = []
         self._bills: list[tuple[str, ...]] = []
         self._booked: set[str] = set()
-        self._released: list[str] = []
+        self._voided: list[str] = []
         self._overruns: list[tuple[str, ...]] = []
 
     def decide(self, operation: Operation) -> Outcome:
@@ -109,7 +109,7 @@ class Batch:
             return self._reserve(operation)
         if isinstance(operation, Settlement):
             return self._settle(operation)
-        return self._release(operation)
+        return self._void(operation)
 
     def _reserve(self, request: HoldRequest) -> Outcome:
         key, amount = request.request_id.hex, request.amount
@@ -175,14 +175,14 @@ class Batch:
         if overrun:
             self._overruns.append((uuid7().hex, balance.id, request, str(overrun)))
 
-    def _release(self, release: Release) -> Outcome:
-        key = release.request_id.hex
+    def _void(self, void: Void) -> Outcome:
+        key = void.request_id.hex
         hold = self._holds.pop(key, None)
         if hold is not None:
             amount, budgets = hold
             for balance in self._known(budgets):
                 balance.release(amount)
-            self._released.append(key)
+            self._voided.append(key)
         return True
 
     def _known(self, budgets: list[str]) -> list[Balance]:
@@ -228,8 +228,8 @@ class Batch:
             wanted.append((sql.WRITE_HOLDS, [process_id, moment, *sql.columns(self._new_holds)]))
         if self._bills:
             wanted.append((sql.SETTLE, [moment, *sql.columns(self._bills)]))
-        if self._released:
-            wanted.append((sql.DROP_HOLDS, [sql.array(self._released)]))
+        if self._voided:
+            wanted.append((sql.DROP_HOLDS, [sql.array(self._voided)]))
         return wanted
 
     def _changed_balances(self) -> Sequence[tuple[str, ...]]:

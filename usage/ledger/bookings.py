@@ -60,13 +60,13 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Void:
     """The end of a hold of which nothing was used."""
 
     request_id: UUID
 
 
-Operation = HoldRequest | Settlement | Release
+Operation = HoldRequest | Settlement | Void
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,13 @@ def next_telling(now: datetime) -> datetime:
     return _on_grid(now, TELL_EVERY_S)
 
 
+def due_after_booking(now: datetime) -> list[tuple[bytes, datetime]]:
+    """(kind, when) of the duties that follow from events booked now: they are summed up, and told to the
+    platform.
+    """
+    return [(SUMS, next_sums(now)), (TODAY, next_telling(now))]
+
+
 def _on_grid(now: datetime, every_s: int) -> datetime:
     """The grid's next instant that is at least ten seconds away."""
     return datetime.fromtimestamp(-(-(now.timestamp() + 10) // every_s) * every_s, UTC)

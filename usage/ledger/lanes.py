@@ -36,8 +36,8 @@ from usage.ledger.bookings import (
     HoldRequest,
     Operation,
     Outcome,
-    Release,
     Settlement,
+    Void,
 )
 from usage.ledger.duty_times import BALANCES, HOLDS, SUMS, TODAY, next_sums, next_sweep, next_telling
 from usage.ledger.late import book_late_bill
@@ -63,12 +63,15 @@ class Entry:
     __slots__ = ("asked_at", "is_doubtful", "is_hold", "key", "operation", "waiter")
 
     def __init__(self, operation: Operation, waiter: asyncio.Future[Outcome]) -> None:
-        self.operation = operation
-        self.key = operation.request_id.hex
-        self.is_hold = isinstance(operation, HoldRequest)
         self.waiter = waiter
+        self.key = operation.request_id.hex
         self.asked_at = monotonic()
         self.is_doubtful = False  # a COMMIT with it was sent, and no answer came
+        self.turn_into(operation)
+
+    def turn_into(self, operation: Operation) -> None:
+        self.operation = operation
+        self.is_hold = isinstance(operation, HoldRequest)
 
     @property
     def is_bill(self) -> bool:
@@ -118,7 +121,7 @@ class Lane:
     # What callers do: put something in, and wait for it elsewhere.
 
     def put(self, operation: Operation) -> asyncio.Future[Outcome]:
-        """What becomes of the operation. Holds are refused at once where too many wait; bills and releases
+        """What becomes of the operation. Holds are refused at once where too many wait; bills and voids
         the lane keeps until they are booked, whoever still waits.
         """
         entry = Entry(operation, self._loop.create_future())
@@ -259,8 +262,7 @@ class Lane:
                 continue
             entry.answer(Failure.UNAVAILABLE)
             if entry.is_hold and entry.is_doubtful:  # nobody will use that hold, if it exists
-                entry.operation = Release(entry.operation.request_id)
-                entry.is_hold = False
+                entry.turn_into(Void(entry.operation.request_id))
             if not entry.is_hold:
                 kept.append(entry)
         self._waiting = kept

@@ -11,7 +11,7 @@ from foundation.ids import uuid7
 from usage.ledger import statements as sql
 from usage.ledger.batch import Batch, Clock, read_balances, read_time
 from usage.ledger.bookings import INTERRUPTED, TENANT_SUBJECT, Failure, Outcome, Settlement
-from usage.ledger.duty_times import SUMS, TODAY, next_sums, next_telling
+from usage.ledger.duty_times import BALANCES, due_after_booking
 from usage.ledger.wire import Statement, Wire
 
 
@@ -20,7 +20,9 @@ async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire:
     of the request. In its own transaction.
     """
     request = bill.request_id.hex.encode()
-    *_, events = await wire.exchange([(sql.BEGIN, ()), enter, (sql.READ_EVENTS, (request,))])
+    *_, events = await wire.exchange(
+        [(sql.BEGIN, ()), enter, (sql.LOCK_REQUEST, (request,)), (sql.READ_EVENTS, (request,))]
+    )
     if not _is_estimate(events):
         await wire.exchange([(sql.ROLLBACK, ())])
         return False if events.ntuples else Failure.NO_HOLD
@@ -28,16 +30,9 @@ async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire:
         TENANT_SUBJECT.hex,
         *(found for found in (_value(events, column) for column in range(3, 6)) if found),
     ]
-    locked, events, time = await wire.exchange(
-        [
-            (sql.LOCK_BUDGETS, (sql.array(subjects), b"{}")),
-            (sql.READ_EVENTS, (request,)),
-            (sql.READ_CLOCK, ()),
-        ]
+    locked, time = await wire.exchange(
+        [(sql.LOCK_BUDGETS, (sql.array(subjects), b"{}")), (sql.READ_CLOCK, ())]
     )
-    if not _is_estimate(events):  # refunded while we waited for the locks
-        await wire.exchange([(sql.ROLLBACK, ())])
-        return False
     balances, at = read_balances(locked), read_time(time)
     now = clock(at)
     batch = Batch(balances, {}, now)
@@ -46,10 +41,10 @@ async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire:
     for balance in balances:
         if booked_at >= balance.period_start:
             batch.book(balance, difference, bill.request_id.hex)
-    notes = [
-        (sql.NOTE_DUTY, (SUMS, next_sums(at).isoformat().encode())),
-        (sql.NOTE_DUTY, (TODAY, next_telling(at).isoformat().encode())),
-    ]
+    due = due_after_booking(at)
+    if batch.has_wrong_balances:
+        due.append((BALANCES, at))
+    notes = [(sql.NOTE_DUTY, (kind, when.isoformat().encode())) for kind, when in due]
     await wire.exchange([*batch.writes(b""), _adjustment(bill, request, now), *notes, (sql.COMMIT, ())])
     return True
 

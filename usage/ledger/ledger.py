@@ -20,7 +20,7 @@ from foundation.errors import AtriumError, NotFound, Unavailable
 from tenants.slugs import role_name, schema_name
 from usage.ledger import statements as sql
 from usage.ledger.batch import Clock
-from usage.ledger.bookings import BudgetRefusal, Failure, HoldRequest, Outcome, Release, Settlement
+from usage.ledger.bookings import BudgetRefusal, Failure, HoldRequest, Outcome, Settlement, Void
 from usage.ledger.durability import check_durability
 from usage.ledger.lanes import Lane
 from usage.ledger.refusals import quota_exceeded
@@ -78,7 +78,7 @@ class Ledger:
             outcome = await self._lane(slug).put(request)
         except asyncio.CancelledError:  # nobody will use what may be held by now
             with suppress(Unavailable):  # stopped meanwhile
-                self._lane(slug).put(Release(request.request_id))
+                self._lane(slug).put(Void(request.request_id))
             raise
         _check(outcome)
 
@@ -100,7 +100,7 @@ class Ledger:
         """Release a hold of which nothing was used. Does nothing if there is none. Raises
         Unavailable; it is released later nonetheless.
         """
-        _check(await self._lane(slug).put(Release(request_id)))
+        _check(await self._lane(slug).put(Void(request_id)))
 
     def _lane(self, slug: str) -> Lane:
         lane = self._lanes.get(slug)

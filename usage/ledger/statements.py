@@ -97,6 +97,9 @@ WHERE id IN (
   SELECT id FROM usage_budget WHERE subject_id = ANY($1::uuid[])
   UNION ALL SELECT unnest(budget_ids) FROM usage_hold WHERE id = ANY($2::uuid[]))
 ORDER BY {LEVEL_ORDER}, id FOR UPDATE"""
+# Who corrects or refunds a bill takes this first, before any budget. Its table is only added to, so that
+# there is no row to lock.
+LOCK_REQUEST = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))"
 READ_HOLDS = "SELECT id, amount, budget_ids FROM usage_hold WHERE id = ANY($1::uuid[])"
 # once the locks are held, so that time never runs back from one owner of a row to the next
 READ_CLOCK = "SELECT clock_timestamp()"

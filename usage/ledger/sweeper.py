@@ -16,10 +16,10 @@ from django.db.models.functions import Now
 from foundation.ids import uuid7
 from tenants.work.duties import duty, note_duty
 from usage.ledger.bookings import INTERRUPTED
+from usage.ledger.books import lock_budgets, note_new_events, read_clock, save_balances
 from usage.ledger.budget_rules import Balance
 from usage.ledger.duty_times import HOLDS, next_sweep
-from usage.ledger.locks import lock_budgets, note_new_events, read_clock, save_balances
-from usage.models import BudgetOverrun, CallColumns, Hold, UsageEvent
+from usage.models import BudgetOverrun, Hold, UsageEvent
 from usage.platform.models import LEASE, Process
 from usage.pricing import Price, Usage, cost
 
@@ -108,7 +108,6 @@ def _estimate(hold: Hold, now: datetime) -> UsageEvent:
     if hold.progress_output_tokens is not None and hold.price_snapshot:
         usage = Usage(input_tokens=hold.input_tokens_estimate, output_tokens=hold.progress_output_tokens)
         amount = cost(Price.from_snapshot(hold.price_snapshot), usage)
-    facts = {field.attname: getattr(hold, field.attname) for field in CallColumns._meta.local_fields}
     return UsageEvent(
         id=hold.pk,
         request_id=hold.pk,
@@ -122,7 +121,7 @@ def _estimate(hold: Hold, now: datetime) -> UsageEvent:
         over_hold=amount > hold.amount,
         booked_at=now,
         created_at=now,
-        **facts,
+        **hold.facts(),
     )
 
 

@@ -125,6 +125,27 @@ def get_visible_event(actor: User, pk: UUID | str) -> UsageEvent:
     return row
 
 
+def list_refundable(request_ids: Iterable[UUID]) -> dict[UUID, Decimal]:
+    """Request → what its bill and corrections add up to; without those that were refunded, cost nothing or
+    have no bill.
+    """
+    rows = (
+        UsageEvent.objects.filter(request_id__in=request_ids)
+        .order_by()
+        .values("request_id")
+        .annotate(
+            total=Sum("cost"),
+            bills=Count("pk", filter=_BILLS),
+            refunds=Count("pk", filter=Q(kind=UsageEvent.Kind.REFUND)),
+        )
+    )
+    return {
+        row["request_id"]: row["total"]
+        for row in rows
+        if row["bills"] and not row["refunds"] and row["total"] > 0
+    }
+
+
 def find_bill_of_call(request_id: UUID) -> Bill | None:
     """What a call was billed; None while the bill is still to come."""
     # looked for first: the sweeper books and lets go in one transaction

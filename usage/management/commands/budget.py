@@ -3,11 +3,11 @@
 from uuid import UUID
 
 from accounts.selectors import find_key, find_project, get_user_by_email
+from foundation.amounts import parse_amount
 from foundation.commands import AtriumCommand
 from foundation.errors import NotFound
 from tenants.context import tenant
 from usage.models import Budget
-from usage.money import parse_amount
 from usage.services import rebuild_balances, rebuild_sums, remove_budget, set_budget
 
 

@@ -12,7 +12,7 @@ from django.db.models import Case, Q, Value, When
 from tenants.work.duties import note_duty
 from usage.ledger.bookings import LEVELS
 from usage.ledger.budget_rules import Balance
-from usage.ledger.duty_times import SUMS, TODAY, next_sums, next_telling
+from usage.ledger.duty_times import BALANCES, due_after_booking
 from usage.models import Budget
 
 _LEVEL_ORDER = Case(*(When(level=level, then=Value(position)) for position, level in enumerate(LEVELS)))
@@ -52,8 +52,12 @@ def lock_budgets(condition: Q) -> list[Balance]:
 
 
 def save_balances(balances: Iterable[Balance]) -> None:
-    """Write back what has changed. Without updated_at: that tells when somebody decided something."""
+    """Write back what has changed, and have worked out anew what does not fit its holds and bills. Without
+    updated_at: that tells when somebody decided something.
+    """
     for balance in balances:
+        if balance.is_wrong:
+            note_duty(BALANCES.decode())
         if balance.is_changed:
             Budget.objects.filter(pk=UUID(balance.id)).update(
                 period_start=balance.period_start,
@@ -66,9 +70,15 @@ def save_balances(balances: Iterable[Balance]) -> None:
 
 def note_new_events() -> None:
     """Events were booked in this transaction: they have to be summed up, and told to the platform."""
-    now = read_clock()
-    note_duty(SUMS.decode(), next_sums(now))
-    note_duty(TODAY.decode(), next_telling(now))
+    for kind, due_at in due_after_booking(read_clock()):
+        note_duty(kind.decode(), due_at)
+
+
+def lock_request(request_id: UUID) -> None:
+    """Until the end of this transaction nobody else corrects or refunds the bill of this request."""
+    with connection.cursor() as cursor:
+        # the same number as LOCK_REQUEST of usage.ledger.statements
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [request_id.hex])
 
 
 def keep_lanes_out() -> None:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
-class KeyDoor:
+class KeyReader:
     """`read(request)`: the key that a request shows, or None. `slug_of(key)`: the slug in it, "" if
     it is none. `is_good(key)`: whether it is a usable key of the active tenant, asked inside its
     scope whatever state its door is in.
@@ -20,13 +20,13 @@ class KeyDoor:
     is_good: Callable[[str], bool]
 
 
-_registered: list[KeyDoor] = []
+_registered: list[KeyReader] = []
 
 
-def register_key_door(door: KeyDoor) -> None:
-    _registered[:] = [door]
+def register_key_reader(reader: KeyReader) -> None:
+    _registered[:] = [reader]
 
 
-def key_door() -> KeyDoor:
+def key_reader() -> KeyReader:
     """Raises IndexError where no room has keys: every installation has one."""
     return _registered[0]
