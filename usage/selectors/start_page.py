@@ -5,7 +5,7 @@ budgets that run low.
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncHour
@@ -64,7 +64,7 @@ def compare_days() -> dict[str, Comparison]:
     return {name: Comparison(today[name], yesterday[name]) for name in today}
 
 
-def _sum_up(rows: list[UsageRow], currency: str) -> dict[str, Any]:
+def _sum_up(rows: list[UsageRow], currency: str) -> dict[str, int | Decimal]:
     return {
         "calls": sum(row.calls for row in rows),
         "errors": sum(row.errors for row in rows),
@@ -155,9 +155,9 @@ def _describe(row: Budget) -> TightBudget:
     return TightBudget(row, "", used, min(100, int(100 * used / row.limit)) if row.limit else 100)
 
 
-def name_subjects(budgets: list[Budget]) -> dict[Any, str]:
+def name_subjects(budgets: list[Budget]) -> dict[UUID, str]:
     """Budget id → whose it is, in three queries at most."""
-    names: dict[Any, str] = {}
+    names: dict[UUID, str] = {}
     for level, name_them in NAMES.items():
         ids = {row.subject_id for row in budgets if row.level == level}
         if ids:
