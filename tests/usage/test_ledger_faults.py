@@ -1,14 +1,20 @@
 """The ledger when something is in the way: locks, lost connections, callers who leave."""
 
 import asyncio
+import os
+import threading
+import time
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from foundation.errors import Unavailable
 from tests.doubles.chaosproxy import Trouble, running_chaosproxy
-from tests.usage.books import BILL, PATIENCE_S, Books, a_bill, a_hold, until
-from usage.ledger import lanes
+from tests.usage.books import BILL, PATIENCE_S, SUBJECTS, Books, a_bill, a_hold, until
+from usage.ledger import lanes, statements
+from usage.ledger.bookings import LEVELS, TENANT_SUBJECT
+from usage.ledger.statements import SESSION_OPTIONS
 
 
 async def call(books: Books, ledger) -> None:
@@ -185,6 +191,51 @@ async def test_a_caller_who_leaves_loses_no_bill_and_leaves_no_hold(books):
         await asyncio.gather(midway, return_exceptions=True)
     assert [event.request_id for event in books.events()] == [billed.request_id]
     assert books.holds() == [] and books.budget(budget).held == 0
+
+
+PLANS = {
+    "as it comes": "",
+    "nested loops": "-c enable_hashjoin=off -c enable_mergejoin=off",
+    "hashes": "-c enable_nestloop=off -c enable_mergejoin=off",
+    "no memoize": "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_indexscan=off",
+}
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_whoever_waited_for_a_budget_gets_those_behind_it_too(books, plan):
+    """PostgreSQL looks again at a row that it had to wait for: what it then does with the rows of a join
+    depends on its plan.
+    """
+    for level in LEVELS:
+        for period in ("day", "month", "total"):
+            books.add_budget(level, period=period)
+    subjects = "{" + ",".join(str(subject) for subject in SUBJECTS.values()) + f",{TENANT_SUBJECT}" + "}"
+    options = SESSION_OPTIONS.replace("lock_timeout=100", "lock_timeout=30000") + " " + PLANS[plan]
+    with psycopg.connect(
+        os.environ["ATRIUM_OWNER_DATABASE_URL"], options=f"{options} -c search_path={books.schema},public"
+    ) as lane:
+        lane.execute(f"PREPARE locking (uuid[], uuid[]) AS {statements.LOCK_BUDGETS}")
+        found = []
+        waiting = threading.Thread(
+            target=lambda: found.extend(lane.execute(f"EXECUTE locking('{subjects}', '{{}}')").fetchall())
+        )
+        with books.connection.transaction():
+            books.sql("UPDATE usage_budget SET spent = spent")
+            waiting.start()
+            _wait_for_lock(lane.info.backend_pid)
+        waiting.join(30)
+        lane.rollback()
+    assert len(found) == 12
+
+
+def _wait_for_lock(pid: int) -> None:
+    """Until the session waits for somebody's row."""
+    with psycopg.connect(os.environ["ATRIUM_OWNER_DATABASE_URL"], autocommit=True) as watcher:
+        for _attempt in range(3_000):
+            if watcher.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [pid]).fetchone()[0]:
+                return
+            time.sleep(0.01)
+    raise AssertionError("it never waited")
 
 
 def open_lanes() -> int:

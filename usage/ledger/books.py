@@ -42,7 +42,9 @@ def as_balance(row: Budget) -> Balance:
 
 
 def lock_budgets(condition: Q) -> list[Balance]:
-    """Lock the budgets that meet the condition, in the order of all; rolled into the current period."""
+    """Lock the budgets that meet the condition, in the order of all; rolled into the current period. No
+    subquery: see LOCK_BUDGETS of usage.ledger.statements.
+    """
     rows = list(Budget.objects.select_for_update().filter(condition).order_by(_LEVEL_ORDER, "pk"))
     now = read_clock()
     balances = [as_balance(row) for row in rows]
@@ -79,6 +81,12 @@ def lock_request(request_id: UUID) -> None:
     with connection.cursor() as cursor:
         # the same number as LOCK_REQUEST of usage.ledger.statements
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [request_id.hex])
+
+
+def keep_budgets() -> None:
+    """Until the end of this transaction no budget is added: as what a lane's LOCK_BUDGETS takes."""
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE usage_budget IN ROW SHARE MODE")
 
 
 def keep_lanes_out() -> None:

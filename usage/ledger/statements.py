@@ -89,13 +89,14 @@ COMMIT = "COMMIT"
 ROLLBACK = "ROLLBACK"
 ENTER = "SELECT set_config('role', $1, true), set_config('search_path', $2, true)"
 # First of all: its table lock (ROW SHARE) keeps usage.services from adding a
-# budget between this and the commit.
+# budget between this and the commit. An array and no join: a join that has waited for a row is worked out
+# anew for that row, and then leaves the ones behind it out.
 LOCK_BUDGETS = f"""SELECT id, level, subject_id, period, period_start, "limit", allowance, held, spent,
   managed_by, currency
 FROM usage_budget
-WHERE id IN (
+WHERE id = ANY (ARRAY(
   SELECT id FROM usage_budget WHERE subject_id = ANY($1::uuid[])
-  UNION ALL SELECT unnest(budget_ids) FROM usage_hold WHERE id = ANY($2::uuid[]))
+  UNION ALL SELECT unnest(budget_ids) FROM usage_hold WHERE id = ANY($2::uuid[])))
 ORDER BY {LEVEL_ORDER}, id FOR UPDATE"""
 # Who corrects or refunds a bill takes this first, before any budget. Its table is only added to, so that
 # there is no row to lock.

@@ -8,15 +8,16 @@ difference then.
 import logging
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 
 from django.db import connection, transaction
-from django.db.models import F, Func, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from foundation.ids import uuid7
 from tenants.work.duties import duty, note_duty
 from usage.ledger.bookings import INTERRUPTED
-from usage.ledger.books import lock_budgets, note_new_events, read_clock, save_balances
+from usage.ledger.books import keep_budgets, lock_budgets, note_new_events, read_clock, save_balances
 from usage.ledger.budget_rules import Balance
 from usage.ledger.duty_times import HOLDS, next_sweep
 from usage.models import BudgetOverrun, Hold, UsageEvent
@@ -64,10 +65,9 @@ def _orphans() -> QuerySet[Hold]:
 
 @transaction.atomic
 def _sweep(ids: list) -> int:
-    # A subquery, so that the table is locked (against usage.services) even where no budget is concerned.
-    balances = lock_budgets(
-        Q(pk__in=Hold.objects.filter(pk__in=ids).values(budget=Func(F("budget_ids"), function="unnest")))
-    )
+    keep_budgets()  # those of the holds are read behind it, and none is added meanwhile
+    lists = Hold.objects.filter(pk__in=ids).values_list("budget_ids", flat=True)
+    balances = lock_budgets(Q(pk__in=set(chain.from_iterable(lists))))
     holds = list(Hold.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
     booked = set(
         UsageEvent.objects.filter(request_id__in=ids, kind=UsageEvent.Kind.SETTLE).values_list(
