@@ -63,6 +63,9 @@ def confirmed(
             self, request: HttpRequest, queryset: QuerySet | None = None, object_id: str | None = None
         ) -> HttpResponse | None:
             rows = _rows(self, request, queryset, object_id)
+            if not rows:
+                messages.error(request, _("Nothing was done: what was chosen is gone."))
+                return None
             if len(rows) > MAX_ROWS:
                 messages.error(request, _("Choose at most %(limit)d at a time.") % {"limit": MAX_ROWS})
                 return None

@@ -1,9 +1,12 @@
 """Money as people read it, as precise as small prices need, in their own notation; and as they write it."""
 
 from decimal import Decimal
+from typing import Any
 
-from django import template
+from django import forms, template
+from django.core.exceptions import ValidationError
 from django.template.defaultfilters import floatformat
+from django.utils.formats import get_format, localize
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
@@ -55,3 +58,18 @@ def parse_amount(text: str | Decimal) -> Decimal:
             _("“%(amount)s” is not an amount. Write it as 250 or 0.50.") % {"amount": text}, param="limit"
         )
     return amount
+
+
+class AmountField(forms.DecimalField):
+    """An amount in the reader's own notation. Separators of thousands are refused: "1.000" is a thousand to
+    some and one to others.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_digits": 24, "decimal_places": 12, "localize": True, **kwargs})
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and get_format("THOUSAND_SEPARATOR") in value.strip():
+            example = {"example": localize(Decimal("1000.50"), use_l10n=True)}
+            raise ValidationError(_("Write the amount as %(example)s, without other separators.") % example)
+        return super().to_python(value)

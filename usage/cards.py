@@ -93,19 +93,20 @@ def cost_per_day(request: HttpRequest) -> dict[str, Any]:
 
 
 def _bar_of_day(row: UsageRow, currency: str) -> Bar:
-    day = cast(date, row.key)
+    day, is_used = cast(date, row.key), row.calls or row.cost  # a day of refunds alone has no calls
     return Bar(
         name=date_format(day, "MONTH_DAY_FORMAT"),
         title=f"{date_format(day)}: {show_money(row.cost, currency)}",
         values=[row.cost],
-        cells=[date_format(day), intcomma(row.calls), short_amount(row.cost)] if row.calls else (),
+        cells=(date_format(day), intcomma(row.calls), short_amount(row.cost)) if is_used else (),
     )
 
 
 @card(site="service", order=40, permission=MAY_SEE, template="usage/cards/shares.html")
 def cost_by_model(request: HttpRequest) -> dict[str, Any]:
     rows = [
-        Share(row.label, row.cost, row.calls, row.cost, row.currency) for row in list_dearest_models(DAYS)
+        Share(row.label, max(row.cost, ZERO), row.calls, row.cost, row.currency)
+        for row in list_dearest_models(DAYS)
     ]
     return {
         "heading": _("Which models cost most in the last 30 days?"),

@@ -83,7 +83,9 @@ class BarChart:
         return [bar.cells for bar in reversed(self.bars) if bar.cells]
 
     def _parts(self, bar: Bar) -> list[Part]:
-        heights = [round(HEIGHT * max(value, 0) / self.top) for value in reversed(bar.values)]
+        heights = [
+            round(HEIGHT * max(value, 0) / self.top) if self.top else 0 for value in reversed(bar.values)
+        ]
         grounds = accumulate(heights, initial=0)
         styles = [series.style for series in reversed(self.series)]
         return [Part(*part) for part in zip(styles, grounds, heights, strict=False)]

@@ -8,9 +8,13 @@ token to a piece. Text that stands there twice, under two names, counts once.
 Does not cover: what a provider thinks and never sends; it is known from its report alone.
 """
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 BYTES_PER_TOKEN = 4
+MAX_VALUES, MAX_DEPTH = 20_000, 64
+PRIME = 2**61 - 1
 # Names and places that the server writes, what repeats the text token by token, and sounds and pictures
 NO_TEXT = frozenset(
     {
@@ -35,29 +39,61 @@ def estimate_tokens(size: int) -> int:
     return max(1, size // BYTES_PER_TOKEN)
 
 
-def count_text_bytes(choice: Any) -> int:
-    """The bytes (UTF-8) of all text in a choice, delta or message: content and its parts, reasoning,
-    refusals, arguments, whatever comes next.
+class _TooMuch(Exception):
+    """More values, or deeper ones, than an answer has any need of."""
+
+
+def count_text_bytes(choices: Any, most: int) -> int:
+    """The bytes (UTF-8) of all text in choices, deltas or messages: content and its parts, reasoning,
+    refusals, arguments, whatever comes next. No more than `most`, the bytes they came in; that itself for an
+    answer of too many or too deep values, which nobody walks through while others wait.
     """
-    return sum(map(_size_of, _texts(choice)))
+    try:
+        return min(most, _Walk().measure(choices, depth=0, is_argument=False)[0])
+    except _TooMuch:
+        return most
 
 
-def _texts(value: Any, *, is_argument: bool = False) -> list[str]:
-    """The texts in it, once where two names of one object say the same; a list has as many as it has."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, list):
-        return [text for inner in value for text in _texts(inner, is_argument=is_argument)]
-    if isinstance(value, dict):
-        said: dict[str, list[str]] = {}
-        for name, inner in value.items():
-            if is_argument or name not in NO_TEXT:
-                texts = _texts(inner, is_argument=is_argument or name == ARGUMENTS)
-                said.setdefault("".join(texts), texts)
-        names = list(value) if is_argument else []
-        return [*names, *(text for texts in said.values() for text in texts)]
-    return [str(value)] if is_argument and value is not None else []
+class _Walk:
+    """Goes through the values once, whatever their shape."""
+
+    def __init__(self) -> None:
+        self._values_left = MAX_VALUES
+
+    def measure(self, value: Any, *, depth: int, is_argument: bool) -> tuple[int, int]:
+        """(size, fingerprint) of all text in it: once where two names of one object say the same, in the same
+        or other pieces; a list has as many as it has.
+        """
+        self._values_left -= 1
+        if self._values_left < 0 or depth > MAX_DEPTH:
+            raise _TooMuch
+        if isinstance(value, str):
+            return _measure_text(value)
+        if isinstance(value, list):
+            return _join(self.measure(inner, depth=depth + 1, is_argument=is_argument) for inner in value)
+        if isinstance(value, dict):
+            return self._measure_object(value, depth, is_argument)
+        return _measure_text(str(value)) if is_argument and value is not None else (0, 0)
+
+    def _measure_object(self, value: dict[str, Any], depth: int, is_argument: bool) -> tuple[int, int]:
+        said = dict.fromkeys(
+            self.measure(inner, depth=depth + 1, is_argument=is_argument or name == ARGUMENTS)
+            for name, inner in value.items()
+            if is_argument or name not in NO_TEXT
+        )
+        names = map(_measure_text, value) if is_argument else ()
+        return _join(chain(names, said))
 
 
-def _size_of(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+def _measure_text(text: str) -> tuple[int, int]:
+    written = text.encode("utf-8", "surrogatepass")
+    return len(written), int.from_bytes(written) % PRIME
+
+
+def _join(parts: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Size and fingerprint of texts one behind the other, from those of each."""
+    size = fingerprint = 0
+    for length, print_of_part in parts:
+        size += length
+        fingerprint = (fingerprint * pow(256, length, PRIME) + print_of_part) % PRIME
+    return size, fingerprint

@@ -6,6 +6,7 @@ from foundation.errors import UpstreamError
 
 MAX_EVENT_BYTES = 1_000_000
 DONE = b"[DONE]"
+NO_DATA = (b":", b"event:", b"id:", b"retry:", b"data:")  # a comment, and fields that may stand alone
 
 
 class EventReader:
@@ -13,10 +14,11 @@ class EventReader:
     dropped.
     """
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_rest", "dropped_bytes")
 
     def __init__(self) -> None:
         self._rest = b""
+        self.dropped_bytes = 0  # of what is neither an event nor a comment
 
     @property
     def has_rest(self) -> bool:
@@ -43,7 +45,7 @@ class EventReader:
                 _("The model server sent an event of more than 1 MB. Try again, or choose another model."),
                 code="upstream_invalid_response",
             )
-        return [data for event in events if (data := _data_of(event))]
+        return [data for event in events if (data := self._take(event))]
 
     @property
     def unread(self) -> bytes:
@@ -53,8 +55,14 @@ class EventReader:
     def take_rest(self) -> list[bytes]:
         """Data of an event that the end of the stream cut short of its empty line, if there is one."""
         rest, self._rest = self._rest, b""
-        data = _data_of(rest.removesuffix(b"\r"))
+        data = self._take(rest.removesuffix(b"\r"))
         return [data] if data else []
+
+    def _take(self, event: bytes) -> bytes:
+        data = _data_of(event)
+        if not data and not event.lstrip().startswith(NO_DATA):
+            self.dropped_bytes += len(event)
+        return data
 
 
 def _data_of(event: bytes) -> bytes:

@@ -11,6 +11,8 @@ from gateway.answers.sse import frame
 from gateway.answers.usage import read_usage
 from gateway.calls import Call
 
+NOTHING = b" \t\r\n\xef\xbb\xbf"  # white space and the mark of UTF-8
+
 
 class WholeAnswer:
     """Collects the bytes of an answer that comes in one piece where a stream was asked for."""
@@ -19,12 +21,15 @@ class WholeAnswer:
         self.parts: list[bytes] = []
         self._bytes_left = max_bytes
 
-    def take(self, chunk: bytes, *, is_first: bool) -> bool:
-        """Whether the chunk belongs to such an answer, whatever its content type says: it begins with an
-        object, a stream with the name of a field. Raises UpstreamError for one that is too long.
+    def take(self, chunk: bytes, before: bytes) -> bool:
+        """Whether the chunk belongs to such an answer, whatever its content type says: it begins with JSON,
+        a stream with the name of a field. `before` came unread ahead of it. Raises UpstreamError for one
+        that is too long.
         """
-        if not self.parts and not (is_first and chunk.lstrip().startswith(b"{")):
-            return False
+        if not self.parts:
+            chunk = (before + chunk).lstrip(NOTHING)
+            if not chunk.startswith((b"{", b"[")):
+                return False
         self.parts.append(chunk)
         self._bytes_left -= len(chunk)
         if self._bytes_left < 0:
@@ -40,6 +45,14 @@ def nonsense() -> UpstreamError:
         _("The model server's answer makes no sense. Try again, or choose another model."),
         code="upstream_invalid_response",
     )
+
+
+def write_json(value: dict[str, Any]) -> bytes:
+    """Raises UpstreamError for what was read and cannot be written: values nested hundreds deep."""
+    try:
+        return orjson.dumps(value)
+    except TypeError as exc:
+        raise nonsense() from exc
 
 
 def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
@@ -58,7 +71,7 @@ def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise nonsense() from exc
     call.output_tokens_seen = 0  # the bytes counted while they came hold more than text
-    if size := sum(map(count_text_bytes, answer["choices"])):
+    if size := count_text_bytes(answer["choices"], len(raw)):
         call.note_piece(estimate_tokens(size))
     call.note_first_token()
     call.note_usage(usage)  # it came with the last piece
@@ -82,9 +95,9 @@ def as_stream(call: Call, answer: dict[str, Any]) -> bytes:
         ]
     except (TypeError, AttributeError) as exc:
         raise nonsense() from exc
-    frames = frame(orjson.dumps({**head, "choices": choices}))
+    frames = frame(write_json({**head, "choices": choices}))
     if call.wants_usage and call.usage is not None:
-        frames += frame(orjson.dumps({**head, "choices": [], "usage": answer["usage"]}))
+        frames += frame(write_json({**head, "choices": [], "usage": answer["usage"]}))
     return frames
 
 

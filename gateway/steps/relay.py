@@ -14,7 +14,7 @@ from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.idle import IdleWatch
 from gateway.answers.sse import DONE, EventReader, frame
 from gateway.answers.usage import read_usage
-from gateway.answers.whole import WholeAnswer, as_stream, nonsense, parse_answer
+from gateway.answers.whole import WholeAnswer, as_stream, nonsense, parse_answer, write_json
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout, as_error_object
 
@@ -36,10 +36,11 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
         raise UpstreamError(
             _("The model server broke the connection. Try again."), code="upstream_disconnected"
         ) from exc
+    call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
     answer = parse_answer(call, raw)
     if answer.get("model") != call.route.name:
         answer["model"] = call.route.name
-        raw = orjson.dumps(answer)
+        raw = write_json(answer)
     return raw
 
 
@@ -69,16 +70,16 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the
     call.
     """
-    reader, shape, size, is_done = EventReader(), DeltaShape(), 0, False
+    reader, shape, size = EventReader(), DeltaShape(), 0
+    has_begun = is_done = False
     whole = WholeAnswer(MAX_ANSWER_BYTES)
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
     try:
         with _watch(call, response) as watch:
             while chunk := await watch.read():
-                if whole.take(chunk, is_first=not size):
-                    size += len(chunk)
-                    continue
                 size += len(chunk)
+                if not has_begun and whole.take(chunk, reader.unread):
+                    continue
                 if call.pieces_seen > most_pieces or size > MAX_STREAM_BYTES:
                     raise UpstreamError(
                         _(
@@ -91,12 +92,14 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
                     call.note_piece(estimate_tokens(len(chunk) - shape.overhead))
                     yield swapped
                     continue
-                frames, is_done = _translate(call, shape, reader.feed(chunk))
+                events = reader.feed(chunk)
+                has_begun = has_begun or bool(events)
+                frames, is_done = _translate(call, shape, events)
                 if frames:
                     yield frames
                 if is_done:
                     return
-        if whole.parts:
+        if whole.parts or (not has_begun and whole.take(b"", reader.unread)):
             answer = parse_answer(call, whole.text())
             is_done = True
             yield as_stream(call, answer)
@@ -121,13 +124,13 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
         raise UpstreamError(message, code="upstream_disconnected") from exc
     finally:
         if not is_done:
-            _note_unread(call, whole.text() or reader.unread)
+            _note_unread(call, len(whole.text()) or len(reader.unread) + reader.dropped_bytes)
 
 
-def _note_unread(call: Call, event: bytes) -> None:
-    """Count an event that makes no sense, or never came whole: it may hold the whole answer."""
-    if len(event) > FRAMING_BYTES:
-        call.note_piece(estimate_tokens(len(event) - FRAMING_BYTES))
+def _note_unread(call: Call, size: int) -> None:
+    """Count the bytes of what makes no sense, or never came whole: it may hold the whole answer."""
+    if size > FRAMING_BYTES:
+        call.note_piece(estimate_tokens(size - FRAMING_BYTES))
 
 
 def _translate(call: Call, shape: DeltaShape, events: list[bytes]) -> tuple[bytes, bool]:
@@ -149,32 +152,32 @@ def _read_event(call: Call, shape: DeltaShape, data: bytes) -> bytes:
     try:
         event = orjson.loads(data)
         if event.get("error"):
-            _note_choices(call, event.get("choices") or [])
+            _note_choices(call, event.get("choices") or [], len(data))
             call.note_usage(read_usage(event.get("usage")))
             call.was_refused = call.first_token_s is None and call.usage is None
             raise UpstreamError(
                 _("The model server reported an error in the middle of its answer. What arrived is kept."),
                 code="upstream_error",
             )
-        text = _note_choices(call, event["choices"])
+        text = _note_choices(call, event["choices"], len(data))
         is_wanted, is_changed = _adapt(call, event)
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
         if call.pieces_seen == seen:
-            _note_unread(call, data)
+            _note_unread(call, len(data))
         raise nonsense() from exc
     if not is_wanted:
         return b""
-    ours = frame(orjson.dumps(event) if is_changed else data)
+    ours = frame(write_json(event) if is_changed else data)
     if text and event.get("usage") is None:
         shape.learn(frame(data), ours, text)
     return ours
 
 
-def _note_choices(call: Call, choices: list[dict]) -> str:
-    """Count a piece of the answer; its text, if the event says nothing else."""
+def _note_choices(call: Call, choices: list[dict], most: int) -> str:
+    """Count a piece of the answer, at most so many bytes; its text, if the event says nothing else."""
     if not choices:
         return ""
-    if size := sum(map(count_text_bytes, choices)):
+    if size := count_text_bytes(choices, most):
         call.note_piece(estimate_tokens(size))
     choice = choices[0]
     if (reason := choice.get("finish_reason")) is not None:

@@ -299,6 +299,9 @@ def test_a_call_is_refunded_in_part_or_in_full(acme, alice, bob):
     assert dict(refunds) == {part.request_id: -part.cost / 2, whole.request_id: -whole.cost}
     for closed in (free, part, UsageEvent.objects.filter(kind="refund").first()):
         assert "Refund" not in acme.get(url("usage_usageevent_change", closed.pk)).content.decode()
+    gone = {"action": "refund", "_selected_action": [uuid7()]}
+    page = acme.post(url("usage_usageevent_changelist"), gone, follow=True).content.decode()
+    assert "what was chosen is gone" in page and "question-rows" not in page
     refund = UsageEvent.objects.get(kind="refund", request_id=whole.request_id)
     page = acme.post(url("usage_usageevent_refund", refund.pk), {"confirmed": "yes"}, follow=True)
     assert "Only a bill can be refunded" in page.content.decode()

@@ -19,6 +19,7 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import pipeline
+from gateway.answers import estimate
 from gateway.answers.estimate import count_text_bytes
 from gateway.calls import Call, Principal
 from gateway.steps.settle import billed_usage
@@ -346,10 +347,66 @@ def whole(message: dict, **more) -> list[bytes]:
     ("usage", "billed"),
     [({"prompt_tokens": 7, "completion_tokens": 4_100}, (4_100, False)), (None, (TEXT, True))],
 )
-@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
-def test_an_answer_that_comes_whole_where_a_stream_was_asked_for(usage, billed, end):
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ([], b""),
+        ([b"\n"], b"\n\n"),
+        ([b": ping\n\n"], b"\n"),
+        ([b": ping\n", b"\n", b" \n\n"], b""),
+        ([b"\xef\xbb\xbf"], b""),
+    ],
+)
+def test_an_answer_that_comes_whole_where_a_stream_was_asked_for(usage, billed, begin, end):
     (answer,) = whole({"content": WORDS}, usage=usage)
-    assert bill([b"\n" + answer[:9_000], answer[9_000:] + end]) == billed
+    assert bill([*begin, answer[:9_000], answer[9_000:] + end]) == billed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[" + json.dumps({"content": WORDS}).encode() + b"]",
+        WORDS.encode(),
+        b"<html>\n\n" + WORDS.encode() + b"\n\n</html>",
+        b": ping\n\n" + json.dumps({"choices": [WORDS]}).encode() + b"\n\n ",
+    ],
+    ids=["list", "text", "html", "object behind a comment"],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_is_no_answer_is_estimated_by_its_bytes(answer, stream):
+    if stream:
+        billed, is_estimated = bill([answer])
+    else:
+        usage, is_estimated = billed_usage(asyncio.run(_complete([answer], leaves=False)))
+        billed = usage.output_tokens
+    assert is_estimated and TEXT - 260 <= billed <= TEXT + 20
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_of_very_many_or_very_deep_values_is_not_walked_through(stream, monkeypatch):
+    """Whoever walks through a million values holds up everybody else."""
+    walked = []
+    measure = estimate._Walk.measure
+    monkeypatch.setattr(
+        estimate._Walk, "measure", lambda self, *a, **k: (walked.append(1), measure(self, *a, **k))[1]
+    )
+    deep: list = [""] * 200_000
+    for _level in range(200):
+        deep = [deep]
+    (answer,) = whole({"content": deep})
+    if stream:
+        assert bill([b"data: " + answer + b"\n\n", DONE])[1]
+    else:
+        asyncio.run(_complete([answer], leaves=False))
+    assert len(walked) <= estimate.MAX_VALUES
+
+
+def test_an_answer_nested_deeper_than_can_be_written_is_an_error():
+    deep: list = []
+    for _level in range(600):
+        deep = [deep]
+    call = asyncio.run(_complete(whole({"content": deep}), leaves=False))
+    assert (call.status, call.error_code) == ("error", "upstream_invalid_response")
 
 
 @pytest.mark.parametrize("message", ["text", ["text"]])
@@ -453,6 +510,6 @@ def test_names_and_places_are_no_text():
         "role": "assistant",
         "tool_calls": [{"index": 0, "id": "call_123", "type": "function", "function": {"arguments": "äö"}}],
     }
-    assert count_text_bytes(delta) == 4
-    assert count_text_bytes({"content": None, "audio": {"transcript": "你好"}}) == 6
-    assert count_text_bytes({"content": "\ud83d"}) == 3
+    assert count_text_bytes(delta, 100) == 4
+    assert count_text_bytes({"content": None, "audio": {"transcript": "你好"}}, 100) == 6
+    assert count_text_bytes({"content": "\ud83d"}, 100) == 3

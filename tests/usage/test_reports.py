@@ -200,6 +200,17 @@ def test_the_page_shows_ones_own_usage(acme, three_days, bob):
     assert acme.get("/usage/?days=nonsense").context["chart"].top > 0
 
 
+def test_a_day_and_a_model_of_refunds_alone_are_shown(acme, alice, bob):
+    """Else what is shown line by line is not what is shown in all; and a bar has no length below nothing."""
+    at = datetime.now(UTC)
+    an_event("2", at - timedelta(days=3), user_id=alice.pk, model="mock")
+    an_event("-1.5", at, user_id=alice.pk, model="given-back", kind="refund")
+    page = acme.login_as(alice).get("/usage/?days=30").content.decode()
+    assert page.count(">-1.50<") == 2 and "given-back" in page  # its day and its model
+    start = acme.get("/admin/").content.decode()
+    assert "-1.50" in start and 'width="-' not in start and 'height="-' not in start
+
+
 def test_the_page_of_somebody_who_used_nothing(acme, bob):
     assert acme.login_as(bob).get("/usage/").status_code == 200
 

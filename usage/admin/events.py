@@ -23,7 +23,7 @@ from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
-from foundation.amounts import show_money
+from foundation.amounts import AmountField, show_money
 from foundation.errors import Conflict
 from usage.ledger.budget_rules import ZERO
 from usage.models import HourlySum, UsageEvent
@@ -87,12 +87,9 @@ class KeyFilter(TextFilter):
 
 
 class RefundForm(forms.Form):
-    amount = forms.DecimalField(
+    amount = AmountField(
         label=_("Amount"),
         required=False,
-        max_digits=24,
-        decimal_places=12,
-        localize=True,
         label_suffix="",
         help_text=_("Of each call. Empty: all that it cost."),
     )
