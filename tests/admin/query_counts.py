@@ -14,7 +14,7 @@ CHANGELISTS: dict[str, int] = {
     "service:models_registry_model": 15,  # the platform's models that are offered stand below
     "service:prompts_conversation": 11,
     "service:usage_usageevent": 13,
-    "service:usage_budget": 9,
+    "service:usage_budget": 10,
     "system:index": 14,
     "system:accounts_user": 8,
     "system:auditlog_logentry": 9,
