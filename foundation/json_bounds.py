@@ -1,4 +1,4 @@
-"""How many values a JSON body may hold, counted before it is parsed.
+"""How many values a JSON text may hold, counted before it is parsed.
 
 Guards against: a few megabytes of `[[],[],…`, each of which becomes an object of Python: reading
 them holds up everybody else's calls.
@@ -20,12 +20,17 @@ def check_value_count(raw: bytes) -> None:
     """Raises InvalidInput (`invalid_json`) for JSON of more than MAX_VALUES values. Takes linear time,
     and a parser's only for long texts.
     """
-    if _count(raw) > MAX_VALUES and _count(_STRINGS.sub(b"", raw)) > MAX_VALUES:
+    if has_more_values(raw, MAX_VALUES):
         limit = f"{MAX_VALUES:,}"
         raise InvalidInput(
             _("The body holds more than %(limit)s values. Send fewer at once.") % {"limit": limit},
             code="invalid_json",
         )
+
+
+def has_more_values(raw: bytes, most: int) -> bool:
+    """In linear time, and with a parser's only for long texts."""
+    return _count(raw) > most and _count(_STRINGS.sub(b"", raw)) > most
 
 
 def _count(raw: bytes) -> int:

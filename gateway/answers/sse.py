@@ -45,7 +45,7 @@ class EventReader:
                 _("The model server sent an event of more than 1 MB. Try again, or choose another model."),
                 code="upstream_invalid_response",
             )
-        return [data for event in events if (data := self._take(event))]
+        return [data for event in events if event and (data := self._take(event))]
 
     @property
     def unread(self) -> bytes:

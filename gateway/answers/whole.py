@@ -6,11 +6,14 @@ import orjson
 from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
+from foundation.json_bounds import has_more_values
 from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.sse import frame
 from gateway.answers.usage import read_usage
 from gateway.calls import Call
 
+MAX_VALUES = 250_000  # more than the longest answer has with its log probabilities
+MAX_CHOICES = 128
 NOTHING = b" \t\r\n\xef\xbb\xbf"  # white space and the mark of UTF-8
 
 
@@ -57,6 +60,8 @@ def write_json(value: dict[str, Any]) -> bytes:
 
 def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
     """A whole answer; what it says is noted in the call. Raises UpstreamError."""
+    if has_more_values(raw, MAX_VALUES):
+        raise nonsense()
     try:
         answer = orjson.loads(raw)
         usage = read_usage(answer.get("usage"))
@@ -68,6 +73,8 @@ def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
                 code="upstream_error",
             )
         call.finish_reason = answer["choices"][0].get("finish_reason")
+        if len(answer["choices"]) > MAX_CHOICES:
+            raise nonsense()
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise nonsense() from exc
     call.output_tokens_seen = 0  # the bytes counted while they came hold more than text

@@ -9,6 +9,7 @@ import orjson
 from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
+from foundation.json_bounds import has_more_values
 from gateway.answers.deltas import DeltaShape
 from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.idle import IdleWatch
@@ -22,6 +23,8 @@ MAX_ANSWER_BYTES = 32_000_000
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
 PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
 FRAMING_BYTES = 1_000  # more than an event has around its text
+MAX_EVENT_VALUES = 20_000
+MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
 
 
 async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
@@ -70,7 +73,8 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the
     call.
     """
-    reader, shape, size = EventReader(), DeltaShape(), 0
+    reader, shape = EventReader(), DeltaShape()
+    size = silent_bytes = 0
     has_begun = is_done = False
     whole = WholeAnswer(MAX_ANSWER_BYTES)
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
@@ -94,6 +98,9 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
                     continue
                 events = reader.feed(chunk)
                 has_begun = has_begun or bool(events)
+                silent_bytes = 0 if events else silent_bytes + len(chunk)
+                if silent_bytes > MAX_SILENT_BYTES:
+                    raise nonsense()
                 frames, is_done = _translate(call, shape, events)
                 if frames:
                     yield frames
@@ -150,6 +157,8 @@ def _read_event(call: Call, shape: DeltaShape, data: bytes) -> bytes:
     """
     seen = call.pieces_seen
     try:
+        if has_more_values(data, MAX_EVENT_VALUES):
+            raise ValueError
         event = orjson.loads(data)
         if event.get("error"):
             _note_choices(call, event.get("choices") or [], len(data))
@@ -161,7 +170,7 @@ def _read_event(call: Call, shape: DeltaShape, data: bytes) -> bytes:
             )
         text = _note_choices(call, event["choices"], len(data))
         is_wanted, is_changed = _adapt(call, event)
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
         if call.pieces_seen == seen:
             _note_unread(call, len(data))
         raise nonsense() from exc

@@ -69,7 +69,8 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     """Write a catalogue into the registry. Two at once wait for each other."""
     world.connections.objects.select_for_update().get(pk=connection.pk)
     now = timezone.now()
-    rows = list(world.models.objects.filter(connection=connection.pk))
+    # locked, else what an administrator changes meanwhile is written over
+    rows = list(world.models.objects.select_for_update().filter(connection=connection.pk).order_by("pk"))
     known = {row.upstream_name for row in rows}
     listed = {model.name: model for model in found.models}
     report = SyncReport(kept=len(known & listed.keys()), skipped=found.skipped)

@@ -53,7 +53,7 @@ def retry_setup(*, slug: str) -> Tenant:
     Conflict for a tenant that is ready.
     """
     with platform(), transaction.atomic():
-        row = get_tenant(slug)
+        row = get_tenant(slug, is_locked=True)
         if row.status not in Tenant.UNREADY:
             raise Conflict(_("This tenant is set up already."), code="tenant_ready")
         row.status = Tenant.Status.PROVISIONING

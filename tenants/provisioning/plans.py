@@ -39,7 +39,9 @@ def create_plan(*, name: str, **limits: Unpack[PlanChanges]) -> Plan:
 def set_plan(*, name: str, **changes: Unpack[PlanChanges]) -> Plan:
     """Create or change a plan; None removes a limit. Raises ValidationError."""
     with platform(), transaction.atomic():
-        row = Plan.objects.filter(name=name).first() or Plan(name=name, label=name.capitalize())
+        row = Plan.objects.select_for_update().filter(name=name).first() or Plan(
+            name=name, label=name.capitalize()
+        )
         for field, value in changes.items():
             setattr(row, field, value)
         row.full_clean()
@@ -88,7 +90,7 @@ def update_tenant(*, slug: str, **changes: Unpack[TenantChanges]) -> Tenant:
     after them. Raises ValidationError.
     """
     with platform(), transaction.atomic():
-        row = get_tenant(slug)
+        row = get_tenant(slug, is_locked=True)
         old_plan = row.plan_id
         for field, value in changes.items():
             setattr(row, field, value)

@@ -167,10 +167,13 @@ def drop_schema(slug: str) -> None:
         announce("tenant", slug)
 
 
-def get_tenant(slug: str) -> Tenant:
-    """The tenant's row. Raises NotFound. Call inside `with platform():` or `with owner():`."""
+def get_tenant(slug: str, *, is_locked: bool = False) -> Tenant:
+    """The tenant's row; locked, for those who write it. Raises NotFound. Call inside `with platform():` or
+    `with owner():`.
+    """
+    rows = Tenant.objects.select_related("plan")
     try:
-        return Tenant.objects.select_related("plan").get(slug=slug)
+        return (rows.select_for_update(of=("self",)) if is_locked else rows).get(slug=slug)
     except Tenant.DoesNotExist:
         raise NotFound(
             _("There is no tenant “%(slug)s”.") % {"slug": slug}, code="tenant_not_found"
@@ -182,7 +185,7 @@ def set_tenant_status(*, slug: str, status: Tenant.Status) -> Tenant:
     Conflict for one that is not set up.
     """
     with platform(), transaction.atomic():
-        row = get_tenant(slug)
+        row = get_tenant(slug, is_locked=True)
         if row.status in Tenant.UNREADY:
             raise Conflict(
                 _("“%(slug)s” is not set up yet. Set it up again first.") % {"slug": slug},

@@ -401,6 +401,42 @@ def test_an_answer_of_very_many_or_very_deep_values_is_not_walked_through(stream
     assert len(walked) <= estimate.MAX_VALUES
 
 
+MANY = {
+    "choices": lambda: json.dumps({"choices": [{}] * 1_000_000}).encode(),
+    "few choices too many": lambda: json.dumps({"choices": [{"message": {"content": "a"}}] * 129}).encode(),
+    "lists": lambda: b'{"choices": [{"message": {"content": "a"}}], "x": [' + b"[]," * 999_999 + b"[]]}",
+    "event": lambda: b'data: {"choices": [], "x": [' + b"[]," * 30_000 + b"[]]}\n\n",
+    "lines": lambda: b"\n" * 3_000_000,
+    "comments": lambda: b":\n\n" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_an_answer_of_very_many_small_things_is_not_taken_apart(kind, monkeypatch):
+    """Each becomes an object of Python, and then a frame: megabytes of them hold up everybody."""
+    parsed = []
+
+    def loads(raw: bytes):
+        parsed.append(len(raw))
+        return orjson.loads(raw)
+
+    watched = SimpleNamespace(loads=loads, dumps=orjson.dumps, JSONDecodeError=orjson.JSONDecodeError)
+    for module in ("gateway.answers.whole", "gateway.steps.relay"):
+        monkeypatch.setattr(f"{module}.orjson", watched)
+
+    async def read() -> tuple[Call, int]:
+        async with server([MANY[kind]()]) as port, open_session(PRIVATE) as client:
+            call, size = make_call(port, stream=True), 0
+            with pytest.raises(AtriumError):
+                async for frame in pipeline.stream(call, collaborators(client)):
+                    size += len(frame)
+            return call, size
+
+    call, size = asyncio.run(read())
+    assert (call.status, call.error_code) == ("error", "upstream_invalid_response") and size == 0
+    assert not parsed or max(parsed) < 10_000
+
+
 def test_an_answer_nested_deeper_than_can_be_written_is_an_error():
     deep: list = []
     for _level in range(600):

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from foundation.errors import NotAllowed, UpstreamError
 from models_registry import services
@@ -103,6 +105,15 @@ def test_what_vanishes_is_switched_off_and_comes_back(linked, provider):
     provider.listed = ["large", "small"]
     assert sync(linked).returned == ["small"]
     assert set(list_routes()) == {"large", "small"}
+
+
+def test_models_are_locked_while_a_catalogue_is_written(linked):
+    """Else what an administrator changes meanwhile is written over."""
+    sync(linked)
+    with CaptureQueriesContext(connection) as queries:
+        sync(linked)
+    reads = [query["sql"] for query in queries if 'FROM "models_registry_model"' in query["sql"]]
+    assert any("FOR UPDATE" in read for read in reads)
 
 
 def test_what_an_admin_switched_off_stays_off(linked, provider):

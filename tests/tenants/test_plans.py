@@ -8,12 +8,14 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from foundation.errors import Conflict
 from tenants.context import platform, tenant
 from tenants.models import Duty, Plan, Tenant
-from tenants.provisioning.plans import FOLLOW, create_plan, set_plan
+from tenants.provisioning.plans import FOLLOW, create_plan, set_plan, update_tenant
+from tenants.provisioning.services import set_tenant_status
 from tenants.work.duties import carry_out_duties
 from usage.models import Budget
 
@@ -38,6 +40,22 @@ def test_zero_is_a_budget_and_none_is_no_budget():
         assert plan_limit() == limit
     with pytest.raises(ValidationError):
         set_plan(name="tight", requests_per_minute=0)
+
+
+@pytest.mark.parametrize(
+    ("table", "write"),
+    [
+        ("tenants_tenant", lambda: update_tenant(slug="acme", name="Acme & Co.")),
+        ("tenants_tenant", lambda: set_tenant_status(slug="acme", status=Tenant.Status.SUSPENDED)),
+        ("tenants_plan", lambda: set_plan(name="standard", requests_per_minute=5)),
+    ],
+)
+def test_who_writes_a_row_reads_it_locked(table, write):
+    """Else a suspension that comes between is written over, by somebody who changed the name."""
+    with CaptureQueriesContext(connection) as queries:
+        write()
+    reads = [query["sql"] for query in queries if f'FROM "{table}"' in query["sql"]]
+    assert reads and "FOR UPDATE" in reads[0]
 
 
 def test_a_plan_is_made_once():
