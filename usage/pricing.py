@@ -45,7 +45,8 @@ class Price:
     @cached_property
     def units(self) -> tuple[int, int, int, int]:
         """The price of one token of each class, in the ledger's smallest unit (10⁻¹² of the currency)."""
-        return tuple(int(getattr(self, name).scaleb(PRICE_PLACES)) for name in TOKEN_CLASSES)  # type: ignore[return-value]
+        units = (int(getattr(self, name).scaleb(PRICE_PLACES)) for name in TOKEN_CLASSES)
+        return tuple(units)  # type: ignore[return-value]
 
     def snapshot(self) -> dict[str, str]:
         """The price as JSON can keep it beside the bill; `from_snapshot` is its inverse."""

@@ -2,7 +2,8 @@
 the last frame waits for the bill.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import aiohttp
 import orjson
@@ -79,7 +80,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
     whole = WholeAnswer(MAX_ANSWER_BYTES)
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
     try:
-        with _watch(call, response) as watch:
+        with _told_as_ours(), _watch(call, response) as watch:
             while chunk := await watch.read():
                 size += len(chunk)
                 if not has_begun and whole.take(chunk, reader.unread):
@@ -119,6 +120,16 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
                 _("The model server ended its answer in the middle. What arrived is kept."),
                 code="upstream_incomplete",
             )
+    finally:
+        if not is_done:
+            _note_unread(call, len(whole.text()) or len(reader.unread) + reader.dropped_bytes)
+
+
+@contextmanager
+def _told_as_ours() -> Iterator[None]:
+    """Silence and a broken connection as errors of ours."""
+    try:
+        yield
     except TimeoutError as exc:
         raise UpstreamTimeout(
             _("The model server stopped in the middle of its answer. What arrived is kept."),
@@ -129,9 +140,6 @@ async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[b
             "The model server broke the connection in the middle of its answer. What arrived is kept."
         )
         raise UpstreamError(message, code="upstream_disconnected") from exc
-    finally:
-        if not is_done:
-            _note_unread(call, len(whole.text()) or len(reader.unread) + reader.dropped_bytes)
 
 
 def _note_unread(call: Call, size: int) -> None:

@@ -28,7 +28,8 @@ class Halt:
     """Stops the first refund between its reading and its writing."""
 
     def __init__(self, monkeypatch) -> None:
-        self.is_reached, self.may_go_on = threading.Event(), threading.Event()
+        self.is_reached = threading.Event()
+        self.may_go_on = threading.Event()
         self.save = services.save_balances
         monkeypatch.setattr(services, "save_balances", self)
 

@@ -132,7 +132,8 @@ add(
         "remote-resource",
         "nothing is loaded from other hosts: it works air-gapped, and nobody is told who reads",
         in_tags(
-            r"^<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*\ssrc\s*=\s*[\"']?\s*(?:https?:)?//"
+            r"^<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*"
+            r"\ssrc\s*=\s*[\"']?\s*(?:https?:)?//"
             r"|^<link\b[^>]*\shref\s*=\s*[\"']?\s*(?:https?:)?//"
         ),
         kinds=HTML,
@@ -194,7 +195,8 @@ add(
         "browser-store",
         "keys and prompts are not kept in the browser's storage",
         matches(
-            r"(?:\b(?:localStorage|sessionStorage|indexedDB)\b|document\.cookie\s*=)[^;\n]*(?:token|secret|password|session_?id|api_?key|prompt|message)",
+            r"(?:\b(?:localStorage|sessionStorage|indexedDB)\b|document\.cookie\s*=)[^;\n]*"
+            r"(?:token|secret|password|session_?id|api_?key|prompt|message)",
             comments=JS_COMMENT,
         ),
         kinds=(".js",),
