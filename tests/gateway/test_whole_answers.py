@@ -13,6 +13,7 @@ from foundation.errors import AtriumError
 from gateway import pipeline
 from gateway.answers import estimate
 from gateway.calls import Call
+from gateway.steps.relay import read_answer
 from gateway.steps.settle import billed_usage
 from tests.gateway.test_estimates import (
     DONE,
@@ -159,6 +160,29 @@ def test_what_nobody_foresaw_is_no_answer(monkeypatch):
     monkeypatch.setattr("gateway.steps.relay._read_event", fail)
     call = asyncio.run(read())
     assert (call.status, call.error_code) == ("error", "internal_error")
+
+
+@pytest.mark.parametrize("before", [b"\n", b" \r\n", b"\xef\xbb\xbf"])
+def test_white_space_before_a_whole_answer_is_nothing(before):
+    (answer,) = whole({"content": WORDS})
+    assert bill([before + answer[:9_000], answer[9_000:]]) == (TEXT, True)
+
+
+def test_an_answer_that_came_with_its_headers_counts_too():
+    """It is there at once, and nobody has waited for it and counted."""
+
+    class Content:
+        def is_eof(self) -> bool:
+            return True
+
+        async def read(self, _size: int) -> bytes:
+            return WORDS.encode()
+
+    call = make_call(1, stream=False)
+    call.was_dispatched = True
+    with pytest.raises(AtriumError):
+        asyncio.run(read_answer(call, SimpleNamespace(content=Content())))
+    assert billed_usage(call)[0].output_tokens == TEXT
 
 
 def test_it_is_passed_on_as_a_stream():
