@@ -14,8 +14,9 @@ from rest_framework.response import Response
 
 from accounts.authentication import key_of
 from accounts.key_rules import refuse_bound_key
-from models_registry.kinds import Channel, ConnectionKind, Location, ModelKind
+from models_registry.kinds import Channel, Location, ModelKind
 from models_registry.models import Connection, Model, ModelPrice
+from models_registry.providers.table import kind_choices
 from models_registry.selectors import (
     get_visible_connection,
     get_visible_model,
@@ -63,7 +64,7 @@ class ConnectionSerializer(serializers.ModelSerializer):
 
 class ConnectionChanges(StrictSerializer):
     name = serializers.CharField(max_length=80)
-    kind = serializers.ChoiceField(ConnectionKind.choices)
+    kind = serializers.ChoiceField(kind_choices())
     base_url = serializers.CharField(max_length=500, required=False)
     secret = serializers.CharField(
         max_length=4_000,

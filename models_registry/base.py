@@ -10,7 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from foundation.ids import uuid7
-from models_registry.kinds import Channel, ConnectionKind, Location, ModelKind
+from models_registry.kinds import Channel, Location, ModelKind
+from models_registry.providers.table import kind_choices
 from tenants.models import Tenant, TimeStamped
 from tenants.sealing import SealedTextField, Secret, open_field
 from usage.pricing import MAX_PRICE, PRICE_PLACES
@@ -53,7 +54,7 @@ class AbstractConnection(TimeStamped):
         validators=[RegexValidator(r"\S")],
         error_messages={"unique": _("There is a connection of this name already.")},
     )
-    kind = models.CharField(_("kind"), max_length=20, choices=ConnectionKind)
+    kind = models.CharField(_("kind"), max_length=20, choices=kind_choices)
     base_url = models.CharField(
         _("base address"), max_length=500, help_text=_("With the version, such as https://api.openai.com/v1.")
     )

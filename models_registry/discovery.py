@@ -10,20 +10,13 @@ from django.db import transaction
 
 from foundation import egress
 from foundation.errors import AtriumError
-from models_registry.kinds import USUAL, ConnectionKind
+from models_registry.providers.table import find_provider, list_by_key, list_local
 from models_registry.services import add_connection, sync_catalogue
 from models_registry.worlds import Connection, active_world
 from tenants.sealing import Secret
 
 logger = logging.getLogger(__name__)
 
-LOCAL_KINDS = (ConnectionKind.OLLAMA, ConnectionKind.LMSTUDIO)
-CLOUD_KINDS = (
-    ConnectionKind.OPENAI,
-    ConnectionKind.ANTHROPIC,
-    ConnectionKind.QWEN,
-    ConnectionKind.SILICONFLOW,
-)
 _GLANCE = egress.EgressPolicy(
     allow_private=True, timeout_connect_s=0.3, timeout_read_s=1.0, timeout_total_s=1.5, max_bytes=1_000_000
 )
@@ -31,7 +24,7 @@ _GLANCE = egress.EgressPolicy(
 
 @dataclass(frozen=True, slots=True)
 class FoundProvider:
-    kind: ConnectionKind
+    kind: str
     base_url: str
     secret: Secret | None = None
 
@@ -41,18 +34,20 @@ class FoundProvider:
 
 
 def find_providers(
-    environment: Mapping[str, str] | None = None, addresses: Mapping[ConnectionKind, str] | None = None
+    environment: Mapping[str, str] | None = None, addresses: Mapping[str, str] | None = None
 ) -> list[FoundProvider]:
     """Look for local servers (a short glance at loopback only) and for keys. `addresses`: where the local
     kinds are looked for.
     """
     environment = os.environ if environment is None else environment
-    local = addresses if addresses is not None else {kind: USUAL[kind].base_url for kind in LOCAL_KINDS}
+    local = (
+        {provider.kind: provider.base_url for provider in list_local()} if addresses is None else addresses
+    )
     found = [FoundProvider(kind, url) for kind, url in local.items() if _answers(url)]
-    for kind in CLOUD_KINDS:
-        key = environment.get(USUAL[kind].key_variable, "").strip()
+    for provider in list_by_key():
+        key = environment.get(provider.key_variable, "").strip()
         if key:
-            found.append(FoundProvider(kind, USUAL[kind].base_url, Secret(key)))
+            found.append(FoundProvider(provider.kind, provider.base_url, Secret(key)))
     return found
 
 
@@ -94,7 +89,7 @@ def _ensure_connection(provider: FoundProvider) -> tuple[Connection, bool]:
     row = connections.filter(kind=provider.kind, base_url=provider.base_url).first()
     if row is not None:
         return row, False
-    label = str(provider.kind.label)
+    label = str(find_provider(provider.kind).label)
     name = f"{label} ({provider.base_url})" if connections.filter(name=label).exists() else label
     row = add_connection(
         actor=None,
@@ -103,7 +98,7 @@ def _ensure_connection(provider: FoundProvider) -> tuple[Connection, bool]:
         base_url=provider.base_url,
         secret=provider.secret or "",
         is_enabled=provider.is_local and settings.ATRIUM_ENV != "production",
-        location=USUAL[provider.kind].location,
+        location=find_provider(provider.kind).location,
     )
     return row, True
 

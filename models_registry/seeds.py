@@ -10,7 +10,7 @@ from django.db import transaction
 
 from models_registry.addresses import read_base_url
 from models_registry.discovery import offer_providers
-from models_registry.kinds import ConnectionKind
+from models_registry.providers.embedded import Embedded
 from models_registry.services import add_connection, add_model, set_model_price, update_connection
 from models_registry.worlds import Connection, active_world
 from tenants.models import Tenant
@@ -67,14 +67,12 @@ def seed_platform(runtime_url: str) -> None:
 
 def _ensure_runtime(runtime_url: str) -> Connection:
     address = read_base_url(runtime_url, allow_private=True).url
-    row = (
-        active_world().connections.objects.filter(kind=ConnectionKind.EMBEDDED).order_by("created_at").first()
-    )
+    row = active_world().connections.objects.filter(kind=Embedded.kind).order_by("created_at").first()
     if row is None:
         return add_connection(
             actor=None,
             name=RUNTIME_NAME,
-            kind=ConnectionKind.EMBEDDED,
+            kind=Embedded.kind,
             base_url=address,
             allow_private=True,
             no_storage=True,

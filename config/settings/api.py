@@ -41,7 +41,7 @@ SPECTACULAR_SETTINGS = {
         "AccessKind": ["session", "api_key"],
         "ApiKeyScope": "accounts.models.ApiKey.Scope",
         "BudgetLevel": "usage.models.Budget.Level",
-        "ConnectionKind": "models_registry.kinds.ConnectionKind",
+        "ConnectionKind": "models_registry.providers.table.kind_choices",
         "MessageStatus": "prompts.models.Message.Status",
         "ModelKind": "models_registry.kinds.ModelKind",
         "UsageEventKind": "usage.models.UsageEvent.Kind",

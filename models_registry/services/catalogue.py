@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import AtriumError, UpstreamError
-from models_registry.catalogue import Catalogue, ListedModel, fetch_catalogue
+from models_registry.catalogue import fetch_catalogue
+from models_registry.providers.openai_compatible.catalogue import Catalogue, ListedModel
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.worlds import Connection, Model, World, active_world
 from tenants.notify import announce

@@ -13,7 +13,8 @@ from accounts.permissions import require
 from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed
 from models_registry.addresses import names_private_address, origin_of, read_base_url
 from models_registry.catalogue import fetch_catalogue
-from models_registry.kinds import USUAL, ConnectionKind
+from models_registry.providers.embedded import Embedded
+from models_registry.providers.table import PROVIDERS
 from models_registry.worlds import PLATFORM, Connection, World, active_world
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey, Secret
@@ -54,7 +55,7 @@ def add_connection(
     world = active_world()
     require(actor, world.may("add", "connection"))
     # an unknown kind is full_clean's to refuse
-    usual = USUAL[ConnectionKind(kind)] if kind in ConnectionKind.values else None
+    usual = PROVIDERS.get(kind)
     address = base_url or (usual.base_url if usual else "")
     if not address:
         raise InvalidInput(_("Enter the base address of the provider."), param="base_url")
@@ -143,7 +144,7 @@ def _may_be_private(world: World, actor: User | None, address: str, wanted: bool
 
 
 def _check_kind(world: World, row: Connection) -> None:
-    if row.kind == ConnectionKind.EMBEDDED and world is not PLATFORM:
+    if row.kind == Embedded.kind and world is not PLATFORM:
         raise InvalidInput(_("The embedded runtime belongs to the platform."), param="kind")
 
 

@@ -8,8 +8,8 @@ from django.test.utils import CaptureQueriesContext
 
 from foundation.errors import NotAllowed, UpstreamError
 from models_registry import services
-from models_registry.catalogue import guess_kind, read_catalogue
 from models_registry.models import Model
+from models_registry.providers.openai_compatible.catalogue import guess_kind, read_catalogue
 from models_registry.selectors import list_routes
 
 

@@ -6,9 +6,9 @@ from django.db import IntegrityError, connection, transaction
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from models_registry import services
-from models_registry.kinds import USUAL, ConnectionKind
 from models_registry.models import Connection, Model
 from models_registry.platform.models import Connection as PlatformConnection
+from models_registry.providers.table import PROVIDERS
 from models_registry.selectors import get_visible_connection
 from tenants.context import platform, tenant
 from tests.models_registry.conftest import CANARY
@@ -321,5 +321,6 @@ def test_the_history_of_a_connection_holds_no_key(make, alice):
     assert "canary" not in text and "v1:" not in text.replace("/v1", "") and "secret" not in text
 
 
-def test_each_kind_says_what_is_usual_for_it():
-    assert set(USUAL) == set(ConnectionKind)
+def test_each_kind_has_a_folder_of_its_name():
+    for kind, provider in PROVIDERS.items():
+        assert type(provider).__module__ == f"models_registry.providers.{kind}" and str(provider.label)

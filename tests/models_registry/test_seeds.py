@@ -6,7 +6,6 @@ import pytest
 
 from models_registry import seeds, services
 from models_registry.discovery import FoundProvider, find_providers, offer_providers
-from models_registry.kinds import ConnectionKind
 from models_registry.platform.models import Connection, Model
 from models_registry.selectors import list_routes
 from tenants.context import tenant
@@ -65,9 +64,9 @@ def test_local_servers_and_keys_are_found(provider):
         "SILICONFLOW_API_KEY": "sk-c",
         "OTHER_API_KEY": "sk-d",
     }
-    addresses = {ConnectionKind.OLLAMA: provider.base_url, ConnectionKind.LMSTUDIO: "http://127.0.0.1:1/v1"}
+    addresses = {"ollama": provider.base_url, "lmstudio": "http://127.0.0.1:1/v1"}
     found = find_providers(environment, addresses)
-    assert [(one.kind.value, one.is_local) for one in found] == [
+    assert [(one.kind, one.is_local) for one in found] == [
         ("ollama", True),
         ("openai", False),
         ("qwen", False),
@@ -80,13 +79,13 @@ def test_what_is_no_model_server_is_not_found(provider):
     for status, body in ((500, b"{}"), (200, b"<html>"), (200, b"[]")):
         provider.status = status
         provider.body = body
-        assert find_providers({}, {ConnectionKind.OLLAMA: provider.base_url}) == []
+        assert find_providers({}, {"ollama": provider.base_url}) == []
 
 
 def test_local_servers_are_switched_on_and_clouds_only_offered(db, provider):
     found = [
-        FoundProvider(ConnectionKind.OLLAMA, provider.base_url),
-        FoundProvider(ConnectionKind.OPENAI, "https://api.openai.com/v1", Secret("sk-a")),
+        FoundProvider("ollama", provider.base_url),
+        FoundProvider("openai", "https://api.openai.com/v1", Secret("sk-a")),
     ]
     assert offer_providers(found) == ["Ollama", "OpenAI"]
     ollama, openai = Connection.objects.get(kind="ollama"), Connection.objects.get(kind="openai")
@@ -104,8 +103,8 @@ def test_local_servers_are_switched_on_and_clouds_only_offered(db, provider):
 
 def test_what_an_operator_decided_stays(db, provider):
     found = [
-        FoundProvider(ConnectionKind.OLLAMA, provider.base_url),
-        FoundProvider(ConnectionKind.OPENAI, "https://api.openai.com/v1", Secret("sk-a")),
+        FoundProvider("ollama", provider.base_url),
+        FoundProvider("openai", "https://api.openai.com/v1", Secret("sk-a")),
     ]
     offer_providers(found)
     services.update_connection(actor=None, connection=Connection.objects.get(kind="ollama"), is_enabled=False)
@@ -122,7 +121,7 @@ def test_what_an_operator_decided_stays(db, provider):
 
 def test_in_production_local_servers_are_only_offered_too(db, provider, settings):
     settings.ATRIUM_ENV = "production"
-    offer_providers([FoundProvider(ConnectionKind.OLLAMA, provider.base_url)])
+    offer_providers([FoundProvider("ollama", provider.base_url)])
     assert not Connection.objects.get().is_enabled and provider.paths == []
 
 
@@ -130,9 +129,9 @@ def test_a_name_that_is_taken_and_a_failing_provider_do_not_stop_the_start(db, p
     make.connection("Ollama")
     provider.status = 500
     found = [
-        FoundProvider(ConnectionKind.OLLAMA, provider.base_url),
-        FoundProvider(ConnectionKind.OPENAI, "not an address", Secret("sk-a")),
-        FoundProvider(ConnectionKind.QWEN, "https://dashscope.example/v1", Secret("sk-b")),
+        FoundProvider("ollama", provider.base_url),
+        FoundProvider("openai", "not an address", Secret("sk-a")),
+        FoundProvider("qwen", "https://dashscope.example/v1", Secret("sk-b")),
     ]
     assert offer_providers(found) == [f"Ollama ({provider.base_url})", "Qwen (Alibaba Cloud)"]
     assert "HTTP 500" in caplog.text and "sk-" not in caplog.text

@@ -6,7 +6,8 @@ from foundation.commands import AtriumCommand
 from foundation.errors import UpstreamError
 from models_registry import services
 from models_registry.command_line import add_key, add_scope, chosen_scope, read_key
-from models_registry.kinds import USUAL, ConnectionKind, Location
+from models_registry.kinds import Location
+from models_registry.providers.table import PROVIDERS
 from models_registry.selectors import (
     get_visible_connection,
     list_current_prices,
@@ -22,7 +23,7 @@ class Command(AtriumCommand):
     def add_actions(self) -> None:
         add = self.add_action("add", self.add, "add a way to a provider")
         add.add_argument("--name", required=True)
-        add.add_argument("--kind", required=True, choices=ConnectionKind.values)
+        add.add_argument("--kind", required=True, choices=PROVIDERS)
         add.add_argument(
             "--base-url",
             default="",
@@ -57,7 +58,7 @@ class Command(AtriumCommand):
         add_scope(parser)
 
     def add(self, options) -> None:
-        if not options["base_url"] and not USUAL[ConnectionKind(options["kind"])].base_url:
+        if not options["base_url"] and not PROVIDERS[options["kind"]].base_url:
             self._usage_error(f"--base-url is needed for kind {options['kind']}")
         with chosen_scope(options):
             row = services.add_connection(

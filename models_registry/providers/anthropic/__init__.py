@@ -1,0 +1,21 @@
+"""Anthropic, through its door for OpenAI's clients."""
+
+from models_registry.kinds import Location
+from models_registry.providers.openai_compatible import OpenAICompatible
+from tenants.sealing import Secret
+
+VERSION = "2023-06-01"
+
+
+class Anthropic(OpenAICompatible):
+    """Its catalogue wants `x-api-key` and a version; its door for OpenAI's clients a bearer."""
+
+    kind = "anthropic"
+    label = "Anthropic"
+    base_url = "https://api.anthropic.com/v1"
+    location = Location.US
+    key_variable = "ANTHROPIC_API_KEY"
+    catalogue_path = "/models?limit=1000"
+
+    def catalogue_headers(self, secret: Secret | None) -> dict[str, str]:
+        return {"x-api-key": secret.reveal(), "anthropic-version": VERSION} if secret else {}

@@ -1,0 +1,18 @@
+"""The embedded runtime: a server of the house, started beside it."""
+
+from django.utils.translation import gettext_lazy as _
+
+from models_registry.kinds import Location
+from models_registry.providers.openai_compatible import LOCAL, OpenAICompatible
+
+
+class Embedded(OpenAICompatible):
+    """It shows and serves to a tenant what that tenant may see, so it is told who asks."""
+
+    kind = "embedded"
+    label = _("embedded runtime")
+    location = Location.LOCAL
+    timeouts = LOCAL
+
+    def tenant_headers(self, tenant: str) -> dict[str, str]:
+        return {"X-Atrium-Tenant": tenant}

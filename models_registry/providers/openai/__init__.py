@@ -1,0 +1,15 @@
+"""OpenAI itself."""
+
+from models_registry.kinds import Location
+from models_registry.providers.openai_compatible import OpenAICompatible
+
+
+class OpenAI(OpenAICompatible):
+    """Its reasoning models know `max_completion_tokens` only."""
+
+    kind = "openai"
+    label = "OpenAI"
+    base_url = "https://api.openai.com/v1"
+    location = Location.US
+    key_variable = "OPENAI_API_KEY"
+    token_limit_name = "max_completion_tokens"  # noqa: S105

@@ -1,0 +1,84 @@
+"""A server that speaks OpenAI's API, and what every kind does unless it says otherwise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from models_registry.kinds import Location
+from models_registry.providers.openai_compatible.catalogue import Catalogue, read_catalogue
+from models_registry.providers.openai_compatible.errors import ProviderError, read_error
+from models_registry.providers.openai_compatible.usage import read_usage
+from tenants.sealing import Secret
+from usage.pricing import Usage
+
+EMBEDDINGS, CHAT_COMPLETIONS = "embeddings", "chat.completions"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a server of a kind may take, in seconds. `first_byte`: until it begins to answer, and until
+    the first piece of text; `idle`: between two pieces; `total`: for the whole answer.
+    """
+
+    connect: float = 5.0
+    first_byte: float = 120.0
+    idle: float = 30.0
+    total: float = 1_800.0
+
+
+REMOTE = Timeouts()
+# A model of one's own machine may have to be loaded first, and reads a long prompt for minutes.
+LOCAL = Timeouts(connect=5.0, first_byte=600.0, idle=120.0, total=3_600.0)
+
+
+class OpenAICompatible:
+    """Stateless: one object per kind serves all connections of it."""
+
+    kind = "openai_compatible"
+    label: str | Promise = _("other server that speaks OpenAI's API")
+    base_url = ""
+    location = Location.UNKNOWN
+    key_variable = ""  # where the provider's own tools look for the key
+    is_found_locally = False  # looked for at `base_url` at each start
+    timeouts = REMOTE
+    # below the base address, by operation
+    paths: Mapping[str, str] = {CHAT_COMPLETIONS: "/chat/completions", EMBEDDINGS: "/embeddings"}
+    catalogue_path = "/models"
+    token_limit_name = "max_tokens"  # noqa: S105  (tokens of text)
+    # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.
+    has_own_events = False
+
+    def auth_headers(self, secret: Secret | None) -> dict[str, str]:
+        """The headers that carry the key."""
+        return {"Authorization": f"Bearer {secret.reveal()}"} if secret else {}
+
+    def catalogue_headers(self, secret: Secret | None) -> dict[str, str]:
+        """Those of a question for the catalogue."""
+        return self.auth_headers(secret)
+
+    def tenant_headers(self, tenant: str) -> dict[str, str]:
+        """What the server is told of who asks: nothing, unless it belongs to the house."""
+        return {}
+
+    def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The request as this provider wants it; `body` is OpenAI's, and is left as it is."""
+        return body
+
+    def read_event(self, event: dict[str, Any]) -> dict[str, Any]:
+        """An event of a stream, or a whole answer, in OpenAI's shape."""
+        return event
+
+    def read_usage(self, answer: dict[str, Any]) -> Usage | None:
+        """The tokens that an answer or event reports, wherever they stand; None without a credible report."""
+        return read_usage(answer)
+
+    def read_error(self, raw: bytes) -> ProviderError:
+        """What an error's body says."""
+        return read_error(raw)
+
+    def read_catalogue(self, body: Any, latency_ms: int = 0) -> Catalogue:
+        """The models in an answer from `catalogue_path`. Raises UpstreamError."""
+        return read_catalogue(body, latency_ms)

@@ -1,0 +1,98 @@
+"""What a provider says it has: the answer to `GET /models`, read with care."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from foundation.errors import UpstreamError
+from models_registry.kinds import ModelKind
+
+MAX_MODELS = 2_000
+MAX_TOKENS = 100_000_000  # a limit above this is a mistake of the provider's
+_CONTEXT_NAMES = (
+    "context_window",
+    "max_model_len",
+    "context_length",
+    "max_context_length",
+    "max_input_tokens",
+)
+_OUTPUT_NAMES = ("max_output_tokens", "max_completion_tokens")
+# Parts of names by which a kind is told; the first match counts. None: not
+# offered, since no kind of ours fits.
+_KINDS_BY_NAME: tuple[tuple[tuple[str, ...], ModelKind | None], ...] = (
+    (("rerank",), ModelKind.RERANK),
+    (("embed", "bge-", "gte-", "e5-"), ModelKind.EMBEDDING),
+    (("whisper", "transcribe", "paraformer", "sensevoice"), ModelKind.TRANSCRIPTION),
+    (("tts", "cosyvoice"), ModelKind.SPEECH),
+    (("dall-e", "gpt-image", "stable-diffusion", "flux", "qwen-image", "wanx"), ModelKind.IMAGE),
+    (("moderation", "realtime", "sora"), None),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """One entry of a catalogue; what the provider does not say is None."""
+
+    name: str
+    kind: ModelKind
+    label: str = ""
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    models: list[ListedModel]
+    skipped: int
+    latency_ms: int
+
+
+def read_catalogue(body: Any, latency_ms: int = 0) -> Catalogue:
+    """Read a list of models. Raises UpstreamError if it is none; entries that cannot be used are counted as
+    skipped.
+    """
+    entries = body.get("data") if isinstance(body, dict) else None
+    if entries is None and isinstance(body, dict) and body.get("object") == "list":
+        entries = []  # what an Ollama without models sends
+    if not isinstance(entries, list):
+        raise UpstreamError(_("What answers there does not send a list of models."), code="upstream_protocol")
+    found: dict[str, ListedModel] = {}
+    for entry in entries[:MAX_MODELS]:
+        model = _read_entry(entry)
+        if model is not None:
+            found.setdefault(model.name, model)
+    return Catalogue(list(found.values()), len(entries) - len(found), latency_ms)
+
+
+def _read_entry(entry: Any) -> ListedModel | None:
+    name = entry.get("id") if isinstance(entry, dict) else None
+    if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
+        return None
+    kind = guess_kind(name)
+    if kind is None:
+        return None
+    label = entry.get("display_name")
+    return ListedModel(
+        name=name,
+        kind=kind,
+        label=label[:120] if isinstance(label, str) and label.isprintable() else "",
+        context_window=_first_count(entry, _CONTEXT_NAMES),
+        max_output_tokens=_first_count(entry, _OUTPUT_NAMES),
+    )
+
+
+def guess_kind(name: str) -> ModelKind | None:
+    """The kind that a provider's name for a model suggests; None where it is of no kind that we know."""
+    lowered = name.lower()
+    return next(
+        (kind for parts, kind in _KINDS_BY_NAME if any(part in lowered for part in parts)), ModelKind.CHAT
+    )
+
+
+def _first_count(entry: dict, names: tuple[str, ...]) -> int | None:
+    for name in names:
+        value = entry.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_TOKENS:
+            return value
+    return None

@@ -1,0 +1,152 @@
+"""What servers say of the tokens they counted: one set of numbers under many names, in many places.
+
+Whether a part (cached, reasoning) stands inside its whole or beside it is told by arithmetic, by which sum
+equals the total, never by the provider's name.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from usage.pricing import Usage
+
+MOST_PLAUSIBLE_TOKENS = 10_000_000
+MOST_CHOICES = 16  # of one event that are looked through for a report
+
+_PROMPT = ("prompt_tokens", "input_tokens", "prompt_eval_count", "prompt_token_count", "promptTokenCount")
+_COMPLETION = (
+    "completion_tokens",
+    "output_tokens",
+    "eval_count",
+    "candidates_token_count",
+    "candidatesTokenCount",
+    "generated_tokens",
+)
+_TOTAL = ("total_tokens", "total_token_count", "totalTokenCount")
+_PROMPT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
+_COMPLETION_DETAILS = ("completion_tokens_details", "output_tokens_details", "completion_token_details")
+_CACHED_INSIDE = ("cached_tokens", "cache_read_tokens", "cached_input_tokens")  # among the details
+_CACHED = (
+    "prompt_cache_hit_tokens",  # DeepSeek
+    "cached_tokens",  # Moonshot, Groq
+    "num_cached_tokens",
+    "prompt_cached_tokens",
+    "cache_read_input_tokens",  # Anthropic
+    "cachedContentTokenCount",
+    "cached_content_token_count",
+)
+_REASONING = ("reasoning_tokens", "thoughts_token_count", "thoughtsTokenCount", "thinking_tokens")
+
+
+def read_usage(answer: dict[str, Any]) -> Usage | None:
+    """The report of an answer or event, in disjoint classes; None where none can be true. Where several
+    stand there, the largest counts: reports grow with the answer.
+    """
+    found = [usage for report in _find_reports(answer) if (usage := read_report(report)) is not None]
+    return max(found, key=_count, default=None)
+
+
+def _count(usage: Usage) -> int:
+    return usage.input_tokens + usage.cached_tokens + usage.output_tokens + usage.reasoning_tokens
+
+
+def _find_reports(answer: dict[str, Any]) -> Iterator[Any]:
+    yield answer.get("usage")
+    for name in ("x_groq", "message", "response", "usage_metadata", "usageMetadata"):
+        inner = answer.get(name)
+        if isinstance(inner, dict):
+            yield inner.get("usage", inner if name.startswith("usage") else None)
+    choices = answer.get("choices")
+    if isinstance(choices, list):  # Moonshot
+        yield from (choice.get("usage") for choice in choices[:MOST_CHOICES] if isinstance(choice, dict))
+    if "prompt_eval_count" in answer or "eval_count" in answer:  # Ollama's own API
+        yield answer
+    yield _read_timings(answer.get("timings"))
+
+
+def _read_timings(timings: Any) -> dict[str, Any] | None:
+    """llama.cpp's: `prompt_n` without what came from its cache."""
+    if not isinstance(timings, dict):
+        return None
+    fresh, cached = _number(timings.get("prompt_n")), _number(timings.get("cache_n")) or 0
+    if fresh is None:
+        return None
+    report = {"prompt_tokens": fresh + cached, "completion_tokens": timings.get("predicted_n")}
+    return {**report, "cached_tokens": cached}
+
+
+def read_report(reported: Any) -> Usage | None:
+    """One report in disjoint classes, or None if it is missing or cannot be true."""
+    if not isinstance(reported, dict):
+        return None
+    prompt, completion = _find(reported, _PROMPT), _find(reported, _COMPLETION)
+    cached, reasoning = _cached(reported), _reasoning(reported)
+    total = _find(reported, _TOTAL)
+    if prompt is None:
+        prompt = _sum_of_cache(reported)
+    if prompt is None and completion is None:
+        return None
+    prompt, completion = prompt or 0, completion or 0
+    if not all(0 <= number <= MOST_PLAUSIBLE_TOKENS for number in (prompt, completion, cached, reasoning)):
+        return None
+    written = _written(reported)
+    if "prompt_tokens" not in reported and ("cache_read_input_tokens" in reported or written):
+        prompt += cached + written  # Anthropic counts what it read from and wrote to its cache beside
+    elif cached > prompt or (total is not None and cached and prompt + cached + completion == total):
+        prompt += cached
+    if cached > prompt or not prompt + completion:
+        return None
+    completion = _with_reasoning(prompt, completion, reasoning, total)
+    return Usage(
+        input_tokens=prompt - cached,
+        cached_tokens=cached,
+        output_tokens=completion - reasoning,
+        reasoning_tokens=reasoning,
+    )
+
+
+def _with_reasoning(prompt: int, completion: int, reasoning: int, total: int | None) -> int:
+    """All that was written: some count reasoning beside the completion instead of inside it, or tell of it
+    in the total alone.
+    """
+    if reasoning > completion:
+        completion += reasoning
+    if total is not None and prompt + completion < total <= MOST_PLAUSIBLE_TOKENS:
+        return total - prompt
+    return completion
+
+
+def _cached(reported: dict[str, Any]) -> int:
+    return _detail(reported, _PROMPT_DETAILS, _CACHED_INSIDE) or _find(reported, _CACHED) or 0
+
+
+def _reasoning(reported: dict[str, Any]) -> int:
+    return _detail(reported, _COMPLETION_DETAILS, _REASONING) or _find(reported, _REASONING) or 0
+
+
+def _written(reported: dict[str, Any]) -> int:
+    """What Anthropic wrote to its cache: it costs more than input there, and is input here."""
+    return max(0, _number(reported.get("cache_creation_input_tokens")) or 0)
+
+
+def _sum_of_cache(reported: dict[str, Any]) -> int | None:
+    hit, miss = (_number(reported.get(f"prompt_cache_{name}_tokens")) for name in ("hit", "miss"))
+    return None if hit is None or miss is None else hit + miss
+
+
+def _detail(reported: dict[str, Any], groups: tuple[str, ...], names: tuple[str, ...]) -> int | None:
+    for group in groups:
+        if isinstance(details := reported.get(group), dict):
+            return _find(details, names)
+    return None
+
+
+def _find(reported: dict[str, Any], names: tuple[str, ...]) -> int | None:
+    """The first of the names that holds a number."""
+    return next((number for name in names if (number := _number(reported.get(name))) is not None), None)
+
+
+def _number(value: Any) -> int | None:
+    """Whole numbers, also as 12.0; a count below zero is one that cannot be true, so it is kept."""
+    if type(value) is float and value.is_integer() and abs(value) <= MOST_PLAUSIBLE_TOKENS:
+        return int(value)
+    return value if type(value) is int else None
