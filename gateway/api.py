@@ -6,13 +6,8 @@ contradicting the first.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import lru_cache
-from uuid import UUID
 
-import orjson
 from django.conf import settings
 from django.http.request import validate_host
 from django.utils import translation
@@ -23,54 +18,26 @@ from accounts.keys import read_bearer
 from foundation.errors import AtriumError, NotFound, Unavailable
 from foundation.ids import uuid7
 from foundation.moments import wait_for_moment
-from gateway import parse, pipeline
 from gateway.calls import Principal
 from gateway.errors import InvalidKey, error_body, error_headers
-from gateway.http import AsgiScope, ClientGone, Headers, Receive, Send, find_header, read_body, send_answer
+from gateway.http import AsgiScope, ClientGone, Receive, Send, find_header, send_answer
 from gateway.loop import GatewayLoop, get_loop
+from gateway.request import Request
+from gateway.routes import View, find_route, list_routes
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.authenticate import authenticate
-from gateway.steps.resolve import list_visible_routes
-from models_registry.routes import Route
 from tenants.context import in_platform
 from tenants.doors import hosts
 
 logger = logging.getLogger(__name__)
 
-SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
 # of a key that opens nothing: from memory it takes 0.2 ms, from the database about 1.5
 REFUSAL_STEP_S = 0.005
-EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
 class MethodNotAllowed(AtriumError):
     http_status = 405
     code = "method_not_allowed"
-
-
-@dataclass(slots=True)
-class Request:
-    """A request of a known caller."""
-
-    scope: AsgiScope
-    receive: Receive
-    send: Send
-    gateway: GatewayLoop
-    principal: Principal
-    snapshot: TenantSnapshot
-    id: UUID
-    id_header: tuple[bytes, bytes]
-
-    async def answer(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        """Raises ClientGone if the client takes nothing for SEND_TIMEOUT_S."""
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await send_answer(self.send, 200, body, [self.id_header, *headers])
-        except TimeoutError:
-            raise ClientGone from None
-
-
-View = Callable[[Request], Awaitable[None]]
 
 
 async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -81,7 +48,7 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
     number = uuid7()
     request_id = (b"x-request-id", f"req_{number.hex}".encode())
     try:
-        view = _find_view(scope)
+        view, places = _find_view(scope)
         principal, snapshot = await _authenticate(scope, gateway)
         gateway.note_key_use(principal)
         await view(
@@ -94,7 +61,8 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
                 snapshot=snapshot,
                 id=number,
                 id_header=request_id,
-            )
+            ),
+            **places,
         )
     except AtriumError as exc:
         if isinstance(exc, InvalidKey):
@@ -133,23 +101,20 @@ def _activate_language(header: bytes) -> str:
     return "en"
 
 
-def _find_view(scope: AsgiScope) -> View:
+def _find_view(scope: AsgiScope) -> tuple[View, dict[str, str]]:
     path, method = scope["path"].removeprefix("/v1/"), scope["method"]
-    if path == "chat/completions":
-        wanted, view = "POST", chat_completions
-    elif path == "models":
-        wanted, view = "GET", models
-    elif path.startswith("models/"):
-        wanted, view = "GET", model
-    else:
+    found = find_route(path)
+    if found is None:
         raise NotFound(
-            _("There is no “%(path)s” here. This version serves chat/completions and models.")
-            % {"path": scope["path"][:100]},
+            _("There is no “%(path)s” here. This version serves %(paths)s.")
+            % {"path": path[:100], "paths": ", ".join(one.template for one in list_routes())},
             code="unknown_url",
         )
-    if method != wanted:
-        raise MethodNotAllowed(_("Use %(method)s here.") % {"method": wanted})
-    return view
+    route, places = found
+    view = route.views.get(method)
+    if view is None:
+        raise MethodNotAllowed(_("Use %(method)s here.") % {"method": ", ".join(sorted(route.views))})
+    return view, places
 
 
 async def _authenticate(scope: AsgiScope, gateway: GatewayLoop) -> tuple[Principal, TenantSnapshot]:
@@ -198,139 +163,3 @@ def _unknown_host() -> NotFound:
         ),
         code="unknown_host",
     )
-
-
-async def chat_completions(request: Request) -> None:
-    call = parse.parse_chat_completion(await read_body(request.receive), request.principal, request.id)
-    gateway = request.gateway
-    try:
-        await pipeline.prepare(call, request.snapshot, gateway)
-        if call.wants_stream:
-            await _send_stream(request, pipeline.stream(call, gateway), call.headers)
-        else:
-            # Read to its end even where the client has gone: the provider finishes it and charges for it.
-            await request.answer(await pipeline.complete(call, gateway), call.headers)
-    except AtriumError as exc:
-        exc.headers = call.headers
-        raise
-
-
-async def _send_stream(request: Request, frames: AsyncGenerator[bytes], headers: Headers) -> None:
-    send, headers = request.send, [EVENT_STREAM, (b"cache-control", b"no-store"), request.id_header, *headers]
-    async with _cancelled_when_gone(request.receive) as watch:
-        try:
-            first = await anext(frames)  # a refusal keeps its status: headers leave with the first frame
-            watch.sends_since_s = watch.loop.time()
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": first, "more_body": True})
-            watch.sends_since_s = None
-            async for part in frames:
-                watch.sends_since_s = watch.loop.time()
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-                watch.sends_since_s = None
-        finally:
-            await frames.aclose()
-        watch.sends_since_s = watch.loop.time()
-        await send({"type": "http.response.body", "body": b""})
-
-
-class _ClientWatch:
-    """Cancels a task when its client closes the connection, or takes nothing of what is sent for
-    SEND_TIMEOUT_S.
-    """
-
-    def __init__(self, receive: Receive) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.sends_since_s: float | None = None
-        self.is_gone = False
-        self._receive = receive
-        self._watched = asyncio.current_task()
-        self._hearing: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        self._hearing = self.loop.create_task(self._hear())
-        self._look()
-
-    def stop(self) -> None:
-        self._watched = None
-        if self._timer:
-            self._timer.cancel()
-        if self._hearing:
-            self._hearing.cancel()
-
-    async def _hear(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._give_up()
-
-    def _look(self) -> None:
-        rest_s = (
-            SEND_TIMEOUT_S
-            if self.sends_since_s is None
-            else self.sends_since_s + SEND_TIMEOUT_S - self.loop.time()
-        )
-        if rest_s > 0:
-            self._timer = self.loop.call_later(rest_s, self._look)
-        else:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        if self._watched is not None:
-            self.is_gone = True
-            self._watched.cancel()
-
-
-@asynccontextmanager
-async def _cancelled_when_gone(receive: Receive) -> AsyncIterator[_ClientWatch]:
-    """Cancel the running task when the client is gone; then raise ClientGone."""
-    watch, task = _ClientWatch(receive), asyncio.current_task()
-    watch.start()
-    try:
-        yield watch
-    except asyncio.CancelledError:
-        if not watch.is_gone or task is None:
-            raise
-        task.uncancel()
-        raise ClientGone from None
-    finally:
-        watch.stop()
-
-
-def _describe(route: Route, snapshot: TenantSnapshot) -> dict:
-    return {
-        "id": route.name,
-        "object": "model",
-        "created": 0,
-        "owned_by": snapshot.slug if route.endpoint.origin == "tenant" else "platform",
-        "context_window": route.context_window,
-        "max_output_tokens": route.max_output_tokens,
-        "channel": route.channel,
-    }
-
-
-async def models(request: Request) -> None:
-    data = [
-        _describe(route, request.snapshot)
-        for route in list_visible_routes(request.principal.model_names, request.snapshot)
-    ]
-    await request.answer(orjson.dumps({"object": "list", "data": data}))
-
-
-async def model(request: Request) -> None:
-    name = request.scope["path"].removeprefix("/v1/models/")
-    route = next(
-        (
-            route
-            for route in list_visible_routes(request.principal.model_names, request.snapshot)
-            if route.name == name
-        ),
-        None,
-    )
-    if route is None:
-        raise NotFound(
-            _("The model “%(name)s” does not exist or you have no access to it.") % {"name": name[:100]},
-            code="model_not_found",
-            param="model",
-        )
-    await request.answer(orjson.dumps(_describe(route, request.snapshot)))

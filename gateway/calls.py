@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from foundation.ids import uuid7
 from usage.pricing import Usage
 
 if TYPE_CHECKING:
-    from models_registry.routes import Route
+    from models_registry.routes import Candidate, Route
 
 ALL_MODELS: frozenset[str] = frozenset()
 
@@ -31,23 +32,90 @@ class Principal:
 
 
 @dataclass(slots=True)
+class Chunk:
+    """An event of a stream in OpenAI's shape. `text`: all that it says, where it says nothing but a piece of
+    the first choice's text; later events may then differ in that alone.
+    """
+
+    event: dict[str, Any]
+    is_changed: bool
+    text: str = ""
+
+
+class ChunkReader(Protocol):
+    """Reads the events of one stream in their order, and notes in the call what they say."""
+
+    def read(self, event: Any, size: int) -> Chunk | None:
+        """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
+        what makes no sense.
+        """
+
+
+class Operation(Protocol):
+    """An endpoint of `/v1` that calls a model: what it reads, and what it answers (gateway.operations)."""
+
+    name: str  # as bills say it, and as providers' paths are looked up
+    model_kind: str
+
+    def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
+        """A checked call of a request's bytes. Raises InvalidInput."""
+
+    def check(self, call: Call) -> None:
+        """The same for a body that nobody sent as bytes. Raises InvalidInput."""
+
+    def longest_answer(self, call: Call, route: Route) -> int:
+        """In output tokens; 0 where nothing is written."""
+
+    def most_input_tokens(self, call: Call, route: Route) -> int:
+        """More input tokens than the provider can possibly count."""
+
+    def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
+        """The request in OpenAI's shape. `asks_for_usage`: the server takes the wish for a report."""
+
+    def read_answer(self, call: Call, raw: bytes) -> bytes:
+        """A whole answer as the client gets it; what it says is noted in the call. Raises UpstreamError,
+        InvalidInput.
+        """
+
+    def read_whole(self, call: Call, raw: bytes) -> list[dict[str, Any]]:
+        """The events of an answer that came whole where a stream was asked for. Raises as `read_answer`."""
+
+    def chunk_reader(self, call: Call) -> ChunkReader:
+        """What reads the events of this call's stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One that was lost: another candidate went on. It costs the caller nothing, and stands in the event."""
+
+    model: str
+    connection_id: UUID
+    error_code: str
+    latency_ms: int
+
+
+@dataclass(slots=True)
 class Call:
     """One call of a model, from the first byte of the request to the settled bill."""
 
     principal: Principal
     body: dict[str, Any]
     size_bytes: int  # of the request's body: no tokenizer makes more tokens of a text than it has bytes
+    operation: Operation
     source: str = "api"
-    endpoint: str = "chat.completions"
     request_id: UUID = field(default_factory=uuid7)
     started_s: float = field(default_factory=time.monotonic)
     # filled by the steps
-    route: Route = None  # type: ignore[assignment]  # set by resolve; no step before it reads it
+    candidates: Sequence[Candidate] = ()  # in the order in which they are tried
+    candidate: Candidate = None  # type: ignore[assignment]  # set by resolve; no step before it reads it
     max_output_tokens: int = 0
     wants_stream: bool = False
     wants_usage: bool = False
+    has_told_usage: bool = False  # the client got a provider's report
     has_media: bool = False  # images, sound, files: their tokens cannot be bounded by the request's bytes
     held: Decimal | None = None
+    attempts: list[Attempt] = field(default_factory=list)  # those that were lost
+    attempt_started_s: float = 0.0
     was_dispatched: bool = False
     was_refused: bool = False  # the provider answered, and its answer was no: it charges nothing for that
     # events with a piece of the answer: bounds a stream without end, and counts nothing else
@@ -68,8 +136,31 @@ class Call:
     # for the answer: rate limits, deprecation
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
+    @property
+    def route(self) -> Route:
+        """The model that answers, or is asked at the moment."""
+        return self.candidate.route
+
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.started_s) * 1000)
+
+    def begin_attempt(self, candidate: Candidate) -> None:
+        """What was noted of an earlier attempt is forgotten: nothing of it has reached the client."""
+        self.candidate = candidate
+        self.max_output_tokens = self.operation.longest_answer(self, candidate.route)
+        self.attempt_started_s = time.monotonic()
+        self.was_dispatched = self.was_refused = False
+        self.pieces_seen = self.output_tokens_seen = 0
+        self.usage = None
+        self.is_usage_final = False
+        self.finish_reason = None
+        self.first_token_s = None
+
+    def lose_attempt(self, error_code: str) -> None:
+        """Write down an attempt that another one follows."""
+        latency_ms = int((time.monotonic() - self.attempt_started_s) * 1000)
+        endpoint = self.candidate.endpoint
+        self.attempts.append(Attempt(self.candidate.upstream_name, endpoint.id, error_code, latency_ms))
 
     def note_piece(self, tokens: int) -> None:
         """A piece of the answer came, of so many tokens by estimate."""

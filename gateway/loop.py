@@ -24,6 +24,7 @@ from gateway.rights import may_still_call
 from gateway.state.breaker import Breaker
 from gateway.state.in_flight import InFlight
 from gateway.state.limits import Limiter
+from gateway.state.quirks import Quirks
 from gateway.state.snapshot import Snapshots
 from gateway.state.valkey import make_redis
 from models_registry.routes import Endpoint
@@ -49,6 +50,7 @@ class GatewayLoop:
         self.limiter = Limiter(self.redis)
         self.in_flight = InFlight()
         self.breaker = Breaker()
+        self.quirks = Quirks()
         self.ledger = Ledger(settings.DATABASE_DSN, settings.DATABASES["default"]["NAME"], self.process_id)
         self._heartbeat = Heartbeat(self.process_id, kind)
         self._listener = Listener(settings.DATABASE_DSN, self.snapshots.drop, self.snapshots.drop_all)

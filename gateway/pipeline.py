@@ -1,20 +1,20 @@
 """The way of a model call. `/v1`, the chat and every other room take it: one way, one bill, one guard.
 
 1 authenticate  the caller: a key at `/v1` (gateway.steps.authenticate), a session in the chat
-2 parse         the request into a Call (gateway.parse)
+2 parse         the request into a Call (gateway.operations)
 3 admit         calls in work at once, requests per minute
-4 resolve       the model's name into a route
+4 resolve       the model's name into candidates
 5 guard         the input
 6 reserve       the highest possible cost
-7 dispatch      to the endpoint
+7 dispatch      to an endpoint; another attempt may follow one that failed before its first byte
 8 relay         the answer, chunk by chunk
 9 settle        the exact bill, before the last byte
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
+from typing import Protocol, TypeVar
 
 import aiohttp
 
@@ -22,16 +22,19 @@ from foundation.errors import AtriumError
 from gateway.answers.sse import DONE, frame
 from gateway.answers.usage import usage_frame
 from gateway.calls import Call, Principal
+from gateway.deltas import Delta
 from gateway.rights import AccessEnded
 from gateway.state.breaker import Breaker
 from gateway.state.in_flight import InFlight
 from gateway.state.limits import Limiter
+from gateway.state.quirks import Quirks
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps import admit, dispatch, guard, relay, reserve, resolve, settle
+from gateway.steps import admit, attempts, dispatch, guard, relay, reserve, resolve, settle
 from models_registry.routes import Endpoint
 from usage.ledger.ledger import Ledger
 
 PROGRESS_EVERY_S = 2.0
+T = TypeVar("T")
 
 
 class Collaborators(Protocol):
@@ -41,6 +44,7 @@ class Collaborators(Protocol):
     ledger: Ledger
     in_flight: InFlight
     breaker: Breaker
+    quirks: Quirks
 
     def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession: ...
 
@@ -48,15 +52,15 @@ class Collaborators(Protocol):
 
 
 async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) -> None:
-    """Steps 3 to 6. After it, money is held: `complete` or `stream` must follow, and they settle whatever
-    happens.
+    """Steps 3 to 6. After it, money is held: `complete`, `stream` or `deltas` must follow, and they settle
+    whatever happens.
     """
     gateway.in_flight.enter(call)
     try:
         await admit.admit(call, snapshot, gateway.limiter)
         resolve.resolve(call, snapshot)
         guard.guard_input(call)
-        gateway.breaker.check(call)
+        attempts.choose_first(call, gateway.breaker)
         await reserve.reserve(call, gateway.ledger)
     except BaseException:
         gateway.in_flight.leave(call)
@@ -67,18 +71,19 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
     """Steps 7 to 9 for an answer in one piece: its JSON. Raises
     AtriumError; the call is settled either way.
     """
+    following = attempts.Attempts(call, gateway.breaker)
     try:
-        async with dispatch.dispatch(call, gateway.client_for(call.route.endpoint)) as response:
-            return await relay.read_answer(call, response)
-    except AtriumError as exc:
-        _note_error(call, exc)
-        raise
-    except asyncio.CancelledError:
-        call.status = "cancelled"
-        raise
-    except Exception:
-        _note_bug(call)
-        raise
+        with _judged(call):
+            while True:
+                try:
+                    async with _dispatch(call, gateway) as response:
+                        answer = await relay.read_answer(call, response)
+                    gateway.breaker.note(call, "")
+                    return answer
+                except AtriumError as exc:
+                    gateway.breaker.note(call, exc.code)
+                    if not await following.follow(exc):
+                        raise
     finally:
         await _conclude(call, gateway)
 
@@ -93,7 +98,7 @@ async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
     has_begun, failure = False, None
     try:
         # who leaves in the middle has settled before this ends
-        async with aclosing(_relay_and_settle(call, gateway)) as parts:
+        async with aclosing(_relay_and_settle(call, gateway, relay.Frames)) as parts:
             async for frames in parts:
                 has_begun = True
                 yield frames
@@ -103,46 +108,73 @@ async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
         failure = exc
     if failure is not None:
         yield relay.error_frame(failure)
-    elif call.wants_usage and call.is_estimated and call.usage is not None:
+    elif call.wants_usage and call.usage is not None and (call.is_estimated or not call.has_told_usage):
         yield usage_frame(call, call.usage)
     yield frame(DONE)
 
 
-async def _relay_and_settle(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
+async def deltas(call: Call, gateway: Collaborators) -> AsyncGenerator[Delta]:
+    """Steps 7 to 9 for the house: the answer in typed pieces; it ends when the bill is durable. Raises
+    AtriumError, also in the middle.
+    """
+    async with aclosing(_relay_and_settle(call, gateway, relay.Deltas)) as parts:
+        async for pieces in parts:
+            for piece in pieces:
+                yield piece
+
+
+async def _relay_and_settle(
+    call: Call, gateway: Collaborators, make_face: Callable[[], relay.Face[T]]
+) -> AsyncGenerator[T]:
+    """The answer of the first candidate that gives one. What has begun is not tried again."""
+    following = attempts.Attempts(call, gateway.breaker)
+    has_begun = False
     try:
-        async with dispatch.dispatch(call, gateway.client_for(call.route.endpoint)) as response:
-            with _Progress(call, gateway, response.content):
-                async for frames in relay.relay(call, response):
-                    yield frames
+        with _judged(call):
+            while True:
+                try:
+                    async with _dispatch(call, gateway) as response:
+                        with _Progress(call, gateway, response.content):
+                            async for part in relay.relay(call, response, make_face()):
+                                has_begun = True
+                                yield part
+                    gateway.breaker.note(call, "")
+                    return
+                except AtriumError as exc:
+                    gateway.breaker.note(call, exc.code)
+                    if has_begun or not await following.follow(exc):
+                        raise
+    finally:
+        await _conclude(call, gateway)
+
+
+def _dispatch(call: Call, gateway: Collaborators) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    return dispatch.dispatch(call, gateway.client_for(call.candidate.endpoint), gateway.quirks)
+
+
+async def _conclude(call: Call, gateway: Collaborators) -> None:
+    gateway.in_flight.leave(call)
+    await settle.settle(call, gateway.ledger)
+
+
+@contextmanager
+def _judged(call: Call) -> Iterator[None]:
+    """What the bill says of how the call ended."""
+    try:
+        yield
     except AtriumError as exc:
-        _note_error(call, exc)
+        call.status = "error"
+        call.error_code = exc.code
+        call.error_message = str(exc.message)
         raise
     except (asyncio.CancelledError, GeneratorExit):
         call.status = "cancelled"
         raise
     except Exception:
-        _note_bug(call)
+        # What nobody foresaw is no answer either: the bill says so, and the log says why.
+        call.status = "error"
+        call.error_code = "internal_error"
         raise
-    finally:
-        await _conclude(call, gateway)
-
-
-async def _conclude(call: Call, gateway: Collaborators) -> None:
-    gateway.breaker.note(call)
-    gateway.in_flight.leave(call)
-    await settle.settle(call, gateway.ledger)
-
-
-def _note_error(call: Call, error: AtriumError) -> None:
-    call.status = "error"
-    call.error_code = error.code
-    call.error_message = str(error.message)
-
-
-def _note_bug(call: Call) -> None:
-    """What nobody foresaw is no answer either: the bill says so, and the log says why."""
-    call.status = "error"
-    call.error_code = "internal_error"
 
 
 class _Progress:

@@ -15,6 +15,14 @@ class Location(models.TextChoices):
     OTHER = "other", _("elsewhere")
 
 
+class DataPolicy(models.TextChoices):
+    """Where an organisation lets its data go. It binds the choice of an endpoint and of what stands in."""
+
+    ANYWHERE = "", _("anywhere")
+    EU = "eu", _("European Union only")
+    LOCAL = "local", _("this installation's own network only")
+
+
 class ModelKind(models.TextChoices):
     CHAT = "chat", _("chat")
     EMBEDDING = "embedding", _("embedding")

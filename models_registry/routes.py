@@ -1,13 +1,15 @@
-"""What the gateway keeps in memory of a model: where its calls go, its limits and its price. Frozen, without
-the ORM.
+"""What the gateway keeps in memory of a model: where its calls may go, its limits and its price. Frozen,
+without the ORM.
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
 from foundation.egress import PRIVATE, PUBLIC, EgressPolicy
+from models_registry.providers.openai_compatible import OpenAICompatible
+from models_registry.providers.table import find_provider
 from tenants.sealing import Secret
 from usage.pricing import Price
 
@@ -27,10 +29,29 @@ class Endpoint:
     connect_timeout_s: float = 5.0
     first_byte_timeout_s: float = 120.0
     idle_timeout_s: float = 30.0
+    total_timeout_s: float = 1_800.0
+    token_limit_name: str = ""  # empty: what its provider usually takes
+    location: str = ""
+    no_storage: bool = False
 
     @property
     def policy(self) -> EgressPolicy:
         return PRIVATE if self.allow_private else PUBLIC
+
+    @property
+    def provider(self) -> OpenAICompatible:
+        return find_provider(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An endpoint that has a model, and the model's name there. Of two, one of weight 3 gets three times the
+    calls of one of weight 1.
+    """
+
+    endpoint: Endpoint
+    upstream_name: str
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +63,7 @@ class Route:
     name: str
     label: str
     model_id: UUID
-    upstream_name: str
-    endpoint: Endpoint
+    targets: tuple[Target, ...]
     kind: str
     context_window: int | None
     max_output_tokens: int | None
@@ -53,3 +73,29 @@ class Route:
     retire_on: date | None = None
     is_demo: bool = False
     is_default: bool = False
+    fallbacks: tuple[str, ...] = ()  # names of models that answer where none of the targets does
+    created_at: datetime | None = None
+
+    @property
+    def origin(self) -> Literal["tenant", "platform"]:
+        return self.targets[0].endpoint.origin
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to answer a call: a model at one of its endpoints."""
+
+    route: Route
+    target: Target
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.target.endpoint
+
+    @property
+    def upstream_name(self) -> str:
+        return self.target.upstream_name
+
+    @property
+    def provider(self) -> OpenAICompatible:
+        return self.target.endpoint.provider

@@ -16,7 +16,8 @@ from accounts.permissions import require
 from foundation.errors import AtriumError, NotFound
 from models_registry.addresses import read_base_url
 from models_registry.kinds import Channel
-from models_registry.routes import Endpoint, Route
+from models_registry.providers.table import find_provider
+from models_registry.routes import Endpoint, Route, Target
 from models_registry.worlds import Connection, Model, ModelPrice, World, active_world
 from tenants.context import find_tenant, platform
 from tenants.sealing import BrokenSeal, NoDataKey
@@ -90,17 +91,28 @@ def _open_endpoints(world: World, connections: Iterable[Connection]) -> dict[UUI
     for row in connections:
         try:
             target = read_base_url(row.base_url, allow_private=row.allow_private)
-            endpoints[row.pk] = Endpoint(
-                id=row.pk,
-                origin=world.origin,
-                kind=row.kind,
-                base_url=target.url,
-                secret=row.open_secret(),
-                allow_private=row.allow_private,
-            )
+            endpoints[row.pk] = _make_endpoint(world, row, target.url)
         except (BrokenSeal, NoDataKey, AtriumError):
             logger.exception("connection %s cannot be used; its models are not offered", row.pk)
     return endpoints
+
+
+def _make_endpoint(world: World, row: Connection, base_url: str) -> Endpoint:
+    usual = find_provider(row.kind).timeouts
+    return Endpoint(
+        id=row.pk,
+        origin=world.origin,
+        kind=row.kind,
+        base_url=base_url,
+        secret=row.open_secret(),
+        allow_private=row.allow_private,
+        connect_timeout_s=usual.connect,
+        first_byte_timeout_s=usual.first_byte,
+        idle_timeout_s=usual.idle,
+        total_timeout_s=usual.total,
+        location=row.location,
+        no_storage=row.no_storage,
+    )
 
 
 def _make_route(row: Model, endpoint: Endpoint, price: Price) -> Route:
@@ -108,8 +120,7 @@ def _make_route(row: Model, endpoint: Endpoint, price: Price) -> Route:
         name=row.name,
         label=row.label or row.name,
         model_id=row.pk,
-        upstream_name=row.upstream_name,
-        endpoint=endpoint,
+        targets=(Target(endpoint, row.upstream_name),),
         kind=row.kind,
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
@@ -119,6 +130,7 @@ def _make_route(row: Model, endpoint: Endpoint, price: Price) -> Route:
         retire_on=row.retire_on,
         is_demo=row.is_demo,
         is_default=row.is_default,
+        created_at=row.created_at,
     )
 
 

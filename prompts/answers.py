@@ -6,22 +6,20 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import DatabaseError
 from django.utils import translation
 
 from foundation.errors import AtriumError, InvalidInput
 from foundation.ids import uuid7
-from gateway import pipeline
-from gateway.answers.sse import DONE, EventReader
 from gateway.calls import Call, Principal
+from gateway.deltas import Delta, Reasoning, Text
 from gateway.loop import GatewayLoop
+from gateway.run import Run, run
 from gateway.steps.authenticate import check_door
 from prompts import events
 from prompts.history import (
@@ -134,13 +132,12 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
     if is_trimmed:
         answer.notices.append(TRIMMED)
     while True:
-        call = _make_call(principal, answer, turns, room)
-        answer.call = call
+        asked = _ask_model(gateway, principal, answer, turns, room)
+        answer.call = asked.call
         try:
-            await pipeline.prepare(call, snapshot, gateway)
-            await _follow(gateway, answer, pipeline.stream(call, gateway))
+            await _follow(gateway, answer, asked)
         except InvalidInput as exc:
-            if exc.code != "context_length_exceeded":
+            if exc.code != "context_length_exceeded" or answer.has_spoken:
                 raise
             if len(turns) < 2:
                 message = translation.gettext(
@@ -151,8 +148,6 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
             turns = keep_newer_half(turns)
             await _begin_shorter_call(answer)
             continue
-        if call.status == "error":
-            return _result(answer, Message.Status.FAILED, call.error_code, call.error_message)
         return _result(answer, Message.Status.DONE)
 
 
@@ -164,37 +159,29 @@ async def _begin_shorter_call(answer: Answer) -> None:
     await in_tenant(answer.slug, note_call, message_id=answer.message_id, request_id=answer.request_id)
 
 
-def _make_call(principal: Principal, answer: Answer, turns: list[Turn], room: Room | None) -> Call:
-    messages = join_turns(turns)
-    body = {"model": answer.model_name, "messages": messages, "stream": True}
+def _ask_model(
+    gateway: GatewayLoop, principal: Principal, answer: Answer, turns: list[Turn], room: Room | None
+) -> Run:
+    body: dict[str, Any] = {"model": answer.model_name, "messages": join_turns(turns)}
     if room:
         body["max_tokens"] = room.answer
-    call = Call(
-        principal=principal,
-        body=body,
-        size_bytes=len(orjson.dumps(messages)),
-        source="chat",
-        request_id=answer.call_id,
-    )
-    call.wants_stream = True
-    return call
+    return run(principal, body, "chat", request_id=answer.call_id, gateway=gateway)
 
 
-async def _follow(gateway: GatewayLoop, answer: Answer, frames: AsyncGenerator[bytes]) -> None:
+async def _follow(gateway: GatewayLoop, answer: Answer, asked: Run) -> None:
     """Take in the stream: pieces go to the event stream every 40 ms and to the row every second."""
     is_over = asyncio.Event()
-    reader, publisher = EventReader(), asyncio.create_task(_publish_regularly(gateway, answer, is_over))
+    publisher = asyncio.create_task(_publish_regularly(gateway, answer, is_over))
     saved_s = time.monotonic()
     try:
-        async for part in frames:
-            for data in reader.feed(part):
-                _take(answer, data)
+        async for delta in asked:
+            _take(answer, delta)
             if not answer.is_saved and time.monotonic() - saved_s > SAVE_EVERY_S:
                 saved_s = time.monotonic()
                 answer.is_saved = True
                 await _save_progress(answer)
     finally:
-        await frames.aclose()
+        await asked.aclose()
         is_over.set()  # not cancelled: what it is sending must arrive before what comes after
         await asyncio.gather(publisher, return_exceptions=True)
         await _publish(gateway, answer)
@@ -211,36 +198,16 @@ async def _save_progress(answer: Answer) -> None:
         logger.warning("the text of an answer so far could not be saved", exc_info=True)
 
 
-def _take(answer: Answer, data: bytes) -> None:
-    if data == DONE:
-        return
-    event = orjson.loads(data)
-    if "error" in event:
-        if answer.call is not None:
-            answer.call.error_message = event["error"]["message"]
-        return
-    for choice in event["choices"][:1]:
-        delta = choice.get("delta") or {}
-        if piece := _text_of(delta.get("content")) or _text_of(delta.get("refusal")):
-            piece = piece.replace("\0", "")  # PostgreSQL keeps no such character
-            answer.text += piece
-            answer.unpublished.append(piece)
-            answer.has_spoken = True
-            answer.is_saved = False
-            answer.is_thinking = False
-        elif delta.get("reasoning_content") or delta.get("reasoning"):
-            # vLLM and DeepSeek call it the one, OpenRouter the other
-            answer.is_thinking = not answer.has_spoken
-
-
-def _text_of(content: Any) -> str:
-    """What is to be read of a delta's content: a text, or the texts of its parts (Mistral sends parts while a
-    model thinks; its thoughts are no part of the answer).
-    """
-    if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(text for text in texts if isinstance(text, str))
-    return content if isinstance(content, str) else ""
+def _take(answer: Answer, delta: Delta) -> None:
+    if isinstance(delta, Text):
+        piece = delta.text.replace("\0", "")  # PostgreSQL keeps no such character
+        answer.text += piece
+        answer.unpublished.append(piece)
+        answer.has_spoken = True
+        answer.is_saved = False
+        answer.is_thinking = False
+    elif isinstance(delta, Reasoning):
+        answer.is_thinking = not answer.has_spoken
 
 
 async def _publish_regularly(gateway: GatewayLoop, answer: Answer, is_over: asyncio.Event) -> None:

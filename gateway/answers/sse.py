@@ -3,21 +3,24 @@
 from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
+from gateway.answers.json_text import BYTE_ORDER_MARK
 
-MAX_EVENT_BYTES = 1_000_000
+MAX_EVENT_BYTES = 32_000_000  # pictures come in one event; a whole answer is as long at most
 DONE = b"[DONE]"
 NO_DATA = (b":", b"event:", b"id:", b"retry:", b"data:")  # a comment, and fields that may stand alone
+END = b"\n\n"
 
 
 class EventReader:
     """Feed it bytes; it gives the data of the events that are complete. Comments and other fields are
-    dropped.
+    dropped, and so is a byte order mark at the beginning.
     """
 
-    __slots__ = ("_rest", "dropped_bytes")
+    __slots__ = ("_has_begun", "_rest", "dropped_bytes")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
+        self._has_begun = False
         self.dropped_bytes = 0  # of what is neither an event nor a comment
 
     @property
@@ -29,32 +32,62 @@ class EventReader:
         """The data of each complete event, several `data:` lines joined. Raises UpstreamError for an event
         without end.
         """
-        if self._rest or b"\r" in chunk:
-            chunk = self._rest + chunk
-            if chunk.endswith(b"\r"):  # perhaps the first half of a line's end
-                chunk, half = chunk[:-1], b"\r"
-            else:
-                half = b""
-            chunk = chunk.replace(b"\r\n", b"\n")
-        else:
-            half = b""
-        *events, rest = chunk.split(b"\n\n")
-        self._rest = rest + half
-        if len(self._rest) > MAX_EVENT_BYTES:
+        rest = self._rest
+        searched = max(0, len(rest) - len(END))
+        if rest or b"\r" in chunk or not self._has_begun:
+            rest += chunk
+            if not self._has_begun and not self._begin():
+                return []
+            chunk = self._take_lines(searched)
+        *events, tail = chunk.split(END)
+        rest += tail
+        if len(rest) > MAX_EVENT_BYTES:
             raise UpstreamError(
-                _("The model server sent an event of more than 1 MB. Try again, or choose another model."),
+                _("The model server sent an event of more than %(limit)s MB. Choose another model.")
+                % {"limit": MAX_EVENT_BYTES // 1_000_000},
                 code="upstream_invalid_response",
             )
         return [data for event in events if event and (data := self._take(event))]
 
+    def _begin(self) -> bool:
+        """Drop the mark; False while only its beginning has come."""
+        if BYTE_ORDER_MARK.startswith(self._rest):
+            return False
+        self._has_begun = True
+        if self._rest.startswith(BYTE_ORDER_MARK):
+            del self._rest[: len(BYTE_ORDER_MARK)]
+        return True
+
+    def _take_lines(self, searched: int) -> bytes:
+        """What is to be cut into events now, with \\n at the ends of its lines. Nothing where the rest still
+        has no end: a large event in many pieces is not walked through again for each of them.
+        """
+        rest = self._rest
+        if b"\r" in memoryview(rest)[searched:].tobytes():
+            half = b"\r" if rest.endswith(b"\r") else b""  # perhaps the first half of a line's end
+            whole = bytes(rest[: len(rest) - len(half)]).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            rest[:] = whole + half
+            searched = 0
+        end = rest.rfind(END, searched)
+        if end < 0:
+            return b""
+        ready = bytes(rest[: end + len(END)])
+        del rest[: end + len(END)]
+        return ready
+
+    @property
+    def rest_bytes(self) -> int:
+        return len(self._rest)
+
     @property
     def unread(self) -> bytes:
         """What came and is no whole event."""
-        return self._rest
+        return bytes(self._rest)
 
     def take_rest(self) -> list[bytes]:
         """Data of an event that the end of the stream cut short of its empty line, if there is one."""
-        rest, self._rest = self._rest, b""
+        rest = bytes(self._rest)
+        self._rest.clear()
         data = self._take(rest.removesuffix(b"\r"))
         return [data] if data else []
 

@@ -1,4 +1,4 @@
-"""What a provider says of the tokens it counted, and the chunk that tells the client."""
+"""Usage in OpenAI's strict form, for clients."""
 
 import time
 from typing import Any
@@ -9,48 +9,33 @@ from gateway.answers.sse import frame
 from gateway.calls import Call
 from usage.pricing import Usage
 
-MOST_PLAUSIBLE_TOKENS = 10_000_000
+
+def usage_body(usage: Usage) -> dict[str, Any]:
+    """The `usage` object of an answer."""
+    prompt = usage.input_tokens + usage.cached_tokens
+    completion = usage.output_tokens + usage.reasoning_tokens
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
 
 
-def read_usage(reported: Any) -> Usage | None:
-    """A provider's usage report in disjoint classes, or None if it is missing or cannot be true.
-
-    Some count reasoning beside the completion instead of inside it, or tell of it in the total alone.
-    """
-    if not isinstance(reported, dict):
-        return None
-    prompt: Any = reported.get("prompt_tokens")
-    completion: Any = reported.get("completion_tokens")
-    cached = _detail(reported, "prompt_tokens_details", "cached_tokens")
-    reasoning = _detail(reported, "completion_tokens_details", "reasoning_tokens")
-    for number in (prompt, completion, cached, reasoning):
-        if type(number) is not int or not 0 <= number <= MOST_PLAUSIBLE_TOKENS:
-            return None
-    if cached > prompt or not prompt + completion:
-        return None
-    if reasoning > completion:
-        completion += reasoning
-    total = reported.get("total_tokens")
-    if type(total) is int and prompt + completion < total <= MOST_PLAUSIBLE_TOKENS:
-        completion = total - prompt
-    return Usage(prompt - cached, cached, completion - reasoning, reasoning)
-
-
-def _detail(reported: dict, group: str, name: str) -> Any:
-    details = reported.get(group)
-    return (details.get(name) or 0) if isinstance(details, dict) else 0
+def is_strict(reported: Any) -> bool:
+    """Whether a provider's report has the three numbers that every client of OpenAI's reads."""
+    return isinstance(reported, dict) and all(
+        type(reported.get(name)) is int for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    )
 
 
 def usage_frame(call: Call, usage: Usage) -> bytes:
     """The last chunk a client asked for and the provider did not send."""
-    prompt = usage.input_tokens + usage.cached_tokens
-    completion = usage.output_tokens + usage.reasoning_tokens
-    report = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     head = {
         "id": f"chatcmpl-{call.request_id.hex}",
         "object": "chat.completion.chunk",
         "created": int(time.time()),
         "model": call.route.name,
     }
-    chunk: dict[str, Any] = {**head, "choices": [], "usage": report}
-    return frame(orjson.dumps(chunk))
+    return frame(orjson.dumps({**head, "choices": [], "usage": usage_body(usage)}))

@@ -1,19 +1,17 @@
-"""An answer in one piece: what it says of the call, and the same as a stream."""
+"""An answer in one piece where a stream was asked for; what all whole answers have in common."""
 
 from typing import Any
 
-import orjson
 from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from foundation.json_bounds import has_more_values
-from gateway.answers.estimate import count_text_bytes, estimate_tokens
-from gateway.answers.sse import frame
-from gateway.answers.usage import read_usage
+from gateway.answers.json_text import load_json
+from gateway.answers.refusals import fault_in_answer
 from gateway.calls import Call
+from models_registry.providers.openai_compatible.errors import ProviderError, read_error_object
 
 MAX_VALUES = 250_000  # more than the longest answer has with its log probabilities
-MAX_CHOICES = 128
 NOTHING = b" \t\r\n\xef\xbb\xbf"  # white space and the mark of UTF-8
 
 
@@ -50,67 +48,33 @@ def nonsense() -> UpstreamError:
     )
 
 
-def write_json(value: dict[str, Any]) -> bytes:
-    """Raises UpstreamError for what was read and cannot be written: values nested hundreds deep."""
-    try:
-        return orjson.dumps(value)
-    except TypeError as exc:
-        raise nonsense() from exc
-
-
-def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
-    """A whole answer; what it says is noted in the call. Raises UpstreamError."""
-    if has_more_values(raw, MAX_VALUES):
+def load_answer(call: Call, raw: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
+    """A whole answer in OpenAI's shape, its usage noted in the call. Raises UpstreamError, InvalidInput for
+    an error that comes in its place.
+    """
+    if has_more_values(raw, max_values):
         raise nonsense()
     try:
-        answer = orjson.loads(raw)
-        usage = read_usage(answer.get("usage"))
-        call.note_usage(usage)  # also where the rest makes no sense
-        if answer.get("error") and not answer.get("choices"):
-            call.was_refused = usage is None
-            raise UpstreamError(
-                _("The model server reported an error. Try again, or choose another model."),
-                code="upstream_error",
-            )
-        call.finish_reason = answer["choices"][0].get("finish_reason")
-        if len(answer["choices"]) > MAX_CHOICES:
-            raise nonsense()
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as exc:
+        answer = load_json(raw)
+    except ValueError as exc:
         raise nonsense() from exc
-    call.output_tokens_seen = 0  # the bytes counted while they came hold more than text
-    if size := count_text_bytes(answer["choices"], len(raw)):
-        call.note_piece(estimate_tokens(size))
-    call.note_first_token()
-    call.note_usage(usage)  # it came with the last piece
+    if not isinstance(answer, dict):
+        raise nonsense()
+    provider = call.candidate.provider
+    usage = provider.read_usage(answer)
+    call.note_usage(usage)  # also where the rest makes no sense
+    answer = provider.read_event(answer) if provider.has_own_events else answer
+    error = find_error(answer)
+    if error is not None and not answer.get("choices") and not answer.get("data"):
+        call.was_refused = usage is None
+        raise fault_in_answer(error, call.candidate.endpoint, has_begun=False)
     return answer
 
 
-def as_stream(call: Call, answer: dict[str, Any]) -> bytes:
-    """The frames of an answer that came whole where a stream was asked for: some servers know no streams.
-    Raises UpstreamError.
-    """
-    head: dict[str, Any] = {"object": "chat.completion.chunk", "model": call.route.name}
-    head |= {name: answer[name] for name in ("id", "created", "system_fingerprint") if name in answer}
-    try:
-        choices = [
-            {
-                "index": choice.get("index", position),
-                "delta": _as_delta(choice.get("message") or {}),
-                "finish_reason": choice.get("finish_reason"),
-            }
-            for position, choice in enumerate(answer["choices"])
-        ]
-    except (TypeError, AttributeError) as exc:
-        raise nonsense() from exc
-    frames = frame(write_json({**head, "choices": choices}))
-    if call.wants_usage and call.usage is not None:
-        frames += frame(write_json({**head, "choices": [], "usage": answer["usage"]}))
-    return frames
-
-
-def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
-    tools = message.get("tool_calls")
-    if not isinstance(tools, list):
-        return message
-    numbered = [{"index": number, **tool} for number, tool in enumerate(tools) if isinstance(tool, dict)]
-    return {**message, "tool_calls": numbered}
+def find_error(event: dict[str, Any]) -> ProviderError | None:
+    """The error in an answer or event; None where there is no real one (`"error": null` is none)."""
+    if event.get("error"):
+        return read_error_object({"error": event["error"]})
+    if event.get("object") == "error" or event.get("type") == "error":
+        return read_error_object(event)
+    return None

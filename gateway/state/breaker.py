@@ -1,5 +1,5 @@
-"""A circuit breaker for each upstream model of a tenant: one that fails again and again is left alone for a
-while, and callers hear at once that it is away.
+"""A circuit breaker for each candidate of a tenant: one that fails again and again is left alone for a while;
+callers go to another, or hear at once that it is away.
 
 Counted: what says that the server is ill (no connection, no answer in time, a broken answer, status 5xx).
 Refusals of a single request are not.
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from gateway.calls import Call
+from models_registry.routes import Candidate
 
 FAILURES = 10  # in a row
 WITHIN_S = 10.0
@@ -43,31 +44,23 @@ class Breaker:
         self._circuits: dict[tuple[str, UUID, str], _Circuit] = {}
         self._clock = clock
 
-    def check(self, call: Call) -> None:
-        """Raises UpstreamError (`upstream_unavailable`) while the circuit is open. After a pause, one call
-        may try; the next pause begins with it.
+    def wait_s(self, call: Call, candidate: Candidate) -> float:
+        """For how long the candidate is left alone; 0 if it may be tried. After a pause, one call may try;
+        the next pause begins with it.
         """
-        circuit = self._circuits.get(_name(call))
+        circuit = self._circuits.get(_name(call, candidate))
         if circuit is None or not circuit.open_until_s:
-            return
+            return 0.0
         now_s = self._clock()
         if now_s < circuit.open_until_s:
-            wait_s = max(1, round(circuit.open_until_s - now_s + 0.5))
-            message = _(
-                "The model server has failed many times in a row and is left alone for a moment. Try again "
-                "in %(seconds)s s, or choose another model."
-            )
-            raise UpstreamError(
-                message % {"seconds": wait_s}, code="upstream_unavailable", retry_after_s=wait_s
-            )
+            return circuit.open_until_s - now_s
         circuit.open_until_s = now_s + PAUSE_S
+        return 0.0
 
-    def note(self, call: Call) -> None:
-        """How a call ended that was sent."""
-        if call.status == "cancelled":
-            return
-        name = _name(call)
-        if call.error_code not in ILL:
+    def note(self, call: Call, error_code: str) -> None:
+        """How an attempt ended that was sent to the call's candidate: with an error, or with ""."""
+        name = _name(call, call.candidate)
+        if error_code not in ILL:
             self._circuits.pop(name, None)
             return
         circuit = self._circuits.setdefault(name, _Circuit())
@@ -79,8 +72,18 @@ class Breaker:
             circuit.open_until_s = now_s + PAUSE_S
 
 
-def _name(call: Call) -> tuple[str, UUID, str]:
+def resting(wait_s: float) -> UpstreamError:
+    """Every candidate is left alone."""
+    seconds = max(1, round(wait_s + 0.5))
+    message = _(
+        "The model server has failed many times in a row and is left alone for a moment. Try again "
+        "in %(seconds)s s, or choose another model."
+    )
+    return UpstreamError(message % {"seconds": seconds}, code="upstream_unavailable", retry_after_s=seconds)
+
+
+def _name(call: Call, candidate: Candidate) -> tuple[str, UUID, str]:
     """Apart for each tenant: requests of one that make a shared server
     fail must not close it to the others.
     """
-    return call.principal.tenant, call.route.endpoint.id, call.route.upstream_name
+    return call.principal.tenant, candidate.endpoint.id, candidate.upstream_name

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from accounts.selectors import find_key_facts, get_default_project_id
 from foundation.errors import Unavailable
 from gateway.calls import Principal
+from models_registry.kinds import DataPolicy
 from models_registry.routes import Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
@@ -58,8 +59,9 @@ class TenantSnapshot:
     door: DoorState
     requests_per_minute: int | None
     project_id: UUID  # of the default project; nil while the tenant is closed
-    routes: dict[str, Route]
+    routes: dict[str, Route]  # by name and by alias
     loaded_s: float
+    data_policy: str = DataPolicy.ANYWHERE
     keys: OrderedDict[str, tuple[float, Key | None]] = field(default_factory=OrderedDict)
 
 

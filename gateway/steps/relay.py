@@ -1,9 +1,14 @@
 """Step 8: the answer, passed on while it comes. Tokens are counted, nonsense becomes a clear error, and
 the last frame waits for the bill.
+
+One reader for all: clients of `/v1` get its events as frames (`Frames`), rooms of the house as typed deltas
+(`Deltas`).
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 import aiohttp
 import orjson
@@ -11,21 +16,80 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
 from foundation.json_bounds import has_more_values
+from gateway.answers.decoding import Decoder, is_encoded, read_decoded
 from gateway.answers.deltas import DeltaShape
-from gateway.answers.estimate import count_text_bytes, estimate_tokens
+from gateway.answers.estimate import estimate_tokens
 from gateway.answers.idle import IdleWatch
-from gateway.answers.sse import DONE, EventReader, frame
-from gateway.answers.usage import read_usage
-from gateway.answers.whole import WholeAnswer, as_stream, nonsense, parse_answer, write_json
-from gateway.calls import Call
+from gateway.answers.json_text import load_json, write_json
+from gateway.answers.refusals import fault_in_answer
+from gateway.answers.sse import DONE, MAX_EVENT_BYTES, EventReader, frame
+from gateway.answers.whole import WholeAnswer, find_error, nonsense
+from gateway.calls import Call, Chunk, ChunkReader
+from gateway.deltas import Delta, DeltaReader
 from gateway.errors import UpstreamTimeout, as_error_object
 
-MAX_ANSWER_BYTES = 32_000_000
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
 PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
 FRAMING_BYTES = 1_000  # more than an event has around its text
 MAX_EVENT_VALUES = 20_000
 MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
+Read = Callable[[], Awaitable[bytes]]
+T = TypeVar("T")
+
+
+class Face(Protocol[T]):
+    """What becomes of the events of a stream."""
+
+    def pass_on(self, call: Call, chunk: bytes) -> T | None:
+        """What goes out for bytes that are one event which needs no reading; None if they need it."""
+
+    def write(self, chunk: Chunk, data: bytes) -> T | None:
+        """What goes out for an event that was read; None if nothing does."""
+
+    def join(self, parts: list[T]) -> T:
+        """What several go out as."""
+
+
+class Frames:
+    """As server-sent events, for clients."""
+
+    def __init__(self, *, must_read: bool = False) -> None:
+        self._shape = DeltaShape()
+        self._must_read = must_read  # an adapter, guard or validator has to see every event
+
+    def pass_on(self, call: Call, chunk: bytes) -> bytes | None:
+        swapped = self._shape.swap(chunk)
+        if swapped is not None:
+            call.note_piece(estimate_tokens(len(chunk) - self._shape.overhead))
+        return swapped
+
+    def write(self, chunk: Chunk, data: bytes) -> bytes:
+        try:
+            ours = frame(write_json(chunk.event) if chunk.is_changed else data)
+        except ValueError as exc:
+            raise nonsense() from exc
+        if chunk.text and not self._must_read:
+            self._shape.learn(frame(data), ours, chunk.text)
+        return ours
+
+    def join(self, parts: list[bytes]) -> bytes:
+        return b"".join(parts)
+
+
+class Deltas:
+    """As typed pieces, for the house."""
+
+    def __init__(self) -> None:
+        self._reader = DeltaReader()
+
+    def pass_on(self, call: Call, chunk: bytes) -> None:
+        return None
+
+    def write(self, chunk: Chunk, data: bytes) -> list[Delta] | None:
+        return list(self._reader.read(chunk.event)) or None
+
+    def join(self, parts: list[list[Delta]]) -> list[Delta]:
+        return [delta for part in parts for delta in part]
 
 
 async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
@@ -41,88 +105,172 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
             _("The model server broke the connection. Try again."), code="upstream_disconnected"
         ) from exc
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
-    answer = parse_answer(call, raw)
-    if answer.get("model") != call.route.name:
-        answer["model"] = call.route.name
-        raw = write_json(answer)
-    return raw
+    return call.operation.read_answer(call, raw)
 
 
 async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
-    if response.content.is_eof():  # it came with the headers
+    if response.content.is_eof() and not is_encoded(response):  # it came with the headers
         return await response.content.read(-1)
     parts, size = [], 0
     with _watch(call, response) as watch:
-        while part := await watch.read():
+        watch.note_begin()
+        read = _reader(response, watch)
+        while part := await read():
             parts.append(part)
             size += len(part)
             call.output_tokens_seen = estimate_tokens(size)
-            if size > MAX_ANSWER_BYTES:
+            if size > MAX_EVENT_BYTES:
                 raise nonsense()
     return b"".join(parts)
 
 
 def _watch(call: Call, response: aiohttp.ClientResponse) -> IdleWatch:
     """Headers may come long before the first token: until then, the limit is that of the first byte."""
-    endpoint = call.route.endpoint
-    return IdleWatch(response.content, endpoint.idle_timeout_s, endpoint.first_byte_timeout_s)
+    endpoint = call.candidate.endpoint
+    return IdleWatch(
+        response.content,
+        limit_s=endpoint.idle_timeout_s,
+        first_s=endpoint.first_byte_timeout_s,
+        total_s=endpoint.total_timeout_s,
+    )
 
 
-async def relay(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The frames of a streamed answer, several joined where several came, without `[DONE]`.
+def _reader(response: aiohttp.ClientResponse, watch: IdleWatch) -> Read:
+    if is_encoded(response):
+        return partial(read_decoded, watch, Decoder(response.headers["Content-Encoding"]))
+    return watch.read
+
+
+async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> AsyncIterator[T]:
+    """A streamed answer without its `[DONE]`, several events joined where several came.
 
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the
     call.
     """
-    reader, shape = EventReader(), DeltaShape()
-    size = silent_bytes = 0
-    has_begun = is_done = False
-    whole = WholeAnswer(MAX_ANSWER_BYTES)
+    stream = _Stream(call, face)
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
+    size = 0
     try:
         with _told_as_ours(), _watch(call, response) as watch:
-            while chunk := await watch.read():
+            read = _reader(response, watch)
+            while chunk := await read():
                 size += len(chunk)
-                if not has_begun and whole.take(chunk, reader.unread):
-                    continue
                 if call.pieces_seen > most_pieces or size > MAX_STREAM_BYTES:
-                    raise UpstreamError(
-                        _(
-                            "The model server did not end its answer where it was told to. What arrived is "
-                            "kept."
-                        ),
-                        code="upstream_endless",
-                    )
-                if not reader.has_rest and (swapped := shape.swap(chunk)) is not None:
-                    call.note_piece(estimate_tokens(len(chunk) - shape.overhead))
-                    yield swapped
+                    raise _endless()
+                if stream.is_plain and (passed := face.pass_on(call, chunk)) is not None:
+                    yield passed
                     continue
-                events = reader.feed(chunk)
-                has_begun = has_begun or bool(events)
-                silent_bytes = 0 if events else silent_bytes + len(chunk)
-                if silent_bytes > MAX_SILENT_BYTES:
-                    raise nonsense()
-                frames, is_done = _translate(call, shape, events)
-                if frames:
-                    yield frames
-                if is_done:
+                for part in stream.take(chunk):
+                    yield part
+                if call.first_token_s is not None:
+                    watch.note_begin()
+                if stream.is_done:
                     return
-        if whole.parts or (not has_begun and whole.take(b"", reader.unread)):
-            answer = parse_answer(call, whole.text())
-            is_done = True
-            yield as_stream(call, answer)
-            return
-        frames, is_done = _translate(call, shape, reader.take_rest())
-        if frames:
-            yield frames
-        if not is_done and call.finish_reason is None:
+        for part in stream.end():
+            yield part
+        if not stream.is_done and call.finish_reason is None:
             raise UpstreamError(
                 _("The model server ended its answer in the middle. What arrived is kept."),
                 code="upstream_incomplete",
             )
     finally:
-        if not is_done:
-            _note_unread(call, len(whole.text()) or len(reader.unread) + reader.dropped_bytes)
+        if not stream.is_done:
+            _note_unread(call, stream.unread_bytes)
+
+
+def _endless() -> UpstreamError:
+    return UpstreamError(
+        _("The model server did not end its answer where it was told to. What arrived is kept."),
+        code="upstream_endless",
+    )
+
+
+class _Stream(Generic[T]):
+    """The events of one answer: cut out of its bytes, read, and turned into what goes out."""
+
+    def __init__(self, call: Call, face: Face[T]) -> None:
+        self._call = call
+        self._face = face
+        self._events = EventReader()
+        self._chunks: ChunkReader = call.operation.chunk_reader(call)
+        self._whole = WholeAnswer(MAX_EVENT_BYTES)
+        self._has_begun = False
+        self._silent_bytes = 0
+        self.is_done = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the next chunk may be an event that needs no reading."""
+        return self._has_begun and not self._events.has_rest
+
+    @property
+    def unread_bytes(self) -> int:
+        """What makes no sense so far, or has not come whole."""
+        return len(self._whole.text()) or self._events.rest_bytes + self._events.dropped_bytes
+
+    def take(self, chunk: bytes) -> Iterator[T]:
+        """What goes out for these bytes."""
+        if not self._has_begun and self._is_whole(chunk):
+            return
+        events = self._events.feed(chunk)
+        self._has_begun = self._has_begun or bool(events)
+        self._silent_bytes = 0 if events else self._silent_bytes + len(chunk)
+        if self._silent_bytes > MAX_SILENT_BYTES and self._events.rest_bytes < self._silent_bytes // 2:
+            raise nonsense()
+        yield from self._translate(events)
+
+    def _is_whole(self, chunk: bytes) -> bool:
+        """Whether it belongs to an answer in one piece. A long beginning of an event is none."""
+        if not self._whole.parts and self._events.rest_bytes > FRAMING_BYTES:
+            return False
+        return self._whole.take(chunk, self._events.unread)
+
+    def end(self) -> Iterator[T]:
+        """What goes out for what is left at the end of the bytes."""
+        call = self._call
+        if self._whole.parts or (not self._has_begun and self._is_whole(b"")):
+            chunks = call.operation.read_whole(call, self._whole.text())
+            self.is_done = True
+            parts = [self._face.write(Chunk(event, is_changed=True), b"") for event in chunks]
+            yield self._face.join([part for part in parts if part])
+            return
+        yield from self._translate(self._events.take_rest())
+
+    def _translate(self, events: list[bytes]) -> Iterator[T]:
+        """What was good goes out before an error that came with it is raised."""
+        parts: list[T] = []
+        try:
+            for data in events:
+                if data == DONE:
+                    self.is_done = True
+                    break
+                if part := self._read(data):
+                    parts.append(part)
+        except AtriumError:
+            if parts:
+                yield self._face.join(parts)
+            raise
+        if parts:
+            yield self._face.join(parts)
+
+    def _read(self, data: bytes) -> T | None:
+        """What goes out for an event; what it says is noted in the call. Raises UpstreamError."""
+        call = self._call
+        seen = call.pieces_seen
+        try:
+            if has_more_values(data, MAX_EVENT_VALUES):
+                raise ValueError("too many values")
+            event = load_json(data)
+            error = find_error(event) if isinstance(event, dict) else None
+            chunk = self._chunks.read(event, len(data))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
+            if call.pieces_seen == seen:
+                _note_unread(call, len(data))
+            raise nonsense() from exc
+        if error is None:
+            return self._face.write(chunk, data) if chunk is not None else None
+        call.was_refused = call.first_token_s is None and call.usage is None
+        raise fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
 
 
 @contextmanager
@@ -146,80 +294,6 @@ def _note_unread(call: Call, size: int) -> None:
     """Count the bytes of what makes no sense, or never came whole: it may hold the whole answer."""
     if size > FRAMING_BYTES:
         call.note_piece(estimate_tokens(size - FRAMING_BYTES))
-
-
-def _translate(call: Call, shape: DeltaShape, events: list[bytes]) -> tuple[bytes, bool]:
-    """(frames for the client, whether the stream is complete), and what the events say of the call."""
-    frames: list[bytes] = []
-    for data in events:
-        if data == DONE:
-            return b"".join(frames), True
-        if ours := _read_event(call, shape, data):
-            frames.append(ours)
-    return b"".join(frames), False
-
-
-def _read_event(call: Call, shape: DeltaShape, data: bytes) -> bytes:
-    """The event's frame for the client, b"" if it gets none; what it says is noted in the call. Raises
-    UpstreamError.
-    """
-    seen = call.pieces_seen
-    try:
-        if has_more_values(data, MAX_EVENT_VALUES):
-            raise ValueError
-        event = orjson.loads(data)
-        if event.get("error"):
-            _note_choices(call, event.get("choices") or [], len(data))
-            call.note_usage(read_usage(event.get("usage")))
-            call.was_refused = call.first_token_s is None and call.usage is None
-            raise UpstreamError(
-                _("The model server reported an error in the middle of its answer. What arrived is kept."),
-                code="upstream_error",
-            )
-        text = _note_choices(call, event["choices"], len(data))
-        is_wanted, is_changed = _adapt(call, event)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
-        if call.pieces_seen == seen:
-            _note_unread(call, len(data))
-        raise nonsense() from exc
-    if not is_wanted:
-        return b""
-    ours = frame(write_json(event) if is_changed else data)
-    if text and event.get("usage") is None:
-        shape.learn(frame(data), ours, text)
-    return ours
-
-
-def _note_choices(call: Call, choices: list[dict], most: int) -> str:
-    """Count a piece of the answer, at most so many bytes; its text, if the event says nothing else."""
-    if not choices:
-        return ""
-    if size := count_text_bytes(choices, most):
-        call.note_piece(estimate_tokens(size))
-    choice = choices[0]
-    if (reason := choice.get("finish_reason")) is not None:
-        call.finish_reason = reason
-    delta = choice.get("delta") or {}
-    text = delta.get("content")
-    return text if reason is None and len(choices) == 1 and type(text) is str else ""
-
-
-def _adapt(call: Call, event: dict) -> tuple[bool, bool]:
-    """(whether the client gets the event, whether it was changed): the usage report is for us, unless it was
-    asked for; the model's name is ours.
-    """
-    is_changed = False
-    if event.get("usage") is not None:
-        call.note_usage(read_usage(event["usage"]))
-        if not call.wants_usage:
-            if not event["choices"]:
-                return False, False
-            del event["usage"]
-            is_changed = True
-    if event.get("model") != call.route.name:
-        event["model"] = call.route.name
-        is_changed = True
-    return True, is_changed
 
 
 def error_frame(error: AtriumError) -> bytes:

@@ -1,37 +1,103 @@
-"""Step 4: the model's name into a route. What the caller may not use looks as if it did not exist."""
+"""Step 4: the model's name into candidates, in the order in which they are tried. What the caller may not use
+looks as if it did not exist.
+"""
 
+import random
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from django.utils.translation import gettext as _
 
-from foundation.errors import NotFound
-from gateway.calls import Call
+from foundation.errors import NotAllowed, NotFound
+from gateway.calls import Call, Principal
 from gateway.state.snapshot import TenantSnapshot
-from models_registry.routes import Route
+from models_registry.kinds import DataPolicy
+from models_registry.routes import Candidate, Endpoint, Route, Target
+
+MAX_CANDIDATES = 8
 
 
-def list_visible_routes(call_models: frozenset[str], snapshot: TenantSnapshot) -> list[Route]:
-    """The models a principal may name, in the order of their names. `call_models`: the key's list, empty for
-    all.
-    """
-    return [
-        route for name, route in sorted(snapshot.routes.items()) if not call_models or name in call_models
-    ]
+def list_visible_routes(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
+    """The models a principal may name, in the order of their names; no aliases."""
+    named = (route for name, route in sorted(snapshot.routes.items()) if name == route.name)
+    return [route for route in named if may_use(principal, route)]
+
+
+def may_use(principal: Principal, route: Route, asked: str = "") -> bool:
+    """Whether the principal may call the model, under its name or the alias that was asked for."""
+    allowed = principal.model_names
+    return not allowed or route.name in allowed or asked in allowed
+
+
+def find_route(name: str, principal: Principal, snapshot: TenantSnapshot) -> Route | None:
+    """The model of this name or alias, if the principal may call it."""
+    route = snapshot.routes.get(name)
+    return route if route is not None and may_use(principal, route, name) else None
 
 
 def resolve(call: Call, snapshot: TenantSnapshot) -> None:
-    """Find the route. Raises NotFound (`model_not_found`)."""
+    """Find the candidates. Raises NotFound (`model_not_found`), NotAllowed (`data_policy`)."""
     name = call.body["model"]
-    allowed = call.principal.model_names
-    route = snapshot.routes.get(name) if not allowed or name in allowed else None
-    if route is None or route.kind != "chat":
-        message = _(
-            "The model “%(name)s” does not exist or you have no access to it. GET /v1/models lists yours."
-        ) % {"name": name[:100]}
-        raise NotFound(message, code="model_not_found", param="model")
-    call.route = route
+    route = find_route(name, call.principal, snapshot)
+    if route is None or route.kind != call.operation.model_kind:
+        raise model_not_found(name)
+    candidates = list(_candidates(call, route, snapshot))
+    if not candidates:
+        raise _policy_refuses(route, snapshot.data_policy)
+    call.candidates = candidates[:MAX_CANDIDATES]
+    call.candidate = candidates[0]
     if route.channel == "deprecated":
         call.headers += deprecation_headers(route)
+
+
+def model_not_found(name: str) -> NotFound:
+    message = _(
+        "The model “%(name)s” does not exist or you have no access to it. GET /v1/models lists yours."
+    ) % {"name": name[:100]}
+    return NotFound(message, code="model_not_found", param="model")
+
+
+def _candidates(call: Call, route: Route, snapshot: TenantSnapshot) -> Iterator[Candidate]:
+    """The model's own endpoints, then those of the models that stand in for it, as far as the caller may
+    use them and the organisation's policy lets data go there.
+    """
+    routes = [route]
+    for name in route.fallbacks:
+        other = find_route(name, call.principal, snapshot)
+        if other is not None and other.kind == route.kind and other not in routes:
+            routes.append(other)
+    for one in routes:
+        allowed = [target for target in one.targets if is_allowed(target.endpoint, snapshot.data_policy)]
+        yield from (Candidate(one, target) for target in shuffle(allowed))
+
+
+def is_allowed(endpoint: Endpoint, policy: str) -> bool:
+    """Whether a policy lets data go to an endpoint. What nobody knows of a place is no promise."""
+    if policy == DataPolicy.LOCAL:
+        return endpoint.location == "local"
+    if policy == DataPolicy.EU:
+        return endpoint.location in ("local", "eu")
+    return True
+
+
+def shuffle(targets: Iterable[Target]) -> list[Target]:
+    """In random order, the heavier ones earlier: the first is each with the share of its weight (Efraimidis
+    and Spirakis 2006, weighted random sampling). Weight 0 comes last.
+    """
+    targets = list(targets)
+    if len(targets) < 2:
+        return targets
+    keys = [random.random() ** (1 / target.weight) if target.weight else -1.0 for target in targets]  # noqa: S311
+    order = sorted(range(len(targets)), key=keys.__getitem__, reverse=True)
+    return [targets[position] for position in order]
+
+
+def _policy_refuses(route: Route, policy: str) -> NotAllowed:
+    message = _(
+        "Your organisation's data policy (%(policy)s) does not let data go to where “%(name)s” runs. "
+        "Choose a model that runs where the policy allows."
+    ) % {"policy": DataPolicy(policy).label, "name": route.name}
+    return NotAllowed(message, code="data_policy", param="model")
 
 
 def deprecation_headers(route: Route) -> list[tuple[bytes, bytes]]:

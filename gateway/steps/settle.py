@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
-from gateway.steps.reserve import estimate_input_tokens, most_input_tokens
+from gateway.steps.reserve import estimate_input_tokens
 from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, cost
 
@@ -30,7 +30,8 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
     if not call.was_dispatched or call.was_refused:
         return NOTHING, False
     if not call.wants_stream and (call.status == "cancelled" or call.error_code == UpstreamTimeout.code):
-        return Usage(most_input_tokens(call), 0, call.max_output_tokens, 0), True
+        most = call.operation.most_input_tokens(call, call.route)
+        return Usage(most, 0, call.max_output_tokens, 0), True
     return Usage(estimate_input_tokens(call), 0, _seen(call), 0), True
 
 

@@ -35,6 +35,6 @@ class ModelAdmin(ModelAdminBase):
         offered = [
             (route, ModelKind(route.kind).label)
             for _name, route in sorted(routes.items())
-            if route.endpoint.origin == "platform"
+            if route.origin == "platform"
         ]
         return super().changelist_view(request, {"offered": offered} | (extra_context or {}))

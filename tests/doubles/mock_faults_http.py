@@ -114,14 +114,14 @@ async def overloaded(speaker: Speaker, number: int | None) -> None:
 @fault(
     "flaky",
     (
-        "503 for the first 1, or <number>, requests of this model name since the last reset, then the proper "
+        "503 for the first 3, or <number>, requests of this model name since the last reset, then the proper "
         "answer"
     ),
     ends="answer",
 )
 async def flaky(speaker: Speaker, number: int | None) -> None:
     model = speaker.answer.model
-    if FAILED[model] < (1 if number is None else number):
+    if FAILED[model] < (3 if number is None else number):
         FAILED[model] += 1
         refuse(speaker, 503)
         return

@@ -9,7 +9,7 @@ from foundation import json_bounds
 from foundation.errors import InvalidInput
 from foundation.json_bounds import MAX_VALUES, check_value_count
 from gateway.calls import Principal
-from gateway.parse import parse_chat_completion
+from gateway.operations.chat_completions import OPERATION
 
 PRINCIPAL = Principal("acme", uuid4(), uuid4())
 MANY = [
@@ -25,16 +25,16 @@ MANY = [
 
 @pytest.mark.parametrize("raw", MANY, ids=lambda raw: ascii(raw[:20]))
 def test_many_small_values_are_refused_unread(raw, monkeypatch):
-    monkeypatch.setattr("gateway.parse.orjson.loads", lambda raw: pytest.fail("it was read"))
+    monkeypatch.setattr("gateway.operations.body.orjson.loads", lambda raw: pytest.fail("it was read"))
     with pytest.raises(InvalidInput) as caught:
-        parse_chat_completion(raw, PRINCIPAL, uuid4())
+        OPERATION.parse(raw, PRINCIPAL, uuid4())
     assert caught.value.code == "invalid_json" and "100,000 values" in str(caught.value.message)
 
 
 @pytest.mark.parametrize("text", ["[{," * 200_000, 'a "quoted", [text]: \\' * 50_000, "好，" * 200_000])
 def test_what_stands_in_texts_does_not_count(text):
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
-    assert parse_chat_completion(orjson.dumps(body), PRINCIPAL, uuid4()).body == body
+    assert OPERATION.parse(orjson.dumps(body), PRINCIPAL, uuid4()).body == body
 
 
 def test_as_many_as_allowed_are_read():

@@ -14,15 +14,18 @@ import pytest
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, BodyTimeout, QuotaExceeded, Unavailable, UpstreamError
-from gateway import api, http, pipeline
-from gateway.answers import idle
+from gateway import http, pipeline
+from gateway import request as request_module
 from gateway.errors import UpstreamTimeout, error_headers
 from gateway.http import ClientGone, read_body
 from gateway.state import in_flight
 from gateway.state.breaker import FAILURES, PAUSE_S, WITHIN_S, Breaker
 from gateway.state.in_flight import InFlight
+from gateway.steps import attempts
+from gateway.steps.attempts import choose_first
 from tests.doubles import running_mockllm
-from tests.gateway.test_relay import make_call, send
+from tests.gateway.calling import collaborators, make_call
+from tests.gateway.test_relay import send
 
 PATIENCE_S = 30  # for what happens at once where nothing else runs
 
@@ -50,7 +53,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch, first):
 
 def test_a_client_that_takes_nothing_ends_its_stream(monkeypatch):
     """The upstream is left, so that the bill ends here."""
-    monkeypatch.setattr(api, "SEND_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(request_module, "SEND_TIMEOUT_S", 0.1)
     ended, sent = [], []
 
     async def frames():
@@ -67,12 +70,12 @@ def test_a_client_that_takes_nothing_ends_its_stream(monkeypatch):
 
     request = SimpleNamespace(send=take_little, receive=never, id_header=(b"x-request-id", b"x"))
     with pytest.raises(ClientGone):
-        asyncio.run(api._send_stream(request, frames(), []))
+        asyncio.run(request_module.send_stream(request, frames(), a_call()))
     assert ended and len(sent) == 6
 
 
 def test_a_client_that_takes_slowly_gets_all(monkeypatch):
-    monkeypatch.setattr(api, "SEND_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(request_module, "SEND_TIMEOUT_S", 0.2)
     sent = []
 
     async def frames():
@@ -84,7 +87,7 @@ def test_a_client_that_takes_slowly_gets_all(monkeypatch):
         sent.append(message)
 
     request = SimpleNamespace(send=take, receive=never, id_header=(b"x-request-id", b"x"))
-    asyncio.run(api._send_stream(request, frames(), []))
+    asyncio.run(request_module.send_stream(request, frames(), a_call()))
     assert len(sent) == 10, "the head, eight frames, the end"
 
 
@@ -106,10 +109,14 @@ def test_a_stream_that_goes_on_beyond_its_limit_is_left(mock):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_signs_of_life_are_no_answer(mock, monkeypatch, stream):
-    monkeypatch.setattr(idle, "LONGEST_S", 0.5)
+def test_signs_of_life_are_no_answer(mock, stream):
     call = make_call(
-        mock.base_url, "fault-endless-50", stream=stream, first_byte_timeout_s=0.2, idle_timeout_s=0.2
+        mock.base_url,
+        "fault-endless-50",
+        stream=stream,
+        first_byte_timeout_s=0.2,
+        idle_timeout_s=0.2,
+        total_timeout_s=0.5,
     )
     with pytest.raises(UpstreamTimeout):
         send(call)
@@ -170,20 +177,17 @@ def circuit():
     breaker = Breaker(clock=lambda: now.s)
     template = a_call()
 
-    def ended(error_code: str = "", tenant: str = "acme", status: str = "error") -> None:
-        call = make_call("http://nowhere/v1", "any")
-        call.principal = replace(template.principal, tenant=tenant)
-        call.route = template.route
-        call.error_code = error_code
-        call.status = status
-        breaker.note(call)
+    def call_of_tenant(tenant: str):
+        call = replace(template, principal=replace(template.principal, tenant=tenant))
+        call.candidates = template.candidates
+        return call
+
+    def ended(error_code: str = "", tenant: str = "acme") -> None:
+        breaker.note(call_of_tenant(tenant), error_code)
 
     def is_open(tenant: str = "acme") -> bool:
-        call = make_call("http://nowhere/v1", "any")
-        call.principal = replace(template.principal, tenant=tenant)
-        call.route = template.route
         try:
-            breaker.check(call)
+            choose_first(call_of_tenant(tenant), breaker)
         except UpstreamError as exc:
             assert exc.code == "upstream_unavailable" and 1 <= exc.retry_after_s <= PAUSE_S + 1
             return True
@@ -208,19 +212,14 @@ def test_an_upstream_that_fails_again_and_again_is_left_alone_and_then_tried_by_
     assert not circuit.is_open() and not circuit.is_open()
 
 
-def test_rare_failures_refusals_and_clients_who_leave_open_nothing(circuit):
+def test_rare_failures_and_refusals_open_nothing(circuit):
     for _number in range(3 * FAILURES):
         circuit.ended("upstream_timeout")
         circuit.now.s += WITHIN_S / (FAILURES - 2)
         assert not circuit.is_open()
-    for code, status in (
-        ("context_length_exceeded", "error"),
-        ("upstream_rate_limited", "error"),
-        ("upstream_timeout", "cancelled"),
-        ("", "ok"),
-    ):
+    for code in ("context_length_exceeded", "upstream_rate_limited", ""):
         for _number in range(2 * FAILURES):
-            circuit.ended(code, status=status)
+            circuit.ended(code)
         assert not circuit.is_open(), code
     for _number in range(3 * FAILURES):
         circuit.ended("upstream_timeout")
@@ -243,7 +242,7 @@ class Books:
 
 async def one_call(host, call, end: str) -> str:
     """A whole call's way; its error's code."""
-    snapshot = SimpleNamespace(requests_per_minute=None, routes={"ours": call.route})
+    snapshot = SimpleNamespace(requests_per_minute=None, routes={"ours": call.route}, data_policy="")
     try:
         await pipeline.prepare(call, snapshot, host)
         if end == "whole":
@@ -264,13 +263,7 @@ async def one_call(host, call, end: str) -> str:
 def test_a_call_leaves_its_place_however_it_ends(mock, model, end):
     async def run() -> None:
         async with open_session(PRIVATE) as client:
-            host = SimpleNamespace(
-                in_flight=InFlight(),
-                breaker=Breaker(),
-                ledger=Books(),
-                limiter=None,
-                client_for=lambda _endpoint: client,
-            )
+            host = collaborators(client, in_flight=InFlight(), ledger=Books(), limiter=None)
             await one_call(host, make_call(mock.base_url, model, stream=end == "left"), end)
             unknown = make_call(mock.base_url, model)
             unknown.body["model"] = "unknown"
@@ -284,16 +277,12 @@ def test_a_call_leaves_its_place_however_it_ends(mock, model, end):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_calls_to_an_upstream_that_is_left_alone_hold_and_send_nothing(mock, stream):
+def test_calls_to_an_upstream_that_is_left_alone_hold_and_send_nothing(mock, monkeypatch, stream):
+    monkeypatch.setattr(attempts, "MAX_OF_ONE", 1)
+
     async def run() -> None:
         async with open_session(PRIVATE) as client:
-            host = SimpleNamespace(
-                in_flight=InFlight(),
-                breaker=Breaker(),
-                ledger=Books(),
-                limiter=None,
-                client_for=lambda _endpoint: client,
-            )
+            host = collaborators(client, in_flight=InFlight(), ledger=Books(), limiter=None)
             first = make_call(mock.base_url, "fault-500", stream=stream)
             for _number in range(FAILURES + 3):
                 call = replace(first, request_id=uuid4())

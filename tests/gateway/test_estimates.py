@@ -8,11 +8,7 @@ event, and hides what is tested here.
 import asyncio
 import contextlib
 import json
-from decimal import Decimal
-from types import SimpleNamespace
-from uuid import uuid4
 
-import orjson
 import pytest
 
 from foundation.egress import PRIVATE
@@ -20,12 +16,12 @@ from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import pipeline
 from gateway.answers.estimate import count_text_bytes
-from gateway.calls import Call, Principal
+from gateway.calls import Call
 from gateway.steps.settle import billed_usage
-from models_registry.routes import Endpoint, Route
-from usage.pricing import Price, Usage
+from tests.gateway import calling
+from tests.gateway.calling import collaborators
+from usage.pricing import Usage
 
-FREE = Price("EUR", *(Decimal(0),) * 4)
 WORDS = "word " * 4_000  # 20,000 bytes
 TEXT = 20_000 // 4
 
@@ -88,29 +84,7 @@ async def server(
 
 
 def make_call(port: int, *, stream: bool) -> Call:
-    endpoint = Endpoint(
-        uuid4(), "platform", "openai_compatible", f"http://127.0.0.1:{port}", allow_private=True
-    )
-    body = {"model": "ours", "messages": [{"role": "user", "content": "hi"}], "stream": stream}
-    call = Call(Principal("acme", uuid4(), uuid4()), body, len(orjson.dumps(body)))
-    call.route = Route("ours", "Ours", uuid4(), "theirs", endpoint, "chat", None, None, 8_000, FREE)
-    call.max_output_tokens = 8_000
-    call.wants_stream = stream
-    return call
-
-
-async def yes(principal) -> bool:
-    return True
-
-
-def collaborators(client) -> SimpleNamespace:
-    return SimpleNamespace(
-        client_for=lambda endpoint: client,
-        ledger=SimpleNamespace(mark=lambda *_mark: None),
-        breaker=SimpleNamespace(note=lambda call: None),
-        in_flight=SimpleNamespace(leave=lambda call: None),
-        may_still_call=yes,
-    )
+    return calling.make_call(f"http://127.0.0.1:{port}", stream=stream, max_tokens=8_000)
 
 
 async def _bill(parts: list[bytes], leaves_after: int | None, then_wait: bool) -> tuple[Usage, bool]:
@@ -306,7 +280,7 @@ def test_a_report_that_says_less_than_the_last_takes_nothing_back(second):
 
 def test_a_report_that_counts_nothing_of_what_was_sent_is_filled_up(monkeypatch):
     monkeypatch.setattr("gateway.steps.settle.estimate_input_tokens", lambda call: 1_234)
-    call = Call(principal=Principal("acme", uuid4(), uuid4()), body={}, size_bytes=2)
+    call = make_call(1, stream=True)
     call.note_usage(Usage(0, 0, 500, 0))
     assert billed_usage(call) == (Usage(1_234, 0, 500, 0), True)
 
@@ -369,15 +343,15 @@ def test_an_answer_in_one_piece_that_is_abandoned_costs_the_most_it_can():
 
 
 @pytest.mark.parametrize(("code", "tokens"), [("upstream_timeout", 700), ("upstream_unreachable", 0)])
-def test_an_answer_in_one_piece_that_we_gave_up_costs_the_most_it_can(monkeypatch, code, tokens):
+def test_an_answer_in_one_piece_that_we_gave_up_costs_the_most_it_can(code, tokens):
     """Else long answers that are not streamed spend the provider's money past every budget."""
-    for name in ("most_input_tokens", "estimate_input_tokens"):
-        monkeypatch.setattr(f"gateway.steps.settle.{name}", lambda call: 5)
-    call = Call(principal=Principal("acme", uuid4(), uuid4()), body={}, size_bytes=2)
+    call = make_call(1, stream=False)
     call.max_output_tokens = 700
     call.was_dispatched = True
     call.error_code = code
-    assert billed_usage(call) == (Usage(5, 0, tokens, 0), True)
+    usage, is_estimated = billed_usage(call)
+    assert is_estimated and usage.output_tokens == tokens
+    assert (usage.input_tokens == call.size_bytes) == (tokens == 700), "the most, or an estimate"
 
 
 def test_names_and_places_are_no_text():

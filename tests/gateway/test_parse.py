@@ -8,7 +8,9 @@ import pytest
 from foundation.errors import InvalidInput
 from foundation.ids import uuid7
 from gateway.calls import Principal
-from gateway.parse import OTHER_LENGTHS, OTHER_MODELS, parse_chat_completion
+from gateway.operations.body import OTHER_MODELS
+from gateway.operations.chat_completions import OPERATION
+from gateway.operations.chat_completions.request import OTHER_LENGTHS
 
 PRINCIPAL = Principal("acme", uuid4(), uuid4())
 GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -16,7 +18,7 @@ GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 def parse(**changes):
     body = {name: value for name, value in (GOOD | changes).items() if value != "DROP"}
-    return parse_chat_completion(orjson.dumps(body), PRINCIPAL, uuid7())
+    return OPERATION.parse(orjson.dumps(body), PRINCIPAL, uuid7())
 
 
 def test_a_plain_request_is_understood():
@@ -28,10 +30,10 @@ def test_a_plain_request_is_understood():
 def test_what_is_nested_too_deep_is_refused_before_it_fails_on_its_way(depth, is_fine):
     raw = orjson.dumps(GOOD)[:-1] + b',"x":' + b"[" * depth + b"]" * depth + b"}"
     if is_fine:
-        assert orjson.dumps(parse_chat_completion(raw, PRINCIPAL, uuid7()).body)
+        assert orjson.dumps(OPERATION.parse(raw, PRINCIPAL, uuid7()).body)
         return
     with pytest.raises(InvalidInput) as caught:
-        parse_chat_completion(raw, PRINCIPAL, uuid7())
+        OPERATION.parse(raw, PRINCIPAL, uuid7())
     assert caught.value.code == "invalid_json"
 
 
@@ -107,7 +109,7 @@ def test_a_wrong_field_is_named(changes, param):
 )
 def test_what_is_not_a_json_object_is_400(raw):
     with pytest.raises(InvalidInput):
-        parse_chat_completion(raw, PRINCIPAL, uuid7())
+        OPERATION.parse(raw, PRINCIPAL, uuid7())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import socket
 from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
-from uuid import uuid4
 
 import orjson
 import pytest
@@ -19,20 +18,21 @@ from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from gateway.answers.deltas import MOST_VAIN_LESSONS, DeltaShape
 from gateway.answers.idle import IdleWatch
+from gateway.answers.refusals import callers_fault
 from gateway.answers.sse import DONE, EventReader, frame
-from gateway.answers.usage import read_usage
-from gateway.calls import Call, Principal
+from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
+from gateway.operations.chat_completions import ASSUMED_WINDOW
+from gateway.state.quirks import Quirks
 from gateway.steps.dispatch import dispatch
-from gateway.steps.relay import read_answer, relay
-from gateway.steps.reserve import ASSUMED_WINDOW, most_input_tokens, reserve
+from gateway.steps.relay import Frames, read_answer, relay
+from gateway.steps.reserve import reserve
 from gateway.steps.settle import NOTHING, billed_usage
-from models_registry.routes import Endpoint, Route
+from models_registry.providers.openai_compatible.errors import read_error
 from tenants.sealing import Secret
 from tests.doubles import running_mockllm
+from tests.gateway.calling import call_of, make_call, make_endpoint, make_route
 from usage.pricing import Price, Usage, cost, highest_cost
-
-FREE = Price("EUR", *(Decimal(0),) * 4)
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +41,12 @@ def mock():
         yield running
 
 
-def make_call(base_url: str, model: str, *, stream: bool = True, **timeouts: float) -> Call:
-    endpoint = Endpoint(uuid4(), "platform", "openai_compatible", base_url, allow_private=True, **timeouts)
-    route = Route("ours", "Ours", uuid4(), model, endpoint, "chat", None, None, 100, FREE)
-    body = {"model": "ours", "messages": [{"role": "user", "content": "hi"}], "stream": stream}
-    call = Call(Principal("acme", uuid4(), uuid4()), body, len(orjson.dumps(body)))
-    call.route = route
-    call.max_output_tokens = 100
-    call.wants_stream = stream
-    return call
-
-
 async def _send(call: Call, pause_s: float = 0.0) -> bytes:
-    async with open_session(PRIVATE) as client, dispatch(call, client) as response:
+    async with open_session(PRIVATE) as client, dispatch(call, client, Quirks()) as response:
         if not call.wants_stream:
             return await read_answer(call, response)
         parts = []
-        async for part in relay(call, response):
+        async for part in relay(call, response, Frames()):
             parts.append(part)
             await asyncio.sleep(pause_s)
         return b"".join(parts)
@@ -113,6 +102,8 @@ def delta(text: str, **more) -> dict:
     return {
         "id": "x",
         "model": "theirs",
+        "object": "chat.completion.chunk",
+        "created": 1,
         "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
         **more,
     }
@@ -201,22 +192,21 @@ def test_the_short_way_is_taken(monkeypatch):
     monkeypatch.setattr(DeltaShape, "swap", lambda self, chunk: taken.append(swap(self, chunk)) or taken[-1])
     chunks = Chunks(*(frame(orjson.dumps(delta(f"w{number}"))) for number in range(40)), frame(DONE))
 
+    response = SimpleNamespace(content=chunks, headers={})
+
     async def run() -> list[bytes]:
-        return [
-            part
-            async for part in relay(make_call("http://nowhere/v1", "any"), SimpleNamespace(content=chunks))
-        ]
+        return [part async for part in relay(make_call("http://nowhere/v1"), response, Frames())]
 
     assert [events_of(part) for part in asyncio.run(run())] == [
         [delta(f"w{number}") | {"model": "ours"}] for number in range(40)
     ]
-    assert [swapped is not None for swapped in taken] == [False, *[True] * 39, False]
+    assert [swapped is not None for swapped in taken] == [*[True] * 39, False]
 
 
 @pytest.mark.parametrize(
     ("stream", "bound", "code"),
     [
-        (False, "gateway.steps.relay.MAX_ANSWER_BYTES", "upstream_invalid_response"),
+        (False, "gateway.steps.relay.MAX_EVENT_BYTES", "upstream_invalid_response"),
         (True, "gateway.steps.relay.MAX_STREAM_BYTES", "upstream_endless"),
         (True, "gateway.answers.sse.MAX_EVENT_BYTES", "upstream_invalid_response"),
     ],
@@ -224,7 +214,7 @@ def test_the_short_way_is_taken(monkeypatch):
 def test_an_answer_is_read_to_its_bound(monkeypatch, stream, bound, code):
     """Whatever the server sends: the process has memory for so much of it."""
     chunks = Chunks(b'data: {"choices": [', *[b'{"delta": {"content": "x"}},'] * 100, b"]}\n\n")
-    response = SimpleNamespace(content=chunks)
+    response = SimpleNamespace(content=chunks, headers={})
     chunks.is_eof = lambda: False
     monkeypatch.setattr(bound, 1_000)
 
@@ -232,7 +222,7 @@ def test_an_answer_is_read_to_its_bound(monkeypatch, stream, bound, code):
         call = make_call("http://nowhere/v1", "any", stream=stream)
         if not stream:
             await read_answer(call, response)
-        async for _part in relay(call, response):
+        async for _part in relay(call, response, Frames()):
             pass
 
     with pytest.raises(UpstreamError) as caught:
@@ -280,7 +270,7 @@ def test_a_client_that_reads_slowly_is_not_the_upstreams_fault(mock):
 
 def test_the_watch_is_stopped():
     async def run() -> tuple[bool, bool]:
-        with IdleWatch(Chunks(b"x"), 60, 60) as watch:
+        with IdleWatch(Chunks(b"x"), 60, 60, 600) as watch:
             await watch.read()
             was_stopped = watch._timer.cancelled()
         return was_stopped, watch._timer.cancelled()
@@ -340,8 +330,8 @@ def test_what_is_held_is_enough_for_an_answer_that_was_only_reasoning():
         async def reserve(self, slug, hold):
             held.append(hold.amount)
 
-    call = make_call("http://nowhere/v1", "any")
-    call.route = replace(call.route, price=Price("EUR", *map(Decimal, ("1", "5", "2", "9"))))
+    price = Price("EUR", *map(Decimal, ("1", "5", "2", "9")))
+    call = call_of(make_route([make_endpoint("http://nowhere/v1")], price=price))
     asyncio.run(reserve(call, Books()))
     assert held == [cost(call.route.price, Usage(0, call.size_bytes, 0, call.max_output_tokens))]
 
@@ -359,8 +349,9 @@ def test_what_is_held_is_enough_for_an_answer_that_was_only_reasoning():
 )
 def test_what_bytes_do_not_bound_holds_the_whole_window(window, has_media, size, most):
     call = make_call("http://nowhere/v1", "any")
-    call.route, call.size_bytes, call.has_media = replace(call.route, context_window=window), size, has_media
-    assert most_input_tokens(call) == most
+    call.size_bytes, call.has_media = size, has_media
+    route = replace(call.route, context_window=window)
+    assert call.operation.most_input_tokens(call, route) == most
 
 
 def test_an_error_after_the_first_token_is_billed(mock):
@@ -406,12 +397,8 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("error", "code", "param"), REFUSALS)
 def test_a_fault_of_the_request_keeps_its_reason(error, code, param):
-    from gateway.steps.dispatch import _callers_fault
-
-    endpoint = Endpoint(
-        uuid4(), "platform", "openai_compatible", "http://nowhere/v1", Secret("gsk_9f8a7b6c5d4e")
-    )
-    found = _callers_fault(orjson.dumps({"error": error}), endpoint)
+    endpoint = make_endpoint("http://nowhere/v1", secret=Secret("gsk_9f8a7b6c5d4e"))
+    found = callers_fault(read_error(orjson.dumps({"error": error})), endpoint)
     assert isinstance(found, InvalidInput) and (found.code, found.param) == (code, param)
     assert (
         "sk-123" not in str(found.message)
@@ -423,53 +410,8 @@ def test_a_fault_of_the_request_keeps_its_reason(error, code, param):
 @pytest.mark.parametrize("status", [400, 401])
 def test_a_connection_whose_key_is_refused_is_no_fault_of_the_caller(mock, status):
     """Google's OpenAI door says it with status 400."""
-    call = make_call(mock.base_url, f"fault-echo-secret-{status}")
-    call.route = replace(call.route, endpoint=replace(call.route.endpoint, secret=Secret("gsk_9f8a7b6c5d4e")))
+    secret = Secret("gsk_9f8a7b6c5d4e")
+    call = make_call(mock.base_url, f"fault-echo-secret-{status}", secret=secret)
     with pytest.raises(UpstreamError) as caught:
         send(call)
     assert caught.value.code == "upstream_credentials" and "gsk" not in str(caught.value.message)
-
-
-@pytest.mark.parametrize("details", [[1], "many", 7, None, {}])
-def test_details_of_a_usage_report_may_be_nonsense(details):
-    usage = read_usage(
-        {
-            "prompt_tokens": 3,
-            "completion_tokens": 2,
-            "prompt_tokens_details": details,
-            "completion_tokens_details": details,
-        }
-    )
-    assert usage is not None and (usage.input_tokens, usage.output_tokens) == (3, 2)
-
-
-def report(prompt: int, completion: int, total: int | None, reasoning: int = 0, cached: int = 0) -> dict:
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": total,
-        "prompt_tokens_details": {"cached_tokens": cached},
-        "completion_tokens_details": {"reasoning_tokens": reasoning},
-    }
-
-
-@pytest.mark.parametrize(
-    ("reported", "expected"),
-    [
-        (report(10, 8, 18, reasoning=5), (10, 0, 3, 5)),  # OpenAI: inside the completion
-        (
-            report(10_120, 1_499, 14_428, reasoning=2_809, cached=128),
-            (9_992, 128, 1_499, 2_809),
-        ),  # xAI: beside
-        (report(100, 3_000, 5_909, reasoning=2_809), (100, 0, 3_000, 2_809)),
-        (report(100, 5, None, reasoning=7), (100, 0, 5, 7)),
-        (report(1_000, 50, 4_050), (1_000, 0, 3_050, 0)),  # Gemini: in the total alone
-        (report(10, 8, 5), (10, 0, 8, 0)),  # a total that is too small says nothing
-        (report(10, 8, 10**12), (10, 0, 8, 0)),
-        (report(0, 0, 0), None),
-    ],
-)
-def test_reasoning_counts_wherever_a_provider_puts_it(reported, expected):
-    usage = read_usage(reported)
-    found = usage and (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
-    assert found == expected

@@ -107,8 +107,7 @@ def test_an_answer_of_very_many_small_things_is_not_taken_apart(kind, monkeypatc
         return orjson.loads(raw)
 
     watched = SimpleNamespace(loads=loads, dumps=orjson.dumps, JSONDecodeError=orjson.JSONDecodeError)
-    for module in ("gateway.answers.whole", "gateway.steps.relay"):
-        monkeypatch.setattr(f"{module}.orjson", watched)
+    monkeypatch.setattr("gateway.answers.json_text.orjson", watched)
 
     async def read() -> tuple[Call, int]:
         async with server([MANY[kind]()]) as port, open_session(PRIVATE) as client:
@@ -157,7 +156,7 @@ def test_what_nobody_foresaw_is_no_answer(monkeypatch):
                     pass
             return call
 
-    monkeypatch.setattr("gateway.steps.relay._read_event", fail)
+    monkeypatch.setattr("gateway.steps.relay._Stream._read", fail)
     call = asyncio.run(read())
     assert (call.status, call.error_code) == ("error", "internal_error")
 
@@ -181,7 +180,7 @@ def test_an_answer_that_came_with_its_headers_counts_too():
     call = make_call(1, stream=False)
     call.was_dispatched = True
     with pytest.raises(AtriumError):
-        asyncio.run(read_answer(call, SimpleNamespace(content=Content())))
+        asyncio.run(read_answer(call, SimpleNamespace(content=Content(), headers={})))
     assert billed_usage(call)[0].output_tokens == TEXT
 
 

@@ -157,7 +157,7 @@ def test_a_name_that_another_connection_has_gets_a_prefix(linked, make, provider
     make.model("small", make.connection(name="First"))
     assert sorted(sync(linked).added) == ["large", "my-vllm/small"]
     assert sync(linked).added == []
-    assert list_routes()["my-vllm/small"].upstream_name == "small"
+    assert list_routes()["my-vllm/small"].targets[0].upstream_name == "small"
 
 
 def test_hostile_entries_are_skipped(linked, provider):

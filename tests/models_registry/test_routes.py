@@ -22,7 +22,7 @@ def test_a_route_carries_what_the_gateway_needs(make):
     )
     make.price(row)
     route = list_routes()["small"]
-    endpoint = route.endpoint
+    endpoint = route.targets[0].endpoint
     assert (route.label, route.kind, route.channel, route.price.output) == ("small", "chat", "stable", 2)
     assert (endpoint.origin, endpoint.base_url) == ("tenant", "https://api.example.com/v1")
     assert (endpoint.connect_timeout_s, endpoint.first_byte_timeout_s, endpoint.idle_timeout_s) == (
@@ -77,7 +77,7 @@ def test_the_platforms_models_are_offered_by_plan(make):
     assert set(list_routes(ids["unlimited"])) == {"for-all", "for-both"}
     assert set(list_routes()) == {"for-all"}
     route = list_routes()["for-all"]
-    assert route.endpoint.origin == "platform"
+    assert route.origin == "platform"
 
 
 def test_a_tenants_own_name_and_default_win(make):
@@ -85,7 +85,7 @@ def test_a_tenants_own_name_and_default_win(make):
         services.set_model(actor=None, model=make.model("shared"), is_default=True)
         make.model("both")
     own = make.model("both")
-    assert (list_routes()["both"].endpoint.origin, list_routes()["shared"].is_default) == ("tenant", True)
+    assert (list_routes()["both"].origin, list_routes()["shared"].is_default) == ("tenant", True)
     set_model(own, is_default=True)
     assert [name for name, route in list_routes().items() if route.is_default] == ["both"]
     set_model(own, is_enabled=False)
@@ -97,7 +97,7 @@ def test_the_platforms_secrets_are_opened_with_the_platforms_key(make):
         make.model("shared", make.connection(secret="sk-platform"))
     for slug in ("acme", "globex"):
         with tenant(slug):
-            assert list_routes()["shared"].endpoint.secret.reveal() == "sk-platform"
+            assert list_routes()["shared"].targets[0].endpoint.secret.reveal() == "sk-platform"
 
 
 def test_two_tenants_do_not_see_each_others_models(make, charlie):

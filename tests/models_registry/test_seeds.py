@@ -19,17 +19,11 @@ def test_the_demo_model_is_there_for_every_tenant(db):
     seeds.seed_platform("http://127.0.0.1:4711")
     with tenant("acme"):
         route = list_routes()["atrium-tiny"]
-    assert (route.context_window, route.default_max_output_tokens, route.is_demo, route.upstream_name) == (
-        512,
-        128,
-        True,
-        "atrium-tiny",
-    )
-    assert (route.endpoint.kind, route.endpoint.base_url, route.endpoint.allow_private) == (
-        "embedded",
-        "http://127.0.0.1:4711/v1",
-        True,
-    )
+    (target,) = route.targets
+    endpoint = target.endpoint
+    assert (route.context_window, route.default_max_output_tokens, route.is_demo) == (512, 128, True)
+    assert (endpoint.kind, endpoint.base_url) == ("embedded", "http://127.0.0.1:4711/v1")
+    assert target.upstream_name == "atrium-tiny" and endpoint.allow_private
     for currency in Tenant.Currency.values:
         price = list_routes(currency=currency)["atrium-tiny"].price
         assert (price.currency, price.input, price.output) == (currency, Decimal("0.10"), Decimal("0.40"))

@@ -6,10 +6,9 @@ import asyncio
 from types import SimpleNamespace
 from uuid import uuid4
 
-import orjson
 import pytest
 
-from gateway.answers.sse import DONE, frame
+from gateway.deltas import Finish, Text
 from prompts import answers, events
 
 
@@ -51,20 +50,17 @@ class StubbornPipeline:
     async def __aexit__(self, *_exception: object) -> None: ...
 
 
-def piece(text: str) -> bytes:
-    return frame(orjson.dumps({"choices": [{"delta": {"content": text}}]}))
-
-
 async def test_an_answer_that_ends_while_its_publisher_sends_arrives_whole_and_in_order():
     redis, answer = StubbornRedis(), answers.Answer("acme", uuid4(), uuid4(), "mock", "en", uuid4())
 
-    async def frames():
-        yield piece("first ")
+    async def deltas():
+        yield Text("first ")
         await redis.is_executing.wait()
-        yield piece("last") + frame(DONE)
+        yield Text("last")
+        yield Finish("stop")
 
     async with asyncio.timeout(10):
-        await answers._follow(SimpleNamespace(redis=redis), answer, frames())
+        await answers._follow(SimpleNamespace(redis=redis), answer, deltas())
     assert redis.sent == ["first ", "last"] and answer.text == "first last"
 
 

@@ -45,7 +45,7 @@ def test_a_failure_has_a_code_and_keeps_what_arrived(bob, model, code, text):
 
 
 def test_a_failed_answer_can_be_tried_again(bob, house):
-    house.mock.reset()  # the fault counts from here
+    house.mock.reset()  # the fault counts from here, and every answer tries three times
     message = bob.finished(bob.ask("hello", "fault-flaky"))
     assert message.status == Status.FAILED
     assert bob.do("regenerate", message).status_code == 200

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from foundation.ids import uuid7
-from models_registry.routes import Endpoint, Route
+from models_registry.routes import Endpoint, Route, Target
 from prompts.history import CONTINUE_PROMPT, FRAME_BYTES, Room, find_room, keep_newer_half, read_history
 from prompts.models import Conversation, Message
 from tests.prompts.chats import last_answer, make_conversation
@@ -97,8 +97,7 @@ def test_the_usual_longest_answer_has_room_up_to_half_of_the_window(window, most
         name="m",
         label="",
         model_id=uuid7(),
-        upstream_name="m",
-        endpoint=endpoint,
+        targets=(Target(endpoint, "m"),),
         kind="chat",
         context_window=window,
         max_output_tokens=most,

@@ -125,7 +125,7 @@ def test_hanging_up_closes_the_upstream_and_bills_what_was_used(house, django_db
 
 
 DEAF = (
-    "import contextlib, unittest.mock, gateway.api as api; api._cancelled_when_gone = lambda *_: "
+    "import contextlib, unittest.mock, gateway.request as api; api._cancelled_when_gone = lambda *_: "
     "contextlib.nullcontext(unittest.mock.Mock())"
 )
 
@@ -142,7 +142,7 @@ def test_planted_bug_a_gateway_that_does_not_notice_is_found_out(house, few_cuts
 
 
 LATE = """
-from gateway.api import _ClientWatch
+from gateway.request import _ClientWatch
 start = _ClientWatch.start
 _ClientWatch.start = lambda watch: watch.loop.call_later(3, start, watch)
 """

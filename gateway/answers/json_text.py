@@ -1,0 +1,86 @@
+"""JSON as model servers write it: with a byte order mark, broken UTF-8, or an emoji cut into two halves."""
+
+import json
+from typing import Any
+
+import orjson
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def load_json(raw: bytes) -> Any:
+    """Read strictly where that goes, else tolerantly: then texts may hold halves of surrogate pairs
+    (`join_halves`). Raises ValueError for what is no JSON.
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        text = raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace")
+        try:
+            return json.loads(text, parse_constant=_no_number)
+        except RecursionError as exc:
+            raise ValueError("nested too deep") from exc
+
+
+def _no_number(name: str) -> None:
+    """NaN and infinities are no JSON, and no client reads them: as if nothing stood there."""
+
+
+def write_json(value: Any) -> bytes:
+    """Raises ValueError for what was read and cannot be written: values nested hundreds deep."""
+    try:
+        return orjson.dumps(value)
+    except TypeError as exc:
+        if "surrogates" not in str(exc):
+            raise ValueError("it cannot be written") from exc
+    try:
+        return orjson.dumps(_mend(value))
+    except (TypeError, RecursionError) as exc:
+        raise ValueError("it cannot be written") from exc
+
+
+def _mend(value: Any) -> Any:
+    """The value with a U+FFFD for each half that has lost its other one."""
+    if isinstance(value, str):
+        return mend_text(value)
+    if isinstance(value, list):
+        return [_mend(inner) for inner in value]
+    if isinstance(value, dict):
+        return {mend_text(name): _mend(inner) for name, inner in value.items()}
+    return value
+
+
+def mend_text(text: str) -> str:
+    """Halves that belong together joined, others replaced by U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class Halves:
+    """Joins texts that come in pieces: a piece may end in the first half of a surrogate pair, whose second
+    half begins the next one.
+    """
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[object, str] = {}
+
+    def join(self, place: object, piece: str) -> str:
+        """The piece that can be passed on. `place` tells the texts of one stream from each other."""
+        if not self._kept and (piece.isascii() or not piece):
+            return piece
+        text = self._kept.pop(place, "") + piece
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            self._kept[place] = text[-1]
+            text = text[:-1]
+        return mend_text(text)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._kept
+
+    def take_rest(self, place: object) -> str:
+        """What stands for a half whose other one never came."""
+        return "\ufffd" if self._kept.pop(place, "") else ""

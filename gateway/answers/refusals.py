@@ -1,0 +1,140 @@
+"""A provider's no as ours: its reason, without its secrets and its addresses, and said to be the provider's.
+
+Covers: the connection's key or a piece of it, what looks like a key, addresses of hosts. Does not cover: what
+else a provider may tell of itself.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from django.utils.translation import gettext as _
+
+from foundation.errors import AtriumError, InvalidInput, QuotaExceeded, UpstreamError
+from models_registry.providers.openai_compatible.errors import ProviderError
+from models_registry.routes import Endpoint
+
+CALLERS_FAULT = (400, 413, 422)
+MAX_REASON = 2_000
+MAX_RETRY_AFTER_S = 3_600
+USUAL_RETRY_AFTER_S = 5
+SECRET = re.compile(r"\bsk-|Bearer")
+SECRET_RUN = 6  # so many characters of a secret in a row are too many to pass on
+ADDRESS = re.compile(
+    r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>)\]]+"
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
+    r"|\[[0-9a-f:.%]*::?[0-9a-f:.%]*\](?::\d+)?"
+    r"|\b(?:localhost|[\w-]+(?:\.[\w-]+)*\.(?:internal|local|localdomain|lan|corp|svc|cluster|intranet))"
+    r"(?:\.[\w-]+)*(?::\d+)?\b",
+    re.IGNORECASE,
+)
+HIDDEN = "[…]"
+
+
+class UpstreamBusy(QuotaExceeded):
+    """The provider has a limit of its own. `asked_pause_s`: how long to leave it alone, if it says."""
+
+    code = "upstream_rate_limited"
+
+    def __init__(self, asked_pause_s: int | None) -> None:
+        super().__init__(
+            _("The provider's limit is reached. Try again later, or choose another model."),
+            retry_after_s=asked_pause_s or USUAL_RETRY_AFTER_S,
+        )
+        self.asked_pause_s = asked_pause_s
+
+
+def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpoint: Endpoint) -> AtriumError:
+    """An answer with a status of refusal. The provider's words are passed on only where it finds fault with
+    the request.
+    """
+    if status in CALLERS_FAULT and not error.is_bad_key:
+        return callers_fault(error, endpoint)
+    if status == 429:
+        return UpstreamBusy(read_retry_after(headers))
+    if status in (*CALLERS_FAULT, 401, 403):
+        return UpstreamError(
+            _(
+                "The provider refuses this connection's credentials. An administrator must renew them under "
+                "Connections."
+            ),
+            code="upstream_credentials",
+        )
+    return UpstreamError(
+        _("The model server answered with an error (status %(status)s). Try again, or choose another model.")
+        % {"status": status},
+        code="upstream_error",
+        retry_after_s=read_retry_after(headers) if status == 503 else None,
+    )
+
+
+def callers_fault(error: ProviderError, endpoint: Endpoint) -> InvalidInput:
+    """The provider finds the request invalid: its reason, if it holds no secret."""
+    code, param, reason = error.code, error.param, error.message
+    if error.is_too_long:  # every server says it in its own way; clients know one
+        code, param = "context_length_exceeded", param or "messages"
+    if not reason or has_secret(f"{reason} {code} {param}", endpoint):
+        message, param = _("The model server found the request invalid."), ""
+        code = code if code == "context_length_exceeded" else ""
+    else:
+        message = _("The provider says: %(reason)s") % {"reason": hide_addresses(reason, endpoint)}
+    if not code or code.isdigit():
+        code = "upstream_invalid_request"
+    return InvalidInput(message, code=code, param=param or None)
+
+
+def fault_in_answer(error: ProviderError, endpoint: Endpoint, *, has_begun: bool) -> AtriumError:
+    """An error that came with status 200, whole or as an event of a stream."""
+    if error.is_too_long and not has_begun:
+        return callers_fault(error, endpoint)
+    if has_begun:
+        message = _("The model server reported an error in the middle of its answer. What arrived is kept.")
+    else:
+        message = _("The model server reported an error. Try again, or choose another model.")
+    if error.message and not error.is_bad_key and not has_secret(error.text, endpoint):
+        reason = hide_addresses(error.message, endpoint)
+        message += " " + _("The provider says: %(reason)s") % {"reason": reason}
+    return UpstreamError(message, code="upstream_error")
+
+
+def has_secret(text: str, endpoint: Endpoint) -> bool:
+    """Whether a provider's words give away a secret: that of the connection, or a part of it, or what looks
+    like one.
+    """
+    secret = endpoint.secret.reveal() if endpoint.secret else ""
+    runs = (secret[place : place + SECRET_RUN] for place in range(len(secret) - SECRET_RUN + 1))
+    return SECRET.search(text) is not None or any(run in text for run in runs)
+
+
+def hide_addresses(text: str, endpoint: Endpoint) -> str:
+    """The text without addresses of hosts: where a connection leads is its administrator's business."""
+    text = ADDRESS.sub(HIDDEN, text[:MAX_REASON])
+    host = endpoint.base_url.partition("://")[2].partition("/")[0]
+    for name in (host, host.rpartition(":")[0]):
+        if len(name) > 3:
+            text = text.replace(name, HIDDEN)
+    return text
+
+
+def read_retry_after(headers: Mapping[str, str]) -> int | None:
+    """Seconds to wait (RFC 9110, section 10.2.3, and OpenAI's milliseconds); None where nobody says."""
+    milliseconds = headers.get("Retry-After-Ms", "")
+    if _is_number(milliseconds):
+        return _bounded(-(-int(milliseconds) // 1_000))
+    text = headers.get("Retry-After", "").strip()
+    if _is_number(text):
+        return _bounded(int(text))
+    try:
+        wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return _bounded(int(wait_s))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 9
+
+
+def _bounded(seconds: int) -> int:
+    return min(max(seconds, 1), MAX_RETRY_AFTER_S)

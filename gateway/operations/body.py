@@ -1,0 +1,84 @@
+"""What all operations check of a request's JSON. Known fields are checked, unknown ones pass through to the
+provider.
+"""
+
+from typing import Any
+
+import orjson
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from foundation.errors import InvalidInput
+from foundation.json_bounds import check_value_count
+
+MAX_DEPTH = 250  # orjson reads about 1,000 levels and writes 254
+# Servers' own names for further models: a key, a hold and a bill know one model (OpenRouter, LiteLLM).
+OTHER_MODELS = ("models", "route", "fallbacks")
+
+
+def load_object(raw: bytes) -> dict[str, Any]:
+    """The body, with a model named. Raises InvalidInput."""
+    check_value_count(raw)
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as exc:
+        raise InvalidInput(
+            _("The body is not valid JSON: %(error)s.") % {"error": exc}, code="invalid_json"
+        ) from None
+    if not isinstance(body, dict):
+        raise InvalidInput(_("The body must be a JSON object."), code="invalid_json")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:  # else it cannot be that deep
+        _check_depth(body)
+    check(body, "model", str, required=True)
+    if not body["model"]:
+        raise wrong("model", _("must name a model"))
+    for name in OTHER_MODELS:
+        if body.get(name) is not None:
+            raise wrong(name, _("is not allowed: “model” names the one that answers"))
+    return body
+
+
+def _check_depth(body: dict[str, Any]) -> None:
+    """Raises InvalidInput for what is nested deeper than MAX_DEPTH: it could be read, but not written again
+    for the provider.
+    """
+    try:
+        orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        raise InvalidInput(
+            _("The body is nested deeper than %(limit)s levels.") % {"limit": MAX_DEPTH}, code="invalid_json"
+        ) from None
+
+
+def wrong(name: str, reason: str, code: str = "invalid_value") -> InvalidInput:
+    return InvalidInput(_("“%(name)s” %(reason)s.") % {"name": name, "reason": reason}, code=code, param=name)
+
+
+_WORDS = {
+    str: gettext_noop("a string"),
+    bool: gettext_noop("true or false"),
+    int: gettext_noop("an integer"),
+    dict: gettext_noop("an object"),
+    list: gettext_noop("an array"),
+}
+
+
+def check(body: dict[str, Any], name: str, kind: type, required: bool = False) -> None:
+    """Raises InvalidInput where a field has another type, or is missing though it must be there."""
+    value = body.get(name)
+    if value is None:
+        if required:
+            raise wrong(name, _("is missing"), "missing_required_parameter")
+        return
+    if type(value) is not kind:
+        raise wrong(name, _("must be %(kind)s") % {"kind": _(_WORDS[kind])}, "invalid_type")
+
+
+def check_range(body: dict[str, Any], name: str, low: float, high: float) -> None:
+    value = body.get(name)
+    if value is None:
+        return
+    if type(value) not in (int, float):
+        raise wrong(name, _("must be a number"), "invalid_type")
+    if not low <= value <= high:
+        raise wrong(name, _("must lie between %(low)s and %(high)s") % {"low": low, "high": high})

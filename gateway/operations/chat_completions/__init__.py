@@ -1,0 +1,68 @@
+"""`POST /v1/chat/completions`: a conversation in, the next message out, whole or streamed."""
+
+from typing import Any
+from uuid import UUID
+
+from gateway.calls import Call, Operation, Principal
+from gateway.operations.chat_completions.answer import as_chunks, parse_answer, read_answer
+from gateway.operations.chat_completions.chunks import ChatChunkReader
+from gateway.operations.chat_completions.request import check_body, parse_request
+from models_registry.kinds import ModelKind
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS as NAME
+from models_registry.routes import Route
+
+DEFAULT_MAX_OUTPUT_TOKENS = 4_096
+ASSUMED_WINDOW = 128_000  # of a model whose context window nobody has entered, for calls with media
+TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+class ChatCompletions:
+    """See `gateway.calls.Operation`."""
+
+    name = NAME
+    model_kind: str = ModelKind.CHAT
+
+    def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
+        """A checked call of these bytes. Raises InvalidInput."""
+        return parse_request(raw, principal, request_id, self)
+
+    def check(self, call: Call) -> None:
+        """The same for a body that nobody sent as bytes. Raises InvalidInput."""
+        check_body(call)
+
+    def longest_answer(self, call: Call, route: Route) -> int:
+        """In tokens: as asked, at most the model's limit; where nothing is asked, the model's default."""
+        asked = call.body.get("max_completion_tokens") or call.body.get("max_tokens")
+        limit = asked or route.default_max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
+        return min(limit, route.max_output_tokens or limit, route.context_window or limit)
+
+    def most_input_tokens(self, call: Call, route: Route) -> int:
+        """Every byte a token (no tokenizer makes more), at most the context window. Images and other media
+        cost tokens that their bytes do not bound, so a call with any may fill the window.
+        """
+        window = route.context_window
+        if call.has_media:
+            return window or max(ASSUMED_WINDOW, call.size_bytes)
+        return min(call.size_bytes, window) if window else call.size_bytes
+
+    def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
+        """OpenAI's request with a bounded answer and, for streams, the wish for a usage report."""
+        body = {name: value for name, value in call.body.items() if name not in TOKEN_LIMITS}
+        body[token_limit_name] = call.max_output_tokens
+        if call.wants_stream:
+            body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+            if not asks_for_usage:
+                del body["stream_options"]
+        return body
+
+    def read_answer(self, call: Call, raw: bytes) -> bytes:
+        return read_answer(call, raw)
+
+    def read_whole(self, call: Call, raw: bytes) -> list[dict[str, Any]]:
+        return as_chunks(call, parse_answer(call, raw))
+
+    def chunk_reader(self, call: Call) -> ChatChunkReader:
+        return ChatChunkReader(call)
+
+
+OPERATION: Operation = ChatCompletions()

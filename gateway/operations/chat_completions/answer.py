@@ -1,0 +1,101 @@
+"""A whole chat completion: read tolerantly, written strictly; and the same as a stream."""
+
+import time
+from typing import Any
+
+from gateway.answers.estimate import count_text_bytes, estimate_tokens
+from gateway.answers.json_text import write_json
+from gateway.answers.usage import is_strict, usage_body
+from gateway.answers.whole import load_answer, nonsense
+from gateway.calls import Call
+from gateway.operations.chat_completions.parts import name_finish_reason, split_content
+
+MAX_CHOICES = 128
+
+
+def read_answer(call: Call, raw: bytes) -> bytes:
+    """The answer as the client gets it. Raises UpstreamError, InvalidInput."""
+    answer = parse_answer(call, raw)
+    try:
+        return write_json(answer)
+    except ValueError as exc:
+        raise nonsense() from exc
+
+
+def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
+    """A whole answer in OpenAI's shape; what it says is noted in the call. Raises UpstreamError,
+    InvalidInput.
+    """
+    answer = load_answer(call, raw)
+    usage = call.usage
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or not choices or len(choices) > MAX_CHOICES:
+        raise nonsense()
+    call.output_tokens_seen = 0  # the bytes counted while they came hold more than text
+    if size := count_text_bytes(choices, len(raw)):
+        call.note_piece(estimate_tokens(size))
+    answer["choices"] = [_read_choice(choice, position) for position, choice in enumerate(choices)]
+    call.finish_reason = answer["choices"][0]["finish_reason"]
+    call.note_first_token()
+    call.note_usage(usage)  # it came with the last piece
+    _name(call, answer)
+    return answer
+
+
+def _name(call: Call, answer: dict[str, Any]) -> None:
+    """What every client of OpenAI's reads."""
+    answer["model"] = call.route.name
+    answer["object"] = "chat.completion"
+    if not isinstance(answer.get("id"), str):
+        answer["id"] = f"chatcmpl-{call.request_id.hex}"
+    if type(answer.get("created")) is not int:
+        answer["created"] = int(time.time())
+    if call.usage is not None and not is_strict(answer.get("usage")):
+        answer["usage"] = usage_body(call.usage)
+
+
+def _read_choice(choice: Any, position: int) -> dict[str, Any]:
+    if not isinstance(choice, dict):
+        raise nonsense()
+    message = choice.get("message")
+    if message is None:
+        message = {"role": "assistant", "content": choice.get("text")}
+    if not isinstance(message, dict):
+        raise nonsense()
+    try:
+        split_content(message)
+    except ValueError as exc:
+        raise nonsense() from exc
+    message.setdefault("role", "assistant")
+    if type(choice.get("index")) is not int:
+        choice["index"] = position
+    choice["message"] = message
+    choice["finish_reason"] = name_finish_reason(choice.get("finish_reason"))
+    return choice
+
+
+def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The events of an answer that came whole where a stream was asked for: some servers know no streams."""
+    head: dict[str, Any] = {"id": answer["id"], "object": "chat.completion.chunk"}
+    head |= {name: answer[name] for name in ("created", "model", "system_fingerprint") if name in answer}
+    choices = [
+        {
+            "index": choice["index"],
+            "delta": _as_delta(choice["message"]),
+            "finish_reason": choice["finish_reason"],
+        }
+        for choice in answer["choices"]
+    ]
+    chunks: list[dict[str, Any]] = [{**head, "choices": choices}]
+    if call.wants_usage and call.usage is not None:
+        chunks.append({**head, "choices": [], "usage": answer["usage"]})
+        call.has_told_usage = True
+    return chunks
+
+
+def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
+    tools = message.get("tool_calls")
+    if not isinstance(tools, list):
+        return message
+    numbered = [{"index": number, **tool} for number, tool in enumerate(tools) if isinstance(tool, dict)]
+    return {**message, "tool_calls": numbered}

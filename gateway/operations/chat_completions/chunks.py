@@ -1,0 +1,159 @@
+"""The events of a streamed chat completion: read tolerantly, written strictly.
+
+Covers: events that are no chunks, usage in an event of its own shape, content in parts, halves of emojis,
+empty reasons for an end, servers that send a message where a delta belongs.
+"""
+
+import time
+from typing import Any
+
+from gateway.answers.estimate import count_text_bytes, estimate_tokens
+from gateway.answers.json_text import Halves
+from gateway.answers.usage import is_strict, usage_body
+from gateway.calls import Call, Chunk
+from gateway.operations.chat_completions.parts import name_finish_reason, split_content
+
+TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+
+
+class ChatChunkReader:
+    """Reads the events of one stream in their order, and notes in the call what they say."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._provider = call.candidate.provider
+        self._halves = Halves()
+        self._is_changed = False
+
+    def read(self, event: Any, size: int) -> Chunk | None:
+        """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
+        what makes no sense.
+        """
+        if not isinstance(event, dict):
+            raise ValueError("an event is an object")
+        call = self._call
+        usage = self._provider.read_usage(event)
+        self._is_changed = self._provider.has_own_events
+        if self._is_changed:
+            event = self._provider.read_event(event)
+        choices = event.get("choices")
+        if choices is None and isinstance(event.get("message"), dict):  # Ollama's own API
+            choices = [{"delta": event["message"]}]
+            self._is_changed = True
+        if choices is not None and not isinstance(choices, list):
+            raise ValueError("choices are a list")
+        text = self._note_choices(choices or [], size)
+        call.note_usage(usage)
+        if not choices:
+            return self._report(event, has_usage=usage is not None)
+        event["choices"] = choices
+        self._name(event)
+        if event.get("usage") is not None:
+            self._hide_usage(event)
+        return Chunk(event, self._is_changed, text if event.get("usage") is None else "")
+
+    def _note_choices(self, choices: list[Any], most: int) -> str:
+        """Count a piece of the answer, at most so many bytes; its text, if the event says nothing else."""
+        if not choices:
+            return ""
+        if size := count_text_bytes(choices, most):
+            self._call.note_piece(estimate_tokens(size))
+        for position, choice in enumerate(choices):
+            if not isinstance(choice, dict):
+                raise ValueError("a choice is an object")
+            self._read_choice(choice, position)
+        choice = choices[0]
+        reason = choice["finish_reason"]
+        if reason is not None:
+            self._call.finish_reason = reason
+        text = choice["delta"].get("content")
+        return text if reason is None and len(choices) == 1 and type(text) is str else ""
+
+    def _read_choice(self, choice: dict[str, Any], position: int) -> None:
+        """Bring one choice into OpenAI's shape, in place."""
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            delta = choice.get("message") if delta is None else delta
+            if delta is None:
+                delta = {"content": choice["text"]} if isinstance(choice.get("text"), str) else {}
+            if not isinstance(delta, dict):
+                raise ValueError("a delta is an object")
+            choice["delta"] = delta
+            self._is_changed = True
+        if type(delta.get("content")) not in (str, type(None)):
+            self._is_changed |= split_content(delta)
+        if type(choice.get("index")) is not int:
+            choice["index"] = position
+            self._is_changed = True
+        given = choice.get("finish_reason")
+        reason = choice["finish_reason"] = name_finish_reason(given)
+        self._is_changed |= reason != given
+        self._join_texts(delta, choice["index"], is_last=reason is not None)
+
+    def _join_texts(self, delta: dict[str, Any], index: int, *, is_last: bool) -> None:
+        """Pieces of texts with whole characters. What waits for its other half goes with the next piece."""
+        halves = self._halves
+        for name in TEXTS:
+            text = delta.get(name)
+            if isinstance(text, str) and (whole := halves.join((index, name), text)) != text:
+                delta[name] = whole
+                self._is_changed = True
+            if is_last and not halves.is_empty and (rest := halves.take_rest((index, name))):
+                delta[name] = (delta.get(name) or "") + rest
+                self._is_changed = True
+        tools = delta.get("tool_calls")
+        if isinstance(tools, list):
+            for position, tool in enumerate(tools):
+                function = tool.get("function") if isinstance(tool, dict) else None
+                if isinstance(function, dict) and isinstance(text := function.get("arguments"), str):
+                    place = (index, "tool", tool.get("index", position))
+                    if (whole := halves.join(place, text)) != text:
+                        function["arguments"] = whole
+                        self._is_changed = True
+
+    def _report(self, event: dict[str, Any], *, has_usage: bool) -> Chunk | None:
+        """An event without choices: the usage report is for us, unless it was asked for. What is no chunk
+        and reports nothing is skipped.
+        """
+        call = self._call
+        if not has_usage and event.get("choices") is None:
+            return None
+        if has_usage:
+            if not call.wants_usage or call.usage is None:
+                return None
+            if not is_strict(event.get("usage")):
+                event["usage"] = usage_body(call.usage)
+                self._is_changed = True
+            call.has_told_usage = True
+        if event.get("choices") is None:
+            event["choices"] = []
+            self._is_changed = True
+        self._name(event)
+        return Chunk(event, self._is_changed)
+
+    def _hide_usage(self, event: dict[str, Any]) -> None:
+        """A report beside a piece of the answer: only for those who asked."""
+        if not self._call.wants_usage:
+            del event["usage"]
+            self._is_changed = True
+            return
+        self._call.has_told_usage = True
+        if self._call.usage is not None and not is_strict(event["usage"]):
+            event["usage"] = usage_body(self._call.usage)
+            self._is_changed = True
+
+    def _name(self, event: dict[str, Any]) -> None:
+        """What every client of OpenAI's reads; the model's name is ours."""
+        call = self._call
+        if event.get("model") != call.route.name:
+            event["model"] = call.route.name
+            self._is_changed = True
+        if event.get("object") != "chat.completion.chunk":
+            event["object"] = "chat.completion.chunk"
+            self._is_changed = True
+        if not isinstance(event.get("id"), str):
+            event["id"] = f"chatcmpl-{call.request_id.hex}"
+            self._is_changed = True
+        if type(event.get("created")) is not int:
+            event["created"] = int(time.time())
+            self._is_changed = True

@@ -1,0 +1,111 @@
+"""A request for a chat completion, checked."""
+
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from gateway.calls import Call, Operation, Principal
+from gateway.operations.body import check, check_range, load_object, wrong
+
+MAX_MESSAGES = 2_000
+MAX_OUTPUT_TOKENS = 10_000_000  # far beyond any model; a hold for more would not fit the ledger
+TEXT_PARTS = frozenset({"text", "refusal"})
+# Servers' own names for more than one answer and for its length: a hold and a bill know one answer and the
+# length that `max_tokens` says (llama.cpp lets n_predict go before max_tokens; vLLM, TGI, Ollama).
+OTHER_LENGTHS = (
+    "n_predict",
+    "num_predict",
+    "max_new_tokens",
+    "max_output_tokens",
+    "max_length",
+    "max_gen_toks",
+)
+ANSWERS = ("n", "n_cmpl", "best_of")
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+
+def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation: Operation) -> Call:
+    """A checked call. Raises InvalidInput naming the parameter."""
+    body = load_object(raw)
+    call = Call(
+        principal=principal, body=body, size_bytes=len(raw), operation=operation, request_id=request_id
+    )
+    messages = body.get("messages")
+    if isinstance(messages, list) and len(messages) > MAX_MESSAGES:
+        raise wrong("messages", _("may hold at most %(limit)s messages") % {"limit": MAX_MESSAGES})
+    check_body(call)
+    return call
+
+
+def check_body(call: Call) -> None:
+    """Check the fields of the body and note in the call what they say. Raises InvalidInput."""
+    body = call.body
+    for name in OTHER_LENGTHS:
+        if body.get(name) is not None:
+            raise wrong(name, _("is not allowed: “max_tokens” bounds the answer"))
+    call.has_media = _check_messages(body.get("messages"))
+    check(body, "stream", bool)
+    check(body, "stream_options", dict)
+    for name in ("max_tokens", "max_completion_tokens"):
+        check(body, name, int)
+        if (value := body.get(name)) is not None and value < 1:
+            raise wrong(name, _("must be at least 1"))
+        if value is not None and value > MAX_OUTPUT_TOKENS:
+            raise wrong(name, _("must be at most %(limit)s") % {"limit": MAX_OUTPUT_TOKENS})
+    check_range(body, "temperature", 0, 2)
+    check_range(body, "top_p", 0, 1)
+    for name in ANSWERS:
+        check(body, name, int)
+        if body.get(name) not in (None, 1):
+            raise wrong(name, _("must be 1: only one answer is given"))
+    check(body, "tools", list)
+    call.wants_stream = bool(body.get("stream"))
+    options = body.get("stream_options") or {}
+    if options and not call.wants_stream:
+        raise wrong("stream_options", _("is allowed only with “stream”: true"))
+    call.wants_usage = options.get("include_usage") is True
+
+
+def _check_messages(messages: Any) -> bool:
+    """Whether a message holds anything but text. Raises InvalidInput."""
+    if messages is None:
+        raise wrong("messages", _("is missing"), "missing_required_parameter")
+    if type(messages) is not list:
+        raise wrong("messages", _("must be an array"), "invalid_type")
+    if not messages:
+        raise wrong("messages", _("must hold at least one message"))
+    has_media = False
+    for index, message in enumerate(messages):
+        if type(message) is not dict:
+            raise wrong(f"messages[{index}]", _("must be an object"), "invalid_type")
+        if type(role := message.get("role")) is not str or role not in ROLES:
+            raise wrong(
+                f"messages[{index}].role", _("must be one of %(roles)s") % {"roles": ", ".join(sorted(ROLES))}
+            )
+        content = message.get("content")
+        if content is not None and type(content) not in (str, list):
+            raise wrong(
+                f"messages[{index}].content", _("must be a string or an array of parts"), "invalid_type"
+            )
+        if content is None and not (message.get("tool_calls") or message.get("function_call")):
+            raise wrong(f"messages[{index}].content", _("is missing"), "missing_required_parameter")
+        if type(content) is list:
+            has_media |= _check_parts(content, f"messages[{index}].content")
+    return has_media
+
+
+def _check_parts(parts: list, name: str) -> bool:
+    """Whether a part is anything but text. Raises InvalidInput."""
+    for position, part in enumerate(parts):
+        if type(part) is not dict:
+            raise wrong(f"{name}[{position}]", _("must be an object"), "invalid_type")
+        _check_part(part, f"{name}[{position}]")
+    return any(part.get("type") not in TEXT_PARTS for part in parts)
+
+
+def _check_part(part: dict[str, Any], name: str) -> None:
+    if "type" in part and type(part["type"]) is not str:
+        raise wrong(f"{name}.type", _("must be a string"), "invalid_type")
+    if part.get("type") == "text" and type(part.get("text")) is not str:
+        raise wrong(f"{name}.text", _("must be a string"), "invalid_type")

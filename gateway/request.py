@@ -1,0 +1,197 @@
+"""A request to `/v1` of a known caller, and the ways to answer it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from foundation.errors import AtriumError
+from gateway.answers.sse import DONE, frame
+from gateway.calls import Call, Principal
+from gateway.http import AsgiScope, ClientGone, Receive, Send, send_answer
+from gateway.loop import GatewayLoop
+from gateway.state.snapshot import TenantSnapshot
+from gateway.steps.relay import error_frame
+
+SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
+HEARTBEAT_S = 15.0
+HEARTBEAT = b": still at work\n\n"
+EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request of a known caller."""
+
+    scope: AsgiScope
+    receive: Receive
+    send: Send
+    gateway: GatewayLoop
+    principal: Principal
+    snapshot: TenantSnapshot
+    id: UUID
+    id_header: tuple[bytes, bytes]
+
+    async def answer(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Raises ClientGone if the client takes nothing for SEND_TIMEOUT_S."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await send_answer(self.send, 200, body, [self.id_header, *headers])
+        except TimeoutError:
+            raise ClientGone from None
+
+
+def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
+    """What an answer's headers say of its call: limits, deprecation, who answered, and, once it is settled,
+    what it cost.
+    """
+    headers = [
+        *call.headers,
+        (b"x-atrium-model", call.route.name.encode()),
+        (b"x-atrium-attempts", b"%d" % (len(call.attempts) + 1)),
+    ]
+    if call.is_settled:
+        headers.append((b"x-atrium-cost", f"{call.cost:f} {call.route.price.currency}".encode()))
+    return headers
+
+
+async def send_stream(request: Request, frames: AsyncGenerator[bytes], call: Call) -> None:
+    """Pass the frames on while the client takes them. A refusal before the first frame is raised, so that it
+    keeps its status. Raises ClientGone; what makes the frames has ended then.
+
+    While nothing comes for HEARTBEAT_S a comment is sent, so that no proxy takes the stream for dead; before
+    the first frame it brings the headers with it, and a refusal after it is an event.
+    """
+    async with _cancelled_when_gone(request.receive) as watch:
+        sender = _Sender(request, call, watch)
+        try:
+            try:
+                async for part in frames:
+                    await sender.send(part)
+            except AtriumError as exc:
+                if not sender.has_begun:
+                    raise
+                await sender.send(error_frame(exc) + frame(DONE))
+        finally:
+            sender.stop()
+            await frames.aclose()
+        await sender.end()
+
+
+class _Sender:
+    """Sends the parts of one stream, and a sign of life where none comes."""
+
+    def __init__(self, request: Request, call: Call, watch: "_ClientWatch") -> None:
+        self._send = request.send
+        self._request = request
+        self._call = call
+        self._watch = watch
+        self._sent_s = watch.loop.time()
+        self._beating: asyncio.Task[None] | None = None
+        self._timer = watch.loop.call_later(HEARTBEAT_S, self._look)
+        self.has_begun = False
+
+    async def send(self, part: bytes) -> None:
+        watch = self._watch
+        if self._beating is not None:
+            await self._beating
+        watch.sends_since_s = self._sent_s = watch.loop.time()
+        if not self.has_begun:
+            await self._begin()
+        await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        watch.sends_since_s = None
+
+    async def _begin(self) -> None:
+        self.has_begun = True
+        request = self._request
+        headers = [EVENT_STREAM, (b"cache-control", b"no-store"), request.id_header, *headers_of(self._call)]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def end(self) -> None:
+        self._watch.sends_since_s = self._watch.loop.time()
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._beating is not None:
+            self._beating.cancel()
+
+    def _look(self) -> None:
+        rest_s = self._sent_s + HEARTBEAT_S - self._watch.loop.time()
+        if rest_s <= 0 and self._beating is None and self._watch.sends_since_s is None:
+            self._beating = self._watch.loop.create_task(self._beat())
+        self._timer = self._watch.loop.call_later(rest_s if rest_s > 0 else HEARTBEAT_S, self._look)
+
+    async def _beat(self) -> None:
+        try:
+            self._watch.sends_since_s = self._sent_s = self._watch.loop.time()
+            if not self.has_begun:
+                await self._begin()
+            await self._send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+            self._watch.sends_since_s = None
+        finally:
+            self._beating = None
+
+
+class _ClientWatch:
+    """Cancels a task when its client closes the connection, or takes nothing of what is sent for
+    SEND_TIMEOUT_S.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.sends_since_s: float | None = None
+        self.is_gone = False
+        self._receive = receive
+        self._watched = asyncio.current_task()
+        self._hearing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._hearing = self.loop.create_task(self._hear())
+        self._look()
+
+    def stop(self) -> None:
+        self._watched = None
+        if self._timer:
+            self._timer.cancel()
+        if self._hearing:
+            self._hearing.cancel()
+
+    async def _hear(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._give_up()
+
+    def _look(self) -> None:
+        rest_s = (
+            SEND_TIMEOUT_S
+            if self.sends_since_s is None
+            else self.sends_since_s + SEND_TIMEOUT_S - self.loop.time()
+        )
+        if rest_s > 0:
+            self._timer = self.loop.call_later(rest_s, self._look)
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        if self._watched is not None:
+            self.is_gone = True
+            self._watched.cancel()
+
+
+@asynccontextmanager
+async def _cancelled_when_gone(receive: Receive) -> AsyncIterator[_ClientWatch]:
+    """Cancel the running task when the client is gone; then raise ClientGone."""
+    watch, task = _ClientWatch(receive), asyncio.current_task()
+    watch.start()
+    try:
+        yield watch
+    except asyncio.CancelledError:
+        if not watch.is_gone or task is None:
+            raise
+        task.uncancel()
+        raise ClientGone from None
+    finally:
+        watch.stop()

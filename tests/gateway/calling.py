@@ -1,0 +1,81 @@
+"""Calls for tests of single steps: a model at one endpoint, and collaborators that keep no books."""
+
+from decimal import Decimal
+from types import SimpleNamespace
+from uuid import uuid4
+
+import orjson
+
+from gateway.calls import Call, Principal
+from gateway.operations import chat_completions
+from gateway.state.breaker import Breaker
+from gateway.state.quirks import Quirks
+from models_registry.routes import Candidate, Endpoint, Route, Target
+from usage.pricing import Price
+
+FREE = Price("EUR", *(Decimal(0),) * 4)
+
+
+def make_endpoint(base_url: str, **fields) -> Endpoint:
+    return Endpoint(
+        **{"id": uuid4(), "origin": "platform", "kind": "openai_compatible", "allow_private": True}
+        | fields
+        | {"base_url": base_url}
+    )
+
+
+def make_route(endpoints: list[Endpoint], upstream_name: str = "theirs", **fields) -> Route:
+    return Route(
+        **{
+            "name": "ours",
+            "label": "Ours",
+            "model_id": uuid4(),
+            "targets": tuple(Target(endpoint, upstream_name) for endpoint in endpoints),
+            "kind": "chat",
+            "context_window": None,
+            "max_output_tokens": None,
+            "default_max_output_tokens": 100,
+            "price": FREE,
+        }
+        | fields
+    )
+
+
+def make_call(
+    base_url: str, model: str = "theirs", *, stream: bool = True, max_tokens: int = 100, **fields
+) -> Call:
+    """`fields`: of the endpoint."""
+    return call_of(
+        make_route([make_endpoint(base_url, **fields)], model), stream=stream, max_tokens=max_tokens
+    )
+
+
+def call_of(*routes: Route, stream: bool = True, max_tokens: int = 100, **body) -> Call:
+    """A call whose candidates are these models' endpoints, in their order."""
+    body = {"model": "ours", "messages": [{"role": "user", "content": "hi"}], "stream": stream} | body
+    call = Call(
+        Principal("acme", uuid4(), uuid4()), body, len(orjson.dumps(body)), chat_completions.OPERATION
+    )
+    call.wants_stream = stream
+    call.candidates = [Candidate(route, target) for route in routes for target in route.targets]
+    call.begin_attempt(call.candidates[0])
+    call.max_output_tokens = max_tokens
+    return call
+
+
+async def yes(principal) -> bool:
+    return True
+
+
+def collaborators(client, **more) -> SimpleNamespace:
+    return SimpleNamespace(
+        **{
+            "client_for": lambda endpoint: client,
+            "ledger": SimpleNamespace(mark=lambda *_mark: None),
+            "breaker": Breaker(),
+            "quirks": Quirks(),
+            "in_flight": SimpleNamespace(leave=lambda call: None),
+            "may_still_call": yes,
+        }
+        | more
+    )

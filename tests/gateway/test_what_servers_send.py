@@ -1,0 +1,295 @@
+"""What servers really send: each row a kind of public bug report, told byte for byte over a socket, and read
+by the one reader that clients of `/v1` and the chat share.
+"""
+
+import asyncio
+import json
+
+import pytest
+
+from foundation.egress import PRIVATE
+from foundation.egress.data_plane import open_session
+from foundation.errors import AtriumError
+from gateway import pipeline
+from gateway.answers.json_text import Halves, load_json, write_json
+from gateway.answers.sse import EventReader
+from gateway.calls import Call
+from gateway.deltas import Finish, Reasoning, Text, ToolCall, split_thoughts
+from gateway.steps.relay import error_frame
+from gateway.steps.settle import NOTHING, billed_usage
+from tests.gateway import calling
+from tests.gateway.calling import collaborators
+from tests.gateway.test_estimates import DONE, END, event, server, usage_event
+
+PING = b'data: {"type": "ping"}\n\n'
+ROLE = event({"role": "assistant", "content": ""})
+
+
+def choice(**fields) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, **fields}]}).encode() + b"\n\n"
+
+
+class Heard:
+    """What a client of `/v1` and a room of the house got of the same bytes."""
+
+    def __init__(self, frames: bytes, deltas: list, call: Call, inside: Call) -> None:
+        self.events = [json.loads(data) for data in EventReader().feed(frames) if data != b"[DONE]"]
+        self.deltas, self.call, self.inside = deltas, call, inside
+        self.chunks = [one for one in self.events if "error" not in one]
+
+    @property
+    def error(self) -> dict | None:
+        return next((one["error"] for one in self.events if "error" in one), None)
+
+    def text(self, name: str = "content") -> str:
+        deltas = (one["choices"][0]["delta"] for one in self.chunks if one["choices"])
+        return "".join(delta.get(name) or "" for delta in deltas)
+
+    @property
+    def inner_text(self) -> str:
+        return "".join(delta.text for delta in self.deltas if isinstance(delta, Text))
+
+    @property
+    def inner_reasoning(self) -> str:
+        return "".join(delta.text for delta in self.deltas if isinstance(delta, Reasoning))
+
+    @property
+    def usage(self) -> tuple[int, int, int, int]:
+        usage, is_estimated = billed_usage(self.call)
+        assert not is_estimated
+        return usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens
+
+
+async def _hear(parts: list[bytes], wants_usage: bool) -> Heard:
+    async with open_session(PRIVATE) as client:
+        async with server(parts) as port:
+            call = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000)
+            call.wants_usage = wants_usage
+            frames = b""
+            try:
+                async for part in pipeline.stream(call, collaborators(client)):
+                    frames += part
+            except AtriumError as exc:
+                frames += error_frame(exc)
+        async with server(parts) as port:
+            inside, deltas = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000), []
+            try:
+                async for delta in pipeline.deltas(inside, collaborators(client)):
+                    deltas.append(delta)
+            except AtriumError as exc:
+                deltas.append(exc)
+        return Heard(frames, deltas, call, inside)
+
+
+def hear(parts: list[bytes], *, wants_usage: bool = False) -> Heard:
+    return asyncio.run(_hear(parts, wants_usage))
+
+
+# -- events --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        PING,
+        b"event: ping\ndata: {}\n\n",
+        b'data: {"choices": null}\n\n',
+        b'data: {"error": null, "id": "x"}\n\n',
+        b'data: {"type": "content_block_start", "index": 0}\n\n',
+        b": comment\n\n",
+    ],
+)
+def test_events_that_are_no_chunks_are_skipped(odd):
+    heard = hear([ROLE, odd, event({"content": "Hel"}), odd, event({"content": "lo"}), END, odd, DONE])
+    assert (heard.text(), heard.inner_text, heard.error) == ("Hello", "Hello", None)
+    assert all("choices" in chunk for chunk in heard.chunks)
+
+
+@pytest.mark.parametrize("choices", ["missing", None, []])
+def test_a_usage_event_of_any_shape_is_read(choices):
+    report = {"usage": {"prompt_tokens": 11, "completion_tokens": 22, "total_tokens": 33}}
+    if choices != "missing":
+        report["choices"] = choices
+    parts = [event({"content": "Hello"}), END, b"data: " + json.dumps(report).encode() + b"\n\n", DONE]
+    heard = hear(parts, wants_usage=True)
+    assert heard.usage == (11, 0, 22, 0) and heard.inner_text == "Hello"
+    told = [one["usage"] for one in heard.chunks if one.get("usage")]
+    assert [one["total_tokens"] for one in told] == [33] and heard.chunks[-1]["choices"] == []
+
+
+@pytest.mark.parametrize(
+    ("in_choice", "beside"),
+    [
+        ({"usage": {"prompt_tokens": 9, "completion_tokens": 45}}, {}),
+        ({}, {"x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 45}}}),
+        ({}, {"usage": {"input_tokens": 9, "output_tokens": 45}}),
+    ],
+)
+def test_usage_is_found_wherever_it_stands_and_told_in_openais_form(in_choice, beside):
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", **in_choice}], **beside}
+    parts = [event({"content": "Hello"}), b"data: " + json.dumps(last).encode() + b"\n\n", DONE]
+    heard = hear(parts, wants_usage=True)
+    assert heard.usage == (9, 0, 45, 0)
+    told = [one["usage"] for one in heard.chunks if one.get("usage")]
+    assert told and told[-1]["prompt_tokens"] == 9 and told[-1]["total_tokens"] == 54
+
+
+@pytest.mark.parametrize("field", ["message", "text"])
+def test_a_message_or_a_text_where_a_delta_belongs(field):
+    value = {"role": "assistant", "content": "Hello"} if field == "message" else "Hello"
+    heard = hear([choice(**{field: value}), END, DONE])
+    assert heard.text() == heard.inner_text == "Hello"
+
+
+# -- content -------------------------------------------------------------------------------------------------
+
+
+def test_parts_of_text_are_text_and_thinking_parts_are_reasoning():
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+    heard = hear(
+        [event({"content": [thinking]}), event({"content": [{"type": "text", "text": "Yes"}]}), END, DONE]
+    )
+    assert heard.text() == heard.inner_text == "Yes"
+    assert heard.text("reasoning_content") == heard.inner_reasoning == "Hm"
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_has_many_names(name):
+    heard = hear([event({name: "Hm"}), event({"content": "Yes"}), END, DONE])
+    assert (heard.inner_reasoning, heard.inner_text) == ("Hm", "Yes")
+
+
+def test_tool_calls_come_piece_by_piece():
+    first = {
+        "tool_calls": [
+            {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}
+        ]
+    }
+    more = {"tool_calls": [{"index": 0, "function": {"arguments": '{"a": 1}'}}]}
+    heard = hear([event(first), event(more), choice(delta={}, finish_reason="tool_calls"), DONE])
+    assert heard.deltas == [ToolCall(0, "c1", "f"), ToolCall(0, arguments='{"a": 1}'), Finish("tool_calls")]
+
+
+def raw_text(text: bytes) -> bytes:
+    return b'data: {"choices": [{"index": 0, "delta": {"content": "' + text + b'"}}]}\n\n'
+
+
+def test_halves_of_an_emoji_are_joined():
+    heard = hear([raw_text(rb"a\ud83d"), raw_text(rb"\ude00b"), END, DONE])
+    assert heard.text() == heard.inner_text == "a😀b"
+
+
+@pytest.mark.parametrize("end", [END, b""])
+def test_a_half_that_lost_its_other_one_is_replaced(end):
+    heard = hear([raw_text(rb"a\ud83d"), end, DONE])
+    assert heard.text() == ("a\ufffd" if end else "a") and heard.error is None
+
+
+def test_a_lone_half_in_a_whole_answer_is_replaced():
+    assert (
+        write_json(load_json(rb'{"a": ["x\udc00y", {"\ud83d": "\ud83d\ude00"}]}'))
+        == json.dumps(
+            {"a": ["x\ufffdy", {"\ufffd": "😀"}]}, ensure_ascii=False, separators=(",", ":")
+        ).encode()
+    )
+
+
+def test_halves_of_different_texts_are_kept_apart():
+    halves = Halves()
+    assert [halves.join("a", "\ud83d"), halves.join("b", "x"), halves.join("a", "\ude00")] == ["", "x", "😀"]
+
+
+def test_broken_utf_8_is_replaced_and_nan_is_nothing():
+    assert load_json(b'{"a": "x\xffy", "b": NaN}') == {"a": "x\ufffdy", "b": None}
+    with pytest.raises(ValueError):
+        load_json(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
+def test_a_byte_order_mark_is_dropped(cut):
+    first = b"\xef\xbb\xbf" + event({"content": "Hello"})
+    heard = hear([part for part in (first[:cut], first[cut:]) if part] + [END, DONE])
+    assert heard.text() == heard.inner_text == "Hello"
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\r", b"\n"])
+def test_lines_end_in_any_way(ends):
+    parts = [part.replace(b"\n", ends) for part in (event({"content": "Hello"}), END, DONE)]
+    assert hear(parts).text() == "Hello"
+    assert hear([bytes([byte]) for byte in b"".join(parts)]).text() == "Hello"
+
+
+# -- ends ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("empty", ["", "null", None])
+def test_an_empty_reason_is_no_end(empty):
+    piece = choice(delta={"content": "Hello"}, finish_reason=empty)
+    heard = hear([piece, piece])
+    assert heard.error is not None and heard.call.error_code == "upstream_incomplete"
+    assert isinstance(heard.deltas[-1], AtriumError)
+    assert {one["choices"][0]["finish_reason"] for one in heard.chunks} == {None}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("STOP", "stop"), ("eos_token", "stop"), ("MAX_TOKENS", "length"), ("stop", "stop")]
+)
+def test_reasons_are_named_as_openai_does(theirs, ours):
+    heard = hear([choice(delta={"content": "Hello"}, finish_reason=theirs), DONE])
+    assert heard.chunks[0]["choices"][0]["finish_reason"] == ours and heard.deltas[-1] == Finish(ours)
+
+
+def test_what_was_good_goes_out_before_an_error_of_the_same_packet():
+    error = b'data: {"error": {"message": "CUDA out of memory at http://10.0.0.7:8000/x"}}\n\n'
+    heard = hear([ROLE + event({"content": "Hel"}) + event({"content": "lo"}) + error])
+    assert heard.text() == heard.inner_text == "Hello"
+    assert heard.error is not None and "CUDA out of memory" in heard.error["message"]
+    assert "10.0.0.7" not in heard.error["message"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"object": "error", "message": "maximum context length is 10 tokens", "type": "BadRequestError"},
+        {"error": "prompt is too long"},
+        {"error": {"message": json.dumps({"error": {"message": "context length exceeded"}})}},
+        {"type": "error", "error": {"type": "invalid_request_error", "message": "input is too long"}},
+    ],
+)
+def test_a_stream_that_begins_with_too_long_a_prompt_says_so(error):
+    heard = hear([b"data: " + json.dumps(error).encode() + b"\n\n"])
+    assert heard.call.error_code == heard.inside.error_code == "context_length_exceeded"
+    assert billed_usage(heard.call) == (NOTHING, False)
+
+
+def test_a_picture_of_megabytes_comes_in_one_event():
+    picture = "data:image/png;base64," + "A" * 3_000_000
+    content = event({"images": [{"type": "image_url", "image_url": {"url": picture}}], "content": "Here"})
+    cuts = [content[place : place + 70_000] for place in range(0, len(content), 70_000)]
+    heard = hear([*cuts, END, usage_event(5), DONE])
+    assert heard.text() == "Here" and heard.error is None
+    assert heard.chunks[0]["choices"][0]["delta"]["images"][0]["image_url"]["url"] == picture
+
+
+# -- thoughts ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("said", "answer", "thoughts"),
+    [
+        ("<think>Hm, so</think>\n\nYes.", "Yes.", "Hm, so"),
+        ("  <think>Hm</think>Yes", "Yes", "Hm"),
+        ("<think>never ends", "", "never ends"),
+        ("The tag <think> opens a thought.</think>", "The tag <think> opens a thought.</think>", ""),
+        ("<thin ice", "<thin ice", ""),
+        ("a < b </think> c", "a < b </think> c", ""),
+        ("<think></think>Yes", "Yes", ""),
+    ],
+)
+def test_thoughts_in_the_text_are_reasoning(said, answer, thoughts, size):
+    pieces = [said[place : place + size] for place in range(0, len(said), size)]
+    heard = hear([*(event({"content": piece}) for piece in pieces), END, DONE])
+    assert (heard.inner_text, heard.inner_reasoning) == (answer, thoughts)
+    assert split_thoughts(said) == (answer, thoughts)
+    assert heard.text() == said, "a program gets the text as it is"

@@ -1,0 +1,121 @@
+"""What servers report of the tokens they counted, in every dialect seen."""
+
+import pytest
+
+from models_registry.providers.openai_compatible.usage import read_report, read_usage
+from usage.pricing import Usage
+
+
+@pytest.mark.parametrize("details", [[1], "many", 7, None, {}])
+def test_details_of_a_usage_report_may_be_nonsense(details):
+    usage = read_report(
+        {
+            "prompt_tokens": 3,
+            "completion_tokens": 2,
+            "prompt_tokens_details": details,
+            "completion_tokens_details": details,
+        }
+    )
+    assert usage is not None and (usage.input_tokens, usage.output_tokens) == (3, 2)
+
+
+def report(prompt: int, completion: int, total: int | None, reasoning: int = 0, cached: int = 0) -> dict:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": total,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        (report(10, 8, 18, reasoning=5), (10, 0, 3, 5)),  # OpenAI: inside the completion
+        (
+            report(10_120, 1_499, 14_428, reasoning=2_809, cached=128),
+            (9_992, 128, 1_499, 2_809),
+        ),  # xAI: beside
+        (report(100, 3_000, 5_909, reasoning=2_809), (100, 0, 3_000, 2_809)),
+        (report(100, 5, None, reasoning=7), (100, 0, 5, 7)),
+        (report(1_000, 50, 4_050), (1_000, 0, 3_050, 0)),  # Gemini: in the total alone
+        (report(10, 8, 5), (10, 0, 8, 0)),  # a total that is too small says nothing
+        (report(10, 8, 10**12), (10, 0, 8, 0)),
+        (report(0, 0, 0), None),
+    ],
+)
+def test_reasoning_counts_wherever_a_provider_puts_it(reported, expected):
+    usage = read_report(reported)
+    found = usage and (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
+    assert found == expected
+
+
+DIALECTS = {
+    "DeepSeek": (
+        {"usage": {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14,
+                   "prompt_cache_hit_tokens": 7, "prompt_cache_miss_tokens": 3}},
+        (3, 7, 4, 0),
+    ),
+    "cache alone": (
+        {"usage": {"prompt_cache_hit_tokens": 7, "prompt_cache_miss_tokens": 3, "completion_tokens": 4}},
+        (3, 7, 4, 0),
+    ),
+    "Moonshot": (
+        {"choices": [{"usage": {"prompt_tokens": 5, "completion_tokens": 45, "cached_tokens": 2}}]},
+        (3, 2, 45, 0),
+    ),
+    "Groq": ({"x_groq": {"id": "x", "usage": {"prompt_tokens": 5, "completion_tokens": 45}}}, (5, 0, 45, 0)),
+    "Responses": (
+        {"response": {"usage": {"input_tokens": 9, "output_tokens": 8,
+                                "input_tokens_details": {"cached_tokens": 4},
+                                "output_tokens_details": {"reasoning_tokens": 3}}}},
+        (5, 4, 5, 3),
+    ),
+    "Anthropic": (
+        {"usage": {"input_tokens": 5, "output_tokens": 8, "cache_read_input_tokens": 100,
+                   "cache_creation_input_tokens": 20}},
+        (25, 100, 8, 0),
+    ),
+    "Ollama": ({"done": True, "prompt_eval_count": 12, "eval_count": 30}, (12, 0, 30, 0)),
+    "llama.cpp": ({"choices": [], "timings": {"prompt_n": 3, "cache_n": 9, "predicted_n": 4}}, (3, 9, 4, 0)),
+    "Google": (
+        {"usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 20,
+                           "totalTokenCount": 35, "cachedContentTokenCount": 4}},
+        (6, 4, 5, 20),
+    ),
+    "whole numbers with a point": ({"usage": {"prompt_tokens": 3.0, "completion_tokens": 2.0}}, (3, 0, 2, 0)),
+    "cached beside": (
+        {"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 12, "cached_tokens": 7}},
+        (3, 7, 2, 0),
+    ),
+    "the later of two": (
+        {"usage": {"prompt_tokens": 3, "completion_tokens": 2},
+         "x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 9}}},
+        (3, 0, 9, 0),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_report_is_found_and_understood(name):
+    answer, (fresh, cached, output, reasoning) = DIALECTS[name]
+    assert read_usage(answer) == Usage(fresh, cached, output, reasoning)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"usage": None},
+        {"usage": []},
+        {"usage": {"prompt_tokens": -1, "completion_tokens": 4}},
+        {"usage": {"prompt_tokens": "many", "completion_tokens": True}},
+        {"usage": {"prompt_tokens": 10**12, "completion_tokens": 1}},
+        {"choices": "none"},
+        {"timings": {"prompt_n": None}},
+        {"x_groq": 7},
+    ],
+)
+def test_what_cannot_be_true_is_no_report(answer):
+    assert read_usage(answer) is None
