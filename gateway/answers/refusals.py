@@ -61,10 +61,15 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
             ),
             code="upstream_credentials",
         )
+    if status == 404:
+        return UpstreamError(
+            _("The provider does not know this model or this address. An administrator must look at both."),
+            code="upstream_not_found",
+        )
     return UpstreamError(
         _("The model server answered with an error (status %(status)s). Try again, or choose another model.")
         % {"status": status},
-        code="upstream_error",
+        code="upstream_error" if status >= 500 else "upstream_refused",
         retry_after_s=read_retry_after(headers) if status == 503 else None,
     )
 
