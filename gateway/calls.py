@@ -112,6 +112,7 @@ class Call:
     wants_stream: bool = False
     wants_usage: bool = False
     has_told_usage: bool = False  # the client got a provider's report
+    text_count: int = 1  # each of which may fill the context window
     has_media: bool = False  # images, sound, files: their tokens cannot be bounded by the request's bytes
     held: Decimal | None = None
     attempts: list[Attempt] = field(default_factory=list)  # those that were lost

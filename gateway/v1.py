@@ -7,7 +7,7 @@ from foundation.errors import AtriumError, NotFound
 from gateway import pipeline
 from gateway.calls import Operation
 from gateway.http import read_body
-from gateway.operations import chat_completions
+from gateway.operations import chat_completions, embeddings
 from gateway.request import Request, headers_of, send_stream
 from gateway.routes import route
 from gateway.steps.resolve import find_route, list_visible_routes
@@ -17,6 +17,11 @@ from models_registry.routes import Route
 @route("POST", "chat/completions")
 async def create_chat_completion(request: Request) -> None:
     await call_model(request, chat_completions.OPERATION)
+
+
+@route("POST", "embeddings")
+async def create_embeddings(request: Request) -> None:
+    await call_model(request, embeddings.OPERATION)
 
 
 async def call_model(request: Request, operation: Operation) -> None:

@@ -13,7 +13,7 @@ BYTES_PER_TOKEN_AT_MOST = 64  # no usual tokenizer packs more text than that int
 def guard_input(call: Call) -> None:
     """Refuse what cannot fit, before anything is held or sent. Raises InvalidInput."""
     window = call.route.context_window
-    if window and call.size_bytes > window * BYTES_PER_TOKEN_AT_MOST:
+    if window and call.size_bytes > window * call.text_count * BYTES_PER_TOKEN_AT_MOST:
         message = _(
             "The messages are far longer than the model's context of %(window)s tokens. Shorten them."
         ) % {"window": window}

@@ -20,7 +20,7 @@ def estimate_input_tokens(call: Call) -> int:
     """A plausible number of input tokens, for bills without the provider's count."""
     estimate = int(call.size_bytes / BYTES_PER_TOKEN_ESTIMATE) + 1
     window = call.route.context_window
-    return min(estimate, window) if window else estimate
+    return min(estimate, window * call.text_count) if window else estimate
 
 
 def highest_price(call: Call) -> Decimal:

@@ -40,6 +40,7 @@ EXAMPLES = (
     "mock-usage-100-20-30-10",
     "mock-echo",
     "mock-tool",
+    "mock-embedding",
 )
 DONE = b"data: [DONE]\n\n"
 

@@ -3,8 +3,8 @@
     python -m tests.doubles.mockllm --port 0    prints {"port": …, "pid": …}, serves until it is stopped
     python -m tests.doubles.mockllm --list      the fault catalogue
 
-Serves `GET /v1/models`, `POST /v1/chat/completions` (streamed or not), and for tests `GET /_ledger`, `POST
-/_reset`, `GET /_health`. What a model name means is told in `mock_answers.py` (proper answers, rules of
+Serves `GET /v1/models`, `POST /v1/chat/completions` (streamed or not), `POST /v1/embeddings`, and for tests
+`GET /_ledger`, `POST /_reset`, `GET /_health`. What a model name means is told in `mock_answers.py` (proper answers, rules of
 counting) and `mock_faults.py` (faults).
 """
 
@@ -22,6 +22,7 @@ import orjson
 import uvloop
 
 from .mock_answers import EXAMPLES, Script, compose, find_script
+from .mock_embeddings import embeddings_of, find_dimensions
 from .mock_faults import FAULTS, fault_models, find_fault
 from .mock_faults_http import FAILED
 from .mock_http import Connection, Exchange
@@ -52,6 +53,8 @@ class MockUpstream:
         path = exchange.path.partition(b"?")[0]
         if path == b"/v1/chat/completions" and exchange.method == b"POST":
             self.chat(exchange)
+        elif path == b"/v1/embeddings" and exchange.method == b"POST":
+            self.embed(exchange)
         elif path == b"/v1/models" and exchange.method == b"GET":
             exchange.reply(200, self.models)
         elif path == b"/_ledger":
@@ -99,6 +102,20 @@ class MockUpstream:
             exchange.later(delay_s, speaker.say_whole)
         else:
             speaker.say_whole()
+
+    def embed(self, exchange: Exchange) -> None:
+        """Vectors; the faults of HTTP are those of the chat."""
+        body = orjson.loads(exchange.body)
+        exchange.entry = self.ledger.open(exchange.headers, body)
+        fault = find_fault(body["model"])
+        dimensions = find_dimensions(body["model"])
+        if fault:
+            speaker = Speaker(exchange, body, compose(Script(), body, self.ledger.serial))
+            exchange.run(fault[0].run(speaker, fault[1]))  # type: ignore[arg-type]
+        elif dimensions is None:
+            _error(exchange, 404, f"The model `{body['model']}` does not exist", "model_not_found")
+        else:
+            exchange.reply(200, orjson.dumps(embeddings_of(body, dimensions)))
 
 
 async def serve(args: argparse.Namespace) -> None:

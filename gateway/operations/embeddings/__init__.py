@@ -1,0 +1,47 @@
+"""`POST /v1/embeddings`: texts in, one vector for each out."""
+
+from typing import Any
+from uuid import UUID
+
+from gateway.calls import Call, ChunkReader, Operation, Principal
+from gateway.operations.embeddings.answer import read_answer
+from gateway.operations.embeddings.request import check_body, parse_request
+from models_registry.kinds import ModelKind
+from models_registry.providers.openai_compatible import EMBEDDINGS as NAME
+from models_registry.routes import Route
+
+
+class Embeddings:
+    """See `gateway.calls.Operation`. Nothing is written, so nothing but input is held and billed."""
+
+    name = NAME
+    model_kind: str = ModelKind.EMBEDDING
+
+    def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
+        return parse_request(raw, principal, request_id, self)
+
+    def check(self, call: Call) -> None:
+        check_body(call)
+
+    def longest_answer(self, call: Call, route: Route) -> int:
+        return 0
+
+    def most_input_tokens(self, call: Call, route: Route) -> int:
+        """Every byte a token, at most the context window for each text."""
+        window = route.context_window
+        return min(call.size_bytes, window * call.text_count) if window else call.size_bytes
+
+    def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
+        return dict(call.body)
+
+    def read_answer(self, call: Call, raw: bytes) -> bytes:
+        return read_answer(call, raw)
+
+    def read_whole(self, call: Call, raw: bytes) -> list[dict[str, Any]]:
+        raise NotImplementedError("vectors are not streamed")
+
+    def chunk_reader(self, call: Call) -> ChunkReader:
+        raise NotImplementedError("vectors are not streamed")
+
+
+OPERATION: Operation = Embeddings()

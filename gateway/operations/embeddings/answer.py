@@ -1,0 +1,90 @@
+"""Vectors: read tolerantly, written strictly, in the form that was asked for."""
+
+import base64
+import struct
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from foundation.errors import InvalidInput
+from gateway.answers.json_text import write_json
+from gateway.answers.whole import load_answer, nonsense
+from gateway.calls import Call
+
+MAX_VALUES = 4_000_000  # two thousand texts of two thousand dimensions
+FLOAT_BYTES = 4
+
+
+def read_answer(call: Call, raw: bytes) -> bytes:
+    """The answer as the client gets it. Raises UpstreamError for what makes no sense, InvalidInput for a
+    length of vectors that the model cannot give.
+    """
+    answer = load_answer(call, raw, MAX_VALUES)
+    call.output_tokens_seen = 0  # vectors are not written
+    vectors = _read_vectors(answer)
+    if len(vectors) != call.text_count:
+        raise nonsense()
+    call.note_first_token()
+    wants_base64 = call.body.get("encoding_format") == "base64"
+    try:
+        written = [_in_form(vector, wants_base64) for vector in vectors]
+    except (ValueError, TypeError, struct.error) as exc:
+        raise nonsense() from exc
+    _check_length(call, written[0])
+    data = [
+        {"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(written)
+    ]
+    result: dict[str, Any] = {"object": "list", "data": data, "model": call.route.name}
+    if call.usage is not None:
+        tokens = call.usage.input_tokens + call.usage.cached_tokens
+        result["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
+    try:
+        return write_json(result)
+    except ValueError as exc:
+        raise nonsense() from exc
+
+
+def _read_vectors(answer: dict[str, Any]) -> list[Any]:
+    """In the order of the texts: servers that work in parallel may answer in another one."""
+    entries = answer.get("data", answer.get("embeddings"))
+    if not isinstance(entries, list) or not entries:
+        raise nonsense()
+    if all(isinstance(entry, list | str) for entry in entries):
+        return entries
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise nonsense()
+    places = [entry.get("index") for entry in entries]
+    if all(type(place) is int for place in places):
+        if sorted(places) != list(range(len(entries))):
+            raise nonsense()
+        entries = sorted(entries, key=lambda entry: entry["index"])
+    return [entry.get("embedding") for entry in entries]
+
+
+def _in_form(vector: Any, wants_base64: bool) -> str | list[float]:
+    """Little-endian 32-bit floats in base64, or numbers. Raises ValueError, TypeError, struct.error."""
+    if isinstance(vector, str):
+        packed = base64.b64decode(vector, validate=True)
+        if not packed or len(packed) % FLOAT_BYTES:
+            raise ValueError("no 32-bit floats")
+        return vector if wants_base64 else list(struct.unpack(f"<{len(packed) // FLOAT_BYTES}f", packed))
+    if not isinstance(vector, list) or not vector:
+        raise ValueError("no vector")
+    if wants_base64:
+        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    if not all(isinstance(number, float | int) for number in vector):
+        raise ValueError("no numbers")
+    return vector
+
+
+def _check_length(call: Call, vector: str | list[float]) -> None:
+    """Some servers take `dimensions` and do as they like."""
+    wanted = call.body.get("dimensions")
+    if wanted is None:
+        return
+    size = len(base64.b64decode(vector)) // FLOAT_BYTES if isinstance(vector, str) else len(vector)
+    if size != wanted:
+        raise InvalidInput(
+            _("This model gives vectors of %(size)s dimensions, and no others.") % {"size": size},
+            param="dimensions",
+        )

@@ -1,0 +1,71 @@
+"""A request for embeddings, checked."""
+
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from gateway.calls import Call, Operation, Principal
+from gateway.operations.body import check, load_object, wrong
+
+MAX_TEXTS = 2_048
+MAX_DIMENSIONS = 65_536
+FORMATS = ("float", "base64")
+
+
+def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation: Operation) -> Call:
+    """A checked call. Raises InvalidInput naming the parameter."""
+    call = Call(
+        principal=principal,
+        body=load_object(raw),
+        size_bytes=len(raw),
+        operation=operation,
+        request_id=request_id,
+    )
+    check_body(call)
+    return call
+
+
+def check_body(call: Call) -> None:
+    """Check the fields of the body and note in the call how many texts it has. Raises InvalidInput."""
+    body = call.body
+    call.text_count = _count_texts(body.get("input"))
+    check(body, "dimensions", int)
+    if (dimensions := body.get("dimensions")) is not None and not 1 <= dimensions <= MAX_DIMENSIONS:
+        raise wrong(
+            "dimensions", _("must lie between %(low)s and %(high)s") % {"low": 1, "high": MAX_DIMENSIONS}
+        )
+    check(body, "encoding_format", str)
+    if body.get("encoding_format") not in (None, *FORMATS):
+        raise wrong("encoding_format", _("must be one of %(formats)s") % {"formats": ", ".join(FORMATS)})
+
+
+def _count_texts(texts: Any) -> int:
+    """A text, a list of texts, a text as tokens, or a list of such. Raises InvalidInput."""
+    if texts is None:
+        raise wrong("input", _("is missing"), "missing_required_parameter")
+    if not isinstance(texts, str | list):
+        raise wrong("input", _("must be a string, an array of strings, or arrays of tokens"), "invalid_type")
+    if not texts:
+        raise wrong("input", _("must not be empty"))
+    if isinstance(texts, str) or all(type(token) is int for token in texts):
+        _check_text(texts, "input")
+        return 1
+    if len(texts) > MAX_TEXTS:
+        raise wrong("input", _("may hold at most %(limit)s texts") % {"limit": MAX_TEXTS})
+    for position, text in enumerate(texts):
+        _check_text(text, f"input[{position}]")
+    return len(texts)
+
+
+def _check_text(text: Any, name: str) -> None:
+    if isinstance(text, str):
+        is_fine = bool(text)
+    elif isinstance(text, list):
+        if not all(type(token) is int for token in text):
+            raise wrong(name, _("must be a string or an array of tokens"), "invalid_type")
+        is_fine = bool(text) and min(text) >= 0
+    else:
+        raise wrong(name, _("must be a string or an array of tokens"), "invalid_type")
+    if not is_fine:
+        raise wrong(name, _("must not be empty, and tokens are never negative"))

@@ -1,0 +1,185 @@
+"""Vectors: every form of texts in, every form of vectors out, whatever the server sends."""
+
+import asyncio
+import base64
+import struct
+from uuid import uuid4
+
+import openai
+import orjson
+import pytest
+
+from foundation.errors import InvalidInput, UpstreamError
+from foundation.ids import uuid7
+from gateway.calls import Principal
+from gateway.operations.embeddings import OPERATION
+from gateway.operations.embeddings.request import MAX_TEXTS
+from gateway.steps.settle import billed_usage
+from models_registry.routes import Candidate
+from tests.doubles.mock_embeddings import vector_of
+from tests.gateway.calling import make_endpoint, make_route
+
+PRINCIPAL = Principal("acme", uuid4(), uuid4())
+
+
+def parse(**body):
+    call = OPERATION.parse(orjson.dumps({"model": "ours", **body}), PRINCIPAL, uuid7())
+    route = make_route([make_endpoint("http://nowhere/v1")], kind="embedding")
+    call.begin_attempt(Candidate(route, route.targets[0]))
+    return call
+
+
+def read(call, answer) -> dict:
+    call.was_dispatched = True
+    return orjson.loads(OPERATION.read_answer(call, orjson.dumps(answer)))
+
+
+@pytest.mark.parametrize(
+    ("texts", "count"),
+    [("a", 1), (["a", "b"], 2), ([1, 2, 3], 1), ([[1, 2], [3]], 2), (["a"] * MAX_TEXTS, MAX_TEXTS)],
+)
+def test_texts_come_in_every_form(texts, count):
+    assert parse(input=texts).text_count == count
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "input"),
+        ({"input": ""}, "input"),
+        ({"input": []}, "input"),
+        ({"input": 7}, "input"),
+        ({"input": {"a": 1}}, "input"),
+        ({"input": ["a", ""]}, "input[1]"),
+        ({"input": ["a", None]}, "input[1]"),
+        ({"input": [[1], ["a"]]}, "input[1]"),
+        ({"input": [-1]}, "input"),
+        ({"input": [True]}, "input[0]"),
+        ({"input": [[]]}, "input[0]"),
+        ({"input": ["a"] * (MAX_TEXTS + 1)}, "input"),
+        ({"input": "a", "dimensions": 0}, "dimensions"),
+        ({"input": "a", "dimensions": "8"}, "dimensions"),
+        ({"input": "a", "encoding_format": "hex"}, "encoding_format"),
+        ({"input": "a", "encoding_format": 7}, "encoding_format"),
+        ({"input": "a", "models": ["dear"]}, "models"),
+    ],
+)
+def test_what_is_wrong_is_named(body, param):
+    with pytest.raises(InvalidInput) as caught:
+        parse(**body)
+    assert caught.value.param == param
+
+
+def packed(*numbers: float) -> str:
+    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+
+
+@pytest.mark.parametrize("form", ["float", "base64", None])
+@pytest.mark.parametrize("sent", [[0.5, 0.25], packed(0.5, 0.25)])
+def test_vectors_go_out_in_the_form_that_was_asked_for(form, sent):
+    call = parse(input="a", **({"encoding_format": form} if form else {}))
+    answer = read(call, {"data": [{"embedding": sent}], "usage": {"prompt_tokens": 3, "total_tokens": 3}})
+    expected = packed(0.5, 0.25) if form == "base64" else [0.5, 0.25]
+    assert answer == {
+        "object": "list",
+        "data": [{"object": "embedding", "index": 0, "embedding": expected}],
+        "model": "ours",
+        "usage": {"prompt_tokens": 3, "total_tokens": 3},
+    }
+    usage, is_estimated = billed_usage(call)
+    assert (usage.input_tokens, usage.output_tokens, is_estimated) == (3, 0, False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"data": [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]},
+        {"data": [{"embedding": [1.0]}, {"embedding": [2.0]}]},
+        {"embeddings": [[1.0], [2.0]]},
+    ],
+)
+def test_vectors_belong_to_their_texts(answer):
+    data = read(parse(input=["a", "b"]), answer)["data"]
+    assert [one["embedding"] for one in data] == [[1.0], [2.0]] and [one["index"] for one in data] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"data": []},
+        {"data": [{"embedding": [1.0]}]},  # two were asked for
+        {"data": [{"index": 0, "embedding": [1.0]}, {"index": 0, "embedding": [1.0]}]},
+        {"data": [{"embedding": []}, {"embedding": [1.0]}]},
+        {"data": [{"embedding": ["a"]}, {"embedding": [1.0]}]},
+        {"data": [{"embedding": "no base64"}, {"embedding": [1.0]}]},
+        {"data": [{"embedding": "YWJj"}, {"embedding": [1.0]}]},
+        {"data": ["a", 7]},
+        [],
+    ],
+)
+@pytest.mark.parametrize("form", ["float", "base64"])
+def test_what_makes_no_sense_is_an_error(answer, form):
+    call = parse(input=["a", "b"], encoding_format=form)
+    with pytest.raises(UpstreamError):
+        read(call, answer)
+    assert billed_usage(call)[0].output_tokens == 0
+
+
+def test_a_length_that_the_model_cannot_give_is_said():
+    with pytest.raises(InvalidInput) as caught:
+        read(parse(input="a", dimensions=3), {"data": [{"embedding": [1.0, 2.0]}]})
+    assert caught.value.param == "dimensions" and "2" in str(caught.value.message)
+
+
+def test_the_most_input_is_the_window_for_each_text():
+    call = parse(input=["word " * 100] * 3)
+    route = make_route([make_endpoint("http://nowhere/v1")], kind="embedding", context_window=50)
+    assert OPERATION.most_input_tokens(call, route) == 150
+
+
+# -- from outside --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.scope(None)
+def test_the_official_client_gets_vectors_and_they_are_billed(house):
+    from tests.gateway.test_v1 import events_of
+    from tests.live import TENANTS
+
+    answer = house.client().embeddings.create(model="mock-embedding", input=["one two", "three"])
+    assert [one.embedding for one in answer.data] == [vector_of("one two", 8), vector_of("three", 8)]
+    assert answer.usage.prompt_tokens == 3
+    floats = house.client().embeddings.create(
+        model="mock-embedding", input="x", encoding_format="float", dimensions=4
+    )
+    assert floats.data[0].embedding == pytest.approx(vector_of("x", 4))
+    event = events_of(TENANTS[0])[0]
+    assert (event.endpoint, event.model, event.input_tokens, event.output_tokens) == (
+        "embeddings",
+        "mock-embedding",
+        1,
+        0,
+    )
+
+
+@pytest.mark.scope(None)
+def test_a_model_of_another_kind_makes_no_vectors_and_an_embedder_does_not_chat(house):
+    with pytest.raises(openai.NotFoundError):
+        house.client().embeddings.create(model="mock", input="x")
+    with pytest.raises(openai.NotFoundError):
+        house.client().chat.completions.create(
+            model="mock-embedding", messages=[{"role": "user", "content": "x"}]
+        )
+
+
+@pytest.mark.scope(None)
+def test_vectors_come_at_once_for_many(house):
+    async def run() -> None:
+        async with house.async_client() as client:
+            calls = [
+                client.embeddings.create(model="mock-embedding", input=[f"t{n}"] * 32) for n in range(20)
+            ]
+            answers = await asyncio.gather(*calls)
+            assert [len(one.data) for one in answers] == [32] * 20
+
+    asyncio.run(run())
