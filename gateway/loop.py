@@ -91,9 +91,7 @@ class GatewayLoop:
         """
         client = self._clients.get(endpoint.policy)
         if client is None:
-            client = self._clients[endpoint.policy] = egress.open_session(
-                endpoint.policy, auto_decompress=False, max_line_size=16_384, max_field_size=16_384
-            )
+            client = self._clients[endpoint.policy] = egress.open_session(endpoint.policy)
         return client
 
     async def may_still_call(self, principal: Principal) -> bool:

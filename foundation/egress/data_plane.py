@@ -25,6 +25,7 @@ from foundation.egress.policy import EgressPolicy
 from foundation.egress.resolving import check_peer, check_resolved, refuse_unless_permitted
 from foundation.egress.tls import tls_context
 
+MAX_LINE_BYTES = 16_384  # of an answer's head
 AsyncResolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -125,8 +126,8 @@ def connector(policy: EgressPolicy, *, resolve: AsyncResolve = look_up, **option
 def open_session(
     policy: EgressPolicy, *, resolve: AsyncResolve = look_up, **options: Any
 ) -> aiohttp.ClientSession:
-    """A session that keeps to one policy: no redirects, no cookies, no proxy from the environment. Open it
-    inside the loop, close it at its end.
+    """A session that keeps to one policy: no redirects, no cookies, no proxy from the environment. What a
+    server compresses unasked stays as it is. Open it inside the loop, close it at its end.
     """
     return aiohttp.ClientSession(
         connector=connector(policy, resolve=resolve, limit=options.pop("limit", 1_000)),
@@ -134,6 +135,9 @@ def open_session(
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         headers={"Accept-Encoding": "identity"},
+        auto_decompress=False,
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_LINE_BYTES,
         timeout=options.pop(
             "timeout",
             aiohttp.ClientTimeout(

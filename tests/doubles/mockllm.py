@@ -4,8 +4,8 @@
     python -m tests.doubles.mockllm --list      the fault catalogue
 
 Serves `GET /v1/models`, `POST /v1/chat/completions` (streamed or not), `POST /v1/embeddings`, and for tests
-`GET /_ledger`, `POST /_reset`, `GET /_health`. What a model name means is told in `mock_answers.py` (proper answers, rules of
-counting) and `mock_faults.py` (faults).
+`GET /_ledger`, `POST /_reset`, `GET /_health`. What a model name means is told in `mock_answers.py` (proper
+answers, rules of counting) and `mock_faults.py` (faults).
 """
 
 from __future__ import annotations

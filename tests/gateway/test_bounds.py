@@ -292,3 +292,63 @@ def test_calls_to_an_upstream_that_is_left_alone_hold_and_send_nothing(mock, mon
     codes: list[str] = []
     asyncio.run(run())
     assert codes == ["upstream_error"] * FAILURES + ["upstream_unavailable"] * 3
+
+
+# -- signs of life -------------------------------------------------------------------------------------------
+
+
+def heard(frames, monkeypatch, beat_s: float = 0.05) -> list[dict]:
+    """What a client of a stream of these frames was sent."""
+    monkeypatch.setattr(request_module, "HEARTBEAT_S", beat_s)
+    sent: list[dict] = []
+
+    async def take(message):
+        sent.append(message)
+
+    request = SimpleNamespace(send=take, receive=never, id_header=(b"x-request-id", b"x"))
+    asyncio.run(request_module.send_stream(request, frames, a_call()))
+    return sent
+
+
+def test_a_stream_that_waits_says_that_it_lives(monkeypatch):
+    async def frames():
+        await asyncio.sleep(0.3)
+        yield b"data: {}\n\n"
+        await asyncio.sleep(0.3)
+        yield b"data: [DONE]\n\n"
+
+    head, *parts = heard(frames(), monkeypatch)
+    bodies = [part["body"] for part in parts]
+    assert head["status"] == 200 and bodies.count(request_module.HEARTBEAT) >= 4
+    assert [body for body in bodies if body.startswith(b"data")] == [b"data: {}\n\n", b"data: [DONE]\n\n"]
+    assert bodies[0] == request_module.HEARTBEAT and not parts[-1].get("more_body")
+
+
+def test_a_refusal_after_a_sign_of_life_is_an_event(monkeypatch):
+    async def frames():
+        await asyncio.sleep(0.2)
+        raise UpstreamError("no", code="upstream_error")
+        yield b""
+
+    head, *parts = heard(frames(), monkeypatch)
+    assert head["status"] == 200
+    *_beats, error, end = [part["body"] for part in parts]
+    assert b"upstream_error" in error and error.endswith(b"data: [DONE]\n\n") and end == b""
+
+
+def test_a_refusal_before_it_keeps_its_status(monkeypatch):
+    async def frames():
+        raise UpstreamError("no", code="upstream_error")
+        yield b""
+
+    with pytest.raises(UpstreamError):
+        heard(frames(), monkeypatch, beat_s=30)
+
+
+def test_the_head_says_who_answered(monkeypatch):
+    async def frames():
+        yield b"data: [DONE]\n\n"
+
+    head, *_parts = heard(frames(), monkeypatch, beat_s=30)
+    headers = dict(head["headers"])
+    assert (headers[b"x-atrium-model"], headers[b"x-atrium-attempts"]) == (b"ours", b"1")

@@ -13,6 +13,7 @@ class Embedded(OpenAICompatible):
     label = _("embedded runtime")
     location = Location.LOCAL
     timeouts = LOCAL
+    knows_cache_salt = True
 
     def tenant_headers(self, tenant: str) -> dict[str, str]:
         return {"X-Atrium-Tenant": tenant}

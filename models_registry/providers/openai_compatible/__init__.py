@@ -48,6 +48,8 @@ class OpenAICompatible:
     paths: Mapping[str, str] = {CHAT_COMPLETIONS: "/chat/completions", EMBEDDINGS: "/embeddings"}
     catalogue_path = "/models"
     token_limit_name = "max_tokens"  # noqa: S105  (tokens of text)
+    # It keeps what it computed of a prompt for the next one that begins alike, apart for each `cache_salt`.
+    knows_cache_salt = False
     # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.
     has_own_events = False
 

@@ -7,3 +7,4 @@ class VLLM(OpenAICompatible):
     kind = "vllm"
     label = "vLLM"
     timeouts = LOCAL
+    knows_cache_salt = True

@@ -1,0 +1,163 @@
+"""A provider's no: its reason is found in any shape, and gives away neither keys nor addresses."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import orjson
+import pytest
+
+from foundation.errors import InvalidInput, QuotaExceeded, UpstreamError
+from gateway.answers.refusals import MAX_RETRY_AFTER_S, hide_addresses, read_retry_after, refusal
+from models_registry.providers.openai_compatible.errors import read_error
+from tenants.sealing import Secret
+from tests.gateway.calling import make_endpoint
+
+ENDPOINT = make_endpoint("https://gpu-7.example.org:8443/v1", secret=Secret("gsk_9f8a7b6c5d4e"))
+
+SHAPES = [
+    {"error": {"message": "REASON", "type": "invalid_request_error"}},
+    {"error": "REASON"},
+    {"object": "error", "message": "REASON", "type": "BadRequestError", "code": 400},
+    {"detail": "REASON"},
+    {"detail": [{"loc": ["body", "messages"], "msg": "REASON", "type": "value_error"}]},
+    {"message": "REASON"},
+    {"errors": [{"message": "REASON"}]},
+    {"error": {"message": orjson.dumps({"error": {"message": "REASON"}}).decode()}},
+    {"error": {"code": 400, "metadata": {}, "message": "REASON"}},
+    [{"error": {"code": 400, "message": "REASON", "status": "INVALID_ARGUMENT"}}],
+    {"error": {"message": {"message": "REASON"}}},
+    {"code": "invalid", "msg": "REASON"},
+    "REASON",
+]
+
+
+def refused(status: int, body, headers=None):
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return refusal(status, read_error(raw), headers or {}, ENDPOINT)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_the_reason_is_found_in_any_shape(shape, status):
+    raw = orjson.dumps(shape).replace(b"REASON", b"temperature is odd")
+    found = refused(status, raw)
+    assert isinstance(found, InvalidInput) and "temperature is odd" in str(found.message)
+    assert str(found.message).startswith("The provider says"), "who refuses is told"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "This model's maximum context length is 10 tokens",
+        "prompt is too long: 200001 tokens > 200000 maximum",
+        "the request exceeds the available context size",
+        "Range of input length should be [1, 6000]",
+        "Input length 600 exceeds the maximum sequence length",
+        "Please reduce the length of the messages.",
+    ],
+)
+def test_too_long_a_prompt_is_known_in_any_words(shape, reason):
+    raw = orjson.dumps(shape).replace(b"REASON", reason.encode())
+    assert refused(400, raw).code == "context_length_exceeded"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html><h1>Bad Request</h1></html>", b"\xff\xfe", b"[]", b"{}", b"null", b"7"]
+)
+def test_a_body_that_says_nothing_is_said_to_say_nothing(body):
+    found = refused(400, body)
+    assert isinstance(found, InvalidInput) and found.code == "upstream_invalid_request"
+    assert "html" not in str(found.message)
+
+
+def test_a_plain_text_is_the_reason():
+    assert "temperature is odd" in str(refused(400, b"temperature is odd").message)
+
+
+def test_an_error_nested_without_end_is_read_in_bounds():
+    body: object = "x"
+    for _level in range(200):
+        body = {"error": body}
+    assert refused(400, body).code == "upstream_invalid_request"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://10.1.2.3:8000/v1/chat",
+        "https://gpu-7.example.org:8443/v1",
+        "gpu-7.example.org:8443",
+        "gpu-7.example.org",
+        "192.168.0.7",
+        "192.168.0.7:11434",
+        "[fe80::1]:80",
+        "vllm-0.models.svc.cluster.local",
+        "localhost:1234",
+        "redis://cache.internal:6379/0",
+    ],
+)
+def test_addresses_are_hidden(address):
+    text = hide_addresses(f"cannot reach {address}, try later", ENDPOINT)
+    assert address not in text and text.startswith("cannot reach ") and "try later" in text
+    assert "gpu-7" not in text and not any(part in text for part in ("10.1.2", "192.168", "fe80", "svc"))
+
+
+@pytest.mark.parametrize(
+    "text", ["temperature must be between 0.0 and 2.0", "gpt-4.1 has no tools", "12:30 is no time"]
+)
+def test_what_is_no_address_stays(text):
+    assert hide_addresses(text, ENDPOINT) == text
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["Incorrect API key provided: gsk_9f8a", "key b6c5d4 is wrong", "Bearer xyz", "sk-proj-1 is bad"],
+)
+def test_a_reason_with_a_secret_is_not_passed_on(reason):
+    found = refused(400, {"error": {"message": reason}})
+    assert reason not in str(found.message)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (401, UpstreamError, "upstream_credentials"),
+        (403, UpstreamError, "upstream_credentials"),
+        (404, UpstreamError, "upstream_not_found"),
+        (402, UpstreamError, "upstream_refused"),
+        (405, UpstreamError, "upstream_refused"),
+        (429, QuotaExceeded, "upstream_rate_limited"),
+        (500, UpstreamError, "upstream_error"),
+        (529, UpstreamError, "upstream_error"),
+    ],
+)
+def test_what_is_no_fault_of_the_caller_keeps_its_words_to_itself(status, kind, code):
+    found = refused(status, {"error": {"message": "secret plans"}})
+    assert type(found).__mro__[0] is kind or isinstance(found, kind)
+    assert found.code == code and "secret plans" not in str(found.message)
+    assert found.http_status == (429 if status == 429 else 502), "an upstream's 401 is our 502"
+
+
+def in_seconds(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "low", "high"),
+    [
+        ({"Retry-After": "7"}, 7, 7),
+        ({"Retry-After": "0"}, 1, 1),
+        ({"Retry-After": "999999999"}, MAX_RETRY_AFTER_S, MAX_RETRY_AFTER_S),
+        ({"Retry-After-Ms": "1500", "Retry-After": "9"}, 2, 2),
+        ({"Retry-After": in_seconds(30)}, 25, 30),
+        ({"Retry-After": in_seconds(-30)}, 1, 1),
+    ],
+)
+def test_when_to_ask_again_is_read_in_every_form(headers, low, high):
+    assert low <= (read_retry_after(headers) or 0) <= high
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1e9", "١٢", "9" * 40, "Wed, 99 Oct 2099"])
+def test_nonsense_says_nothing(text):
+    assert read_retry_after({"Retry-After": text}) is None
