@@ -84,14 +84,10 @@ class Call:
         """
         if usage is None:
             return
-        if self.usage is None or _count(usage) >= _count(self.usage):
+        if self.usage is None or usage.total_tokens >= self.usage.total_tokens:
             self.usage = usage
         self.is_usage_final = True
 
     def note_first_token(self) -> None:
         if self.first_token_s is None:
             self.first_token_s = time.monotonic()
-
-
-def _count(usage: Usage) -> int:
-    return usage.input_tokens + usage.cached_tokens + usage.output_tokens + usage.reasoning_tokens

@@ -10,6 +10,8 @@ from gateway.calls import Call
 from usage.pricing import Usage
 
 MOST_PLAUSIBLE_TOKENS = 10_000_000
+# of what a provider writes to its cache, in `prompt_tokens_details`: OpenRouter, LiteLLM, Qwen
+CACHE_WRITES = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
 
 
 def read_usage(reported: Any) -> Usage | None:
@@ -33,7 +35,30 @@ def read_usage(reported: Any) -> Usage | None:
     total = reported.get("total_tokens")
     if type(total) is int and prompt + completion < total <= MOST_PLAUSIBLE_TOKENS:
         completion = total - prompt
-    return Usage(prompt - cached, cached, completion - reasoning, reasoning)
+    read, written = prompt - cached, completion - reasoning
+    cache_write = _part(reported, "prompt_tokens_details", CACHE_WRITES, read)
+    input_audio = _part(reported, "prompt_tokens_details", ("audio_tokens",), read - cache_write)
+    output_audio = _part(reported, "completion_tokens_details", ("audio_tokens",), written)
+    if not (cache_write or input_audio or output_audio):
+        return Usage(read, cached, written, reasoning)
+    return Usage(
+        read - cache_write - input_audio,
+        cached,
+        written - output_audio,
+        reasoning,
+        cache_write=cache_write,
+        input_audio=input_audio,
+        output_audio=output_audio,
+    )
+
+
+def _part(reported: dict, group: str, names: tuple[str, ...], most: int) -> int:
+    """Some of the tokens by one of these names, no more than there are; 0 where that is no number."""
+    details = reported.get(group)
+    if not isinstance(details, dict):
+        return 0
+    number = next((details[name] for name in names if details.get(name)), 0)
+    return min(number, most) if type(number) is int and number > 0 else 0
 
 
 def _detail(reported: dict, group: str, name: str) -> Any:
@@ -43,8 +68,7 @@ def _detail(reported: dict, group: str, name: str) -> Any:
 
 def usage_frame(call: Call, usage: Usage) -> bytes:
     """The last chunk a client asked for and the provider did not send."""
-    prompt = usage.input_tokens + usage.cached_tokens
-    completion = usage.output_tokens + usage.reasoning_tokens
+    prompt, completion = usage.total_input, usage.total_output
     report = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     head = {
         "id": f"chatcmpl-{call.request_id.hex}",

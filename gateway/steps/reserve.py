@@ -5,10 +5,14 @@ plus the longest answer allowed. Images and other media cost tokens that their b
 call with any holds the whole window.
 """
 
+from django.utils.translation import gettext as _
+
+from foundation.errors import InvalidInput
 from gateway.calls import Call
+from usage.labels import LABELS
 from usage.ledger.bookings import TENANT_SUBJECT, CallFacts, HoldRequest
 from usage.ledger.ledger import Ledger
-from usage.pricing import highest_cost
+from usage.pricing import UnpricedClass, highest_cost
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
 ASSUMED_WINDOW = 128_000  # of a model whose context window nobody has entered, for calls with media
@@ -42,11 +46,14 @@ def estimate_input_tokens(call: Call) -> int:
 
 async def reserve(call: Call, ledger: Ledger) -> None:
     """Write the hold, which is the dispatch mark too: the next step sends. Raises QuotaExceeded
-    (`insufficient_quota`), Unavailable.
+    (`insufficient_quota`), InvalidInput (`model_not_priced`), Unavailable.
     """
     set_output_limit(call)
     route, principal = call.route, call.principal
-    amount = highest_cost(route.price, most_input_tokens(call), call.max_output_tokens)
+    try:
+        amount = highest_cost(route.price, most_input_tokens(call), call.max_output_tokens)
+    except UnpricedClass as exc:
+        raise _unpriced(route.name, exc) from None
     subjects = {"tenant": TENANT_SUBJECT, "project": principal.project_id, "user": principal.user_id}
     if principal.key_id:
         subjects["key"] = principal.key_id
@@ -59,6 +66,15 @@ async def reserve(call: Call, ledger: Ledger) -> None:
     )
     await ledger.reserve(principal.tenant, request)
     call.held = amount
+
+
+def _unpriced(model: str, missing: UnpricedClass) -> InvalidInput:
+    return InvalidInput(
+        _("The model “%(model)s” has prices, but none for “%(what)s”. Whoever runs it must enter that first.")
+        % {"model": model, "what": LABELS[missing.name]},
+        code="model_not_priced",
+        param="model",
+    )
 
 
 def facts_of(call: Call) -> CallFacts:

@@ -155,6 +155,7 @@ class Batch:
             (
                 key,
                 str(cost),
+                sql.quantities(usage.quantities),
                 str(usage.input_tokens),
                 str(usage.cached_tokens),
                 str(usage.output_tokens),
