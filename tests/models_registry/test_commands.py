@@ -174,7 +174,7 @@ def test_setting_a_model_is_refused_where_it_breaks_a_rule(make):
         (("small", "--plan", "standard", "--tenant", "acme"), "plans"),
         (
             ("small", "--input-price", "-1", "--output-price", "1", "--tenant", "acme"),
-            "greater than or equal to 0",
+            "between 0 and 1,000,000",
         ),
         (("small", "--label", "lost", "--input-price", "1", "--tenant", "acme"), "price of output"),
     ):
