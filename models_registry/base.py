@@ -13,7 +13,7 @@ from foundation.ids import uuid7
 from models_registry.kinds import Channel, ConnectionKind, Location, ModelKind
 from tenants.models import Tenant, TimeStamped
 from tenants.sealing import SealedTextField, Secret, open_field
-from usage.pricing import MAX_PRICE, TOKEN_CLASSES, Price, without_inherited
+from usage.pricing import MAX_PRICE, TOKEN_CLASSES, Price, without_inherited, write_amount
 from usage.quantities import CLASSES
 
 RESERVED_NAMES = frozenset({"auto"})  # the gateway picks a model for it
@@ -305,8 +305,3 @@ class AbstractModelPrice(TimeStamped):
 
     def as_price(self) -> Price:
         return Price(self.currency, **self.own_amounts)
-
-
-def write_amount(amount: Decimal) -> str:
-    """Without an exponent and without zeros at its end."""
-    return f"{amount.normalize():f}"

@@ -106,7 +106,7 @@ class Price:
         amounts = self.amounts or dict.fromkeys(TOKEN_CLASSES, _ZERO)
         kept = without_inherited(amounts)
         return {"currency": self.currency} | {
-            name: f"{amount:f}" for name, amount in amounts.items() if name in kept or name in TOKEN_CLASSES
+            name: write_amount(amount) for name, amount in amounts.items() if name in kept or name in TOKEN_CLASSES
         }
 
     @classmethod
@@ -114,6 +114,11 @@ class Price:
         """Raises KeyError or ValueError if the snapshot is not one."""
         amounts = {name: Decimal(amount) for name, amount in snapshot.items() if name != "currency"}
         return cls(snapshot["currency"], **amounts)
+
+
+def write_amount(amount: Decimal) -> str:
+    """Without an exponent and without zeros at its end."""
+    return f"{amount.normalize():f}"
 
 
 def _checked(name: str, amount: Decimal) -> Decimal:

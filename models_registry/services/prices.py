@@ -12,14 +12,13 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import InvalidInput
-from models_registry.base import write_amount
 from models_registry.calendar import note_date
 from models_registry.kinds import ModelKind
 from models_registry.worlds import PLATFORM, Model, ModelPrice, World, active_world
 from tenants.models import Tenant
 from tenants.notify import announce
 from tenants.selectors import get_currency
-from usage.pricing import MAX_PRICE, TOKEN_CLASSES, with_parents, without_inherited
+from usage.pricing import MAX_PRICE, TOKEN_CLASSES, with_parents, without_inherited, write_amount
 from usage.quantities import CLASSES
 
 WITHOUT_OUTPUT = {ModelKind.EMBEDDING, ModelKind.RERANK}

@@ -10,7 +10,6 @@ from django.utils import timezone
 from foundation.commands import AtriumCommand
 from foundation.errors import InvalidInput
 from models_registry import services
-from models_registry.base import write_amount
 from models_registry.command_line import add_scope, chosen_scope
 from models_registry.kinds import Channel, ModelKind
 from models_registry.selectors import (
@@ -129,12 +128,7 @@ def _describe(model: Model, prices: list[ModelPrice]) -> dict:
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,
         "default_max_output_tokens": model.default_max_output_tokens,
-        "prices": [
-            {"currency": row.currency}
-            | {name: write_amount(getattr(row, name)) for name in PRICES}
-            | row.own_texts
-            for row in prices
-        ],
+        "prices": [row.as_price().snapshot() for row in prices],
     }
 
 
