@@ -239,12 +239,8 @@ class AbstractModelPrice(TimeStamped):
     currency = models.CharField(
         _("currency"), max_length=3, choices=Tenant.Currency, default=Tenant.Currency.EUR
     )
-    amounts = models.JSONField(
-        _("amounts"),
-        null=True,
-        editable=False,
-        help_text=_("By class, as texts; a class without one costs what it is a part of costs."),
-    )
+    # class → text; a class without one costs what it is a part of costs
+    amounts = models.JSONField(_("amounts"), null=True, editable=False)
     # For processes of the release before, which write no amounts (NULL) and read these alone: what each class
     # costs, its own price or not. They go with the next release.
     input = price_column(_("input"))

@@ -8,7 +8,7 @@ from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from foundation.amounts import show_money
 from usage.quantities import CLASSES, EACH, MILLION_TOKENS, SECOND, Quantities
@@ -22,19 +22,19 @@ LABELS: dict[str, str | Promise] = {
     "reasoning": gettext_lazy("reasoning"),
     "output_audio": gettext_lazy("audio output"),
     "images": gettext_lazy("images"),
-    "audio_ms": gettext_lazy("seconds of audio"),
-    "gpu_ms": gettext_lazy("GPU seconds"),
+    "audio_ms": gettext_lazy("audio"),
+    "gpu_ms": gettext_lazy("GPU time"),
 }
 PER: dict[int, str | Promise] = {
     MILLION_TOKENS: gettext_lazy("per million tokens"),
-    EACH: gettext_lazy("each"),
+    EACH: pgettext_lazy("price", "each"),
     SECOND: gettext_lazy("per second"),
 }
 
 
 def show_quantities(quantities: Quantities) -> str:
-    """“12 input, 5 output”, in the order of the classes; "" for nothing."""
-    return ", ".join(f"{_figure(name, quantities[name])} {LABELS[name]}" for name in _known(quantities))
+    """“input 12, output 5”, in the order of the classes; "" for nothing."""
+    return ", ".join(f"{LABELS[name]} {_figure(name, quantities[name])}" for name in _known(quantities))
 
 
 def show_prices(snapshot: Mapping[str, str]) -> str:
@@ -62,5 +62,5 @@ def _known(found: Mapping[str, object]) -> list[str]:
 
 def _figure(name: str, count: int) -> str:
     if CLASSES[name].per == SECOND:
-        return number_format(Decimal(count) / 1_000)
+        return f"{number_format(Decimal(count) / SECOND)} s"
     return str(intcomma(count))

@@ -61,9 +61,8 @@ class CallColumns(models.Model):
 class QuantityColumns(models.Model):
     """What was used, by class (usage.quantities)."""
 
-    quantities = models.JSONField(
-        _("quantities"), null=True, help_text=_("Zeros are left out. Corrections can be negative.")
-    )
+    # zeros are left out; below zero in corrections only
+    quantities = models.JSONField(_("quantities"), null=True)
 
     class Meta:
         abstract = True

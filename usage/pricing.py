@@ -106,7 +106,9 @@ class Price:
         amounts = self.amounts or dict.fromkeys(TOKEN_CLASSES, _ZERO)
         kept = without_inherited(amounts)
         return {"currency": self.currency} | {
-            name: write_amount(amount) for name, amount in amounts.items() if name in kept or name in TOKEN_CLASSES
+            name: write_amount(amount)
+            for name, amount in amounts.items()
+            if name in kept or name in TOKEN_CLASSES
         }
 
     @classmethod

@@ -70,7 +70,7 @@ async def reserve(call: Call, ledger: Ledger) -> None:
 
 def _unpriced(model: str, missing: UnpricedClass) -> InvalidInput:
     return InvalidInput(
-        _("The model “%(model)s” has prices, but none for “%(what)s”. Whoever runs it must enter that first.")
+        _("The model “%(model)s” has prices, but none for “%(what)s”. Ask an administrator to enter one.")
         % {"model": model, "what": LABELS[missing.name]},
         code="model_not_priced",
         param="model",

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from usage.labels import LABELS, PER
 from usage.pricing import (
     MAX_PRICE,
     TOKEN_CLASSES,
@@ -167,6 +168,11 @@ def test_usage_is_a_value():
     assert usage.having(output=4, images=0) == Usage(5, 0, 4) and usage.quantities["output"] == 3
     with pytest.raises(TypeError):
         usage.quantities["output"] = 4
+
+
+def test_every_class_has_a_name_for_people_and_its_price_a_measure():
+    assert LABELS.keys() == CLASSES.keys()
+    assert {one.per for one in CLASSES.values()} == PER.keys()
 
 
 @given(a_usage)

@@ -13,11 +13,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='hourlysum',
             name='quantities',
-            field=models.JSONField(help_text='Zeros are left out. Corrections can be negative.', null=True, verbose_name='quantities'),
+            field=models.JSONField(null=True, verbose_name='quantities'),
         ),
         migrations.AddField(
             model_name='usageevent',
             name='quantities',
-            field=models.JSONField(help_text='Zeros are left out. Corrections can be negative.', null=True, verbose_name='quantities'),
+            field=models.JSONField(null=True, verbose_name='quantities'),
         ),
     ]

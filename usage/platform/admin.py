@@ -44,7 +44,7 @@ class TenantSumAdmin(ReadOnlyAdmin):
         """There is nothing behind a line."""
         return obj is None and super().has_view_permission(request, obj)
 
-    @display(description=_("beside tokens"))
+    @display(description=_("other usage"))
     def show_others(self, row: TenantSum) -> str:
         return show_quantities(row.used_beside_tokens) or "–"
 

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='modelprice',
             name='amounts',
-            field=models.JSONField(editable=False, help_text='By class, as texts; a class without one costs what it is a part of costs.', null=True, verbose_name='amounts'),
+            field=models.JSONField(editable=False, null=True, verbose_name='amounts'),
         ),
         migrations.AddConstraint(
             model_name='modelprice',
