@@ -3,18 +3,18 @@ quote and bill. Imports no Django.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from usage.quantities import CLASSES, COST_PLACES, INPUT, OUTPUT, Quantities
+from usage.quantities import CLASSES, COST_PLACES, INPUT, OUTPUT, SOUND, Quantities
 
 logger = logging.getLogger(__name__)
 
 MAX_PRICE = Decimal(1_000_000)
 TOKEN_CLASSES = ("input", "cached", "output", "reasoning")  # whose price every snapshot has that has any
+SMALLEST = Decimal(1).scaleb(-COST_PLACES)  # of the ledger
 _ZERO = Decimal(0)
 
 
@@ -46,7 +46,14 @@ class Price:
         given = {"input": input, "cached": cached, "output": output, "reasoning": reasoning, **others}
         own = {name: _checked(name, amount) for name, amount in given.items() if amount is not None}
         self.currency = currency
-        self.amounts: Mapping[str, Decimal] = MappingProxyType(with_parents(own))
+        amounts = with_parents(own)
+        self.amounts: Mapping[str, Decimal] = MappingProxyType(amounts)
+        # what one unit of each class costs, in the ledger's smallest unit (10⁻¹² of the currency)
+        self.units = {
+            name: int(amount.scaleb(CLASSES[name].price_places)) for name, amount in amounts.items()
+        }
+        self._highest: dict[tuple[str, bool], int] = {}
+        self._hash = hash((currency, frozenset(amounts.items())))
 
     def __eq__(self, other: object) -> bool:
         """Equal prices charge the same for everything."""
@@ -73,30 +80,16 @@ class Price:
     def output(self) -> Decimal | None:
         return self.amounts.get("output") if self.amounts else _ZERO
 
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.currency, frozenset(self.amounts.items())))
-
-    @cached_property
-    def units(self) -> dict[str, int]:
-        """What one unit of each class costs, in the ledger's smallest unit (10⁻¹² of the currency)."""
-        return {name: int(amount.scaleb(CLASSES[name].price_places)) for name, amount in self.amounts.items()}
-
-    @cached_property
-    def highest_input(self) -> int:
-        """What an input token costs in the dearest class it can be counted in. Raises UnpricedClass."""
-        return self._highest("input", INPUT)
-
-    @cached_property
-    def highest_output(self) -> int:
-        return self._highest("output", OUTPUT)
-
-    def _highest(self, root: str, family: Iterable[str]) -> int:
-        if not self.amounts:
-            return 0
-        if root not in self.amounts:
-            raise UnpricedClass(root)
-        return max(self.units[name] for name in family)
+    def highest(self, family: tuple[str, ...], has_sound: bool) -> int:
+        """What a token costs in the dearest class of INPUT or OUTPUT. Raises UnpricedClass."""
+        found = self._highest.get((family[0], has_sound))
+        if found is None:
+            if self.amounts and family[0] not in self.amounts:
+                raise UnpricedClass(family[0])
+            wanted = (name for name in family if has_sound or name not in SOUND)
+            found = max(self.units.get(name, 0) for name in wanted)
+            self._highest[family[0], has_sound] = found
+        return found
 
     def snapshot(self) -> dict[str, str]:
         """The price as JSON can keep it beside the bill; `from_snapshot` is its inverse. Classes that cost
@@ -248,8 +241,8 @@ def _check_counts(counts: Mapping[str, int]) -> None:
     for name, count in counts.items():
         if name not in CLASSES:
             raise ValueError(f"There is nothing called {name!r} to be counted.")
-        if count < 0:
-            raise ValueError(f"Counts are never negative: {counts}.")
+        if type(count) is not int or count < 0:
+            raise ValueError(f"Counts are whole and never negative: {counts}.")
 
 
 def cost(price: Price, usage: Usage) -> Decimal:
@@ -264,7 +257,7 @@ def cost(price: Price, usage: Usage) -> Decimal:
             amount += count * units[name]
     except KeyError:
         raise UnpricedClass(name) from None
-    return Decimal(amount).scaleb(-COST_PLACES)
+    return Decimal(amount) * SMALLEST
 
 
 def billed_cost(price: Price, usage: Usage, held: Decimal) -> Decimal:
@@ -278,13 +271,13 @@ def billed_cost(price: Price, usage: Usage, held: Decimal) -> Decimal:
         return held
 
 
-def highest_cost(price: Price, input_tokens: int, output_tokens: int) -> Decimal:
-    """The most that so many tokens can cost, whatever classes the provider will count them in. Raises
-    UnpricedClass.
+def highest_cost(price: Price, input_tokens: int, output_tokens: int, *, has_sound: bool = True) -> Decimal:
+    """The most that so many tokens can cost, whatever classes the provider will count them in; those of sound
+    only where it is heard or asked for. Raises UnpricedClass.
     """
     units = 0
     if input_tokens:
-        units += input_tokens * price.highest_input
+        units += input_tokens * price.highest(INPUT, has_sound)
     if output_tokens:
-        units += output_tokens * price.highest_output
-    return Decimal(units).scaleb(-COST_PLACES)
+        units += output_tokens * price.highest(OUTPUT, has_sound)
+    return Decimal(units) * SMALLEST

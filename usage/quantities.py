@@ -57,6 +57,13 @@ def _family(root: str) -> tuple[str, ...]:
 
 INPUT, OUTPUT = _family("input"), _family("output")
 TOKENS = INPUT + OUTPUT
+SOUND = frozenset({"input_audio", "output_audio"})
+# class → the one of the four older counts in which it is counted
+_OLDER = (
+    dict.fromkeys(INPUT, "input_tokens")
+    | dict.fromkeys(OUTPUT, "output_tokens")
+    | {"cached": "cached_tokens", "reasoning": "reasoning_tokens"}
+)
 
 
 def total(quantities: Quantities, classes: tuple[str, ...]) -> int:
@@ -77,13 +84,11 @@ def four_counts(quantities: Quantities) -> dict[str, int]:
     """The tokens in the four counts that are older than the classes: each class counts in the nearest of
     them, so that these too add up to all tokens.
     """
-    cached, reasoning = quantities.get("cached", 0), quantities.get("reasoning", 0)
-    return {
-        "input_tokens": total(quantities, INPUT) - cached,
-        "cached_tokens": cached,
-        "output_tokens": total(quantities, OUTPUT) - reasoning,
-        "reasoning_tokens": reasoning,
-    }
+    counts = {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0, "reasoning_tokens": 0}
+    for name, count in quantities.items():
+        if name in _OLDER:
+            counts[_OLDER[name]] += count
+    return counts
 
 
 def _without_zeros(quantities: Quantities) -> dict[str, int]:

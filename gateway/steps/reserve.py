@@ -51,7 +51,9 @@ async def reserve(call: Call, ledger: Ledger) -> None:
     set_output_limit(call)
     route, principal = call.route, call.principal
     try:
-        amount = highest_cost(route.price, most_input_tokens(call), call.max_output_tokens)
+        amount = highest_cost(
+            route.price, most_input_tokens(call), call.max_output_tokens, has_sound=_has_sound(call)
+        )
     except UnpricedClass as exc:
         raise _unpriced(route.name, exc) from None
     subjects = {"tenant": TENANT_SUBJECT, "project": principal.project_id, "user": principal.user_id}
@@ -66,6 +68,19 @@ async def reserve(call: Call, ledger: Ledger) -> None:
     )
     await ledger.reserve(principal.tenant, request)
     call.held = amount
+
+
+def _has_sound(call: Call) -> bool:
+    """Whether tokens of sound can be counted, which cost many times those of text: it is among the messages
+    (an earlier answer is named by `audio` alone), or asked for.
+    """
+    body = call.body
+    return (
+        call.has_media
+        or body.get("audio") is not None
+        or body.get("modalities") not in (None, ["text"])
+        or any(message.get("audio") is not None for message in body.get("messages", ()))
+    )
 
 
 def _unpriced(model: str, missing: UnpricedClass) -> InvalidInput:

@@ -88,6 +88,29 @@ class Books:
         self.bills.append(bill)
 
 
+@pytest.mark.parametrize(
+    ("changes", "has_sound"),
+    [
+        ({}, False),
+        ({"modalities": ["text"]}, False),
+        ({"modalities": ["text", "audio"]}, True),
+        ({"modalities": 5}, True),
+        ({"audio": {"voice": "alloy"}}, True),
+        ({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, True),
+        (None, True),
+    ],
+)
+def test_sound_is_held_for_where_it_is_heard_or_asked_for(changes, has_sound):
+    books, call = Books(), make_call("http://nowhere/v1", "any")
+    call.route = replace(
+        call.route, price=Price("EUR", Decimal(0), Decimal(0), Decimal(1), output_audio=Decimal(9))
+    )
+    call.has_media = changes is None
+    call.body |= changes or {}
+    asyncio.run(reserve(call, books))
+    assert books.holds[0].amount == call.max_output_tokens * Decimal("0.000001") * (9 if has_sound else 1)
+
+
 def test_without_a_price_for_what_it_will_use_no_call_is_sent():
     books, call = Books(), make_call("http://nowhere/v1", "any")
     call.route = replace(call.route, price=ONLY_IMAGES)

@@ -19,7 +19,7 @@ from usage.pricing import (
     with_parents,
     without_inherited,
 )
-from usage.quantities import CLASSES, COST_PLACES, INPUT, OUTPUT, TOKENS, add, four_counts, subtract
+from usage.quantities import CLASSES, COST_PLACES, INPUT, OUTPUT, SOUND, TOKENS, add, four_counts, subtract
 
 ROOTS = [name for name, one in CLASSES.items() if one.parent is None]
 ALL_ROOTS = st.just(ROOTS)
@@ -74,6 +74,16 @@ def test_no_way_of_counting_costs_more_than_the_highest(price, read, written, da
     usage = Usage.of(spread(read, INPUT) | spread(written, OUTPUT))
     assert (usage.total_input, usage.total_output) == (read, written)
     assert cost(price, usage) <= highest_cost(price, read, written)
+    if not SOUND & usage.quantities.keys():
+        assert cost(price, usage) <= highest_cost(price, read, written, has_sound=False)
+
+
+def test_text_is_not_held_at_the_price_of_sound():
+    price = Price(
+        "EUR", input=Decimal(1), output=Decimal(2), input_audio=Decimal(40), output_audio=Decimal(80)
+    )
+    assert highest_cost(price, 10, 10) == Decimal("0.0012")
+    assert highest_cost(price, 10, 10, has_sound=False) == Decimal("0.00003")
 
 
 @given(a_price)
@@ -157,8 +167,9 @@ def test_what_is_unknown_has_no_price_and_is_not_counted():
 def test_token_counts_are_never_negative():
     with pytest.raises(ValueError, match="never negative"):
         Usage(input_tokens=5, cached_tokens=-1)
-    with pytest.raises(ValueError, match="never negative"):
-        Usage.of({"images": -1})
+    for wrong in (-1, 1.5, True, "1"):
+        with pytest.raises(ValueError, match="never negative"):
+            Usage.of({"images": wrong})
 
 
 def test_usage_is_a_value():
