@@ -114,6 +114,7 @@ class Call:
     has_told_usage: bool = False  # the client got a provider's report
     text_count: int = 1  # each of which may fill the context window
     has_media: bool = False  # images, sound, files: their tokens cannot be bounded by the request's bytes
+    has_sound: bool = False  # it is heard or asked for: its tokens cost many times those of text
     held: Decimal | None = None
     attempts: list[Attempt] = field(default_factory=list)  # those that were lost
     attempt_started_s: float = 0.0
@@ -176,14 +177,10 @@ class Call:
         """
         if usage is None:
             return
-        if self.usage is None or _count(usage) >= _count(self.usage):
+        if self.usage is None or usage.total_tokens >= self.usage.total_tokens:
             self.usage = usage
         self.is_usage_final = True
 
     def note_first_token(self) -> None:
         if self.first_token_s is None:
             self.first_token_s = time.monotonic()
-
-
-def _count(usage: Usage) -> int:
-    return usage.input_tokens + usage.cached_tokens + usage.output_tokens + usage.reasoning_tokens

@@ -5,6 +5,7 @@ providers go in and never come out.
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
@@ -226,8 +227,11 @@ class NewModel(ModelChanges):
 
 
 class ModelPriceSerializer(serializers.ModelSerializer):
-    """Per million tokens."""
+    """`amounts` has the classes with a price of their own: tokens per million, images each, milliseconds per
+    second. The four beside it tell what a million tokens cost, by a price of their own or not.
+    """
 
+    amounts = serializers.DictField(child=serializers.CharField(), source="own_texts")
     input = serializers.DecimalField(24, 12, normalize_output=True)
     cached = serializers.DecimalField(24, 12, normalize_output=True)
     output = serializers.DecimalField(24, 12, normalize_output=True)
@@ -235,19 +239,35 @@ class ModelPriceSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = ModelPrice
-        fields = ["id", "valid_from", "currency", "input", "cached", "output", "reasoning", "created_at"]
+        fields = [
+            "id",
+            "valid_from",
+            "currency",
+            "amounts",
+            "input",
+            "cached",
+            "output",
+            "reasoning",
+            "created_at",
+        ]
 
 
 class NewPrice(StrictSerializer):
     """What is left out stays as it was; without an earlier price, cached input follows input and reasoning
-    follows output.
+    follows output. `amounts` takes every class, the four of a chat's call may stand beside it.
     """
 
+    amounts = serializers.DictField(child=serializers.DecimalField(**AMOUNT), required=False)
     input = serializers.DecimalField(required=False, **AMOUNT)
     cached = serializers.DecimalField(required=False, **AMOUNT)
     output = serializers.DecimalField(required=False, **AMOUNT)
     reasoning = serializers.DecimalField(required=False, **AMOUNT)
     valid_from = serializers.DateTimeField(required=False, help_text="From when on. Default: now.")
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if twice := sorted(data.get("amounts", {}).keys() & data.keys()):
+            raise serializers.ValidationError({twice[0]: [_("This price is given twice.")]})
+        return data
 
 
 class ModelViewSet(RegistryViewSet):

@@ -14,7 +14,8 @@ from models_registry.kinds import Channel, Location, ModelKind
 from models_registry.providers.table import kind_choices
 from tenants.models import Tenant, TimeStamped
 from tenants.sealing import SealedTextField, Secret, open_field
-from usage.pricing import MAX_PRICE, PRICE_PLACES
+from usage.pricing import MAX_PRICE, TOKEN_CLASSES, Price, without_inherited, write_amount
+from usage.quantities import CLASSES
 
 RESERVED_NAMES = frozenset({"auto"})  # the gateway picks a model for it
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
@@ -202,6 +203,14 @@ class AbstractModel(TimeStamped):
         return self.label or self.name
 
 
+PRICE_PLACES = CLASSES["input"].price_places
+# An amount as it is stored, in JSON: a text, since JSON's numbers are read as floats. Whether its class may
+# have so many places is told by usage.pricing.
+WRONG_AMOUNT = (
+    '$.* ? (@.type() != "string" || !(@ like_regex "^(1000000([.]0{1,12})?|[0-9]{1,6}([.][0-9]{1,12})?)$"))'
+)
+
+
 def price_column(name) -> models.DecimalField:
     return models.DecimalField(
         name,
@@ -219,8 +228,8 @@ def validate_price_places(value: Decimal) -> None:
 
 
 class AbstractModelPrice(TimeStamped):
-    """What a model costs from a moment on, per million tokens, in one currency. A new price is a new row;
-    rows are never changed.
+    """What a model costs from a moment on, by class of usage.quantities, in one currency. A new price is a
+    new row; rows are never changed.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -231,6 +240,10 @@ class AbstractModelPrice(TimeStamped):
     currency = models.CharField(
         _("currency"), max_length=3, choices=Tenant.Currency, default=Tenant.Currency.EUR
     )
+    # class → text; a class without one costs what it is a part of costs
+    amounts = models.JSONField(_("amounts"), null=True, editable=False)
+    # For processes of the release before, which write no amounts (NULL) and read these alone: what each class
+    # costs, its own price or not. They go with the next release.
     input = price_column(_("input"))
     cached = price_column(_("cached input"))
     output = price_column(_("output"))
@@ -252,6 +265,19 @@ class AbstractModelPrice(TimeStamped):
                 name="%(app_label)s_%(class)s_range",
                 violation_error_message=_("A price lies between 0 and 1,000,000 per million tokens."),
             ),
+            models.CheckConstraint(
+                condition=Q(amounts__isnull=True)
+                | ~Q(
+                    models.Func(
+                        "amounts",
+                        models.Value(WRONG_AMOUNT),
+                        function="jsonb_path_exists",
+                        output_field=models.BooleanField(),
+                    )
+                ),
+                name="%(app_label)s_%(class)s_amounts",
+                violation_error_message=_("A price lies between 0 and 1,000,000."),
+            ),
             models.UniqueConstraint(
                 fields=["model", "currency", "valid_from"],
                 name="%(app_label)s_%(class)s_once",
@@ -261,3 +287,18 @@ class AbstractModelPrice(TimeStamped):
 
     def __str__(self) -> str:
         return f"{self.model} {self.valid_from:%Y-%m-%d}"
+
+    @property
+    def own_amounts(self) -> dict[str, Decimal]:
+        """What has a price of its own, by class."""
+        if self.amounts is not None:
+            return {name: Decimal(amount) for name, amount in self.amounts.items()}
+        columns = {name: getattr(self, name) for name in TOKEN_CLASSES}
+        return without_inherited(columns)
+
+    @property
+    def own_texts(self) -> dict[str, str]:
+        return {name: write_amount(amount) for name, amount in self.own_amounts.items()}
+
+    def as_price(self) -> Price:
+        return Price(self.currency, **self.own_amounts)

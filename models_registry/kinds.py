@@ -1,7 +1,11 @@
 """The vocabulary of this room. Kinds of connections: `providers/table.py`."""
 
+from collections.abc import Iterable
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from usage.quantities import CLASSES
 
 
 class Location(models.TextChoices):
@@ -30,6 +34,26 @@ class ModelKind(models.TextChoices):
     IMAGE = "image", _("image generation")
     SPEECH = "speech", _("speech output")
     TRANSCRIPTION = "transcription", _("transcription")
+
+
+# what a model of a kind may be paid for: the form of its prices asks for these
+PRICED_CLASSES: dict[str, tuple[str, ...]] = {
+    ModelKind.CHAT: ("input", "cached", "cache_write", "output", "reasoning"),
+    ModelKind.EMBEDDING: ("input",),
+    ModelKind.RERANK: ("input",),
+    ModelKind.IMAGE: ("input", "cached", "output", "images"),
+    ModelKind.SPEECH: ("input", "output", "output_audio", "audio_ms"),
+    ModelKind.TRANSCRIPTION: ("input", "input_audio", "output", "audio_ms"),
+}
+AUDIO = "audio"  # the capability of a chat model that hears or speaks
+
+
+def list_priced_classes(kind: str, capabilities: Iterable[str]) -> tuple[str, ...]:
+    """Also those of sound, for a chat model that knows it; in the order of usage.quantities."""
+    wanted = {*PRICED_CLASSES[kind]}
+    if kind == ModelKind.CHAT and AUDIO in capabilities:
+        wanted |= {"input_audio", "output_audio"}
+    return tuple(name for name in CLASSES if name in wanted)
 
 
 class Channel(models.TextChoices):

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -78,10 +77,10 @@ def _routes_of(world: World, models: QuerySet, currency: str) -> dict[str, Route
 def _choose_price(prices: list[ModelPrice], currency: str) -> Price:
     """Raises ValueError where the model has no price that this tenant can be charged."""
     if not prices:
-        return Price(currency or "EUR", *[Decimal(0)] * 4)
+        return Price(currency or "EUR")
     for row in prices:
         if not currency or row.currency == currency:
-            return Price(row.currency, row.input, row.cached, row.output, row.reasoning)
+            return row.as_price()
     raise ValueError(f"it has no price in {currency}")
 
 

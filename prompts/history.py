@@ -113,7 +113,7 @@ def measure_bytes_per_token(call: Call) -> float | None:
     """What a bill tells of a conversation's texts; None if it is no provider's count, or too small a one."""
     if call.usage is None or call.is_estimated:
         return None
-    tokens, window = call.usage.input_tokens + call.usage.cached_tokens, call.route.context_window
+    tokens, window = call.usage.total_input, call.route.context_window
     if not window or tokens * TELLING_SHARE < window:
         return None
     return max(LEAST_BYTES_PER_TOKEN, count_bytes(call.body["messages"]) / tokens)

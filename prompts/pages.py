@@ -77,7 +77,7 @@ def budget_context(request: HttpRequest, models: list[Route] | None = None) -> d
 
 
 def has_price(model: Route) -> bool:
-    return bool(model.price.input or model.price.output)
+    return not model.price.is_free
 
 
 def rail_context(request: HttpRequest, conversation: Conversation | None = None) -> dict:

@@ -77,16 +77,35 @@ class EventQuery(StrictSerializer):
     status = serializers.ChoiceField(UsageEvent.Status.choices, required=False)
 
 
-class ReportRowSerializer(serializers.Serializer):
+def quantities(**kwargs: Any) -> serializers.DictField:
+    return serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="What was used, by class; zeros are left out. "
+        "Tokens; `images`; `audio_ms` and `gpu_ms` in milliseconds.",
+        **kwargs,
+    )
+
+
+class FourCounts(serializers.Serializer):
+    """Tokens in four counts, whatever classes `quantities` has: those of writing the cache and of sound are
+    counted as input or as output.
+    """
+
+    input_tokens = serializers.IntegerField(source="four_counts.input_tokens", help_text="Without cached.")
+    cached_tokens = serializers.IntegerField(source="four_counts.cached_tokens")
+    output_tokens = serializers.IntegerField(
+        source="four_counts.output_tokens", help_text="Without reasoning."
+    )
+    reasoning_tokens = serializers.IntegerField(source="four_counts.reasoning_tokens")
+
+
+class ReportRowSerializer(FourCounts):
     key = serializers.CharField(allow_null=True, help_text="A model's name, an id, or a date.")
     label = serializers.CharField()
     currency = serializers.CharField()
     calls = serializers.IntegerField()
     errors = serializers.IntegerField()
-    input_tokens = serializers.IntegerField()
-    cached_tokens = serializers.IntegerField()
-    output_tokens = serializers.IntegerField()
-    reasoning_tokens = serializers.IntegerField()
+    quantities = quantities()
     cost = amount()
 
 
@@ -110,7 +129,11 @@ class UsageReportView(AtriumView):
         return Response(ReportSerializer({**self.query, "rows": rows}).data)
 
 
-class UsageEventSerializer(serializers.ModelSerializer):
+class UsageEventSerializer(FourCounts, serializers.ModelSerializer):
+    quantities = quantities(source="used")
+    units = serializers.DictField(
+        child=serializers.IntegerField(), source="used_beside_tokens", help_text="Those that are no tokens."
+    )
     cost = amount()
 
     class Meta:
@@ -130,6 +153,7 @@ class UsageEventSerializer(serializers.ModelSerializer):
             "deployment",
             "endpoint",
             "upstream_model",
+            "quantities",
             "input_tokens",
             "cached_tokens",
             "output_tokens",

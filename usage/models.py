@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy as _
 
 from foundation.ids import uuid7
 from tenants.models import TimeStamped
+from usage.older_counts import read_quantities
+from usage.quantities import TOKENS, Quantities, four_counts, total
 
 
 class MoneyField(models.DecimalField):
@@ -56,7 +58,33 @@ class CallColumns(models.Model):
         return {field.attname: getattr(self, field.attname) for field in CallColumns._meta.local_fields}
 
 
-class UsageEvent(CallColumns):
+class QuantityColumns(models.Model):
+    """What was used, by class (usage.quantities)."""
+
+    # zeros are left out; below zero in corrections only
+    quantities = models.JSONField(_("quantities"), null=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def used(self) -> Quantities:
+        return read_quantities(self)
+
+    @property
+    def used_beside_tokens(self) -> Quantities:
+        return {name: count for name, count in self.used.items() if name not in TOKENS}
+
+    @property
+    def four_counts(self) -> dict[str, int]:
+        return four_counts(self.used)
+
+    @property
+    def total_tokens(self) -> int:
+        return total(self.used, TOKENS)
+
+
+class UsageEvent(QuantityColumns, CallColumns):
     """What one call used and cost. Only ever added; a correction is an event of its own."""
 
     class Kind(models.TextChoices):
@@ -73,6 +101,7 @@ class UsageEvent(CallColumns):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     request_id = models.UUIDField(_("request"))
     kind = models.CharField(_("kind"), max_length=12, choices=Kind, default=Kind.SETTLE)
+    # for processes of the release before (usage.older_counts); these five go with the next release
     input_tokens = models.BigIntegerField(
         _("input tokens"), default=0, help_text=_("Not from the cache. Corrections can be negative.")
     )
@@ -112,10 +141,6 @@ class UsageEvent(CallColumns):
 
     def __str__(self) -> str:
         return str(self.request_id)
-
-    @property
-    def total_tokens(self) -> int:
-        return self.input_tokens + self.cached_tokens + self.output_tokens + self.reasoning_tokens
 
 
 class Hold(CallColumns):
@@ -219,7 +244,7 @@ class BudgetOverrun(models.Model):
         return f"{self.budget_id}: {self.amount}"
 
 
-class HourlySum(models.Model):
+class HourlySum(QuantityColumns):
     """The events of one closed hour, added up. Written by usage.sums, in SQL and by the thousand: hence the
     plain key.
     """
@@ -233,6 +258,7 @@ class HourlySum(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     calls = models.BigIntegerField(_("calls"))
     errors = models.BigIntegerField(_("errors"))
+    # for processes of the release before (usage.older_counts)
     input_tokens = models.BigIntegerField(_("input tokens"))
     cached_tokens = models.BigIntegerField(_("cached tokens"))
     output_tokens = models.BigIntegerField(_("output tokens"))

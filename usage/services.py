@@ -305,6 +305,7 @@ def refund_call(*, actor: User | None, request_id: UUID, amount: Decimal | None 
     return UsageEvent.objects.create(
         request_id=request_id,
         kind=UsageEvent.Kind.REFUND,
+        quantities={},
         cost=-amount,
         currency=bill.currency,
         booked_at=bill.booked_at,

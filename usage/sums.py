@@ -1,3 +1,4 @@
+# ruff: noqa: S608  (the parts put together here are constants of this room)
 """Hourly sums: the events of closed hours, added up once by a duty, so that reports read few rows and calls
 pay nothing for it.
 
@@ -17,15 +18,18 @@ from tenants.work.duties import duty, note_duty
 from usage.ledger.books import read_clock
 from usage.ledger.duty_times import SUMS, TODAY, last_closed_hour, next_sums
 from usage.models import HourlySum, UsageEvent
+from usage.older_counts import COUNTS
 from usage.platform.models import TenantSum
 from usage.selectors.reports import list_usage, summed_until
 
-_ADD_UP = """
+_SUMS = ", ".join(f"'{name}', nullif(sum({count}), 0)" for name, count in COUNTS.items())
+_ADD_UP = f"""
 INSERT INTO usage_hourlysum
-  (hour, user_id, key_id, project_id, model, currency, calls, errors,
+  (hour, user_id, key_id, project_id, model, currency, calls, errors, quantities,
   input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost)
 SELECT date_trunc('hour', created_at, 'UTC'), user_id, key_id, project_id, model, currency,
   count(*) FILTER (WHERE kind = 'settle'), count(*) FILTER (WHERE kind = 'settle' AND status = 'error'),
+  jsonb_strip_nulls(jsonb_build_object({_SUMS})),
   sum(input_tokens), sum(cached_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost)
 FROM usage_usageevent WHERE created_at >= %s AND created_at < %s GROUP BY 1, 2, 3, 4, 5, 6
 """
@@ -89,6 +93,7 @@ def _tell_platform(begin: datetime) -> None:
                 "calls": row.calls,
                 "errors": row.errors,
                 "tokens": row.tokens_read + row.tokens_written,
+                "quantities": row.quantities,
                 "cost": row.cost,
             }
             TenantSum.objects.update_or_create(

@@ -12,14 +12,19 @@ from usage.pricing import Usage
 
 def usage_body(usage: Usage) -> dict[str, Any]:
     """The `usage` object of an answer."""
-    prompt = usage.input_tokens + usage.cached_tokens
-    completion = usage.output_tokens + usage.reasoning_tokens
+    counts = usage.quantities
     return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "prompt_tokens": usage.total_input,
+        "completion_tokens": usage.total_output,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "audio_tokens": counts.get("input_audio", 0),
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning_tokens,
+            "audio_tokens": counts.get("output_audio", 0),
+        },
     }
 
 

@@ -7,11 +7,15 @@ dearest of the candidates that may come to answer.
 from collections.abc import Iterable
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
+from foundation.errors import InvalidInput
 from gateway.calls import Call
 from models_registry.routes import Candidate, Route
+from usage.labels import LABELS
 from usage.ledger.bookings import TENANT_SUBJECT, CallFacts, HoldRequest
 from usage.ledger.ledger import Ledger
-from usage.pricing import highest_cost
+from usage.pricing import UnpricedClass, highest_cost
 
 BYTES_PER_TOKEN_ESTIMATE = 3.5  # typical for German and English; used only where a provider reports nothing
 
@@ -24,7 +28,9 @@ def estimate_input_tokens(call: Call) -> int:
 
 
 def highest_price(call: Call) -> Decimal:
-    """The most that the call can cost, whichever candidate answers."""
+    """The most that the call can cost, whichever candidate answers. Raises InvalidInput
+    (`model_not_priced`).
+    """
     return max(_highest_cost(call, route) for route in _routes(call.candidates))
 
 
@@ -34,14 +40,16 @@ def _routes(candidates: Iterable[Candidate]) -> Iterable[Route]:
 
 def _highest_cost(call: Call, route: Route) -> Decimal:
     operation = call.operation
-    return highest_cost(
-        route.price, operation.most_input_tokens(call, route), operation.longest_answer(call, route)
-    )
+    most_input, longest = operation.most_input_tokens(call, route), operation.longest_answer(call, route)
+    try:
+        return highest_cost(route.price, most_input, longest, has_sound=call.has_sound)
+    except UnpricedClass as exc:
+        raise _unpriced(route.name, exc) from None
 
 
 async def reserve(call: Call, ledger: Ledger) -> None:
     """Write the hold, which is the dispatch mark too: the next step sends. Raises QuotaExceeded
-    (`insufficient_quota`), Unavailable.
+    (`insufficient_quota`), InvalidInput (`model_not_priced`), Unavailable.
     """
     principal = call.principal
     amount = highest_price(call)
@@ -57,6 +65,15 @@ async def reserve(call: Call, ledger: Ledger) -> None:
     )
     await ledger.reserve(principal.tenant, request)
     call.held = amount
+
+
+def _unpriced(model: str, missing: UnpricedClass) -> InvalidInput:
+    return InvalidInput(
+        _("The model “%(model)s” has prices, but none for “%(what)s”. Ask an administrator to enter one.")
+        % {"model": model, "what": LABELS[missing.name]},
+        code="model_not_priced",
+        param="model",
+    )
 
 
 def facts_of(call: Call) -> CallFacts:

@@ -2,15 +2,13 @@
 or the provider failed.
 """
 
-from dataclasses import replace
-
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
 from gateway.steps.reserve import estimate_input_tokens
 from usage.ledger.ledger import Ledger, Settlement
-from usage.pricing import Usage, cost
+from usage.pricing import Usage, billed_cost
 
-NOTHING = Usage(0, 0, 0, 0)
+NOTHING = Usage()
 
 
 def billed_usage(call: Call) -> tuple[Usage, bool]:
@@ -24,8 +22,8 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
     """
     if call.usage is not None:
         usage, is_estimated = _with_output_seen(call, call.usage)
-        if usage.input_tokens + usage.cached_tokens == 0:
-            return replace(usage, input_tokens=estimate_input_tokens(call)), True
+        if not usage.total_input:
+            return usage.having(input=estimate_input_tokens(call)), True
         return usage, is_estimated
     if not call.was_dispatched or call.was_refused:
         return NOTHING, False
@@ -40,8 +38,8 @@ def _with_output_seen(call: Call, usage: Usage) -> tuple[Usage, bool]:
     is_credible = usage.output_tokens + usage.reasoning_tokens > 0 or call.output_tokens_seen == 0
     if call.is_usage_final and is_credible:
         return usage, False
-    output_tokens = max(usage.output_tokens, _seen(call) - usage.reasoning_tokens)
-    return replace(usage, output_tokens=output_tokens), True
+    unseen = max(0, _seen(call) - usage.total_output)
+    return usage.having(output=usage.quantities.get("output", 0) + unseen), True
 
 
 def _seen(call: Call) -> int:
@@ -59,7 +57,7 @@ async def settle(call: Call, ledger: Ledger) -> None:
     usage, is_estimated = billed_usage(call)
     call.usage = usage
     call.is_estimated = is_estimated
-    call.cost = cost(call.route.price, usage)
+    call.cost = billed_cost(call.route.price, usage, call.held)
     first_token_ms = int((call.first_token_s - call.started_s) * 1000) if call.first_token_s else None
     settlement = Settlement(
         request_id=call.request_id,

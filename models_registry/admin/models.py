@@ -2,7 +2,7 @@
 changed: what was booked stays right.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django import forms
 from django.http import HttpRequest
@@ -18,12 +18,15 @@ from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
 from administration.sites import service_admin
 from foundation.amounts import show_money
-from models_registry.kinds import Channel
+from models_registry.kinds import Channel, list_priced_classes
 from models_registry.selectors import list_current_prices
 from models_registry.services import add_model, remove_model, set_model, set_model_price
 from models_registry.worlds import Model, ModelPrice
+from usage.labels import LABELS, label_of_price, show_prices
+from usage.pricing import MAX_PRICE, TOKEN_CLASSES, Price
+from usage.quantities import CLASSES
 
-AMOUNTS = ("input", "cached", "output", "reasoning")
+NEWER_CLASSES = tuple(name for name in CLASSES if name not in TOKEN_CLASSES)  # without a column of their own
 CHANNEL_COLOURS = {
     Channel.STABLE: "success",
     Channel.EXPERIMENTAL: "info",
@@ -70,8 +73,30 @@ class ModelForm(forms.ModelForm):
         return super()._get_validation_exclusions() | {"is_default"}
 
 
-class PriceForm(forms.ModelForm):
-    """A new price. What is left empty follows the earlier price, or the price beside it."""
+def _price_field(name: str) -> forms.DecimalField:
+    return forms.DecimalField(
+        label=label_of_price(name),
+        min_value=0,
+        max_value=MAX_PRICE,
+        decimal_places=CLASSES[name].price_places,
+    )
+
+
+def _price_column(name: str) -> Callable[[Inline, ModelPrice], str]:
+    @display(description=label_of_price(name))
+    def show(self: Inline, row: ModelPrice) -> str:
+        return show_money(row.as_price().amounts.get(name))
+
+    return show
+
+
+# What the table's columns and a form of them have by themselves, for the classes without a column.
+_NewerFields = type("NewerFields", (forms.Form,), {name: _price_field(name) for name in NEWER_CLASSES})
+_NewerColumns = type("NewerColumns", (), {name: _price_column(name) for name in NEWER_CLASSES})
+
+
+class PriceForm(_NewerFields, forms.ModelForm):
+    """A new price. What is left empty follows the earlier price, or the price of what it is a part of."""
 
     valid_from = forms.SplitDateTimeField(
         label=_("valid from"),
@@ -81,22 +106,29 @@ class PriceForm(forms.ModelForm):
     )
 
     class Meta:
-        fields = ["valid_from", "currency", *AMOUNTS]
+        fields = ["valid_from", "currency", *TOKEN_CLASSES]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        for name in AMOUNTS:
-            if name in self.fields:
-                self.fields[name].required = False
-                self.fields[name].widget = UnfoldAdminDecimalFieldWidget()
+        for name in CLASSES.keys() & self.fields.keys():
+            parent = CLASSES[name].parent
+            hint = {"placeholder": gettext("as %(what)s") % {"what": LABELS[parent]}} if parent else {}
+            self.fields[name].required = False
+            self.fields[name].widget = UnfoldAdminDecimalFieldWidget(attrs=hint)
 
 
-class PriceInline(Inline):
+class PriceInline(_NewerColumns, Inline):
     form = PriceForm
-    fields = ["valid_from", "currency", *AMOUNTS]
-    verbose_name_plural = _("Prices per million tokens, the newest first")
+    terms: tuple[str, ...] = ("valid_from", "currency")
+    verbose_name_plural = _(
+        "Prices, the newest first. Tokens per million; what is left empty costs what it is a part of."
+    )
     ordering = ["-valid_from"]
     per_page = 12
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        wanted = list_priced_classes(obj.kind, obj.capabilities) if obj else ()
+        return [*self.terms, *wanted]
 
     def get_queryset(self, request: HttpRequest):
         return super().get_queryset(request).select_related("model")
@@ -202,8 +234,9 @@ class ModelAdminBase(AtriumModelAdmin):
                 set_model_price(
                     actor=request.user,
                     model=form.instance,
-                    **{name: price.cleaned_data.get(name) for name in ("valid_from", *AMOUNTS)},
+                    valid_from=price.cleaned_data.get("valid_from"),
                     currency=price.cleaned_data.get("currency", ""),
+                    **{name: price.cleaned_data.get(name) for name in CLASSES},
                 )
 
     @display(description=_("model"), ordering="name", header=True)
@@ -219,7 +252,11 @@ class ModelAdminBase(AtriumModelAdmin):
         prices = getattr(row, "current_prices", [])
         if service_admin is not self.admin_site:
             prices = prices[:2]
-        shown = "; ".join(
-            f"{show_money(price.input)} / {show_money(price.output)} {price.currency}" for price in prices
-        )
+        shown = "; ".join(_show_price(row.as_price()) for row in prices)
         return shown or gettext("no price: calls cost nothing")
+
+
+def _show_price(price: Price) -> str:
+    if price.input is None or price.output is None:
+        return f"{show_prices(price.snapshot())} {price.currency}"
+    return f"{show_money(price.input)} / {show_money(price.output)} {price.currency}"

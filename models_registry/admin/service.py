@@ -5,7 +5,7 @@ from django.http import HttpRequest
 
 from administration.sites import service_admin
 from models_registry.admin.connections import ConnectionAdminBase
-from models_registry.admin.models import AMOUNTS, ModelAdminBase, PriceInline
+from models_registry.admin.models import ModelAdminBase, PriceInline
 from models_registry.kinds import ModelKind
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.selectors import list_routes
@@ -20,7 +20,7 @@ class TenantPriceInline(PriceInline):
     """In the tenant's own currency, which is not asked for."""
 
     model = ModelPrice
-    fields = ["valid_from", *AMOUNTS]
+    terms = ("valid_from",)
 
 
 @admin.register(Model, site=service_admin)

@@ -1,8 +1,10 @@
 """Writing prices: each with the moment from which it holds."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,8 +18,16 @@ from models_registry.worlds import PLATFORM, Model, ModelPrice, World, active_wo
 from tenants.models import Tenant
 from tenants.notify import announce
 from tenants.selectors import get_currency
+from usage.pricing import MAX_PRICE, TOKEN_CLASSES, with_parents, without_inherited, write_amount
+from usage.quantities import CLASSES
 
 WITHOUT_OUTPUT = {ModelKind.EMBEDDING, ModelKind.RERANK}
+# kind → what must have a price; models of other kinds need any
+NEEDED: dict[str, tuple[str, ...]] = {
+    ModelKind.CHAT: ("input", "output"),
+    ModelKind.EMBEDDING: ("input",),
+    ModelKind.RERANK: ("input",),
+}
 
 
 @transaction.atomic
@@ -25,18 +35,17 @@ def set_model_price(
     *,
     actor: User | None,
     model: Model,
-    input: Decimal | None = None,
-    output: Decimal | None = None,
-    cached: Decimal | None = None,
-    reasoning: Decimal | None = None,
     currency: str = "",
     valid_from: datetime | None = None,
+    amounts: Mapping[str, Decimal] | None = None,
+    **named: Decimal | None,
 ) -> ModelPrice:
-    """Set what a model costs per million tokens, from now or from a later moment on. What is not given stays
-    as it was.
+    """Set what a model costs by class of usage.quantities, from now or from a later moment on: in `amounts`,
+    or each by its name (`input=…`). What is not given (None) stays as it was.
 
-    Without an earlier price, cached input costs as much as input and reasoning as much as output. The same
-    price again writes nothing. Raises NotAllowed, InvalidInput, ValidationError.
+    A class that never had a price of its own, or the same as what it is a part of, follows that: cached input
+    costs as much as input, reasoning as much as output. The same price again writes nothing. Raises
+    NotAllowed, InvalidInput, ValidationError.
     """
     world = active_world()
     require(actor, world.may("add", "modelprice"))
@@ -50,18 +59,29 @@ def set_model_price(
         .order_by("-valid_from")
         .first()
     )
-    amounts = _complete(
-        row, before, {"input": input, "cached": cached, "output": output, "reasoning": reasoning}
-    )
-    if before is not None and all(getattr(before, name) == amount for name, amount in amounts.items()):
+    given = {name: amount for name, amount in named.items() if amount is not None}
+    wanted = _complete(row, before, {**(amounts or {}), **given})
+    if before is not None and before.own_amounts == wanted:
         return before
-    price = world.prices(model=row, currency=currency, valid_from=valid_from or now, **amounts)
+    price = world.prices(
+        model=row,
+        currency=currency,
+        valid_from=valid_from or now,
+        amounts={name: write_amount(amount) for name, amount in wanted.items()},
+        **_older_columns(wanted),
+    )
     price.full_clean()
     price.save()
     if valid_from is not None:
         note_date(valid_from)
     announce("model", row.pk)
     return price
+
+
+def _older_columns(amounts: dict[str, Decimal]) -> dict[str, Decimal]:
+    """What the release before reads: each of its four amounts, followed or not."""
+    found = with_parents(amounts)
+    return {name: found.get(name, Decimal(0)) for name in TOKEN_CLASSES}
 
 
 def _check_currency(world: World, currency: str) -> str:
@@ -76,24 +96,33 @@ def _check_currency(world: World, currency: str) -> str:
     return own
 
 
-def _complete(
-    model: Model, before: ModelPrice | None, given: dict[str, Decimal | None]
-) -> dict[str, Decimal]:
-    """All four amounts. Cached input follows input and reasoning follows output, unless they had a price of
-    their own.
-    """
-    if before is None and model.kind in WITHOUT_OUTPUT and given["output"] is None:
-        given["output"] = Decimal(0)
-    amounts: dict[str, Decimal] = {}
-    for base, follower in (("input", "cached"), ("output", "reasoning")):
-        old, old_follower = (
-            (None, None) if before is None else (getattr(before, base), getattr(before, follower))
-        )
-        amount = old if given[base] is None else given[base]
-        if amount is None:
-            raise InvalidInput(_("Enter the price of input and the price of output."), param=base)
-        wanted = given[follower]
-        if wanted is None:
-            wanted = amount if old_follower is None or old_follower == old else old_follower
-        amounts |= {base: amount, follower: wanted}
-    return amounts
+def _complete(model: Model, before: ModelPrice | None, given: dict[str, Decimal]) -> dict[str, Decimal]:
+    """The amounts of all classes with a price of their own."""
+    _check_amounts(given)
+    amounts = (before.own_amounts if before else {}) | given
+    if model.kind in WITHOUT_OUTPUT:
+        amounts.setdefault("output", Decimal(0))
+    for name in NEEDED.get(model.kind, ()):
+        if name not in amounts:
+            raise InvalidInput(_("Enter the price of input and the price of output."), param=name)
+    if all(CLASSES[name].parent for name in amounts):
+        raise InvalidInput(_("Enter a price."), param="amounts")
+    return without_inherited(amounts)
+
+
+def _check_amounts(amounts: dict[str, Decimal]) -> None:
+    """Raises InvalidInput for an unknown class, ValidationError for what cannot be a price."""
+    for name, amount in amounts.items():
+        if name not in CLASSES:
+            raise InvalidInput(
+                _("“%(name)s” has no price. What can have one: %(known)s.")
+                % {"name": name, "known": ", ".join(CLASSES)},
+                param="amounts",
+            )
+        if not amount.is_finite() or not 0 <= amount <= MAX_PRICE:
+            raise ValidationError({name: [_("A price lies between 0 and 1,000,000.")]})
+        places = CLASSES[name].price_places
+        if amount != round(amount, places):
+            raise ValidationError(
+                {name: [_("A price has at most %(places)d decimal places.") % {"places": places}]}
+            )

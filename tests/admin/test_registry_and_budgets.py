@@ -1,5 +1,6 @@
 """Connections, models, prices and budgets through the forms."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from foundation.amounts import show_money
 from foundation.ids import uuid7
-from models_registry.models import Connection, Model
+from models_registry.models import Connection, Model, ModelPrice
 from models_registry.platform import models as platform_models
 from tenants.context import platform
 from tenants.models import Tenant
@@ -18,6 +19,7 @@ from tests.models_registry.provider import Provider
 from tests.routes import PLATFORM, TENANT
 from usage.models import Budget, BudgetOverrun, UsageEvent
 from usage.platform.models import Process
+from usage.quantities import CLASSES
 
 pytestmark = pytest.mark.django_db
 
@@ -161,6 +163,41 @@ def test_a_price_is_added_and_never_changed(acme, alice):
         8,
         "EUR",
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "capabilities", "asked"),
+    [
+        ("chat", [], ["input", "cached", "cache_write", "output", "reasoning"]),
+        ("chat", ["audio"], ["input", "cached", "cache_write", "input_audio"]),
+        ("embedding", [], ["input"]),
+        ("image", [], ["input", "cached", "output", "images"]),
+        ("transcription", [], ["input", "input_audio", "output", "audio_ms"]),
+    ],
+)
+def test_the_form_asks_for_the_prices_that_fit_the_kind(acme, alice, kind, capabilities, asked):
+    """And says what becomes of one that is left empty."""
+    estate = make_estate(alice)
+    Model.objects.update(kind=kind, capabilities=capabilities)
+    ModelPrice.objects.update(amounts={"input": "1", "output": "4", "images": "0.04"})
+    page = acme.login_as(alice).get(url("models_registry_model_change", estate.model.pk)).content.decode()
+    names = re.findall(r'name="prices-__prefix__-(\w+)"', page)
+    found = [name for name in names if name in CLASSES]
+    assert found[: len(asked)] == asked and ("images" in found) == (kind == "image")
+    assert ('placeholder="as input"' in page) == ("cached" in asked or "input_audio" in asked)
+    assert ("0.0400" in page) == (kind == "image"), "the row above tells the price that holds"
+
+
+def test_a_price_of_a_newer_class_is_added_in_the_form(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    address = url("models_registry_model_change", estate.model.pk)
+    form = model_form(estate.model) | prices({"cache_write": "1.25"})
+    assert acme.post(address, form).status_code == 302
+    newest = estate.model.prices.order_by("-valid_from").first()
+    assert newest.amounts == {"input": "1", "output": "4", "cache_write": "1.25"}
+    wrong = acme.post(address, model_form(estate.model) | prices({"cache_write": "-1"}))
+    assert wrong.status_code == 200 and estate.model.prices.count() == 2
 
 
 def test_a_price_of_the_past_is_refused_in_the_form(acme, alice):

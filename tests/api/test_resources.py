@@ -225,8 +225,60 @@ def test_models_and_prices(api, alice):
     api.post(f"{address}prices/", {"input": "1", "valid_from": later}, **JSON)
     assert [row["input"] for row in api.get(f"{address}prices/").json()["results"]] == ["1", "1.5"]
     assert api.post(f"{address}prices/", {"input": "-1"}, **JSON).status_code == 400
+    assert price["amounts"] == {"input": "1.5", "output": "6"}
     assert api.patch(address, {"retire_on": "2026-12-01"}, **JSON).json()["errors"].keys() == {"retire_on"}
     assert api.delete(address).status_code == 204 and not Model.objects.filter(name="mine").exists()
+
+
+def test_prices_of_every_class_go_in_and_out_exactly(api, alice):
+    address = f"/api/v1/models/{make_estate(alice).model.pk}/prices/"
+    amounts = {"input": "0.1", "cache_write": "0.125", "images": "0.000000000001", "output": "1000000"}
+    price = api.post(address, {"amounts": amounts}, **JSON).json()
+    assert price["amounts"] == amounts
+    assert {name: price[name] for name in ("input", "cached", "output", "reasoning")} == {
+        "input": "0.1",
+        "cached": "0.1",
+        "output": "1000000",
+        "reasoning": "1000000",
+    }
+    price = api.post(address, {"cached": "0.01", "amounts": {"images": "0.04"}}, **JSON).json()
+    assert price["amounts"] == amounts | {"cached": "0.01", "images": "0.04"}, "the rest stays as it was"
+    assert api.get(address).json()["results"][0] == price
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"amounts": {"tears": "1"}},
+        {"amounts": {"actor": "1"}},
+        {"amounts": {"input": "-1"}},
+        {"amounts": {"input": "0.0000001"}},
+        {"amounts": {"images": "NaN"}},
+        {"amounts": {"input": "1000000.000001"}},
+        {"amounts": {"input": {"input": "1"}}},
+        {"amounts": ["input"]},
+        {"amounts": {"input": "1"}, "input": "2"},
+        {"tears": "1"},
+    ],
+)
+def test_a_price_that_cannot_be_is_refused(api, alice, body):
+    estate = make_estate(alice)
+    answer = api.post(f"/api/v1/models/{estate.model.pk}/prices/", body, **JSON)
+    assert answer.status_code == 400 and estate.model.prices.count() == 1
+
+
+def test_an_event_tells_what_was_used_by_class_and_in_the_four_counts_of_old(api, alice):
+    used = {"input": 10, "cached": 4, "cache_write": 3, "input_audio": 2, "output": 5, "images": 1}
+    make_event(alice, quantities=used)
+    make_event(alice, model="old", input_tokens=7, cached_tokens=0, output_tokens=1, reasoning_tokens=2)
+    new, old = (
+        api.get(f"/api/v1/usage/events/?model={model}").json()["results"][0] for model in ("mock", "old")
+    )
+    four = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+    assert (new["quantities"], new["units"]) == (used, {"images": 1})
+    assert [new[name] for name in four] == [10 + 3 + 2, 4, 5, 0]
+    assert (old["quantities"], old["units"]) == ({"input": 7, "output": 1, "reasoning": 2}, {})
+    assert [old[name] for name in four] == [7, 0, 1, 2]
 
 
 def test_budgets_are_set_changed_and_lifted(api, alice, bob):
@@ -277,6 +329,7 @@ def test_usage_is_ones_own_or_everyones(acme, alice, bob):
         "calls": 1,
         "errors": 0,
         "cost": "2",
+        "quantities": {"input": 10, "output": 5},
         "input_tokens": 10,
         "cached_tokens": 0,
         "output_tokens": 5,

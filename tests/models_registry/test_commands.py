@@ -99,6 +99,8 @@ def test_what_is_refused_says_why(arguments, says):
         ("connection", "test", "--platform"),
         ("model", "set", "--platform"),
         ("model", "set", "x", "--tenant", "acme", "--input-price", "much"),
+        ("model", "set", "x", "--tenant", "acme", "--price", "input"),
+        ("model", "set", "x", "--tenant", "acme", "--price", "input=much"),
         ("model", "set", "x", "--platform", "--retire-on", "soon"),
     ],
 )
@@ -157,6 +159,11 @@ def test_a_model_is_added_priced_and_listed(make):
         True,
         8_192,
     )
+    run("model", "set", "house", "--price", "cache_write=0.625", "--price", "images=0.04", *here)
+    [listed] = run("model", "list", *here, as_json=True)
+    assert listed["prices"] == [
+        shown["prices"][0] | {"cache_write": "0.625", "images": "0.04"},
+    ]
     run("model", "set", "house", "--reasoning-price", "3", "--disable", *here)
     [listed] = run("model", "list", *here, as_json=True)
     assert listed["prices"][0]["reasoning"] == "3" and listed["enabled"] is False
@@ -174,9 +181,13 @@ def test_setting_a_model_is_refused_where_it_breaks_a_rule(make):
         (("small", "--plan", "standard", "--tenant", "acme"), "plans"),
         (
             ("small", "--input-price", "-1", "--output-price", "1", "--tenant", "acme"),
-            "greater than or equal to 0",
+            "between 0 and 1,000,000",
         ),
         (("small", "--label", "lost", "--input-price", "1", "--tenant", "acme"), "price of output"),
+        (
+            ("small", "--label", "lost", "--price", "tears=1", "--tenant", "acme"),
+            "input, cached",
+        ),
     ):
         with pytest.raises(CommandError, match=says):
             run("model", "set", *arguments)

@@ -81,6 +81,72 @@ def test_a_first_price_needs_both_sides_unless_there_is_no_output(make):
     assert amounts(services.set_model_price(actor=None, model=embedding, input=Decimal(1))) == (1, 1, 0, 0)
 
 
+def test_only_what_has_a_price_of_its_own_is_kept_and_the_rest_follows(make):
+    row = make.model()
+    price = make.price(row, cached=Decimal(1), cache_write=Decimal("1.25"), reasoning=Decimal("2.0"))
+    assert price.amounts == {"input": "1", "output": "2", "cache_write": "1.25"}
+    assert amounts(price) == (1, 1, 2, 2), "what the release before reads"
+    later = services.set_model_price(actor=None, model=row, input=Decimal(3))
+    assert later.amounts == {"input": "3", "output": "2", "cache_write": "1.25"}
+    found = list_routes()["small"].price.amounts
+    assert (found["cached"], found["cache_write"], found["input_audio"], found["reasoning"]) == (
+        3,
+        Decimal("1.25"),
+        3,
+        2,
+    )
+
+
+def test_a_price_of_the_release_before_is_read_and_gone_on_from(make):
+    row = make.model()
+    ModelPrice.objects.create(model=row, input=1, cached="0.1", output=2, reasoning=2, currency="EUR")
+    assert list_routes()["small"].price.snapshot() == {
+        "currency": "EUR",
+        "input": "1",
+        "cached": "0.1",
+        "output": "2",
+        "reasoning": "2",
+    }
+    later = services.set_model_price(actor=None, model=row, output=Decimal(4))
+    assert later.amounts == {"input": "1", "cached": "0.1", "output": "4"}
+    assert amounts(later) == (1, Decimal("0.1"), 4, 4)
+
+
+@pytest.mark.parametrize("kind", ["image", "speech", "transcription"])
+def test_what_is_not_paid_by_the_token_needs_no_price_of_tokens(make, kind):
+    row = make.model(kind=kind)
+    with pytest.raises(InvalidInput):
+        services.set_model_price(actor=None, model=row, cached=Decimal(1))  # of nothing
+    name = "images" if kind == "image" else "audio_ms"
+    services.set_model_price(actor=None, model=row, amounts={name: Decimal("0.04")})
+    price = list_routes()["small"].price
+    assert price.amounts == {name: Decimal("0.04")} and not price.is_free and price.input is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"input": "-1"},
+        {"input": 0.1},
+        {"input": None},
+        {"input": "1e3"},
+        {"input": "NaN"},
+        {"input": "1000000.5"},
+        {"input": "0.0000000000001"},
+        {"input": ""},
+        {"input": {"input": "-1"}},
+    ],
+)
+def test_the_database_refuses_what_is_no_amount(make, wrong):
+    price = make.price(make.model())
+    assert ModelPrice.objects.update(amounts={"input": "1000000.000", "output": "0.000000000001"})
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ModelPrice.objects.update(amounts=wrong)
+    price.amounts = wrong
+    with pytest.raises(ValidationError):
+        price.full_clean()
+
+
 def test_the_database_refuses_negative_prices_and_twins(make):
     price = make.price(make.model())
     with pytest.raises(IntegrityError), transaction.atomic():

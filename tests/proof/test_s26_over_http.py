@@ -97,7 +97,7 @@ def test_planted_bug_a_hold_that_is_too_small_is_found_out(house, django_db_bloc
     """Calls admitted at a fraction of their highest cost: concurrent ones then overspend."""
     bug = (
         "import gateway.steps.reserve as r; from decimal import Decimal; cost = r.highest_cost; "
-        "r.highest_cost = lambda *usage: cost(*usage) / 1000"
+        "r.highest_cost = lambda *tokens, **sound: cost(*tokens, **sound) / 1000"
     )
     with house_with_bug(house, bug) as cheap, pytest.raises(AssertionError):
         prove(cheap, django_db_blocker)

@@ -6,7 +6,7 @@ event is ever changed. The planted bugs must turn it red.
 import asyncio
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -31,18 +31,23 @@ from tenants.context import tenant
 from tests.usage.books import PRICE, SUBJECTS, Books, a_hold, books, other_books, two_books  # noqa: F401
 from usage import services
 from usage.ledger import books as ledger_books
-from usage.ledger import sweeper
+from usage.ledger import late, sweeper
 from usage.ledger.batch import Batch
 from usage.ledger.bookings import LEVELS, CallFacts, Settlement
 from usage.ledger.budget_rules import Balance
 from usage.ledger.ledger import Ledger
 from usage.pricing import Price, Usage, cost
+from usage.quantities import TOKENS, Quantities, add
 
 IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
 SEQUENCES, STEPS = (2_000, 50) if IS_NIGHT else (200, 12)
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(7_200 if IS_NIGHT else 300)]
+BESIDE_TOKENS = {"images": Decimal("0.000001"), "gpu_ms": Decimal("0.000000001")}
 amounts = st.decimals(0, 3, places=12)
 tokens = st.integers(0, 2_000_000)
+usages = st.builds(
+    Usage.of, st.dictionaries(st.sampled_from(sorted({*TOKENS, "images", "gpu_ms"})), tokens, max_size=5)
+)
 
 
 @dataclass
@@ -55,6 +60,7 @@ class Call:
     mark: int | None
     state: str = "held"  # held, voided, billed, estimated, closed
     cost: Decimal = Decimal(0)
+    used: Quantities = field(default_factory=dict)
     month: int = 0  # of its bill
 
 
@@ -74,7 +80,7 @@ class LedgerModel(RuleBasedStateMachine):
     def open(self, limits, count):
         self.books.clear()
         self.month = 0
-        self.price = PRICE
+        self.price = Price("EUR", **PRICE.amounts | BESIDE_TOKENS)
         self.limits = dict(zip(LEVELS[:count], limits, strict=False))
         self.spent = dict.fromkeys(self.limits, Decimal(0))
         self.held = dict.fromkeys(self.limits, Decimal(0))
@@ -121,7 +127,7 @@ class LedgerModel(RuleBasedStateMachine):
             self.held[level] += amount
         return request.request_id
 
-    @rule(call=calls, usage=st.builds(Usage, tokens, tokens, tokens, tokens), times=st.integers(1, 3))
+    @rule(call=calls, usage=usages, times=st.integers(1, 3))
     def settle(self, call, usage, times):
         known = self.known.get(call)
         bill = cost(known.price, usage) if known else Decimal(1)
@@ -133,7 +139,7 @@ class LedgerModel(RuleBasedStateMachine):
             assert all(isinstance(result, NotFound) for result in results)
         elif known.state in ("held", "estimated"):
             assert sorted(results) == [False] * (times - 1) + [True]
-            self.book(known, bill)
+            self.book(known, bill, usage)
         else:
             assert results == [False] * times
 
@@ -169,7 +175,8 @@ class LedgerModel(RuleBasedStateMachine):
         for known in self.known.values():
             if known.state == "held":
                 marked = Usage(90, 0, known.mark or 0, 0)
-                self.book(known, known.amount if known.mark is None else cost(known.price, marked))
+                bill = known.amount if known.mark is None else cost(known.price, marked)
+                self.book(known, bill, marked)
                 known.state = "estimated"
         self.do(self.ledger.stop())
         self.start_ledger()
@@ -189,7 +196,7 @@ class LedgerModel(RuleBasedStateMachine):
 
     @rule(output=st.decimals(0, 20, places=6))
     def change_price(self, output):
-        self.price = Price("EUR", PRICE.input, PRICE.cached, output, PRICE.reasoning)
+        self.price = Price("EUR", **PRICE.amounts | {"output": output} | BESIDE_TOKENS)
 
     @rule()
     def end_month(self):
@@ -217,7 +224,8 @@ class LedgerModel(RuleBasedStateMachine):
             if level in self.held:
                 self.held[level] -= known.amount
 
-    def book(self, known: Call, bill: Decimal) -> None:
+    def book(self, known: Call, bill: Decimal, usage: Usage) -> None:
+        known.used = usage.quantities
         if known.state == "held":
             self.release(known)
             known.month = self.month
@@ -248,13 +256,16 @@ class LedgerModel(RuleBasedStateMachine):
         assert self.seen.items() <= events.items(), "an event was changed or removed"
         self.seen = events
         costs: dict[UUID, Decimal] = {}
+        used: dict[UUID, Quantities] = {}
         for event in found:
             costs[event.request_id] = costs.get(event.request_id, Decimal(0)) + event.cost
+            used[event.request_id] = add(used.get(event.request_id, {}), event.quantities)
         assert costs == {
             call: known.cost
             for call, known in self.known.items()
             if known.state in ("billed", "estimated", "closed")
         }
+        assert used == {call: dict(self.known[call].used) for call in costs}
         assert {hold.id for hold in self.books.holds()} == {
             call for call, known in self.known.items() if known.state == "held"
         }
@@ -325,4 +336,10 @@ def test_planted_bug_a_new_month_forgets_what_is_held(machine, monkeypatch):
 
     monkeypatch.setattr(Balance, "roll", forgetful)
     with pytest.raises((AssertionError, AtriumError)):
+        run(machine)
+
+
+def test_planted_bug_a_correction_books_all_that_was_used_once_more(machine, monkeypatch):
+    monkeypatch.setattr(late, "subtract", lambda used, _estimated: used)
+    with pytest.raises(AssertionError):
         run(machine)

@@ -55,13 +55,14 @@ def _check(path: Path) -> int:
     from django.core.management import call_command
 
     from tests.upgrade.dumps import load_dump
-    from tests.upgrade.filled import check, count_rows
+    from tests.upgrade.filled import check, check_figures, count_rows, read_old_figures
 
     failures: list[str] = []
     facts = load_dump(path)
-    before = count_rows()
+    before, figures = count_rows(), read_old_figures(facts)
     call_command("prepare", stdout=StringIO())
     check(facts, before, failures.append)
+    check_figures(figures, failures.append)
     print("\n".join(failures) or f"{path.name}: {sum(before.values()):,} rows came along")
     return 1 if failures else 0
 

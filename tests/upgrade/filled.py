@@ -6,6 +6,7 @@ takes away on purpose stands in `GONE`.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.db import connections
@@ -67,6 +68,50 @@ def count_rows() -> dict[tuple[str, str], int]:
             cursor.execute(f'SELECT count(*) FROM "{schema}"."{table}"')
             counted[schema, table] = cursor.fetchone()[0]
         return counted
+
+
+def read_old_figures(facts: dict[str, str]) -> dict[str, tuple[list, list]]:
+    """Slug → what a release with four columns of tokens and of prices says was used and is charged; nothing
+    where the dump is of a later one.
+    """
+    figures = {}
+    with owner(), connections["owner"].cursor() as cursor:
+        for slug in facts:
+            cursor.execute(
+                "SELECT count(*) FROM information_schema.columns WHERE table_schema = %s AND "
+                "table_name = 'usage_usageevent' AND column_name = 'quantities'",
+                [slug],
+            )
+            if cursor.fetchone()[0]:
+                continue
+            cursor.execute(
+                "SELECT model, sum(input_tokens), sum(cached_tokens), sum(output_tokens), "
+                f'sum(reasoning_tokens), sum(cost) FROM "{slug}".usage_usageevent GROUP BY 1 ORDER BY 1'
+            )
+            used = cursor.fetchall()
+            cursor.execute(
+                f'SELECT id, input, cached, output, reasoning FROM "{slug}".models_registry_modelprice'
+            )
+            figures[slug] = used, cursor.fetchall()
+    return figures
+
+
+def check_figures(figures: dict[str, tuple[list, list]], fail: Callable[[str], None]) -> None:
+    """The reports and prices of the running release say the same."""
+    from models_registry.models import ModelPrice
+    from usage.pricing import TOKEN_CLASSES
+    from usage.selectors import list_usage
+
+    for slug, (used, prices) in figures.items():
+        with tenant(slug):
+            rows = list_usage(by="model", since=datetime(2000, 1, 1, tzinfo=UTC), until=datetime.now(UTC))
+            told = sorted((row.key, *row.four_counts.values(), row.cost) for row in rows)
+            if told != used:
+                fail(f"{slug}: {used} was used, and the report says {told}.")
+            found = {row.pk: row.as_price().amounts for row in ModelPrice.objects.all()}
+        for pk, *amounts in prices:
+            if [found[pk].get(name) for name in TOKEN_CLASSES] != amounts:
+                fail(f"{slug}: the price {pk} was {amounts}, and is {found[pk]}.")
 
 
 def check(facts: dict[str, str], before: dict[tuple[str, str], int], fail: Callable[[str], None]) -> None:

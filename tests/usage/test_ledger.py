@@ -1,7 +1,7 @@
 """Holds and bills against a real PostgreSQL, committed."""
 
 import asyncio
-from dataclasses import astuple, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -287,4 +287,4 @@ async def test_a_living_process_notes_its_duties_once(books):
 
 
 def test_usage_classes_stay_apart():
-    assert (sum(astuple(USAGE)), set(SUBJECTS)) == (177, set(LEVELS))
+    assert (USAGE.total_tokens, len(USAGE.quantities), set(SUBJECTS)) == (177, 4, set(LEVELS))

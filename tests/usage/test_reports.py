@@ -136,6 +136,7 @@ def test_the_platform_learns_sums_and_nothing_else(three_days):
         "calls",
         "errors",
         "tokens",
+        "quantities",
         "cost",
     }
 
@@ -167,7 +168,7 @@ def test_corrections_change_cost_but_are_no_calls(bob):
     event = an_event("2", NOW, user_id=bob.pk, input_tokens=10)
     an_event("-0.5", NOW, user_id=bob.pk, kind="adjustment", request_id=event.request_id, input_tokens=-4)
     (row,) = list_usage(by="user", since=NOW - HOUR, until=NOW + HOUR)
-    assert (row.calls, row.cost, row.input_tokens) == (1, Decimal("1.5"), 6)
+    assert (row.calls, row.cost, row.quantities) == (1, Decimal("1.5"), {"input": 6})
 
 
 def test_own_usage_has_every_day_and_only_ones_own(three_days, bob):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -25,6 +24,7 @@ from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
 from foundation.amounts import AmountField, show_money
 from foundation.errors import Conflict
+from usage.labels import show_prices, show_quantities
 from usage.ledger.budget_rules import ZERO
 from usage.models import HourlySum, UsageEvent
 from usage.selectors import list_refundable
@@ -43,12 +43,6 @@ NAMES: dict[str, Callable[[Iterable[UUID]], dict[UUID, str]]] = {
     "project_id": name_projects,
 }
 MAX_MODELS = 200
-PRICES = {
-    "input": _("input"),
-    "cached": _("cached input"),
-    "output": _("output"),
-    "reasoning": _("reasoning"),
-}
 
 
 class ModelFilter(DropdownFilter):
@@ -162,10 +156,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
             _("Bill"),
             {
                 "fields": [
-                    "input_tokens",
-                    "cached_tokens",
-                    "output_tokens",
-                    "reasoning_tokens",
+                    "show_quantities",
                     "show_cost",
                     "show_price",
                     "estimated",
@@ -258,14 +249,13 @@ class UsageEventAdmin(ReadOnlyAdmin):
     def show_cost(self, row: UsageEvent) -> str:
         return show_money(row.cost, row.currency)
 
-    @display(description=_("price per million tokens"))
+    @display(description=_("used"))
+    def show_quantities(self, row: UsageEvent) -> str:
+        return show_quantities(row.used) or "–"
+
+    @display(description=_("price"))
     def show_price(self, row: UsageEvent) -> str:
-        price: dict[str, Any] = row.price_snapshot or {}
-        return ", ".join(
-            f"{label} {show_money(Decimal(str(price[name])))}"
-            for name, label in PRICES.items()
-            if name in price
-        )
+        return show_prices(row.price_snapshot or {})
 
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def show_status(self, row: UsageEvent) -> Badge:

@@ -23,6 +23,7 @@ from usage.ledger.bookings import (
 )
 from usage.ledger.budget_rules import Balance, period_end
 from usage.ledger.wire import Statement
+from usage.quantities import four_counts
 
 _OF_TENANT = (LEVELS[0], TENANT_SUBJECT.hex)
 Clock = Callable[[datetime], datetime]  # the database's time → the time that decides about periods
@@ -140,7 +141,7 @@ class Batch:
         return True
 
     def _settle(self, bill: Settlement) -> Outcome:
-        key, cost, usage = bill.request_id.hex, bill.cost, bill.usage
+        key, cost, used = bill.request_id.hex, bill.cost, bill.usage.quantities
         if key in self._booked:
             return False
         hold = self._holds.pop(key, None)
@@ -155,10 +156,8 @@ class Batch:
             (
                 key,
                 str(cost),
-                str(usage.input_tokens),
-                str(usage.cached_tokens),
-                str(usage.output_tokens),
-                str(usage.reasoning_tokens),
+                sql.quantities(used),
+                *map(str, four_counts(used).values()),
                 sql.text(bill.status),
                 sql.text(bill.error_code),
                 sql.number(bill.latency_ms),

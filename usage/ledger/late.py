@@ -2,6 +2,7 @@
 an estimate: then the difference is booked as an adjustment, in the period of what it corrects.
 """
 
+import json
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from usage.ledger.batch import Batch, Clock, read_balances, read_time
 from usage.ledger.bookings import INTERRUPTED, TENANT_SUBJECT, Failure, Outcome, Settlement
 from usage.ledger.duty_times import BALANCES, due_after_booking
 from usage.ledger.wire import Statement, Wire
+from usage.quantities import Quantities, four_counts, subtract
 
 
 async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire: Wire) -> Outcome:
@@ -45,7 +47,9 @@ async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire:
     if batch.has_wrong_balances:
         due.append((BALANCES, at))
     notes = [(sql.NOTE_DUTY, (kind, when.isoformat().encode())) for kind, when in due]
-    await wire.exchange([*batch.writes(b""), _adjustment(bill, request, now), *notes, (sql.COMMIT, ())])
+    used = subtract(bill.usage.quantities, json.loads(_value(events, 7)))
+    correction = _adjustment(bill, used, difference, now)
+    await wire.exchange([*batch.writes(b""), correction, *notes, (sql.COMMIT, ())])
     return True
 
 
@@ -58,25 +62,19 @@ def _value(events: PGresult, column: int) -> str:
     return (events.get_value(0, column) or b"").decode()
 
 
-def _adjustment(bill: Settlement, request: bytes, now: datetime) -> Statement:
-    usage = bill.usage
-    numbers = (
-        usage.input_tokens,
-        usage.cached_tokens,
-        usage.output_tokens,
-        usage.reasoning_tokens,
-        bill.cost,
-    )
+def _adjustment(bill: Settlement, used: Quantities, cost: Decimal, now: datetime) -> Statement:
+    """The event of what the estimate was short of, or too much."""
     times = (
         None if value is None else str(value).encode() for value in (bill.latency_ms, bill.first_token_ms)
     )
     return sql.ADJUST, (
         uuid7().hex.encode(),
-        *(str(number).encode() for number in numbers),
+        json.dumps(used).encode(),
+        *(str(number).encode() for number in (*four_counts(used).values(), cost)),
         bill.status.encode(),
         bill.error_code.encode(),
         *times,
         b"t" if bill.estimated else b"f",
         now.isoformat().encode(),
-        request,
+        bill.request_id.hex.encode(),
     )

@@ -12,7 +12,9 @@ from functools import lru_cache
 from uuid import UUID
 
 from usage.ledger.bookings import CallFacts
+from usage.older_counts import QUANTITIES
 from usage.pricing import Price
+from usage.quantities import Quantities
 
 # Without statistics a generic plan would walk these small, fast-changing tables from end
 # to end; hence the planner settings.
@@ -40,9 +42,9 @@ FACTS = {
 }
 _FACT_NAMES = ", ".join(FACTS)
 _EVENT_NAMES = (
-    f"id, request_id, kind, {_FACT_NAMES}, currency, units, input_tokens, cached_tokens, output_tokens, "
-    "reasoning_tokens, cost, status, error_code, latency_ms, first_token_ms, estimated, over_hold, "
-    "booked_at, created_at"
+    f"id, request_id, kind, {_FACT_NAMES}, currency, units, quantities, input_tokens, cached_tokens, "
+    "output_tokens, reasoning_tokens, cost, status, error_code, latency_ms, first_token_ms, estimated, "
+    "over_hold, booked_at, created_at"
 )
 _HELD_FACTS = ", ".join(f"h.{name}" for name in FACTS)
 LEVEL_ORDER = "CASE level WHEN 'tenant' THEN 0 WHEN 'project' THEN 1 WHEN 'user' THEN 2 ELSE 3 END"
@@ -64,6 +66,7 @@ _HOLD_COLUMNS = {
 _BILL_COLUMNS = {
     "id": "uuid",
     "cost": "numeric",
+    "quantities": "jsonb",
     "input": "bigint",
     "cached": "bigint",
     "output": "bigint",
@@ -124,22 +127,19 @@ DROP_HOLDS = "DELETE FROM usage_hold WHERE id = ANY($1::uuid[])"
 SETTLE = f"""WITH h AS (DELETE FROM usage_hold WHERE id = ANY($2::uuid[]) RETURNING *)
 INSERT INTO usage_usageevent ({_EVENT_NAMES})
 SELECT h.id, h.id, 'settle', {_HELD_FACTS}, coalesce(h.price_snapshot->>'currency', ''), '{{}}',
-  n.input, n.cached, n.output, n.reasoning, n.cost,
+  n.quantities, n.input, n.cached, n.output, n.reasoning, n.cost,
   n.status, n.error_code, n.latency_ms, n.first_token_ms, n.estimated, n.over_hold,
   $1::timestamptz, $1::timestamptz
 FROM {_unnest("n", 2, _BILL_COLUMNS)} JOIN h ON h.id = n.id RETURNING id"""
 NOTE_DUTY = "SELECT public.atrium_duty($1, $2::timestamptz)"
 
-READ_EVENTS = (
-    "SELECT kind, status, cost, user_id, key_id, project_id, booked_at FROM usage_usageevent WHERE "
-    "request_id = $1::uuid"
-)
+READ_EVENTS = f"""SELECT kind, status, cost, user_id, key_id, project_id, booked_at, {QUANTITIES}
+FROM usage_usageevent WHERE request_id = $1::uuid"""
 ADJUST = f"""INSERT INTO usage_usageevent ({_EVENT_NAMES})
 SELECT $1::uuid, h.request_id, 'adjustment', {_HELD_FACTS}, h.currency, '{{}}',
-  $2::bigint - h.input_tokens, $3::bigint - h.cached_tokens,
-  $4::bigint - h.output_tokens, $5::bigint - h.reasoning_tokens, $6::numeric - h.cost,
-  $7, $8, $9::int, $10::int, $11::bool, false, h.booked_at, $12::timestamptz
-FROM usage_usageevent h WHERE h.request_id = $13::uuid AND h.kind = 'settle'"""
+  $2::jsonb, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::numeric,
+  $8, $9, $10::int, $11::int, $12::bool, false, h.booked_at, $13::timestamptz
+FROM usage_usageevent h WHERE h.request_id = $14::uuid AND h.kind = 'settle'"""
 
 
 def array(values: Iterable[str]) -> bytes:
@@ -164,6 +164,12 @@ def uuid(value: UUID | None) -> str:
 
 def truth(value: bool) -> str:
     return "t" if value else "f"
+
+
+def quantities(found: Quantities) -> str:
+    """As JSON. Names of classes need no escapes."""
+    pairs = ",".join([f'\\"{name}\\":{count}' for name, count in found.items()])
+    return f'"{{{pairs}}}"'
 
 
 def number(value: int | None) -> str:

@@ -22,7 +22,8 @@ from usage.ledger.budget_rules import Balance
 from usage.ledger.duty_times import HOLDS, next_sweep
 from usage.models import BudgetOverrun, Hold, UsageEvent
 from usage.platform.models import LEASE, Process
-from usage.pricing import Price, Usage, cost
+from usage.pricing import Price, Usage, billed_cost
+from usage.quantities import four_counts
 
 logger = logging.getLogger(__name__)
 
@@ -107,15 +108,15 @@ def _estimate(hold: Hold, now: datetime) -> UsageEvent:
     usage, amount = Usage(input_tokens=hold.input_tokens_estimate), hold.amount
     if hold.progress_output_tokens is not None and hold.price_snapshot:
         usage = Usage(input_tokens=hold.input_tokens_estimate, output_tokens=hold.progress_output_tokens)
-        amount = cost(Price.from_snapshot(hold.price_snapshot), usage)
+        amount = billed_cost(Price.from_snapshot(hold.price_snapshot), usage, hold.amount)
     return UsageEvent(
         id=hold.pk,
         request_id=hold.pk,
         kind=UsageEvent.Kind.SETTLE,
         currency=hold.price_snapshot.get("currency", ""),
         cost=amount,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
+        quantities=dict(usage.quantities),
+        **four_counts(usage.quantities),
         status=INTERRUPTED,
         estimated=True,
         over_hold=amount > hold.amount,

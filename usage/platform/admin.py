@@ -11,6 +11,7 @@ from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import system_admin
 from foundation.amounts import show_money
+from usage.labels import show_quantities
 from usage.platform.models import TenantSum
 from usage.platform.selectors import sum_up_month
 
@@ -32,7 +33,7 @@ def cost_this_month(slugs: list[str]) -> dict[str, str]:
 class TenantSumAdmin(ReadOnlyAdmin):
     place = Place(MenuGroup.USAGE, 10, "query_stats", _("usage by tenant and day"))
     empty_text = _("A minute after a tenant's first call, its sums of each day appear here.")
-    list_display = ["day", "slug", "calls", "errors", "tokens", "show_cost"]
+    list_display = ["day", "slug", "calls", "errors", "tokens", "show_others", "show_cost"]
     list_display_links = None
     list_filter = [("day", RangeDateFilter), ("currency", AllValuesCheckboxFilter)]
     search_fields = ["slug"]
@@ -42,6 +43,10 @@ class TenantSumAdmin(ReadOnlyAdmin):
     def has_view_permission(self, request: HttpRequest, obj: TenantSum | None = None) -> bool:
         """There is nothing behind a line."""
         return obj is None and super().has_view_permission(request, obj)
+
+    @display(description=_("other usage"))
+    def show_others(self, row: TenantSum) -> str:
+        return show_quantities(row.used_beside_tokens) or "–"
 
     @display(description=_("cost"), ordering="cost")
     def show_cost(self, row: TenantSum) -> str:

@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from usage.quantities import TOKENS, Quantities
+
 LEASE = timedelta(seconds=20)  # without a heartbeat for so long, a process is taken for dead
 
 
@@ -46,6 +48,8 @@ class TenantSum(models.Model):
     calls = models.BigIntegerField(_("calls"))
     errors = models.BigIntegerField(_("errors"))
     tokens = models.BigIntegerField(_("tokens"))
+    # NULL: told by the release before, which knew nothing but tokens
+    quantities = models.JSONField(_("quantities"), null=True)
     cost = models.DecimalField(_("cost"), max_digits=24, decimal_places=12)
 
     class Meta:
@@ -58,3 +62,7 @@ class TenantSum(models.Model):
 
     def __str__(self) -> str:
         return f"{self.slug} {self.day}"
+
+    @property
+    def used_beside_tokens(self) -> Quantities:
+        return {name: count for name, count in (self.quantities or {}).items() if name not in TOKENS}

@@ -1,13 +1,13 @@
 """How much was used: by model, user, key, project or day; one's own; today; what fails most."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, Count, Func, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,14 +18,19 @@ from accounts.selectors import name_keys, name_people, name_projects
 from foundation.errors import InvalidInput, NotFound
 from tenants.selectors import get_currency
 from usage.models import Hold, HourlySum, UsageEvent
+from usage.older_counts import COUNTS
+from usage.quantities import INPUT, OUTPUT, Quantities, add, four_counts, total
 
 DIMENSIONS = {"model": "model", "user": "user_id", "key": "key_id", "project": "project_id", "day": "day"}
 ZERO = Decimal(0)
 Key = str | UUID | date | None  # of a line: a model's name, an id (None: without), or a date
-Figures = dict[str, Any]  # name of a figure → int; Decimal for `cost`
-_FIGURES = ("calls", "errors", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost")
+Figures = dict[str, Any]  # name of a figure → int; Decimal for `cost`, a mapping for `quantities`
+_FIGURES = ("calls", "errors", "cost")
 _BILLS = Q(kind=UsageEvent.Kind.SETTLE)
-_SUM_FIGURES = {name: Sum(name) for name in _FIGURES}
+_SUM_FIGURES = {name: Sum(name) for name in _FIGURES} | {
+    f"used_{name}": Sum(Func(template=count, output_field=BigIntegerField()))
+    for name, count in COUNTS.items()
+}
 _EVENT_FIGURES = _SUM_FIGURES | {
     "calls": Count("pk", filter=_BILLS),
     "errors": Count("pk", filter=_BILLS & Q(status=UsageEvent.Status.ERROR)),
@@ -75,19 +80,20 @@ class UsageRow:
     label: str = ""
     calls: int = 0
     errors: int = 0
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
+    quantities: Quantities = field(default_factory=dict)
     cost: Decimal = ZERO
 
     @property
     def tokens_read(self) -> int:
-        return self.input_tokens + self.cached_tokens
+        return total(self.quantities, INPUT)
 
     @property
     def tokens_written(self) -> int:
-        return self.output_tokens + self.reasoning_tokens
+        return total(self.quantities, OUTPUT)
+
+    @property
+    def four_counts(self) -> dict[str, int]:
+        return four_counts(self.quantities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +161,8 @@ def find_bill_of_call(request_id: UUID) -> Bill | None:
     if event is None:
         return Bill()
     return Bill(
-        tokens_read=event.input_tokens + event.cached_tokens,
-        tokens_written=event.output_tokens + event.reasoning_tokens,
+        tokens_read=total(event.used, INPUT),
+        tokens_written=total(event.used, OUTPUT),
         cost=event.cost,
         currency=event.currency,
         is_estimated=event.estimated,
@@ -226,21 +232,27 @@ def _whole_hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
     return (first if first == since else first + timedelta(hours=1)), last
 
 
-def _collect(sums: dict[tuple[Key, str], Figures], by: str, found: QuerySet, figures: dict) -> None:
+def _collect(sums: dict[tuple[Key, str], Figures], by: str, found: QuerySet, wanted: dict) -> None:
     """Add what is found to the figures of each key and currency."""
     column = DIMENSIONS[by]
     for line in (
         found.order_by()
         .values(column, "currency")
-        .annotate(**{f"sum_{name}": figure for name, figure in figures.items()})
+        .annotate(**{f"sum_{name}": figure for name, figure in wanted.items()})
     ):
-        total = sums.setdefault((line[column], line["currency"]), _nothing())
-        for name in _FIGURES:
-            total[name] += line[f"sum_{name}"] or 0
+        figures = sums.setdefault((line[column], line["currency"]), _nothing())
+        used = {name: int(line[f"sum_used_{name}"] or 0) for name in COUNTS}
+        _add_up(figures, {name: line[f"sum_{name}"] or 0 for name in _FIGURES} | {"quantities": used})
 
 
 def _nothing() -> Figures:
-    return dict.fromkeys(_FIGURES, 0) | {"cost": ZERO}
+    return {"calls": 0, "errors": 0, "cost": ZERO, "quantities": {}}
+
+
+def _add_up(figures: Figures, more: Figures) -> None:
+    for name in _FIGURES:
+        figures[name] += more[name]
+    figures["quantities"] = add(figures["quantities"], more["quantities"])
 
 
 def _name_keys(by: str, keys: Iterable[Key]) -> dict[Key, str]:
@@ -264,8 +276,7 @@ def _total(rows: Iterable[UsageRow], currency: str) -> UsageRow:
     """These rows added up; all are of this currency."""
     figures = _nothing()
     for row in rows:
-        for name in _FIGURES:
-            figures[name] += getattr(row, name)
+        _add_up(figures, {name: getattr(row, name) for name in (*_FIGURES, "quantities")})
     return UsageRow(key=None, currency=currency, **figures)
 
 

@@ -22,6 +22,7 @@ OTHER_LENGTHS = (
     "max_gen_toks",
 )
 ANSWERS = ("n", "n_cmpl", "best_of")
+INSTEAD_OF_CONTENT = ("tool_calls", "function_call", "audio")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -45,6 +46,7 @@ def check_body(call: Call) -> None:
         if body.get(name) is not None:
             raise wrong(name, _("is not allowed: “max_tokens” bounds the answer"))
     call.has_media = _check_messages(body.get("messages"))
+    call.has_sound = call.has_media or _names_sound(body)
     check(body, "stream", bool)
     check(body, "stream_options", dict)
     for name in ("max_tokens", "max_completion_tokens"):
@@ -65,6 +67,15 @@ def check_body(call: Call) -> None:
     if options and not call.wants_stream:
         raise wrong("stream_options", _("is allowed only with “stream”: true"))
     call.wants_usage = options.get("include_usage") is True
+
+
+def _names_sound(body: dict[str, Any]) -> bool:
+    """Whether sound is asked for, or an earlier answer in sound is named by its id alone."""
+    return (
+        body.get("audio") is not None
+        or body.get("modalities") not in (None, ["text"])
+        or any(message.get("audio") is not None for message in body["messages"])
+    )
 
 
 def _check_messages(messages: Any) -> bool:
@@ -88,7 +99,7 @@ def _check_messages(messages: Any) -> bool:
             raise wrong(
                 f"messages[{index}].content", _("must be a string or an array of parts"), "invalid_type"
             )
-        if content is None and not (message.get("tool_calls") or message.get("function_call")):
+        if content is None and not any(message.get(name) for name in INSTEAD_OF_CONTENT):
             raise wrong(f"messages[{index}].content", _("is missing"), "missing_required_parameter")
         if type(content) is list:
             has_media |= _check_parts(content, f"messages[{index}].content")

@@ -36,7 +36,7 @@ def read_answer(call: Call, raw: bytes) -> bytes:
     ]
     result: dict[str, Any] = {"object": "list", "data": data, "model": call.route.name}
     if call.usage is not None:
-        tokens = call.usage.input_tokens + call.usage.cached_tokens
+        tokens = call.usage.total_input
         result["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
     try:
         return write_json(result)

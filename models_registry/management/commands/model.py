@@ -21,6 +21,7 @@ from models_registry.selectors import (
 from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
 from tenants.models import Plan, Tenant
 from tenants.selectors import list_plans
+from usage.quantities import CLASSES
 
 PRICES = ("input", "output", "cached", "reasoning")
 NUMBERS = ("context_window", "max_output_tokens", "default_max_output_tokens")
@@ -39,6 +40,15 @@ class Command(AtriumCommand):
         )
         for name in PRICES:
             change.add_argument(f"--{name}-price", type=amount, metavar="P", help="per million tokens")
+        change.add_argument(
+            "--price",
+            action="append",
+            type=class_and_amount,
+            default=[],
+            metavar="CLASS=P",
+            help=f"any price, by class ({', '.join(CLASSES)}): of a million tokens, an image, a second; a "
+            "class without one costs what it is a part of; may be repeated",
+        )
         change.add_argument("--currency", choices=Tenant.Currency.values)
         change.add_argument("--channel", choices=Channel.values)
         change.add_argument("--retire-on", type=day, metavar="DATE", help="as 2027-01-31")
@@ -77,13 +87,14 @@ class Command(AtriumCommand):
         if options["default"]:
             changes["is_default"] = True
         prices = {name: options[f"{name}_price"] for name in PRICES if options[f"{name}_price"] is not None}
+        prices |= dict(options["price"])
         with chosen_scope(options), transaction.atomic():
             if options["plan"]:
                 changes["plans"] = _find_plans(options["plan"])
             model = self._write(options, changes)
             if prices:
                 services.set_model_price(
-                    actor=None, model=model, currency=options["currency"] or "", **prices
+                    actor=None, model=model, currency=options["currency"] or "", amounts=prices
                 )
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
         self.show(shown, f"Model {model.name} is set.")
@@ -117,10 +128,7 @@ def _describe(model: Model, prices: list[ModelPrice]) -> dict:
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,
         "default_max_output_tokens": model.default_max_output_tokens,
-        "prices": [
-            {"currency": row.currency} | {name: f"{getattr(row, name).normalize():f}" for name in PRICES}
-            for row in prices
-        ],
+        "prices": [row.as_price().snapshot() for row in prices],
     }
 
 
@@ -142,6 +150,11 @@ def amount(text: str) -> Decimal:
     if not value.is_finite():
         raise ValueError(text)
     return value
+
+
+def class_and_amount(text: str) -> tuple[str, Decimal]:
+    name, _equals, price = text.partition("=")
+    return name, amount(price)
 
 
 def day(text: str) -> date:

@@ -5,6 +5,7 @@ equals the total, never by the provider's name.
 """
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from usage.pricing import Usage
@@ -34,6 +35,12 @@ _CACHED = (
     "cachedContentTokenCount",
     "cached_content_token_count",
 )
+_CACHE_WRITES = (  # OpenRouter, LiteLLM, Qwen; Anthropic
+    "cache_write_tokens",
+    "cache_creation_tokens",
+    "cache_creation_input_tokens",
+)
+_SOUND = ("audio_tokens",)
 _REASONING = ("reasoning_tokens", "thoughts_token_count", "thoughtsTokenCount", "thinking_tokens")
 
 
@@ -42,11 +49,7 @@ def read_usage(answer: dict[str, Any]) -> Usage | None:
     stand there, the largest counts: reports grow with the answer.
     """
     found = [usage for report in _find_reports(answer) if (usage := read_report(report)) is not None]
-    return max(found, key=_count, default=None)
-
-
-def _count(usage: Usage) -> int:
-    return usage.input_tokens + usage.cached_tokens + usage.output_tokens + usage.reasoning_tokens
+    return max(found, key=attrgetter("total_tokens"), default=None)
 
 
 def _find_reports(answer: dict[str, Any]) -> Iterator[Any]:
@@ -88,19 +91,28 @@ def read_report(reported: Any) -> Usage | None:
     prompt, completion = prompt or 0, completion or 0
     if not all(0 <= number <= MOST_PLAUSIBLE_TOKENS for number in (prompt, completion, cached, reasoning)):
         return None
-    written = _written(reported)
-    if "prompt_tokens" not in reported and ("cache_read_input_tokens" in reported or written):
-        prompt += cached + written  # Anthropic counts what it read from and wrote to its cache beside
+    kept = _written(reported)
+    if "prompt_tokens" not in reported and ("cache_read_input_tokens" in reported or kept):
+        prompt += cached + kept  # Anthropic counts what it read from and wrote to its cache beside
     elif cached > prompt or (total is not None and cached and prompt + cached + completion == total):
         prompt += cached
     if cached > prompt or not prompt + completion:
         return None
     completion = _with_reasoning(prompt, completion, reasoning, total)
+    fresh, written = prompt - cached, completion - reasoning
+    cache_write = min(kept, fresh)
+    input_audio = min(_detail(reported, _PROMPT_DETAILS, _SOUND) or 0, fresh - cache_write)
+    output_audio = min(_detail(reported, _COMPLETION_DETAILS, _SOUND) or 0, written)
+    if not (cache_write or input_audio > 0 or output_audio > 0):
+        return Usage(fresh, cached, written, reasoning)
     return Usage(
-        input_tokens=prompt - cached,
-        cached_tokens=cached,
-        output_tokens=completion - reasoning,
-        reasoning_tokens=reasoning,
+        fresh - cache_write - max(0, input_audio),
+        cached,
+        written - max(0, output_audio),
+        reasoning,
+        cache_write=cache_write,
+        input_audio=max(0, input_audio),
+        output_audio=max(0, output_audio),
     )
 
 
@@ -124,8 +136,8 @@ def _reasoning(reported: dict[str, Any]) -> int:
 
 
 def _written(reported: dict[str, Any]) -> int:
-    """What Anthropic wrote to its cache: it costs more than input there, and is input here."""
-    return max(0, _number(reported.get("cache_creation_input_tokens")) or 0)
+    """What was written to the provider's cache, which may cost more than input."""
+    return max(0, _detail(reported, _PROMPT_DETAILS, _CACHE_WRITES) or _find(reported, _CACHE_WRITES) or 0)
 
 
 def _sum_of_cache(reported: dict[str, Any]) -> int | None:

@@ -37,10 +37,8 @@ class Command(AtriumCommand):
                     "label": row.label,
                     "calls": row.calls,
                     "errors": row.errors,
-                    "input_tokens": row.input_tokens,
-                    "cached_tokens": row.cached_tokens,
-                    "output_tokens": row.output_tokens,
-                    "reasoning_tokens": row.reasoning_tokens,
+                    **row.four_counts,
+                    "quantities": row.quantities,
                     "cost": f"{row.cost:f}",
                     "currency": row.currency,
                 }

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry_platform', '0001_initial'),
+        ('registry_platform', '0003_fill_price_amounts'),
     ]
 
     operations = [
