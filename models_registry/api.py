@@ -4,6 +4,7 @@ providers go in and never come out.
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -15,8 +16,9 @@ from rest_framework.response import Response
 
 from accounts.authentication import key_of
 from accounts.key_rules import refuse_bound_key
-from models_registry.kinds import Channel, Location, ModelKind
-from models_registry.models import Connection, Model, ModelPrice
+from models_registry.base import MAX_NAMES, MAX_TIMEOUT_S, MAX_WEIGHT
+from models_registry.kinds import Channel, Location, ModelKind, TokenLimitName
+from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice
 from models_registry.providers.table import kind_choices
 from models_registry.selectors import (
     get_visible_connection,
@@ -25,20 +27,33 @@ from models_registry.selectors import (
     list_visible_models,
 )
 from models_registry.services import (
+    EndpointSpec,
     add_connection,
     add_model,
     remove_connection,
     remove_model,
+    set_endpoints,
     set_model,
     set_model_price,
     sync_catalogue,
     test_connection,
     update_connection,
 )
+from models_registry.services.connections import TIMEOUTS
 from rest.serializers import StrictSerializer
 from rest.views import AtriumViewSet
 
 AMOUNT = {"max_digits": 24, "decimal_places": 12, "min_value": 0}
+
+
+def _seconds(what: str, most: int = MAX_TIMEOUT_S) -> serializers.IntegerField:
+    return serializers.IntegerField(
+        min_value=1,
+        max_value=most,
+        required=False,
+        allow_null=True,
+        help_text=f"Seconds {what}. Null: as usual for the kind.",
+    )
 
 
 class ConnectionSerializer(serializers.ModelSerializer):
@@ -55,6 +70,8 @@ class ConnectionSerializer(serializers.ModelSerializer):
             "location",
             "no_storage",
             "is_enabled",
+            *TIMEOUTS,
+            "token_limit_name",
             "allow_private",
             "last_checked_at",
             "last_error",
@@ -77,6 +94,11 @@ class ConnectionChanges(StrictSerializer):
     location = serializers.ChoiceField(Location.choices, required=False, allow_blank=True)
     no_storage = serializers.BooleanField(required=False)
     is_enabled = serializers.BooleanField(required=False)
+    connect_timeout_s = _seconds("to connect", 60)
+    first_byte_timeout_s = _seconds("to the first piece of an answer")
+    idle_timeout_s = _seconds("between two pieces")
+    total_timeout_s = _seconds("for a whole answer")
+    token_limit_name = serializers.ChoiceField(TokenLimitName.choices, required=False, allow_blank=True)
 
 
 class ConnectionTestSerializer(serializers.Serializer):
@@ -165,9 +187,30 @@ class ConnectionViewSet(RegistryViewSet):
         )
 
 
-class ModelSerializer(serializers.ModelSerializer):
+class EndpointSerializer(serializers.ModelSerializer):
     connection = serializers.PrimaryKeyRelatedField(read_only=True)
+
+    class Meta:
+        model = ModelEndpoint
+        fields = ["connection", "upstream_name", "weight"]
+
+
+class NewEndpoint(StrictSerializer):
+    connection = serializers.UUIDField()
+    upstream_name = serializers.CharField(
+        max_length=200, required=False, help_text="The model's name there. Default: as at its own connection."
+    )
+    weight = serializers.IntegerField(min_value=0, max_value=MAX_WEIGHT, required=False)
+
+
+class ModelSerializer(serializers.ModelSerializer):
+    """`endpoints` are those beside the model's own connection."""
+
+    connection = serializers.PrimaryKeyRelatedField(read_only=True)
+    endpoints = EndpointSerializer(many=True)
     capabilities = serializers.ListField(child=serializers.CharField())
+    aliases = serializers.ListField(child=serializers.CharField())
+    fallbacks = serializers.ListField(child=serializers.CharField())
 
     class Meta:
         model = Model
@@ -177,6 +220,10 @@ class ModelSerializer(serializers.ModelSerializer):
             "label",
             "connection",
             "upstream_name",
+            "weight",
+            "endpoints",
+            "aliases",
+            "fallbacks",
             "kind",
             "context_window",
             "max_output_tokens",
@@ -198,6 +245,12 @@ class ModelSerializer(serializers.ModelSerializer):
         ]
 
 
+def _names(help_text: str) -> serializers.ListField:
+    return serializers.ListField(
+        child=serializers.CharField(max_length=120), required=False, max_length=MAX_NAMES, help_text=help_text
+    )
+
+
 class ModelChanges(StrictSerializer):
     name = serializers.CharField(max_length=120)
     label = serializers.CharField(max_length=120, required=False, allow_blank=True)
@@ -217,6 +270,10 @@ class ModelChanges(StrictSerializer):
     channel = serializers.ChoiceField(Channel.choices, required=False)
     retire_on = serializers.DateField(required=False, allow_null=True)
     successor = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    weight = serializers.IntegerField(min_value=0, max_value=MAX_WEIGHT, required=False)
+    endpoints = NewEndpoint(many=True, required=False, help_text="Replaces all.")
+    aliases = _names("Other names under which it can be called.")
+    fallbacks = _names("Models that answer where this one does not, in this order.")
     is_enabled = serializers.BooleanField(required=False)
     is_default = serializers.BooleanField(required=False)
     notes = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
@@ -298,16 +355,38 @@ class ModelViewSet(RegistryViewSet):
 
     def _create(self, request: HttpRequest, data: dict[str, Any]) -> Response:
         connection = get_visible_connection(request.user, data.pop("connection"))
-        return self.respond(
-            add_model(actor=request.user, connection=connection, **data), status.HTTP_201_CREATED
-        )
+        endpoints = self._read_endpoints(request, data)
+        with transaction.atomic():
+            model = add_model(actor=request.user, connection=connection, **data)
+            if endpoints is not None:
+                model = set_endpoints(actor=request.user, model=model, endpoints=endpoints)
+        return self.respond(model, status.HTTP_201_CREATED)
+
+    @staticmethod
+    def _read_endpoints(request: HttpRequest, data: dict[str, Any]) -> list[EndpointSpec] | None:
+        """The endpoints in a body, taken out of it; None if it says nothing of them."""
+        given = data.pop("endpoints", None)
+        if given is None:
+            return None
+        return [
+            EndpointSpec(
+                connection=get_visible_connection(request.user, one["connection"]),
+                upstream_name=one.get("upstream_name", ""),
+                weight=one.get("weight", 1),
+            )
+            for one in given
+        ]
 
     @extend_schema(request=ModelChanges, responses=ModelSerializer)
     def partial_update(self, request: HttpRequest, pk: str) -> Response:
         model = get_visible_model(request.user, pk)
-        return self.respond(
-            set_model(actor=request.user, model=model, **self.read_body(ModelChanges, partial=True))
-        )
+        changes = dict(self.read_body(ModelChanges, partial=True))
+        endpoints = self._read_endpoints(request, changes)
+        with transaction.atomic():
+            model = set_model(actor=request.user, model=model, **changes)
+            if endpoints is not None:
+                model = set_endpoints(actor=request.user, model=model, endpoints=endpoints)
+        return self.respond(model)
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
         remove_model(actor=request.user, model=get_visible_model(request.user, pk))

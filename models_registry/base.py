@@ -1,5 +1,6 @@
 """The columns and truths that a tenant's tables and the platform's twins share."""
 
+import re
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
@@ -10,13 +11,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from foundation.ids import uuid7
-from models_registry.kinds import Channel, Location, ModelKind
+from models_registry.kinds import Channel, Location, ModelKind, TokenLimitName
 from models_registry.providers.table import kind_choices
 from tenants.models import Tenant, TimeStamped
 from tenants.sealing import SealedTextField, Secret, open_field
 from usage.pricing import MAX_PRICE, TOKEN_CLASSES, Price, without_inherited, write_amount
 from usage.quantities import CLASSES
 
+MAX_NAMES = 20
+MAX_WEIGHT = 1_000
 RESERVED_NAMES = frozenset({"auto"})  # the gateway picks a model for it
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 
@@ -37,10 +40,41 @@ def validate_capabilities(value: object) -> None:
         )
 
 
+def validate_names(value: object) -> None:
+    if not isinstance(value, list) or len(value) > MAX_NAMES or len(set(map(str, value))) < len(value):
+        raise ValidationError(_("At most %(limit)d names, each once."), params={"limit": MAX_NAMES})
+    for name in value:
+        if not isinstance(name, str) or len(name) > 120 or not re.match(NAME_PATTERN, name):
+            raise ValidationError(_("“%(name)s” is no model's name."), params={"name": str(name)[:120]})
+        validate_model_name(name)
+
+
+def weight_column() -> models.PositiveSmallIntegerField:
+    return models.PositiveSmallIntegerField(
+        _("weight"),
+        default=1,
+        validators=[MaxValueValidator(MAX_WEIGHT)],
+        help_text=_("Its share of the calls, beside the weights of the other endpoints. 0: only in need."),
+    )
+
+
 def at_least(column: str, least: int, message) -> models.CheckConstraint:
     condition = Q(**{f"{column}__gte": least}) | Q(**{f"{column}__isnull": True})
     return models.CheckConstraint(
         condition=condition, name=f"%(app_label)s_%(class)s_{column}_range", violation_error_message=message
+    )
+
+
+MAX_TIMEOUT_S = 3_600  # the ledger takes a call of twice that for forgotten
+
+
+def timeout_column(name, most: int) -> models.PositiveIntegerField:
+    return models.PositiveIntegerField(
+        name,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(most)],
+        help_text=_("In seconds. Empty: as usual for its kind."),
     )
 
 
@@ -73,6 +107,17 @@ class AbstractConnection(TimeStamped):
         _("stores nothing"),
         default=False,
         help_text=_("The provider has agreed to keep neither prompts nor answers."),
+    )
+    connect_timeout_s = timeout_column(_("time to connect"), 60)
+    first_byte_timeout_s = timeout_column(_("time to the first piece"), MAX_TIMEOUT_S)
+    idle_timeout_s = timeout_column(_("time between two pieces"), MAX_TIMEOUT_S)
+    total_timeout_s = timeout_column(_("time for a whole answer"), MAX_TIMEOUT_S)
+    token_limit_name = models.CharField(
+        _("name of the limit of an answer"),
+        max_length=24,
+        choices=TokenLimitName,
+        default=TokenLimitName.USUAL,
+        blank=True,
     )
     is_enabled = models.BooleanField(_("enabled"), default=True)
     last_checked_at = models.DateTimeField(_("last checked"), null=True, blank=True, editable=False)
@@ -150,6 +195,21 @@ class AbstractModel(TimeStamped):
     successor = models.CharField(
         _("successor"), max_length=120, blank=True, help_text=_("The name of the model to use instead.")
     )
+    weight = weight_column()
+    aliases = models.JSONField(
+        _("other names"),
+        default=list,
+        blank=True,
+        validators=[validate_names],
+        help_text=_("Under which it can be called too."),
+    )
+    fallbacks = models.JSONField(
+        _("stand-ins"),
+        default=list,
+        blank=True,
+        validators=[validate_names],
+        help_text=_("Models that answer where this one does not, in this order, at their own prices."),
+    )
     is_enabled = models.BooleanField(_("enabled"), default=True)
     is_default = models.BooleanField(
         _("default"), default=False, help_text=_("Chosen where nobody chooses, one per kind.")
@@ -209,6 +269,41 @@ PRICE_PLACES = CLASSES["input"].price_places
 WRONG_AMOUNT = (
     '$.* ? (@.type() != "string" || !(@ like_regex "^(1000000([.]0{1,12})?|[0-9]{1,6}([.][0-9]{1,12})?)$"))'
 )
+
+
+class AbstractModelEndpoint(TimeStamped):
+    """A further connection that has a model, beside the model's own."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    model = models.ForeignKey(  # type: ignore[misc]
+        "Model", verbose_name=_("model"), on_delete=models.CASCADE, related_name="endpoints"
+    )
+    connection = models.ForeignKey(  # type: ignore[misc]
+        "Connection", verbose_name=_("connection"), on_delete=models.PROTECT, related_name="endpoints"
+    )
+    upstream_name = models.CharField(_("the provider's name"), max_length=200)
+    weight = weight_column()
+
+    class Meta:
+        abstract = True
+        ordering = ["created_at", "pk"]
+        verbose_name = _("endpoint")
+        verbose_name_plural = _("endpoints")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "connection", "upstream_name"],
+                name="%(app_label)s_%(class)s_once",
+                violation_error_message=_("This model has this endpoint already."),
+            ),
+            models.CheckConstraint(
+                condition=~Q(upstream_name=""),
+                name="%(app_label)s_%(class)s_named",
+                violation_error_message=_("An endpoint needs the provider's name for the model."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} – {self.connection}"
 
 
 def price_column(name) -> models.DecimalField:

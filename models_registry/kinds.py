@@ -19,14 +19,6 @@ class Location(models.TextChoices):
     OTHER = "other", _("elsewhere")
 
 
-class DataPolicy(models.TextChoices):
-    """Where an organisation lets its data go. It binds the choice of an endpoint and of what stands in."""
-
-    ANYWHERE = "", _("anywhere")
-    EU = "eu", _("European Union only")
-    LOCAL = "local", _("this installation's own network only")
-
-
 class ModelKind(models.TextChoices):
     CHAT = "chat", _("chat")
     EMBEDDING = "embedding", _("embedding")
@@ -54,6 +46,14 @@ def list_priced_classes(kind: str, capabilities: Iterable[str]) -> tuple[str, ..
     if kind == ModelKind.CHAT and AUDIO in capabilities:
         wanted |= {"input_audio", "output_audio"}
     return tuple(name for name in CLASSES if name in wanted)
+
+
+class TokenLimitName(models.TextChoices):
+    """Under which name a server takes the bound of an answer's length."""
+
+    USUAL = "", _("as usual for its kind")
+    OLDER = "max_tokens", "max_tokens"
+    NEWER = "max_completion_tokens", "max_completion_tokens"
 
 
 class Channel(models.TextChoices):

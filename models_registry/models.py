@@ -1,6 +1,6 @@
 """A tenant's own connections, models and prices."""
 
-from models_registry.base import AbstractConnection, AbstractModel, AbstractModelPrice
+from models_registry.base import AbstractConnection, AbstractModel, AbstractModelEndpoint, AbstractModelPrice
 
 
 class Connection(AbstractConnection):
@@ -14,6 +14,13 @@ class Model(AbstractModel):
     """A tenant's own model; it hides the platform's of the same name."""
 
     class Meta(AbstractModel.Meta):
+        pass
+
+
+class ModelEndpoint(AbstractModelEndpoint):
+    """A further way to a tenant's model."""
+
+    class Meta(AbstractModelEndpoint.Meta):
         pass
 
 

@@ -1,7 +1,7 @@
 """Every read of this room that has a rule. All work on the active scope."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 
 
 def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Route]:
-    """The models that the active tenant may call, by name: its own, and the platform's that its plan offers.
+    """The models that the active tenant may call, by name and by alias: its own, and the platform's that its
+    plan offers.
 
     A name of the tenant's own hides the platform's model of that name, also while the own one is switched
     off: a call never goes unexpectedly to another provider. With a currency, prices are in that currency,
@@ -38,6 +39,8 @@ def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Ro
     if find_tenant() is None:
         return routes
     hidden = set(own.models.objects.values_list("name", flat=True))
+    for aliases in own.models.objects.exclude(aliases=[]).values_list("aliases", flat=True):
+        hidden.update(aliases)
     with platform():
         shared = active_world()
         offered = (
@@ -48,30 +51,48 @@ def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Ro
         inherited = _routes_of(shared, offered.exclude(name__in=hidden), currency)
     own_defaults = {route.kind for route in routes.values() if route.is_default}
     for name, route in inherited.items():
-        routes[name] = replace(route, is_default=False) if route.kind in own_defaults else route
+        if name not in hidden:
+            routes[name] = replace(route, is_default=False) if route.kind in own_defaults else route
     return routes
 
 
 def _routes_of(world: World, models: QuerySet, currency: str) -> dict[str, Route]:
     today = timezone.now().date()
-    usable = (
-        models.filter(is_enabled=True, connection__is_enabled=True)
-        .exclude(channel=Channel.RETIRED)
-        .exclude(retire_on__lte=today)
+    usable = models.filter(is_enabled=True).exclude(channel=Channel.RETIRED).exclude(retire_on__lte=today)
+    rows = list(
+        usable.select_related("connection")
+        .prefetch_related("endpoints__connection")
+        .order_by("name")
+        .distinct()
     )
-    rows = list(usable.select_related("connection").order_by("name").distinct())
-    endpoints = _open_endpoints(world, {row.connection_id: row.connection for row in rows}.values())
+    ways = {row.pk: list(_ways(row)) for row in rows}
+    connections = {one.pk: one for found in ways.values() for one, _name, _weight in found}
+    endpoints = _open_endpoints(world, connections.values())
     prices = list_current_prices(rows)
-    routes = {}
+    routes: dict[str, Route] = {}
     for row in rows:
-        endpoint = endpoints.get(row.connection_id)
-        if endpoint is None:
+        targets = tuple(
+            Target(endpoints[one.pk], name, weight)
+            for one, name, weight in ways[row.pk]
+            if one.pk in endpoints
+        )
+        if not targets:
             continue
         try:
-            routes[row.name] = _make_route(row, endpoint, _choose_price(prices.get(row.pk, []), currency))
+            routes[row.name] = _make_route(row, targets, _choose_price(prices.get(row.pk, []), currency))
         except ValueError as exc:
             logger.warning("model %s is not offered: %s", row.name, exc)
-    return routes
+    names = {alias: routes[row.name] for row in rows if row.name in routes for alias in row.aliases}
+    return names | routes
+
+
+def _ways(row: Model) -> Iterator[tuple[Connection, str, int]]:
+    """(connection, name there, weight) of each endpoint that is switched on; the model's own first."""
+    if row.connection.is_enabled:
+        yield row.connection, row.upstream_name, row.weight
+    for endpoint in row.endpoints.all():
+        if endpoint.connection.is_enabled:
+            yield endpoint.connection, endpoint.upstream_name, endpoint.weight
 
 
 def _choose_price(prices: list[ModelPrice], currency: str) -> Price:
@@ -105,21 +126,22 @@ def _make_endpoint(world: World, row: Connection, base_url: str) -> Endpoint:
         base_url=base_url,
         secret=row.open_secret(),
         allow_private=row.allow_private,
-        connect_timeout_s=usual.connect,
-        first_byte_timeout_s=usual.first_byte,
-        idle_timeout_s=usual.idle,
-        total_timeout_s=usual.total,
+        connect_timeout_s=row.connect_timeout_s or usual.connect,
+        first_byte_timeout_s=row.first_byte_timeout_s or usual.first_byte,
+        idle_timeout_s=row.idle_timeout_s or usual.idle,
+        total_timeout_s=row.total_timeout_s or usual.total,
+        token_limit_name=row.token_limit_name,
         location=row.location,
         no_storage=row.no_storage,
     )
 
 
-def _make_route(row: Model, endpoint: Endpoint, price: Price) -> Route:
+def _make_route(row: Model, targets: tuple[Target, ...], price: Price) -> Route:
     return Route(
         name=row.name,
         label=row.label or row.name,
         model_id=row.pk,
-        targets=(Target(endpoint, row.upstream_name),),
+        targets=targets,
         kind=row.kind,
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
@@ -130,6 +152,7 @@ def _make_route(row: Model, endpoint: Endpoint, price: Price) -> Route:
         is_demo=row.is_demo,
         is_default=row.is_default,
         created_at=row.created_at,
+        fallbacks=tuple(row.fallbacks),
     )
 
 
@@ -162,7 +185,7 @@ def list_visible_models(actor: User | None) -> QuerySet:
     """The active scope's models with their connections, for whoever may see them. Raises NotAllowed."""
     world = active_world()
     require(actor, world.may("view", "model"))
-    return world.models.objects.select_related("connection")
+    return world.models.objects.select_related("connection").prefetch_related("endpoints")
 
 
 def get_visible_connection(actor: User | None, key: UUID | str) -> Connection:

@@ -8,6 +8,7 @@ from models_registry.platform import models as platform_models
 from tenants.context import NoTenant, current_scope
 
 Connection = tenant_models.Connection | platform_models.Connection
+ModelEndpoint = tenant_models.ModelEndpoint | platform_models.ModelEndpoint
 Model = tenant_models.Model | platform_models.Model
 ModelPrice = tenant_models.ModelPrice | platform_models.ModelPrice
 
@@ -20,13 +21,26 @@ class World:
     connections: type[Any]
     models: type[Any]
     prices: type[Any]
+    endpoints: type[Any]
 
     def may(self, action: str, noun: str) -> str:
         return f"{self.models._meta.app_label}.{action}_{noun}"
 
 
-TENANT = World("tenant", tenant_models.Connection, tenant_models.Model, tenant_models.ModelPrice)
-PLATFORM = World("platform", platform_models.Connection, platform_models.Model, platform_models.ModelPrice)
+TENANT = World(
+    "tenant",
+    connections=tenant_models.Connection,
+    models=tenant_models.Model,
+    prices=tenant_models.ModelPrice,
+    endpoints=tenant_models.ModelEndpoint,
+)
+PLATFORM = World(
+    "platform",
+    connections=platform_models.Connection,
+    models=platform_models.Model,
+    prices=platform_models.ModelPrice,
+    endpoints=platform_models.ModelEndpoint,
+)
 
 
 def active_world() -> World:

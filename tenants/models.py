@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 
 from foundation.ids import uuid7
+from tenants.data_policy import DataPolicy
 from tenants.slugs import validate_slug
 
 
@@ -84,6 +85,14 @@ class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing]
         max_length=10,
         default="en",
         help_text=_("For mails and for people who have not chosen one."),
+    )
+    data_policy = models.CharField(
+        _("where data may go"),
+        max_length=8,
+        choices=DataPolicy,
+        default=DataPolicy.ANYWHERE,
+        blank=True,
+        help_text=_("A call that no allowed connection can take is refused."),
     )
     contact_email = models.EmailField(
         _("contact"), blank=True, help_text=_("The tenant's first owner: gets a mail with a link to log in.")

@@ -21,10 +21,10 @@ from django.utils.translation import gettext as _
 from accounts.selectors import find_key_facts, get_default_project_id
 from foundation.errors import Unavailable
 from gateway.calls import Principal
-from models_registry.kinds import DataPolicy
 from models_registry.routes import Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
+from tenants.data_policy import DataPolicy
 from tenants.doors.hosts import DoorState, KnownTenant, find_tenant_by_slug, forget
 from tenants.models import Plan
 from tenants.selectors import get_plan
@@ -143,6 +143,7 @@ class Snapshots:
             project_id=project_id,
             routes=routes,
             loaded_s=started_s,
+            data_policy=door.data_policy,
         )
         previous = self._tenants.get(slug)
         if previous is not None:

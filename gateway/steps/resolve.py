@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from foundation.errors import NotAllowed, NotFound
 from gateway.calls import Call, Principal
 from gateway.state.snapshot import TenantSnapshot
-from models_registry.kinds import DataPolicy
 from models_registry.routes import Candidate, Endpoint, Route, Target
+from tenants.data_policy import DataPolicy
 
 MAX_CANDIDATES = 8
 

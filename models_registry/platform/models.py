@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from models_registry.base import AbstractConnection, AbstractModel, AbstractModelPrice
+from models_registry.base import AbstractConnection, AbstractModel, AbstractModelEndpoint, AbstractModelPrice
 from tenants.models import Plan
 
 
@@ -22,6 +22,13 @@ class Model(AbstractModel):
     )
 
     class Meta(AbstractModel.Meta):
+        pass
+
+
+class ModelEndpoint(AbstractModelEndpoint):
+    """A further way to a model of the platform."""
+
+    class Meta(AbstractModelEndpoint.Meta):
         pass
 
 

@@ -10,16 +10,19 @@ from models_registry.services.connections import (
     test_connection,
     update_connection,
 )
+from models_registry.services.endpoints import EndpointSpec, set_endpoints
 from models_registry.services.models import add_model, remove_model, set_model
 from models_registry.services.prices import set_model_price
 
 __all__ = [
     "ConnectionTest",
+    "EndpointSpec",
     "SyncReport",
     "add_connection",
     "add_model",
     "remove_connection",
     "remove_model",
+    "set_endpoints",
     "set_model",
     "set_model_price",
     "sync_catalogue",

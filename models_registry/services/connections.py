@@ -13,15 +13,17 @@ from accounts.permissions import require
 from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed
 from models_registry.addresses import names_private_address, origin_of, read_base_url
 from models_registry.catalogue import fetch_catalogue
+from models_registry.kinds import Location
 from models_registry.providers.embedded import Embedded
 from models_registry.providers.table import PROVIDERS
 from models_registry.worlds import PLATFORM, Connection, World, active_world
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey, Secret
 
-CHANGEABLE = frozenset(
-    {"name", "kind", "base_url", "secret", "allow_private", "location", "no_storage", "is_enabled"}
-)
+TIMEOUTS = ("connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s", "total_timeout_s")
+# what is written as it is given
+PLAIN = ("location", "no_storage", "is_enabled", "token_limit_name", *TIMEOUTS)
+CHANGEABLE = frozenset({"name", "kind", "base_url", "secret", "allow_private", *PLAIN})
 MAX_SECRET = 4_000
 
 
@@ -47,6 +49,8 @@ def add_connection(
     location: str | None = None,
     no_storage: bool = False,
     is_enabled: bool = True,
+    token_limit_name: str = "",
+    **timeouts: int | None,
 ) -> Connection:
     """Add a way to a provider. Without an address, the usual one of its kind. Calls nobody.
 
@@ -65,11 +69,15 @@ def add_connection(
         no_storage=no_storage,
         is_enabled=is_enabled,
         secret=check_secret(secret),
+        token_limit_name=token_limit_name,
+        **timeouts,
     )
     if location is not None:
         row.location = location
     elif usual and not base_url:
         row.location = usual.location
+    elif names_private_address(address):
+        row.location = Location.LOCAL
     row.allow_private = _may_be_private(world, actor, address, allow_private)
     row.base_url = read_base_url(address, allow_private=row.allow_private).url
     _check_kind(world, row)
@@ -94,7 +102,7 @@ def update_connection(*, actor: User | None, connection: Connection, **changes: 
             _("A connection has no field “%(name)s”.") % {"name": min(unknown)}, param=min(unknown)
         )
     row = world.connections.objects.select_for_update().get(pk=connection.pk)
-    for name in changes.keys() & {"name", "kind", "location", "no_storage", "is_enabled"}:
+    for name in changes.keys() & {"name", "kind", *PLAIN}:
         setattr(row, name, changes[name])
     if "base_url" in changes or "allow_private" in changes:
         _move(world, actor, row, changes)
@@ -162,13 +170,14 @@ def check_secret(secret: Secret | str) -> Secret:
 
 @transaction.atomic
 def remove_connection(*, actor: User | None, connection: Connection, force: bool = False) -> None:
-    """Remove a connection; with `force` also its models and their prices. Raises NotAllowed, Conflict while
-    models use it.
+    """Remove a connection; with `force` also its models and their prices, and the endpoints that other models
+    have there. Raises NotAllowed, Conflict while models use it.
     """
     world = active_world()
     require(actor, world.may("delete", "connection"))
     rows = world.models.objects.select_for_update().filter(connection=connection.pk)
-    count = len(rows)
+    others = world.endpoints.objects.filter(connection=connection.pk)
+    count = len({row.pk for row in rows} | set(others.values_list("model_id", flat=True)))
     if count and not force:
         message = ngettext(
             "%(count)d model uses this connection. Remove it first.",
@@ -176,6 +185,7 @@ def remove_connection(*, actor: User | None, connection: Connection, force: bool
             count,
         )
         raise Conflict(message % {"count": count}, code="connection_in_use")
+    others.delete()
     rows.delete()
     world.connections.objects.filter(pk=connection.pk).delete()
     announce("connection", connection.pk)

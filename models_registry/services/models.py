@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,6 +30,9 @@ CHANGEABLE = frozenset(
         "channel",
         "retire_on",
         "successor",
+        "weight",
+        "aliases",
+        "fallbacks",
         "is_enabled",
         "is_default",
         "notes",
@@ -92,6 +96,10 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
         world.models.objects.filter(kind=row.kind, is_default=True).exclude(pk=row.pk).update(
             is_default=False
         )
+    if "name" in changes or "aliases" in changes or row._state.adding:
+        _check_names(world, row)
+    if row.name in row.fallbacks:
+        raise InvalidInput(_("A model cannot stand in for itself."), param="fallbacks")
     if changes.get("is_enabled"):
         row.vanished_at = None  # an admin's word stands above the catalogue's
     row.full_clean()
@@ -102,6 +110,23 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
         note_date(row.retire_on)
     announce("model", row.pk)
     return row
+
+
+def _check_names(world: World, row: Model) -> None:
+    """Raises InvalidInput where two models would have one name. Who names models at the same time waits."""
+    with database.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [world.models._meta.db_table])
+    others = world.models.objects.exclude(pk=row.pk)
+    taken = others.filter(name__in=row.aliases).values_list("name", flat=True).first()
+    for name in [row.name, *row.aliases]:
+        if taken is None and others.filter(aliases__contains=[name]).exists():
+            taken = name
+    if taken is None and row.name in row.aliases:
+        taken = row.name
+    if taken is not None:
+        raise InvalidInput(
+            _("“%(name)s” is the name of another model already.") % {"name": taken}, param="aliases"
+        )
 
 
 def _settle_life(row: Model, was: str | None, old_date: Any) -> None:

@@ -37,6 +37,7 @@ class KnownTenant:
     language: str
     currency: str
     plan_id: str
+    data_policy: str = ""
 
 
 _entries: OrderedDict[str, tuple[float, KnownTenant | None]] = OrderedDict()
@@ -93,7 +94,9 @@ def _load(**condition: str) -> KnownTenant | None:
     state = DoorState.SUSPENDED if row.status == Tenant.Status.SUSPENDED else _door_of_schema(row.slug)
     if state is None:
         return None
-    return KnownTenant(row.slug, row.name, state, row.language, row.currency, str(row.plan_id))
+    return KnownTenant(
+        row.slug, row.name, state, row.language, row.currency, str(row.plan_id), row.data_policy
+    )
 
 
 def _door_of_schema(slug: str) -> DoorState | None:
