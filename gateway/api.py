@@ -312,7 +312,7 @@ def _describe(route: Route, snapshot: TenantSnapshot) -> dict:
 async def models(request: Request) -> None:
     data = [
         _describe(route, request.snapshot)
-        for route in list_visible_routes(request.principal.model_names, request.snapshot)
+        for route in list_visible_routes(request.principal, request.snapshot)
     ]
     await request.answer(orjson.dumps({"object": "list", "data": data}))
 
@@ -320,11 +320,7 @@ async def models(request: Request) -> None:
 async def model(request: Request) -> None:
     name = request.scope["path"].removeprefix("/v1/models/")
     route = next(
-        (
-            route
-            for route in list_visible_routes(request.principal.model_names, request.snapshot)
-            if route.name == name
-        ),
+        (route for route in list_visible_routes(request.principal, request.snapshot) if route.name == name),
         None,
     )
     if route is None:

@@ -2,8 +2,8 @@
 
 1 authenticate  the caller: a key at `/v1` (gateway.steps.authenticate), a session in the chat
 2 parse         the request into a Call (gateway.parse)
-3 admit         calls in work at once, requests per minute
-4 resolve       the model's name into a route
+3 resolve       the model's name into a route, from memory
+4 admit         all limits of requests, tokens and calls at once, in one round trip
 5 guard         the input
 6 reserve       the highest possible cost
 7 dispatch      to the endpoint
@@ -21,7 +21,7 @@ import aiohttp
 from foundation.errors import AtriumError
 from gateway.answers.sse import DONE, frame
 from gateway.answers.usage import usage_frame
-from gateway.calls import Call, Principal
+from gateway.calls import Call
 from gateway.rights import AccessEnded
 from gateway.state.breaker import Breaker
 from gateway.state.in_flight import InFlight
@@ -44,7 +44,7 @@ class Collaborators(Protocol):
 
     def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession: ...
 
-    async def may_still_call(self, principal: Principal) -> bool: ...
+    async def may_still_call(self, call: Call) -> bool: ...
 
 
 async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) -> None:
@@ -53,13 +53,16 @@ async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) 
     """
     gateway.in_flight.enter(call)
     try:
-        await admit.admit(call, snapshot, gateway.limiter)
-        resolve.resolve(call, snapshot)
+        try:
+            resolve.resolve(call, snapshot)
+        finally:  # a call of a model that does not exist counts as a request too
+            await admit.admit(call, snapshot, gateway.limiter)
         guard.guard_input(call)
         gateway.breaker.check(call)
         await reserve.reserve(call, gateway.ledger)
     except BaseException:
         gateway.in_flight.leave(call)
+        admit.give_back(call, gateway.limiter)
         raise
 
 
@@ -130,7 +133,10 @@ async def _relay_and_settle(call: Call, gateway: Collaborators) -> AsyncGenerato
 async def _conclude(call: Call, gateway: Collaborators) -> None:
     gateway.breaker.note(call)
     gateway.in_flight.leave(call)
-    await settle.settle(call, gateway.ledger)
+    try:
+        await settle.settle(call, gateway.ledger)
+    finally:
+        admit.give_back(call, gateway.limiter)
 
 
 def _note_error(call: Call, error: AtriumError) -> None:
@@ -176,5 +182,5 @@ class _Progress:
         self._wait()
 
     async def _ask(self) -> None:
-        if not await self._gateway.may_still_call(self._call.principal):
+        if not await self._gateway.may_still_call(self._call):
             self._content.set_exception(AccessEnded())

@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import Project, ProjectMembership, User
+from accounts.models import Grant, Project, ProjectMembership, User
 from accounts.permissions import require
 from foundation.errors import Conflict
 from tenants.notify import announce
@@ -53,6 +53,10 @@ def delete_project(*, actor: User | None, project: Project) -> None:
         raise Conflict(
             _("API keys are booked on this project. Move them to another project first."),
             code="project_in_use",
+        )
+    if Grant.objects.filter(project=project).exists():
+        raise Conflict(
+            _("Rights of use are given to this project. Take them back first."), code="project_in_use"
         )
     project_id = project.pk
     project.delete()

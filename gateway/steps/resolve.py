@@ -1,22 +1,32 @@
-"""Step 4: the model's name into a route. What the caller may not use looks as if it did not exist."""
+"""Step 3: the model's name into a route. What the caller may not use looks as if it did not exist."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
 from foundation.errors import NotFound
-from gateway.calls import Call
+from gateway.calls import Call, Principal
 from gateway.state.snapshot import TenantSnapshot
 from models_registry.routes import Route
 
 
-def list_visible_routes(call_models: frozenset[str], snapshot: TenantSnapshot) -> list[Route]:
-    """The models a principal may name, in the order of their names. `call_models`: the key's list, empty for
-    all.
+def list_visible_routes(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
+    """The models a principal may name, in the order of their names: those of its key's list, and of its
+    rights of use.
     """
+    allowed = principal.model_names
     return [
-        route for name, route in sorted(snapshot.routes.items()) if not call_models or name in call_models
+        route
+        for name, route in sorted(snapshot.routes.items())
+        if (not allowed or name in allowed) and may_use(route.model_id, principal, snapshot)
     ]
+
+
+def may_use(model_id: UUID, principal: Principal, snapshot: TenantSnapshot) -> bool:
+    """Whether the rights of use let it use the model."""
+    grants = snapshot.grants.get(model_id)
+    return grants is None or grants.permit(principal.holders)
 
 
 def resolve(call: Call, snapshot: TenantSnapshot) -> None:
@@ -24,7 +34,7 @@ def resolve(call: Call, snapshot: TenantSnapshot) -> None:
     name = call.body["model"]
     allowed = call.principal.model_names
     route = snapshot.routes.get(name) if not allowed or name in allowed else None
-    if route is None or route.kind != "chat":
+    if route is None or route.kind != "chat" or not may_use(route.model_id, call.principal, snapshot):
         message = _(
             "The model “%(name)s” does not exist or you have no access to it. GET /v1/models lists yours."
         ) % {"name": name[:100]}

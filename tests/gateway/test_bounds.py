@@ -243,7 +243,7 @@ class Books:
 
 async def one_call(host, call, end: str) -> str:
     """A whole call's way; its error's code."""
-    snapshot = SimpleNamespace(requests_per_minute=None, routes={"ours": call.route})
+    snapshot = SimpleNamespace(bounds_of=lambda *_call: (), grants={}, routes={"ours": call.route})
     try:
         await pipeline.prepare(call, snapshot, host)
         if end == "whole":

@@ -109,6 +109,7 @@ def collaborators(client) -> SimpleNamespace:
         ledger=SimpleNamespace(mark=lambda *_mark: None),
         breaker=SimpleNamespace(note=lambda call: None),
         in_flight=SimpleNamespace(leave=lambda call: None),
+        limiter=None,  # nothing was counted
         may_still_call=yes,
     )
 
