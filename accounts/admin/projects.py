@@ -6,7 +6,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from accounts.models import Project, ProjectMembership
+from accounts.limit_fields import LimitFields, LimitsAdmin
+from accounts.models import Limit, Project, ProjectMembership
 from accounts.services import (
     create_project,
     delete_project,
@@ -18,6 +19,12 @@ from administration.columns import ago
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
 from administration.sites import service_admin
+
+
+class ProjectForm(LimitFields):
+    class Meta:
+        model = Project
+        fields = ["name"]
 
 
 class MemberInline(Inline):
@@ -36,24 +43,30 @@ class MemberInline(Inline):
 
 
 @admin.register(Project, site=service_admin)
-class ProjectAdmin(AtriumModelAdmin):
+class ProjectAdmin(LimitsAdmin, AtriumModelAdmin):
+    limit_level = Limit.Level.PROJECT
+    form = ProjectForm
     place = Place(MenuGroup.PEOPLE, 30, "folder_shared")
     in_palette = True
     empty_text = _("A project gathers usage, budgets and keys of those who work on one thing.")
     list_display = ["show_name", "is_default", "show_members", "show_keys", ago("created_at", _("added"))]
     search_fields = ["name"]
-    fields = ["name"]
     inlines = [MemberInline]
 
     def get_queryset(self, request: HttpRequest):
         return super().get_queryset(request).prefetch_related("memberships", "api_keys")
 
+    def get_fieldsets(self, request: HttpRequest, obj: Project | None = None):
+        named = (None, {"fields": ["name"]})
+        return [named] if obj is None else [named, self.limits_fieldset]
+
     def create_row(self, request: HttpRequest, form: forms.ModelForm) -> Project:
         return create_project(actor=request.user, name=form.cleaned_data["name"])
 
-    def change_row(self, request: HttpRequest, row: Project, form: forms.ModelForm) -> None:
+    def change_row(self, request: HttpRequest, row: Project, form: ProjectForm) -> None:
         if "name" in form.changed_data:
             rename_project(actor=request.user, project=row, name=form.cleaned_data["name"])
+        self.save_limits(request, row.pk, form)
 
     def remove_row(self, request: HttpRequest, row: Project) -> None:
         delete_project(actor=request.user, project=row)

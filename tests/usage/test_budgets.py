@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from auditlog.models import LogEntry
@@ -196,10 +197,9 @@ def test_who_sees_which_budget(alice, bob):
     with pytest.raises(NotFound):
         get_visible_budget(bob, of_project.pk)
     Budget.objects.filter(pk=of_project.pk).update(spent=Decimal("0.9"))
-    assert (
-        find_tightest_budget(bob, get_default_project_id()).percent,
-        find_tightest_budget(bob, get_default_project_id()).remaining,
-    ) == (90, Decimal("0.1"))
+    tightest = find_tightest_budget(bob, get_default_project_id())
+    assert (tightest.percent, tightest.remaining) == (90, Decimal("0.1"))
+    assert find_tightest_budget(bob, uuid4()).percent == 0, "a chat that is booked elsewhere"
     assert [(state.limit, state.percent, state.is_exhausted) for state in list_binding_budgets(bob)] == [
         (4, 0, False)
     ]
