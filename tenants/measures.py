@@ -38,7 +38,8 @@ class LimitRow(models.Model):
         abstract = True
 
     def clean(self) -> None:
-        check_amount(self.measure, self.amount)
+        if self.amount is not None:  # the field says that it is missing
+            check_amount(self.measure, self.amount)
 
 
 def read_amount(rows: models.Manager, measure: str) -> int | None:

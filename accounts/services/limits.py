@@ -137,7 +137,7 @@ def _save(row: Limit, amount: int) -> Limit:
     if not row._state.adding and row.amount == amount:
         return row
     row.amount = amount
-    row.full_clean(validate_unique=False)
+    row.full_clean(validate_unique=False, validate_constraints=False)
     row.save()
     _announce(row)
     return row

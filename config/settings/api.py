@@ -41,6 +41,7 @@ SPECTACULAR_SETTINGS = {
         "AccessKind": ["session", "api_key"],
         "ApiKeyScope": "accounts.models.ApiKey.Scope",
         "BudgetLevel": "usage.models.Budget.Level",
+        "LimitLevel": "accounts.models.Limit.Level",
         "ConnectionKind": "models_registry.kinds.ConnectionKind",
         "MessageStatus": "prompts.models.Message.Status",
         "ModelKind": "models_registry.kinds.ModelKind",

@@ -73,7 +73,7 @@ def _set_plan_limit(plan: Plan, measure: str, amount: int | None) -> None:
         return
     limit = limit or PlanLimit(plan=plan, measure=measure)
     limit.amount = amount
-    limit.full_clean()
+    limit.full_clean(validate_constraints=False)
     limit.save()
 
 
