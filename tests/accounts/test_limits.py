@@ -194,7 +194,7 @@ def test_a_key_gives_other_keys_no_more_than_it_has_and_others_what_it_likes(pla
     assert set_limit(actor=place.alice, amount=500, within=place.key, **of_alice).amount == 500
 
 
-# -- the columns became rows -----------------------------------------------------------------------------------
+# -- the columns became rows -------------------------------------------------------------------------------
 
 
 def before_the_rows(app: str, migration: str, table: str):

@@ -23,10 +23,12 @@ def clock(monkeypatch):
     return state
 
 
-def run(main, *, has_valkey: bool = True, processes: int = 1):
+def run(main, *, has_valkey: bool = True, processes: int = 1, keep: bool = False):
+    """What `main(limiter)` gives, with counters that are empty, or (keep) as they are."""
+
     async def with_limiter():
         redis = make_redis() if has_valkey else Redis(unix_socket_path="/nowhere.sock")
-        if has_valkey:
+        if has_valkey and not keep:
             await redis.flushdb()
         limiter = Limiter(redis, processes)
         try:
