@@ -22,7 +22,7 @@ from accounts.key_rules import key_rules
 from accounts.models import ApiKey, Project, User
 from accounts.permissions import require, require_standing
 from accounts.selectors import SCOPE_RIGHTS
-from accounts.services.limits import write_key_limit
+from accounts.services.limits import take_over_limits, write_key_limit
 from accounts.services.projects import ensure_default_project
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.context import current_tenant
@@ -89,6 +89,8 @@ def create_api_key(
     row.save()
     if requests_per_minute is not None:
         write_key_limit(row, requests_per_minute)
+    if within is not None:
+        take_over_limits(within, row)
     announce("apikey", row.key_id)
     return row, text
 

@@ -97,6 +97,14 @@ def write_key_limit(key: ApiKey, amount: int | None) -> None:
         _remove(Limit.objects.filter(key=key, measure=Measure.REQUESTS_PER_MINUTE))
 
 
+def take_over_limits(within: ApiKey, key: ApiKey) -> None:
+    """A key that another one made gets all limits of that one. Requests per minute have come along already, or
+    were set lower.
+    """
+    for row in within.limits.exclude(measure=Measure.REQUESTS_PER_MINUTE):
+        _write(Limit.Level.KEY, {"key": key}, row.measure, row.amount)
+
+
 def find_limit(level: str, subject_id: UUID | None, measure: str) -> Limit | None:
     return Limit.objects.filter(
         level=level, measure=measure, **({_column(level): subject_id} if level != Limit.Level.TENANT else {})

@@ -24,7 +24,8 @@ PROCESSES, LIMIT, TIMES = 4, 1_000, 10
 TOKENS, AT_ONCE = 100_000, 20
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
 
-# ARGV: what to do, a seed. Answers one line of JSON, after it was told to begin: all four start together.
+# ARGV: a seed. Each line it reads is JSON: what to do, and Python that breaks the limiter meanwhile; it
+# answers with a line of JSON.
 WORKER = """
 import asyncio, json, os, random, sys
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -33,13 +34,12 @@ django.setup()
 from gateway.bounds import Bound
 from gateway.state.limits import Limiter
 from gateway.state.valkey import make_redis
-{bug}
 RPM, TPM, AT_ONCE = "requests_per_minute", "tokens_per_minute", "calls_at_once"
 A = (Bound("tenant", RPM, {limit}, "a:limit:tenant::rpm"),)
 B = (Bound("tenant", RPM, {limit}, "b:limit:tenant::rpm"),)
 A_TOKENS = (Bound("tenant", TPM, {tokens}, "a:limit:tenant::tpm"),)
 A_AT_ONCE = (Bound("tenant", AT_ONCE, {at_once}, "a:limit:tenant::once"),)
-draw = random.Random(sys.argv[2])
+draw = random.Random(sys.argv[1])
 
 async def flood(limiter, redis):
     scripts = [0]
@@ -98,27 +98,33 @@ async def keep(limiter, redis):
     print(json.dumps({{"held": sum(verdict.is_admitted for verdict in verdicts)}}), flush=True)
     await asyncio.sleep(3600)
 
-async def main():
+async def work(what, bug):
     redis = make_redis(socket_timeout_s=20)
+    healthy = {{name: vars(Limiter)[name] for name in ("_ask", "give_back")}}
+    exec(bug, {{"Limiter": Limiter}})
     limiter = Limiter(redis)
-    await limiter.admit((Bound("tenant", RPM, 9, "warm:limit"),))  # the server knows the script
-    print("ready", flush=True)
-    sys.stdin.readline()
-    found = await globals()[sys.argv[1]](limiter, redis)
-    await limiter.close()
-    await redis.aclose()
-    print(json.dumps(found), flush=True)
+    try:
+        return await globals()[what](limiter, redis)
+    finally:
+        await limiter.close()
+        await redis.aclose()
+        for name, function in healthy.items():
+            setattr(Limiter, name, function)
 
-asyncio.run(main())
+async def learn(limiter, redis):
+    await limiter.admit((Bound("tenant", RPM, 9, "warm:limit"),))  # the server knows the script
+
+asyncio.run(work("learn", ""))
+print("ready", flush=True)
+for line in sys.stdin:
+    print(json.dumps(asyncio.run(work(**json.loads(line)))), flush=True)
 """
 
 
-def start(what: str, seed: int, bug: str = "") -> subprocess.Popen:
-    source = WORKER.format(
-        bug=bug, limit=LIMIT, times=TIMES, tokens=TOKENS, at_once=AT_ONCE, processes=PROCESSES
-    )
+def start(seed: int) -> subprocess.Popen:
+    source = WORKER.format(limit=LIMIT, times=TIMES, tokens=TOKENS, at_once=AT_ONCE, processes=PROCESSES)
     return subprocess.Popen(
-        [sys.executable, "-c", source, what, str(seed)],
+        [sys.executable, "-c", source, str(seed)],
         cwd=ROOT,
         env=dict(os.environ),
         text=True,
@@ -127,99 +133,98 @@ def start(what: str, seed: int, bug: str = "") -> subprocess.Popen:
     )
 
 
-def begin(process: subprocess.Popen) -> None:
-    process.stdin.write("\n")
+def end(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def tell(process: subprocess.Popen, what: str, bug: str = "") -> None:
+    process.stdin.write(json.dumps({"what": what, "bug": bug}) + "\n")
     process.stdin.flush()
 
 
-def run_four(what: str, bug: str = "") -> list[dict]:
-    """What each of four processes found that did it at the same time, with empty counters."""
-
-    async def forget(limiter) -> None:
-        assert await limiter._redis.ping()
-
-    run(forget)  # empties them
-    processes = [start(what, seed, bug) for seed in range(PROCESSES)]
-    try:
-        for process in processes:
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            begin(process)
-        return [json.loads(process.stdout.readline()) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-            process.stdin.close()
-            process.stdout.close()
+@pytest.fixture(scope="module")
+def four():
+    processes = [start(seed) for seed in range(PROCESSES)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * PROCESSES
+    yield processes
+    for process in processes:
+        end(process)
 
 
-def prove(bug: str = "") -> None:
-    found = run_four("flood", bug)
+def run_four(four: list[subprocess.Popen], what: str, bug: str = "") -> list[dict]:
+    """What each process found that did it at the same time as the others, with empty counters."""
+    run(lambda limiter: limiter._redis.ping())  # empties them
+    for process in four:
+        tell(process, what, bug)
+    return [json.loads(process.stdout.readline()) for process in four]
+
+
+def prove(four, bug: str = "") -> None:
+    found = run_four(four, "flood", bug)
     admitted = sum(one["a"] for one in found)
     assert LIMIT * 0.99 <= admitted <= LIMIT * 1.01, f"A got {admitted} of {LIMIT}"
     assert all(one["b"] == one["b_asked"] == 25 for one in found), "B is never refused"
     assert max(one["most_scripts"] for one in found) <= 2, "B waits for the running script and its own"
 
 
-def test_four_processes_together_admit_the_limit_and_the_neighbour_notices_nothing():
-    prove()
+def test_four_processes_together_admit_the_limit_and_the_neighbour_notices_nothing(four):
+    prove(four)
 
 
-def test_planted_bug_processes_that_count_for_themselves_are_found_out():
+def test_planted_bug_processes_that_count_for_themselves_are_found_out(four):
     with pytest.raises(AssertionError, match="A got"):
-        prove("import gateway.state.limits as m\nm.Limiter._ask = None")
+        prove(four, "Limiter._ask = None")
 
 
-def test_planted_bug_a_neighbour_in_the_same_queue_is_found_out():
+def test_planted_bug_a_neighbour_in_the_same_queue_is_found_out(four):
     """A lane that asks call by call lets B wait behind all of A."""
     bug = (
-        "import gateway.state.limits as m\nreal = m.Limiter._ask\n"
-        "async def one_by_one(self, groups, now):\n"
+        "real = Limiter._ask\n"
+        "async def one_by_one(self, groups, now, real=real):\n"
         "    answers = []\n"
         "    for asked, waiters in groups.items():\n"
         "        rows = [(await real(self, {asked: [one]}, now))[0] for one in waiters]\n"
         "        answers.append([sum(row[0] for row in rows), *rows[-1][1:]])\n"
         "    return answers\n"
-        "m.Limiter._ask = one_by_one"
+        "Limiter._ask = one_by_one"
     )
     with pytest.raises(AssertionError, match="B waits"):
-        prove(bug)
+        prove(four, bug)
 
 
-def spend_and_count(bug: str = "") -> int:
-    return sum(one["used"] for one in run_four("spend", bug))
+def spend_and_count(four, bug: str = "") -> int:
+    return sum(one["used"] for one in run_four(four, "spend", bug))
 
 
-def test_tokens_that_were_really_used_reach_the_limit_and_do_not_pass_it():
+def test_tokens_that_were_really_used_reach_the_limit_and_do_not_pass_it(four):
     """Four processes take more than they use and give the rest back: what was used fills the limit."""
-    used = spend_and_count()
+    used = spend_and_count(four)
     assert TOKENS * 0.9 <= used <= TOKENS, f"{used} tokens were used of {TOKENS}"
 
 
-def test_planted_bug_tokens_that_never_come_back_are_found_out():
-    used = spend_and_count("import gateway.state.limits as m\nm.Limiter.give_back = lambda *_: None")
+def test_planted_bug_tokens_that_never_come_back_are_found_out(four):
+    used = spend_and_count(four, "Limiter.give_back = lambda *_: None")
     assert used < TOKENS * 0.9
 
 
-def test_never_more_calls_at_once_than_the_limit_over_four_processes():
-    found = run_four("hold")
+def test_never_more_calls_at_once_than_the_limit_over_four_processes(four):
+    found = run_four(four, "hold")
     assert 1 < max(one["most"] for one in found) <= AT_ONCE
     assert sum(one["admitted"] for one in found) > 2 * AT_ONCE, "places are given back"
 
 
 def test_a_killed_process_holds_its_calls_no_longer_than_its_lease(monkeypatch):
     run(lambda limiter: limiter._redis.ping())
-    process = start("keep", 0)
+    process = start(0)
     try:
         assert process.stdout.readline() == "ready\n"
-        begin(process)
+        tell(process, "keep")
         assert json.loads(process.stdout.readline()) == {"held": AT_ONCE}
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
+        end(process)
     bounds = (Bound("tenant", "calls_at_once", AT_ONCE, "a:limit:tenant::once"),)
     real = limits.time.time
 
