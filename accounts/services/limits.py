@@ -98,8 +98,8 @@ def write_key_limit(key: ApiKey, amount: int | None) -> None:
 
 
 def take_over_limits(within: ApiKey, key: ApiKey) -> None:
-    """A key that another one made gets all limits of that one. Requests per minute have come along already, or
-    were set lower.
+    """A key that another one made gets all limits of that one. Requests per minute have come along already,
+    or were set lower.
     """
     for row in within.limits.exclude(measure=Measure.REQUESTS_PER_MINUTE):
         _write(Limit.Level.KEY, {"key": key}, row.measure, row.amount)
