@@ -6,7 +6,7 @@ from auditlog.registry import auditlog
 def register_models() -> None:
     from django.contrib.auth.models import Group
 
-    from accounts.models import ApiKey, Project, ProjectMembership, User
+    from accounts.models import ApiKey, Grant, Limit, Project, ProjectMembership, User
     from accounts.roles import name_role
     from administration.history import name_objects
 
@@ -14,5 +14,7 @@ def register_models() -> None:
     auditlog.register(ApiKey, exclude_fields=["digest", "last_used_at"])
     auditlog.register(Project)
     auditlog.register(ProjectMembership)
+    auditlog.register(Grant, exclude_fields=["created_at", "updated_at"])
+    auditlog.register(Limit, exclude_fields=["created_at", "updated_at"])
     auditlog.register(Group, m2m_fields={"permissions"})
     name_objects(Group, name_role)

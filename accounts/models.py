@@ -1,12 +1,14 @@
-"""People, projects and keys of one tenant; in `public`, the operators of the platform."""
+"""People, projects and keys of one tenant, with their rights and limits; in `public`, the operators of the
+platform.
+"""
 
 import zoneinfo
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -16,6 +18,8 @@ from django.utils.translation import pgettext
 
 from foundation.ids import uuid7
 from tenants.context import scope_label
+from tenants.data_policy import DataPolicy
+from tenants.measures import LimitRow, Measure, read_amount
 from tenants.models import TimeStamped
 
 
@@ -112,6 +116,15 @@ class Project(TimeStamped):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(_("name"), max_length=120, unique=True)
     is_default = models.BooleanField(_("default"), default=False, editable=False)
+    data_policy = models.CharField(
+        _("where data may go"),
+        max_length=8,
+        choices=DataPolicy,
+        default=DataPolicy.ANYWHERE,
+        db_default="",
+        blank=True,
+        help_text=_("A call that no allowed connection can take is refused."),
+    )
 
     class Meta:
         ordering = ["name"]
@@ -185,9 +198,6 @@ class ApiKey(TimeStamped):
         blank=True,
         help_text=_("Names of the models this key may call. Empty: all."),
     )
-    requests_per_minute = models.PositiveIntegerField(
-        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
@@ -207,3 +217,131 @@ class ApiKey(TimeStamped):
     @property
     def is_usable(self) -> bool:
         return self.revoked_at is None and not self.is_expired
+
+    @property
+    def requests_per_minute(self) -> int | None:
+        """Its limit, for which the API, the pages and the commands have a field of this name."""
+        return read_amount(self.limits, Measure.REQUESTS_PER_MINUTE) if self.pk else None
+
+
+class Holder(models.Model):
+    """To whom something is given: a role, a project or a person, exactly one of them."""
+
+    role = models.ForeignKey(
+        "auth.Group", verbose_name=_("role"), null=True, blank=True, on_delete=models.PROTECT
+    )
+    project = models.ForeignKey(
+        Project, verbose_name=_("project"), null=True, blank=True, on_delete=models.PROTECT
+    )
+    user = models.ForeignKey(User, verbose_name=_("person"), null=True, blank=True, on_delete=models.PROTECT)
+
+    class Meta:
+        abstract = True
+
+
+class Grant(TimeStamped, Holder):
+    """Who may use an object, or may not. Without any the whole tenant may; with one that allows, only those
+    who are named; who is refused is refused, whatever else allows it.
+
+    Objects are other rooms' (accounts.objects), also the platform's as the tenant sees them: no foreign key.
+    Holders are protected: with the last one that is allowed the object would be open to all.
+    """
+
+    class Effect(models.TextChoices):
+        ALLOW = "allow", _("may use it")
+        DENY = "deny", _("may not use it")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(_("kind of object"), max_length=20)
+    object_id = models.UUIDField(_("object"))
+    object_name = models.CharField(
+        _("name"), max_length=200, help_text=_("What the object was called when the right was given.")
+    )
+    effect = models.CharField(_("effect"), max_length=5, choices=Effect, default=Effect.ALLOW)
+
+    class Meta:
+        ordering = ["object_name", "-created_at", "pk"]
+        verbose_name = _("right of use")
+        verbose_name_plural = _("rights of use")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "object_id", "role", "project", "user"],
+                name="accounts_grant_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__isnull=False, project__isnull=True, user__isnull=True)
+                | models.Q(role__isnull=True, project__isnull=False, user__isnull=True)
+                | models.Q(role__isnull=True, project__isnull=True, user__isnull=False),
+                name="accounts_grant_one_holder",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.object_name}: {self.get_effect_display()}"
+
+
+class Limit(TimeStamped, LimitRow):
+    """How much of something the organisation, a project, a person, a key or all who call a model may use.
+    Those of the plan stand in `public` (tenants.models.PlanLimit).
+    """
+
+    class Level(models.TextChoices):
+        TENANT = "tenant", _("organisation")
+        PROJECT = "project", _("project")
+        USER = "user", _("person")
+        KEY = "key", _("API key")
+        MODEL = "model", _("model")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    level = models.CharField(_("level"), max_length=8, choices=Level)
+    project = models.ForeignKey(
+        Project,
+        verbose_name=_("project"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="limits",
+    )
+    user = models.ForeignKey(
+        User, verbose_name=_("person"), null=True, blank=True, on_delete=models.CASCADE, related_name="limits"
+    )
+    key = models.ForeignKey(
+        ApiKey,
+        verbose_name=_("API key"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="limits",
+    )
+    # the tenant's own or the platform's: no foreign key
+    model_id = models.UUIDField(_("model"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["level", "measure", "pk"]
+        verbose_name = _("limit")
+        verbose_name_plural = _("limits")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["level", "project", "user", "key", "model_id", "measure"],
+                name="accounts_limit_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=models.Q(level="tenant", project=None, user=None, key=None, model_id__isnull=True)
+                | models.Q(level="project", project__isnull=False, user=None, key=None, model_id__isnull=True)
+                | models.Q(level="user", project=None, user__isnull=False, key=None, model_id__isnull=True)
+                | models.Q(level="key", project=None, user=None, key__isnull=False, model_id__isnull=True)
+                | models.Q(level="model", project=None, user=None, key=None, model_id__isnull=False),
+                name="accounts_limit_one_subject",
+            ),
+            models.CheckConstraint(condition=models.Q(amount__gte=1), name="accounts_limit_above_zero"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_level_display()}: {self.amount} {self.get_measure_display()}"
+
+    @property
+    def subject_id(self) -> UUID | None:
+        """Whose limit it is; None: the organisation's."""
+        return self.project_id or self.user_id or self.key_id or self.model_id

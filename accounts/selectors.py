@@ -6,17 +6,42 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from accounts.models import ApiKey, Project, User
+from accounts.grants import list_closed_objects
+from accounts.models import ApiKey, Grant, Limit, Project, User
+from accounts.objects import MODEL
+from accounts.permissions import require
 from foundation.errors import NotFound
 from tenants.doors.hosts import KnownTenant
 
 # what a person must be allowed to give a key this scope
 SCOPE_RIGHTS: dict[str, str] = {ApiKey.Scope.ORGANIZATION: "usage.view_usageevent"}
+
+
+@dataclass(frozen=True, slots=True)
+class LimitFacts:
+    """A limit as the gateway needs it. `subject`: in counters, what tells it from others of its level."""
+
+    level: str
+    subject: str
+    measure: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFacts:
+    """What the gateway keeps in memory of somebody who calls without a key."""
+
+    is_active: bool
+    group_ids: frozenset[int]
+    project_ids: frozenset[UUID]  # where they are a member
+    limits: tuple[LimitFacts, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +55,16 @@ class KeyFacts:
     project_id: UUID
     scopes: frozenset[str]
     model_names: frozenset[str]
-    requests_per_minute: int | None
+    group_ids: frozenset[int]  # of its person
+    limits: tuple[LimitFacts, ...]  # its own and its person's
     expires_at: datetime | None
     is_in_force: bool  # neither revoked, nor its person kept out; it may have expired
 
 
 def find_key_facts(key_id: str) -> KeyFacts | None:
     """The key with this id, usable or not, or None."""
-    row = ApiKey.objects.select_related("user").filter(key_id=key_id).first()
+    rows = ApiKey.objects.select_related("user").prefetch_related("limits", "user__limits", "user__groups")
+    row = rows.filter(key_id=key_id).first()
     if row is None:
         return None
     return KeyFacts(
@@ -48,15 +75,91 @@ def find_key_facts(key_id: str) -> KeyFacts | None:
         project_id=row.project_id,
         scopes=frozenset(row.scopes),
         model_names=frozenset(row.model_names),
-        requests_per_minute=row.requests_per_minute,
+        group_ids=frozenset(group.pk for group in row.user.groups.all()),
+        limits=tuple(_facts_of(limit) for limit in (*row.limits.all(), *row.user.limits.all())),
         expires_at=row.expires_at,
         is_in_force=row.revoked_at is None and row.user.is_active,
     )
 
 
-def is_active_user(user_id: UUID) -> bool:
-    """Whether there is such a person, and they are not kept out."""
-    return User.objects.filter(pk=user_id, is_active=True).exists()
+def find_person_facts(user_id: UUID) -> PersonFacts | None:
+    """The person with this id, kept out or not, or None."""
+    row = User.objects.prefetch_related("groups", "limits", "memberships").filter(pk=user_id).first()
+    if row is None:
+        return None
+    return PersonFacts(
+        is_active=row.is_active,
+        group_ids=frozenset(group.pk for group in row.groups.all()),
+        project_ids=frozenset(member.project_id for member in row.memberships.all()),
+        limits=tuple(_facts_of(limit) for limit in row.limits.all()),
+    )
+
+
+def list_shared_limits() -> list[LimitFacts]:
+    """The limits of the active tenant that bind more than one person or key."""
+    rows = Limit.objects.filter(level__in=[Limit.Level.TENANT, Limit.Level.PROJECT, Limit.Level.MODEL])
+    return [_facts_of(row) for row in rows]
+
+
+def _facts_of(row: Limit) -> LimitFacts:
+    return LimitFacts(row.level, str(row.subject_id or ""), row.measure, row.amount)
+
+
+def list_visible_limits(user: User) -> QuerySet[Limit]:
+    """The limits of a person, their keys, their projects and their organisation; with `accounts.view_limit`,
+    all.
+    """
+    rows = Limit.objects.select_related("project", "user", "key")
+    if user.has_perm("accounts.view_limit"):
+        return rows
+    return rows.filter(
+        Q(level=Limit.Level.TENANT)
+        | Q(user=user)
+        | Q(key__in=list_own_api_keys(user).values("pk"))
+        | Q(project__in=list_projects_of(user).values("pk"))
+    )
+
+
+def get_visible_limit(user: User, pk: UUID | str) -> Limit:
+    """One of the limits the person may see. Raises NotFound."""
+    row = list_visible_limits(user).filter(pk=pk).first()
+    if row is None:
+        raise NotFound(_("There is no such limit."))
+    return row
+
+
+def list_own_limits(user: User) -> QuerySet[Limit]:
+    """A person's own limits and those of their keys that still open something."""
+    usable = Q(key__user=user, key__revoked_at=None)
+    return Limit.objects.select_related("user", "key").filter(Q(user=user) | usable).order_by("-level", "key")
+
+
+def list_visible_grants(actor: User | None) -> QuerySet[Grant]:
+    """All rights of use, for whoever may see them. Raises NotAllowed."""
+    require(actor, "accounts.view_grant")
+    return Grant.objects.select_related("role", "project", "user")
+
+
+def get_visible_grant(actor: User | None, pk: UUID | str) -> Grant:
+    """One right of use. Raises NotFound, NotAllowed."""
+    row = list_visible_grants(actor).filter(pk=pk).first()
+    if row is None:
+        raise NotFound(_("There is no such right of use."))
+    return row
+
+
+def get_role(name: str) -> Group:
+    """The role of this name. Raises NotFound."""
+    row = Group.objects.filter(name=name).first()
+    if row is None:
+        raise NotFound(_("There is no role “%(role)s”.") % {"role": name}, param="role")
+    return row
+
+
+def list_member_projects(user: User) -> QuerySet[Project]:
+    """Where a person's chats may be booked: the default project and those they are a member of."""
+    rows = Project.objects.filter(Q(is_default=True) | Q(memberships__user=user))
+    return rows.distinct().order_by("-is_default", "name")
 
 
 def name_people(ids: Iterable[UUID], *, with_address: bool = False) -> dict[UUID, str]:
@@ -73,6 +176,17 @@ def name_keys(ids: Iterable[UUID]) -> dict[UUID, str]:
 def name_projects(ids: Iterable[UUID]) -> dict[UUID, str]:
     """Id → name, of those there are."""
     return {project.pk: str(project) for project in Project.objects.filter(pk__in=ids)}
+
+
+def get_member_project(user: User, pk: UUID | str) -> Project:
+    """One of the projects on which a person's chats may be booked. Raises NotFound."""
+    try:
+        row = list_member_projects(user).filter(pk=pk).first()
+    except ValidationError:  # this is no id
+        row = None
+    if row is None:
+        raise NotFound(_("There is no such project, or you are not a member of it."), param="project")
+    return row
 
 
 def search_people(text: str) -> QuerySet[User]:
@@ -109,7 +223,7 @@ def find_project(name: str) -> Project | None:
 
 def list_visible_api_keys(user: User) -> QuerySet[ApiKey]:
     """A person's own keys; with `accounts.view_apikey`, everyone's."""
-    rows = ApiKey.objects.select_related("user", "project")
+    rows = ApiKey.objects.select_related("user", "project").prefetch_related("limits")
     return rows if user.has_perm("accounts.view_apikey") else rows.filter(user=user)
 
 
@@ -122,7 +236,7 @@ def get_visible_api_key(user: User, pk: UUID | str) -> ApiKey:
 
 
 def list_own_api_keys(user: User) -> QuerySet[ApiKey]:
-    return ApiKey.objects.select_related("project").filter(user=user)
+    return ApiKey.objects.select_related("project").prefetch_related("limits").filter(user=user)
 
 
 def list_grantable_scopes(user: User) -> list[tuple[str, str | Promise]]:
@@ -134,11 +248,13 @@ def list_grantable_scopes(user: User) -> list[tuple[str, str | Promise]]:
     ]
 
 
-def list_callable_models(door: KnownTenant) -> list[str]:
-    """The names of the models that the tenant's people may call. The room that knows them stands above this
-    one, so the settings name its selector.
+def list_callable_models(door: KnownTenant, user: User) -> list[str]:
+    """The names of the models that a person may call. The room that knows them stands above this one, so the
+    settings name its selector.
     """
-    return sorted(import_string(settings.MODEL_ROUTES)(UUID(door.plan_id), door.currency))
+    routes = import_string(settings.MODEL_ROUTES)(UUID(door.plan_id), door.currency)
+    closed = set(list_closed_objects(MODEL, user, get_default_project_id()))
+    return sorted(name for name, route in routes.items() if route.model_id not in closed)
 
 
 def list_visible_projects(user: User) -> QuerySet[Project]:
@@ -175,6 +291,11 @@ def get_user_by_email(email: str) -> User:
     if row is None:
         raise NotFound(_("There is nobody with the address %(email)s.") % {"email": email}, param="email")
     return row
+
+
+def get_project_policies() -> dict[UUID, str]:
+    """Project id → where its data may go, of those that say so."""
+    return dict(Project.objects.exclude(data_policy="").values_list("pk", "data_policy"))
 
 
 def get_default_project_id() -> UUID:

@@ -68,7 +68,9 @@ def apikey_create(request: HttpRequest) -> HttpResponse:
 
 def _key_form(request: HttpRequest, data: QueryDict | None = None) -> ApiKeyForm:
     return ApiKeyForm(
-        data, scopes=list_grantable_scopes(request.user), models=list_callable_models(request.tenant)
+        data,
+        scopes=list_grantable_scopes(request.user),
+        models=list_callable_models(request.tenant, request.user),
     )
 
 

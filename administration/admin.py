@@ -14,11 +14,13 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from administration.columns import Badge, ago
 from administration.confirm import confirmed
+from administration.fields import limit_field
 from administration.figures import list_columns, load_figures
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import system_admin
 from tenants.links import base_url
+from tenants.measures import Measure
 from tenants.models import Domain, Plan, Tenant
 from tenants.provisioning.domains import add_domain, remove_domain, set_primary_domain
 from tenants.provisioning.orders import order_tenant, retry_setup
@@ -31,6 +33,9 @@ STATUS_COLOURS = {
     Tenant.Status.PROVISIONING: "info",
     Tenant.Status.FAILED: "danger",
 }
+
+
+CHANGED = ("name", "plan", "language", "data_policy", "contact_email")
 
 
 class TenantForm(forms.ModelForm):
@@ -52,7 +57,7 @@ class TenantForm(forms.ModelForm):
 
     class Meta:
         model = Tenant
-        fields = ["slug", "name", "plan", "currency", "language", "contact_email"]
+        fields = ["slug", "name", "plan", "currency", "language", "data_policy", "contact_email"]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -98,7 +103,7 @@ class TenantAdmin(AtriumModelAdmin):
         if obj is None:
             return [
                 (None, {"fields": ["name", "slug", "host", "contact_email"]}),
-                (_("What it may use"), {"fields": ["plan", "currency", "language"]}),
+                (_("What it may use"), {"fields": ["plan", "currency", "language", "data_policy"]}),
             ]
         return [
             (
@@ -111,6 +116,7 @@ class TenantAdmin(AtriumModelAdmin):
                         "plan",
                         "currency",
                         "language",
+                        "data_policy",
                         "show_status",
                         "created_at",
                     ]
@@ -131,7 +137,7 @@ class TenantAdmin(AtriumModelAdmin):
     def change_row(self, request: HttpRequest, row: Tenant, form: TenantForm) -> None:
         update_tenant(
             slug=row.slug,
-            **{name: form.cleaned_data[name] for name in ("name", "plan", "language", "contact_email")},
+            **{name: form.cleaned_data[name] for name in CHANGED},
         )
 
     def response_post_save_add(self, request: HttpRequest, obj: Tenant) -> HttpResponse:
@@ -246,13 +252,34 @@ class DomainAdmin(AtriumModelAdmin):
         set_primary_domain(domain=row)
 
 
+class PlanForm(forms.ModelForm):
+    requests_per_minute = limit_field(Measure.REQUESTS_PER_MINUTE)
+    tokens_per_minute = limit_field(Measure.TOKENS_PER_MINUTE)
+    tokens_per_day = limit_field(Measure.TOKENS_PER_DAY)
+    calls_at_once = limit_field(Measure.CALLS_AT_ONCE)
+
+    class Meta:
+        model = Plan
+        fields = ["label", "name", "monthly_budget"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            for name in set(Measure.values) & self.fields.keys():
+                self.fields[name].initial = getattr(self.instance, name)
+
+
 @admin.register(Plan, site=system_admin)
 class PlanAdmin(AtriumModelAdmin):
     place = Place(MenuGroup.TENANTS, 30, "sell")
     empty_text = _("A plan says how much a tenant may use.")
     list_display = ["label", "name", "show_requests", "show_budget"]
     search_fields = ["name", "label"]
-    fields = ["label", "name", "requests_per_minute", "monthly_budget"]
+    form = PlanForm
+    fields = ["label", "name", *Measure.values, "monthly_budget"]
+
+    def get_queryset(self, request: HttpRequest):
+        return super().get_queryset(request).prefetch_related("limits")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Plan | None = None) -> list[str]:
         return [] if obj is None else ["name"]
@@ -265,7 +292,7 @@ class PlanAdmin(AtriumModelAdmin):
             name=row.name, **{name: value for name, value in form.cleaned_data.items() if name != "name"}
         )
 
-    @display(description=_("requests per minute"), ordering="requests_per_minute", empty_value=_("unlimited"))
+    @display(description=_("requests per minute"), empty_value=_("unlimited"))
     def show_requests(self, row: Plan) -> int | None:
         return row.requests_per_minute
 

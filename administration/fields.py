@@ -3,7 +3,11 @@
 import re
 
 from django import forms
-from unfold.widgets import UnfoldAdminTextareaWidget
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
+
+from tenants.measures import MAX_COUNT, MAX_TOKENS, TOKENS, Measure
 
 
 class NamesField(forms.CharField):
@@ -26,3 +30,15 @@ class NamesField(forms.CharField):
 
     def has_changed(self, initial, data) -> bool:
         return self.to_python(data) != (initial or [])
+
+
+def limit_field(measure: Measure) -> forms.IntegerField:
+    """How much of something may be used; empty for no limit."""
+    return forms.IntegerField(
+        label=capfirst(measure.label),
+        required=False,
+        min_value=1,
+        max_value=MAX_TOKENS if measure in TOKENS else MAX_COUNT,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        help_text=_("Empty: no limit of its own."),
+    )

@@ -4,6 +4,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import ApiKeyViewSet, MeView
+from accounts.rights_api import GrantViewSet, LimitViewSet
 from config.api_docs import DocsView, OpenAPIView
 from models_registry.api import ConnectionViewSet, ModelViewSet
 from prompts.api import ConversationViewSet
@@ -14,6 +15,8 @@ router.register("api-keys", ApiKeyViewSet, basename="api-apikey")
 router.register("budgets", BudgetViewSet, basename="api-budget")
 router.register("connections", ConnectionViewSet, basename="api-connection")
 router.register("conversations", ConversationViewSet, basename="api-conversation")
+router.register("grants", GrantViewSet, basename="api-grant")
+router.register("limits", LimitViewSet, basename="api-limit")
 router.register("models", ModelViewSet, basename="api-model")
 router.register("usage/events", UsageEventViewSet, basename="api-usage-event")
 

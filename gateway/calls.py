@@ -9,13 +9,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
+from accounts.grants import Holder, holders_of
 from foundation.ids import uuid7
+from gateway.bounds import Bounds, Verdict
 from usage.pricing import Usage
 
 if TYPE_CHECKING:
     from models_registry.routes import Candidate, Route
 
 ALL_MODELS: frozenset[str] = frozenset()
+NO_GROUPS: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,13 @@ class Principal:
     key_id: UUID | None = None
     key_name: str = ""  # the key's 8 public characters
     model_names: frozenset[str] = ALL_MODELS  # empty: all
-    requests_per_minute: int | None = None
+    group_ids: frozenset[int] = NO_GROUPS  # the person's roles; a key acts in its person's
+    bounds: Bounds = ()  # the limits of the key and of the person
+
+    @property
+    def holders(self) -> frozenset[Holder]:
+        """All as whom it acts, for rights of use (accounts.grants)."""
+        return holders_of(self.user_id, self.group_ids, self.project_id)
 
 
 @dataclass(slots=True)
@@ -134,6 +143,7 @@ class Call:
     error_message: str = ""
     is_settled: bool = False
     is_in_flight: bool = False  # counted by gateway.state.in_flight
+    admitted: Verdict | None = None  # counted by gateway.state.limits, until it is given back
     cost: Decimal = Decimal(0)
     # for the answer: rate limits, deprecation
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)

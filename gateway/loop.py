@@ -18,7 +18,7 @@ from django.conf import settings
 from accounts.services import record_key_use
 from foundation import egress
 from foundation.ids import uuid7
-from gateway.calls import Principal
+from gateway.calls import Call, Principal
 from gateway.listener import Listener
 from gateway.rights import may_still_call
 from gateway.state.breaker import Breaker
@@ -94,8 +94,8 @@ class GatewayLoop:
             client = self._clients[endpoint.policy] = egress.open_session(endpoint.policy)
         return client
 
-    async def may_still_call(self, principal: Principal) -> bool:
-        return await may_still_call(principal, self.snapshots)
+    async def may_still_call(self, call: Call) -> bool:
+        return await may_still_call(call, self.snapshots)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task:
         """Run something that outlives its request, owned by this loop."""

@@ -2,8 +2,8 @@
 
 1 authenticate  the caller: a key at `/v1` (gateway.steps.authenticate), a session in the chat
 2 parse         the request into a Call (gateway.operations)
-3 admit         calls in work at once, requests per minute
-4 resolve       the model's name into candidates
+3 resolve       the model's name into candidates, from memory
+4 admit         all limits of requests, tokens and calls at once, in one round trip
 5 guard         the input
 6 reserve       the highest possible cost
 7 dispatch      to an endpoint; another attempt may follow one that failed before its first byte
@@ -21,7 +21,7 @@ import aiohttp
 from foundation.errors import AtriumError
 from gateway.answers.sse import DONE, frame
 from gateway.answers.usage import usage_frame
-from gateway.calls import Call, Principal
+from gateway.calls import Call
 from gateway.deltas import Delta
 from gateway.rights import AccessEnded
 from gateway.state.breaker import Breaker
@@ -48,7 +48,7 @@ class Collaborators(Protocol):
 
     def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession: ...
 
-    async def may_still_call(self, principal: Principal) -> bool: ...
+    async def may_still_call(self, call: Call) -> bool: ...
 
 
 async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) -> None:
@@ -57,13 +57,16 @@ async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) 
     """
     gateway.in_flight.enter(call)
     try:
-        await admit.admit(call, snapshot, gateway.limiter)
-        resolve.resolve(call, snapshot)
+        try:
+            resolve.resolve(call, snapshot)
+        finally:  # a call of a model that does not exist counts as a request too
+            await admit.admit(call, snapshot, gateway.limiter)
         guard.guard_input(call)
         attempts.choose_first(call, gateway.breaker)
         await reserve.reserve(call, gateway.ledger)
     except BaseException:
         gateway.in_flight.leave(call)
+        admit.give_back(call, gateway.limiter)
         raise
 
 
@@ -154,7 +157,10 @@ def _dispatch(call: Call, gateway: Collaborators) -> AbstractAsyncContextManager
 
 async def _conclude(call: Call, gateway: Collaborators) -> None:
     gateway.in_flight.leave(call)
-    await settle.settle(call, gateway.ledger)
+    try:
+        await settle.settle(call, gateway.ledger)
+    finally:
+        admit.give_back(call, gateway.limiter)
 
 
 @contextmanager
@@ -208,5 +214,5 @@ class _Progress:
         self._wait()
 
     async def _ask(self) -> None:
-        if not await self._gateway.may_still_call(self._call.principal):
+        if not await self._gateway.may_still_call(self._call):
             self._content.set_exception(AccessEnded())

@@ -1,18 +1,17 @@
 """What stays open after a right has ended: a stream that is being passed on asks every two seconds
 whether its caller may still call.
 
-Covers: revoked and expired keys, people who are kept out, suspended tenants; at `/v1` and for answers of
-the chat. Does not cover: a person's log-out, which ends what they look at (`prompts.streaming`), not the
-answer that is being written for them.
+Covers: revoked and expired keys, people who are kept out, suspended tenants, rights of use of the model
+that were taken back; at `/v1` and for answers of the chat. Does not cover: a person's log-out, which ends
+what they look at (`prompts.streaming`), not the answer that is being written for them.
 """
 
 from django.utils.translation import gettext as _
 
-from accounts.selectors import is_active_user
 from foundation.errors import NotAllowed, Unavailable
-from gateway.calls import Principal
+from gateway.calls import Call
 from gateway.state.snapshot import Snapshots
-from tenants.context import in_tenant
+from gateway.steps.resolve import may_use
 from tenants.doors.hosts import DoorState
 
 
@@ -25,17 +24,23 @@ class AccessEnded(NotAllowed):
         super().__init__(_("Your access ended while this answer was being written. What arrived is kept."))
 
 
-async def may_still_call(principal: Principal, snapshots: Snapshots) -> bool:
-    """Whether the principal's tenant is not suspended, its key usable and its person not kept out. While the
-    database is away: yes.
+async def may_still_call(call: Call, snapshots: Snapshots) -> bool:
+    """Whether the call's tenant is not suspended, its key usable, its person not kept out, and its model
+    still theirs to use. While the database is away: yes.
     """
+    principal = call.principal
     try:
         snapshot = await snapshots.find(principal.tenant)
         if snapshot is None or snapshot.door == DoorState.SUSPENDED:
             return False
         if principal.key_id is None:
-            return await in_tenant(principal.tenant, is_active_user, principal.user_id)
-        key = await snapshots.find_key(snapshot, principal.key_name)
+            person = await snapshots.find_person(snapshot, principal.user_id)
+            is_let_in = person is not None and person.is_active
+            now = person.act_on(principal.project_id) if person is not None else principal
+        else:
+            key = await snapshots.find_key(snapshot, principal.key_name)
+            is_let_in = key is not None and key.is_usable
+            now = key.principal if key is not None else principal
     except Unavailable:
         return True
-    return key is not None and key.is_usable
+    return is_let_in and may_use(call.route.model_id, now, snapshot)

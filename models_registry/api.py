@@ -327,6 +327,21 @@ class NewPrice(StrictSerializer):
         return data
 
 
+def take_endpoints(request: HttpRequest, data: dict[str, Any]) -> list[EndpointSpec] | None:
+    """The endpoints in a body, taken out of it; None if it says nothing of them."""
+    given = data.pop("endpoints", None)
+    if given is None:
+        return None
+    return [
+        EndpointSpec(
+            connection=get_visible_connection(request.user, one["connection"]),
+            upstream_name=one.get("upstream_name", ""),
+            weight=one.get("weight", 1),
+        )
+        for one in given
+    ]
+
+
 class ModelViewSet(RegistryViewSet):
     """The tenant's own models. Those of the platform are listed, with these, at `/v1/models`."""
 
@@ -355,33 +370,18 @@ class ModelViewSet(RegistryViewSet):
 
     def _create(self, request: HttpRequest, data: dict[str, Any]) -> Response:
         connection = get_visible_connection(request.user, data.pop("connection"))
-        endpoints = self._read_endpoints(request, data)
+        endpoints = take_endpoints(request, data)
         with transaction.atomic():
             model = add_model(actor=request.user, connection=connection, **data)
             if endpoints is not None:
                 model = set_endpoints(actor=request.user, model=model, endpoints=endpoints)
         return self.respond(model, status.HTTP_201_CREATED)
 
-    @staticmethod
-    def _read_endpoints(request: HttpRequest, data: dict[str, Any]) -> list[EndpointSpec] | None:
-        """The endpoints in a body, taken out of it; None if it says nothing of them."""
-        given = data.pop("endpoints", None)
-        if given is None:
-            return None
-        return [
-            EndpointSpec(
-                connection=get_visible_connection(request.user, one["connection"]),
-                upstream_name=one.get("upstream_name", ""),
-                weight=one.get("weight", 1),
-            )
-            for one in given
-        ]
-
     @extend_schema(request=ModelChanges, responses=ModelSerializer)
     def partial_update(self, request: HttpRequest, pk: str) -> Response:
         model = get_visible_model(request.user, pk)
         changes = dict(self.read_body(ModelChanges, partial=True))
-        endpoints = self._read_endpoints(request, changes)
+        endpoints = take_endpoints(request, changes)
         with transaction.atomic():
             model = set_model(actor=request.user, model=model, **changes)
             if endpoints is not None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -53,6 +53,7 @@ def weight_column() -> models.PositiveSmallIntegerField:
     return models.PositiveSmallIntegerField(
         _("weight"),
         default=1,
+        db_default=1,
         validators=[MaxValueValidator(MAX_WEIGHT)],
         help_text=_("Its share of the calls, beside the weights of the other endpoints. 0: only in need."),
     )
@@ -117,6 +118,7 @@ class AbstractConnection(TimeStamped):
         max_length=24,
         choices=TokenLimitName,
         default=TokenLimitName.USUAL,
+        db_default="",
         blank=True,
     )
     is_enabled = models.BooleanField(_("enabled"), default=True)
@@ -199,6 +201,7 @@ class AbstractModel(TimeStamped):
     aliases = models.JSONField(
         _("other names"),
         default=list,
+        db_default=Value([], models.JSONField()),
         blank=True,
         validators=[validate_names],
         help_text=_("Under which it can be called too."),
@@ -206,6 +209,7 @@ class AbstractModel(TimeStamped):
     fallbacks = models.JSONField(
         _("stand-ins"),
         default=list,
+        db_default=Value([], models.JSONField()),
         blank=True,
         validators=[validate_names],
         help_text=_("Models that answer where this one does not, in this order, at their own prices."),

@@ -19,7 +19,9 @@ from foundation.ids import uuid7
 from gateway.calls import Call, Principal
 from gateway.deltas import Delta, Reasoning, Text
 from gateway.loop import GatewayLoop
+from gateway.rights import AccessEnded
 from gateway.run import Run, run
+from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.authenticate import check_door
 from prompts import events
 from prompts.history import (
@@ -33,7 +35,7 @@ from prompts.history import (
 )
 from prompts.models import Message
 from prompts.running import running
-from prompts.services import AnswerResult, finish_answer, note_call, save_progress
+from prompts.services import AnswerResult, finish_answer, leave_project, note_call, save_progress
 from tenants.context import in_tenant
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ PUBLISH_EVERY_S = 0.04
 SAVE_EVERY_S = 1.0
 SAVE_AGAIN_AFTER_S = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0)
 TRIMMED = "context_trimmed"
+PROJECT_LEFT = "project_left"
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class Answer:
     model_name: str
     language: str
     call_id: UUID  # of the call in work
+    project_id: UUID | None = None  # on which it is booked; None: the default one
     text: str = ""  # the whole text so far
     refused_calls: list[str] = field(default_factory=list)  # their request ids
     notices: list[str] = field(default_factory=list)
@@ -126,7 +130,7 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
     if snapshot is None:
         raise InvalidInput(translation.gettext("This organisation no longer exists."), code="unknown_tenant")
     check_door(snapshot)
-    principal = Principal(answer.slug, answer.user_id, snapshot.project_id)
+    principal = await _find_principal(gateway, snapshot, answer)
     room = find_room(snapshot.routes.get(answer.model_name))
     turns, is_trimmed = await in_tenant(answer.slug, read_history, answer.message_id, answer.user_id, room)
     if is_trimmed:
@@ -149,6 +153,20 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
             await _begin_shorter_call(answer)
             continue
         return _result(answer, Message.Status.DONE)
+
+
+async def _find_principal(gateway: GatewayLoop, snapshot: TenantSnapshot, answer: Answer) -> Principal:
+    """The person, booked on the conversation's project; who is no member there any more, on the default
+    one, and is told. Raises AccessEnded.
+    """
+    person = await gateway.snapshots.find_person(snapshot, answer.user_id)
+    if person is None or not person.is_active:
+        raise AccessEnded
+    if answer.project_id is None or person.is_member(answer.project_id):
+        return person.act_on(answer.project_id or snapshot.project_id)
+    answer.notices.append(PROJECT_LEFT)
+    await in_tenant(answer.slug, leave_project, message_id=answer.message_id, project_id=answer.project_id)
+    return person.act_on(snapshot.project_id)
 
 
 async def _begin_shorter_call(answer: Answer) -> None:

@@ -18,12 +18,16 @@ AMOUNT = {"max_digits": 24, "decimal_places": 12, "normalize_output": True}
 
 class ConversationSerializer(serializers.ModelSerializer):
     total_cost = serializers.DecimalField(**AMOUNT)
+    project = serializers.PrimaryKeyRelatedField(
+        read_only=True, help_text="On which it is booked; null: the default project."
+    )
 
     class Meta:
         model = Conversation
         fields = [
             "id",
             "title",
+            "project",
             "model_name",
             "total_tokens",
             "total_cost",

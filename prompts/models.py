@@ -21,6 +21,15 @@ class Conversation(TimeStamped):
         on_delete=models.CASCADE,
         related_name="conversations",
     )
+    # empty: the default project
+    project = models.ForeignKey(
+        "accounts.Project",
+        verbose_name=_("project"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
     title = models.CharField(_("title"), max_length=200)
     model_name = models.CharField(_("model"), max_length=200, blank=True)
     last_message_at = models.DateTimeField(_("last message"))

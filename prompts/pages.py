@@ -7,22 +7,27 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.grants import list_closed_objects
+from accounts.objects import MODEL
 from models_registry.routes import Route
 from models_registry.selectors import find_successor, list_routes
 from prompts.conclusions import as_concluded
 from prompts.models import Conversation, Message
 from prompts.rendering import render_markdown
-from prompts.selectors import list_messages, page_of_conversations
+from prompts.selectors import list_bookings, list_messages, page_of_conversations
 from prompts.services import MAX_TEXT_CHARS
 from usage.selectors import find_tightest_budget
 
 
-def list_chat_models(request: HttpRequest) -> list[Route]:
-    """The models a person can choose from, the default first."""
+def list_chat_models(request: HttpRequest, project_id: UUID) -> list[Route]:
+    """The models a person can choose from in a conversation that is booked on this project, the default
+    first.
+    """
+    closed = set(list_closed_objects(MODEL, request.user, project_id))
     routes = [
         route
         for route in list_routes(UUID(request.tenant.plan_id), request.tenant.currency).values()
-        if route.kind == "chat"
+        if route.kind == "chat" and route.model_id not in closed
     ]
     return sorted(routes, key=lambda route: (not route.is_default, route.is_demo, route.label))
 
@@ -65,14 +70,14 @@ def render_message(message: Message) -> Message:
     return message
 
 
-def budget_context(request: HttpRequest, models: list[Route] | None = None) -> dict:
-    """The tightest budget that binds the person's chats, and what follows from it. Models are looked up where
-    that matters and they are not given.
+def budget_context(request: HttpRequest, project_id: UUID, models: list[Route] | None = None) -> dict:
+    """The tightest budget that binds a conversation on this project, and what follows from it. Models are
+    looked up where that matters and they are not given.
     """
-    budget = find_tightest_budget(request.user)
+    budget = find_tightest_budget(request.user, project_id)
     if budget is None or not budget.is_exhausted:
         return {"budget": budget, "is_blocked": models == []}
-    models = list_chat_models(request) if models is None else models
+    models = list_chat_models(request, project_id) if models is None else models
     return {"budget": budget, "is_blocked": all(has_price(model) for model in models)}
 
 
@@ -102,7 +107,8 @@ def _read_position(text: str) -> int | None:
 
 def chat_context(request: HttpRequest, conversation: Conversation | None) -> dict:
     """Everything the chat page shows. `?before=` is the position before which earlier messages are wanted."""
-    models = list_chat_models(request)
+    projects, project_id = list_bookings(request.user, conversation)
+    models = list_chat_models(request, project_id)
     messages, has_earlier = (
         list_messages(conversation, _read_position(request.GET.get("before", "")))
         if conversation
@@ -118,7 +124,9 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
         "models": models,
         "selected_model": chosen,
         "retired_model": {"name": wanted, "successor": chosen} if is_retired else None,
-        **budget_context(request, models),
+        **budget_context(request, project_id, models),
+        "projects": projects if len(projects) > 1 else [],
+        "selected_project_id": project_id,
         "max_text_chars": MAX_TEXT_CHARS,
         "starters": starters() if conversation is None else [],
         "draft": request.GET.get("text", "")[:2_000],

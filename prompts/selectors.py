@@ -7,7 +7,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import User
+from accounts.models import Project, User
+from accounts.selectors import list_member_projects
 from foundation.errors import NotFound
 from prompts.models import Conversation, Message
 from usage.selectors import Bill, find_bill_of_call, is_process_alive
@@ -59,6 +60,15 @@ def get_visible_message(user: User, pk: UUID | str) -> Message:
     if row is None:
         raise NotFound(_("There is no such message."))
     return row
+
+
+def list_bookings(user: User, conversation: Conversation | None) -> tuple[list[Project], UUID]:
+    """The projects on which a conversation may be booked, the default one first, and the id of that on which
+    its next call is: its own while the person is a member there.
+    """
+    projects = list(list_member_projects(user))
+    chosen = conversation.project_id if conversation is not None else None
+    return projects, chosen if chosen in {project.pk for project in projects} else projects[0].pk
 
 
 def list_messages(conversation: Conversation, before: int | None = None) -> tuple[list[Message], bool]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.selectors import get_member_project
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.ids import uuid7
 from prompts.conclusions import KEPT_ASIDE, add_notice, interrupt, settle_text
@@ -56,10 +57,17 @@ class AnswerResult:
 
 @transaction.atomic
 def start_turn(
-    *, actor: User, text: str, model_name: str, process_id: UUID, conversation: Conversation | None = None
+    *,
+    actor: User,
+    text: str,
+    model_name: str,
+    process_id: UUID,
+    conversation: Conversation | None = None,
+    project_id: UUID | str | None = None,
 ) -> tuple[Message, Message]:
-    """Write down a question and the answer that is to come; returns both. Raises InvalidInput (text),
-    Conflict (an answer is being written).
+    """Write down a question and the answer that is to come; returns both. From now on the conversation is
+    booked on this project, if one is named. Raises InvalidInput (text), NotFound (project), Conflict (an
+    answer is being written).
     """
     text = _checked_text(text)
     if conversation is None:
@@ -69,6 +77,9 @@ def start_turn(
         conversation.save()
     else:
         conversation = _lock(conversation)
+    if project_id is not None:
+        project = get_member_project(actor, project_id)
+        conversation.project = None if project.is_default else project
     position = (conversation.messages.aggregate(last=Max("position"))["last"] or 0) + 1
     question = Message.objects.create(
         conversation=conversation, position=position, role=Message.Role.USER, text=text
@@ -78,7 +89,7 @@ def start_turn(
     answer.save()
     conversation.model_name = model_name
     conversation.last_message_at = timezone.now()
-    conversation.save(update_fields=["model_name", "last_message_at", "updated_at"])
+    conversation.save(update_fields=["project", "model_name", "last_message_at", "updated_at"])
     note_duty("answers", timezone.now() + SWEEP_AFTER)
     return question, answer
 
@@ -157,6 +168,13 @@ def _begin_attempt(message: Message, model_name: str, process_id: UUID) -> None:
 def note_call(*, message_id: UUID, request_id: str) -> None:
     """The attempt makes another call: its first one was refused."""
     Message.objects.filter(pk=message_id, status__in=Message.UNFINISHED).update(request_id=request_id)
+
+
+def leave_project(*, message_id: UUID, project_id: UUID) -> None:
+    """The person of the message's conversation is no member of its project any more: it is booked on the
+    default one again.
+    """
+    Conversation.objects.filter(messages__pk=message_id, project=project_id).update(project=None)
 
 
 def save_progress(*, message_id: UUID, text: str) -> None:

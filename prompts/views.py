@@ -15,7 +15,7 @@ from prompts import pages
 from prompts.answers import Answer, write_answer
 from prompts.models import Conversation, Message
 from prompts.running import stop_answer
-from prompts.selectors import get_visible_conversation, get_visible_message
+from prompts.selectors import get_visible_conversation, get_visible_message, list_bookings
 from prompts.services import (
     delete_conversation,
     edit_question,
@@ -69,13 +69,14 @@ def message_create(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 
 
 def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
-    model_name = _model_of(request)
+    model_name = _model_of(request, conversation)
     question, answer = start_turn(
         actor=request.user,
         text=request.POST.get("text", ""),
         model_name=model_name,
         process_id=ensure_loop().process_id,
         conversation=conversation,
+        project_id=request.POST.get("project") or None,
     )
     _begin(request, answer, is_replaced=_is_replaced(request, model_name))
     response = _show_turn(request, question, answer, is_new=conversation is None, status=201)
@@ -98,8 +99,10 @@ def _show_turn(
     return render(request, "prompts/_turn.html", context, status=status)
 
 
-def _model_of(request: HttpRequest) -> str:
-    name = pages.choose_model(pages.list_chat_models(request), request.POST.get("model", ""))
+def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
+    _projects, project_id = list_bookings(request.user, conversation)
+    models = pages.list_chat_models(request, project_id)
+    name = pages.choose_model(models, request.POST.get("model", ""))
     request.session["model_name"] = name
     return name
 
@@ -115,6 +118,7 @@ def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None
         slug=request.tenant.slug,
         message_id=message.pk,
         user_id=request.user.pk,
+        project_id=message.conversation.project_id,
         model_name=message.model_name,
         language=get_language(),
         call_id=message.call_id,
@@ -173,7 +177,8 @@ def message_stop(request: HttpRequest, message_id: UUID) -> HttpResponse:
 @require_POST
 def message_edit(request: HttpRequest, message_id: UUID) -> HttpResponse:
     question = get_visible_message(request.user, message_id)
-    model_name = _model_of(request) if request.POST.get("model") else question.conversation.model_name
+    conversation = question.conversation
+    model_name = _model_of(request, conversation) if request.POST.get("model") else conversation.model_name
     question, answer = edit_question(
         question=question,
         text=request.POST.get("text", ""),
@@ -198,7 +203,7 @@ def message_continue(request: HttpRequest, message_id: UUID) -> HttpResponse:
 
 def _write_again(request: HttpRequest, message_id: UUID, *, keep_text: bool) -> HttpResponse:
     message = get_visible_message(request.user, message_id)
-    model_name = _model_of(request) if request.POST.get("model") else message.model_name
+    model_name = _model_of(request, message.conversation) if request.POST.get("model") else message.model_name
     message = restart_answer(
         message=message, model_name=model_name, process_id=ensure_loop().process_id, keep_text=keep_text
     )

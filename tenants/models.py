@@ -7,6 +7,7 @@ from django_tenants.models import DomainMixin, TenantMixin
 
 from foundation.ids import uuid7
 from tenants.data_policy import DataPolicy
+from tenants.measures import LimitRow, Measure, read_amount
 from tenants.slugs import validate_slug
 
 
@@ -21,16 +22,15 @@ class TimeStamped(models.Model):
 
 
 class Plan(TimeStamped):
-    """A billing tier: what a tenant may use. An empty limit means no limit."""
+    """A billing tier: what a tenant may use. An empty limit means no limit. The limits of requests, tokens
+    and calls are rows of their own (PlanLimit); they are read here by their names.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.SlugField(
         _("name"), max_length=40, unique=True, help_text=_("Used in commands and the API; it stays the same.")
     )
     label = models.CharField(_("label"), max_length=80)
-    requests_per_minute = models.PositiveIntegerField(
-        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )
     monthly_budget = models.DecimalField(
         _("monthly budget"),
         max_digits=24,
@@ -48,6 +48,41 @@ class Plan(TimeStamped):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def requests_per_minute(self) -> int | None:
+        return read_amount(self.limits, Measure.REQUESTS_PER_MINUTE)
+
+    @property
+    def tokens_per_minute(self) -> int | None:
+        return read_amount(self.limits, Measure.TOKENS_PER_MINUTE)
+
+    @property
+    def tokens_per_day(self) -> int | None:
+        return read_amount(self.limits, Measure.TOKENS_PER_DAY)
+
+    @property
+    def calls_at_once(self) -> int | None:
+        return read_amount(self.limits, Measure.CALLS_AT_ONCE)
+
+
+class PlanLimit(TimeStamped, LimitRow):
+    """What each tenant on a plan may use of something."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    plan = models.ForeignKey(Plan, verbose_name=_("plan"), on_delete=models.CASCADE, related_name="limits")
+
+    class Meta:
+        ordering = ["measure"]
+        verbose_name = _("limit of a plan")
+        verbose_name_plural = _("limits of plans")
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "measure"], name="tenants_planlimit_once"),
+            models.CheckConstraint(condition=models.Q(amount__gte=1), name="tenants_planlimit_above_zero"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan}: {self.amount} {self.get_measure_display()}"
 
 
 # django_tenants' mixin names a manager that the stubs do not know
@@ -91,6 +126,7 @@ class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing]
         max_length=8,
         choices=DataPolicy,
         default=DataPolicy.ANYWHERE,
+        db_default="",
         blank=True,
         help_text=_("A call that no allowed connection can take is refused."),
     )

@@ -8,7 +8,7 @@ from django.db.models import Count
 
 from tenants.context import current_tenant, find_tenant, platform
 from tenants.links import address_of
-from tenants.models import Domain, Plan, Tenant
+from tenants.models import Domain, Plan, PlanLimit, Tenant
 
 MAX_DEMO_HOSTS = 20
 
@@ -38,8 +38,24 @@ def get_organisation_name() -> str:
 
 
 def get_plan(plan_id: str) -> Plan:
+    """With its limits."""
     with platform():
-        return Plan.objects.get(pk=UUID(plan_id))
+        return Plan.objects.prefetch_related("limits").get(pk=UUID(plan_id))
+
+
+def get_plan_id() -> UUID:
+    """The plan of the active tenant."""
+    slug = current_tenant()
+    with platform():
+        return Tenant.objects.values_list("plan_id", flat=True).get(slug=slug)
+
+
+def get_plan_limits() -> dict[str, int]:
+    """Measure → what the plan of the active tenant allows of it; what has no limit is missing."""
+    slug = current_tenant()
+    with platform():
+        rows = PlanLimit.objects.filter(plan__tenants__slug=slug)
+        return dict(rows.values_list("measure", "amount"))
 
 
 def get_plan_budget(slug: str) -> Decimal | None:

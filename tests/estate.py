@@ -11,7 +11,15 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import create_api_key, create_project, create_role, create_user, set_project_member
+from accounts.services import (
+    create_api_key,
+    create_project,
+    create_role,
+    create_user,
+    grant,
+    set_limit,
+    set_project_member,
+)
 from foundation.ids import uuid7
 from models_registry.services import add_connection, add_model, set_model_price
 from prompts.models import Conversation, Message
@@ -69,6 +77,11 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
     )
     event = make_event(owner, key_id=key.pk, project_id=project.pk)
     budget = set_budget(actor=None, level="tenant", limit=Decimal(100))
+    right = grant(actor=None, kind="model", target=model.pk, project=project)
+    limit = set_limit(actor=None, level="tenant", measure="tokens_per_day", amount=1_000_000)
+    user_limit = set_limit(
+        actor=None, level="user", subject_id=owner.pk, measure="requests_per_minute", amount=600
+    )
     plan_budget = ensure_plan_budget(Decimal(500))
     return SimpleNamespace(
         user=owner,
@@ -85,6 +98,9 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
         question=question,
         answer=answer,
         budget=budget,
+        right=right,
+        limit=limit,
+        user_limit=user_limit,
         plan_budget=plan_budget,
         owner_role=Group.objects.get(name="owner"),
         entry=LogEntry.objects.order_by("-pk").first(),

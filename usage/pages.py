@@ -10,7 +10,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.models import User
+from accounts.models import Limit, User
+from accounts.selectors import list_own_limits
 from usage.charts import Bar, BarChart, Series, round_up
 from usage.selectors import UsageRow, list_binding_budgets, own_usage
 
@@ -32,6 +33,15 @@ class Line:
     cost: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class LimitLine:
+    """A limit of the person's or of one of their keys."""
+
+    label: str
+    amount: int
+    unit: str
+
+
 def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
     """The variables of usage/my_usage.html. An unknown period is the default one."""
     period = int(wanted_days) if wanted_days in map(str, PERIODS) else DEFAULT_PERIOD
@@ -44,9 +54,19 @@ def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
         "chart": _chart(days),
         "models": [_line(row, model_name=row.label) for row in usage.models],
         "budgets": list_binding_budgets(user),
+        "limits": [_limit_line(row) for row in list_own_limits(user)],
         "currency": usage.currency,
         "place": "usage",
     }
+
+
+def _limit_line(row: Limit) -> LimitLine:
+    """The person's own stand without a name, those of a key with the key's."""
+    return LimitLine(
+        label=str(row.key) if row.key is not None else _("You, with all your keys"),
+        amount=row.amount,
+        unit=row.get_measure_display(),
+    )
 
 
 def _chart(days: list[Line]) -> BarChart:

@@ -1,5 +1,5 @@
-"""The administrations' people, roles, projects, keys and audit log. Operators (in `public`) stand on the
-platform's site, all else on the tenant's.
+"""The administrations' people, roles, projects, keys, rights of use, limits and audit log. Operators (in
+`public`) stand on the platform's site, all else on the tenant's.
 """
 
-from accounts.admin import audit, keys, projects, roles, users  # noqa: F401  (they register themselves)
+from accounts.admin import audit, grants, keys, limits, projects, roles, users  # noqa: F401  (they register themselves)

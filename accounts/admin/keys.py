@@ -13,7 +13,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RelatedDropdo
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from accounts.models import ApiKey
+from accounts.limit_fields import LimitFields, LimitsAdmin
+from accounts.models import ApiKey, Limit
 from accounts.services import create_api_key, revoke_api_key, update_api_key
 from accounts.shown_once import keep_new_key, take_new_key
 from administration.columns import Badge, ago
@@ -22,11 +23,12 @@ from administration.fields import NamesField
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
+from tenants.measures import Measure
 
 USABLE, EXPIRED, REVOKED = "usable", "expired", "revoked"
 
 
-class KeyForm(forms.ModelForm):
+class KeyForm(LimitFields):
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),
         choices=ApiKey.Scope.choices,
@@ -40,7 +42,7 @@ class KeyForm(forms.ModelForm):
 
     class Meta:
         model = ApiKey
-        fields = ["name", "user", "project", "scopes", "model_names", "requests_per_minute", "expires_at"]
+        fields = ["name", "user", "project", "scopes", "model_names", "expires_at"]
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -60,7 +62,8 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(ApiKey, site=service_admin)
-class ApiKeyAdmin(AtriumModelAdmin):
+class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
+    limit_level = Limit.Level.KEY
     place = Place(MenuGroup.PEOPLE, 40, "key")
     in_palette = True
     empty_text = _("An API key lets a program call models, or manage this service, in a person's name.")
@@ -83,7 +86,7 @@ class ApiKeyAdmin(AtriumModelAdmin):
     actions_detail = ["revoke"]
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiKey | None = None):
-        limits = (_("Limits"), {"fields": ["model_names", "requests_per_minute", "expires_at"]})
+        limits = (_("Limits"), {"fields": ["model_names", *Measure.values, "expires_at"]})
         if obj is None:
             return [(None, {"fields": ["name", "user", "project", "scopes"]}), limits]
         return [
@@ -113,14 +116,19 @@ class ApiKeyAdmin(AtriumModelAdmin):
         return not is_final and super().has_change_permission(request, obj)
 
     def create_row(self, request: HttpRequest, form: KeyForm) -> ApiKey:
-        row, text = create_api_key(actor=request.user, **form.cleaned_data)
+        row, text = create_api_key(actor=request.user, **form.without_limits())
+        self.save_limits(request, row.pk, form)
         request.new_key_text = text
         return row
 
     def change_row(self, request: HttpRequest, row: ApiKey, form: KeyForm) -> None:
+        changes = form.without_limits()
         update_api_key(
-            actor=request.user, key=row, **{name: form.cleaned_data[name] for name in form.changed_data}
+            actor=request.user,
+            key=row,
+            **{name: value for name, value in changes.items() if name in form.changed_data},
         )
+        self.save_limits(request, row.pk, form)
 
     def response_add(
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None

@@ -6,18 +6,26 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from accounts.models import Project, ProjectMembership
+from accounts.limit_fields import LimitFields, LimitsAdmin
+from accounts.models import Limit, Project, ProjectMembership
 from accounts.services import (
     create_project,
     delete_project,
     remove_project_member,
     rename_project,
+    set_data_policy,
     set_project_member,
 )
 from administration.columns import ago
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
 from administration.sites import service_admin
+
+
+class ProjectForm(LimitFields):
+    class Meta:
+        model = Project
+        fields = ["name", "data_policy"]
 
 
 class MemberInline(Inline):
@@ -36,24 +44,35 @@ class MemberInline(Inline):
 
 
 @admin.register(Project, site=service_admin)
-class ProjectAdmin(AtriumModelAdmin):
+class ProjectAdmin(LimitsAdmin, AtriumModelAdmin):
+    limit_level = Limit.Level.PROJECT
+    form = ProjectForm
     place = Place(MenuGroup.PEOPLE, 30, "folder_shared")
     in_palette = True
     empty_text = _("A project gathers usage, budgets and keys of those who work on one thing.")
     list_display = ["show_name", "is_default", "show_members", "show_keys", ago("created_at", _("added"))]
     search_fields = ["name"]
-    fields = ["name"]
     inlines = [MemberInline]
 
     def get_queryset(self, request: HttpRequest):
         return super().get_queryset(request).prefetch_related("memberships", "api_keys")
 
-    def create_row(self, request: HttpRequest, form: forms.ModelForm) -> Project:
-        return create_project(actor=request.user, name=form.cleaned_data["name"])
+    def get_fieldsets(self, request: HttpRequest, obj: Project | None = None):
+        named = (None, {"fields": ["name", "data_policy"]})
+        return [named] if obj is None else [named, self.limits_fieldset]
 
-    def change_row(self, request: HttpRequest, row: Project, form: forms.ModelForm) -> None:
+    def create_row(self, request: HttpRequest, form: forms.ModelForm) -> Project:
+        project = create_project(actor=request.user, name=form.cleaned_data["name"])
+        if form.cleaned_data["data_policy"]:
+            set_data_policy(actor=request.user, project=project, data_policy=form.cleaned_data["data_policy"])
+        return project
+
+    def change_row(self, request: HttpRequest, row: Project, form: ProjectForm) -> None:
         if "name" in form.changed_data:
             rename_project(actor=request.user, project=row, name=form.cleaned_data["name"])
+        if "data_policy" in form.changed_data:
+            set_data_policy(actor=request.user, project=row, data_policy=form.cleaned_data["data_policy"])
+        self.save_limits(request, row.pk, form)
 
     def remove_row(self, request: HttpRequest, row: Project) -> None:
         delete_project(actor=request.user, project=row)

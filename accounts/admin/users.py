@@ -16,7 +16,8 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from accounts.models import ApiKey, ProjectMembership, User
+from accounts.limit_fields import LimitFields, LimitsAdmin
+from accounts.models import ApiKey, Limit, ProjectMembership, User
 from accounts.roles import role_label
 from accounts.services import create_user, invite_user, set_roles, set_user_active, update_user
 from administration.columns import Badge, ago
@@ -59,7 +60,7 @@ class RoleFilter(admin.RelatedFieldListFilter):
         return [(role.pk, role_label(role)) for role in Group.objects.order_by("name")]
 
 
-class MemberForm(PersonForm):
+class MemberForm(PersonForm, LimitFields):
     roles = RolesField(
         label=_("Roles"),
         queryset=Group.objects.order_by("name"),
@@ -172,7 +173,8 @@ class PersonAdmin(AtriumModelAdmin):
 
 
 @admin.register(User, site=service_admin)
-class UserAdmin(PersonAdmin):
+class UserAdmin(LimitsAdmin, PersonAdmin):
+    limit_level = Limit.Level.USER
     place = Place(MenuGroup.PEOPLE, 10, "group")
     empty_text = _(
         "The people of your organisation. Add someone, and they get a mail with a link to choose a password."
@@ -192,7 +194,8 @@ class UserAdmin(PersonAdmin):
             (
                 None,
                 {"fields": ["email", "name", "roles", "language", "is_active", "last_login", "created_at"]},
-            )
+            ),
+            self.limits_fieldset,
         ]
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> list:
@@ -212,6 +215,7 @@ class UserAdmin(PersonAdmin):
             set_roles(
                 actor=request.user, user=row, roles=[group.name for group in form.cleaned_data["roles"]]
             )
+        self.save_limits(request, row.pk, form)
 
     @display(description=_("roles"))
     def show_roles(self, row: User) -> str:

@@ -1,12 +1,15 @@
-"""Every write of this room: users, roles, projects, API keys."""
+"""Every write of this room: users, roles, projects, API keys, rights of use, limits."""
 
+from accounts.services.grants import grant, revoke_grant
 from accounts.services.keys import create_api_key, record_key_use, revoke_api_key, update_api_key
+from accounts.services.limits import change_limit, remove_limit, set_limit, set_limits
 from accounts.services.projects import (
     create_project,
     delete_project,
     ensure_default_project,
     remove_project_member,
     rename_project,
+    set_data_policy,
     set_project_member,
 )
 from accounts.services.roles import create_role, delete_role, update_role
@@ -23,6 +26,7 @@ from accounts.services.users import (
 
 __all__ = [
     "adopt_time_zone",
+    "change_limit",
     "create_api_key",
     "create_project",
     "create_role",
@@ -30,12 +34,18 @@ __all__ = [
     "delete_project",
     "delete_role",
     "ensure_default_project",
+    "grant",
     "invite_user",
     "record_key_use",
+    "remove_limit",
     "remove_project_member",
     "rename_project",
     "revoke_api_key",
+    "revoke_grant",
     "set_checked_password",
+    "set_data_policy",
+    "set_limit",
+    "set_limits",
     "set_project_member",
     "set_roles",
     "set_user_active",

@@ -22,12 +22,14 @@ from accounts.key_rules import key_rules
 from accounts.models import ApiKey, Project, User
 from accounts.permissions import require, require_standing
 from accounts.selectors import SCOPE_RIGHTS
+from accounts.services.limits import take_over_limits, write_key_limit
 from accounts.services.projects import ensure_default_project
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.context import current_tenant
 from tenants.notify import announce
 
-CHANGEABLE = ("name", "project", "model_names", "requests_per_minute", "expires_at")
+LIMIT = "requests_per_minute"  # a row of its own (accounts.models.Limit)
+CHANGEABLE = ("name", "project", "model_names", LIMIT, "expires_at")
 
 
 @transaction.atomic
@@ -81,11 +83,14 @@ def create_api_key(
         project=project or ensure_default_project(),
         scopes=list(chosen),
         model_names=model_names or [],
-        requests_per_minute=requests_per_minute,
         expires_at=expires_at,
     )
     row.full_clean(exclude=["digest"])
     row.save()
+    if requests_per_minute is not None:
+        write_key_limit(row, requests_per_minute)
+    if within is not None:
+        take_over_limits(within, row)
     announce("apikey", row.key_id)
     return row, text
 
@@ -111,6 +116,8 @@ def update_api_key(
         _refuse_beyond(within, **changes)
     if changes.get("expires_at") != key.expires_at:
         _refuse_past(changes.get("expires_at"))
+    if LIMIT in changes:
+        write_key_limit(key, changes.pop(LIMIT))
     for field, value in changes.items():
         setattr(key, field, value)
     key.full_clean(exclude=["digest"])

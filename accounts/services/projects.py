@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import Project, ProjectMembership, User
+from accounts.models import Grant, Project, ProjectMembership, User
 from accounts.permissions import require
 from foundation.errors import Conflict
 from tenants.notify import announce
@@ -39,6 +39,17 @@ def rename_project(*, actor: User | None, project: Project, name: str) -> Projec
 
 
 @transaction.atomic
+def set_data_policy(*, actor: User | None, project: Project, data_policy: str) -> Project:
+    """Say where the data of a project's calls may go. Raises NotAllowed, ValidationError."""
+    require(actor, "accounts.change_project")
+    project.data_policy = data_policy
+    project.full_clean()
+    project.save()
+    announce("project", project.pk)
+    return project
+
+
+@transaction.atomic
 def delete_project(*, actor: User | None, project: Project) -> None:
     """Delete a project that no key uses. What was booked on it stays in the ledger. Raises NotAllowed,
     Conflict.
@@ -53,6 +64,10 @@ def delete_project(*, actor: User | None, project: Project) -> None:
         raise Conflict(
             _("API keys are booked on this project. Move them to another project first."),
             code="project_in_use",
+        )
+    if Grant.objects.filter(project=project).exists():
+        raise Conflict(
+            _("Rights of use are given to this project. Take them back first."), code="project_in_use"
         )
     project_id = project.pk
     project.delete()

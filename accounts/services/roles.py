@@ -6,7 +6,7 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import User
+from accounts.models import Grant, User
 from accounts.permissions import require, require_to_hold
 from accounts.roles import OWNER, ROLES
 from foundation.errors import Conflict
@@ -62,6 +62,8 @@ def delete_role(*, actor: User | None, role: Group) -> None:
         )
     if role.user_set.exists():
         raise Conflict(_("People have this role. Give them another one first."), code="role_in_use")
+    if Grant.objects.filter(role=role).exists():
+        raise Conflict(_("Rights of use are given to this role. Take them back first."), code="role_in_use")
     role.delete()
 
 

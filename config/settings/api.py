@@ -42,6 +42,7 @@ SPECTACULAR_SETTINGS = {
         "ApiKeyScope": "accounts.models.ApiKey.Scope",
         "BudgetLevel": "usage.models.Budget.Level",
         "ConnectionKind": "models_registry.providers.table.kind_choices",
+        "LimitLevel": "accounts.models.Limit.Level",
         "MessageStatus": "prompts.models.Message.Status",
         "ModelKind": "models_registry.kinds.ModelKind",
         "UsageEventKind": "usage.models.UsageEvent.Kind",

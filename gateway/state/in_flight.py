@@ -3,7 +3,7 @@ that is sent away before work starts.
 
 Guards against: a client that opens streams without end, a tenant that takes the process from the others,
 more work than the machine can do.
-Does not cover: sums over several processes, and limits by plan (requests per minute: gateway.state.limits).
+Does not cover: sums over several processes, and what somebody may have by a limit (gateway.state.limits).
 """
 
 from collections import Counter

@@ -1,5 +1,5 @@
-"""What the hot path must know, kept in memory: per tenant its door, limits, models and keys. Loaded on
-first use; no ORM call per request.
+"""What the hot path must know, kept in memory: per tenant its door, limits, models, rights of use, keys and
+people. Loaded on first use; no ORM call per request.
 
 Freshness: a NOTIFY drops the entry at once. While the listener is not proven to hear
 (gateway.listener), an entry lives 1 s.
@@ -10,7 +10,7 @@ schema's loads); one tenant's load serving another.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,13 +18,24 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from accounts.selectors import find_key_facts, get_default_project_id
+from accounts.grants import ObjectGrants, load_grants
+from accounts.objects import MODEL
+from accounts.selectors import (
+    LimitFacts,
+    PersonFacts,
+    find_key_facts,
+    find_person_facts,
+    get_default_project_id,
+    get_project_policies,
+    list_shared_limits,
+)
 from foundation.errors import Unavailable
+from gateway.bounds import Bound, Bounds
 from gateway.calls import Principal
 from models_registry.routes import Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
-from tenants.data_policy import DataPolicy
+from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import DoorState, KnownTenant, find_tenant_by_slug, forget
 from tenants.models import Plan
 from tenants.selectors import get_plan
@@ -36,6 +47,7 @@ PROVEN_TIME_TO_LIVE_S = 60.0  # a belt beside the braces: no entry outlives it
 MISS_TIME_TO_LIVE_S = 1.0
 LOAD_TIMEOUT_S = 10
 NIL = UUID(int=0)
+PLAN = "plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +65,68 @@ class Key:
         return self.is_in_force and (self.expires_at is None or self.expires_at > datetime.now(UTC))
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who calls without a key, in the chat."""
+
+    tenant: str
+    id: UUID
+    facts: PersonFacts
+    bounds: Bounds
+
+    @property
+    def is_active(self) -> bool:
+        return self.facts.is_active
+
+    def is_member(self, project_id: UUID) -> bool:
+        return project_id in self.facts.project_ids
+
+    def act_on(self, project_id: UUID) -> Principal:
+        """The person as a caller whose calls are booked on this project."""
+        return Principal(
+            tenant=self.tenant,
+            user_id=self.id,
+            project_id=project_id,
+            group_ids=self.facts.group_ids,
+            bounds=self.bounds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TenantFacts:
+    """What is read in a tenant's own tables; nothing while it is closed."""
+
+    routes: dict[str, Route] = field(default_factory=dict)
+    project_id: UUID = NIL  # of the default project
+    grants: dict[UUID, ObjectGrants] = field(default_factory=dict)  # by model; without an entry: everybody
+    limits: tuple[LimitFacts, ...] = ()
+    project_policies: dict[UUID, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class TenantSnapshot:
     slug: str
     door: DoorState
-    requests_per_minute: int | None
-    project_id: UUID  # of the default project; nil while the tenant is closed
+    bounds: Bounds  # of the organisation and of its plan
+    project_bounds: dict[UUID, Bounds]
+    model_bounds: dict[UUID, Bounds]
+    project_id: UUID
     routes: dict[str, Route]  # by name and by alias
+    grants: dict[UUID, ObjectGrants]
     loaded_s: float
     data_policy: str = DataPolicy.ANYWHERE
+    project_policies: dict[UUID, str] = field(default_factory=dict)  # of those that have one
     keys: OrderedDict[str, tuple[float, Key | None]] = field(default_factory=OrderedDict)
+    people: OrderedDict[UUID, tuple[float, Person | None]] = field(default_factory=OrderedDict)
+
+    def policy_of(self, principal: Principal) -> str:
+        """Where the data of a call may go: as its organisation and its project say, both."""
+        return strictest(self.data_policy, self.project_policies.get(principal.project_id, ""))
+
+    def bounds_of(self, principal: Principal, route: Route | None) -> Bounds:
+        """All limits that bind a call."""
+        bounds = principal.bounds + self.project_bounds.get(principal.project_id, ()) + self.bounds
+        return bounds + self.model_bounds.get(route.model_id, ()) if route is not None else bounds
 
 
 class Snapshots:
@@ -95,11 +159,19 @@ class Snapshots:
     async def find_key(self, snapshot: TenantSnapshot, key_id: str) -> Key | None:
         """The key with this id, or None. Misses are remembered for a moment."""
         found = snapshot.keys.get(key_id)
-        if found is not None:
-            loaded_s, key = found
-            if self._is_fresh(loaded_s) if key else time.monotonic() - loaded_s < MISS_TIME_TO_LIVE_S:
-                return key
+        if found is not None and self._is_believed(*found):
+            return found[1]
         return await self._load_once((snapshot.slug, key_id), lambda: self._load_key(snapshot, key_id))
+
+    async def find_person(self, snapshot: TenantSnapshot, user_id: UUID) -> Person | None:
+        """The person with this id, kept out or not, or None."""
+        found = snapshot.people.get(user_id)
+        if found is not None and self._is_believed(*found):
+            return found[1]
+        return await self._load_once((snapshot.slug, user_id), lambda: self._load_person(snapshot, user_id))
+
+    def _is_believed(self, loaded_s: float, what: Any) -> bool:
+        return self._is_fresh(loaded_s) if what else time.monotonic() - loaded_s < MISS_TIME_TO_LIVE_S
 
     async def _load_once(self, what: Any, load: Callable[[], Awaitable[Any]]) -> Any:
         """Run one load for all who wait for it; a waiter that is cancelled does not cancel the others'."""
@@ -133,21 +205,12 @@ class Snapshots:
                 self._misses.popitem(last=False)
             return None
         is_open = door.state == DoorState.OPEN
-        routes, project_id = (
-            await in_tenant(slug, _read_tenant, door.plan_id, door.currency) if is_open else ({}, NIL)
-        )
-        snapshot = TenantSnapshot(
-            slug=slug,
-            door=door.state,
-            requests_per_minute=plan.requests_per_minute,
-            project_id=project_id,
-            routes=routes,
-            loaded_s=started_s,
-            data_policy=door.data_policy,
-        )
+        facts = await in_tenant(slug, _read_tenant, door.plan_id, door.currency) if is_open else TenantFacts()
+        snapshot = _make_snapshot(door, plan, facts, started_s)
         previous = self._tenants.get(slug)
         if previous is not None:
             snapshot.keys = previous.keys
+            snapshot.people = previous.people
         if changes != self._changes:
             return snapshot
         self._tenants[slug] = snapshot
@@ -168,7 +231,8 @@ class Snapshots:
                 key_id=facts.id,
                 key_name=facts.key_id,
                 model_names=facts.model_names,
-                requests_per_minute=facts.requests_per_minute,
+                group_ids=facts.group_ids,
+                bounds=make_bounds(snapshot.slug, facts.limits),
             )
             key = Key(
                 digest=facts.digest,
@@ -183,6 +247,20 @@ class Snapshots:
         while len(snapshot.keys) > MAX_KEYS:
             snapshot.keys.popitem(last=False)
         return key
+
+    async def _load_person(self, snapshot: TenantSnapshot, user_id: UUID) -> Person | None:
+        started_s, changes = time.monotonic(), self._changes
+        facts = await in_tenant(snapshot.slug, find_person_facts, user_id)
+        person = None
+        if facts is not None:
+            bounds = make_bounds(snapshot.slug, facts.limits)
+            person = Person(tenant=snapshot.slug, id=user_id, facts=facts, bounds=bounds)
+        if changes != self._changes:
+            return person
+        snapshot.people[user_id] = (started_s, person)
+        while len(snapshot.people) > MAX_KEYS:
+            snapshot.people.popitem(last=False)
+        return person
 
     def drop(self, slug: str, kind: str, object_id: str) -> None:
         """Forget what a notification names. A change on the platform may concern everyone."""
@@ -221,5 +299,51 @@ def _read_door(slug: str) -> tuple[KnownTenant, Plan] | tuple[None, None]:
     return (door, get_plan(door.plan_id)) if door else (None, None)
 
 
-def _read_tenant(plan_id: str, currency: str) -> tuple[dict[str, Route], UUID]:
-    return list_routes(UUID(plan_id), currency), get_default_project_id()
+def _read_tenant(plan_id: str, currency: str) -> TenantFacts:
+    return TenantFacts(
+        routes=list_routes(UUID(plan_id), currency),
+        project_id=get_default_project_id(),
+        grants=load_grants(MODEL),
+        limits=tuple(list_shared_limits()),
+        project_policies=get_project_policies(),
+    )
+
+
+def _make_snapshot(known: KnownTenant, plan: Plan, facts: TenantFacts, loaded_s: float) -> TenantSnapshot:
+    slug = known.slug
+    of_plan = [LimitFacts(PLAN, "", row.measure, row.amount) for row in plan.limits.all()]
+    of_tenant = [limit for limit in facts.limits if limit.level == "tenant"]
+    return TenantSnapshot(
+        slug=slug,
+        door=known.state,
+        bounds=make_bounds(slug, [*of_tenant, *of_plan]),
+        project_bounds=_group_bounds(slug, facts.limits, "project"),
+        model_bounds=_group_bounds(slug, facts.limits, "model"),
+        project_id=facts.project_id,
+        routes=facts.routes,
+        grants=facts.grants,
+        loaded_s=loaded_s,
+        data_policy=known.data_policy,
+        project_policies=facts.project_policies,
+    )
+
+
+def make_bounds(slug: str, limits: Iterable[LimitFacts]) -> Bounds:
+    """Limits with the keys of their counters, each of which begins with its tenant."""
+    return tuple(
+        Bound(
+            limit.level,
+            limit.measure,
+            limit.amount,
+            f"{slug}:limit:{limit.level}:{limit.subject}:{limit.measure}",
+        )
+        for limit in limits
+    )
+
+
+def _group_bounds(slug: str, limits: Iterable[LimitFacts], level: str) -> dict[UUID, Bounds]:
+    found: dict[UUID, list[LimitFacts]] = {}
+    for limit in limits:
+        if limit.level == level:
+            found.setdefault(UUID(limit.subject), []).append(limit)
+    return {subject: make_bounds(slug, rows) for subject, rows in found.items()}

@@ -1,3 +1,3 @@
-"""The steps of a call, in their order: authenticate, admit, resolve, guard, reserve, dispatch, relay, settle.
-The pipeline takes them; none knows another but settle, which asks reserve for the price.
+"""The steps of a call, in their order: authenticate, resolve, admit, guard, reserve, dispatch, relay, settle.
+The pipeline takes them; none knows another but admit and settle, which ask reserve for the highest use.
 """

@@ -1,42 +1,100 @@
-"""Step 3: is there room for this call now? Requests per minute by plan and by key; the answer's
-`x-ratelimit-*` headers.
+"""Step 4: is there room for this call now? All limits that bind it are asked at once, and it counts in all of
+them or in none. At its end its place and the tokens it did not use are given back.
 """
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from foundation.errors import QuotaExceeded
+from gateway.bounds import Verdict
 from gateway.calls import Call
-from gateway.state.limits import Limiter, Verdict
+from gateway.state.limits import Limiter
 from gateway.state.snapshot import TenantSnapshot
+from gateway.steps.reserve import estimate_input_tokens
+from tenants.measures import TOKENS, Measure
 
-KEY_RULE = gettext_noop("This API key may make %(limit)s requests per minute.")
-PLAN_RULE = gettext_noop("Your organisation's plan allows %(limit)s requests per minute.")
+REQUESTS = frozenset({Measure.REQUESTS_PER_MINUTE})
+WHOSE = {
+    "key": gettext_noop("The limit of this API key"),
+    "user": gettext_noop("Your own limit"),
+    "project": gettext_noop("The limit of this project"),
+    "tenant": gettext_noop("The limit of your organisation"),
+    "plan": gettext_noop("The limit of your organisation's plan"),
+    "model": gettext_noop("The limit of this model"),
+}
+HOW_MUCH: dict[str, str] = {
+    Measure.REQUESTS_PER_MINUTE: gettext_noop("%(amount)s requests per minute"),
+    Measure.TOKENS_PER_MINUTE: gettext_noop("%(amount)s tokens per minute"),
+    Measure.TOKENS_PER_DAY: gettext_noop("%(amount)s tokens per day"),
+    Measure.CALLS_AT_ONCE: gettext_noop("%(amount)s calls at once"),
+}
 
 
 async def admit(call: Call, snapshot: TenantSnapshot, limiter: Limiter) -> None:
-    """Count the call. Raises QuotaExceeded (`rate_limit_exceeded`) with the seconds to wait."""
-    principal, counters, rules = call.principal, [], []
-    if principal.requests_per_minute and principal.key_name:
-        counters.append((f"{principal.tenant}:rpm:key:{principal.key_name}", principal.requests_per_minute))
-        rules.append(KEY_RULE)
-    if snapshot.requests_per_minute:
-        counters.append((f"{principal.tenant}:rpm:tenant", snapshot.requests_per_minute))
-        rules.append(PLAN_RULE)
-    if counters:
-        verdict = await limiter.admit(*counters)
-        _judge(call, verdict, rules[verdict.tightest])
-
-
-def _judge(call: Call, verdict: Verdict, rule: str) -> None:
-    call.headers = [
-        (b"x-ratelimit-limit-requests", b"%d" % verdict.limit),
-        (b"x-ratelimit-remaining-requests", b"%d" % verdict.remaining),
-        (b"x-ratelimit-reset-requests", b"%.1fs" % verdict.reset_s),
-    ]
+    """Count the call; one without candidates (its model does not exist) as a request only. Raises
+    QuotaExceeded (`rate_limit_exceeded`), with the seconds to wait where waiting helps.
+    """
+    bounds = snapshot.bounds_of(call.principal, call.route if call.candidates else None)
+    if not call.candidates:
+        bounds = tuple(bound for bound in bounds if bound.measure in REQUESTS)
+    if not bounds:
+        return
+    tokens = _most_tokens(call) if any(bound.is_of_tokens for bound in bounds) else 0
+    verdict = await limiter.admit(bounds, tokens)
+    call.headers += _headers(verdict)
     if not verdict.is_admitted:
-        wait_s = max(1, round(verdict.reset_s + 0.5))
-        message = (
-            _(rule) % {"limit": verdict.limit} + " " + _("Try again in %(seconds)s s.") % {"seconds": wait_s}
-        )
-        raise QuotaExceeded(message, code="rate_limit_exceeded", retry_after_s=wait_s)
+        raise _refusal(verdict)
+    call.admitted = verdict
+
+
+def give_back(call: Call, limiter: Limiter) -> None:
+    """The call is over, however it ended. Again changes nothing."""
+    if call.admitted is None:
+        return
+    verdict, call.admitted = call.admitted, None
+    limiter.give_back(verdict, _used_tokens(call))
+
+
+def _used_tokens(call: Call) -> int:
+    """As billed; nothing of a call that was never sent."""
+    usage = call.usage
+    if usage is None or not call.is_settled:
+        return 0
+    return usage.total_tokens
+
+
+def _most_tokens(call: Call) -> int:
+    """The input by estimate, and the longest answer that a candidate may give."""
+    longest = (call.operation.longest_answer(call, one.route) for one in call.candidates)
+    return estimate_input_tokens(call) + max(longest)
+
+
+def _headers(verdict: Verdict) -> list[tuple[bytes, bytes]]:
+    headers = []
+    for name, measures in ((b"requests", REQUESTS), (b"tokens", TOKENS)):
+        place = verdict.tightest(measures)
+        if place is not None:
+            headers += [
+                (b"x-ratelimit-limit-" + name, b"%d" % verdict.bounds[place].amount),
+                (b"x-ratelimit-remaining-" + name, b"%d" % max(0, verdict.left[place])),
+                (b"x-ratelimit-reset-" + name, b"%.1fs" % verdict.reset_s[place]),
+            ]
+    return headers
+
+
+def _refusal(verdict: Verdict) -> QuotaExceeded:
+    bound, wait_s = verdict.bounds[verdict.refusing], verdict.wait_s[verdict.refusing]
+    whose, how_much = _(WHOSE[bound.level]), _(HOW_MUCH[bound.measure]) % {"amount": bound.amount}
+    if wait_s is None:
+        message = _(
+            "%(whose)s is %(how_much)s. This call alone may use %(tokens)s tokens: shorten it, or lower "
+            "“max_tokens”."
+        ) % {"whose": whose, "how_much": how_much, "tokens": verdict.tokens}
+        return QuotaExceeded(message, code="rate_limit_exceeded")
+    seconds = max(1, round(wait_s + 0.5))
+    message = _("%(whose)s is reached: %(how_much)s.") % {"whose": whose, "how_much": how_much}
+    return QuotaExceeded(
+        f"{message} {_('Try again in %(seconds)s s.') % {'seconds': seconds}}",
+        code="rate_limit_exceeded",
+        retry_after_s=seconds,
+    )

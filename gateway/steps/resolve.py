@@ -1,10 +1,11 @@
-"""Step 4: the model's name into candidates, in the order in which they are tried. What the caller may not use
+"""Step 3: the model's name into candidates, in the order in which they are tried. What the caller may not use
 looks as if it did not exist.
 """
 
 import random
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
@@ -20,19 +21,28 @@ MAX_CANDIDATES = 8
 def list_visible_routes(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
     """The models a principal may name, in the order of their names; no aliases."""
     named = (route for name, route in sorted(snapshot.routes.items()) if name == route.name)
-    return [route for route in named if may_use(principal, route)]
+    return [route for route in named if _may_call(route, route.name, principal, snapshot)]
 
 
-def may_use(principal: Principal, route: Route, asked: str = "") -> bool:
-    """Whether the principal may call the model, under its name or the alias that was asked for."""
+def _may_call(route: Route, asked: str, principal: Principal, snapshot: TenantSnapshot) -> bool:
+    """By the list of its key, which may name the model or the alias that was asked for, and by the rights of
+    use.
+    """
     allowed = principal.model_names
-    return not allowed or route.name in allowed or asked in allowed
+    is_named = not allowed or route.name in allowed or asked in allowed
+    return is_named and may_use(route.model_id, principal, snapshot)
 
 
 def find_route(name: str, principal: Principal, snapshot: TenantSnapshot) -> Route | None:
     """The model of this name or alias, if the principal may call it."""
     route = snapshot.routes.get(name)
-    return route if route is not None and may_use(principal, route, name) else None
+    return route if route is not None and _may_call(route, name, principal, snapshot) else None
+
+
+def may_use(model_id: UUID, principal: Principal, snapshot: TenantSnapshot) -> bool:
+    """Whether the rights of use let it use the model."""
+    grants = snapshot.grants.get(model_id)
+    return grants is None or grants.permit(principal.holders)
 
 
 def resolve(call: Call, snapshot: TenantSnapshot) -> None:
@@ -41,9 +51,10 @@ def resolve(call: Call, snapshot: TenantSnapshot) -> None:
     route = find_route(name, call.principal, snapshot)
     if route is None or route.kind != call.operation.model_kind:
         raise model_not_found(name)
-    candidates = list(_candidates(call, route, snapshot))
+    policy = snapshot.policy_of(call.principal)
+    candidates = list(_candidates(call, route, snapshot, policy))
     if not candidates:
-        raise _policy_refuses(route, snapshot.data_policy)
+        raise _policy_refuses(route, policy)
     call.candidates = candidates[:MAX_CANDIDATES]
     call.candidate = candidates[0]
     if route.channel == "deprecated":
@@ -57,9 +68,9 @@ def model_not_found(name: str) -> NotFound:
     return NotFound(message, code="model_not_found", param="model")
 
 
-def _candidates(call: Call, route: Route, snapshot: TenantSnapshot) -> Iterator[Candidate]:
+def _candidates(call: Call, route: Route, snapshot: TenantSnapshot, policy: str) -> Iterator[Candidate]:
     """The model's own endpoints, then those of the models that stand in for it, as far as the caller may
-    use them and the organisation's policy lets data go there.
+    use them and the policy lets data go there.
     """
     routes = [route]
     for name in route.fallbacks:
@@ -67,7 +78,7 @@ def _candidates(call: Call, route: Route, snapshot: TenantSnapshot) -> Iterator[
         if other is not None and other.kind == route.kind and other not in routes:
             routes.append(other)
     for one in routes:
-        allowed = [target for target in one.targets if is_allowed(target.endpoint, snapshot.data_policy)]
+        allowed = [target for target in one.targets if is_allowed(target.endpoint, policy)]
         yield from (Candidate(one, target) for target in shuffle(allowed))
 
 
@@ -94,8 +105,8 @@ def shuffle(targets: Iterable[Target]) -> list[Target]:
 
 def _policy_refuses(route: Route, policy: str) -> NotAllowed:
     message = _(
-        "Your organisation's data policy (%(policy)s) does not let data go to where “%(name)s” runs. "
-        "Choose a model that runs where the policy allows."
+        "The data policy of your organisation or project (%(policy)s) lets no data go to where “%(name)s” "
+        "runs. Choose a model that runs where the policy allows."
     ) % {"policy": DataPolicy(policy).label, "name": route.name}
     return NotAllowed(message, code="data_policy", param="model")
 

@@ -220,7 +220,8 @@ class ModelAdminBase(AtriumModelAdmin):
         )
 
     def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
-        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        own = {*ModelForm.Meta.fields, *self.extra_fields}
+        changes = {name: form.cleaned_data[name] for name in form.changed_data if name in own}
         if changes.get("upstream_name") == "":
             changes["upstream_name"] = form.cleaned_data.get("name", row.name)
         set_model(actor=request.user, model=row, **changes)

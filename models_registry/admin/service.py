@@ -3,9 +3,13 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
+from accounts.grant_fields import GrantFields, GrantsAdmin, load_grants_of, save_grants
+from accounts.limit_fields import LimitFields, LimitsAdmin
+from accounts.models import Limit
+from accounts.objects import MODEL
 from administration.sites import service_admin
 from models_registry.admin.connections import ConnectionAdminBase
-from models_registry.admin.models import ModelAdminBase, PriceInline
+from models_registry.admin.models import ModelAdminBase, ModelForm, PriceInline
 from models_registry.kinds import ModelKind
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.selectors import list_routes
@@ -23,11 +27,32 @@ class TenantPriceInline(PriceInline):
     terms = ("valid_from",)
 
 
+class TenantModelForm(LimitFields, GrantFields, ModelForm):
+    pass
+
+
 @admin.register(Model, site=service_admin)
-class ModelAdmin(ModelAdminBase):
+class ModelAdmin(LimitsAdmin, GrantsAdmin, ModelAdminBase):
+    limit_level = Limit.Level.MODEL
+    form = TenantModelForm
     price_inline = TenantPriceInline
     also_rights = (ModelPrice,)
     list_after_template = "admin/models_registry/offered_models.html"
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None):
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.own_grants = load_grants_of(MODEL, row.pk)
+        return row
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None):
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj is None else [*fieldsets, self.grants_fieldset, self.limits_fieldset]
+
+    def change_row(self, request: HttpRequest, row: Model, form: TenantModelForm) -> None:
+        super().change_row(request, row, form)
+        save_grants(request.user, MODEL, row.pk, form)
+        self.save_limits(request, row.pk, form)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None):
         """Below the tenant's own models: those that the platform offers it."""

@@ -5,11 +5,13 @@ from decimal import Decimal
 from typing import TypedDict, Unpack
 
 from django.db import DatabaseError, transaction
+from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from foundation.errors import Conflict
 from tenants.context import current_tenant, platform, tenant
-from tenants.models import Plan, Tenant
+from tenants.measures import Measure
+from tenants.models import Plan, PlanLimit, Tenant
 from tenants.notify import announce
 from tenants.occasions import changed_plan
 from tenants.provisioning.services import get_tenant
@@ -25,6 +27,9 @@ class PlanChanges(TypedDict, total=False):
 
     label: str
     requests_per_minute: int | None
+    tokens_per_minute: int | None
+    tokens_per_day: int | None
+    calls_at_once: int | None
     monthly_budget: Decimal | None
 
 
@@ -37,15 +42,20 @@ def create_plan(*, name: str, **limits: Unpack[PlanChanges]) -> Plan:
 
 
 def set_plan(*, name: str, **changes: Unpack[PlanChanges]) -> Plan:
-    """Create or change a plan; None removes a limit. Raises ValidationError."""
+    """Create or change a plan; None removes a limit. Its limits are read with it. Raises ValidationError."""
     with platform(), transaction.atomic():
         row = Plan.objects.select_for_update().filter(name=name).first() or Plan(
             name=name, label=name.capitalize()
         )
+        amounts = {name: changes[name] for name in Measure.values if name in changes}  # type: ignore[literal-required]
         for field, value in changes.items():
-            setattr(row, field, value)
+            if field not in amounts:
+                setattr(row, field, value)
         row.full_clean()
         row.save()
+        for measure, amount in amounts.items():
+            _set_plan_limit(row, measure, amount)
+        prefetch_related_objects([row], "limits")  # who gets the row reads them outside this scope
         announce("plan", row.pk)
         slugs = list(
             Tenant.objects.filter(plan=row).exclude(status__in=Tenant.UNREADY).values_list("slug", flat=True)
@@ -53,6 +63,18 @@ def set_plan(*, name: str, **changes: Unpack[PlanChanges]) -> Plan:
     for slug in slugs:
         tell_plan(slug, row)
     return row
+
+
+def _set_plan_limit(plan: Plan, measure: str, amount: int | None) -> None:
+    limit = plan.limits.filter(measure=measure).first()
+    if amount is None:
+        if limit is not None:
+            limit.delete()
+        return
+    limit = limit or PlanLimit(plan=plan, measure=measure)
+    limit.amount = amount
+    limit.full_clean(validate_constraints=False)
+    limit.save()
 
 
 def tell_plan(slug: str, plan: Plan) -> None:
@@ -82,12 +104,13 @@ class TenantChanges(TypedDict, total=False):
     name: str
     plan: Plan
     language: str
+    data_policy: str
     contact_email: str
 
 
 def update_tenant(*, slug: str, **changes: Unpack[TenantChanges]) -> Tenant:
-    """Change name, plan, language or contact. Slug and currency stay: schema, keys and bills are named
-    after them. Raises ValidationError.
+    """Change name, plan, language, data policy or contact. Slug and currency stay: schema, keys and bills are
+    named after them. Raises ValidationError.
     """
     with platform(), transaction.atomic():
         row = get_tenant(slug, is_locked=True)

@@ -11,6 +11,7 @@ from psycopg import sql
 from foundation.errors import Conflict, InvalidInput, NotFound
 from tenants.context import owner, platform, tenant
 from tenants.database.roles import grant_tenant_role
+from tenants.measures import Measure
 from tenants.models import Domain, Plan, Tenant
 from tenants.notify import announce
 from tenants.occasions import new_tenant
@@ -201,9 +202,9 @@ def ensure_default_plans() -> None:
     """Create the plans that a new installation starts with; never changes existing ones. Call inside `with
     platform():`.
     """
-    Plan.objects.get_or_create(
-        name=DEFAULT_PLAN, defaults={"label": "Standard", "requests_per_minute": 1_000}
-    )
+    standard, is_new = Plan.objects.get_or_create(name=DEFAULT_PLAN, defaults={"label": "Standard"})
+    if is_new:
+        standard.limits.create(measure=Measure.REQUESTS_PER_MINUTE, amount=1_000)
     Plan.objects.get_or_create(name="unlimited", defaults={"label": "Unlimited"})
 
 

@@ -8,6 +8,8 @@ CHANGELISTS: dict[str, int] = {
     "service:accounts_user": 11,
     "service:accounts_project": 11,
     "service:accounts_apikey": 10,
+    "service:accounts_grant": 20,
+    "service:accounts_limit": 20,
     "service:auth_group": 11,
     "service:auditlog_logentry": 10,
     "service:models_registry_connection": 9,
@@ -22,6 +24,6 @@ CHANGELISTS: dict[str, int] = {
     "system:registry_platform_model": 10,
     "system:tenants_tenant": 12,
     "system:tenants_domain": 8,
-    "system:tenants_plan": 8,
+    "system:tenants_plan": 9,
     "system:usage_platform_tenantsum": 11,
 }

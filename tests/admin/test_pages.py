@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import create_api_key, create_project, create_role, create_user
+from accounts.services import create_api_key, create_project, create_role, create_user, grant, set_limit
 from models_registry.services import add_connection, add_model
 from prompts.models import Conversation
 from tenants.doors import hosts
@@ -125,6 +125,8 @@ def grow(alice) -> None:
         create_role(actor=None, name=f"role {number}", permissions=[])
         link = add_connection(actor=None, name=f"Connection {number}", **PROVIDER)
         add_model(actor=None, connection=link, name=f"model-{number}")
+        grant(actor=None, kind="model", target=f"model-{number}", user=person)
+        set_limit(actor=None, level="user", subject_id=person.pk, measure="calls_at_once", amount=9)
         set_budget(actor=None, level="user", subject_id=person.pk, limit=Decimal(1))
         make_event(person, project_id=project.pk, model=f"m{number}")
         Conversation.objects.create(user=person, title="t", last_message_at=person.created_at)

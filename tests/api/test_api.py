@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import ApiKey
-from accounts.services import create_api_key
+from accounts.services import create_api_key, create_role, grant, set_limit
 from tenants.doors import hosts
 from tests.api.query_counts import LISTS
 from tests.estate import make_estate, make_event
@@ -231,14 +231,17 @@ def test_the_audit_log_knows_the_person_behind_a_key(acme, alice, key_of):
 
 @pytest.mark.parametrize("route", [route.name for route in ROUTES if route.name.endswith("-list")])
 def test_lists_take_a_stored_number_of_queries(acme, alice, route):
-    make_estate(alice)
+    estate = make_estate(alice)
     acme.login_as(alice)
     counts = []
     for rows in (0, 8):
         for number in range(rows):
             make_conversation(alice, turns=2)
             make_event(alice)
-            create_api_key(actor=None, user=alice, name=f"k{number}")
+            key, _text = create_api_key(actor=None, user=alice, name=f"k{number}", requests_per_minute=5)
+            set_limit(actor=None, level="key", subject_id=key.pk, measure="calls_at_once", amount=5)
+            role = create_role(actor=None, name=f"r{number}", permissions=[])
+            grant(actor=None, kind="model", target=estate.model.pk, role=role)
         # what is remembered of a tenant for a second would make the number depend on the clock
         hosts.forget()
         with CaptureQueriesContext(connection) as queries:

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.forms.models import model_to_dict
 from django.urls import reverse
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, Grant, Limit, User
 from accounts.services import create_api_key
 from models_registry.models import Connection, Model
 from prompts.models import Conversation
@@ -21,7 +21,7 @@ from usage.models import Budget
 pytestmark = pytest.mark.django_db
 COLUMNS = {
     field.name
-    for model in (User, ApiKey, Connection, Model, Conversation, Budget)
+    for model in (User, ApiKey, Connection, Model, Conversation, Budget, Grant, Limit)
     for field in model._meta.get_fields()
 }
 TEMPTING = {
@@ -51,6 +51,7 @@ CHANGES = {
         {"name", "kind", "base_url", "secret", "location", "no_storage", "is_enabled"},
     ),
     "api-conversation-detail": ("conversation", {"title"}),
+    "api-limit-detail": ("limit", {"amount"}),
     "api-me": ("user", {"name", "language", "theme", "time_zone"}),
     "api-model-detail": (
         "model",
@@ -77,6 +78,8 @@ CREATIONS = {
     "api-apikey-list": CHANGES["api-apikey-detail"][1] | {"user", "scopes"},
     "api-budget-list": CHANGES["api-budget-detail"][1] | {"level", "subject_id", "period"},
     "api-connection-list": CHANGES["api-connection-detail"][1],
+    "api-grant-list": {"kind", "object", "effect", "role", "project", "user"},
+    "api-limit-list": {"level", "subject_id", "measure", "amount"},
     "api-model-list": CHANGES["api-model-detail"][1] | {"connection"},
     "api-model-prices": {"amounts", "input", "cached", "output", "reasoning", "valid_from"},
 }

@@ -242,7 +242,9 @@ class Books:
 
 async def one_call(host, call, end: str) -> str:
     """A whole call's way; its error's code."""
-    snapshot = SimpleNamespace(requests_per_minute=None, routes={"ours": call.route}, data_policy="")
+    snapshot = SimpleNamespace(
+        bounds_of=lambda *_call: (), grants={}, routes={"ours": call.route}, policy_of=lambda _principal: ""
+    )
     try:
         await pipeline.prepare(call, snapshot, host)
         if end == "whole":

@@ -77,10 +77,13 @@ class Visitor(httpx.Client):
         twin = Visitor(port, self.slug, self.user)
         return twin
 
-    def ask(self, text: str, model: str, conversation_id: UUID | None = None) -> Message:
+    def ask(
+        self, text: str, model: str, conversation_id: UUID | None = None, project: UUID | None = None
+    ) -> Message:
         """Ask, and get the answer that has begun."""
         address = f"/c/{conversation_id}/messages/" if conversation_id else "/c/new/"
-        response = self.post(address, data={"text": text, "model": model})
+        more = {"project": str(project)} if project else {}
+        response = self.post(address, data={"text": text, "model": model, **more})
         assert response.status_code == 201, response.text
         return self.message(re.search(r'data-events-url="/m/([0-9a-f-]{36})/events/"', response.text)[1])
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from accounts.services import create_api_key, create_user, revoke_api_key, set_user_active
+from accounts.services import create_api_key, create_user, grant, revoke_api_key, set_user_active
 from accounts.sessions import has_access
 from tenants.context import tenant
 from tenants.provisioning.services import create_tenant, set_tenant_status
@@ -55,6 +55,11 @@ def revoke(slug, person, row) -> None:
         revoke_api_key(actor=None, key=row)
 
 
+def refuse_the_model(slug, person, row) -> None:
+    with tenant(slug):
+        grant(actor=None, kind="model", target=MODEL, effect="deny", user=person)
+
+
 def stream(house, place, end) -> tuple[list[dict], bool]:
     """(the events of a stream during which `end` happens, whether it ended with [DONE])"""
     slug, person, row, text = place
@@ -84,7 +89,7 @@ def check(house, place, end) -> None:
     assert events[-1]["error"]["code"] == "access_ended" and is_done, "whoever reads it is told why it ended"
 
 
-@pytest.mark.parametrize("end", [revoke, lock_out, suspend])
+@pytest.mark.parametrize("end", [revoke, lock_out, suspend, refuse_the_model])
 def test_a_stream_of_v1_ends_with_the_right_to_it(house, place, end):
     check(house, place, end)
 
@@ -108,6 +113,12 @@ def test_planted_bug_a_gateway_that_asks_once_is_found_out(house, place):
     bug = "import gateway.loop\nasync def yes(*_): return True\ngateway.loop.may_still_call = yes"
     with house_with_bug(house, bug) as careless, pytest.raises(AssertionError, match="the stream went on"):
         check(careless, place, revoke)
+
+
+def test_planted_bug_a_gateway_that_forgets_rights_of_use_is_found_out(house, place):
+    bug = "import gateway.rights\ngateway.rights.may_use = lambda *_: True"
+    with house_with_bug(house, bug) as careless, pytest.raises(AssertionError, match="the stream went on"):
+        check(careless, place, refuse_the_model)
 
 
 # -- pages ---------------------------------------------------------------------------------------------------

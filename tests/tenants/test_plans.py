@@ -110,10 +110,22 @@ def test_the_command_changes_what_is_named_and_keeps_the_rest():
     ):
         call_command("plan", "set", "tight", "--label", "Tight", *words, stdout=StringIO())
         with platform():
-            assert (
-                Plan.objects.values_list("requests_per_minute", "monthly_budget").get(name="tight")
-                == expected
-            )
+            plan = Plan.objects.get(name="tight")
+            assert (plan.requests_per_minute, plan.monthly_budget) == expected
+
+
+def test_the_command_sets_each_limit_and_lifts_it():
+    measures = ("requests-per-minute", "tokens-per-minute", "tokens-per-day", "calls-at-once")
+    words = [word for number, name in enumerate(measures, 7) for word in (f"--{name}", str(number))]
+    call_command("plan", "set", "tight", *words, stdout=StringIO())
+    with platform():
+        limits = Plan.objects.get(name="tight").limits
+        assert dict(limits.values_list("measure", "amount")) == {
+            name.replace("-", "_"): number for number, name in enumerate(measures, 7)
+        }
+    call_command("plan", "set", "tight", "--tokens-per-day", "none", stdout=StringIO())
+    with platform():
+        assert not limits.filter(measure="tokens_per_day").exists() and limits.count() == 3
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from auditlog.models import LogEntry
@@ -10,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.key_rules import key_rules
 from accounts.models import Project
+from accounts.selectors import get_default_project_id
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound, QuotaExceeded
 from tenants.context import in_platform, in_tenant, platform
 from tenants.models import Duty, Plan
@@ -195,12 +197,14 @@ def test_who_sees_which_budget(alice, bob):
     with pytest.raises(NotFound):
         get_visible_budget(bob, of_project.pk)
     Budget.objects.filter(pk=of_project.pk).update(spent=Decimal("0.9"))
-    assert (find_tightest_budget(bob).percent, find_tightest_budget(bob).remaining) == (90, Decimal("0.1"))
+    tightest = find_tightest_budget(bob, get_default_project_id())
+    assert (tightest.percent, tightest.remaining) == (90, Decimal("0.1"))
+    assert find_tightest_budget(bob, uuid4()).percent == 0, "a chat that is booked elsewhere"
     assert [(state.limit, state.percent, state.is_exhausted) for state in list_binding_budgets(bob)] == [
         (4, 0, False)
     ]
     Budget.objects.filter(pk=of_project.pk).update(period_start=datetime(2020, 1, 1, tzinfo=UTC))
-    assert find_tightest_budget(bob).percent == 0  # last month's money
+    assert find_tightest_budget(bob, get_default_project_id()).percent == 0  # last month's money
 
 
 async def test_a_budget_set_while_calls_run_knows_them_all(books):

@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.selectors import (
-    get_default_project_id,
     list_own_api_keys,
     list_projects_of,
     name_keys,
@@ -89,14 +88,14 @@ def list_binding_budgets(user: User) -> list[BudgetState]:
     return [_state(row, str(keys.get(row.subject_id, ""))) for row in rows.order_by("-level", "period", "pk")]
 
 
-def find_tightest_budget(user: User) -> BudgetState | None:
-    """The fullest of the budgets that bind a person's chats: the organisation's, the default
+def find_tightest_budget(user: User, project_id: UUID) -> BudgetState | None:
+    """The fullest of the budgets that bind a person's chats on a project: the organisation's, the
     project's, their own. None if there is none.
     """
     binding = Q(level=Budget.Level.TENANT, subject_id=TENANT_SUBJECT) | Q(
         level=Budget.Level.USER, subject_id=user.pk
     )
-    binding |= Q(level=Budget.Level.PROJECT, subject_id=get_default_project_id())
+    binding |= Q(level=Budget.Level.PROJECT, subject_id=project_id)
     return max(
         (_state(row) for row in Budget.objects.filter(binding)), key=lambda state: state.percent, default=None
     )

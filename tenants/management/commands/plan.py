@@ -5,10 +5,11 @@ from decimal import Decimal, InvalidOperation
 
 from foundation.commands import AtriumCommand
 from tenants.context import platform
+from tenants.measures import Measure
 from tenants.models import Plan
 from tenants.provisioning.plans import set_plan
 
-FIELDS = ("label", "requests_per_minute", "monthly_budget")
+FIELDS = ("label", *Measure.values, "monthly_budget")
 
 
 def limit(text: str) -> int | None:
@@ -29,13 +30,14 @@ class Command(AtriumCommand):
         change = self.add_action("set", self.set, "create or change a plan")
         change.add_argument("name")
         change.add_argument("--label", default=SUPPRESS)
-        change.add_argument(
-            "--requests-per-minute",
-            type=limit,
-            default=SUPPRESS,
-            metavar="N",
-            help="“none” removes the limit",
-        )
+        for measure in Measure.values:
+            change.add_argument(
+                f"--{measure.replace('_', '-')}",
+                type=limit,
+                default=SUPPRESS,
+                metavar="N",
+                help="“none” removes the limit",
+            )
         change.add_argument(
             "--monthly-budget",
             type=amount,
@@ -51,4 +53,5 @@ class Command(AtriumCommand):
 
     def list(self, options) -> None:
         with platform():
-            self.show(list(Plan.objects.values("name", *FIELDS)))
+            plans = Plan.objects.prefetch_related("limits")
+            self.show([{name: getattr(row, name) for name in ("name", *FIELDS)} for row in plans])

@@ -1,13 +1,16 @@
-"""`manage.py tenant create | list | suspend | resume | migrate`."""
+"""`manage.py tenant create | set | list | suspend | resume | migrate`."""
 
 from django.conf import settings
 
 from foundation.commands import AtriumCommand, read_password
 from foundation.errors import Conflict, InvalidInput
 from tenants.context import owner, platform
+from tenants.data_policy import DataPolicy
 from tenants.database.schemas import migrate_public, migrate_template, migrate_tenants
 from tenants.models import Tenant
+from tenants.provisioning.plans import TenantChanges, update_tenant
 from tenants.provisioning.services import DEFAULT_PLAN, create_tenant, ensure_default_plans, set_tenant_status
+from tenants.selectors import list_plans
 
 
 class Command(AtriumCommand):
@@ -25,6 +28,15 @@ class Command(AtriumCommand):
         create.add_argument(
             "--password-stdin", action="store_true", help="read the owner's password from standard input"
         )
+        change = self.add_action("set", self.set, "change a tenant")
+        change.add_argument("slug")
+        change.add_argument(
+            "--data-policy",
+            choices=["anywhere", *filter(None, DataPolicy.values)],
+            help="where its data may go; a call that no allowed connection can take is refused",
+        )
+        change.add_argument("--plan")
+        change.add_argument("--name")
         self.add_action("list", self.list, "show all tenants")
         for name, run in (("suspend", self.suspend), ("resume", self.resume)):
             self.add_action(name, run, f"{name} a tenant").add_argument("slug")
@@ -55,6 +67,24 @@ class Command(AtriumCommand):
             {"slug": row.slug, "host": host, "owner": options["owner"]}, f"Tenant {slug} is ready at {host}."
         )
 
+    def set(self, options) -> None:
+        changes: TenantChanges = {}
+        if options["data_policy"]:
+            changes["data_policy"] = options["data_policy"].replace("anywhere", DataPolicy.ANYWHERE)
+        if options["name"]:
+            changes["name"] = options["name"]
+        if options["plan"]:
+            with platform():
+                plans = list_plans([options["plan"]])
+            if not plans:
+                raise InvalidInput(f"There is no plan “{options['plan']}”.", param="plan")
+            changes["plan"] = plans[0]
+        row = update_tenant(slug=options["slug"], **changes)
+        self.show(
+            {"slug": row.slug, "name": row.name, "plan": row.plan.name, "data_policy": row.data_policy},
+            f"Tenant {row.slug} is set.",
+        )
+
     def list(self, options) -> None:
         with platform():
             rows = Tenant.objects.select_related("plan").prefetch_related("domains")
@@ -64,6 +94,7 @@ class Command(AtriumCommand):
                         "slug": row.slug,
                         "name": row.name,
                         "status": row.status,
+                        "data_policy": row.data_policy,
                         "plan": row.plan.name,
                         "hosts": ",".join(d.domain for d in row.domains.all()),
                     }

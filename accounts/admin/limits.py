@@ -1,0 +1,129 @@
+"""Limits of requests, tokens and calls at once: of the organisation, and everybody's in one list. Those of a
+person, a project, a key or a model stand on their pages too; those of the plan are only shown.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from accounts.models import Limit
+from accounts.objects import MODEL, list_objects, name_objects
+from accounts.selectors import find_key
+from accounts.services import change_limit, remove_limit, set_limit
+from administration.menu import MenuGroup, Place
+from administration.model_admin import AtriumModelAdmin
+from administration.sites import service_admin
+from foundation.errors import InvalidInput
+from tenants.measures import Measure
+from tenants.selectors import get_plan_limits
+
+
+class LimitForm(forms.ModelForm):
+    """Whose limit it is, is one of four fields; the level says which."""
+
+    key_name = forms.CharField(
+        label=_("API key"),
+        required=False,
+        max_length=8,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_("Its id: the 8 characters in the list of keys."),
+    )
+    target = forms.ChoiceField(label=_("Model"), required=False, widget=UnfoldAdminSelectWidget())
+
+    class Meta:
+        model = Limit
+        fields = ["level", "project", "user", "measure", "amount"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if "target" in self.fields:
+            rows = sorted(list_objects(MODEL), key=lambda row: row.name)
+            self.fields["target"].choices = [("", "–"), *((str(row.id), row.name) for row in rows)]
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """The service says what is missing, and knows no doubles: a limit that stands is changed."""
+        return super()._get_validation_exclusions() | {"level", "project", "user"}
+
+    def subject_id(self) -> Any:
+        """The id the service wants, or None for the organisation."""
+        level, data = self.cleaned_data["level"], self.cleaned_data
+        if level == Limit.Level.TENANT:
+            return None
+        if level == Limit.Level.KEY:
+            row = find_key(data["key_name"].strip())
+            if row is None:
+                raise InvalidInput(_("There is no API key with this id."), param="key_name")
+            return row.pk
+        if level == Limit.Level.MODEL:
+            return data["target"] or None
+        return data[level].pk if data[level] is not None else None
+
+
+@admin.register(Limit, site=service_admin)
+class LimitAdmin(AtriumModelAdmin):
+    place = Place(MenuGroup.USAGE, 30, "speed")
+    empty_text = _(
+        "A limit bounds how many requests, tokens or calls at once the organisation, a project, a person, a "
+        "key or the callers of a model may have."
+    )
+    form = LimitForm
+    list_display = ["show_subject", "level", "measure", "amount"]
+    list_filter = [("level", ChoicesDropdownFilter), ("measure", ChoicesDropdownFilter)]
+    list_select_related = ["project", "user", "key"]
+    autocomplete_fields = ["user"]
+    conditional_fields = {
+        "project": "level == 'project'",
+        "user": "level == 'user'",
+        "key_name": "level == 'key'",
+        "target": "level == 'model'",
+    }
+    list_after_template = "admin/accounts/plan_limits.html"
+
+    def get_fields(self, request: HttpRequest, obj: Limit | None = None) -> list[str]:
+        if obj is None:
+            return ["level", "project", "user", "key_name", "target", "measure", "amount"]
+        return ["show_subject", "level", "measure", "amount"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Limit | None = None) -> list[str]:
+        return [] if obj is None else ["show_subject", "level", "measure"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None):
+        """Below the organisation's own limits: those of its plan."""
+        labels = dict(Measure.choices)
+        rows = [(labels[measure], amount) for measure, amount in sorted(get_plan_limits().items())]
+        return super().changelist_view(request, {"plan_limits": rows} | (extra_context or {}))
+
+    def create_row(self, request: HttpRequest, form: LimitForm) -> Limit:
+        data = form.cleaned_data
+        return set_limit(
+            actor=request.user,
+            level=data["level"],
+            subject_id=form.subject_id(),
+            measure=data["measure"],
+            amount=data["amount"],
+        )
+
+    def change_row(self, request: HttpRequest, row: Limit, form: LimitForm) -> None:
+        change_limit(actor=request.user, limit=row, amount=form.cleaned_data["amount"])
+
+    def remove_row(self, request: HttpRequest, row: Limit) -> None:
+        remove_limit(actor=request.user, limit=row)
+
+    def get_changelist_instance(self, request: HttpRequest):
+        changelist = super().get_changelist_instance(request)
+        names = name_objects(MODEL)
+        for row in changelist.result_list:
+            row.model_name = names.get(row.model_id, "")
+        return changelist
+
+    @display(description=_("whose"))
+    def show_subject(self, row: Limit) -> str:
+        if row.level == Limit.Level.MODEL:
+            return getattr(row, "model_name", "") or name_objects(MODEL).get(row.model_id, str(row.model_id))
+        return str(row.project or row.user or row.key or row.get_level_display())

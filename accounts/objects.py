@@ -1,0 +1,55 @@
+"""The objects of other rooms to which rights of use and limits are given. Each room registers its kind; a
+model is the first.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from foundation.errors import InvalidInput, NotFound
+
+MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenObject:
+    """An object as the active tenant sees it: its own, or one that the platform offers it."""
+
+    id: UUID
+    name: str
+
+
+# lists all objects of a kind that the active tenant sees, also those that are switched off
+_lists: dict[str, Callable[[], list[SeenObject]]] = {}
+
+
+def register_objects(kind: str, list_seen: Callable[[], list[SeenObject]]) -> None:
+    _lists[kind] = list_seen
+
+
+def list_kinds() -> list[str]:
+    return sorted(_lists)
+
+
+def list_objects(kind: str) -> list[SeenObject]:
+    """Raises InvalidInput for a kind that nobody registered."""
+    if kind not in _lists:
+        raise InvalidInput(_("There is no kind of object “%(kind)s”.") % {"kind": kind}, param="kind")
+    return _lists[kind]()
+
+
+def get_object(kind: str, wanted: UUID | str) -> SeenObject:
+    """The object of this id or name. Raises InvalidInput (kind), NotFound."""
+    for row in list_objects(kind):
+        if wanted in (row.id, row.name, str(row.id)):
+            return row
+    raise NotFound(
+        _("There is no %(kind)s “%(name)s”.") % {"kind": kind, "name": str(wanted)[:100]}, param="object"
+    )
+
+
+def name_objects(kind: str) -> dict[UUID, str]:
+    """Id → name, of those the tenant sees."""
+    return {row.id: row.name for row in list_objects(kind)} if kind in _lists else {}

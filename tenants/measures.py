@@ -1,0 +1,49 @@
+"""What a limit counts, for plans and for everybody below them."""
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+MAX_COUNT = 2_000_000_000
+MAX_TOKENS = 1_000_000_000_000
+
+
+class Measure(models.TextChoices):
+    REQUESTS_PER_MINUTE = "requests_per_minute", gettext_lazy("requests per minute")
+    TOKENS_PER_MINUTE = "tokens_per_minute", gettext_lazy("tokens per minute")
+    TOKENS_PER_DAY = "tokens_per_day", gettext_lazy("tokens per day")
+    CALLS_AT_ONCE = "calls_at_once", gettext_lazy("calls at once")
+
+
+TOKENS = frozenset({Measure.TOKENS_PER_MINUTE, Measure.TOKENS_PER_DAY})
+
+
+def check_amount(measure: str, amount: int) -> None:
+    """Raises ValidationError, at the measure's name, for an amount that no limit may have."""
+    most = MAX_TOKENS if measure in TOKENS else MAX_COUNT
+    if not 1 <= amount <= most:
+        raise ValidationError(
+            {measure: [_("A number from 1 to %(most)d, or nothing for no limit.") % {"most": most}]}
+        )
+
+
+class LimitRow(models.Model):
+    """What a plan's limits and a tenant's have in common."""
+
+    measure = models.CharField(gettext_lazy("measure"), max_length=20, choices=Measure)
+    amount = models.PositiveBigIntegerField(gettext_lazy("limit"))
+
+    class Meta:
+        abstract = True
+
+    def clean(self) -> None:
+        if self.amount is not None:  # the field says that it is missing
+            check_amount(self.measure, self.amount)
+
+
+def read_amount(rows: models.Manager, measure: str) -> int | None:
+    """The amount for this measure among an object's limits; None: no limit. From memory where they were
+    prefetched.
+    """
+    return next((row.amount for row in rows.all() if row.measure == measure), None)

@@ -1,0 +1,179 @@
+"""Rights of use and limits through the administration's forms: in their lists, and on the pages of what they
+are about.
+"""
+
+import pytest
+from django.urls import reverse
+
+from accounts.models import Grant, Limit
+from accounts.services import grant, set_limit
+from tenants.context import platform
+from tenants.models import Plan
+from tests.admin.test_registry_and_budgets import model_form, prices
+from tests.estate import make_estate, make_people
+from tests.routes import PLATFORM, TENANT
+
+pytestmark = pytest.mark.django_db
+NO_LIMITS = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "tokens_per_day", "calls_at_once"), "")
+
+
+def url(name: str, *args) -> str:
+    return reverse(f"service:accounts_{name}", args=args, urlconf=TENANT)
+
+
+def limits_of(**subject) -> dict[str, int]:
+    return dict(Limit.objects.filter(**subject).values_list("measure", "amount"))
+
+
+def formsets(*names: str) -> dict[str, int]:
+    return {f"{name}-{part}_FORMS": 0 for name in names for part in ("TOTAL", "INITIAL")}
+
+
+def test_limits_of_a_person_stand_on_their_page(acme, alice, bob):
+    acme.login_as(alice)
+    data = {"email": bob.email, "name": bob.name, "language": "", "roles": [bob.groups.get().pk]}
+    data |= formsets("api_keys", "memberships") | NO_LIMITS
+    address = url("user_change", bob.pk)
+    assert acme.post(address, data | {"tokens_per_day": 500, "calls_at_once": 2}).status_code == 302
+    assert limits_of(user=bob) == {"tokens_per_day": 500, "calls_at_once": 2}
+    assert b'value="500"' in acme.get(address).content
+    assert acme.post(address, data | {"calls_at_once": 3}).status_code == 302
+    assert limits_of(user=bob) == {"calls_at_once": 3}
+    refused = acme.post(address, data | {"calls_at_once": 0})
+    assert refused.status_code == 200 and limits_of(user=bob) == {"calls_at_once": 3}
+
+
+def test_limits_of_a_project_and_of_a_key_stand_on_their_pages(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    project, key = estate.project, estate.key
+    data = {"name": project.name, "tokens_per_minute": 700} | formsets("memberships")
+    assert acme.post(url("project_change", project.pk), NO_LIMITS | data).status_code == 302
+    assert limits_of(project=project) == {"tokens_per_minute": 700}
+    data = {"name": key.name, "project": project.pk, "requests_per_minute": 60, "tokens_per_day": 9}
+    assert acme.post(url("apikey_change", key.pk), NO_LIMITS | data).status_code == 302
+    assert limits_of(key=key) == {"requests_per_minute": 60, "tokens_per_day": 9}
+
+
+def test_who_may_use_a_model_stands_on_its_page(acme, alice, bob):
+    estate = make_estate(alice)
+    model, people = estate.model, make_people("acme")
+    Grant.objects.all().delete()
+    acme.login_as(alice)
+    address = reverse("service:models_registry_model_change", args=[model.pk], urlconf=TENANT)
+    data = model_form(model) | prices() | NO_LIMITS
+    wanted = {
+        "open_to_roles": [estate.role.pk],
+        "open_to_projects": [estate.project.pk],
+        "open_to_people": [bob.pk],
+        "closed_to_people": [people["auditor"].pk],
+        "calls_at_once": 4,
+    }
+    assert acme.post(address, data | wanted).status_code == 302
+    found = {(row.role or row.project or row.user, row.effect) for row in Grant.objects.all()}
+    assert found == {
+        (estate.role, "allow"),
+        (estate.project, "allow"),
+        (bob, "allow"),
+        (people["auditor"], "deny"),
+    }
+    assert limits_of(model_id=model.pk) == {"calls_at_once": 4}
+    assert acme.post(address, data | {"open_to_people": [bob.pk]}).status_code == 302
+    assert [row.user for row in Grant.objects.all()] == [bob] and limits_of(model_id=model.pk) == {}
+
+
+def test_those_who_may_only_look_see_rights_and_limits(acme, alice, bob):
+    estate = make_estate(alice)
+    grant(actor=None, kind="model", target=estate.model.pk, user=bob)
+    set_limit(actor=None, level="model", subject_id=estate.model.pk, measure="tokens_per_day", amount=77)
+    set_limit(actor=None, level="user", subject_id=bob.pk, measure="tokens_per_day", amount=78)
+    acme.login_as(make_people("acme")["auditor"])
+    page = acme.get(reverse("service:models_registry_model_change", args=[estate.model.pk], urlconf=TENANT))
+    assert b"Bob" in page.content and b"77" in page.content and b"Project canary" in page.content
+    assert b"78" in acme.get(url("user_change", bob.pk)).content
+
+
+def test_the_list_of_rights_gives_changes_and_takes_back(acme, alice, bob):
+    estate = make_estate(alice)
+    Grant.objects.all().delete()
+    acme.login_as(alice)
+    data = {"target": estate.model.pk, "effect": "allow", "role": "", "project": "", "user": bob.pk}
+    assert acme.post(url("grant_add"), data).status_code == 302
+    row = Grant.objects.get()
+    assert estate.model.name in acme.get(url("grant_changelist")).content.decode()
+    assert acme.post(url("grant_change", row.pk), {"effect": "deny"}).status_code == 302
+    assert Grant.objects.get().effect == "deny"
+    both = acme.post(url("grant_add"), data | {"role": estate.role.pk})
+    assert both.status_code == 400 and b"Name one role, one project or one person" in both.content
+    assert acme.post(url("grant_delete", row.pk), {"post": "yes"}).status_code == 302
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("level", Limit.Level.values)
+def test_the_list_of_limits_sets_changes_and_lifts(acme, alice, bob, level):
+    estate = make_estate(alice)
+    Limit.objects.all().delete()
+    acme.login_as(alice)
+    data = {
+        "level": level,
+        "project": estate.project.pk,
+        "user": bob.pk,
+        "key_name": estate.key.key_id,
+        "target": estate.model.pk,
+        "measure": "requests_per_minute",
+    }
+    assert acme.post(url("limit_add"), data | {"amount": 60}).status_code == 302
+    row = Limit.objects.get()
+    subjects = {"project": estate.project, "user": bob, "key": estate.key, "model": estate.model}
+    assert row.subject_id == (subjects[level].pk if level != "tenant" else None)
+    assert acme.post(url("limit_change", row.pk), {"amount": 70}).status_code == 302
+    assert acme.get(url("limit_changelist")).status_code == 200 and Limit.objects.get().amount == 70
+    nobody = acme.post(
+        url("limit_add"),
+        {"level": level, "project": "", "user": "", "key_name": "", "target": "", "amount": 5}
+        | {"measure": "tokens_per_day"},
+    )
+    assert nobody.status_code == (302 if level == "tenant" else 400)
+    assert acme.post(url("limit_delete", row.pk), {"post": "yes"}).status_code == 302
+    assert not Limit.objects.filter(measure="requests_per_minute").exists()
+
+
+def test_somebody_who_may_change_people_and_not_limits_changes_none(acme, alice, bob):
+    from django.contrib.auth.models import Permission
+
+    from accounts.services import create_role, set_roles
+
+    names = ("access_admin", "view_user", "change_user")
+    rights = Permission.objects.filter(content_type__app_label="accounts", codename__in=names)
+    create_role(actor=None, name="people", permissions=rights)
+    helper = make_people("acme")["ai_developer"]
+    set_roles(actor=None, user=helper, roles=["people"])
+    acme.login_as(helper)
+    data = {"email": bob.email, "name": "Robert", "language": "", "roles": [bob.groups.get().pk]}
+    data |= formsets("api_keys", "memberships") | NO_LIMITS
+    assert acme.post(url("user_change", bob.pk), data | {"calls_at_once": 2}).status_code == 403
+    assert not Limit.objects.exists()
+    assert acme.post(url("user_change", bob.pk), data).status_code == 302
+
+
+@pytest.mark.scope("platform")
+def test_an_operator_sets_a_plans_limits(on_platform, olga):
+    on_platform.login_as(olga)
+    data = {"name": "team", "label": "Team", "monthly_budget": ""} | NO_LIMITS
+    add = reverse("system:tenants_plan_add", urlconf=PLATFORM)
+    assert on_platform.post(add, data | {"tokens_per_day": 5_000}).status_code == 302
+    with platform():
+        plan = Plan.objects.get(name="team")
+        assert dict(plan.limits.values_list("measure", "amount")) == {"tokens_per_day": 5_000}
+    change = reverse("system:tenants_plan_change", args=[plan.pk], urlconf=PLATFORM)
+    assert b'value="5000"' in on_platform.get(change).content
+    assert on_platform.post(change, data | {"calls_at_once": 9}).status_code == 302
+    with platform():
+        assert dict(plan.limits.values_list("measure", "amount")) == {"calls_at_once": 9}
+
+
+def test_ones_own_limits_stand_where_one_sees_ones_usage(acme, alice, bob):
+    set_limit(actor=None, level="user", subject_id=bob.pk, measure="tokens_per_day", amount=12_345)
+    set_limit(actor=None, level="user", subject_id=alice.pk, measure="tokens_per_day", amount=67_890)
+    page = acme.login_as(bob).get("/usage/").content.decode()
+    assert "12,345" in page and "67,890" not in page

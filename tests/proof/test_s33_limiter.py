@@ -1,0 +1,238 @@
+"""S33, the limiter's half: four processes, a tenant A that asks ten times its limit and a tenant B that keeps
+to its own. A gets its limit and no 1 % more, B is never refused, nobody meets an error.
+
+B's waiting is counted, not timed: its call waits for the script that runs and for its own, however much A
+asks meanwhile. (The p95 by the clock is the bench's: docs/figures.md.)
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.bounds import Bound
+from gateway.state import limits
+from gateway.state.limits import LEASE_S, Limiter
+from tests.gateway.test_limits import ask, run
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROCESSES, LIMIT, TIMES = 4, 1_000, 10
+TOKENS, AT_ONCE = 100_000, 20
+pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
+
+# ARGV: a seed. Each line it reads is JSON: what to do, and Python that breaks the limiter meanwhile; it
+# answers with a line of JSON.
+WORKER = """
+import asyncio, json, os, random, sys
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+import django
+django.setup()
+from gateway.bounds import Bound
+from gateway.state.limits import Limiter
+from gateway.state.valkey import make_redis
+RPM, TPM, AT_ONCE = "requests_per_minute", "tokens_per_minute", "calls_at_once"
+A = (Bound("tenant", RPM, {limit}, "a:limit:tenant::rpm"),)
+B = (Bound("tenant", RPM, {limit}, "b:limit:tenant::rpm"),)
+A_TOKENS = (Bound("tenant", TPM, {tokens}, "a:limit:tenant::tpm"),)
+A_AT_ONCE = (Bound("tenant", AT_ONCE, {at_once}, "a:limit:tenant::once"),)
+draw = random.Random(sys.argv[1])
+
+async def flood(limiter, redis):
+    scripts = [0]
+    run = redis.evalsha
+    def counted(*arguments):
+        scripts[0] += 1
+        return run(*arguments)
+    redis.evalsha = counted
+    found = {{"a": 0, "b": 0, "b_asked": 0, "most_scripts": 0}}
+    async def of_b():
+        before = scripts[0]
+        verdict = await limiter.admit(B)
+        found["b_asked"] += 1
+        found["b"] += verdict.is_admitted
+        found["most_scripts"] = max(found["most_scripts"], scripts[0] - before)
+    for wave in range(25):
+        asking = [limiter.admit(A) for _ in range({limit} * {times} // {processes} // 25)]
+        *verdicts, _none = await asyncio.gather(*asking, of_b())
+        found["a"] += sum(verdict.is_admitted for verdict in verdicts)
+    return found
+
+async def spend(limiter, redis):
+    # what is used is less than what is taken: 100 calls at once, until nothing is admitted any more
+    used = 0
+    async def one():
+        nonlocal used
+        verdict = await limiter.admit(A_TOKENS, draw.randrange(500, 2_000))
+        if not verdict.is_admitted:
+            return False
+        spent = draw.randrange(1, verdict.tokens)
+        used += spent
+        await asyncio.sleep(0)
+        limiter.give_back(verdict, spent)
+        return True
+    for wave in range(40):
+        await asyncio.gather(*[one() for _ in range(25)])
+    return {{"used": used}}
+
+async def hold(limiter, redis):
+    most = admitted = 0
+    async def one():
+        nonlocal most, admitted
+        verdict = await limiter.admit(A_AT_ONCE)
+        if verdict.is_admitted:
+            admitted += 1
+            most = max(most, await redis.incr("s33:now"))
+            await asyncio.sleep(0)
+            await redis.decr("s33:now")
+            limiter.give_back(verdict)
+    for wave in range(20):
+        await asyncio.gather(*[one() for _ in range(25)])
+    return {{"most": most, "admitted": admitted}}
+
+async def keep(limiter, redis):
+    verdicts = await asyncio.gather(*[limiter.admit(A_AT_ONCE) for _ in range({at_once})])
+    print(json.dumps({{"held": sum(verdict.is_admitted for verdict in verdicts)}}), flush=True)
+    await asyncio.sleep(3600)
+
+async def work(what, bug):
+    redis = make_redis(socket_timeout_s=20)
+    healthy = {{name: vars(Limiter)[name] for name in ("_ask", "give_back")}}
+    exec(bug, {{"Limiter": Limiter}})
+    limiter = Limiter(redis)
+    try:
+        return await globals()[what](limiter, redis)
+    finally:
+        await limiter.close()
+        await redis.aclose()
+        for name, function in healthy.items():
+            setattr(Limiter, name, function)
+
+async def learn(limiter, redis):
+    await limiter.admit((Bound("tenant", RPM, 9, "warm:limit"),))  # the server knows the script
+
+asyncio.run(work("learn", ""))
+print("ready", flush=True)
+for line in sys.stdin:
+    print(json.dumps(asyncio.run(work(**json.loads(line)))), flush=True)
+"""
+
+
+def start(seed: int) -> subprocess.Popen:
+    source = WORKER.format(limit=LIMIT, times=TIMES, tokens=TOKENS, at_once=AT_ONCE, processes=PROCESSES)
+    return subprocess.Popen(
+        [sys.executable, "-c", source, str(seed)],
+        cwd=ROOT,
+        env=dict(os.environ),
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def end(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def tell(process: subprocess.Popen, what: str, bug: str = "") -> None:
+    process.stdin.write(json.dumps({"what": what, "bug": bug}) + "\n")
+    process.stdin.flush()
+
+
+@pytest.fixture(scope="module")
+def four():
+    processes = [start(seed) for seed in range(PROCESSES)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * PROCESSES
+    yield processes
+    for process in processes:
+        end(process)
+
+
+def run_four(four: list[subprocess.Popen], what: str, bug: str = "") -> list[dict]:
+    """What each process found that did it at the same time as the others, with empty counters."""
+    run(lambda limiter: limiter._redis.ping())  # empties them
+    for process in four:
+        tell(process, what, bug)
+    return [json.loads(process.stdout.readline()) for process in four]
+
+
+def prove(four, bug: str = "") -> None:
+    found = run_four(four, "flood", bug)
+    admitted = sum(one["a"] for one in found)
+    assert LIMIT * 0.99 <= admitted <= LIMIT * 1.01, f"A got {admitted} of {LIMIT}"
+    assert all(one["b"] == one["b_asked"] == 25 for one in found), "B is never refused"
+    assert max(one["most_scripts"] for one in found) <= 2, "B waits for the running script and its own"
+
+
+def test_four_processes_together_admit_the_limit_and_the_neighbour_notices_nothing(four):
+    prove(four)
+
+
+def test_planted_bug_processes_that_count_for_themselves_are_found_out(four):
+    with pytest.raises(AssertionError, match="A got"):
+        prove(four, "Limiter._ask = None")
+
+
+def test_planted_bug_a_neighbour_in_the_same_queue_is_found_out(four):
+    """A lane that asks call by call lets B wait behind all of A."""
+    bug = (
+        "real = Limiter._ask\n"
+        "async def one_by_one(self, groups, now, real=real):\n"
+        "    answers = []\n"
+        "    for asked, waiters in groups.items():\n"
+        "        rows = [(await real(self, {asked: [one]}, now))[0] for one in waiters]\n"
+        "        answers.append([sum(row[0] for row in rows), *rows[-1][1:]])\n"
+        "    return answers\n"
+        "Limiter._ask = one_by_one"
+    )
+    with pytest.raises(AssertionError, match="B waits"):
+        prove(four, bug)
+
+
+def spend_and_count(four, bug: str = "") -> int:
+    return sum(one["used"] for one in run_four(four, "spend", bug))
+
+
+def test_tokens_that_were_really_used_reach_the_limit_and_do_not_pass_it(four):
+    """Four processes take more than they use and give the rest back: what was used fills the limit."""
+    used = spend_and_count(four)
+    assert TOKENS * 0.9 <= used <= TOKENS, f"{used} tokens were used of {TOKENS}"
+
+
+def test_planted_bug_tokens_that_never_come_back_are_found_out(four):
+    used = spend_and_count(four, "Limiter.give_back = lambda *_: None")
+    assert used < TOKENS * 0.9
+
+
+def test_never_more_calls_at_once_than_the_limit_over_four_processes(four):
+    found = run_four(four, "hold")
+    assert 1 < max(one["most"] for one in found) <= AT_ONCE
+    assert sum(one["admitted"] for one in found) > 2 * AT_ONCE, "places are given back"
+
+
+def test_a_killed_process_holds_its_calls_no_longer_than_its_lease(monkeypatch):
+    run(lambda limiter: limiter._redis.ping())
+    process = start(0)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        tell(process, "keep")
+        assert json.loads(process.stdout.readline()) == {"held": AT_ONCE}
+    finally:
+        end(process)
+    bounds = (Bound("tenant", "calls_at_once", AT_ONCE, "a:limit:tenant::once"),)
+    real = limits.time.time
+
+    async def main(limiter: Limiter) -> list[int]:
+        found = []
+        for later_s in (0, LEASE_S + 1):
+            monkeypatch.setattr(limits.time, "time", lambda later_s=later_s: real() + later_s)
+            found.append(sum(verdict.is_admitted for verdict in await ask(limiter, *bounds, count=AT_ONCE)))
+        return found
+
+    assert run(main, keep=True) == [0, AT_ONCE]
