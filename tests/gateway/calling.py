@@ -75,6 +75,7 @@ def collaborators(client, **more) -> SimpleNamespace:
             "breaker": Breaker(),
             "quirks": Quirks(),
             "in_flight": SimpleNamespace(leave=lambda call: None),
+            "limiter": None,  # nothing was counted
             "may_still_call": yes,
         }
         | more
