@@ -12,6 +12,7 @@ from uuid import UUID
 from accounts.grants import Holder, holders_of
 from foundation.ids import uuid7
 from gateway.bounds import Bounds, Verdict
+from usage.ledger.bookings import LostAttempt
 from usage.pricing import Usage
 
 if TYPE_CHECKING:
@@ -93,16 +94,6 @@ class Operation(Protocol):
         """What reads the events of this call's stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One that was lost: another candidate went on. It costs the caller nothing, and stands in the event."""
-
-    model: str
-    connection_id: UUID
-    error_code: str
-    latency_ms: int
-
-
 @dataclass(slots=True)
 class Call:
     """One call of a model, from the first byte of the request to the settled bill."""
@@ -125,7 +116,7 @@ class Call:
     has_media: bool = False  # images, sound, files: their tokens cannot be bounded by the request's bytes
     has_sound: bool = False  # it is heard or asked for: its tokens cost many times those of text
     held: Decimal | None = None
-    attempts: list[Attempt] = field(default_factory=list)  # those that were lost
+    attempts: list[LostAttempt] = field(default_factory=list)  # those that were lost
     attempt_started_s: float = 0.0
     was_dispatched: bool = False
     was_refused: bool = False  # the provider answered, and its answer was no: it charges nothing for that
@@ -172,7 +163,7 @@ class Call:
         """Write down an attempt that another one follows."""
         latency_ms = int((time.monotonic() - self.attempt_started_s) * 1000)
         endpoint = self.candidate.endpoint
-        self.attempts.append(Attempt(self.candidate.upstream_name, endpoint.id, error_code, latency_ms))
+        self.attempts.append(LostAttempt(self.candidate.upstream_name, endpoint.id, error_code, latency_ms))
 
     def note_piece(self, tokens: int) -> None:
         """A piece of the answer came, of so many tokens by estimate."""

@@ -291,6 +291,7 @@ class AbstractModelEndpoint(TimeStamped):
     class Meta:
         abstract = True
         ordering = ["created_at", "pk"]
+        default_permissions = ()  # who may change the model may change them
         verbose_name = _("endpoint")
         verbose_name_plural = _("endpoints")
         constraints = [

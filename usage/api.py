@@ -166,6 +166,7 @@ class UsageEventSerializer(FourCounts, serializers.ModelSerializer):
             "first_token_ms",
             "estimated",
             "over_hold",
+            "attempts",
             "trace_id",
             "booked_at",
             "created_at",

@@ -121,6 +121,11 @@ class UsageEvent(QuantityColumns, CallColumns):
         _("estimated"), default=False, help_text=_("The provider did not report what was used.")
     )
     over_hold = models.BooleanField(_("above its hold"), default=False)
+    attempts = models.JSONField(
+        _("lost attempts"),
+        null=True,
+        help_text=_("Endpoints that failed before this one answered. They cost nothing."),
+    )
     booked_at = models.DateTimeField(
         _("counts at"), help_text=_("Decides the budget's period. A correction counts where its bill did.")
     )

@@ -4,7 +4,7 @@ or the provider failed.
 
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
-from gateway.steps.reserve import estimate_input_tokens
+from gateway.steps.reserve import estimate_input_tokens, facts_of
 from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, billed_cost
 
@@ -68,5 +68,7 @@ async def settle(call: Call, ledger: Ledger) -> None:
         latency_ms=call.elapsed_ms(),
         first_token_ms=first_token_ms,
         estimated=call.is_estimated,
+        answered=facts_of(call) if call.attempts else None,
+        attempts=tuple(call.attempts),
     )
     await ledger.settle(call.principal.tenant, settlement)

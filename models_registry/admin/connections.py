@@ -21,9 +21,11 @@ from models_registry.services import (
     test_connection,
     update_connection,
 )
+from models_registry.services.connections import TIMEOUTS
 from models_registry.worlds import Connection
 
-WRITTEN = ("name", "kind", "base_url", "location", "no_storage", "is_enabled")
+HOW_IT_IS_ASKED = (*TIMEOUTS, "token_limit_name")
+WRITTEN = ("name", "kind", "base_url", "location", "no_storage", "is_enabled", *HOW_IT_IS_ASKED)
 OK, BAD, UNKNOWN = "ok", "bad", "unknown"
 
 
@@ -98,21 +100,24 @@ class ConnectionAdminBase(AtriumModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None):
         place = (_("Where prompts go"), {"fields": ["location", "no_storage", *self.extra_fields]})
+        asked = (_("How it is asked"), {"fields": list(HOW_IT_IS_ASKED), "classes": ["collapse"]})
         if obj is None:
-            return [(None, {"fields": ["name", "kind", "base_url", "secret", "is_enabled"]}), place]
+            return [(None, {"fields": ["name", "kind", "base_url", "secret", "is_enabled"]}), place, asked]
         return [
             (
                 None,
                 {"fields": ["name", "kind", "base_url", "show_key", "secret", "remove_secret", "is_enabled"]},
             ),
             place,
+            asked,
             (_("Last check"), {"fields": ["show_check", "last_checked_at", "last_error"]}),
         ]
 
     def create_row(self, request: HttpRequest, form: ConnectionForm) -> Connection:
         data = form.cleaned_data
         fields = {
-            name: data[name] for name in ("name", "kind", "base_url", "no_storage", "is_enabled")
+            name: data[name]
+            for name in ("name", "kind", "base_url", "no_storage", "is_enabled", *HOW_IT_IS_ASKED)
         } | form.more()
         return add_connection(
             actor=request.user, secret=data["secret"], location=data["location"] or None, **fields

@@ -20,8 +20,15 @@ from administration.sites import service_admin
 from foundation.amounts import show_money
 from models_registry.kinds import Channel, list_priced_classes
 from models_registry.selectors import list_current_prices
-from models_registry.services import add_model, remove_model, set_model, set_model_price
-from models_registry.worlds import Model, ModelPrice
+from models_registry.services import (
+    EndpointSpec,
+    add_model,
+    remove_model,
+    set_endpoints,
+    set_model,
+    set_model_price,
+)
+from models_registry.worlds import Model, ModelPrice, active_world
 from usage.labels import LABELS, label_of_price, show_prices
 from usage.pricing import MAX_PRICE, TOKEN_CLASSES, Price
 from usage.quantities import CLASSES
@@ -39,6 +46,13 @@ class ModelForm(forms.ModelForm):
     capabilities = NamesField(
         label=_("Capabilities"), help_text=_("Short words, one per line, such as tools or vision.")
     )
+    aliases = NamesField(
+        label=_("Other names"), help_text=_("Under which it can be called too, one per line.")
+    )
+    fallbacks = NamesField(
+        label=_("Stand-ins"),
+        help_text=_("Models that answer where this one does not, one per line, at their own prices."),
+    )
 
     class Meta:
         fields = [
@@ -46,6 +60,9 @@ class ModelForm(forms.ModelForm):
             "label",
             "connection",
             "upstream_name",
+            "weight",
+            "aliases",
+            "fallbacks",
             "kind",
             "is_enabled",
             "is_default",
@@ -140,6 +157,33 @@ class PriceInline(_NewerColumns, Inline):
         return False
 
 
+class EndpointInline(Inline):
+    """Further connections that have the model."""
+
+    fields = ("connection", "upstream_name", "weight")
+    verbose_name_plural = _(
+        "Further endpoints. Calls are shared out by weight; where one does not answer, another one does."
+    )
+
+    def get_queryset(self, request: HttpRequest):
+        return super().get_queryset(request).select_related("model", "connection")
+
+    def formfield_for_dbfield(self, db_field, request: HttpRequest, **kwargs):
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "upstream_name":
+            field.required = False
+            field.help_text = _("Empty: as at its own connection.")
+        return field
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm(active_world().may("change", "model"))
+
+    has_add_permission = has_delete_permission = has_change_permission
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm(active_world().may("view", "model"))
+
+
 class ModelAdminBase(AtriumModelAdmin):
     place = Place(MenuGroup.MODELS, 20, "neurology")
     in_palette = True
@@ -167,6 +211,7 @@ class ModelAdminBase(AtriumModelAdmin):
     list_select_related = ["connection"]
     readonly_fields = ["stable_since", "listed_at", "vanished_at"]
     price_inline: type[PriceInline]
+    endpoint_inline: type[EndpointInline]
     extra_fields: tuple[str, ...] = ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None):
@@ -180,6 +225,7 @@ class ModelAdminBase(AtriumModelAdmin):
             "is_default",
             *self.extra_fields,
         ]
+        routing = ["aliases", "fallbacks", "weight"]
         limits = [
             "context_window",
             "max_output_tokens",
@@ -190,13 +236,18 @@ class ModelAdminBase(AtriumModelAdmin):
         life = ["channel", "retire_on", "successor", "notes"]
         if obj is not None:
             life += ["stable_since", "listed_at", "vanished_at"]
-        return [(None, {"fields": first}), (_("Limits"), {"fields": limits}), (_("Life"), {"fields": life})]
+        return [
+            (None, {"fields": first}),
+            (_("Names and routing"), {"fields": routing}),
+            (_("Limits"), {"fields": limits}),
+            (_("Life"), {"fields": life}),
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return self.readonly_fields if obj is None else [*self.readonly_fields, "connection"]
 
     def get_inlines(self, request: HttpRequest, obj: Model | None) -> list:
-        return [self.price_inline] if obj else []
+        return [self.endpoint_inline, self.price_inline] if obj else []
 
     def get_changelist_instance(self, request: HttpRequest):
         changelist = super().get_changelist_instance(request)
@@ -230,6 +281,9 @@ class ModelAdminBase(AtriumModelAdmin):
         remove_model(actor=request.user, model=row)
 
     def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset, change: bool) -> None:
+        if formset.model is self.endpoint_inline.model:
+            self._save_endpoints(request, form.instance, formset)
+            return
         for price in formset.extra_forms:
             if price.has_changed():
                 set_model_price(
@@ -239,6 +293,17 @@ class ModelAdminBase(AtriumModelAdmin):
                     currency=price.cleaned_data.get("currency", ""),
                     **{name: price.cleaned_data.get(name) for name in CLASSES},
                 )
+
+    def _save_endpoints(self, request: HttpRequest, model: Model, formset) -> None:
+        """The rows of the form are all that the model has."""
+        if not formset.has_changed():
+            return
+        kept = [one for one in formset.forms if one not in formset.deleted_forms and one.cleaned_data]
+        specs = [
+            EndpointSpec(data["connection"], data["upstream_name"], data["weight"])
+            for data in (one.cleaned_data for one in kept)
+        ]
+        set_endpoints(actor=request.user, model=model, endpoints=specs)
 
     @display(description=_("model"), ordering="name", header=True)
     def show_name(self, row: Model) -> list[str]:

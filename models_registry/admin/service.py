@@ -9,9 +9,9 @@ from accounts.models import Limit
 from accounts.objects import MODEL
 from administration.sites import service_admin
 from models_registry.admin.connections import ConnectionAdminBase
-from models_registry.admin.models import ModelAdminBase, ModelForm, PriceInline
+from models_registry.admin.models import EndpointInline, ModelAdminBase, ModelForm, PriceInline
 from models_registry.kinds import ModelKind
-from models_registry.models import Connection, Model, ModelPrice
+from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice
 from models_registry.selectors import list_routes
 
 
@@ -27,6 +27,10 @@ class TenantPriceInline(PriceInline):
     terms = ("valid_from",)
 
 
+class TenantEndpointInline(EndpointInline):
+    model = ModelEndpoint
+
+
 class TenantModelForm(LimitFields, GrantFields, ModelForm):
     pass
 
@@ -36,6 +40,7 @@ class ModelAdmin(LimitsAdmin, GrantsAdmin, ModelAdminBase):
     limit_level = Limit.Level.MODEL
     form = TenantModelForm
     price_inline = TenantPriceInline
+    endpoint_inline = TenantEndpointInline
     also_rights = (ModelPrice,)
     list_after_template = "admin/models_registry/offered_models.html"
 

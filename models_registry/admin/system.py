@@ -7,8 +7,8 @@ from unfold.widgets import UnfoldBooleanWidget
 
 from administration.sites import system_admin
 from models_registry.admin.connections import ConnectionAdminBase, ConnectionForm
-from models_registry.admin.models import ModelAdminBase, ModelForm, PriceInline
-from models_registry.platform.models import Connection, Model, ModelPrice
+from models_registry.admin.models import EndpointInline, ModelAdminBase, ModelForm, PriceInline
+from models_registry.platform.models import Connection, Model, ModelEndpoint, ModelPrice
 
 
 class PlatformConnectionForm(ConnectionForm):
@@ -42,6 +42,10 @@ class PlatformPriceInline(PriceInline):
     model = ModelPrice
 
 
+class PlatformEndpointInline(EndpointInline):
+    model = ModelEndpoint
+
+
 class PlatformModelForm(ModelForm):
     class Meta(ModelForm.Meta):
         fields = [*ModelForm.Meta.fields, "plans"]
@@ -51,4 +55,5 @@ class PlatformModelForm(ModelForm):
 class PlatformModelAdmin(ModelAdminBase):
     form = PlatformModelForm
     price_inline = PlatformPriceInline
+    endpoint_inline = PlatformEndpointInline
     extra_fields = ("plans",)

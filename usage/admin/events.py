@@ -161,6 +161,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
                     "show_price",
                     "estimated",
                     "over_hold",
+                    "show_attempts",
                 ]
             },
         ),
@@ -256,6 +257,14 @@ class UsageEventAdmin(ReadOnlyAdmin):
     @display(description=_("price"))
     def show_price(self, row: UsageEvent) -> str:
         return show_prices(row.price_snapshot or {})
+
+    @display(description=_("lost attempts"))
+    def show_attempts(self, row: UsageEvent) -> str:
+        lost = row.attempts or []
+        return (
+            "; ".join(f"{one['upstream_model']}: {one['error_code']}, {one['latency_ms']} ms" for one in lost)
+            or "–"
+        )
 
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def show_status(self, row: UsageEvent) -> Badge:

@@ -164,6 +164,7 @@ class Batch:
                 sql.number(bill.first_token_ms),
                 sql.truth(bill.estimated),
                 sql.truth(cost > amount),
+                *sql.outcome(bill),
             )
         )
         return True

@@ -46,8 +46,20 @@ class HoldRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class LostAttempt:
+    """One that failed before its first byte, so that another candidate went on. It costs nothing."""
+
+    upstream_model: str
+    connection_id: UUID
+    error_code: str
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
-    """The bill of a call that was held. `estimated` where the provider reported no usage."""
+    """The bill of a call that was held. `estimated` where the provider reported no usage; `answered` what is
+    known of the candidate that answered, where it is not the one that the hold names.
+    """
 
     request_id: UUID
     usage: Usage
@@ -57,6 +69,8 @@ class Settlement:
     latency_ms: int | None = None
     first_token_ms: int | None = None
     estimated: bool = False
+    answered: CallFacts | None = None
+    attempts: tuple[LostAttempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

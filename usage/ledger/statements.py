@@ -8,10 +8,11 @@ with it, 0.04 without). Names are unqualified: the transaction's search_path nam
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from uuid import UUID
 
-from usage.ledger.bookings import CallFacts
+from usage.ledger.bookings import CallFacts, Settlement
 from usage.older_counts import QUANTITIES
 from usage.pricing import Price
 from usage.quantities import Quantities
@@ -40,13 +41,26 @@ FACTS = {
     "price_snapshot": "jsonb",
     "trace_id": "text",
 }
+# What the bill says anew where another candidate answered than the one that the hold names.
+ANSWERED = (
+    "model",
+    "model_id",
+    "model_version",
+    "deployment",
+    "connection_id",
+    "upstream_model",
+    "price_snapshot",
+)
 _FACT_NAMES = ", ".join(FACTS)
 _EVENT_NAMES = (
     f"id, request_id, kind, {_FACT_NAMES}, currency, units, quantities, input_tokens, cached_tokens, "
     "output_tokens, reasoning_tokens, cost, status, error_code, latency_ms, first_token_ms, estimated, "
-    "over_hold, booked_at, created_at"
+    "over_hold, attempts, booked_at, created_at"
 )
 _HELD_FACTS = ", ".join(f"h.{name}" for name in FACTS)
+_BILLED_FACTS = ", ".join(
+    f"coalesce(n.{name}, h.{name})" if name in ANSWERED else f"h.{name}" for name in FACTS
+)
 LEVEL_ORDER = "CASE level WHEN 'tenant' THEN 0 WHEN 'project' THEN 1 WHEN 'user' THEN 2 ELSE 3 END"
 
 
@@ -77,6 +91,8 @@ _BILL_COLUMNS = {
     "first_token_ms": "int",
     "estimated": "bool",
     "over_hold": "bool",
+    "attempts": "jsonb",
+    **{name: FACTS[name] for name in ANSWERED},
 }
 _BALANCE_COLUMNS = {
     "id": "uuid",
@@ -126,9 +142,9 @@ DROP_HOLDS = "DELETE FROM usage_hold WHERE id = ANY($1::uuid[])"
 # nothing, and is missing from the answer.
 SETTLE = f"""WITH h AS (DELETE FROM usage_hold WHERE id = ANY($2::uuid[]) RETURNING *)
 INSERT INTO usage_usageevent ({_EVENT_NAMES})
-SELECT h.id, h.id, 'settle', {_HELD_FACTS}, coalesce(h.price_snapshot->>'currency', ''), '{{}}',
+SELECT h.id, h.id, 'settle', {_BILLED_FACTS}, coalesce(h.price_snapshot->>'currency', ''), '{{}}',
   n.quantities, n.input, n.cached, n.output, n.reasoning, n.cost,
-  n.status, n.error_code, n.latency_ms, n.first_token_ms, n.estimated, n.over_hold,
+  n.status, n.error_code, n.latency_ms, n.first_token_ms, n.estimated, n.over_hold, n.attempts,
   $1::timestamptz, $1::timestamptz
 FROM {_unnest("n", 2, _BILL_COLUMNS)} JOIN h ON h.id = n.id RETURNING id"""
 NOTE_DUTY = "SELECT public.atrium_duty($1, $2::timestamptz)"
@@ -138,7 +154,7 @@ FROM usage_usageevent WHERE request_id = $1::uuid"""
 ADJUST = f"""INSERT INTO usage_usageevent ({_EVENT_NAMES})
 SELECT $1::uuid, h.request_id, 'adjustment', {_HELD_FACTS}, h.currency, '{{}}',
   $2::jsonb, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::numeric,
-  $8, $9, $10::int, $11::int, $12::bool, false, h.booked_at, $13::timestamptz
+  $8, $9, $10::int, $11::int, $12::bool, false, NULL, h.booked_at, $13::timestamptz
 FROM usage_usageevent h WHERE h.request_id = $14::uuid AND h.kind = 'settle'"""
 
 
@@ -179,6 +195,30 @@ def number(value: int | None) -> str:
 @lru_cache(maxsize=4096)
 def _price(price: Price | None) -> str:
     return text(json.dumps(price.snapshot() if price else {}))
+
+
+_AS_HELD = ("NULL",) * (len(ANSWERED) + 1)
+
+
+def outcome(bill: Settlement) -> tuple[str, ...]:
+    """The elements of `attempts` and of ANSWERED, in its order."""
+    if bill.answered is None and not bill.attempts:
+        return _AS_HELD
+    lost = [{**asdict(one), "connection_id": str(one.connection_id)} for one in bill.attempts]
+    attempts = text(json.dumps(lost)) if lost else "NULL"
+    found = bill.answered
+    if found is None:
+        return attempts, *_AS_HELD[1:]
+    return (
+        attempts,
+        text(found.model),
+        uuid(found.model_id),
+        text(found.model_version),
+        text(found.deployment),
+        uuid(found.connection_id),
+        text(found.upstream_model),
+        _price(found.price),
+    )
 
 
 def facts(call: CallFacts, subjects: Mapping[str, UUID]) -> tuple[str, ...]:

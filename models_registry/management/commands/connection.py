@@ -6,7 +6,7 @@ from foundation.commands import AtriumCommand
 from foundation.errors import UpstreamError
 from models_registry import services
 from models_registry.command_line import add_key, add_scope, chosen_scope, read_key
-from models_registry.kinds import Location
+from models_registry.kinds import Location, TokenLimitName
 from models_registry.providers.table import PROVIDERS
 from models_registry.selectors import (
     get_visible_connection,
@@ -14,6 +14,7 @@ from models_registry.selectors import (
     list_visible_connections,
     list_visible_models,
 )
+from models_registry.services.connections import TIMEOUTS
 from models_registry.worlds import Connection
 
 
@@ -42,6 +43,12 @@ class Command(AtriumCommand):
         add.add_argument(
             "--no-storage", action="store_true", help="the provider keeps neither prompts nor answers"
         )
+        for name in TIMEOUTS:
+            option = name.removesuffix("_s").replace("_", "-")
+            add.add_argument(
+                f"--{option}", dest=name, type=int, metavar="S", help="seconds; default: by kind"
+            )
+        add.add_argument("--token-limit-name", choices=[name for name in TokenLimitName.values if name])
         add.add_argument("--sync", action="store_true", help="add the models that the provider lists")
         add_scope(self.add_action("list", self.list, "show all connections"))
         for name, run, text in (
@@ -70,6 +77,8 @@ class Command(AtriumCommand):
                 allow_private=options["allow_private"],
                 location=options["location"],
                 no_storage=options["no_storage"],
+                token_limit_name=options["token_limit_name"] or "",
+                **{name: options[name] for name in TIMEOUTS},
             )
             text, added = f"Connection {row.name} leads to {row.base_url}.", {}
             if options["sync"]:

@@ -70,6 +70,19 @@ class Command(AtriumCommand):
             metavar="PLAN",
             help="with --platform: offered to these plans only; may be repeated",
         )
+        change.add_argument(
+            "--weight", type=int, metavar="N", help="of its own connection among its endpoints"
+        )
+        for name, text in (("alias", "another name"), ("fallback", "a model that stands in")):
+            change.add_argument(
+                f"--{name}", action="append", metavar="NAME", help=f"{text}; replaces all; may be repeated"
+            )
+        change.add_argument(
+            "--endpoint",
+            action="append",
+            metavar="CONNECTION[=NAME][:WEIGHT]",
+            help="a further connection that has the model; replaces all; may be repeated",
+        )
         switch = change.add_mutually_exclusive_group()
         switch.add_argument("--enable", action="store_true")
         switch.add_argument("--disable", action="store_true")
@@ -86,12 +99,18 @@ class Command(AtriumCommand):
             changes["is_enabled"] = options["enable"]
         if options["default"]:
             changes["is_default"] = True
+        for name, option in (("aliases", "alias"), ("fallbacks", "fallback"), ("weight", "weight")):
+            if options[option] is not None:
+                changes[name] = options[option]
         prices = {name: options[f"{name}_price"] for name in PRICES if options[f"{name}_price"] is not None}
         prices |= dict(options["price"])
         with chosen_scope(options), transaction.atomic():
             if options["plan"]:
                 changes["plans"] = _find_plans(options["plan"])
             model = self._write(options, changes)
+            if options["endpoint"] is not None:
+                specs = [_read_endpoint(text) for text in options["endpoint"]]
+                model = services.set_endpoints(actor=None, model=model, endpoints=specs)
             if prices:
                 services.set_model_price(
                     actor=None, model=model, currency=options["currency"] or "", amounts=prices
@@ -120,6 +139,13 @@ def _describe(model: Model, prices: list[ModelPrice]) -> dict:
         "id": model.pk,
         "connection": model.connection.name,
         "upstream_name": model.upstream_name,
+        "weight": model.weight,
+        "endpoints": [
+            {"connection": one.connection.name, "upstream_name": one.upstream_name, "weight": one.weight}
+            for one in model.endpoints.select_related("connection")
+        ],
+        "aliases": model.aliases,
+        "fallbacks": model.fallbacks,
         "kind": model.kind,
         "channel": model.channel,
         "retire_on": model.retire_on,
@@ -130,6 +156,16 @@ def _describe(model: Model, prices: list[ModelPrice]) -> dict:
         "default_max_output_tokens": model.default_max_output_tokens,
         "prices": [row.as_price().snapshot() for row in prices],
     }
+
+
+def _read_endpoint(text: str) -> services.EndpointSpec:
+    """`CONNECTION[=NAME][:WEIGHT]`; names of models may hold colons themselves."""
+    head, colon, tail = text.rpartition(":")
+    weight = int(tail) if colon and tail.isascii() and tail.isdecimal() else None
+    connection, _equals, upstream_name = (text if weight is None else head).partition("=")
+    return services.EndpointSpec(
+        get_visible_connection(None, connection), upstream_name, 1 if weight is None else weight
+    )
 
 
 def _find_plans(names: list[str]) -> list[Plan]:

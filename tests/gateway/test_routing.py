@@ -1,0 +1,147 @@
+"""Which endpoint takes a call: weights, stand-ins, names, and where data may go."""
+
+from collections import Counter
+from uuid import uuid4
+
+import pytest
+
+from accounts.grants import ObjectGrants
+from foundation.errors import NotAllowed, NotFound
+from gateway.calls import Call, Principal
+from gateway.operations import chat_completions
+from gateway.state.snapshot import TenantSnapshot
+from gateway.steps.resolve import find_route, list_visible_routes, resolve, shuffle
+from models_registry.routes import Target
+from tenants.data_policy import DataPolicy, strictest
+from tenants.doors.hosts import DoorState
+from tests.gateway.calling import make_endpoint, make_route
+
+PROJECT = uuid4()
+
+
+def endpoint(location: str = ""):
+    return make_endpoint("https://api.example.com/v1", location=location)
+
+
+def snapshot(
+    *routes, policy: str = "", project_policy: str = "", aliases: dict | None = None
+) -> TenantSnapshot:
+    table = {route.name: route for route in routes}
+    return TenantSnapshot(
+        slug="acme",
+        door=DoorState.OPEN,
+        bounds=(),
+        project_bounds={},
+        model_bounds={},
+        project_id=PROJECT,
+        routes=table | {alias: table[name] for alias, name in (aliases or {}).items()},
+        grants={},
+        loaded_s=0.0,
+        data_policy=policy,
+        project_policies={PROJECT: project_policy} if project_policy else {},
+    )
+
+
+def principal(**fields) -> Principal:
+    return Principal("acme", uuid4(), PROJECT, **fields)
+
+
+def candidates(known: TenantSnapshot, name: str = "ours", who: Principal | None = None) -> list[str]:
+    call = Call(who or principal(), {"model": name}, 2, chat_completions.OPERATION)
+    resolve(call, known)
+    assert call.candidate is call.candidates[0]
+    return [f"{one.route.name}@{one.endpoint.location}" for one in call.candidates]
+
+
+# -- weights -------------------------------------------------------------------------------------------------
+
+
+def test_the_first_is_each_with_the_share_of_its_weight():
+    targets = [Target(endpoint(), name, weight) for name, weight in (("a", 6), ("b", 3), ("c", 1), ("d", 0))]
+    firsts = Counter(shuffle(targets)[0].upstream_name for _number in range(4_000))
+    assert abs(firsts["a"] - 2_400) < 250 and abs(firsts["b"] - 1_200) < 250 and abs(firsts["c"] - 400) < 150
+    assert firsts["d"] == 0
+    assert all(shuffle(targets)[-1].upstream_name == "d" for _number in range(50)), "in need only"
+
+
+def test_twelve_endpoints_of_one_weight_share_the_calls():
+    targets = [Target(endpoint(), str(number)) for number in range(12)]
+    firsts = Counter(shuffle(targets)[0].upstream_name for _number in range(12_000))
+    assert max(firsts.values()) < 1.2 * min(firsts.values())
+
+
+# -- stand-ins -----------------------------------------------------------------------------------------------
+
+
+def test_stand_ins_follow_with_their_own_endpoints():
+    ours = make_route([endpoint("eu"), endpoint("eu")], fallbacks=("other", "missing", "other", "ours"))
+    other = make_route([endpoint("us")], name="other")
+    assert candidates(snapshot(ours, other)) == ["ours@eu", "ours@eu", "other@us"]
+
+
+def test_what_the_caller_may_not_use_does_not_stand_in():
+    ours = make_route([endpoint("eu")], fallbacks=("other",))
+    other = make_route([endpoint("us")], name="other")
+    known = snapshot(ours, other)
+    assert candidates(known, who=principal(model_names=frozenset({"ours"}))) == ["ours@eu"]
+    known.grants = {other.model_id: ObjectGrants(frozenset({"role:x"}), frozenset())}
+    assert candidates(known) == ["ours@eu"]
+
+
+def test_a_model_of_another_kind_does_not_stand_in():
+    ours = make_route([endpoint()], fallbacks=("vectors",))
+    vectors = make_route([endpoint()], name="vectors", kind="embedding")
+    assert len(candidates(snapshot(ours, vectors))) == 1
+
+
+# -- names ---------------------------------------------------------------------------------------------------
+
+
+def test_another_name_leads_to_the_model_and_is_not_listed():
+    known = snapshot(make_route([endpoint()]), aliases={"gpt-4o": "ours"})
+    assert candidates(known, "gpt-4o") == ["ours@"]
+    assert [route.name for route in list_visible_routes(principal(), known)] == ["ours"]
+
+
+@pytest.mark.parametrize("allowed", ["ours", "gpt-4o"])
+def test_a_keys_list_may_name_either(allowed):
+    known = snapshot(make_route([endpoint()]), aliases={"gpt-4o": "ours"})
+    who = principal(model_names=frozenset({allowed}))
+    assert find_route("gpt-4o", who, known) is not None
+    with pytest.raises(NotFound):
+        candidates(known, who=principal(model_names=frozenset({"else"})))
+
+
+# -- policies ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        ("", ["local", "eu", "us", ""]),
+        ("eu", ["local", "eu"]),
+        ("local", ["local"]),
+    ],
+)
+@pytest.mark.parametrize("of", ["policy", "project_policy"])
+def test_a_policy_leaves_only_endpoints_where_data_may_go(policy, left, of):
+    ours = make_route([endpoint(place) for place in ("local", "eu", "us", "")])
+    found = candidates(snapshot(ours, **{of: policy}))
+    assert sorted(found) == sorted(f"ours@{place}" for place in left)
+
+
+def test_a_call_of_a_tenant_that_says_local_only_never_leaves():
+    ours = make_route([endpoint("us")], fallbacks=("other",))
+    other = make_route([endpoint("eu")], name="other")
+    with pytest.raises(NotAllowed) as caught:
+        candidates(snapshot(ours, other, policy="local"))
+    assert (caught.value.code, caught.value.http_status) == ("data_policy", 403)
+    assert "own network" in str(caught.value.message)
+
+
+def test_the_stricter_of_organisation_and_project_holds():
+    assert strictest("", "eu") == "eu" and strictest("local", "eu") == "local" and strictest("", "") == ""
+    ours = make_route([endpoint("eu")])
+    with pytest.raises(NotAllowed):
+        candidates(snapshot(ours, policy="eu", project_policy="local"))
+    assert set(DataPolicy.values) == {"", "eu", "local"}
