@@ -1,39 +1,28 @@
-"""`/v1`: routes, authentication, and errors in OpenAI's shape and the caller's language.
-
-Guards against: keys of one tenant on another's host, a cookie doing a key's work, a second header
-contradicting the first.
-"""
+"""`/v1`: routes, answers, and errors in OpenAI's shape and the caller's language. Who comes in: `door`."""
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from uuid import UUID
 
 import orjson
-from django.conf import settings
-from django.http.request import validate_host
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import trans_real
 
-from accounts.keys import read_bearer
-from foundation.errors import AtriumError, NotFound, Unavailable
+from foundation.errors import AtriumError, NotFound
 from foundation.ids import uuid7
 from foundation.moments import wait_for_moment
-from gateway import parse, pipeline
+from gateway import door, parse, pipeline
 from gateway.calls import Principal
 from gateway.errors import InvalidKey, error_body, error_headers
 from gateway.http import AsgiScope, ClientGone, Headers, Receive, Send, find_header, read_body, send_answer
 from gateway.loop import GatewayLoop, get_loop
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps.authenticate import authenticate
 from gateway.steps.resolve import list_visible_routes
 from models_registry.routes import Route
-from tenants.context import in_platform
-from tenants.doors import hosts
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +71,7 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
     request_id = (b"x-request-id", f"req_{number.hex}".encode())
     try:
         view = _find_view(scope)
-        principal, snapshot = await _authenticate(scope, gateway)
+        principal, snapshot = await door.enter(scope, gateway.snapshots)
         gateway.note_key_use(principal)
         await view(
             Request(
@@ -150,54 +139,6 @@ def _find_view(scope: AsgiScope) -> View:
     if method != wanted:
         raise MethodNotAllowed(_("Use %(method)s here.") % {"method": wanted})
     return view
-
-
-async def _authenticate(scope: AsgiScope, gateway: GatewayLoop) -> tuple[Principal, TenantSnapshot]:
-    host_tenant = await _tenant_of_host(scope)
-    header = find_header(scope, b"authorization")
-    key = read_bearer(header.decode("latin-1"))
-    if key is None:
-        raise InvalidKey
-    return await authenticate(key, gateway.snapshots, host_tenant=host_tenant)
-
-
-async def _tenant_of_host(scope: AsgiScope) -> str | None:
-    """None on the platform's hosts, where every tenant's key works; else the host's tenant.
-    Raises NotFound for a host nobody has.
-    """
-    name = find_header(scope, b"host").decode("latin-1").rsplit(":", 1)[0].lower().rstrip(".")
-    if not _is_served(name):
-        raise _unknown_host()
-    if hosts.is_platform_host(name):
-        return None
-    is_known, door = hosts.recall(f"host:{name}")
-    if not is_known:
-        from django.db import OperationalError
-
-        try:
-            door = await in_platform(hosts.find_tenant_by_host, name)
-        except OperationalError as exc:
-            raise Unavailable(
-                _("The database does not answer. Try again in a moment."), retry_after_s=2
-            ) from exc
-    if door is None:
-        raise _unknown_host()
-    return door.slug
-
-
-@lru_cache(maxsize=1024)
-def _is_served(host: str) -> bool:
-    return validate_host(host, settings.ALLOWED_HOSTS)
-
-
-def _unknown_host() -> NotFound:
-    return NotFound(
-        _(
-            "No organisation is set up at this address. Use the platform's address, for instance "
-            "http://localhost:8000/v1."
-        ),
-        code="unknown_host",
-    )
 
 
 async def chat_completions(request: Request) -> None:

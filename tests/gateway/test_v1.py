@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 
-from gateway.api import _is_served
+from gateway import door
 from gateway.state.snapshot import PROVEN_TIME_TO_LIVE_S
 from tests.live import TENANTS
 
@@ -242,6 +242,6 @@ def test_the_web_process_holds_no_tensors(house):
 )
 def test_only_allowed_hosts_are_served(settings, allowed, is_served):
     settings.ALLOWED_HOSTS = allowed
-    _is_served.cache_clear()
-    assert _is_served("chat.acme.example") is is_served
-    _is_served.cache_clear()
+    door.is_served.cache_clear()
+    assert door.is_served("chat.acme.example") is is_served
+    door.is_served.cache_clear()

@@ -285,7 +285,7 @@ def test_planted_bug_v1_that_forgets_the_host_is_noticed(keys, monkeypatch):
     async def anywhere(scope) -> None:
         return None
 
-    monkeypatch.setattr("gateway.api._tenant_of_host", anywhere)
+    monkeypatch.setattr("gateway.door.find_tenant_of_host", anywhere)
     with pytest.raises(
         AssertionError, match=r"let in or kept out.*world='globex', method='GET', path='/v1/models'"
     ):
