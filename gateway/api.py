@@ -17,7 +17,7 @@ from foundation.ids import uuid7
 from foundation.moments import wait_for_moment
 from gateway import door, parse, pipeline
 from gateway.calls import Principal
-from gateway.errors import InvalidKey, error_body, error_headers
+from gateway.errors import InvalidKey, MethodNotAllowed, error_body, error_headers
 from gateway.http import AsgiScope, ClientGone, Headers, Receive, Send, find_header, read_body, send_answer
 from gateway.loop import GatewayLoop, get_loop
 from gateway.state.snapshot import TenantSnapshot
@@ -30,11 +30,6 @@ SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
 # of a key that opens nothing: from memory it takes 0.2 ms, from the database about 1.5
 REFUSAL_STEP_S = 0.005
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
-
-
-class MethodNotAllowed(AtriumError):
-    http_status = 405
-    code = "method_not_allowed"
 
 
 @dataclass(slots=True)
@@ -137,7 +132,7 @@ def _find_view(scope: AsgiScope) -> View:
             code="unknown_url",
         )
     if method != wanted:
-        raise MethodNotAllowed(_("Use %(method)s here.") % {"method": wanted})
+        raise MethodNotAllowed(wanted)
     return view
 
 

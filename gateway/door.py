@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http.request import validate_host
 from django.utils.translation import gettext as _
 
-from accounts.keys import read_bearer
+from accounts.keys import read_key
 from foundation.errors import NotFound, Unavailable
 from gateway.calls import Principal
 from gateway.errors import InvalidKey
@@ -26,8 +26,7 @@ async def enter(scope: AsgiScope, snapshots: Snapshots) -> tuple[Principal, Tena
     raises.
     """
     host_tenant = await find_tenant_of_host(scope)
-    header = find_header(scope, b"authorization")
-    key = read_bearer(header.decode("latin-1"))
+    key = read_key(scope["headers"])
     if key is None:
         raise InvalidKey
     return await authenticate(key, snapshots, host_tenant=host_tenant)

@@ -144,7 +144,7 @@ def _is_good(key: str, door: KnownTenant) -> bool:
 
 def _refuse_stranger(request) -> HttpResponse:
     """What the API itself says without a key, or with one that opens nothing."""
-    if "Authorization" in request.headers:
+    if _key_of(request) is not None:
         return _refuse(
             request,
             401,
