@@ -4,6 +4,7 @@ Guards against: a dropped, renamed or half-migrated schema being served from `pu
 suspended tenant being served at all.
 """
 
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tenants.slugs import is_slug
 
 TIME_TO_LIVE_S = 1.0
 MAX_ENTRIES = 4_096
-MAX_HOST_LENGTH = 253
+HOST = re.compile(r"[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
 
 class DoorState(StrEnum):
@@ -40,6 +41,14 @@ class KnownTenant:
 
 
 _entries: OrderedDict[str, tuple[float, KnownTenant | None]] = OrderedDict()
+
+
+def name_of(host_header: str) -> str:
+    """The host in a `Host` header, as domains are kept: in lower case, without port and final dot."""
+    name, _colon, port = host_header.strip().rpartition(":")
+    if not name or (port and not (port.isascii() and port.isdigit())):
+        name = host_header.strip()  # a name alone, or an address such as [::1]
+    return name.lower().rstrip(".")
 
 
 def is_platform_host(host: str) -> bool:
@@ -65,7 +74,7 @@ def recall(key: str) -> tuple[bool, KnownTenant | None]:
 
 def find_tenant_by_host(host: str) -> KnownTenant | None:
     """The tenant behind a host name, or None. Reads the database if not remembered."""
-    return _look_up(f"host:{host}", domains__domain=host) if len(host) <= MAX_HOST_LENGTH else None
+    return _look_up(f"host:{host}", domains__domain=host) if HOST.fullmatch(host) else None
 
 
 def find_tenant_by_slug(slug: str) -> KnownTenant | None:

@@ -8,7 +8,6 @@ import httpx
 import openai
 import pytest
 
-from gateway import door
 from gateway.state.snapshot import PROVEN_TIME_TO_LIVE_S
 from tests.live import TENANTS
 
@@ -140,12 +139,6 @@ def test_unknown_paths_methods_and_hosts(house):
     refused = httpx.get(f"{house.base_url}/chat/completions", headers=headers)
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
     assert (
-        httpx.get(f"{house.base_url}/models", headers=headers | {"Host": "nobody.localhost"}).json()["error"][
-            "code"
-        ]
-        == "unknown_host"
-    )
-    assert (
         httpx.get(f"{house.base_url}/models", headers=headers | {"Host": f"{TWO}.localhost"}).status_code
         == 401
     )
@@ -236,13 +229,3 @@ def test_the_web_process_holds_no_tensors(house):
     house.post({"model": "mock", "messages": HELLO})
     libraries = Path(f"/proc/{house.web.pid}/maps").read_text()
     assert "uvloop" in libraries and "torch" not in libraries
-
-
-@pytest.mark.parametrize(
-    ("allowed", "is_served"), [(["*"], True), ([".acme.example"], True), (["other.example"], False)]
-)
-def test_only_allowed_hosts_are_served(settings, allowed, is_served):
-    settings.ALLOWED_HOSTS = allowed
-    door.is_served.cache_clear()
-    assert door.is_served("chat.acme.example") is is_served
-    door.is_served.cache_clear()
