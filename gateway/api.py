@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import UUID
 
 import orjson
 from django.utils import translation
@@ -13,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import trans_real
 
 from foundation.errors import AtriumError, NotFound
-from foundation.ids import uuid7
 from foundation.moments import wait_for_moment
 from gateway import door, parse, pipeline
 from gateway.calls import Principal
+from gateway.door import Visit
 from gateway.errors import InvalidKey, MethodNotAllowed, error_body, error_headers
 from gateway.http import AsgiScope, ClientGone, Headers, Receive, Send, find_header, read_body, send_answer
 from gateway.loop import GatewayLoop, get_loop
@@ -42,14 +41,13 @@ class Request:
     gateway: GatewayLoop
     principal: Principal
     snapshot: TenantSnapshot
-    id: UUID
-    id_header: tuple[bytes, bytes]
+    visit: Visit
 
     async def answer(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Raises ClientGone if the client takes nothing for SEND_TIMEOUT_S."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await send_answer(self.send, 200, body, [self.id_header, *headers])
+                await send_answer(self.send, 200, body, [*self.visit.headers(), *headers])
         except TimeoutError:
             raise ClientGone from None
 
@@ -60,10 +58,8 @@ View = Callable[[Request], Awaitable[None]]
 async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
     """Answer one request to `/v1`; never raises."""
     gateway = get_loop()
-    begun_s = asyncio.get_running_loop().time()
+    visit = door.begin_visit(scope)
     language = _activate_language(find_header(scope, b"accept-language"))
-    number = uuid7()
-    request_id = (b"x-request-id", f"req_{number.hex}".encode())
     try:
         view = _find_view(scope)
         principal, snapshot = await door.enter(scope, gateway.snapshots)
@@ -76,18 +72,18 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
                 gateway=gateway,
                 principal=principal,
                 snapshot=snapshot,
-                id=number,
-                id_header=request_id,
+                visit=visit,
             )
         )
     except AtriumError as exc:
         if isinstance(exc, InvalidKey):
-            await wait_for_moment(begun_s, REFUSAL_STEP_S)
+            visit.tells_time = False
+            await wait_for_moment(visit.begun_s, REFUSAL_STEP_S)
         await send_answer(
             send,
             exc.http_status,
             error_body(exc, language),
-            [request_id, *error_headers(exc), *exc.headers],
+            [*visit.headers(), *error_headers(exc), *exc.headers],
         )
     except ClientGone:
         logger.info("the client left before its answer")
@@ -99,7 +95,7 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
             _("Something went wrong on our side. Try again; if it stays, report the request id."),
             code="internal_error",
         )
-        await send_answer(send, 500, error_body(error, language), [request_id])
+        await send_answer(send, 500, error_body(error, language), visit.headers())
 
 
 def _activate_language(header: bytes) -> str:
@@ -136,8 +132,21 @@ def _find_view(scope: AsgiScope) -> View:
     return view
 
 
+def is_served(path: str) -> bool:
+    """Whether there is something at this path, whatever the method."""
+    try:
+        _find_view({"path": path, "method": "POST"})
+    except NotFound:
+        return False
+    except MethodNotAllowed:
+        pass
+    return True
+
+
 async def chat_completions(request: Request) -> None:
-    call = parse.parse_chat_completion(await read_body(request.receive), request.principal, request.id)
+    visit = request.visit
+    call = parse.parse_chat_completion(await read_body(request.receive), request.principal, visit.request_id)
+    call.trace = visit.trace
     gateway = request.gateway
     try:
         await pipeline.prepare(call, request.snapshot, gateway)
@@ -152,12 +161,13 @@ async def chat_completions(request: Request) -> None:
 
 
 async def _send_stream(request: Request, frames: AsyncGenerator[bytes], headers: Headers) -> None:
-    send, headers = request.send, [EVENT_STREAM, (b"cache-control", b"no-store"), request.id_header, *headers]
+    send = request.send
     async with _cancelled_when_gone(request.receive) as watch:
         try:
             first = await anext(frames)  # a refusal keeps its status: headers leave with the first frame
             watch.sends_since_s = watch.loop.time()
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            head = [EVENT_STREAM, (b"cache-control", b"no-store"), *request.visit.headers(), *headers]
+            await send({"type": "http.response.start", "status": 200, "headers": head})
             await send({"type": "http.response.body", "body": first, "more_body": True})
             watch.sends_since_s = None
             async for part in frames:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from foundation.ids import uuid7
+from gateway.trace import Trace
 from usage.pricing import Usage
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Call:
     endpoint: str = "chat.completions"
     request_id: UUID = field(default_factory=uuid7)
     started_s: float = field(default_factory=time.monotonic)
+    trace: Trace | None = None  # the caller's, which goes on at the provider
     # filled by the steps
     route: Route = None  # type: ignore[assignment]  # set by resolve; no step before it reads it
     max_output_tokens: int = 0

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from foundation.errors import AtriumError, InvalidInput, QuotaExceeded, UpstreamError
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
+from gateway.trace import trace_headers
 from models_registry.routes import Endpoint
 
 MAX_ERROR_BYTES = 65_536
@@ -83,7 +84,7 @@ async def dispatch(call: Call, client: aiohttp.ClientSession) -> AsyncIterator[a
         "POST",
         url,
         data=upstream_body(call),
-        headers=request_headers(endpoint),
+        headers=request_headers(endpoint) | trace_headers(call.trace),
         allow_redirects=False,
         timeout=_timeouts(endpoint.connect_timeout_s),
     )

@@ -72,4 +72,5 @@ def facts_of(call: Call) -> CallFacts:
         connection_id=route.endpoint.id,
         upstream_model=route.upstream_name,
         price=route.price,
+        trace_id=call.trace.trace_id if call.trace else "",
     )

@@ -65,7 +65,7 @@ def test_a_client_that_takes_nothing_ends_its_stream(monkeypatch):
         if len(sent) > 5:
             await never()
 
-    request = SimpleNamespace(send=take_little, receive=never, id_header=(b"x-request-id", b"x"))
+    request = SimpleNamespace(send=take_little, receive=never, visit=SimpleNamespace(headers=list))
     with pytest.raises(ClientGone):
         asyncio.run(api._send_stream(request, frames(), []))
     assert ended and len(sent) == 6
@@ -83,7 +83,7 @@ def test_a_client_that_takes_slowly_gets_all(monkeypatch):
         await asyncio.sleep(0.05)
         sent.append(message)
 
-    request = SimpleNamespace(send=take, receive=never, id_header=(b"x-request-id", b"x"))
+    request = SimpleNamespace(send=take, receive=never, visit=SimpleNamespace(headers=list))
     asyncio.run(api._send_stream(request, frames(), []))
     assert len(sent) == 10, "the head, eight frames, the end"
 
