@@ -11,6 +11,7 @@ from django.shortcuts import render
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from config.logging import request_id_of_context
+from foundation.error_pages import answer_error, is_program
 from foundation.errors import AtriumError, InvalidInput
 
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.-]{8,64}")
@@ -119,6 +120,8 @@ class ErrorMiddleware:
             exception = InvalidInput(" ".join(exception.messages)[:500])
         if not isinstance(exception, AtriumError):
             return None
+        if is_program(request):
+            return answer_error(request, exception)
         context = {"error": exception, "request_id": getattr(request, "request_id", "")}
         template = "errors/_notice.html" if getattr(request, "htmx", False) else "errors/error.html"
         response = render(request, template, context, status=exception.http_status)

@@ -18,7 +18,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 
-from foundation.error_pages import DatabaseAway, answer_error, answer_problem
+from foundation.error_pages import DatabaseAway, answer_error, answer_problem, is_program
 from tenants.context import Scope, use_scope
 from tenants.doors import hosts
 from tenants.doors.hosts import DoorState, KnownTenant
@@ -196,7 +196,7 @@ def _refuse_host(request, message: str | Promise) -> HttpResponse:
 def _refuse(request, status: int, code: str, message: str | Promise, **context: str) -> HttpResponse:
     response: HttpResponse
     with translation.override(translation.get_language_from_request(request)):
-        if request.path_info.startswith("/api/"):
+        if is_program(request):
             response = answer_problem(request, status, code, message)
         else:
             response = render(request, f"errors/{code}.html", context | {"message": message}, status=status)
