@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import ApiKeyViewSet, MeView
+from accounts.api import ApiKeyViewSet, MeView, WebOriginViewSet
 from config.api_docs import DocsView, OpenAPIView
 from models_registry.api import ConnectionViewSet, ModelViewSet
 from prompts.api import ConversationViewSet
@@ -16,6 +16,7 @@ router.register("connections", ConnectionViewSet, basename="api-connection")
 router.register("conversations", ConversationViewSet, basename="api-conversation")
 router.register("models", ModelViewSet, basename="api-model")
 router.register("usage/events", UsageEventViewSet, basename="api-usage-event")
+router.register("web-origins", WebOriginViewSet, basename="api-weborigin")
 
 urlpatterns = [
     *router.urls,

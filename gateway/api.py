@@ -61,8 +61,11 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
     visit = door.begin_visit(scope)
     language = _activate_language(find_header(scope, b"accept-language"))
     try:
+        if door.is_preflight(scope, visit):
+            await door.answer_preflight(scope, send, visit)
+            return
         view = _find_view(scope)
-        principal, snapshot = await door.enter(scope, gateway.snapshots)
+        principal, snapshot = await door.enter(scope, gateway.snapshots, visit)
         gateway.note_key_use(principal)
         await view(
             Request(

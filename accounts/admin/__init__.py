@@ -2,4 +2,4 @@
 platform's site, all else on the tenant's.
 """
 
-from accounts.admin import audit, keys, projects, roles, users  # noqa: F401  (they register themselves)
+from accounts.admin import audit, keys, origins, projects, roles, users  # noqa: F401  (they register themselves)

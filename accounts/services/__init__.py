@@ -1,6 +1,7 @@
-"""Every write of this room: users, roles, projects, API keys."""
+"""Every write of this room: users, roles, projects, API keys, web origins."""
 
 from accounts.services.keys import create_api_key, record_key_use, revoke_api_key, update_api_key
+from accounts.services.origins import allow_web_origin, forbid_web_origin
 from accounts.services.projects import (
     create_project,
     delete_project,
@@ -23,6 +24,7 @@ from accounts.services.users import (
 
 __all__ = [
     "adopt_time_zone",
+    "allow_web_origin",
     "create_api_key",
     "create_project",
     "create_role",
@@ -30,6 +32,7 @@ __all__ = [
     "delete_project",
     "delete_role",
     "ensure_default_project",
+    "forbid_web_origin",
     "invite_user",
     "record_key_use",
     "remove_project_member",

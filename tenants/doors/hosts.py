@@ -41,6 +41,7 @@ class KnownTenant:
 
 
 _entries: OrderedDict[str, tuple[float, KnownTenant | None]] = OrderedDict()
+_origins: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()  # by slug
 
 
 def name_of(host_header: str) -> str:
@@ -60,6 +61,8 @@ def forget(slug: str | None = None) -> None:
     for key, (_, entry) in list(_entries.items()):
         if slug is None or entry is None or entry.slug == slug:
             _entries.pop(key, None)
+    for known in [slug] if slug is not None else list(_origins):
+        _origins.pop(known, None)
 
 
 def recall(key: str) -> tuple[bool, KnownTenant | None]:
@@ -116,3 +119,32 @@ def _door_of_schema(slug: str) -> DoorState | None:
         raise  # the database is down: not an answer about the tenant
     except DatabaseError:
         return None
+
+
+def recall_web_origins(slug: str) -> frozenset[str] | None:
+    """None: not remembered. Asked only where a web page calls."""
+    found = _origins.get(slug)
+    return found[1] if found is not None and time.monotonic() - found[0] <= TIME_TO_LIVE_S else None
+
+
+def find_web_origins(slug: str) -> frozenset[str]:
+    """The origins whose pages may read this tenant's answers. Reads the database if not remembered."""
+    found = recall_web_origins(slug)
+    if found is None:
+        found = _load_web_origins(slug)
+        _origins[slug] = (time.monotonic(), found)
+        while len(_origins) > MAX_ENTRIES:
+            _origins.popitem(last=False)
+    return found
+
+
+def _load_web_origins(slug: str) -> frozenset[str]:
+    from tenants.local.models import WebOrigin
+
+    try:
+        with tenant(slug):
+            return frozenset(WebOrigin.objects.values_list("origin", flat=True))
+    except OperationalError:
+        raise
+    except DatabaseError:
+        return frozenset()  # its schema is gone, or is older than this table

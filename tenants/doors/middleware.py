@@ -14,13 +14,14 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import set_urlconf
 from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 
 from foundation.error_pages import DatabaseAway, answer_error, answer_problem, is_program
 from tenants.context import Scope, use_scope
-from tenants.doors import hosts
+from tenants.doors import cors, hosts
 from tenants.doors.hosts import DoorState, KnownTenant
 from tenants.doors.key_reader import key_reader
 from tenants.links import platform_address
@@ -46,9 +47,9 @@ class TenantMiddleware:
             return self._call_async(request)
         scope, refusal = self._find_scope(request)
         if refusal:
-            return refusal
+            return _tell_pages(request, refusal)
         with use_scope(scope):
-            return self.get_response(request)
+            return _tell_pages(request, self.get_response(request))
 
     async def _call_async(self, request):
         scope, refusal = (
@@ -57,18 +58,21 @@ class TenantMiddleware:
             else self._find_scope(request)
         )
         if refusal:
-            return refusal
+            return _tell_pages(request, refusal)
         with use_scope(scope):
-            return await self.get_response(request)
+            return _tell_pages(request, await self.get_response(request))
 
     @staticmethod
     def _is_remembered(request) -> bool:
         host = _host_of(request)
         is_known, door = hosts.recall(f"host:{host}")
-        return _key_of(request) is None and (hosts.is_platform_host(host) or (is_known and door is not None))
+        if _key_of(request) is not None or (_is_api(request) and "Origin" in request.headers):
+            return False
+        return hosts.is_platform_host(host) or (is_known and door is not None)
 
     def _find_scope(self, request) -> tuple[Scope | None, HttpResponse | None]:
         request.tenant = None
+        request.web_origins = ()
         if request.path_info.startswith(OPEN_ON_EVERY_HOST):
             return self._platform(request), None
         try:
@@ -120,6 +124,9 @@ class TenantMiddleware:
         """
         host, key, is_allowed = _host_of(request), _key_of(request), _is_allowed(request)
         door = None if hosts.is_platform_host(host) else hosts.find_tenant_by_host(host)
+        if _is_preflight(request):
+            return None, _answer_preflight(request, door)
+        _note_web_origins(request, door)
         if door is None or not is_allowed:
             request.COOKIES = {}
             if key is None:
@@ -128,6 +135,7 @@ class TenantMiddleware:
             door = hosts.find_tenant_by_slug(key_reader().slug_of(key or ""))
         if door is None or (key is not None and not _is_good(key, door)):
             return None, _refuse_stranger(request)
+        _note_web_origins(request, door)
         return door, None
 
     @staticmethod
@@ -162,6 +170,36 @@ def _is_api(request) -> bool:
 def _key_of(request) -> str | None:
     """The API key that a request to `/api/v1` shows. On the platform's hosts it names the tenant."""
     return key_reader().read(request) if _is_api(request) else None
+
+
+def _is_preflight(request) -> bool:
+    wanted = request.headers.get("Access-Control-Request-Method", "")
+    return cors.is_preflight(request.method, request.headers.get("Origin", ""), wanted)
+
+
+def _answer_preflight(request, door: KnownTenant | None) -> HttpResponse:
+    wanted = request.headers.get("Access-Control-Request-Headers", "")
+    try:
+        allowed = hosts.find_web_origins(door.slug) if door else None
+        headers = cors.preflight_headers(request.headers["Origin"], wanted, allowed)
+    except cors.OriginNotListed as exc:
+        return _refuse(request, exc.http_status, exc.code, exc.message)
+    return HttpResponse(status=204, headers=headers)
+
+
+def _note_web_origins(request, door: KnownTenant | None) -> None:
+    if door is not None and "Origin" in request.headers:
+        request.web_origins = hosts.find_web_origins(door.slug)
+
+
+def _tell_pages(request, response: HttpResponse) -> HttpResponse:
+    """Whether the web page that asked may read the answer of the API."""
+    if _is_api(request) and not _is_preflight(request):
+        headers = cors.answer_headers(request.headers.get("Origin", ""), request.web_origins)
+        patch_vary_headers(response, [headers.pop("vary")])
+        for name, value in headers.items():
+            response[name] = value
+    return response
 
 
 def _is_good(key: str, door: KnownTenant) -> bool:

@@ -8,6 +8,7 @@ CHANGELISTS: dict[str, int] = {
     "service:accounts_user": 11,
     "service:accounts_project": 11,
     "service:accounts_apikey": 10,
+    "service:local_weborigin": 9,
     "service:auth_group": 11,
     "service:auditlog_logentry": 10,
     "service:models_registry_connection": 9,

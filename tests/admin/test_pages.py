@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import create_api_key, create_project, create_role, create_user
+from accounts.services import allow_web_origin, create_api_key, create_project, create_role, create_user
 from models_registry.services import add_connection, add_model
 from prompts.models import Conversation
 from tenants.doors import hosts
@@ -123,6 +123,7 @@ def grow(alice) -> None:
         project = create_project(actor=None, name=f"Project {number}")
         create_api_key(actor=None, user=person, name="k", project=project)
         create_role(actor=None, name=f"role {number}", permissions=[])
+        allow_web_origin(actor=None, origin=f"https://p{number}.example.org")
         link = add_connection(actor=None, name=f"Connection {number}", **PROVIDER)
         add_model(actor=None, connection=link, name=f"model-{number}")
         set_budget(actor=None, level="user", subject_id=person.pk, limit=Decimal(1))

@@ -7,4 +7,5 @@ LISTS: dict[str, int] = {
     "api-conversation-list": 7,
     "api-model-list": 7,
     "api-usage-event-list": 7,
+    "api-weborigin-list": 7,
 }

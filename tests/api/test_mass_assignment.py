@@ -78,6 +78,7 @@ CREATIONS = {
     "api-budget-list": CHANGES["api-budget-detail"][1] | {"level", "subject_id", "period"},
     "api-connection-list": CHANGES["api-connection-detail"][1],
     "api-model-list": CHANGES["api-model-detail"][1] | {"connection"},
+    "api-weborigin-list": {"origin"},
     "api-model-prices": {"input", "cached", "output", "reasoning", "valid_from"},
 }
 NO_FIELDS = {"api-connection-sync", "api-connection-test"}  # they read no body

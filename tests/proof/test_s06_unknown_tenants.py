@@ -25,6 +25,7 @@ from gateway.state.snapshot import Snapshots
 from gateway.steps.authenticate import check_door
 from tenants.context import owner, tenant
 from tenants.doors import hosts, middleware
+from tenants.doors.hosts import KnownTenant
 from tenants.doors.middleware import TenantMiddleware, _key_of
 from tenants.models import Tenant
 from tenants.provisioning.services import create_tenant, drop_schema, set_tenant_status
@@ -386,8 +387,8 @@ def test_planted_bug_cookies_that_are_read_beside_a_key_are_noticed(unblocked, m
 
 
 def test_planted_bug_hosts_that_nobody_has_shut_programs_out_is_noticed(unblocked, monkeypatch):
-    async def nobody(scope) -> str:
-        return "nobody"
+    async def nobody(scope) -> KnownTenant:
+        return KnownTenant("nobody", "Nobody", hosts.DoorState.OPEN, "en", "EUR", "")
 
     monkeypatch.setattr("gateway.door.find_tenant_of_host", nobody)
     with pytest.raises(AssertionError, match="401"):
