@@ -17,6 +17,7 @@ from launcher.output import FATAL, NOTHING
 from launcher.postgres import Postgres
 from launcher.processes import POSTGRES_LADDER
 from launcher.valkey import Valkey
+from launcher.values import read_value
 
 # What may open the database, the tenants' secrets or a provider's account:
 # each child gets only those it needs.
@@ -74,9 +75,10 @@ def read_environment(name: str) -> str:
     """The variable, or what the file in NAME_FILE holds. Raises ServiceError when that cannot be read."""
     path = os.environ.get(f"{name}_FILE")
     try:
-        return Path(path).read_text().strip() if path else os.environ.get(name, "").strip()
-    except OSError as exc:
-        raise ServiceError(f"{name}_FILE names {path}, which cannot be read: {exc.strerror}.") from exc
+        return read_value(Path(path)) if path else os.environ.get(name, "").strip()
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or "it is not text"
+        raise ServiceError(f"{name}_FILE names {path}, which cannot be read: {reason}.") from exc
 
 
 def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
