@@ -36,17 +36,19 @@ MODELS = ROOT / "runtimes" / "models"
 
 @dataclass(frozen=True)
 class Options:
-    """What the person asked for; `listener` is the bound socket that the web processes share."""
+    """What the person asked for; `listeners` are the bound sockets, on one port, that the web
+    processes share.
+    """
 
     data: Path
-    listener: socket.socket
+    listeners: list[socket.socket]
     host: str = "127.0.0.1"
     workers: int = 1
     has_demo: bool = True
 
     @property
     def port(self) -> int:
-        return self.listener.getsockname()[1]
+        return self.listeners[0].getsockname()[1]
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,10 @@ def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
         is_job=True,
     )
     names = ["web"] if options.workers == 1 else [f"web-{number}" for number in range(1, options.workers + 1)]
-    descriptor = options.listener.fileno()
+    descriptors = tuple(listener.fileno() for listener in options.listeners)
     after = str(prepared_file(options.data))
-    serve_web = [*manage, "serve", "web", "--fd", str(descriptor), "--after", after]
-    early = [ChildSpec(name, serve_web, common, ROOT, inherited=(descriptor,)) for name in names]
+    serve_web = [*manage, "serve", "web", "--fd", *map(str, descriptors), "--after", after]
+    early = [ChildSpec(name, serve_web, common, ROOT, inherited=descriptors) for name in names]
     if addresses.runtime_url:
         early.append(_runtime(addresses.runtime_url))
     return ProcessPlan(
