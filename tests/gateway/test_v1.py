@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from django.conf import settings
 
 from gateway.state.snapshot import PROVEN_TIME_TO_LIVE_S
 from tests.live import TENANTS
@@ -130,7 +131,9 @@ def test_a_wrong_key_is_one_401(house, key):
 
 
 def test_a_cookie_does_no_keys_work(house):
-    assert httpx.get(f"{house.base_url}/models", cookies={"atrium_session": "x"}).status_code == 401
+    assert (
+        httpx.get(f"{house.base_url}/models", cookies={settings.SESSION_COOKIE_NAME: "x"}).status_code == 401
+    )
 
 
 def test_unknown_paths_methods_and_hosts(house):
