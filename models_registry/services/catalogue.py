@@ -15,6 +15,7 @@ from accounts.permissions import require
 from foundation.errors import AtriumError, UpstreamError
 from models_registry.catalogue import Catalogue, ListedModel, fetch_catalogue
 from models_registry.services.connections import describe_failure, note_check
+from models_registry.services.names import lock_names
 from models_registry.worlds import Connection, Model, World, active_world
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey
@@ -66,7 +67,10 @@ def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
 
 @transaction.atomic
 def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> SyncReport:
-    """Write a catalogue into the registry. Two at once wait for each other."""
+    """Write a catalogue into the registry. Two at once in one scope wait for each other, also those of two
+    connections: where both list a name, the second one's is prefixed.
+    """
+    lock_names()
     world.connections.objects.select_for_update().get(pk=connection.pk)
     now = timezone.now()
     # locked, else what an administrator changes meanwhile is written over

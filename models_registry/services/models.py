@@ -12,6 +12,7 @@ from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
 from models_registry.kinds import Channel
 from models_registry.lifecycle import check_life
+from models_registry.services.names import lock_names
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.notify import announce
 
@@ -52,6 +53,7 @@ def add_model(
     """
     world = active_world()
     require(actor, world.may("add", "model"))
+    lock_names()
     row = world.models(
         name=name, connection_id=connection.pk, upstream_name=upstream_name or name, is_demo=is_demo
     )
@@ -68,6 +70,8 @@ def set_model(*, actor: User | None, model: Model, **changes: Any) -> Model:
     """
     world = active_world()
     require(actor, world.may("change", "model"))
+    if "name" in changes:
+        lock_names()
     row = world.models.objects.select_for_update().get(pk=model.pk)
     return _write(world, row, row.channel, changes)
 
