@@ -46,6 +46,7 @@ def parse_key(text: str) -> ParsedKey | None:
         or parts[0] != PREFIX
         or not is_slug(parts[1])
         or len(parts[2]) != ID_LENGTH
+        or not (parts[2].isascii() and parts[2].isalnum())
         or len(parts[3]) != SECRET_LENGTH
     ):
         return None

@@ -259,6 +259,7 @@ def wrong_keys(key: str) -> list[str]:
         ("public", key_id, secret),
         ("Not A Slug", key_id, secret),
         (slug, "x" * 8, secret),
+        (slug, "abc\0defg", secret),
         (slug, key_id, "x" * 43),
         (slug, key_id, ""),
     ]
