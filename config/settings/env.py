@@ -64,8 +64,8 @@ VARIABLES = [
     ),
     Variable(
         "ATRIUM_ALLOWED_HOSTS",
-        "comma-separated hosts that are answered at all; empty: those of the platform and of the tenants' "
-        "domains",
+        "comma-separated hosts whose pages are answered (programs with a key are at any); empty: those of "
+        "the platform and of the tenants' domains",
     ),
     Variable(
         "ATRIUM_PLATFORM_HOSTS",
