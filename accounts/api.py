@@ -1,4 +1,4 @@
-"""`/api/v1`: oneself, and API keys."""
+"""`/api/v1`: oneself, API keys, and which web pages may use them."""
 
 from typing import Any
 
@@ -14,12 +14,23 @@ from accounts.selectors import (
     get_visible_api_key,
     get_visible_project,
     get_visible_user,
+    get_web_origin,
     list_visible_api_keys,
+    list_web_origins,
 )
-from accounts.services import create_api_key, revoke_api_key, update_api_key, update_profile
+from accounts.services import (
+    allow_web_origin,
+    create_api_key,
+    forbid_web_origin,
+    revoke_api_key,
+    update_api_key,
+    update_profile,
+)
 from rest.permissions import ANYONE
 from rest.serializers import StrictModelSerializer, StrictSerializer
 from rest.views import AtriumView, AtriumViewSet
+from tenants.doors.cors import MAX_ORIGIN
+from tenants.local.models import WebOrigin
 
 
 class TenantSerializer(serializers.Serializer):
@@ -219,4 +230,46 @@ class ApiKeyViewSet(AtriumViewSet):
     )
     def destroy(self, request: HttpRequest, pk: str) -> Response:
         revoke_api_key(actor=request.user, key=get_visible_api_key(request.user, pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class WebOriginSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = WebOrigin
+        fields = ["id", "origin", "created_at"]
+
+
+class NewWebOrigin(StrictSerializer):
+    origin = serializers.CharField(max_length=MAX_ORIGIN, help_text="Such as https://app.example.org.")
+
+
+class WebOriginViewSet(AtriumViewSet):
+    """Origins whose web pages may read what `/v1` and `/api/v1` answer (CORS). None: no page may."""
+
+    serializer_class = WebOriginSerializer
+    rights = {
+        "list": "local.view_weborigin",
+        "retrieve": "local.view_weborigin",
+        "create": "local.add_weborigin",
+        "destroy": "local.delete_weborigin",
+    }
+
+    def get_queryset(self):
+        return list_web_origins()
+
+    def list(self, request: HttpRequest) -> Response:
+        return self.page(self.get_queryset())
+
+    def retrieve(self, request: HttpRequest, pk: str) -> Response:
+        return self.respond(get_web_origin(pk))
+
+    @extend_schema(request=NewWebOrigin, responses={201: WebOriginSerializer})
+    def create(self, request: HttpRequest) -> Response:
+        data = self.read_body(NewWebOrigin)
+        return self.create_once(
+            lambda: self.respond(allow_web_origin(actor=request.user, **data), status.HTTP_201_CREATED)
+        )
+
+    def destroy(self, request: HttpRequest, pk: str) -> Response:
+        forbid_web_origin(actor=request.user, row=get_web_origin(pk))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -31,7 +31,9 @@ def _find_usable(text: str, rows: QuerySet[ApiKey]) -> ApiKey | None:
 
 def read_key(request: HttpRequest) -> str | None:
     """The key that a request to `/api/v1` shows."""
-    return keys.read_bearer(request.headers.get("Authorization", ""))
+    return keys.read_key(
+        (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers.items()
+    )
 
 
 def is_good_key(text: str) -> bool:
@@ -46,7 +48,9 @@ def key_of(request: Request) -> ApiKey | None:
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer atr_…`. Unknown tenant, unknown id and wrong secret get the same answer."""
+    """A key in one of the headers of keys.read_key. Unknown tenant, unknown id and wrong secret get the same
+    answer.
+    """
 
     def authenticate(self, request):
         text = read_key(request)

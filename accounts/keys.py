@@ -7,12 +7,14 @@ a double click selects a key whole, and it can be taken apart from either end.
 import hmac
 import secrets
 import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
 from tenants.slugs import is_slug
 
 PREFIX = "atr"
+KEY_HEADERS = (b"authorization", b"x-api-key", b"api-key")
 ID_LENGTH, SECRET_LENGTH = 8, 43
 _ALPHABET = string.ascii_letters + string.digits
 _NO_DIGEST = sha256(b"no key has this digest").digest()
@@ -44,18 +46,36 @@ def parse_key(text: str) -> ParsedKey | None:
         or parts[0] != PREFIX
         or not is_slug(parts[1])
         or len(parts[2]) != ID_LENGTH
+        or not (parts[2].isascii() and parts[2].isalnum())
         or len(parts[3]) != SECRET_LENGTH
     ):
         return None
     return ParsedKey(parts[1], parts[2], digest_of(parts[3]))
 
 
-def read_bearer(authorization: str) -> str | None:
-    """The key in an `Authorization` header, or None if it has another form (RFC 6750; the scheme in any
-    case).
+def read_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The key that a request shows: `Authorization: Bearer …` (RFC 6750; the scheme in any case), `x-api-key`
+    (Anthropic's clients) or `api-key` (Azure's). Names of headers in lower case. None: it shows none.
+
+    The only reader, so that every door says the same. Where two keys differ none is believed: "", which opens
+    nothing. A name without a value beside a key is what clients send whose setting is empty.
     """
-    scheme, _space, text = authorization.partition(" ")
-    return text.strip() if scheme.lower() == "bearer" else None
+    shown = set()
+    for name, value in headers:
+        if name in KEY_HEADERS:
+            # a server may have joined a header that came twice by a comma, which is in no key
+            for text in value.decode("latin-1").split(","):
+                key = _read_bearer(text) if name == b"authorization" else text.strip()
+                if key is not None:
+                    shown.add(key)
+    if len(shown) > 1:
+        shown.discard("")
+    return next(iter(shown)) if len(shown) == 1 else "" if shown else None
+
+
+def _read_bearer(text: str) -> str | None:
+    scheme, *rest = text.split(None, 1) or [""]
+    return "".join(rest).strip() if scheme.lower() == "bearer" else None
 
 
 def slug_of(text: str) -> str:

@@ -19,6 +19,7 @@ from accounts.objects import MODEL
 from accounts.permissions import require
 from foundation.errors import NotFound
 from tenants.doors.hosts import KnownTenant
+from tenants.local.models import WebOrigin
 
 # what a person must be allowed to give a key this scope
 SCOPE_RIGHTS: dict[str, str] = {ApiKey.Scope.ORGANIZATION: "usage.view_usageevent"}
@@ -300,3 +301,16 @@ def get_project_policies() -> dict[UUID, str]:
 
 def get_default_project_id() -> UUID:
     return Project.objects.values_list("pk", flat=True).get(is_default=True)
+
+
+def list_web_origins() -> QuerySet[WebOrigin]:
+    """The origins whose pages may call the active tenant; who may see them is the edges' question."""
+    return WebOrigin.objects.all()
+
+
+def get_web_origin(pk: str) -> WebOrigin:
+    """Raises NotFound."""
+    row = WebOrigin.objects.filter(pk=pk).first()
+    if row is None:
+        raise NotFound(_("There is no such origin."))
+    return row

@@ -6,6 +6,7 @@ session of an hour notes the duty.
 Does not cover: sessions saved by async code (`asave`), which nothing here does: they note no duty.
 """
 
+import re
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.sessions.backends import db
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Min
@@ -24,6 +26,7 @@ from tenants.doors.hosts import DoorState, find_tenant_by_slug
 from tenants.work.duties import duty, note_duty
 
 SESSIONS = "sessions"
+KEY = re.compile(f"[{VALID_KEY_CHARS}]{{8,40}}")
 AT_ONCE, MOST_BATCHES = 1_000, 50
 
 # by scope, what this process has noted last: a note an hour, not one a visit
@@ -32,6 +35,10 @@ _noted: dict[str, datetime] = {}
 
 class SessionStore(db.SessionStore):
     """The class keeps its parent's name, with which sessions are signed."""
+
+    def _validate_session_key(self, key: str | None) -> bool:
+        """Only such as are made here are looked for: a quoted cookie can hold any character, NUL too."""
+        return bool(KEY.fullmatch(key or ""))
 
     def get_session_cookie_age(self) -> int:
         return settings.SESSION_COOKIE_AGE if SESSION_KEY in self else settings.ANONYMOUS_SESSION_AGE

@@ -29,6 +29,7 @@ from config.middleware import RequestIdMiddleware, SecurityHeadersMiddleware
 from foundation.error_pages import RETRY_AFTER_S, answer_error, speak_to
 from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, Unavailable
 from foundation.moments import wait_for_moment
+from tenants.doors import hosts
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class _Visit:
         self._receive = receive
         self._send = send
         headers = dict(scope["headers"])
-        self._host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].lower().rstrip(".")
+        self._host = hosts.name_of(headers.get(b"host", b"").decode("latin-1"))
         self._declared_size = headers.get(b"content-length", b"")
         self._size = 0
         self._limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE

@@ -11,8 +11,10 @@ from django.shortcuts import render
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from config.logging import request_id_of_context
+from foundation.error_pages import answer_error, is_program
 from foundation.errors import AtriumError, InvalidInput
 
+NO_TEXT = "%EF%BF%BD"  # U+FFFD, which stands for what is no text
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 
 
@@ -35,8 +37,8 @@ class RequestIdMiddleware:
 
 
 class QueryMiddleware:
-    """Drops NUL from query strings: PostgreSQL's texts hold none, so that whoever searches for one
-    finds what the rest of the text finds.
+    """Puts U+FFFD in the place of NUL in query strings. PostgreSQL's texts hold no NUL, so whoever asks for
+    one finds nothing, rather than an error or what the rest of the text finds.
     """
 
     def __init__(self, get_response):
@@ -45,7 +47,7 @@ class QueryMiddleware:
     def __call__(self, request):
         query = request.META.get("QUERY_STRING", "")
         if "%00" in query or "\0" in query:
-            request.META["QUERY_STRING"] = query.replace("%00", "").replace("\0", "")
+            request.META["QUERY_STRING"] = query.replace("%00", NO_TEXT).replace("\0", NO_TEXT)
         return self.get_response(request)
 
 
@@ -119,6 +121,8 @@ class ErrorMiddleware:
             exception = InvalidInput(" ".join(exception.messages)[:500])
         if not isinstance(exception, AtriumError):
             return None
+        if is_program(request):
+            return answer_error(request, exception)
         context = {"error": exception, "request_id": getattr(request, "request_id", "")}
         template = "errors/_notice.html" if getattr(request, "htmx", False) else "errors/error.html"
         response = render(request, template, context, status=exception.http_status)

@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import ApiKeyViewSet, MeView
+from accounts.api import ApiKeyViewSet, MeView, WebOriginViewSet
 from accounts.rights_api import GrantViewSet, LimitViewSet
 from config.api_docs import DocsView, OpenAPIView
 from models_registry.api import ConnectionViewSet, ModelViewSet
@@ -19,6 +19,7 @@ router.register("grants", GrantViewSet, basename="api-grant")
 router.register("limits", LimitViewSet, basename="api-limit")
 router.register("models", ModelViewSet, basename="api-model")
 router.register("usage/events", UsageEventViewSet, basename="api-usage-event")
+router.register("web-origins", WebOriginViewSet, basename="api-weborigin")
 
 urlpatterns = [
     *router.urls,

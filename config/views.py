@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from foundation.error_pages import DatabaseAway, answer_error, answer_problem, is_outage
+from foundation.error_pages import DatabaseAway, answer_error, answer_problem, is_outage, is_program
 from tenants.context import platform
 from tenants.selectors import list_demo_hosts
 
@@ -77,7 +77,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Called where the exception is being handled, in threads too: asgiref raises it there again."""
     if is_outage(sys.exception()):
         return answer_error(request, DatabaseAway())
-    if request.path_info.startswith("/api/"):
+    if is_program(request):
         return _problem(request, 500)
     return HttpResponse(
         render_to_string("errors/500.html", {"request_id": getattr(request, "request_id", "")}), status=500
@@ -85,7 +85,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _error_page(request: HttpRequest, template: str, status: int) -> HttpResponse:
-    if request.path_info.startswith("/api/"):
+    if is_program(request):
         return _problem(request, status)
     return render(request, template, status=status)
 
@@ -94,7 +94,13 @@ def _problem(request: HttpRequest, status: int) -> JsonResponse:
     texts = {
         400: ("bad_request", _("The request could not be read, or is larger than allowed.")),
         403: ("permission_denied", _("You are not allowed to do this.")),
-        404: ("not_found", _("There is nothing at this address.")),
+        404: (
+            "not_found",
+            _(
+                "There is nothing at this address. Models are called below /v1, for instance at "
+                "/v1/chat/completions; this service is managed below /api/v1/."
+            ),
+        ),
         500: ("internal_error", _("Something failed on the server.")),
     }
     code, detail = texts[status]

@@ -3,7 +3,6 @@
 """
 
 import json
-import sys
 from typing import Any
 
 from django.conf import settings
@@ -62,8 +61,3 @@ class AtriumCommand(BaseCommand):
             rows = value if isinstance(value, list) else [value]
             for row in rows:
                 self.stdout.write("  ".join(f"{name}={content}" for name, content in row.items()))
-
-
-def read_password() -> str:
-    """One line from standard input, so that a password never stands in a command line."""
-    return sys.stdin.readline().rstrip("\n")

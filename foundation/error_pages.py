@@ -1,7 +1,7 @@
 """An error as the whole answer, where nothing of the house can be relied on: it needs no session, no user and
 no database.
 
-Problem details (RFC 9457) below /api/, a notice for htmx, a page of its own for everybody else.
+Problem details (RFC 9457) for programs, a notice for htmx, a page of its own for everybody else.
 """
 
 from http import HTTPStatus
@@ -36,6 +36,12 @@ def is_outage(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def is_program(request: HttpRequest) -> bool:
+    """Whether JSON is wanted rather than a page: below /api/, and where only JSON is asked for."""
+    accepted = request.headers.get("Accept", "")
+    return request.path_info.startswith("/api/") or ("json" in accepted and "html" not in accepted)
 
 
 def speak_to(request: HttpRequest) -> Any:
@@ -75,7 +81,7 @@ def answer_problem(request: HttpRequest, status: int, code: str, detail: str | P
 
 def _render(request: HttpRequest, error: AtriumError) -> HttpResponse:
     status, request_id = error.http_status, getattr(request, "request_id", "")
-    if request.path_info.startswith("/api/"):
+    if is_program(request):
         return answer_problem(request, status, error.code, error.message)
     template = "errors/_notice.html" if request.headers.get("HX-Request") == "true" else "errors/refused.html"
     return HttpResponse(render_to_string(template, {"error": error, "request_id": request_id}), status=status)

@@ -12,6 +12,7 @@ from uuid import UUID
 from accounts.grants import Holder, holders_of
 from foundation.ids import uuid7
 from gateway.bounds import Bounds, Verdict
+from gateway.trace import Trace
 from usage.ledger.bookings import LostAttempt
 from usage.pricing import Usage
 
@@ -105,6 +106,7 @@ class Call:
     source: str = "api"
     request_id: UUID = field(default_factory=uuid7)
     started_s: float = field(default_factory=time.monotonic)
+    trace: Trace | None = None  # the caller's, which goes on at the provider
     # filled by the steps
     candidates: Sequence[Candidate] = ()  # in the order in which they are tried
     candidate: Candidate = None  # type: ignore[assignment]  # set by resolve; no step before it reads it

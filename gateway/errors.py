@@ -38,6 +38,15 @@ class InvalidKey(AtriumError):
         )
 
 
+class MethodNotAllowed(AtriumError):
+    http_status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(_("Use %(method)s here.") % {"method": allowed})
+        self.allowed = allowed
+
+
 class UpstreamTimeout(AtriumError):
     http_status = 504
     code = "upstream_timeout"
@@ -60,6 +69,10 @@ def error_body(error: AtriumError, language: str | None = None) -> bytes:
 
 def error_headers(error: AtriumError) -> list[tuple[bytes, bytes]]:
     headers = [(b"retry-after", str(error.retry_after_s).encode())] if error.retry_after_s else []
+    if isinstance(error, InvalidKey):
+        headers.append((b"www-authenticate", b"Bearer"))  # RFC 9110, 15.5.2
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode()))
     if isinstance(error, BodyTooLarge | BodyTimeout):
         headers.append((b"connection", b"close"))  # nobody will read the rest
     return headers

@@ -5,11 +5,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
 from foundation.errors import NotFound
 from gateway import api, loop
+from gateway.addresses import canonical_path, is_v1
 from gateway.errors import error_body
 from gateway.http import AsgiScope, Receive, Send, send_answer
 
@@ -25,7 +27,10 @@ class Front:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if scope["path"].startswith("/v1/"):
+            path = canonical_path(scope, api.is_served)
+            if path != scope["path"]:
+                scope = scope | {"path": path, "raw_path": quote(path).encode()}
+            if is_v1(path):
                 await api.serve(scope, receive, send)
             elif self._django is not None:
                 await self._django(scope, receive, send)

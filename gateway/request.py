@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import UUID
 
 from foundation.errors import AtriumError
 from gateway.answers.sse import DONE, frame
 from gateway.calls import Call, Principal
+from gateway.door import Visit
 from gateway.http import AsgiScope, ClientGone, Receive, Send, send_answer
 from gateway.loop import GatewayLoop
 from gateway.state.snapshot import TenantSnapshot
@@ -30,14 +30,13 @@ class Request:
     gateway: GatewayLoop
     principal: Principal
     snapshot: TenantSnapshot
-    id: UUID
-    id_header: tuple[bytes, bytes]
+    visit: Visit
 
     async def answer(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Raises ClientGone if the client takes nothing for SEND_TIMEOUT_S."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await send_answer(self.send, 200, body, [self.id_header, *headers])
+                await send_answer(self.send, 200, body, [*self.visit.headers(), *headers])
         except TimeoutError:
             raise ClientGone from None
 
@@ -105,7 +104,12 @@ class _Sender:
     async def _begin(self) -> None:
         self.has_begun = True
         request = self._request
-        headers = [EVENT_STREAM, (b"cache-control", b"no-store"), request.id_header, *headers_of(self._call)]
+        headers = [
+            EVENT_STREAM,
+            (b"cache-control", b"no-store"),
+            *request.visit.headers(),
+            *headers_of(self._call),
+        ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def end(self) -> None:

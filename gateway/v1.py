@@ -26,7 +26,8 @@ async def create_embeddings(request: Request) -> None:
 
 async def call_model(request: Request, operation: Operation) -> None:
     """Take a request through the pipeline."""
-    call = operation.parse(await read_body(request.receive), request.principal, request.id)
+    call = operation.parse(await read_body(request.receive), request.principal, request.visit.request_id)
+    call.trace = request.visit.trace
     gateway = request.gateway
     try:
         await pipeline.prepare(call, request.snapshot, gateway)

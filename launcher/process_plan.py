@@ -17,6 +17,7 @@ from launcher.output import FATAL, NOTHING
 from launcher.postgres import Postgres
 from launcher.processes import POSTGRES_LADDER
 from launcher.valkey import Valkey
+from launcher.values import read_value
 
 # What may open the database, the tenants' secrets or a provider's account:
 # each child gets only those it needs.
@@ -35,17 +36,19 @@ MODELS = ROOT / "runtimes" / "models"
 
 @dataclass(frozen=True)
 class Options:
-    """What the person asked for; `listener` is the bound socket that the web processes share."""
+    """What the person asked for; `listeners` are the bound sockets, on one port, that the web
+    processes share.
+    """
 
     data: Path
-    listener: socket.socket
+    listeners: list[socket.socket]
     host: str = "127.0.0.1"
     workers: int = 1
     has_demo: bool = True
 
     @property
     def port(self) -> int:
-        return self.listener.getsockname()[1]
+        return self.listeners[0].getsockname()[1]
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,10 @@ def read_environment(name: str) -> str:
     """The variable, or what the file in NAME_FILE holds. Raises ServiceError when that cannot be read."""
     path = os.environ.get(f"{name}_FILE")
     try:
-        return Path(path).read_text().strip() if path else os.environ.get(name, "").strip()
-    except OSError as exc:
-        raise ServiceError(f"{name}_FILE names {path}, which cannot be read: {exc.strerror}.") from exc
+        return read_value(Path(path)) if path else os.environ.get(name, "").strip()
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or "it is not text"
+        raise ServiceError(f"{name}_FILE names {path}, which cannot be read: {reason}.") from exc
 
 
 def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
@@ -93,10 +97,10 @@ def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
         is_job=True,
     )
     names = ["web"] if options.workers == 1 else [f"web-{number}" for number in range(1, options.workers + 1)]
-    descriptor = options.listener.fileno()
+    descriptors = tuple(listener.fileno() for listener in options.listeners)
     after = str(prepared_file(options.data))
-    serve_web = [*manage, "serve", "web", "--fd", str(descriptor), "--after", after]
-    early = [ChildSpec(name, serve_web, common, ROOT, inherited=(descriptor,)) for name in names]
+    serve_web = [*manage, "serve", "web", "--fd", *map(str, descriptors), "--after", after]
+    early = [ChildSpec(name, serve_web, common, ROOT, inherited=descriptors) for name in names]
     if addresses.runtime_url:
         early.append(_runtime(addresses.runtime_url))
     return ProcessPlan(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from launcher import embedded, locks, process_plan, services_file
+from launcher import embedded, locks, process_plan, services_file, sockets
 from launcher.banner import ready_banner
 from launcher.data_folders import DataFolders, prepare_data, prepare_folders
 from launcher.errors import ServiceError
@@ -53,8 +53,9 @@ def main(argv: Sequence[str] | None = None, *, make_plan: MakePlan = process_pla
         lock = locks.take_alone(data)
         try:
             clear_up(data)
-            with _listen(arguments.host, arguments.port) as listener:
-                options = Options(data, listener, arguments.host, arguments.workers, not arguments.no_demo)
+            with contextlib.ExitStack() as stack:
+                listeners = [stack.enter_context(one) for one in _listen(arguments.host, arguments.port)]
+                options = Options(data, listeners, arguments.host, arguments.workers, not arguments.no_demo)
                 return _run(options, terminal, make_plan, began)
         finally:
             os.close(lock)
@@ -70,7 +71,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--port", type=int, default=8000, help="of the web pages and the API (0: any free one)"
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; 0.0.0.0 for all of IPv4, :: for all there are",
+    )
     parser.add_argument(
         "--data", type=Path, default=_default_data(), help="folder for databases, files, mails and logs"
     )
@@ -89,16 +94,11 @@ def _default_data() -> Path:
     return Path(os.environ.get("ATRIUM_DATA") or process_plan.ROOT / "var")
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """The bound socket that the web processes inherit, so that none of them ever finds its port taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """The bound sockets that the web processes inherit, so that none of them ever finds its port taken."""
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
+        return sockets.listen(host, port)
     except OSError as exc:
-        listener.close()
         if exc.errno == errno.EADDRINUSE:
             raise Refused(
                 f"Port {port} is in use by another program. Choose another one: make run PORT={port + 1}"
@@ -107,7 +107,6 @@ def _listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}, port {port}: {exc.strerror}. Choose others: manage.py up --host "
             "127.0.0.1 --port 8000"
         ) from exc
-    return listener
 
 
 def _run(options: Options, terminal: Terminal, make_plan: MakePlan, began: float) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.errors import InvalidInput
+from launcher.values import read_value
 from tenants.context import platform, tenant
 from tenants.provisioning.services import get_tenant
 from tenants.sealing import Secret
@@ -54,7 +55,7 @@ def read_key(options: dict[str, Any]) -> Secret:
         return Secret(text)
     if path:
         try:
-            text = Path(path).read_text(encoding="ascii").strip()
+            text = read_value(Path(path))
         except (OSError, ValueError) as exc:
             reason = getattr(exc, "strerror", None) or "it is not plain text"
             raise InvalidInput(
@@ -62,5 +63,9 @@ def read_key(options: dict[str, Any]) -> Secret:
             ) from exc
         if not text:
             raise InvalidInput(f"{path} is empty.", param="api_key_file")
+        if not text.isascii():
+            raise InvalidInput(
+                f"The key cannot be read from {path}: it is not plain text.", param="api_key_file"
+            )
         return Secret(text)
     return Secret("")

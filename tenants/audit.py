@@ -7,10 +7,12 @@ from auditlog.registry import auditlog
 
 
 def register_models() -> None:
+    from tenants.local.models import WebOrigin
     from tenants.models import Domain, Plan, PlanLimit, Tenant
 
     auditlog.register(Tenant, exclude_fields=["created_at", "updated_at", "schema_name"])
     auditlog.register(Domain)
+    auditlog.register(WebOrigin)
     auditlog.register(Plan, exclude_fields=["created_at", "updated_at"])
     auditlog.register(PlanLimit, exclude_fields=["created_at", "updated_at"])
 

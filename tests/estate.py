@@ -24,6 +24,7 @@ from foundation.ids import uuid7
 from models_registry.services import add_connection, add_model, set_model_price
 from prompts.models import Conversation, Message
 from tenants.context import platform
+from tenants.local.models import WebOrigin
 from tenants.models import Domain, Plan, Tenant
 from usage.models import Budget, UsageEvent
 from usage.platform.models import TenantSum
@@ -83,8 +84,10 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
         actor=None, level="user", subject_id=owner.pk, measure="requests_per_minute", amount=600
     )
     plan_budget = ensure_plan_budget(Decimal(500))
+    origin = WebOrigin.objects.get_or_create(origin=f"https://{plain}.example.org")[0]
     return SimpleNamespace(
         user=owner,
+        origin=origin,
         project=project,
         member=member,
         key=key,

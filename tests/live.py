@@ -74,15 +74,21 @@ main()
 
 
 @contextlib.contextmanager
-def running_web(port_socket: socket.socket, environment: dict[str, str], bug: str = ""):
+def running_web(port_socket: socket.socket, environment: dict[str, str], bug: str = "", log=None):
     """`manage.py serve web` on an inherited socket, ready; `bug` is Python that breaks something
-    first, to see whether a proof notices.
+    first, to see whether a proof notices; `log`: an open file for what it says.
     """
     port_socket.set_inheritable(True)
     program = ["-c", PLANTED.format(bug=bug)] if bug else ["manage.py"]
     command = [sys.executable, *program, "serve", "web", "--fd", str(port_socket.fileno())]
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, pass_fds=[port_socket.fileno()], start_new_session=True
+        command,
+        cwd=ROOT,
+        env=environment,
+        pass_fds=[port_socket.fileno()],
+        start_new_session=True,
+        stdout=log,
+        stderr=log,
     )
     try:
         wait_until_ready(process, port_socket.getsockname()[1])
@@ -155,10 +161,11 @@ def add_mock_connection(base_url: str) -> None:
 
 
 @contextlib.contextmanager
-def house_with_bug(house: House, bug: str):
-    """The same house behind another web process that has a planted bug."""
+def house_with_bug(house: House, bug: str, log=None, **variables: str):
+    """The same house behind another web process that has a planted bug, a log or other variables."""
     with listen() as listener, contextlib.ExitStack() as stack:
-        web = stack.enter_context(running_web(listener, {**os.environ, "PYTHONUNBUFFERED": "1"}, bug))
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
+        web = stack.enter_context(running_web(listener, environment, bug, log))
         yield House(listener.getsockname()[1], house.mock, house.keys, web, stack)
 
 

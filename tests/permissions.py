@@ -90,6 +90,10 @@ API = [
     Row("GET", "api-usage-event-list",               "401  200  200  200  200  200  200"),
     Row("GET", "api-usage-event-detail",             "401  200  200  200  200  200  200", "event"),
     Row("GET", "api-usage-report",                   "401  200  200  200  200  200  200"),
+    Row("GET", "api-weborigin-list",                 "401  403  403  200  403  200  200"),
+    Row("POST", "api-weborigin-list",                "401  403  403  403  403  400  400"),
+    Row("GET", "api-weborigin-detail",               "401  403  403  200  403  200  200", "origin"),
+    Row("DELETE", "api-weborigin-detail",            "401  403  403  403  403  204  204", "origin"),
     Row("GET", "openapi",                            "401  200  200  200  200  200  200"),
     Row("GET", "api-docs",                           "401  200  200  200  200  200  200"),
 ]  # fmt: skip
@@ -188,6 +192,7 @@ SERVICE = {
     "accounts_apikey": ("key", f"auditor {ADMINS}", ADMINS, ADMINS, "", {"revoke": ADMINS}),
     "accounts_grant": ("right", f"auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
     "accounts_limit": ("limit", f"auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
+    "local_weborigin": ("origin", f"auditor {ADMINS}", ADMINS, "", ADMINS, {}),
     "auth_group": ("role", f"auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
     "auditlog_logentry": ("entry", f"auditor {ADMINS}", "", "", "", {}),
     "models_registry_connection": (

@@ -2,4 +2,4 @@
 `public`) stand on the platform's site, all else on the tenant's.
 """
 
-from accounts.admin import audit, grants, keys, limits, projects, roles, users  # noqa: F401  (they register themselves)
+from accounts.admin import audit, grants, keys, limits, origins, projects, roles, users  # noqa: F401  (they register themselves)

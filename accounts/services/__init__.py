@@ -1,8 +1,9 @@
-"""Every write of this room: users, roles, projects, API keys, rights of use, limits."""
+"""Every write of this room: users, roles, projects, API keys, rights of use, limits, web origins."""
 
 from accounts.services.grants import grant, revoke_grant
 from accounts.services.keys import create_api_key, record_key_use, revoke_api_key, update_api_key
 from accounts.services.limits import change_limit, remove_limit, set_limit, set_limits
+from accounts.services.origins import allow_web_origin, forbid_web_origin
 from accounts.services.projects import (
     create_project,
     delete_project,
@@ -26,6 +27,7 @@ from accounts.services.users import (
 
 __all__ = [
     "adopt_time_zone",
+    "allow_web_origin",
     "change_limit",
     "create_api_key",
     "create_project",
@@ -34,6 +36,7 @@ __all__ = [
     "delete_project",
     "delete_role",
     "ensure_default_project",
+    "forbid_web_origin",
     "grant",
     "invite_user",
     "record_key_use",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from launcher.values import read_value
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -62,8 +64,8 @@ VARIABLES = [
     ),
     Variable(
         "ATRIUM_ALLOWED_HOSTS",
-        "comma-separated hosts that are answered at all; empty: those of the platform and of the tenants' "
-        "domains",
+        "comma-separated hosts whose pages are answered (programs with a key are at any); empty: those of "
+        "the platform and of the tenants' domains",
     ),
     Variable(
         "ATRIUM_PLATFORM_HOSTS",
@@ -99,11 +101,10 @@ def read(name: str, default: str = "") -> str:
     path = os.environ.get(f"{name}_FILE")
     if path:
         try:
-            return Path(path).read_text().strip()
-        except OSError as exc:
-            raise ImproperlyConfigured(
-                f"{name}_FILE names {path}, which cannot be read: {exc.strerror}."
-            ) from exc
+            return read_value(Path(path))
+        except (OSError, ValueError) as exc:
+            reason = getattr(exc, "strerror", None) or "it is not text"
+            raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {reason}.") from exc
     return os.environ.get(name, default).strip()
 
 

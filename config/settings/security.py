@@ -1,5 +1,6 @@
 """Keys, cookies, hosts and transport."""
 
+from hashlib import sha256
 from ipaddress import ip_network
 
 from cryptography.fernet import Fernet
@@ -37,6 +38,10 @@ for _number, _key in enumerate(MASTER_KEYS, 1):
             f"ATRIUM_MASTER_KEYS: number {_number} of {len(MASTER_KEYS)} is no Fernet key. {hint}"
         ) from exc
 
+# Browsers keep one cookie of a name for all ports of a host: two installations on one machine would end each
+# other's sessions. The secret key stays over restarts, and where it changes no session is good any more.
+INSTANCE = sha256(f"cookies of {SECRET_KEY}".encode()).hexdigest()[:8]
+
 PLATFORM_HOSTS = env.read_list("ATRIUM_PLATFORM_HOSTS", "localhost,platform.localhost")
 # Every host is checked against the tenants' domains by tenants.doors.middleware; an
 # unknown one gets a 404 that says so.
@@ -59,13 +64,15 @@ SECURE_HSTS_SECONDS = 31_536_000 if USES_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = USES_TLS
 SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
 SESSION_ENGINE = "accounts.sessions"
-SESSION_COOKIE_NAME = "atrium_session"
+SESSION_COOKIE_NAME = f"atrium_session_{INSTANCE}"
+EARLIER_SESSION_COOKIE_NAME = "atrium_session"  # of the first release: read until its sessions have ended
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 ANONYMOUS_SESSION_AGE = 3600  # of those who are not logged in: as long as a log-in form may stay open
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_USE_SESSIONS = True  # the token lives in the tenant's session, so none of another tenant is accepted
-CSRF_COOKIE_NAME = "atrium_csrf"
+CSRF_COOKIE_NAME = f"atrium_csrf_{INSTANCE}"
+MESSAGE_STORAGE = "config.message_storage.MessageStorage"
 SIGNED_COOKIE_LEGACY_SALT_FALLBACK = False
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"

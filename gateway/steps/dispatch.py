@@ -17,6 +17,7 @@ from gateway.answers.refusals import refusal
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
 from gateway.state.quirks import Quirk, Quirks, token_limit_name, without_refused
+from gateway.trace import trace_headers
 from models_registry.providers.openai_compatible.errors import ProviderError
 
 MAX_ERROR_BYTES = 65_536
@@ -108,7 +109,7 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
         "POST",
         f"{endpoint.base_url}{endpoint.provider.paths[call.operation.name]}",
         data=body,
-        headers=request_headers(call),
+        headers=request_headers(call) | trace_headers(call.trace),
         allow_redirects=False,
         timeout=_timeouts(endpoint.connect_timeout_s),
     )

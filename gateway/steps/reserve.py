@@ -87,4 +87,5 @@ def facts_of(call: Call) -> CallFacts:
         connection_id=candidate.endpoint.id,
         upstream_model=candidate.upstream_name,
         price=route.price,
+        trace_id=call.trace.trace_id if call.trace else "",
     )

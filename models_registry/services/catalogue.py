@@ -16,6 +16,7 @@ from foundation.errors import AtriumError, UpstreamError
 from models_registry.catalogue import fetch_catalogue
 from models_registry.providers.openai_compatible.catalogue import Catalogue, ListedModel
 from models_registry.services.connections import describe_failure, note_check
+from models_registry.services.names import lock_names
 from models_registry.worlds import Connection, Model, World, active_world
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey
@@ -67,7 +68,10 @@ def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
 
 @transaction.atomic
 def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> SyncReport:
-    """Write a catalogue into the registry. Two at once wait for each other."""
+    """Write a catalogue into the registry. Two at once in one scope wait for each other, also those of two
+    connections: where both list a name, the second one's is prefixed.
+    """
+    lock_names()
     world.connections.objects.select_for_update().get(pk=connection.pk)
     now = timezone.now()
     # locked, else what an administrator changes meanwhile is written over
@@ -109,6 +113,8 @@ def _add_models(
 ) -> int:
     """Make models of entries; returns how many could not be made."""
     taken = set(world.models.objects.values_list("name", flat=True))
+    for aliases in world.models.objects.exclude(aliases=[]).values_list("aliases", flat=True):
+        taken.update(aliases)
     prefix, skipped = slugify(connection.name) or "connection", 0
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"

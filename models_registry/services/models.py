@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -13,6 +12,7 @@ from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
 from models_registry.kinds import Channel
 from models_registry.lifecycle import check_life
+from models_registry.services.names import lock_names
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.notify import announce
 
@@ -39,6 +39,7 @@ CHANGEABLE = frozenset(
         "plans",
     }
 )
+NAMING = frozenset({"name", "aliases"})
 
 
 @transaction.atomic
@@ -56,6 +57,7 @@ def add_model(
     """
     world = active_world()
     require(actor, world.may("add", "model"))
+    lock_names()
     row = world.models(
         name=name, connection_id=connection.pk, upstream_name=upstream_name or name, is_demo=is_demo
     )
@@ -72,6 +74,8 @@ def set_model(*, actor: User | None, model: Model, **changes: Any) -> Model:
     """
     world = active_world()
     require(actor, world.may("change", "model"))
+    if NAMING & changes.keys():
+        lock_names()
     row = world.models.objects.select_for_update().get(pk=model.pk)
     return _write(world, row, row.channel, changes)
 
@@ -96,7 +100,7 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
         world.models.objects.filter(kind=row.kind, is_default=True).exclude(pk=row.pk).update(
             is_default=False
         )
-    if "name" in changes or "aliases" in changes or row._state.adding:
+    if NAMING & changes.keys() or row._state.adding:
         _check_names(world, row)
     if row.name in row.fallbacks:
         raise InvalidInput(_("A model cannot stand in for itself."), param="fallbacks")
@@ -113,9 +117,7 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
 
 
 def _check_names(world: World, row: Model) -> None:
-    """Raises InvalidInput where two models would have one name. Who names models at the same time waits."""
-    with database.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [world.models._meta.db_table])
+    """Raises InvalidInput where two models would have one name. Call it under `lock_names`."""
     others = world.models.objects.exclude(pk=row.pk)
     taken = others.filter(name__in=row.aliases).values_list("name", flat=True).first()
     for name in [row.name, *row.aliases]:

@@ -4,6 +4,7 @@ Guards against: a dropped, renamed or half-migrated schema being served from `pu
 suspended tenant being served at all.
 """
 
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tenants.slugs import is_slug
 
 TIME_TO_LIVE_S = 1.0
 MAX_ENTRIES = 4_096
-MAX_HOST_LENGTH = 253
+HOST = re.compile(r"[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
 
 class DoorState(StrEnum):
@@ -41,6 +42,15 @@ class KnownTenant:
 
 
 _entries: OrderedDict[str, tuple[float, KnownTenant | None]] = OrderedDict()
+_origins: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()  # by slug
+
+
+def name_of(host_header: str) -> str:
+    """The host in a `Host` header, as domains are kept: in lower case, without port and final dot."""
+    name, _colon, port = host_header.strip().rpartition(":")
+    if not name or (port and not (port.isascii() and port.isdigit())):
+        name = host_header.strip()  # a name alone, or an address such as [::1]
+    return name.lower().rstrip(".")
 
 
 def is_platform_host(host: str) -> bool:
@@ -52,6 +62,8 @@ def forget(slug: str | None = None) -> None:
     for key, (_, entry) in list(_entries.items()):
         if slug is None or entry is None or entry.slug == slug:
             _entries.pop(key, None)
+    for known in [slug] if slug is not None else list(_origins):
+        _origins.pop(known, None)
 
 
 def recall(key: str) -> tuple[bool, KnownTenant | None]:
@@ -66,7 +78,7 @@ def recall(key: str) -> tuple[bool, KnownTenant | None]:
 
 def find_tenant_by_host(host: str) -> KnownTenant | None:
     """The tenant behind a host name, or None. Reads the database if not remembered."""
-    return _look_up(f"host:{host}", domains__domain=host) if len(host) <= MAX_HOST_LENGTH else None
+    return _look_up(f"host:{host}", domains__domain=host) if HOST.fullmatch(host) else None
 
 
 def find_tenant_by_slug(slug: str) -> KnownTenant | None:
@@ -110,3 +122,32 @@ def _door_of_schema(slug: str) -> DoorState | None:
         raise  # the database is down: not an answer about the tenant
     except DatabaseError:
         return None
+
+
+def recall_web_origins(slug: str) -> frozenset[str] | None:
+    """None: not remembered. Asked only where a web page calls."""
+    found = _origins.get(slug)
+    return found[1] if found is not None and time.monotonic() - found[0] <= TIME_TO_LIVE_S else None
+
+
+def find_web_origins(slug: str) -> frozenset[str]:
+    """The origins whose pages may read this tenant's answers. Reads the database if not remembered."""
+    found = recall_web_origins(slug)
+    if found is None:
+        found = _load_web_origins(slug)
+        _origins[slug] = (time.monotonic(), found)
+        while len(_origins) > MAX_ENTRIES:
+            _origins.popitem(last=False)
+    return found
+
+
+def _load_web_origins(slug: str) -> frozenset[str]:
+    from tenants.local.models import WebOrigin
+
+    try:
+        with tenant(slug):
+            return frozenset(WebOrigin.objects.values_list("origin", flat=True))
+    except OperationalError:
+        raise
+    except DatabaseError:
+        return frozenset()  # its schema is gone, or is older than this table

@@ -1,6 +1,7 @@
 """Tables that exist in every schema. Each world sees only its own."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from foundation.ids import uuid7
 
@@ -37,3 +38,24 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return self.task
+
+
+class WebOrigin(models.Model):
+    """An origin whose web pages may read what `/v1` and `/api/v1` answer to this tenant's keys."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    origin = models.CharField(
+        _("origin"),
+        max_length=255,
+        unique=True,
+        help_text=_("Scheme, host and perhaps port of the web page, such as https://app.example.org."),
+    )
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        ordering = ["origin"]
+        verbose_name = _("web origin")
+        verbose_name_plural = _("web origins")
+
+    def __str__(self) -> str:
+        return self.origin

@@ -1,6 +1,7 @@
 """Log-in, profile and keys as pages."""
 
 import pytest
+from django.conf import settings
 from django.utils import translation
 
 from tests.conftest import PASSWORD
@@ -16,7 +17,7 @@ def _fresh(clean_cache):
 def test_bob_logs_in_with_his_address_in_any_case(acme):
     response = acme.post("/accounts/login/", {"login": "BOB@acme.example", "password": PASSWORD})
     assert response.status_code == 302 and response.url == "/"
-    cookie = response.cookies["atrium_session"]
+    cookie = response.cookies[settings.SESSION_COOKIE_NAME]
     assert cookie["domain"] == "" and cookie["httponly"] and cookie["samesite"] == "Lax"
 
 

@@ -1,13 +1,17 @@
 """Whatever stands in a query string: an answer below 500."""
 
+import re
+
 import pytest
+from django.conf import settings
 from django.urls import reverse
 
 from administration.sites import service_admin
 from tests.permissions import SERVICE
-from tests.routes import TENANT
+from tests.routes import PLATFORM, TENANT, list_routes
 
 pytestmark = pytest.mark.django_db
+PLACE = re.compile(r"\(\?P<\w+>[^)]*\)|<[^>]+>")  # of a value in a route
 NUMBERS = ("9" * 5_000, "-1", "0", "٣", "\0", "9" * 30)
 
 
@@ -43,7 +47,9 @@ def test_nul_finds_nothing_rather_than_failing(acme, alice):
     asked = {"app_label": "accounts", "model_name": "apikey", "field_name": "user"}
     found = acme.get("/admin/autocomplete/", asked | {"term": "nobody\0"})
     assert (found.status_code, found.json()["results"]) == (200, [])
-    assert len(acme.get("/admin/autocomplete/", asked | {"term": "\0alice"}).json()["results"]) == 1
+    assert len(acme.get("/admin/autocomplete/", asked | {"term": "alice"}).json()["results"]) == 1
+    for term in ("\0", "\0alice", "al\0ice", "alice\0"):
+        assert acme.get("/admin/autocomplete/", asked | {"term": term}).json()["results"] == [], term
     for path, name in (
         ("/admin/search/", "s"),
         ("/", "q"),
@@ -126,3 +132,27 @@ def test_a_model_of_impossible_name_is_no_model(acme, bob):
     acme.login_as(bob)
     assert acme.post("/c/new/", {"text": "hello", "model": "\0"}).status_code < 500
     assert acme.get("/?model=%00").status_code < 500
+
+
+@pytest.mark.parametrize(("host", "urlconf"), [("acme", TENANT), ("on_platform", PLATFORM)])
+def test_nul_in_a_path_or_a_parameter_breaks_no_route(request, alice, olga, host, urlconf):
+    client = request.getfixturevalue(host).login_as(alice if host == "acme" else olga)
+    tried = 0
+    for route in list_routes(urlconf):
+        pattern = route.pattern.replace("^", "").replace("$", "").replace("\\Z", "")
+        path = "/" + PLACE.sub("x%00y", pattern)
+        for query in (
+            "",
+            *(f"{name}=%00x" for name in ("q", "o", "p", "s", "term", "next", "cursor", "limit")),
+        ):
+            assert client.get(path, QUERY_STRING=query).status_code < 500, (path, query)
+        for method in ("post", "patch", "delete"):
+            assert getattr(client, method)(path).status_code < 500, (method, path)
+        tried += 1
+    assert tried > 40
+
+
+def test_nul_in_a_cookie_opens_nothing(acme):
+    for name in (settings.SESSION_COOKIE_NAME, settings.EARLIER_SESSION_COOKIE_NAME):
+        answer = acme.get("/profile/", headers={"cookie": f'{name}="\\000{"a" * 31}"'})
+        assert answer.status_code == 302 and answer.url.startswith("/accounts/login/")

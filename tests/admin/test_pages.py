@@ -13,7 +13,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import create_api_key, create_project, create_role, create_user, grant, set_limit
+from accounts.services import (
+    allow_web_origin,
+    create_api_key,
+    create_project,
+    create_role,
+    create_user,
+    grant,
+    set_limit,
+)
 from models_registry.services import add_connection, add_model
 from prompts.models import Conversation
 from tenants.doors import hosts
@@ -123,6 +131,7 @@ def grow(alice) -> None:
         project = create_project(actor=None, name=f"Project {number}")
         create_api_key(actor=None, user=person, name="k", project=project)
         create_role(actor=None, name=f"role {number}", permissions=[])
+        allow_web_origin(actor=None, origin=f"https://p{number}.example.org")
         link = add_connection(actor=None, name=f"Connection {number}", **PROVIDER)
         add_model(actor=None, connection=link, name=f"model-{number}")
         grant(actor=None, kind="model", target=f"model-{number}", user=person)

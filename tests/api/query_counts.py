@@ -9,4 +9,5 @@ LISTS: dict[str, int] = {
     "api-limit-list": 7,
     "api-model-list": 7,
     "api-usage-event-list": 7,
+    "api-weborigin-list": 7,
 }

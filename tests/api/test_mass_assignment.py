@@ -82,6 +82,7 @@ CREATIONS = {
     "api-limit-list": {"level", "subject_id", "measure", "amount"},
     "api-model-list": CHANGES["api-model-detail"][1] | {"connection"},
     "api-model-prices": {"amounts", "input", "cached", "output", "reasoning", "valid_from"},
+    "api-weborigin-list": {"origin"},
 }
 NO_FIELDS = {"api-connection-sync", "api-connection-test"}  # they read no body
 VALUES = [True, "owner", 1]

@@ -161,11 +161,14 @@ def log_in(context: BrowserContext, slug: str, user, port: int, model_name: str 
     """A session without the log-in page, for journeys that begin behind it. `model_name`: what the person
     chose last.
     """
-    from tests.prompts.visitor import start_session  # needs Django, which tests.e2e.screenshots does without
+    # both need Django, which tests.e2e.screenshots does without
+    from django.conf import settings
+
+    from tests.prompts.visitor import start_session
 
     session = start_session(slug, user, model_name)
     cookie = {
-        "name": "atrium_session",
+        "name": settings.SESSION_COOKIE_NAME,
         "value": session["cookie"],
         "url": f"http://{slug}.localhost:{port}/",
         "httpOnly": True,

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from django.conf import settings
 
-from gateway.api import _is_served
 from gateway.state.snapshot import PROVEN_TIME_TO_LIVE_S
 from tests.live import TENANTS
 
@@ -131,19 +131,16 @@ def test_a_wrong_key_is_one_401(house, key):
 
 
 def test_a_cookie_does_no_keys_work(house):
-    assert httpx.get(f"{house.base_url}/models", cookies={"atrium_session": "x"}).status_code == 401
+    assert (
+        httpx.get(f"{house.base_url}/models", cookies={settings.SESSION_COOKIE_NAME: "x"}).status_code == 401
+    )
 
 
 def test_unknown_paths_methods_and_hosts(house):
     headers = {"Authorization": f"Bearer {house.keys[ONE]}"}
     assert httpx.get(f"{house.base_url}/nothing", headers=headers).json()["error"]["code"] == "unknown_url"
-    assert httpx.get(f"{house.base_url}/chat/completions", headers=headers).status_code == 405
-    assert (
-        httpx.get(f"{house.base_url}/models", headers=headers | {"Host": "nobody.localhost"}).json()["error"][
-            "code"
-        ]
-        == "unknown_host"
-    )
+    refused = httpx.get(f"{house.base_url}/chat/completions", headers=headers)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
     assert (
         httpx.get(f"{house.base_url}/models", headers=headers | {"Host": f"{TWO}.localhost"}).status_code
         == 401
@@ -235,13 +232,3 @@ def test_the_web_process_holds_no_tensors(house):
     house.post({"model": "mock", "messages": HELLO})
     libraries = Path(f"/proc/{house.web.pid}/maps").read_text()
     assert "uvloop" in libraries and "torch" not in libraries
-
-
-@pytest.mark.parametrize(
-    ("allowed", "is_served"), [(["*"], True), ([".acme.example"], True), (["other.example"], False)]
-)
-def test_only_allowed_hosts_are_served(settings, allowed, is_served):
-    settings.ALLOWED_HOSTS = allowed
-    _is_served.cache_clear()
-    assert _is_served("chat.acme.example") is is_served
-    _is_served.cache_clear()

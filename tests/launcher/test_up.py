@@ -73,7 +73,7 @@ DRIVER = """
     def make_plan(options, addresses):
         real = plan.make_plan(options, dataclasses.replace(addresses, runtime_url=""))
         def fake(spec):
-            arguments = [str(options.listener.fileno())] if spec.name.startswith("web") else []
+            arguments = [str(options.listeners[0].fileno())] if spec.name.startswith("web") else []
             script = scripts[spec.name.partition("-")[0]]
             return dataclasses.replace(spec, command=[sys.executable, "-c", script, *arguments])
         early, late = [fake(spec) for spec in real.early], [fake(spec) for spec in real.late]
@@ -366,7 +366,7 @@ def test_only_the_worker_and_prepare_get_the_owners_login(folder, monkeypatch):
         {"ATRIUM_MASTER_KEYS": "m", "ATRIUM_SECRET_KEY": "s"},
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        plan = make_plan(Options(folder, listener), addresses)
+        plan = make_plan(Options(folder, [listener]), addresses)
         port = str(listener.getsockname()[1])
     specs = {spec.name: spec for spec in [*plan.early, plan.prepare, *plan.late]}
     assert {name for name, spec in specs.items() if "ATRIUM_OWNER_DATABASE_URL" in spec.environment} == {

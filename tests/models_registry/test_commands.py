@@ -125,6 +125,21 @@ def test_a_failing_test_ends_with_an_error(provider):
         run("connection", "test", "missing", "--tenant", "acme")
 
 
+@pytest.mark.parametrize("answer", [(500, None), (200, b"{"), (200, b'{"data": []}')])
+def test_an_addition_that_cannot_sync_leaves_nothing_and_can_be_made_again(provider, answer):
+    add = (*ADD, "--base-url", provider.base_url, "--allow-private", "--sync", "--tenant", "acme")
+    provider.status, provider.body = answer
+    if answer == (200, b'{"data": []}'):
+        run(*add)  # a provider that has nothing yet is no failure
+    else:
+        with pytest.raises(CommandError):
+            run(*add)
+        assert not Connection.objects.exists()
+        provider.status, provider.body = 200, None
+        run(*add)
+    assert Connection.objects.count() == 1
+
+
 def test_a_model_is_added_priced_and_listed(make):
     make.connection("Provider")
     here = ("--tenant", "acme")

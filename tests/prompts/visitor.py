@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import httpx
+from django.conf import settings
 from django.test import Client
 
 from prompts.models import Conversation, Message
@@ -66,7 +67,7 @@ class Visitor(httpx.Client):
         super().__init__(
             base_url=f"http://127.0.0.1:{port}",
             headers={"Host": f"{slug}.localhost", "HX-Request": "true", "X-CSRFToken": session["token"]},
-            cookies={"atrium_session": session["cookie"]},
+            cookies={settings.SESSION_COOKIE_NAME: session["cookie"]},
             timeout=PATIENCE_S,
         )
         self.slug = slug

@@ -1,20 +1,23 @@
 """S06: dropped, renamed and half-migrated tenants under load, and hosts nobody has: never an answer from
 `public`.
 
-By host all 404, by key the same 401 at `/v1` and `/api/v1` (status, headers and body), half-migrated 503.
-Each planted bug runs the row's checks.
+Pages by host all 404. `/v1` and `/api/v1` at a host that we do not know take a valid key and nothing else, no
+session either; otherwise the same 401 (status, headers and body). Half-migrated 503. Each planted bug runs
+the row's checks.
 """
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection, connections
+from django.http import parse_cookie
 from django.test import Client
 
+from accounts.models import User
 from accounts.services import create_api_key, create_user
 from gateway import loop as gateway_loop
 from gateway.front import Front
@@ -22,14 +25,17 @@ from gateway.state.snapshot import Snapshots
 from gateway.steps.authenticate import check_door
 from tenants.context import owner, tenant
 from tenants.doors import hosts, middleware
-from tenants.doors.middleware import TenantMiddleware
+from tenants.doors.hosts import KnownTenant
+from tenants.doors.middleware import TenantMiddleware, _key_of
 from tenants.models import Tenant
 from tenants.provisioning.services import create_tenant, drop_schema, set_tenant_status
 from tests.asgi import call
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(300)]
 
-PATHS = ["/", "/accounts/login/", "/admin/", "/api/v1/me/", "/keys/"]
+PAGES = ["/", "/accounts/login/", "/admin/", "/keys/"]
+API = "/api/v1/me/"
+PATHS = [*PAGES, API]
 UNKNOWN_HOSTS = [
     "nobody.localhost",
     "127.0.0.1",
@@ -47,6 +53,11 @@ UNKNOWN_HOSTS = [
     "localhost:8000:80",
     "..",
     "[::1]",
+    "192.168.1.20:8000",
+    "host.docker.internal:8000",
+    "[::1]:8000",
+    "acme.localhost.:x",
+    "x" * 300,
 ]
 
 
@@ -116,8 +127,80 @@ def wait_for_answers(count: Callable[[], int]) -> None:
 def test_a_host_nobody_has_is_404(unblocked, host):
     for path in PATHS:
         response = Client(headers={"host": host}).get(path)
-        assert response.status_code == 404, f"{host!r} answered {path} with {response.status_code}"
+        expected = 401 if path == API else 404
+        assert response.status_code == expected, f"{host!r} answered {path} with {response.status_code}"
         assert b"olga@atrium.example" not in response.content
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("192.168.1.20:9123", "http://localhost:9123/"),
+        ("[::1]:9123", "http://localhost:9123/"),
+        ("atrium", "http://localhost/"),
+    ],
+)
+def test_a_page_at_an_unknown_host_suggests_the_port_by_which_one_came(unblocked, host, address):
+    text = Client(headers={"host": host}).get("/").content.decode()
+    assert f'<a href="{address}">' in text and ":8000" not in text
+
+
+def test_programs_are_answered_at_any_host_by_their_key_alone(unblocked):
+    key, other = make_tenant("anywhere"), make_tenant("elsewhere")
+    try:
+        with tenant("anywhere"):
+            dora = User.objects.get(email="dora@anywhere.example")
+        for host in UNKNOWN_HOSTS:
+            for text in (key, other):
+                slug = text.split("_")[1]
+                found = Client(headers={"host": host, "authorization": f"Bearer {text}"}).get(API)
+                assert found.status_code == 200, f"{host!r} answered a good key with {found.status_code}"
+                assert found.json()["tenant"]["slug"] == slug
+            for wrong in wrong_keys(key):
+                headers = {"host": host, "authorization": f"Bearer {wrong}"}
+                assert Client(headers=headers).get(API).status_code == 401, (host, wrong)
+        assert {answer[0] for answer in ask_gateway([key, other], UNKNOWN_HOSTS)} == {200}
+        assert {answer[0] for answer in ask_gateway(wrong_keys(key), UNKNOWN_HOSTS)} == {401}
+        assert_sessions_count_at_home_only(dora, key)
+    finally:
+        drop_schema("anywhere")
+        drop_schema("elsewhere")
+
+
+def assert_sessions_count_at_home_only(dora, key: str) -> None:
+    """Nobody becomes Dora by her session's cookie; beside a key it does not even say her language."""
+    with tenant("anywhere"):
+        User.objects.filter(pk=dora.pk).update(language="de")
+        home = Client(headers={"host": "anywhere.localhost"})
+        home.force_login(dora)
+    assert home.get(API).json()["email"] == dora.email
+    bearer = {"authorization": f"Bearer {key}"}
+    assert home.get(API, headers=bearer)["Content-Language"] == "de"
+    for host in (*UNKNOWN_HOSTS, "localhost"):
+        client = Client(headers={"host": host})
+        client.cookies = home.cookies
+        assert client.get(API).status_code == 401, f"{host!r} let a session in"
+        assert client.get(API, headers=bearer)["Content-Language"] == "en", f"{host!r} read a session"
+
+
+def test_links_of_an_answer_lead_to_the_host_that_was_called(unblocked, settings):
+    """Where that one cannot be used, or may not be, to the server's own address."""
+    key = make_tenant("linked")
+    try:
+        with tenant("linked"):
+            for number in range(3):
+                create_api_key(actor=None, user=User.objects.first(), name=f"k{number}")
+        for allowed, host, expected in (
+            (["*"], "192.168.1.20:8000", "http://192.168.1.20:8000/"),
+            (["*"], "x?", "http://testserver:80/"),
+            (["chat.example.org"], "192.168.1.20:8000", "http://testserver:80/"),
+            (["chat.example.org"], "linked.localhost", "http://testserver:80/"),
+        ):
+            settings.ALLOWED_HOSTS = allowed
+            client = Client(headers={"host": host, "authorization": f"Bearer {key}"})
+            assert client.get("/api/v1/api-keys/?limit=1").json()["next"].startswith(expected), host
+    finally:
+        drop_schema("linked")
 
 
 BROKEN = {
@@ -138,7 +221,11 @@ def test_a_broken_tenant_is_never_served_from_public(unblocked, slug, statement,
         assert Client(headers={"host": f"{slug}.localhost"}).get("/accounts/login/").status_code == 200
         answers = statuses_under_load(f"{slug}.localhost", lambda: execute(statement))
         assert len(answers) > ENOUGH
-        assert {status for _path, status, _body in answers} == {expected}, "the host was answered otherwise"
+        # a host that leads nowhere any more is one that we do not know: the API wants a key
+        assert {(path == API, status) for path, status, _body in answers} == {
+            (False, expected),
+            (True, 401 if expected == 404 else expected),
+        }, "the host was answered otherwise"
         assert statuses_by_key(key) == {401 if expected == 404 else expected}
     finally:
         execute("DROP SCHEMA IF EXISTS elsewhere CASCADE")
@@ -172,20 +259,22 @@ def wrong_keys(key: str) -> list[str]:
         ("public", key_id, secret),
         ("Not A Slug", key_id, secret),
         (slug, "x" * 8, secret),
+        (slug, "abc\0defg", secret),
         (slug, key_id, "x" * 43),
         (slug, key_id, ""),
     ]
     return [*["_".join(("atr", *some)) for some in parts], f"atr_{slug}", "atr_", "sk-proj-1234"]
 
 
-def ask_gateway(keys: list[str]) -> list[tuple[int, dict, bytes]]:
+def ask_gateway(keys: list[str], hosts: Sequence[str] = ("localhost",)) -> list[tuple[int, dict, bytes]]:
     async def ask() -> list:
         front = Front()
         await gateway_loop.start_loop("test")
         try:
             return [
-                await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer {key}"})
+                await call(front, "GET", "/v1/models", headers={"authorization": f"Bearer {key}"}, host=host)
                 for key in keys
+                for host in hosts
             ]
         finally:
             await gateway_loop.stop_loop()
@@ -275,6 +364,36 @@ def test_planted_bug_falling_back_to_public_is_noticed(unblocked, monkeypatch):
         test_a_host_nobody_has_is_404(unblocked, "nobody.localhost")
     with pytest.raises(AssertionError, match="the host was answered otherwise"):
         test_a_broken_tenant_is_never_served_from_public(unblocked, *BROKEN["gone"])
+
+
+def test_planted_bug_a_session_that_counts_everywhere_is_noticed(unblocked, monkeypatch):
+    """The host is unknown, but somebody's session is not."""
+    real = TenantMiddleware._find_owner_of_key
+
+    def believe(request):
+        if _key_of(request) is None and request.headers.get("cookie"):
+            return hosts.find_tenant_by_slug("anywhere"), None
+        return real(request)
+
+    monkeypatch.setattr(TenantMiddleware, "_find_owner_of_key", staticmethod(believe))
+    with pytest.raises(AssertionError, match="let a session in"):
+        test_programs_are_answered_at_any_host_by_their_key_alone(unblocked)
+
+
+def test_planted_bug_cookies_that_are_read_beside_a_key_are_noticed(unblocked, monkeypatch):
+    sent = property(lambda request: parse_cookie(request.META.get("HTTP_COOKIE", "")), lambda *_: None)
+    monkeypatch.setattr("django.core.handlers.wsgi.WSGIRequest.COOKIES", sent)
+    with pytest.raises(AssertionError, match="read a session"):
+        test_programs_are_answered_at_any_host_by_their_key_alone(unblocked)
+
+
+def test_planted_bug_hosts_that_nobody_has_shut_programs_out_is_noticed(unblocked, monkeypatch):
+    async def nobody(scope) -> KnownTenant:
+        return KnownTenant("nobody", "Nobody", hosts.DoorState.OPEN, "en", "EUR", "")
+
+    monkeypatch.setattr("gateway.door.find_tenant_of_host", nobody)
+    with pytest.raises(AssertionError, match="401"):
+        test_programs_are_answered_at_any_host_by_their_key_alone(unblocked)
 
 
 def test_planted_bug_a_half_migrated_tenant_that_is_served_is_noticed(unblocked, monkeypatch):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.db import connections
@@ -63,7 +64,7 @@ def session_cookie(world: str, email: str) -> str:
     client = client_at(world)
     with scope_of(world):
         client.force_login(User.objects.get(email=email))
-    return client.cookies["atrium_session"].value
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 def is_let_in(response) -> bool:
@@ -79,7 +80,7 @@ def test_a_session_of_one_world_is_nobody_in_another():
             cookie = session_cookie(home, email)
             for world in HOSTS:
                 client = client_at(world)
-                client.cookies["atrium_session"] = cookie
+                client.cookies[settings.SESSION_COOKIE_NAME] = cookie
                 # the platform's front door is open to everyone
                 pages = PAGES if world != "platform" else PAGES[1:]
                 answers = [is_let_in(client.get(page)) for page in pages]
@@ -103,7 +104,7 @@ def test_even_a_copied_session_row_and_user_are_nobody_elsewhere():
             force_insert=True
         )
     client = client_at("globex")
-    client.cookies["atrium_session"] = cookie
+    client.cookies[settings.SESSION_COOKIE_NAME] = cookie
     assert not is_let_in(client.get("/profile/")), "the copy got in"
 
 
@@ -285,7 +286,7 @@ def test_planted_bug_v1_that_forgets_the_host_is_noticed(keys, monkeypatch):
     async def anywhere(scope) -> None:
         return None
 
-    monkeypatch.setattr("gateway.api._tenant_of_host", anywhere)
+    monkeypatch.setattr("gateway.door.find_tenant_of_host", anywhere)
     with pytest.raises(
         AssertionError, match=r"let in or kept out.*world='globex', method='GET', path='/v1/models'"
     ):
@@ -300,7 +301,7 @@ def test_planted_bug_an_api_where_the_key_outweighs_the_host_is_noticed(keys, mo
         door = hosts.find_tenant_by_slug(slug_of(middleware._key_of(request) or ""))
         if door is None:
             return real(self, request)
-        request.tenant = door
+        request.tenant, request.web_origins = door, ()
         return Scope("tenant", door.slug), None
 
     monkeypatch.setattr(TenantMiddleware, "_find_scope", ask_the_key)

@@ -2,12 +2,15 @@
 the others can be made in `/admin/`.
 """
 
+import sys
+
 from django.db import transaction
 
 from accounts.models import User
 from accounts.selectors import get_user_by_email
 from accounts.services import create_user, invite_user, set_user_active
-from foundation.commands import AtriumCommand, read_password
+from foundation.commands import AtriumCommand
+from launcher.values import read_line
 from tenants.context import platform
 
 
@@ -32,7 +35,7 @@ class Command(AtriumCommand):
         )
 
     def create(self, options) -> None:
-        email, password = options["email"], read_password() if options["password_stdin"] else None
+        email, password = options["email"], read_line(sys.stdin) if options["password_stdin"] else None
         with platform(), transaction.atomic():
             row = create_user(
                 actor=None,

@@ -82,12 +82,23 @@ class Command(AtriumCommand):
             )
             text, added = f"Connection {row.name} leads to {row.base_url}.", {}
             if options["sync"]:
-                added["models"] = services.sync_catalogue(actor=None, connection=row).added
+                added["models"] = self._sync_or_remove(row)
                 added["without_price"] = _list_unpriced(row)
                 text += (
                     f" {len(added['models'])} models were added.{_advise(added['without_price'], options)}"
                 )
         self.show(_describe(row) | added, text)
+
+    @staticmethod
+    def _sync_or_remove(row: Connection) -> "list[str]":
+        """The models that are added. Where that fails the connection goes, too: the same command, once what
+        was wrong is mended, must not find half of itself.
+        """
+        try:
+            return services.sync_catalogue(actor=None, connection=row).added
+        except BaseException:
+            services.remove_connection(actor=None, connection=row, force=True)
+            raise
 
     def list(self, options) -> None:
         with chosen_scope(options):

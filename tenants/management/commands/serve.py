@@ -13,6 +13,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
+from launcher.sockets import listen
+
 logger = logging.getLogger(__name__)
 
 PREPARED_TIMEOUT_S, LOOK_EVERY_S = 900, 0.02
@@ -29,7 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("kind", choices=["web", "gateway", "worker", "scheduler", "runtime"])
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--fd", type=int, help="an inherited listening socket, instead of host and port")
+        parser.add_argument(
+            "--fd", type=int, nargs="+", help="inherited listening sockets, instead of host and port"
+        )
         parser.add_argument(
             "--after",
             type=Path,
@@ -90,10 +94,20 @@ class Command(BaseCommand):
             wait_for_file(options["after"])
         self._check_start()
         raise_descriptor_limit()
-        # An inherited socket is handed over whole: uvicorn's own `fd` takes it for a Unix socket and leaves
-        # TCP_NODELAY off, 40 ms per answer.
-        sockets = [socket.socket(fileno=options["fd"])] if options["fd"] is not None else None
-        uvicorn.Server(server_config(target, options["host"], options["port"])).run(sockets=sockets)
+        # Sockets are handed over whole: uvicorn's own `fd` takes one for a Unix socket and leaves TCP_NODELAY
+        # off, 40 ms per answer.
+        config = server_config(target, options["host"], options["port"])
+        uvicorn.Server(config).run(sockets=self._sockets(options))
+
+    @staticmethod
+    def _sockets(options) -> list[socket.socket]:
+        if options["fd"] is not None:
+            return [socket.socket(fileno=descriptor) for descriptor in options["fd"]]
+        try:
+            return listen(options["host"], options["port"])
+        except OSError as exc:
+            where = f"{options['host']}, port {options['port']}"
+            raise CommandError(f"Cannot listen on {where}: {exc.strerror}.") from exc
 
     def serve_worker(self, options) -> None:
         app = import_string("config.celery.app")

@@ -1,9 +1,12 @@
 """`manage.py tenant create | set | list | suspend | resume | migrate`."""
 
+import sys
+
 from django.conf import settings
 
-from foundation.commands import AtriumCommand, read_password
+from foundation.commands import AtriumCommand
 from foundation.errors import Conflict, InvalidInput
+from launcher.values import read_line
 from tenants.context import owner, platform
 from tenants.data_policy import DataPolicy
 from tenants.database.schemas import migrate_public, migrate_template, migrate_tenants
@@ -46,7 +49,7 @@ class Command(AtriumCommand):
         migrate.add_argument("--processes", type=int, default=2)
 
     def create(self, options) -> None:
-        password = read_password() if options["password_stdin"] else None
+        password = read_line(sys.stdin) if options["password_stdin"] else None
         slug = options["slug"]
         if not settings.HAS_OWNER_LOGIN:
             raise Conflict("ATRIUM_OWNER_DATABASE_URL is not set: making a tenant needs the owner's login.")

@@ -1,0 +1,118 @@
+"""Who comes in at `/v1`: the host and the key of a request, before anything of it is read.
+
+Guards against: keys of one tenant on another's host, a cookie doing a key's work, a second header
+contradicting the first.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import OperationalError
+from django.utils.translation import gettext as _
+
+from accounts.keys import read_key
+from foundation.errors import Unavailable
+from foundation.ids import uuid7
+from gateway.calls import Principal
+from gateway.errors import InvalidKey
+from gateway.http import AsgiScope, Send, find_header
+from gateway.state.snapshot import Snapshots, TenantSnapshot
+from gateway.steps.authenticate import authenticate
+from gateway.trace import Trace, continue_trace
+from tenants.context import in_platform
+from tenants.doors import cors, hosts
+from tenants.doors.hosts import KnownTenant
+
+Found = TypeVar("Found")
+VERSION = (b"openai-version", b"2020-10-01")
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request, and what every answer to it says of it."""
+
+    begun_s: float
+    request_id: UUID
+    trace: Trace | None
+    origin: str  # of the web page that calls; "" for other programs
+    web_origins: Collection[str] = ()  # those that may read the answer, as far as is known
+    tells_time: bool = True  # refusals of a key all look alike
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Of an answer that leaves now."""
+        headers = [(b"x-request-id", f"req_{self.request_id.hex}".encode()), VERSION]
+        if self.tells_time:
+            took_ms = (asyncio.get_running_loop().time() - self.begun_s) * 1000
+            headers.append((b"openai-processing-ms", b"%d" % max(1, round(took_ms))))
+        if self.trace:
+            headers.append((b"traceparent", self.trace.header.encode()))
+        return headers + encoded(cors.answer_headers(self.origin, self.web_origins))
+
+
+def encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def begin_visit(scope: AsgiScope) -> Visit:
+    return Visit(
+        begun_s=asyncio.get_running_loop().time(),
+        request_id=uuid7(),
+        trace=continue_trace(find_header(scope, b"traceparent")),
+        origin=find_header(scope, b"origin").decode("latin-1"),
+    )
+
+
+async def enter(scope: AsgiScope, snapshots: Snapshots, visit: Visit) -> tuple[Principal, TenantSnapshot]:
+    """Who calls, by host and key. Raises what `authenticate` raises."""
+    home = await find_tenant_of_host(scope)
+    if home is not None and visit.origin:
+        visit.web_origins = await find_web_origins(home.slug)
+    key = read_key(scope["headers"])
+    if key is None:
+        raise InvalidKey
+    found = await authenticate(key, snapshots, host_tenant=home.slug if home else None)
+    if visit.origin:
+        visit.web_origins = await find_web_origins(found[0].tenant)
+    return found
+
+
+def is_preflight(scope: AsgiScope, visit: Visit) -> bool:
+    wanted = find_header(scope, b"access-control-request-method").decode("latin-1")
+    return cors.is_preflight(scope["method"], visit.origin, wanted)
+
+
+async def answer_preflight(scope: AsgiScope, send: Send, visit: Visit) -> None:
+    """A browser asks whether its page may call. Raises NotAllowed."""
+    home = await find_tenant_of_host(scope)
+    wanted = find_header(scope, b"access-control-request-headers").decode("latin-1")
+    allowed = await find_web_origins(home.slug) if home else None
+    headers = cors.preflight_headers(visit.origin, wanted, allowed)
+    await send({"type": "http.response.start", "status": 204, "headers": encoded(headers)})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def find_tenant_of_host(scope: AsgiScope) -> KnownTenant | None:
+    """The tenant whose host was called: there only its own keys work. None at the platform's hosts and at any
+    that we do not know (a LAN's address, a container's name): there the key says whose it is.
+    """
+    name = hosts.name_of(find_header(scope, b"host").decode("latin-1"))
+    if hosts.is_platform_host(name):
+        return None
+    is_known, door = hosts.recall(f"host:{name}")
+    return door if is_known else await _ask_database(hosts.find_tenant_by_host, name)
+
+
+async def find_web_origins(slug: str) -> frozenset[str]:
+    origins = hosts.recall_web_origins(slug)
+    return origins if origins is not None else await _ask_database(hosts.find_web_origins, slug)
+
+
+async def _ask_database(find: Callable[[str], Found], name: str) -> Found:
+    """Raises Unavailable."""
+    try:
+        return await in_platform(find, name)
+    except OperationalError as exc:
+        raise Unavailable(_("The database does not answer. Try again in a moment."), retry_after_s=2) from exc
