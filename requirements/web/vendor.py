@@ -33,7 +33,7 @@ FILES = {  # where in node_modules → where below static/vendor
     f"{MONO}/LICENSE": "jetbrains-mono/LICENSE",
     "lucide-static/LICENSE": "lucide/LICENSE",
 }
-ICON_IN_USE = re.compile(r"""\{% icon "([a-z0-9-]+)"|icon\("([a-z0-9-]+)"\)""")
+ICON_IN_USE = re.compile(r"""\{% icon "([a-z0-9-]+)"|icon\("([a-z0-9-]+)"\)|\bicon="([a-z0-9-]+)",\s""")
 # the maps are not shipped; Django's manifest storage would look for them
 SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*$")
 
@@ -57,8 +57,14 @@ def install(folder: Path, relock: bool) -> Path:
 
 
 def find_icons() -> list[str]:
-    """Names of the Lucide icons that templates (`{% icon "name" %}`) and modules (`icon("name")`) show."""
-    sources = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "static" / "js").rglob("*.js")]
+    """Names of the Lucide icons that templates (`{% icon "name" %}`), modules (`icon("name")`) and places of
+    the rail (`icon="name"`) show.
+    """
+    sources = [
+        *(ROOT / "templates").rglob("*.html"),
+        *(ROOT / "static" / "js").rglob("*.js"),
+        *ROOT.glob("*/places.py"),
+    ]
     return sorted(
         {
             name

@@ -1,0 +1,7 @@
+"""This room's place in the rail."""
+
+from django.utils.translation import gettext_lazy as _
+
+from administration.rail import rail_place
+
+rail_place(order=10, url_name="prompts:chat-home", icon="message-circle", title=_("Chat"))
