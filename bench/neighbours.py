@@ -1,4 +1,4 @@
-"""One tenant asks ten times what its plan allows: it gets that and no more, and the other tenant must not notice
+"""One tenant asks ten times what its plan allows: it gets that and no more, and the other one does not notice
 (S33 of docs/proofs.md).
 """
 
