@@ -18,7 +18,16 @@ PASSWORD = "correct horse battery staple"
 ALICE, STRAY = "alice@acme.example", "eve@evil.example"
 # rows that a migration deletes on purpose: table → how many of each filled tenant's
 GONE = {"account_emailaddress": 1}
-PAGES = ("/", "/profile/", "/keys/", "/usage/", "/admin/", "/admin/accounts/user/", "/admin/usage/budget/")
+PAGES = (
+    "/",
+    "/profile/",
+    "/keys/",
+    "/usage/",
+    "/admin/",
+    "/admin/accounts/user/",
+    "/admin/accounts/limit/",
+    "/admin/usage/budget/",
+)
 LISTS = ("api-keys", "budgets", "connections", "conversations", "models", "usage/events")
 
 
@@ -123,6 +132,7 @@ def check(facts: dict[str, str], before: dict[tuple[str, str], int], fail: Calla
         if left < expected:
             fail(f"{'.'.join(place)} has {left} rows, and {rows} before; {expected} are to stay.")
     _check_schemas(before, fail)
+    _check_plans(fail)
     for slug, key in facts.items():
         _check_rows(slug, fail)
         _check_pages(slug, key, fail)
@@ -134,6 +144,15 @@ def _check_schemas(before: dict[tuple[str, str], int], fail: Callable[[str], Non
     with owner():
         for schema in list_schemas_behind({schema for schema, _table in before}):
             fail(f"The schema {schema} lacks migrations of this release.")
+
+
+def _check_plans(fail: Callable[[str], None]) -> None:
+    from tenants.models import Plan
+
+    with platform():
+        limits = {plan.name: plan.requests_per_minute for plan in Plan.objects.all()}
+    if (limits.get("standard"), limits.get("unlimited")) != (1_000, None):
+        fail(f"The plans' limits are {limits}.")
 
 
 def _check_rows(slug: str, fail: Callable[[str], None]) -> None:
