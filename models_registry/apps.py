@@ -7,7 +7,7 @@ class ModelsRegistryConfig(AppConfig):
     verbose_name = _("models")
 
     def ready(self) -> None:
-        from models_registry import calendar, seeds  # noqa: F401  (a duty and an occasion)
+        from models_registry import calendar, seeds  # noqa: F401  (duties and an occasion)
         from models_registry.audit import register_models
 
         register_models()

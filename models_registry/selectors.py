@@ -7,14 +7,17 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from redis.exceptions import RedisError
 
 from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import AtriumError, NotFound
 from models_registry.addresses import read_base_url
+from models_registry.first_models import PREPARING
 from models_registry.kinds import Channel
 from models_registry.routes import Endpoint, Route
 from models_registry.worlds import Connection, Model, ModelPrice, World, active_world
@@ -135,6 +138,17 @@ def list_current_prices(models: Iterable[Model]) -> dict[UUID, list[ModelPrice]]
     for prices in current.values():
         prices.sort(key=lambda row: row.valid_from, reverse=True)
     return current
+
+
+def list_preparing_models() -> list[str]:
+    """Labels of the chat models that the embedded runtime is making, for whoever looks, in any scope. Empty
+    where the cache does not answer.
+    """
+    try:
+        with platform():
+            return cache.get(PREPARING) or []
+    except RedisError:
+        return []
 
 
 # -- objects of the active scope -----------------------------------------------------------------------------

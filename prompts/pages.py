@@ -5,26 +5,41 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import get_language
 
+from models_registry.first_models import find_first_model
 from models_registry.routes import Route
-from models_registry.selectors import find_successor, list_routes
+from models_registry.selectors import find_successor, list_preparing_models, list_routes
 from prompts.conclusions import as_concluded
 from prompts.models import Conversation, Message
 from prompts.rendering import render_markdown
 from prompts.selectors import list_messages, page_of_conversations
 from prompts.services import MAX_TEXT_CHARS
+from prompts.starters import list_choices, starter_sets
 from usage.selectors import find_tightest_budget
 
 
 def list_chat_models(request: HttpRequest) -> list[Route]:
-    """The models a person can choose from, the default first."""
+    """The models a person can choose from, the default first: an administrator's choice, else the best one
+    for the reader's language.
+    """
     routes = [
         route
         for route in list_routes(UUID(request.tenant.plan_id), request.tenant.currency).values()
         if route.kind == "chat"
     ]
-    return sorted(routes, key=lambda route: (not route.is_default, route.is_demo, route.label))
+    return sorted(
+        routes,
+        key=lambda route: (not route.is_default, not speaks_reader(route), route.is_demo, route.label),
+    )
+
+
+def speaks_reader(route: Route) -> bool:
+    """Whether a model answers in the reader's language. What is not one of the embedded runtime's own small
+    ones is taken to.
+    """
+    first = find_first_model(route)
+    return first is None or (get_language() or "en")[:2] in first.languages
 
 
 def choose_model(models: list[Route], wanted: str) -> str:
@@ -39,18 +54,6 @@ def choose_model(models: list[Route], wanted: str) -> str:
         passed.add(name)
         name = find_successor(name)
     return name if name in names else models[0].name if models else ""
-
-
-def starters() -> list[dict[str, str]]:
-    """Three questions to begin with, in the reader's language; the demo model can answer them too."""
-    return [
-        {"title": _("Say hello"), "text": _("Hello")},
-        {"title": _("Find out what it can do"), "text": _("What can you do?")},
-        {
-            "title": _("Sort a support ticket"),
-            "text": _("Hello, I was charged twice for Nova. Please answer today."),
-        },
-    ]
 
 
 def render_message(message: Message) -> Message:
@@ -120,7 +123,9 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
         "retired_model": {"name": wanted, "successor": chosen} if is_retired else None,
         **budget_context(request, models),
         "max_text_chars": MAX_TEXT_CHARS,
-        "starters": starters() if conversation is None else [],
+        "choices": list_choices(models),
+        "starter_sets": starter_sets() if conversation is None else {},
+        "preparing": list_preparing_models() if conversation is None else [],
         "draft": request.GET.get("text", "")[:2_000],
         "place": "chat",
     }

@@ -33,12 +33,3 @@ class Recipe:
 def list_recipes(folder: Path = RECIPES) -> list[Recipe]:
     """By name. Raises BadManifest: recipes are ours."""
     return [Recipe(path, read_manifest(path)) for path in sorted(folder.iterdir()) if path.is_dir()]
-
-
-def list_missing(sources: Path, models: Path, folder: Path = RECIPES) -> list[str]:
-    """Ids of the models that are neither made nor can be, since their file was not fetched."""
-    return [
-        recipe.id
-        for recipe in list_recipes(folder)
-        if not recipe.is_made_in(models) and not recipe.source_in(sources).is_file()
-    ]
