@@ -61,8 +61,8 @@ class Addresses:
     owner_database_url: str
     redis_url: str
     runtime_url: str = ""
-    runtime_token: str = ""  # for the runtime and who seals it into the runtime's connection: `prepare`
     secrets: Mapping[str, str] = field(default_factory=dict)  # environment variables
+    runtime_token: str = ""  # for the runtime and who seals it into the runtime's connection: `prepare`
 
 
 @dataclass(frozen=True)

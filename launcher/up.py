@@ -209,8 +209,8 @@ def _addresses(folders: DataFolders, external: dict[str, str]) -> Addresses:
         external.get("ATRIUM_OWNER_DATABASE_URL") or postgres.url(OWNER),
         external.get("REDIS_URL") or Valkey(folders).url(),
         process_plan.find_runtime_url(),
-        process_plan.read_environment("ATRIUM_RUNTIME_TOKEN") or secrets.token_urlsafe(32),
         given,
+        process_plan.read_environment("ATRIUM_RUNTIME_TOKEN") or secrets.token_urlsafe(32),
     )
 
 

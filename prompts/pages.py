@@ -30,16 +30,18 @@ def list_chat_models(request: HttpRequest) -> list[Route]:
     ]
     return sorted(
         routes,
-        key=lambda route: (not route.is_default, not speaks_reader(route), route.is_demo, route.label),
+        key=lambda route: (not route.is_default, _rank_for_reader(route), route.is_demo, route.label),
     )
 
 
-def speaks_reader(route: Route) -> bool:
-    """Whether a model answers in the reader's language. What is not one of the embedded runtime's own small
-    ones is taken to.
+def _rank_for_reader(route: Route) -> int:
+    """Models of real servers, then those of the embedded runtime's small ones that speak the reader's
+    language, then the rest.
     """
     first = find_first_model(route)
-    return first is None or (get_language() or "en")[:2] in first.languages
+    if first is None:
+        return 0
+    return 1 if (get_language() or "en")[:2] in first.languages else 2
 
 
 def choose_model(models: list[Route], wanted: str) -> str:

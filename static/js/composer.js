@@ -127,21 +127,6 @@ if (form) {
     text.focus();
   });
 
-  // While models are being made ready, the picker comes anew: what the person has chosen stays chosen, and a
-  // picker that is being used is left alone.
-  let chosen = "";
-  form.addEventListener("change", (event) => {
-    if (event.target.id === "composer-model") chosen = event.target.value;
-  });
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.target.id === "preparing" && document.activeElement?.id === "composer-model")
-      event.preventDefault();
-  });
-  document.addEventListener("htmx:oobAfterSwap", () => {
-    const picker = form.elements.model;
-    if ([...(picker?.options ?? [])].some((option) => option.value === chosen)) picker.value = chosen;
-  });
-
   const banner = form.querySelector("[data-offline]");
   const showLine = () => {
     if (banner.hidden === navigator.onLine) return;
