@@ -8,10 +8,9 @@ otherwise or can shorten their vectors.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,9 +22,9 @@ from .model_folder import ModelFolder
 
 logger = logging.getLogger(__name__)
 
-# Tokens of a batch, padding included: four texts of full length. More are slower on a CPU, not faster, since
-# what is computed on the way no longer fits into its caches.
-MAX_BATCH_TOKENS = 2_048
+# Tokens of a batch, padding included: a third of a second on one core, for which the next request waits.
+# Larger batches are slower on a CPU, not faster: what is computed on the way no longer fits into its caches.
+MAX_BATCH_TOKENS = 512
 MAX_PADDING = 2  # a batch computes at most so many times the tokens that it holds
 
 
@@ -36,10 +35,13 @@ class Job:
     todo: list[tuple[int, list[int]]]  # index, tokens
     vectors: np.ndarray
     done: asyncio.Future[None]
-    is_left: bool = field(default=False)  # nobody waits any more
+    is_left: bool = False  # nobody waits any more
+    served: int = 0  # tokens
 
     def take(self) -> tuple["Job", int, list[int]]:
-        return (self, *self.todo.pop())
+        index, row = self.todo.pop()
+        self.served += len(row)
+        return self, index, row
 
 
 class Engine:
@@ -66,7 +68,7 @@ class Engine:
             add_pooling_layer=False,
         ).eval()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"embed {folder.id}")
-        self._jobs: deque[Job] = deque()
+        self._jobs: list[Job] = []
         self._work: asyncio.Task[None] | None = None
         self.is_alive = True
 
@@ -147,10 +149,11 @@ class Engine:
                     _conclude(job)
 
     def _next_batch(self) -> list[tuple[Job, int, list[int]]]:
-        """Rows of the job whose turn it is, filled up from the others where that wastes no time on padding.
-        The job goes to the end of the queue.
+        """Rows of the job that was served least, filled up from the others where that wastes no time on
+        padding: a short request that comes behind long ones is next.
         """
-        self._jobs = deque(job for job in self._jobs if job.todo and not job.is_left and not job.done.done())
+        waiting = [job for job in self._jobs if job.todo and not job.is_left and not job.done.done()]
+        self._jobs = sorted(waiting, key=lambda job: job.served)
         batch: list[tuple[Job, int, list[int]]] = []
         width = held = 0
         for job in self._jobs:
@@ -162,7 +165,6 @@ class Engine:
                     break
                 batch.append(job.take())
                 width, held = wider, held + length
-        self._jobs.rotate(-1)
         return batch
 
     @torch.inference_mode()
