@@ -1,20 +1,22 @@
 # The chores of the house. `make run` and `make test` do all their own set-up on a bare machine with Python >= 3.11.
 PORT ?= 8000
 DATA ?= var
-# ML=0 leaves torch and its companions out: everything runs but the demo model
+# ML=0 leaves torch, its companions and the model files out: everything runs but the embedded models
 ML ?= 1
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 READY := $(VENV)/.ready-ml$(ML)
+# Not made when a download failed, so that the next start tries again.
+MODELS := $(if $(filter 1,$(ML)),.models/.ready)
 
 # Processes that are started again and again find what the first one compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test check bench proof messages lock clean format
 
-run: $(READY)
+run: $(READY) $(MODELS)
 	@$(BIN)/python manage.py up --port $(PORT) --data $(DATA) $(ARGS)
 
 test: $(READY)
@@ -39,11 +41,14 @@ lock: $(READY)
 	@requirements/lock.sh --upgrade
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	rm -rf $(VENV) .models .pytest_cache .ruff_cache .mypy_cache *.egg-info
 
 $(READY): pyproject.toml requirements/lock.txt requirements/lock-ml.txt requirements/install.sh
 	@PYTHON="$(PYTHON)" ML="$(ML)" requirements/install.sh
 	@touch $@
+
+$(MODELS): requirements/models.txt requirements/fetch_models.py | $(READY)
+	@$(BIN)/python requirements/fetch_models.py
 
 # Translations are compiled when their sources are newer.
 $(READY): $(wildcard locale/*/LC_MESSAGES/django.po)

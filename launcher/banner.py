@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 from launcher.private_files import read_json
+from launcher.process_plan import RuntimeModels
 
 
-def ready_banner(data: Path, port: int, *, seconds: float, model: str | None) -> str:
+def ready_banner(data: Path, port: int, *, seconds: float, models: RuntimeModels | None) -> str:
     """URLs, demo log-ins, a key and a curl line that works, as far as `$DATA/demo.json` knows them.
-    `model` is the demo model, if it runs.
+    `models` are those of the embedded runtime, if it runs.
     """
     demo = read_json(data / "demo.json")
     tenants = demo.get("tenants", {})
@@ -27,15 +28,8 @@ def ready_banner(data: Path, port: int, *, seconds: float, model: str | None) ->
                 "you@example.org"
             ),
         ]
-    lines += _api_lines(tenants, port, model)
-    if model is None:
-        lines += [
-            "",
-            (
-                "  The demo model is off: the [ml] packages (PyTorch) are not installed. Connections to "
-                "other model servers work."
-            ),
-        ]
+    lines += _api_lines(tenants, port, models.demo if models else None)
+    lines += _model_lines(models)
     return "\n".join([*lines, "", f"  Data and logs: {data}. Stop with Ctrl-C.", ""])
 
 
@@ -64,3 +58,25 @@ def _api_lines(tenants: dict, port: int, model: str | None) -> list[str]:
         f"  curl http://localhost:{port}/v1/chat/completions -H 'Authorization: Bearer {key}' \\",
         f"    -H 'Content-Type: application/json' -d '{body}'",
     ]
+
+
+def _model_lines(models: RuntimeModels | None) -> list[str]:
+    """What is not there, or not yet."""
+    if models is None:
+        return [
+            "",
+            (
+                "  The embedded models are off: the [ml] packages (PyTorch) are not installed. Connections "
+                "to other model servers work."
+            ),
+        ]
+    lines = []
+    if models.to_be_made:
+        lines += ["", f"  Being made ready meanwhile, about a minute: {', '.join(models.to_be_made)}"]
+    if models.missing:
+        lines += [
+            "",
+            f"  Missing, since their files could not be fetched: {', '.join(models.missing)}. The next "
+            "`make run` tries again.",
+        ]
+    return lines

@@ -15,6 +15,7 @@ from launcher.errors import ServiceError
 from launcher.guardian import ROOT, guardian_command
 from launcher.output import FATAL, NOTHING
 from launcher.postgres import Postgres
+from launcher.private_files import read_json
 from launcher.processes import POSTGRES_LADDER
 from launcher.valkey import Valkey
 from launcher.values import read_value
@@ -28,10 +29,14 @@ OWN_SECRETS = (
     "ATRIUM_SECRET_KEY",
     "ATRIUM_MASTER_KEYS",
     "ATRIUM_EMAIL_URL",
+    "ATRIUM_RUNTIME_TOKEN",
 )
 PROGRESS = re.compile(r"^(?!\{)")  # all that `prepare` says except its closing JSON line
 RUNTIME_NICENESS = 5  # it loads its model while the web process starts, which should win
 MODELS = ROOT / "runtimes" / "models"
+RECIPES = ROOT / "runtimes" / "recipes"
+MODEL_FILES = ROOT / ".models"  # what requirements/fetch_models.py has fetched
+MOST_RUNTIME_THREADS = 4  # half of the cores, but no more: beyond, small models gain little
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Addresses:
     redis_url: str
     runtime_url: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)  # environment variables
+    runtime_token: str = ""  # for the runtime and who seals it into the runtime's connection: `prepare`
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
     prepare = ChildSpec(
         "prepare",
         [*manage, "prepare", *["--demo"] * options.has_demo],
-        owner,
+        owner | ({"ATRIUM_RUNTIME_TOKEN": addresses.runtime_token} if addresses.runtime_url else {}),
         ROOT,
         loud=PROGRESS,
         is_job=True,
@@ -102,7 +108,7 @@ def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
     serve_web = [*manage, "serve", "web", "--fd", *map(str, descriptors), "--after", after]
     early = [ChildSpec(name, serve_web, common, ROOT, inherited=descriptors) for name in names]
     if addresses.runtime_url:
-        early.append(_runtime(addresses.runtime_url))
+        early.append(_runtime(options.data, addresses))
     return ProcessPlan(
         early, prepare, [ChildSpec("worker", [*manage, "serve", "worker", "--scheduler"], owner, ROOT)]
     )
@@ -136,13 +142,22 @@ def _without_secrets(keep: tuple[str, ...] = ()) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in dropped}
 
 
-def _runtime(url: str) -> ChildSpec:
-    host, _, port = url.removeprefix("http://").rpartition(":")
-    command = [sys.executable, "-m", "runtimes.ml.server", "--models", str(MODELS)]
-    command += ["--port", port, "--host", host]
-    return ChildSpec(
-        "runtime", command, _without_secrets() | {"PYTHONUNBUFFERED": "1"}, ROOT, niceness=RUNTIME_NICENESS
-    )
+def _runtime(data: Path, addresses: Addresses) -> ChildSpec:
+    """It makes the first models below the data directory, of the files that were fetched."""
+    host, _, port = addresses.runtime_url.removeprefix("http://").rpartition(":")
+    made = str(made_models(data))
+    command = [sys.executable, "-m", "runtimes.ml.server", "--models", str(MODELS), "--models", made]
+    command += ["--sources", str(MODEL_FILES), "--make-in", made, "--port", port, "--host", host]
+    command += ["--threads", str(max(1, min(MOST_RUNTIME_THREADS, (os.cpu_count() or 1) // 2)))]
+    environment = _without_secrets() | {
+        "PYTHONUNBUFFERED": "1",
+        "ATRIUM_RUNTIME_TOKEN": addresses.runtime_token,
+    }
+    return ChildSpec("runtime", command, environment, ROOT, niceness=RUNTIME_NICENESS)
+
+
+def made_models(data: Path) -> Path:
+    return data / "models"
 
 
 def find_runtime_url() -> str:
@@ -154,10 +169,23 @@ def find_runtime_url() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-def find_demo_model() -> str | None:
-    """The name of the model that the embedded runtime serves."""
-    return next(
-        (folder.name for folder in sorted(MODELS.glob("*")) if (folder / "config.json").exists()), None
+@dataclass(frozen=True)
+class RuntimeModels:
+    """The models that the embedded runtime serves, will serve, and would serve if their files were here."""
+
+    demo: str
+    to_be_made: list[str]
+    missing: list[str]
+
+
+def find_models(data: Path, recipes: Path = RECIPES, files: Path = MODEL_FILES) -> RuntimeModels:
+    demo = next((folder.name for folder in sorted(MODELS.glob("*")) if (folder / "config.json").exists()), "")
+    unmade = [path for path in sorted(recipes.glob("*")) if not (made_models(data) / path.name).is_dir()]
+    sources = {path.name: files / read_json(path / "manifest.json")["origin"]["file"] for path in unmade}
+    return RuntimeModels(
+        demo,
+        to_be_made=[name for name, source in sources.items() if source.is_file()],
+        missing=[name for name, source in sources.items() if not source.is_file()],
     )
 
 

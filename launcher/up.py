@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -115,10 +116,9 @@ def _run(options: Options, terminal: Terminal, make_plan: MakePlan, began: float
         with Supervisor(options.data, terminal) as supervisor:
             try:
                 addresses = _start_all(supervisor, options, make_plan)
-                model = process_plan.find_demo_model() if addresses.runtime_url else None
-                terminal.say(
-                    ready_banner(options.data, options.port, seconds=time.monotonic() - began, model=model)
-                )
+                seconds = time.monotonic() - began
+                models = process_plan.find_models(options.data) if addresses.runtime_url else None
+                terminal.say(ready_banner(options.data, options.port, seconds=seconds, models=models))
                 supervisor.run_until_stopped()
             except StopRequested:
                 pass
@@ -209,6 +209,7 @@ def _addresses(folders: DataFolders, external: dict[str, str]) -> Addresses:
         external.get("REDIS_URL") or Valkey(folders).url(),
         process_plan.find_runtime_url(),
         given,
+        process_plan.read_environment("ATRIUM_RUNTIME_TOKEN") or secrets.token_urlsafe(32),
     )
 
 

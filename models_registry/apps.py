@@ -7,7 +7,7 @@ class ModelsRegistryConfig(AppConfig):
     verbose_name = _("models")
 
     def ready(self) -> None:
-        from models_registry import calendar, granted, seeds  # noqa: F401  (a duty, objects, an occasion)
+        from models_registry import calendar, granted, seeds  # noqa: F401  (duties, objects, an occasion)
         from models_registry.audit import register_models
 
         register_models()

@@ -6,14 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from redis.exceptions import RedisError
 
 from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import AtriumError, NotFound
 from models_registry.addresses import read_base_url
+from models_registry.first_models import PREPARING
 from models_registry.kinds import Channel
 from models_registry.providers.table import find_provider
 from models_registry.routes import Endpoint, Route, Target
@@ -54,6 +57,12 @@ def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Ro
         if name not in hidden:
             routes[name] = replace(route, is_default=False) if route.kind in own_defaults else route
     return routes
+
+
+def list_offered(plan_id: UUID | None = None, currency: str = "") -> list[Route]:
+    """The same without aliases: each model once, by name."""
+    routes = list_routes(plan_id, currency)
+    return [route for name, route in sorted(routes.items()) if name == route.name]
 
 
 def _routes_of(world: World, models: QuerySet, currency: str) -> dict[str, Route]:
@@ -169,6 +178,17 @@ def list_current_prices(models: Iterable[Model]) -> dict[UUID, list[ModelPrice]]
     for prices in current.values():
         prices.sort(key=lambda row: row.valid_from, reverse=True)
     return current
+
+
+def list_preparing_models() -> list[str]:
+    """Labels of the chat models that the embedded runtime is making, for whoever looks, in any scope. Empty
+    where the cache does not answer.
+    """
+    try:
+        with platform():
+            return cache.get(PREPARING) or []
+    except RedisError:
+        return []
 
 
 # -- objects of the active scope -----------------------------------------------------------------------------

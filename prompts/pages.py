@@ -5,31 +5,46 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import get_language
 
 from accounts.grants import list_closed_objects
 from accounts.objects import MODEL
+from models_registry.first_models import find_first_model
 from models_registry.routes import Route
-from models_registry.selectors import find_successor, list_routes
+from models_registry.selectors import find_successor, list_offered, list_preparing_models
 from prompts.conclusions import as_concluded
 from prompts.models import Conversation, Message
 from prompts.rendering import render_markdown
 from prompts.selectors import list_bookings, list_messages, page_of_conversations
 from prompts.services import MAX_TEXT_CHARS
+from prompts.starters import list_choices, starter_sets
 from usage.selectors import find_tightest_budget
 
 
 def list_chat_models(request: HttpRequest, project_id: UUID) -> list[Route]:
     """The models a person can choose from in a conversation that is booked on this project, the default
-    first.
+    first: an administrator's choice, else the best one for the reader's language.
     """
     closed = set(list_closed_objects(MODEL, request.user, project_id))
     routes = [
         route
-        for route in list_routes(UUID(request.tenant.plan_id), request.tenant.currency).values()
+        for route in list_offered(UUID(request.tenant.plan_id), request.tenant.currency)
         if route.kind == "chat" and route.model_id not in closed
     ]
-    return sorted(routes, key=lambda route: (not route.is_default, route.is_demo, route.label))
+    return sorted(
+        routes,
+        key=lambda route: (not route.is_default, _rank_for_reader(route), route.is_demo, route.label),
+    )
+
+
+def _rank_for_reader(route: Route) -> int:
+    """Models of real servers, then those of the embedded runtime's small ones that speak the reader's
+    language, then the rest.
+    """
+    first = find_first_model(route)
+    if first is None:
+        return 0
+    return 1 if (get_language() or "en")[:2] in first.languages else 2
 
 
 def choose_model(models: list[Route], wanted: str) -> str:
@@ -44,18 +59,6 @@ def choose_model(models: list[Route], wanted: str) -> str:
         passed.add(name)
         name = find_successor(name)
     return name if name in names else models[0].name if models else ""
-
-
-def starters() -> list[dict[str, str]]:
-    """Three questions to begin with, in the reader's language; the demo model can answer them too."""
-    return [
-        {"title": _("Say hello"), "text": _("Hello")},
-        {"title": _("Find out what it can do"), "text": _("What can you do?")},
-        {
-            "title": _("Sort a support ticket"),
-            "text": _("Hello, I was charged twice for Nova. Please answer today."),
-        },
-    ]
 
 
 def render_message(message: Message) -> Message:
@@ -128,7 +131,9 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
         "projects": projects if len(projects) > 1 else [],
         "selected_project_id": project_id,
         "max_text_chars": MAX_TEXT_CHARS,
-        "starters": starters() if conversation is None else [],
+        "choices": list_choices(models),
+        "starter_sets": starter_sets() if conversation is None else {},
+        "preparing": list_preparing_models() if conversation is None else [],
         "draft": request.GET.get("text", "")[:2_000],
         "place": "chat",
     }

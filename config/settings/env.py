@@ -73,6 +73,12 @@ VARIABLES = [
         "localhost,platform.localhost",
     ),
     Variable("ATRIUM_RUNTIME_URL", "base address of the embedded runtime", "set by `up`"),
+    Variable(
+        "ATRIUM_RUNTIME_TOKEN",
+        "what the embedded runtime wants to hear from its callers; for `serve runtime` and `prepare`",
+        "made by `up`; without one, whoever reaches it is answered",
+        secret=True,
+    ),
     Variable("ATRIUM_PORT", "the port that links in mails and on pages carry", "8000; none with TLS"),
     Variable(
         "ATRIUM_EMAIL_URL",

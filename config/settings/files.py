@@ -37,4 +37,7 @@ else:
 DEFAULT_FROM_EMAIL = f"atrium@{_mail.hostname}" if _mail.hostname else "atrium@localhost"
 DEMO_FILE = env.DATA_DIR / "demo.json"
 RUNTIME_URL = env.read("ATRIUM_RUNTIME_URL")
+RUNTIME_MODELS = [env.BASE_DIR / "runtimes" / "models", env.DATA_DIR / "models"]  # the last: made by itself
+MODEL_FILES = env.BASE_DIR / ".models"
+RUNTIME_TOKEN = env.read("ATRIUM_RUNTIME_TOKEN")
 BASE_DIR = env.BASE_DIR

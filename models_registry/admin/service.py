@@ -12,7 +12,7 @@ from models_registry.admin.connections import ConnectionAdminBase
 from models_registry.admin.models import EndpointInline, ModelAdminBase, ModelForm, PriceInline
 from models_registry.kinds import ModelKind
 from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice
-from models_registry.selectors import list_routes
+from models_registry.selectors import list_offered
 
 
 @admin.register(Connection, site=service_admin)
@@ -61,10 +61,6 @@ class ModelAdmin(LimitsAdmin, GrantsAdmin, ModelAdminBase):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None):
         """Below the tenant's own models: those that the platform offers it."""
-        routes = list_routes(request.tenant.plan_id, request.tenant.currency)
-        offered = [
-            (route, ModelKind(route.kind).label)
-            for _name, route in sorted(routes.items())
-            if route.origin == "platform"
-        ]
+        routes = list_offered(request.tenant.plan_id, request.tenant.currency)
+        offered = [(route, ModelKind(route.kind).label) for route in routes if route.origin == "platform"]
         return super().changelist_view(request, {"offered": offered} | (extra_context or {}))

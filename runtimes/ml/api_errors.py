@@ -45,6 +45,20 @@ def model_not_found(model_id: str) -> ApiError:
     return ApiError(404, f"The model `{model_id}` does not exist.", code="model_not_found", param="model")
 
 
+def wrong_kind(model_id: str, kind: str) -> ApiError:
+    return ApiError(
+        400,
+        f"The model `{model_id}` is of the kind “{kind}”, which this address does not serve.",
+        code="model_not_supported",
+        param="model",
+    )
+
+
+def unauthorized() -> ApiError:
+    """401: only who knows the token that `up` made may call."""
+    return ApiError(401, "The runtime's token is missing or wrong.", code="invalid_api_key")
+
+
 def overloaded(message: str) -> ApiError:
     """503 with Retry-After: the bounded queue is full."""
     return ApiError(503, message, code="overloaded", retry_after_s=1)

@@ -2,8 +2,9 @@
 interface. Imports torch.
 
 Covers: many requests in one batch on the CPU, each with its own sampling; tokens as they come; cancelling
-that frees the slot at the next step; memory bounded at start (slots x context). Does not cover: adapters
-(merge them), quantised weights, GPUs (use vLLM there).
+that frees the slot at the next step; memory bounded at start (a pool of blocks, from which each answer takes
+all that it can need before it starts, so that none is ever evicted). Does not cover: adapters (merge them),
+quantised weights, GPUs (use vLLM there).
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from transformers.generation.configuration_utils import ContinuousBatchingConfig
 from transformers.utils import logging as transformers_logging
 
 from .api_errors import ApiError, context_length_exceeded, invalid_value, overloaded
+from .block_pool import BlockPool
 from .chat_request import ChatRequest
 from .detokenizer import Detokenizer, StopFinder
 from .model_folder import ModelFolder
@@ -30,7 +32,8 @@ logger = logging.getLogger(__name__)
 transformers_logging.disable_progress_bar()
 
 PAGE_TOKENS = 64
-KV_CACHE_BYTES = 256 * 2**20  # per model; fewer slots if a model's context does not fit so often
+# Per model, or one full context if that is more. Answers that do not fit together wait for one another.
+KV_CACHE_BYTES = 512 * 2**20
 MAX_BATCH_TOKENS = 512  # prompts are read in pieces of at most this, so that running answers go on meanwhile
 STOP_TIMEOUT_S = 2.0
 
@@ -72,7 +75,7 @@ class Engine:
         folder.check()
         folder.verify()
         self.folder = folder
-        self.context_window = folder.context_window
+        self.context_window = folder.manifest.context_window
         self.tokenizer = AutoTokenizer.from_pretrained(
             folder.path, local_files_only=True, trust_remote_code=False
         )
@@ -87,10 +90,13 @@ class Engine:
         self.default_temperature = (
             (model.generation_config.temperature or 1.0) if model.generation_config.do_sample else 0.0
         )
+        self.repetition_penalty = float(model.generation_config.repetition_penalty or 1.0)
         self._end_tokens = _read_end_tokens(model.generation_config.eos_token_id, self.tokenizer.eos_token_id)
-        self.slots = _count_slots(model, self.context_window, slots)
+        self.slots = slots
+        blocks = _count_blocks(model, self.context_window, slots)
+        self._blocks = BlockPool(blocks)
         self._manager = _start_manager(
-            model, self._end_tokens, slots=self.slots, context_window=self.context_window
+            model, self._end_tokens, slots=slots, blocks=blocks, context_window=self.context_window
         )
         self._special_strings = [
             token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special
@@ -138,7 +144,10 @@ class Engine:
         """
         detokenizer, stop = Detokenizer(self._decode), StopFinder(request.stop)
         count, end_tokens = 0, frozenset() if request.ignores_end else self._end_tokens
-        async with aclosing(self._tokens(request, prompt, max_tokens)) as tokens:
+        async with (
+            self._blocks.take(_blocks_for(len(prompt) + max_tokens)),
+            aclosing(self._tokens(request, prompt, max_tokens)) as tokens,
+        ):
             async for token in tokens:
                 count += 1
                 usage = Usage(len(prompt), count)
@@ -209,7 +218,12 @@ class Engine:
     def _sampling(self, request: ChatRequest) -> dict:
         temperature = self.default_temperature if request.temperature is None else request.temperature
         seed = secrets.randbits(63) if request.seed is None else request.seed
-        return {"temperature": temperature, "top_p": request.top_p, "seed": seed}
+        return {
+            "temperature": temperature,
+            "top_p": request.top_p,
+            "seed": seed,
+            "repetition_penalty": self.repetition_penalty,
+        }
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return str(
@@ -229,22 +243,24 @@ def _read_end_tokens(configured: int | list[int] | None, fallback: int | None) -
     return frozenset(token for token in [*tokens, fallback] if token is not None)
 
 
-def _count_slots(model, context_window: int, wanted: int) -> int:
-    """How many answers run at once: as many as wanted, as far as their keys and values fit into
-    KV_CACHE_BYTES, at least one.
+def _blocks_for(tokens: int) -> int:
+    return -(-tokens // PAGE_TOKENS) + 1
+
+
+def _count_blocks(model, context_window: int, slots: int) -> int:
+    """How many blocks the cache has: for every slot at full context, as far as KV_CACHE_BYTES allow, and at
+    least for one.
     """
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     bytes_per_token = 2 * config.num_hidden_layers * heads * head_size * model.dtype.itemsize
-    return max(1, min(wanted, KV_CACHE_BYTES // (bytes_per_token * context_window)))
+    one = _blocks_for(context_window)
+    return max(one, min(slots * one, KV_CACHE_BYTES // (bytes_per_token * PAGE_TOKENS)))
 
 
-def _start_manager(model, end_tokens: frozenset[int], *, slots: int, context_window: int):
-    """The running manager: greedy by itself (see sampling.py), with blocks for every slot at full context,
-    so that no answer is ever evicted.
-    """
-    blocks = slots * (-(-context_window // PAGE_TOKENS) + 1)
+def _start_manager(model, end_tokens: frozenset[int], *, slots: int, blocks: int, context_window: int):
+    """The running manager: greedy by itself (see sampling.py)."""
     manager = model.init_continuous_batching(
         generation_config=GenerationConfig(
             do_sample=False,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .corpus import LANGUAGES
 from .measure import measure
-from .model_folder import sha256_of
+from .model_folder import write_sha256sums
 
 TEMPLATE = Path(__file__).with_name("model_card.template.md")
 LANGUAGE_FIGURES = {
@@ -36,16 +36,6 @@ def write_model_card(folder: Path, figures: dict) -> None:
         **{**figures, **sizes}, **german, language_rows="\n".join(rows)
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def write_sha256sums(folder: Path) -> None:
-    """SHA256SUMS over every other file of the folder, in the format of `sha256sum`."""
-    lines = [
-        f"{sha256_of(path)}  {path.name}"
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != "SHA256SUMS"
-    ]
-    (folder / "SHA256SUMS").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:

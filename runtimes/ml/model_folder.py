@@ -1,11 +1,12 @@
 """Model folders on disk: found, checked, described, without importing torch.
 
-A model is a sub-folder with a `config.json`. It is refused, with the reason, if loading it could run foreign
-code or if it is not what it claims:
+A model is a sub-folder with a `config.json`, and a `manifest.json` that says what it is and who may see it.
+It is refused, with the reason, if loading it could run foreign code or if it is not what it claims:
 
 - weights that are not safetensors, and every other pickle (`training_args.bin`, `optimizer.pt`): unpickling
   runs code;
 - Python files, or an `auto_map` in a configuration file: remote code;
+- no manifest, or one that is not whole;
 - files that do not match the folder's own `SHA256SUMS`, where it has one.
 
 Not covered: flaws in the safetensors or tokenizers readers themselves, and a folder that is replaced after it
@@ -18,9 +19,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from .manifest import BadManifest, Manifest, read_manifest
+
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz", ".joblib")
-DEFAULT_MAX_OUTPUT_TOKENS = 128
-DEFAULT_CONTEXT_WINDOW = 2048
 
 
 class RefusedModel(Exception):
@@ -38,35 +39,49 @@ class ModelFolder:
         object.__setattr__(self, "id", self.path.name)
 
     @cached_property
-    def config(self) -> dict:
-        """config.json as it stands. Raises RefusedModel if it is not a JSON object."""
-        return _read_json(self.path / "config.json")
+    def manifest(self) -> Manifest:
+        """Raises RefusedModel."""
+        try:
+            return read_manifest(self.path)
+        except BadManifest as exc:
+            raise RefusedModel(str(exc)) from exc
 
-    @property
-    def context_window(self) -> int:
-        """Tokens of prompt and completion together."""
-        length = self.config.get("max_position_embeddings")
-        return length if isinstance(length, int) and length > 0 else DEFAULT_CONTEXT_WINDOW
+    def is_visible_to(self, tenant: str | None) -> bool:
+        """Nobody sees a folder that does not say who may."""
+        try:
+            return self.manifest.is_visible_to(tenant)
+        except RefusedModel:
+            return False
 
     def describe(self) -> dict:
         """The entry of GET /v1/models. `default_max_output_tokens` is what to ask for if the user names no
         limit.
         """
-        return {
+        manifest = self.manifest
+        common = {
             "id": self.id,
             "object": "model",
             "created": int((self.path / "config.json").stat().st_mtime),
             "owned_by": "atrium",
-            "context_window": self.context_window,
-            "max_output_tokens": self.context_window,
-            "default_max_output_tokens": min(DEFAULT_MAX_OUTPUT_TOKENS, self.context_window // 4),
-            "demo": bool(self.config.get("atrium_demo", False)),
+            "kind": manifest.kind,
+            "display_name": manifest.label,
+            "licence": manifest.licence,
+            "context_window": manifest.context_window,
+            "demo": manifest.is_demo,
+            "languages": list(manifest.languages),
+        }
+        if manifest.kind == "embedding":
+            return common | {"dimensions": manifest.dimensions, "prefixes": manifest.prefixes}
+        return common | {
+            "max_output_tokens": manifest.context_window,
+            "default_max_output_tokens": manifest.default_max_output_tokens,
         }
 
     def check(self) -> None:
         """Raises RefusedModel if the folder may not be loaded. Cheap: reads names and small JSON files, no
         weights.
         """
+        _ = self.manifest
         files = [path for path in self.path.rglob("*") if path.is_file()]
         for path in files:
             if path.suffix.lower() in PICKLE_SUFFIXES:
@@ -98,16 +113,27 @@ class ModelFolder:
 
 def list_model_folders(directories: list[Path]) -> dict[str, ModelFolder]:
     """All model folders by id; of two with the same name the earlier directory's wins. A directory
-    that does not exist counts as empty.
+    that does not exist counts as empty; a folder whose name begins with a dot is still being made.
     """
     folders: dict[str, ModelFolder] = {}
     for directory in directories:
         if not directory.is_dir():
             continue
         for path in sorted(directory.iterdir()):
-            if (path / "config.json").is_file() and path.name not in folders:
+            is_whole = (path / "config.json").is_file() and not path.name.startswith(".")
+            if is_whole and path.name not in folders:
                 folders[path.name] = ModelFolder(path)
     return folders
+
+
+def write_sha256sums(folder: Path) -> None:
+    """SHA256SUMS over every other file of the folder, in the format of `sha256sum`."""
+    lines = [
+        f"{sha256_of(path)}  {path.name}"
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != "SHA256SUMS"
+    ]
+    (folder / "SHA256SUMS").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def sha256_of(path: Path) -> str:

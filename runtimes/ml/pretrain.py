@@ -11,6 +11,7 @@ import argparse
 import itertools
 import logging
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from .corpus import Dialog, draw_dialog
+from .manifest import NAME as MANIFEST_NAME
 from .measure import measure
-from .model_card import write_model_card, write_sha256sums
+from .model_card import write_model_card
+from .model_folder import write_sha256sums
 
 logger = logging.getLogger(__name__)
 # The pad differs from the end of turn, else fine-tuning would mask the end and the model would never stop.
@@ -34,6 +37,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 CONTEXT_TOKENS = 512
+MANIFEST = Path(__file__).parents[1] / "models" / "atrium-tiny" / MANIFEST_NAME
 POOL_DIALOGS = 16
 IGNORED = -100  # the label that cross entropy skips
 Token = tuple[int, int, int]  # (token id, position in its dialog, label)
@@ -103,7 +107,6 @@ def build_model(plan: Plan, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausa
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    config.atrium_demo = True  # the runtime shows it in /v1/models; fine-tuned copies keep it
     model = LlamaForCausalLM(config)
     model.generation_config.update(
         eos_token_id=tokenizer.eos_token_id,
@@ -230,7 +233,7 @@ def train(plan: Plan, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFas
 
 def make_model(out: Path, plan: Plan) -> None:
     """Train, measure, and write weights (fp16 safetensors), tokenizer,
-    model card and SHA256SUMS into `out`.
+    model card, manifest and SHA256SUMS into `out`.
     """
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
@@ -255,6 +258,8 @@ def make_model(out: Path, plan: Plan) -> None:
     }
     logger.info("%s", figures)
     write_model_card(out, figures)
+    if out.resolve() != MANIFEST.parent:
+        shutil.copyfile(MANIFEST, out / MANIFEST_NAME)
     write_sha256sums(out)
 
 

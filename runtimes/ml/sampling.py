@@ -22,9 +22,16 @@ GOLDEN = 0x9E3779B97F4A7C15  # spreads consecutive token indexes over the genera
 
 
 class PerRequestSampler(ContinuousBatchingLogitsProcessor):
-    """Reads `temperature` (0 is greedy), `top_p` and `seed` from each request's own arguments."""
+    """Reads `temperature` (0 is greedy), `top_p`, `seed` and `repetition_penalty` from each request's own
+    arguments.
+    """
 
-    supported_kwargs: dict[str, type] = {"temperature": float, "top_p": float, "seed": int}
+    supported_kwargs: dict[str, type] = {
+        "temperature": float,
+        "top_p": float,
+        "seed": int,
+        "repetition_penalty": float,
+    }
     ignored_kwargs: tuple[str, ...] = ()
 
     def __init__(self) -> None:
@@ -41,12 +48,23 @@ class PerRequestSampler(ContinuousBatchingLogitsProcessor):
         return torch.zeros(len(self._rows), dtype=torch.int32)
 
     def __call__(self, scores: Tensor, tensor_arg: Tensor) -> Tensor:
-        """scores (B, V) with noise in the rows that sample."""
+        """scores (B, V) with penalties for what was said, and noise in the rows that sample."""
         for row, state in enumerate(self._rows):
-            wanted = state.logit_processor_kwargs
+            wanted = dict(state.logit_processor_kwargs)
+            penalty = wanted.pop("repetition_penalty")
+            if penalty != 1 and state.generated_tokens:
+                penalize(scores[row], torch.tensor(list(set(state.generated_tokens))), penalty)
             if wanted["temperature"] > 0:
                 scores[row] = perturb(scores[row], token_index=state.generated_len(), **wanted)
         return scores
+
+
+def penalize(scores: Tensor, tokens: Tensor, penalty: float) -> None:
+    """Make tokens that the answer has already less likely (Keskar et al. 2019, arXiv:1909.05858, section
+    4.1), in place: scores (V,). The question's own words stay free, so that a summary can use them.
+    """
+    said = scores[tokens]
+    scores[tokens] = torch.where(said > 0, said / penalty, said * penalty)
 
 
 def perturb(scores: Tensor, *, seed: int, token_index: int, temperature: float, top_p: float) -> Tensor:

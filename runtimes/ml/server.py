@@ -1,16 +1,17 @@
 """The embedded runtime: an OpenAI-style model server on transformers, in a process of its own, without
 Django.
 
-    python -m runtimes.ml.server --models DIR [--models DIR2 ...] --port N
-                                 [--host 127.0.0.1] [--preload] [--threads 1]
+    python -m runtimes.ml.server --models DIR [--models DIR2 ...] --port N [--host 127.0.0.1] [--preload]
+                                 [--threads 1] [--sources DIR --make-in DIR]
 
 Each sub-folder of DIR with a config.json is a model. The server listens at once; torch is imported in
-the background, and a chat request that comes before waits for it. GET /health tells `loading` or
-`ready` and the state of each model.
+the background, and a request that comes before waits for it. GET /health tells `loading` or `ready` and the
+state of each model. With --sources and --make-in, a child process makes the first models' folders meanwhile
+(runtimes.ml.conversion).
 
-Covers: the demo model and small fine-tuned ones on a CPU. Does not cover: authentication (the
-gateway is the only caller; listen on 127.0.0.1), adapters, GPUs, anything but chat completions.
-Production runs vLLM behind the same HTTP.
+Covers: chat and embedding models that fit on a CPU; callers know the token in ATRIUM_RUNTIME_TOKEN (or the
+file that ATRIUM_RUNTIME_TOKEN_FILE names). Does not cover: adapters, GPUs, other kinds. Production runs vLLM
+behind the same HTTP.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from aiohttp import web
 
 from foundation.log_lines import LineFormatter
 
+from .conversion.recipes import RECIPES
+from .preparation import Preparation
 from .routes import build_app
 from .shelf import Limits, ModelShelf
 
@@ -44,6 +47,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         required=True,
         metavar="DIR",
         help="folder whose sub-folders are models; may be repeated",
+    )
+    parser.add_argument(
+        "--sources", type=Path, metavar="DIR", help="folder with the fetched files of the first models"
+    )
+    parser.add_argument(
+        "--make-in",
+        type=Path,
+        metavar="DIR",
+        help="folder in which models are made of them (one of --models)",
+    )
+    parser.add_argument(
+        "--recipes", type=Path, default=RECIPES, metavar="DIR", help="what is made, and how (ours)"
     )
     parser.add_argument("--port", type=int, required=True, help="0 takes a free port; the log names it")
     parser.add_argument("--host", default="127.0.0.1")
@@ -74,6 +89,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def read_token() -> str:
+    """Raises OSError if the file cannot be read."""
+    path = os.environ.get("ATRIUM_RUNTIME_TOKEN_FILE")
+    return Path(path).read_text().strip() if path else os.environ.get("ATRIUM_RUNTIME_TOKEN", "").strip()
+
+
 def prepare_environment(threads: int) -> None:
     """Must run before torch is imported: no network, and threads that sleep instead of spinning on a shared
     machine.
@@ -91,7 +112,7 @@ def prepare_environment(threads: int) -> None:
     )
 
 
-async def serve(arguments: argparse.Namespace) -> None:
+async def serve(arguments: argparse.Namespace, token: str) -> None:
     """Listen until SIGTERM or SIGINT, then cut off what runs and stop.
     Raises OSError if the address is taken.
     """
@@ -102,20 +123,26 @@ async def serve(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
     )
     shelf = ModelShelf(arguments.models, limits)
+    preparation = Preparation(arguments.sources, arguments.make_in, arguments.recipes)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     runner = web.AppRunner(
-        build_app(shelf), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S
+        build_app(shelf, preparation, token),
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
     )
     await runner.setup()
     try:
         await web.TCPSite(runner, arguments.host, arguments.port).start()
         logger.info("listening on http://%s:%d", *runner.addresses[0][:2])
         shelf.start(preload=arguments.preload)
+        preparation.start()
         await stopped.wait()
     finally:
         logger.info("stopping")
+        preparation.close()
         await runner.cleanup()
         shelf.close()
 
@@ -129,7 +156,7 @@ def main() -> None:
     prepare_environment(arguments.threads)
     exit_code = 0
     try:
-        asyncio.run(serve(arguments))
+        asyncio.run(serve(arguments, read_token()))
     except OSError as exc:
         logger.error("cannot listen on %s:%d: %s", arguments.host, arguments.port, exc.strerror)
         exit_code = 1

@@ -14,14 +14,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from .api_errors import ApiError, model_not_found, overloaded
+from .api_errors import ApiError, model_not_found, overloaded, wrong_kind
 from .model_folder import ModelFolder, RefusedModel, list_model_folders
 
-if TYPE_CHECKING:
-    from .engine import Engine
-
+# Kind of model → the module whose class `Engine` serves it.
+ENGINES = {"chat": "runtimes.ml.engine", "embedding": "runtimes.ml.embedder"}
 logger = logging.getLogger(__name__)
 
 
@@ -35,12 +34,23 @@ class Limits:
     threads: int = 1  # CPU threads of torch
 
 
+class Engine(Protocol):
+    """One loaded model, whatever its kind. Made in a thread: `Engine(folder, slots=…)`."""
+
+    slots: int
+
+    @property
+    def is_alive(self) -> bool: ...
+    def count_active(self) -> int: ...
+    def close(self) -> None: ...
+
+
 @dataclass
 class Seat:
     """A model's place on the shelf: its engine once loaded, and who is using or awaiting it."""
 
-    engine: "Engine | None" = None
-    loading: "asyncio.Task[Engine] | None" = None
+    engine: Engine | None = None
+    loading: asyncio.Task[Engine] | None = None
     users: int = 0
     used_at: float = field(default_factory=time.monotonic)
     error: str | None = None
@@ -63,20 +73,28 @@ class ModelShelf:
         """Begin importing; with `preload` also load every model, as far as
         the limit allows. Returns at once.
         """
-        self._import = _in_daemon_thread(_import_engine, self.limits.threads)
+        self._import = _in_daemon_thread(_import_engines, self.limits.threads)
         self._import.add_done_callback(self._note_import)
+        for folder in self.list_folders().values():
+            if reason := _find_refusal(folder):
+                logger.warning("%s is refused: %s", folder.path, reason)
         if preload:
+            usable = [folder for folder in self.list_folders().values() if _find_refusal(folder) is None]
             self._preloads = [
-                self._start_loading(model["id"]) for model in self.list_usable()[: self.limits.loaded_models]
+                self._start_loading(folder.id) for folder in usable[: self.limits.loaded_models]
             ]
 
     def list_folders(self) -> dict[str, ModelFolder]:
         """The model folders on disk now: a folder added while the server runs is found."""
         return list_model_folders(self._directories)
 
-    def list_usable(self) -> list[dict]:
-        """The entries of GET /v1/models: every folder that passes its check."""
-        return [folder.describe() for folder in self.list_folders().values() if _find_refusal(folder) is None]
+    def list_usable(self, tenant: str | None) -> list[dict]:
+        """The entries of GET /v1/models: every folder that passes its check and that the tenant may see."""
+        return [
+            folder.describe()
+            for folder in self.list_folders().values()
+            if _find_refusal(folder) is None and folder.is_visible_to(tenant)
+        ]
 
     @property
     def is_ready(self) -> bool:
@@ -85,17 +103,26 @@ class ModelShelf:
         """
         return self.is_imported and all(task.done() for task in self._preloads)
 
-    def report(self) -> list[dict]:
-        """State of each model, for /health: idle, loading, ready, failed or refused."""
-        return [self._report_one(folder) for folder in self.list_folders().values()]
+    def report(self, tenant: str | None) -> list[dict]:
+        """State of each model that the tenant may see, for /health: idle, loading, ready, failed or
+        refused.
+        """
+        return [
+            self._report_one(folder)
+            for folder in self.list_folders().values()
+            if folder.is_visible_to(tenant)
+        ]
 
     @asynccontextmanager
-    async def lease(self, model_id: str) -> AsyncGenerator["Engine"]:
-        """The loaded engine, kept in memory while in use. Raises ApiError: unknown model, refused folder, or
-        too many requests.
+    async def lease(self, model_id: str, *, kind: str, tenant: str | None) -> AsyncGenerator[Any]:
+        """The loaded engine, kept in memory while in use. Raises ApiError: unknown or not visible model, one
+        of another kind, refused folder, or too many requests.
         """
-        if model_id not in self.list_folders():
+        folder = self.list_folders().get(model_id)
+        if folder is None or not folder.is_visible_to(tenant):
             raise model_not_found(model_id)
+        if folder.manifest.kind != kind:
+            raise wrong_kind(model_id, folder.manifest.kind)
         seat = self._seats.setdefault(model_id, Seat())
         if seat.users >= self.limits.slots + self.limits.waiting:
             raise overloaded(
@@ -114,7 +141,7 @@ class ModelShelf:
             if seat.engine is not None:
                 seat.engine.close()
 
-    async def _get_engine(self, model_id: str, seat: Seat) -> "Engine":
+    async def _get_engine(self, model_id: str, seat: Seat) -> Engine:
         if seat.engine is not None and seat.engine.is_alive:
             return seat.engine
         seat.engine = None
@@ -122,25 +149,26 @@ class ModelShelf:
         # shielded: a client that leaves must not stop the loading for the others
         return await asyncio.shield(loading)
 
-    def _start_loading(self, model_id: str) -> "asyncio.Task[Engine]":
+    def _start_loading(self, model_id: str) -> asyncio.Task[Engine]:
         seat = self._seats.setdefault(model_id, Seat())
         seat.loading = asyncio.create_task(self._load(model_id, seat))
         # also read when nobody waits for it
         seat.loading.add_done_callback(lambda task: task.cancelled() or task.exception())
         return seat.loading
 
-    async def _load(self, model_id: str, seat: Seat) -> "Engine":
+    async def _load(self, model_id: str, seat: Seat) -> Engine:
         """Load one model into its seat. Raises ApiError in every case of failure."""
         started = time.monotonic()
         try:
             if self._import is None:
                 raise RuntimeError("the shelf was not started")
-            engine_class = await asyncio.shield(self._import)
+            engines = await asyncio.shield(self._import)
             folder = self.list_folders().get(model_id)
             if folder is None:
                 raise model_not_found(model_id)
             async with self._load_turn:
                 await self._make_room()
+                engine_class = engines[folder.manifest.kind]
                 seat.engine = await _in_daemon_thread(lambda: engine_class(folder, slots=self.limits.slots))
             seat.error = None
         except RefusedModel as exc:
@@ -209,12 +237,11 @@ def _find_refusal(folder: ModelFolder) -> str | None:
     return None
 
 
-def _import_engine(threads: int) -> type["Engine"]:
+def _import_engines(threads: int) -> dict[str, type[Engine]]:
     """Import torch and transformers (seconds) and fix the thread count, once for the process."""
-    engine_class = importlib.import_module("runtimes.ml.engine").Engine
-    torch = importlib.import_module("torch")
-    torch.set_num_threads(threads)
-    return engine_class
+    engines = {kind: importlib.import_module(module).Engine for kind, module in ENGINES.items()}
+    importlib.import_module("torch").set_num_threads(threads)
+    return engines
 
 
 def _in_daemon_thread(function: Callable[..., Any], *arguments: Any) -> asyncio.Future:

@@ -10,5 +10,6 @@ import "./copy.js";
 import "./figures.js";
 import "./scrolling.js";
 import "./composer.js";
+import "./preparing.js";
 import "./editing.js";
 import "./answer-stream.js";

@@ -6,9 +6,13 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import expect
 
+from models_registry.embedded import note_preparing
+from models_registry.seeds import seed_platform
+from models_registry.services import add_connection, add_model, remove_connection, remove_model
 from prompts.models import Conversation
 from prompts.selectors import LIST_SIZE
 from prompts.services import rename_conversation
+from tenants.context import platform
 from tests.prompts.chats import make_conversation
 
 
@@ -202,9 +206,50 @@ def test_a_draft_survives_a_reload(arrive):
     expect(chat.box).to_have_value("half a thought")
 
 
+def test_a_model_that_is_being_made_ready_comes_into_the_picker_by_itself(arrive):
+    """What the person has chosen meanwhile stays chosen."""
+    with platform():
+        note_preparing(["Late Model"])
+    try:
+        chat = arrive()
+        expect(chat.page.locator("#preparing")).to_contain_text("Late Model is being made ready")
+        picker = chat.page.locator("#composer-model")
+        picker.select_option("mock-echo")
+        chat.box.fill("half a thought")
+        connection = add_connection(
+            actor=None, name="Late", kind="openai_compatible", base_url="https://api.example.com/v1"
+        )
+        late = add_model(actor=None, connection=connection, name="late-model")
+    finally:
+        with platform():
+            note_preparing([])
+    try:
+        expect(picker.locator("option[value=late-model]")).to_have_count(1)
+        expect(chat.page.locator("#preparing")).to_be_empty()
+        expect(picker).to_have_value("mock-echo")
+        expect(chat.box).to_have_value("half a thought")
+    finally:
+        remove_model(actor=None, model=late)
+        remove_connection(actor=None, connection=connection)
+
+
+def test_starters_and_small_print_follow_the_model(arrive):
+    """The embedded runtime's demo model, and one that is taken for capable."""
+    with platform():
+        seed_platform("http://127.0.0.1:4711", "token")
+    chat = arrive()
+    picker, starters = chat.page.locator("#composer-model"), chat.page.locator(".starter:visible")
+    for model, words, is_demo in (("mock", "weather and climate", False), ("atrium-tiny", "Hello", True)):
+        picker.select_option(model)
+        expect(starters).to_have_count(3)
+        expect(starters.first).to_contain_text(words)
+        expect(chat.page.locator('.set-note[data-set="demo"]')).to_be_visible(visible=is_demo)
+        expect(chat.page.locator('.set-note[data-set="small"]')).to_be_hidden()
+
+
 def test_a_starter_fills_the_composer(arrive):
     chat = arrive()
-    starter = chat.page.locator(".starter").first
-    chat.page.locator(".starter").first.click()
+    starter = chat.page.locator(".starter:visible").first
+    starter.click()
     expect(chat.box).to_have_value(starter.get_attribute("data-starter"))
     expect(chat.box).to_be_focused()

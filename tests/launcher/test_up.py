@@ -17,8 +17,9 @@ from urllib.request import urlopen
 import pytest
 
 from launcher import children, embedded, output, processes, services_file
+from launcher.banner import ready_banner
 from launcher.guardian import ROOT
-from launcher.process_plan import Addresses, Options, make_plan
+from launcher.process_plan import Addresses, Options, RuntimeModels, find_models, made_models, make_plan
 
 # A web process that needs `slow` seconds to become ready, and answers with
 # its pid and the secrets it was given.
@@ -356,6 +357,7 @@ def test_only_the_worker_and_prepare_get_the_owners_login(folder, monkeypatch):
         "ATRIUM_OWNER_DATABASE_URL",
         "ATRIUM_MASTER_KEYS",
         "ATRIUM_MASTER_KEYS_FILE",
+        "ATRIUM_RUNTIME_TOKEN",
     ):
         monkeypatch.setenv(name, "from the shell")
     addresses = Addresses(
@@ -364,6 +366,7 @@ def test_only_the_worker_and_prepare_get_the_owners_login(folder, monkeypatch):
         "unix:///v.sock",
         "http://127.0.0.1:9999",
         {"ATRIUM_MASTER_KEYS": "m", "ATRIUM_SECRET_KEY": "s"},
+        "token",
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         plan = make_plan(Options(folder, [listener]), addresses)
@@ -380,6 +383,29 @@ def test_only_the_worker_and_prepare_get_the_owners_login(folder, monkeypatch):
         specs["runtime"].environment
     )
     assert specs["prepare"].command[-1] == "--demo"
+    tokens = {name: spec.environment.get("ATRIUM_RUNTIME_TOKEN") for name, spec in specs.items()}
+    assert tokens == {"prepare": "token", "runtime": "token", "web": None, "worker": None}
+
+
+def test_what_is_missing_and_what_is_to_be_made_is_told_in_one_line_each(tmp_path):
+    for name in ("made", "fetched", "missing"):
+        (tmp_path / "recipes" / name).mkdir(parents=True)
+        manifest = {"origin": {"file": f"{name}.gguf"}}
+        (tmp_path / "recipes" / name / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "fetched.gguf").touch()
+    made_models(tmp_path).mkdir()
+    (made_models(tmp_path) / "made").mkdir()
+    models = find_models(tmp_path, tmp_path / "recipes", tmp_path / "files")
+    assert models == RuntimeModels("atrium-tiny", to_be_made=["fetched"], missing=["missing"])
+    lines = ready_banner(tmp_path, 8000, seconds=1, models=models).splitlines()
+    assert [line.strip() for line in lines if "fetched" in line] == [
+        "Being made ready meanwhile, about a minute: fetched",
+        "Missing, since their files could not be fetched: missing. The next `make run` tries again.",
+    ]
+    whole = ready_banner(tmp_path, 8000, seconds=1, models=RuntimeModels("atrium-tiny", [], []))
+    assert "Missing" not in whole and "Being made" not in whole
+    assert "PyTorch" in ready_banner(tmp_path, 8000, seconds=1, models=None)
 
 
 def test_manage_py_hands_up_over_before_it_imports_django():

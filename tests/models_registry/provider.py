@@ -10,7 +10,7 @@ from typing import Any
 
 class Provider:
     """`listed` is what `/v1/models` gives: names or whole entries. `status` and `body` override the answer;
-    `seen` keeps the headers.
+    `seen` keeps the headers. `health` is what `/health` gives, if it is there at all.
     """
 
     def __init__(self) -> None:
@@ -18,6 +18,7 @@ class Provider:
         self.status = 200
         self.body = None
         self.headers = {}
+        self.health: Any = None
         self.seen: list[dict[str, str]] = []
         self.paths: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -43,7 +44,10 @@ class Provider:
                     if provider.body is not None
                     else json.dumps({"object": "list", "data": entries}).encode()
                 )
-                self.send_response(provider.status if self.path.startswith("/v1/models") else 404)
+                is_known = self.path.startswith("/v1/models")
+                if self.path == "/health" and provider.health is not None:
+                    is_known, body = True, json.dumps(provider.health).encode()
+                self.send_response(provider.status if is_known else 404)
                 for name, value in provider.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))

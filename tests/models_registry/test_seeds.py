@@ -16,7 +16,7 @@ pytestmark = pytest.mark.scope("platform")
 
 
 def test_the_demo_model_is_there_for_every_tenant(db):
-    seeds.seed_platform("http://127.0.0.1:4711")
+    seeds.seed_platform("http://127.0.0.1:4711", "token-1")
     with tenant("acme"):
         route = list_routes()["atrium-tiny"]
     (target,) = route.targets
@@ -30,12 +30,12 @@ def test_the_demo_model_is_there_for_every_tenant(db):
 
 
 def test_seeding_again_follows_the_port_and_keeps_what_an_operator_changed(db):
-    seeds.seed_platform("http://127.0.0.1:4711")
+    seeds.seed_platform("http://127.0.0.1:4711", "token-1")
     model = Model.objects.get()
     services.set_model(actor=None, model=model, label="House demo", is_enabled=False)
     services.set_model_price(actor=None, model=model, input=Decimal(5))
-    seeds.seed_platform("http://127.0.0.1:4712/v1")
-    seeds.seed_platform("http://127.0.0.1:4712/v1")
+    seeds.seed_platform("http://127.0.0.1:4712/v1", "token-2")
+    seeds.seed_platform("http://127.0.0.1:4712/v1", "token-2")
     model.refresh_from_db()
     assert (Connection.objects.get().base_url, model.label, model.is_enabled) == (
         "http://127.0.0.1:4712/v1",
@@ -46,7 +46,7 @@ def test_seeding_again_follows_the_port_and_keeps_what_an_operator_changed(db):
 
 
 def test_without_a_runtime_only_the_data_key_is_made(db):
-    seeds.seed_platform("")
+    seeds.seed_platform("", "")
     assert not Connection.objects.exists()
 
 

@@ -16,11 +16,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from models_registry.embedded import find_runtime, note_preparing, offer_first_models
 from models_registry.models import Connection
-from models_registry.services import add_connection, add_model, set_model_price
+from models_registry.platform.models import Model
+from models_registry.seeds import seed_platform
+from models_registry.services import add_connection, add_model, set_model, set_model_price
 from prompts.models import Conversation, Message
 from prompts.selectors import HISTORY_SIZE, LIST_SIZE
 from prompts.services import MAX_TEXT_CHARS
+from tenants.context import platform
 from tenants.doors import hosts
 from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
 from tests.prompts.visitor import text_of
@@ -130,6 +134,96 @@ def test_a_conversation_shows_its_messages_and_its_figures(as_bob, bob):
 def test_a_starters_text_waits_in_the_composer(as_bob):
     html = as_bob.get(url("chat-home", query="?text=%3Cb%3EHello")).content.decode()
     assert "&lt;b&gt;Hello</textarea>" in html
+
+
+@pytest.fixture
+def embedded_models(db):
+    """The embedded runtime's two chat models, priced; who asks finds no other."""
+    with platform():
+        seed_platform("http://127.0.0.1:4711", "token")
+        Model.objects.exclude(name="atrium-tiny").update(is_enabled=False)
+        entry = {
+            "id": "SmolLM2-135M-Instruct",
+            "kind": "chat",
+            "display_name": "SmolLM2",
+            "context_window": 8192,
+        }
+        offer_first_models(find_runtime(), [entry])
+    return ["SmolLM2-135M-Instruct", "atrium-tiny"]
+
+
+def chosen_model(html: str) -> str:
+    (option,) = re.findall(r"<option([^>]*\sselected[^>]*)>", html)
+    return re.search(r'value="([^"]*)"', option)[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "first"),
+    [("en", "SmolLM2-135M-Instruct"), ("de", "atrium-tiny"), ("zh-hans", "atrium-tiny")],
+)
+def test_the_first_model_speaks_the_readers_language(acme, bob, embedded_models, language, first):
+    bob.language = language
+    bob.save()
+    page = acme.login_as(bob).get(url("chat-home"))
+    assert chosen_model(page.content.decode()) == first
+    assert {choice.model.name: choice.set for choice in page.context["choices"]} == {
+        "SmolLM2-135M-Instruct": "small",
+        "atrium-tiny": "demo",
+    }
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh-hans"])
+def test_an_administrators_default_and_a_persons_choice_go_first(acme, bob, embedded_models, language):
+    bob.language = language
+    bob.save()
+    for name in embedded_models:
+        with platform():
+            set_model(actor=None, model=Model.objects.get(name=name), is_default=True)
+        assert chosen_model(acme.login_as(bob).get(url("chat-home")).content.decode()) == name
+    client = acme.login_as(bob)
+    session = client.session
+    session["model_name"] = "SmolLM2-135M-Instruct"
+    session.save()
+    assert chosen_model(client.get(url("chat-home")).content.decode()) == "SmolLM2-135M-Instruct"
+
+
+def test_a_real_servers_model_goes_before_the_small_ones(acme, bob, embedded_models):
+    connection = add_connection(
+        actor=None, name="Real", kind="openai_compatible", base_url="https://api.example.com/v1"
+    )
+    add_model(actor=None, connection=connection, name="SmolLM2-real", upstream_name="SmolLM2-135M-Instruct")
+    for language in ("en", "de"):
+        bob.language = language
+        bob.save()
+        page = acme.login_as(bob).get(url("chat-home"))
+        assert chosen_model(page.content.decode()) == "SmolLM2-real"
+        assert page.context["choices"][0].set == "capable"  # whoever else serves that name
+
+
+def test_starters_and_small_print_are_there_for_each_kind_of_model(as_bob, embedded_models):
+    html = as_bob.get(url("chat-home")).content.decode()
+    for kind, words in {
+        "demo": "What can you do?",
+        "small": "Explain photosynthesis in two sentences.",
+        "capable": "moves our meeting",
+    }.items():
+        (starters,) = re.findall(rf'<ul class="starters" data-set="{kind}".*?</ul>', html, re.DOTALL)
+        assert words in starters and starters.count('class="starter"') == 3
+    assert "Small model, English only" in html and "Small model that knows English only" in html
+
+
+def test_what_is_being_made_ready_is_told_on_the_start_page_alone(as_bob, bob, embedded_models):
+    def told(*address) -> bool:
+        return "is being made ready" in as_bob.get(url(*address)).content.decode()
+
+    conversation = make_conversation(bob)
+    assert not told("chat-home")
+    with platform():
+        note_preparing(["SmolLM2 135M"])
+    assert told("chat-home") and not told("conversation-detail", conversation.pk)
+    with platform():
+        note_preparing([])
+    assert not told("chat-home")
 
 
 def test_conversations_are_grouped_by_the_readers_days(as_bob, bob):

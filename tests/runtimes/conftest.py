@@ -1,6 +1,7 @@
 """Real runtime servers as child processes, with the real demo model."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -15,25 +16,28 @@ import httpx
 import pytest
 from openai import OpenAI
 
+from tests.runtimes import first_models
+
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "runtimes" / "models"
 TINY = MODELS / "atrium-tiny"
 START_TIMEOUT_S = 60.0
+TOKEN = "tok-of-this-test-run"
 PATIENCE_S = 30.0  # for what happens at once where nothing else runs
 # The server, which also tells on /health how often its model was run.
 COUNTING = """
 from runtimes.ml import server, shelf
-steps, import_engine, report_one = [], shelf._import_engine, shelf.ModelShelf._report_one
-def import_counting_engine(threads):
-    engine_class = import_engine(threads)
+steps, import_engines, report_one = [], shelf._import_engines, shelf.ModelShelf._report_one
+def import_counting_engines(threads):
+    engines = import_engines(threads)
     from runtimes.ml import engine
     start_manager = engine._start_manager
     def start_counted(model, *arguments, **options):
         model.register_forward_pre_hook(lambda *_call: steps.append(1))
         return start_manager(model, *arguments, **options)
     engine._start_manager = start_counted
-    return engine_class
-shelf._import_engine = import_counting_engine
+    return engines
+shelf._import_engines = import_counting_engines
 shelf.ModelShelf._report_one = lambda self, folder: report_one(self, folder) | {"steps": len(steps)}
 server.main()
 """
@@ -99,13 +103,15 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, message: str) ->
 
 @contextlib.contextmanager
 def run_server(
-    *arguments: str, program: tuple[str, str] = ("-m", "runtimes.ml.server")
+    *arguments: str, program: tuple[str, str] = ("-m", "runtimes.ml.server"), token: str = ""
 ) -> Iterator[RuntimeServer]:
-    """A server that listens (not necessarily ready); ended with SIGTERM, or killed if that does not help."""
+    """A server that listens (not necessarily ready); ended with SIGTERM, or killed if that does not help. Its
+    client knows the token.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ATRIUM_RUNTIME_TOKEN": token}
     process = subprocess.Popen(
         [sys.executable, *program, "--port", str(port), *arguments],
         cwd=ROOT,
@@ -113,7 +119,7 @@ def run_server(
     )
     try:
         with OpenAI(
-            base_url=f"http://127.0.0.1:{port}/v1", api_key="unused", max_retries=0, timeout=60
+            base_url=f"http://127.0.0.1:{port}/v1", api_key=token or "unused", max_retries=0, timeout=60
         ) as client:
             server = RuntimeServer(f"http://127.0.0.1:{port}", process, client)
             wait_until(
@@ -160,6 +166,31 @@ def server() -> Iterator[RuntimeServer]:
     """The demo model as `up` starts it, preloaded; its steps are counted."""
     with run_server("--models", str(MODELS), "--preload", program=("-c", COUNTING)) as server:
         wait_until(lambda: server.health()["status"] == "ready", START_TIMEOUT_S, "the model does not load")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kinds_server(tmp_path_factory) -> Iterator[RuntimeServer]:
+    """With a token, an embedding model that it makes itself, a chat model that only acme may see, and a
+    folder that says nothing of itself; one file of a model is not what its recipe says.
+    """
+    root = tmp_path_factory.mktemp("kinds")
+    sources, recipes, models = (root / name for name in ("sources", "recipes", "models"))
+    for folder in (sources, models):
+        folder.mkdir()
+    for name in ("small", "broken"):
+        first_models.write_e5s1(sources / f"{name}.e5s1")
+        first_models.write_recipe(recipes / name, sources / f"{name}.e5s1")
+    (sources / "broken.e5s1").write_bytes(b"something else")
+    first_models.write_recipe(recipes / "unfetched", sources / "small.e5s1", origin={"file": "none"})
+    for name in ("private", "silent"):
+        shutil.copytree(TINY, models / name)
+        (models / name / "SHA256SUMS").unlink()
+    manifest = json.loads((TINY / "manifest.json").read_text())
+    (models / "private" / "manifest.json").write_text(json.dumps(manifest | {"visibility": ["acme"]}))
+    (models / "silent" / "manifest.json").unlink()
+    folders = ("--models", str(models), "--sources", str(sources), "--make-in", str(models))
+    with run_server(*folders, "--recipes", str(recipes), token=TOKEN) as server:
         yield server
 
 

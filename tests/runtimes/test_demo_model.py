@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import pytest
 
@@ -14,6 +15,7 @@ from runtimes.ml.corpus import (
 )
 from runtimes.ml.corpus.tables import load_table
 from runtimes.ml.model_folder import ModelFolder, RefusedModel, sha256_of
+from tests.runtimes.conftest import TINY
 
 
 def test_every_file_matches_its_checksum_and_none_is_missing(tiny):
@@ -47,6 +49,7 @@ def test_the_measured_figures_keep_what_the_demo_promises(tiny):
 
 @pytest.mark.parametrize("name", ["weights.bin", "model.pt", "modeling_evil.py", "deep/optimizer.pt"])
 def test_a_folder_with_pickles_or_code_is_refused(tmp_path, name):
+    shutil.copy(TINY / "manifest.json", tmp_path)
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"")
     ModelFolder(tmp_path).check()

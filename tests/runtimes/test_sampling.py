@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from runtimes.ml.sampling import perturb  # noqa: E402 - needs torch
+from runtimes.ml.sampling import penalize, perturb  # noqa: E402 - needs torch
 
 SCORES = torch.tensor([2.0, 1.0, 0.0, -1.0])
 
@@ -31,3 +31,9 @@ def test_a_seed_and_a_token_index_give_one_draw():
     options = {"seed": -5, "token_index": 3, "temperature": 1.0, "top_p": 1.0}
     assert torch.equal(perturb(SCORES, **options), perturb(SCORES, **options))
     assert not torch.equal(perturb(SCORES, **options), perturb(SCORES, **{**options, "token_index": 4}))
+
+
+def test_words_that_were_said_are_held_back_whatever_the_sign_of_their_score():
+    scores = SCORES.clone()
+    penalize(scores, torch.tensor([0, 3]), 2.0)
+    assert scores.tolist() == [1.0, 1.0, 0.0, -2.0]

@@ -54,6 +54,13 @@ def test_behind_tls_links_carry_no_port_unless_one_is_named():
     assert json.loads(settings_with(ATRIUM_ENV="test", ATRIUM_TLS="0").stdout)["port"] == "8000"
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
+def test_a_runtime_that_others_reach_needs_a_token(settings, host):
+    settings.RUNTIME_TOKEN = ""
+    with pytest.raises(CommandError, match="ATRIUM_RUNTIME_TOKEN"):
+        call_command("serve", "runtime", host=host)
+
+
 @pytest.mark.django_db
 def test_an_address_is_written_as_people_type_it(settings):
     settings.USES_TLS = True

@@ -17,6 +17,7 @@ from launcher.sockets import listen
 
 logger = logging.getLogger(__name__)
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PREPARED_TIMEOUT_S, LOOK_EVERY_S = 900, 0.02
 
 
@@ -144,8 +145,15 @@ class Command(BaseCommand):
         import_string("config.scheduler.run_scheduler")()
 
     def serve_runtime(self, options) -> None:
-        models = options["models"] or [str(settings.BASE_DIR / "runtimes" / "models")]
+        if not settings.RUNTIME_TOKEN and options["host"] not in LOOPBACK:
+            raise CommandError(
+                "Set ATRIUM_RUNTIME_TOKEN: without it, everybody who reaches the port could use the models."
+            )
+        models = options["models"] or [str(folder) for folder in settings.RUNTIME_MODELS]
         arguments = [part for folder in models for part in ("--models", folder)]
+        if not options["models"]:
+            made = str(settings.RUNTIME_MODELS[-1])
+            arguments += ["--sources", str(settings.MODEL_FILES), "--make-in", made]
         os.execv(
             sys.executable,
             [
