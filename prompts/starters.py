@@ -25,7 +25,7 @@ def list_choices(models: list[Route]) -> list[Choice]:
 
 
 def set_of(model: Route) -> str:
-    return SETS.get(model.upstream_name, CAPABLE) if find_first_model(model) else CAPABLE
+    return SETS.get(model.targets[0].upstream_name, CAPABLE) if find_first_model(model) else CAPABLE
 
 
 def starter_sets() -> dict[str, list[dict[str, str]]]:
