@@ -8,7 +8,6 @@ from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from models_registry import services
 from models_registry.models import Connection, Model
 from models_registry.platform.models import Connection as PlatformConnection
-from models_registry.providers.table import PROVIDERS
 from models_registry.selectors import get_visible_connection
 from tenants.context import platform, tenant
 from tests.models_registry.conftest import CANARY
@@ -319,8 +318,3 @@ def test_the_history_of_a_connection_holds_no_key(make, alice):
     assert entries.count() == 2
     text = "".join(f"{entry.changes}{entry.serialized_data}{entry.object_repr}" for entry in entries)
     assert "canary" not in text and "v1:" not in text.replace("/v1", "") and "secret" not in text
-
-
-def test_each_kind_has_a_folder_of_its_name():
-    for kind, provider in PROVIDERS.items():
-        assert type(provider).__module__ == f"models_registry.providers.{kind}" and str(provider.label)

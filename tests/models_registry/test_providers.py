@@ -1,0 +1,69 @@
+"""What every kind of provider must say: one folder of one shape each."""
+
+import inspect
+import os
+
+import pytest
+
+from models_registry.addresses import read_base_url
+from models_registry.kinds import Location
+from models_registry.providers.openai_compatible import OpenAICompatible
+from models_registry.providers.table import PROVIDERS, find_provider, kind_choices
+from tenants.sealing import Secret
+
+KINDS = pytest.mark.parametrize("kind", PROVIDERS)
+CHUNK = {"id": "x", "choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": None}]}
+
+
+@KINDS
+def test_a_kind_has_a_folder_of_its_name_and_says_what_is_usual(kind):
+    provider = PROVIDERS[kind]
+    assert type(provider).__module__ == f"models_registry.providers.{kind}"
+    assert str(provider.label) and len(kind) <= 20 and inspect.getdoc(inspect.getmodule(type(provider)))
+    assert provider.location in Location.values
+    if provider.base_url:
+        is_local = provider.location == Location.LOCAL
+        assert read_base_url(provider.base_url, allow_private=is_local).url == provider.base_url
+    assert not (provider.is_found_locally and provider.key_variable)
+
+
+@KINDS
+def test_limits_of_time_are_sensible(kind):
+    limits = PROVIDERS[kind].timeouts
+    assert 0 < limits.connect <= limits.idle <= limits.first_byte <= limits.total <= 3_600
+
+
+@KINDS
+def test_its_key_travels_in_headers_and_nowhere_else(kind):
+    provider, secret = PROVIDERS[kind], Secret("sk-canary-0123456789")
+    for headers in (provider.auth_headers(secret), provider.catalogue_headers(secret)):
+        assert any("sk-canary-0123456789" in value for value in headers.values())
+    assert provider.auth_headers(None) == {} == provider.catalogue_headers(None)
+    assert all(path.startswith("/") for path in [*provider.paths.values(), provider.catalogue_path])
+
+
+@KINDS
+def test_writing_a_request_leaves_the_callers_as_it_is(kind):
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "stream": True}
+    before = repr(body)
+    assert PROVIDERS[kind].write_body("chat.completions", body)
+    assert repr(body) == before
+
+
+@KINDS
+def test_events_of_openais_shape_pass_as_they_are_where_a_kind_has_none_of_its_own(kind):
+    provider = PROVIDERS[kind]
+    if not provider.has_own_events:
+        assert provider.read_event(CHUNK) is CHUNK
+        assert type(provider).read_event is OpenAICompatible.read_event, "else it is never asked"
+
+
+@KINDS
+def test_no_test_finds_a_key_of_the_machine(kind):
+    variable = PROVIDERS[kind].key_variable
+    assert not variable or variable not in os.environ, f"name {variable} in tests/services.py"
+
+
+def test_a_kind_that_is_no_longer_known_is_read_like_any_other_server():
+    assert find_provider("gone") is PROVIDERS["openai_compatible"]
+    assert [kind for kind, _label in kind_choices()] == list(PROVIDERS)
