@@ -50,8 +50,8 @@ def grant(
 
 @transaction.atomic
 def revoke_grant(*, actor: User | None, grant: Grant) -> None:
-    """Take a right of use back, or a refusal. Raises NotAllowed."""
+    """Take a right of use back, or a refusal; again changes nothing. Raises NotAllowed."""
     require(actor, "accounts.delete_grant")
     grant_id = grant.pk
-    Grant.objects.get(pk=grant_id).delete()
+    Grant.objects.filter(pk=grant_id).delete()
     announce("grant", grant_id)
