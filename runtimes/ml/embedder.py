@@ -35,7 +35,6 @@ class Job:
     todo: list[tuple[int, list[int]]]  # index, tokens
     vectors: np.ndarray
     done: asyncio.Future[None]
-    is_left: bool = False  # nobody waits any more
     served: int = 0  # tokens
 
     def take(self) -> tuple["Job", int, list[int]]:
@@ -112,10 +111,7 @@ class Engine:
         self._jobs.append(job)
         if self._work is None or self._work.done():
             self._work = loop.create_task(self._work_through())
-        try:
-            await job.done
-        finally:
-            job.is_left = True
+        await job.done  # who is cancelled here cancels it
         return job.vectors
 
     def count_active(self) -> int:
@@ -152,7 +148,7 @@ class Engine:
         """Rows of the job that was served least, filled up from the others where that wastes no time on
         padding: a short request that comes behind long ones is next.
         """
-        waiting = [job for job in self._jobs if job.todo and not job.is_left and not job.done.done()]
+        waiting = [job for job in self._jobs if job.todo and not job.done.done()]
         self._jobs = sorted(waiting, key=lambda job: job.served)
         batch: list[tuple[Job, int, list[int]]] = []
         width = held = 0

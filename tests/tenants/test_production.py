@@ -21,7 +21,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from tenants.context import Scope, use_scope
 from tenants.links import base_url
 from tenants.local.models import DataKey
-from tenants.management.commands.serve import default_queues, server_config
+from tenants.management.commands.serve import default_queues, runtime_command, server_config
 from tenants.sealing import forget_data_keys, seal, unseal
 from tenants.sealing.keys import _unwrap
 from tenants.start import check_start
@@ -58,7 +58,12 @@ def test_behind_tls_links_carry_no_port_unless_one_is_named():
 def test_a_runtime_that_others_reach_needs_a_token(settings, host):
     settings.RUNTIME_TOKEN = ""
     with pytest.raises(CommandError, match="ATRIUM_RUNTIME_TOKEN"):
-        call_command("serve", "runtime", host=host)
+        runtime_command(None, host, 8001)
+    own = runtime_command(["folder"], "127.0.0.1", 8001)
+    assert own[-2:] == ["--models", "folder"] and "--make-in" not in own
+    settings.RUNTIME_TOKEN = "token"
+    command = runtime_command(None, host, 8001)
+    assert host in command and command[-1] == str(settings.RUNTIME_MODELS[-1])
 
 
 @pytest.mark.django_db

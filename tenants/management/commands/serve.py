@@ -145,28 +145,25 @@ class Command(BaseCommand):
         import_string("config.scheduler.run_scheduler")()
 
     def serve_runtime(self, options) -> None:
-        if not settings.RUNTIME_TOKEN and options["host"] not in LOOPBACK:
-            raise CommandError(
-                "Set ATRIUM_RUNTIME_TOKEN: without it, everybody who reaches the port could use the models."
-            )
-        models = options["models"] or [str(folder) for folder in settings.RUNTIME_MODELS]
-        arguments = [part for folder in models for part in ("--models", folder)]
-        if not options["models"]:
-            made = str(settings.RUNTIME_MODELS[-1])
-            arguments += ["--sources", str(settings.MODEL_FILES), "--make-in", made]
-        os.execv(
-            sys.executable,
-            [
-                sys.executable,
-                "-m",
-                "runtimes.ml.server",
-                *arguments,
-                "--port",
-                str(options["port"]),
-                "--host",
-                options["host"],
-            ],
+        command = runtime_command(options["models"], options["host"], options["port"])
+        os.execv(command[0], command)
+
+
+def runtime_command(models: list[str] | None, host: str, port: int) -> list[str]:
+    """How the embedded runtime is run. Without folders named, it serves those of the installation and makes
+    the first models. Raises CommandError where strangers could use it.
+    """
+    if not settings.RUNTIME_TOKEN and host not in LOOPBACK:
+        raise CommandError(
+            "Set ATRIUM_RUNTIME_TOKEN: without it, everybody who reaches the port could use the models."
         )
+    command = [sys.executable, "-m", "runtimes.ml.server", "--port", str(port), "--host", host]
+    for folder in models or settings.RUNTIME_MODELS:
+        command += ["--models", str(folder)]
+    if not models:
+        made = str(settings.RUNTIME_MODELS[-1])
+        command += ["--sources", str(settings.MODEL_FILES), "--make-in", made]
+    return command
 
 
 def wait_for_file(path: Path) -> None:
