@@ -51,7 +51,7 @@ def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
         (b"x-atrium-attempts", b"%d" % (len(call.attempts) + 1)),
     ]
     if call.is_settled:
-        headers.append((b"x-atrium-cost", f"{call.cost:f} {call.route.price.currency}".encode()))
+        headers.append((b"x-atrium-cost", f"{call.cost.normalize():f} {call.route.price.currency}".encode()))
     return headers
 
 

@@ -29,6 +29,7 @@ def order_tenant(
     language: str = "en",
     currency: str = "EUR",
     contact_email: str,
+    data_policy: str = "",
 ) -> Tenant:
     """Write a new tenant down and have a worker set it up; the row's status tells how far it is. Raises
     InvalidInput, Conflict.
@@ -42,6 +43,7 @@ def order_tenant(
             language=language,
             currency=currency,
             contact_email=contact_email,
+            data_policy=data_policy,
         )
         _enqueue_setup(row)
         announce("tenant", slug)

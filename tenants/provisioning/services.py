@@ -99,7 +99,14 @@ def _open(slug: str) -> Tenant:
 
 
 def insert_tenant(
-    slug: str, name: str, host: str, plan: str, language: str, currency: str, contact_email: str = ""
+    slug: str,
+    name: str,
+    host: str,
+    plan: str,
+    language: str,
+    currency: str,
+    contact_email: str = "",
+    data_policy: str = "",
 ) -> Tenant:
     """The rows of a new tenant, which is not set up yet. Call inside a transaction. Raises InvalidInput,
     Conflict.
@@ -127,6 +134,7 @@ def insert_tenant(
         language=language,
         currency=currency,
         contact_email=contact_email,
+        data_policy=data_policy,
     )
     try:
         row.full_clean()

@@ -14,7 +14,7 @@ CHANGELISTS: dict[str, int] = {
     "service:auth_group": 11,
     "service:auditlog_logentry": 10,
     "service:models_registry_connection": 9,
-    "service:models_registry_model": 15,  # the platform's models that are offered stand below
+    "service:models_registry_model": 17,  # the platform's models that are offered stand below
     "service:prompts_conversation": 11,
     "service:usage_usageevent": 13,
     "service:usage_budget": 10,

@@ -12,6 +12,7 @@ from foundation.amounts import show_money
 from foundation.ids import uuid7
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.platform import models as platform_models
+from models_registry.services import add_connection
 from tenants.context import platform
 from tenants.models import Tenant
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
@@ -29,8 +30,9 @@ def url(name: str, *args) -> str:
 
 
 def prices(*rows: dict) -> dict:
-    """The inline's form: no price so far, and these new ones."""
+    """The inlines' forms: no further endpoint, no price so far, and these new ones."""
     form = {"prices-TOTAL_FORMS": len(rows), "prices-INITIAL_FORMS": 0}
+    form |= {"endpoints-TOTAL_FORMS": 0, "endpoints-INITIAL_FORMS": 0}
     for number, row in enumerate(rows):
         form |= {f"prices-{number}-{name}": value for name, value in row.items()}
     return form
@@ -41,6 +43,7 @@ def model_form(model: Model, **changes) -> dict:
         "name",
         "label",
         "upstream_name",
+        "weight",
         "kind",
         "default_max_output_tokens",
         "channel",
@@ -387,3 +390,55 @@ def test_kinds_and_prices_are_words_not_identifiers(acme, on_platform, alice, ol
     )
     start = on_platform.login_as(olga).get("/admin/").content.decode()
     assert "Web server" in start and "machine-1" in start
+
+
+# -- endpoints -----------------------------------------------------------------------------------------------
+
+
+def endpoints(*rows: dict, kept: tuple = ()) -> dict:
+    """The inline's form: the rows that are kept, by id, and these."""
+    form = {"endpoints-TOTAL_FORMS": len(rows), "endpoints-INITIAL_FORMS": len(kept)}
+    for number, row in enumerate(rows):
+        form |= {f"endpoints-{number}-{name}": value for name, value in row.items()}
+        if number < len(kept):
+            form[f"endpoints-{number}-id"] = kept[number]
+    return form
+
+
+@pytest.fixture
+def model_and_second(acme, alice):
+    acme.login_as(alice)
+    second = add_connection(
+        actor=None, name="Second", kind="openai_compatible", base_url="https://second.example.com/v1"
+    )
+    return make_estate(alice).model, second
+
+
+def test_endpoints_names_and_stand_ins_are_set_on_the_models_page(acme, model_and_second):
+    model, second = model_and_second
+    address = url("models_registry_model_change", model.pk)
+    row = {"connection": second.pk, "upstream_name": "", "weight": 2}
+    more = {"aliases": "gpt-4o\nbest", "fallbacks": "other", "weight": 3}
+    data = model_form(model, **more) | prices() | endpoints(row)
+    assert acme.post(address, data).status_code == 302
+    model.refresh_from_db()
+    assert (model.aliases, model.fallbacks, model.weight) == (["gpt-4o", "best"], ["other"], 3)
+    (endpoint,) = model.endpoints.all()
+    assert (endpoint.connection, endpoint.upstream_name, endpoint.weight) == (second, model.upstream_name, 2)
+    page = acme.get(address).content.decode()
+    assert "Further endpoints" in page and "gpt-4o" in page
+    gone = row | {"upstream_name": endpoint.upstream_name, "DELETE": "on", "model": model.pk}
+    data = model_form(model, **more) | prices() | endpoints(gone, kept=(endpoint.pk,))
+    assert acme.post(address, data).status_code == 302
+    assert not model.endpoints.exists()
+
+
+def test_what_is_wrong_with_an_endpoint_is_told_in_the_form(acme, model_and_second):
+    model, _second = model_and_second
+    own = {"connection": model.connection_id, "upstream_name": model.upstream_name, "weight": 1}
+    answer = acme.post(
+        url("models_registry_model_change", model.pk),
+        model_form(model) | prices() | endpoints(own),
+    )
+    assert answer.status_code == 400 and "has this endpoint already" in answer.content.decode()
+    assert not model.endpoints.exists()

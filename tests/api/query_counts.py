@@ -7,7 +7,7 @@ LISTS: dict[str, int] = {
     "api-conversation-list": 7,
     "api-grant-list": 7,
     "api-limit-list": 7,
-    "api-model-list": 7,
+    "api-model-list": 8,
     "api-usage-event-list": 7,
     "api-weborigin-list": 7,
 }

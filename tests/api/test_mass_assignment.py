@@ -48,7 +48,11 @@ CHANGES = {
     "api-budget-detail": ("budget", {"limit", "warn_at_percent"}),
     "api-connection-detail": (
         "connection",
-        {"name", "kind", "base_url", "secret", "location", "no_storage", "is_enabled"},
+        {
+            *("name", "kind", "base_url", "secret", "location", "no_storage", "is_enabled"),
+            *("connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s", "total_timeout_s"),
+            "token_limit_name",
+        },
     ),
     "api-conversation-detail": ("conversation", {"title"}),
     "api-limit-detail": ("limit", {"amount"}),
@@ -59,6 +63,10 @@ CHANGES = {
             "name",
             "label",
             "upstream_name",
+            "weight",
+            "endpoints",
+            "aliases",
+            "fallbacks",
             "kind",
             "context_window",
             "max_output_tokens",

@@ -155,7 +155,7 @@ def test_the_connection_carries_the_token_sealed_and_follows_it(db):
     seeds.seed_platform("http://127.0.0.1:4712", "token-3")  # another address and another token at once
     assert (stored(), Connection.objects.get().base_url) == ("token-3", "http://127.0.0.1:4712/v1")
     with tenant("acme"):
-        assert list_routes()["atrium-tiny"].endpoint.secret.reveal() == "token-3"
+        assert list_routes()["atrium-tiny"].targets[0].endpoint.secret.reveal() == "token-3"
 
 
 def test_a_runtime_of_earlier_days_gets_its_token_and_one_without_keeps_what_is_stored(db):

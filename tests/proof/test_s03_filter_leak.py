@@ -108,8 +108,11 @@ LISTS = (
     "api-budget-list",
     "api-connection-list",
     "api-conversation-list",
+    "api-grant-list",
+    "api-limit-list",
     "api-model-list",
     "api-usage-event-list",
+    "api-weborigin-list",
 )
 API_NAMES = (
     "owner__password__startswith",

@@ -34,6 +34,10 @@ def old_books(books):
     """The tables as the release before has left them, filled: events of three days, summed up or not,
     corrections, prices.
     """
+    connection, model = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"
+    with tenant(books.slug):
+        Connection(pk=connection, name="p", kind="vllm", base_url="https://x.example/v1", secret="").save()
+        Model(pk=model, name="old", connection_id=connection, upstream_name="old").save()
     migrate(books, "usage", "0002")
     migrate(books, "models_registry", "0001")
     for number in range(ROWS):
@@ -48,10 +52,6 @@ def old_books(books):
         "sum(cost) FROM usage_usageevent WHERE created_at < %s GROUP BY 1, 2, 3, 4, 5, 6",
         TODAY - timedelta(days=1),
     )
-    connection, model = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"
-    with tenant(books.slug):
-        Connection(pk=connection, name="p", kind="vllm", base_url="https://x.example/v1", secret="").save()
-        Model(pk=model, name="old", connection_id=connection, upstream_name="old").save()
     for day, amounts in enumerate(OLD_PRICES):
         books.sql(
             "INSERT INTO models_registry_modelprice (id, created_at, updated_at, model_id, valid_from, "

@@ -1,6 +1,7 @@
 """Sums and reports."""
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -28,6 +29,14 @@ from usage.sums import add_up_closed_hours, rebuild_sums, tell_today
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    """Each test's own: an hour may end between the import of this module and its last test."""
+    monkeypatch.setattr(sys.modules[__name__], "NOW", datetime.now(UTC))
+
+
 HOUR = timedelta(hours=1)
 
 
