@@ -146,7 +146,11 @@ async def cut_mid_stream(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.close()
 
 
-@fault("wrong-content-length", "promises 100 bytes more than it sends, then FIN")
+@fault(
+    "wrong-content-length",
+    "promises 100 bytes more than it sends, then FIN: after a stream's [DONE] nobody misses them",
+    ends="either",
+)
 async def wrong_content_length(speaker: Speaker, number: int | None) -> None:
     await _promise(speaker, +100)
 
