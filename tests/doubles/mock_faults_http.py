@@ -10,7 +10,6 @@ from collections import Counter
 
 import orjson
 
-from .mock_answers import completion_bytes
 from .mock_faults import fault
 from .mock_speech import SSE, Speaker
 
@@ -182,6 +181,13 @@ async def echo_secret_mid_stream(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.finish()
 
 
+@fault("echo-address", "400, or <number>, whose message tells where the mock was called")
+async def echo_address(speaker: Speaker, number: int | None) -> None:
+    host = speaker.exchange.headers.get(b"host", b"").decode("latin-1")
+    message = f"Nobody at http://{host}/v1 ({host}) can answer this."
+    speaker.exchange.reply(number or 400, error_body(number or 400, message))
+
+
 @fault("gzip-lie", "says Content-Encoding: gzip and sends plain bytes")
 async def gzip_lie(speaker: Speaker, number: int | None) -> None:
     if speaker.stream:
@@ -192,7 +198,7 @@ async def gzip_lie(speaker: Speaker, number: int | None) -> None:
     speaker.count(len(speaker.answer.pieces))
     speaker.exchange.reply(
         200,
-        completion_bytes(speaker.answer, speaker.exchange.received_ns),
+        speaker.whole_body(),
         extra=b"content-encoding: gzip\r\n",
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .mock_answers import DONE, completion_bytes
+from .mock_answers import DONE
 from .mock_faults import fault
 from .mock_http import Exchange
 from .mock_speech import SSE, Speaker
@@ -20,18 +20,13 @@ async def hang() -> None:
     await asyncio.sleep(FOREVER_S)
 
 
-def whole(speaker: Speaker) -> bytes:
-    """The body of the proper whole answer."""
-    return completion_bytes(speaker.answer, speaker.exchange.received_ns)
-
-
 async def first_half(speaker: Speaker, tokens: int | None) -> None:
     """The head and the first 3 (or `tokens`) tokens, or half of a whole answer."""
     if speaker.stream:
         speaker.start()
         await speaker.say(0, 3 if tokens is None else tokens)
         return
-    body = whole(speaker)
+    body = speaker.whole_body()
     speaker.exchange.raw(speaker.exchange.head(200, length=len(body)) + body[: len(body) // 2])
 
 
@@ -86,7 +81,7 @@ async def hang_before_done(speaker: Speaker, number: int | None) -> None:
     if speaker.stream:
         await first_half(speaker, len(speaker.answer.pieces))
     else:
-        body = whole(speaker)
+        body = speaker.whole_body()
         speaker.exchange.raw(speaker.exchange.head(200, length=len(body)) + body[:-1])
     await hang()
 
@@ -101,7 +96,7 @@ async def _drip(exchange: Exchange, data: bytes, gap_s: float) -> None:
 async def drip(speaker: Speaker, number: int | None) -> None:
     gap_s = (5 if number is None else number) / 1000
     if not speaker.stream:
-        body = whole(speaker)
+        body = speaker.whole_body()
         speaker.exchange.raw(speaker.exchange.head(200, length=len(body)))
         await _drip(speaker.exchange, body, gap_s)
         speaker.count(len(speaker.answer.pieces))
@@ -120,7 +115,7 @@ async def drip(speaker: Speaker, number: int | None) -> None:
 
 @fault("drip-header", "the head, one byte every 20, or <number>, ms; then the proper answer", ends="answer")
 async def drip_header(speaker: Speaker, number: int | None) -> None:
-    body = whole(speaker)
+    body = speaker.whole_body()
     exchange = speaker.exchange
     head = exchange.head(200, SSE) if speaker.stream else exchange.head(200, length=len(body))
     for position in range(len(head)):
@@ -151,7 +146,11 @@ async def cut_mid_stream(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.close()
 
 
-@fault("wrong-content-length", "promises 100 bytes more than it sends, then FIN")
+@fault(
+    "wrong-content-length",
+    "promises 100 bytes more than it sends, then FIN: after a stream's [DONE] nobody misses them",
+    ends="either",
+)
 async def wrong_content_length(speaker: Speaker, number: int | None) -> None:
     await _promise(speaker, +100)
 
@@ -173,7 +172,7 @@ async def _promise(speaker: Speaker, extra: int) -> None:
             ]
         )
     else:
-        body = whole(speaker)
+        body = speaker.whole_body()
     kind = SSE if speaker.stream else b"application/json"
     speaker.count(len(speaker.answer.pieces))
     speaker.exchange.raw(speaker.exchange.head(200, kind, length=len(body) + extra) + body)

@@ -94,6 +94,8 @@ class Exchange:
 
     def framed(self, data: bytes) -> bytes:
         """The data as one HTTP chunk, where the answer is chunked."""
+        if not data:
+            return b""  # a chunk of no bytes would be the end
         return b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data
 
     def reply(

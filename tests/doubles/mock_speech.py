@@ -37,10 +37,14 @@ class Speaker:
             self.exchange.entry["tokens_sent"] += pieces * self.answer.choices
             self.exchange.entry["usage"] = self.answer.usage
 
+    def whole_body(self) -> bytes:
+        """The body of the proper answer that is not streamed."""
+        return completion_bytes(self.answer, self.exchange.received_ns)
+
     def say_whole(self) -> None:
         """The not streamed answer, now."""
         self.count(len(self.answer.pieces))
-        self.exchange.reply(200, completion_bytes(self.answer, self.exchange.received_ns))
+        self.exchange.reply(200, self.whole_body())
 
     def start(self, extra: bytes = b"") -> None:
         """The head of the stream."""
@@ -96,3 +100,14 @@ class Speaker:
         if self.whole_delay_s:
             await asyncio.sleep(self.whole_delay_s)
         self.say_whole()
+
+
+class VectorSpeaker(Speaker):
+    """One answer of vectors."""
+
+    def __init__(self, exchange: Exchange, body: dict[str, Any], answer: Answer, vectors: bytes) -> None:
+        super().__init__(exchange, body, answer)
+        self.vectors = vectors
+
+    def whole_body(self) -> bytes:
+        return self.vectors

@@ -22,13 +22,13 @@ import orjson
 import uvloop
 
 from .mock_answers import EXAMPLES, Script, compose, find_script
-from .mock_embeddings import embeddings_of, find_dimensions
+from .mock_embeddings import DIMENSIONS, embeddings_of, find_dimensions
 from .mock_faults import FAULTS, fault_models, find_fault
 from .mock_faults_http import FAILED
 from .mock_http import Connection, Exchange
 from .mock_ledger import Ledger
 from .mock_recorded import RECORDINGS, Recorded
-from .mock_speech import Speaker
+from .mock_speech import Speaker, VectorSpeaker
 
 
 def _error(exchange: Exchange, status: int, message: str, code: str | None = None) -> None:
@@ -104,13 +104,15 @@ class MockUpstream:
             speaker.say_whole()
 
     def embed(self, exchange: Exchange) -> None:
-        """Vectors; the faults of HTTP are those of the chat."""
+        """Vectors; the faults of HTTP and of the wire are those of the chat."""
         body = orjson.loads(exchange.body)
         exchange.entry = self.ledger.open(exchange.headers, body)
         fault = find_fault(body["model"])
         dimensions = find_dimensions(body["model"])
         if fault:
-            speaker = Speaker(exchange, body, compose(Script(), body, self.ledger.serial))
+            vectors = orjson.dumps(embeddings_of(body, DIMENSIONS))
+            answer = compose(Script(), body, self.ledger.serial)
+            speaker = VectorSpeaker(exchange, body, answer, vectors)
             exchange.run(fault[0].run(speaker, fault[1]))  # type: ignore[arg-type]
         elif dimensions is None:
             _error(exchange, 404, f"The model `{body['model']}` does not exist", "model_not_found")

@@ -134,6 +134,33 @@ def test_usage_is_found_wherever_it_stands_and_told_in_openais_form(in_choice, b
     assert told and told[-1]["prompt_tokens"] == 9 and told[-1]["total_tokens"] == 54
 
 
+FALSE_REPORTS = [
+    {"prompt_tokens": -5, "completion_tokens": -10, "total_tokens": -15},
+    {"prompt_tokens": 10**18, "completion_tokens": 10**18, "total_tokens": 2 * 10**18},
+    {"prompt_tokens": "12", "completion_tokens": "many", "total_tokens": None},
+    [1, 2, 3],
+]
+
+
+@pytest.mark.parametrize("report", FALSE_REPORTS)
+@pytest.mark.parametrize("choices", [[], [{"index": 0, "delta": {}, "finish_reason": "stop"}]])
+def test_a_report_that_cannot_be_true_is_not_told(report, choices):
+    last = b"data: " + json.dumps({"choices": choices, "usage": report}).encode() + b"\n\n"
+    heard = hear([event({"content": "Hello"}), END, last, DONE], wants_usage=True)
+    _usage, is_estimated = billed_usage(heard.call)
+    assert is_estimated and heard.inner_text == "Hello" and heard.error is None
+    assert all(one["choices"] and not one.get("usage") for one in heard.chunks)
+
+
+@pytest.mark.parametrize("report", FALSE_REPORTS)
+def test_a_whole_answer_does_not_tell_a_report_that_cannot_be_true_either(report):
+    message = {"role": "assistant", "content": "Hello"}
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": report}
+    call = calling.make_call("http://localhost")
+    told = json.loads(call.operation.read_answer(call, json.dumps(answer).encode()))
+    assert told["choices"][0]["message"]["content"] == "Hello" and "usage" not in told
+
+
 @pytest.mark.parametrize("field", ["message", "text"])
 def test_a_message_or_a_text_where_a_delta_belongs(field):
     value = {"role": "assistant", "content": "Hello"} if field == "message" else "Hello"

@@ -50,7 +50,9 @@ def _name(call: Call, answer: dict[str, Any]) -> None:
         answer["id"] = f"chatcmpl-{call.request_id.hex}"
     if type(answer.get("created")) is not int:
         answer["created"] = int(time.time())
-    if call.usage is not None and not is_strict(answer.get("usage")):
+    if call.usage is None:
+        answer.pop("usage", None)  # a report that cannot be true
+    elif not is_strict(answer.get("usage")):
         answer["usage"] = usage_body(call.usage)
 
 

@@ -44,6 +44,11 @@ class ChatChunkReader:
             raise ValueError("choices are a list")
         text = self._note_choices(choices or [], size)
         call.note_usage(usage)
+        if usage is None and event.get("usage") is not None:  # it cannot be true: the client is not told
+            del event["usage"]
+            self._is_changed = True
+            if not choices:
+                return None
         if not choices:
             return self._report(event, has_usage=usage is not None)
         event["choices"] = choices
