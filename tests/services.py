@@ -26,6 +26,7 @@ def _start() -> None:
         "ANTHROPIC_API_KEY",
         "DASHSCOPE_API_KEY",
         "SILICONFLOW_API_KEY",
+        "MISTRAL_API_KEY",
         "ATRIUM_RUNTIME_URL",
     ):
         os.environ.pop(name, None)

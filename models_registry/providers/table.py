@@ -7,6 +7,7 @@ from django.utils.functional import Promise
 from models_registry.providers.anthropic import Anthropic
 from models_registry.providers.embedded import Embedded
 from models_registry.providers.lmstudio import LMStudio
+from models_registry.providers.mistral import Mistral
 from models_registry.providers.ollama import Ollama
 from models_registry.providers.openai import OpenAI
 from models_registry.providers.openai_compatible import OpenAICompatible
@@ -24,6 +25,7 @@ PROVIDERS: dict[str, OpenAICompatible] = {
         VLLM(),
         Qwen(),
         SiliconFlow(),
+        Mistral(),
         OpenAICompatible(),
         Embedded(),
     )

@@ -60,10 +60,10 @@ class Heard:
         return usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens
 
 
-async def _hear(parts: list[bytes], wants_usage: bool) -> Heard:
+async def _hear(parts: list[bytes], wants_usage: bool, **endpoint) -> Heard:
     async with open_session(PRIVATE) as client:
         async with server(parts) as port:
-            call = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000)
+            call = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000, **endpoint)
             call.wants_usage = wants_usage
             frames = b""
             try:
@@ -72,7 +72,8 @@ async def _hear(parts: list[bytes], wants_usage: bool) -> Heard:
             except AtriumError as exc:
                 frames += error_frame(exc)
         async with server(parts) as port:
-            inside, deltas = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000), []
+            inside = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000, **endpoint)
+            deltas: list = []
             try:
                 async for delta in pipeline.deltas(inside, collaborators(client)):
                     deltas.append(delta)
@@ -81,8 +82,9 @@ async def _hear(parts: list[bytes], wants_usage: bool) -> Heard:
         return Heard(frames, deltas, call, inside)
 
 
-def hear(parts: list[bytes], *, wants_usage: bool = False) -> Heard:
-    return asyncio.run(_hear(parts, wants_usage))
+def hear(parts: list[bytes], *, wants_usage: bool = False, **endpoint) -> Heard:
+    """`endpoint`: its fields, such as the kind of its provider."""
+    return asyncio.run(_hear(parts, wants_usage, **endpoint))
 
 
 # -- events --------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from models_registry.providers.table import PROVIDERS, find_provider, kind_choic
 from tenants.sealing import Secret
 
 KINDS = pytest.mark.parametrize("kind", PROVIDERS)
+README = Path(__file__).parents[2] / "README.md"
 CHUNK = {"id": "x", "choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": None}]}
 
 
@@ -62,6 +64,13 @@ def test_events_of_openais_shape_pass_as_they_are_where_a_kind_has_none_of_its_o
 def test_no_test_finds_a_key_of_the_machine(kind):
     variable = PROVIDERS[kind].key_variable
     assert not variable or variable not in os.environ, f"name {variable} in tests/services.py"
+
+
+@KINDS
+def test_the_readme_lists_it(kind):
+    key = PROVIDERS[kind].key_variable
+    lines = [line for line in README.read_text().splitlines() if line.startswith("|") and f"`{kind}`" in line]
+    assert len(lines) == 1 and (not key or f"`{key}`" in lines[0])
 
 
 def test_a_kind_that_is_no_longer_known_is_read_like_any_other_server():

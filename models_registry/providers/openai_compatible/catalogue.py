@@ -1,5 +1,6 @@
 """What a provider says it has: the answer to `GET /models`, read with care."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +49,12 @@ class Catalogue:
     latency_ms: int
 
 
-def read_catalogue(body: Any, latency_ms: int = 0) -> Catalogue:
+FindKind = Callable[[dict[str, Any], str], ModelKind | None]  # of an entry and its name; None: not offered
+
+
+def read_catalogue(body: Any, latency_ms: int = 0, find_kind: FindKind | None = None) -> Catalogue:
     """Read a list of models. Raises UpstreamError if it is none; entries that cannot be used are counted as
-    skipped.
+    skipped. `find_kind`: for providers that say it; else a model's name does.
     """
     entries = body.get("data") if isinstance(body, dict) else None
     if entries is None and isinstance(body, dict) and body.get("object") == "list":
@@ -59,17 +63,17 @@ def read_catalogue(body: Any, latency_ms: int = 0) -> Catalogue:
         raise UpstreamError(_("What answers there does not send a list of models."), code="upstream_protocol")
     found: dict[str, ListedModel] = {}
     for entry in entries[:MAX_MODELS]:
-        model = _read_entry(entry)
+        model = _read_entry(entry, find_kind)
         if model is not None:
             found.setdefault(model.name, model)
     return Catalogue(list(found.values()), len(entries) - len(found), latency_ms)
 
 
-def _read_entry(entry: Any) -> ListedModel | None:
+def _read_entry(entry: Any, find_kind: FindKind | None) -> ListedModel | None:
     name = entry.get("id") if isinstance(entry, dict) else None
     if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
         return None
-    kind = guess_kind(name)
+    kind = find_kind(entry, name) if find_kind else guess_kind(name)
     if kind is None:
         return None
     label = entry.get("display_name")

@@ -1,0 +1,57 @@
+"""A vendor's API on a real socket: for each path a function that answers a request's body with a status and
+the bytes that the vendor's documentation shows.
+
+    async with running_vendor({"/v1/embeddings": answer}) as vendor:
+        ...                                # vendor.url, vendor.asked
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Answer = Callable[[dict[str, Any]], tuple[int, bytes]]
+
+
+@dataclass
+class Asked:
+    path: str
+    key: str
+    body: dict[str, Any]
+
+
+@dataclass
+class Vendor:
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list)
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [one.body for one in self.asked]
+
+
+@contextlib.asynccontextmanager
+async def running_vendor(answers: Mapping[str, Answer]) -> AsyncIterator[Vendor]:
+    """`url` ends before the paths begin. What begins like an event goes out as a stream."""
+    vendor = Vendor()
+
+    async def reply(request: web.Request) -> web.Response:
+        body = await request.json()
+        vendor.asked.append(Asked(request.path, request.headers.get("Authorization", ""), body))
+        status, content = answers[request.path](body)
+        kind = "application/json" if content.startswith(b"{") else "text/event-stream"
+        return web.Response(status=status, body=content, content_type=kind)
+
+    app = web.Application()
+    for path in answers:
+        app.router.add_post(path, reply)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    vendor.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield vendor
+    finally:
+        await runner.cleanup()
