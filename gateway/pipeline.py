@@ -137,10 +137,12 @@ async def _relay_and_settle(
             while True:
                 try:
                     async with _dispatch(call, gateway) as response:
+                        answer = relay.relay(call, response, make_face())
                         with _Progress(call, gateway, response.content):
-                            async for part in relay.relay(call, response, make_face()):
-                                has_begun = True
-                                yield part
+                            async with aclosing(answer) as parts:
+                                async for part in parts:
+                                    has_begun = True
+                                    yield part
                     gateway.breaker.note(call, "")
                     return
                 except AtriumError as exc:
@@ -152,6 +154,7 @@ async def _relay_and_settle(
 
 
 def _dispatch(call: Call, gateway: Collaborators) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    gateway.breaker.begin(call)
     return dispatch.dispatch(call, gateway.client_for(call.candidate.endpoint), gateway.quirks)
 
 
@@ -210,7 +213,8 @@ class _Progress:
         self._gateway.ledger.mark(
             self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen
         )
-        self._asking = self._loop.create_task(self._ask())
+        if self._asking is None or self._asking.done():
+            self._asking = self._loop.create_task(self._ask())
         self._wait()
 
     async def _ask(self) -> None:

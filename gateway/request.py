@@ -42,8 +42,8 @@ class Request:
 
 
 def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
-    """What an answer's headers say of its call: limits, deprecation, who answered, and, once it is settled,
-    what it cost.
+    """What an answer's headers say of its call: limits, deprecation, who answers, and, once it is settled,
+    what it cost. Headers that left with a sign of life name who was asked at that time.
     """
     headers = [
         *call.headers,

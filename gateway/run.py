@@ -25,6 +25,7 @@ from gateway.calls import Call, Principal
 from gateway.deltas import Delta
 from gateway.loop import GatewayLoop, get_loop
 from gateway.operations import chat_completions
+from gateway.operations.body import check_model
 from gateway.steps.authenticate import check_door
 
 
@@ -59,11 +60,12 @@ def run(
     call = Call(
         principal=principal,
         body={**body, "stream": True},
-        size_bytes=len(orjson.dumps(body.get("messages"))),
+        size_bytes=len(orjson.dumps(body)),
         operation=operation,
         source=source,
         request_id=request_id or uuid7(),
     )
+    check_model(call.body)
     operation.check(call)
     return Run(call, gateway or get_loop())
 

@@ -10,12 +10,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
 from foundation import egress
-from foundation.errors import AtriumError
+from foundation.errors import AtriumError, InvalidInput
 from models_registry.addresses import pinned_policy
 from models_registry.first_models import FIRST_MODELS, PREPARING, FirstModel
 from models_registry.kinds import ModelKind
@@ -95,9 +96,11 @@ def offer_first_models(connection: Connection, listed: list[dict[str, Any]]) -> 
             continue
         if models.filter(connection=connection.pk, upstream_name=name).exists():
             continue
-        if models.filter(name=name).exists():  # somebody's own of that name
+        try:
+            add_first_model(connection, entry, first)
+        except (InvalidInput, ValidationError) as exc:  # somebody's own has that name
+            logger.info("the embedded runtime's %s is not offered: %s", name, exc)
             continue
-        add_first_model(connection, entry, first)
         added.append(str(name))
     return added
 

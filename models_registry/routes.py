@@ -32,7 +32,6 @@ class Endpoint:
     total_timeout_s: float = 1_800.0
     token_limit_name: str = ""  # empty: what its provider usually takes
     location: str = ""
-    no_storage: bool = False
 
     @property
     def policy(self) -> EgressPolicy:

@@ -141,7 +141,6 @@ def _make_endpoint(world: World, row: Connection, base_url: str) -> Endpoint:
         total_timeout_s=row.total_timeout_s or usual.total,
         token_limit_name=row.token_limit_name,
         location=row.location,
-        no_storage=row.no_storage,
     )
 
 

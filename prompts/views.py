@@ -100,7 +100,10 @@ def _show_turn(
 
 
 def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
-    _projects, project_id = list_bookings(request.user, conversation)
+    """Among those that may be used in the project that the call will be booked on."""
+    projects, project_id = list_bookings(request.user, conversation)
+    wanted = request.POST.get("project")
+    project_id = next((project.pk for project in projects if str(project.pk) == wanted), project_id)
     models = pages.list_chat_models(request, project_id)
     name = pages.choose_model(models, request.POST.get("model", ""))
     request.session["model_name"] = name

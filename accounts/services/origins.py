@@ -9,6 +9,7 @@ from foundation.errors import Conflict, QuotaExceeded
 from tenants.doors.cors import read_origin
 from tenants.local.models import WebOrigin
 from tenants.notify import announce
+from tenants.turns import take_turns
 
 MAX_ORIGINS = 100  # every process keeps them in memory
 
@@ -20,6 +21,7 @@ def allow_web_origin(*, actor: User | None, origin: str) -> WebOrigin:
     """
     require(actor, "local.add_weborigin")
     origin = read_origin(origin)
+    take_turns("web origins")
     if WebOrigin.objects.filter(origin=origin).exists():
         raise Conflict(_("This origin is listed already."), code="origin_exists", param="origin")
     if WebOrigin.objects.count() >= MAX_ORIGINS:

@@ -29,13 +29,18 @@ def load_object(raw: bytes) -> dict[str, Any]:
         raise InvalidInput(_("The body must be a JSON object."), code="invalid_json")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:  # else it cannot be that deep
         _check_depth(body)
+    check_model(body)
+    return body
+
+
+def check_model(body: dict[str, Any]) -> None:
+    """Raises InvalidInput unless the body names one model."""
     check(body, "model", str, required=True)
     if not body["model"]:
         raise wrong("model", _("must name a model"))
     for name in OTHER_MODELS:
         if body.get(name) is not None:
             raise wrong(name, _("is not allowed: “model” names the one that answers"))
-    return body
 
 
 def _check_depth(body: dict[str, Any]) -> None:

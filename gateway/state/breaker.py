@@ -45,17 +45,17 @@ class Breaker:
         self._clock = clock
 
     def wait_s(self, call: Call, candidate: Candidate) -> float:
-        """For how long the candidate is left alone; 0 if it may be tried. After a pause, one call may try;
-        the next pause begins with it.
-        """
+        """For how long the candidate is left alone; 0 if it may be tried."""
         circuit = self._circuits.get(_name(call, candidate))
         if circuit is None or not circuit.open_until_s:
             return 0.0
-        now_s = self._clock()
-        if now_s < circuit.open_until_s:
-            return circuit.open_until_s - now_s
-        circuit.open_until_s = now_s + PAUSE_S
-        return 0.0
+        return max(0.0, circuit.open_until_s - self._clock())
+
+    def begin(self, call: Call) -> None:
+        """A call goes to its candidate now. After a pause, one may try; the next pause begins with it."""
+        circuit = self._circuits.get(_name(call, call.candidate))
+        if circuit is not None and circuit.open_until_s:
+            circuit.open_until_s = self._clock() + PAUSE_S
 
     def note(self, call: Call, error_code: str) -> None:
         """How an attempt ended that was sent to the call's candidate: with an error, or with ""."""

@@ -1,3 +1,1 @@
-"""The steps of a call, in their order: authenticate, resolve, admit, guard, reserve, dispatch, relay, settle.
-The pipeline takes them; none knows another but admit and settle, which ask reserve for the highest use.
-"""
+"""The steps of `gateway.pipeline` in its order, and `attempts` between them; each changes a `Call`."""

@@ -14,10 +14,11 @@ from gateway.answers.refusals import UpstreamBusy
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
 from gateway.state.breaker import Breaker, resting
+from gateway.steps.resolve import MAX_ATTEMPTS
 from models_registry.routes import Candidate
 
-MAX_ATTEMPTS = 6
 MAX_OF_ONE = 3
+LAST_BEGIN_S = 1_800  # no attempt begins later: a call ends long before the ledger takes it for forgotten
 PAUSES_S = (0.15, 0.6)  # before the second and the third attempt at one endpoint, more or less half of it
 MAX_PAUSE_S = 5.0  # a server that wants to be left alone for longer is
 MAX_ALL_PAUSES_S = 10.0
@@ -62,17 +63,19 @@ class Attempts:
         """
         call = self._call
         has_cost = call.usage is not None or call.first_token_s is not None
-        if has_cost or self._count >= MAX_ATTEMPTS or not isinstance(error, UPSTREAMS):
+        is_late = call.elapsed_ms() > LAST_BEGIN_S * 1_000
+        if has_cost or is_late or self._count >= MAX_ATTEMPTS or not isinstance(error, UPSTREAMS):
             return False
         candidate = self._take()
         pause_s = 0.0 if candidate else self._pause_s(error)
         if pause_s is None:
             return False
-        call.lose_attempt(error.code)
+        call.was_refused = True  # who leaves in the pause pays nothing for what was lost
         self._count += 1
         self._of_one = 1 if candidate else self._of_one + 1
         self._paused_s += pause_s
         await asyncio.sleep(pause_s)
+        call.lose_attempt(error.code)
         call.begin_attempt(candidate or call.candidate)
         return True
 

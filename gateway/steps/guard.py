@@ -14,7 +14,7 @@ def guard_input(call: Call) -> None:
     """Refuse what cannot fit, before anything is held or sent. Raises InvalidInput."""
     window = call.route.context_window
     if window and call.size_bytes > window * call.text_count * BYTES_PER_TOKEN_AT_MOST:
-        message = _(
-            "The messages are far longer than the model's context of %(window)s tokens. Shorten them."
-        ) % {"window": window}
-        raise InvalidInput(message, code="context_length_exceeded", param="messages")
+        message = _("This is far longer than the model's context of %(window)s tokens. Shorten it.")
+        raise InvalidInput(
+            message % {"window": window}, code="context_length_exceeded", param=call.operation.input_name
+        )

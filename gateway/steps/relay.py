@@ -5,7 +5,7 @@ One reader for all: clients of `/v1` get its events as frames (`Frames`), rooms 
 (`Deltas`).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -141,7 +141,7 @@ def _reader(response: aiohttp.ClientResponse, watch: IdleWatch) -> Read:
     return watch.read
 
 
-async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> AsyncIterator[T]:
+async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> AsyncGenerator[T]:
     """A streamed answer without its `[DONE]`, several events joined where several came.
 
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the

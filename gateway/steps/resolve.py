@@ -15,7 +15,8 @@ from gateway.state.snapshot import TenantSnapshot
 from models_registry.routes import Candidate, Endpoint, Route, Target
 from tenants.data_policy import DataPolicy
 
-MAX_CANDIDATES = 8
+MAX_ATTEMPTS = 6  # of one call
+MAX_STAND_INS = 3  # of these, if the model has more endpoints than are left
 
 
 def list_visible_routes(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
@@ -55,7 +56,7 @@ def resolve(call: Call, snapshot: TenantSnapshot) -> None:
     candidates = list(_candidates(call, route, snapshot, policy))
     if not candidates:
         raise _policy_refuses(route, policy)
-    call.candidates = candidates[:MAX_CANDIDATES]
+    call.candidates = _shorten(candidates, route)
     call.candidate = candidates[0]
     if route.channel == "deprecated":
         call.headers += deprecation_headers(route)
@@ -80,6 +81,13 @@ def _candidates(call: Call, route: Route, snapshot: TenantSnapshot, policy: str)
     for one in routes:
         allowed = [target for target in one.targets if is_allowed(target.endpoint, policy)]
         yield from (Candidate(one, target) for target in shuffle(allowed))
+
+
+def _shorten(candidates: list[Candidate], route: Route) -> list[Candidate]:
+    """No more than are tried; stand-ins keep their places, however many endpoints the model has itself."""
+    own = [one for one in candidates if one.route is route]
+    others = candidates[len(own) :][:MAX_STAND_INS]
+    return [*own[: MAX_ATTEMPTS - len(others)], *others]
 
 
 def is_allowed(endpoint: Endpoint, policy: str) -> bool:

@@ -72,12 +72,7 @@ def add_connection(
         token_limit_name=token_limit_name,
         **timeouts,
     )
-    if location is not None:
-        row.location = location
-    elif usual and not base_url:
-        row.location = usual.location
-    elif names_private_address(address):
-        row.location = Location.LOCAL
+    row.location = _usual_location(kind, address) if location is None else location
     row.allow_private = _may_be_private(world, actor, address, allow_private)
     row.base_url = read_base_url(address, allow_private=row.allow_private).url
     _check_kind(world, row)
@@ -136,6 +131,18 @@ def _move(world: World, actor: User | None, row: Connection, changes: dict[str, 
     else:
         row.allow_private = _may_be_private(world, actor, address, wanted)
     row.base_url = read_base_url(address, allow_private=row.allow_private).url
+    if is_elsewhere and "location" not in changes:
+        row.location = _usual_location(row.kind, row.base_url)
+
+
+def _usual_location(kind: str, address: str) -> str:
+    """Where a server at this address probably stands: policies are kept by it, so what nobody knows is
+    unknown.
+    """
+    usual = PROVIDERS.get(kind)
+    if usual and usual.base_url and origin_of(usual.base_url) == origin_of(address):
+        return usual.location
+    return Location.LOCAL if names_private_address(address) else Location.UNKNOWN
 
 
 def _may_be_private(world: World, actor: User | None, address: str, wanted: bool) -> bool:

@@ -7,7 +7,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.objects import MODEL
 from accounts.permissions import require
+from accounts.services import forget_object
 from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
 from models_registry.kinds import Channel
@@ -153,4 +155,6 @@ def remove_model(*, actor: User | None, model: Model) -> None:
     world = active_world()
     require(actor, world.may("delete", "model"))
     world.models.objects.filter(pk=model.pk).delete()
+    if world is not PLATFORM:
+        forget_object(kind=MODEL, object_id=model.pk)
     announce("model", model.pk)

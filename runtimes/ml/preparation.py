@@ -82,14 +82,17 @@ class Preparation:
         """Why it could not be made; empty where it is there now."""
         command = ("-m", "runtimes.ml.conversion", str(recipe.folder))
         folders = ("--sources", str(self._sources), "--models", str(self._models))
-        self._child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *command,
-            *folders,
-            cwd=ROOT,
-            env={**os.environ, "TQDM_DISABLE": "1"},
-            stdout=asyncio.subprocess.PIPE,
-        )
+        try:
+            self._child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *command,
+                *folders,
+                cwd=ROOT,
+                env={**os.environ, "TQDM_DISABLE": "1"},
+                stdout=asyncio.subprocess.PIPE,
+            )
+        except OSError as exc:
+            return f"the conversion cannot be started: {exc.strerror}"
         said, _ = await self._child.communicate()
         code = self._child.returncode
         self._child = None

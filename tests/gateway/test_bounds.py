@@ -186,11 +186,13 @@ def circuit():
         breaker.note(call_of_tenant(tenant), error_code)
 
     def is_open(tenant: str = "acme") -> bool:
+        call = call_of_tenant(tenant)
         try:
-            choose_first(call_of_tenant(tenant), breaker)
+            choose_first(call, breaker)
         except UpstreamError as exc:
             assert exc.code == "upstream_unavailable" and 1 <= exc.retry_after_s <= PAUSE_S + 1
             return True
+        breaker.begin(call)
         return False
 
     return SimpleNamespace(now=now, ended=ended, is_open=is_open)

@@ -3,6 +3,8 @@
 import pytest
 from django.core.exceptions import ValidationError
 
+from accounts.models import Grant, Limit
+from accounts.services import grant, set_limit
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from models_registry import services
 from models_registry.models import Model, ModelEndpoint
@@ -166,3 +168,24 @@ def test_a_server_at_a_private_address_is_local_unless_told_otherwise(make):
         assert make.connection(base_url="http://192.168.0.7:8000/v1").location == "local"
         assert make.connection("Two", base_url="http://127.0.0.1:9000/v1", location="eu").location == "eu"
         assert make.connection("Three", base_url="https://api.example.com/v1").location == ""
+
+
+def test_a_connection_that_moves_elsewhere_is_no_longer_local(make):
+    """A policy trusts the place: what nobody knows of the new one is unknown."""
+    with platform():
+        row = make.connection(base_url="http://10.0.0.5/v1")
+        assert row.location == "local"
+        row = services.update_connection(actor=None, connection=row, base_url="https://api.example.com/v1")
+        assert row.location == ""
+        row = services.update_connection(
+            actor=None, connection=row, base_url="https://eu.example.com/v1", location="eu"
+        )
+        assert row.location == "eu"
+
+
+def test_rights_and_limits_of_a_model_go_with_it(make, alice):
+    row = make.model()
+    grant(actor=alice, kind="model", target=row.pk, user=alice)
+    set_limit(actor=alice, level="model", subject_id=row.pk, measure="requests_per_minute", amount=5)
+    services.remove_model(actor=None, model=row)
+    assert not Grant.objects.exists() and not Limit.objects.filter(level="model").exists()

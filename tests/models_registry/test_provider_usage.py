@@ -121,3 +121,11 @@ def test_a_report_is_found_and_understood(name):
 )
 def test_what_cannot_be_true_is_no_report(answer):
     assert read_usage(answer) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["cache_creation_input_tokens", "cache_write_tokens", "cache_read_input_tokens"]
+)
+def test_no_part_is_larger_than_can_be_true(name):
+    """Else a server bills what no ledger can book."""
+    assert read_report({"input_tokens": 10, "output_tokens": 5, name: 9 * 10**18}) is None

@@ -21,6 +21,7 @@ class ChatCompletions:
 
     name = NAME
     model_kind: str = ModelKind.CHAT
+    input_name = "messages"
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         """A checked call of these bytes. Raises InvalidInput."""

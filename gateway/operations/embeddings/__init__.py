@@ -16,6 +16,7 @@ class Embeddings:
 
     name = NAME
     model_kind: str = ModelKind.EMBEDDING
+    input_name = "input"
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         return parse_request(raw, principal, request_id, self)

@@ -89,9 +89,9 @@ def read_report(reported: Any) -> Usage | None:
     if prompt is None and completion is None:
         return None
     prompt, completion = prompt or 0, completion or 0
-    if not all(0 <= number <= MOST_PLAUSIBLE_TOKENS for number in (prompt, completion, cached, reasoning)):
-        return None
     kept = _written(reported)
+    if not all(0 <= part <= MOST_PLAUSIBLE_TOKENS for part in (prompt, completion, cached, reasoning, kept)):
+        return None
     if "prompt_tokens" not in reported and ("cache_read_input_tokens" in reported or kept):
         prompt += cached + kept  # Anthropic counts what it read from and wrote to its cache beside
     elif cached > prompt or (total is not None and cached and prompt + cached + completion == total):
