@@ -57,6 +57,10 @@ class OpenAICompatible:
         """The headers that carry the key."""
         return {"Authorization": f"Bearer {secret.reveal()}"} if secret else {}
 
+    def catalogue_url(self, base_url: str) -> str:
+        """Where its models are listed."""
+        return f"{base_url}{self.catalogue_path}"
+
     def catalogue_headers(self, secret: Secret | None) -> dict[str, str]:
         """Those of a question for the catalogue."""
         return self.auth_headers(secret)
