@@ -23,7 +23,7 @@ class Cohere(OpenAICompatible):
     base_url = f"https://api.cohere.com{VERSION}"
     location = Location.OTHER  # a Canadian company, which does not say where its usual address computes
     key_variable = "COHERE_API_KEY"
-    paths: Mapping[str, str] = {CHAT_COMPLETIONS: "/chat", EMBEDDINGS: "/embed"}
+    paths: Mapping[str, str] = {**OpenAICompatible.paths, CHAT_COMPLETIONS: "/chat", EMBEDDINGS: "/embed"}
     catalogue_path = "/v1/models?page_size=1000"
     has_own_events = True
 
@@ -32,7 +32,8 @@ class Cohere(OpenAICompatible):
         return f"{base_url.removesuffix(VERSION)}{self.catalogue_path}"
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        return write_embeddings(body) if operation == EMBEDDINGS else write_chat(body)
+        writers = {CHAT_COMPLETIONS: write_chat, EMBEDDINGS: write_embeddings}
+        return writers[operation](body) if operation in writers else body
 
     def read_event(self, event: dict[str, Any]) -> dict[str, Any]:
         return read_stream_event(event) if "type" in event else read_answer(event)
