@@ -19,7 +19,7 @@ def fetch_catalogue(connection: Connection) -> Catalogue:
     """
     policy = pinned_policy(connection.base_url, allow_private=connection.allow_private)
     provider = find_provider(connection.kind)
-    url = f"{connection.base_url}{provider.catalogue_path}"
+    url = provider.catalogue_url(connection.base_url)
     with egress.client(policy, headers=provider.catalogue_headers(connection.open_secret())) as http:
         started = time.monotonic()
         response = http.get(url)

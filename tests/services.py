@@ -27,6 +27,7 @@ def _start() -> None:
         "DASHSCOPE_API_KEY",
         "SILICONFLOW_API_KEY",
         "MISTRAL_API_KEY",
+        "COHERE_API_KEY",
         "ATRIUM_RUNTIME_URL",
     ):
         os.environ.pop(name, None)

@@ -55,20 +55,24 @@ def load_answer(call: Call, raw: bytes, max_values: int = MAX_VALUES) -> dict[st
     if has_more_values(raw, max_values):
         raise nonsense()
     try:
-        answer = load_json(raw)
-    except ValueError as exc:
+        answer = as_openais(call, load_json(raw))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise nonsense() from exc
     if not isinstance(answer, dict):
         raise nonsense()
-    provider = call.candidate.provider
-    usage = provider.read_usage(answer)
+    usage = call.candidate.provider.read_usage(answer)
     call.note_usage(usage)  # also where the rest makes no sense
-    answer = provider.read_event(answer) if provider.has_own_events else answer
     error = find_error(answer)
     if error is not None and not answer.get("choices") and not answer.get("data"):
         call.was_refused = usage is None
         raise fault_in_answer(error, call.candidate.endpoint, has_begun=False)
     return answer
+
+
+def as_openais(call: Call, event: Any) -> Any:
+    """An event or answer in OpenAI's shape, where its provider has one of its own."""
+    provider = call.candidate.provider
+    return provider.read_event(event) if provider.has_own_events and isinstance(event, dict) else event
 
 
 def find_error(event: dict[str, Any]) -> ProviderError | None:

@@ -23,7 +23,7 @@ from gateway.answers.idle import IdleWatch
 from gateway.answers.json_text import load_json, write_json
 from gateway.answers.refusals import fault_in_answer
 from gateway.answers.sse import DONE, MAX_EVENT_BYTES, EventReader, frame
-from gateway.answers.whole import WholeAnswer, find_error, nonsense
+from gateway.answers.whole import WholeAnswer, as_openais, find_error, nonsense
 from gateway.calls import Call, Chunk, ChunkReader
 from gateway.deltas import Delta, DeltaReader
 from gateway.errors import UpstreamTimeout, as_error_object
@@ -260,7 +260,7 @@ class _Stream(Generic[T]):
         try:
             if has_more_values(data, MAX_EVENT_VALUES):
                 raise ValueError("too many values")
-            event = load_json(data)
+            event = as_openais(call, load_json(data))
             error = find_error(event) if isinstance(event, dict) else None
             chunk = self._chunks.read(event, len(data))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:

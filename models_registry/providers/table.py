@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.utils.functional import Promise
 
 from models_registry.providers.anthropic import Anthropic
+from models_registry.providers.cohere import Cohere
 from models_registry.providers.embedded import Embedded
 from models_registry.providers.lmstudio import LMStudio
 from models_registry.providers.mistral import Mistral
@@ -26,6 +27,7 @@ PROVIDERS: dict[str, OpenAICompatible] = {
         Qwen(),
         SiliconFlow(),
         Mistral(),
+        Cohere(),
         OpenAICompatible(),
         Embedded(),
     )

@@ -53,6 +53,13 @@ def test_writing_a_request_leaves_the_callers_as_it_is(kind):
 
 
 @KINDS
+def test_an_operation_that_a_kind_knows_nothing_of_is_the_providers_to_refuse(kind):
+    provider, body = PROVIDERS[kind], {"model": "m", "input": ["a"]}
+    assert provider.paths.keys() >= OpenAICompatible.paths.keys()
+    assert provider.write_body("something.new", body) == body
+
+
+@KINDS
 def test_events_of_openais_shape_pass_as_they_are_where_a_kind_has_none_of_its_own(kind):
     provider = PROVIDERS[kind]
     if not provider.has_own_events:

@@ -34,8 +34,6 @@ class ChatChunkReader:
         call = self._call
         usage = self._provider.read_usage(event)
         self._is_changed = self._provider.has_own_events
-        if self._is_changed:
-            event = self._provider.read_event(event)
         choices = event.get("choices")
         if choices is None and isinstance(event.get("message"), dict):  # Ollama's own API
             choices = [{"delta": event["message"]}]
@@ -55,7 +53,8 @@ class ChatChunkReader:
         self._name(event)
         if event.get("usage") is not None:
             self._hide_usage(event)
-        return Chunk(event, self._is_changed, text if event.get("usage") is None else "")
+        may_pass = event.get("usage") is None and not self._provider.has_own_events
+        return Chunk(event, self._is_changed, text if may_pass else "")
 
     def _note_choices(self, choices: list[Any], most: int) -> str:
         """Count a piece of the answer, at most so many bytes; its text, if the event says nothing else."""

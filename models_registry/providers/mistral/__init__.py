@@ -3,7 +3,7 @@
 from typing import Any
 
 from models_registry.kinds import Location, ModelKind
-from models_registry.providers.openai_compatible import EMBEDDINGS, OpenAICompatible
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, EMBEDDINGS, OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import Catalogue, guess_kind, read_catalogue
 
 OURS_TO_THEIRS = {
@@ -32,7 +32,9 @@ class Mistral(OpenAICompatible):
         if operation == EMBEDDINGS:
             # base64 of other numbers than 32-bit floats (`output_dtype`) is nothing that our clients read
             return written | {"encoding_format": "float"}
-        return written | {"messages": [_write_message(message) for message in body["messages"]]}
+        if operation == CHAT_COMPLETIONS:
+            written["messages"] = [_write_message(message) for message in body["messages"]]
+        return written
 
     def read_catalogue(self, body: Any, latency_ms: int = 0) -> Catalogue:
         return read_catalogue(body, latency_ms, find_kind=_find_kind)

@@ -57,6 +57,10 @@ class OpenAICompatible:
         """The headers that carry the key."""
         return {"Authorization": f"Bearer {secret.reveal()}"} if secret else {}
 
+    def catalogue_url(self, base_url: str) -> str:
+        """Where its models are listed."""
+        return f"{base_url}{self.catalogue_path}"
+
     def catalogue_headers(self, secret: Secret | None) -> dict[str, str]:
         """Those of a question for the catalogue."""
         return self.auth_headers(secret)
@@ -66,15 +70,22 @@ class OpenAICompatible:
         return {}
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The request as this provider wants it; `body` is OpenAI's, and is left as it is."""
+        """The request as this provider wants it; `body` is OpenAI's, and is left as it is. Raises
+        InvalidInput for what the provider cannot be asked.
+        """
         return body
 
     def read_event(self, event: dict[str, Any]) -> dict[str, Any]:
-        """An event of a stream, or a whole answer, in OpenAI's shape."""
+        """An event of a stream, or a whole answer of any operation, in OpenAI's shape with its usage and its
+        error; empty for one that says nothing. Raises ValueError, KeyError, IndexError, TypeError or
+        AttributeError for what makes no sense.
+        """
         return event
 
     def read_usage(self, answer: dict[str, Any]) -> Usage | None:
-        """The tokens that an answer or event reports, wherever they stand; None without a credible report."""
+        """The tokens that an answer or event in OpenAI's shape reports, wherever they stand; None without a
+        credible report.
+        """
         return read_usage(answer)
 
     def read_error(self, raw: bytes) -> ProviderError:
