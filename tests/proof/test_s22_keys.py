@@ -14,9 +14,11 @@ import random
 import statistics
 import time
 from contextlib import closing
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from config import intake
 from foundation.moments import rest_of_step_s
@@ -35,10 +37,20 @@ PATHS = ("/v1/models", "/api/v1/me/")
 @pytest.fixture
 def keys(house) -> dict[str, str]:
     """A key for each way of being wrong: the secret of one that exists, an id that does not, a
-    tenant that does not, no key at all.
+    tenant that does not, no key at all, one that was good until it expired or was revoked.
     """
+    from accounts.models import ApiKey, User
+    from accounts.services import create_api_key, revoke_api_key
+
     slug, key_id = TENANTS[0], house.keys[TENANTS[0]].split("_")[2]
+    with tenant(slug):
+        erin = User.objects.get(email=f"erin@{slug}.example")
+        expired, revoked = (create_api_key(actor=None, user=erin, name=name) for name in ("old", "gone"))
+        ApiKey.objects.filter(pk=expired[0].pk).update(expires_at=timezone.now() - timedelta(days=1))
+        revoke_api_key(actor=None, key=revoked[0])
     return {
+        "expired": expired[1],
+        "revoked": revoked[1],
         "wrong secret": f"atr_{slug}_{key_id}_{SECRET}",
         "unknown id": f"atr_{slug}_{'0' * 8}_{SECRET}",
         "unknown tenant": f"atr_nobody-here_{key_id}_{SECRET}",

@@ -210,10 +210,19 @@ def test_planted_bug_tokens_that_never_come_back_are_found_out(four):
     assert used < TOKENS * 0.9
 
 
-def test_never_more_calls_at_once_than_the_limit_over_four_processes(four):
-    found = run_four(four, "hold")
-    assert 1 < max(one["most"] for one in found) <= AT_ONCE
+def hold(four, bug: str = "") -> None:
+    found = run_four(four, "hold", bug)
+    assert 1 < max(one["most"] for one in found) <= AT_ONCE, "too many at once"
     assert sum(one["admitted"] for one in found) > 2 * AT_ONCE, "places are given back"
+
+
+def test_never_more_calls_at_once_than_the_limit_over_four_processes(four):
+    hold(four)
+
+
+def test_planted_bug_places_that_never_come_back_are_found_out(four):
+    with pytest.raises(AssertionError, match="places are given back"):
+        hold(four, "Limiter.give_back = lambda *_: None")
 
 
 def test_a_killed_process_holds_its_calls_no_longer_than_its_lease(monkeypatch):

@@ -15,17 +15,21 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 
 import httpx
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings as django_settings
+from django.test import Client
 
 from tests.live import PLANTED, ROOT, TENANTS, House, house_with_bug, listen, running_web
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(300)]
 SLUG = TENANTS[0]
 CLIENTS = 4
-CALLS = 20 * (10 if os.environ.get("ATRIUM_PROOF") == "night" else 1)  # before, between and after each step
+IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
+CALLS = 100 if IS_NIGHT else 12  # before, between and after each step
 GRACE_S = 1.0
 WAITS_S = 60
 MODEL = "s46"
@@ -55,6 +59,7 @@ class Load:
         self._lock = threading.Lock()
         self._count = 0
         self._is_over = threading.Event()
+        self._client = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=WAITS_S)
 
     def call(self, key: str = "") -> Done:
         with self._lock:
@@ -65,7 +70,7 @@ class Load:
         headers = {"Authorization": f"Bearer {key}", "Host": "localhost"}
         begun_s = time.time()
         try:
-            response = httpx.post(self._url, json=body, headers=headers, timeout=WAITS_S)
+            response = self._client.post(self._url, json=body, headers=headers)
             done = Done(number, key, begun_s, response.status_code, response.text)
         except httpx.HTTPError as exc:
             done = Done(number, key, begun_s, 0, repr(exc))
@@ -78,6 +83,9 @@ class Load:
 
     def stop(self) -> None:
         self._is_over.set()
+
+    def close(self) -> None:
+        self._client.close()
 
     def wait_for_more(self) -> None:
         """Until CALLS calls that begin from now on are over."""
@@ -102,7 +110,7 @@ class Load:
 @contextlib.contextmanager
 def loaded(port: int, key: str) -> Iterator[Load]:
     load = Load(port, key)
-    with ThreadPoolExecutor(CLIENTS) as pool:
+    with contextlib.closing(load), ThreadPoolExecutor(CLIENTS) as pool:
         running = [pool.submit(load.run) for _ in range(CLIENTS)]
         try:
             load.wait_for_more()
@@ -131,7 +139,7 @@ def connection(house, django_db_blocker):
                 secret=OLD,
                 allow_private=True,
             )
-            add_model(actor=None, connection=row, name=MODEL, upstream_name="mock-tokens-6-5")
+            add_model(actor=None, connection=row, name=MODEL, upstream_name="mock-tokens-60-5")
         try:
             yield row
         finally:
@@ -258,14 +266,35 @@ def opened_by(master_key: str) -> list[str]:
     return found
 
 
+def log_in() -> str:
+    """A session's key, as Erin's browser has it."""
+    from accounts.models import User
+    from tenants.context import tenant
+
+    browser = Client(headers={"host": f"{SLUG}.localhost"})
+    with tenant(SLUG):
+        browser.force_login(User.objects.get(email=f"erin@{SLUG}.example"))
+    return browser.cookies[django_settings.SESSION_COOKIE_NAME].value
+
+
+def is_let_in(port: int, session: str, secret_key: str) -> bool:
+    """Whether a session counts for an installation with this secret key, of which its cookie has a name."""
+    name = f"atrium_session_{sha256(f'cookies of {secret_key}'.encode()).hexdigest()[:8]}"
+    headers = {"Host": f"{SLUG}.localhost", "Cookie": f"{name}={session}"}
+    return httpx.get(f"http://127.0.0.1:{port}/profile/", headers=headers, timeout=WAITS_S).status_code == 200
+
+
 def renew_master_key(house: House, settings, bug: str = "pass") -> None:
     old, new = list(settings.MASTER_KEYS), Fernet.generate_key().decode()
     secret_key = "another secret of some fifty letters, 0123456789 and more"
+    session = log_in()
     with listen() as listener:
+        port = listener.getsockname()[1]
         processes = Processes(listener)
         try:
             processes.follow()
-            with loaded(listener.getsockname()[1], house.keys[SLUG]) as load:
+            assert is_let_in(port, session, settings.SECRET_KEY)
+            with loaded(port, house.keys[SLUG]) as load:
                 processes.follow(ATRIUM_MASTER_KEYS=",".join([new, *old]))
                 load.wait_for_more()
                 rewrap([new, *old], bug)
@@ -274,6 +303,8 @@ def renew_master_key(house: House, settings, bug: str = "pass") -> None:
                 processes.follow(ATRIUM_MASTER_KEYS=new)
                 load.wait_for_more()
                 processes.follow(ATRIUM_MASTER_KEYS=new, ATRIUM_SECRET_KEY=secret_key)
+                for key in (secret_key, settings.SECRET_KEY):
+                    assert not is_let_in(port, session, key), "what the old secret key signed is good yet"
             load.check_none_failed()
             told = {entry["authorization"] for entry in house.mock.ledger()}
             assert told == {f"Bearer {OLD}"}, "each process could open the provider's key"
@@ -294,7 +325,22 @@ def test_planted_bug_a_rewrap_that_changes_nothing_is_found_out(house, connectio
         )
 
 
-def test_planted_bug_processes_that_drop_their_calls_are_found_out(house, connection, settings, monkeypatch):
-    monkeypatch.setattr(subprocess.Popen, "terminate", subprocess.Popen.kill)
-    with pytest.raises(AssertionError, match="calls failed"):
-        renew_master_key(house, settings)
+if IS_NIGHT:  # each starts four processes
+
+    def test_planted_bug_a_secret_key_that_stays_is_found_out(house, connection, settings, monkeypatch):
+        real = Processes.follow
+
+        def follow(self, **variables: str) -> None:
+            variables.pop("ATRIUM_SECRET_KEY", None)
+            real(self, **variables)
+
+        monkeypatch.setattr(Processes, "follow", follow)
+        with pytest.raises(AssertionError, match="what the old secret key signed is good yet"):
+            renew_master_key(house, settings)
+
+    def test_planted_bug_processes_that_drop_their_calls_are_found_out(
+        house, connection, settings, monkeypatch
+    ):
+        monkeypatch.setattr(subprocess.Popen, "terminate", subprocess.Popen.kill)
+        with pytest.raises(AssertionError, match="calls failed"):
+            renew_master_key(house, settings)
