@@ -68,6 +68,7 @@ class Operation(Protocol):
     name: str  # as bills say it, and as providers' paths are looked up
     model_kind: str
     input_name: str  # of the field that holds what is read
+    max_answer_bytes: int  # of an answer in one piece, as the provider sends it
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         """A checked call of a request's bytes. Raises InvalidInput."""

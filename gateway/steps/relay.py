@@ -5,6 +5,7 @@ One reader for all: clients of `/v1` get its events as frames (`Frames`), rooms 
 (`Deltas`).
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -32,6 +33,7 @@ MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
 PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
 FRAMING_BYTES = 1_000  # more than an event has around its text
 MAX_EVENT_VALUES = 20_000
+MAX_BYTES_AT_ONCE = 500_000  # what takes longer to read would hold up the streams of everybody else
 MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
 Read = Callable[[], Awaitable[bytes]]
 T = TypeVar("T")
@@ -105,7 +107,17 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
             _("The model server broke the connection. Try again."), code="upstream_disconnected"
         ) from exc
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
+    if len(raw) > MAX_BYTES_AT_ONCE:
+        return await asyncio.to_thread(call.operation.read_answer, call, raw)
     return call.operation.read_answer(call, raw)
+
+
+def _too_long(limit_bytes: int) -> UpstreamError:
+    return UpstreamError(
+        _("The model server's answer is longer than %(limit)s MB. Ask for less at once.")
+        % {"limit": limit_bytes // 1_000_000},
+        code="upstream_invalid_response",
+    )
 
 
 async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
@@ -119,8 +131,8 @@ async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
             parts.append(part)
             size += len(part)
             call.output_tokens_seen = estimate_tokens(size)
-            if size > MAX_EVENT_BYTES:
-                raise nonsense()
+            if size > call.operation.max_answer_bytes:
+                raise _too_long(call.operation.max_answer_bytes)
     return b"".join(parts)
 
 

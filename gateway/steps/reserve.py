@@ -10,21 +10,13 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from foundation.errors import InvalidInput
+from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
 from models_registry.routes import Candidate, Route
 from usage.labels import LABELS
 from usage.ledger.bookings import TENANT_SUBJECT, CallFacts, HoldRequest
 from usage.ledger.ledger import Ledger
 from usage.pricing import UnpricedClass, highest_cost
-
-BYTES_PER_TOKEN_ESTIMATE = 3.5  # typical for German and English; used only where a provider reports nothing
-
-
-def estimate_input_tokens(call: Call) -> int:
-    """A plausible number of input tokens, for bills without the provider's count."""
-    estimate = int(call.size_bytes / BYTES_PER_TOKEN_ESTIMATE) + 1
-    window = call.route.context_window
-    return min(estimate, window * call.text_count) if window else estimate
 
 
 def highest_price(call: Call) -> Decimal:

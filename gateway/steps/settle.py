@@ -2,9 +2,10 @@
 or the provider failed.
 """
 
+from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
-from gateway.steps.reserve import estimate_input_tokens, facts_of
+from gateway.steps.reserve import facts_of
 from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, billed_cost
 

@@ -90,6 +90,14 @@ def test_vectors_go_out_in_the_form_that_was_asked_for(form, sent):
     assert (usage.input_tokens, usage.output_tokens, is_estimated) == (3, 0, False)
 
 
+@pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {"prompt_tokens": 0, "total_tokens": 0}}])
+def test_without_a_report_the_client_is_told_what_is_billed(usage):
+    """Clients' types ask for it."""
+    call = parse(input="some words to count")
+    told = read(call, {"data": [{"embedding": [1.0]}], **usage})["usage"]
+    assert told["prompt_tokens"] == told["total_tokens"] == billed_usage(call)[0].total_input > 0
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -124,6 +132,14 @@ def test_what_makes_no_sense_is_an_error(answer, form):
     with pytest.raises(UpstreamError):
         read(call, answer)
     assert billed_usage(call)[0].output_tokens == 0
+
+
+def test_as_many_numbers_as_the_largest_models_give_are_read():
+    """2,048 texts, which is what a request may hold, of 3,072 dimensions."""
+    entry = b'{"embedding":[' + b",".join([b"0.25"] * 3_072) + b"]}"
+    raw = b'{"data":[' + b",".join([entry] * 2_048) + b"]}"
+    call = parse(input=["a"] * 2_048, encoding_format="base64")
+    assert len(orjson.loads(OPERATION.read_answer(call, raw))["data"]) == 2_048
 
 
 def test_a_length_that_the_model_cannot_give_is_said():

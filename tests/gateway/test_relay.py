@@ -203,10 +203,13 @@ def test_the_short_way_is_taken(monkeypatch):
     assert [swapped is not None for swapped in taken] == [*[True] * 39, False]
 
 
+CHAT = "gateway.operations.chat_completions.OPERATION"
+
+
 @pytest.mark.parametrize(
     ("stream", "bound", "code"),
     [
-        (False, "gateway.steps.relay.MAX_EVENT_BYTES", "upstream_invalid_response"),
+        (False, f"{CHAT}.max_answer_bytes", "upstream_invalid_response"),
         (True, "gateway.steps.relay.MAX_STREAM_BYTES", "upstream_endless"),
         (True, "gateway.answers.sse.MAX_EVENT_BYTES", "upstream_invalid_response"),
     ],

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from gateway.answers.sse import MAX_EVENT_BYTES
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.chat_completions.answer import as_chunks, parse_answer, read_answer
 from gateway.operations.chat_completions.chunks import ChatChunkReader
@@ -22,6 +23,7 @@ class ChatCompletions:
     name = NAME
     model_kind: str = ModelKind.CHAT
     input_name = "messages"
+    max_answer_bytes = MAX_EVENT_BYTES
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         """A checked call of these bytes. Raises InvalidInput."""

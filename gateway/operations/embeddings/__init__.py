@@ -17,6 +17,7 @@ class Embeddings:
     name = NAME
     model_kind: str = ModelKind.EMBEDDING
     input_name = "input"
+    max_answer_bytes = 192_000_000  # as many numbers as `MAX_VALUES`, each written with 24 signs
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         return parse_request(raw, principal, request_id, self)

@@ -8,10 +8,11 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import InvalidInput
 from gateway.answers.json_text import write_json
+from gateway.answers.usage import estimate_input_tokens
 from gateway.answers.whole import load_answer, nonsense
 from gateway.calls import Call
 
-MAX_VALUES = 4_000_000  # two thousand texts of two thousand dimensions
+MAX_VALUES = 8_000_000  # 2,048 texts of 3,072 dimensions, and some room
 FLOAT_BYTES = 4
 
 
@@ -34,10 +35,14 @@ def read_answer(call: Call, raw: bytes) -> bytes:
     data = [
         {"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(written)
     ]
-    result: dict[str, Any] = {"object": "list", "data": data, "model": call.route.name}
-    if call.usage is not None:
-        tokens = call.usage.total_input
-        result["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
+    tokens = call.usage.total_input if call.usage is not None else 0
+    tokens = tokens or estimate_input_tokens(call)  # as it will be billed
+    result: dict[str, Any] = {
+        "object": "list",
+        "data": data,
+        "model": call.route.name,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
     try:
         return write_json(result)
     except ValueError as exc:
