@@ -31,7 +31,8 @@ def send_password_reset_mail(user: User, organisation: str, language: str) -> No
     """Tell a person where to choose a new password, in their language, or in the one they asked in."""
     with translation.override(user.language or language):
         context = {"user": user, "link": _make_link(user), "host": base_url(find_tenant())}
-        subject = f"{_one_line(organisation)}: {_('Choose a new password')}"
+        wish = _("Choose a new password")
+        subject = f"{_one_line(organisation)}: {wish}"
         send_mail(subject, render_to_string("accounts/mail/password_reset.txt", context), None, [user.email])
 
 

@@ -48,9 +48,11 @@ def _rank_for_reader(route: Route) -> int:
 
 
 def choose_model(models: list[Route], wanted: str) -> str:
-    """The wanted model if it is still there, else its registered successor, else the first; "" if there is
-    none.
+    """The wanted model if it is still there, else its registered successor, else "": what was written for one
+    model goes to no other that nobody named. The first, if none is wanted.
     """
+    if not wanted:
+        return models[0].name if models else ""
     names = {model.name for model in models}
     name, passed = wanted, set()
     while (
@@ -58,7 +60,7 @@ def choose_model(models: list[Route], wanted: str) -> str:
     ):  # a successor may have been retired in its turn
         passed.add(name)
         name = find_successor(name)
-    return name if name in names else models[0].name if models else ""
+    return name if name in names else ""
 
 
 def render_message(message: Message) -> Message:
@@ -119,6 +121,8 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     )
     wanted = conversation.model_name if conversation else request.session.get("model_name", "")
     chosen = choose_model(models, wanted)
+    if conversation is None:
+        chosen = chosen or choose_model(models, "")
     is_retired = conversation is not None and wanted and wanted != chosen
     return {
         **rail_context(request, conversation),

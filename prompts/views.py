@@ -8,8 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from foundation.errors import NotFound
 from gateway.loop import ensure_loop, submit_to_loop
 from prompts import pages
 from prompts.answers import Answer, write_answer
@@ -100,12 +102,18 @@ def _show_turn(
 
 
 def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
-    """Among those that may be used in the project that the call will be booked on."""
+    """Among those that may be used in the project that the call will be booked on. Raises NotFound."""
     projects, project_id = list_bookings(request.user, conversation)
     wanted = request.POST.get("project")
     project_id = next((project.pk for project in projects if str(project.pk) == wanted), project_id)
     models = pages.list_chat_models(request, project_id)
-    name = pages.choose_model(models, request.POST.get("model", ""))
+    wanted = request.POST.get("model", "") or (conversation.model_name if conversation else "")
+    name = pages.choose_model(models, wanted)
+    if wanted and not name:
+        message = _(
+            "“%(model)s” is not offered to you here. Choose another model and send your message again."
+        )
+        raise NotFound(message % {"model": wanted[:80]}, param="model")
     request.session["model_name"] = name
     return name
 

@@ -72,6 +72,11 @@ class Price:
         return not any(self.amounts.values())
 
     @property
+    def is_unset(self) -> bool:
+        """Nobody said what it costs, not even that it is free."""
+        return not self.amounts
+
+    @property
     def input(self) -> Decimal | None:
         """What a million tokens cost, for whoever shows prices in short; None where tokens have no price."""
         return self.amounts.get("input") if self.amounts else _ZERO

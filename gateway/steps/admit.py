@@ -6,11 +6,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from foundation.errors import QuotaExceeded
+from gateway.answers.usage import estimate_input_tokens
 from gateway.bounds import Verdict
 from gateway.calls import Call
 from gateway.state.limits import Limiter
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps.reserve import estimate_input_tokens
 from tenants.measures import TOKENS, Measure
 
 REQUESTS = frozenset({Measure.REQUESTS_PER_MINUTE})
@@ -93,8 +93,9 @@ def _refusal(verdict: Verdict) -> QuotaExceeded:
         return QuotaExceeded(message, code="rate_limit_exceeded")
     seconds = max(1, round(wait_s + 0.5))
     message = _("%(whose)s is reached: %(how_much)s.") % {"whose": whose, "how_much": how_much}
+    again = _("Try again in %(seconds)s s.") % {"seconds": seconds}
     return QuotaExceeded(
-        f"{message} {_('Try again in %(seconds)s s.') % {'seconds': seconds}}",
+        f"{message} {again}",
         code="rate_limit_exceeded",
         retry_after_s=seconds,
     )

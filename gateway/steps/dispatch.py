@@ -120,9 +120,11 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
             endpoint.first_byte_timeout_s if call.wants_stream else endpoint.total_timeout_s
         ):
             return await request
-    except UpstreamError:  # the egress policy's word: nothing was sent, or the answer was a redirect
+    except UpstreamError as exc:  # the egress policy's word: nothing was sent, or the answer was a redirect
         call.was_refused = True
-        raise
+        raise UpstreamError(  # whoever calls need not know where the server stands
+            _("The model server cannot be reached. Try again, or choose another model."), code=exc.code
+        ) from exc
     except aiohttp.ConnectionTimeoutError as exc:
         call.was_dispatched = False
         message = _("The model server does not accept connections. Try again, or choose another model.")

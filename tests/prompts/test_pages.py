@@ -16,6 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from accounts.objects import MODEL
+from accounts.services.grants import grant
 from models_registry.embedded import find_runtime, note_preparing, offer_first_models
 from models_registry.models import Connection
 from models_registry.platform.models import Model
@@ -370,26 +372,47 @@ def options(html: str) -> dict[str, str]:
 
 def test_the_model_picker_shows_what_each_model_costs(as_bob, offer):
     offer("cheap", ("0.075", "3"))
-    offer("free")
+    offer("free", ("0", "0"))
+    offer("unsaid")
     shown = options(as_bob.get(url("chat-home")).content.decode())
     assert shown["cheap"] == "cheap 0.0750 in, 3 out, EUR per million tokens"
     assert shown["free"] == "free Free of charge"
+    assert shown["unsaid"] == "unsaid No price entered"
 
 
 def test_a_retired_model_gives_way_to_its_registered_successor(as_bob, bob, offer):
-    """The successor's own successor, where that has been retired too; the first model where none is
-    registered.
-    """
+    """The successor's own successor, where that has been retired too."""
     offer("a-first-one")
     offer("new")
     offer("newer", is_enabled=False, successor="new")
     offer("old", is_enabled=False, successor="newer")
     offer("lost", is_enabled=False, successor="lost-too")
     offer("lost-too", is_enabled=False, successor="lost")
-    for name, successor in (("old", "new"), ("lost", "a-first-one"), ("never-was", "a-first-one")):
+    response = as_bob.get(url("conversation-detail", make_conversation(bob, model_name="old").pk))
+    assert response.context["selected_model"] == "new"
+    assert "old is no longer offered. new takes its place." in response.content.decode()
+    for name in ("lost", "never-was"):
         response = as_bob.get(url("conversation-detail", make_conversation(bob, model_name=name).pk))
-        assert response.context["selected_model"] == successor
-        assert f"{name} is no longer offered. {successor} takes its place." in response.content.decode()
+        assert response.context["selected_model"] == "", "nothing that nobody chose"
+        html = response.content.decode()
+        assert f"{name} is no longer offered. Choose another model to go on." in html
+        assert options(html)[""] == "Choose a model" and re.search(
+            r'<select id="composer-model"[^>]* required', html
+        )
+
+
+@pytest.mark.parametrize("wanted", ["closed", "never-was", "a\0b"])
+def test_what_was_written_for_one_model_goes_to_no_other(as_bob, bob, offer, alice, wanted):
+    """Else a person's text would leave for another provider, at another price, without a word from them."""
+    offer("a-first-one")
+    grant(actor=None, kind=MODEL, target=offer("closed").pk, user=alice)
+    conversation = make_conversation(bob, model_name=wanted.replace("\0", ""))
+    for address in (url("conversation-create"), url("message-create", conversation.pk)):
+        response = as_bob.post(address, {"text": "private", "model": wanted})
+        assert response.status_code == 404 and "is not offered to you here" in response.content.decode()
+    response = as_bob.post(url("message-create", conversation.pk), {"text": "private", "model": ""})
+    assert response.status_code == 404, "the conversation's own model is meant"
+    assert not Message.objects.filter(text="private").exists()
 
 
 @pytest.fixture
