@@ -16,7 +16,7 @@ from usage.ledger.parts import Part, transact
 from usage.ledger.wire import Wire, Wires, is_answer
 
 MOST_TENANTS = 32  # that wait for each other
-AT_ONCE = 2  # transactions under way
+AT_ONCE = 2  # transactions under way; the other connections are for those who go apart
 
 
 class Spoiled(Exception):
