@@ -5,6 +5,7 @@ others when one of them spoils it.
 import asyncio
 import re
 from collections.abc import Sequence
+from functools import partial
 
 import psycopg
 import pytest
@@ -15,7 +16,7 @@ from foundation.ids import uuid7
 from tests.doubles.chaosproxy import Trouble, running_chaosproxy
 from tests.usage.books import BILL, PATIENCE_S, a_hold
 from tests.usage.test_ledger_faults import call, call_once_it_goes
-from usage.ledger import convoy, lanes, statements
+from usage.ledger import convoy, lanes, statements, wire
 from usage.ledger.entries import Entry
 from usage.ledger.parts import Part, TenantBooks, transact
 from usage.ledger.wire import Statement, Wire, Wires
@@ -26,9 +27,9 @@ def exchanges(monkeypatch) -> list[list[Statement]]:
     """What is sent, trip by trip."""
     sent, exchange = [], Wire.exchange
 
-    async def noted(wire: Wire, statements: Sequence[Statement]) -> list:
-        sent.append(list(statements))
-        return await exchange(wire, statements)
+    async def noted(self: Wire, trip: Sequence[Statement]) -> list:
+        sent.append(list(trip))
+        return await exchange(self, trip)
 
     monkeypatch.setattr(Wire, "exchange", noted)
     return sent
@@ -76,7 +77,7 @@ async def test_under_another_tenants_role_a_statement_is_refused(books, other_bo
     wires = Wires(books.dsn, 1)
     entry = Entry(a_hold(), asyncio.get_running_loop().create_future())
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        await wires.use(None, lambda wire: transact([Part(mine, [entry], {})], wire))
+        await wires.use(None, partial(transact, [Part(mine, [entry], {})]))
     wires.close()
     assert books.holds() == other_books.holds() == []
 
@@ -159,6 +160,26 @@ async def test_a_tenant_that_is_gone_spoils_no_other_tenants(books, other_books)
             books.sql("ALTER TABLE usage_hold_of_another_release RENAME TO usage_hold")
         assert isinstance(half, Unavailable) and other is None
         await call_once_it_goes(books, ledger)
+
+
+async def test_a_connection_that_has_served_many_tenants_makes_way_for_a_new_one(
+    books, other_books, monkeypatch
+):
+    opened, connect = [], Wires._connect
+
+    async def counted(wires: Wires) -> Wire:
+        opened.append(wires)
+        return await connect(wires)
+
+    monkeypatch.setattr(Wires, "_connect", counted)
+    for most, connections in ((1_000, 1), (3, 8)):  # none, or all: each booking needs more than three
+        monkeypatch.setattr(wire, "MOST_PREPARED", most)
+        opened.clear()
+        async with books.ledger(pool_size=1) as ledger:
+            for each in (books, other_books) * 2:
+                await call(each, ledger)
+        assert len(opened) == connections, most
+    assert len(books.events()) == len(other_books.events()) == 4
 
 
 async def test_nobody_is_left_behind_when_a_transaction_ends(books, other_books, monkeypatch):
