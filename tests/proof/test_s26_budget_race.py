@@ -18,7 +18,7 @@ import pytest
 from foundation.errors import QuotaExceeded
 from foundation.ids import uuid7
 from tests.usage.books import Books, a_bill, a_hold, books, other_books, two_books  # noqa: F401
-from usage.ledger import lanes, statements
+from usage.ledger import lanes, statements, wire
 from usage.ledger.batch import Batch
 from usage.ledger.bookings import TENANT_SUBJECT
 
@@ -39,7 +39,7 @@ def patience(monkeypatch):
     """A ledger that is not reached in time is another row's matter (S32)."""
     monkeypatch.setattr(lanes, "HOLD_PATIENCE_S", 60.0)
     monkeypatch.setattr(lanes, "PATIENCE_S", 60.0)
-    monkeypatch.setattr(lanes, "EXCHANGE_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(wire, "EXCHANGE_TIMEOUT_S", 30.0)
 
 
 @dataclass

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -193,12 +192,12 @@ class Books:
         return True
 
 
-@pytest.fixture(scope="module")
-def two_books(django_db_setup, django_db_blocker) -> Iterator[SimpleNamespace]:
-    """The books of two new tenants, made for this module and dropped after it."""
+@contextmanager
+def new_books(count: int, django_db_blocker) -> Iterator[list[Books]]:
+    """The books of new tenants, which are dropped after it."""
     from tenants.provisioning.services import create_tenant, drop_schema
 
-    slugs = [f"books-{uuid4().hex[:8]}" for _ in range(2)]
+    slugs = [f"books-{uuid4().hex[:8]}" for _ in range(count)]
     with django_db_blocker.unblock():
         for slug in slugs:
             create_tenant(slug=slug, host=f"{slug}.localhost")
@@ -210,6 +209,13 @@ def two_books(django_db_setup, django_db_blocker) -> Iterator[SimpleNamespace]:
     with django_db_blocker.unblock():
         for slug in slugs:
             drop_schema(slug)
+
+
+@pytest.fixture(scope="module")
+def two_books(django_db_setup, django_db_blocker) -> Iterator[list[Books]]:
+    """Made for this module."""
+    with new_books(2, django_db_blocker) as found:
+        yield found
 
 
 @pytest.fixture

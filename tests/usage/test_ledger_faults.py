@@ -12,9 +12,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from foundation.errors import Unavailable
 from tests.doubles.chaosproxy import Trouble, running_chaosproxy
 from tests.usage.books import BILL, PATIENCE_S, SUBJECTS, Books, a_bill, a_hold, until
-from usage.ledger import lanes, statements
+from usage.ledger import statements, wire
 from usage.ledger.bookings import LEVELS, TENANT_SUBJECT
 from usage.ledger.statements import SESSION_OPTIONS
+from usage.ledger.wire import Wires
 
 
 async def call(books: Books, ledger) -> None:
@@ -144,14 +145,14 @@ async def _one_call_behind(books: Books, dsn: str) -> None:
 
 async def test_a_server_that_answers_nothing_is_given_up_within_two_seconds(books, tmp_path, monkeypatch):
     """One try, and its time is bounded: that these are less than two seconds is seen without a clock."""
-    tries, attempt = [], lanes.Lane._attempt
+    tries, use = [], Wires.use
 
     async def counted(*arguments):
         tries.append(arguments)
-        return await attempt(*arguments)
+        return await use(*arguments)
 
-    monkeypatch.setattr(lanes.Lane, "_attempt", counted)
-    assert lanes.EXCHANGE_TIMEOUT_S < 2
+    monkeypatch.setattr(Wires, "use", counted)
+    assert wire.EXCHANGE_TIMEOUT_S < 2
     parts = conninfo_to_dict(books.dsn)
     with running_chaosproxy(
         f"{parts['host']}/.s.PGSQL.{parts['port']}", str(tmp_path / ".s.PGSQL.5432")

@@ -10,20 +10,26 @@ from psycopg.pq.abc import PGresult
 
 from foundation.ids import uuid7
 from usage.ledger import statements as sql
-from usage.ledger.batch import Batch, Clock, read_balances, read_time
+from usage.ledger.batch import Batch, read_balances, read_time
 from usage.ledger.bookings import INTERRUPTED, TENANT_SUBJECT, Failure, Outcome, Settlement
 from usage.ledger.duty_times import BALANCES, due_after_booking
+from usage.ledger.parts import TenantBooks
 from usage.ledger.wire import Statement, Wire
 from usage.quantities import Quantities, four_counts, subtract
 
 
-async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire: Wire) -> Outcome:
+async def book_late_bill(books: TenantBooks, bill: Settlement, wire: Wire) -> Outcome:
     """True: an estimate was corrected. False: the bill was booked before. Failure.NO_HOLD: nothing is known
     of the request. In its own transaction.
     """
-    request = bill.request_id.hex.encode()
+    request, statements = bill.request_id.hex.encode(), books.statements
     *_, events = await wire.exchange(
-        [(sql.BEGIN, ()), enter, (sql.LOCK_REQUEST, (request,)), (sql.READ_EVENTS, (request,))]
+        [
+            (sql.BEGIN, ()),
+            books.enter,
+            (sql.LOCK_REQUEST, (request,)),
+            (statements[sql.READ_EVENTS], (request,)),
+        ]
     )
     if not _is_estimate(events):
         await wire.exchange([(sql.ROLLBACK, ())])
@@ -33,10 +39,10 @@ async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire:
         *(found for found in (_value(events, column) for column in range(3, 6)) if found),
     ]
     locked, time = await wire.exchange(
-        [(sql.LOCK_BUDGETS, (sql.array(subjects), b"{}")), (sql.READ_CLOCK, ())]
+        [(statements[sql.LOCK_BUDGETS], (sql.array(subjects), b"{}")), (sql.READ_CLOCK, ())]
     )
     balances, at = read_balances(locked), read_time(time)
-    now = clock(at)
+    now = books.clock(at)
     batch = Batch(balances, {}, now)
     difference = bill.cost - Decimal(_value(events, 2))
     booked_at = datetime.fromisoformat(_value(events, 6))
@@ -49,7 +55,10 @@ async def book_late_bill(enter: Statement, clock: Clock, bill: Settlement, wire:
     notes = [(sql.NOTE_DUTY, (kind, when.isoformat().encode())) for kind, when in due]
     used = subtract(bill.usage.quantities, json.loads(_value(events, 7)))
     correction = _adjustment(bill, used, difference, now)
-    await wire.exchange([*batch.writes(b""), correction, *notes, (sql.COMMIT, ())])
+    writes = [
+        (statements[statement], params) for statement, params in (*batch.writes(b""), correction, *notes)
+    ]
+    await wire.exchange([*writes, (sql.COMMIT, ())])
     return True
 
 

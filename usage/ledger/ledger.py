@@ -17,12 +17,12 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, NotFound, Unavailable
-from tenants.slugs import role_name, schema_name
-from usage.ledger import statements as sql
 from usage.ledger.batch import Clock
 from usage.ledger.bookings import BudgetRefusal, Failure, HoldRequest, Outcome, Settlement, Void
+from usage.ledger.convoy import Convoy
 from usage.ledger.durability import check_durability
 from usage.ledger.lanes import Lane
+from usage.ledger.parts import TenantBooks
 from usage.ledger.refusals import quota_exceeded
 from usage.ledger.wire import Wires
 
@@ -51,6 +51,7 @@ class Ledger:
         self._process_id = process_id
         self._clock = clock
         self._wires = Wires(dsn, pool_size)
+        self._convoy = Convoy(self._wires)
         self._suspects = asyncio.Semaphore(1)
         self._lanes: dict[str, Lane] = {}
         self._is_stopped = True
@@ -64,6 +65,7 @@ class Ledger:
         """Take nothing new and book what waits, for at most five seconds."""
         self._is_stopped = True
         await asyncio.gather(*(lane.stop(STOP_PATIENCE_S) for lane in list(self._lanes.values())))
+        await self._convoy.stop()
         self._wires.close()
 
     async def reserve(self, slug: str, request: HoldRequest) -> None:
@@ -107,11 +109,8 @@ class Ledger:
         if lane is None:
             if self._is_stopped:
                 raise _unavailable()
-            schema = schema_name(slug)
-            enter = (sql.ENTER, (role_name(self._database, schema).encode(), f'"{schema}"'.encode()))
-            lane = self._lanes[slug] = Lane(
-                slug, enter, self._wires, self._suspects, self._process_id, self._clock, self._forget
-            )
+            books = TenantBooks(slug, self._database, self._process_id, self._clock)
+            lane = self._lanes[slug] = Lane(books, self._convoy, self._wires, self._suspects, self._forget)
         return lane
 
     def _forget(self, lane: Lane) -> None:

@@ -7,19 +7,25 @@ against 0.17 ms per call at four callers).
 """
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from time import monotonic
+from typing import TypeVar
 
 import psycopg
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from usage.ledger.statements import SESSION_OPTIONS
+from usage.ledger.statements import ROLLBACK, SESSION_OPTIONS
 
 CONNECT_TIMEOUT_S = 2
+EXCHANGE_TIMEOUT_S = 1.4  # for a server that does not even say no
 MAX_AGE_S = 300.0  # a session's catalogue caches grow with every tenant it has served
+MOST_PREPARED = 500  # so do its plans; five for each tenant, 0.8 MB with what the catalogues say of them
+NO_SUCH_ROLE = "22023"
 Statement = tuple[str, Sequence[bytes | None]]
+T = TypeVar("T")
+_SERVER_AWAY = ("08", "57", "58", "53")  # connections, shut down, disk, resources
 _FINE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
 
@@ -40,6 +46,10 @@ class Wire:
     @property
     def is_usable(self) -> bool:
         return self._libpq.status == ConnStatus.OK
+
+    @property
+    def is_worn(self) -> bool:
+        return monotonic() - self.opened_at > MAX_AGE_S or self._prepared > MOST_PREPARED
 
     async def exchange(self, statements: Sequence[Statement]) -> list[PGresult]:
         """Send the statements, wait for all results. Raises the first one's psycopg.Error; those
@@ -121,14 +131,29 @@ def _resolve(ready: asyncio.Future[None]) -> None:
 
 
 class Wires:
-    """At most `size` connections, made when needed. A user gets the one it had last, if that is free: its
-    plans fit its schema.
+    """At most `size` connections, made when needed. A user gets the one it had last, if that is free: there
+    its statements are prepared.
     """
 
     def __init__(self, dsn: str, size: int) -> None:
         self._dsn = dsn
         self._free: list[Wire] = []
         self._slots = asyncio.Semaphore(size)
+
+    async def use(self, user: object, work: Callable[[Wire], Awaitable[T]]) -> T:
+        """Do something on a connection, in bounded time."""
+        async with asyncio.timeout(EXCHANGE_TIMEOUT_S):
+            wire = await self.take(user)
+            try:
+                return await work(wire)
+            except BaseException as exc:
+                if wire.is_usable and is_clean(exc):
+                    await wire.exchange([(ROLLBACK, ())])
+                else:
+                    wire.close()
+                raise
+            finally:
+                self.give_back(wire)
 
     async def take(self, user: object) -> Wire:
         """A usable connection; waits while all are in use. Raises psycopg.OperationalError if the database
@@ -140,7 +165,7 @@ class Wires:
                 wire = self._free.pop(
                     next((at for at, one in enumerate(self._free) if one.last_user is user), -1)
                 )
-                if wire.is_usable and monotonic() - wire.opened_at < MAX_AGE_S:
+                if wire.is_usable and not wire.is_worn:
                     break
                 wire.close()
             else:
@@ -170,3 +195,28 @@ class Wires:
         """Close what is free. What is in use is closed by its user."""
         while self._free:
             self._free.pop().close()
+
+
+def is_clean(exc: BaseException) -> bool:
+    """Whether the server rolled back and stays as it was: a lock or a statement took too long, or an
+    operation's data is to blame.
+    """
+    state = getattr(exc, "sqlstate", None) or ""
+    return state in ("55P03", "57014") or (state[:2] in ("22", "23") and state != NO_SUCH_ROLE)
+
+
+def is_trouble(exc: BaseException) -> bool:
+    """Whether locks, rights, tables, the server or the way to it are to blame, rather than the data of an
+    operation.
+    """
+    if isinstance(exc, psycopg.Error):
+        state = exc.sqlstate or ""
+        return state[:2] not in ("22", "23") or state == NO_SUCH_ROLE
+    return isinstance(exc, OSError | TimeoutError)
+
+
+def is_answer(exc: BaseException) -> bool:
+    """Whether the server is there and said no to a statement, or an operation's data is to blame."""
+    if isinstance(exc, psycopg.Error):
+        return exc.sqlstate is not None and exc.sqlstate[:2] not in _SERVER_AWAY
+    return not is_trouble(exc)

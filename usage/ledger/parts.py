@@ -1,0 +1,154 @@
+"""A transaction on the books of one tenant or of several: a part for each, under that tenant's own role.
+
+First all budgets are locked and read, then each part decides, then all is written and committed: two round
+trips, whatever the number of tenants. Who takes several tenants takes them in the order of their schemas, so
+that no two processes ever wait for each other.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import psycopg
+from psycopg.pq.abc import PGresult
+
+from tenants.slugs import role_name, schema_name
+from usage.ledger import statements as sql
+from usage.ledger.batch import Batch, Clock, read_balances, read_holds, read_text, read_time
+from usage.ledger.bookings import TENANT_SUBJECT, Failure, HoldRequest, Outcome
+from usage.ledger.duty_times import BALANCES, HOLDS, SUMS, TODAY, next_sums, next_sweep, next_telling
+from usage.ledger.entries import Entry
+from usage.ledger.wire import Statement, Wire, is_clean
+
+logger = logging.getLogger(__name__)
+
+
+class TenantBooks:
+    """Whose books they are: the role and the statements that reach them, and what their scheduler knows."""
+
+    def __init__(self, slug: str, database: str, process_id: UUID, clock: Clock) -> None:
+        self.slug = slug
+        self.schema = schema_name(slug)
+        self.enter: Statement = (sql.ENTER, (role_name(database, self.schema).encode(),))
+        self.statements = sql.Qualified(self.schema)
+        self.process_id = process_id.hex.encode()
+        self.clock = clock
+        self.forget_notes()
+
+    def forget_notes(self) -> None:
+        """The duties noted last went down with their transaction."""
+        self._sweep_due: datetime | None = None
+        self._sums_due: datetime | None = None
+        self._telling_due: datetime | None = None
+
+    def duties(self, work: Batch, now: datetime) -> list[Statement]:
+        """Tell the scheduler that there are holds to watch, events to sum up and to tell, balances to mend;
+        unless it knows.
+        """
+        notes: list[Statement] = []
+        if work.has_new_holds and (self._sweep_due is None or now + timedelta(seconds=5) >= self._sweep_due):
+            self._sweep_due = next_sweep(now)
+            notes.append((sql.NOTE_DUTY, (HOLDS, self._sweep_due.isoformat().encode())))
+        if work.has_bills and (self._sums_due is None or next_sums(now) > self._sums_due):
+            self._sums_due = next_sums(now)
+            notes.append((sql.NOTE_DUTY, (SUMS, self._sums_due.isoformat().encode())))
+        if work.has_bills and (self._telling_due is None or now + timedelta(seconds=5) >= self._telling_due):
+            self._telling_due = next_telling(now)
+            notes.append((sql.NOTE_DUTY, (TODAY, self._telling_due.isoformat().encode())))
+        if work.has_wrong_balances:
+            logger.error(
+                "a balance of %s does not fit its holds and bills, and will be worked out anew", self.slug
+            )
+            notes.append((sql.NOTE_DUTY, (BALANCES, now.isoformat().encode())))
+        return notes
+
+
+class Part:
+    """What one tenant has to book in one transaction. `outcomes` are told once it is committed."""
+
+    def __init__(self, books: TenantBooks, entries: list[Entry], marks: dict[str, str]) -> None:
+        self.books = books
+        self.entries = entries
+        self.marks = marks
+        self.outcomes: list[Outcome] = []
+        self._decided: list[Outcome] = []
+        self._writes: list[Statement] = []
+
+    def reads(self) -> list[Statement]:
+        """Enter, lock, read: `decide` gets the results of the last two."""
+        subjects, holds = {TENANT_SUBJECT}, []
+        for entry in self.entries:
+            if isinstance(entry.operation, HoldRequest):
+                subjects.update(entry.operation.subjects.values())
+            if not entry.is_hold or entry.is_doubtful:
+                holds.append(entry.key)
+        written_holds, statements = sql.array(holds), self.books.statements
+        return [
+            self.books.enter,
+            (
+                statements[sql.LOCK_BUDGETS],
+                (sql.array([subject.hex for subject in subjects]), written_holds),
+            ),
+            (statements[sql.READ_HOLDS], (written_holds,)),
+        ]
+
+    def decide(self, locked: PGresult, found: PGresult, now: datetime) -> None:
+        books = self.books
+        work = Batch(read_balances(locked), read_holds(found), books.clock(now))
+        self._decided = [work.decide(entry.operation) for entry in self.entries]
+        self._writes = work.writes(books.process_id)
+        if self.marks:
+            self._writes.append((sql.MARK_PROGRESS, sql.columns(list(self.marks.items()))))
+        self._writes += books.duties(work, now)
+
+    def writes(self) -> list[Statement]:
+        statements = self.books.statements
+        return [(statements[statement], params) for statement, params in self._writes]
+
+    def conclude(self, results: Sequence[PGresult]) -> None:
+        """A bill whose hold the sweeper took in this very moment turns into NO_HOLD."""
+        booked = set()
+        for (statement, _params), result in zip(self._writes, results, strict=True):
+            if statement is sql.SETTLE:
+                booked = {read_text(result, row, 0).replace("-", "") for row in range(result.ntuples)}
+        self.outcomes = [
+            Failure.NO_HOLD if entry.is_bill and outcome is True and entry.key not in booked else outcome
+            for entry, outcome in zip(self.entries, self._decided, strict=True)
+        ]
+
+    def set_doubtful(self, value: bool) -> None:
+        for entry in self.entries:
+            entry.is_doubtful = value
+
+
+async def transact(parts: Sequence[Part], wire: Wire) -> None:
+    """All parts or none. Raises whatever was in the way."""
+    reads = [statement for part in parts for statement in part.reads()]
+    _begun, *found, clock = await wire.exchange([(sql.BEGIN, ()), *reads, (sql.READ_CLOCK, ())])
+    now = read_time(clock)
+    for number, part in enumerate(parts):
+        _entered, locked, holds = found[3 * number : 3 * number + 3]
+        part.decide(locked, holds, now)
+    writes: list[Statement] = []
+    places = []
+    for part in parts:
+        wanted = part.writes()
+        if wanted and len(parts) > 1:  # a single one has its role from the reading
+            writes.append(part.books.enter)
+        places.append(slice(len(writes), len(writes) + len(wanted)))
+        writes += wanted
+    results = await _commit(parts, wire, [*writes, (sql.COMMIT, ())])
+    for part, place in zip(parts, places, strict=True):
+        part.conclude(results[place])
+
+
+async def _commit(parts: Sequence[Part], wire: Wire, writes: list[Statement]) -> list[PGresult]:
+    for part in parts:
+        part.set_doubtful(True)
+    try:
+        return await wire.exchange(writes)
+    except psycopg.Error as exc:
+        for part in parts:
+            part.set_doubtful(not is_clean(exc))
+        raise
