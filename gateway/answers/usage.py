@@ -9,6 +9,7 @@ from gateway.answers.sse import frame
 from gateway.calls import Call
 from usage.pricing import Usage
 
+TEMPLATE_TOKENS = 64  # that a model's template puts around the messages, at most
 BYTES_PER_TOKEN_ESTIMATE = 3.5  # typical for German and English; used only where a provider reports nothing
 
 

@@ -14,6 +14,16 @@ from foundation.json_bounds import check_value_count
 MAX_DEPTH = 250  # orjson reads about 1,000 levels and writes 254
 # Servers' own names for further models: a key, a hold and a bill know one model (OpenRouter, LiteLLM).
 OTHER_MODELS = ("models", "route", "fallbacks")
+# What reaches beyond the model and its price: queues, memory and stores that tenants share, tariffs that no
+# hold knows. Left out, as by a server that does not know them.
+NOT_PASSED_ON = (
+    "cache_salt",
+    "priority",
+    "kv_transfer_params",
+    "service_tier",
+    "web_search_options",
+    "store",
+)
 
 
 def load_object(raw: bytes) -> dict[str, Any]:
@@ -30,6 +40,8 @@ def load_object(raw: bytes) -> dict[str, Any]:
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:  # else it cannot be that deep
         _check_depth(body)
     check_model(body)
+    for name in NOT_PASSED_ON:
+        body.pop(name, None)
     return body
 
 

@@ -1,7 +1,9 @@
 """What a server does not take, learnt from its refusals: it is asked without that from then on.
 
-Covers: `stream_options`, which we add to every stream, and the two names of the answer's bound. Remembered by
-endpoint and model for as long as the process lives; a restart learns anew, with one refused request.
+Covers: `stream_options`, which we add to every stream, the two names of the answer's bound, and the bound
+itself where it is ours: too high for the model, or without room for the prompt. Remembered by endpoint and
+model for as long as the process lives; a restart learns anew, with one refused request. All tenants are asked
+that way: nothing is learnt from what a caller wrote. `cache_salt` is never left out: it keeps tenants apart.
 """
 
 import re
@@ -9,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from gateway.answers.usage import TEMPLATE_TOKENS
 from models_registry.providers.openai_compatible.errors import ProviderError
 from models_registry.routes import Candidate
 
@@ -18,9 +21,21 @@ UNKNOWN_FIELD = re.compile(
     r"un(supported|known|recogni[sz]ed|expected|permitted)|not (supported|permitted|allowed|recogni[sz]ed"
     r"|known|a valid|valid|expected|accepted|implemented)|extra[_ ](input|field|forbidden)|additional propert"
     r"|does ?n['o]t (support|know|accept|exist)|no such|invalid (parameter|argument|field|key|property)"
-    r"|forbidden|unavailable|deprecated|use ['\"`“]?max_",
+    r"|forbidden|unavailable|deprecated|been removed|use ['\"`“]?max_",
     re.IGNORECASE,
 )
+STREAM_OPTIONS = re.compile(r"stream_?options|include_usage", re.IGNORECASE)
+VALUE = re.compile(r"\bvalues?\b|too (large|high|big)|at most|exceed|larger|greater", re.IGNORECASE)
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
+NUMBER = re.compile(r"\d{1,9}")
+BOUND = re.compile(r"max_(completion_|new_|output_)?tokens|(completion|output) tokens", re.IGNORECASE)
+WINDOW = re.compile(r"(?:context (?:length|window|size)|<=|≤)[^0-9]{0,40}(\d{1,9})", re.IGNORECASE)
+INPUT = re.compile(
+    r"(\d{1,9}) (?:input tokens|in the (?:messages|prompt)"
+    r"|tokens? (?:in|from) the (?:input|prompt|messages))",
+    re.IGNORECASE,
+)
+LEAST_ROOM = 32  # tokens: an answer that could not be longer is no answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,14 @@ class Quirk:
 
     takes_stream_options: bool = True
     token_limit_name: str = ""
+    most_output: int = 0  # tokens of an answer
+    window: int = 0  # tokens of prompt and answer together
+
+    def longest_answer(self, limit: int, input_tokens: int) -> int:
+        """A bound of ours, in tokens, as far as this server takes it for about so much input."""
+        limit = min(limit, self.most_output or limit)
+        room = self.window - input_tokens - TEMPLATE_TOKENS
+        return min(limit, room) if self.window and room >= LEAST_ROOM else limit
 
 
 USUAL = Quirk()
@@ -65,11 +88,40 @@ def token_limit_name(candidate: Candidate, quirk: Quirk, asked: str) -> str:
     return quirk.token_limit_name or endpoint.token_limit_name or usual
 
 
-def without_refused(error: ProviderError, quirk: Quirk, limit_name: str, *, streams: bool) -> Quirk | None:
-    """How to ask a server once more that refused a request; None if what we added is not to blame."""
-    if streams and quirk.takes_stream_options and error.names("stream_options"):
+def without_refused(
+    error: ProviderError, quirk: Quirk, limit_name: str, limit: int, *, adds_stream_options: bool
+) -> Quirk | None:
+    """How to ask a server once more that refused a request; None if what we added is not to blame. A refusal
+    that names the value of the bound is not about its name.
+    """
+    if adds_stream_options and quirk.takes_stream_options and STREAM_OPTIONS.search(error.text):
         return replace(quirk, takes_stream_options=False)
     other = OTHER_NAME[limit_name]
-    if quirk.token_limit_name != other and error.names(limit_name) and UNKNOWN_FIELD.search(error.text):
+    is_of_value = str(limit) in error.text or VALUE.search(error.text)
+    if (
+        quirk.token_limit_name != other
+        and error.names(limit_name)
+        and UNKNOWN_FIELD.search(error.text)
+        and not is_of_value
+    ):
         return replace(quirk, token_limit_name=other)
     return None
+
+
+def with_smaller_bound(
+    error: ProviderError, quirk: Quirk, limit: int, input_tokens: int
+) -> tuple[Quirk | None, int]:
+    """The same where a bound of ours (`limit`) is refused as too high, by itself or beside the prompt, and
+    the tokens of the prompt, as the server counts them if it says; None if it names no bound that would do.
+    """
+    text = THOUSANDS.sub("", error.text)
+    other = quirk
+    if window := WINDOW.search(text):
+        counted = INPUT.search(text)
+        input_tokens = int(counted[1]) if counted else input_tokens
+        other = replace(quirk, window=int(window[1]))
+    elif BOUND.search(text):
+        below = (number for found in NUMBER.findall(text) if 0 < (number := int(found)) < limit)
+        other = replace(quirk, most_output=max(below, default=0))
+    is_smaller = other.longest_answer(limit, input_tokens) < limit
+    return (other if is_smaller else None), input_tokens

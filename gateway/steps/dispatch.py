@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from gateway.answers.refusals import refusal
+from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
-from gateway.state.quirks import Quirk, Quirks, token_limit_name, without_refused
+from gateway.state.quirks import Quirk, Quirks, token_limit_name, with_smaller_bound, without_refused
 from gateway.trace import trace_headers
 from models_registry.providers.openai_compatible.errors import ProviderError
 
@@ -35,11 +36,13 @@ def request_headers(call: Call) -> dict[str, str]:
     }
 
 
-def upstream_body(call: Call, limit_name: str, quirk: Quirk) -> bytes:
+def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int) -> bytes:
     """The caller's body with the provider's model name, as this server takes it."""
     candidate = call.candidate
     body = call.operation.write_body(call, limit_name, asks_for_usage=quirk.takes_stream_options)
     body["model"] = candidate.upstream_name
+    if limit_name in body:
+        body[limit_name] = longest_answer
     if candidate.provider.knows_cache_salt:
         body["cache_salt"] = cache_salt(call.principal.tenant)
     return orjson.dumps(candidate.provider.write_body(call.operation.name, body))
@@ -82,9 +85,11 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
     """Send the request; once more without what we added where a server refuses just that."""
     candidate, quirk = call.candidate, quirks.of(call.candidate)
     asked = "max_completion_tokens" if "max_completion_tokens" in call.body else ""
+    input_tokens, limit = estimate_input_tokens(call), call.max_output_tokens
     for _number in range(MAX_TRIES):
         limit_name = token_limit_name(candidate, quirk, asked)
-        response = await _send(call, client, upstream_body(call, limit_name, quirk))
+        longest = quirk.longest_answer(limit, input_tokens) if _is_ours(call, limit) else limit
+        response = await _send(call, client, upstream_body(call, limit_name, quirk, longest))
         if response.status == 200:
             if quirk is not quirks.of(candidate):
                 quirks.learn(candidate, quirk)
@@ -96,11 +101,19 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
             _let_go(response)
         other = None
         if response.status in FAULTY_REQUEST:
-            other = without_refused(error, quirk, limit_name, streams=call.wants_stream)
+            adds = call.wants_stream and not call.body.get("stream_options", {}).keys() - {"include_usage"}
+            other = without_refused(error, quirk, limit_name, longest, adds_stream_options=adds)
+            if other is None and _is_ours(call, limit):
+                other, input_tokens = with_smaller_bound(error, quirk, longest, input_tokens)
         if other is None:
             break
         quirk = other
     raise refusal(response.status, error, response.headers, candidate.endpoint)
+
+
+def _is_ours(call: Call, limit: int) -> bool:
+    """Whether we bound an answer that the caller did not, or not so low."""
+    return bool(limit) and limit != (call.body.get("max_completion_tokens") or call.body.get("max_tokens"))
 
 
 async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aiohttp.ClientResponse:

@@ -18,7 +18,9 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import pipeline
+from gateway.answers.usage import TEMPLATE_TOKENS
 from gateway.calls import Call
+from gateway.operations import chat_completions
 from gateway.state.breaker import FAILURES
 from gateway.state.quirks import Quirks
 from gateway.steps import attempts
@@ -160,8 +162,9 @@ def test_a_limit_that_is_too_high_is_the_callers_and_not_asked_again():
     async def run() -> None:
         high = (400, {"error": {"message": "max_tokens is too large: 100. At most 50 completion tokens."}})
         async with serving(high) as server:
-            assert await ask(make_call(server.url)) == b"upstream_invalid_request"
-            assert len(server.seen) == 1
+            call = make_call(server.url)
+            call.body["max_tokens"] = 100
+            assert await ask(call) == b"upstream_invalid_request" and len(server.seen) == 1
 
     asyncio.run(run())
 
@@ -171,6 +174,89 @@ def test_a_connection_says_under_which_name_its_server_knows_the_limit():
         async with serving(FINE) as server:
             await ask(make_call(server.url, token_limit_name="max_completion_tokens"))
             assert "max_tokens" not in server.seen[0] and server.seen[0]["max_completion_tokens"] == 100
+
+    asyncio.run(run())
+
+
+TOO_HIGH = {
+    "'max_tokens' or 'max_completion_tokens' is too large: {sent}. This model's maximum context length is "
+    "2048 tokens and your request has 20 input tokens ({sent} > 2048 - 20).": 2048 - 20 - TEMPLATE_TOKENS,
+    "`inputs` tokens + `max_new_tokens` must be <= 2,048. Given: 20 and {sent} `max_new_tokens`": None,
+    "max_tokens: {sent} > 1024, which is the maximum allowed number of output tokens for this model": 1024,
+    "max_tokens is too large: {sent}. This model supports at most 1000 completion tokens": 1000,
+    "Range of max_tokens should be [1, 2000]": 2000,
+}
+
+
+@pytest.mark.parametrize(("message", "lowered"), TOO_HIGH.items())
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_bound_of_ours_that_is_too_high_is_lowered_and_remembered(message, lowered, stream):
+    """The caller set none: it is not for them to hear that it is too high, nor that “hi” is too long."""
+
+    def answer(body: dict) -> tuple[int, object]:
+        if body["max_tokens"] > (lowered or 2_028):
+            return 400, {"error": {"message": message.format(sent=body["max_tokens"]), "code": 400}}
+        return FINE if stream else WHOLE
+
+    async def run() -> None:
+        quirks = Quirks()
+        async with serving(answer) as server:
+            for _number in range(2):
+                call = call_of(
+                    make_route([make_endpoint(server.url, id=ID)]), stream=stream, max_tokens=4_096
+                )
+                assert b"Hello" in await ask(call, quirks=quirks)
+        first, second, third = (body["max_tokens"] for body in server.seen)
+        assert first == 4_096 and second == (lowered or second) and 1_000 <= third <= 2_000
+
+    asyncio.run(run())
+
+
+def test_what_does_not_fit_in_truth_is_said():
+    async def run() -> None:
+        long = "This model's maximum context length is 2048 tokens and your request has 2040 input tokens."
+        async with serving((400, {"error": {"message": long}})) as server:
+            call = call_of(make_route([make_endpoint(server.url)]), max_tokens=4_096)
+            assert await ask(call) == b"context_length_exceeded" and len(server.seen) == 1
+
+    asyncio.run(run())
+
+
+def test_a_known_window_keeps_room_for_the_prompt():
+    route = make_route(
+        [make_endpoint("http://nowhere/v1")], context_window=2_048, default_max_output_tokens=4_096
+    )
+    longest = chat_completions.OPERATION.longest_answer
+    assert 1_900 < longest(call_of(route), route) < 2_048 - TEMPLATE_TOKENS
+    assert longest(call_of(route, content="word " * 5_000), route) == 512
+    asked = call_of(route)
+    asked.body["max_tokens"] = 2_000
+    assert longest(asked, route) == 2_000
+
+
+def test_a_callers_own_fault_teaches_nothing_about_the_server():
+    """All tenants are asked for as it was learnt: their reports of usage and their bounds would be lost."""
+
+    def answer(body: dict) -> tuple[int, object]:
+        if "x" in body.get("stream_options", {}):
+            return 400, {"error": {"message": "Unknown parameter: 'stream_options.x'."}}
+        if body["max_tokens"] > 1_000:
+            return 400, {"error": {"message": "max_tokens: larger values are not supported"}}
+        return FINE
+
+    async def run() -> None:
+        quirks = Quirks()
+        async with serving(answer) as server:
+            route = make_route([make_endpoint(server.url, id=ID)])
+            assert (
+                await ask(call_of(route, stream_options={"x": 1}), quirks=quirks)
+                == b"upstream_invalid_request"
+            )
+            high = call_of(route, max_tokens=20_000)
+            high.body["max_tokens"] = 20_000
+            assert await ask(high, quirks=quirks) == b"upstream_invalid_request"
+            assert b"Hello" in await ask(call_of(route), quirks=quirks)
+        assert len(server.seen) == 3 and {"stream_options", "max_tokens"} <= server.seen[-1].keys()
 
     asyncio.run(run())
 

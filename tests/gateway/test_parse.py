@@ -21,6 +21,13 @@ def parse(**changes):
     return OPERATION.parse(orjson.dumps(body), PRINCIPAL, uuid7())
 
 
+@pytest.mark.parametrize(
+    "name", ["cache_salt", "priority", "kv_transfer_params", "service_tier", "web_search_options", "store"]
+)
+def test_what_reaches_beyond_the_model_and_its_price_is_not_passed_on(name):
+    assert name not in parse(**{name: 1}).body
+
+
 def test_a_plain_request_is_understood():
     call = parse()
     assert (call.body["model"], call.wants_stream, call.wants_usage) == ("m", False, False)

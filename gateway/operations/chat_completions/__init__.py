@@ -3,7 +3,9 @@
 from typing import Any
 from uuid import UUID
 
+from gateway.answers.estimate import estimate_tokens
 from gateway.answers.sse import MAX_EVENT_BYTES
+from gateway.answers.usage import TEMPLATE_TOKENS
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.chat_completions.answer import as_chunks, parse_answer, read_answer
 from gateway.operations.chat_completions.chunks import ChatChunkReader
@@ -34,10 +36,15 @@ class ChatCompletions:
         check_body(call)
 
     def longest_answer(self, call: Call, route: Route) -> int:
-        """In tokens: as asked, at most the model's limit; where nothing is asked, the model's default."""
+        """In tokens: as asked, at most the model's limit; where nothing is asked, the model's default, as far
+        as the window has room for it beside the prompt.
+        """
         asked = call.body.get("max_completion_tokens") or call.body.get("max_tokens")
         limit = asked or route.default_max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
-        return min(limit, route.max_output_tokens or limit, route.context_window or limit)
+        window = route.context_window
+        if window and not asked and not call.has_media:
+            window = max(window // 4, window - estimate_tokens(call.size_bytes) - TEMPLATE_TOKENS)
+        return min(limit, route.max_output_tokens or limit, window or limit)
 
     def most_input_tokens(self, call: Call, route: Route) -> int:
         """Every byte a token (no tokenizer makes more), at most the context window. Images and other media

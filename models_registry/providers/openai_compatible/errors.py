@@ -14,7 +14,9 @@ TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length|context (window|size|length)"
     r"|prompt is too long|input is too long|too many tokens|input token count|range of input length"
     r"|maximum (input|prompt|sequence) length|exceeds? the (model'?s )?max(imum)?( \w+)? (length|tokens)"
-    r"|reduce the length of the (messages|prompt|input)",
+    r"|reduce the length of the (messages|prompt|input)|tokens_limit_reached|exceeded model token limit"
+    r"|(greater|less) than max_seq_len|inputs?`? (tokens )?\+ `?max_new_tokens|exceed max message tokens"
+    r"|prompt 超长|input length exceeds",
     re.IGNORECASE,
 )
 # A connection's key that is wrong is not the caller's fault; Google's OpenAI door says it with status 400.
