@@ -41,10 +41,14 @@ def list_objects(kind: str) -> list[SeenObject]:
 
 
 def get_object(kind: str, wanted: UUID | str) -> SeenObject:
-    """The object of this id or name. Raises InvalidInput (kind), NotFound."""
-    for row in list_objects(kind):
-        if wanted in (row.id, row.name, str(row.id)):
-            return row
+    """The object of this id or name. An id goes before a name that looks like it: else whoever names an
+    object so would catch the rights of the other. Raises InvalidInput (kind), NotFound.
+    """
+    rows = list_objects(kind)
+    by_id = {str(row.id): row for row in rows}
+    by_name = {row.name: row for row in rows}
+    if row := by_id.get(str(wanted).lower()) or by_name.get(str(wanted)):
+        return row
     raise NotFound(
         _("There is no %(kind)s “%(name)s”.") % {"kind": kind, "name": str(wanted)[:100]}, param="object"
     )

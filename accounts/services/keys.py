@@ -72,6 +72,7 @@ def create_api_key(
             expires_at=expires_at,
             project=project,
         )
+        _refuse_to_escape_limits(within, user)
         key_rules().check(within, user)
     _refuse_past(expires_at)
     text, parsed = keys.make_key(current_tenant())
@@ -93,6 +94,18 @@ def create_api_key(
         take_over_limits(within, row)
     announce("apikey", row.key_id)
     return row, text
+
+
+def _refuse_to_escape_limits(within: ApiKey, user: User) -> None:
+    """The new key's calls would not count against the limits of the asking key's person."""
+    if user.pk != within.user_id and within.user.limits.exists():
+        raise NotAllowed(
+            _(
+                "A key whose person has limits makes keys for that person only. Make the new one in the "
+                "browser."
+            ),
+            code="beyond_own_key",
+        )
 
 
 @transaction.atomic

@@ -1,9 +1,10 @@
 """Projects and their members: what usage, budgets and keys are booked on."""
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Grant, Project, ProjectMembership, User
+from accounts.models import ApiKey, Grant, Project, ProjectMembership, User
 from accounts.permissions import require
 from foundation.errors import Conflict
 from tenants.notify import announce
@@ -89,7 +90,12 @@ def set_project_member(*, actor: User | None, project: Project, user: User, role
 
 @transaction.atomic
 def remove_project_member(*, actor: User | None, membership: ProjectMembership) -> None:
-    """Take a person out of a project. Raises NotAllowed."""
+    """Take a person out of a project; the keys they have there end. Raises NotAllowed."""
     require(actor, "accounts.change_project")
     membership.delete()
+    keys = ApiKey.objects.filter(user=membership.user_id, project=membership.project_id, revoked_at=None)
+    for key in keys.select_for_update():
+        key.revoked_at = timezone.now()
+        key.save(update_fields=["revoked_at", "updated_at"])
+        announce("apikey", key.key_id)
     announce("project", membership.project_id)

@@ -81,6 +81,14 @@ def test_a_grant_lets_those_who_are_named_and_nobody_else(place, name):
     assert closed(place.alice) == set() and not Grant.objects.exists()
 
 
+def test_a_model_named_like_anothers_id_catches_no_right_of_it(place):
+    """Whoever may add models could else take rights from models that are not theirs."""
+    small = place.models["small"]
+    add_model(actor=None, connection=small.connection, name=str(small.pk), upstream_name="x")
+    for wanted in (small.pk, str(small.pk), str(small.pk).upper()):
+        assert grant(actor=None, kind=KIND, target=wanted, user=place.bob).object_id == small.pk
+
+
 def test_a_role_or_a_project_lets_its_people(place):
     large = place.models["large"]
     grant(actor=None, kind=KIND, target="large", role=place.role)

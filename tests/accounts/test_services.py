@@ -17,8 +17,11 @@ from accounts.roles import ROLES, ensure_roles
 from accounts.selectors import find_key_facts, get_visible_api_key, list_own_api_keys, list_visible_api_keys
 from accounts.services import (
     create_api_key,
+    create_project,
     create_user,
+    remove_project_member,
     revoke_api_key,
+    set_project_member,
     set_roles,
     set_user_active,
     update_profile,
@@ -30,6 +33,19 @@ pytestmark = pytest.mark.django_db
 
 def make(actor, email="dora@acme.example", **options):
     return create_user(actor=actor, email=email, name="Dora", **options)
+
+
+def test_keys_end_with_their_persons_part_in_the_project(bob):
+    """Rights that the project has would stay theirs, and so would its budget."""
+    law, tax = create_project(actor=None, name="Law"), create_project(actor=None, name="Tax")
+    members = [
+        set_project_member(actor=None, project=project, user=bob, role="editor") for project in (law, tax)
+    ]
+    keys = [
+        create_api_key(actor=None, user=bob, name="k", project=project)[0] for project in (law, tax, None)
+    ]
+    remove_project_member(actor=None, membership=members[0])
+    assert [find_key_facts(key.key_id).is_in_force for key in keys] == [False, True, True]
 
 
 def test_an_owner_invites_people_who_set_their_own_password(alice):

@@ -117,6 +117,16 @@ def test_a_key_that_is_bound_gives_no_rights_of_use(alice, bob, estate):
     assert free.delete(f"{GRANTS}{row.pk}/").status_code == 204
 
 
+def test_a_key_does_not_walk_out_of_its_persons_limits_by_a_key_of_another(alice, bob):
+    client, _key = client_of(alice)
+    new = {"name": "k", "user": str(bob.pk)}
+    assert client.post("/api/v1/api-keys/", new, **JSON).status_code == 201
+    set_limit(actor=None, level="user", subject_id=alice.pk, measure="requests_per_minute", amount=2)
+    refused = client.post("/api/v1/api-keys/", new, **JSON)
+    assert (refused.status_code, refused.json()["code"]) == (403, "beyond_own_key")
+    assert client.post("/api/v1/api-keys/", {"name": "own"}, **JSON).status_code == 201
+
+
 def test_a_key_loosens_none_of_its_limits_here_either(alice):
     client, key = client_of(alice, requests_per_minute=10)
     row = Limit.objects.get(key=key)
