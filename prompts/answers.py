@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import DatabaseError
 from django.utils import translation
 
-from foundation.errors import AtriumError, InvalidInput
+from foundation.errors import AtriumError, InvalidInput, NotAllowed
 from foundation.ids import uuid7
 from gateway.calls import Call, Principal
 from gateway.deltas import Delta, Reasoning, Text
@@ -35,8 +35,16 @@ from prompts.history import (
 )
 from prompts.models import Message
 from prompts.running import running
-from prompts.services import AnswerResult, finish_answer, leave_project, note_call, save_progress
+from prompts.services import (
+    AnswerResult,
+    finish_answer,
+    leave_project,
+    looser_policy,
+    note_call,
+    save_progress,
+)
 from tenants.context import in_tenant
+from tenants.data_policy import strictest
 
 logger = logging.getLogger(__name__)
 
@@ -157,13 +165,17 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
 
 async def _find_principal(gateway: GatewayLoop, snapshot: TenantSnapshot, answer: Answer) -> Principal:
     """The person, booked on the conversation's project; who is no member there any more, on the default
-    one, and is told. Raises AccessEnded.
+    one, and is told. Raises AccessEnded, and NotAllowed where data of the project may not go on.
     """
     person = await gateway.snapshots.find_person(snapshot, answer.user_id)
     if person is None or not person.is_active:
         raise AccessEnded
     if answer.project_id is None or person.is_member(answer.project_id):
         return person.act_on(answer.project_id or snapshot.project_id)
+    before = snapshot.policy_of(person.act_on(answer.project_id))
+    after = snapshot.policy_of(person.act_on(snapshot.project_id))
+    if strictest(before, after) != after:
+        raise NotAllowed(looser_policy(before), code="data_policy", param="project")
     answer.notices.append(PROJECT_LEFT)
     await in_tenant(answer.slug, leave_project, message_id=answer.message_id, project_id=answer.project_id)
     return person.act_on(snapshot.project_id)

@@ -16,6 +16,7 @@ from accounts.services import (
     grant,
     remove_project_member,
     revoke_grant,
+    set_data_policy,
     set_limit,
     set_project_member,
     set_roles,
@@ -293,6 +294,19 @@ def test_the_chat_books_the_conversations_project(place):
         assert visitor.conversation(conversation_id).project_id is None
         page = visitor.get(f"/c/{conversation_id}/").text
         assert "no longer a member of this conversation" in page and 'name="project"' not in page
+
+
+def test_who_left_a_stricter_project_takes_no_conversation_along(place):
+    with tenant(place.slug):
+        member = set_project_member(actor=None, project=place.project, user=place.person, role="editor")
+        set_data_policy(actor=None, project=place.project, data_policy="local")
+    with Visitor(place.house.port, place.slug, place.person) as visitor:
+        message = visitor.finished(visitor.ask("hi", "mock", project=place.project.pk))
+        with tenant(place.slug):
+            remove_project_member(actor=None, membership=member)
+        message = visitor.finished(visitor.ask("more", "mock", message.conversation_id))
+        assert (message.status, message.error_code) == ("failed", "data_policy")
+        assert "Begin a new conversation" in message.error_message
 
 
 @pytest.mark.parametrize("wrong", ["a project of others", "no id", "nobody's"])

@@ -4,7 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from foundation.errors import Conflict, InvalidInput, NotFound
+from accounts.selectors import get_default_project_id
+from accounts.services import create_project, set_data_policy, set_project_member
+from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from foundation.ids import uuid7
 from prompts.models import Conversation, Message
 from prompts.services import (
@@ -53,6 +55,24 @@ def test_a_first_question_opens_a_conversation(alice, process_id):
         assert Duty.objects.filter(kind="answers").exists(), (
             "somebody looks after the answer if its process dies"
         )
+
+
+def test_what_was_written_under_a_stricter_policy_goes_to_no_looser_project(alice, process_id):
+    """The whole conversation would go along."""
+    law, tax = create_project(actor=None, name="Law"), create_project(actor=None, name="Tax")
+    for project in (law, tax):
+        set_project_member(actor=None, project=project, user=alice, role="editor")
+    set_data_policy(actor=None, project=law, data_policy="local")
+    set_data_policy(actor=None, project=tax, data_policy="eu")
+    question, answer = ask(alice, process_id, project_id=tax.pk)
+    finish_answer(message_id=answer.pk, result=a_bill(answer))
+    _question, answer = ask(alice, process_id, conversation=question.conversation, project_id=law.pk)
+    finish_answer(message_id=answer.pk, result=a_bill(answer))
+    for project in (tax.pk, get_default_project_id()):
+        with pytest.raises(NotAllowed) as caught:
+            ask(alice, process_id, conversation=question.conversation, project_id=project)
+        assert caught.value.code == "data_policy"
+    assert Conversation.objects.get(pk=question.conversation_id).project_id == law.pk
 
 
 def test_a_further_question_moves_the_conversation_to_the_top(alice, process_id):
