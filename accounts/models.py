@@ -278,7 +278,7 @@ class Grant(TimeStamped, Holder):
         ]
 
     def __str__(self) -> str:
-        return f"{self.object_name}: {self.get_effect_display()}"
+        return f"{self.object_name}, {self.role or self.project or self.user}: {self.get_effect_display()}"
 
 
 class Limit(TimeStamped, LimitRow):
@@ -339,7 +339,8 @@ class Limit(TimeStamped, LimitRow):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_level_display()}: {self.amount} {self.get_measure_display()}"
+        whose = self.project or self.user or self.key or self.get_level_display()
+        return f"{whose}, {self.get_measure_display()}: {self.amount}"
 
     @property
     def subject_id(self) -> UUID | None:
