@@ -22,7 +22,7 @@ from gateway.calls import Call, Principal
 from gateway.listener import Listener
 from gateway.rights import may_still_call
 from gateway.state.breaker import Breaker
-from gateway.state.in_flight import InFlight
+from gateway.state.in_flight import OF_ALL, InFlight
 from gateway.state.limits import Limiter
 from gateway.state.quirks import Quirks
 from gateway.state.snapshot import Snapshots
@@ -91,7 +91,8 @@ class GatewayLoop:
         """
         client = self._clients.get(endpoint.policy)
         if client is None:
-            client = self._clients[endpoint.policy] = egress.open_session(endpoint.policy)
+            # no bound of its own: one tenant's calls to a slow server would take it from everybody
+            client = self._clients[endpoint.policy] = egress.open_session(endpoint.policy, limit=OF_ALL)
         return client
 
     async def may_still_call(self, call: Call) -> bool:

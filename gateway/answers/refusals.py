@@ -4,6 +4,7 @@ Covers: the connection's key or a piece of it, what looks like a key, addresses 
 else a provider may tell of itself.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,17 +20,27 @@ CALLERS_FAULT = (400, 413, 422)
 MAX_REASON = 2_000
 MAX_RETRY_AFTER_S = 3_600
 USUAL_RETRY_AFTER_S = 5
-SECRET = re.compile(r"\bsk-|Bearer")
+SECRET = re.compile(r"\b(sk-|AIza[\w-]|hf_\w|gsk_\w|AKIA[A-Z0-9]|gh[ps]_\w|xox[abp]-)|Bearer")
 SECRET_RUN = 6  # so many characters of a secret in a row are too many to pass on
 ADDRESS = re.compile(
     r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>)\]]+"
     r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
+    r"|(?<![\w:])(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}|(?:[0-9a-f]{1,4}:)*[0-9a-f]{0,4}::(?:[0-9a-f]{1,4}:?)*)"
+    r"|\b[\w-]+(?:\.[\w-]+)+:\d{1,5}\b"
     r"|\[[0-9a-f:.%]*::?[0-9a-f:.%]*\](?::\d+)?"
     r"|\b(?:localhost|[\w-]+(?:\.[\w-]+)*\.(?:internal|local|localdomain|lan|corp|svc|cluster|intranet))"
     r"(?:\.[\w-]+)*(?::\d+)?\b",
     re.IGNORECASE,
 )
+NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 HIDDEN = "[…]"
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
+NOT_OF_CODES = re.compile(r"[^A-Za-z0-9_.-]+")
+NO_CREDIT = re.compile(
+    r"insufficient_quota|exceeded your current quota|credit balance|billing", re.IGNORECASE
+)
+# What a provider refuses for what is in it, or for where it comes from, with the status of a wrong key.
+OF_CONTENT = re.compile(r"moderat|flagged|content[ _]policy|safety|region|country|territory", re.IGNORECASE)
 
 
 class UpstreamBusy(QuotaExceeded):
@@ -50,6 +61,13 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
     the request.
     """
     if status in CALLERS_FAULT and not error.is_bad_key:
+        return callers_fault(error, endpoint)
+    if status == 402 or (status == 429 and NO_CREDIT.search(error.text)):
+        return UpstreamError(
+            _("The provider has no credit left for this connection. An administrator must see to that."),
+            code="upstream_quota",
+        )
+    if status == 403 and not error.is_bad_key and OF_CONTENT.search(error.text):
         return callers_fault(error, endpoint)
     if status == 429:
         return UpstreamBusy(read_retry_after(headers))
@@ -76,7 +94,7 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
 
 def callers_fault(error: ProviderError, endpoint: Endpoint) -> InvalidInput:
     """The provider finds the request invalid: its reason, if it holds no secret."""
-    code, param, reason = error.code, error.param, error.message
+    code, param, reason = NOT_OF_CODES.sub("", error.code)[:60], error.param, error.message
     if error.is_too_long:  # every server says it in its own way; clients know one
         code, param = "context_length_exceeded", param or "messages"
     if not reason or has_secret(f"{reason} {code} {param}", endpoint):
@@ -114,7 +132,7 @@ def has_secret(text: str, endpoint: Endpoint) -> bool:
 
 def hide_addresses(text: str, endpoint: Endpoint) -> str:
     """The text without addresses of hosts: where a connection leads is its administrator's business."""
-    text = ADDRESS.sub(HIDDEN, text[:MAX_REASON])
+    text = ADDRESS.sub(HIDDEN, CONTROLS.sub(" ", text[:MAX_REASON]))
     host = endpoint.base_url.partition("://")[2].partition("/")[0]
     for name in (host, host.rpartition(":")[0]):
         if len(name) > 3:
@@ -124,21 +142,17 @@ def hide_addresses(text: str, endpoint: Endpoint) -> str:
 
 def read_retry_after(headers: Mapping[str, str]) -> int | None:
     """Seconds to wait (RFC 9110, section 10.2.3, and OpenAI's milliseconds); None where nobody says."""
-    milliseconds = headers.get("Retry-After-Ms", "")
-    if _is_number(milliseconds):
-        return _bounded(-(-int(milliseconds) // 1_000))
+    milliseconds = headers.get("Retry-After-Ms", "").strip()
+    if NUMBER.fullmatch(milliseconds):
+        return _bounded(math.ceil(float(milliseconds) / 1_000))
     text = headers.get("Retry-After", "").strip()
-    if _is_number(text):
-        return _bounded(int(text))
+    if NUMBER.fullmatch(text):
+        return _bounded(math.ceil(float(text)))
     try:
         wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError, OverflowError):
         return None
     return _bounded(int(wait_s))
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 9
 
 
 def _bounded(seconds: int) -> int:

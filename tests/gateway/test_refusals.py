@@ -95,16 +95,23 @@ def test_an_error_nested_without_end_is_read_in_bounds():
         "vllm-0.models.svc.cluster.local",
         "localhost:1234",
         "redis://cache.internal:6379/0",
+        "gpu-9.eu.vendor.net:8443",
+        "fd00::12:34",
+        "2001:db8::1",
+        "2001:db8:0:0:0:0:0:1",
     ],
 )
 def test_addresses_are_hidden(address):
     text = hide_addresses(f"cannot reach {address}, try later", ENDPOINT)
     assert address not in text and text.startswith("cannot reach ") and "try later" in text
-    assert "gpu-7" not in text and not any(part in text for part in ("10.1.2", "192.168", "fe80", "svc"))
+    assert "gpu-7" not in text and not any(
+        part in text for part in ("10.1.2", "192.168", "fe80", "svc", "vendor", "fd00", "2001")
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["temperature must be between 0.0 and 2.0", "gpt-4.1 has no tools", "12:30 is no time"]
+    "text",
+    ["temperature must be between 0.0 and 2.0", "gpt-4.1 has no tools", "12:30 is no time", "std::vector"],
 )
 def test_what_is_no_address_stays(text):
     assert hide_addresses(text, ENDPOINT) == text
@@ -112,7 +119,15 @@ def test_what_is_no_address_stays(text):
 
 @pytest.mark.parametrize(
     "reason",
-    ["Incorrect API key provided: gsk_9f8a", "key b6c5d4 is wrong", "Bearer xyz", "sk-proj-1 is bad"],
+    [
+        "Incorrect API key provided: gsk_9f8a",
+        "key b6c5d4 is wrong",
+        "Bearer xyz",
+        "sk-proj-1 is bad",
+        "AIzaSyA is no key",
+        "hf_abc",
+        "AKIAIOSFODNN7",
+    ],
 )
 def test_a_reason_with_a_secret_is_not_passed_on(reason):
     found = refused(400, {"error": {"message": reason}})
@@ -125,7 +140,7 @@ def test_a_reason_with_a_secret_is_not_passed_on(reason):
         (401, UpstreamError, "upstream_credentials"),
         (403, UpstreamError, "upstream_credentials"),
         (404, UpstreamError, "upstream_not_found"),
-        (402, UpstreamError, "upstream_refused"),
+        (402, UpstreamError, "upstream_quota"),
         (405, UpstreamError, "upstream_refused"),
         (429, QuotaExceeded, "upstream_rate_limited"),
         (500, UpstreamError, "upstream_error"),
@@ -139,6 +154,22 @@ def test_what_is_no_fault_of_the_caller_keeps_its_words_to_itself(status, kind, 
     assert found.http_status == (429 if status == 429 else 502), "an upstream's 401 is our 502"
 
 
+def test_an_empty_account_is_no_rate_limit():
+    """It would be asked again, and the caller told to wait."""
+    body = {"error": {"message": "You exceeded your current quota.", "code": "insufficient_quota"}}
+    assert refused(429, body).code == "upstream_quota" and refused(429, {}).code == "upstream_rate_limited"
+
+
+def test_a_refusal_of_the_content_is_no_wrong_key():
+    found = refused(403, {"error": {"message": "Your input was flagged by moderation.", "code": 403}})
+    assert isinstance(found, InvalidInput) and "flagged" in str(found.message)
+
+
+def test_a_reason_is_text_and_a_code_a_word():
+    found = refused(400, {"error": {"message": "no\0\x1b[31m\rway", "code": "<img src=x onerror=1>"}})
+    assert not set("\0\x1b\r") & set(str(found.message)) and found.code == "imgsrcxonerror1"
+
+
 def in_seconds(seconds: float) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
@@ -148,6 +179,8 @@ def in_seconds(seconds: float) -> str:
     [
         ({"Retry-After": "7"}, 7, 7),
         ({"Retry-After": "0"}, 1, 1),
+        ({"Retry-After": "1.5"}, 2, 2),
+        ({"Retry-After-Ms": "1200.5"}, 2, 2),
         ({"Retry-After": "999999999"}, MAX_RETRY_AFTER_S, MAX_RETRY_AFTER_S),
         ({"Retry-After-Ms": "1500", "Retry-After": "9"}, 2, 2),
         ({"Retry-After": in_seconds(2_000)}, 1_000, 2_000),
