@@ -50,8 +50,15 @@ def resolve(call: Call, snapshot: TenantSnapshot) -> None:
     """Find the candidates. Raises NotFound (`model_not_found`), NotAllowed (`data_policy`)."""
     name = call.body["model"]
     route = find_route(name, call.principal, snapshot)
-    if route is None or route.kind != call.operation.model_kind:
+    if route is None:
         raise model_not_found(name)
+    if route.kind != call.operation.model_kind:
+        message = _("“%(name)s” is no model for %(operation)s: it is of the kind “%(kind)s”.") % {
+            "name": name[:100],
+            "operation": call.operation.name,
+            "kind": route.kind,
+        }
+        raise NotFound(message, code="model_not_found", param="model")
     policy = snapshot.policy_of(call.principal)
     candidates = list(_candidates(call, route, snapshot, policy))
     if not candidates:

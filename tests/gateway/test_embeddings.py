@@ -148,6 +148,12 @@ def test_a_length_that_the_model_cannot_give_is_said():
     assert caught.value.param == "dimensions" and "2" in str(caught.value.message)
 
 
+def test_the_most_input_has_room_for_what_a_server_puts_around_each_text():
+    call = parse(input=["a"] * 2_048)
+    route = make_route([make_endpoint("http://nowhere/v1")], kind="embedding")
+    assert OPERATION.most_input_tokens(call, route) > 7 * 2_048
+
+
 def test_the_most_input_is_the_window_for_each_text():
     call = parse(input=["word " * 100] * 3)
     route = make_route([make_endpoint("http://nowhere/v1")], kind="embedding", context_window=50)
@@ -180,7 +186,7 @@ def test_the_official_client_gets_vectors_and_they_are_billed(house):
 
 @pytest.mark.scope(None)
 def test_a_model_of_another_kind_makes_no_vectors_and_an_embedder_does_not_chat(house):
-    with pytest.raises(openai.NotFoundError):
+    with pytest.raises(openai.NotFoundError, match="of the kind “chat”"):
         house.client().embeddings.create(model="mock", input="x")
     with pytest.raises(openai.NotFoundError):
         house.client().chat.completions.create(

@@ -10,6 +10,8 @@ from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import EMBEDDINGS as NAME
 from models_registry.routes import Route
 
+MOST_AROUND_TEXT = 16  # tokens: marks of beginning and end, instructions
+
 
 class Embeddings:
     """See `gateway.calls.Operation`. Nothing is written, so nothing but input is held and billed."""
@@ -29,9 +31,9 @@ class Embeddings:
         return 0
 
     def most_input_tokens(self, call: Call, route: Route) -> int:
-        """Every byte a token, at most the context window for each text."""
-        window = route.context_window
-        return min(call.size_bytes, window * call.text_count) if window else call.size_bytes
+        """Every byte a token and what a server puts around each text, at most the context window for each."""
+        most, window = call.size_bytes + MOST_AROUND_TEXT * call.text_count, route.context_window
+        return min(most, window * call.text_count) if window else most
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
         return dict(call.body)
