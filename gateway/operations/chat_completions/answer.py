@@ -9,6 +9,7 @@ from gateway.answers.usage import is_strict, usage_body
 from gateway.answers.whole import load_answer, nonsense
 from gateway.calls import Call
 from gateway.operations.chat_completions.parts import name_finish_reason, split_content
+from gateway.operations.chat_completions.tool_calls import complete, list_calls
 
 MAX_CHOICES = 128
 
@@ -66,6 +67,7 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
         raise nonsense()
     try:
         split_content(message)
+        _read_calls(message)
     except ValueError as exc:
         raise nonsense() from exc
     message.setdefault("role", "assistant")
@@ -74,6 +76,14 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
     choice["message"] = message
     choice["finish_reason"] = name_finish_reason(choice.get("finish_reason"))
     return choice
+
+
+def _read_calls(message: dict[str, Any]) -> None:
+    if message.get("tool_calls") is None:
+        return
+    list_calls(message)
+    for tool in message["tool_calls"]:
+        complete(tool, no_arguments="{}")
 
 
 def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -97,7 +107,6 @@ def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
     tools = message.get("tool_calls")
-    if not isinstance(tools, list):
+    if not tools:
         return message
-    numbered = [{"index": number, **tool} for number, tool in enumerate(tools) if isinstance(tool, dict)]
-    return {**message, "tool_calls": numbered}
+    return {**message, "tool_calls": [{**tool, "index": number} for number, tool in enumerate(tools)]}

@@ -1,7 +1,7 @@
 """The events of a streamed chat completion: read tolerantly, written strictly.
 
 Covers: events that are no chunks, usage in an event of its own shape, content in parts, halves of emojis,
-empty reasons for an end, servers that send a message where a delta belongs.
+empty reasons for an end, servers that send a message where a delta belongs, tool calls in any shape.
 """
 
 import time
@@ -12,6 +12,7 @@ from gateway.answers.json_text import Halves
 from gateway.answers.usage import is_strict, usage_body
 from gateway.calls import Call, Chunk
 from gateway.operations.chat_completions.parts import name_finish_reason, split_content
+from gateway.operations.chat_completions.tool_calls import CallReader
 
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
@@ -23,6 +24,7 @@ class ChatChunkReader:
         self._call = call
         self._provider = call.candidate.provider
         self._halves = Halves()
+        self._calls: dict[int, CallReader] = {}  # of each choice that makes any
         self._is_changed = False
 
     def read(self, event: Any, size: int) -> Chunk | None:
@@ -70,8 +72,11 @@ class ChatChunkReader:
         reason = choice["finish_reason"]
         if reason is not None:
             self._call.finish_reason = reason
-        text = choice["delta"].get("content")
-        return text if reason is None and len(choices) == 1 and type(text) is str else ""
+        delta = choice["delta"]
+        if reason is not None or len(choices) != 1 or delta.get("tool_calls"):
+            return ""
+        text = delta.get("content")
+        return text if type(text) is str else ""
 
     def _read_choice(self, choice: dict[str, Any], position: int) -> None:
         """Bring one choice into OpenAI's shape, in place."""
@@ -89,6 +94,8 @@ class ChatChunkReader:
         if type(choice.get("index")) is not int:
             choice["index"] = position
             self._is_changed = True
+        if delta.get("tool_calls") not in (None, []):
+            self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
         given = choice.get("finish_reason")
         reason = choice["finish_reason"] = name_finish_reason(given)
         self._is_changed |= reason != given
@@ -105,15 +112,12 @@ class ChatChunkReader:
             if is_last and not halves.is_empty and (rest := halves.take_rest((index, name))):
                 delta[name] = (delta.get(name) or "") + rest
                 self._is_changed = True
-        tools = delta.get("tool_calls")
-        if isinstance(tools, list):
-            for position, tool in enumerate(tools):
-                function = tool.get("function") if isinstance(tool, dict) else None
-                if isinstance(function, dict) and isinstance(text := function.get("arguments"), str):
-                    place = (index, "tool", tool.get("index", position))
-                    if (whole := halves.join(place, text)) != text:
-                        function["arguments"] = whole
-                        self._is_changed = True
+        for tool in delta.get("tool_calls") or ():
+            function = tool.get("function")
+            text = function.get("arguments") if isinstance(function, dict) else None
+            if isinstance(text, str) and (whole := halves.join((index, "tool", tool["index"]), text)) != text:
+                function["arguments"] = whole
+                self._is_changed = True
 
     def _report(self, event: dict[str, Any], *, has_usage: bool) -> Chunk | None:
         """An event without choices: the usage report is for us, unless it was asked for. What is no chunk
