@@ -8,7 +8,8 @@ from gateway.answers.json_text import write_json
 from gateway.answers.usage import is_strict, usage_body
 from gateway.answers.whole import load_answer, nonsense
 from gateway.calls import Call
-from gateway.operations.chat_completions.parts import name_finish_reason, split_content
+from gateway.operations.chat_completions.finish import name_end
+from gateway.operations.chat_completions.parts import split_content
 from gateway.operations.chat_completions.tool_calls import complete, list_calls
 
 MAX_CHOICES = 128
@@ -74,7 +75,7 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
     if type(choice.get("index")) is not int:
         choice["index"] = position
     choice["message"] = message
-    choice["finish_reason"] = name_finish_reason(choice.get("finish_reason"))
+    choice["finish_reason"] = name_end(choice.get("finish_reason"), has_calls=bool(message.get("tool_calls")))
     return choice
 
 

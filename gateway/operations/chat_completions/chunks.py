@@ -11,10 +11,12 @@ from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.json_text import Halves
 from gateway.answers.usage import is_strict, usage_body
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.parts import name_finish_reason, split_content
+from gateway.operations.chat_completions.finish import name_end, name_finish_reason
+from gateway.operations.chat_completions.parts import split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+HEAD = ("id", "object", "created", "model")
 
 
 class ChatChunkReader:
@@ -25,6 +27,8 @@ class ChatChunkReader:
         self._provider = call.candidate.provider
         self._halves = Halves()
         self._calls: dict[int, CallReader] = {}  # of each choice that makes any
+        self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
+        self._head: dict[str, Any] = {}  # what all chunks begin with
         self._is_changed = False
 
     def read(self, event: Any, size: int) -> Chunk | None:
@@ -97,9 +101,27 @@ class ChatChunkReader:
         if delta.get("tool_calls") not in (None, []):
             self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
         given = choice.get("finish_reason")
-        reason = choice["finish_reason"] = name_finish_reason(given)
+        reason = name_finish_reason(given, has_calls=self._has_calls(choice["index"])) if given else None
+        choice["finish_reason"] = reason
+        self._reasons[choice["index"]] = reason or self._reasons.get(choice["index"])
         self._is_changed |= reason != given
         self._join_texts(delta, choice["index"], is_last=reason is not None)
+
+    def _has_calls(self, index: int) -> bool:
+        return index in self._calls and self._calls[index].has_calls
+
+    def end(self) -> Chunk | None:
+        """The chunk that tells why the answer ended, where the server said that it did and nothing more."""
+        open_ends = [index for index, reason in self._reasons.items() if reason is None]
+        if not open_ends:
+            return None
+        reasons = [name_end(None, has_calls=self._has_calls(index)) for index in open_ends]
+        choices = [
+            {"index": index, "delta": {}, "finish_reason": reason}
+            for index, reason in zip(open_ends, reasons, strict=True)
+        ]
+        self._call.finish_reason = self._call.finish_reason or reasons[0]
+        return Chunk({**self._head, "choices": choices}, is_changed=True)
 
     def _join_texts(self, delta: dict[str, Any], index: int, *, is_last: bool) -> None:
         """Pieces of texts with whole characters. What waits for its other half goes with the next piece."""
@@ -128,6 +150,8 @@ class ChatChunkReader:
             return None
         if has_usage:
             if not call.wants_usage or call.usage is None:
+                return None
+            if None in self._reasons.values():  # it belongs behind the end, and is told there
                 return None
             if not is_strict(event.get("usage")):
                 event["usage"] = usage_body(call.usage)
@@ -165,3 +189,4 @@ class ChatChunkReader:
         if type(event.get("created")) is not int:
             event["created"] = int(time.time())
             self._is_changed = True
+        self._head = {name: event[name] for name in HEAD}

@@ -3,28 +3,6 @@
 from typing import Any
 
 MAX_DEPTH = 4
-# Other servers' words for why an answer ended (TGI, Anthropic, Cohere, Google).
-_REASONS = {
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "complete": "stop",
-    "max_tokens": "length",
-    "max_length": "length",
-    "model_length": "length",
-    "tool_use": "tool_calls",
-    "tool_call": "tool_calls",
-    "safety": "content_filter",
-}
-
-
-def name_finish_reason(reason: Any) -> str | None:
-    """OpenAI's word for it; None where there is none: an empty one, in every chunk, is no end."""
-    if not isinstance(reason, str) or not reason or reason.lower() in ("null", "none"):
-        return None
-    lowered = reason.lower()
-    return _REASONS.get(lowered, lowered if reason.isupper() else reason)
 
 
 def split_content(message: dict[str, Any]) -> bool:
