@@ -9,7 +9,7 @@ from gateway.answers.usage import is_strict, usage_body
 from gateway.answers.whole import load_answer, nonsense
 from gateway.calls import Call
 from gateway.operations.chat_completions.finish import name_end
-from gateway.operations.chat_completions.parts import split_content
+from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import complete, list_calls
 
 MAX_CHOICES = 128
@@ -67,6 +67,7 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise nonsense()
     try:
+        read_reasoning(message)
         split_content(message)
         _read_calls(message)
     except ValueError as exc:

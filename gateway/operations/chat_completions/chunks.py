@@ -12,7 +12,7 @@ from gateway.answers.json_text import Halves
 from gateway.answers.usage import is_strict, usage_body
 from gateway.calls import Call, Chunk
 from gateway.operations.chat_completions.finish import name_end, name_finish_reason
-from gateway.operations.chat_completions.parts import split_content
+from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -93,6 +93,7 @@ class ChatChunkReader:
                 raise ValueError("a delta is an object")
             choice["delta"] = delta
             self._is_changed = True
+        self._is_changed |= read_reasoning(delta)
         if type(delta.get("content")) not in (str, type(None)):
             self._is_changed |= split_content(delta)
         if type(choice.get("index")) is not int:
