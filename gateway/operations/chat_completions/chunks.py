@@ -102,11 +102,13 @@ class ChatChunkReader:
         if delta.get("tool_calls") not in (None, []):
             self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
         given = choice.get("finish_reason")
-        reason = name_finish_reason(given, has_calls=self._has_calls(choice["index"])) if given else None
+        index = choice["index"]
+        reason = name_finish_reason(given, has_calls=self._has_calls(index)) if given else None
         choice["finish_reason"] = reason
-        self._reasons[choice["index"]] = reason or self._reasons.get(choice["index"])
+        if reason or index not in self._reasons:
+            self._reasons[index] = reason
         self._is_changed |= reason != given
-        self._join_texts(delta, choice["index"], is_last=reason is not None)
+        self._join_texts(delta, index, is_last=reason is not None)
 
     def _has_calls(self, index: int) -> bool:
         return index in self._calls and self._calls[index].has_calls
@@ -190,4 +192,5 @@ class ChatChunkReader:
         if type(event.get("created")) is not int:
             event["created"] = int(time.time())
             self._is_changed = True
-        self._head = {name: event[name] for name in HEAD}
+        if event["id"] != self._head.get("id"):
+            self._head = {name: event[name] for name in HEAD}

@@ -5,6 +5,7 @@ from typing import Any
 MAX_DEPTH = 8
 THOUGHTS = {"thinking", "thought", "reasoning", "reasoning_content", "reasoning_text"}  # types of parts
 REASONING = ("reasoning_content", "reasoning", "thinking")
+REASONING_NAMES = frozenset({*REASONING, "reasoning_details"})
 TEXT_NAMES = ("text", "thinking", "reasoning", "content", "refusal", "value", "thought", "summary")
 _WITH_TEXT = (str, list, dict)
 
@@ -56,6 +57,8 @@ def read_reasoning(message: dict[str, Any]) -> bool:
     stay (it wants them back), and are told as text where nothing else tells them. Raises ValueError.
     """
     is_changed = False
+    if REASONING_NAMES.isdisjoint(message):
+        return False
     for name in REASONING:
         if isinstance(given := message.get(name), dict | list):
             message[name] = _text_of(given, 0) or None

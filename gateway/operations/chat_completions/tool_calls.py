@@ -21,10 +21,11 @@ class _Begun:
 class CallReader:
     """The tool calls of one choice of a stream, piece by piece."""
 
-    __slots__ = ("_begun", "_last", "_numbers")
+    __slots__ = ("_begun", "_by_id", "_last", "_numbers")
 
     def __init__(self) -> None:
         self._begun: list[_Begun] = []  # by our number
+        self._by_id: dict[str, int] = {}
         self._numbers: dict[int, int] = {}  # the provider's → ours
         self._last = 0
 
@@ -48,6 +49,7 @@ class CallReader:
         if number is None:
             number = len(self._begun)
             is_changed = complete(piece, no_arguments="")
+            self._by_id[piece["id"]] = number
             self._begun.append(_Begun(piece["id"], _name_of(piece), _is_whole(piece)))
         else:
             is_changed = _continue(piece, self._begun[number])
@@ -66,9 +68,8 @@ class CallReader:
             return None
         call, given_id, name = self._begun[number], _id_of(piece), _name_of(piece)
         if given_id and given_id != call.id:
-            known = (number for number, call in enumerate(self._begun) if call.id == given_id)
             # old servers invent an id for each piece of a call, but name the function once
-            return next(known, None if name or place is None else number)
+            return self._by_id.get(given_id, None if name or place is None else number)
         if name and not given_id and (place is None or call.is_whole):
             return None
         return number
