@@ -61,6 +61,9 @@ class ChunkReader(Protocol):
         what makes no sense.
         """
 
+    def end(self) -> Chunk | None:
+        """What the client is still to be told where the server says that its answer is complete."""
+
 
 class Operation(Protocol):
     """An endpoint of `/v1` that calls a model: what it reads, and what it answers (gateway.operations)."""

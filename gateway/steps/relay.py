@@ -255,6 +255,8 @@ class _Stream(Generic[T]):
             for data in events:
                 if data == DONE:
                     self.is_done = True
+                    if (last := self._chunks.end()) and (part := self._face.write(last, b"")):
+                        parts.append(part)
                     break
                 if part := self._read(data):
                     parts.append(part)

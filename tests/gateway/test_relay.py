@@ -197,7 +197,8 @@ def test_the_short_way_is_taken(monkeypatch):
     async def run() -> list[bytes]:
         return [part async for part in relay(make_call("http://nowhere/v1"), response, Frames())]
 
-    assert [events_of(part) for part in asyncio.run(run())] == [
+    *parts, _end = asyncio.run(run())
+    assert [events_of(part) for part in parts] == [
         [delta(f"w{number}") | {"model": "ours"}] for number in range(40)
     ]
     assert [swapped is not None for swapped in taken] == [*[True] * 39, False]

@@ -34,7 +34,7 @@ class Heard:
 
     def __init__(self, frames: bytes, deltas: list, call: Call, inside: Call) -> None:
         self.events = [json.loads(data) for data in EventReader().feed(frames) if data != b"[DONE]"]
-        self.deltas, self.call, self.inside = deltas, call, inside
+        self.frames, self.deltas, self.call, self.inside = frames, deltas, call, inside
         self.chunks = [one for one in self.events if "error" not in one]
 
     @property
@@ -186,6 +186,57 @@ def test_parts_of_text_are_text_and_thinking_parts_are_reasoning():
 def test_reasoning_has_many_names(name):
     heard = hear([event({name: "Hm"}), event({"content": "Yes"}), END, DONE])
     assert (heard.inner_reasoning, heard.inner_text) == ("Hm", "Yes")
+
+
+CONTENTS = [
+    (42, "42", ""),
+    (4.5, "4.5", ""),
+    (True, "", ""),
+    ([{"type": "text", "text": {"value": "hi"}}], "hi", ""),
+    ([{"type": "text", "text": "", "value": None}, {"type": "text", "text": "hi"}], "hi", ""),
+    ([{"type": "thought", "thought": "Hm"}, {"type": "text", "text": "Yes"}], "Yes", "Hm"),
+    ([{"type": "reasoning_text", "text": "Hm"}, {"type": "text", "text": "Yes"}], "Yes", "Hm"),
+    ([{"type": "text", "text": "Hm", "thought": True}, {"type": "text", "text": "Yes"}], "Yes", "Hm"),
+    ([{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}], "", "Hm"),
+]
+
+
+def read_whole(message: dict) -> dict:
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    call = calling.make_call("http://localhost", stream=False)
+    return json.loads(call.operation.read_answer(call, json.dumps(answer).encode()))["choices"][0]["message"]
+
+
+@pytest.mark.parametrize(("content", "text", "thought"), CONTENTS)
+def test_no_text_is_lost_whatever_it_comes_in(content, text, thought):
+    heard = hear([ROLE, event({"content": content}), END, DONE])
+    assert (heard.text(), heard.text("reasoning_content")) == (text, thought)
+    assert (heard.inner_text, heard.inner_reasoning, heard.error) == (text, thought, None)
+    told = read_whole({"content": content})
+    assert (told["content"] or "", told.get("reasoning_content") or "") == (text, thought)
+
+
+REASONINGS = [
+    ({"reasoning_content": {"text": "Hm"}}, "reasoning_content", "Hm"),
+    ({"reasoning": {"content": "Hm"}}, "reasoning", "Hm"),
+    ({"reasoning": [{"type": "text", "text": "H"}, "m"]}, "reasoning", "Hm"),
+    ({"reasoning": {}}, "reasoning", ""),
+    ({"reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}, "reasoning_content", "Hm"),
+    ({"reasoning_details": [{"type": "reasoning.summary", "summary": "Hm"}]}, "reasoning_content", "Hm"),
+    ({"reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}]}, "reasoning_content", ""),
+    ({"reasoning_details": [{"text": "Hm"}], "reasoning": "Hm"}, "reasoning", "Hm"),
+]
+
+
+@pytest.mark.parametrize(("delta", "name", "thought"), REASONINGS)
+def test_reasoning_of_any_shape_is_text(delta, name, thought):
+    heard = hear([ROLE, event(delta), event({"content": "Yes"}), END, DONE])
+    assert (heard.text(name), heard.inner_reasoning, heard.inner_text) == (thought, thought, "Yes")
+    told = read_whole(delta | {"content": "Yes"})
+    assert (told.get(name) or "", told["content"]) == (thought, "Yes")
+    assert told.get("reasoning_details") == delta.get("reasoning_details")
+    if "reasoning" in delta:
+        assert "reasoning_content" not in told, "a thought is told once"
 
 
 def test_tool_calls_come_piece_by_piece():

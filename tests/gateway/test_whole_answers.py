@@ -203,7 +203,7 @@ def test_it_is_passed_on_as_a_stream():
         "content": "Hello",
         "tool_calls": [{"index": 0, **tool}],  # whoever reads a stream puts calls together by it
     }
-    assert said["choices"][0]["finish_reason"] == "stop"
+    assert said["choices"][0]["finish_reason"] == "tool_calls"
     assert counted["choices"] == [] and counted["usage"]["completion_tokens"] == 4
 
 

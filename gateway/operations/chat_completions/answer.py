@@ -8,7 +8,9 @@ from gateway.answers.json_text import write_json
 from gateway.answers.usage import is_strict, usage_body
 from gateway.answers.whole import load_answer, nonsense
 from gateway.calls import Call
-from gateway.operations.chat_completions.parts import name_finish_reason, split_content
+from gateway.operations.chat_completions.finish import name_end
+from gateway.operations.chat_completions.parts import read_reasoning, split_content
+from gateway.operations.chat_completions.tool_calls import complete, list_calls
 
 MAX_CHOICES = 128
 
@@ -65,15 +67,25 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise nonsense()
     try:
+        read_reasoning(message)
         split_content(message)
+        _read_calls(message)
     except ValueError as exc:
         raise nonsense() from exc
     message.setdefault("role", "assistant")
     if type(choice.get("index")) is not int:
         choice["index"] = position
     choice["message"] = message
-    choice["finish_reason"] = name_finish_reason(choice.get("finish_reason"))
+    choice["finish_reason"] = name_end(choice.get("finish_reason"), has_calls=bool(message.get("tool_calls")))
     return choice
+
+
+def _read_calls(message: dict[str, Any]) -> None:
+    if message.get("tool_calls") is None:
+        return
+    list_calls(message)
+    for tool in message["tool_calls"]:
+        complete(tool, no_arguments="{}")
 
 
 def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -97,7 +109,6 @@ def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
     tools = message.get("tool_calls")
-    if not isinstance(tools, list):
+    if not tools:
         return message
-    numbered = [{"index": number, **tool} for number, tool in enumerate(tools) if isinstance(tool, dict)]
-    return {**message, "tool_calls": numbered}
+    return {**message, "tool_calls": [{**tool, "index": number} for number, tool in enumerate(tools)]}

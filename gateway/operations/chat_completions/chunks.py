@@ -1,7 +1,7 @@
 """The events of a streamed chat completion: read tolerantly, written strictly.
 
 Covers: events that are no chunks, usage in an event of its own shape, content in parts, halves of emojis,
-empty reasons for an end, servers that send a message where a delta belongs.
+empty reasons for an end, servers that send a message where a delta belongs, tool calls in any shape.
 """
 
 import time
@@ -11,9 +11,12 @@ from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.json_text import Halves
 from gateway.answers.usage import is_strict, usage_body
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.parts import name_finish_reason, split_content
+from gateway.operations.chat_completions.finish import name_end, name_finish_reason
+from gateway.operations.chat_completions.parts import read_reasoning, split_content
+from gateway.operations.chat_completions.tool_calls import CallReader
 
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+HEAD = ("id", "object", "created", "model")
 
 
 class ChatChunkReader:
@@ -23,6 +26,9 @@ class ChatChunkReader:
         self._call = call
         self._provider = call.candidate.provider
         self._halves = Halves()
+        self._calls: dict[int, CallReader] = {}  # of each choice that makes any
+        self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
+        self._head: dict[str, Any] = {}  # what all chunks begin with
         self._is_changed = False
 
     def read(self, event: Any, size: int) -> Chunk | None:
@@ -70,8 +76,11 @@ class ChatChunkReader:
         reason = choice["finish_reason"]
         if reason is not None:
             self._call.finish_reason = reason
-        text = choice["delta"].get("content")
-        return text if reason is None and len(choices) == 1 and type(text) is str else ""
+        delta = choice["delta"]
+        if reason is not None or len(choices) != 1 or delta.get("tool_calls"):
+            return ""
+        text = delta.get("content")
+        return text if type(text) is str else ""
 
     def _read_choice(self, choice: dict[str, Any], position: int) -> None:
         """Bring one choice into OpenAI's shape, in place."""
@@ -84,15 +93,38 @@ class ChatChunkReader:
                 raise ValueError("a delta is an object")
             choice["delta"] = delta
             self._is_changed = True
+        self._is_changed |= read_reasoning(delta)
         if type(delta.get("content")) not in (str, type(None)):
             self._is_changed |= split_content(delta)
         if type(choice.get("index")) is not int:
             choice["index"] = position
             self._is_changed = True
+        if delta.get("tool_calls") not in (None, []):
+            self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
         given = choice.get("finish_reason")
-        reason = choice["finish_reason"] = name_finish_reason(given)
+        index = choice["index"]
+        reason = name_finish_reason(given, has_calls=self._has_calls(index)) if given else None
+        choice["finish_reason"] = reason
+        if reason or index not in self._reasons:
+            self._reasons[index] = reason
         self._is_changed |= reason != given
-        self._join_texts(delta, choice["index"], is_last=reason is not None)
+        self._join_texts(delta, index, is_last=reason is not None)
+
+    def _has_calls(self, index: int) -> bool:
+        return index in self._calls and self._calls[index].has_calls
+
+    def end(self) -> Chunk | None:
+        """The chunk that tells why the answer ended, where the server said that it did and nothing more."""
+        open_ends = [index for index, reason in self._reasons.items() if reason is None]
+        if not open_ends:
+            return None
+        reasons = [name_end(None, has_calls=self._has_calls(index)) for index in open_ends]
+        choices = [
+            {"index": index, "delta": {}, "finish_reason": reason}
+            for index, reason in zip(open_ends, reasons, strict=True)
+        ]
+        self._call.finish_reason = self._call.finish_reason or reasons[0]
+        return Chunk({**self._head, "choices": choices}, is_changed=True)
 
     def _join_texts(self, delta: dict[str, Any], index: int, *, is_last: bool) -> None:
         """Pieces of texts with whole characters. What waits for its other half goes with the next piece."""
@@ -105,15 +137,12 @@ class ChatChunkReader:
             if is_last and not halves.is_empty and (rest := halves.take_rest((index, name))):
                 delta[name] = (delta.get(name) or "") + rest
                 self._is_changed = True
-        tools = delta.get("tool_calls")
-        if isinstance(tools, list):
-            for position, tool in enumerate(tools):
-                function = tool.get("function") if isinstance(tool, dict) else None
-                if isinstance(function, dict) and isinstance(text := function.get("arguments"), str):
-                    place = (index, "tool", tool.get("index", position))
-                    if (whole := halves.join(place, text)) != text:
-                        function["arguments"] = whole
-                        self._is_changed = True
+        for tool in delta.get("tool_calls") or ():
+            function = tool.get("function")
+            text = function.get("arguments") if isinstance(function, dict) else None
+            if isinstance(text, str) and (whole := halves.join((index, "tool", tool["index"]), text)) != text:
+                function["arguments"] = whole
+                self._is_changed = True
 
     def _report(self, event: dict[str, Any], *, has_usage: bool) -> Chunk | None:
         """An event without choices: the usage report is for us, unless it was asked for. What is no chunk
@@ -124,6 +153,8 @@ class ChatChunkReader:
             return None
         if has_usage:
             if not call.wants_usage or call.usage is None:
+                return None
+            if None in self._reasons.values():  # it belongs behind the end, and is told there
                 return None
             if not is_strict(event.get("usage")):
                 event["usage"] = usage_body(call.usage)
@@ -161,3 +192,5 @@ class ChatChunkReader:
         if type(event.get("created")) is not int:
             event["created"] = int(time.time())
             self._is_changed = True
+        if event["id"] != self._head.get("id"):
+            self._head = {name: event[name] for name in HEAD}

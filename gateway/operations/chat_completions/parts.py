@@ -2,29 +2,12 @@
 
 from typing import Any
 
-MAX_DEPTH = 4
-# Other servers' words for why an answer ended (TGI, Anthropic, Cohere, Google).
-_REASONS = {
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "complete": "stop",
-    "max_tokens": "length",
-    "max_length": "length",
-    "model_length": "length",
-    "tool_use": "tool_calls",
-    "tool_call": "tool_calls",
-    "safety": "content_filter",
-}
-
-
-def name_finish_reason(reason: Any) -> str | None:
-    """OpenAI's word for it; None where there is none: an empty one, in every chunk, is no end."""
-    if not isinstance(reason, str) or not reason or reason.lower() in ("null", "none"):
-        return None
-    lowered = reason.lower()
-    return _REASONS.get(lowered, lowered if reason.isupper() else reason)
+MAX_DEPTH = 8
+THOUGHTS = {"thinking", "thought", "reasoning", "reasoning_content", "reasoning_text"}  # types of parts
+REASONING = ("reasoning_content", "reasoning", "thinking")
+REASONING_NAMES = frozenset({*REASONING, "reasoning_details"})
+TEXT_NAMES = ("text", "thinking", "reasoning", "content", "refusal", "value", "thought", "summary")
+_WITH_TEXT = (str, list, dict)
 
 
 def split_content(message: dict[str, Any]) -> bool:
@@ -37,7 +20,7 @@ def split_content(message: dict[str, Any]) -> bool:
     if not isinstance(content, list):
         if content is None or isinstance(content, str):
             return False
-        message["content"] = None
+        message["content"] = None if isinstance(content, bool) else str(content)
         return True
     texts: list[str] = []
     thoughts: list[str] = []
@@ -45,7 +28,7 @@ def split_content(message: dict[str, Any]) -> bool:
         if isinstance(part, str):
             texts.append(part)
         elif isinstance(part, dict):
-            is_thought = part.get("type") in ("thinking", "reasoning", "reasoning_content")
+            is_thought = part.get("type") in THOUGHTS or part.get("thought") is True
             (thoughts if is_thought else texts).append(_text_of(part, 0))
         else:
             raise ValueError("a part is a text or an object")
@@ -55,17 +38,36 @@ def split_content(message: dict[str, Any]) -> bool:
     return True
 
 
-def _text_of(part: dict[str, Any], depth: int) -> str:
+def _text_of(value: Any, depth: int) -> str:
     """The text of a part; Mistral's thoughts are a list of parts themselves."""
     if depth > MAX_DEPTH:
         raise ValueError("parts are not that deep")
-    for name in ("text", "thinking", "reasoning", "content", "refusal"):
-        inner = part.get(name)
-        if isinstance(inner, str):
-            return inner
-        if isinstance(inner, list):
-            return "".join(_text_of(piece, depth + 1) for piece in inner if isinstance(piece, dict))
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(_text_of(piece, depth + 1) for piece in value)
+    if isinstance(value, dict):
+        inner = next((value[name] for name in TEXT_NAMES if isinstance(value.get(name), _WITH_TEXT)), "")
+        return _text_of(inner, depth + 1)
     return ""
+
+
+def read_reasoning(message: dict[str, Any]) -> bool:
+    """Turn reasoning that is no text into text, in place; whether anything was changed. OpenRouter's details
+    stay (it wants them back), and are told as text where nothing else tells them. Raises ValueError.
+    """
+    is_changed = False
+    if REASONING_NAMES.isdisjoint(message):
+        return False
+    for name in REASONING:
+        if isinstance(given := message.get(name), dict | list):
+            message[name] = _text_of(given, 0) or None
+            is_changed = True
+    details = message.get("reasoning_details")
+    if isinstance(details, dict | list) and not find_reasoning(message) and (text := _text_of(details, 0)):
+        message["reasoning_content"] = text
+        is_changed = True
+    return is_changed
 
 
 def _as_text(value: Any) -> str:
@@ -74,7 +76,7 @@ def _as_text(value: Any) -> str:
 
 def find_reasoning(message: dict[str, Any]) -> str:
     """What the model thought: vLLM and DeepSeek call it the one, OpenRouter and Ollama the others."""
-    for name in ("reasoning_content", "reasoning", "thinking"):
+    for name in REASONING:
         if isinstance(text := message.get(name), str) and text:
             return text
     return ""

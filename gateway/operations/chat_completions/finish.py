@@ -1,0 +1,47 @@
+"""Why an answer ended, in OpenAI's words: clients know no others, and wait for one."""
+
+from typing import Any
+
+STOP, TOOL_CALLS = "stop", "tool_calls"
+# `error` is no end of an answer, and is told as what it is.
+_OURS = {STOP, "length", TOOL_CALLS, "content_filter", "function_call", "error"}
+# Other servers' words (TGI, Anthropic, Cohere, Google, Mistral, DeepSeek) that mean more than a stop.
+_THEIRS = {
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "max_length": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "insufficient_system_resource": "length",
+    "tool_use": TOOL_CALLS,
+    "tool_call": TOOL_CALLS,
+    "safety": "content_filter",
+    "image_safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "sensitive": "content_filter",
+    "refusal": "content_filter",
+}
+_NONE = {"", "null", "none", "finish_reason_unspecified"}
+
+
+def name_finish_reason(reason: Any, *, has_calls: bool = False) -> str | None:
+    """OpenAI's word for it; None where there is none: an empty one, in every chunk, is no end. `has_calls`:
+    the answer calls tools, and programs that read `stop` would not run them.
+    """
+    if isinstance(reason, dict):  # SGLang's own API
+        reason = reason.get("type")
+    if not isinstance(reason, str):
+        return None
+    word = reason.partition(":")[0].strip().lower()
+    if word in _NONE:
+        return None
+    word = word if word in _OURS else _THEIRS.get(word, STOP)
+    return TOOL_CALLS if has_calls and word == STOP else word
+
+
+def name_end(reason: Any, *, has_calls: bool) -> str:
+    """The same for an answer that has ended, whatever its server says of why."""
+    return name_finish_reason(reason, has_calls=has_calls) or (TOOL_CALLS if has_calls else STOP)

@@ -1,0 +1,154 @@
+"""Tool calls as servers write them, brought into OpenAI's shape: a list, numbered from 0, each with an id,
+its arguments as text. Clients put the pieces of a stream together by their numbers, and trip over gaps.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from gateway.answers.json_text import load_json, write_json
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A call of which a piece has come."""
+
+    id: str
+    name: str
+    is_whole: bool  # all of it came with its first piece
+
+
+class CallReader:
+    """The tool calls of one choice of a stream, piece by piece."""
+
+    __slots__ = ("_begun", "_by_id", "_last", "_numbers")
+
+    def __init__(self) -> None:
+        self._begun: list[_Begun] = []  # by our number
+        self._by_id: dict[str, int] = {}
+        self._numbers: dict[int, int] = {}  # the provider's → ours
+        self._last = 0
+
+    @property
+    def has_calls(self) -> bool:
+        return bool(self._begun)
+
+    def read(self, delta: dict[str, Any]) -> bool:
+        """Bring the pieces of a delta into shape, in place; whether anything was changed. Raises ValueError
+        for arguments that cannot be written.
+        """
+        is_changed = list_calls(delta)
+        for piece in delta["tool_calls"]:
+            is_changed |= self._read_piece(piece)
+        return is_changed
+
+    def _read_piece(self, piece: dict[str, Any]) -> bool:
+        given = piece.get("index")
+        place = _as_number(given)
+        number = self._find(piece, place)
+        if number is None:
+            number = len(self._begun)
+            is_changed = complete(piece, no_arguments="")
+            self._by_id[piece["id"]] = number
+            self._begun.append(_Begun(piece["id"], _name_of(piece), _is_whole(piece)))
+        else:
+            is_changed = _continue(piece, self._begun[number])
+        if place is not None:
+            self._numbers[place] = number
+        self._last = number
+        if type(given) is not int or given != number:
+            piece["index"] = number
+            return True
+        return is_changed
+
+    def _find(self, piece: dict[str, Any], place: int | None) -> int | None:
+        """Which call a piece continues; None where it begins one."""
+        number = self._last if place is None else self._numbers.get(place)
+        if number is None or not self._begun:
+            return None
+        call, given_id, name = self._begun[number], _id_of(piece), _name_of(piece)
+        if given_id and given_id != call.id:
+            # old servers invent an id for each piece of a call, but name the function once
+            return self._by_id.get(given_id, None if name or place is None else number)
+        if name and not given_id and (place is None or call.is_whole):
+            return None
+        return number
+
+
+def _continue(piece: dict[str, Any], call: _Begun) -> bool:
+    """What a call's first piece said is not said again: clients join texts that come twice."""
+    is_changed = False
+    if piece.get("id"):
+        del piece["id"]
+        is_changed = True
+    function = piece.get("function")
+    if isinstance(function, dict):
+        if "arguments" in function:
+            is_changed |= _write_arguments(function, "")
+        if call.name and function.get("name") == call.name:
+            del function["name"]
+            is_changed = True
+    call.name = call.name or _name_of(piece)
+    return is_changed
+
+
+def list_calls(message: dict[str, Any]) -> bool:
+    """Make its tool calls a list of objects; whether they were none."""
+    given = message["tool_calls"]
+    calls = given if isinstance(given, list) else [given]
+    if calls is given and all(isinstance(call, dict) for call in calls):
+        return False
+    message["tool_calls"] = [call for call in calls if isinstance(call, dict) and call]
+    return True
+
+
+def complete(call: dict[str, Any], no_arguments: str) -> bool:
+    """What every call has, in place; whether anything was missing. Raises ValueError."""
+    is_changed = False
+    if (call_id := _id_of(call) or f"call_{uuid4().hex}") != call.get("id"):
+        call["id"] = call_id
+        is_changed = True
+    if not call.get("type") or not isinstance(call["type"], str):
+        call["type"] = "function"
+        is_changed = True
+    function = call.get("function")
+    if isinstance(function, dict):
+        is_changed |= _write_arguments(function, no_arguments)
+    return is_changed
+
+
+def _write_arguments(function: dict[str, Any], no_arguments: str) -> bool:
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        return False
+    function["arguments"] = no_arguments if arguments is None else write_json(arguments).decode()
+    return True
+
+
+def _is_whole(call: dict[str, Any]) -> bool:
+    function = call.get("function")
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    if not isinstance(arguments, str) or arguments[:1] != "{" or arguments[-1:] != "}":
+        return False
+    try:
+        load_json(arguments.encode("utf-8", "replace"))
+    except ValueError:
+        return False
+    return True
+
+
+def _as_number(index: Any) -> int | None:
+    if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 10:
+        return int(index)
+    return index if type(index) is int else None
+
+
+def _id_of(call: dict[str, Any]) -> str:
+    given = call.get("id")
+    return given if isinstance(given, str) else str(given) if type(given) is int else ""
+
+
+def _name_of(call: dict[str, Any]) -> str:
+    function = call.get("function")
+    name = function.get("name") if isinstance(function, dict) else None
+    return name if isinstance(name, str) else ""
