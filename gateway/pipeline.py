@@ -155,6 +155,8 @@ async def _relay_and_settle(
 
 def _dispatch(call: Call, gateway: Collaborators) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
     gateway.breaker.begin(call)
+    if call.attempts:  # another one than the hold names, at another price
+        gateway.ledger.mark(call.principal.tenant, call.request_id, None, reserve.facts_of(call))
     return dispatch.dispatch(call, gateway.client_for(call.candidate.endpoint), gateway.quirks)
 
 
@@ -210,9 +212,8 @@ class _Progress:
         self._timer = self._loop.call_later(PROGRESS_EVERY_S, self._note)
 
     def _note(self) -> None:
-        self._gateway.ledger.mark(
-            self._call.principal.tenant, self._call.request_id, self._call.output_tokens_seen
-        )
+        call = self._call
+        self._gateway.ledger.mark(call.principal.tenant, call.request_id, call.output_tokens_seen)
         if self._asking is None or self._asking.done():
             self._asking = self._loop.create_task(self._ask())
         self._wait()

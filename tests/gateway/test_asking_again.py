@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -279,6 +280,26 @@ def test_a_server_that_knows_neither_is_not_asked_for_ever():
 ILL = (500, {"error": {"message": "boom"}})
 DEAD = (200, None)
 BUSY = (429, {"error": {"message": "slow down"}})
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_books_are_told_who_answers_before_they_are_asked(stream):
+    """If this process dies, the bill is that of another price and another model."""
+
+    async def run() -> None:
+        marks: list[tuple] = []
+        ledger = SimpleNamespace(mark=lambda *mark: marks.append(mark))
+        async with serving(ILL) as ill, serving(FINE if stream else WHOLE) as well:
+            first = make_route([make_endpoint(ill.url)])
+            second = make_route([make_endpoint(well.url)], price=DEAR)
+            call = call_of(first, second, stream=stream)
+            assert b"Hello" in await ask(call, ledger=ledger)
+        assert len(marks) == 1, "the first one stands in the hold"
+        slug, request_id, tokens, facts = marks[0]
+        assert (slug, request_id, tokens) == ("acme", call.request_id, None)
+        assert (facts.price, facts.connection_id) == (DEAR, second.targets[0].endpoint.id)
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("stream", [True, False])

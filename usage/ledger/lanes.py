@@ -18,11 +18,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from tenants.context import tenant
-from usage.ledger.bookings import Failure, Operation, Outcome, Settlement, Void
+from usage.ledger.bookings import CallFacts, Failure, Operation, Outcome, Settlement, Void
 from usage.ledger.convoy import Convoy, Spoiled
 from usage.ledger.entries import Entry
 from usage.ledger.late import book_late_bill
-from usage.ledger.parts import Part, TenantBooks, transact
+from usage.ledger.parts import Marks, Part, TenantBooks, transact
 from usage.ledger.wire import Wire, Wires, is_trouble
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Lane:
         self._suspects = suspects
         self._on_idle = on_idle
         self._waiting: list[Entry] = []
-        self._marks: dict[str, str] = {}
+        self._marks: Marks = {}
         self._at_work: list[Entry] = []
         self._failures = 0  # in a row
         self._loop = asyncio.get_running_loop()
@@ -79,11 +79,13 @@ class Lane:
         self._wake()
         return entry.waiter
 
-    def mark(self, request_id: UUID, output_tokens: int) -> None:
+    def mark(self, request_id: UUID, output_tokens: int | None, answered: CallFacts | None) -> None:
         """Note how far an answer has come; it goes along with the next batch, within a second."""
         if not self._marks:
             self._loop.call_later(MARKS_EVERY_S, self._wake)
-        self._marks[request_id.hex] = str(output_tokens)
+        tokens, known = self._marks.get(request_id, (None, None))
+        tokens = tokens if output_tokens is None else output_tokens
+        self._marks[request_id] = tokens, answered or known
 
     async def stop(self, patience_s: float) -> None:
         """Book what waits, as far as that can be done in time. What cannot

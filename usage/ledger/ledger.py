@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, NotFound, Unavailable
 from usage.ledger.batch import Clock
-from usage.ledger.bookings import BudgetRefusal, Failure, HoldRequest, Outcome, Settlement, Void
+from usage.ledger.bookings import BudgetRefusal, CallFacts, Failure, HoldRequest, Outcome, Settlement, Void
 from usage.ledger.convoy import Convoy
 from usage.ledger.durability import check_durability
 from usage.ledger.lanes import Lane
@@ -84,10 +84,14 @@ class Ledger:
             raise
         _check(outcome)
 
-    def mark(self, slug: str, request_id: UUID, output_tokens: int) -> None:
-        """Note how far an answer has come, for a bill in case this process dies. Neither waits nor fails."""
+    def mark(
+        self, slug: str, request_id: UUID, output_tokens: int | None, answered: CallFacts | None = None
+    ) -> None:
+        """Note how far an answer has come, or (`answered`) which candidate gives it, where it is not the one
+        that the hold names, for a bill in case this process dies. Neither waits nor fails.
+        """
         with suppress(Unavailable):  # stopped meanwhile
-            self._lane(slug).mark(request_id, output_tokens)
+            self._lane(slug).mark(request_id, output_tokens, answered)
 
     async def settle(self, slug: str, bill: Settlement) -> bool:
         """Book a bill against its hold, in full and once: True if this call did it, False if it was done

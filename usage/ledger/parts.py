@@ -16,12 +16,14 @@ from psycopg.pq.abc import PGresult
 from tenants.slugs import role_name, schema_name
 from usage.ledger import statements as sql
 from usage.ledger.batch import Batch, Clock, read_balances, read_holds, read_text, read_time
-from usage.ledger.bookings import TENANT_SUBJECT, Failure, HoldRequest, Outcome
+from usage.ledger.bookings import TENANT_SUBJECT, CallFacts, Failure, HoldRequest, Outcome
 from usage.ledger.duty_times import BALANCES, HOLDS, SUMS, TODAY, next_sums, next_sweep, next_telling
 from usage.ledger.entries import Entry
 from usage.ledger.wire import Statement, Wire, is_clean
 
 logger = logging.getLogger(__name__)
+# request id → how many tokens of an answer have come, and who gives it; None for what is as it was
+Marks = dict[UUID, tuple[int | None, CallFacts | None]]
 
 
 class TenantBooks:
@@ -67,7 +69,7 @@ class TenantBooks:
 class Part:
     """What one tenant has to book in one transaction. `outcomes` are told once it is committed."""
 
-    def __init__(self, books: TenantBooks, entries: list[Entry], marks: dict[str, str]) -> None:
+    def __init__(self, books: TenantBooks, entries: list[Entry], marks: Marks) -> None:
         self.books = books
         self.entries = entries
         self.marks = marks
@@ -99,7 +101,8 @@ class Part:
         self._decided = [work.decide(entry.operation) for entry in self.entries]
         self._writes = work.writes(books.process_id)
         if self.marks:
-            self._writes.append((sql.MARK_PROGRESS, sql.columns(list(self.marks.items()))))
+            rows = [sql.mark(request_id, *mark) for request_id, mark in self.marks.items()]
+            self._writes.append((sql.MARK_PROGRESS, sql.columns(rows)))
         self._writes += books.duties(work, now)
 
     def writes(self) -> list[Statement]:

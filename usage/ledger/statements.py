@@ -100,6 +100,7 @@ _BILL_COLUMNS = {
     "attempts": "jsonb",
     **{name: FACTS[name] for name in ANSWERED},
 }
+_MARK_COLUMNS = {"id": "uuid", "tokens": "bigint", **{name: FACTS[name] for name in ANSWERED}}
 _BALANCE_COLUMNS = {
     "id": "uuid",
     "period_start": "timestamptz",
@@ -141,8 +142,9 @@ SELECT $1::uuid, $2::timestamptz, h.id, h.amount, h.budget_ids::uuid[], h.input_
   {_HELD_FACTS}
 FROM {_unnest("h", 3, _HOLD_COLUMNS)}"""
 MARK_PROGRESS = f"""UPDATE usage_hold h SET
-  progress_output_tokens = greatest(h.progress_output_tokens, n.tokens)
-FROM {_unnest("n", 1, {"id": "uuid", "tokens": "bigint"})} WHERE h.id = n.id"""
+  progress_output_tokens = greatest(h.progress_output_tokens, n.tokens),
+  {", ".join(f"{name} = coalesce(n.{name}, h.{name})" for name in ANSWERED)}
+FROM {_unnest("n", 1, _MARK_COLUMNS)} WHERE h.id = n.id"""
 DROP_HOLDS = "DELETE FROM usage_hold WHERE id = ANY($1::uuid[])"
 # A hold turns into its event; one whose hold is gone by now turns into
 # nothing, and is missing from the answer.
@@ -214,20 +216,25 @@ def _price(price: Price | None) -> str:
     return text(json.dumps(price.snapshot() if price else {}))
 
 
-_AS_HELD = ("NULL",) * (len(ANSWERED) + 1)
+_AS_HELD = ("NULL",) * len(ANSWERED)
 
 
 def outcome(bill: Settlement) -> tuple[str, ...]:
     """The elements of `attempts` and of ANSWERED, in its order."""
-    if bill.answered is None and not bill.attempts:
-        return _AS_HELD
     lost = [{**asdict(one), "connection_id": str(one.connection_id)} for one in bill.attempts]
-    attempts = text(json.dumps(lost)) if lost else "NULL"
-    found = bill.answered
+    return text(json.dumps(lost)) if lost else "NULL", *answered(bill.answered)
+
+
+def mark(request_id: UUID, output_tokens: int | None, found: CallFacts | None) -> tuple[str, ...]:
+    """The elements of _MARK_COLUMNS, in its order."""
+    return request_id.hex, number(output_tokens), *answered(found)
+
+
+def answered(found: CallFacts | None) -> tuple[str, ...]:
+    """The elements of ANSWERED, in its order."""
     if found is None:
-        return attempts, *_AS_HELD[1:]
+        return _AS_HELD
     return (
-        attempts,
         text(found.model),
         uuid(found.model_id),
         text(found.model_version),
