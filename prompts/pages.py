@@ -39,11 +39,13 @@ def list_chat_models(request: HttpRequest, project_id: UUID) -> list[Route]:
 
 def _rank_for_reader(route: Route) -> int:
     """Models of real servers, then those of the embedded runtime's small ones that speak the reader's
-    language, then the rest.
+    language, then the rest; last what is asked elsewhere at a price that nobody has entered: connecting it
+    made it nobody's choice.
     """
     first = find_first_model(route)
     if first is None:
-        return 0
+        is_known = not route.price.is_unset or route.targets[0].endpoint.location == "local"
+        return 0 if is_known else 3
     return 1 if (get_language() or "en")[:2] in first.languages else 2
 
 

@@ -190,16 +190,26 @@ def test_an_administrators_default_and_a_persons_choice_go_first(acme, bob, embe
 
 
 def test_a_real_servers_model_goes_before_the_small_ones(acme, bob, embedded_models):
+    """Once somebody has said what it costs, or that it runs in the own network."""
     connection = add_connection(
         actor=None, name="Real", kind="openai_compatible", base_url="https://api.example.com/v1"
     )
-    add_model(actor=None, connection=connection, name="SmolLM2-real", upstream_name="SmolLM2-135M-Instruct")
-    for language in ("en", "de"):
+    names = {"name": "SmolLM2-real", "upstream_name": "SmolLM2-135M-Instruct"}
+    model = add_model(actor=None, connection=connection, **names)
+
+    def choices(language: str):
         bob.language = language
         bob.save()
         page = acme.login_as(bob).get(url("chat-home"))
-        assert chosen_model(page.content.decode()) == "SmolLM2-real"
-        assert page.context["choices"][0].set == "capable"  # whoever else serves that name
+        assert chosen_model(page.content.decode()) == page.context["choices"][0].model.name
+        return page.context["choices"]
+
+    assert [choice.model.name for choice in choices("en")][-1] == "SmolLM2-real"
+    set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(1))
+    for language in ("en", "de"):
+        first = choices(language)[0]
+        assert first.model.name == "SmolLM2-real"
+        assert first.set == "capable"  # whoever else serves that name
 
 
 def test_starters_and_small_print_are_there_for_each_kind_of_model(as_bob, embedded_models):
