@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
 import orjson
@@ -24,10 +24,11 @@ from gateway.answers.idle import IdleWatch
 from gateway.answers.json_text import load_json, write_json
 from gateway.answers.refusals import fault_in_answer
 from gateway.answers.sse import DONE, MAX_EVENT_BYTES, EventReader, frame
-from gateway.answers.whole import WholeAnswer, as_openais, find_error, nonsense
+from gateway.answers.whole import WholeAnswer, as_openais, nonsense
 from gateway.calls import Call, Chunk, ChunkReader
 from gateway.deltas import Delta, DeltaReader
 from gateway.errors import UpstreamTimeout, as_error_object
+from models_registry.providers.openai_compatible.errors import find_error
 
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
 PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
@@ -154,7 +155,8 @@ def _reader(response: aiohttp.ClientResponse, watch: IdleWatch) -> Read:
 
 
 async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> AsyncGenerator[T]:
-    """A streamed answer without its `[DONE]`, several events joined where several came.
+    """A streamed answer without its `[DONE]`, several events joined where several came. Nothing goes out
+    before the answer has said something: until then another server may still give it.
 
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the
     call.
@@ -162,6 +164,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
     stream = _Stream(call, face)
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
     size = 0
+    held: list[T] = []
     try:
         with _told_as_ours(), _watch(call, response) as watch:
             read = _reader(response, watch)
@@ -173,18 +176,20 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                     yield passed
                     continue
                 for part in stream.take(chunk):
-                    yield part
+                    held.append(part)
+                    if stream.has_said:
+                        yield face.join(held)
+                        held.clear()
                 if call.first_token_s is not None:
                     watch.note_begin()
                 if stream.is_done:
-                    return
-        for part in stream.end():
-            yield part
-        if not stream.is_done and call.finish_reason is None:
-            raise UpstreamError(
-                _("The model server ended its answer in the middle. What arrived is kept."),
-                code="upstream_incomplete",
-            )
+                    break
+        for part in () if stream.is_done else stream.end():
+            held.append(part)
+            if stream.has_said:
+                yield face.join(held)
+                held.clear()
+        stream.check_end()
     finally:
         if not stream.is_done:
             _note_unread(call, stream.unread_bytes)
@@ -208,6 +213,7 @@ class _Stream(Generic[T]):
         self._whole = WholeAnswer(MAX_EVENT_BYTES)
         self._has_begun = False
         self._silent_bytes = 0
+        self.has_said = False  # anything but who speaks
         self.is_done = False
 
     @property
@@ -242,11 +248,25 @@ class _Stream(Generic[T]):
         call = self._call
         if self._whole.parts or (not self._has_begun and self._is_whole(b"")):
             chunks = call.operation.read_whole(call, self._whole.text())
-            self.is_done = True
+            self.is_done = self.has_said = True
             parts = [self._face.write(Chunk(event, is_changed=True), b"") for event in chunks]
             yield self._face.join([part for part in parts if part])
             return
         yield from self._translate(self._events.take_rest())
+
+    def check_end(self) -> None:
+        """Raises UpstreamError for an end that is none: in the middle, or before anything was said."""
+        call = self._call
+        has_output = call.first_token_s is not None or (
+            call.usage is not None and call.usage.total_output > 0
+        )
+        if not has_output and self._events.dropped_bytes:
+            raise nonsense()  # whatever was lost was the answer
+        if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
+            raise UpstreamError(
+                _("The model server ended its answer in the middle. What arrived is kept."),
+                code="upstream_incomplete",
+            )
 
     def _translate(self, events: list[bytes]) -> Iterator[T]:
         """What was good goes out before an error that came with it is raised."""
@@ -280,9 +300,20 @@ class _Stream(Generic[T]):
                 _note_unread(call, len(data))
             raise nonsense() from exc
         if error is None:
+            self.has_said = self.has_said or (chunk is not None and says_something(chunk.event))
             return self._face.write(chunk, data) if chunk is not None else None
         call.was_refused = call.first_token_s is None and call.usage is None
         raise fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
+
+
+def says_something(event: dict[str, Any]) -> bool:
+    """Whether a chunk is more than the announcement of who speaks."""
+    for choice in event["choices"]:
+        if choice.get("finish_reason") or any(
+            choice["delta"][name] for name in choice["delta"] if name != "role"
+        ):
+            return True
+    return bool(event.get("usage"))
 
 
 @contextmanager
