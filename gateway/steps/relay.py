@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import aiohttp
 import orjson
@@ -20,10 +20,11 @@ from foundation.json_bounds import has_more_values
 from gateway.answers.decoding import Decoder, is_encoded, read_decoded
 from gateway.answers.deltas import DeltaShape
 from gateway.answers.estimate import estimate_tokens
+from gateway.answers.events import is_aside, is_done, mend_chunk, says_something
 from gateway.answers.idle import IdleWatch
 from gateway.answers.json_text import load_json, write_json
 from gateway.answers.refusals import fault_in_answer
-from gateway.answers.sse import DONE, MAX_EVENT_BYTES, EventReader, frame
+from gateway.answers.sse import MAX_EVENT_BYTES, EventReader, frame
 from gateway.answers.whole import WholeAnswer, as_openais, nonsense
 from gateway.calls import Call, Chunk, ChunkReader
 from gateway.deltas import Delta, DeltaReader
@@ -213,6 +214,7 @@ class _Stream(Generic[T]):
         self._whole = WholeAnswer(MAX_EVENT_BYTES)
         self._has_begun = False
         self._silent_bytes = 0
+        self._skipped_bytes = 0
         self.has_said = False  # anything but who speaks
         self.is_done = False
 
@@ -260,8 +262,9 @@ class _Stream(Generic[T]):
         has_output = call.first_token_s is not None or (
             call.usage is not None and call.usage.total_output > 0
         )
-        if not has_output and self._events.dropped_bytes:
-            raise nonsense()  # whatever was lost was the answer
+        is_lost = self._events.dropped_bytes or (self._skipped_bytes and not self.has_said)
+        if is_lost and not has_output:
+            raise nonsense()  # what made no sense was the answer
         if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
             raise UpstreamError(
                 _("The model server ended its answer in the middle. What arrived is kept."),
@@ -273,9 +276,12 @@ class _Stream(Generic[T]):
         parts: list[T] = []
         try:
             for data in events:
-                if data == DONE:
+                if is_done(data):
                     self.is_done = True
                     break
+                if is_aside(data):
+                    self._skip(data)
+                    continue
                 if part := self._read(data):
                     parts.append(part)
         except AtriumError:
@@ -285,6 +291,11 @@ class _Stream(Generic[T]):
         if parts:
             yield self._face.join(parts)
 
+    def _skip(self, data: bytes) -> None:
+        self._skipped_bytes += len(data)
+        if self._skipped_bytes > MAX_SILENT_BYTES:
+            raise nonsense()
+
     def _read(self, data: bytes) -> T | None:
         """What goes out for an event; what it says is noted in the call. Raises UpstreamError."""
         call = self._call
@@ -293,6 +304,7 @@ class _Stream(Generic[T]):
             if has_more_values(data, MAX_EVENT_VALUES):
                 raise ValueError("too many values")
             event = as_openais(call, load_json(data))
+            is_mended = mend_chunk(event)
             error = find_error(event) if isinstance(event, dict) else None
             chunk = self._chunks.read(event, len(data))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
@@ -300,20 +312,13 @@ class _Stream(Generic[T]):
                 _note_unread(call, len(data))
             raise nonsense() from exc
         if error is None:
-            self.has_said = self.has_said or (chunk is not None and says_something(chunk.event))
-            return self._face.write(chunk, data) if chunk is not None else None
+            if chunk is None:
+                return None
+            chunk.is_changed |= is_mended
+            self.has_said = self.has_said or says_something(chunk.event)
+            return self._face.write(chunk, data)
         call.was_refused = call.first_token_s is None and call.usage is None
         raise fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
-
-
-def says_something(event: dict[str, Any]) -> bool:
-    """Whether a chunk is more than the announcement of who speaks."""
-    for choice in event["choices"]:
-        if choice.get("finish_reason") or any(
-            choice["delta"][name] for name in choice["delta"] if name != "role"
-        ):
-            return True
-    return bool(event.get("usage"))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from foundation.errors import UpstreamError
+from gateway.steps import attempts
 from gateway.steps.settle import NOTHING, billed_usage
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.test_asking_again import FINE, ask, serving
@@ -24,6 +25,11 @@ FAILURES = [
     json.dumps({"choices": [FAILED_CHOICE]}).encode(),
     b'{"choices":[{"index":0,"delta":{},"error":{"message":"it broke"}}]}',
 ]
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    monkeypatch.setattr(attempts, "PAUSES_S", (0.01, 0.02))
 
 
 def data(raw: bytes) -> bytes:
