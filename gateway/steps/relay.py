@@ -37,6 +37,9 @@ FRAMING_BYTES = 1_000  # more than an event has around its text
 MAX_EVENT_VALUES = 20_000
 MAX_BYTES_AT_ONCE = 500_000  # what takes longer to read would hold up the streams of everybody else
 MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
+# What may follow the reason for the end: the report, and after that the mark of the end. Some servers then
+# keep the connection open, and some send signs of life for ever.
+AFTER_FINISH_S, AFTER_USAGE_S = 5.0, 1.0
 Read = Callable[[], Awaitable[bytes]]
 T = TypeVar("T")
 
@@ -181,11 +184,10 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                     if stream.has_said:
                         yield face.join(held)
                         held.clear()
-                if call.first_token_s is not None:
-                    watch.note_begin()
+                stream.tell(watch)
                 if stream.is_done:
                     break
-        for part in () if stream.is_done else stream.end():
+        for part in () if stream.is_done or watch.is_over else stream.end():
             held.append(part)
             if stream.has_said:
                 yield face.join(held)
@@ -215,13 +217,14 @@ class _Stream(Generic[T]):
         self._has_begun = False
         self._silent_bytes = 0
         self._skipped_bytes = 0
+        self._told: object = None
         self.has_said = False  # anything but who speaks
         self.is_done = False
 
     @property
     def is_plain(self) -> bool:
         """Whether the next chunk may be an event that needs no reading."""
-        return self._has_begun and not self._events.has_rest
+        return self._has_begun and not self._events.has_rest and self._call.finish_reason is None
 
     @property
     def unread_bytes(self) -> int:
@@ -238,6 +241,17 @@ class _Stream(Generic[T]):
         if self._silent_bytes > MAX_SILENT_BYTES and self._events.rest_bytes < self._silent_bytes // 2:
             raise nonsense()
         yield from self._translate(events)
+
+    def tell(self, watch: IdleWatch) -> None:
+        """What the watch must know of what has come. An answer with several choices ends with the last."""
+        call = self._call
+        if call.first_token_s is not None:
+            watch.note_begin()
+        told = (call.pieces_seen, call.usage)
+        if call.finish_reason is None or told == self._told or call.body.get("n") not in (None, 1):
+            return
+        self._told = told
+        watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
 
     def _is_whole(self, chunk: bytes) -> bool:
         """Whether it belongs to an answer in one piece. A long beginning of an event is none."""

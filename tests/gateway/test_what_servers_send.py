@@ -60,9 +60,9 @@ class Heard:
         return usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens
 
 
-async def _hear(parts: list[bytes], wants_usage: bool, **endpoint) -> Heard:
+async def _hear(parts: list[bytes], wants_usage: bool, then_wait: bool = False, **endpoint) -> Heard:
     async with open_session(PRIVATE) as client:
-        async with server(parts) as port:
+        async with server(parts, then_wait=then_wait) as port:
             call = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000, **endpoint)
             call.wants_usage = wants_usage
             frames = b""
@@ -71,7 +71,7 @@ async def _hear(parts: list[bytes], wants_usage: bool, **endpoint) -> Heard:
                     frames += part
             except AtriumError as exc:
                 frames += error_frame(exc)
-        async with server(parts) as port:
+        async with server(parts, then_wait=then_wait) as port:
             inside = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000, **endpoint)
             deltas: list = []
             try:
@@ -83,7 +83,7 @@ async def _hear(parts: list[bytes], wants_usage: bool, **endpoint) -> Heard:
 
 
 def hear(parts: list[bytes], *, wants_usage: bool = False, **endpoint) -> Heard:
-    """`endpoint`: its fields, such as the kind of its provider."""
+    """`endpoint`: `then_wait`, and its fields, such as the kind of its provider."""
     return asyncio.run(_hear(parts, wants_usage, **endpoint))
 
 
