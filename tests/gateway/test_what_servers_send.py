@@ -270,6 +270,11 @@ def test_broken_utf_8_is_replaced_and_nan_is_nothing():
         load_json(b"[" * 100_000)
 
 
+def test_control_characters_inside_a_text_are_read():
+    heard = hear([raw_text(b"a\tb\x01"), raw_text(b"c"), END, DONE])
+    assert heard.text() == heard.inner_text == "a\tb\x01c" and heard.error is None
+
+
 @pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
 def test_a_byte_order_mark_is_dropped(cut):
     first = b"\xef\xbb\xbf" + event({"content": "Hello"})
