@@ -17,7 +17,7 @@ def load_json(raw: bytes) -> Any:
     except orjson.JSONDecodeError:
         text = raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace")
         try:
-            return json.loads(text, parse_constant=_no_number)
+            return json.loads(text, strict=False, parse_constant=_no_number)  # bare tabs and the like
         except RecursionError as exc:
             raise ValueError("nested too deep") from exc
 

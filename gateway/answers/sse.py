@@ -9,6 +9,8 @@ MAX_EVENT_BYTES = 32_000_000  # pictures come in one event; a whole answer is as
 DONE = b"[DONE]"
 NO_DATA = (b":", b"event:", b"id:", b"retry:", b"data:")  # a comment, and fields that may stand alone
 END = b"\n\n"
+FIELD_BYTES = 6  # of the longest of these
+INDENT = b" \t\xef\xbb\xbf"  # before the name of a field: white space, and a mark before each event
 
 
 class EventReader:
@@ -93,7 +95,7 @@ class EventReader:
 
     def _take(self, event: bytes) -> bytes:
         data = _data_of(event)
-        if not data and not event.lstrip().startswith(NO_DATA):
+        if not data and not _is_silent(event):
             self.dropped_bytes += len(event)
         return data
 
@@ -101,8 +103,13 @@ class EventReader:
 def _data_of(event: bytes) -> bytes:
     if event.startswith(b"data: ") and b"\n" not in event:
         return event[6:]
-    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
-    return b"\n".join(lines)
+    lines = (line.lstrip(INDENT) for line in event.split(b"\n"))
+    return b"\n".join(line[5:].removeprefix(b" ") for line in lines if line[:5].lower() == b"data:")
+
+
+def _is_silent(event: bytes) -> bool:
+    head = event[: FIELD_BYTES * 16].lstrip(INDENT + b"\n")
+    return head[:FIELD_BYTES].lower().startswith(NO_DATA)
 
 
 def frame(data: bytes) -> bytes:

@@ -6,10 +6,11 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from foundation.json_bounds import has_more_values
+from gateway.answers.estimate import count_text_bytes
 from gateway.answers.json_text import load_json
 from gateway.answers.refusals import fault_in_answer
 from gateway.calls import Call
-from models_registry.providers.openai_compatible.errors import ProviderError, read_error_object
+from models_registry.providers.openai_compatible.errors import find_choice_error, find_error
 
 MAX_VALUES = 250_000  # more than the longest answer has with its log probabilities
 NOTHING = b" \t\r\n\xef\xbb\xbf"  # white space and the mark of UTF-8
@@ -62,9 +63,10 @@ def load_answer(call: Call, raw: bytes, max_values: int = MAX_VALUES) -> dict[st
         raise nonsense()
     usage = call.candidate.provider.read_usage(answer)
     call.note_usage(usage)  # also where the rest makes no sense
-    error = find_error(answer)
-    if error is not None and not answer.get("choices") and not answer.get("data"):
-        call.was_refused = usage is None
+    has_answer = answer.get("choices") or answer.get("data")
+    error = find_choice_error(answer) if has_answer else find_error(answer)
+    if error is not None:
+        call.was_refused = usage is None and not count_text_bytes(answer.get("choices"), len(raw))
         raise fault_in_answer(error, call.candidate.endpoint, has_begun=False)
     return answer
 
@@ -73,12 +75,3 @@ def as_openais(call: Call, event: Any) -> Any:
     """An event or answer in OpenAI's shape, where its provider has one of its own."""
     provider = call.candidate.provider
     return provider.read_event(event) if provider.has_own_events and isinstance(event, dict) else event
-
-
-def find_error(event: dict[str, Any]) -> ProviderError | None:
-    """The error in an answer or event; None where there is no real one (`"error": null` is none)."""
-    if event.get("error"):
-        return read_error_object({"error": event["error"]})
-    if event.get("object") == "error" or event.get("type") == "error":
-        return read_error_object(event)
-    return None

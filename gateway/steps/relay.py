@@ -20,14 +20,16 @@ from foundation.json_bounds import has_more_values
 from gateway.answers.decoding import Decoder, is_encoded, read_decoded
 from gateway.answers.deltas import DeltaShape
 from gateway.answers.estimate import estimate_tokens
+from gateway.answers.events import is_aside, is_done, mend_chunk, says_something
 from gateway.answers.idle import IdleWatch
 from gateway.answers.json_text import load_json, write_json
 from gateway.answers.refusals import fault_in_answer
-from gateway.answers.sse import DONE, MAX_EVENT_BYTES, EventReader, frame
-from gateway.answers.whole import WholeAnswer, as_openais, find_error, nonsense
+from gateway.answers.sse import MAX_EVENT_BYTES, EventReader, frame
+from gateway.answers.whole import WholeAnswer, as_openais, nonsense
 from gateway.calls import Call, Chunk, ChunkReader
 from gateway.deltas import Delta, DeltaReader
 from gateway.errors import UpstreamTimeout, as_error_object
+from models_registry.providers.openai_compatible.errors import find_error
 
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
 PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
@@ -35,6 +37,9 @@ FRAMING_BYTES = 1_000  # more than an event has around its text
 MAX_EVENT_VALUES = 20_000
 MAX_BYTES_AT_ONCE = 500_000  # what takes longer to read would hold up the streams of everybody else
 MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
+# What may follow the reason for the end: the report, and after that the mark of the end. Some servers then
+# keep the connection open, and some send signs of life for ever.
+AFTER_FINISH_S, AFTER_USAGE_S = 5.0, 1.0
 Read = Callable[[], Awaitable[bytes]]
 T = TypeVar("T")
 
@@ -154,7 +159,8 @@ def _reader(response: aiohttp.ClientResponse, watch: IdleWatch) -> Read:
 
 
 async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> AsyncGenerator[T]:
-    """A streamed answer without its `[DONE]`, several events joined where several came.
+    """A streamed answer without its `[DONE]`, several events joined where several came. Nothing goes out
+    before the answer has said something: until then another server may still give it.
 
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the
     call.
@@ -162,6 +168,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
     stream = _Stream(call, face)
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
     size = 0
+    held: list[T] = []
     try:
         with _told_as_ours(), _watch(call, response) as watch:
             read = _reader(response, watch)
@@ -173,18 +180,19 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                     yield passed
                     continue
                 for part in stream.take(chunk):
-                    yield part
-                if call.first_token_s is not None:
-                    watch.note_begin()
+                    held.append(part)
+                    if stream.has_said:
+                        yield face.join(held)
+                        held.clear()
+                stream.tell(watch)
                 if stream.is_done:
-                    return
-        for part in stream.end():
-            yield part
-        if not stream.is_done and call.finish_reason is None:
-            raise UpstreamError(
-                _("The model server ended its answer in the middle. What arrived is kept."),
-                code="upstream_incomplete",
-            )
+                    break
+        for part in () if stream.is_done or watch.is_over else stream.end():
+            held.append(part)
+            if stream.has_said:
+                yield face.join(held)
+                held.clear()
+        stream.check_end()
     finally:
         if not stream.is_done:
             _note_unread(call, stream.unread_bytes)
@@ -208,12 +216,15 @@ class _Stream(Generic[T]):
         self._whole = WholeAnswer(MAX_EVENT_BYTES)
         self._has_begun = False
         self._silent_bytes = 0
+        self._skipped_bytes = 0
+        self._told: object = None
+        self.has_said = False  # anything but who speaks
         self.is_done = False
 
     @property
     def is_plain(self) -> bool:
         """Whether the next chunk may be an event that needs no reading."""
-        return self._has_begun and not self._events.has_rest
+        return self._has_begun and not self._events.has_rest and self._call.finish_reason is None
 
     @property
     def unread_bytes(self) -> int:
@@ -231,6 +242,17 @@ class _Stream(Generic[T]):
             raise nonsense()
         yield from self._translate(events)
 
+    def tell(self, watch: IdleWatch) -> None:
+        """What the watch must know of what has come. An answer with several choices ends with the last."""
+        call = self._call
+        if call.first_token_s is not None:
+            watch.note_begin()
+        told = (call.pieces_seen, call.usage)
+        if call.finish_reason is None or told == self._told or call.body.get("n") not in (None, 1):
+            return
+        self._told = told
+        watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
+
     def _is_whole(self, chunk: bytes) -> bool:
         """Whether it belongs to an answer in one piece. A long beginning of an event is none."""
         if not self._whole.parts and self._events.rest_bytes > FRAMING_BYTES:
@@ -242,22 +264,40 @@ class _Stream(Generic[T]):
         call = self._call
         if self._whole.parts or (not self._has_begun and self._is_whole(b"")):
             chunks = call.operation.read_whole(call, self._whole.text())
-            self.is_done = True
+            self.is_done = self.has_said = True
             parts = [self._face.write(Chunk(event, is_changed=True), b"") for event in chunks]
             yield self._face.join([part for part in parts if part])
             return
         yield from self._translate(self._events.take_rest())
+
+    def check_end(self) -> None:
+        """Raises UpstreamError for an end that is none: in the middle, or before anything was said."""
+        call = self._call
+        has_output = call.first_token_s is not None or (
+            call.usage is not None and call.usage.total_output > 0
+        )
+        is_lost = self._events.dropped_bytes or (self._skipped_bytes and not self.has_said)
+        if is_lost and not has_output:
+            raise nonsense()  # what made no sense was the answer
+        if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
+            raise UpstreamError(
+                _("The model server ended its answer in the middle. What arrived is kept."),
+                code="upstream_incomplete",
+            )
 
     def _translate(self, events: list[bytes]) -> Iterator[T]:
         """What was good goes out before an error that came with it is raised."""
         parts: list[T] = []
         try:
             for data in events:
-                if data == DONE:
+                if is_done(data):
                     self.is_done = True
                     if (last := self._chunks.end()) and (part := self._face.write(last, b"")):
                         parts.append(part)
                     break
+                if is_aside(data):
+                    self._skip(data)
+                    continue
                 if part := self._read(data):
                     parts.append(part)
         except AtriumError:
@@ -267,6 +307,11 @@ class _Stream(Generic[T]):
         if parts:
             yield self._face.join(parts)
 
+    def _skip(self, data: bytes) -> None:
+        self._skipped_bytes += len(data)
+        if self._skipped_bytes > MAX_SILENT_BYTES:
+            raise nonsense()
+
     def _read(self, data: bytes) -> T | None:
         """What goes out for an event; what it says is noted in the call. Raises UpstreamError."""
         call = self._call
@@ -275,6 +320,7 @@ class _Stream(Generic[T]):
             if has_more_values(data, MAX_EVENT_VALUES):
                 raise ValueError("too many values")
             event = as_openais(call, load_json(data))
+            is_mended = mend_chunk(event)
             error = find_error(event) if isinstance(event, dict) else None
             chunk = self._chunks.read(event, len(data))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
@@ -282,7 +328,11 @@ class _Stream(Generic[T]):
                 _note_unread(call, len(data))
             raise nonsense() from exc
         if error is None:
-            return self._face.write(chunk, data) if chunk is not None else None
+            if chunk is None:
+                return None
+            chunk.is_changed |= is_mended
+            self.has_said = self.has_said or says_something(chunk.event)
+            return self._face.write(chunk, data)
         call.was_refused = call.first_token_s is None and call.usage is None
         raise fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
 

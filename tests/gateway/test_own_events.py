@@ -59,7 +59,7 @@ def test_an_error_that_only_the_provider_knows_as_one_ends_the_stream():
     assert isinstance(heard.deltas[-1], UpstreamError)
 
 
-@pytest.mark.parametrize("odd", [event(content=7), b"data: []\n\n", b"data: 7\n\n"])
+@pytest.mark.parametrize("odd", [event(content=7), b"data: [7]\n\n", b"data: {7}\n\n"])
 def test_an_event_that_it_cannot_read_is_nonsense(odd):
     heard = hear([event(content="one "), odd], kind="loud")
     assert heard.text() == "ONE " and heard.call.error_code == "upstream_invalid_response"

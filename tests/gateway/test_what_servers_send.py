@@ -60,9 +60,9 @@ class Heard:
         return usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens
 
 
-async def _hear(parts: list[bytes], wants_usage: bool, **endpoint) -> Heard:
+async def _hear(parts: list[bytes], wants_usage: bool, then_wait: bool = False, **endpoint) -> Heard:
     async with open_session(PRIVATE) as client:
-        async with server(parts) as port:
+        async with server(parts, then_wait=then_wait) as port:
             call = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000, **endpoint)
             call.wants_usage = wants_usage
             frames = b""
@@ -71,7 +71,7 @@ async def _hear(parts: list[bytes], wants_usage: bool, **endpoint) -> Heard:
                     frames += part
             except AtriumError as exc:
                 frames += error_frame(exc)
-        async with server(parts) as port:
+        async with server(parts, then_wait=then_wait) as port:
             inside = calling.make_call(f"http://127.0.0.1:{port}", max_tokens=8_000, **endpoint)
             deltas: list = []
             try:
@@ -83,7 +83,7 @@ async def _hear(parts: list[bytes], wants_usage: bool, **endpoint) -> Heard:
 
 
 def hear(parts: list[bytes], *, wants_usage: bool = False, **endpoint) -> Heard:
-    """`endpoint`: its fields, such as the kind of its provider."""
+    """`endpoint`: `then_wait`, and its fields, such as the kind of its provider."""
     return asyncio.run(_hear(parts, wants_usage, **endpoint))
 
 
@@ -99,10 +99,17 @@ def hear(parts: list[bytes], *, wants_usage: bool = False, **endpoint) -> Heard:
         b'data: {"error": null, "id": "x"}\n\n',
         b'data: {"type": "content_block_start", "index": 0}\n\n',
         b": comment\n\n",
+        b"data: null\n\n",
+        b"data: []\n\n",
+        b'data: "ping"\n\n',
+        b"event: ping\ndata: ping\n\n",
+        b"data: : OPENROUTER PROCESSING\n\n",
+        b'data: {"choices": {}}\n\n',
+        b'data: {"choices": [null]}\n\n',
     ],
 )
 def test_events_that_are_no_chunks_are_skipped(odd):
-    heard = hear([ROLE, odd, event({"content": "Hel"}), odd, event({"content": "lo"}), END, odd, DONE])
+    heard = hear([odd, ROLE, odd, event({"content": "Hel"}), odd, event({"content": "lo"}), END, odd, DONE])
     assert (heard.text(), heard.inner_text, heard.error) == ("Hello", "Hello", None)
     assert all("choices" in chunk for chunk in heard.chunks)
 
@@ -168,6 +175,35 @@ def test_a_message_or_a_text_where_a_delta_belongs(field):
     value = {"role": "assistant", "content": "Hello"} if field == "message" else "Hello"
     heard = hear([choice(**{field: value}), END, DONE])
     assert heard.text() == heard.inner_text == "Hello"
+
+
+@pytest.mark.parametrize("delta", ["lo", {"content": [None, {"type": "text", "text": "lo"}]}])
+def test_a_delta_that_is_nearly_one_is_mended(delta):
+    nothing = choice(delta=[], finish_reason=None)
+    heard = hear([event({"content": "Hel"}), nothing, choice(delta=delta), END, DONE])
+    assert heard.text() == heard.inner_text == "Hello" and heard.error is None
+    assert all(isinstance(one["choices"][0]["delta"], dict) for one in heard.chunks)
+
+
+@pytest.mark.parametrize("begin", [[], [ROLE]])
+@pytest.mark.parametrize("garbage", [b"data: Internal Server Error\n\n", b"data: " + b"word " * 80 + b"\n\n"])
+def test_nothing_but_what_is_no_chunk_is_nonsense(garbage, begin):
+    heard = hear([*begin, garbage, garbage, DONE])
+    assert heard.call.error_code == heard.inside.error_code == "upstream_invalid_response"
+
+
+def test_a_broken_chunk_is_not_skipped():
+    heard = hear(
+        [event({"content": "Hel"}), b'data: {"choices": [{"del\n\n', event({"content": "lo"}), END, DONE]
+    )
+    assert heard.text() == "Hel" and heard.call.error_code == "upstream_invalid_response"
+
+
+def test_what_is_skipped_is_bounded(monkeypatch):
+    monkeypatch.setattr("gateway.steps.relay.MAX_SILENT_BYTES", 400)
+    heard = hear([event({"content": "Hel"}), *[b"data: ping\n\n"] * 101])
+    assert heard.call.error_code == "upstream_invalid_response"
+    assert hear([event({"content": "Hello"}), *[b"data: ping\n\n"] * 100, END, DONE]).error is None
 
 
 # -- content -------------------------------------------------------------------------------------------------
@@ -285,6 +321,11 @@ def test_broken_utf_8_is_replaced_and_nan_is_nothing():
         load_json(b"[" * 100_000)
 
 
+def test_control_characters_inside_a_text_are_read():
+    heard = hear([raw_text(b"a\tb\x01"), raw_text(b"c"), END, DONE])
+    assert heard.text() == heard.inner_text == "a\tb\x01c" and heard.error is None
+
+
 @pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
 def test_a_byte_order_mark_is_dropped(cut):
     first = b"\xef\xbb\xbf" + event({"content": "Hello"})
@@ -300,6 +341,15 @@ def test_lines_end_in_any_way(ends):
 
 
 # -- ends ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("done", [b"[DONE] ", b" [DONE]", b'"[DONE]"', b"DONE", b"[done]"])
+def test_the_mark_of_the_end_is_known_however_it_is_written(done):
+    heard = hear(
+        [event({"content": "Hello"}), END, usage_event(5), b"data: " + done + b"\n\n", b"data: {\n\n"]
+    )
+    assert heard.text() == "Hello" and heard.usage == (7, 0, 5, 0)
+    assert heard.error is None and heard.call.status == heard.inside.status == "ok"
 
 
 @pytest.mark.parametrize("empty", ["", "null", None])

@@ -25,8 +25,21 @@ BAD_KEY = re.compile(
     r"|api[ _-]?key[^.]{0,30}(invalid|incorrect|not valid|expired|missing)",
     re.IGNORECASE,
 )
-_MESSAGES = ("message", "msg", "detail", "error_msg", "error_message", "reason", "description", "title")
-_NESTS = ("error", "errors", "detail", "message", "data", "body")
+_MESSAGES = (
+    "message",
+    "msg",
+    "detail",
+    "error_msg",
+    "error_message",
+    "status_msg",
+    "reason",
+    "description",
+    "title",
+)
+_CODES = ("code", "error_code", "status_code")
+_NESTS = ("error", "errors", "detail", "message", "data", "body", "base_resp")
+MOST_CHOICES = 16  # of one event that are looked through for an error
+_FINE = ("", "0", "200", "ok", "success")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +87,54 @@ def read_error_object(body: Any) -> ProviderError:
     message = next((text for item in objects if (text := _message(item))), "")
     return ProviderError(
         message=message[:MAX_TEXT],
-        code=_first(objects, "code"),
+        code=_first(objects, *_CODES),
         kind=_first(objects, "type"),
         param=_first(objects, "param"),
     )
+
+
+def find_error(event: dict[str, Any]) -> ProviderError | None:
+    """The error in an answer or event that came with status 200; None where there is no real one
+    (`"error": null` is none, nor is MiniMax's `base_resp` with a status of 0, which every event has).
+    """
+    if event.get("error"):
+        return read_error_object({"error": event["error"]})
+    if event.get("object") == "error" or event.get("type") == "error":
+        return read_error_object(event)
+    status = event.get("base_resp")
+    if isinstance(status, dict) and _is_failure(status.get("status_code")):
+        return read_error_object(status)
+    if _is_failure(event.get("error_code")):  # Baidu
+        return read_error_object(event)
+    return find_choice_error(event) if event.get("choices") else _find_bare_error(event)
+
+
+def find_choice_error(event: dict[str, Any]) -> ProviderError | None:
+    """The error by which a choice ended (OpenRouter). It is taken out: its words are not the model's."""
+    choices = event.get("choices")
+    for choice in choices[:MOST_CHOICES] if isinstance(choices, list) else ():
+        if not isinstance(choice, dict):
+            continue
+        reason, error = choice.get("finish_reason"), choice.get("error")
+        if error or (isinstance(reason, str) and reason.lower() == "error"):
+            choice.pop("error", None)
+            return read_error_object({"error": error}) if error else ProviderError()
+    return None
+
+
+def _find_bare_error(event: dict[str, Any]) -> ProviderError | None:
+    """What says that something failed and holds nothing of an answer."""
+    if any(event.get(name) for name in ("data", "embeddings", "usage")):
+        return None
+    has_code = _is_failure(event.get("code")) and any(
+        isinstance(event.get(name), str) and event[name] for name in ("message", "msg")
+    )
+    is_error = has_code or event.get("detail") or event.get("errors")
+    return read_error_object(event) if is_error else None
+
+
+def _is_failure(code: Any) -> bool:
+    return type(code) in (int, str) and str(code).lower() not in _FINE
 
 
 def _walk(value: Any, depth: int) -> Iterator[Any]:
@@ -114,6 +171,6 @@ def _message(item: dict[str, Any]) -> str:
     return f"{'.'.join(map(str, place[:8]))}: {found}" if found and isinstance(place, list) else found
 
 
-def _first(objects: list[Any], name: str) -> str:
-    values = (item.get(name) for item in objects)
+def _first(objects: list[Any], *names: str) -> str:
+    values = (item.get(name) for item in objects for name in names)
     return next((str(value)[:200] for value in values if isinstance(value, str | int) and value != ""), "")

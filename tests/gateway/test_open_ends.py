@@ -1,0 +1,94 @@
+"""Servers that say that their answer is over and keep the connection open: it ends as a success."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from foundation.egress import PRIVATE
+from foundation.egress.data_plane import open_session
+from gateway import pipeline
+from gateway.steps import relay
+from gateway.steps.settle import billed_usage
+from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
+from tests.gateway.test_estimates import END, event, server, usage_event
+from tests.gateway.test_what_servers_send import PING, hear
+
+HELLO = event({"content": "Hello"})
+LIMITS = {"then_wait": True, "idle_timeout_s": 5, "total_timeout_s": 10}
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    monkeypatch.setattr(relay, "AFTER_FINISH_S", 0.2)
+    monkeypatch.setattr(relay, "AFTER_USAGE_S", 0.1)
+
+
+@pytest.mark.parametrize("rest", [[], [usage_event(5)], [b": ping\n\n"], [b'data: {"choi']])
+def test_a_connection_that_stays_open_after_the_end_is_a_success(rest):
+    heard = hear([HELLO, END, *rest], **LIMITS)
+    assert heard.text() == heard.inner_text == "Hello" and heard.error is None
+    assert heard.call.status == heard.inside.status == "ok"
+    assert billed_usage(heard.call)[0].output_tokens == (5 if rest == [usage_event(5)] else 1)
+
+
+def test_a_limit_that_comes_sooner_is_no_error_then(monkeypatch):
+    monkeypatch.setattr(relay, "AFTER_FINISH_S", 60)
+    heard = hear([HELLO, END], then_wait=True, idle_timeout_s=0.2)
+    assert heard.error is None and heard.call.status == "ok"
+
+
+@pytest.mark.parametrize("ping", [b": ping\n\n", PING, event({})])
+def test_signs_of_life_lengthen_no_answer(ping):
+    async def live(reader, writer) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+            writer.write(HELLO + END)
+            while not writer.is_closing():
+                writer.write(ping)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.transport.abort()
+
+    async def run() -> None:
+        listening = await asyncio.start_server(live, "127.0.0.1", 0)
+        async with listening, open_session(PRIVATE) as client:
+            url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+            call = call_of(make_route([make_endpoint(url, total_timeout_s=5)]))
+            frames = b"".join([part async for part in pipeline.stream(call, collaborators(client))])
+            assert b"Hello" in frames and b"error" not in frames and call.status == "ok"
+
+    asyncio.run(run())
+
+
+def test_the_report_is_waited_for_and_text_behind_the_end_is_kept(monkeypatch):
+    monkeypatch.setattr(relay, "AFTER_FINISH_S", 60)
+    heard = hear([HELLO, END, event({"content": " you"}), END, usage_event(5)], **LIMITS)
+    assert heard.text() == heard.inner_text == "Hello you" and heard.usage == (7, 0, 5, 0)
+
+
+def test_a_client_that_reads_slowly_gets_what_had_come(monkeypatch):
+    async def run() -> None:
+        async with (
+            server([HELLO, END, usage_event(5)], then_wait=True) as port,
+            open_session(PRIVATE) as client,
+        ):
+            call = call_of(make_route([make_endpoint(f"http://127.0.0.1:{port}")]))
+            async for _part in pipeline.stream(call, collaborators(client)):
+                await asyncio.sleep(0.5)
+            usage, is_estimated = billed_usage(call)
+            assert usage.output_tokens == 5 and not is_estimated and call.status == "ok"
+
+    asyncio.run(run())
+
+
+def test_the_first_of_several_choices_ends_none_of_the_others():
+    async def run() -> None:
+        async with server([HELLO, END], then_wait=True) as port, open_session(PRIVATE) as client:
+            endpoint = make_endpoint(f"http://127.0.0.1:{port}", idle_timeout_s=1.0)
+            call = call_of(make_route([endpoint]), n=2)
+            frames = b"".join([part async for part in pipeline.stream(call, collaborators(client))])
+            assert b"upstream_idle" in frames and call.error_code == "upstream_idle"
+
+    asyncio.run(run())
