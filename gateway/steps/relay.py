@@ -273,9 +273,7 @@ class _Stream(Generic[T]):
     def check_end(self) -> None:
         """Raises UpstreamError for an end that is none: in the middle, or before anything was said."""
         call = self._call
-        has_output = call.first_token_s is not None or (
-            call.usage is not None and call.usage.total_output > 0
-        )
+        has_output = self._has_output
         is_lost = self._events.dropped_bytes or (self._skipped_bytes and not self.has_said)
         if is_lost and not has_output:
             raise nonsense()  # what made no sense was the answer
@@ -285,6 +283,11 @@ class _Stream(Generic[T]):
                 code="upstream_incomplete",
             )
 
+    @property
+    def _has_output(self) -> bool:
+        call = self._call
+        return call.first_token_s is not None or (call.usage is not None and call.usage.total_output > 0)
+
     def _translate(self, events: list[bytes]) -> Iterator[T]:
         """What was good goes out before an error that came with it is raised."""
         parts: list[T] = []
@@ -292,8 +295,9 @@ class _Stream(Generic[T]):
             for data in events:
                 if is_done(data):
                     self.is_done = True
-                    if (last := self._chunks.end()) and (part := self._face.write(last, b"")):
-                        parts.append(part)
+                    self.has_said = self.has_said or self._has_output
+                    if self.has_said and (last := self._chunks.end()):
+                        parts += [part for part in [self._face.write(last, b"")] if part]
                     break
                 if is_aside(data):
                     self._skip(data)
