@@ -118,7 +118,8 @@ BUGS = {
         "live-one, vllm",
     ),
     "a client's own salt counts": (
-        "import orjson, gateway.steps.dispatch as d; real = d.upstream_body\n"
+        "import orjson, gateway.operations.body as b, gateway.steps.dispatch as d; real = d.upstream_body\n"
+        "b.NOT_PASSED_ON = ()\n"
         "def upstream_body(call, *rest):\n"
         "    own = call.body.get('cache_salt')\n"
         "    body = orjson.loads(real(call, *rest))\n"
@@ -158,8 +159,8 @@ from runtimes.ml import server, shelf
 fed = []
 def note(model, arguments, named):
     fed.append(int((named.get("input_ids") if named.get("input_ids") is not None else arguments[0]).numel()))
-def import_counting_engine(threads, real=shelf._import_engine):
-    engine_class = real(threads)
+def import_counting_engines(threads, real=shelf._import_engines):
+    engines = real(threads)
     from runtimes.ml import engine
     start_manager = engine._start_manager
     def start_counted(model, *arguments, **options):
@@ -167,8 +168,8 @@ def import_counting_engine(threads, real=shelf._import_engine):
         return start_manager(model, *arguments, **options)
     engine._start_manager = start_counted
     {bug}
-    return engine_class
-shelf._import_engine = import_counting_engine
+    return engines
+shelf._import_engines = import_counting_engines
 report_one = shelf.ModelShelf._report_one
 shelf.ModelShelf._report_one = lambda self, folder: report_one(self, folder) | {{"steps": sum(fed)}}
 server.main()
