@@ -1,5 +1,6 @@
 """Answers that a server has compressed, though nobody asked for it (RFC 9110, section 8.4)."""
 
+import asyncio
 import zlib
 
 import aiohttp
@@ -7,7 +8,7 @@ import aiohttp
 from gateway.answers.idle import IdleWatch
 from gateway.answers.whole import nonsense
 
-MAX_STEP_BYTES = 1_000_000
+MAX_STEP_BYTES = 65_536  # as much as comes from a connection at once
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -49,6 +50,7 @@ async def read_decoded(watch: IdleWatch, decoder: Decoder) -> bytes:
     """As `watch.read`, unpacked."""
     while True:
         if decoder.has_more:
+            await asyncio.sleep(0)  # little on the wire may be much: others have their turn in between
             text = decoder.decode(b"")
         elif chunk := await watch.read():
             text = decoder.decode(chunk)

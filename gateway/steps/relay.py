@@ -34,6 +34,8 @@ from models_registry.providers.openai_compatible.errors import find_error
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
 PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
 FRAMING_BYTES = 1_000  # more than an event has around its text
+YIELD_EVERY_BYTES = 65_536
+SOME_EVENTS = 50_000  # that bring nothing: signs of life, ten a second for more than an hour
 MAX_EVENT_VALUES = 20_000
 MAX_BYTES_AT_ONCE = 500_000  # what takes longer to read would hold up the streams of everybody else
 MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
@@ -167,14 +169,15 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
     """
     stream = _Stream(call, face)
     most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
-    size = 0
+    size = turns = 0
     held: list[T] = []
     try:
         with _told_as_ours(), _watch(call, response) as watch:
             read = _reader(response, watch)
             while chunk := await read():
                 size += len(chunk)
-                if call.pieces_seen > most_pieces or size > MAX_STREAM_BYTES:
+                is_endless = stream.events_seen > most_pieces + SOME_EVENTS
+                if is_endless or call.pieces_seen > most_pieces or size > MAX_STREAM_BYTES:
                     raise _endless()
                 if stream.is_plain and (passed := face.pass_on(call, chunk)) is not None:
                     yield passed
@@ -185,6 +188,9 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                         yield face.join(held)
                         held.clear()
                 stream.tell(watch)
+                if size // YIELD_EVERY_BYTES > turns:  # it may come faster than it is read
+                    turns = size // YIELD_EVERY_BYTES
+                    await asyncio.sleep(0)
                 if stream.is_done:
                     break
         for part in () if stream.is_done or watch.is_over else stream.end():
@@ -218,6 +224,7 @@ class _Stream(Generic[T]):
         self._silent_bytes = 0
         self._skipped_bytes = 0
         self._told: object = None
+        self.events_seen = 0
         self.has_said = False  # anything but who speaks
         self.is_done = False
 
@@ -236,6 +243,7 @@ class _Stream(Generic[T]):
         if not self._has_begun and self._is_whole(chunk):
             return
         events = self._events.feed(chunk)
+        self.events_seen += len(events)
         self._has_begun = self._has_begun or bool(events)
         self._silent_bytes = 0 if events else self._silent_bytes + len(chunk)
         if self._silent_bytes > MAX_SILENT_BYTES and self._events.rest_bytes < self._silent_bytes // 2:

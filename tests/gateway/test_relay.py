@@ -4,6 +4,7 @@ costs.
 
 import asyncio
 import contextlib
+import gzip
 import json
 import socket
 from dataclasses import replace
@@ -232,6 +233,50 @@ def test_an_answer_is_read_to_its_bound(monkeypatch, stream, bound, code):
     with pytest.raises(UpstreamError) as caught:
         asyncio.run(read())
     assert caught.value.code == code and len(chunks._chunks) > 50
+
+
+EMPTY_EVENT = b'data: {"choices":[{"index":0,"delta":{}}]}\n\n'
+
+
+def test_events_that_bring_nothing_are_read_to_a_bound(monkeypatch):
+    """One compressed answer of them took a process from everybody for a minute."""
+    monkeypatch.setattr("gateway.steps.relay.SOME_EVENTS", 100)
+    response = SimpleNamespace(content=Chunks(*[EMPTY_EVENT * 10] * 200), headers={})
+
+    async def read() -> None:
+        async for _part in relay(make_call("http://nowhere/v1"), response, Frames()):
+            pass
+
+    with pytest.raises(UpstreamError) as caught:
+        asyncio.run(read())
+    assert caught.value.code == "upstream_endless" and len(response.content._chunks) > 100
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_others_have_their_turn_while_much_is_read(monkeypatch, encoding):
+    """Though the server's bytes are all there and nothing is waited for."""
+    text = EMPTY_EVENT * 20_000
+    raw = gzip.compress(text) if encoding else text
+    pieces = [raw[at : at + 65_536] for at in range(0, len(raw), 65_536)]
+    headers = {"Content-Encoding": encoding} if encoding else {}
+    response = SimpleNamespace(content=Chunks(*pieces), headers=headers)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def run() -> None:
+        other = asyncio.ensure_future(others())
+        with contextlib.suppress(UpstreamError):
+            async for _part in relay(make_call("http://nowhere/v1"), response, Frames()):
+                pass
+        other.cancel()
+
+    asyncio.run(run())
+    assert turns >= len(text) // 65_536 - 2
 
 
 # -- time ----------------------------------------------------------------------------------------------------
