@@ -30,7 +30,7 @@ def bob(visit) -> Visitor:
         ("fault-429", "upstream_rate_limited", ""),
         ("fault-500", "upstream_error", ""),
         ("fault-refuse", "upstream_disconnected", ""),
-        ("fault-html", "upstream_incomplete", ""),
+        ("fault-html", "upstream_invalid_response", ""),
         ("fault-cut-mid-stream", "upstream_disconnected", said(3)),
         ("fault-reset-mid-stream-5", "upstream_disconnected", said(5)),
     ],
