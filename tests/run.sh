@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
 groups=(
-  "tests/e2e tests/accounts tests/launcher tests/runtimes tests/test_permissions.py"
-  "tests/proof tests/gateway tests/usage"
+  "tests/e2e tests/accounts tests/launcher tests/runtimes tests/test_permissions.py tests/gateway"
+  "tests/proof"
 )
 logs=$(mktemp -d)
 runs=()
