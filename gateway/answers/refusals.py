@@ -25,7 +25,8 @@ SECRET_RUN = 6  # so many characters of a secret in a row are too many to pass o
 ADDRESS = re.compile(
     r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>)\]]+"
     r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
-    r"|(?<![\w:])(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}|(?:[0-9a-f]{1,4}:)*[0-9a-f]{0,4}::(?:[0-9a-f]{1,4}:?)*)"
+    r"|(?<![\w:])[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}"
+    r"|(?<![\w:])(?:[0-9a-f]{1,4}:)*[0-9a-f]{0,4}::(?:[0-9a-f]{1,4}:?)*"
     r"|\b[\w-]+(?:\.[\w-]+)+:\d{1,5}\b"
     r"|\[[0-9a-f:.%]*::?[0-9a-f:.%]*\](?::\d+)?"
     r"|\b(?:localhost|[\w-]+(?:\.[\w-]+)*\.(?:internal|local|localdomain|lan|corp|svc|cluster|intranet))"

@@ -101,7 +101,9 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
             _let_go(response)
         other = None
         if response.status in FAULTY_REQUEST:
-            adds = call.wants_stream and not call.body.get("stream_options", {}).keys() - {"include_usage"}
+            adds = call.wants_stream and not (call.body.get("stream_options") or {}).keys() - {
+                "include_usage"
+            }
             other = without_refused(error, quirk, limit_name, longest, adds_stream_options=adds)
             if other is None and _is_ours(call, limit):
                 other, input_tokens = with_smaller_bound(error, quirk, longest, input_tokens)

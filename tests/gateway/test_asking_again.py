@@ -121,6 +121,15 @@ def test_a_server_without_stream_options_is_asked_without_them_and_remembered():
     asyncio.run(run())
 
 
+def test_options_of_a_stream_that_are_null_are_none():
+    async def run() -> None:
+        async with serving(refuses("stream_options", "Unrecognized argument: stream_options")) as server:
+            call = call_of(make_route([make_endpoint(server.url)]), stream_options=None)
+            assert b"Hello" in await ask(call)
+
+    asyncio.run(run())
+
+
 REFUSALS = [
     "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.",
     "body.max_tokens: Extra inputs are not permitted",
