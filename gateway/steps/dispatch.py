@@ -22,7 +22,7 @@ from gateway.trace import trace_headers
 from models_registry.providers.openai_compatible.errors import ProviderError
 
 MAX_ERROR_BYTES = 65_536
-MAX_TRIES = 3  # one for each thing that we add and a server may not know
+MAX_TRIES = 4  # one more for each thing that we add and a server may not take
 FAULTY_REQUEST = (400, 422)
 
 
@@ -101,10 +101,8 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
             _let_go(response)
         other = None
         if response.status in FAULTY_REQUEST:
-            adds = call.wants_stream and not (call.body.get("stream_options") or {}).keys() - {
-                "include_usage"
-            }
-            other = without_refused(error, quirk, limit_name, longest, adds_stream_options=adds)
+            adds_options = _adds_stream_options(call)
+            other = without_refused(error, quirk, limit_name, longest, adds_stream_options=adds_options)
             if other is None and _is_ours(call, limit):
                 other, input_tokens = with_smaller_bound(error, quirk, longest, input_tokens)
         if other is None:
@@ -116,6 +114,11 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
 def _is_ours(call: Call, limit: int) -> bool:
     """Whether we bound an answer that the caller did not, or not so low."""
     return bool(limit) and limit != (call.body.get("max_completion_tokens") or call.body.get("max_tokens"))
+
+
+def _adds_stream_options(call: Call) -> bool:
+    """Whether all of them are ours."""
+    return call.wants_stream and not (call.body.get("stream_options") or {}).keys() - {"include_usage"}
 
 
 async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aiohttp.ClientResponse:

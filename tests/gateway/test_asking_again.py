@@ -271,6 +271,23 @@ def test_a_callers_own_fault_teaches_nothing_about_the_server():
     asyncio.run(run())
 
 
+def test_a_server_that_takes_nothing_of_ours_is_asked_until_it_answers():
+    def answer(body: dict) -> tuple[int, object]:
+        for field in ("stream_options", "max_tokens"):
+            if field in body:
+                return 400, {"error": {"message": f"unknown field {field}"}}
+        if body["max_completion_tokens"] > 1_000:
+            return 400, {"error": {"message": "at most 1000 completion tokens"}}
+        return FINE
+
+    async def run() -> None:
+        async with serving(answer) as server:
+            call = call_of(make_route([make_endpoint(server.url)]), max_tokens=4_096)
+            assert b"Hello" in await ask(call) and len(server.seen) == 4
+
+    asyncio.run(run())
+
+
 def test_a_server_that_knows_neither_is_not_asked_for_ever():
     async def run() -> None:
         def neither(body: dict) -> tuple[int, object]:
@@ -279,7 +296,7 @@ def test_a_server_that_knows_neither_is_not_asked_for_ever():
 
         async with serving(neither) as server:
             assert await ask(make_call(server.url)) == b"upstream_invalid_request"
-            assert len(server.seen) <= 3
+            assert len(server.seen) <= 4
 
     asyncio.run(run())
 
