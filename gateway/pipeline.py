@@ -19,7 +19,9 @@ from typing import Protocol, TypeVar
 import aiohttp
 
 from foundation.errors import AtriumError
+from gateway import faces
 from gateway.answers.sse import DONE, frame
+from gateway.answers.stream import Face
 from gateway.answers.usage import usage_frame
 from gateway.calls import Call
 from gateway.deltas import Delta
@@ -101,7 +103,7 @@ async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
     has_begun, failure = False, None
     try:
         # who leaves in the middle has settled before this ends
-        async with aclosing(_relay_and_settle(call, gateway, relay.Frames)) as parts:
+        async with aclosing(_relay_and_settle(call, gateway, faces.Frames)) as parts:
             async for frames in parts:
                 has_begun = True
                 yield frames
@@ -120,14 +122,14 @@ async def deltas(call: Call, gateway: Collaborators) -> AsyncGenerator[Delta]:
     """Steps 7 to 9 for the house: the answer in typed pieces; it ends when the bill is durable. Raises
     AtriumError, also in the middle.
     """
-    async with aclosing(_relay_and_settle(call, gateway, relay.Deltas)) as parts:
+    async with aclosing(_relay_and_settle(call, gateway, faces.Deltas)) as parts:
         async for pieces in parts:
             for piece in pieces:
                 yield piece
 
 
 async def _relay_and_settle(
-    call: Call, gateway: Collaborators, make_face: Callable[[], relay.Face[T]]
+    call: Call, gateway: Collaborators, make_face: Callable[[], Face[T]]
 ) -> AsyncGenerator[T]:
     """The answer of the first candidate that gives one. What has begun is not tried again."""
     following = attempts.Attempts(call, gateway.breaker)

@@ -8,7 +8,7 @@ import pytest
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from gateway import pipeline
-from gateway.steps import relay
+from gateway.answers import stream
 from gateway.steps.settle import billed_usage
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
 from tests.gateway.test_estimates import END, event, server, usage_event
@@ -20,8 +20,8 @@ LIMITS = {"then_wait": True, "idle_timeout_s": 5, "total_timeout_s": 10}
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
-    monkeypatch.setattr(relay, "AFTER_FINISH_S", 0.2)
-    monkeypatch.setattr(relay, "AFTER_USAGE_S", 0.1)
+    monkeypatch.setattr(stream, "AFTER_FINISH_S", 0.2)
+    monkeypatch.setattr(stream, "AFTER_USAGE_S", 0.1)
 
 
 @pytest.mark.parametrize("rest", [[], [usage_event(5)], [b": ping\n\n"], [b'data: {"choi']])
@@ -33,7 +33,7 @@ def test_a_connection_that_stays_open_after_the_end_is_a_success(rest):
 
 
 def test_a_limit_that_comes_sooner_is_no_error_then(monkeypatch):
-    monkeypatch.setattr(relay, "AFTER_FINISH_S", 60)
+    monkeypatch.setattr(stream, "AFTER_FINISH_S", 60)
     heard = hear([HELLO, END], then_wait=True, idle_timeout_s=0.2)
     assert heard.error is None and heard.call.status == "ok"
 
@@ -63,7 +63,7 @@ def test_signs_of_life_lengthen_no_answer(ping):
 
 
 def test_the_report_is_waited_for_and_text_behind_the_end_is_kept(monkeypatch):
-    monkeypatch.setattr(relay, "AFTER_FINISH_S", 60)
+    monkeypatch.setattr(stream, "AFTER_FINISH_S", 60)
     heard = hear([HELLO, END, event({"content": " you"}), END, usage_event(5)], **LIMITS)
     assert heard.text() == heard.inner_text == "Hello you" and heard.usage == (7, 0, 5, 0)
 

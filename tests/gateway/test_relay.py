@@ -23,10 +23,11 @@ from gateway.answers.refusals import callers_fault
 from gateway.answers.sse import DONE, EventReader, frame
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
+from gateway.faces import Frames
 from gateway.operations.chat_completions import ASSUMED_WINDOW
 from gateway.state.quirks import Quirks
 from gateway.steps.dispatch import dispatch
-from gateway.steps.relay import Frames, read_answer, relay
+from gateway.steps.relay import read_answer, relay
 from gateway.steps.reserve import reserve
 from gateway.steps.settle import NOTHING, billed_usage
 from models_registry.providers.openai_compatible.errors import read_error

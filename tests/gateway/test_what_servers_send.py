@@ -200,7 +200,7 @@ def test_a_broken_chunk_is_not_skipped():
 
 
 def test_what_is_skipped_is_bounded(monkeypatch):
-    monkeypatch.setattr("gateway.steps.relay.MAX_SILENT_BYTES", 400)
+    monkeypatch.setattr("gateway.answers.stream.MAX_SILENT_BYTES", 400)
     heard = hear([event({"content": "Hel"}), *[b"data: ping\n\n"] * 101])
     assert heard.call.error_code == "upstream_invalid_response"
     assert hear([event({"content": "Hello"}), *[b"data: ping\n\n"] * 100, END, DONE]).error is None

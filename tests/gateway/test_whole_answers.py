@@ -156,7 +156,7 @@ def test_what_nobody_foresaw_is_no_answer(monkeypatch):
                     pass
             return call
 
-    monkeypatch.setattr("gateway.steps.relay._Stream._read", fail)
+    monkeypatch.setattr("gateway.answers.stream.AnswerEvents._read", fail)
     call = asyncio.run(read())
     assert (call.status, call.error_code) == ("error", "internal_error")
 

@@ -1,0 +1,193 @@
+"""The events of one streamed answer, and how it ends. Nonsense becomes a clear error; what it may have
+held is counted.
+"""
+
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+from django.utils.translation import gettext as _
+
+from foundation.errors import AtriumError, UpstreamError
+from foundation.json_bounds import has_more_values
+from gateway.answers.estimate import estimate_tokens
+from gateway.answers.events import is_aside, is_done, mend_chunk, says_something
+from gateway.answers.idle import IdleWatch
+from gateway.answers.json_text import load_json
+from gateway.answers.refusals import fault_in_answer
+from gateway.answers.sse import MAX_EVENT_BYTES, EventReader
+from gateway.answers.whole import WholeAnswer, as_openais, nonsense
+from gateway.calls import Call, Chunk, ChunkReader
+from models_registry.providers.openai_compatible.errors import find_error
+
+FRAMING_BYTES = 1_000  # more than an event has around its text
+MAX_EVENT_VALUES = 20_000
+MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
+# What may follow the reason for the end: the report, and after that the mark of the end. Some servers then
+# keep the connection open, and some send signs of life for ever.
+AFTER_FINISH_S, AFTER_USAGE_S = 5.0, 1.0
+T = TypeVar("T")
+
+
+class Face(Protocol[T]):
+    """What becomes of the events of a stream."""
+
+    def pass_on(self, call: Call, chunk: bytes) -> T | None:
+        """What goes out for bytes that are one event which needs no reading; None if they need it."""
+
+    def write(self, chunk: Chunk, data: bytes) -> T | None:
+        """What goes out for an event that was read; None if nothing does."""
+
+    def join(self, parts: list[T]) -> T:
+        """What several go out as."""
+
+
+class AnswerEvents(Generic[T]):
+    """The events of one answer: cut out of its bytes, read, and turned into what goes out."""
+
+    def __init__(self, call: Call, face: Face[T]) -> None:
+        self._call = call
+        self._face = face
+        self._events = EventReader()
+        self._chunks: ChunkReader = call.operation.chunk_reader(call)
+        self._whole = WholeAnswer(MAX_EVENT_BYTES)
+        self._has_begun = False
+        self._silent_bytes = 0
+        self._skipped_bytes = 0
+        self._told: object = None
+        self._held: list[T] = []  # what came before the answer said anything
+        self.seen = 0
+        self.has_said = False  # anything but who speaks
+        self.is_done = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the next chunk may be an event that needs no reading."""
+        return self._has_begun and not self._events.has_rest and self._call.finish_reason is None
+
+    @property
+    def unread_bytes(self) -> int:
+        """What makes no sense so far, or has not come whole."""
+        return len(self._whole.text()) or self._events.rest_bytes + self._events.dropped_bytes
+
+    def take(self, chunk: bytes) -> Iterator[T]:
+        """What goes out for these bytes."""
+        if not self._has_begun and self._is_whole(chunk):
+            return
+        events = self._events.feed(chunk)
+        self.seen += len(events)
+        self._has_begun = self._has_begun or bool(events)
+        self._silent_bytes = 0 if events else self._silent_bytes + len(chunk)
+        if self._silent_bytes > MAX_SILENT_BYTES and self._events.rest_bytes < self._silent_bytes // 2:
+            raise nonsense()
+        yield from self._hold(self._translate(events))
+
+    def end(self) -> Iterator[T]:
+        """What goes out for what is left at the end of the bytes."""
+        call = self._call
+        if self._whole.parts or (not self._has_begun and self._is_whole(b"")):
+            chunks = call.operation.read_whole(call, self._whole.text())
+            self.is_done = self.has_said = True
+            parts = [self._face.write(Chunk(event, is_changed=True), b"") for event in chunks]
+            yield self._face.join([part for part in parts if part])
+            return
+        yield from self._hold(self._translate(self._events.take_rest()))
+
+    def tell(self, watch: IdleWatch) -> None:
+        """What the watch must know of what has come. An answer with several choices ends with the last."""
+        call = self._call
+        if call.first_token_s is not None:
+            watch.note_begin()
+        told = (call.pieces_seen, call.usage)
+        if call.finish_reason is None or told == self._told or call.body.get("n") not in (None, 1):
+            return
+        self._told = told
+        watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
+
+    def _is_whole(self, chunk: bytes) -> bool:
+        """Whether it belongs to an answer in one piece. A long beginning of an event is none."""
+        if not self._whole.parts and self._events.rest_bytes > FRAMING_BYTES:
+            return False
+        return self._whole.take(chunk, self._events.unread)
+
+    def check_end(self) -> None:
+        """Raises UpstreamError for an end that is none: in the middle, or before anything was said."""
+        call = self._call
+        has_output = self._has_output
+        is_lost = self._events.dropped_bytes or (self._skipped_bytes and not self.has_said)
+        if is_lost and not has_output:
+            raise nonsense()  # what made no sense was the answer
+        if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
+            raise UpstreamError(
+                _("The model server ended its answer in the middle. What arrived is kept."),
+                code="upstream_incomplete",
+            )
+
+    @property
+    def _has_output(self) -> bool:
+        call = self._call
+        return call.first_token_s is not None or (call.usage is not None and call.usage.total_output > 0)
+
+    def _hold(self, parts: Iterator[T]) -> Iterator[T]:
+        for part in parts:
+            self._held.append(part)
+            if self.has_said:
+                yield self._face.join(self._held)
+                self._held.clear()
+
+    def _translate(self, events: list[bytes]) -> Iterator[T]:
+        """What was good goes out before an error that came with it is raised."""
+        parts: list[T] = []
+        try:
+            for data in events:
+                if is_done(data):
+                    self.is_done = True
+                    self.has_said = self.has_said or self._has_output
+                    if self.has_said and (last := self._chunks.end()):
+                        parts += [part for part in [self._face.write(last, b"")] if part]
+                    break
+                if is_aside(data):
+                    self._skip(data)
+                    continue
+                if part := self._read(data):
+                    parts.append(part)
+        except AtriumError:
+            if parts:
+                yield self._face.join(parts)
+            raise
+        if parts:
+            yield self._face.join(parts)
+
+    def _skip(self, data: bytes) -> None:
+        self._skipped_bytes += len(data)
+        if self._skipped_bytes > MAX_SILENT_BYTES:
+            raise nonsense()
+
+    def _read(self, data: bytes) -> T | None:
+        """What goes out for an event; what it says is noted in the call. Raises UpstreamError."""
+        call = self._call
+        seen = call.pieces_seen
+        try:
+            if has_more_values(data, MAX_EVENT_VALUES):
+                raise ValueError("too many values")
+            event = as_openais(call, load_json(data))
+            is_mended = mend_chunk(event)
+            error = find_error(event) if isinstance(event, dict) else None
+            chunk = self._chunks.read(event, len(data))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
+            if call.pieces_seen == seen:
+                note_unread(call, len(data))
+            raise nonsense() from exc
+        if error is None:
+            if chunk is None:
+                return None
+            chunk.is_changed |= is_mended
+            self.has_said = self.has_said or says_something(chunk.event)
+            return self._face.write(chunk, data)
+        call.was_refused = call.first_token_s is None and call.usage is None
+        raise fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
+
+
+def note_unread(call: Call, size: int) -> None:
+    """Count the bytes of what makes no sense, or never came whole: it may hold the whole answer."""
+    if size > FRAMING_BYTES:
+        call.note_piece(estimate_tokens(size - FRAMING_BYTES))
