@@ -45,7 +45,7 @@ def test_what_a_hold_carries_is_what_the_event_will_say():
 @pytest.mark.parametrize(
     ("model", "columns"),
     [
-        (Hold, statements._HOLD_COLUMNS | {"budget_ids": "uuid[]"}),
+        (Hold, statements.HOLD_COLUMNS | {"budget_ids": "uuid[]"}),
         (Budget, statements._BALANCE_COLUMNS),
         (BudgetOverrun, statements._OVERRUN_COLUMNS),
     ],
@@ -67,6 +67,6 @@ def test_each_statement_gets_a_value_for_each_of_its_columns():
     assert batch.decide(hold) is True and batch.decide(a_bill(hold.request_id)) is True
     sent = {statement: len(values) for statement, values in batch.writes(b"process")}
     assert sent == {
-        statements.WRITE_HOLDS: 2 + len(statements._HOLD_COLUMNS),
-        statements.SETTLE: 1 + len(statements._BILL_COLUMNS),
+        statements.WRITE_HOLDS: 2 + len(statements.HOLD_COLUMNS),
+        statements.SETTLE: 1 + len(statements.BILL_COLUMNS),
     }

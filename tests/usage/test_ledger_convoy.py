@@ -172,7 +172,7 @@ async def test_a_connection_that_has_served_many_tenants_makes_way_for_a_new_one
         return await connect(wires)
 
     monkeypatch.setattr(Wires, "_connect", counted)
-    for most, connections in ((1_000, 1), (3, 8)):  # none, or all: each booking needs more than three
+    for most, connections in ((1_000, 1), (2, 8)):  # none, or all: each booking needs more than two
         monkeypatch.setattr(wire, "MOST_PREPARED", most)
         opened.clear()
         async with books.ledger(pool_size=1) as ledger:

@@ -23,7 +23,6 @@ from usage.ledger.bookings import (
 )
 from usage.ledger.budget_rules import Balance, period_end
 from usage.ledger.wire import Statement
-from usage.quantities import four_counts
 
 _OF_TENANT = (LEVELS[0], TENANT_SUBJECT.hex)
 Clock = Callable[[datetime], datetime]  # the database's time → the time that decides about periods
@@ -129,19 +128,11 @@ class Batch:
             balance.hold(amount)
         ids = [balance.id for balance in asked]
         self._holds[key] = amount, ids
-        self._new_holds.append(
-            (
-                key,
-                str(amount),
-                f'"{{{",".join(ids)}}}"',
-                str(request.input_tokens_estimate),
-                *sql.facts(request.facts, request.subjects),
-            )
-        )
+        self._new_holds.append(sql.hold_row(request, ids))
         return True
 
     def _settle(self, bill: Settlement) -> Outcome:
-        key, cost, used = bill.request_id.hex, bill.cost, bill.usage.quantities
+        key = bill.request_id.hex
         if key in self._booked:
             return False
         hold = self._holds.pop(key, None)
@@ -151,22 +142,8 @@ class Batch:
         amount, budgets = hold
         for balance in self._known(budgets):
             balance.release(amount)
-            self.book(balance, cost, key)
-        self._bills.append(
-            (
-                key,
-                str(cost),
-                sql.quantities(used),
-                *map(str, four_counts(used).values()),
-                sql.text(bill.status),
-                sql.text(bill.error_code),
-                sql.number(bill.latency_ms),
-                sql.number(bill.first_token_ms),
-                sql.truth(bill.estimated),
-                sql.truth(cost > amount),
-                *sql.outcome(bill),
-            )
-        )
+            self.book(balance, bill.cost, key)
+        self._bills.append(sql.bill_row(bill))
         return True
 
     def book(self, balance: Balance, cost: Decimal, request: str) -> None:

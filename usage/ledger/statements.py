@@ -15,10 +15,10 @@ from dataclasses import asdict
 from functools import lru_cache
 from uuid import UUID
 
-from usage.ledger.bookings import CallFacts, Settlement
+from usage.ledger.bookings import CallFacts, HoldRequest, Settlement
 from usage.older_counts import QUANTITIES
 from usage.pricing import Price
-from usage.quantities import Quantities
+from usage.quantities import Quantities, four_counts
 
 # Without statistics a generic plan would walk these small, fast-changing tables from end
 # to end; hence the planner settings.
@@ -70,20 +70,38 @@ _BILLED_FACTS = ", ".join(
 LEVEL_ORDER = "CASE level WHEN 'tenant' THEN 0 WHEN 'project' THEN 1 WHEN 'user' THEN 2 ELSE 3 END"
 
 
-def _unnest(alias: str, first: int, columns: dict[str, str]) -> str:
+def unnest(alias: str, first: int, columns: dict[str, str]) -> str:
     """`unnest($first::a[], …) AS alias(…)`: the batch as a table."""
     arrays = ", ".join(f"${first + position}::{kind}[]" for position, kind in enumerate(columns.values()))
     return f"unnest({arrays}) AS {alias}({', '.join(columns)})"
 
 
-_HOLD_COLUMNS = {
+def make_holds(process: str, moment: str, budget_ids: str, holds: str) -> str:
+    """The holds `h`."""
+    return f"""INSERT INTO usage_hold
+  (process_id, created_at, id, amount, budget_ids, input_tokens_estimate, {_FACT_NAMES})
+SELECT {process}, {moment}, h.id, h.amount, {budget_ids}, h.input_tokens_estimate, {_HELD_FACTS}
+FROM {holds}"""
+
+
+def book_events(moment: str, bills_and_holds: str) -> str:
+    """The events of the bills `n` and their holds `h`; answers their ids."""
+    return f"""INSERT INTO usage_usageevent ({_EVENT_NAMES})
+SELECT h.id, h.id, 'settle', {_BILLED_FACTS}, coalesce(h.price_snapshot->>'currency', ''), '{{}}',
+  n.quantities, n.input, n.cached, n.output, n.reasoning, n.cost,
+  n.status, n.error_code, n.latency_ms, n.first_token_ms, n.estimated, n.cost > h.amount, n.attempts,
+  {moment}, {moment}
+FROM {bills_and_holds} RETURNING id"""
+
+
+HOLD_COLUMNS = {
     "id": "uuid",
     "amount": "numeric",
     "budget_ids": "text",
     "input_tokens_estimate": "bigint",
     **FACTS,
 }
-_BILL_COLUMNS = {
+BILL_COLUMNS = {
     "id": "uuid",
     "cost": "numeric",
     "quantities": "jsonb",
@@ -96,7 +114,6 @@ _BILL_COLUMNS = {
     "latency_ms": "int",
     "first_token_ms": "int",
     "estimated": "bool",
-    "over_hold": "bool",
     "attempts": "jsonb",
     **{name: FACTS[name] for name in ANSWERED},
 }
@@ -133,28 +150,19 @@ READ_CLOCK = "SELECT clock_timestamp()"
 
 WRITE_BALANCES = f"""UPDATE usage_budget b SET
   period_start = n.period_start, allowance = n.allowance, held = n.held, spent = n.spent
-FROM {_unnest("n", 1, _BALANCE_COLUMNS)} WHERE b.id = n.id"""
+FROM {unnest("n", 1, _BALANCE_COLUMNS)} WHERE b.id = n.id"""
 WRITE_OVERRUNS = f"""INSERT INTO usage_budgetoverrun (id, budget_id, request_id, amount, created_at)
-SELECT n.id, n.budget_id, n.request_id, n.amount, $1::timestamptz FROM {_unnest("n", 2, _OVERRUN_COLUMNS)}"""
-WRITE_HOLDS = f"""INSERT INTO usage_hold
-  (process_id, created_at, id, amount, budget_ids, input_tokens_estimate, {_FACT_NAMES})
-SELECT $1::uuid, $2::timestamptz, h.id, h.amount, h.budget_ids::uuid[], h.input_tokens_estimate,
-  {_HELD_FACTS}
-FROM {_unnest("h", 3, _HOLD_COLUMNS)}"""
+SELECT n.id, n.budget_id, n.request_id, n.amount, $1::timestamptz FROM {unnest("n", 2, _OVERRUN_COLUMNS)}"""
+WRITE_HOLDS = make_holds("$1::uuid", "$2::timestamptz", "h.budget_ids::uuid[]", unnest("h", 3, HOLD_COLUMNS))
 MARK_PROGRESS = f"""UPDATE usage_hold h SET
   progress_output_tokens = greatest(h.progress_output_tokens, n.tokens),
   {", ".join(f"{name} = coalesce(n.{name}, h.{name})" for name in ANSWERED)}
-FROM {_unnest("n", 1, _MARK_COLUMNS)} WHERE h.id = n.id"""
+FROM {unnest("n", 1, _MARK_COLUMNS)} WHERE h.id = n.id"""
 DROP_HOLDS = "DELETE FROM usage_hold WHERE id = ANY($1::uuid[])"
 # A hold turns into its event; one whose hold is gone by now turns into
 # nothing, and is missing from the answer.
 SETTLE = f"""WITH h AS (DELETE FROM usage_hold WHERE id = ANY($2::uuid[]) RETURNING *)
-INSERT INTO usage_usageevent ({_EVENT_NAMES})
-SELECT h.id, h.id, 'settle', {_BILLED_FACTS}, coalesce(h.price_snapshot->>'currency', ''), '{{}}',
-  n.quantities, n.input, n.cached, n.output, n.reasoning, n.cost,
-  n.status, n.error_code, n.latency_ms, n.first_token_ms, n.estimated, n.over_hold, n.attempts,
-  $1::timestamptz, $1::timestamptz
-FROM {_unnest("n", 2, _BILL_COLUMNS)} JOIN h ON h.id = n.id RETURNING id"""
+{book_events("$1::timestamptz", f"{unnest('n', 2, BILL_COLUMNS)} JOIN h ON h.id = n.id")}"""
 NOTE_DUTY = "SELECT public.atrium_duty($1, $2::timestamptz)"
 
 READ_EVENTS = f"""SELECT kind, status, cost, user_id, key_id, project_id, booked_at, {QUANTITIES}
@@ -217,6 +225,34 @@ def _price(price: Price | None) -> str:
 
 
 _AS_HELD = ("NULL",) * len(ANSWERED)
+
+
+def hold_row(request: HoldRequest, budget_ids: Iterable[str]) -> tuple[str, ...]:
+    """The elements of HOLD_COLUMNS, in its order."""
+    return (
+        request.request_id.hex,
+        str(request.amount),
+        f'"{{{",".join(budget_ids)}}}"',
+        str(request.input_tokens_estimate),
+        *facts(request.facts, request.subjects),
+    )
+
+
+def bill_row(bill: Settlement) -> tuple[str, ...]:
+    """The elements of BILL_COLUMNS, in its order."""
+    used = bill.usage.quantities
+    return (
+        bill.request_id.hex,
+        str(bill.cost),
+        quantities(used),
+        *map(str, four_counts(used).values()),
+        text(bill.status),
+        text(bill.error_code),
+        number(bill.latency_ms),
+        number(bill.first_token_ms),
+        truth(bill.estimated),
+        *outcome(bill),
+    )
 
 
 def outcome(bill: Settlement) -> tuple[str, ...]:
