@@ -19,6 +19,12 @@ _IS_RUNNING = (
     "(b.period = 'total' OR t.now < b.period_start + "
     "CASE b.period WHEN 'day' THEN interval '1 day' ELSE interval '1 month' END)"
 )
+# LOCK_BUDGETS for a hold or for a bill, without what it reads
+LOCK_FOR_HOLD = f"""SELECT 1 FROM usage_budget WHERE subject_id = ANY($1::uuid[])
+ORDER BY {sql.LEVEL_ORDER}, id FOR UPDATE"""
+LOCK_FOR_BILL = f"""SELECT 1 FROM usage_budget
+WHERE id = ANY (ARRAY(SELECT unnest(budget_ids) FROM usage_hold WHERE id = $1::uuid))
+ORDER BY {sql.LEVEL_ORDER}, id FOR UPDATE"""
 _LEVELS, _SUBJECTS = (f"${number + len(sql.HOLD_COLUMNS)}" for number in (3, 4))
 HOLD = f"""WITH {_NOW},
 h AS MATERIALIZED (SELECT * FROM {sql.unnest("h", 3, sql.HOLD_COLUMNS)}),
@@ -58,11 +64,11 @@ def booking(entry: Entry, process_id: bytes, shift: timedelta) -> list[Statement
     moved = f"{shift.total_seconds()} seconds".encode()
     if isinstance(operation, Settlement):
         row = sql.columns([sql.bill_row(operation)])
-        return [(sql.LOCK_BUDGETS, (b"{}", sql.array([entry.key]))), (BILL, (moved, *row))]
+        return [(LOCK_FOR_BILL, (entry.key.encode(),)), (BILL, (moved, *row))]
     subjects = operation.subjects | {LEVELS[0]: TENANT_SUBJECT}
     asked = sql.array([subject.hex for subject in subjects.values()])
     row = sql.columns([sql.hold_row(operation, ())])
     return [
-        (sql.LOCK_BUDGETS, (asked, b"{}")),
+        (LOCK_FOR_HOLD, (asked,)),
         (HOLD, (moved, process_id, *row, sql.array(subjects), asked)),
     ]
