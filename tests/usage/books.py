@@ -122,6 +122,10 @@ class Books:
         )
         return budget
 
+    def somebody_waits(self) -> bool:
+        """Whether a connection waits for a lock."""
+        return bool(self.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
     def budget(self, pk: UUID) -> Any:
         return self.sql("SELECT * FROM usage_budget WHERE id = %s", pk)[0]
 

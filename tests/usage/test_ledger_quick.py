@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from foundation.errors import QuotaExceeded
-from tests.usage.books import BILL, SUBJECTS, a_bill, a_hold
-from usage.ledger import parts, quick
+from tests.usage.books import BILL, SUBJECTS, a_bill, a_hold, until
+from usage.ledger import parts, quick, wire
 from usage.ledger.entries import Entry
 from usage.ledger.statements import COMMIT
 from usage.ledger.wire import Wire
@@ -23,8 +23,8 @@ def trips(monkeypatch) -> list[str]:
     """`quick` or `decided` for each exchange that books."""
     found, exchange = [], Wire.exchange
 
-    async def counted(wire, statements):
-        results = await exchange(wire, statements)
+    async def counted(line, statements):
+        results = await exchange(line, statements)
         sent = [statement for statement, _params in statements]
         if any("AS fits" in statement or "IS NOT TRUE))" in statement for statement in sent):
             found.append("quick")
@@ -158,11 +158,11 @@ async def test_an_answer_that_got_lost_books_nothing_twice(books, trips, monkeyp
     budget, hold = books.add_budget("tenant", "1"), a_hold("0.01")
     exchange, lost = Wire.exchange, []
 
-    async def losing(wire, statements):
-        results = await exchange(wire, statements)
+    async def losing(line, statements):
+        results = await exchange(line, statements)
         if not lost and len(books.holds() if not is_bill else books.events()):
             lost.append(True)
-            wire.close()
+            line.close()
             raise psycopg.OperationalError("the connection is lost")
         return results
 
@@ -191,6 +191,31 @@ async def test_two_processes_never_hold_more_than_there_is(books, trips, monkeyp
         assert trips.count("quick") == 20 and len(held) == len(books.holds()) == 10
         await asyncio.gather(*(one.settle(books.slug, a_bill(hold.request_id)) for hold in held))
     assert len(books.events()) == 10 and books.balances_match()
+
+
+@pytest.mark.parametrize("is_bill", [False, True])
+async def test_who_waits_for_a_row_decides_on_what_it_says_then(books, trips, monkeypatch, is_bill):
+    """The row is locked before it is looked at."""
+    monkeypatch.setattr(wire, "SESSION_OPTIONS", wire.SESSION_OPTIONS.replace("=100 ", "=5000 "))
+    budget, hold = books.add_budget("tenant", "1", allowance="2"), a_hold("0.4")
+    async with a_ledger(books, trips, monkeypatch) as ledger:
+        await ledger.reserve(books.slug, hold)
+        trips.clear()
+        with books.connection.transaction():
+            books.sql("UPDATE usage_budget SET spent = %s", "1.599" if is_bill else "0.5")
+            bill = a_bill(hold.request_id, cost=Decimal("0.41"))
+            booking = (
+                ledger.settle(books.slug, bill) if is_bill else ledger.reserve(books.slug, a_hold("0.2"))
+            )
+            waiting = asyncio.create_task(booking)
+            await until(books.somebody_waits)
+        if is_bill:
+            assert await waiting
+        else:
+            with pytest.raises(QuotaExceeded):
+                await waiting
+    assert trips == ["quick", "decided"]
+    assert books.budget(budget).allowance == (Decimal("2.009") if is_bill else 2)
 
 
 async def test_the_clock_is_guessed_for_a_minute_only(books, monkeypatch):
