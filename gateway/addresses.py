@@ -14,7 +14,8 @@ from accounts.keys import PREFIX, read_key
 from gateway.http import AsgiScope
 
 V1 = "/v1"
-DEPLOYMENT = "atrium.deployment"  # in the scope: the model that the address names
+# in the scope of a request whose address was corrected: as it was written, and the model that it names
+ASKED, DEPLOYMENT = "atrium.asked", "atrium.deployment"
 _BASE = re.compile(r"/+(?:openai/+)?(?P<api>api/+)?(?:v1(?:/+|$))+", re.IGNORECASE)
 _AZURE = re.compile(r"/+openai(?:/+|$)")
 _NO_PROGRAMS = ("/api/", "/static/", "/healthz/")
@@ -32,7 +33,7 @@ def correct_address(scope: AsgiScope, is_served: Callable[[str], bool]) -> AsgiS
     meant, model = _find_meant(path, scope, is_served)
     if meant == path:
         return scope
-    corrected = scope | {"path": meant, "raw_path": quote(meant).encode()}
+    corrected = scope | {"path": meant, "raw_path": quote(meant).encode(), ASKED: path}
     return corrected | {DEPLOYMENT: model} if model else corrected
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import trans_real
 from foundation.errors import AtriumError, NotFound
 from foundation.moments import wait_for_moment
 from gateway import door
-from gateway.addresses import V1
+from gateway.addresses import ASKED, V1
 from gateway.errors import InvalidKey, MethodNotAllowed, error_body, error_headers
 from gateway.http import AsgiScope, ClientGone, Receive, Send, find_header, send_answer
 from gateway.loop import get_loop
@@ -92,7 +92,7 @@ def _activate_language(header: bytes) -> str:
 def _find_view(scope: AsgiScope) -> tuple[View, dict[str, str]]:
     found = find_route(scope["path"].removeprefix("/v1/"))
     if found is None:
-        raise _unknown(scope["path"])
+        raise _unknown(scope)
     route, places = found
     view = route.find_view(scope["method"])
     if view is None:
@@ -100,15 +100,17 @@ def _find_view(scope: AsgiScope) -> tuple[View, dict[str, str]]:
     return view, places
 
 
-def _unknown(path: str) -> NotFound:
-    similar = find_similar(path.removeprefix(V1).strip("/")) if path != V1 else None
+def _unknown(scope: AsgiScope) -> NotFound:
+    path: str = scope["path"]
+    asked: str = scope.get(ASKED, path)
+    similar = find_similar(path.removeprefix("/v1/")) if path != V1 else None
     if similar is not None:
         text = _("There is no “%(path)s” here. Perhaps you mean “%(similar)s”: base addresses end in “/v1”.")
-        message = text % {"path": path[:100], "similar": similar.address}
+        message = text % {"path": asked[:100], "similar": similar.address}
     else:
         served = ", ".join(one.address for one in list_routes())
         text = _("There is no “%(path)s” here. This version serves %(paths)s.")
-        message = text % {"path": path[:100], "paths": served}
+        message = text % {"path": asked[:100], "paths": served}
     return NotFound(message, code="unknown_url")
 
 

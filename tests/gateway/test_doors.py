@@ -77,7 +77,7 @@ SIMILAR = {
 def test_a_wrong_address_names_the_one_that_is_probably_meant(house, path, meant):
     answer = ask(house, "POST", path, json=BODY)
     assert (answer.status_code, error_of(answer)["code"]) == (404, "unknown_url")
-    assert f"Perhaps you mean “{meant}”" in error_of(answer)["message"]
+    assert f"“{path}” here. Perhaps you mean “{meant}”" in error_of(answer)["message"]
 
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/nothing", "/v1/realtime", "/openai/deployments/mock"])
