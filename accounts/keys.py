@@ -60,6 +60,12 @@ def read_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     The only reader, so that every door says the same. Where two keys differ none is believed: "", which opens
     nothing. A name without a value beside a key is what clients send whose setting is empty.
     """
+    shown = list_shown(headers)
+    return next(iter(shown)) if len(shown) == 1 else "" if shown else None
+
+
+def list_shown(headers: Iterable[tuple[bytes, bytes]]) -> set[str]:
+    """The different keys that a request shows; "" alone where a name for one stands without a value."""
     shown = set()
     for name, value in headers:
         if name in KEY_HEADERS:
@@ -70,7 +76,7 @@ def read_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
                     shown.add(key)
     if len(shown) > 1:
         shown.discard("")
-    return next(iter(shown)) if len(shown) == 1 else "" if shown else None
+    return shown
 
 
 def _read_bearer(text: str) -> str | None:

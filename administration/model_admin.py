@@ -13,6 +13,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -196,6 +197,9 @@ class AtriumModelAdmin(ModelAdmin):
         """Titled as the menu names the list. What a service refuses to an action on many rows is shown above
         it.
         """
+        if ERROR_FLAG in request.GET and len(request.GET) > 1:
+            # a filter set beside it that is wrong again would be told as a broken database
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
         try:
             return super().changelist_view(request, {"title": self.list_title()} | (extra_context or {}))
         except AtriumError as exc:

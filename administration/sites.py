@@ -1,7 +1,8 @@
 """The two administrations: the platform's (operators) and each tenant's.
 
 Covers: nobody without `accounts.access_admin` sees anything; a site answers only in its own world; log-in and
-password change go through allauth, whose rate limits would otherwise be walked around.
+password change go through allauth, whose rate limits would otherwise be walked around; an address that asks
+for what a list does not offer leads to the list, and fills no log.
 Does not cover: what a person may do inside; that is Django's permissions, asked again by each service.
 """
 
@@ -10,6 +11,9 @@ from functools import update_wrapper
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib import messages
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup, DisallowedModelAdminToField
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -65,7 +69,12 @@ class AtriumAdminSite(UnfoldAdminSite):
                 return _to_login(request.get_full_path())
             if not self.has_permission(request):
                 raise PermissionDenied
-            return inner(request, *args, **kwargs)
+            try:
+                return inner(request, *args, **kwargs)
+            except (DisallowedModelAdminLookup, DisallowedModelAdminToField):
+                # Django's answer is a 400 and a traceback; for a filter's wrong value it is this one
+                messages.warning(request, _("This address asks for a filter that the page does not have."))
+                return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
 
         return update_wrapper(guarded, inner)
 

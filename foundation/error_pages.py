@@ -39,9 +39,10 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def is_program(request: HttpRequest) -> bool:
-    """Whether JSON is wanted rather than a page: below /api/, and where only JSON is asked for."""
+    """Whether JSON is wanted rather than a page: below /api/, and where only JSON is asked for or sent."""
     accepted = request.headers.get("Accept", "")
-    return request.path_info.startswith("/api/") or ("json" in accepted and "html" not in accepted)
+    speaks_json = "json" in accepted or request.content_type == "application/json"
+    return request.path_info.startswith("/api/") or (speaks_json and "html" not in accepted)
 
 
 def speak_to(request: HttpRequest) -> Any:

@@ -7,6 +7,7 @@
     ├── Conflict        409  the object's state does not allow it
     ├── BodyTimeout     408  the rest of the request's body does not come
     ├── BodyTooLarge    413  the request's body is longer than its place takes
+    ├── UnsupportedBody 415  the request's body is compressed, or is no JSON by its own word
     ├── QuotaExceeded   429  a limit or a budget is used up; `retry_after_s` where waiting helps
     ├── UpstreamError   502  a provider or model server failed
     └── Unavailable     503  a part of the house is down or overloaded; `retry_after_s`
@@ -70,6 +71,11 @@ class BodyTimeout(AtriumError):
 class BodyTooLarge(AtriumError):
     http_status = 413
     code = "request_too_large"
+
+
+class UnsupportedBody(AtriumError):
+    http_status = 415
+    code = "unsupported_media_type"
 
 
 class QuotaExceeded(AtriumError):

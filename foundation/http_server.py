@@ -1,7 +1,8 @@
-"""The server's side of a connection, bounded: how many there are, from one address too, and how long the head
-of a request may take.
+"""The server's side of a connection, bounded: how many there are, from one address too, how long the head of
+a request may be and take, and that it names one host.
 
-Guards against: connections that bring no request, or never the rest of one, shutting everybody else out.
+Guards against: connections that bring no request, or never the rest of one, shutting everybody else out;
+heads without end; a host that two readers of one request would understand differently (RFC 9112, 3.2).
 Where there are as many as there may be, the one that was silent for longest makes room, so strangers displace
 each other and whoever brings a request is served; probes of health are answered beyond the limit.
 Does not cover: bodies and answers (`gateway/http.py`, `gateway/api.py`, `config/intake.py`), which have
@@ -10,10 +11,14 @@ hand).
 """
 
 import asyncio
+import re
 import resource
+from collections.abc import Sequence
 from functools import lru_cache
+from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
 
+import httptools
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -24,7 +29,15 @@ MAX_WAITING_OF_ADDRESS = 500
 HEALTH_PLACES = 50  # beyond MAX_CONNECTIONS; further connections are closed at once
 MIN_DESCRIPTORS = 4 * MAX_CONNECTIONS  # a call has one to its client and one to its model server
 HEAD_TIMEOUT_S = 30.0
+MAX_HEAD_BYTES = 65_536  # address and headers; the usual proxies pass on less
 HEALTH = b"/healthz/"
+_HOST = re.compile(rb"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{0,5}))?")
+
+
+# in English, as all that is told before anybody has read who asks
+TOO_LONG = (431, f"The address and the headers of a request may have {MAX_HEAD_BYTES} bytes.")
+NO_HOST = (400, 'A request names its host once, in a header such as "Host: example.org:8000".')
+OTHER_HOST = (400, 'The address of this request names another host than its header "Host".')
 
 
 class Waiting:
@@ -71,6 +84,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _address = ""
     _is_waiting = False
+    _is_in_head = True
+    _head_bytes = 0
+    _fault: "tuple[int, str] | None" = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -86,16 +102,40 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_waiting:
             self._wait()
+        self._head_bytes += len(data)
         super().data_received(data)
+        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._fault = TOO_LONG
+            self.send_400_response("")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._is_in_head = True
+        self._head_bytes = 0
         self._await_head()
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
+        self._is_in_head = False
+        self._fault = find_fault(self.url, self.headers, self.parser.get_http_version())
+        if self._fault:
+            raise ValueError(self._fault)  # the parser stops, and `send_400_response` follows
         self.limit_concurrency = None if self.url.startswith(HEALTH) else self.config.limit_concurrency
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._fault is None:
+            super().send_400_response(msg)
+            return
+        status, text = self._fault
+        lines = [
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+            "content-type: text/plain; charset=utf-8",
+            f"content-length: {len(text)}",
+            "connection: close",
+        ]
+        self.transport.write("\r\n".join([*lines, "", text]).encode("ascii"))
+        self.transport.close()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -135,6 +175,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def find_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], version: str) -> tuple[int, str] | None:
+    """Why a request is refused by its head alone: status and text."""
+    if len(url) + sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
+        return TOO_LONG
+    shown = [value.strip() for name, value in headers if name == b"host"]
+    if not shown and version == "1.0":
+        return None
+    found = _HOST.fullmatch(shown[0]) if len(shown) == 1 else None
+    if found is None or int(found["port"] or 0) > 65_535:
+        return NO_HOST
+    if url.startswith((b"/", b"*")):
+        return None
+    named = httptools.parse_url(url).host
+    return OTHER_HOST if named and named.lower() != found["name"].lower().strip(b"[]") else None
 
 
 def waiting_of(server_state: object) -> Waiting:

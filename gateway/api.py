@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+import orjson
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import trans_real
@@ -10,11 +11,12 @@ from django.utils.translation import trans_real
 from foundation.errors import AtriumError, NotFound
 from foundation.moments import wait_for_moment
 from gateway import door
+from gateway.addresses import ASKED, V1
 from gateway.errors import InvalidKey, MethodNotAllowed, error_body, error_headers
 from gateway.http import AsgiScope, ClientGone, Receive, Send, find_header, send_answer
 from gateway.loop import get_loop
 from gateway.request import Request
-from gateway.routes import View, find_route, list_routes
+from gateway.routes import View, find_route, find_similar, list_routes
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
     try:
         if door.is_preflight(scope, visit):
             await door.answer_preflight(scope, send, visit)
+            return
+        if scope["path"] == V1 and scope["method"] in ("GET", "HEAD"):
+            await send_answer(send, 200, describe(), visit.headers())
             return
         view, places = _find_view(scope)
         principal, snapshot = await door.enter(scope, gateway.snapshots, visit)
@@ -85,19 +90,36 @@ def _activate_language(header: bytes) -> str:
 
 
 def _find_view(scope: AsgiScope) -> tuple[View, dict[str, str]]:
-    path, method = scope["path"].removeprefix("/v1/"), scope["method"]
-    found = find_route(path)
+    found = find_route(scope["path"].removeprefix("/v1/"))
     if found is None:
-        raise NotFound(
-            _("There is no “%(path)s” here. This version serves %(paths)s.")
-            % {"path": path[:100], "paths": ", ".join(one.template for one in list_routes())},
-            code="unknown_url",
-        )
+        raise _unknown(scope)
     route, places = found
-    view = route.views.get(method)
+    view = route.find_view(scope["method"])
     if view is None:
-        raise MethodNotAllowed(", ".join(sorted(route.views)))
+        raise MethodNotAllowed(route.methods)
     return view, places
+
+
+def _unknown(scope: AsgiScope) -> NotFound:
+    path: str = scope["path"]
+    asked: str = scope.get(ASKED, path)
+    similar = find_similar(path.removeprefix("/v1/")) if path != V1 else None
+    if similar is not None:
+        text = _("There is no “%(path)s” here. Perhaps you mean “%(similar)s”: base addresses end in “/v1”.")
+        message = text % {"path": asked[:100], "similar": similar.address}
+    else:
+        served = ", ".join(one.address for one in list_routes())
+        text = _("There is no “%(path)s” here. This version serves %(paths)s.")
+        message = text % {"path": asked[:100], "paths": served}
+    return NotFound(message, code="unknown_url")
+
+
+def describe() -> bytes:
+    """What stands at the base address itself: for people who look whether it is the right one, and clients
+    that ask whether anybody is there. Says nothing that a key would have to open.
+    """
+    routes = [f"{method} {one.address}" for one in list_routes() for method in sorted(one.views)]
+    return orjson.dumps({"object": "api", "routes": routes, "authentication": "Authorization: Bearer atr_…"})
 
 
 def is_served(path: str) -> bool:

@@ -5,6 +5,7 @@ contradicting the first.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,11 +14,11 @@ from uuid import UUID
 from django.db import OperationalError
 from django.utils.translation import gettext as _
 
-from accounts.keys import read_key
+from accounts.keys import PREFIX, list_shown, read_key
 from foundation.errors import Unavailable
 from foundation.ids import uuid7
 from gateway.calls import Principal
-from gateway.errors import InvalidKey
+from gateway.errors import InvalidKey, NoKey
 from gateway.http import AsgiScope, Send, find_header
 from gateway.state.snapshot import Snapshots, TenantSnapshot
 from gateway.steps.authenticate import authenticate
@@ -27,6 +28,8 @@ from tenants.doors import cors, hosts
 from tenants.doors.hosts import KnownTenant
 
 Found = TypeVar("Found")
+_KEY_IN_QUERY = re.compile(rb"(?P<name>[A-Za-z0-9_.-]{1,40})=" + PREFIX.encode() + b"_")
+HEADER = f"Authorization: Bearer {PREFIX}_…"
 VERSION = (b"openai-version", b"2020-10-01")
 
 
@@ -71,12 +74,34 @@ async def enter(scope: AsgiScope, snapshots: Snapshots, visit: Visit) -> tuple[P
     if home is not None and visit.origin:
         visit.web_origins = await find_web_origins(home.slug)
     key = read_key(scope["headers"])
-    if key is None:
-        raise InvalidKey
+    if not key:
+        raise describe_missing_key(scope)
     found = await authenticate(key, snapshots, host_tenant=home.slug if home else None)
     if visit.origin:
         visit.web_origins = await find_web_origins(found[0].tenant)
     return found
+
+
+def describe_missing_key(scope: AsgiScope) -> InvalidKey:
+    """Why a request shows no key that could be believed: by itself alone, whatever keys there are."""
+    if len(list_shown(scope["headers"])) > 1:
+        return InvalidKey(_("This request shows two different API keys. Send one."))
+    if place := _find_misplaced_key(scope):
+        text = _("There is an API key in “%(place)s”, where none is read. Send the header “%(header)s”.")
+        return NoKey(text % {"place": place, "header": HEADER})
+    if find_header(scope, b"authorization").strip().lower() not in (b"", b"bearer"):
+        text = _("“Authorization” holds no API key. Send the header “%(header)s”.")
+    else:
+        text = _("You didn't provide an API key. Send the header “%(header)s”.")
+    return NoKey(text % {"header": HEADER})
+
+
+def _find_misplaced_key(scope: AsgiScope) -> str:
+    """The header, or the part of the address, in which something stands that looks like a key of ours."""
+    if in_query := _KEY_IN_QUERY.search(scope["query_string"]):
+        return f"?{in_query['name'].decode('latin-1')}="
+    start = f"{PREFIX}_".encode()
+    return next((name.decode("latin-1") for name, value in scope["headers"] if start in value), "")
 
 
 def is_preflight(scope: AsgiScope, visit: Visit) -> bool:

@@ -2,20 +2,24 @@
 know.
 """
 
+from collections.abc import Sequence
+
 import orjson
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge
+from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, UnsupportedBody
 
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
     403: "permission_error",
     404: "invalid_request_error",
+    405: "invalid_request_error",
     408: "invalid_request_error",
     409: "conflict_error",
     413: "invalid_request_error",
+    415: "invalid_request_error",
     429: "rate_limit_error",
     502: "upstream_error",
     503: "service_unavailable_error",
@@ -29,22 +33,30 @@ class InvalidKey(AtriumError):
     http_status = 401
     code = "invalid_api_key"
 
-    def __init__(self) -> None:
+    def __init__(self, message: str = "") -> None:
         super().__init__(
-            _(
-                "This API key is not valid: it is unknown, expired or revoked. Keys are made on the page "
-                "“API keys”."
+            message
+            or _(
+                "This API key is not valid: it is unknown, expired or revoked, or something was copied with "
+                "it. Keys begin with “atr_” and are made on the page “API keys”."
             )
         )
+
+
+class NoKey(InvalidKey):
+    """None was shown where keys are read. Says nothing of any key."""
+
+    code = "missing_api_key"
 
 
 class MethodNotAllowed(AtriumError):
     http_status = 405
     code = "method_not_allowed"
 
-    def __init__(self, allowed: str) -> None:
-        super().__init__(_("Use %(method)s here.") % {"method": allowed})
-        self.allowed = allowed
+    def __init__(self, allowed: Sequence[str]) -> None:
+        named = ", ".join(method for method in allowed if method != "HEAD")
+        super().__init__(_("Use %(method)s here.") % {"method": named})
+        self.allowed = ", ".join(allowed)
 
 
 class UpstreamTimeout(AtriumError):
@@ -73,6 +85,6 @@ def error_headers(error: AtriumError) -> list[tuple[bytes, bytes]]:
         headers.append((b"www-authenticate", b"Bearer"))  # RFC 9110, 15.5.2
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode()))
-    if isinstance(error, BodyTooLarge | BodyTimeout):
+    if isinstance(error, BodyTooLarge | BodyTimeout | UnsupportedBody):
         headers.append((b"connection", b"close"))  # nobody will read the rest
     return headers

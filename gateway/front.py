@@ -5,13 +5,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
 from foundation.errors import NotFound
 from gateway import api, loop
-from gateway.addresses import canonical_path, is_v1
+from gateway.addresses import correct_address, is_v1
 from gateway.errors import error_body
 from gateway.http import AsgiScope, Receive, Send, send_answer
 
@@ -27,10 +26,8 @@ class Front:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            path = canonical_path(scope, api.is_served)
-            if path != scope["path"]:
-                scope = scope | {"path": path, "raw_path": quote(path).encode()}
-            if is_v1(path):
+            scope = correct_address(scope, api.is_served)
+            if is_v1(scope["path"]):
                 await api.serve(scope, receive, send)
             elif self._django is not None:
                 await self._django(scope, receive, send)

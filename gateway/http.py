@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from foundation.errors import BodyTimeout, BodyTooLarge
+from foundation.errors import BodyTimeout, BodyTooLarge, UnsupportedBody
 
 AsgiScope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -16,6 +16,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 MAX_BODY_BYTES = 10_000_000
 BODY_PAUSE_S = 30.0  # between two pieces of a body
 JSON = (b"content-type", b"application/json")
+PLAIN = {b"", b"identity", b"chunked"}  # codings that change nothing of a body
+FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 
 
 class ClientGone(Exception):
@@ -32,6 +34,33 @@ def find_header(scope: dict, name: bytes) -> bytes:
     return values[0] if len(values) == 1 else b""
 
 
+async def read_json_body(scope: AsgiScope, receive: Receive) -> bytes:
+    """The body of a request that is to bring JSON, unread where its head says that it cannot be taken. Raises
+    UnsupportedBody and what `read_body` raises.
+    """
+    for name in (b"content-encoding", b"transfer-encoding"):
+        codings = b",".join(value for key, value in scope["headers"] if key == name).lower().split(b",")
+        if not {coding.strip() for coding in codings} <= PLAIN:
+            raise _compressed()
+    size = find_header(scope, b"content-length")
+    if len(size) > 20 or int(size if size.isdigit() else 0) > MAX_BODY_BYTES:
+        raise _too_large(MAX_BODY_BYTES)
+    body = await read_body(receive)
+    if find_header(scope, b"content-type").lower().startswith(FORMS) and not body.lstrip().startswith(b"{"):
+        raise UnsupportedBody(_("The body is a form. Send JSON, with “Content-Type: application/json”."))
+    return body
+
+
+def _compressed() -> UnsupportedBody:
+    error = UnsupportedBody(_("The body is compressed. Send it as it is, without “Content-Encoding”."))
+    error.headers = [(b"accept-encoding", b"identity")]  # RFC 9110, 15.5.16
+    return error
+
+
+def _too_large(limit_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(_("The request is larger than %(limit)s MB.") % {"limit": limit_bytes // 1_000_000})
+
+
 async def read_body(receive: Receive, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The whole body, counted while it comes in. Raises BodyTooLarge, BodyTimeout, ClientGone."""
     message = await _receive(receive)
@@ -45,9 +74,7 @@ async def read_body(receive: Receive, limit_bytes: int = MAX_BODY_BYTES) -> byte
         part = message.get("body", b"")
         size += len(part)
         if size > limit_bytes:
-            raise BodyTooLarge(
-                _("The request is larger than %(limit)s MB.") % {"limit": limit_bytes // 1_000_000}
-            )
+            raise _too_large(limit_bytes)
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)

@@ -48,11 +48,16 @@ def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
     headers = [
         *call.headers,
         (b"x-atrium-model", call.route.name.encode()),
-        (b"x-atrium-attempts", b"%d" % (len(call.attempts) + 1)),
+        *attempts_header(call),
     ]
     if call.is_settled:
         headers.append((b"x-atrium-cost", f"{call.cost.normalize():f} {call.route.price.currency}".encode()))
     return headers
+
+
+def attempts_header(call: Call) -> list[tuple[bytes, bytes]]:
+    """Of a call that was begun."""
+    return [(b"x-atrium-attempts", b"%d" % (len(call.attempts) + 1))]
 
 
 async def send_stream(request: Request, frames: AsyncGenerator[bytes], call: Call) -> None:

@@ -26,6 +26,19 @@ class Route:
     pattern: re.Pattern[str]
     views: dict[str, View] = field(default_factory=dict)
 
+    @property
+    def address(self) -> str:
+        """As it is told to people."""
+        return f"/v1/{self.template.replace(':path}', '}')}"
+
+    @property
+    def methods(self) -> list[str]:
+        """Whoever may read may ask for the head alone."""
+        return sorted(self.views.keys() | ({"HEAD"} if "GET" in self.views else set()))
+
+    def find_view(self, method: str) -> View | None:
+        return self.views.get("GET" if method == "HEAD" else method)
+
 
 _routes: dict[str, Route] = {}
 
@@ -65,6 +78,18 @@ def find_route(path: str) -> tuple[Route, dict[str, Any]] | None:
     for entry in _routes.values():
         if match := entry.pattern.fullmatch(path):
             return entry, match.groupdict()
+    return None
+
+
+def find_similar(path: str) -> Route | None:
+    """The route that a path below `/v1/` which has none probably means: it holds it whole, or is a part of it
+    (`chat/completions/chat/completions`, `v2/embeddings`, `completions`).
+    """
+    written = f"/{path}/"
+    for entry in list_routes():
+        route = f"/{entry.template}/"
+        if "{" not in route and (route in written or written in route):
+            return entry
     return None
 
 

@@ -5,13 +5,21 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, NotFound
 from gateway import pipeline
-from gateway.calls import Operation
-from gateway.http import read_body
+from gateway.addresses import DEPLOYMENT
+from gateway.calls import Call, Operation
+from gateway.http import read_json_body
 from gateway.operations import chat_completions, embeddings
-from gateway.request import Request, headers_of, send_stream
+from gateway.request import Request, attempts_header, headers_of, send_stream
 from gateway.routes import route
 from gateway.steps.resolve import find_route, list_visible_routes
+from models_registry.kinds import ModelKind
 from models_registry.routes import Route
+
+# where a model of a kind is called
+ADDRESSES: dict[str, str] = {
+    ModelKind.CHAT: "/v1/chat/completions",
+    ModelKind.EMBEDDING: "/v1/embeddings",
+}
 
 
 @route("POST", "chat/completions")
@@ -26,19 +34,48 @@ async def create_embeddings(request: Request) -> None:
 
 async def call_model(request: Request, operation: Operation) -> None:
     """Take a request through the pipeline."""
-    call = operation.parse(await read_body(request.receive), request.principal, request.visit.request_id)
+    raw = await read_json_body(request.scope, request.receive)
+    call = operation.parse(_name_model(raw, request), request.principal, request.visit.request_id)
+    call.body["model"] = request.scope.get(DEPLOYMENT, call.body["model"])
     call.trace = request.visit.trace
-    gateway = request.gateway
+    gateway, is_prepared = request.gateway, False
     try:
         await pipeline.prepare(call, request.snapshot, gateway)
+        is_prepared = True
         if call.wants_stream:
             await send_stream(request, pipeline.stream(call, gateway), call)
         else:
             # Read to its end even where the client has gone: the provider finishes it and charges for it.
             await request.answer(await pipeline.complete(call, gateway), headers_of(call))
     except AtriumError as exc:
-        exc.headers = call.headers
-        raise
+        error = _name_address(exc, call, request)
+        error.headers = [*call.headers, *attempts_header(call)] if is_prepared else call.headers
+        raise error from None
+
+
+def _name_model(raw: bytes, request: Request) -> bytes:
+    """A body for Azure may leave the model to the address; one that names it, too, names it after this."""
+    model = request.scope.get(DEPLOYMENT)
+    body = raw.lstrip()
+    if model is None or not body.startswith(b"{"):
+        return raw
+    rest = body[1:].lstrip()
+    return b'{"model":' + orjson.dumps(model) + (b"" if rest.startswith(b"}") else b",") + rest
+
+
+def _name_address(error: AtriumError, call: Call, request: Request) -> AtriumError:
+    """Of a model that there is, though not for this operation: where it is called."""
+    name = call.body["model"]
+    found = find_route(name, request.principal, request.snapshot) if error.code == "model_not_found" else None
+    if found is None or found.kind == call.operation.model_kind:
+        return error
+    address = ADDRESSES.get(found.kind)
+    message = (
+        _("“%(name)s” is a model of the kind “%(kind)s”. Call it at %(address)s.")
+        if address
+        else _("“%(name)s” is a model of the kind “%(kind)s”, which this version does not serve.")
+    ) % {"name": name[:100], "kind": ModelKind(found.kind).label, "address": address}
+    return NotFound(message, code="model_not_found", param="model")
 
 
 @route("GET", "models")

@@ -1,5 +1,6 @@
 """Base addresses of connections: one form, and what they may reach."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ from foundation.egress import EgressPolicy, Target, check_url, parse_url
 from foundation.errors import InvalidInput
 
 USUAL_PATH = "/v1"
+# what people copy along with a base address: below it clients write these themselves
+ROUTES = re.compile(r"(?:/chat/completions|/completions|/embeddings|/responses|/messages|(?<=.)/models)\Z")
 
 
 @contextmanager
@@ -23,7 +26,7 @@ def _as_base_url() -> Iterator[None]:
 
 
 def read_base_url(text: str, *, allow_private: bool) -> Target:
-    """A base address in its one form: no slash at its end, `/v1` where no path was given.
+    """A base address in its one form: no slash at its end and no route, `/v1` where no path was given.
     Raises InvalidInput (param `base_url`).
     """
     with _as_base_url():
@@ -34,7 +37,7 @@ def read_base_url(text: str, *, allow_private: bool) -> Target:
             raise InvalidInput(
                 _("In production, providers are reached with https only."), code="https_required"
             )
-    path = target.path.rstrip("/") or USUAL_PATH
+    path = ROUTES.sub("", target.path.rstrip("/")).rstrip("/") or USUAL_PATH
     return Target(target.scheme, target.host, target.port, path, target.address)
 
 
@@ -50,6 +53,16 @@ def names_private_address(text: str) -> bool:
     """
     with _as_base_url():
         return parse_url(text.strip()).names_private
+
+
+def may_be_local(base_url: str, *, allow_private: bool) -> bool:
+    """Whether an organisation's connection may count as one into this installation's own network, where
+    policies let data go that may go nowhere else: the operator let it reach private networks, and its address
+    is no public one. A name is believed: the operator knew it. Raises InvalidInput.
+    """
+    with _as_base_url():
+        target = parse_url(base_url.strip())
+    return allow_private and (target.address is None or target.names_private)
 
 
 def pinned_policy(base_url: str, *, allow_private: bool) -> EgressPolicy:

@@ -1,6 +1,7 @@
 """Asking a provider what it has."""
 
 import time
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 from django.utils.translation import gettext as _
@@ -8,24 +9,46 @@ from django.utils.translation import gettext as _
 from foundation import egress
 from foundation.errors import UpstreamError
 from models_registry.addresses import pinned_policy
-from models_registry.providers.openai_compatible.catalogue import Catalogue
+from models_registry.providers.openai_compatible.catalogue import MAX_MODELS, Catalogue, ListedModel
 from models_registry.providers.table import find_provider
 from models_registry.worlds import Connection
 
+MAX_PAGES = 50
+MAX_TIME_S = 60.0  # no page is asked for later
+
 
 def fetch_catalogue(connection: Connection) -> Catalogue:
-    """Ask the provider what it has. Raises UpstreamError in words for an admin, InvalidInput for an address
-    that is not allowed.
+    """Ask the provider what it has, page by page. Raises UpstreamError in words for an admin, InvalidInput
+    for an address that is not allowed.
     """
     policy = pinned_policy(connection.base_url, allow_private=connection.allow_private)
     provider = find_provider(connection.kind)
     url = provider.catalogue_url(connection.base_url)
+    asked: list[str] = []
+    found: dict[str, ListedModel] = {}
+    skipped = latency_ms = 0
+    started = time.monotonic()
     with egress.client(policy, headers=provider.catalogue_headers(connection.open_secret())) as http:
-        started = time.monotonic()
-        response = http.get(url)
-        latency_ms = round((time.monotonic() - started) * 1_000)
-    _check_status(response)
-    return provider.read_catalogue(egress.read_json(response), latency_ms)
+        # a server that knows no pages gives the first one again
+        while url not in asked and len(asked) < MAX_PAGES and len(found) < MAX_MODELS:
+            if time.monotonic() - started > MAX_TIME_S:  # half a catalogue would switch off the other half
+                raise UpstreamError(_("The provider did not answer in time."), code="upstream_timeout")
+            asked.append(url)
+            response = http.get(url)
+            latency_ms = latency_ms or round((time.monotonic() - started) * 1_000)
+            _check_status(response)
+            body = egress.read_json(response)
+            page = provider.read_catalogue(body)
+            found |= {model.name: model for model in page.models if model.name not in found}
+            skipped += page.skipped
+            url = _with_query(url, provider.find_next_page(body))
+    return Catalogue(list(found.values())[:MAX_MODELS], skipped, latency_ms)
+
+
+def _with_query(url: str, query: str) -> str:
+    """The address with these parameters in place of its own of their names."""
+    parts = urlsplit(url)
+    return parts._replace(query=urlencode(dict(parse_qsl(parts.query)) | dict(parse_qsl(query)))).geturl()
 
 
 def _check_status(response: httpx.Response) -> None:

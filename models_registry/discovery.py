@@ -55,7 +55,8 @@ def _answers(base_url: str) -> bool:
     try:
         with egress.client(_GLANCE) as http:
             response = http.get(f"{base_url}/models")
-            return response.status_code == 200 and isinstance(egress.read_json(response), dict)
+            body = egress.read_json(response) if response.status_code == 200 else None
+            return isinstance(body, dict) or (isinstance(body, list) and bool(body))
     except AtriumError:
         return False
 

@@ -15,12 +15,12 @@ from redis.exceptions import RedisError
 from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import AtriumError, NotFound
-from models_registry.addresses import read_base_url
+from models_registry.addresses import may_be_local, read_base_url
 from models_registry.first_models import PREPARING
-from models_registry.kinds import Channel
+from models_registry.kinds import Channel, Location
 from models_registry.providers.table import find_provider
 from models_registry.routes import Endpoint, Route, Target
-from models_registry.worlds import Connection, Model, ModelPrice, World, active_world
+from models_registry.worlds import PLATFORM, Connection, Model, ModelPrice, World, active_world
 from tenants.context import find_tenant, platform
 from tenants.sealing import BrokenSeal, NoDataKey
 from usage.pricing import Price
@@ -140,8 +140,15 @@ def _make_endpoint(world: World, row: Connection, base_url: str) -> Endpoint:
         idle_timeout_s=row.idle_timeout_s or usual.idle,
         total_timeout_s=row.total_timeout_s or usual.total,
         token_limit_name=row.token_limit_name,
-        location=row.location,
+        location=_location_of(world, row),
     )
+
+
+def _location_of(world: World, row: Connection) -> str:
+    """As entered; unknown where an organisation once called its own what the operator never did."""
+    if row.location != Location.LOCAL or world is PLATFORM:
+        return row.location
+    return row.location if may_be_local(row.base_url, allow_private=row.allow_private) else Location.UNKNOWN
 
 
 def _make_route(row: Model, targets: tuple[Target, ...], price: Price) -> Route:

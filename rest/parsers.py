@@ -10,18 +10,21 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-from foundation.errors import BodyTooLarge
+from foundation.errors import BodyTooLarge, UnsupportedBody
 from foundation.json_bounds import check_value_count
 
 MAX_BYTES = 1_000_000
 
 
 class BoundedJSONParser(BaseParser):
-    """Raises BodyTooLarge, ParseError. NaN and infinities are no JSON."""
+    """Raises BodyTooLarge, UnsupportedBody, ParseError. NaN and infinities are no JSON."""
 
     media_type = "application/json"
 
     def parse(self, stream, media_type: str | None = None, parser_context: dict | None = None) -> Any:
+        request = (parser_context or {}).get("request")
+        if request is not None and request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnsupportedBody(_("The body is compressed. Send it as it is, without “Content-Encoding”."))
         encoding = (parser_context or {}).get("encoding", settings.DEFAULT_CHARSET)
         data = stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:

@@ -52,10 +52,14 @@ class Target:
     address: IPv4Address | IPv6Address | None  # where the host is an address
 
     @property
+    def url_host(self) -> str:
+        """The host as it stands in a URL."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if _DEFAULT_PORTS[self.scheme] == self.port else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}"
+        return f"{self.scheme}://{self.url_host}{port}{self.path}"
 
     @property
     def origin(self) -> tuple[str, str, int]:

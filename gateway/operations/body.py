@@ -2,6 +2,8 @@
 provider.
 """
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -26,15 +28,19 @@ NOT_PASSED_ON = (
 )
 
 
+# What clients send besides strict JSON: a mark at its beginning, and texts cut in the middle of an emoji, of
+# which one half is left.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
 def load_object(raw: bytes) -> dict[str, Any]:
     """The body, with a model named. Raises InvalidInput."""
     check_value_count(raw)
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as exc:
-        raise InvalidInput(
-            _("The body is not valid JSON: %(error)s.") % {"error": exc}, code="invalid_json"
-        ) from None
+    body = _load(raw)
     if not isinstance(body, dict):
         raise InvalidInput(_("The body must be a JSON object."), code="invalid_json")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:  # else it cannot be that deep
@@ -43,6 +49,32 @@ def load_object(raw: bytes) -> dict[str, Any]:
     for name in NOT_PASSED_ON:
         body.pop(name, None)
     return body
+
+
+def _load(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as exc:
+        error = exc
+    mended = _ESCAPES.sub(_whole, raw.removeprefix(BYTE_ORDER_MARK)) if raw else b""
+    try:
+        return orjson.loads(mended)
+    except orjson.JSONDecodeError:
+        raise InvalidInput(_describe(raw, error), code="invalid_json") from None
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if escape["half"] else escape[0]
+
+
+def _describe(raw: bytes, error: orjson.JSONDecodeError) -> str:
+    if not raw.strip():
+        return _("The request has no body. It must be a JSON object.")
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return _("The body is not valid JSON: it is no UTF-8.")
+    return _("The body is not valid JSON: %(error)s.") % {"error": error}
 
 
 def check_model(body: dict[str, Any]) -> None:
@@ -71,6 +103,19 @@ def wrong(name: str, reason: str, code: str = "invalid_value") -> InvalidInput:
     return InvalidInput(_("“%(name)s” %(reason)s.") % {"name": name, "reason": reason}, code=code, param=name)
 
 
+def missing(body: dict[str, Any], name: str, form: str, others: Iterable[str]) -> InvalidInput:
+    """A field that must be there is not. `others`: under which the same is sent to other addresses."""
+    given = next((other for other in others if body.get(other) is not None), None)
+    if given is None:
+        return wrong(name, _("is missing"), "missing_required_parameter")
+    return InvalidInput(
+        _("“%(name)s” is missing. Write here “%(name)s”: %(form)s instead of “%(given)s”.")
+        % {"name": name, "form": form, "given": given},
+        code="missing_required_parameter",
+        param=name,
+    )
+
+
 _WORDS = {
     str: gettext_noop("a string"),
     bool: gettext_noop("true or false"),
@@ -87,6 +132,8 @@ def check(body: dict[str, Any], name: str, kind: type, required: bool = False) -
         if required:
             raise wrong(name, _("is missing"), "missing_required_parameter")
         return
+    if kind is int and type(value) is float and value.is_integer():
+        value = body[name] = int(value)  # some languages write every number so
     if type(value) is not kind:
         raise wrong(name, _("must be %(kind)s") % {"kind": _(_WORDS[kind])}, "invalid_type")
 

@@ -1,6 +1,7 @@
 """Connections, as both administrations show them. The API key goes in and never comes out."""
 
 from django import forms
+from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.translation import gettext, ngettext
@@ -119,12 +120,14 @@ class ConnectionAdminBase(AtriumModelAdmin):
             name: data[name]
             for name in ("name", "kind", "base_url", "no_storage", "is_enabled", *HOW_IT_IS_ASKED)
         } | form.more()
-        return add_connection(
+        row = add_connection(
             actor=request.user, secret=data["secret"], location=data["location"] or None, **fields
         )
+        _tell_address(request, row, form)
+        return row
 
     def change_row(self, request: HttpRequest, row: Connection, form: ConnectionForm) -> None:
-        update_connection(actor=request.user, connection=row, **form.written())
+        _tell_address(request, update_connection(actor=request.user, connection=row, **form.written()), form)
 
     def remove_row(self, request: HttpRequest, row: Connection) -> None:
         remove_connection(actor=request.user, connection=row)
@@ -178,3 +181,10 @@ class ConnectionAdminBase(AtriumModelAdmin):
         )
         counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
         return text % {"name": row.name, "kept": report.kept, **counts}
+
+
+def _tell_address(request: HttpRequest, row: Connection, form: ConnectionForm) -> None:
+    """Where another address is kept than was entered."""
+    if form.cleaned_data["base_url"] not in ("", row.base_url):
+        text = gettext("The address is kept as %(address)s: that is what all requests begin with.")
+        messages.info(request, text % {"address": row.base_url})

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed
-from models_registry.addresses import names_private_address, origin_of, read_base_url
+from models_registry.addresses import may_be_local, names_private_address, origin_of, read_base_url
 from models_registry.catalogue import fetch_catalogue
 from models_registry.kinds import Location
 from models_registry.providers.embedded import Embedded
@@ -76,6 +76,7 @@ def add_connection(
     row.allow_private = _may_be_private(world, actor, address, allow_private)
     row.base_url = read_base_url(address, allow_private=row.allow_private).url
     _check_kind(world, row)
+    _check_location(world, row)
     row.full_clean()
     row.save()
     announce("connection", row.pk)
@@ -104,6 +105,7 @@ def update_connection(*, actor: User | None, connection: Connection, **changes: 
     if "secret" in changes:
         row.secret = check_secret(changes["secret"])
     _check_kind(world, row)
+    _check_location(world, row)
     row.full_clean()
     row.save()
     announce("connection", row.pk)
@@ -161,6 +163,20 @@ def _may_be_private(world: World, actor: User | None, address: str, wanted: bool
 def _check_kind(world: World, row: Connection) -> None:
     if row.kind == Embedded.kind and world is not PLATFORM:
         raise InvalidInput(_("The embedded runtime belongs to the platform."), param="kind")
+
+
+def _check_location(world: World, row: Connection) -> None:
+    """Policies keep data in the house by what stands here: an organisation does not say so of itself."""
+    is_claimed = row.location == Location.LOCAL and world is not PLATFORM
+    if is_claimed and not may_be_local(row.base_url, allow_private=row.allow_private):
+        raise InvalidInput(
+            _(
+                "This address is not known to be in this installation's own network. Only the operator of "
+                "the platform can say that it is: `manage.py connection add … --allow-private`."
+            ),
+            code="location_not_local",
+            param="location",
+        )
 
 
 def check_secret(secret: Secret | str) -> Secret:

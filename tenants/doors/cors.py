@@ -13,8 +13,10 @@ tenant whose key it was.
 import re
 from collections.abc import Collection
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from foundation.egress import parse_url
 from foundation.errors import InvalidInput, NotAllowed
 
 MAX_AGE_S = 600  # for so long a browser asks no second time
@@ -43,7 +45,7 @@ METHODS = "GET, POST, PUT, PATCH, DELETE"
 ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
 )
-USUAL_PORTS = {"http": "80", "https": "443"}
+USUAL_PORTS = {"http": 80, "https": 443}
 MAX_ORIGIN = 255
 _REQUESTED = re.compile(r"[A-Za-z0-9_, -]{0,4000}")
 
@@ -58,16 +60,25 @@ class OriginNotListed(NotAllowed):
 
 
 def read_origin(text: str) -> str:
-    """An origin as browsers send it. Raises InvalidInput: no wildcards, no paths, no “null”."""
+    """An origin as browsers send it. Raises InvalidInput: no wildcards, no paths, no “null”, and nothing that
+    no browser would send.
+    """
     found = ORIGIN.fullmatch(text.strip().lower().rstrip("/"))
     if found is None or len(text) > MAX_ORIGIN:
-        raise InvalidInput(
-            _("An origin has a scheme, a host and perhaps a port, such as https://app.example.org."),
-            code="invalid_origin",
-            param="origin",
-        )
+        raise _wrong(_("An origin has a scheme, a host and perhaps a port, such as https://app.example.org."))
     scheme, host, port = found["scheme"], found["host"], found["port"]
-    return f"{scheme}://{host}" + (f":{port}" if port and port != USUAL_PORTS.get(scheme) else "")
+    if port and not 1 <= int(port) <= 65_535:
+        raise _wrong(_("The port must be between 1 and 65535."))
+    if scheme in USUAL_PORTS:
+        try:
+            host = parse_url(f"{scheme}://{host}").url_host
+        except InvalidInput as exc:
+            raise _wrong(exc.message) from None
+    return f"{scheme}://{host}" + (f":{int(port)}" if port and int(port) != USUAL_PORTS.get(scheme) else "")
+
+
+def _wrong(message: str | Promise) -> InvalidInput:
+    return InvalidInput(message, code="invalid_origin", param="origin")
 
 
 def answer_headers(origin: str, allowed: Collection[str]) -> dict[str, str]:

@@ -42,6 +42,35 @@ def test_the_filters_of_a_list_take_any_value(acme, alice, name):
             assert acme.get(path, {parameter: text}).status_code < 500, (parameter, text[:20])
 
 
+UNKNOWN = (
+    "foo__bar=1",
+    "password__startswith=x",
+    "_to_field=name",
+    "e=1&foo__bar=1",
+    "e=1&is_enabled__exact=perhaps",
+)
+
+
+@pytest.mark.parametrize("query", UNKNOWN)
+def test_a_filter_that_a_list_does_not_have_leads_to_the_list_and_fills_no_log(acme, alice, caplog, query):
+    acme.login_as(alice)
+    path = reverse("service:models_registry_model_changelist", urlconf=TENANT)
+    answer = acme.get(f"{path}?{query}")
+    assert (answer.status_code, answer.url) == (302, f"{path}?e=1")
+    page = acme.get(answer.url)
+    assert page.status_code == 200 and "Database error" not in page.text
+    assert query.startswith("e=") or "a filter that the page does not have" in page.text
+    assert caplog.records == []
+
+
+def test_a_row_named_by_another_column_fills_no_log_either(acme, alice, caplog):
+    acme.login_as(alice)
+    for page in ("change", "delete"):
+        path = reverse(f"service:accounts_user_{page}", args=[alice.pk], urlconf=TENANT)
+        assert acme.get(f"{path}?_to_field=email").url == f"{path}?e=1"
+    assert caplog.records == []
+
+
 def test_nul_finds_nothing_rather_than_failing(acme, alice):
     acme.login_as(alice)
     asked = {"app_label": "accounts", "model_name": "apikey", "field_name": "user"}

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.urls import reverse
@@ -96,6 +97,37 @@ def test_the_key_is_not_sent_to_another_host_by_mistake(acme, alice):
     response = acme.login_as(alice).post(url("models_registry_connection_change", row.pk), data)
     assert response.status_code == 400 and b"Enter the API key again" in response.content
     assert Connection.objects.get(pk=row.pk).base_url == row.base_url
+
+
+def test_an_address_that_is_kept_otherwise_than_it_was_entered_is_told(acme, alice):
+    acme.login_as(alice)
+    data = {"name": "Own", "kind": "vllm", "is_enabled": "on", "location": ""}
+    add = partial(acme.post, url("models_registry_connection_add"), follow=True)
+    told = add(data | {"base_url": "https://a.example/v1/chat/completions"})
+    assert b"kept as https://a.example/v1:" in told.content
+    row = Connection.objects.get()
+    change = partial(acme.post, url("models_registry_connection_change", row.pk), follow=True)
+    assert b"kept as https://a.example/v2:" in change(data | {"base_url": "https://a.example/v2/"}).content
+    for page in (
+        change(data | {"base_url": "https://a.example/v2", "name": "Other"}),
+        add(data | {"base_url": "https://b.example/v1"}),
+        add(data | {"name": "Usual", "kind": "openai", "base_url": ""}),
+    ):
+        assert b"kept as" not in page.content
+    assert Connection.objects.count() == 3
+
+
+def test_who_calls_a_strangers_server_the_houses_own_is_told_at_the_field(acme, alice):
+    data = {
+        "name": "Far",
+        "kind": "vllm",
+        "base_url": "https://a.example/v1",
+        "is_enabled": "on",
+        "location": "local",
+    }
+    response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
+    assert response.status_code == 400 and not Connection.objects.exists()
+    assert "Only the operator" in str(response.context["adminform"].form.errors["location"])
 
 
 def test_a_tenant_reaches_no_private_network(acme, alice):

@@ -240,3 +240,71 @@ def test_one_address_has_so_many_silent_connections_unless_it_is_a_proxy(
             assert [server.holds(client) for client in silent] == [not closed, True, True, True]
     finally:
         connections._countable.cache_clear()
+
+
+def told(server, head: str) -> str:
+    """What is answered to these lines of a head."""
+    with socket.create_connection(server.address, timeout=PATIENCE_S) as client:
+        client.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+        return client.recv(100_000).decode()
+
+
+GOOD_HEADS = (
+    "GET / HTTP/1.1\nHost: localhost",
+    "GET / HTTP/1.1\nhost: Acme.LOCALHOST:8000",
+    "GET / HTTP/1.1\nHost: [::1]:8000",
+    "GET / HTTP/1.1\nHost: my_container:",
+    "GET / HTTP/1.0",
+    "GET http://localhost:80/ HTTP/1.1\nHost: LOCALHOST",
+    "GET http://[::1]/ HTTP/1.1\nHost: [::1]",
+    "OPTIONS * HTTP/1.1\nHost: localhost",
+)
+BAD_HOSTS = (
+    "GET / HTTP/1.1",
+    "GET / HTTP/1.1\nHost:",
+    "GET / HTTP/1.1\nHost: localhost\nHost: localhost",
+    "GET / HTTP/1.1\nHost: localhost\nhost: evil.example",
+    "GET / HTTP/1.0\nHost: localhost\nHost: evil.example",
+    "GET / HTTP/1.1\nHost: localhost,evil.example",
+    "GET / HTTP/1.1\nHost: local host",
+    "GET / HTTP/1.1\nHost: someone@localhost",
+    "GET / HTTP/1.1\nHost: localhost/..",
+    "GET / HTTP/1.1\nHost: localhost:port",
+    "GET / HTTP/1.1\nHost: localhost:65536",
+    "GET / HTTP/1.1\nHost: [::1",
+    "GET http://evil.example/ HTTP/1.1\nHost: localhost",
+)
+
+
+def test_a_request_that_names_no_host_or_two_is_refused():
+    with serving() as server:
+        for head in GOOD_HEADS:
+            assert told(server, head).startswith("HTTP/1.1 200"), head
+        for head in BAD_HOSTS:
+            answer = told(server, head)
+            assert answer.startswith("HTTP/1.1 400 Bad Request\r\n") and "host" in answer, head
+            assert "connection: close\r\n" in answer
+        assert server.app.in_work == len(GOOD_HEADS)
+
+
+LONG = "a" * connections.MAX_HEAD_BYTES
+
+
+@pytest.mark.parametrize(
+    "line", [f"X: {LONG}", f"{LONG}: x", "X: y\n" * 40_000], ids=["value", "name", "lines"]
+)
+def test_a_head_has_an_end(line):
+    with serving() as server:
+        assert told(server, f"GET / HTTP/1.1\nHost: localhost\n{line}").startswith("HTTP/1.1 431 ")
+
+
+def test_a_head_that_never_ends_is_not_kept():
+    """Told as soon as it is too long, whatever else might come."""
+    with serving() as server, socket.create_connection(server.address, timeout=PATIENCE_S) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
+        with contextlib.suppress(OSError):  # it may have closed before all was sent
+            for _piece in range(200):
+                client.sendall(b"a" * 10_000)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1_000).startswith(b"HTTP/1.1 431 ")
+        wait_until(lambda: not server.server.server_state.connections)

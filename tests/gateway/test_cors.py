@@ -188,6 +188,10 @@ def test_planted_bug_a_page_that_nobody_listed_is_noticed(house, listed, bug, ch
         ("https://app.example.org:443", "https://app.example.org"),
         ("http://localhost:5173", "http://localhost:5173"),
         ("http://[::1]:8080", "http://[::1]:8080"),
+        ("http://[0:0:0:0:0:0:0:1]:080", "http://[::1]"),
+        ("http://127.0.0.1:05173", "http://127.0.0.1:5173"),
+        ("https://app.example.org:65535", "https://app.example.org:65535"),
+        ("tauri://localhost", "tauri://localhost"),
         ("chrome-extension://abcdefghij", "chrome-extension://abcdefghij"),
     ],
 )
@@ -201,9 +205,20 @@ def test_an_origin_is_kept_as_browsers_send_it(text, origin):
         "*", "null", "", "app.example.org", "https://", "https://*.example.org", "https://a.example/x",
         "https://user@a.example", "https://a.example:port", "https://a.example, https://b.example",
         "https://a.example\0", "https://ä.example", "https://" + "a" * 300,
+        "https://a..example", "https://-a.example", "http://1.2.3", "http://0127.0.0.1", "http://[::1", "http://[:::1]",
     ],
 )  # fmt: skip
 def test_what_is_no_exact_origin_is_refused(text):
     with pytest.raises(AtriumError) as caught:
         cors.read_origin(text)
     assert caught.value.code == "invalid_origin"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://[::1]:99999", "https://a.example:0", "https://a.example:65536", "tauri://localhost:70000"],
+)
+def test_a_port_that_none_can_have_is_refused_and_named(text):
+    with pytest.raises(AtriumError, match="port must be between 1 and 65535") as caught:
+        cors.read_origin(text)
+    assert (caught.value.code, caught.value.param) == ("invalid_origin", "origin")

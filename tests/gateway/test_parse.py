@@ -11,6 +11,7 @@ from gateway.calls import Principal
 from gateway.operations.body import OTHER_MODELS
 from gateway.operations.chat_completions import OPERATION
 from gateway.operations.chat_completions.request import OTHER_LENGTHS
+from gateway.operations.embeddings import OPERATION as EMBEDDINGS
 
 PRINCIPAL = Principal("acme", uuid4(), uuid4())
 GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -125,3 +126,73 @@ def test_what_is_not_a_json_object_is_400(raw):
 )
 def test_media_are_noticed(content, has_media):
     assert parse(messages=[{"role": "user", "content": content}]).has_media is has_media
+
+
+def told_of(raw: bytes, operation=OPERATION) -> InvalidInput:
+    with pytest.raises(InvalidInput) as caught:
+        operation.parse(raw, PRINCIPAL, uuid7())
+    return caught.value
+
+
+def text_of(escaped: bytes) -> str:
+    raw = b'{"model": "m", "messages": [{"role": "user", "content": "' + escaped + b'"}]}'
+    return OPERATION.parse(raw, PRINCIPAL, uuid7()).body["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("escaped", "text"),
+    [
+        (rb"a\ud83d", "a\ufffd"),
+        (rb"\uDE00b", "\ufffdb"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd😀"),
+        (rb"\ud83d\ude00\ude00", "😀\ufffd"),
+        (rb"\ud83d\\ud83d\"", '\ufffd\\ud83d"'),
+        (rb"\ud83d\n\u00e4", "\ufffd\nä"),
+    ],
+)
+def test_half_an_emoji_is_read_as_a_sign_that_stands_for_one(escaped, text):
+    """Clients cut texts at a length."""
+    assert text_of(escaped) == text
+
+
+def test_a_byte_order_mark_is_no_part_of_a_body():
+    raw = b"\xef\xbb\xbf" + orjson.dumps(GOOD)
+    assert OPERATION.parse(raw, PRINCIPAL, uuid7()).body == GOOD
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"", "has no body"),
+        (b" \n", "has no body"),
+        (orjson.dumps(GOOD).decode().encode("utf-16"), "no UTF-8"),
+        (b'{"model": "\xe4"}', "no UTF-8"),
+        (b'{"model": "m",}', "line 1 column 14"),
+    ],
+)
+def test_what_is_no_json_is_told_in_words(raw, words):
+    assert words in str(told_of(raw).message)
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "wanted"),
+    [
+        (OPERATION, "prompt", "messages"),
+        (OPERATION, "input", "messages"),
+        (EMBEDDINGS, "messages", "input"),
+        (EMBEDDINGS, "prompt", "input"),
+    ],
+)
+def test_who_writes_for_another_address_is_told_what_to_write_here(operation, given, wanted):
+    error = told_of(orjson.dumps({"model": "m", given: "hi"}), operation)
+    assert (error.param, error.code) == (wanted, "missing_required_parameter")
+    assert f"instead of “{given}”" in str(error.message)
+
+
+@pytest.mark.parametrize(("value", "whole"), [(3.0, 3), (1e3, 1_000), (3.5, None), (1e300, None)])
+def test_a_whole_number_may_be_written_as_a_fraction(value, whole):
+    if whole is None:
+        assert told_of(orjson.dumps(GOOD | {"max_tokens": value})).param == "max_tokens"
+    else:
+        taken = parse(max_tokens=value).body["max_tokens"]
+        assert (taken, type(taken)) == (whole, int)

@@ -15,6 +15,7 @@ class Provider:
 
     def __init__(self) -> None:
         self.listed: list[Any] = ["small", "large"]
+        self.pages: dict[str, Any] = {}  # by query, in place of `listed`
         self.status = 200
         self.body = None
         self.headers = {}
@@ -44,6 +45,8 @@ class Provider:
                     if provider.body is not None
                     else json.dumps({"object": "list", "data": entries}).encode()
                 )
+                if provider.pages:
+                    body = json.dumps(provider.pages.get(self.path.partition("?")[2], {})).encode()
                 is_known = self.path.startswith("/v1/models")
                 if self.path == "/health" and provider.health is not None:
                     is_known, body = True, json.dumps(provider.health).encode()

@@ -1,5 +1,7 @@
 """Connections: added, changed, removed, tested; where they may lead, and who decides."""
 
+from functools import partial
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
@@ -8,7 +10,7 @@ from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from models_registry import services
 from models_registry.models import Connection, Model
 from models_registry.platform.models import Connection as PlatformConnection
-from models_registry.selectors import get_visible_connection
+from models_registry.selectors import get_visible_connection, list_routes
 from tenants.context import platform, tenant
 from tests.models_registry.conftest import CANARY
 
@@ -67,6 +69,16 @@ def test_adding_twice_under_one_name_is_refused(make):
         ("HTTPS://A.example:443/v1/", "https://a.example/v1"),
         ("https://a.example/compatible-mode/v1", "https://a.example/compatible-mode/v1"),
         (" https://a.example:8443/v1 ", "https://a.example:8443/v1"),
+        ("https://a.example/v1/chat/completions", "https://a.example/v1"),
+        ("https://a.example/v1/chat/completions/", "https://a.example/v1"),
+        ("https://a.example/chat/completions", "https://a.example/v1"),
+        ("https://a.example/x/completions", "https://a.example/x"),
+        ("https://a.example/v1/models", "https://a.example/v1"),
+        ("https://a.example/api/v3/embeddings", "https://a.example/api/v3"),
+        ("https://a.example/v1/responses", "https://a.example/v1"),
+        ("https://a.example/v1/messages", "https://a.example/v1"),
+        ("https://a.example/models", "https://a.example/models"),
+        ("https://a.example/my-models", "https://a.example/my-models"),
     ],
 )
 def test_addresses_are_stored_in_one_form(make, given, stored):
@@ -124,6 +136,58 @@ def test_what_the_operator_allowed_ends_with_the_address(make, alice):
     ).allow_private
     row.refresh_from_db()
     assert not row.allow_private
+
+
+# -- where it stands -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://api.openai.com/v1", "https://93.184.215.14/v1", "https://llm.example/v1"]
+)
+def test_an_organisation_does_not_call_a_strangers_server_its_own(make, alice, base_url):
+    """Policies of the operator keep data in the house by it."""
+    add = partial(services.add_connection, name="Own", kind="openai_compatible", base_url=base_url)
+    for actor in (alice, None):
+        with pytest.raises(InvalidInput, match="Only the operator") as refusal:
+            add(actor=actor, location="local")
+        assert (refusal.value.param, refusal.value.code) == ("location", "location_not_local")
+    row = add(actor=alice, location="eu")
+    with pytest.raises(InvalidInput, match="Only the operator"):
+        services.update_connection(actor=alice, connection=row, location="local")
+
+
+def test_what_the_operator_let_reach_private_networks_may_be_local(make, alice):
+    address = make.connection("Address", base_url="http://10.0.0.5:8000/v1", allow_private=True)
+    assert address.location == "local"
+    name = make.connection("Name", base_url="http://llm.corp.example/v1", allow_private=True)
+    name = services.update_connection(actor=alice, connection=name, location="local")
+    assert name.location == "local"
+    with pytest.raises(InvalidInput, match="Only the operator"):
+        services.update_connection(
+            actor=alice, connection=name, base_url="https://x.example", location="local"
+        )
+    with pytest.raises(InvalidInput, match="Only the operator"):
+        services.update_connection(actor=alice, connection=name, allow_private=False)
+    with pytest.raises(InvalidInput, match="Only the operator"):  # a public address stays one
+        make.connection("Public", base_url="http://93.184.215.14/v1", allow_private=True, location="local")
+
+
+@pytest.mark.scope("platform")
+def test_the_operator_says_where_the_platforms_servers_stand(make, olga):
+    row = services.add_connection(
+        actor=olga, name="Own", kind="vllm", base_url="https://llm.example/v1", location="local"
+    )
+    assert row.location == "local"
+
+
+def test_what_was_called_local_before_counts_no_more(make, alice):
+    row = make.connection("Name", base_url="https://llm.example/v1")
+    own = make.connection("Own", base_url="http://10.0.0.5:8000/v1", allow_private=True)
+    Connection.objects.update(location="local")
+    make.model("far", connection_row=row)
+    make.model("near", connection_row=own)
+    routes = list_routes()
+    assert [routes[name].targets[0].endpoint.location for name in ("far", "near")] == ["", "local"]
 
 
 def test_in_production_providers_are_reached_with_tls_only(make, settings):

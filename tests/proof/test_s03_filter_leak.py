@@ -61,7 +61,8 @@ def leaks(
         path = reverse(f"{site.name}:{name}_changelist", urlconf=urlconf)
         for query in queries_of(model):
             tried += 1
-            if client.get(f"{path}?{query}").status_code != 400:
+            answer = client.get(f"{path}?{query}")
+            if (answer.status_code, answer.headers.get("location")) != (302, f"{path}?e=1"):
                 open_ones.append(f"{path}?{query}")
     return tried, open_ones
 

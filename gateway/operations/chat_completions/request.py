@@ -6,7 +6,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from gateway.calls import Call, Operation, Principal
-from gateway.operations.body import check, check_range, load_object, wrong
+from gateway.operations.body import check, check_range, load_object, missing, wrong
+from gateway.operations.chat_completions.history import clean_history, may_lack_content
 
 MAX_MESSAGES = 2_000
 MAX_OUTPUT_TOKENS = 10_000_000  # far beyond any model; a hold for more would not fit the ledger
@@ -22,7 +23,6 @@ OTHER_LENGTHS = (
     "max_gen_toks",
 )
 ANSWERS = ("n", "n_cmpl", "best_of")
-INSTEAD_OF_CONTENT = ("tool_calls", "function_call", "audio")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -45,7 +45,8 @@ def check_body(call: Call) -> None:
     for name in OTHER_LENGTHS:
         if body.get(name) is not None:
             raise wrong(name, _("is not allowed: “max_tokens” bounds the answer"))
-    call.has_media = _check_messages(body.get("messages"))
+    call.has_media = _check_messages(body)
+    body["messages"] = clean_history(body["messages"])
     call.has_sound = call.has_media or _names_sound(body)
     check(body, "stream", bool)
     check(body, "stream_options", dict)
@@ -78,10 +79,11 @@ def _names_sound(body: dict[str, Any]) -> bool:
     )
 
 
-def _check_messages(messages: Any) -> bool:
+def _check_messages(body: dict[str, Any]) -> bool:
     """Whether a message holds anything but text. Raises InvalidInput."""
+    messages = body.get("messages")
     if messages is None:
-        raise wrong("messages", _("is missing"), "missing_required_parameter")
+        raise missing(body, "messages", '[{"role": "user", "content": "…"}]', ("prompt", "input"))
     if type(messages) is not list:
         raise wrong("messages", _("must be an array"), "invalid_type")
     if not messages:
@@ -99,7 +101,7 @@ def _check_messages(messages: Any) -> bool:
             raise wrong(
                 f"messages[{index}].content", _("must be a string or an array of parts"), "invalid_type"
             )
-        if content is None and not any(message.get(name) for name in INSTEAD_OF_CONTENT):
+        if content is None and not may_lack_content(message):
             raise wrong(f"messages[{index}].content", _("is missing"), "missing_required_parameter")
         if type(content) is list:
             has_media |= _check_parts(content, f"messages[{index}].content")

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from gateway.calls import Call, Operation, Principal
-from gateway.operations.body import check, load_object, wrong
+from gateway.operations.body import check, load_object, missing, wrong
 
 MAX_TEXTS = 2_048
 MAX_DIMENSIONS = 65_536
@@ -29,7 +29,9 @@ def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation:
 def check_body(call: Call) -> None:
     """Check the fields of the body and note in the call how many texts it has. Raises InvalidInput."""
     body = call.body
-    call.text_count = _count_texts(body.get("input"))
+    if body.get("input") is None:
+        raise missing(body, "input", '["…"]', ("messages", "prompt", "texts"))
+    call.text_count = _count_texts(body["input"])
     check(body, "dimensions", int)
     if (dimensions := body.get("dimensions")) is not None and not 1 <= dimensions <= MAX_DIMENSIONS:
         raise wrong(
@@ -42,8 +44,6 @@ def check_body(call: Call) -> None:
 
 def _count_texts(texts: Any) -> int:
     """A text, a list of texts, a text as tokens, or a list of such. Raises InvalidInput."""
-    if texts is None:
-        raise wrong("input", _("is missing"), "missing_required_parameter")
     if not isinstance(texts, str | list):
         raise wrong("input", _("must be a string, an array of strings, or arrays of tokens"), "invalid_type")
     if not texts:

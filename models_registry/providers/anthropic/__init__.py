@@ -1,7 +1,10 @@
 """Anthropic, through its door for OpenAI's clients."""
 
+from typing import Any
+
 from models_registry.kinds import Location
 from models_registry.providers.openai_compatible import OpenAICompatible
+from models_registry.providers.openai_compatible.catalogue import find_next_page
 from tenants.sealing import Secret
 
 VERSION = "2023-06-01"
@@ -16,6 +19,9 @@ class Anthropic(OpenAICompatible):
     location = Location.US
     key_variable = "ANTHROPIC_API_KEY"
     catalogue_path = "/models?limit=1000"
+
+    def find_next_page(self, body: Any) -> str:
+        return find_next_page(body, "after_id")
 
     def catalogue_headers(self, secret: Secret | None) -> dict[str, str]:
         return {"x-api-key": secret.reveal(), "anthropic-version": VERSION} if secret else {}

@@ -45,7 +45,7 @@ class Cohere(OpenAICompatible):
 
 
 def _name(entry: Any) -> Any:
-    return {**entry, "id": entry.get("name")} if isinstance(entry, dict) else entry
+    return {**entry, "id": entry.get("name")} if isinstance(entry, dict) else None
 
 
 def _find_kind(entry: dict[str, Any], name: str) -> ModelKind | None:

@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from models_registry.kinds import Location
-from models_registry.providers.openai_compatible.catalogue import Catalogue, read_catalogue
+from models_registry.providers.openai_compatible.catalogue import Catalogue, find_next_page, read_catalogue
 from models_registry.providers.openai_compatible.errors import ProviderError, read_error
 from models_registry.providers.openai_compatible.usage import read_usage
 from tenants.sealing import Secret
@@ -64,6 +64,10 @@ class OpenAICompatible:
     def catalogue_headers(self, secret: Secret | None) -> dict[str, str]:
         """Those of a question for the catalogue."""
         return self.auth_headers(secret)
+
+    def find_next_page(self, body: Any) -> str:
+        """The query of the page of the catalogue that follows on an answer; "" where it was the last one."""
+        return find_next_page(body)
 
     def tenant_headers(self, tenant: str) -> dict[str, str]:
         """What the server is told of who asks: nothing, unless it belongs to the house."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from django.utils.translation import gettext as _
 
@@ -11,6 +12,9 @@ from models_registry.kinds import ModelKind
 
 MAX_MODELS = 2_000
 MAX_TOKENS = 100_000_000  # a limit above this is a mistake of the provider's
+_LIST_NAMES = ("models", "items", "results")  # beside OpenAI's "data"
+_ID_NAMES = ("id", "model", "name")
+_PAGE_TOKENS = {"next_page_token": "page_token", "nextPageToken": "pageToken"}
 _CONTEXT_NAMES = (
     "context_window",
     "max_model_len",
@@ -56,10 +60,8 @@ def read_catalogue(body: Any, latency_ms: int = 0, find_kind: FindKind | None = 
     """Read a list of models. Raises UpstreamError if it is none; entries that cannot be used are counted as
     skipped. `find_kind`: for providers that say it; else a model's name does.
     """
-    entries = body.get("data") if isinstance(body, dict) else None
-    if entries is None and isinstance(body, dict) and body.get("object") == "list":
-        entries = []  # what an Ollama without models sends
-    if not isinstance(entries, list):
+    entries = _find_entries(body)
+    if entries is None:
         raise UpstreamError(_("What answers there does not send a list of models."), code="upstream_protocol")
     found: dict[str, ListedModel] = {}
     for entry in entries[:MAX_MODELS]:
@@ -69,8 +71,44 @@ def read_catalogue(body: Any, latency_ms: int = 0, find_kind: FindKind | None = 
     return Catalogue(list(found.values()), len(entries) - len(found), latency_ms)
 
 
+def _find_entries(body: Any) -> list[Any] | None:
+    """A list of models by itself, or under the usual names; None where there is none. An empty one says
+    nothing of what answers, but under OpenAI's name.
+    """
+    if not isinstance(body, dict):
+        return body if body and isinstance(body, list) else None
+    if isinstance(body.get("data"), list):
+        return body["data"]
+    for name in _LIST_NAMES:
+        if isinstance(found := body.get(name), list) and found:
+            return found
+    return [] if body.get("object") == "list" else None  # what an Ollama without models sends
+
+
+def find_next_page(body: Any, cursor_name: str = "after") -> str:
+    """The query of the page that follows; "" where this was the last one."""
+    if not isinstance(body, dict):
+        return ""
+    if body.get("has_more") is True:
+        entries = _find_entries(body)
+        last = body.get("last_id") or (_name_of(entries[-1]) if entries else None)
+        return urlencode({cursor_name: last}) if isinstance(last, str) else ""
+    for name, parameter in _PAGE_TOKENS.items():
+        if isinstance(token := body.get(name), str) and token:
+            return urlencode({parameter: token})
+    following = body.get("next")
+    return urlsplit(following).query if isinstance(following, str) and len(following) <= 2_000 else ""
+
+
+def _name_of(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    return next((entry[name] for name in _ID_NAMES if entry.get(name) is not None), None)
+
+
 def _read_entry(entry: Any, find_kind: FindKind | None) -> ListedModel | None:
-    name = entry.get("id") if isinstance(entry, dict) else None
+    name = _name_of(entry)
+    entry = entry if isinstance(entry, dict) else {}
     if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
         return None
     kind = find_kind(entry, name) if find_kind else guess_kind(name)

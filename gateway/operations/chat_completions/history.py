@@ -1,0 +1,38 @@
+"""Messages of the assistant as clients send them back: with all the fields of an answer, most of which say
+nothing, and with a refusal where its text would stand. Brought into the form that every server takes.
+"""
+
+from typing import Any
+
+INSTEAD_OF_CONTENT = ("tool_calls", "function_call", "audio")
+# what an answer without content may have said
+SAID_BESIDE_IT = ("refusal", "reasoning_content", "reasoning", "reasoning_details")
+
+
+def clean_history(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages; those of the assistant as copies where anything is to be changed."""
+    return [_clean(message) if message["role"] == "assistant" else message for message in messages]
+
+
+def _clean(message: dict[str, Any]) -> dict[str, Any]:
+    cleaned = {name: value for name, value in message.items() if name == "content" or value not in (None, [])}
+    content = cleaned.get("content")
+    if isinstance(content, list):
+        cleaned["content"] = [_as_text(part) for part in content]
+    elif content is None and not any(cleaned.get(name) for name in INSTEAD_OF_CONTENT):
+        refusal = cleaned.pop("refusal", None)
+        cleaned["content"] = refusal if isinstance(refusal, str) else ""
+    return cleaned
+
+
+def _as_text(part: dict[str, Any]) -> dict[str, Any]:
+    is_refusal = part.get("type") == "refusal" and isinstance(part.get("refusal"), str)
+    return {"type": "text", "text": part["refusal"]} if is_refusal else part
+
+
+def may_lack_content(message: dict[str, Any]) -> bool:
+    """Whether it says what it says elsewhere, or is an answer that came to nothing."""
+    if any(message.get(name) for name in INSTEAD_OF_CONTENT):
+        return True
+    is_answer = message["role"] == "assistant"
+    return is_answer and ("content" in message or any(message.get(name) for name in SAID_BESIDE_IT))
