@@ -37,11 +37,11 @@ def show_quantities(quantities: Quantities) -> str:
     return ", ".join(f"{LABELS[name]} {_figure(name, quantities[name])}" for name in _known(quantities))
 
 
-def show_prices(snapshot: Mapping[str, str]) -> str:
+def show_prices(snapshot: Mapping[str, str], currency: str = "") -> str:
     """The prices of a snapshot, those for the same number of units together."""
     groups: dict[int, list[str]] = {}
     for name in _known(snapshot):
-        price = f"{LABELS[name]} {show_money(Decimal(snapshot[name]))}"
+        price = f"{LABELS[name]} {show_money(Decimal(snapshot[name]), currency)}"
         groups.setdefault(CLASSES[name].per, []).append(price)
     return "; ".join(
         _("%(per)s: %(prices)s") % {"per": PER[per], "prices": ", ".join(prices)}

@@ -12,7 +12,7 @@ from foundation.amounts import show_money
 from foundation.ids import uuid7
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.platform import models as platform_models
-from models_registry.services import add_connection
+from models_registry.services import add_connection, add_model
 from tenants.context import platform
 from tenants.models import Tenant
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
@@ -416,6 +416,7 @@ def model_and_second(acme, alice):
 
 def test_endpoints_names_and_stand_ins_are_set_on_the_models_page(acme, model_and_second):
     model, second = model_and_second
+    add_model(actor=None, connection=second, name="other")
     address = url("models_registry_model_change", model.pk)
     row = {"connection": second.pk, "upstream_name": "", "weight": 2}
     more = {"aliases": "gpt-4o\nbest", "fallbacks": "other", "weight": 3}
@@ -442,3 +443,26 @@ def test_what_is_wrong_with_an_endpoint_is_told_in_the_form(acme, model_and_seco
     )
     assert answer.status_code == 400 and "has this endpoint already" in answer.content.decode()
     assert not model.endpoints.exists()
+
+
+def test_the_form_offers_the_models_that_may_stand_in_and_keeps_what_is_gone(acme, model_and_second):
+    model, second = model_and_second
+    for name, kind in (("other", model.kind), ("vectors", "embedding")):
+        add_model(actor=None, connection=second, name=name, label=name.title(), kind=kind)
+    Model.objects.filter(pk=model.pk).update(fallbacks=["gone"])
+    address = url("models_registry_model_change", model.pk)
+    page = acme.get(address).content.decode()
+    for field in ("fallbacks", "successor"):
+        select = re.search(rf'<select name="{field}".*?</select>', page, re.DOTALL)[0]
+        assert 'value="other"' in select and "Other (other)" in select
+        assert 'value="vectors"' not in select and f'value="{model.name}"' not in select
+        assert ("gone (does not exist any more)" in select) == (field == "fallbacks")
+    kept = model_form(model, fallbacks=["gone", ""], notes="changed") | prices()
+    assert acme.post(address, kept).status_code == 302, "nobody touched it"
+    model.refresh_from_db()
+    assert (model.fallbacks, model.notes) == (["gone"], "changed")
+    refused = acme.post(address, model_form(model, fallbacks=["other", "gone"]) | prices())
+    assert refused.status_code == 400 and "There is no model “gone”." in refused.content.decode()
+    assert acme.post(address, model_form(model, fallbacks=["other", ""]) | prices()).status_code == 302
+    model.refresh_from_db()
+    assert model.fallbacks == ["other"]

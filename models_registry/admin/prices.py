@@ -1,0 +1,87 @@
+"""A model's dated prices, below it. A price is added, never changed: what was booked stays right."""
+
+from collections.abc import Callable
+
+from django import forms
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSplitDateTimeWidget
+
+from administration.model_admin import Inline
+from foundation.amounts import show_money
+from models_registry.kinds import list_priced_classes
+from models_registry.worlds import Model, ModelPrice
+from usage.labels import LABELS, label_of_price
+from usage.pricing import MAX_PRICE, TOKEN_CLASSES
+from usage.quantities import CLASSES
+
+NEWER_CLASSES = tuple(name for name in CLASSES if name not in TOKEN_CLASSES)  # without a column of their own
+
+
+def _price_field(name: str) -> forms.DecimalField:
+    return forms.DecimalField(
+        label=label_of_price(name),
+        min_value=0,
+        max_value=MAX_PRICE,
+        decimal_places=CLASSES[name].price_places,
+    )
+
+
+def _price_column(name: str) -> Callable[[Inline, ModelPrice], str]:
+    @display(description=label_of_price(name))
+    def show(self: Inline, row: ModelPrice) -> str:
+        return show_money(row.as_price().amounts.get(name))
+
+    return show
+
+
+# What the table's columns and a form of them have by themselves, for the classes without a column.
+_NewerFields = type("NewerFields", (forms.Form,), {name: _price_field(name) for name in NEWER_CLASSES})
+_NewerColumns = type("NewerColumns", (), {name: _price_column(name) for name in NEWER_CLASSES})
+
+
+class PriceForm(_NewerFields, forms.ModelForm):
+    """A new price. What is left empty follows the earlier price, or the price of what it is a part of."""
+
+    valid_from = forms.SplitDateTimeField(
+        label=_("valid from"),
+        required=False,
+        widget=UnfoldAdminSplitDateTimeWidget(),
+        help_text=_("Empty: from now on."),
+    )
+
+    class Meta:
+        fields = ["valid_from", "currency", *TOKEN_CLASSES]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for name in CLASSES.keys() & self.fields.keys():
+            parent = CLASSES[name].parent
+            hint = {"placeholder": gettext("as %(what)s") % {"what": LABELS[parent]}} if parent else {}
+            self.fields[name].required = False
+            self.fields[name].widget = UnfoldAdminDecimalFieldWidget(attrs=hint)
+
+
+class PriceInline(_NewerColumns, Inline):
+    form = PriceForm
+    terms: tuple[str, ...] = ("valid_from", "currency")
+    verbose_name_plural = _(
+        "Prices, the newest first. Tokens per million; what is left empty costs what it is a part of."
+    )
+    ordering = ["-valid_from"]
+    per_page = 12
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        wanted = list_priced_classes(obj.kind, obj.capabilities) if obj else ()
+        return [*self.terms, *wanted]
+
+    def get_queryset(self, request: HttpRequest):
+        return super().get_queryset(request).select_related("model")
+
+    def has_change_permission(self, request: HttpRequest, obj: ModelPrice | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ModelPrice | None = None) -> bool:
+        return False
