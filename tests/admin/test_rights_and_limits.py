@@ -97,16 +97,54 @@ def test_the_list_of_rights_gives_changes_and_takes_back(acme, alice, bob):
     estate = make_estate(alice)
     Grant.objects.all().delete()
     acme.login_as(alice)
-    data = {"target": estate.model.pk, "effect": "allow", "role": "", "project": "", "user": bob.pk}
-    assert acme.post(url("grant_add"), data).status_code == 302
+    data = {"target": estate.model.pk, "effect": "allow", "holder": "user", "user": bob.pk}
+    added = acme.post(url("grant_add"), data, follow=True)
+    assert f"Only these may use {estate.model}: Bob." in added.content.decode()
     row = Grant.objects.get()
     assert estate.model.name in acme.get(url("grant_changelist")).content.decode()
     assert acme.post(url("grant_change", row.pk), {"effect": "deny"}).status_code == 302
     assert Grant.objects.get().effect == "deny"
-    both = acme.post(url("grant_add"), data | {"role": estate.role.pk})
-    assert both.status_code == 400 and b"Name one role, one project or one person" in both.content
+    nobody = acme.post(url("grant_add"), data | {"holder": "role"})
+    assert nobody.status_code == 400 and b"Choose whom this is about" in nobody.content
+    nothing = acme.post(url("grant_add"), data | {"target": ""})
+    assert nothing.status_code == 200 and b"This field is required" in nothing.content
+    assert Grant.objects.count() == 1
     assert acme.post(url("grant_delete", row.pk), {"post": "yes"}).status_code == 302
     assert not Grant.objects.exists()
+
+
+def test_the_form_of_a_right_says_who_may_use_the_model_afterwards(acme, alice, bob):
+    """Also of a right that takes the place of one that stands."""
+    estate = make_estate(alice)
+    Grant.objects.all().delete()
+    acme.login_as(alice)
+    name = str(estate.model)
+
+    def said(**asked) -> str:
+        return acme.get(url("grant_reach"), {"target": estate.model.pk} | asked).content.decode()
+
+    assert said() == f"At present: Everybody may use {name}."
+    to_bob, to_role = {"holder": "user", "user": bob.pk}, {"holder": "role", "role": estate.role.pk}
+    assert said(effect="allow", **to_bob) == f"After saving: Only these may use {name}: Bob."
+    assert said(effect="deny", **to_bob) == f"After saving: Everybody may use {name} except: Bob."
+    grant(actor=None, kind="model", target=estate.model.pk, role=estate.role)
+    grant(actor=None, kind="model", target=estate.model.pk, user=bob)
+    role = f"role {estate.role.name}"
+    assert said() == f"At present: Only these may use {name}: Bob and {role}."
+    assert said(effect="deny", **to_bob) == (
+        f"After saving: Only these may use {name}: {role}. Refused to: Bob."
+    )
+    assert f"Everybody may use {name} except: {role}." not in said(effect="deny", **to_role)
+    for nonsense in ({"target": "x"}, {"target": ""}):
+        assert said(**nonsense) == "Choose a model."
+    for nonsense in (
+        {"holder": "pk", "pk": 1},
+        {"holder": "user", "user": "x"},
+        {"holder": "role", "role": ""},
+    ):
+        assert said(effect="deny", **nonsense).startswith("At present:")
+    acme.login_as(bob)
+    assert acme.get(url("grant_reach")).status_code == 403
 
 
 @pytest.mark.parametrize("level", Limit.Level.values)

@@ -35,9 +35,13 @@ def announced_ago(row, *, stable_months: int) -> None:
 
 
 def test_adding_and_changing_a_model_works(make, alice):
-    successor = make.model("next")
+    connection = make.model("next").connection
     row = services.add_model(
-        actor=alice, connection=successor.connection, name="house", upstream_name="qwen3", max_output_tokens=100
+        actor=alice,
+        connection=connection,
+        name="house",
+        upstream_name="qwen3",
+        max_output_tokens=100,
     )
     assert (row.upstream_name, row.default_max_output_tokens, row.channel, row.stable_since) == (
         "qwen3",
