@@ -210,7 +210,8 @@ class TenantAdmin(AtriumModelAdmin):
 
 @admin.register(Domain, site=system_admin)
 class DomainAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.TENANTS, 20, "language", _("hosts"))
+    place = Place(MenuGroup.TENANTS, 20, "language")
+    nouns = (_("host"), _("hosts"))
     in_palette = True
     empty_text = _("A host is a name such as chat.example.org that leads to a tenant.")
     list_display = ["domain", "tenant", "show_primary"]

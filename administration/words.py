@@ -37,4 +37,12 @@ UNFOLD = [
     _("Value"),
 ]
 DJANGO = [_("History")]  # whose German says “Geschichte”
-AUDITLOG = [_("log entry"), _("log entries"), _("timestamp"), _("remote address")]
+AUDITLOG = [
+    _("log entry"),
+    _("log entries"),
+    _("timestamp"),
+    _("remote address"),
+    _("Created {repr:s}"),
+    _("Updated {repr:s}"),
+    _("Deleted {repr:s}"),
+]
