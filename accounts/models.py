@@ -20,7 +20,7 @@ from accounts.roles import name_role
 from foundation.ids import uuid7
 from tenants.context import scope_label
 from tenants.data_policy import DataPolicy
-from tenants.measures import LimitRow, Measure, read_amount
+from tenants.measures import LimitRow, Measure, read_amount, say_limit
 from tenants.models import TimeStamped
 
 
@@ -342,7 +342,7 @@ class Limit(TimeStamped, LimitRow):
 
     def __str__(self) -> str:
         whose = self.project or self.user or self.key or self.get_level_display()
-        return f"{whose}, {self.get_measure_display()}: {self.amount}"
+        return f"{whose}: {say_limit(self.measure, self.amount)}"
 
     @property
     def subject_id(self) -> UUID | None:

@@ -66,3 +66,9 @@ def get_object(kind: str, wanted: UUID | str) -> SeenObject:
 def name_objects(kind: str) -> dict[UUID, str]:
     """Id → what it is called, of those the tenant sees."""
     return {row.id: str(row) for row in list_objects(kind)} if kind in _lists else {}
+
+
+def label_objects(kind: str) -> dict[str, str]:
+    """Name → what people call it, of those that they call otherwise."""
+    rows = list_objects(kind) if kind in _lists else []
+    return {row.name: row.label for row in rows if row.label and row.label != row.name}

@@ -25,6 +25,15 @@ LABELS: dict[str, str | Promise] = {
     "audio_ms": gettext_lazy("audio"),
     "gpu_ms": gettext_lazy("GPU time"),
 }
+# what is written on bills: who asked, and what for; others stand as they are written
+SOURCES: dict[str, str | Promise] = {
+    "api": pgettext_lazy("source of a call", "API"),
+    "chat": pgettext_lazy("source of a call", "chat"),
+}
+OPERATIONS: dict[str, str | Promise] = {
+    "chat.completions": gettext_lazy("chat"),
+    "embeddings": gettext_lazy("embedding"),
+}
 PER: dict[int, str | Promise] = {
     MILLION_TOKENS: gettext_lazy("per million tokens"),
     EACH: pgettext_lazy("price", "each"),

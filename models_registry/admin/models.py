@@ -102,9 +102,11 @@ class ModelForm(forms.ModelForm):
             for other in others
             if other.pk != row.pk and (row._state.adding or other.kind == row.kind)
         }
-        for name, stored in (("fallbacks", row.fallbacks), ("successor", [row.successor])):
-            if name in self.fields:
-                self.fields[name].offer(names, [value for value in stored if value])
+        aliases = {alias: other.name for other in others for alias in other.aliases}
+        for field, stored in (("fallbacks", row.fallbacks), ("successor", [row.successor])):
+            if field in self.fields:
+                called = {name: names[aliases[name]] for name in stored if aliases.get(name) in names}
+                self.fields[field].offer(names | called, [name for name in stored if name])
 
     def _get_validation_exclusions(self) -> set[str]:
         """The service takes the mark from the model that had it, so two

@@ -5,6 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from auditlog.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 from django.utils import timezone
 
@@ -12,7 +14,7 @@ from foundation.amounts import show_money
 from foundation.ids import uuid7
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.platform import models as platform_models
-from models_registry.services import add_connection, add_model
+from models_registry.services import add_connection, add_model, set_model
 from tenants.context import platform
 from tenants.models import Tenant
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
@@ -21,6 +23,7 @@ from tests.routes import PLATFORM, TENANT
 from usage.models import Budget, BudgetOverrun, UsageEvent
 from usage.platform.models import Process
 from usage.quantities import CLASSES
+from usage.services import set_budget
 
 pytestmark = pytest.mark.django_db
 
@@ -385,11 +388,59 @@ def test_kinds_and_prices_are_words_not_identifiers(acme, on_platform, alice, ol
     models = acme.login_as(alice).get(url("models_registry_model_changelist")).content.decode()
     assert "<td>Transcription</td>" in models and "<td>transcription</td>" not in models
     assert (
-        "input 1.50, cached input 0.1500, output 6.00, reasoning 6.00"
+        "input 1.50 EUR, cached input 0.1500 EUR, output 6.00 EUR, reasoning 6.00 EUR"
         in acme.get(url("usage_usageevent_change", event.pk)).content.decode()
     )
     start = on_platform.login_as(olga).get("/admin/").content.decode()
     assert "Web server" in start and "machine-1" in start
+
+
+def test_a_booking_reads_as_people_and_clients_call_things(acme, alice):
+    model = make_estate(alice).model
+    set_model(actor=None, model=model, label="House model")
+    row = make_event(
+        alice, model=model.name, source="api", endpoint="chat.completions", estimated=True, over_hold=True
+    )
+    request = f"req_{row.request_id.hex}"
+    acme.login_as(alice)
+    page = acme.get(url("usage_usageevent_change", row.pk)).content.decode()
+    for text in (f"House model ({model.name})", request, "did not report what was used", "was set aside"):
+        assert text in page, text
+    assert "chat.completions" not in page and str(row.request_id) not in page
+    german = acme.get(
+        url("usage_usageevent_change", row.pk), headers={"accept-language": "de"}
+    ).content.decode()
+    assert "Abrechnung" in german and "settle" not in german
+    plain = make_event(alice, model="gone", source="", endpoint="rerank")
+    page = acme.get(url("usage_usageevent_change", plain.pk)).content.decode()
+    assert "gone" in page and "rerank" in page and "as the provider reported them" in page
+    for wanted in (request, str(row.request_id), f" {request} "):
+        found = acme.get(url("usage_usageevent_changelist"), {"q": wanted}).context["cl"].result_list
+        assert [one.pk for one in found] == [row.pk], wanted
+    listed = acme.get(url("usage_usageevent_changelist")).content.decode()
+    assert "House model" in listed and model.name in listed
+
+
+def test_a_budget_is_told_in_the_readers_notation_everywhere(acme, alice, bob):
+    """Also by the log, which keeps it in the words of whoever wrote it."""
+    budget = set_budget(actor=alice, level="user", subject_id=bob.pk, limit=Decimal("1250.5"))
+    for text in ("user: 25 EUR", "Benutzer: 1.500,75 EUR", "something: else"):
+        LogEntry.objects.create(
+            content_type=ContentType.objects.get_for_model(Budget), object_repr=text, action=0, changes={}
+        )
+    acme.login_as(alice)
+    german = {"accept-language": "de"}
+    for page, text in (
+        (url("usage_budget_change", budget.pk), "Bob: 1.250,50 EUR"),
+        (url("usage_budget_delete", budget.pk), "Bob: 1.250,50 EUR"),
+        (url("auditlog_logentry_changelist"), "Benutzer: 25,00 EUR"),
+        (url("auditlog_logentry_changelist"), "Benutzer: 1.500,75 EUR"),
+        (url("auditlog_logentry_changelist"), "Benutzer: 1.250,50 EUR"),
+        (url("auditlog_logentry_changelist"), "something: else"),
+    ):
+        html = acme.get(page, headers=german).content.decode()
+        assert text in html.replace("&nbsp;", " "), page
+        assert "1250.5" not in re.sub(r"<input[^>]*>", "", html), page
 
 
 # -- endpoints -----------------------------------------------------------------------------------------------

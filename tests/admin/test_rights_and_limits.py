@@ -2,16 +2,21 @@
 are about.
 """
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Grant, Limit
 from accounts.services import grant, set_limit
+from foundation.ids import uuid7
 from tenants.context import platform
 from tenants.models import Plan
 from tests.admin.test_registry_and_budgets import model_form, prices
-from tests.estate import make_estate, make_people
+from tests.estate import make_estate, make_event, make_people
 from tests.routes import PLATFORM, TENANT
+from usage.models import Hold, HourlySum
 
 pytestmark = pytest.mark.django_db
 NO_LIMITS = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "tokens_per_day", "calls_at_once"), "")
@@ -215,3 +220,59 @@ def test_ones_own_limits_stand_where_one_sees_ones_usage(acme, alice, bob):
     set_limit(actor=None, level="user", subject_id=alice.pk, measure="tokens_per_day", amount=67_890)
     page = acme.login_as(bob).get("/usage/").content.decode()
     assert "12,345" in page and "67,890" not in page
+
+
+@pytest.mark.parametrize("level", Limit.Level.values)
+def test_a_limit_says_what_is_used_of_it(acme, alice, bob, level):
+    """By hours that are summed up, later events and calls under way; neither what is older nor others'."""
+    estate = make_estate(alice)
+    Limit.objects.all().delete()
+    acme.login_as(alice)
+    book_calls(bob, alice, estate)
+    subject_id = {
+        "tenant": None,
+        "user": bob.pk,
+        "key": estate.key.pk,
+        "project": estate.project.pk,
+        "model": estate.model.pk,
+    }[level]
+
+    def limit(measure: str, amount: int) -> Limit:
+        return set_limit(actor=None, level=level, subject_id=subject_id, measure=measure, amount=amount)
+
+    of_others = 1 if level == "tenant" else 0
+    of_estate = 15 if level in ("tenant", "key", "project") else 0  # its event, a minute old
+    for measure, used in (
+        ("requests_per_minute", 2 + of_others),
+        ("tokens_per_minute", 110 + 7 * of_others),
+        ("tokens_per_day", 1_610 + 7 * of_others + of_estate),
+        ("calls_at_once", 1),
+    ):
+        page = acme.get(url("limit_change", limit(measure, 2_000).pk)).content.decode()
+        assert f"{used:,} of 2,000" in page, (measure, used)
+    page = acme.get(url("limit_changelist")).content.decode()
+    assert "2,000 tokens per day" in page and "24 hours after each call" in page
+    limit("requests_per_minute", 1)
+    page = acme.get(url("limit_changelist")).content.decode()
+    assert "1 request per minute" in page and f"{2 + of_others} of 1" in page
+    if level == "user":
+        page = acme.get(url("user_change", bob.pk)).content.decode()
+        assert "2 used; is free again 60 seconds after each request" in page
+
+
+def book_calls(bob, alice, estate) -> None:
+    """Bob's, by the key, in the project and of the model of the estate; one of Alice's; one under way."""
+    now = timezone.now()
+    later = now + timedelta(minutes=10)  # within the last minute, however slow the machine is
+    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
+    mine = {"key_id": estate.key.pk, "project_id": estate.project.pk, "model": estate.model.name}
+    older = ("calls", "errors", "cost", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+    for past, counted in ((hour, 500), (hour - timedelta(days=1), 9_000)):
+        sums = {"hour": past, "currency": "EUR", "quantities": {"input": counted}, "user_id": bob.pk}
+        HourlySum.objects.create(**dict.fromkeys(older, 0), **sums, **mine)
+    make_event(bob, created_at=later, quantities={"input": 100, "output": 10}, **mine)
+    make_event(bob, created_at=now - timedelta(minutes=2), quantities={"input": 1_000}, **mine)
+    make_event(alice, created_at=later, quantities={"input": 7}, model="other")
+    facts = ("source", "model_version", "deployment", "endpoint", "upstream_model", "trace_id")
+    hold = {"id": uuid7(), "process_id": uuid7(), "amount": 1, "created_at": later, "user_id": bob.pk}
+    Hold.objects.create(**dict.fromkeys(facts, ""), **hold, **mine)
