@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -155,7 +156,7 @@ class ModelAdminBase(AtriumModelAdmin):
         "kind",
         "show_channel",
         "show_prices",
-        "context_window",
+        "show_context",
         "is_default",
         "is_enabled",
     ]
@@ -269,8 +270,12 @@ class ModelAdminBase(AtriumModelAdmin):
         prices = getattr(row, "current_prices", [])
         if service_admin is not self.admin_site:
             prices = prices[:2]
-        shown = "; ".join(_show_price(row.as_price()) for row in prices)
+        shown = "; ".join(_show_price(price.as_price(), row.kind) for price in prices)
         return shown or gettext("no price: calls cost nothing")
+
+    @display(description=_("context window"), ordering="context_window")
+    def show_context(self, row: Model) -> str:
+        return "–" if row.context_window is None else str(intcomma(row.context_window))
 
     @display(description=_("price at present"))
     def show_current_price(self, row: Model) -> str:
@@ -283,7 +288,9 @@ class ModelAdminBase(AtriumModelAdmin):
         return shown or gettext("no price: calls cost nothing")
 
 
-def _show_price(price: Price) -> str:
+def _show_price(price: Price, kind: str) -> str:
+    if "output" not in list_priced_classes(kind, ()):
+        return show_money(price.input, price.currency)
     if price.input is None or price.output is None:
         return show_prices(price.snapshot(), price.currency)
     return f"{show_money(price.input)} / {show_money(price.output, price.currency)}"

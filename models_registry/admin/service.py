@@ -43,6 +43,7 @@ class ModelAdmin(LimitsAdmin, GrantsAdmin, ModelAdminBase):
     price_inline = TenantPriceInline
     endpoint_inline = TenantEndpointInline
     also_rights = (ModelPrice,)
+    readonly_fields = [*ModelAdminBase.readonly_fields, "show_reach"]
     list_after_template = "admin/models_registry/offered_models.html"
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None):

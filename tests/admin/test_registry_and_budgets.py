@@ -112,6 +112,8 @@ def test_a_tenant_reaches_no_private_network(acme, alice):
     data |= {"allow_private": "on", "may_be_private": "on"}
     response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
     assert response.status_code in (400, 403) and not Connection.objects.exists()
+    page = response.content.decode()
+    assert "Ask the operator of the platform" in page and "manage.py" not in page, "they have no shell"
 
 
 @pytest.mark.scope("platform")
