@@ -1,6 +1,7 @@
 """A model's dated prices, below it. A price is added, never changed: what was booked stays right."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django import forms
 from django.http import HttpRequest
@@ -13,7 +14,7 @@ from administration.model_admin import Inline
 from foundation.amounts import show_money
 from models_registry.kinds import list_priced_classes
 from models_registry.worlds import Model, ModelPrice
-from usage.labels import LABELS, label_of_price
+from usage.labels import LABELS, PER, label_of_price
 from usage.pricing import MAX_PRICE, TOKEN_CLASSES
 from usage.quantities import CLASSES
 
@@ -32,7 +33,7 @@ def _price_field(name: str) -> forms.DecimalField:
 def _price_column(name: str) -> Callable[[Inline, ModelPrice], str]:
     @display(description=label_of_price(name))
     def show(self: Inline, row: ModelPrice) -> str:
-        return show_money(row.as_price().amounts.get(name))
+        return show_money(row.as_price().amounts.get(name), row.currency)
 
     return show
 
@@ -40,6 +41,21 @@ def _price_column(name: str) -> Callable[[Inline, ModelPrice], str]:
 # What the table's columns and a form of them have by themselves, for the classes without a column.
 _NewerFields = type("NewerFields", (forms.Form,), {name: _price_field(name) for name in NEWER_CLASSES})
 _NewerColumns = type("NewerColumns", (), {name: _price_column(name) for name in NEWER_CLASSES})
+
+
+class ShownPrice(forms.Widget):
+    """An amount that stands, with its currency; a text is one already. Django shows what such a widget makes
+    of a value, rather than the column with all its places.
+    """
+
+    read_only = True
+
+    def __init__(self, currency: str) -> None:
+        super().__init__()
+        self.currency = currency
+
+    def render(self, name: str, value: Any, attrs: dict | None = None, renderer: Any = None) -> str:
+        return value if isinstance(value, str) else show_money(value, self.currency)
 
 
 class PriceForm(_NewerFields, forms.ModelForm):
@@ -59,9 +75,15 @@ class PriceForm(_NewerFields, forms.ModelForm):
         super().__init__(*args, **kwargs)
         for name in CLASSES.keys() & self.fields.keys():
             parent = CLASSES[name].parent
-            hint = {"placeholder": gettext("as %(what)s") % {"what": LABELS[parent]}} if parent else {}
+            hint = (
+                gettext("as %(what)s") % {"what": LABELS[parent]} if parent else str(PER[CLASSES[name].per])
+            )
             self.fields[name].required = False
-            self.fields[name].widget = UnfoldAdminDecimalFieldWidget(attrs=hint)
+            self.fields[name].widget = (
+                UnfoldAdminDecimalFieldWidget(attrs={"placeholder": hint})
+                if self.instance._state.adding
+                else ShownPrice(self.instance.currency)
+            )
 
 
 class PriceInline(_NewerColumns, Inline):

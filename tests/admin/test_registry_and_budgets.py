@@ -14,7 +14,7 @@ from foundation.amounts import show_money
 from foundation.ids import uuid7
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.platform import models as platform_models
-from models_registry.services import add_connection, add_model, set_model
+from models_registry.services import add_connection, add_model, set_model, set_model_price
 from tenants.context import platform
 from tenants.models import Tenant
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
@@ -378,6 +378,32 @@ def test_the_start_page_shows_what_went_above_a_budget_or_near_it(acme, alice):
     )
     acme.login_as(make_people("acme")["ai_developer"])
     assert acme.get("/admin/").status_code == 200
+
+
+def test_prices_and_sizes_are_told_in_the_readers_notation_with_their_unit(acme, alice):
+    estate = make_estate(alice)
+    set_model(actor=None, model=estate.model, context_window=1_047_576)
+    add_model(actor=None, connection=estate.connection, name="vectors", kind="embedding")
+    set_model_price(actor=None, model=Model.objects.get(name="vectors"), input=Decimal("0.02"))
+    acme.login_as(alice)
+    german = {"accept-language": "de"}
+    page = acme.get(url("models_registry_model_change", estate.model.pk), headers=german).content.decode()
+    assert page.count("1,00 EUR") >= 2 and "4,00 EUR" in page and ",000000" not in page
+    assert "je Million Token" in page
+    page = acme.get(url("models_registry_model_changelist"), headers=german).content.decode()
+    assert "1.047.576" in page and "1,00 / 4,00 EUR" in page and "<td>0,0200 EUR" in page.replace("\n", "")
+
+
+def test_timeouts_say_their_defaults(acme, alice):
+    acme.login_as(alice)
+    page = acme.get(url("models_registry_connection_add")).content.decode()
+    assert "Empty: 5 s." in page and "Empty: 120 s, for servers of your own (such as vLLM) 600 s." in page
+    for kind, seconds in (("openai", "120"), ("vllm", "600")):
+        row = add_connection(
+            actor=None, name=kind, kind=kind, base_url="https://model.example.com/v1", idle_timeout_s=7
+        )
+        page = acme.get(url("models_registry_connection_change", row.pk)).content.decode()
+        assert f"Empty: {seconds} s." in page
 
 
 def test_kinds_and_prices_are_words_not_identifiers(acme, on_platform, alice, olga):
