@@ -25,4 +25,4 @@ class TenantsConfig(AppConfig):
         """
         opts = self.get_model("Domain")._meta
         for name, label in {"domain": _("host"), "tenant": _("tenant"), "is_primary": _("main host")}.items():
-            opts.get_field(name).verbose_name = label
+            setattr(opts.get_field(name), "verbose_name", label)

@@ -34,7 +34,7 @@ def name_budget(text: str) -> str:
 @cache
 def _levels() -> dict[str, str]:
     """What the levels are called in each of our languages → the level."""
-    words = {}
+    words: dict[str, str] = {}
     for language, _name in settings.LANGUAGES:
         with override(language):
             words |= {str(label): value for value, label in Budget.Level.choices}

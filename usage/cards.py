@@ -34,7 +34,7 @@ DAYS = 30
 OVERRUNS = 8
 
 
-def _labels(request: HttpRequest) -> dict[str, str]:
+def _labels(request: Any) -> dict[str, str]:
     """What people call the models; looked up once for all cards of a page."""
     if not hasattr(request, "model_labels"):
         request.model_labels = label_objects(MODEL)

@@ -40,13 +40,13 @@ def count_used(limits: Sequence[Limit]) -> dict[UUID, int]:
     found: Found = {measure: Counter() for measure in Measure.values}
     sums = HourlySum.objects.filter(hour__gte=begin, hour__lt=cut)
     _add(found, sums, {Measure.TOKENS_PER_DAY: Sum(_TOKENS)})
-    events = {
+    events: dict[str, Aggregate] = {
         Measure.TOKENS_PER_DAY: Sum(_TOKENS, filter=Q(created_at__gte=cut)),
         Measure.TOKENS_PER_MINUTE: Sum(_TOKENS, filter=in_minute),
         Measure.REQUESTS_PER_MINUTE: Count("pk", filter=in_minute & Q(kind=UsageEvent.Kind.SETTLE)),
     }
     _add(found, UsageEvent.objects.filter(Q(created_at__gte=cut) | in_minute), events)
-    under_way = {
+    under_way: dict[str, Aggregate] = {
         Measure.CALLS_AT_ONCE: Count("pk"),
         Measure.REQUESTS_PER_MINUTE: Count("pk", filter=in_minute),
     }
