@@ -1,4 +1,7 @@
+from typing import cast
+
 from django.apps import AppConfig
+from django.db.models import Field
 from django.utils.translation import gettext_lazy as _
 
 
@@ -25,4 +28,4 @@ class TenantsConfig(AppConfig):
         """
         opts = self.get_model("Domain")._meta
         for name, label in {"domain": _("host"), "tenant": _("tenant"), "is_primary": _("main host")}.items():
-            setattr(opts.get_field(name), "verbose_name", label)
+            cast(Field, opts.get_field(name)).verbose_name = label
