@@ -125,6 +125,14 @@ def test_pages_call_what_they_are_about_by_one_name(acme, alice, on_platform, ol
                 assert f"> {button} <" in page and (button == wrong or f"> {wrong} <" not in page), name
 
 
+def test_an_entry_of_the_audit_log_names_its_object_in_words(acme, alice):
+    entry = make_estate(alice).entry
+    address = reverse("service:auditlog_logentry_change", args=[entry.pk], urlconf=TENANT)
+    page = acme.login_as(alice).get(address).content.decode()
+    noun = capfirst(str(entry.content_type.name))
+    assert f"{entry.object_repr} · {noun}" in page and "[&#x27;" not in page
+
+
 def test_the_palette_finds_web_origins_by_what_people_look_for(acme, alice):
     acme.login_as(alice)
     for text in ("CORS", "browser", "origin"):
