@@ -118,6 +118,7 @@ def test_pages_call_what_they_are_about_by_one_name(acme, alice, on_platform, ol
                 page = client.get(reverse(f"{base}_add", urlconf=urlconf), headers=words).content.decode()
                 heading = re.search(r"<h1.*?</h1>", page, re.DOTALL)[0]
                 assert capfirst(title) in heading, name
+                assert f'form="{opts.model_name}_form"' in page, "its buttons stand outside the form"
             if delete and site == "service" and name not in WITHOUT_PAGE:
                 pk = getattr(estate, item).pk
                 page = client.get(reverse(f"{base}_change", args=[pk], urlconf=urlconf), headers=words)
