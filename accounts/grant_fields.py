@@ -11,6 +11,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.models import ApiKey, Grant, Project, User
+from accounts.reach import say_who
 from accounts.roles import role_label
 from accounts.services import grant, revoke_grant
 from administration.sites import service_admin
@@ -42,20 +43,20 @@ class GrantFields(forms.ModelForm):
     """Shows the grants that the page's ModelAdmin has loaded."""
 
     open_to_roles = RolesField(
-        label=_("Roles that may use it"),
+        label=_("Roles"),
         required=False,
         queryset=Group.objects.order_by("name"),
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
         help_text=_("Nobody chosen, here and below: everybody may use it."),
     )
     open_to_projects = forms.ModelMultipleChoiceField(
-        label=_("Projects that may use it"),
+        label=_("Projects"),
         required=False,
         queryset=Project.objects.all(),
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
     )
-    open_to_people = _people_field(_("People who may use it"))
-    closed_to_people = _people_field(_("People who may not use it, whatever else allows it"))
+    open_to_people = _people_field(_("People"))
+    closed_to_people = _people_field(_("Not these people, whatever else allows it"))
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -94,22 +95,28 @@ def save_grants(actor: Any, kind: str, object_id: UUID, form: GrantFields) -> No
 
 
 class GrantsAdmin:
-    """For a ModelAdmin whose form is a GrantFields: the form's fields, for those who may only look."""
+    """For a ModelAdmin whose form is a GrantFields. It shows `show_reach` as a field to read."""
 
-    grants_fieldset = (_("Who may use it"), {"fields": list(FIELDS)})
+    grants_fieldset = (_("Who may use it"), {"fields": ["show_reach", *FIELDS]})
 
-    @display(description=_("roles that may use it"))
+    @display(description=_("at present"))
+    def show_reach(self, row: Any) -> str:
+        return say_who(str(row), row.own_grants)
+
+    # the form's fields, for those who may only look
+
+    @display(description=_("roles"))
     def open_to_roles(self, row: Any) -> str:
         return ", ".join(role_label(role) for role in list_holders(row.own_grants, "open_to_roles"))
 
-    @display(description=_("projects that may use it"))
+    @display(description=_("projects"))
     def open_to_projects(self, row: Any) -> str:
         return ", ".join(map(str, list_holders(row.own_grants, "open_to_projects")))
 
-    @display(description=_("people who may use it"))
+    @display(description=_("people"))
     def open_to_people(self, row: Any) -> str:
         return ", ".join(map(str, list_holders(row.own_grants, "open_to_people")))
 
-    @display(description=_("people who may not use it"))
+    @display(description=_("not these people"))
     def closed_to_people(self, row: Any) -> str:
         return ", ".join(map(str, list_holders(row.own_grants, "closed_to_people")))

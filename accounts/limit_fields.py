@@ -4,11 +4,14 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from accounts.limit_use import FREED, count_used
 from accounts.models import Limit
 from accounts.services import set_limits
 from administration.fields import limit_field
@@ -28,6 +31,12 @@ class LimitFields(forms.ModelForm):
         for measure, amount in getattr(self.instance, "own_limits", {}).items():
             if measure in self.fields:
                 self.fields[measure].initial = amount
+                self.fields[measure].help_text = self._say_used(measure)
+
+    def _say_used(self, measure: str) -> str:
+        text = gettext("%(used)s used; is free again %(when)s. Empty: no limit of its own.")
+        used = self.instance.used_of_limits.get(measure, 0)
+        return text % {"used": intcomma(used), "when": FREED[measure]}
 
     def without_limits(self) -> dict[str, Any]:
         return {name: value for name, value in self.cleaned_data.items() if name not in Measure.values}
@@ -46,8 +55,10 @@ class LimitsAdmin:
         row = super().get_object(request, object_id, from_field)  # type: ignore[misc]
         if row is not None:
             column = "model_id" if self.limit_level == Limit.Level.MODEL else f"{self.limit_level}_id"
-            rows = Limit.objects.filter(level=self.limit_level, **{column: row.pk})
-            row.own_limits = dict(rows.values_list("measure", "amount"))
+            rows = list(Limit.objects.filter(level=self.limit_level, **{column: row.pk}))
+            used = count_used(rows)
+            row.own_limits = {limit.measure: limit.amount for limit in rows}
+            row.used_of_limits = {limit.measure: used.get(limit.pk, 0) for limit in rows}
         return row
 
     def save_limits(self, request: Any, subject_id: UUID, form: LimitFields) -> None:
@@ -56,17 +67,24 @@ class LimitsAdmin:
 
     # the form's fields, for those who may only look
     @display(description=Measure.REQUESTS_PER_MINUTE.label)
-    def requests_per_minute(self, row: Any) -> int | None:
-        return row.own_limits.get(Measure.REQUESTS_PER_MINUTE)
+    def requests_per_minute(self, row: Any) -> str:
+        return _show(row, Measure.REQUESTS_PER_MINUTE)
 
     @display(description=Measure.TOKENS_PER_MINUTE.label)
-    def tokens_per_minute(self, row: Any) -> int | None:
-        return row.own_limits.get(Measure.TOKENS_PER_MINUTE)
+    def tokens_per_minute(self, row: Any) -> str:
+        return _show(row, Measure.TOKENS_PER_MINUTE)
 
     @display(description=Measure.TOKENS_PER_DAY.label)
-    def tokens_per_day(self, row: Any) -> int | None:
-        return row.own_limits.get(Measure.TOKENS_PER_DAY)
+    def tokens_per_day(self, row: Any) -> str:
+        return _show(row, Measure.TOKENS_PER_DAY)
 
     @display(description=Measure.CALLS_AT_ONCE.label)
-    def calls_at_once(self, row: Any) -> int | None:
-        return row.own_limits.get(Measure.CALLS_AT_ONCE)
+    def calls_at_once(self, row: Any) -> str:
+        return _show(row, Measure.CALLS_AT_ONCE)
+
+
+def _show(row: Any, measure: Measure) -> str:
+    if measure not in row.own_limits:
+        return "–"
+    texts = {"used": row.used_of_limits.get(measure, 0), "amount": row.own_limits[measure]}
+    return gettext("%(used)s of %(amount)s") % {name: intcomma(count) for name, count in texts.items()}

@@ -16,10 +16,11 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
+from accounts.roles import name_role
 from foundation.ids import uuid7
 from tenants.context import scope_label
 from tenants.data_policy import DataPolicy
-from tenants.measures import LimitRow, Measure, read_amount
+from tenants.measures import LimitRow, Measure, read_amount, say_limit
 from tenants.models import TimeStamped
 
 
@@ -278,7 +279,8 @@ class Grant(TimeStamped, Holder):
         ]
 
     def __str__(self) -> str:
-        return f"{self.object_name}, {self.role or self.project or self.user}: {self.get_effect_display()}"
+        holder = name_role(self.role.name) if self.role else self.project or self.user
+        return f"{self.object_name}, {holder}: {self.get_effect_display()}"
 
 
 class Limit(TimeStamped, LimitRow):
@@ -340,7 +342,7 @@ class Limit(TimeStamped, LimitRow):
 
     def __str__(self) -> str:
         whose = self.project or self.user or self.key or self.get_level_display()
-        return f"{whose}, {self.get_measure_display()}: {self.amount}"
+        return f"{whose}: {say_limit(self.measure, self.amount)}"
 
     @property
     def subject_id(self) -> UUID | None:

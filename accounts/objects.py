@@ -19,6 +19,15 @@ class SeenObject:
 
     id: UUID
     name: str
+    label: str = ""  # what people call it; empty: the name
+
+    def __str__(self) -> str:
+        return two_names(self.name, self.label)
+
+
+def two_names(name: str, label: str) -> str:
+    """What people call something, with its technical name behind it where that is another one."""
+    return f"{label} ({name})" if label and label != name else name
 
 
 # lists all objects of a kind that the active tenant sees, also those that are switched off
@@ -55,5 +64,11 @@ def get_object(kind: str, wanted: UUID | str) -> SeenObject:
 
 
 def name_objects(kind: str) -> dict[UUID, str]:
-    """Id → name, of those the tenant sees."""
-    return {row.id: row.name for row in list_objects(kind)} if kind in _lists else {}
+    """Id → what it is called, of those the tenant sees."""
+    return {row.id: str(row) for row in list_objects(kind)} if kind in _lists else {}
+
+
+def label_objects(kind: str) -> dict[str, str]:
+    """Name → what people call it, of those that they call otherwise."""
+    rows = list_objects(kind) if kind in _lists else []
+    return {row.name: row.label for row in rows if row.label and row.label != row.name}

@@ -5,6 +5,7 @@ how far it is.
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +20,7 @@ from administration.figures import list_columns, load_figures
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import system_admin
+from foundation.amounts import show_money
 from tenants.links import base_url
 from tenants.measures import Measure
 from tenants.models import Domain, Plan, Tenant
@@ -210,7 +212,8 @@ class TenantAdmin(AtriumModelAdmin):
 
 @admin.register(Domain, site=system_admin)
 class DomainAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.TENANTS, 20, "language", _("hosts"))
+    place = Place(MenuGroup.TENANTS, 20, "language")
+    nouns = (_("host"), _("hosts"))
     in_palette = True
     empty_text = _("A host is a name such as chat.example.org that leads to a tenant.")
     list_display = ["domain", "tenant", "show_primary"]
@@ -293,9 +296,9 @@ class PlanAdmin(AtriumModelAdmin):
         )
 
     @display(description=_("requests per minute"), empty_value=_("unlimited"))
-    def show_requests(self, row: Plan) -> int | None:
-        return row.requests_per_minute
+    def show_requests(self, row: Plan) -> str | None:
+        return None if row.requests_per_minute is None else str(intcomma(row.requests_per_minute))
 
     @display(description=_("monthly budget"), ordering="monthly_budget", empty_value=_("unlimited"))
     def show_budget(self, row: Plan) -> str | None:
-        return f"{row.monthly_budget.normalize():f}" if row.monthly_budget is not None else None
+        return show_money(row.monthly_budget) if row.monthly_budget is not None else None

@@ -23,6 +23,13 @@ class Badge(NamedTuple):
         return str(self.text)
 
 
+class TwoLines(list[str]):
+    """What a column with `header=True` shows: a line and a smaller one. On a row's own page: both in one."""
+
+    def __str__(self) -> str:
+        return " · ".join(filter(None, self))
+
+
 def ago(field: str, description: str | Promise) -> Callable[[Any], str]:
     """How long ago a time was, with the exact instant on hover."""
 

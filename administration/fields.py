@@ -1,11 +1,19 @@
 """Form fields that several rooms' administrations share."""
 
 import re
+from typing import Any
 
 from django import forms
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+)
 
 from tenants.measures import MAX_COUNT, MAX_TOKENS, TOKENS, Measure
 
@@ -42,3 +50,56 @@ def limit_field(measure: Measure) -> forms.IntegerField:
         widget=UnfoldAdminIntegerFieldWidget(),
         help_text=_("Empty: no limit of its own."),
     )
+
+
+class RowOfSelects(forms.Widget):
+    """Several choices in order, one select each, and always one more that is empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choices: list[tuple[str, str]] = []  # (value, what people call it)
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        return data.getlist(name)
+
+    def render(self, name: str, value: Any, attrs: dict | None = None, renderer: Any = None) -> SafeString:
+        select, first = UnfoldAdminSelectWidget(choices=self.choices), (attrs or {}).get("id", name)
+        rows = [
+            (select.render(name, chosen, {"id": first if not number else f"{first}_{number}"}, renderer),)
+            for number, chosen in enumerate([*(value or []), ""])
+        ]
+        return format_html('<ol class="row-of-selects">{}</ol>', format_html_join("", "<li>{}</li>", rows))
+
+
+class ChosenNamesField(NamesField):
+    """Names out of those that there are, in order. What is stored and exists no more stays choosable, and
+    says so; what may be written is for the service to say.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(widget=RowOfSelects(), **kwargs)
+
+    def offer(self, names: dict[str, str], stored: list[str]) -> None:
+        self.widget.choices = choices_of(names, stored)
+
+    def prepare_value(self, value):
+        return value
+
+    def to_python(self, value) -> list[str]:
+        return list(dict.fromkeys(name for name in value or [] if name))
+
+
+class ChosenNameField(forms.CharField):
+    """The same for one name."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**{"required": False, "widget": UnfoldAdminSelectWidget(), **kwargs})
+
+    def offer(self, names: dict[str, str], stored: list[str]) -> None:
+        self.widget.choices = choices_of(names, stored)
+
+
+def choices_of(names: dict[str, str], stored: list[str]) -> list[tuple[str, str]]:
+    """For a select: nothing, each name with what people call it, and what is stored but gone."""
+    gone = [(name, gettext("%(name)s (does not exist any more)") % {"name": name}) for name in stored]
+    return [("", "–"), *names.items(), *(pair for pair in gone if pair[0] not in names)]

@@ -38,10 +38,24 @@ DATE_NUMBER = re.compile(r"[0-9]{1,4}")
 DATE_ENDINGS = (*DATE_PARTS, "__gte", "__lt")
 
 
+class NamedOptions:
+    """A model's options, under the names by which this administration calls its objects."""
+
+    def __init__(self, options: Any, nouns: tuple[str | Promise, str | Promise]) -> None:
+        self._options = options
+        self.verbose_name, self.verbose_name_plural = nouns
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._options, name)
+
+
 class AtriumModelAdmin(ModelAdmin):
     """A subclass names its place in the menu and the services that write."""
 
     place: Place | None = None
+    # one object and several, where people call them otherwise than the model does
+    nouns: tuple[str | Promise, str | Promise] | None = None
+    keywords: str | Promise = ""  # further words under which the palette finds the list
     empty_text: str | Promise = ""  # what would be here, and how to get it
     # models without a list of their own whose rights a role may hold
     also_rights: tuple[type[Model], ...] = ()
@@ -56,9 +70,19 @@ class AtriumModelAdmin(ModelAdmin):
     save_as = False
     view_on_site = False
 
+    def __init__(self, model: type[Model], admin_site: Any) -> None:
+        super().__init__(model, admin_site)
+        if self.nouns:
+            self.opts = NamedOptions(model._meta, self.nouns)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.opts = self.opts
+        return changelist
+
     def list_title(self) -> str:
         """What the menu, the palette and the page call the list."""
-        return capfirst(str((self.place and self.place.title) or self.model._meta.verbose_name_plural))
+        return capfirst(str((self.place and self.place.title) or self.opts.verbose_name_plural))
 
     # -- reads: what a list may be asked ---------------------------------------------------------------------
 
@@ -160,6 +184,8 @@ class AtriumModelAdmin(ModelAdmin):
         obj: Model | None = None,
     ):
         context["show_save_and_add_another"] = False
+        if add:
+            request.page_title = context["title"]  # for templates/unfold/helpers/header_title.html
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     # -- refusals --------------------------------------------------------------------------------------------

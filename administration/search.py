@@ -8,7 +8,7 @@ MIN_CHARS, MAX_CHARS, PER_KIND = 2, 80, 6
 
 
 def search_site(site, request: HttpRequest, text: str) -> list[SearchResult]:
-    """Lists whose name holds the text, then objects of those ModelAdmins that say `in_palette`."""
+    """Lists whose name or keywords hold the text, then objects of those ModelAdmins that say `in_palette`."""
     text = text.strip()[:MAX_CHARS]
     if len(text) < MIN_CHARS:
         return []
@@ -17,7 +17,7 @@ def search_site(site, request: HttpRequest, text: str) -> list[SearchResult]:
         if not model_admin.has_view_or_change_permission(request):
             continue
         name, opts = model_admin.list_title(), model._meta
-        if text.lower() in name.lower():
+        if text.lower() in f"{name}\n{model_admin.keywords}".lower():
             link = reverse(f"{site.name}:{opts.app_label}_{opts.model_name}_changelist")
             results.insert(0, SearchResult(title=name, description="", link=link, icon="list"))
         if getattr(model_admin, "in_palette", False):
@@ -33,7 +33,10 @@ def _search_rows(site, request: HttpRequest, model_admin, text: str) -> list[Sea
     icon = model_admin.place.icon if model_admin.place else "data_object"
     return [
         SearchResult(
-            title=str(row), description=str(opts.verbose_name), link=reverse(name, args=[row.pk]), icon=icon
+            title=str(row),
+            description=str(model_admin.opts.verbose_name),
+            link=reverse(name, args=[row.pk]),
+            icon=icon,
         )
         for row in rows
     ]

@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -38,6 +39,7 @@ class AtriumAdminSite(UnfoldAdminSite):
     """What both have in common. A subclass names its scope and its settings."""
 
     scope_kind: str
+    way_back: str | Promise  # what the link to the pages outside says
     final_catch_all_view = False  # an address that does not exist is a 404 for everyone
     index_template = "admin/start.html"
     index_title = gettext_lazy("Today")
@@ -122,6 +124,7 @@ class AtriumAdminSite(UnfoldAdminSite):
         own = {
             "theme": theme if theme in ("light", "dark") else "auto",
             "account_links": self._account_links(),
+            "site_url": "",  # unfold's link would say “View site”
             "admin_site_name": self.name,
         }
         return (
@@ -146,8 +149,9 @@ class AtriumAdminSite(UnfoldAdminSite):
             request, "unfold/helpers/command_results.html", context, headers={"HX-Trigger": "search"}
         )
 
-    def _account_links(self) -> list[dict[str, str]]:
+    def _account_links(self) -> list[dict[str, str | Promise]]:
         return [
+            {"title": self.way_back, "link": self.site_url},
             {"title": _("Profile, language and appearance"), "link": reverse("accounts:profile")},
             {"title": _("Change password"), "link": reverse("account_change_password")},
         ]
@@ -158,6 +162,7 @@ class SystemAdminSite(AtriumAdminSite):
 
     settings_name = "UNFOLD_SYSTEM"
     scope_kind = "platform"
+    way_back = gettext_lazy("Back to the start page")
     site_header = gettext_lazy("System administration")
     site_title = site_header
 
@@ -167,6 +172,7 @@ class ServiceAdminSite(AtriumAdminSite):
 
     settings_name = "UNFOLD_SERVICE"
     scope_kind = "tenant"
+    way_back = gettext_lazy("Back to chat")
     site_header = gettext_lazy("AI service administration")
     site_title = site_header
 

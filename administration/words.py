@@ -10,6 +10,7 @@ UNFOLD = [
     _("Date from"),
     _("Date to"),
     _("Expand row"),
+    _("Filters"),
     _("From"),
     _("To"),
     _("General"),
@@ -23,7 +24,6 @@ UNFOLD = [
     _("Reset filters"),
     _("Return to site"),
     _("Run"),
-    _("Search apps and models..."),
     _("Select action"),
     _("Select action to run"),
     _("Select all rows"),
@@ -36,5 +36,20 @@ UNFOLD = [
     _("Type to search"),
     _("Value"),
 ]
-DJANGO = [_("History")]  # whose German says “Geschichte”
-AUDITLOG = [_("log entry"), _("log entries"), _("timestamp"), _("remote address")]
+# whose German says “Geschichte”, whose Chinese puts a space before the noun
+DJANGO = [
+    _("History"),
+    _("Add %s"),
+    _("Change %s"),
+    _("View %s"),
+    _("Add another %(verbose_name)s"),
+]
+AUDITLOG = [
+    _("log entry"),
+    _("log entries"),
+    _("timestamp"),
+    _("remote address"),
+    _("Created {repr:s}"),
+    _("Updated {repr:s}"),
+    _("Deleted {repr:s}"),
+]

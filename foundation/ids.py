@@ -11,3 +11,8 @@ def uuid7() -> UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
+
+
+def show_request_id(request_id: UUID) -> str:
+    """As clients read it in the header `x-request-id`."""
+    return f"req_{request_id.hex}"

@@ -2,24 +2,12 @@
 its plan offers.
 """
 
-from django.db.models import Q
-
 from accounts.objects import MODEL, SeenObject, register_objects
-from models_registry.worlds import active_world
-from tenants.context import find_tenant, platform
-from tenants.selectors import get_plan_id
+from models_registry.selectors import list_seen_models
 
 
-def list_seen_models() -> list[SeenObject]:
-    """All, also those that are switched off; a name of the tenant's own hides the platform's."""
-    slug = find_tenant()
-    own = [SeenObject(row.pk, row.name) for row in active_world().models.objects.only("name")]
-    if slug is None:
-        return own
-    hidden, plan_id = {row.name for row in own}, get_plan_id()
-    with platform():
-        offered = active_world().models.objects.filter(Q(plans=plan_id) | Q(plans=None)).distinct()
-        return own + [SeenObject(row.pk, row.name) for row in offered if row.name not in hidden]
+def list_models() -> list[SeenObject]:
+    return [SeenObject(row.pk, row.name, row.label) for row in list_seen_models()]
 
 
-register_objects(MODEL, list_seen_models)
+register_objects(MODEL, list_models)

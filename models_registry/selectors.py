@@ -23,6 +23,7 @@ from models_registry.routes import Endpoint, Route, Target
 from models_registry.worlds import PLATFORM, Connection, Model, ModelPrice, World, active_world
 from tenants.context import find_tenant, platform
 from tenants.sealing import BrokenSeal, NoDataKey
+from tenants.selectors import get_plan_id
 from usage.pricing import Price
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,20 @@ def list_offered(plan_id: UUID | None = None, currency: str = "") -> list[Route]
     """The same without aliases: each model once, by name."""
     routes = list_routes(plan_id, currency)
     return [route for name, route in sorted(routes.items()) if name == route.name]
+
+
+def list_seen_models() -> list[Model]:
+    """All models that the active scope sees, also those that are switched off: a tenant's own, and the
+    platform's that its plan offers, but for those whose name the tenant took itself.
+    """
+    own = list(active_world().models.objects.all())
+    if find_tenant() is None:
+        return own
+    hidden = {name for row in own for name in (row.name, *row.aliases)}
+    plan_id = get_plan_id()
+    with platform():
+        offered = active_world().models.objects.filter(Q(plans=plan_id) | Q(plans=None)).distinct()
+        return own + [row for row in offered if row.name not in hidden]
 
 
 def _routes_of(world: World, models: QuerySet, currency: str) -> dict[str, Route]:

@@ -1,4 +1,7 @@
+from typing import cast
+
 from django.apps import AppConfig
+from django.db.models import Field
 from django.utils.translation import gettext_lazy as _
 
 
@@ -17,3 +20,12 @@ class TenantsConfig(AppConfig):
         from tenants.audit import register_models
 
         register_models()
+        self._name_fields_of_hosts()
+
+    def _name_fields_of_hosts(self) -> None:
+        """django-tenants gives the fields of a host no names for people. (Those that we give here are in no
+        migration, since they mean nothing to the database.)
+        """
+        opts = self.get_model("Domain")._meta
+        for name, label in {"domain": _("host"), "tenant": _("tenant"), "is_primary": _("main host")}.items():
+            cast(Field, opts.get_field(name)).verbose_name = label

@@ -1,9 +1,10 @@
 """What a limit counts, for plans and for everybody below them."""
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 MAX_COUNT = 2_000_000_000
 MAX_TOKENS = 1_000_000_000_000
@@ -14,6 +15,21 @@ class Measure(models.TextChoices):
     TOKENS_PER_MINUTE = "tokens_per_minute", gettext_lazy("tokens per minute")
     TOKENS_PER_DAY = "tokens_per_day", gettext_lazy("tokens per day")
     CALLS_AT_ONCE = "calls_at_once", gettext_lazy("calls at once")
+
+
+def say_limit(measure: str, amount: int) -> str:
+    """“1 request per minute”, “200,000 tokens per day”."""
+    texts = {
+        Measure.REQUESTS_PER_MINUTE: ngettext(
+            "%(amount)s request per minute", "%(amount)s requests per minute", amount
+        ),
+        Measure.TOKENS_PER_MINUTE: ngettext(
+            "%(amount)s token per minute", "%(amount)s tokens per minute", amount
+        ),
+        Measure.TOKENS_PER_DAY: ngettext("%(amount)s token per day", "%(amount)s tokens per day", amount),
+        Measure.CALLS_AT_ONCE: ngettext("%(amount)s call at once", "%(amount)s calls at once", amount),
+    }
+    return texts[Measure(measure)] % {"amount": intcomma(amount)}
 
 
 TOKENS = frozenset({Measure.TOKENS_PER_MINUTE, Measure.TOKENS_PER_DAY})

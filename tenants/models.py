@@ -7,7 +7,7 @@ from django_tenants.models import DomainMixin, TenantMixin
 
 from foundation.ids import uuid7
 from tenants.data_policy import DataPolicy
-from tenants.measures import LimitRow, Measure, read_amount
+from tenants.measures import LimitRow, Measure, read_amount, say_limit
 from tenants.slugs import validate_slug
 
 
@@ -82,7 +82,7 @@ class PlanLimit(TimeStamped, LimitRow):
         ]
 
     def __str__(self) -> str:
-        return f"{self.plan}: {self.amount} {self.get_measure_display()}"
+        return f"{self.plan}: {say_limit(self.measure, self.amount)}"
 
 
 # django_tenants' mixin names a manager that the stubs do not know

@@ -319,6 +319,7 @@ TENANT_ROWS = [
     *account_rows(ROLES),
     *site_rows("service", ROLES),
     *admin_rows("service", SERVICE, ROLES),
+    Row("GET", "service:accounts_grant_reach", _for(ROLES, f"auditor {ADMINS}")),
 ]
 PLATFORM_ROWS = [
     Row("GET", "platform-home", "200 200"),

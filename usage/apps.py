@@ -7,7 +7,7 @@ class UsageConfig(AppConfig):
     verbose_name = _("usage")
 
     def ready(self) -> None:
-        from usage import seeds, sums  # noqa: F401  (occasions and duties)
+        from usage import limit_use, seeds, sums  # noqa: F401  (a count, occasions and duties)
         from usage.audit import register_models
         from usage.ledger import sweeper  # noqa: F401  (it registers a duty)
 

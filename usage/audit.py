@@ -6,7 +6,11 @@ from auditlog.registry import auditlog
 
 
 def register_models() -> None:
+    from administration.history import name_objects
+    from usage.budget_names import name_budget
     from usage.models import Budget, UsageEvent
+
+    name_objects(Budget, name_budget)
 
     auditlog.register(
         Budget, exclude_fields=["held", "spent", "allowance", "period_start", "created_at", "updated_at"]

@@ -1,5 +1,6 @@
 """The start page's cards about calls, cost and budgets of one tenant."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from accounts.objects import MODEL, label_objects
 from administration.start_page import card
 from foundation.amounts import short_amount, show_money
 from tenants.selectors import get_currency
@@ -30,6 +32,13 @@ from usage.selectors.start_page import (
 MAY_SEE = "usage.view_usageevent"
 DAYS = 30
 OVERRUNS = 8
+
+
+def _labels(request: Any) -> dict[str, str]:
+    """What people call the models; looked up once for all cards of a page."""
+    if not hasattr(request, "model_labels"):
+        request.model_labels = label_objects(MODEL)
+    return request.model_labels
 
 
 @card(site="service", order=10, permission=MAY_SEE, template="usage/cards/today.html", width="full")
@@ -104,8 +113,9 @@ def _bar_of_day(row: UsageRow, currency: str) -> Bar:
 
 @card(site="service", order=40, permission=MAY_SEE, template="usage/cards/shares.html")
 def cost_by_model(request: HttpRequest) -> dict[str, Any]:
+    labels = _labels(request)
     rows = [
-        Share(row.label, max(row.cost, ZERO), row.calls, row.cost, row.currency)
+        Share(labels.get(row.label, row.label), max(row.cost, ZERO), row.calls, row.cost, row.currency)
         for row in list_dearest_models(DAYS)
     ]
     return {
@@ -125,8 +135,12 @@ def budgets_running_low(request: HttpRequest) -> dict[str, Any]:
 @card(site="service", order=60, permission=MAY_SEE, template="usage/cards/errors.html")
 def latest_errors(request: HttpRequest) -> dict[str, Any]:
     since = timezone.now() - timedelta(hours=24)
+    labels = _labels(request)
     return {
-        "errors": list_top_errors(since=since, limit=8),
+        "errors": [
+            replace(row, model=labels.get(row.model, row.model))
+            for row in list_top_errors(since=since, limit=8)
+        ],
         "events_url": reverse("service:usage_usageevent_changelist"),
     }
 

@@ -25,6 +25,15 @@ LABELS: dict[str, str | Promise] = {
     "audio_ms": gettext_lazy("audio"),
     "gpu_ms": gettext_lazy("GPU time"),
 }
+# what is written on bills: who asked, and what for; others stand as they are written
+SOURCES: dict[str, str | Promise] = {
+    "api": pgettext_lazy("source of a call", "API"),
+    "chat": pgettext_lazy("source of a call", "chat"),
+}
+OPERATIONS: dict[str, str | Promise] = {
+    "chat.completions": gettext_lazy("chat"),
+    "embeddings": gettext_lazy("embedding"),
+}
 PER: dict[int, str | Promise] = {
     MILLION_TOKENS: gettext_lazy("per million tokens"),
     EACH: pgettext_lazy("price", "each"),
@@ -37,11 +46,11 @@ def show_quantities(quantities: Quantities) -> str:
     return ", ".join(f"{LABELS[name]} {_figure(name, quantities[name])}" for name in _known(quantities))
 
 
-def show_prices(snapshot: Mapping[str, str]) -> str:
+def show_prices(snapshot: Mapping[str, str], currency: str = "") -> str:
     """The prices of a snapshot, those for the same number of units together."""
     groups: dict[int, list[str]] = {}
     for name in _known(snapshot):
-        price = f"{LABELS[name]} {show_money(Decimal(snapshot[name]))}"
+        price = f"{LABELS[name]} {show_money(Decimal(snapshot[name]), currency)}"
         groups.setdefault(CLASSES[name].per, []).append(price)
     return "; ".join(
         _("%(per)s: %(prices)s") % {"per": PER[per], "prices": ", ".join(prices)}

@@ -14,7 +14,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from foundation.ids import uuid7
+from foundation.amounts import show_money
+from foundation.ids import show_request_id, uuid7
 from tenants.models import TimeStamped
 from usage.older_counts import read_quantities
 from usage.quantities import TOKENS, Quantities, four_counts, total
@@ -145,7 +146,7 @@ class UsageEvent(QuantityColumns, CallColumns):
         ]
 
     def __str__(self) -> str:
-        return str(self.request_id)
+        return show_request_id(self.request_id)
 
 
 class Hold(CallColumns):
@@ -190,6 +191,8 @@ class Budget(TimeStamped):
         PLAN = "plan", _("plan")
         TENANT = "tenant", _("organisation")
 
+    subject_name = ""  # what people call whose it is, where somebody has looked it up
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     level = models.CharField(_("level"), max_length=8, choices=Level)
     subject_id = models.UUIDField(
@@ -225,7 +228,7 @@ class Budget(TimeStamped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_level_display()}: {self.limit.normalize():f} {self.currency}"
+        return f"{self.subject_name or self.get_level_display()}: {show_money(self.limit, self.currency)}"
 
 
 class BudgetOverrun(models.Model):
@@ -246,7 +249,7 @@ class BudgetOverrun(models.Model):
         indexes = [models.Index(fields=["budget_id", "created_at"], name="usage_overrun_budget")]
 
     def __str__(self) -> str:
-        return f"{self.budget_id}: {self.amount}"
+        return f"{self.budget_id}: {show_money(self.amount)}"
 
 
 class HourlySum(QuantityColumns):

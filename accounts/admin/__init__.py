@@ -2,4 +2,14 @@
 `public`) stand on the platform's site, all else on the tenant's.
 """
 
-from accounts.admin import audit, grants, keys, limits, origins, projects, roles, users  # noqa: F401  (they register themselves)
+# each registers itself
+from accounts.admin import (  # noqa: F401
+    audit,
+    grants,
+    keys,
+    limits,
+    origins,
+    projects,
+    roles,
+    users,
+)

@@ -3,7 +3,7 @@
 from auditlog.models import LogEntry
 from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.text import capfirst
@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from administration.columns import Badge, instant
+from administration.columns import Badge, TwoLines, instant
 from administration.history import ACTIONS, actor_of, list_changes, list_fields, model_of, name_object
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
@@ -35,10 +35,10 @@ class KindFilter(admin.SimpleListFilter):
         from auditlog.registry import auditlog
 
         types = ContentType.objects.get_for_models(*auditlog.get_models())
-        kept = {admin_class.model for admin_class in model_admin.admin_site._registry.values()}
+        kept = model_admin.admin_site._registry
         return sorted(
             (
-                (str(row.pk), capfirst(str(model._meta.verbose_name)))
+                (str(row.pk), capfirst(str(kept[model].opts.verbose_name)))
                 for model, row in types.items()
                 if model in kept
             ),
@@ -93,10 +93,14 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
     @display(description=_("object"), header=True)
     def show_object(self, entry: LogEntry) -> list[str]:
-        return [
-            name_object(model_of(entry), entry.object_repr),
-            capfirst(str(entry.content_type.name)) if entry.content_type_id else "",
-        ]
+        model = model_of(entry)
+        return TwoLines([name_object(model, entry.object_repr), capfirst(self._noun(entry, model))])
+
+    def _noun(self, entry: LogEntry, model: type[Model] | None) -> str:
+        """What the kind of object is called here."""
+        if model in self.admin_site._registry:
+            return str(self.admin_site._registry[model].opts.verbose_name)
+        return str(entry.content_type.name) if entry.content_type_id else ""
 
     @display(description=_("fields"))
     def show_fields(self, entry: LogEntry) -> str:

@@ -1,21 +1,35 @@
 """Rights of use: who may use a model, and who may not. They stand on a model's page too."""
 
+from typing import Any
+from urllib.parse import urlencode
+
 from django import forms
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.forms.widgets import Script
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, reverse
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from accounts.grant_fields import load_grants_of
 from accounts.models import Grant
 from accounts.objects import MODEL, list_objects, name_objects
+from accounts.reach import name_holder, say_who, with_one_more
 from accounts.roles import role_label
 from accounts.services import grant, revoke_grant
 from administration.columns import Badge, ago
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
+from foundation.errors import InvalidInput
+
+HOLDERS = ("role", "project", "user")
 
 
 class RoleField(forms.ModelChoiceField):
@@ -24,9 +38,15 @@ class RoleField(forms.ModelChoiceField):
 
 
 class GrantForm(forms.ModelForm):
-    """One object, and one of the three fields that say who."""
+    """One object, and who: of what sort, and which one. Choices of other sorts count for nothing."""
 
     target = forms.ChoiceField(label=_("Model"), widget=UnfoldAdminSelectWidget())
+    holder = forms.ChoiceField(
+        label=_("Who"),
+        choices=[("role", _("a role")), ("project", _("a project")), ("user", _("a person"))],
+        initial="role",
+        widget=UnfoldAdminSelectWidget(),
+    )
 
     class Meta:
         model = Grant
@@ -36,12 +56,20 @@ class GrantForm(forms.ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if "target" in self.fields:
-            rows = sorted(list_objects(MODEL), key=lambda row: row.name)
-            self.fields["target"].choices = [(str(row.id), row.name) for row in rows]
+            rows = sorted(list_objects(MODEL), key=lambda row: str(row).lower())
+            choices = [("", gettext("Choose a model")), *((str(row.id), str(row)) for row in rows)]
+            self.fields["target"].choices = choices
 
     def _get_validation_exclusions(self) -> set[str]:
         """The service says what is missing, and knows no doubles: a grant that stands is changed."""
-        return super()._get_validation_exclusions() | {"role", "project", "user"}
+        return super()._get_validation_exclusions() | set(HOLDERS)
+
+    def who(self) -> dict[str, Any]:
+        """The one holder, as the service takes it. Raises InvalidInput."""
+        name = self.cleaned_data["holder"]
+        if self.cleaned_data[name] is None:
+            raise InvalidInput(_("Choose whom this is about."), param=name)
+        return {name: self.cleaned_data[name]}
 
 
 @admin.register(Grant, site=service_admin)
@@ -56,13 +84,50 @@ class GrantAdmin(AtriumModelAdmin):
     list_filter = [("effect", ChoicesDropdownFilter)]
     list_select_related = ["role", "project", "user"]
     autocomplete_fields = ["user"]
-    fields = ["target", "effect", "role", "project", "user"]
+    conditional_fields = {name: f"holder == '{name}'" for name in HOLDERS}
+    fields = ["target", "effect", "holder", *HOLDERS, "show_reach"]
+
+    class Media:
+        js = [Script("js/admin-reach.js", type="module")]
 
     def get_fields(self, request: HttpRequest, obj: Grant | None = None) -> list[str]:
-        return self.fields if obj is None else ["show_object", "show_holder", "effect"]
+        return self.fields if obj is None else ["show_object", "show_holder", "effect", "show_reach"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Grant | None = None) -> list[str]:
-        return [] if obj is None else ["show_object", "show_holder"]
+        return ["show_reach"] if obj is None else ["show_object", "show_holder", "show_reach"]
+
+    def get_urls(self) -> list:
+        view = self.admin_site.admin_view(self.reach_view)
+        return [path("reach/", view, name="accounts_grant_reach"), *super().get_urls()]
+
+    def reach_view(self, request: HttpRequest) -> HttpResponse:
+        """One sentence: who may use the model that is chosen in the form, once it is saved as it stands."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = {str(row.id): row for row in list_objects(MODEL)}.get(request.GET.get("target", ""))
+        if found is None:
+            return HttpResponse(gettext("Choose a model."), content_type="text/plain")
+        rows = load_grants_of(MODEL, found.id)
+        holder, effect = self._asked(request), request.GET.get("effect", "")
+        if holder and effect in Grant.Effect.values:
+            rows = with_one_more(rows, effect, holder)
+            text = gettext("After saving: %(who)s") % {"who": say_who(str(found), rows)}
+        else:
+            text = gettext("At present: %(who)s") % {"who": say_who(str(found), rows)}
+        return HttpResponse(text, content_type="text/plain")
+
+    def _asked(self, request: HttpRequest) -> dict[str, Any]:
+        """The holder that the form names so far."""
+        name = request.GET.get("holder", "")
+        if name not in HOLDERS:
+            return {}
+        try:
+            row = Grant._meta.get_field(name).related_model._default_manager.filter(
+                pk=request.GET.get(name) or None
+            )
+            return {name: row.get()}
+        except (ValueError, ValidationError, ObjectDoesNotExist):
+            return {}
 
     def get_changelist_instance(self, request: HttpRequest):
         changelist = super().get_changelist_instance(request)
@@ -72,7 +137,12 @@ class GrantAdmin(AtriumModelAdmin):
         return changelist
 
     def create_row(self, request: HttpRequest, form: GrantForm) -> Grant:
-        return grant(actor=request.user, kind=MODEL, **form.cleaned_data)
+        data = form.cleaned_data
+        row = grant(
+            actor=request.user, kind=MODEL, target=data["target"], effect=data["effect"], **form.who()
+        )
+        messages.info(request, self._say(row))
+        return row
 
     def change_row(self, request: HttpRequest, row: Grant, form: GrantForm) -> None:
         grant(
@@ -88,9 +158,27 @@ class GrantAdmin(AtriumModelAdmin):
     def remove_row(self, request: HttpRequest, row: Grant) -> None:
         revoke_grant(actor=request.user, grant=row)
 
+    def _say(self, row: Grant) -> str:
+        name = name_objects(MODEL).get(row.object_id, row.object_name)
+        return say_who(name, load_grants_of(MODEL, row.object_id))
+
+    @display(description=_("result"))
+    def show_reach(self, row: Grant) -> str:
+        text = gettext("Choose a model.") if row._state.adding else self._say(row)
+        fixed = {name: getattr(row, f"{name}_id") for name in HOLDERS if getattr(row, f"{name}_id")}
+        query = {"target": row.object_id, "holder": next(iter(fixed), ""), **fixed} if fixed else {}
+        return format_html(
+            '<output class="reach" data-url="{}?{}">{}</output>',
+            reverse("service:accounts_grant_reach"),
+            urlencode(query),
+            text,
+        )
+
     @display(description=_("model"), ordering="object_name")
     def show_object(self, row: Grant) -> str:
-        return getattr(row, "shown_name", row.object_name)
+        if not hasattr(row, "shown_name"):
+            row.shown_name = name_objects(MODEL).get(row.object_id, row.object_name)
+        return row.shown_name
 
     @display(description=_("effect"), ordering="effect", label={"allow": "success", "deny": "danger"})
     def show_effect(self, row: Grant) -> Badge:
@@ -98,7 +186,4 @@ class GrantAdmin(AtriumModelAdmin):
 
     @display(description=_("who"))
     def show_holder(self, row: Grant) -> str:
-        if row.role is not None:
-            return f"{row._meta.get_field('role').verbose_name}: {role_label(row.role)}"
-        holder = "project" if row.project is not None else "user"
-        return f"{row._meta.get_field(holder).verbose_name}: {getattr(row, holder)}"
+        return capfirst(name_holder(row))

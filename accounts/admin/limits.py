@@ -6,22 +6,28 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.limit_use import FREED, count_used
 from accounts.models import Limit
 from accounts.objects import MODEL, list_objects, name_objects
 from accounts.selectors import find_key
 from accounts.services import change_limit, remove_limit, set_limit
+from administration.columns import Badge
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
 from foundation.errors import InvalidInput
-from tenants.measures import Measure
+from tenants.measures import say_limit
 from tenants.selectors import get_plan_limits
+
+WARN_AT = 0.8  # of a limit
 
 
 class LimitForm(forms.ModelForm):
@@ -43,8 +49,8 @@ class LimitForm(forms.ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if "target" in self.fields:
-            rows = sorted(list_objects(MODEL), key=lambda row: row.name)
-            self.fields["target"].choices = [("", "–"), *((str(row.id), row.name) for row in rows)]
+            rows = sorted(list_objects(MODEL), key=lambda row: str(row).lower())
+            self.fields["target"].choices = [("", "–"), *((str(row.id), str(row)) for row in rows)]
 
     def _get_validation_exclusions(self) -> set[str]:
         """The service says what is missing, and knows no doubles: a limit that stands is changed."""
@@ -73,7 +79,7 @@ class LimitAdmin(AtriumModelAdmin):
         "key or the callers of a model may have."
     )
     form = LimitForm
-    list_display = ["show_subject", "level", "measure", "amount"]
+    list_display = ["show_subject", "level", "show_limit", "show_used", "show_freed"]
     list_filter = [("level", ChoicesDropdownFilter), ("measure", ChoicesDropdownFilter)]
     list_select_related = ["project", "user", "key"]
     autocomplete_fields = ["user"]
@@ -88,15 +94,14 @@ class LimitAdmin(AtriumModelAdmin):
     def get_fields(self, request: HttpRequest, obj: Limit | None = None) -> list[str]:
         if obj is None:
             return ["level", "project", "user", "key_name", "target", "measure", "amount"]
-        return ["show_subject", "level", "measure", "amount"]
+        return ["show_subject", "level", "measure", "amount", "show_used", "show_freed"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Limit | None = None) -> list[str]:
-        return [] if obj is None else ["show_subject", "level", "measure"]
+        return [] if obj is None else ["show_subject", "level", "measure", "show_used", "show_freed"]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None):
         """Below the organisation's own limits: those of its plan."""
-        labels = dict(Measure.choices)
-        rows = [(labels[measure], amount) for measure, amount in sorted(get_plan_limits().items())]
+        rows = [say_limit(measure, amount) for measure, amount in sorted(get_plan_limits().items())]
         return super().changelist_view(request, {"plan_limits": rows} | (extra_context or {}))
 
     def create_row(self, request: HttpRequest, form: LimitForm) -> Limit:
@@ -117,13 +122,40 @@ class LimitAdmin(AtriumModelAdmin):
 
     def get_changelist_instance(self, request: HttpRequest):
         changelist = super().get_changelist_instance(request)
-        names = name_objects(MODEL)
-        for row in changelist.result_list:
-            row.model_name = names.get(row.model_id, "")
+        _look_up(list(changelist.result_list))
         return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Limit | None:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            _look_up([row])
+        return row
 
     @display(description=_("whose"))
     def show_subject(self, row: Limit) -> str:
         if row.level == Limit.Level.MODEL:
-            return getattr(row, "model_name", "") or name_objects(MODEL).get(row.model_id, str(row.model_id))
+            return row.model_name or str(row.model_id)
         return str(row.project or row.user or row.key or row.get_level_display())
+
+    @display(description=_("limit"), ordering="amount")
+    def show_limit(self, row: Limit) -> str:
+        return say_limit(row.measure, row.amount)
+
+    @display(description=_("used"), label={"ok": "success", "warn": "warning", "full": "danger"})
+    def show_used(self, row: Limit) -> Badge:
+        share = row.used / row.amount
+        key = "full" if share >= 1 else "warn" if share >= WARN_AT else "ok"
+        texts = {"used": intcomma(row.used), "amount": intcomma(row.amount)}
+        return Badge(key, gettext("%(used)s of %(amount)s") % texts)
+
+    @display(description=_("is free again"))
+    def show_freed(self, row: Limit) -> str:
+        return str(FREED[row.measure])
+
+
+def _look_up(rows: list[Limit]) -> None:
+    """Give each limit what people call its model, and how much of it is used."""
+    names, used = name_objects(MODEL), count_used(rows)
+    for row in rows:
+        row.model_name = names.get(row.model_id, "")
+        row.used = used.get(row.pk, 0)

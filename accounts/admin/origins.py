@@ -13,9 +13,24 @@ from administration.sites import service_admin
 from tenants.local.models import WebOrigin
 
 
+class WebOriginForm(forms.ModelForm):
+    class Meta:
+        model = WebOrigin
+        fields = ["origin"]
+        help_texts = {
+            "origin": _(
+                "Scheme and host of the page as the browser's address bar shows them, such as "
+                "https://app.example.org, without a path. Browsers ask for this permission (CORS); programs "
+                "on servers need none."
+            )
+        }
+
+
 @admin.register(WebOrigin, site=service_admin)
 class WebOriginAdmin(AtriumModelAdmin):
     place = Place(MenuGroup.PEOPLE, 50, "public")
+    keywords = _("CORS, browser, cross-origin, web page, domain")
+    form = WebOriginForm
     empty_text = _(
         "Web pages may not call this service until you list where they come from. Whoever can open such a "
         "page can read the key in it: give it a key with few models and a small budget."

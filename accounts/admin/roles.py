@@ -35,7 +35,8 @@ class RoleForm(forms.ModelForm):
 
 @admin.register(Group, site=service_admin)
 class RoleAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.PEOPLE, 20, "badge", _("roles"))
+    place = Place(MenuGroup.PEOPLE, 20, "badge")
+    nouns = (_("role"), _("roles"))
     empty_text = _("A role says what its people may do.")
     form = RoleForm
     list_display = ["show_name", "show_people", "show_rights"]

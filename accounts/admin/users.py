@@ -229,7 +229,8 @@ class UserAdmin(LimitsAdmin, PersonAdmin):
 
 @admin.register(User, site=system_admin)
 class OperatorAdmin(PersonAdmin):
-    place = Place(MenuGroup.SECURITY, 10, "shield_person", _("operators"))
+    place = Place(MenuGroup.SECURITY, 10, "shield_person")
+    nouns = (_("operator"), _("operators"))
     empty_text = _("The people who operate this platform.")
     form = PersonForm
     list_display = ["show_person", "show_access", LAST_LOGIN, CREATED]

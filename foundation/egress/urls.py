@@ -187,7 +187,7 @@ def check_reach(host: str, reach: Reach, policy: EgressPolicy) -> None:
         )
     if reach is not Reach.PUBLIC and not policy.allow_private:
         message = _(
-            "“%(host)s” leads into a private network. Only the operator of the platform can allow that: "
-            "`manage.py connection add … --allow-private`."
+            "“%(host)s” leads into a private network. Ask the operator of the platform, who alone "
+            "can allow that."
         )
         raise _invalid(message % {"host": host}, "egress_private")

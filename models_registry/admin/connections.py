@@ -2,6 +2,7 @@
 
 from django import forms
 from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.translation import gettext, ngettext
@@ -15,6 +16,8 @@ from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from foundation.errors import UpstreamError
+from models_registry.providers.openai_compatible import LOCAL, REMOTE
+from models_registry.providers.table import find_provider
 from models_registry.services import (
     add_connection,
     remove_connection,
@@ -28,6 +31,19 @@ from models_registry.worlds import Connection
 HOW_IT_IS_ASKED = (*TIMEOUTS, "token_limit_name")
 WRITTEN = ("name", "kind", "base_url", "location", "no_storage", "is_enabled", *HOW_IT_IS_ASKED)
 OK, BAD, UNKNOWN = "ok", "bad", "unknown"
+
+
+def say_default(timeout: str, kind: str | None) -> str:
+    """How long is waited where nothing is entered: by kind, as long as nobody knows it for both sorts."""
+    short = timeout.removesuffix("_timeout_s")
+    if kind is not None:
+        seconds = getattr(find_provider(kind).timeouts, short)
+        return gettext("In seconds. Empty: %(seconds)s s.") % {"seconds": intcomma(int(seconds))}
+    remote, local = (intcomma(int(getattr(usual, short))) for usual in (REMOTE, LOCAL))
+    if remote == local:
+        return gettext("In seconds. Empty: %(seconds)s s.") % {"seconds": remote}
+    text = gettext("In seconds. Empty: %(remote)s s, for servers of your own (such as vLLM) %(local)s s.")
+    return text % {"remote": remote, "local": local}
 
 
 class ConnectionForm(forms.ModelForm):
@@ -54,6 +70,15 @@ class ConnectionForm(forms.ModelForm):
 
     class Meta:
         fields = [*WRITTEN, "secret"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for name in set(TIMEOUTS) & self.fields.keys():
+            self.fields[name].help_text = say_default(name, None if self.is_new else self.instance.kind)
+
+    @property
+    def is_new(self) -> bool:
+        return self.instance._state.adding
 
     def more(self) -> dict:
         """What only the platform's form asks for, as arguments of the services."""

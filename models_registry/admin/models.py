@@ -1,25 +1,25 @@
-"""Models with their dated prices, as both administrations show them. A price is added, never
-changed: what was booked stays right.
-"""
+"""Models, as both administrations show them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSplitDateTimeWidget
 
+from accounts.objects import two_names
 from administration.columns import Badge
-from administration.fields import NamesField
+from administration.fields import ChosenNameField, ChosenNamesField, NamesField
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
 from administration.sites import service_admin
 from foundation.amounts import show_money
+from models_registry.admin.prices import PriceInline
 from models_registry.kinds import Channel, list_priced_classes
-from models_registry.selectors import list_current_prices
+from models_registry.selectors import list_current_prices, list_seen_models
 from models_registry.services import (
     EndpointSpec,
     add_model,
@@ -28,12 +28,18 @@ from models_registry.services import (
     set_model,
     set_model_price,
 )
-from models_registry.worlds import Model, ModelPrice, active_world
-from usage.labels import LABELS, label_of_price, show_prices
-from usage.pricing import MAX_PRICE, TOKEN_CLASSES, Price
+from models_registry.worlds import Model, active_world
+from usage.labels import show_prices
+from usage.pricing import Price
 from usage.quantities import CLASSES
 
-NEWER_CLASSES = tuple(name for name in CLASSES if name not in TOKEN_CLASSES)  # without a column of their own
+ABILITIES = (
+    "context_window",
+    "max_output_tokens",
+    "default_max_output_tokens",
+    "capabilities",
+    "licence",
+)
 CHANNEL_COLOURS = {
     Channel.STABLE: "success",
     Channel.EXPERIMENTAL: "info",
@@ -49,9 +55,12 @@ class ModelForm(forms.ModelForm):
     aliases = NamesField(
         label=_("Other names"), help_text=_("Under which it can be called too, one per line.")
     )
-    fallbacks = NamesField(
+    fallbacks = ChosenNamesField(
         label=_("Stand-ins"),
-        help_text=_("Models that answer where this one does not, one per line, at their own prices."),
+        help_text=_("Models that answer where this one does not, in this order, at their own prices."),
+    )
+    successor = ChosenNameField(
+        label=_("Successor"), help_text=_("The model to use instead once this one is retired.")
     )
 
     class Meta:
@@ -82,79 +91,29 @@ class ModelForm(forms.ModelForm):
         if "upstream_name" in self.fields:
             self.fields["upstream_name"].required = False
             self.fields["upstream_name"].help_text = _("Empty: the same as the name.")
+        if {"fallbacks", "successor"} & self.fields.keys():
+            self._offer_others()
+
+    def _offer_others(self) -> None:
+        """The other models, those that do the same; all, as long as nobody knows what this one does."""
+        row = self.instance
+        others = sorted(list_seen_models(), key=lambda other: other.name)
+        names = {
+            other.name: two_names(other.name, other.label)
+            for other in others
+            if other.pk != row.pk and (row._state.adding or other.kind == row.kind)
+        }
+        aliases = {alias: other.name for other in others for alias in other.aliases}
+        for field, stored in (("fallbacks", row.fallbacks), ("successor", [row.successor])):
+            if field in self.fields:
+                called = {name: names[aliases[name]] for name in stored if aliases.get(name) in names}
+                self.fields[field].offer(names | called, [name for name in stored if name])
 
     def _get_validation_exclusions(self) -> set[str]:
         """The service takes the mark from the model that had it, so two
         defaults are no mistake of the form.
         """
         return super()._get_validation_exclusions() | {"is_default"}
-
-
-def _price_field(name: str) -> forms.DecimalField:
-    return forms.DecimalField(
-        label=label_of_price(name),
-        min_value=0,
-        max_value=MAX_PRICE,
-        decimal_places=CLASSES[name].price_places,
-    )
-
-
-def _price_column(name: str) -> Callable[[Inline, ModelPrice], str]:
-    @display(description=label_of_price(name))
-    def show(self: Inline, row: ModelPrice) -> str:
-        return show_money(row.as_price().amounts.get(name))
-
-    return show
-
-
-# What the table's columns and a form of them have by themselves, for the classes without a column.
-_NewerFields = type("NewerFields", (forms.Form,), {name: _price_field(name) for name in NEWER_CLASSES})
-_NewerColumns = type("NewerColumns", (), {name: _price_column(name) for name in NEWER_CLASSES})
-
-
-class PriceForm(_NewerFields, forms.ModelForm):
-    """A new price. What is left empty follows the earlier price, or the price of what it is a part of."""
-
-    valid_from = forms.SplitDateTimeField(
-        label=_("valid from"),
-        required=False,
-        widget=UnfoldAdminSplitDateTimeWidget(),
-        help_text=_("Empty: from now on."),
-    )
-
-    class Meta:
-        fields = ["valid_from", "currency", *TOKEN_CLASSES]
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        for name in CLASSES.keys() & self.fields.keys():
-            parent = CLASSES[name].parent
-            hint = {"placeholder": gettext("as %(what)s") % {"what": LABELS[parent]}} if parent else {}
-            self.fields[name].required = False
-            self.fields[name].widget = UnfoldAdminDecimalFieldWidget(attrs=hint)
-
-
-class PriceInline(_NewerColumns, Inline):
-    form = PriceForm
-    terms: tuple[str, ...] = ("valid_from", "currency")
-    verbose_name_plural = _(
-        "Prices, the newest first. Tokens per million; what is left empty costs what it is a part of."
-    )
-    ordering = ["-valid_from"]
-    per_page = 12
-
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        wanted = list_priced_classes(obj.kind, obj.capabilities) if obj else ()
-        return [*self.terms, *wanted]
-
-    def get_queryset(self, request: HttpRequest):
-        return super().get_queryset(request).select_related("model")
-
-    def has_change_permission(self, request: HttpRequest, obj: ModelPrice | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: ModelPrice | None = None) -> bool:
-        return False
 
 
 class EndpointInline(Inline):
@@ -197,7 +156,7 @@ class ModelAdminBase(AtriumModelAdmin):
         "kind",
         "show_channel",
         "show_prices",
-        "context_window",
+        "show_context",
         "is_default",
         "is_enabled",
     ]
@@ -209,39 +168,32 @@ class ModelAdminBase(AtriumModelAdmin):
     ]
     search_fields = ["name", "label", "upstream_name"]
     list_select_related = ["connection"]
-    readonly_fields = ["stable_since", "listed_at", "vanished_at"]
+    readonly_fields = ["show_current_price", "stable_since", "listed_at", "vanished_at"]
     price_inline: type[PriceInline]
     endpoint_inline: type[EndpointInline]
     extra_fields: tuple[str, ...] = ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None):
-        first = [
-            "name",
-            "label",
-            "connection",
-            "upstream_name",
-            "kind",
-            "is_enabled",
-            "is_default",
-            *self.extra_fields,
-        ]
-        routing = ["aliases", "fallbacks", "weight"]
-        limits = [
-            "context_window",
-            "max_output_tokens",
-            "default_max_output_tokens",
-            "capabilities",
-            "licence",
-        ]
+        """What is changed most comes first."""
+        is_new = obj is None
+        price = [] if is_new else ["show_current_price"]
         life = ["channel", "retire_on", "successor", "notes"]
-        if obj is not None:
-            life += ["stable_since", "listed_at", "vanished_at"]
+        listed = [] if is_new else ["stable_since", "listed_at", "vanished_at"]
         return [
-            (None, {"fields": first}),
-            (_("Names and routing"), {"fields": routing}),
-            (_("Limits"), {"fields": limits}),
-            (_("Life"), {"fields": life}),
+            (None, {"fields": ["name", "label", "kind", "is_enabled", "is_default", *price]}),
+            (
+                _("Where it runs"),
+                {"fields": ["connection", "upstream_name", "weight", *self.extra_fields]},
+            ),
+            *self.get_fieldsets_of_use(obj),
+            (_("What it can do"), {"fields": list(ABILITIES)}),
+            (_("Other names and stand-ins"), {"fields": ["aliases", "fallbacks"]}),
+            (_("Life"), {"fields": [*life, *listed]}),
         ]
+
+    def get_fieldsets_of_use(self, obj: Model | None) -> list:
+        """Who may use it, and how much of it."""
+        return []
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return self.readonly_fields if obj is None else [*self.readonly_fields, "connection"]
@@ -307,7 +259,7 @@ class ModelAdminBase(AtriumModelAdmin):
 
     @display(description=_("model"), ordering="name", header=True)
     def show_name(self, row: Model) -> list[str]:
-        return [row.name, row.label if row.label != row.name else ""]
+        return [row.label or row.name, row.name if row.label and row.label != row.name else ""]
 
     @display(description=_("channel"), ordering="channel", label=CHANNEL_COLOURS)
     def show_channel(self, row: Model) -> Badge:
@@ -318,11 +270,27 @@ class ModelAdminBase(AtriumModelAdmin):
         prices = getattr(row, "current_prices", [])
         if service_admin is not self.admin_site:
             prices = prices[:2]
-        shown = "; ".join(_show_price(row.as_price()) for row in prices)
+        shown = "; ".join(_show_price(price.as_price(), row.kind) for price in prices)
+        return shown or gettext("no price: calls cost nothing")
+
+    @display(description=_("context window"), ordering="context_window")
+    def show_context(self, row: Model) -> str:
+        return "–" if row.context_window is None else str(intcomma(row.context_window))
+
+    @display(description=_("price at present"))
+    def show_current_price(self, row: Model) -> str:
+        wanted = list_priced_classes(row.kind, row.capabilities)
+        prices = [(one.currency, one.own_texts) for one in list_current_prices([row]).get(row.pk, [])]
+        shown = "; ".join(
+            show_prices({name: texts[name] for name in wanted if name in texts}, currency)
+            for currency, texts in prices
+        )
         return shown or gettext("no price: calls cost nothing")
 
 
-def _show_price(price: Price) -> str:
+def _show_price(price: Price, kind: str) -> str:
+    if "output" not in list_priced_classes(kind, ()):
+        return show_money(price.input, price.currency)
     if price.input is None or price.output is None:
-        return f"{show_prices(price.snapshot())} {price.currency}"
-    return f"{show_money(price.input)} / {show_money(price.output)} {price.currency}"
+        return show_prices(price.snapshot(), price.currency)
+    return f"{show_money(price.input)} / {show_money(price.output, price.currency)}"

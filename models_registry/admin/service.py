@@ -9,7 +9,8 @@ from accounts.models import Limit
 from accounts.objects import MODEL
 from administration.sites import service_admin
 from models_registry.admin.connections import ConnectionAdminBase
-from models_registry.admin.models import EndpointInline, ModelAdminBase, ModelForm, PriceInline
+from models_registry.admin.models import EndpointInline, ModelAdminBase, ModelForm
+from models_registry.admin.prices import PriceInline
 from models_registry.kinds import ModelKind
 from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice
 from models_registry.selectors import list_offered
@@ -42,6 +43,7 @@ class ModelAdmin(LimitsAdmin, GrantsAdmin, ModelAdminBase):
     price_inline = TenantPriceInline
     endpoint_inline = TenantEndpointInline
     also_rights = (ModelPrice,)
+    readonly_fields = [*ModelAdminBase.readonly_fields, "show_reach"]
     list_after_template = "admin/models_registry/offered_models.html"
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None):
@@ -50,9 +52,8 @@ class ModelAdmin(LimitsAdmin, GrantsAdmin, ModelAdminBase):
             row.own_grants = load_grants_of(MODEL, row.pk)
         return row
 
-    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None):
-        fieldsets = super().get_fieldsets(request, obj)
-        return fieldsets if obj is None else [*fieldsets, self.grants_fieldset, self.limits_fieldset]
+    def get_fieldsets_of_use(self, obj: Model | None) -> list:
+        return [] if obj is None else [self.grants_fieldset, self.limits_fieldset]
 
     def change_row(self, request: HttpRequest, row: Model, form: TenantModelForm) -> None:
         super().change_row(request, row, form)

@@ -15,6 +15,7 @@ from models_registry.calendar import note_date
 from models_registry.kinds import Channel
 from models_registry.lifecycle import check_life
 from models_registry.services.names import lock_names
+from models_registry.services.references import check_references
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.notify import announce
 
@@ -104,8 +105,7 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
         )
     if NAMING & changes.keys() or row._state.adding:
         _check_names(world, row)
-    if row.name in row.fallbacks:
-        raise InvalidInput(_("A model cannot stand in for itself."), param="fallbacks")
+    check_references(row, changes)
     if changes.get("is_enabled"):
         row.vanished_at = None  # an admin's word stands above the catalogue's
     row.full_clean()

@@ -3,8 +3,9 @@ why.
 """
 
 CHANGELISTS: dict[str, int] = {
-    # eight cards: figures of two days, hours, days, models, budgets, overruns, errors, connections
-    "service:index": 26,
+    # eight cards: figures of two days, hours, days, models, budgets, overruns, errors, connections; what the
+    # models are called
+    "service:index": 29,
     "service:accounts_user": 11,
     "service:accounts_project": 11,
     "service:accounts_apikey": 10,
@@ -16,7 +17,7 @@ CHANGELISTS: dict[str, int] = {
     "service:models_registry_connection": 9,
     "service:models_registry_model": 17,  # the platform's models that are offered stand below
     "service:prompts_conversation": 11,
-    "service:usage_usageevent": 13,
+    "service:usage_usageevent": 19,  # what models are called, in its filter and its rows
     "service:usage_budget": 10,
     "system:index": 14,
     "system:accounts_user": 8,

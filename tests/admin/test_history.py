@@ -54,7 +54,7 @@ def test_the_platforms_objects_are_named_too(on_platform, olga):
     page = read(
         on_platform, reverse("system:tenants_domain_history", args=[estate.domain.pk], urlconf=PLATFORM)
     )
-    assert "Acme" in page and str(estate.tenant.pk) not in page and "Is primary – No" in page
+    assert "Acme" in page and str(estate.tenant.pk) not in page and "Main host – No" in page
     with platform():
         estate.tenant.plan = estate.plan
         estate.tenant.save()

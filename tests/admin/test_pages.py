@@ -11,6 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
+from django.utils.translation import gettext, override
 
 from accounts.models import User
 from accounts.services import (
@@ -87,6 +89,58 @@ def test_lists_are_titled_as_the_menu_names_them(acme, alice, on_platform, olga)
             ]
             title = re.search(r"<title>\s*(.*?) ·", response.content.decode(), re.DOTALL)[1]
             assert title == entry["title"] and "auswählen" not in title, name
+
+
+@pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
+def test_pages_call_what_they_are_about_by_one_name(acme, alice, on_platform, olga, language):
+    """The heading of what is added, the button that deletes, the count below a list."""
+    make_platform_estate(olga)
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    on_platform.login_as(olga)
+    words = {"accept-language": language}
+    for client, site, table, urlconf in (
+        (acme, "service", SERVICE, TENANT),
+        (on_platform, "system", SYSTEM, PLATFORM),
+    ):
+        for name, (item, _view, add, _change, delete, _actions) in table.items():
+            base = f"{site}:{name}"
+            listed = client.get(reverse(f"{base}_changelist", urlconf=urlconf), headers=words)
+            opts = listed.context["cl"].opts
+            with override(language):
+                noun, nouns = str(opts.verbose_name), str(opts.verbose_name_plural)
+                title, button = gettext("Add %s") % noun, gettext("Delete %(name)s") % {"name": noun}
+                wrong = f"{gettext('Delete')} {noun}"
+            count = listed.context["cl"].result_count
+            if listed.context["cl"].paginator.__class__.__name__ == "Paginator" and count > 1:
+                assert re.search(rf"{count}\s+{re.escape(nouns)}", listed.content.decode()), name
+            if add:
+                page = client.get(reverse(f"{base}_add", urlconf=urlconf), headers=words).content.decode()
+                heading = re.search(r"<h1.*?</h1>", page, re.DOTALL)[0]
+                assert capfirst(title) in heading, name
+                assert f'form="{opts.model_name}_form"' in page, "its buttons stand outside the form"
+            if delete and site == "service" and name not in WITHOUT_PAGE:
+                pk = getattr(estate, item).pk
+                page = client.get(reverse(f"{base}_change", args=[pk], urlconf=urlconf), headers=words)
+                page = " ".join(page.content.decode().split())
+                assert f"> {button} <" in page and (button == wrong or f"> {wrong} <" not in page), name
+
+
+def test_an_entry_of_the_audit_log_names_its_object_in_words(acme, alice):
+    entry = make_estate(alice).entry
+    address = reverse("service:auditlog_logentry_change", args=[entry.pk], urlconf=TENANT)
+    page = acme.login_as(alice).get(address).content.decode()
+    noun = capfirst(str(entry.content_type.name))
+    assert f"{entry.object_repr} · {noun}" in page and "[&#x27;" not in page
+
+
+def test_the_palette_finds_web_origins_by_what_people_look_for(acme, alice):
+    acme.login_as(alice)
+    for text in ("CORS", "browser", "origin"):
+        found = acme.get(reverse("service:search", urlconf=TENANT), {"s": text}).content.decode()
+        assert "Web origins" in found, text
+    page = acme.get(reverse("service:local_weborigin_add", urlconf=TENANT)).content.decode()
+    assert "CORS" in page and "browser" in page
 
 
 def test_a_list_of_bookings_dates_them_in_the_readers_form(acme, alice):

@@ -6,6 +6,8 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
+from auditlog.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 from django.utils import timezone
 
@@ -13,7 +15,7 @@ from foundation.amounts import show_money
 from foundation.ids import uuid7
 from models_registry.models import Connection, Model, ModelPrice
 from models_registry.platform import models as platform_models
-from models_registry.services import add_connection
+from models_registry.services import add_connection, add_model, set_model, set_model_price
 from tenants.context import platform
 from tenants.models import Tenant
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
@@ -22,6 +24,7 @@ from tests.routes import PLATFORM, TENANT
 from usage.models import Budget, BudgetOverrun, UsageEvent
 from usage.platform.models import Process
 from usage.quantities import CLASSES
+from usage.services import set_budget
 
 pytestmark = pytest.mark.django_db
 
@@ -141,6 +144,8 @@ def test_a_tenant_reaches_no_private_network(acme, alice):
     data |= {"allow_private": "on", "may_be_private": "on"}
     response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
     assert response.status_code in (400, 403) and not Connection.objects.exists()
+    page = response.content.decode()
+    assert "Ask the operator of the platform" in page and "manage.py" not in page, "they have no shell"
 
 
 @pytest.mark.scope("platform")
@@ -407,6 +412,33 @@ def test_the_start_page_shows_what_went_above_a_budget_or_near_it(acme, alice):
     assert acme.get("/admin/").status_code == 200
 
 
+def test_prices_and_sizes_are_told_in_the_readers_notation_with_their_unit(acme, alice):
+    estate = make_estate(alice)
+    set_model(actor=None, model=estate.model, context_window=1_047_576)
+    add_model(actor=None, connection=estate.connection, name="vectors", kind="embedding")
+    set_model_price(actor=None, model=Model.objects.get(name="vectors"), input=Decimal("0.02"))
+    acme.login_as(alice)
+    german = {"accept-language": "de"}
+    page = acme.get(url("models_registry_model_change", estate.model.pk), headers=german).content.decode()
+    assert page.count("1,00 EUR") >= 2 and "4,00 EUR" in page and ",000000" not in page
+    assert "je Million Token" in page
+    page = acme.get(url("models_registry_model_changelist"), headers=german).content.decode()
+    assert "1.047.576" in page and "1,00 / 4,00 EUR" in page
+    assert "0,0200 EUR" in page and "0,0200 / " not in page, "no output to pay for"
+
+
+def test_timeouts_say_their_defaults(acme, alice):
+    acme.login_as(alice)
+    page = acme.get(url("models_registry_connection_add")).content.decode()
+    assert "Empty: 5 s." in page and "Empty: 120 s, for servers of your own (such as vLLM) 600 s." in page
+    for kind, seconds in (("openai", "120"), ("vllm", "600")):
+        row = add_connection(
+            actor=None, name=kind, kind=kind, base_url="https://model.example.com/v1", idle_timeout_s=7
+        )
+        page = acme.get(url("models_registry_connection_change", row.pk)).content.decode()
+        assert f"Empty: {seconds} s." in page
+
+
 def test_kinds_and_prices_are_words_not_identifiers(acme, on_platform, alice, olga):
     make_platform_estate(olga)
     snapshot = {"input": "1.5", "cached": "0.15", "output": "6", "reasoning": "6", "currency": "EUR"}
@@ -417,11 +449,59 @@ def test_kinds_and_prices_are_words_not_identifiers(acme, on_platform, alice, ol
     models = acme.login_as(alice).get(url("models_registry_model_changelist")).content.decode()
     assert "<td>Transcription</td>" in models and "<td>transcription</td>" not in models
     assert (
-        "input 1.50, cached input 0.1500, output 6.00, reasoning 6.00"
+        "input 1.50 EUR, cached input 0.1500 EUR, output 6.00 EUR, reasoning 6.00 EUR"
         in acme.get(url("usage_usageevent_change", event.pk)).content.decode()
     )
     start = on_platform.login_as(olga).get("/admin/").content.decode()
     assert "Web server" in start and "machine-1" in start
+
+
+def test_a_booking_reads_as_people_and_clients_call_things(acme, alice):
+    model = make_estate(alice).model
+    set_model(actor=None, model=model, label="House model")
+    row = make_event(
+        alice, model=model.name, source="api", endpoint="chat.completions", estimated=True, over_hold=True
+    )
+    request = f"req_{row.request_id.hex}"
+    acme.login_as(alice)
+    page = acme.get(url("usage_usageevent_change", row.pk)).content.decode()
+    for text in (f"House model ({model.name})", request, "did not report what was used", "was set aside"):
+        assert text in page, text
+    assert "chat.completions" not in page and str(row.request_id) not in page
+    german = acme.get(
+        url("usage_usageevent_change", row.pk), headers={"accept-language": "de"}
+    ).content.decode()
+    assert "Abrechnung" in german and "settle" not in german
+    plain = make_event(alice, model="gone", source="", endpoint="rerank")
+    page = acme.get(url("usage_usageevent_change", plain.pk)).content.decode()
+    assert "gone" in page and "rerank" in page and "as the provider reported them" in page
+    for wanted in (request, str(row.request_id), f" {request} "):
+        found = acme.get(url("usage_usageevent_changelist"), {"q": wanted}).context["cl"].result_list
+        assert [one.pk for one in found] == [row.pk], wanted
+    listed = acme.get(url("usage_usageevent_changelist")).content.decode()
+    assert "House model" in listed and model.name in listed
+
+
+def test_a_budget_is_told_in_the_readers_notation_everywhere(acme, alice, bob):
+    """Also by the log, which keeps it in the words of whoever wrote it."""
+    budget = set_budget(actor=alice, level="user", subject_id=bob.pk, limit=Decimal("1250.5"))
+    for text in ("user: 25 EUR", "Benutzer: 1.500,75 EUR", "something: else"):
+        LogEntry.objects.create(
+            content_type=ContentType.objects.get_for_model(Budget), object_repr=text, action=0, changes={}
+        )
+    acme.login_as(alice)
+    german = {"accept-language": "de"}
+    for page, text in (
+        (url("usage_budget_change", budget.pk), "Bob: 1.250,50 EUR"),
+        (url("usage_budget_delete", budget.pk), "Bob: 1.250,50 EUR"),
+        (url("auditlog_logentry_changelist"), "Benutzer: 25,00 EUR"),
+        (url("auditlog_logentry_changelist"), "Benutzer: 1.500,75 EUR"),
+        (url("auditlog_logentry_changelist"), "Benutzer: 1.250,50 EUR"),
+        (url("auditlog_logentry_changelist"), "something: else"),
+    ):
+        html = acme.get(page, headers=german).content.decode()
+        assert text in html.replace("&nbsp;", " "), page
+        assert "1250.5" not in re.sub(r"<input[^>]*>", "", html), page
 
 
 # -- endpoints -----------------------------------------------------------------------------------------------
@@ -448,6 +528,7 @@ def model_and_second(acme, alice):
 
 def test_endpoints_names_and_stand_ins_are_set_on_the_models_page(acme, model_and_second):
     model, second = model_and_second
+    add_model(actor=None, connection=second, name="other")
     address = url("models_registry_model_change", model.pk)
     row = {"connection": second.pk, "upstream_name": "", "weight": 2}
     more = {"aliases": "gpt-4o\nbest", "fallbacks": "other", "weight": 3}
@@ -474,3 +555,26 @@ def test_what_is_wrong_with_an_endpoint_is_told_in_the_form(acme, model_and_seco
     )
     assert answer.status_code == 400 and "has this endpoint already" in answer.content.decode()
     assert not model.endpoints.exists()
+
+
+def test_the_form_offers_the_models_that_may_stand_in_and_keeps_what_is_gone(acme, model_and_second):
+    model, second = model_and_second
+    for name, kind in (("other", model.kind), ("vectors", "embedding")):
+        add_model(actor=None, connection=second, name=name, label=name.title(), kind=kind)
+    Model.objects.filter(pk=model.pk).update(fallbacks=["gone"])
+    address = url("models_registry_model_change", model.pk)
+    page = acme.get(address).content.decode()
+    for field in ("fallbacks", "successor"):
+        select = re.search(rf'<select name="{field}".*?</select>', page, re.DOTALL)[0]
+        assert 'value="other"' in select and "Other (other)" in select
+        assert 'value="vectors"' not in select and f'value="{model.name}"' not in select
+        assert ("gone (does not exist any more)" in select) == (field == "fallbacks")
+    kept = model_form(model, fallbacks=["gone", ""], notes="changed") | prices()
+    assert acme.post(address, kept).status_code == 302, "nobody touched it"
+    model.refresh_from_db()
+    assert (model.fallbacks, model.notes) == (["gone"], "changed")
+    refused = acme.post(address, model_form(model, fallbacks=["other", "gone"]) | prices())
+    assert refused.status_code == 400 and "There is no model “gone”." in refused.content.decode()
+    assert acme.post(address, model_form(model, fallbacks=["other", ""]) | prices()).status_code == 302
+    model.refresh_from_db()
+    assert model.fallbacks == ["other"]

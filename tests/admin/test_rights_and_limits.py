@@ -2,16 +2,21 @@
 are about.
 """
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Grant, Limit
 from accounts.services import grant, set_limit
+from foundation.ids import uuid7
 from tenants.context import platform
 from tenants.models import Plan
 from tests.admin.test_registry_and_budgets import model_form, prices
-from tests.estate import make_estate, make_people
+from tests.estate import make_estate, make_event, make_people
 from tests.routes import PLATFORM, TENANT
+from usage.models import Hold, HourlySum
 
 pytestmark = pytest.mark.django_db
 NO_LIMITS = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "tokens_per_day", "calls_at_once"), "")
@@ -97,16 +102,54 @@ def test_the_list_of_rights_gives_changes_and_takes_back(acme, alice, bob):
     estate = make_estate(alice)
     Grant.objects.all().delete()
     acme.login_as(alice)
-    data = {"target": estate.model.pk, "effect": "allow", "role": "", "project": "", "user": bob.pk}
-    assert acme.post(url("grant_add"), data).status_code == 302
+    data = {"target": estate.model.pk, "effect": "allow", "holder": "user", "user": bob.pk}
+    added = acme.post(url("grant_add"), data, follow=True)
+    assert f"Only these may use {estate.model}: Bob." in added.content.decode()
     row = Grant.objects.get()
     assert estate.model.name in acme.get(url("grant_changelist")).content.decode()
     assert acme.post(url("grant_change", row.pk), {"effect": "deny"}).status_code == 302
     assert Grant.objects.get().effect == "deny"
-    both = acme.post(url("grant_add"), data | {"role": estate.role.pk})
-    assert both.status_code == 400 and b"Name one role, one project or one person" in both.content
+    nobody = acme.post(url("grant_add"), data | {"holder": "role"})
+    assert nobody.status_code == 400 and b"Choose whom this is about" in nobody.content
+    nothing = acme.post(url("grant_add"), data | {"target": ""})
+    assert nothing.status_code == 200 and b"This field is required" in nothing.content
+    assert Grant.objects.count() == 1
     assert acme.post(url("grant_delete", row.pk), {"post": "yes"}).status_code == 302
     assert not Grant.objects.exists()
+
+
+def test_the_form_of_a_right_says_who_may_use_the_model_afterwards(acme, alice, bob):
+    """Also of a right that takes the place of one that stands."""
+    estate = make_estate(alice)
+    Grant.objects.all().delete()
+    acme.login_as(alice)
+    name = str(estate.model)
+
+    def said(**asked) -> str:
+        return acme.get(url("grant_reach"), {"target": estate.model.pk} | asked).content.decode()
+
+    assert said() == f"At present: Everybody may use {name}."
+    to_bob, to_role = {"holder": "user", "user": bob.pk}, {"holder": "role", "role": estate.role.pk}
+    assert said(effect="allow", **to_bob) == f"After saving: Only these may use {name}: Bob."
+    assert said(effect="deny", **to_bob) == f"After saving: Everybody may use {name} except: Bob."
+    grant(actor=None, kind="model", target=estate.model.pk, role=estate.role)
+    grant(actor=None, kind="model", target=estate.model.pk, user=bob)
+    role = f"role {estate.role.name}"
+    assert said() == f"At present: Only these may use {name}: Bob and {role}."
+    assert said(effect="deny", **to_bob) == (
+        f"After saving: Only these may use {name}: {role}. Refused to: Bob."
+    )
+    assert f"Everybody may use {name} except: {role}." not in said(effect="deny", **to_role)
+    for nonsense in ({"target": "x"}, {"target": ""}):
+        assert said(**nonsense) == "Choose a model."
+    for nonsense in (
+        {"holder": "pk", "pk": 1},
+        {"holder": "user", "user": "x"},
+        {"holder": "role", "role": ""},
+    ):
+        assert said(effect="deny", **nonsense).startswith("At present:")
+    acme.login_as(bob)
+    assert acme.get(url("grant_reach")).status_code == 403
 
 
 @pytest.mark.parametrize("level", Limit.Level.values)
@@ -177,3 +220,59 @@ def test_ones_own_limits_stand_where_one_sees_ones_usage(acme, alice, bob):
     set_limit(actor=None, level="user", subject_id=alice.pk, measure="tokens_per_day", amount=67_890)
     page = acme.login_as(bob).get("/usage/").content.decode()
     assert "12,345" in page and "67,890" not in page
+
+
+@pytest.mark.parametrize("level", Limit.Level.values)
+def test_a_limit_says_what_is_used_of_it(acme, alice, bob, level):
+    """By hours that are summed up, later events and calls under way; neither what is older nor others'."""
+    estate = make_estate(alice)
+    Limit.objects.all().delete()
+    acme.login_as(alice)
+    book_calls(bob, alice, estate)
+    subject_id = {
+        "tenant": None,
+        "user": bob.pk,
+        "key": estate.key.pk,
+        "project": estate.project.pk,
+        "model": estate.model.pk,
+    }[level]
+
+    def limit(measure: str, amount: int) -> Limit:
+        return set_limit(actor=None, level=level, subject_id=subject_id, measure=measure, amount=amount)
+
+    of_others = 1 if level == "tenant" else 0
+    of_estate = 15 if level in ("tenant", "key", "project") else 0  # its event, a minute old
+    for measure, used in (
+        ("requests_per_minute", 2 + of_others),
+        ("tokens_per_minute", 110 + 7 * of_others),
+        ("tokens_per_day", 1_610 + 7 * of_others + of_estate),
+        ("calls_at_once", 1),
+    ):
+        page = acme.get(url("limit_change", limit(measure, 2_000).pk)).content.decode()
+        assert f"{used:,} of 2,000" in page, (measure, used)
+    page = acme.get(url("limit_changelist")).content.decode()
+    assert "2,000 tokens per day" in page and "24 hours after each call" in page
+    limit("requests_per_minute", 1)
+    page = acme.get(url("limit_changelist")).content.decode()
+    assert "1 request per minute" in page and f"{2 + of_others} of 1" in page
+    if level == "user":
+        page = acme.get(url("user_change", bob.pk)).content.decode()
+        assert "2 used; is free again 60 seconds after each request" in page
+
+
+def book_calls(bob, alice, estate) -> None:
+    """Bob's, by the key, in the project and of the model of the estate; one of Alice's; one under way."""
+    now = timezone.now()
+    later = now + timedelta(minutes=10)  # within the last minute, however slow the machine is
+    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
+    mine = {"key_id": estate.key.pk, "project_id": estate.project.pk, "model": estate.model.name}
+    older = ("calls", "errors", "cost", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+    for past, counted in ((hour, 500), (hour - timedelta(days=1), 9_000)):
+        sums = {"hour": past, "currency": "EUR", "quantities": {"input": counted}, "user_id": bob.pk}
+        HourlySum.objects.create(**dict.fromkeys(older, 0), **sums, **mine)
+    make_event(bob, created_at=later, quantities={"input": 100, "output": 10}, **mine)
+    make_event(bob, created_at=now - timedelta(minutes=2), quantities={"input": 1_000}, **mine)
+    make_event(alice, created_at=later, quantities={"input": 7}, model="other")
+    facts = ("source", "model_version", "deployment", "endpoint", "upstream_model", "trace_id")
+    hold = {"id": uuid7(), "process_id": uuid7(), "amount": 1, "created_at": later, "user_id": bob.pk}
+    Hold.objects.create(**dict.fromkeys(facts, ""), **hold, **mine)

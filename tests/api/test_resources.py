@@ -230,6 +230,16 @@ def test_models_and_prices(api, alice):
     assert api.delete(address).status_code == 204 and not Model.objects.filter(name="mine").exists()
 
 
+def test_stand_ins_and_successors_are_models_that_there_are(api, alice):
+    model = make_estate(alice).model
+    address = f"/api/v1/models/{model.pk}/"
+    for name, value in (("fallbacks", ["gone"]), ("successor", "gone"), ("successor", model.name)):
+        answer = api.patch(address, {name: value}, **JSON)
+        assert answer.status_code == 400 and answer.json()["param"] == name
+    Model.objects.filter(pk=model.pk).update(fallbacks=["gone"])
+    assert api.patch(address, {"label": "Changed"}, **JSON).json()["fallbacks"] == ["gone"]
+
+
 def test_prices_of_every_class_go_in_and_out_exactly(api, alice):
     address = f"/api/v1/models/{make_estate(alice).model.pk}/prices/"
     amounts = {"input": "0.1", "cache_write": "0.125", "images": "0.000000000001", "output": "1000000"}

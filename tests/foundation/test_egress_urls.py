@@ -291,7 +291,7 @@ def test_a_policy_may_name_hosts_ports_and_schemes():
 
 
 def test_the_refusal_of_a_private_address_says_who_can_allow_it():
-    with pytest.raises(InvalidInput, match="--allow-private") as refusal:
+    with pytest.raises(InvalidInput, match="Ask the operator") as refusal:
         egress.check_url("http://192.168.0.1", PUBLIC)
     assert refusal.value.code == "egress_private"
 

@@ -127,10 +127,10 @@ def test_a_tenants_alias_goes_before_the_platforms_model_of_that_name(make):
 
 
 def test_stand_ins_are_named_in_their_order(make):
+    make.model("third")
+    make.model("other")
     make.model(fallbacks=["other", "third"])
     assert list_routes()["small"].fallbacks == ("other", "third")
-    with pytest.raises(InvalidInput):
-        make.model("own", fallbacks=["own"])
 
 
 # -- time ----------------------------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import localize
 from django.utils.timezone import localtime
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter, TextFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from accounts.objects import MODEL, label_objects, two_names
 from accounts.selectors import name_keys, name_people, name_projects, search_keys, search_people
 from administration.columns import Badge, instant
 from administration.confirm import confirmed
@@ -24,7 +25,8 @@ from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
 from foundation.amounts import AmountField, show_money
 from foundation.errors import Conflict
-from usage.labels import show_prices, show_quantities
+from foundation.ids import show_request_id
+from usage.labels import OPERATIONS, SOURCES, show_prices, show_quantities
 from usage.ledger.budget_rules import ZERO
 from usage.models import HourlySum, UsageEvent
 from usage.selectors import list_refundable
@@ -52,7 +54,9 @@ class ModelFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin) -> list[tuple]:
         """From the hourly sums, which are few: a model is listed an hour after its first call."""
         names = HourlySum.objects.order_by("model").values_list("model", flat=True).distinct()[:MAX_MODELS]
-        return [(name, name) for name in dict.fromkeys([*names, *filter(None, [self.value()])])]
+        labels = label_objects(MODEL)
+        found = dict.fromkeys([*names, *filter(None, [self.value()])])
+        return [(name, two_names(name, labels.get(name, ""))) for name in found]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return queryset.filter(model=self.value()) if self.value() else queryset
@@ -95,7 +99,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
     empty_text = _("Every call of a model is booked here with what it used and cost.")
     list_display = [
         instant("created_at", _("booked at")),
-        "model",
+        "show_model",
         "show_person",
         "show_key",
         "show_project",
@@ -113,7 +117,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
         ("kind", ChoicesDropdownFilter),
     ]
     search_fields = ["request_id"]
-    search_help_text = _("The id of a request or of a trace")
+    search_help_text = _("The id of a request, such as req_0199…, or of a trace")
     date_hierarchy = "created_at"
     ordering = ["-created_at", "pk"]
     paginator = InfinitePaginator
@@ -126,14 +130,15 @@ class UsageEventAdmin(ReadOnlyAdmin):
             {
                 "fields": [
                     "created_at",
-                    "request_id",
+                    "show_request",
                     "kind",
                     "show_status",
                     "error_code",
                     "show_person",
                     "show_key",
                     "show_project",
-                    "source",
+                    "show_source",
+                    "show_operation",
                 ]
             },
         ),
@@ -141,11 +146,10 @@ class UsageEventAdmin(ReadOnlyAdmin):
             _("Model"),
             {
                 "fields": [
-                    "model",
+                    "show_model_names",
                     "model_version",
                     "upstream_model",
                     "deployment",
-                    "endpoint",
                     "latency_ms",
                     "first_token_ms",
                     "trace_id",
@@ -159,8 +163,8 @@ class UsageEventAdmin(ReadOnlyAdmin):
                     "show_quantities",
                     "show_cost",
                     "show_price",
-                    "estimated",
-                    "over_hold",
+                    "show_estimated",
+                    "show_over_hold",
                     "show_attempts",
                 ]
             },
@@ -206,9 +210,9 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
     def describe_rows(self, rows: list[UsageEvent]) -> list[str]:
         """By what can be given back: the bill with its correction."""
-        amounts = list_refundable([row.request_id for row in rows])
+        amounts, labels = list_refundable([row.request_id for row in rows]), label_objects(MODEL)
         return [
-            f"{localize(localtime(row.created_at))} · {row.model} · "
+            f"{localize(localtime(row.created_at))} · {labels.get(row.model, row.model)} · "
             f"{show_money(amounts.get(row.request_id, ZERO), row.currency)}"
             for row in rows
         ]
@@ -229,6 +233,38 @@ class UsageEventAdmin(ReadOnlyAdmin):
         if row.kind != UsageEvent.Kind.SETTLE:
             raise Conflict(_("Only a bill can be refunded, with its correction."), code="no_bill")
         refund_call(actor=request.user, request_id=row.request_id, amount=amount)
+
+    @display(description=_("model"), ordering="model", header=True)
+    def show_model(self, row: UsageEvent) -> list[str]:
+        return [row.model_label or row.model, row.model if row.model_label else ""]
+
+    @display(description=_("model"))
+    def show_model_names(self, row: UsageEvent) -> str:
+        return two_names(row.model, row.model_label)
+
+    @display(description=_("request"))
+    def show_request(self, row: UsageEvent) -> str:
+        return show_request_id(row.request_id)
+
+    @display(description=_("asked by way of"))
+    def show_source(self, row: UsageEvent) -> str:
+        return str(SOURCES.get(row.source, row.source)) or "–"
+
+    @display(description=_("operation"))
+    def show_operation(self, row: UsageEvent) -> str:
+        return str(OPERATIONS.get(row.endpoint, row.endpoint)) or "–"
+
+    @display(description=_("figures"))
+    def show_estimated(self, row: UsageEvent) -> str:
+        if row.estimated:
+            return gettext("estimated: the provider did not report what was used")
+        return gettext("as the provider reported them")
+
+    @display(description=_("above its hold"))
+    def show_over_hold(self, row: UsageEvent) -> str:
+        if row.over_hold:
+            return gettext("yes: it cost more than was set aside before the call")
+        return gettext("no")
 
     @display(description=_("person"))
     def show_person(self, row: UsageEvent) -> str:
@@ -256,7 +292,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
     @display(description=_("price"))
     def show_price(self, row: UsageEvent) -> str:
-        return show_prices(row.price_snapshot or {})
+        return show_prices(row.price_snapshot or {}, row.currency)
 
     @display(description=_("lost attempts"))
     def show_attempts(self, row: UsageEvent) -> str:
@@ -279,7 +315,9 @@ def attach_names(events: list[UsageEvent]) -> None:
     for column, name_them in NAMES.items():
         ids = {getattr(event, column) for event in events} - {None}
         found[column] = name_them(ids) if ids else {}
+    labels = label_objects(MODEL)
     for event in events:
+        event.model_label = labels.get(event.model, "")
         event.names = {
             column: found[column].get(getattr(event, column), str(getattr(event, column) or "–"))
             for column in NAMES

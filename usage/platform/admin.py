@@ -32,6 +32,7 @@ def cost_this_month(slugs: list[str]) -> dict[str, str]:
 @admin.register(TenantSum, site=system_admin)
 class TenantSumAdmin(ReadOnlyAdmin):
     place = Place(MenuGroup.USAGE, 10, "query_stats", _("usage by tenant and day"))
+    nouns = (_("row"), _("rows"))
     empty_text = _("A minute after a tenant's first call, its sums of each day appear here.")
     list_display = ["day", "slug", "calls", "errors", "tokens", "show_others", "show_cost"]
     list_display_links = None

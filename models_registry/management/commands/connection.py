@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from foundation.commands import AtriumCommand
-from foundation.errors import UpstreamError
+from foundation.errors import InvalidInput, UpstreamError
 from models_registry import services
 from models_registry.command_line import add_key, add_scope, chosen_scope, read_key
 from models_registry.kinds import Location, TokenLimitName
@@ -68,7 +68,20 @@ class Command(AtriumCommand):
         if not options["base_url"] and not PROVIDERS[options["kind"]].base_url:
             self._usage_error(f"--base-url is needed for kind {options['kind']}")
         with chosen_scope(options):
-            row = services.add_connection(
+            row = self._add(options)
+            text, added = f"Connection {row.name} leads to {row.base_url}.", {}
+            if options["sync"]:
+                added["models"] = self._sync_or_remove(row)
+                added["without_price"] = _list_unpriced(row)
+                text += (
+                    f" {len(added['models'])} models were added.{_advise(added['without_price'], options)}"
+                )
+        self.show(_describe(row) | added, text)
+
+    @staticmethod
+    def _add(options) -> Connection:
+        try:
+            return services.add_connection(
                 actor=None,
                 name=options["name"],
                 kind=options["kind"],
@@ -80,14 +93,10 @@ class Command(AtriumCommand):
                 token_limit_name=options["token_limit_name"] or "",
                 **{name: options[name] for name in TIMEOUTS},
             )
-            text, added = f"Connection {row.name} leads to {row.base_url}.", {}
-            if options["sync"]:
-                added["models"] = self._sync_or_remove(row)
-                added["without_price"] = _list_unpriced(row)
-                text += (
-                    f" {len(added['models'])} models were added.{_advise(added['without_price'], options)}"
-                )
-        self.show(_describe(row) | added, text)
+        except InvalidInput as exc:
+            if exc.code == "egress_private":  # who has this command is the operator
+                exc.message = f"{exc.message} Here: add --allow-private."
+            raise
 
     @staticmethod
     def _sync_or_remove(row: Connection) -> "list[str]":
