@@ -24,10 +24,12 @@ from gateway.run import Run, run
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.authenticate import check_door
 from prompts import events
+from prompts.echo import Echo
 from prompts.history import (
     Room,
     Turn,
     find_room,
+    goes_on,
     join_turns,
     keep_newer_half,
     measure_bytes_per_token,
@@ -74,6 +76,7 @@ class Answer:
     has_spoken: bool = False  # there is text of this attempt
     is_thinking: bool = False  # there is none yet, but reasoning
     has_hole: bool = False  # an entry of the event stream was lost
+    echo: Echo = field(default_factory=Echo)
     call: Call | None = None  # the one in work; None before the first
 
     @property
@@ -139,8 +142,12 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
         raise InvalidInput(translation.gettext("This organisation no longer exists."), code="unknown_tenant")
     check_door(snapshot)
     principal = await _find_principal(gateway, snapshot, answer)
-    room = find_room(snapshot.routes.get(answer.model_name))
-    turns, is_trimmed = await in_tenant(answer.slug, read_history, answer.message_id, answer.user_id, room)
+    route = snapshot.routes.get(answer.model_name)
+    room, is_continued = find_room(route), bool(answer.text) and goes_on(route, snapshot.routes)
+    answer.echo = Echo(answer.text if is_continued else "")
+    turns, is_trimmed = await in_tenant(
+        answer.slug, read_history, answer.message_id, answer.user_id, room, is_continued=is_continued
+    )
     if is_trimmed:
         answer.notices.append(TRIMMED)
     while True:
@@ -210,6 +217,7 @@ async def _follow(gateway: GatewayLoop, answer: Answer, asked: Run) -> None:
                 saved_s = time.monotonic()
                 answer.is_saved = True
                 await _save_progress(answer)
+        _add(answer, answer.echo.let_go())
     finally:
         await asked.aclose()
         is_over.set()  # not cancelled: what it is sending must arrive before what comes after
@@ -230,14 +238,19 @@ async def _save_progress(answer: Answer) -> None:
 
 def _take(answer: Answer, delta: Delta) -> None:
     if isinstance(delta, Text):
-        piece = delta.text.replace("\0", "")  # PostgreSQL keeps no such character
-        answer.text += piece
-        answer.unpublished.append(piece)
+        piece = answer.echo.pass_on(delta.text.replace("\0", ""))  # PostgreSQL keeps no such character
         answer.has_spoken = True
-        answer.is_saved = False
         answer.is_thinking = False
+        _add(answer, piece)
     elif isinstance(delta, Reasoning):
         answer.is_thinking = not answer.has_spoken
+
+
+def _add(answer: Answer, piece: str) -> None:
+    if piece:
+        answer.text += piece
+        answer.unpublished.append(piece)
+        answer.is_saved = False
 
 
 async def _publish_regularly(gateway: GatewayLoop, answer: Answer, is_over: asyncio.Event) -> None:

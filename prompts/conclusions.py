@@ -31,9 +31,7 @@ def _clear_figures(message: Message) -> None:
 def settle_text(message: Message, text: str, status: Message.Status, model_name: str, notice: str) -> None:
     """Give an attempt's text to its message, or, if there is none, the earlier answer back."""
     if text or message.replaced is None:
-        if (
-            NOT_REPLACED in message.notice
-        ):  # its process was taken for dead
+        if NOT_REPLACED in message.notice:  # its process was taken for dead
             _clear_figures(message)
         message.text = text
         message.status = status
