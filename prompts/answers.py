@@ -54,6 +54,8 @@ PUBLISH_EVERY_S = 0.04
 SAVE_EVERY_S = 1.0
 SAVE_AGAIN_AFTER_S = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0)
 TRIMMED = "context_trimmed"
+STOOD_IN = "stood_in"
+REPLACED = "model_replaced"
 PROJECT_LEFT = "project_left"
 
 
@@ -297,10 +299,13 @@ def _result(
 ) -> AnswerResult:
     call = answer.call
     usage = call.usage if call and call.is_settled else None
+    model_name = call.route.name if call and answer.has_spoken else answer.model_name
+    if model_name != answer.model_name:
+        answer.notices = [STOOD_IN, *(notice for notice in answer.notices if notice != REPLACED)]
     return AnswerResult(
         text=answer.text,
         status=status,
-        model_name=answer.model_name,
+        model_name=model_name,
         request_id=answer.request_id,
         earlier_request_ids=tuple(answer.refused_calls),
         notice=" ".join(answer.notices),

@@ -138,6 +138,12 @@ if (form) {
   if (!navigator.onLine) showLine();
 }
 
+// What another model shall answer now, it shall answer from now on.
+on("click", "[data-choose-model]", (event, button) => {
+  const picker = document.getElementById("composer-model");
+  if (picker) picker.value = button.value;
+});
+
 // "Continue", "Answer again" and "Try again" replace the message their button stands in: the focus goes to
 // the new one.
 document.addEventListener("htmx:afterSettle", (event) => {

@@ -24,6 +24,7 @@ MODELS: dict[str, dict] = {
     "empty-answers": {"upstream_name": "mock-usage-3-0-0-0"},
     "holds-all-back": {"upstream_name": "fault-held-back-0"},
     "thinks-6-s": {"upstream_name": "fault-thinks-6"},
+    "falls-over": {"upstream_name": "fault-500", "fallbacks": ["short-answers"]},
     "retired-model": {"upstream_name": "mock", "is_enabled": False, "successor": "mock-echo"},
 }
 
