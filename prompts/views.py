@@ -34,18 +34,22 @@ __all__ = ["message_events"]
 @login_required
 @require_safe
 def chat_home(request: HttpRequest) -> HttpResponse:
-    return render(request, "prompts/chat.html", pages.chat_context(request, None))
+    is_fragment = request.htmx and "project" in request.GET
+    return render(
+        request,
+        "prompts/_offer.html" if is_fragment else "prompts/chat.html",
+        pages.chat_context(request, None),
+    )
 
 
 @login_required
 @require_safe
 def conversation_detail(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = get_visible_conversation(request.user, conversation_id)
-    is_fragment = request.htmx and "before" in request.GET
+    fragments = {"before": "prompts/_messages.html", "project": "prompts/_offer.html"}
+    wanted = [fragments[name] for name in fragments if request.htmx and name in request.GET]
     return render(
-        request,
-        "prompts/_messages.html" if is_fragment else "prompts/chat.html",
-        pages.chat_context(request, conversation),
+        request, wanted[0] if wanted else "prompts/chat.html", pages.chat_context(request, conversation)
     )
 
 

@@ -92,7 +92,8 @@ if (form) {
     if (event.target === form) event.detail.path = document.getElementById("chat-header").dataset.messagesUrl;
   });
 
-  form.addEventListener("htmx:beforeRequest", () => {
+  form.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target !== form) return;
     clearNotices();
     form.classList.add("is-sending");
   });

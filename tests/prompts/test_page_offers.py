@@ -12,7 +12,7 @@ from tenants.context import platform
 from tenants.doors import hosts
 from tenants.models import Tenant
 from tests.prompts.chats import last_answer, make_conversation
-from tests.prompts.pages import options, url
+from tests.prompts.pages import HTMX, options, url
 from tests.prompts.visitor import text_of
 
 pytestmark = pytest.mark.django_db
@@ -97,10 +97,14 @@ def test_the_picker_of_another_project_is_one_request_away(as_bob, bob, offer_bo
     set_data_policy(actor=None, project=project, data_policy="local")
     set_project_member(actor=None, project=project, user=bob, role="viewer")
     home = as_bob.get(url("chat-home")).content.decode()
-    assert "disabled" not in picker(home)["elsewhere"] and 'hx-select="#composer-model"' in home
+    assert "disabled" not in picker(home)["elsewhere"]
     html = as_bob.get(url("chat-home"), {"project": project.pk, "model": "elsewhere"}).content.decode()
     assert "disabled" in picker(html)["elsewhere"] and "selected" in picker(html)["here"]
     assert re.search(rf'<option value="{project.pk}" selected>', html)
+    for address in (url("chat-home"), url("conversation-detail", make_conversation(bob).pk)):
+        fragment = as_bob.get(address, {"project": project.pk}, headers=HTMX).content.decode()
+        assert "<html" not in fragment and "disabled" in picker(fragment)["elsewhere"]
+        assert fragment.count('hx-swap-oob="true"') == 4
     kept = as_bob.get(url("chat-home"), {"project": "", "model": "here"}).content.decode()
     assert "selected" in picker(kept)["here"]
 
