@@ -24,7 +24,7 @@ def test_a_conversation_shows_its_messages_and_its_figures(as_bob, bob):
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
     assert "Ledgers &amp; &lt;books&gt;" in html and "<books>" not in html
     assert "<strong>bold</strong> &lt;b&gt;raw&lt;/b&gt;" in html
-    assert "1,234" in html and "0.002000&nbsp;EUR" in html
+    assert "1,234" in html and html.count('€0.002"') == 2
 
 
 def test_earlier_messages_come_as_a_fragment(as_bob, bob):
