@@ -61,7 +61,7 @@ def test_what_the_policy_forbids_is_shown_with_the_reason(as_bob, offer_both, lo
     found = picker(html)
     assert "disabled" in found["elsewhere"] and 'aria-disabled="true"' in found["elsewhere"]
     assert "selected" in found["here"] and "disabled" not in found["here"]
-    assert options(html)["elsewhere"] == f"Big Model Not allowed here: data may go to {LOCAL}".replace(
+    assert options(html)["elsewhere"] == f"Big Model Not allowed here. Data policy: {LOCAL}".replace(
         "'", "&#x27;"
     )
     assert "1 model is not allowed here" in html
@@ -81,7 +81,7 @@ def test_a_conversation_whose_model_may_no_longer_answer_says_so_and_chooses_non
     conversation = make_conversation(bob, model_name="elsewhere")
     page = as_bob.get(url("conversation-detail", conversation.pk))
     html = page.content.decode()
-    assert "Big Model may no longer answer here" in html and "is no longer offered" not in html
+    assert "Big Model is not allowed here." in html and "is no longer offered" not in html
     assert page.context["selected_model"] == "" and "selected" in picker(html)[""]
 
 
