@@ -1,5 +1,7 @@
-"""Money as people read it, in their own notation, and as they write it. Those who spend it see cents and signs
-of currencies, and what is smaller on demand; those who keep the books see every figure and the codes.
+"""Money as people read it, in their own notation, and as they write it.
+
+Those who spend it see cents and signs of currencies, and what is smaller on demand; those who keep the books
+see every figure and the codes.
 """
 
 from decimal import Decimal
