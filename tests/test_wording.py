@@ -28,6 +28,7 @@ BANNED = {
         r"zu üblich": "zu leicht zu erraten",
         r"Sehen Sie in Ihr Postfach": "Prüfen Sie Ihr Postfach",
         r"^Beginnt neu": "Neu ab",
+        r"darf noch ausgegeben werden": "Verfügbares Budget",
     },
     "zh_Hans": {
         r"你(?!好)": "您",
@@ -38,6 +39,7 @@ BANNED = {
         r"域名": "主机名",
         r"读取的 ?Token|生成的 ?Token": "输入 Token, 输出 Token",
         r"重新计算": "将于…重置",
+        r"还可以支出多少": "剩余预算",
     },
 }
 # what people say to a model, as friends do
