@@ -146,7 +146,8 @@ def restart_answer(*, message: Message, model_name: str, process_id: UUID, keep_
         set_aside(message)
     _begin_attempt(message, model_name, process_id)
     message.save()
-    conversation.model_name = model_name
+    if not keep_text:  # what goes on may be what another model stood in for
+        conversation.model_name = model_name
     conversation.save(update_fields=["model_name", "updated_at"])
     note_duty("answers", timezone.now() + SWEEP_AFTER)
     return message

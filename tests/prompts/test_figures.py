@@ -85,3 +85,11 @@ def test_a_late_bill_of_an_attempt_without_text_is_the_conversations_alone(given
 def test_a_process_that_was_taken_for_dead_shows_its_own_figures(given_up):
     finish_answer(message_id=given_up.pk, result=a_bill(given_up, text="Late, but here.", input_tokens=7))
     assert figures(given_up)[:2] == (7, 5) and given_up.text == "Late, but here."
+
+
+def test_who_continues_an_answer_is_not_the_conversations_model(alice, process_id):
+    """Another one may only have stood in for that."""
+    _question, answer = ask(alice, process_id)
+    finish_answer(message_id=answer.pk, result=a_bill(answer, Status.STOPPED))
+    again(answer, process_id, keep_text=True)
+    assert Conversation.objects.get(pk=answer.conversation_id).model_name == "mock"
