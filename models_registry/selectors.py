@@ -258,6 +258,22 @@ def list_leaving_models(notice: timedelta, limit: int) -> list[Model]:
     return list(rows.exclude(channel=Channel.RETIRED).order_by("retire_on")[:limit])
 
 
+def label_models(names: Iterable[str]) -> dict[str, str]:
+    """What people call the models of these names, also those that are no longer offered; the name itself
+    where nobody gave a label, or knows the model.
+    """
+    wanted = set(names)
+    labels = _labels(wanted)
+    if missing := wanted - labels.keys():
+        with platform():
+            labels |= _labels(missing)
+    return {name: labels.get(name) or name for name in wanted}
+
+
+def _labels(names: set[str]) -> dict[str, str]:
+    return dict(active_world().models.objects.filter(name__in=names).values_list("name", "label"))
+
+
 def _by_id_or_name(key: UUID | str) -> Q:
     return Q(pk=key) if isinstance(key, UUID) else Q(name=key)
 

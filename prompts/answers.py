@@ -24,10 +24,12 @@ from gateway.run import Run, run
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.authenticate import check_door
 from prompts import events
+from prompts.echo import Echo
 from prompts.history import (
     Room,
     Turn,
     find_room,
+    goes_on,
     join_turns,
     keep_newer_half,
     measure_bytes_per_token,
@@ -52,6 +54,8 @@ PUBLISH_EVERY_S = 0.04
 SAVE_EVERY_S = 1.0
 SAVE_AGAIN_AFTER_S = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0)
 TRIMMED = "context_trimmed"
+STOOD_IN = "stood_in"
+REPLACED = "model_replaced"
 PROJECT_LEFT = "project_left"
 
 
@@ -74,6 +78,7 @@ class Answer:
     has_spoken: bool = False  # there is text of this attempt
     is_thinking: bool = False  # there is none yet, but reasoning
     has_hole: bool = False  # an entry of the event stream was lost
+    echo: Echo = field(default_factory=Echo)
     call: Call | None = None  # the one in work; None before the first
 
     @property
@@ -139,8 +144,12 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
         raise InvalidInput(translation.gettext("This organisation no longer exists."), code="unknown_tenant")
     check_door(snapshot)
     principal = await _find_principal(gateway, snapshot, answer)
-    room = find_room(snapshot.routes.get(answer.model_name))
-    turns, is_trimmed = await in_tenant(answer.slug, read_history, answer.message_id, answer.user_id, room)
+    route = snapshot.routes.get(answer.model_name)
+    room, is_continued = find_room(route), bool(answer.text) and goes_on(route, snapshot.routes)
+    answer.echo = Echo(answer.text if is_continued else "")
+    turns, is_trimmed = await in_tenant(
+        answer.slug, read_history, answer.message_id, answer.user_id, room, is_continued=is_continued
+    )
     if is_trimmed:
         answer.notices.append(TRIMMED)
     while True:
@@ -210,6 +219,7 @@ async def _follow(gateway: GatewayLoop, answer: Answer, asked: Run) -> None:
                 saved_s = time.monotonic()
                 answer.is_saved = True
                 await _save_progress(answer)
+        _add(answer, answer.echo.let_go())
     finally:
         await asked.aclose()
         is_over.set()  # not cancelled: what it is sending must arrive before what comes after
@@ -230,14 +240,19 @@ async def _save_progress(answer: Answer) -> None:
 
 def _take(answer: Answer, delta: Delta) -> None:
     if isinstance(delta, Text):
-        piece = delta.text.replace("\0", "")  # PostgreSQL keeps no such character
-        answer.text += piece
-        answer.unpublished.append(piece)
+        piece = answer.echo.pass_on(delta.text.replace("\0", ""))  # PostgreSQL keeps no such character
         answer.has_spoken = True
-        answer.is_saved = False
         answer.is_thinking = False
+        _add(answer, piece)
     elif isinstance(delta, Reasoning):
         answer.is_thinking = not answer.has_spoken
+
+
+def _add(answer: Answer, piece: str) -> None:
+    if piece:
+        answer.text += piece
+        answer.unpublished.append(piece)
+        answer.is_saved = False
 
 
 async def _publish_regularly(gateway: GatewayLoop, answer: Answer, is_over: asyncio.Event) -> None:
@@ -284,10 +299,13 @@ def _result(
 ) -> AnswerResult:
     call = answer.call
     usage = call.usage if call and call.is_settled else None
+    model_name = call.route.name if call and answer.has_spoken else answer.model_name
+    if model_name != answer.model_name:
+        answer.notices = [STOOD_IN, *(notice for notice in answer.notices if notice != REPLACED)]
     return AnswerResult(
         text=answer.text,
         status=status,
-        model_name=answer.model_name,
+        model_name=model_name,
         request_id=answer.request_id,
         earlier_request_ids=tuple(answer.refused_calls),
         notice=" ".join(answer.notices),

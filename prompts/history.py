@@ -4,6 +4,7 @@ A turn is a question with its answer, if it has one. Tokens are told from bytes:
 last bill, else of a cautious guess.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import itemgetter
@@ -56,9 +57,22 @@ def find_room(route: Route | None) -> Room | None:
     return Room(messages=window - answer, answer=answer)
 
 
-def read_history(message_id: UUID, user_id: UUID, room: Room | None = None) -> tuple[list[Turn], bool]:
+def goes_on(route: Route | None, routes: Mapping[str, Route]) -> bool:
+    """Whether every server that may be asked goes on with an answer that has begun."""
+    if route is None:
+        return False
+    others = [routes[name] for name in route.fallbacks if name in routes]
+    return all(
+        target.endpoint.provider.continues_answers for one in (route, *others) for target in one.targets
+    )
+
+
+def read_history(
+    message_id: UUID, user_id: UUID, room: Room | None = None, *, is_continued: bool = False
+) -> tuple[list[Turn], bool]:
     """The turns before a person's answer, with what it already says, in OpenAI's form; and whether older
-    ones were left out for want of room.
+    ones were left out for want of room. `is_continued`: what it says stands last, to be gone on with;
+    otherwise the model is asked to.
 
     The last turn is always there. Failed answers without text are left out, and so are answers to what a
     question said before it was changed, and questions that were refused for what they say.
@@ -83,7 +97,8 @@ def read_history(message_id: UUID, user_id: UUID, room: Room | None = None) -> t
     turns: list[Turn] = []
     turn: Turn = []
     if message.text:
-        turn = [{"role": "assistant", "content": message.text}, {"role": "user", "content": CONTINUE_PROMPT}]
+        turn = [{"role": "assistant", "content": message.text}]
+        turn += [] if is_continued else [{"role": "user", "content": CONTINUE_PROMPT}]
     for role, text in kept.iterator(chunk_size=100):  # newest first, so that what cannot fit is not read
         turn.insert(0, {"role": role, "content": text})
         if role == Message.Role.USER:

@@ -1,72 +1,53 @@
 """What the chat's templates are given."""
 
 import re
-from uuid import UUID
+from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import get_language
 
-from accounts.grants import list_closed_objects
-from accounts.objects import MODEL
-from models_registry.first_models import find_first_model
+from accounts.models import Project
 from models_registry.routes import Route
-from models_registry.selectors import find_successor, list_offered, list_preparing_models
+from models_registry.selectors import label_models, list_preparing_models
 from prompts.conclusions import as_concluded
 from prompts.models import Conversation, Message
+from prompts.offers import Offer, find_undecided, list_offer
 from prompts.rendering import render_markdown
 from prompts.selectors import list_bookings, list_messages, page_of_conversations
 from prompts.services import MAX_TEXT_CHARS
 from prompts.starters import list_choices, starter_sets
 from usage.selectors import find_tightest_budget
 
+# Why an attempt was refused: another model may answer.
+REFUSED_MODEL = ("data_policy", "model_not_found", "model_retired")
 
-def list_chat_models(request: HttpRequest, project_id: UUID) -> list[Route]:
-    """The models a person can choose from in a conversation that is booked on this project, the default
-    first: an administrator's choice, else the best one for the reader's language.
-    """
-    closed = set(list_closed_objects(MODEL, request.user, project_id))
-    routes = [
-        route
-        for route in list_offered(UUID(request.tenant.plan_id), request.tenant.currency)
-        if route.kind == "chat" and route.model_id not in closed
-    ]
-    return sorted(
-        routes,
-        key=lambda route: (not route.is_default, _rank_for_reader(route), route.is_demo, route.label),
+
+def show_message(request: HttpRequest, message: Message) -> Message:
+    """Give a message what the templates show beside its columns."""
+    labels = _name_models({message.model_name})
+    if not _is_refused(message):
+        return _show(message, labels)
+    return _show(
+        message, labels, list_offer(request.user, request.tenant, find_booking(request, message.conversation))
     )
 
 
-def _rank_for_reader(route: Route) -> int:
-    """Models of real servers, then those of the embedded runtime's small ones that speak the reader's
-    language, then the rest; last what is asked elsewhere at a price that nobody has entered: connecting it
-    made it nobody's choice.
-    """
-    first = find_first_model(route)
-    if first is None:
-        is_known = not route.price.is_unset or route.targets[0].endpoint.location == "local"
-        return 0 if is_known else 3
-    return 1 if (get_language() or "en")[:2] in first.languages else 2
+def _name_models(names: set[str], offer: Offer | None = None) -> dict[str, str]:
+    """Name → what people call it, of these and of all that are offered."""
+    labels = {route.name: route.label for route in (*offer.models, *offer.closed)} if offer else {}
+    unknown = names - labels.keys() - {""}
+    return labels | label_models(unknown) if unknown else labels
 
 
-def choose_model(models: list[Route], wanted: str) -> str:
-    """The wanted model if it is still there, else its registered successor, else "": what was written for one
-    model goes to no other that nobody named. The first, if none is wanted.
-    """
-    if not wanted:
-        return models[0].name if models else ""
-    names = {model.name for model in models}
-    name, passed = wanted, set()
-    while (
-        name and "\0" not in name and name not in names and name not in passed
-    ):  # a successor may have been retired in its turn
-        passed.add(name)
-        name = find_successor(name)
-    return name if name in names else ""
+def _is_refused(message: Message) -> bool:
+    return message.status == Message.Status.FAILED and message.error_code in REFUSED_MODEL
 
 
-def render_message(message: Message) -> Message:
-    """Give an answer its HTML: until a new one begins, that of the answer it is to replace."""
+def _show(message: Message, labels: dict[str, str], offer: Offer | None = None) -> Message:
+    """Until a new answer begins, its HTML is that of the one it is to replace."""
+    message.model_label = labels.get(message.model_name, "")
+    if offer and _is_refused(message):
+        message.alternative = _find_alternative(message, offer)
     text = (
         message.replaced["text"]
         if message.is_unfinished and message.replaced and not message.text
@@ -77,14 +58,32 @@ def render_message(message: Message) -> Message:
     return message
 
 
-def budget_context(request: HttpRequest, project_id: UUID, models: list[Route] | None = None) -> dict:
+def _find_alternative(message: Message, offer: Offer) -> Route | None:
+    """A model that may answer what this one may not."""
+    if message.error_code == "data_policy" and not offer.is_closed(message.model_name):
+        return None  # it is the project that was refused
+    return next((route for route in offer.models if route.name != message.model_name), None)
+
+
+def find_booking(request: HttpRequest, conversation: Conversation | None, wanted: str = "") -> Project:
+    """The project on which the next call is booked: the wanted one if the person is a member there."""
+    projects, project_id = list_bookings(request.user, conversation)
+    return _choose(projects, wanted, project_id)
+
+
+def _choose(projects: list[Project], wanted: str, usual_id: object) -> Project:
+    found = {str(project.pk): project for project in projects}
+    return found.get(wanted) or found[str(usual_id)]
+
+
+def budget_context(request: HttpRequest, project: Project, models: list[Route] | None = None) -> dict:
     """The tightest budget that binds a conversation on this project, and what follows from it. Models are
     looked up where that matters and they are not given.
     """
-    budget = find_tightest_budget(request.user, project_id)
+    budget = find_tightest_budget(request.user, project.pk)
     if budget is None or not budget.is_exhausted:
         return {"budget": budget, "is_blocked": models == []}
-    models = list_chat_models(request, project_id) if models is None else models
+    models = list_offer(request.user, request.tenant, project).models if models is None else models
     return {"budget": budget, "is_blocked": all(has_price(model) for model in models)}
 
 
@@ -113,33 +112,57 @@ def _read_position(text: str) -> int | None:
 
 
 def chat_context(request: HttpRequest, conversation: Conversation | None) -> dict:
-    """Everything the chat page shows. `?before=` is the position before which earlier messages are wanted."""
+    """Everything the chat page shows. `?before=` is the position before which earlier messages are wanted;
+    `?project=` and `?model=` are what the composer has chosen, where it asks what that offers.
+    """
     projects, project_id = list_bookings(request.user, conversation)
-    models = list_chat_models(request, project_id)
+    project = _choose(projects, request.GET.get("project", ""), project_id)
+    offer = list_offer(request.user, request.tenant, project)
     messages, has_earlier = (
         list_messages(conversation, _read_position(request.GET.get("before", "")))
         if conversation
         else ([], False)
     )
-    wanted = conversation.model_name if conversation else request.session.get("model_name", "")
-    chosen = choose_model(models, wanted)
-    if conversation is None:
-        chosen = chosen or choose_model(models, "")
-    is_retired = conversation is not None and wanted and wanted != chosen
+    shown = [as_concluded(message) for message in messages]
+    before = conversation.model_name if conversation else request.session.get("model_name", "")
+    labels = _name_models({before, *(message.model_name for message in shown)}, offer)
     return {
         **rail_context(request, conversation),
-        "chat_messages": [render_message(as_concluded(message)) for message in messages],
+        "chat_messages": [_show(message, labels, offer) for message in shown],
         "earlier_before": messages[0].position if has_earlier else "",
-        "models": models,
-        "selected_model": chosen,
-        "retired_model": {"name": wanted, "successor": chosen} if is_retired else None,
-        **budget_context(request, project_id, models),
+        "offer": offer,
+        "models": offer.models,
+        **_choose_model(before, request.GET.get("model", ""), offer, labels, is_new=conversation is None),
+        **budget_context(request, project, offer.models),
         "projects": projects if len(projects) > 1 else [],
-        "selected_project_id": project_id,
+        "selected_project_id": project.pk,
         "max_text_chars": MAX_TEXT_CHARS,
-        "choices": list_choices(models),
         "starter_sets": starter_sets() if conversation is None else {},
         "preparing": list_preparing_models() if conversation is None else [],
+        "undecided": find_undecided(request.user, offer) if conversation is None else None,
         "draft": request.GET.get("text", "")[:2_000],
         "place": "chat",
+    }
+
+
+def _choose_model(
+    before: str, asked: str, offer: Offer, labels: dict[str, str], *, is_new: bool
+) -> dict[str, Any]:
+    """The model that is chosen at first, and why it is not the one that was. What only the address names is
+    nobody's word, unless it is offered.
+    """
+    wanted = asked if offer.find(asked) else before
+    chosen = offer.choose(wanted)
+    is_closed = offer.is_closed(chosen)
+    selected = "" if is_closed else chosen
+    if is_new:
+        selected = selected or offer.choose("")
+    is_retired = wanted and wanted != chosen and not is_new and not is_closed
+    return {
+        "selected_model": selected,
+        "choices": list_choices(offer),
+        "closed_model": labels[chosen] if is_closed and not selected else "",
+        "retired_model": {"name": labels[wanted], "successor": labels.get(selected, "")}
+        if is_retired
+        else None,
     }

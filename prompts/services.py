@@ -17,7 +17,7 @@ from accounts.selectors import get_member_project
 from accounts.services.projects import ensure_default_project
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from foundation.ids import uuid7
-from prompts.conclusions import KEPT_ASIDE, add_notice, interrupt, settle_text
+from prompts.conclusions import NOT_REPLACED, add_notice, interrupt, set_aside, settle_text
 from prompts.models import Conversation, Message
 from prompts.running import stop_answer
 from prompts.selectors import find_bill, is_orphaned, list_unfinished
@@ -142,14 +142,12 @@ def restart_answer(*, message: Message, model_name: str, process_id: UUID, keep_
     if keep_text and not message.can_continue:
         raise Conflict(_("This answer is complete."), code="answer_complete")
     message.replaced = None
-    if not keep_text and message.text:
-        message.replaced = {name: getattr(message, name) for name in KEPT_ASIDE} | {
-            "created_at": message.created_at.isoformat()
-        }
-        message.text = ""
+    if not keep_text:
+        set_aside(message)
     _begin_attempt(message, model_name, process_id)
     message.save()
-    conversation.model_name = model_name
+    if not keep_text:  # what goes on may be what another model stood in for
+        conversation.model_name = model_name
     conversation.save(update_fields=["model_name", "updated_at"])
     note_duty("answers", timezone.now() + SWEEP_AFTER)
     return message
@@ -237,12 +235,15 @@ def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
 
 
 def _add_bill(message: Message, bill: Bill) -> None:
-    """A continued or repeated answer costs what all its attempts cost."""
-    message.input_tokens += bill.tokens_read
-    message.output_tokens += bill.tokens_written
-    message.cost += bill.cost
-    message.currency = bill.currency or message.currency
-    message.is_estimated = message.is_estimated or bill.is_estimated
+    """An answer shows what it cost itself, with all that continued it; the conversation's sums have every
+    attempt.
+    """
+    if NOT_REPLACED not in message.notice:  # else what is shown is an earlier answer than the one billed
+        message.input_tokens += bill.tokens_read
+        message.output_tokens += bill.tokens_written
+        message.cost += bill.cost
+        message.currency = bill.currency or message.currency
+        message.is_estimated = message.is_estimated or bill.is_estimated
     Conversation.objects.filter(pk=message.conversation_id).update(
         total_tokens=F("total_tokens") + bill.tokens_read + bill.tokens_written,
         total_cost=F("total_cost") + bill.cost,

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from models_registry.first_models import find_first_model
 from models_registry.routes import Route
+from prompts.offers import Offer
 
 # The embedded runtime's own models → the set that fits; every other model is taken for a capable one.
 SETS = {"atrium-tiny": "demo", "SmolLM2-135M-Instruct": "small"}
@@ -14,14 +15,18 @@ CAPABLE = "capable"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A model in the picker, and which starters, line and small print go with it."""
+    """A model in the picker, and which starters, line and small print go with it. `is_closed`: the data
+    policy forbids it.
+    """
 
     model: Route
     set: str
+    is_closed: bool = False
 
 
-def list_choices(models: list[Route]) -> list[Choice]:
-    return [Choice(model, set_of(model)) for model in models]
+def list_choices(offer: Offer) -> list[Choice]:
+    closed = [Choice(model, set_of(model), is_closed=True) for model in offer.closed]
+    return [Choice(model, set_of(model)) for model in offer.models] + closed
 
 
 def set_of(model: Route) -> str:

@@ -28,7 +28,7 @@ from prompts import events, pages
 from prompts.conclusions import as_concluded
 from prompts.models import Message
 from prompts.rendering import GrowingText, render_markdown
-from prompts.selectors import get_visible_message, list_bookings
+from prompts.selectors import get_visible_message
 from tenants.context import in_tenant
 
 T = TypeVar("T")
@@ -257,13 +257,13 @@ def _read_text(user, message_id: UUID) -> tuple[str, bool]:
 def _render_done(request, user, message_id: UUID, surroundings) -> str:
     language, zone = surroundings
     with translation.override(language), timezone.override(zone):
-        message = pages.render_message(as_concluded(get_visible_message(user, message_id)))
+        message = pages.show_message(request, as_concluded(get_visible_message(user, message_id)))
         conversation = message.conversation
-        _projects, project_id = list_bookings(request.user, conversation)
+        project = pages.find_booking(request, conversation)
         context = {
             "message": message,
             "conversation": conversation,
-            **pages.budget_context(request, project_id),
+            **pages.budget_context(request, project),
         }
         return render_to_string("prompts/_answer_done.html", context, request)
 

@@ -14,10 +14,11 @@ from django.views.decorators.http import require_POST, require_safe
 from foundation.errors import NotFound
 from gateway.loop import ensure_loop, submit_to_loop
 from prompts import pages
-from prompts.answers import Answer, write_answer
+from prompts.answers import REPLACED, Answer, write_answer
 from prompts.models import Conversation, Message
+from prompts.offers import list_offer
 from prompts.running import stop_answer
-from prompts.selectors import get_visible_conversation, get_visible_message, list_bookings
+from prompts.selectors import get_visible_conversation, get_visible_message
 from prompts.services import (
     delete_conversation,
     edit_question,
@@ -33,18 +34,22 @@ __all__ = ["message_events"]
 @login_required
 @require_safe
 def chat_home(request: HttpRequest) -> HttpResponse:
-    return render(request, "prompts/chat.html", pages.chat_context(request, None))
+    is_fragment = request.htmx and "project" in request.GET
+    return render(
+        request,
+        "prompts/_offer.html" if is_fragment else "prompts/chat.html",
+        pages.chat_context(request, None),
+    )
 
 
 @login_required
 @require_safe
 def conversation_detail(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = get_visible_conversation(request.user, conversation_id)
-    is_fragment = request.htmx and "before" in request.GET
+    fragments = {"before": "prompts/_messages.html", "project": "prompts/_offer.html"}
+    wanted = [fragments[name] for name in fragments if request.htmx and name in request.GET]
     return render(
-        request,
-        "prompts/_messages.html" if is_fragment else "prompts/chat.html",
-        pages.chat_context(request, conversation),
+        request, wanted[0] if wanted else "prompts/chat.html", pages.chat_context(request, conversation)
     )
 
 
@@ -93,8 +98,8 @@ def _show_turn(
     if not request.htmx:
         return redirect("prompts:conversation-detail", answer.conversation_id)
     context = {
-        "user_message": pages.render_message(question),
-        "answer": pages.render_message(answer),
+        "user_message": pages.show_message(request, question),
+        "answer": pages.show_message(request, answer),
         "conversation": answer.conversation,
         "is_new": is_new,
     }
@@ -103,12 +108,9 @@ def _show_turn(
 
 def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
     """Among those that may be used in the project that the call will be booked on. Raises NotFound."""
-    projects, project_id = list_bookings(request.user, conversation)
-    wanted = request.POST.get("project")
-    project_id = next((project.pk for project in projects if str(project.pk) == wanted), project_id)
-    models = pages.list_chat_models(request, project_id)
+    project = pages.find_booking(request, conversation, request.POST.get("project", ""))
     wanted = request.POST.get("model", "") or (conversation.model_name if conversation else "")
-    name = pages.choose_model(models, wanted)
+    name = list_offer(request.user, request.tenant, project).choose(wanted)
     if wanted and not name:
         message = _(
             "“%(model)s” is not offered to you here. Choose another model and send your message again."
@@ -134,7 +136,7 @@ def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None
         language=get_language(),
         call_id=message.call_id,
         text=message.text,
-        notices=["model_replaced"] if is_replaced else [],
+        notices=[REPLACED] if is_replaced else [],
     )
     submit_to_loop(lambda gateway: write_answer(gateway, answer), name=f"answer {message.pk}")
 
@@ -228,5 +230,5 @@ def _show_message(request: HttpRequest, message: Message) -> HttpResponse:
     return render(
         request,
         "prompts/_message.html",
-        {"message": pages.render_message(message), "conversation": message.conversation},
+        {"message": pages.show_message(request, message), "conversation": message.conversation},
     )

@@ -12,8 +12,9 @@ from django.utils.translation import ngettext
 
 from accounts.models import Limit, User
 from accounts.selectors import list_own_limits
+from tenants.measures import Measure
 from usage.charts import Bar, BarChart, Series, round_up
-from usage.selectors import UsageRow, list_binding_budgets, own_usage
+from usage.selectors import UsageRow, count_used, list_binding_budgets, own_usage
 
 PERIODS = (7, 30, 90)
 DEFAULT_PERIOD = 30
@@ -35,11 +36,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LimitLine:
-    """A limit of the person's or of one of their keys."""
+    """A limit of the person's or of one of their keys: what is used of it, and when that is free again."""
 
     label: str
-    amount: int
-    unit: str
+    text: str
+    freed: str
+    percent: int
 
 
 def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
@@ -54,19 +56,46 @@ def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
         "chart": _chart(days),
         "models": [_line(row, model_name=row.label) for row in usage.models],
         "budgets": list_binding_budgets(user),
-        "limits": [_limit_line(row) for row in list_own_limits(user)],
+        "limits": _list_limits(user),
         "currency": usage.currency,
         "place": "usage",
     }
 
 
-def _limit_line(row: Limit) -> LimitLine:
+def _list_limits(user: User) -> list[LimitLine]:
+    rows = list(list_own_limits(user))
+    used = count_used(user, rows)
+    return [_limit_line(row, used[row.pk]) for row in rows]
+
+
+def _limit_line(row: Limit, used: int) -> LimitLine:
     """The person's own stand without a name, those of a key with the key's."""
+    text, freed = _words_of(Measure(row.measure), row.amount)
     return LimitLine(
         label=str(row.key) if row.key is not None else _("You, with all your keys"),
-        amount=row.amount,
-        unit=row.get_measure_display(),
+        text=text % {"used": intcomma(used), "amount": intcomma(row.amount)},
+        freed=freed,
+        percent=min(100, 100 * used // row.amount),
     )
+
+
+def _words_of(measure: Measure, amount: int) -> tuple[str, str]:
+    """“3 of 60 requests per minute”, with its places, and when what is used is free again."""
+    if measure == Measure.REQUESTS_PER_MINUTE:
+        text = ngettext(
+            "%(used)s of %(amount)s request per minute", "%(used)s of %(amount)s requests per minute", amount
+        )
+        return text, _("A request counts for 60 seconds.")
+    if measure == Measure.CALLS_AT_ONCE:
+        text = ngettext("%(used)s of %(amount)s call at once", "%(used)s of %(amount)s calls at once", amount)
+        return text, _("A call counts until it has ended.")
+    if measure == Measure.TOKENS_PER_MINUTE:
+        text = ngettext(
+            "%(used)s of %(amount)s token per minute", "%(used)s of %(amount)s tokens per minute", amount
+        )
+        return text, _("Tokens count for 60 seconds.")
+    text = ngettext("%(used)s of %(amount)s token per day", "%(used)s of %(amount)s tokens per day", amount)
+    return text, _("Tokens count for 24 hours.")
 
 
 def _chart(days: list[Line]) -> BarChart:
@@ -84,7 +113,7 @@ def _chart(days: list[Line]) -> BarChart:
 def _bar(line: Line) -> Bar:
     day = cast(date, line.date)
     figures = {"read": intcomma(line.input_tokens), "written": intcomma(line.output_tokens)}
-    text = _("%(read)s tokens read, %(written)s written") % figures
+    text = _("Input tokens: %(read)s, output tokens: %(written)s") % figures
     return Bar(
         name=date_format(day, "MONTH_DAY_FORMAT"),
         title=f"{date_format(day)}: {text}" if line.calls else "",

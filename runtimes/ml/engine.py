@@ -112,16 +112,23 @@ class Engine:
         )
 
     def encode(self, request: ChatRequest) -> list[int]:
-        """The prompt's tokens by the model's chat template. Special tokens written inside a message are
-        dropped: nobody fakes a turn. Raises ApiError if the template refuses the messages.
+        """The prompt's tokens by the model's chat template. A message of the assistant's in last place is
+        left open, for the model to go on with. Special tokens written inside a message are dropped: nobody
+        fakes a turn. Raises ApiError if the template refuses the messages.
         """
         messages = [
             {"role": message["role"], "content": self._without_specials(message["content"])}
             for message in request.messages
         ]
+        is_begun = messages[-1]["role"] == "assistant" and bool(messages[-1]["content"].strip())
         try:
-            prompt = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except (TemplateError, TypeError) as exc:
+            prompt = self.tokenizer.apply_chat_template(
+                messages,
+                tokenize=False,
+                add_generation_prompt=not is_begun,
+                continue_final_message=is_begun,
+            )
+        except (TemplateError, TypeError, ValueError) as exc:
             raise invalid_value(
                 "messages", f"The model's chat template refuses these messages: {exc}"
             ) from exc

@@ -92,7 +92,8 @@ if (form) {
     if (event.target === form) event.detail.path = document.getElementById("chat-header").dataset.messagesUrl;
   });
 
-  form.addEventListener("htmx:beforeRequest", () => {
+  form.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target !== form) return;
     clearNotices();
     form.classList.add("is-sending");
   });
@@ -137,6 +138,12 @@ if (form) {
   window.addEventListener("offline", showLine);
   if (!navigator.onLine) showLine();
 }
+
+// What another model shall answer now, it shall answer from now on.
+on("click", "[data-choose-model]", (event, button) => {
+  const picker = document.getElementById("composer-model");
+  if (picker) picker.value = button.value;
+});
 
 // "Continue", "Answer again" and "Try again" replace the message their button stands in: the focus goes to
 // the new one.

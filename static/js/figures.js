@@ -18,7 +18,7 @@ on("click", ".figures-button", (event, button) => {
   show("model", message.querySelector(".message-model").textContent);
   show("input", numbers.format(button.dataset.input));
   show("output", numbers.format(button.dataset.output));
-  show("cost", button.querySelector("[data-cost]")?.textContent.trim() ?? "0");
+  show("cost", button.dataset.cost);
   show("time", moments.format(new Date(message.querySelector("time").dateTime)));
   show("request", button.dataset.request);
   panel.querySelector('[data-figure="estimated"]').hidden = !("estimated" in button.dataset);

@@ -7,7 +7,7 @@ import DOMPurify from "../vendor/dompurify/purify.js";
 
 // Fragments of our own templates: forms, htmx attributes and icons stay; styles and scripts do not.
 const PAGE = {
-  ADD_TAGS: ["use"],
+  ADD_TAGS: ["use", "selectedcontent"],
   ADD_ATTR: [
     "command",
     "commandfor",

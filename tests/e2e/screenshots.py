@@ -23,7 +23,7 @@ WIDTHS = {
     390: {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2},
 }
 THEMES = ("light", "dark")
-LANGUAGES = {"en": "What can you do?", "de": "Was können Sie?", "zh-hans": "你能做什么？"}
+LANGUAGES = {"en": "What can you do?", "de": "Was kannst du?", "zh-hans": "你能做什么？"}
 PATIENCE_MS = 60_000
 
 

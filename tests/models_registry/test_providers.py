@@ -83,3 +83,39 @@ def test_the_readme_lists_it(kind):
 def test_a_kind_that_is_no_longer_known_is_read_like_any_other_server():
     assert find_provider("gone") is PROVIDERS["openai_compatible"]
     assert [kind for kind, _label in kind_choices()] == list(PROVIDERS)
+
+
+QUESTION = {"role": "user", "content": "Count."}
+BEGUN = {"role": "assistant", "content": "One, two"}
+
+
+def written(kind: str, *messages: dict, **more) -> dict:
+    return PROVIDERS[kind].write_body("chat.completions", {"model": "m", "messages": [*messages], **more})
+
+
+def test_a_begun_answer_is_gone_on_with_where_a_kind_can():
+    """The embedded runtime does so unasked; to others nothing is said that they may refuse."""
+    body = written("vllm", QUESTION, BEGUN)
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    assert written("mistral", QUESTION, BEGUN)["messages"] == [QUESTION, {**BEGUN, "prefix": True}]
+    assert [kind for kind, one in PROVIDERS.items() if one.continues_answers] == [
+        "vllm",
+        "mistral",
+        "embedded",
+    ]
+    for kind in PROVIDERS.keys() - {"vllm", "mistral", "cohere"}:
+        assert written(kind, QUESTION, BEGUN) == {"model": "m", "messages": [QUESTION, BEGUN]}, kind
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[QUESTION], [BEGUN, QUESTION], [{"role": "assistant", "content": ""}], [{"role": "assistant"}]],
+)
+def test_whoever_asks_a_question_gets_an_answer(messages):
+    assert written("vllm", *messages) == {"model": "m", "messages": messages}
+
+
+def test_a_caller_who_knows_the_fields_is_left_alone():
+    asked = {"add_generation_prompt": True}
+    assert written("vllm", QUESTION, BEGUN, **asked).keys() == {"model", "messages", *asked}
+    assert written("mistral", {**BEGUN, "prefix": False})["messages"] == [{**BEGUN, "prefix": False}]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from decimal import Decimal
 
 import pytest
 
@@ -23,6 +24,7 @@ MODELS: dict[str, dict] = {
     "empty-answers": {"upstream_name": "mock-usage-3-0-0-0"},
     "holds-all-back": {"upstream_name": "fault-held-back-0"},
     "thinks-6-s": {"upstream_name": "fault-thinks-6"},
+    "falls-over": {"upstream_name": "fault-500", "fallbacks": ["short-answers"]},
     "retired-model": {"upstream_name": "mock", "is_enabled": False, "successor": "mock-echo"},
 }
 
@@ -40,8 +42,6 @@ def chat_models(house):
     """Models of our own: an answer takes 3 s, or 10 s, or what it may read is little. One token read costs 1,
     one written 2 millionths of a euro.
     """
-    from decimal import Decimal
-
     from models_registry.platform.models import Connection, Model
     from models_registry.services import add_model, set_model_price
     from tenants.context import platform
@@ -81,3 +81,27 @@ def second_port(house, chat_models):
     """The port of a second web process."""
     with another_web() as (port, _process):
         yield port
+
+
+@pytest.fixture
+def as_bob(acme, bob):
+    return acme.login_as(bob)
+
+
+@pytest.fixture
+def offer(db):
+    """offer(name, (input, output) per million or None, **fields): a model of Acme's own."""
+
+    from models_registry.models import Connection
+    from models_registry.services import add_connection, add_model, set_model_price
+
+    def make(name: str, price: tuple[str, str] | None = None, **fields):
+        connection = Connection.objects.first() or add_connection(
+            actor=None, name="own", kind="openai_compatible", base_url="https://api.example.com/v1"
+        )
+        model = add_model(actor=None, connection=connection, name=name, **fields)
+        if price:
+            set_model_price(actor=None, model=model, input=Decimal(price[0]), output=Decimal(price[1]))
+        return model
+
+    return make

@@ -167,3 +167,12 @@ def test_a_model_that_was_removed_is_named(bob):
     assert bob.finished(message).error_code == "model_not_found"
     bob.do("regenerate", message, model="mock")
     assert bob.finished(message).status == Status.DONE
+
+
+def test_who_stood_in_for_the_chosen_model_is_named(bob):
+    """Its own figures are shown; the conversation keeps the model that was chosen."""
+    message = bob.finished(bob.ask("hello", "falls-over"))
+    assert (message.status, message.model_name, message.notice) == (Status.DONE, "short-answers", "stood_in")
+    assert bob.conversation(message.conversation_id).model_name == "falls-over"
+    html = bob.get(f"/c/{message.conversation_id}/").text
+    assert "The chosen model did not answer; short-answers stood in for it." in html

@@ -277,7 +277,7 @@ def test_the_end_of_an_earlier_attempt_changes_nothing(alice, process_id):
     restart(answer, process_id)
     finish_answer(message_id=answer.pk, result=early)
     answer.refresh_from_db()
-    assert (answer.status, answer.output_tokens) == (Status.PENDING, 5)
+    assert (answer.status, answer.output_tokens) == (Status.PENDING, 0)
 
 
 # -- save_progress and finish_answer -------------------------------------------------------------------------

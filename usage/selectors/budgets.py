@@ -7,7 +7,9 @@ from decimal import ROUND_DOWN, Decimal
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.selectors import (
@@ -62,6 +64,14 @@ NAMES: dict[str, Callable[[Iterable[UUID]], dict[UUID, str]]] = {
 }  # level → what its subjects are called, by id
 
 
+# shown to nobody but the person
+OWN: dict[str, str | Promise] = {
+    Budget.Period.DAY: gettext_lazy("Your daily budget"),
+    Budget.Period.MONTH: gettext_lazy("Your monthly budget"),
+    Budget.Period.TOTAL: gettext_lazy("Your budget"),
+}
+
+
 def list_visible_budgets(user: User) -> QuerySet[Budget]:
     """The budgets of a person, their keys and their projects; with `usage.view_budget`, all."""
     if user.has_perm("usage.view_budget"):
@@ -105,7 +115,8 @@ def _state(row: Budget, name: str = "") -> BudgetState:
     now = datetime.now(UTC)
     start = period_start(row.period, now)
     renewal = period_end(row.period, start)
-    label = f"{name or row.get_level_display()} · {row.get_period_display()}"
+    own = OWN[row.period] if row.level == Budget.Level.USER and not name else ""
+    label = str(own) or f"{name or row.get_level_display()} · {row.get_period_display()}"
     spent = row.spent if row.period_start >= start else ZERO  # the next call resets an older row
     return BudgetState(
         label=label,

@@ -14,6 +14,7 @@ class Embedded(OpenAICompatible):
     location = Location.LOCAL
     timeouts = LOCAL
     knows_cache_salt = True
+    continues_answers = True
 
     def tenant_headers(self, tenant: str) -> dict[str, str]:
         return {"X-Atrium-Tenant": tenant}

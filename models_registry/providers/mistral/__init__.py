@@ -24,6 +24,7 @@ class Mistral(OpenAICompatible):
     base_url = "https://api.mistral.ai/v1"
     location = Location.EU
     key_variable = "MISTRAL_API_KEY"
+    continues_answers = True
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         written = {
@@ -33,7 +34,10 @@ class Mistral(OpenAICompatible):
             # base64 of other numbers than 32-bit floats (`output_dtype`) is nothing that our clients read
             return written | {"encoding_format": "float"}
         if operation == CHAT_COMPLETIONS:
-            written["messages"] = [_write_message(message) for message in body["messages"]]
+            *earlier, last = [_write_message(message) for message in body["messages"]]
+            # without it, a last message of the assistant's is refused
+            is_begun = last.get("role") == "assistant"
+            written["messages"] = [*earlier, {"prefix": True, **last} if is_begun else last]
         return written
 
     def read_catalogue(self, body: Any, latency_ms: int = 0) -> Catalogue:

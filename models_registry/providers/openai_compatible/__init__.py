@@ -50,6 +50,8 @@ class OpenAICompatible:
     token_limit_name = "max_tokens"  # noqa: S105  (tokens of text)
     # It keeps what it computed of a prompt for the next one that begins alike, apart for each `cache_salt`.
     knows_cache_salt = False
+    # A message of the assistant's in last place is gone on with, not answered.
+    continues_answers = False
     # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.
     has_own_events = False
 

@@ -1,0 +1,105 @@
+"""Which models a person may choose from in a conversation that is booked on a project."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.utils.translation import get_language
+
+from accounts.grants import list_closed_objects
+from accounts.models import Project, User
+from accounts.objects import MODEL
+from gateway.steps.resolve import is_allowed
+from models_registry.first_models import find_first_model
+from models_registry.routes import Route
+from models_registry.selectors import find_successor, list_offered
+from tenants.data_policy import DataPolicy, strictest
+from tenants.doors.hosts import KnownTenant
+
+Models = list[Route]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The models that may be used, the first choice first, and those that the data policy forbids here."""
+
+    models: Models
+    closed: Models
+    policy: str
+
+    @property
+    def policy_label(self) -> str:
+        return str(DataPolicy(self.policy).label)
+
+    def find(self, name: str) -> Route | None:
+        """The model of this name, allowed or not."""
+        return next((route for route in (*self.models, *self.closed) if route.name == name), None)
+
+    def is_closed(self, name: str) -> bool:
+        return any(route.name == name for route in self.closed)
+
+    def choose(self, wanted: str) -> str:
+        """The wanted model if it is still there, allowed or not, else its registered successor, else "": what
+        was written for one model goes to no other that nobody named. The first, if none is wanted.
+        """
+        if not wanted:
+            return self.models[0].name if self.models else ""
+        names = {route.name for route in (*self.models, *self.closed)}
+        name, passed = wanted, set()
+        while (
+            name and "\0" not in name and name not in names and name not in passed
+        ):  # a successor may have been retired in its turn
+            passed.add(name)
+            name = find_successor(name)
+        return name if name in names else ""
+
+
+def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
+    """The first is an administrator's choice, else the best one for the reader's language."""
+    closed = set(list_closed_objects(MODEL, user, project.pk))
+    routes = {
+        route.name: route
+        for route in list_offered(UUID(door.plan_id), door.currency)
+        if route.kind == "chat" and route.model_id not in closed
+    }
+    ranked = sorted(
+        routes.values(),
+        key=lambda route: (not route.is_default, _rank_for_reader(route), route.is_demo, route.label),
+    )
+    policy = strictest(door.data_policy, project.data_policy)
+    allowed = {name for name, route in routes.items() if _may_answer(route, routes, policy)}
+    return Offer(
+        models=[route for route in ranked if route.name in allowed],
+        closed=[route for route in ranked if route.name not in allowed],
+        policy=policy,
+    )
+
+
+def _may_answer(route: Route, routes: dict[str, Route], policy: str) -> bool:
+    """As the gateway looks for candidates: the model's own endpoints, then those that stand in for it."""
+    ways = [route, *(routes[name] for name in route.fallbacks if name in routes)]
+    return any(is_allowed(target.endpoint, policy) for one in ways for target in one.targets)
+
+
+def _rank_for_reader(route: Route) -> int:
+    """Models of real servers, then those of the embedded runtime's small ones that speak the reader's
+    language, then the rest; last what is asked elsewhere at a price that nobody has entered: connecting it
+    made it nobody's choice.
+    """
+    first = find_first_model(route)
+    if first is None:
+        is_known = not route.price.is_unset or route.targets[0].endpoint.location == "local"
+        return 0 if is_known else 3
+    return 1 if (get_language() or "en")[:2] in first.languages else 2
+
+
+def find_undecided(user: User, offer: Offer) -> Route | None:
+    """The model that people begin with, though nobody chose it: for those who could choose one of the
+    organisation's own.
+    """
+    if not user.has_perm("models_registry.change_model"):
+        return None
+    routes: Iterable[Route] = (*offer.models, *offer.closed)
+    if any(route.is_default for route in routes) or all(route.origin == "platform" for route in routes):
+        return None
+    return offer.models[0] if len(offer.models) > 1 else None

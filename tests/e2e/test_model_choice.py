@@ -1,0 +1,70 @@
+"""Which model answers, where a project's data policy has a word in it."""
+
+import pytest
+from playwright.sync_api import expect
+
+from accounts.services import create_project, set_data_policy, set_project_member
+from models_registry.platform.models import Connection, Model
+from models_registry.services import add_connection, add_model
+from tenants.context import platform, tenant
+from tests.e2e.conftest import SLUG
+from tests.prompts.visitor import make_person
+
+ABROAD = "goes-abroad"
+
+
+@pytest.fixture
+def careful(house):
+    """A person, and the project of theirs whose data stays in the house; one model is elsewhere."""
+    with platform():
+        if not Model.objects.filter(name=ABROAD).exists():
+            address = Connection.objects.get(name="mock").base_url
+            place = {"base_url": address, "allow_private": True, "location": "us"}
+            abroad = add_connection(actor=None, name="abroad", kind="vllm", **place)
+            add_model(actor=None, connection=abroad, name=ABROAD, label="Big Model", upstream_name="mock")
+    person = make_person(SLUG)
+    with tenant(SLUG):
+        project = create_project(actor=None, name=f"Careful {person.pk.hex[-6:]}")
+        set_project_member(actor=None, project=project, user=person, role="viewer")
+    return person, project
+
+
+def stay_here(project) -> None:
+    with tenant(SLUG):
+        set_data_policy(actor=None, project=project, data_policy="local")
+
+
+def choose_project(chat, project) -> None:
+    with chat.page.expect_response(lambda response: str(project.pk) in response.url):
+        chat.page.locator("#composer-project").select_option(str(project.pk))
+
+
+def test_another_project_brings_the_models_that_it_allows(arrive, careful):
+    person, project = careful
+    stay_here(project)
+    chat = arrive(user=person, model=ABROAD)
+    picker = chat.page.locator("#composer-model")
+    expect(picker).to_have_value(ABROAD)
+    choose_project(chat, project)
+    expect(picker.locator(f'option[value="{ABROAD}"]')).to_be_disabled()
+    expect(picker).not_to_have_value(ABROAD)
+    expect(chat.page.locator("#policy-note")).to_contain_text("1 model is not allowed here")
+    chat.page.locator("#composer-project").select_option(index=0)
+    expect(picker.locator(f'option[value="{ABROAD}"]')).to_be_enabled()
+
+
+def test_a_refused_model_gives_way_in_one_click(arrive, careful):
+    """The policy came after the page."""
+    person, project = careful
+    chat = arrive(user=person, model=ABROAD)
+    choose_project(chat, project)
+    picker = chat.page.locator("#composer-model")
+    expect(picker).to_have_value(ABROAD)
+    stay_here(project)
+    chat.ask("hello")
+    chat.wait_for("failed")
+    expect(chat.answer).to_contain_text("Big Model runs where the data policy")
+    chat.answer.get_by_role("button", name="Answer with ").click()
+    chat.wait_for()
+    expect(picker).not_to_have_value(ABROAD)
+    expect(chat.answer.locator(".message-model")).not_to_have_text("Big Model")

@@ -1,0 +1,170 @@
+"""Which models the chat offers, which one first, and the starters and small print that fit."""
+
+import re
+from decimal import Decimal
+
+import pytest
+
+from accounts.objects import MODEL
+from accounts.services.grants import grant
+from models_registry.embedded import find_runtime, note_preparing, offer_first_models
+from models_registry.platform.models import Model
+from models_registry.seeds import seed_platform
+from models_registry.services import add_connection, add_model, set_model, set_model_price
+from prompts.models import Message
+from tenants.context import platform
+from tests.prompts.chats import make_conversation
+from tests.prompts.pages import options, url
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def embedded_models(db):
+    """The embedded runtime's two chat models, priced; who asks finds no other."""
+    with platform():
+        seed_platform("http://127.0.0.1:4711", "token")
+        Model.objects.exclude(name="atrium-tiny").update(is_enabled=False)
+        entry = {
+            "id": "SmolLM2-135M-Instruct",
+            "kind": "chat",
+            "display_name": "SmolLM2",
+            "context_window": 8192,
+        }
+        offer_first_models(find_runtime(), [entry])
+    return ["SmolLM2-135M-Instruct", "atrium-tiny"]
+
+
+def chosen_model(html: str) -> str:
+    (option,) = re.findall(r"<option([^>]*\sselected[^>]*)>", html)
+    return re.search(r'value="([^"]*)"', option)[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "first"),
+    [("en", "SmolLM2-135M-Instruct"), ("de", "atrium-tiny"), ("zh-hans", "atrium-tiny")],
+)
+def test_the_first_model_speaks_the_readers_language(acme, bob, embedded_models, language, first):
+    bob.language = language
+    bob.save()
+    page = acme.login_as(bob).get(url("chat-home"))
+    assert chosen_model(page.content.decode()) == first
+    assert {choice.model.name: choice.set for choice in page.context["choices"]} == {
+        "SmolLM2-135M-Instruct": "small",
+        "atrium-tiny": "demo",
+    }
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh-hans"])
+def test_an_administrators_default_and_a_persons_choice_go_first(acme, bob, embedded_models, language):
+    bob.language = language
+    bob.save()
+    for name in embedded_models:
+        with platform():
+            set_model(actor=None, model=Model.objects.get(name=name), is_default=True)
+        assert chosen_model(acme.login_as(bob).get(url("chat-home")).content.decode()) == name
+    client = acme.login_as(bob)
+    session = client.session
+    session["model_name"] = "SmolLM2-135M-Instruct"
+    session.save()
+    assert chosen_model(client.get(url("chat-home")).content.decode()) == "SmolLM2-135M-Instruct"
+
+
+def test_a_real_servers_model_goes_before_the_small_ones(acme, bob, embedded_models):
+    """Once somebody has said what it costs, or that it runs in the own network."""
+    connection = add_connection(
+        actor=None, name="Real", kind="openai_compatible", base_url="https://api.example.com/v1"
+    )
+    names = {"name": "SmolLM2-real", "upstream_name": "SmolLM2-135M-Instruct"}
+    model = add_model(actor=None, connection=connection, **names)
+
+    def choices(language: str):
+        bob.language = language
+        bob.save()
+        page = acme.login_as(bob).get(url("chat-home"))
+        assert chosen_model(page.content.decode()) == page.context["choices"][0].model.name
+        return page.context["choices"]
+
+    assert [choice.model.name for choice in choices("en")][-1] == "SmolLM2-real"
+    set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(1))
+    for language in ("en", "de"):
+        first = choices(language)[0]
+        assert first.model.name == "SmolLM2-real"
+        assert first.set == "capable"  # whoever else serves that name
+
+
+def test_starters_and_small_print_are_there_for_each_kind_of_model(as_bob, embedded_models):
+    html = as_bob.get(url("chat-home")).content.decode()
+    for kind, words in {
+        "demo": "What can you do?",
+        "small": "Explain photosynthesis in two sentences.",
+        "capable": "moves our meeting",
+    }.items():
+        (starters,) = re.findall(rf'<ul class="starters" data-set="{kind}".*?</ul>', html, re.DOTALL)
+        assert words in starters and starters.count('class="starter"') == 3
+    assert "Small model, English only" in html and "Small model that knows English only" in html
+
+
+def test_what_is_being_made_ready_is_told_on_the_start_page_alone(as_bob, bob, embedded_models):
+    def told(*address) -> bool:
+        return "is being made ready" in as_bob.get(url(*address)).content.decode()
+
+    conversation = make_conversation(bob)
+    assert not told("chat-home")
+    with platform():
+        note_preparing(["SmolLM2 135M"])
+    assert told("chat-home") and not told("conversation-detail", conversation.pk)
+    with platform():
+        note_preparing([])
+    assert not told("chat-home")
+
+
+def test_the_model_picker_shows_what_each_model_costs(as_bob, offer):
+    offer("cheap", ("0.075", "3"))
+    offer("free", ("0", "0"))
+    offer("unsaid")
+    shown = options(as_bob.get(url("chat-home")).content.decode())
+    assert shown["cheap"] == "cheap €0.075 in, €3.00 out per million tokens"
+    assert shown["free"] == "free Free of charge"
+    assert shown["unsaid"] == "unsaid No price entered"
+
+
+def test_a_model_that_is_gone_is_named(as_bob, bob):
+    conversation = make_conversation(bob, model_name="gone-model")
+    assert "gone-model" in as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+
+
+def test_a_retired_model_gives_way_to_its_registered_successor(as_bob, bob, offer):
+    """The successor's own successor, where that has been retired too."""
+    offer("a-first-one")
+    offer("new")
+    offer("newer", is_enabled=False, successor="new")
+    offer("old", is_enabled=False, successor="newer")
+    offer("lost", is_enabled=False)
+    offer("lost-too", is_enabled=False, successor="lost")
+    OwnModel.objects.filter(name="lost").update(successor="lost-too")  # as older data may have it
+    response = as_bob.get(url("conversation-detail", make_conversation(bob, model_name="old").pk))
+    assert response.context["selected_model"] == "new"
+    assert "old is no longer offered. new takes its place." in response.content.decode()
+    for name in ("lost", "never-was"):
+        response = as_bob.get(url("conversation-detail", make_conversation(bob, model_name=name).pk))
+        assert response.context["selected_model"] == "", "nothing that nobody chose"
+        html = response.content.decode()
+        assert f"{name} is no longer offered. Choose another model to go on." in html
+        assert options(html)[""] == "Choose a model" and re.search(
+            r'<select id="composer-model"[^>]* required', html
+        )
+
+
+@pytest.mark.parametrize("wanted", ["closed", "never-was", "a\0b"])
+def test_what_was_written_for_one_model_goes_to_no_other(as_bob, bob, offer, alice, wanted):
+    """Else a person's text would leave for another provider, at another price, without a word from them."""
+    offer("a-first-one")
+    grant(actor=None, kind=MODEL, target=offer("closed").pk, user=alice)
+    conversation = make_conversation(bob, model_name=wanted.replace("\0", ""))
+    for address in (url("conversation-create"), url("message-create", conversation.pk)):
+        response = as_bob.post(address, {"text": "private", "model": wanted})
+        assert response.status_code == 404 and "is not offered to you here" in response.content.decode()
+    response = as_bob.post(url("message-create", conversation.pk), {"text": "private", "model": ""})
+    assert response.status_code == 404, "the conversation's own model is meant"
+    assert not Message.objects.filter(text="private").exists()

@@ -1,0 +1,195 @@
+"""What the chat makes of a data policy and of a choice that nobody made, and what it calls models."""
+
+import re
+
+import pytest
+
+from accounts.services import create_project, set_data_policy, set_project_member
+from accounts.services.projects import ensure_default_project
+from models_registry.services import add_connection, add_model, set_model
+from prompts.models import Message
+from tenants.context import platform
+from tenants.doors import hosts
+from tenants.models import Tenant
+from tests.prompts.chats import last_answer, make_conversation
+from tests.prompts.pages import HTMX, options, url
+from tests.prompts.visitor import text_of
+
+pytestmark = pytest.mark.django_db
+LOCAL = "this installation's own network only"
+
+
+@pytest.fixture
+def offer_both(offer):
+    """A model that runs elsewhere and one that runs here; returns both."""
+    elsewhere = offer("elsewhere", ("1", "1"), label="Big Model")
+    connection = add_connection(
+        actor=None,
+        name="here",
+        kind="vllm",
+        base_url="https://here.example/v1",
+        location="local",
+    )
+    return elsewhere, add_model(actor=None, connection=connection, name="here", label="House Model")
+
+
+@pytest.fixture
+def local_only(db):
+    return set_data_policy(actor=None, project=ensure_default_project(), data_policy="local")
+
+
+@pytest.fixture
+def local_organisation(db):
+    with platform():
+        Tenant.objects.filter(slug="acme").update(data_policy="local")
+    hosts.forget("acme")
+    yield
+    hosts.forget("acme")
+
+
+def picker(html: str) -> dict[str, str]:
+    """The attributes of each option, by the model's name."""
+    (select,) = re.findall(r'(?s)<select id="composer-model".*?</select>', html)
+    return dict(re.findall(r'<option value="([^"]*)"([^>]*)>', select))
+
+
+# -- the data policy -----------------------------------------------------------------------------------------
+
+
+def test_what_the_policy_forbids_is_shown_with_the_reason(as_bob, offer_both, local_only):
+    html = as_bob.get(url("chat-home")).content.decode()
+    found = picker(html)
+    assert "disabled" in found["elsewhere"] and 'aria-disabled="true"' in found["elsewhere"]
+    assert "selected" in found["here"] and "disabled" not in found["here"]
+    assert options(html)["elsewhere"] == f"Big Model Not allowed here. Data policy: {LOCAL}".replace(
+        "'", "&#x27;"
+    )
+    assert "1 model is not allowed here" in html
+
+
+def test_a_policy_of_the_organisation_binds_too_and_a_stand_in_may_answer(
+    as_bob, offer_both, local_organisation
+):
+    assert "disabled" in picker(as_bob.get(url("chat-home")).content.decode())["elsewhere"]
+    set_model(actor=None, model=offer_both[0], fallbacks=["here"])
+    assert "disabled" not in picker(as_bob.get(url("chat-home")).content.decode())["elsewhere"]
+
+
+def test_a_conversation_whose_model_may_no_longer_answer_says_so_and_chooses_none(
+    as_bob, bob, offer_both, local_only
+):
+    conversation = make_conversation(bob, model_name="elsewhere")
+    page = as_bob.get(url("conversation-detail", conversation.pk))
+    html = page.content.decode()
+    assert "Big Model is not allowed here." in html and "is no longer offered" not in html
+    assert page.context["selected_model"] == "" and "selected" in picker(html)[""]
+
+
+def test_where_all_models_are_forbidden_nothing_can_be_sent_but_none_is_missing(as_bob, offer, local_only):
+    offer("elsewhere", ("1", "1"))
+    html = as_bob.get(url("chat-home")).content.decode()
+    assert "No model is connected yet" not in html and "disabled" in picker(html)["elsewhere"]
+    assert re.search(r"<button[^>]*data-send[^>]* disabled", html)
+
+
+def test_the_picker_of_another_project_is_one_request_away(as_bob, bob, offer_both):
+    project = create_project(actor=None, name="Careful")
+    set_data_policy(actor=None, project=project, data_policy="local")
+    set_project_member(actor=None, project=project, user=bob, role="viewer")
+    home = as_bob.get(url("chat-home")).content.decode()
+    assert "disabled" not in picker(home)["elsewhere"]
+    html = as_bob.get(url("chat-home"), {"project": project.pk, "model": "elsewhere"}).content.decode()
+    assert "disabled" in picker(html)["elsewhere"] and "selected" in picker(html)["here"]
+    assert re.search(rf'<option value="{project.pk}" selected>', html)
+    for address in (url("chat-home"), url("conversation-detail", make_conversation(bob).pk)):
+        fragment = as_bob.get(address, {"project": project.pk}, headers=HTMX).content.decode()
+        assert "<html" not in fragment and "disabled" in picker(fragment)["elsewhere"]
+        assert fragment.count('hx-swap-oob="true"') == 4
+    kept = as_bob.get(url("chat-home"), {"project": "", "model": "here"}).content.decode()
+    assert "selected" in picker(kept)["here"]
+
+
+@pytest.mark.parametrize("query", ["?project=x", "?project=%00", "?model=%00", "?model=x&project=1"])
+def test_nonsense_in_the_composers_question_is_no_accident(as_bob, bob, offer_both, query):
+    conversation = make_conversation(bob, model_name="here")
+    for address in (url("chat-home"), url("conversation-detail", conversation.pk)):
+        page = as_bob.get(address + query)
+        assert page.status_code == 200 and page.context["selected_model"]
+        assert "no longer offered" not in page.content.decode()
+
+
+def refuse(conversation, code: str, model_name: str) -> Message:
+    answer = last_answer(conversation)
+    Message.objects.filter(pk=answer.pk).update(
+        text="", status="failed", error_code=code, error_message="raw words", model_name=model_name
+    )
+    return answer
+
+
+@pytest.mark.parametrize("code", ["data_policy", "model_not_found", "model_retired"])
+def test_a_refused_model_offers_one_that_may_answer(as_bob, bob, offer_both, local_only, code):
+    conversation = make_conversation(bob, model_name="elsewhere")
+    answer = refuse(conversation, code, "elsewhere")
+    html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+    address = url("message-regenerate", answer.pk)
+    (form,) = re.findall(rf'(?s)<form method="post"\s+action="{address}".*?</form>', html)
+    assert re.search(r'name="model"\s+value="here"', form) and text_of(form) == "Answer with House Model"
+    assert ("Big Model runs where" in html) == (code == "data_policy")
+
+
+def test_a_refused_project_offers_no_other_model(as_bob, bob, offer_both):
+    """What was begun under a stricter policy: no model may answer that."""
+    conversation = make_conversation(bob, model_name="elsewhere")
+    refuse(conversation, "data_policy", "elsewhere")
+    html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+    assert "raw words" in html and "Answer with" not in html and ">Try again</button>" in html
+
+
+# -- nobody chose a default ----------------------------------------------------------------------------------
+
+
+def test_who_can_choose_a_default_model_is_told_that_nobody_has(acme, alice, bob, offer_both):
+    def hint(person) -> str:
+        html = acme.login_as(person).get(url("chat-home")).content.decode()
+        return "".join(re.findall(r'(?s)<span class="undecided-note">.*?</span>', html))
+
+    assert text_of(hint(alice)) == "No default model is chosen. People begin with Big Model. Choose one"
+    assert "/admin/models_registry/model/" in hint(alice) and hint(bob) == ""
+    set_model(actor=None, model=offer_both[1], is_default=True)
+    assert hint(alice) == ""
+
+
+def test_without_a_choice_nobody_is_asked_to_make_one(acme, alice, offer, db):
+    """Also in a conversation, which has its model."""
+    offer("only", ("1", "1"))
+    client = acme.login_as(alice)
+    assert "undecided-note" not in client.get(url("chat-home")).content.decode()
+    offer("second", ("1", "1"))
+    conversation = make_conversation(alice, model_name="only")
+    assert "undecided-note" in client.get(url("chat-home")).content.decode()
+    assert "undecided-note" not in client.get(url("conversation-detail", conversation.pk)).content.decode()
+
+
+# -- names ---------------------------------------------------------------------------------------------------
+
+
+def test_a_model_has_one_name_wherever_the_chat_shows_it(as_bob, bob, offer):
+    offer("vendor/new-2", label="New")
+    offer("vendor/old-1", label="Old", is_enabled=False, successor="vendor/new-2")
+    conversation = make_conversation(bob, model_name="vendor/old-1")
+    Message.objects.filter(conversation=conversation).update(model_name="vendor/old-1")
+    Message.objects.filter(pk=last_answer(conversation).pk).update(notice="model_replaced stood_in")
+    html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+    words = text_of(html)
+    assert "Old is no longer offered. New takes its place." in words
+    assert "Old answered instead." in words and "Old stood in for it." in words
+    assert "vendor/" not in words
+    assert '<span class="message-model" title="vendor/old-1">Old</span>' in html
+
+
+def test_a_name_that_nobody_knows_is_shown_as_it_is(as_bob, bob, offer):
+    offer("any")
+    conversation = make_conversation(bob, model_name="gone-1")
+    Message.objects.filter(pk=last_answer(conversation).pk).update(model_name="gone-2")
+    words = text_of(as_bob.get(url("conversation-detail", conversation.pk)).content.decode())
+    assert "gone-1 is no longer offered" in words and "gone-2" in words
