@@ -10,11 +10,13 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.limit_use import count_used
 from accounts.models import Limit, User
+from accounts.objects import MODEL, label_objects
 from accounts.selectors import list_own_limits
 from tenants.measures import Measure
 from usage.charts import Bar, BarChart, Series, round_up
-from usage.selectors import UsageRow, count_used, list_binding_budgets, own_usage
+from usage.selectors import UsageRow, list_binding_budgets, own_usage
 
 PERIODS = (7, 30, 90)
 DEFAULT_PERIOD = 30
@@ -49,12 +51,13 @@ def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
     period = int(wanted_days) if wanted_days in map(str, PERIODS) else DEFAULT_PERIOD
     usage = own_usage(user, period)
     days = [_line(row) for row in usage.days]
+    labels = label_objects(MODEL)
     return {
         "periods": [_period(count, count == period) for count in PERIODS],
         "total": _line(usage.total),
         "days": days[::-1],
         "chart": _chart(days),
-        "models": [_line(row, model_name=row.label) for row in usage.models],
+        "models": [_line(row, model_name=labels.get(row.label, row.label)) for row in usage.models],
         "budgets": list_binding_budgets(user),
         "limits": _list_limits(user),
         "currency": usage.currency,
@@ -64,7 +67,7 @@ def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
 
 def _list_limits(user: User) -> list[LimitLine]:
     rows = list(list_own_limits(user))
-    used = count_used(user, rows)
+    used = count_used(rows)
     return [_limit_line(row, used[row.pk]) for row in rows]
 
 

@@ -8,6 +8,7 @@ import pytest
 from accounts.objects import MODEL
 from accounts.services.grants import grant
 from models_registry.embedded import find_runtime, note_preparing, offer_first_models
+from models_registry.models import Model as OwnModel
 from models_registry.platform.models import Model
 from models_registry.seeds import seed_platform
 from models_registry.services import add_connection, add_model, set_model, set_model_price

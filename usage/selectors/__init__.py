@@ -7,7 +7,6 @@ from usage.selectors.budgets import (
     list_binding_budgets,
     list_visible_budgets,
 )
-from usage.selectors.limits import count_used
 from usage.selectors.processes import is_process_alive
 from usage.selectors.reports import (
     DIMENSIONS,
@@ -28,7 +27,6 @@ __all__ = [
     "NAMES",
     "Bill",
     "UsageRow",
-    "count_used",
     "find_bill_of_call",
     "find_tightest_budget",
     "get_report",
