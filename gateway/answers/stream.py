@@ -15,7 +15,7 @@ from gateway.answers.idle import IdleWatch
 from gateway.answers.json_text import load_json
 from gateway.answers.refusals import fault_in_answer
 from gateway.answers.sse import MAX_EVENT_BYTES, EventReader
-from gateway.answers.whole import WholeAnswer, as_openais, nonsense
+from gateway.answers.whole import WholeAnswer, as_openais, is_page, nonsense, page
 from gateway.calls import Call, Chunk, ChunkReader
 from models_registry.providers.openai_compatible.errors import find_error
 
@@ -71,8 +71,11 @@ class AnswerEvents(Generic[T]):
 
     def take(self, chunk: bytes) -> Iterator[T]:
         """What goes out for these bytes."""
-        if not self._has_begun and self._is_whole(chunk):
-            return
+        if not self._has_begun:
+            if not self._whole.parts and is_page(self._events.unread[:FRAMING_BYTES] + chunk):
+                raise page(self._call)
+            if self._is_whole(chunk):
+                return
         events = self._events.feed(chunk)
         self.seen += len(events)
         self._has_begun = self._has_begun or bool(events)
