@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from foundation.errors import UpstreamError
 from foundation.json_bounds import has_more_values
 from gateway.answers.estimate import count_text_bytes
+from gateway.answers.events import mend_answer
 from gateway.answers.json_text import load_json
 from gateway.answers.refusals import fault_in_answer
 from gateway.calls import Call
@@ -74,7 +75,7 @@ def load_answer(call: Call, raw: bytes, max_values: int = MAX_VALUES) -> dict[st
     if has_more_values(raw, max_values):
         raise nonsense()
     try:
-        answer = as_openais(call, load_json(raw))
+        answer = mend_answer(as_openais(call, load_json(raw)))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise nonsense() from exc
     if not isinstance(answer, dict):

@@ -136,6 +136,77 @@ def test_an_error_in_the_middle_stays_the_servers():
     assert told.events[-1]["error"]["code"] == "upstream_error" and told.asked == 1
 
 
+# -- events that are errors ----------------------------------------------------------------------------------
+
+FAULTS = [
+    b"event: error\ndata: it crashed\n\n",
+    b'event: error\ndata: "it crashed"\n\n',
+    b'event: error\ndata: {"message": "it crashed"}\n\n',
+    b'event: error\ndata: {"error": null, "message": "it crashed"}\n\n',
+    b'event: error\ndata: {"type": "error", "error": {"type": "api_error", "message": "it crashed"}}\n\n',
+    b'event: error\ndata: {"status": 500, "title": "it crashed"}\n\n',
+    b'EVENT:error\r\ndata:{"detail": "it crashed"}\r\n\r\n',
+    b'data: {"message": "it crashed"}\nevent: error\n\n',
+    b'data: {"detail": "it crashed"}\n\n',
+    b'data: {"error": "it crashed", "error_type": "generation"}\n\n',
+    b'data: {"status": 500, "title": "it crashed"}\n\n',
+    b'error: {"code": 500, "message": "it crashed", "type": "server_error"}\n\n',
+    b"event: error\ndata: Traceback\ndata: it crashed\n\n",
+    b"data: Error: it crashed\n\n",
+    b"data: [ERROR] it crashed\n\n",
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_event_that_is_an_error_is_told_as_one(fault):
+    """What would go on as if nothing had been is half an answer, told as a whole one."""
+    first = tell(fault, DONE, stream=True)
+    assert first.error.code == "upstream_error" and "it crashed" in first.error.message
+    assert first.bill == (NOTHING, False)
+    later = tell(event({"content": "Hel"}), fault, DONE, stream=True)
+    assert later.events[0]["choices"][0]["delta"]["content"] == "Hel"
+    assert "it crashed" in later.events[-1]["error"]["message"] and later.call.status == "error"
+
+
+@pytest.mark.parametrize(
+    "fault", [b"event: error\n\n", b"event: error\ndata:\n\n", b"event: error\ndata: {}\n\n"]
+)
+def test_an_error_without_words_is_one_too(fault):
+    told = tell(event({"content": "Hel"}), fault, DONE, stream=True)
+    assert told.events[-1]["error"]["code"] == "upstream_error"
+
+
+@pytest.mark.parametrize(
+    "aside", [b"event: message\n", b"event: errors\n", b"event: completion\nid: 7\nretry: 10\n"]
+)
+def test_other_names_of_events_change_nothing(aside):
+    told = tell(aside + event({"content": "error: none"}), aside + END, DONE, stream=True)
+    assert told.text == "error: none"
+
+
+def relayed(raw: str) -> bytes:
+    """As OpenRouter tells what it heard from the provider it asked."""
+    metadata = {"raw": raw, "provider_name": "Somebody"}
+    return json.dumps(
+        {"error": {"message": "Provider returned error", "code": 400, "metadata": metadata}}
+    ).encode()
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("raw", ["temperature is odd", '{"error": {"message": "temperature is odd"}}'])
+def test_what_a_relay_heard_says_more_than_the_relay(raw, status):
+    told = tell(relayed(raw), stream=False, status=status)
+    assert "temperature is odd" in told.error.message and told.error.http_status == 400
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_what_a_relay_heard_is_screened(status):
+    told = tell(relayed("temperature is odd at http://10.1.2.3/v1"), stream=False, status=status)
+    assert "temperature is odd" in told.error.message and "10.1.2.3" not in told.error.message
+    told = tell(relayed('{"message": "key sk-proj-123456 is odd"}'), stream=False, status=status)
+    assert "sk-proj" not in told.error.message
+
+
 # -- statuses ------------------------------------------------------------------------------------------------
 
 

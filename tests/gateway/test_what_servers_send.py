@@ -186,7 +186,7 @@ def test_a_delta_that_is_nearly_one_is_mended(delta):
 
 
 @pytest.mark.parametrize("begin", [[], [ROLE]])
-@pytest.mark.parametrize("garbage", [b"data: Internal Server Error\n\n", b"data: " + b"word " * 80 + b"\n\n"])
+@pytest.mark.parametrize("garbage", [b"data: Hello there\n\n", b"data: " + b"word " * 80 + b"\n\n"])
 def test_nothing_but_what_is_no_chunk_is_nonsense(garbage, begin):
     heard = hear([*begin, garbage, garbage, DONE])
     assert heard.call.error_code == heard.inside.error_code == "upstream_invalid_response"

@@ -129,7 +129,7 @@ def test_an_answer_nested_deeper_than_can_be_written_is_an_error():
     assert (call.status, call.error_code) == ("error", "upstream_invalid_response")
 
 
-@pytest.mark.parametrize("message", ["text", ["text"]])
+@pytest.mark.parametrize("message", [7, ["text"]])
 def test_a_whole_answer_that_makes_no_sense_is_an_error(message):
     async def read() -> Call:
         async with server(whole(message)) as port, open_session(PRIVATE) as client:

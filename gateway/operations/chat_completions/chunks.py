@@ -11,7 +11,7 @@ from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.json_text import Halves
 from gateway.answers.usage import is_strict, usage_body
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.finish import name_end, name_finish_reason
+from gateway.operations.chat_completions.finish import STOP, name_end, name_finish_reason
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 
@@ -42,7 +42,8 @@ class ChatChunkReader:
         self._is_changed = self._provider.has_own_events
         choices = event.get("choices")
         if choices is None and isinstance(event.get("message"), dict):  # Ollama's own API
-            choices = [{"delta": event["message"]}]
+            reason = event.get("done_reason") or (STOP if event.get("done") is True else None)
+            choices = [{"delta": event.pop("message"), "finish_reason": reason}]
             self._is_changed = True
         if choices is not None and not isinstance(choices, list):
             raise ValueError("choices are a list")
@@ -66,6 +67,9 @@ class ChatChunkReader:
         """Count a piece of the answer, at most so many bytes; its text, if the event says nothing else."""
         if not choices:
             return ""
+        for position, choice in enumerate(choices):
+            if isinstance(choice, dict) and "message" in choice:
+                self._read_message(choice, position)
         if size := count_text_bytes(choices, most):
             self._call.note_piece(estimate_tokens(size))
         for position, choice in enumerate(choices):
@@ -82,11 +86,17 @@ class ChatChunkReader:
         text = delta.get("content")
         return text if type(text) is str else ""
 
+    def _read_message(self, choice: dict[str, Any], position: int) -> None:
+        """Where a delta belongs it is one; beside deltas it repeats what was said."""
+        message = choice.pop("message")
+        if not choice.get("delta") and choice.get("index", position) not in self._reasons:
+            choice["delta"] = {"content": message} if isinstance(message, str) else message
+        self._is_changed = True
+
     def _read_choice(self, choice: dict[str, Any], position: int) -> None:
         """Bring one choice into OpenAI's shape, in place."""
         delta = choice.get("delta")
         if not isinstance(delta, dict):
-            delta = choice.get("message") if delta is None else delta
             if delta is None:
                 delta = {"content": choice["text"]} if isinstance(choice.get("text"), str) else {}
             if not isinstance(delta, dict):
