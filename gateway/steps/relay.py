@@ -19,12 +19,13 @@ from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import note_pause
 from gateway.answers.sse import frame
 from gateway.answers.stream import AnswerEvents, Face, note_unread
+from gateway.answers.usage import PIECES_PER_TOKEN
 from gateway.answers.whole import INVALID, is_page, page
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout, as_error_object
 
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
-PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
+SOME_PIECES = 256
 YIELD_EVERY_BYTES = 65_536
 SOME_EVENTS = 50_000  # that bring nothing: signs of life, ten a second for more than an hour
 TEXTS = ("text/html", "text/plain")  # types of what proxies say, and of answers that are mislabelled

@@ -146,7 +146,7 @@ def test_usage_is_found_wherever_it_stands_and_told_in_openais_form(in_choice, b
 FALSE_REPORTS = [
     {"prompt_tokens": -5, "completion_tokens": -10, "total_tokens": -15},
     {"prompt_tokens": 10**18, "completion_tokens": 10**18, "total_tokens": 2 * 10**18},
-    {"prompt_tokens": "12", "completion_tokens": "many", "total_tokens": None},
+    {"prompt_tokens": "few", "completion_tokens": "many", "total_tokens": None},
     [1, 2, 3],
 ]
 

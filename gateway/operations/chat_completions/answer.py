@@ -58,7 +58,7 @@ def _name(call: Call, answer: dict[str, Any]) -> None:
         answer["created"] = int(time.time())
     if call.usage is None:
         answer.pop("usage", None)  # a report that cannot be true
-    elif not is_strict(answer.get("usage")):
+    elif not is_strict(answer.get("usage"), call.usage):
         answer["usage"] = usage_body(call.usage)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.json_text import Halves
-from gateway.answers.usage import is_strict, usage_body
+from gateway.answers.usage import Reports, is_strict, usage_body
 from gateway.calls import Call, Chunk
 from gateway.operations.chat_completions.finish import STOP, name_end, name_finish_reason
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
@@ -29,6 +29,7 @@ class ChatChunkReader:
         self._calls: dict[int, CallReader] = {}  # of each choice that makes any
         self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
         self._head: dict[str, Any] = {}  # what all chunks begin with
+        self._reports = Reports()
         self._is_changed = False
 
     def read(self, event: Any, size: int) -> Chunk | None:
@@ -48,7 +49,8 @@ class ChatChunkReader:
         if choices is not None and not isinstance(choices, list):
             raise ValueError("choices are a list")
         text = self._note_choices(choices or [], size)
-        call.note_usage(usage)
+        if usage is not None:
+            call.note_usage(self._reports.add(usage, call.pieces_seen))
         if usage is None and event.get("usage") is not None:  # it cannot be true: the client is not told
             del event["usage"]
             self._is_changed = True
@@ -166,7 +168,7 @@ class ChatChunkReader:
                 return None
             if None in self._reasons.values():  # it belongs behind the end, and is told there
                 return None
-            if not is_strict(event.get("usage")):
+            if not is_strict(event.get("usage"), call.usage):
                 event["usage"] = usage_body(call.usage)
                 self._is_changed = True
             call.has_told_usage = True
@@ -183,7 +185,7 @@ class ChatChunkReader:
             self._is_changed = True
             return
         self._call.has_told_usage = True
-        if self._call.usage is not None and not is_strict(event["usage"]):
+        if self._call.usage is not None and not is_strict(event["usage"], self._call.usage):
             event["usage"] = usage_body(self._call.usage)
             self._is_changed = True
 
