@@ -11,6 +11,7 @@ from models_registry.providers.openai_compatible.errors import ProviderError, re
 DONE_MARKS = (b"[DONE]", b"DONE", b'{"DONE":TRUE}', b'{"DONE": TRUE}')
 FIELD = b"data:"
 SPOKEN_ERROR = re.compile(rb'[\s"\[]*(?:error\b|internal server error|traceback)', re.IGNORECASE)
+HELD = ("choices", "data", "embeddings")
 ENVELOPES = ("data", "output", "result", "response", "body")
 MESSAGE = ("role", "content", "tool_calls", "thinking", "reasoning", "reasoning_content", "refusal", "images")
 MOST_ASIDE_BYTES = 256  # a sign of life is short; more may be the answer itself
@@ -56,6 +57,8 @@ def mend_answer(answer: Any) -> Any:
     """A whole answer whose choices stand elsewhere than OpenAI's: in an envelope, in an object instead of a
     list, or a bare message (Ollama, Anthropic).
     """
+    if isinstance(answer, list) and answer:
+        return {"data": answer}  # vectors
     if not isinstance(answer, dict):
         return answer
     choices = answer.get("choices")
@@ -66,7 +69,7 @@ def mend_answer(answer: Any) -> Any:
         return {**answer, "choices": [choices] if is_one else list(choices.values())}
     for name in ENVELOPES:
         inner = answer.get(name)
-        if isinstance(inner, dict) and isinstance(inner.get("choices"), list | dict):
+        if isinstance(inner, dict) and any(isinstance(inner.get(held), list | dict) for held in HELD):
             return mend_answer({**_without(answer, name), **inner})
     message = answer if answer.get("role") == "assistant" else answer.get("message")
     if isinstance(message, dict) and not message.keys().isdisjoint(("content", "tool_calls")):

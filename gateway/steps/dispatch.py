@@ -48,6 +48,8 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
     candidate = call.candidate
     body = call.operation.write_body(call, limit_name, asks_for_usage=quirk.takes_stream_options)
     body["model"] = candidate.upstream_name
+    if not quirk.takes_encoding_format:  # vectors are brought into the caller's form by us
+        body.pop("encoding_format", None)
     if limit_name in body:
         body[limit_name] = longest_answer
     if candidate.provider.knows_cache_salt:
@@ -108,8 +110,14 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
             _let_go(response)
         other = None
         if response.status in FAULTY_REQUEST:
-            adds_options = _adds_stream_options(call)
-            other = without_refused(error, quirk, limit_name, longest, adds_stream_options=adds_options)
+            other = without_refused(
+                error,
+                quirk,
+                limit_name,
+                longest,
+                adds_stream_options=_adds_stream_options(call),
+                sends_encoding_format="encoding_format" in call.body,
+            )
             if other is None and _is_ours(call, limit):
                 other, input_tokens = with_smaller_bound(error, quirk, longest, input_tokens)
         if other is None:

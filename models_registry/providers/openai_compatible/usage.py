@@ -54,6 +54,13 @@ def read_usage(answer: dict[str, Any]) -> Usage | None:
     return max(found, key=attrgetter("total_tokens"), default=None)
 
 
+def read_total(answer: dict[str, Any]) -> int:
+    """The one number of a report that tells nothing else, as for vectors; 0 without a credible one."""
+    reported = answer.get("usage")
+    total = _find(reported, _TOTAL) if isinstance(reported, dict) else None
+    return total if total is not None and 0 < total <= MOST_PLAUSIBLE_TOKENS else 0
+
+
 def _find_reports(answer: dict[str, Any]) -> Iterator[Any]:
     yield answer.get("usage")
     for name in ("x_groq", "message", "response", "usage_metadata", "usageMetadata"):
