@@ -17,7 +17,7 @@ from django.utils import translation
 from foundation.errors import AtriumError, InvalidInput, NotAllowed
 from foundation.ids import uuid7
 from gateway.calls import Call, Principal
-from gateway.deltas import Delta, Reasoning, Text
+from gateway.deltas import Delta, Reasoning, Text, TextWasReasoning
 from gateway.loop import GatewayLoop
 from gateway.rights import AccessEnded
 from gateway.run import Run, run
@@ -236,6 +236,12 @@ def _take(answer: Answer, delta: Delta) -> None:
         answer.has_spoken = True
         answer.is_saved = False
         answer.is_thinking = False
+    elif isinstance(delta, TextWasReasoning):
+        answer.text = ""
+        answer.unpublished.clear()
+        answer.has_hole = True  # pages begin anew with the next piece
+        answer.has_spoken = answer.is_saved = False
+        answer.is_thinking = True
     elif isinstance(delta, Reasoning):
         answer.is_thinking = not answer.has_spoken
 

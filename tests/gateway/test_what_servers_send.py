@@ -14,7 +14,7 @@ from gateway import pipeline
 from gateway.answers.json_text import Halves, load_json, write_json
 from gateway.answers.sse import EventReader
 from gateway.calls import Call
-from gateway.deltas import Finish, Reasoning, Text, ToolCall, split_thoughts
+from gateway.deltas import Finish, Reasoning, Text, TextWasReasoning, ToolCall, split_thoughts
 from gateway.steps.relay import error_frame
 from gateway.steps.settle import NOTHING, billed_usage
 from tests.gateway import calling
@@ -47,11 +47,22 @@ class Heard:
 
     @property
     def inner_text(self) -> str:
-        return "".join(delta.text for delta in self.deltas if isinstance(delta, Text))
+        return self._inside()[0]
 
     @property
     def inner_reasoning(self) -> str:
-        return "".join(delta.text for delta in self.deltas if isinstance(delta, Reasoning))
+        return self._inside()[1]
+
+    def _inside(self) -> tuple[str, str]:
+        text = thoughts = ""
+        for delta in self.deltas:
+            if isinstance(delta, Text):
+                text += delta.text
+            elif isinstance(delta, Reasoning):
+                thoughts += delta.text
+            elif isinstance(delta, TextWasReasoning):
+                text, thoughts = "", thoughts + text
+        return text, thoughts
 
     @property
     def usage(self) -> tuple[int, int, int, int]:
@@ -415,6 +426,24 @@ def test_a_picture_of_megabytes_comes_in_one_event():
         ("<thin ice", "<thin ice", ""),
         ("a < b </think> c", "a < b </think> c", ""),
         ("<think></think>Yes", "Yes", ""),
+        ("<thinking>Hm</thinking>\nYes", "Yes", "Hm"),
+        ("<reasoning>Hm</reasoning>Yes", "Yes", "Hm"),
+        ("<thought>Hm</think></thought>Yes", "Yes", "Hm</think>"),
+        ("[THINK]Hm[/THINK]Yes", "Yes", "Hm"),
+        ("◁think▷Hm◁/think▷Yes", "Yes", "Hm"),
+        ("<|channel|>analysis<|message|>Hm<|channel|>final<|message|>Yes", "Yes", "Hm"),
+        ("<thinker> is no tag", "<thinker> is no tag", ""),
+        # the opening tag stood in the prompt
+        ("Okay, so.\n</think>\n\nYes, `</think>`\n", "Yes, `</think>`\n", "Okay, so.\n"),
+        ("Okay, so.</think>  \r\nYes", "Yes", "Okay, so."),
+        ("</think>\n\nYes", "Yes", ""),
+        ("`x` < 3.\n</think>\nYes", "Yes", "`x` < 3.\n"),
+        # what is quoted is no end of a thought
+        ("It ends with `\n</think>\n`.", "It ends with `\n</think>\n`.", ""),
+        ("```\nHm\n</think>\nYes\n```\n", "```\nHm\n</think>\nYes\n```\n", ""),
+        ("So:\n\n    </think>\n\nends it", "So:\n\n    </think>\n\nends it", ""),
+        ("First <think>\nthen\n</think>\nand", "First <think>\nthen\n</think>\nand", ""),
+        ("It ends with </think>", "It ends with </think>", ""),
     ],
 )
 def test_thoughts_in_the_text_are_reasoning(said, answer, thoughts, size):
