@@ -149,12 +149,15 @@ class AnswerEvents(Generic[T]):
         parts: list[T] = []
         try:
             for data in (one for event in events for one in split_event(event)):
+                if self.is_done:
+                    self._read_late(data)
+                    continue
                 if is_done(data):
                     self.is_done = True
                     self.has_said = self.has_said or self._has_output
                     if self.has_said and (last := self._chunks.end()):
                         parts += [part for part in [self._face.write(last, b"")] if part]
-                    break
+                    continue
                 if is_aside(data):
                     self._skip(data)
                     continue
@@ -166,6 +169,18 @@ class AnswerEvents(Generic[T]):
             raise
         if parts:
             yield self._face.join(parts)
+
+    def _read_late(self, data: bytes) -> None:
+        """What came with the mark of the end, behind it: a report of usage counts still."""
+        call = self._call
+        if call.usage is not None or has_more_values(data, MAX_EVENT_VALUES):
+            return
+        try:
+            event = as_openais(call, load_json(data))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            return
+        if isinstance(event, dict):
+            call.note_usage(call.candidate.provider.read_usage(event))
 
     def _skip(self, data: bytes) -> None:
         if (error := find_spoken_error(data)) is not None:

@@ -170,3 +170,22 @@ def test_a_message_beside_the_pieces_repeats_them():
     told = tell(one, two, data({"choices": [last]}), DONE, stream=True)
     assert told.text == "Hello" and told.bill[0].total_output == 2
     assert all("message" not in one["choices"][0] for one in told.events)
+
+
+def test_a_role_in_every_piece_is_told_once():
+    pieces = [event({"role": "assistant", "content": text}) for text in ("Hel", "l", "o")]
+    told = tell(*pieces, END, DONE, stream=True)
+    roles = [one["choices"][0]["delta"].get("role") for one in told.events]
+    assert told.text == "Hello" and roles == ["assistant", None, None, None]
+
+
+def test_a_reason_inside_the_delta_is_the_choices():
+    told = tell(event({"content": "Hello"}), event({"finish_reason": "length"}), DONE, stream=True)
+    assert [one["choices"][0]["finish_reason"] for one in told.events] == [None, "length"]
+    assert told.events[-1]["choices"][0]["delta"] == {}
+
+
+def test_a_report_behind_the_mark_of_the_end_counts():
+    told = tell(event({"content": "Hello"}), END + DONE + usage_event(9), stream=True, wants_usage=True)
+    assert told.bill[0].total_output == 9 and not told.bill[1]
+    assert told.events[-1]["usage"]["completion_tokens"] == 9

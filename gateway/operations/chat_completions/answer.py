@@ -72,6 +72,8 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
         message = {"role": "assistant", "content": message}
     if not isinstance(message, dict):
         raise nonsense()
+    if choice.get("tool_calls") and not message.get("tool_calls"):
+        message["tool_calls"] = choice.pop("tool_calls")
     try:
         read_reasoning(message)
         split_content(message)
@@ -90,8 +92,12 @@ def _read_calls(message: dict[str, Any]) -> None:
     if message.get("tool_calls") is None:
         return
     list_calls(message)
+    seen: set[str] = set()
     for tool in message["tool_calls"]:
+        if tool.get("id") in seen:
+            del tool["id"]  # each has its own
         complete(tool, no_arguments="{}")
+        seen.add(tool["id"])
 
 
 def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:

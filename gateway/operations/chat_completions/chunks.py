@@ -83,7 +83,7 @@ class ChatChunkReader:
         if reason is not None:
             self._call.finish_reason = reason
         delta = choice["delta"]
-        if reason is not None or len(choices) != 1 or delta.get("tool_calls"):
+        if reason is not None or len(choices) != 1 or delta.get("tool_calls") or "role" in delta:
             return ""
         text = delta.get("content")
         return text if type(text) is str else ""
@@ -115,6 +115,12 @@ class ChatChunkReader:
             self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
         given = choice.get("finish_reason")
         index = choice["index"]
+        if "role" in delta and index in self._reasons:  # clients join texts that come twice
+            del delta["role"]
+            self._is_changed = True
+        if "finish_reason" in delta:
+            given = delta.pop("finish_reason") or given
+            self._is_changed = True
         reason = name_finish_reason(given, has_calls=self._has_calls(index)) if given else None
         choice["finish_reason"] = reason
         if reason or index not in self._reasons:
