@@ -32,12 +32,17 @@ def is_aside(data: bytes) -> bool:
     return bool(may_be) and b"{" not in data and b"}" not in data
 
 
-def split_event(data: bytes) -> list[bytes]:
-    """What an event holds: one, or several that no empty line set apart, or one in another's data, of
-    frameworks that frame what is framed.
+def split_events(events: list[bytes]) -> list[bytes]:
+    """The events, each by itself: no empty line may have set them apart, and one may stand in another's data,
+    of frameworks that frame what is framed.
     """
-    if b"\n" not in data and data[:5] != FIELD:
-        return [data]
+    for data in events:
+        if b"\n" in data or data[:5] == FIELD:
+            return [one for event in events for one in _split(event)]
+    return events
+
+
+def _split(data: bytes) -> list[bytes]:
     if data[:5] != FIELD:
         try:
             load_json(data)

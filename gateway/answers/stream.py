@@ -16,7 +16,7 @@ from gateway.answers.events import (
     is_done,
     mend_chunk,
     says_something,
-    split_event,
+    split_events,
 )
 from gateway.answers.idle import IdleWatch
 from gateway.answers.json_text import load_json
@@ -148,7 +148,7 @@ class AnswerEvents(Generic[T]):
         """What was good goes out before an error that came with it is raised."""
         parts: list[T] = []
         try:
-            for data in (one for event in events for one in split_event(event)):
+            for data in split_events(events):
                 if self.is_done:
                     self._read_late(data)
                     continue

@@ -5,6 +5,7 @@ proxies turn it on for everybody. Events, objects one to a line, or a list of th
 import re
 from typing import Any
 
+from foundation.errors import AtriumError
 from gateway.answers.json_text import load_json, write_json
 from gateway.answers.sse import frame
 from gateway.answers.stream import AnswerEvents
@@ -57,10 +58,15 @@ def assemble(call: Call, events: bytes) -> dict[str, Any]:
     """The answer that a stream makes. Raises UpstreamError for one that breaks off, or reports an error."""
     if events.count(b"\n") > 2 * MAX_EVENTS:
         raise nonsense()
-    call.output_tokens_seen = 0  # the pieces are counted again, without what is around them
+    by_bytes, call.output_tokens_seen = call.output_tokens_seen, 0  # its pieces are counted by themselves
     reader = AnswerEvents(call, _Collected())
-    parts = [*reader.take(events), *(() if reader.is_done else reader.end())]
-    reader.check_end()
+    try:
+        parts = [*reader.take(events), *(() if reader.is_done else reader.end())]
+        reader.check_end()
+    except AtriumError:
+        if not call.pieces_seen:
+            call.output_tokens_seen = by_bytes
+        raise
     answer: dict[str, Any] = {}
     choices: dict[int, _Choice] = {}
     for event in _Collected().join(parts):
