@@ -438,6 +438,7 @@ def test_a_picture_of_megabytes_comes_in_one_event():
         ("Okay, so.</think>  \r\nYes", "Yes", "Okay, so."),
         ("</think>\n\nYes", "Yes", ""),
         ("`x` < 3.\n</think>\nYes", "Yes", "`x` < 3.\n"),
+        ("<think>Hm</think>It ends with\n</think>\nso", "It ends with\n</think>\nso", "Hm"),
         # what is quoted is no end of a thought
         ("It ends with `\n</think>\n`.", "It ends with `\n</think>\n`.", ""),
         ("```\nHm\n</think>\nYes\n```\n", "```\nHm\n</think>\nYes\n```\n", ""),
