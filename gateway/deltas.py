@@ -1,7 +1,7 @@
 """An answer in typed pieces, for everybody inside the house. Wire formats live at the edges only.
 
-Thoughts that a server writes into its text (`<think>…</think>`, where nobody told it apart) are reasoning
-here.
+Thoughts that a server writes into its text (`<think>…</think>` and its like, where nobody told them apart)
+are reasoning here.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,15 @@ from typing import Any
 from gateway.operations.chat_completions.parts import find_reasoning
 
 OPEN_THOUGHT, CLOSE_THOUGHT = "<think>", "</think>"
+TAGS = {  # that open thoughts, and what closes them
+    OPEN_THOUGHT: CLOSE_THOUGHT,
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "[THINK]": "[/THINK]",  # Mistral's Magistral
+    "◁think▷": "◁/think▷",  # Kimi
+    "<|channel|>analysis<|message|>": "<|channel|>final<|message|>",  # gpt-oss
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,11 @@ class Reasoning:
     """A piece of what the model thinks before or between. Not sent back to it."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextWasReasoning:
+    """All text until now was thought: it is told so late by some models. Throw it away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,7 @@ class Finish:
     reason: str
 
 
-Delta = Text | Reasoning | ToolCall | Finish
+Delta = Text | Reasoning | TextWasReasoning | ToolCall | Finish
 
 
 class DeltaReader:
@@ -88,61 +102,109 @@ def _read_tools(tools: Any) -> Iterator[Delta]:
 
 
 class Thoughts:
-    """Tells thoughts in a text from the text: `<think>` opens them at the beginning of an answer only, so
-    that an answer about the tag stays one. A tag may be cut anywhere.
+    """Tells thoughts in a text from the text: a tag opens them at the beginning of an answer only, so that an
+    answer about the tag stays one. A tag may be cut anywhere.
+
+    Templates of DeepSeek and QwQ write the opening tag into the prompt: then a closing one alone, at the end
+    of its line, says that all before it was thought. Inside code it is text.
     """
 
     def __init__(self) -> None:
         self._kept = ""
-        self._is_open = False
+        self._close = ""  # of the thought that is open
         self._is_over = False  # the answer itself has begun
         self._has_ended = False  # thoughts came, and the white space behind them is no answer yet
+        self._watches = True  # for a closing tag without its opening one
+        self._ticks = 0  # of what was told as text: odd inside code
+        self._tail = ""  # its last characters
 
     def split(self, piece: str) -> Iterator[Delta]:
-        if self._is_over:
+        if self._is_over and not self._watches:
             yield Text(piece)
             return
         text = self._kept + piece
         self._kept = ""
-        if not self._is_open:
+        if self._is_over:
+            yield from self._watch(text)
+            return
+        if not self._close:
             head = text.lstrip()
-            if OPEN_THOUGHT.startswith(head[: len(OPEN_THOUGHT)]) and len(head) < len(OPEN_THOUGHT):
+            if any(len(head) < len(tag) and tag.startswith(head) for tag in TAGS):
                 self._kept = text
                 return
-            if not head.startswith(OPEN_THOUGHT):
-                answer = head if self._has_ended else text
-                self._is_over = bool(answer)
-                if answer:
-                    yield Text(answer)
+            opening = next((tag for tag in TAGS if head.startswith(tag)), None)
+            if opening is None:
+                yield from self._begin_answer(head if self._has_ended else text)
                 return
-            self._is_open = True
-            text = head[len(OPEN_THOUGHT) :]
-        thought, tag, answer = text.partition(CLOSE_THOUGHT)
+            self._close, self._watches = TAGS[opening], False
+            text = head[len(opening) :]
+        yield from self._think(text)
+
+    def _begin_answer(self, answer: str) -> Iterator[Delta]:
+        self._is_over = bool(answer)
+        if answer:
+            yield from self._watch(answer)
+
+    def _think(self, text: str) -> Iterator[Delta]:
+        thought, tag, answer = text.partition(self._close)
         if not tag:
-            kept = _begun_tag(thought)
+            kept = _begun_tag(thought, self._close)
             self._kept = thought[len(thought) - kept :]
             thought = thought[: len(thought) - kept]
         if thought:
             yield Reasoning(thought)
         if tag:
-            self._is_open = False
-            self._has_ended = True
-            answer = answer.lstrip()
-            self._is_over = bool(answer)
-            if answer:
-                yield Text(answer)
+            self._close, self._has_ended = "", True
+            yield from self._begin_answer(answer.lstrip())
+
+    def _watch(self, text: str) -> Iterator[Delta]:
+        """Text of the answer, unless a closing tag says that it was none."""
+        if not self._watches or "<" not in text:
+            yield from self._tell(text)
+            return
+        before, tag, rest = text.partition(CLOSE_THOUGHT)
+        begun = _begun_tag(before, CLOSE_THOUGHT) if not tag else 0
+        if not rest.strip(" "):  # what follows the tag, or the rest of it, is still to come
+            self._kept = text[len(before) - begun :]
+            yield from self._tell(before[: len(before) - begun])
+            return
+        self._watches = False
+        if rest.lstrip(" ")[0] not in "\r\n" or self._is_quoted(before):
+            yield Text(text)
+            return
+        if self._tail:
+            yield TextWasReasoning()
+        if before:
+            yield Reasoning(before)
+        self._has_ended = True
+        yield from self._begin_answer(rest.lstrip())
+
+    def _tell(self, text: str) -> Iterator[Delta]:
+        if not text:
+            return
+        self._watches = self._watches and OPEN_THOUGHT not in self._tail + text
+        self._ticks += text.count("`")
+        self._tail = (self._tail + text)[-len(CLOSE_THOUGHT) :]
+        yield Text(text)
+
+    def _is_quoted(self, before: str) -> bool:
+        """Whether a closing tag behind this stands in code, or speaks of its opening one."""
+        line = (self._tail + before).rpartition("\n")[2]
+        is_indented = bool(line) and not line.strip() and len(line.expandtabs()) >= 4
+        is_in_code = (self._ticks + before.count("`")) % 2 == 1
+        return is_indented or is_in_code or OPEN_THOUGHT in self._tail + before
 
     def end(self) -> Iterator[Delta]:
         kept = self._kept
         self._kept = ""
         if kept.strip():
-            yield Reasoning(kept) if self._is_open else Text(kept)
+            yield Reasoning(kept) if self._close else Text(kept)
 
 
-def _begun_tag(text: str) -> int:
+def _begun_tag(text: str, tag: str) -> int:
     """How many characters at the end may be the beginning of the closing tag."""
-    sizes = range(min(len(text), len(CLOSE_THOUGHT) - 1), 0, -1)
-    return next((size for size in sizes if CLOSE_THOUGHT.startswith(text[-size:])), 0)
+    sizes = range(min(len(text), len(tag) - 1), 0, -1)
+    return next((size for size in sizes if tag.startswith(text[-size:])), 0)
 
 
 def split_thoughts(text: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from django.utils import translation
 from foundation.errors import AtriumError, InvalidInput, NotAllowed
 from foundation.ids import uuid7
 from gateway.calls import Call, Principal
-from gateway.deltas import Delta, Reasoning, Text
+from gateway.deltas import Delta, Reasoning, Text, TextWasReasoning
 from gateway.loop import GatewayLoop
 from gateway.rights import AccessEnded
 from gateway.run import Run, run
@@ -71,6 +71,7 @@ class Answer:
     call_id: UUID  # of the call in work
     project_id: UUID | None = None  # on which it is booked; None: the default one
     text: str = ""  # the whole text so far
+    earlier_text: str = ""  # that of the answer which is gone on with
     refused_calls: list[str] = field(default_factory=list)  # their request ids
     notices: list[str] = field(default_factory=list)
     unpublished: list[str] = field(default_factory=list)
@@ -146,7 +147,7 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
     principal = await _find_principal(gateway, snapshot, answer)
     route = snapshot.routes.get(answer.model_name)
     room, is_continued = find_room(route), bool(answer.text) and goes_on(route, snapshot.routes)
-    answer.echo = Echo(answer.text if is_continued else "")
+    answer.earlier_text, answer.echo = answer.text, Echo(answer.text if is_continued else "")
     turns, is_trimmed = await in_tenant(
         answer.slug, read_history, answer.message_id, answer.user_id, room, is_continued=is_continued
     )
@@ -244,6 +245,13 @@ def _take(answer: Answer, delta: Delta) -> None:
         answer.has_spoken = True
         answer.is_thinking = False
         _add(answer, piece)
+    elif isinstance(delta, TextWasReasoning):
+        answer.text = answer.earlier_text
+        answer.echo.begin_anew()
+        answer.unpublished.clear()
+        answer.has_hole = True  # pages begin anew with the next piece
+        answer.has_spoken = answer.is_saved = False
+        answer.is_thinking = True
     elif isinstance(delta, Reasoning):
         answer.is_thinking = not answer.has_spoken
 

@@ -5,8 +5,11 @@ class Echo:
     """Leaves the repetition out. While a continuation may still turn out to be one, it is held back."""
 
     def __init__(self, text: str = "") -> None:
-        self._expected = text
-        self._held = ""
+        self._text = text
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        self._expected, self._held = self._text, ""
 
     def pass_on(self, piece: str) -> str:
         """What is new, as far as that is known."""

@@ -1,11 +1,15 @@
 """JSON as model servers write it: with a byte order mark, broken UTF-8, or an emoji cut into two halves."""
 
 import json
+import re
 from typing import Any
 
 import orjson
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_MENDED_CHARS = 1_000_000
+COMMA_TOO_MANY = re.compile(r'("(?:[^"\\]|\\.)*+")|,(\s*+[}\]])', re.DOTALL)  # texts stay as they are
+BEHIND = re.compile(r"[\s\0]*+(?:(?:data:)?\s*+\[DONE\])?[\s\0]*+")  # what may follow a whole answer
 
 
 def load_json(raw: bytes) -> Any:
@@ -15,15 +19,31 @@ def load_json(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        text = raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace")
+        text = raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").strip(" \t\r\n\0")
         try:
-            return json.loads(text, strict=False, parse_constant=_no_number)  # bare tabs and the like
+            return _load_tolerantly(text)  # bare tabs and the like
         except RecursionError as exc:
             raise ValueError("nested too deep") from exc
 
 
+def _load_tolerantly(text: str) -> Any:
+    try:
+        value, end = _READER.raw_decode(text)
+    except json.JSONDecodeError:
+        if len(text) > MAX_MENDED_CHARS or (mended := COMMA_TOO_MANY.sub(r"\1\2", text)) == text:
+            raise
+        value, end = _READER.raw_decode(mended)
+        text = mended
+    if not BEHIND.fullmatch(text, end):
+        raise ValueError("something else follows")
+    return value
+
+
 def _no_number(name: str) -> None:
     """NaN and infinities are no JSON, and no client reads them: as if nothing stood there."""
+
+
+_READER = json.JSONDecoder(strict=False, parse_constant=_no_number)
 
 
 def write_json(value: Any) -> bytes:

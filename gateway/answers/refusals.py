@@ -17,6 +17,7 @@ from models_registry.providers.openai_compatible.errors import ProviderError
 from models_registry.routes import Endpoint
 
 CALLERS_FAULT = (400, 413, 422)
+TRANSIENT = (408, 409, 425)  # too slow, in conflict, too early: the next moment may be better
 MAX_REASON = 2_000
 MAX_RETRY_AFTER_S = 3_600
 USUAL_RETRY_AFTER_S = 5
@@ -85,11 +86,17 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
             _("The provider does not know this model or this address. An administrator must look at both."),
             code="upstream_not_found",
         )
+    if status < 300:
+        return UpstreamError(
+            _("The model server took the request and sent no answer (status %(status)s).")
+            % {"status": status},
+            code="upstream_refused",
+        )
     return UpstreamError(
         _("The model server answered with an error (status %(status)s). Try again, or choose another model.")
         % {"status": status},
-        code="upstream_error" if status >= 500 else "upstream_refused",
-        retry_after_s=read_retry_after(headers) if status == 503 else None,
+        code="upstream_error" if status >= 500 or status in TRANSIENT else "upstream_refused",
+        retry_after_s=read_retry_after(headers) if status in (503, *TRANSIENT) else None,
     )
 
 
@@ -109,9 +116,14 @@ def callers_fault(error: ProviderError, endpoint: Endpoint) -> InvalidInput:
 
 
 def fault_in_answer(error: ProviderError, endpoint: Endpoint, *, has_begun: bool) -> AtriumError:
-    """An error that came with status 200, whole or as an event of a stream."""
+    """An error that came with status 200, whole or as an event of a stream. Before the answer has begun it is
+    what a refusal with the status is that it names; when to ask again stands in the headers, if anywhere
+    (`note_pause`).
+    """
     if error.is_too_long and not has_begun:
         return callers_fault(error, endpoint)
+    if 400 <= error.status < 500 and not has_begun:
+        return refusal(error.status, error, {}, endpoint)
     if has_begun:
         message = _("The model server reported an error in the middle of its answer. What arrived is kept.")
     else:
@@ -120,6 +132,17 @@ def fault_in_answer(error: ProviderError, endpoint: Endpoint, *, has_begun: bool
         reason = hide_addresses(error.message, endpoint)
         message += " " + _("The provider says: %(reason)s") % {"reason": reason}
     return UpstreamError(message, code="upstream_error")
+
+
+def note_pause(error: AtriumError, headers: Mapping[str, str]) -> None:
+    """When to ask again, where an error came with status 200 and its answer's headers say it."""
+    asked_s = read_retry_after(headers)
+    if asked_s is None:
+        return
+    if isinstance(error, UpstreamBusy):
+        error.asked_pause_s = error.retry_after_s = asked_s
+    elif error.code == "upstream_error":
+        error.retry_after_s = asked_s
 
 
 def has_secret(text: str, endpoint: Endpoint) -> bool:

@@ -1,5 +1,6 @@
 """Server-sent events as model servers send them (WHATWG HTML, section 9.2), cut out of a stream of bytes."""
 
+import orjson
 from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
@@ -10,7 +11,8 @@ DONE = b"[DONE]"
 NO_DATA = (b":", b"event:", b"id:", b"retry:", b"data:")  # a comment, and fields that may stand alone
 END = b"\n\n"
 FIELD_BYTES = 6  # of the longest of these
-INDENT = b" \t\xef\xbb\xbf"  # before the name of a field: white space, and a mark before each event
+INDENT = b" \t\0\xef\xbb\xbf"  # before a field's name: white space, a sign of life, a mark before each event
+NOTHING_SAID = (b"", b"{}", b"null")
 
 
 class EventReader:
@@ -103,8 +105,32 @@ class EventReader:
 def _data_of(event: bytes) -> bytes:
     if event.startswith(b"data: ") and b"\n" not in event:
         return event[6:]
-    lines = (line.lstrip(INDENT) for line in event.split(b"\n"))
-    return b"\n".join(line[5:].removeprefix(b" ") for line in lines if line[:5].lower() == b"data:")
+    said: list[bytes] = []
+    is_error = is_end = False
+    for line in (line.lstrip(INDENT) for line in event.split(b"\n")):
+        name, value = line[:6].lower(), line[6:]
+        if name.startswith(b"data:"):
+            said.append(line[5:].removeprefix(b" "))
+        elif name == b"event:":
+            is_error, is_end = value.strip().lower() == b"error", value.strip().lower() == b"done"
+        elif name == b"error:":  # llama.cpp's
+            said.append(value.strip())
+            is_error = True
+    data = b"\n".join(said)
+    if is_error:
+        return _as_error(data)
+    return DONE if is_end and data.strip() in NOTHING_SAID else data
+
+
+def _as_error(data: bytes) -> bytes:
+    """What an event says that is called an error, in the shape in which errors are known by themselves."""
+    try:
+        told = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        told = data.decode("utf-8", "replace").strip()
+    if isinstance(told, dict) and told.get("error"):
+        return data
+    return orjson.dumps({"error": told or {"type": "error"}})
 
 
 def _is_silent(event: bytes) -> bool:

@@ -10,14 +10,21 @@ from django.utils.translation import gettext as _
 from foundation.errors import AtriumError, UpstreamError
 from foundation.json_bounds import has_more_values
 from gateway.answers.estimate import estimate_tokens
-from gateway.answers.events import is_aside, is_done, mend_chunk, says_something
+from gateway.answers.events import (
+    find_spoken_error,
+    is_aside,
+    is_done,
+    mend_chunk,
+    says_something,
+    split_events,
+)
 from gateway.answers.idle import IdleWatch
 from gateway.answers.json_text import load_json
 from gateway.answers.refusals import fault_in_answer
 from gateway.answers.sse import MAX_EVENT_BYTES, EventReader
-from gateway.answers.whole import WholeAnswer, as_openais, nonsense
+from gateway.answers.whole import WholeAnswer, as_openais, is_page, nonsense, page
 from gateway.calls import Call, Chunk, ChunkReader
-from models_registry.providers.openai_compatible.errors import find_error
+from models_registry.providers.openai_compatible.errors import ProviderError, find_error
 
 FRAMING_BYTES = 1_000  # more than an event has around its text
 MAX_EVENT_VALUES = 20_000
@@ -71,8 +78,11 @@ class AnswerEvents(Generic[T]):
 
     def take(self, chunk: bytes) -> Iterator[T]:
         """What goes out for these bytes."""
-        if not self._has_begun and self._is_whole(chunk):
-            return
+        if not self._has_begun:
+            if not self._whole.parts and is_page(self._events.unread[:FRAMING_BYTES] + chunk):
+                raise page(self._call)
+            if self._is_whole(chunk):
+                return
         events = self._events.feed(chunk)
         self.seen += len(events)
         self._has_begun = self._has_begun or bool(events)
@@ -138,13 +148,16 @@ class AnswerEvents(Generic[T]):
         """What was good goes out before an error that came with it is raised."""
         parts: list[T] = []
         try:
-            for data in events:
+            for data in split_events(events):
+                if self.is_done:
+                    self._read_late(data)
+                    continue
                 if is_done(data):
                     self.is_done = True
                     self.has_said = self.has_said or self._has_output
                     if self.has_said and (last := self._chunks.end()):
                         parts += [part for part in [self._face.write(last, b"")] if part]
-                    break
+                    continue
                 if is_aside(data):
                     self._skip(data)
                     continue
@@ -157,7 +170,21 @@ class AnswerEvents(Generic[T]):
         if parts:
             yield self._face.join(parts)
 
+    def _read_late(self, data: bytes) -> None:
+        """What came with the mark of the end, behind it: a report of usage counts still."""
+        call = self._call
+        if call.usage is not None or has_more_values(data, MAX_EVENT_VALUES):
+            return
+        try:
+            event = as_openais(call, load_json(data))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            return
+        if isinstance(event, dict):
+            call.note_usage(call.candidate.provider.read_usage(event))
+
     def _skip(self, data: bytes) -> None:
+        if (error := find_spoken_error(data)) is not None:
+            raise self._fault(error)
         self._skipped_bytes += len(data)
         if self._skipped_bytes > MAX_SILENT_BYTES:
             raise nonsense()
@@ -183,8 +210,12 @@ class AnswerEvents(Generic[T]):
             chunk.is_changed |= is_mended
             self.has_said = self.has_said or says_something(chunk.event)
             return self._face.write(chunk, data)
+        raise self._fault(error)
+
+    def _fault(self, error: ProviderError) -> AtriumError:
+        call = self._call
         call.was_refused = call.first_token_s is None and call.usage is None
-        raise fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
+        return fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
 
 
 def note_unread(call: Call, size: int) -> None:

@@ -8,7 +8,9 @@ import orjson
 from gateway.answers.sse import frame
 from gateway.calls import Call
 from usage.pricing import Usage
+from usage.quantities import INPUT, OUTPUT
 
+PIECES_PER_TOKEN = 4  # few servers send less than a token at a time
 TEMPLATE_TOKENS = 64  # that a model's template puts around the messages, at most
 BYTES_PER_TOKEN_ESTIMATE = 3.5  # typical for German and English; used only where a provider reports nothing
 
@@ -38,10 +40,58 @@ def usage_body(usage: Usage) -> dict[str, Any]:
     }
 
 
-def is_strict(reported: Any) -> bool:
-    """Whether a provider's report has the three numbers that every client of OpenAI's reads."""
-    return isinstance(reported, dict) and all(
-        type(reported.get(name)) is int for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+class Reports:
+    """The reports of one stream as one.
+
+    Most count from the answer's beginning: then the largest is the last word. Some tell the prompt first and
+    the answer last, so each side counts by itself. Some count each event by itself; that is sure only where
+    the largest count is less than as many events can have, and then they are added.
+    """
+
+    def __init__(self) -> None:
+        self._input: dict[str, int] = {}
+        self._output: dict[str, int] = {}
+        self._added: dict[str, int] = {}
+
+    def add(self, usage: Usage, pieces: int) -> Usage:
+        """What all reports say with this one, after so many pieces of the answer."""
+        read, written = _side(usage, INPUT), _side(usage, OUTPUT)
+        if sum(read.values()) >= sum(self._input.values()):
+            self._input = read
+        if sum(written.values()) >= sum(self._output.values()):
+            self._output = written
+        for name, count in written.items():
+            self._added[name] = self._added.get(name, 0) + count
+        is_by_event = pieces > PIECES_PER_TOKEN * sum(self._output.values())
+        return Usage.of({**self._input, **(self._added if is_by_event else self._output)})
+
+
+def _side(usage: Usage, classes: tuple[str, ...]) -> dict[str, int]:
+    return {name: count for name, count in usage.quantities.items() if name in classes}
+
+
+def is_strict(reported: Any, usage: Usage) -> bool:
+    """Whether a provider's report is one of OpenAI's, and says what was understood of it and others."""
+    if not isinstance(reported, dict):
+        return False
+    wanted = {
+        "prompt_tokens": usage.total_input,
+        "completion_tokens": usage.total_output,
+        "total_tokens": usage.total_tokens,
+    }
+    if any(type(reported.get(name)) is not int or reported[name] != count for name, count in wanted.items()):
+        return False
+    return all(
+        _are_parts(reported.get(f"{name}_details"), wanted[name])
+        for name in ("prompt_tokens", "completion_tokens")
+    )
+
+
+def _are_parts(details: Any, whole: int) -> bool:
+    if details is None:
+        return True
+    return isinstance(details, dict) and all(
+        count is None or (type(count) is int and 0 <= count <= whole) for count in details.values()
     )
 
 

@@ -7,13 +7,15 @@ from django.utils.translation import gettext as _
 from foundation.errors import UpstreamError
 from foundation.json_bounds import has_more_values
 from gateway.answers.estimate import count_text_bytes
+from gateway.answers.events import mend_answer
 from gateway.answers.json_text import load_json
 from gateway.answers.refusals import fault_in_answer
 from gateway.calls import Call
 from models_registry.providers.openai_compatible.errors import find_choice_error, find_error
 
+INVALID = "upstream_invalid_response"
 MAX_VALUES = 250_000  # more than the longest answer has with its log probabilities
-NOTHING = b" \t\r\n\xef\xbb\xbf"  # white space and the mark of UTF-8
+NOTHING = b" \t\r\n\0\xef\xbb\xbf"  # white space, signs of life, the mark of UTF-8
 
 
 class WholeAnswer:
@@ -45,7 +47,24 @@ class WholeAnswer:
 def nonsense() -> UpstreamError:
     return UpstreamError(
         _("The model server's answer makes no sense. Try again, or choose another model."),
-        code="upstream_invalid_response",
+        code=INVALID,
+    )
+
+
+def is_page(begin: bytes) -> bool:
+    """Whether what comes is a page for browsers, whatever its content type says: no model wrote that."""
+    return begin.lstrip(NOTHING).startswith(b"<")
+
+
+def page(call: Call) -> UpstreamError:
+    """What a page is told as. Nothing was generated, so nothing is charged."""
+    call.was_refused = True
+    return UpstreamError(
+        _(
+            "The model server sent a web page instead of an answer. An administrator must look at the "
+            "connection's address."
+        ),
+        code=INVALID,
     )
 
 
@@ -56,7 +75,7 @@ def load_answer(call: Call, raw: bytes, max_values: int = MAX_VALUES) -> dict[st
     if has_more_values(raw, max_values):
         raise nonsense()
     try:
-        answer = as_openais(call, load_json(raw))
+        answer = mend_answer(as_openais(call, load_json(raw)))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise nonsense() from exc
     if not isinstance(answer, dict):

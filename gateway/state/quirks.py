@@ -1,9 +1,10 @@
 """What a server does not take, learnt from its refusals: it is asked without that from then on.
 
-Covers: `stream_options`, which we add to every stream, the two names of the answer's bound, and the bound
-itself where it is ours: too high for the model, or without room for the prompt. Remembered by endpoint and
-model for as long as the process lives; a restart learns anew, with one refused request. All tenants are asked
-that way: nothing is learnt from what a caller wrote. `cache_salt` is never left out: it keeps tenants apart.
+Covers: `stream_options`, which we add to every stream, `encoding_format`, which we can do without, the two
+names of the answer's bound, and the bound itself where it is ours: too high for the model, or without room
+for the prompt. Remembered by endpoint and model for as long as the process lives; a restart learns anew,
+with one refused request. All tenants are asked that way: nothing is learnt from what a caller wrote.
+`cache_salt` is never left out: it keeps tenants apart.
 """
 
 import re
@@ -43,6 +44,7 @@ class Quirk:
     """How a server wants to be asked, as far as it differs. An empty name: as its kind usually does."""
 
     takes_stream_options: bool = True
+    takes_encoding_format: bool = True
     token_limit_name: str = ""
     most_output: int = 0  # tokens of an answer
     window: int = 0  # tokens of prompt and answer together
@@ -89,11 +91,19 @@ def token_limit_name(candidate: Candidate, quirk: Quirk, asked: str) -> str:
 
 
 def without_refused(
-    error: ProviderError, quirk: Quirk, limit_name: str, limit: int, *, adds_stream_options: bool
+    error: ProviderError,
+    quirk: Quirk,
+    limit_name: str,
+    limit: int,
+    *,
+    adds_stream_options: bool,
+    sends_encoding_format: bool,
 ) -> Quirk | None:
     """How to ask a server once more that refused a request; None if what we added is not to blame. A refusal
     that names the value of the bound is not about its name.
     """
+    if sends_encoding_format and quirk.takes_encoding_format and error.names("encoding_format"):
+        return replace(quirk, takes_encoding_format=False)
     if adds_stream_options and quirk.takes_stream_options and STREAM_OPTIONS.search(error.text):
         return replace(quirk, takes_stream_options=False)
     other = OTHER_NAME[limit_name]

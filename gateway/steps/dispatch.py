@@ -13,6 +13,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
+from gateway.answers.decoding import read_some
 from gateway.answers.refusals import refusal
 from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
@@ -24,6 +25,12 @@ from models_registry.providers.openai_compatible.errors import ProviderError
 MAX_ERROR_BYTES = 65_536
 MAX_TRIES = 4  # one more for each thing that we add and a server may not take
 FAULTY_REQUEST = (400, 422)
+NO_ANSWER = (202, 204, 205)  # of the statuses of success: later perhaps, or nothing
+
+
+def is_answer(status: int) -> bool:
+    """Whether an answer is in the body: some servers call it created (201) or changed on its way (203)."""
+    return 200 <= status < 300 and status not in NO_ANSWER
 
 
 def request_headers(call: Call) -> dict[str, str]:
@@ -41,6 +48,8 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
     candidate = call.candidate
     body = call.operation.write_body(call, limit_name, asks_for_usage=quirk.takes_stream_options)
     body["model"] = candidate.upstream_name
+    if not quirk.takes_encoding_format:  # vectors are brought into the caller's form by us
+        body.pop("encoding_format", None)
     if limit_name in body:
         body[limit_name] = longest_answer
     if candidate.provider.knows_cache_salt:
@@ -68,8 +77,8 @@ def _timeouts(connect_s: float) -> aiohttp.ClientTimeout:
 async def dispatch(
     call: Call, client: aiohttp.ClientSession, quirks: Quirks
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The upstream's response with status 200, its body unread. Leaving the block closes or returns the
-    connection.
+    """The upstream's response with a status of success, its body unread. Leaving the block closes or returns
+    the connection.
 
     Raises UpstreamError, UpstreamTimeout, and what the provider holds against the request itself
     (InvalidInput, QuotaExceeded).
@@ -90,7 +99,7 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
         limit_name = token_limit_name(candidate, quirk, asked)
         longest = quirk.longest_answer(limit, input_tokens) if _is_ours(call, limit) else limit
         response = await _send(call, client, upstream_body(call, limit_name, quirk, longest))
-        if response.status == 200:
+        if is_answer(response.status):
             if quirk is not quirks.of(candidate):
                 quirks.learn(candidate, quirk)
             return response
@@ -101,8 +110,14 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
             _let_go(response)
         other = None
         if response.status in FAULTY_REQUEST:
-            adds_options = _adds_stream_options(call)
-            other = without_refused(error, quirk, limit_name, longest, adds_stream_options=adds_options)
+            other = without_refused(
+                error,
+                quirk,
+                limit_name,
+                longest,
+                adds_stream_options=_adds_stream_options(call),
+                sends_encoding_format="encoding_format" in call.body,
+            )
             if other is None and _is_ours(call, limit):
                 other, input_tokens = with_smaller_bound(error, quirk, longest, input_tokens)
         if other is None:
@@ -140,6 +155,14 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
             return await request
     except UpstreamError as exc:  # the egress policy's word: nothing was sent, or the answer was a redirect
         call.was_refused = True
+        if exc.code == "redirected":
+            raise UpstreamError(
+                _(
+                    "The model server sends calls to another address. An administrator must enter that one "
+                    "under Connections."
+                ),
+                code=exc.code,
+            ) from exc
         raise UpstreamError(  # whoever calls need not know where the server stands
             _("The model server cannot be reached. Try again, or choose another model."), code=exc.code
         ) from exc
@@ -166,8 +189,8 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
 async def _read_error(call: Call, response: aiohttp.ClientResponse) -> ProviderError:
     try:
         async with asyncio.timeout(5):
-            raw = await response.content.read(MAX_ERROR_BYTES)
-    except (TimeoutError, aiohttp.ClientError):
+            raw = await read_some(response, MAX_ERROR_BYTES)
+    except (TimeoutError, aiohttp.ClientError, UpstreamError):
         raw = b""
     return call.candidate.provider.read_error(raw)
 

@@ -13,18 +13,22 @@ import orjson
 from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
-from gateway.answers.decoding import Decoder, is_encoded, read_decoded
+from gateway.answers.decoding import decoder_of, is_encoded, read_decoded
 from gateway.answers.estimate import estimate_tokens
 from gateway.answers.idle import IdleWatch
+from gateway.answers.refusals import note_pause
 from gateway.answers.sse import frame
 from gateway.answers.stream import AnswerEvents, Face, note_unread
+from gateway.answers.usage import PIECES_PER_TOKEN
+from gateway.answers.whole import INVALID, is_page, page
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout, as_error_object
 
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
-PIECES_PER_TOKEN, SOME_PIECES = 4, 256  # few servers send less than a token at a time
+SOME_PIECES = 256
 YIELD_EVERY_BYTES = 65_536
 SOME_EVENTS = 50_000  # that bring nothing: signs of life, ten a second for more than an hour
+TEXTS = ("text/html", "text/plain")  # types of what proxies say, and of answers that are mislabelled
 MAX_BYTES_AT_ONCE = 500_000  # what takes longer to read would hold up the streams of everybody else
 Read = Callable[[], Awaitable[bytes]]
 T = TypeVar("T")
@@ -42,10 +46,28 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
         raise UpstreamError(
             _("The model server broke the connection. Try again."), code="upstream_disconnected"
         ) from exc
+    if is_page(raw):
+        raise page(call)
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
-    if len(raw) > MAX_BYTES_AT_ONCE:
-        return await asyncio.to_thread(call.operation.read_answer, call, raw)
-    return call.operation.read_answer(call, raw)
+    with _judged(call, response):
+        if len(raw) > MAX_BYTES_AT_ONCE:
+            return await asyncio.to_thread(call.operation.read_answer, call, raw)
+        return call.operation.read_answer(call, raw)
+
+
+@contextmanager
+def _judged(call: Call, response: aiohttp.ClientResponse) -> Iterator[None]:
+    """What the head of an answer says of an error in its body: when to ask again, and that a text which makes
+    no sense is a proxy's, not a model's.
+    """
+    try:
+        yield
+    except AtriumError as exc:
+        note_pause(exc, response.headers)
+        is_silent = call.first_token_s is None and call.usage is None
+        if exc.code == INVALID and is_silent and response.headers.get("Content-Type", "").startswith(TEXTS):
+            call.was_refused = True
+        raise
 
 
 def _too_long(limit_bytes: int) -> UpstreamError:
@@ -85,7 +107,7 @@ def _watch(call: Call, response: aiohttp.ClientResponse) -> IdleWatch:
 
 def _reader(response: aiohttp.ClientResponse, watch: IdleWatch) -> Read:
     if is_encoded(response):
-        return partial(read_decoded, watch, Decoder(response.headers["Content-Encoding"]))
+        return partial(read_decoded, watch, decoder_of(response))
     return watch.read
 
 
@@ -99,7 +121,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
     events = AnswerEvents(call, face)
     size = turns = 0
     try:
-        with _told_as_ours(), _watch(call, response) as watch:
+        with _told_as_ours(), _judged(call, response), _watch(call, response) as watch:
             read = _reader(response, watch)
             while not events.is_done and (chunk := await read()):
                 size += len(chunk)
@@ -113,11 +135,12 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                 if size // YIELD_EVERY_BYTES > turns:  # it may come faster than it is read
                     turns = size // YIELD_EVERY_BYTES
                     await asyncio.sleep(0)
-        for part in () if events.is_done or watch.is_over else events.end():
-            yield part
-        events.check_end()
+        with _judged(call, response):
+            for part in () if events.is_done or watch.is_over else events.end():
+                yield part
+            events.check_end()
     finally:
-        if not events.is_done:
+        if not (events.is_done or call.was_refused):
             note_unread(call, events.unread_bytes)
 
 

@@ -256,6 +256,24 @@ async def thinks(speaker: Speaker, number: int | None) -> None:
     await speaker.conclude()
 
 
+@fault(
+    "thinks-aloud",
+    "thoughts as text, and a closing tag without its opening one before the proper answer",
+    ends="answer",
+)
+async def thinks_aloud(speaker: Speaker, number: int | None) -> None:
+    if not speaker.stream:
+        await speaker.answer_fully()
+        return
+    assert speaker.frames is not None
+    speaker.start()
+    for piece in (b"Okay, ", b"so.", b"\\n</thi", b"nk>\\n", b"\\n"):
+        await speaker.exchange.send(speaker.frames.event(0, b'{"content":"' + piece + b'"}'))
+        await asyncio.sleep(0.1)
+    await speaker.say()
+    await speaker.conclude()
+
+
 def _enter_usages() -> None:
     """Answers that are right but for their usage block."""
     cached = {

@@ -9,15 +9,20 @@ import openai
 import orjson
 import pytest
 
+from foundation.egress import PRIVATE
+from foundation.egress.data_plane import open_session
 from foundation.errors import InvalidInput, UpstreamError
 from foundation.ids import uuid7
+from gateway import pipeline
 from gateway.calls import Principal
 from gateway.operations.embeddings import OPERATION
 from gateway.operations.embeddings.request import MAX_TEXTS
 from gateway.steps.settle import billed_usage
 from models_registry.routes import Candidate
 from tests.doubles.mock_embeddings import vector_of
-from tests.gateway.calling import make_endpoint, make_route
+from tests.doubles.vendor import running_vendor
+from tests.gateway.calling import collaborators, make_endpoint, make_route
+from usage.pricing import Usage
 
 PRINCIPAL = Principal("acme", uuid4(), uuid4())
 
@@ -90,6 +95,60 @@ def test_vectors_go_out_in_the_form_that_was_asked_for(form, sent):
     assert (usage.input_tokens, usage.output_tokens, is_estimated) == (3, 0, False)
 
 
+@pytest.mark.parametrize("answer", [{"embedding": [0.5]}, {"data": {"embedding": [0.5]}}])
+def test_one_vector_may_stand_by_itself(answer):
+    assert [one["embedding"] for one in read(parse(input="a"), answer)["data"]] == [[0.5]]
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+@pytest.mark.parametrize("vector", [[0.5], [0.5, 0.25]])
+def test_base64_may_lack_its_padding(form, vector):
+    bare = packed(*vector).rstrip("=")
+    answer = read(parse(input="a", encoding_format=form), {"data": [{"embedding": bare}]})
+    assert answer["data"][0]["embedding"] == (packed(*vector) if form == "base64" else vector)
+
+
+def test_a_total_alone_is_what_was_read():
+    call = parse(input="some words to count")
+    told = read(call, {"data": [{"embedding": [1.0]}], "usage": {"total_tokens": 41}})["usage"]
+    assert told == {"prompt_tokens": 41, "total_tokens": 41}
+    assert billed_usage(call) == (Usage(41), False)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "learnt"),
+    [
+        ("encoding_format: Extra inputs are not permitted", True),
+        ("encoding_format must be float", True),
+        ("input is odd", False),
+    ],
+)
+@pytest.mark.parametrize("form", ["base64", "float"])
+async def test_a_server_that_refuses_the_form_is_asked_without_it_and_remembered(refusal, learnt, form):
+    def answer(body: dict) -> tuple[int, bytes]:
+        if "encoding_format" in body:
+            return 422, orjson.dumps({"detail": refusal})
+        return 200, orjson.dumps({"data": [{"embedding": [0.5, 0.25]}]})
+
+    async with running_vendor({"/v1/embeddings": answer}) as vendor, open_session(PRIVATE) as client:
+        route = make_route([make_endpoint(f"{vendor.url}/v1")], kind="embedding")
+        host = collaborators(client)
+        for _time in range(2):
+            call = OPERATION.parse(
+                orjson.dumps({"model": "ours", "input": "a", "encoding_format": form}), PRINCIPAL, uuid7()
+            )
+            call.candidates = [Candidate(route, route.targets[0])]
+            call.begin_attempt(call.candidates[0])
+            if not learnt:
+                with pytest.raises(InvalidInput):
+                    await pipeline.complete(call, host)
+                continue
+            (one,) = orjson.loads(await pipeline.complete(call, host))["data"]
+            assert one["embedding"] == (packed(0.5, 0.25) if form == "base64" else [0.5, 0.25])
+        asked = ["encoding_format" in body for body in vendor.bodies]
+        assert asked == ([True, False, False] if learnt else [True, True])
+
+
 @pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {"prompt_tokens": 0, "total_tokens": 0}}])
 def test_without_a_report_the_client_is_told_what_is_billed(usage):
     """Clients' types ask for it."""
@@ -104,6 +163,16 @@ def test_without_a_report_the_client_is_told_what_is_billed(usage):
         {"data": [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]},
         {"data": [{"embedding": [1.0]}, {"embedding": [2.0]}]},
         {"embeddings": [[1.0], [2.0]]},
+        {"data": [[1.0], [2.0]]},
+        {"data": None, "embeddings": [[1.0], [2.0]]},
+        {"data": [{"index": 0, "embedding": [1.0]}, {"index": 0, "embedding": [2.0]}]},
+        {"data": [{"index": 2, "embedding": [2.0]}, {"index": 1, "embedding": [1.0]}]},
+        {"data": [{"index": "1", "embedding": [2.0]}, {"index": "0", "embedding": [1.0]}]},
+        {"data": [{"index": 0, "embedding": [1.0]}, {"embedding": [2.0]}]},
+        {"data": [{"index": 1, "embedding": [[2.0]]}, {"index": 0, "embedding": [[1.0]]}]},
+        [{"index": 1, "embedding": [[2.0]]}, {"index": 0, "embedding": [[1.0]]}],
+        [[1.0], [2.0]],
+        {"result": {"shape": [2, 1], "data": [[1.0], [2.0]]}, "success": True},
     ],
 )
 def test_vectors_belong_to_their_texts(answer):
@@ -117,7 +186,9 @@ def test_vectors_belong_to_their_texts(answer):
         {},
         {"data": []},
         {"data": [{"embedding": [1.0]}]},  # two were asked for
-        {"data": [{"index": 0, "embedding": [1.0]}, {"index": 0, "embedding": [1.0]}]},
+        {"data": [{"index": 1, "embedding": [1.0]}, {"index": 1, "embedding": [1.0]}]},
+        {"data": [{"index": 2, "embedding": [1.0]}, {"index": 3, "embedding": [1.0]}]},
+        {"data": [{"embedding": [[1.0], [2.0]]}, {"embedding": [[1.0], [2.0]]}]},
         {"data": [{"embedding": []}, {"embedding": [1.0]}]},
         {"data": [{"embedding": ["a"]}, {"embedding": [1.0]}]},
         {"data": [{"embedding": "no base64"}, {"embedding": [1.0]}]},

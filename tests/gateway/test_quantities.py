@@ -44,7 +44,7 @@ def report(prompt: dict, completion: dict, read: int = 100, written: int = 50) -
             {"reasoning_tokens": 45, "audio_tokens": 30},
             Usage(0, 0, 0, 45, cache_write=80, input_audio=20, output_audio=5),
         ),
-        ({"audio_tokens": -3}, {"audio_tokens": "20"}, Usage(100, 0, 50, 0)),
+        ({"audio_tokens": -3}, {"audio_tokens": "some"}, Usage(100, 0, 50, 0)),
         ({"audio_tokens": True, "cache_write_tokens": 1.5}, {"audio_tokens": [1]}, Usage(100, 0, 50, 0)),
         ([], "no object", Usage(100, 0, 50, 0)),
     ],

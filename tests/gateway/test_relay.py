@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import orjson
 import pytest
+from multidict import CIMultiDict
 
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
@@ -259,7 +260,7 @@ def test_others_have_their_turn_while_much_is_read(monkeypatch, encoding):
     text = EMPTY_EVENT * 20_000
     raw = gzip.compress(text) if encoding else text
     pieces = [raw[at : at + 65_536] for at in range(0, len(raw), 65_536)]
-    headers = {"Content-Encoding": encoding} if encoding else {}
+    headers = CIMultiDict({"Content-Encoding": encoding} if encoding else {})
     response = SimpleNamespace(content=Chunks(*pieces), headers=headers)
     turns = 0
 

@@ -11,6 +11,7 @@ import pytest
 from gateway.deltas import Finish, ToolCall
 from gateway.operations.chat_completions.chunks import ChatChunkReader
 from tests.gateway import calling
+from tests.gateway.telling import tell
 from tests.gateway.test_estimates import DONE, event, server
 from tests.gateway.test_what_servers_send import ROLE, Heard, choice, hear
 
@@ -207,3 +208,76 @@ def test_calls_of_a_whole_answer_are_numbered_where_it_becomes_a_stream():
     heard = hear([whole.encode()])
     written = [(name, json.loads(arguments)) for _id, name, arguments in as_client(heard)]
     assert written == [("f", json.loads(A)), ("g", json.loads(B))]
+
+
+# -- calls in other shapes -----------------------------------------------------------------------------------
+
+FUNCTION = {"name": "f", "arguments": '{"x": 1}'}
+ODD_CALLS = {
+    "flat": [{"id": "a", "type": "function", "name": "f", "arguments": '{"x": 1}'}],
+    "flat, with parameters": [{"id": "a", "name": "f", "parameters": {"x": 1}}],
+    "flat, with an input": [{"id": "a", "type": "tool_use", "name": "f", "input": {"x": 1}}],
+    "parameters": [{"id": "a", "function": {"name": "f", "parameters": {"x": 1}}}],
+    "parameters beside nothing": [
+        {"id": "a", "function": {"name": "f", "arguments": "", "parameters": {"x": 1}}}
+    ],
+    "a function as text": [{"id": "a", "function": '{"name": "f", "arguments": {"x": 1}}'}],
+    "another type": [{"id": "a", "type": "tool_call", "function": FUNCTION}],
+    "JSON in JSON": [{"id": "a", "function": {"name": "f", "arguments": '"{\\"x\\": 1}"'}}],
+    "all as text": json.dumps([{"id": "a", "function": FUNCTION}]),
+}
+
+
+def as_bytes(answer: dict) -> bytes:
+    return json.dumps(answer).encode()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("shape", ODD_CALLS)
+def test_calls_of_any_shape_are_openais(shape, stream):
+    message = {"role": "assistant", "content": None, "tool_calls": ODD_CALLS[shape]}
+    if stream:
+        told = tell(event(message), END, DONE, stream=True)
+        (found,) = told.events[0]["choices"][0]["delta"]["tool_calls"]
+        assert found.pop("index") == 0
+    else:
+        told = tell(as_bytes({"choices": [{"message": message, "finish_reason": "stop"}]}), stream=False)
+        (found,) = told.message["tool_calls"]
+        assert told.answer["choices"][0]["finish_reason"] == "tool_calls"
+    assert json.loads(found["function"].pop("arguments")) == {"x": 1}
+    assert found == {"id": "a", "type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize("indexes", [(None, None), (0, 1)])
+@pytest.mark.parametrize("stream", [True, False])
+def test_each_call_has_an_id_of_its_own(stream, indexes):
+    calls = [
+        {"id": "a", "type": "function", "function": {"name": name, "arguments": "{}"}}
+        | ({} if index is None else {"index": index})
+        for name, index in zip("fg", indexes, strict=True)
+    ]
+    if stream:
+        told = tell(event({"tool_calls": calls}), END, DONE, stream=True)
+        found = told.events[0]["choices"][0]["delta"]["tool_calls"]
+        assert [one["index"] for one in found] == [0, 1]
+    else:
+        told = tell(as_bytes({"choices": [{"message": {"tool_calls": calls}}]}), stream=False)
+        found = told.message["tool_calls"]
+    assert [one["function"]["name"] for one in found] == ["f", "g"]
+    assert found[0]["id"] == "a" and found[1]["id"] not in ("a", "")
+
+
+def test_calls_beside_the_message_belong_to_it():
+    choice = {"message": {"content": None}, "tool_calls": [{"id": "a", "function": FUNCTION}]}
+    told = tell(as_bytes({"choices": [choice]}), stream=False)
+    assert (
+        told.message["tool_calls"][0]["function"] == FUNCTION
+        and "tool_calls" not in told.answer["choices"][0]
+    )
+
+
+@pytest.mark.parametrize("arguments", ["", None])
+def test_no_arguments_are_an_empty_object(arguments):
+    call = {"id": "a", "function": {"name": "f", "arguments": arguments}}
+    told = tell(as_bytes({"choices": [{"message": {"tool_calls": [call]}}]}), stream=False)
+    assert told.message["tool_calls"][0]["function"]["arguments"] == "{}"

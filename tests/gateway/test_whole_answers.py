@@ -53,10 +53,9 @@ def test_an_answer_that_comes_whole_where_a_stream_was_asked_for(usage, billed, 
     [
         b"[" + json.dumps({"content": WORDS}).encode() + b"]",
         WORDS.encode(),
-        b"<html>\n\n" + WORDS.encode() + b"\n\n</html>",
         b": ping\n\n" + json.dumps({"choices": [WORDS]}).encode() + b"\n\n ",
     ],
-    ids=["list", "text", "html", "object behind a comment"],
+    ids=["list", "text", "object behind a comment"],
 )
 @pytest.mark.parametrize("stream", [True, False])
 def test_what_is_no_answer_is_estimated_by_its_bytes(answer, stream):
@@ -130,7 +129,7 @@ def test_an_answer_nested_deeper_than_can_be_written_is_an_error():
     assert (call.status, call.error_code) == ("error", "upstream_invalid_response")
 
 
-@pytest.mark.parametrize("message", ["text", ["text"]])
+@pytest.mark.parametrize("message", [7, ["text"]])
 def test_a_whole_answer_that_makes_no_sense_is_an_error(message):
     async def read() -> Call:
         async with server(whole(message)) as port, open_session(PRIVATE) as client:

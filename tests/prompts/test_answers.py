@@ -269,6 +269,13 @@ def test_a_model_that_thinks_is_said_to_think(bob):
     )
 
 
+def test_text_that_turns_out_to_be_thought_is_no_answer(bob):
+    """Some models' templates open the thought in the prompt, so that its end alone is heard."""
+    message = bob.ask("hello", "fault-thinks-aloud")
+    events = list(bob.events(message))
+    assert show(events) == said(8) and bob.finished(message).text == said(8)
+
+
 def test_a_model_that_is_gone_is_replaced_by_its_successor_and_the_answer_says_so(bob):
     message = bob.finished(bob.ask("one two", "retired-model"))
     assert (message.text, message.model_name, message.notice) == ("one two", "mock-echo", "model_replaced")

@@ -82,6 +82,15 @@ def test_where_not_every_server_can_the_model_is_asked_to_go_on(bob, house, begu
     assert "continue_final_message" not in sent(house)
 
 
+@pytest.mark.scope(TENANTS[0])
+@pytest.mark.timeout(180)
+def test_a_thought_that_comes_first_takes_nothing_of_what_was_there(bob, begun_models):
+    stopped = stop(bob)
+    bob.do("continue", stopped, model="fault-thinks-aloud")
+    message = bob.finished(stopped)
+    assert message.text == bob.shown(message) == stopped.text + said(8)
+
+
 @pytest.mark.parametrize(
     ("pieces", "new"),
     [

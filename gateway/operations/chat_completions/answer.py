@@ -8,6 +8,7 @@ from gateway.answers.json_text import write_json
 from gateway.answers.usage import is_strict, usage_body
 from gateway.answers.whole import load_answer, nonsense
 from gateway.calls import Call
+from gateway.operations.chat_completions.assembly import as_events, assemble
 from gateway.operations.chat_completions.finish import name_end
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import complete, list_calls
@@ -28,9 +29,12 @@ def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
     """A whole answer in OpenAI's shape; what it says is noted in the call. Raises UpstreamError,
     InvalidInput.
     """
-    answer = load_answer(call, raw)
+    events = as_events(raw)
+    answer = load_answer(call, raw) if events is None else assemble(call, events)
     usage = call.usage
     choices = answer.get("choices")
+    if choices == []:
+        call.output_tokens_seen = 0  # nothing was written
     if not isinstance(choices, list) or not choices or len(choices) > MAX_CHOICES:
         raise nonsense()
     call.output_tokens_seen = 0  # the bytes counted while they came hold more than text
@@ -54,7 +58,7 @@ def _name(call: Call, answer: dict[str, Any]) -> None:
         answer["created"] = int(time.time())
     if call.usage is None:
         answer.pop("usage", None)  # a report that cannot be true
-    elif not is_strict(answer.get("usage")):
+    elif not is_strict(answer.get("usage"), call.usage):
         answer["usage"] = usage_body(call.usage)
 
 
@@ -63,9 +67,13 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
         raise nonsense()
     message = choice.get("message")
     if message is None:
-        message = {"role": "assistant", "content": choice.get("text")}
+        message = choice.pop("delta", None) or choice.get("text")
+    if message is None or isinstance(message, str):
+        message = {"role": "assistant", "content": message}
     if not isinstance(message, dict):
         raise nonsense()
+    if choice.get("tool_calls") and not message.get("tool_calls"):
+        message["tool_calls"] = choice.pop("tool_calls")
     try:
         read_reasoning(message)
         split_content(message)
@@ -84,8 +92,12 @@ def _read_calls(message: dict[str, Any]) -> None:
     if message.get("tool_calls") is None:
         return
     list_calls(message)
+    seen: set[str] = set()
     for tool in message["tool_calls"]:
+        if tool.get("id") in seen:
+            del tool["id"]  # each has its own
         complete(tool, no_arguments="{}")
+        seen.add(tool["id"])
 
 
 def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.json_text import Halves
-from gateway.answers.usage import is_strict, usage_body
+from gateway.answers.usage import Reports, is_strict, usage_body
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.finish import name_end, name_finish_reason
+from gateway.operations.chat_completions.finish import STOP, name_end, name_finish_reason
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 
@@ -29,6 +29,7 @@ class ChatChunkReader:
         self._calls: dict[int, CallReader] = {}  # of each choice that makes any
         self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
         self._head: dict[str, Any] = {}  # what all chunks begin with
+        self._reports = Reports()
         self._is_changed = False
 
     def read(self, event: Any, size: int) -> Chunk | None:
@@ -42,12 +43,14 @@ class ChatChunkReader:
         self._is_changed = self._provider.has_own_events
         choices = event.get("choices")
         if choices is None and isinstance(event.get("message"), dict):  # Ollama's own API
-            choices = [{"delta": event["message"]}]
+            reason = event.get("done_reason") or (STOP if event.get("done") is True else None)
+            choices = [{"delta": event.pop("message"), "finish_reason": reason}]
             self._is_changed = True
         if choices is not None and not isinstance(choices, list):
             raise ValueError("choices are a list")
         text = self._note_choices(choices or [], size)
-        call.note_usage(usage)
+        if usage is not None:
+            call.note_usage(self._reports.add(usage, call.pieces_seen))
         if usage is None and event.get("usage") is not None:  # it cannot be true: the client is not told
             del event["usage"]
             self._is_changed = True
@@ -66,6 +69,9 @@ class ChatChunkReader:
         """Count a piece of the answer, at most so many bytes; its text, if the event says nothing else."""
         if not choices:
             return ""
+        for position, choice in enumerate(choices):
+            if isinstance(choice, dict) and "message" in choice:
+                self._read_message(choice, position)
         if size := count_text_bytes(choices, most):
             self._call.note_piece(estimate_tokens(size))
         for position, choice in enumerate(choices):
@@ -77,16 +83,22 @@ class ChatChunkReader:
         if reason is not None:
             self._call.finish_reason = reason
         delta = choice["delta"]
-        if reason is not None or len(choices) != 1 or delta.get("tool_calls"):
+        if reason is not None or len(choices) != 1 or delta.get("tool_calls") or "role" in delta:
             return ""
         text = delta.get("content")
         return text if type(text) is str else ""
+
+    def _read_message(self, choice: dict[str, Any], position: int) -> None:
+        """Where a delta belongs it is one; beside deltas it repeats what was said."""
+        message = choice.pop("message")
+        if not choice.get("delta") and choice.get("index", position) not in self._reasons:
+            choice["delta"] = {"content": message} if isinstance(message, str) else message
+        self._is_changed = True
 
     def _read_choice(self, choice: dict[str, Any], position: int) -> None:
         """Bring one choice into OpenAI's shape, in place."""
         delta = choice.get("delta")
         if not isinstance(delta, dict):
-            delta = choice.get("message") if delta is None else delta
             if delta is None:
                 delta = {"content": choice["text"]} if isinstance(choice.get("text"), str) else {}
             if not isinstance(delta, dict):
@@ -103,6 +115,12 @@ class ChatChunkReader:
             self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
         given = choice.get("finish_reason")
         index = choice["index"]
+        if "role" in delta and index in self._reasons:  # clients join texts that come twice
+            del delta["role"]
+            self._is_changed = True
+        if "finish_reason" in delta:
+            given = delta.pop("finish_reason") or given
+            self._is_changed = True
         reason = name_finish_reason(given, has_calls=self._has_calls(index)) if given else None
         choice["finish_reason"] = reason
         if reason or index not in self._reasons:
@@ -156,7 +174,7 @@ class ChatChunkReader:
                 return None
             if None in self._reasons.values():  # it belongs behind the end, and is told there
                 return None
-            if not is_strict(event.get("usage")):
+            if not is_strict(event.get("usage"), call.usage):
                 event["usage"] = usage_body(call.usage)
                 self._is_changed = True
             call.has_told_usage = True
@@ -173,7 +191,7 @@ class ChatChunkReader:
             self._is_changed = True
             return
         self._call.has_told_usage = True
-        if self._call.usage is not None and not is_strict(event["usage"]):
+        if self._call.usage is not None and not is_strict(event["usage"], self._call.usage):
             event["usage"] = usage_body(self._call.usage)
             self._is_changed = True
 

@@ -30,7 +30,7 @@ def split_content(message: dict[str, Any]) -> bool:
         elif isinstance(part, dict):
             is_thought = part.get("type") in THOUGHTS or part.get("thought") is True
             (thoughts if is_thought else texts).append(_text_of(part, 0))
-        else:
+        elif part is not None:
             raise ValueError("a part is a text or an object")
     message["content"] = "".join(texts) or None
     if thoughts:

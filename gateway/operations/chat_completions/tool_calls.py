@@ -8,6 +8,8 @@ from uuid import uuid4
 
 from gateway.answers.json_text import load_json, write_json
 
+ARGUMENTS = ("arguments", "parameters", "input")  # their names, OpenAI's first
+
 
 @dataclass(slots=True)
 class _Begun:
@@ -48,6 +50,8 @@ class CallReader:
         number = self._find(piece, place)
         if number is None:
             number = len(self._begun)
+            if piece.get("id") in self._by_id:
+                del piece["id"]  # each has its own
             is_changed = complete(piece, no_arguments="")
             self._by_id[piece["id"]] = number
             self._begun.append(_Begun(piece["id"], _name_of(piece), _is_whole(piece)))
@@ -72,6 +76,8 @@ class CallReader:
             return self._by_id.get(given_id, None if name or place is None else number)
         if name and not given_id and (place is None or call.is_whole):
             return None
+        if name and name != call.name and call.is_whole:
+            return None  # another one under the same id
         return number
 
 
@@ -93,13 +99,42 @@ def _continue(piece: dict[str, Any], call: _Begun) -> bool:
 
 
 def list_calls(message: dict[str, Any]) -> bool:
-    """Make its tool calls a list of objects; whether they were none."""
+    """Make its tool calls a list of objects, each with its function; whether they were none."""
     given = message["tool_calls"]
-    calls = given if isinstance(given, list) else [given]
-    if calls is given and all(isinstance(call, dict) for call in calls):
+    told = _load(given) if isinstance(given, str) else given
+    calls = told if isinstance(told, list) else [told]
+    is_changed = calls is not given or not all(isinstance(call, dict) for call in calls)
+    if is_changed:
+        calls = message["tool_calls"] = [call for call in calls if isinstance(call, dict) and call]
+    for call in calls:
+        if not isinstance(call.get("function"), dict) or "parameters" in call["function"]:
+            is_changed |= _nest(call)
+    return is_changed
+
+
+def _nest(call: dict[str, Any]) -> bool:
+    """A function that is written flat, or as a text, or with its arguments under another name, in OpenAI's
+    shape.
+    """
+    function = call.get("function")
+    if isinstance(function, str):
+        function = _load(function)
+    if function is None and isinstance(call.get("name"), str):
+        function = {name: call.pop(name) for name in ("name", *ARGUMENTS) if name in call}
+    if not isinstance(function, dict):
         return False
-    message["tool_calls"] = [call for call in calls if isinstance(call, dict) and call]
+    given = [function.pop(name) for name in ARGUMENTS if name in function]
+    if given:
+        function["arguments"] = next((arguments for arguments in given if arguments), given[0])
+    call["function"] = function
     return True
+
+
+def _load(text: str) -> Any:
+    try:
+        return load_json(text.encode("utf-8", "replace"))
+    except ValueError:
+        return None
 
 
 def complete(call: dict[str, Any], no_arguments: str) -> bool:
@@ -108,10 +143,10 @@ def complete(call: dict[str, Any], no_arguments: str) -> bool:
     if (call_id := _id_of(call) or f"call_{uuid4().hex}") != call.get("id"):
         call["id"] = call_id
         is_changed = True
-    if not call.get("type") or not isinstance(call["type"], str):
+    function = call.get("function")
+    if call.get("type") != "function" and (isinstance(function, dict) or not call.get("type")):
         call["type"] = "function"
         is_changed = True
-    function = call.get("function")
     if isinstance(function, dict):
         is_changed |= _write_arguments(function, no_arguments)
     return is_changed
@@ -120,7 +155,13 @@ def complete(call: dict[str, Any], no_arguments: str) -> bool:
 def _write_arguments(function: dict[str, Any], no_arguments: str) -> bool:
     arguments = function.get("arguments")
     if isinstance(arguments, str):
-        return False
+        if not arguments and no_arguments:
+            function["arguments"] = no_arguments
+            return True
+        if arguments[:2] != '"{' or arguments[-2:] != '}"' or not isinstance(inner := _load(arguments), str):
+            return False
+        function["arguments"] = inner  # JSON in JSON
+        return True
     function["arguments"] = no_arguments if arguments is None else write_json(arguments).decode()
     return True
 
@@ -130,11 +171,7 @@ def _is_whole(call: dict[str, Any]) -> bool:
     arguments = function.get("arguments") if isinstance(function, dict) else None
     if not isinstance(arguments, str) or arguments[:1] != "{" or arguments[-1:] != "}":
         return False
-    try:
-        load_json(arguments.encode("utf-8", "replace"))
-    except ValueError:
-        return False
-    return True
+    return _load(arguments) is not None
 
 
 def _as_number(index: Any) -> int | None:

@@ -11,6 +11,8 @@ from gateway.answers.json_text import write_json
 from gateway.answers.usage import estimate_input_tokens
 from gateway.answers.whole import load_answer, nonsense
 from gateway.calls import Call
+from models_registry.providers.openai_compatible.usage import read_total
+from usage.pricing import Usage
 
 MAX_VALUES = 8_000_000  # 2,048 texts of 3,072 dimensions, and some room
 FLOAT_BYTES = 4
@@ -22,6 +24,8 @@ def read_answer(call: Call, raw: bytes) -> bytes:
     """
     answer = load_answer(call, raw, MAX_VALUES)
     call.output_tokens_seen = 0  # vectors are not written
+    if call.usage is None and (total := read_total(answer)):
+        call.note_usage(Usage(total))
     vectors = _read_vectors(answer)
     if len(vectors) != call.text_count:
         raise nonsense()
@@ -51,28 +55,44 @@ def read_answer(call: Call, raw: bytes) -> bytes:
 
 def _read_vectors(answer: dict[str, Any]) -> list[Any]:
     """In the order of the texts: servers that work in parallel may answer in another one."""
-    entries = answer.get("data", answer.get("embeddings"))
+    entries = answer.get("data") or answer.get("embeddings") or answer.get("embedding")
+    if isinstance(entries, dict) or (entries and "embedding" in answer):  # one, without a list
+        entries = [entries]
     if not isinstance(entries, list) or not entries:
         raise nonsense()
     if all(isinstance(entry, list | str) for entry in entries):
         return entries
     if not all(isinstance(entry, dict) for entry in entries):
         raise nonsense()
-    places = [entry.get("index") for entry in entries]
-    if all(type(place) is int for place in places):
-        if sorted(places) != list(range(len(entries))):
+    places = [_as_number(entry.get("index")) for entry in entries]
+    if all(place == 0 for place in places):  # nobody counted
+        places = [None]
+    if all(place is not None for place in places):
+        first = min(places)
+        if first not in (0, 1) or sorted(places) != list(range(first, first + len(entries))):
             raise nonsense()
-        entries = sorted(entries, key=lambda entry: entry["index"])
+        order = sorted(range(len(entries)), key=places.__getitem__)
+        entries = [entries[position] for position in order]
     return [entry.get("embedding") for entry in entries]
+
+
+def _as_number(index: Any) -> Any:
+    if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 10:
+        return int(index)
+    return index if type(index) is int else None
 
 
 def _in_form(vector: Any, wants_base64: bool) -> str | list[float]:
     """Little-endian 32-bit floats in base64, or numbers. Raises ValueError, TypeError, struct.error."""
     if isinstance(vector, str):
-        packed = base64.b64decode(vector, validate=True)
+        packed = base64.b64decode(vector + "=" * (-len(vector) % 4), validate=True)
         if not packed or len(packed) % FLOAT_BYTES:
             raise ValueError("no 32-bit floats")
-        return vector if wants_base64 else list(struct.unpack(f"<{len(packed) // FLOAT_BYTES}f", packed))
+        if wants_base64:
+            return base64.b64encode(packed).decode()
+        return list(struct.unpack(f"<{len(packed) // FLOAT_BYTES}f", packed))
+    if isinstance(vector, list) and len(vector) == 1 and isinstance(vector[0], list | str):
+        return _in_form(vector[0], wants_base64)  # llama.cpp's own API
     if not isinstance(vector, list) or not vector:
         raise ValueError("no vector")
     if wants_base64:

@@ -35,10 +35,27 @@ _MESSAGES = (
     "reason",
     "description",
     "title",
+    "raw",
 )
 _CODES = ("code", "error_code", "status_code")
-_NESTS = ("error", "errors", "detail", "message", "data", "body", "base_resp")
+_STATUSES = (*_CODES, "status", "http_status", "httpCode", "statusCode")
+# `metadata.raw` is what OpenRouter heard itself, which says more than "Provider returned error"
+_NESTS = ("error", "errors", "detail", "message", "data", "body", "base_resp", "metadata", "raw")
+# What errors that come with status 200 are called where they name no number; the first that fits.
+_STATUS_WORDS = tuple(
+    (status, re.compile(words, re.IGNORECASE))
+    for status, words in (
+        (429, r"rate.?limit|too.?many.?requests|resource.?exhausted|throttl|insufficient.?quota"),
+        (402, r"insufficient.?(credit|balance|fund)|payment.?required"),
+        (401, r"unauthori[sz]ed|unauthenticated|authentication|invalid.?api.?key"),
+        (403, r"permission.?denied|forbidden|permission.?error"),
+        (404, r"not.?found"),
+        (400, r"invalid.?request|bad.?request|invalid.?argument|invalid.?parameter"),
+    )
+)
+_BUSY = re.compile(r"\brate.?limit|too many requests", re.IGNORECASE)
 MOST_CHOICES = 16  # of one event that are looked through for an error
+_STATUS = re.compile(r"[45][0-9]{2}")
 _FINE = ("", "0", "200", "ok", "success")
 
 
@@ -50,6 +67,7 @@ class ProviderError:
     code: str = ""
     kind: str = ""
     param: str = ""
+    status: int = 0  # of HTTP, as the error names it itself, by number or word; 0 where it names none
 
     @property
     def text(self) -> str:
@@ -85,12 +103,25 @@ def read_error_object(body: Any) -> ProviderError:
     """The reason in JSON that was read already."""
     objects = list(_walk(body, 0))
     message = next((text for item in objects if (text := _message(item))), "")
+    code, kind = _first(objects, *_CODES), _first(objects, "type")
     return ProviderError(
         message=message[:MAX_TEXT],
-        code=_first(objects, *_CODES),
-        kind=_first(objects, "type"),
+        code=code,
+        kind=kind,
         param=_first(objects, "param"),
+        status=_number(objects) or _status_of(f"{code} {kind} {_first(objects, 'status')}", message),
     )
+
+
+def _number(objects: list[Any]) -> int:
+    """The status of a refusal that stands there as a number, or as the text of one."""
+    values = (str(item[name]) for name in _STATUSES for item in objects if type(item.get(name)) in (int, str))
+    return next((int(text) for text in values if _STATUS.fullmatch(text)), 0)
+
+
+def _status_of(words: str, message: str) -> int:
+    found = next((status for status, known in _STATUS_WORDS if known.search(words)), 0)
+    return found or (429 if _BUSY.search(message) else 0)
 
 
 def find_error(event: dict[str, Any]) -> ProviderError | None:
@@ -98,7 +129,7 @@ def find_error(event: dict[str, Any]) -> ProviderError | None:
     (`"error": null` is none, nor is MiniMax's `base_resp` with a status of 0, which every event has).
     """
     if event.get("error"):
-        return read_error_object({"error": event["error"]})
+        return read_error_object({name: event[name] for name in ("error", *_STATUSES) if name in event})
     if event.get("object") == "error" or event.get("type") == "error":
         return read_error_object(event)
     status = event.get("base_resp")
@@ -126,8 +157,8 @@ def _find_bare_error(event: dict[str, Any]) -> ProviderError | None:
     """What says that something failed and holds nothing of an answer."""
     if any(event.get(name) for name in ("data", "embeddings", "usage")):
         return None
-    has_code = _is_failure(event.get("code")) and any(
-        isinstance(event.get(name), str) and event[name] for name in ("message", "msg")
+    has_code = (_is_failure(event.get("code")) or _number([event])) and any(
+        isinstance(event.get(name), str) and event[name] for name in ("message", "msg", "title")
     )
     is_error = has_code or event.get("detail") or event.get("errors")
     return read_error_object(event) if is_error else None

@@ -4,6 +4,7 @@ Whether a part (cached, reasoning) stands inside its whole or beside it is told 
 equals the total, never by the provider's name.
 """
 
+import re
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from usage.pricing import Usage
 
 MOST_PLAUSIBLE_TOKENS = 10_000_000
+DIGITS = re.compile(r"-?[0-9]{1,12}")
 MOST_CHOICES = 16  # of one event that are looked through for a report
 
 _PROMPT = ("prompt_tokens", "input_tokens", "prompt_eval_count", "prompt_token_count", "promptTokenCount")
@@ -50,6 +52,13 @@ def read_usage(answer: dict[str, Any]) -> Usage | None:
     """
     found = [usage for report in _find_reports(answer) if (usage := read_report(report)) is not None]
     return max(found, key=attrgetter("total_tokens"), default=None)
+
+
+def read_total(answer: dict[str, Any]) -> int:
+    """The one number of a report that tells nothing else, as for vectors; 0 without a credible one."""
+    reported = answer.get("usage")
+    total = _find(reported, _TOTAL) if isinstance(reported, dict) else None
+    return total if total is not None and 0 < total <= MOST_PLAUSIBLE_TOKENS else 0
 
 
 def _find_reports(answer: dict[str, Any]) -> Iterator[Any]:
@@ -158,7 +167,9 @@ def _find(reported: dict[str, Any], names: tuple[str, ...]) -> int | None:
 
 
 def _number(value: Any) -> int | None:
-    """Whole numbers, also as 12.0; a count below zero is one that cannot be true, so it is kept."""
-    if type(value) is float and value.is_integer() and abs(value) <= MOST_PLAUSIBLE_TOKENS:
+    """Whole numbers, also as 12.0 and "12"; one that cannot be true is kept, and none is made of it."""
+    if isinstance(value, str):
+        return int(value) if DIGITS.fullmatch(value) else None
+    if type(value) is float and value.is_integer():
         return int(value)
     return value if type(value) is int else None

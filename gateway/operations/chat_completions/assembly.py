@@ -1,0 +1,133 @@
+"""A stream where an answer in one piece was asked for, put together: some servers know nothing else, and some
+proxies turn it on for everybody. Events, objects one to a line, or a list of them.
+"""
+
+import re
+from typing import Any
+
+from foundation.errors import AtriumError
+from gateway.answers.json_text import load_json, write_json
+from gateway.answers.sse import frame
+from gateway.answers.stream import AnswerEvents
+from gateway.answers.usage import usage_body
+from gateway.answers.whole import NOTHING, nonsense
+from gateway.calls import Call, Chunk
+
+FIELD = re.compile(rb"(?:data|event|id|retry)?:", re.IGNORECASE)  # how a stream of events begins
+MAX_EVENTS = 500_000
+APART = {"role", "tool_calls"}  # what is not joined with what came before
+
+
+def as_events(raw: bytes) -> bytes | None:
+    """The bytes as server-sent events, where they are a stream of any form; None for anything else."""
+    begin = raw.lstrip(NOTHING)
+    if FIELD.match(begin):
+        return raw
+    if begin.startswith(b"["):
+        listed = _load(begin)
+        if isinstance(listed, list) and listed and all(isinstance(one, dict) for one in listed):
+            return b"".join(frame(write_json(one)) for one in listed)
+        return None
+    line, _, rest = begin.partition(b"\n")
+    if rest.lstrip(NOTHING).startswith((b"{", b"[DONE]")) and isinstance(_load(line), dict):
+        return b"".join(frame(one) for one in begin.split(b"\n") if one.strip())
+    return None
+
+
+def _load(raw: bytes) -> Any:
+    try:
+        return load_json(raw)
+    except ValueError:
+        return None
+
+
+class _Collected:
+    """The face of a stream that nobody sees: its chunks as they are."""
+
+    def pass_on(self, call: Call, chunk: bytes) -> None:
+        return None
+
+    def write(self, chunk: Chunk, data: bytes) -> list[dict[str, Any]]:
+        return [chunk.event]
+
+    def join(self, parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        return [event for part in parts for event in part]
+
+
+def assemble(call: Call, events: bytes) -> dict[str, Any]:
+    """The answer that a stream makes. Raises UpstreamError for one that breaks off, or reports an error."""
+    if events.count(b"\n") > 2 * MAX_EVENTS:
+        raise nonsense()
+    by_bytes, call.output_tokens_seen = call.output_tokens_seen, 0  # its pieces are counted by themselves
+    reader = AnswerEvents(call, _Collected())
+    try:
+        parts = [*reader.take(events), *(() if reader.is_done else reader.end())]
+        reader.check_end()
+    except AtriumError:
+        if not call.pieces_seen:
+            call.output_tokens_seen = by_bytes
+        raise
+    answer: dict[str, Any] = {}
+    choices: dict[int, _Choice] = {}
+    for event in _Collected().join(parts):
+        for choice in event["choices"]:
+            choices.setdefault(choice["index"], _Choice()).add(choice)
+        answer = {**event, **answer}  # as its first event says
+    answer["choices"] = [choices[index].whole(index) for index in sorted(choices)]
+    answer.pop("usage", None)
+    if call.usage is not None:
+        answer["usage"] = usage_body(call.usage)
+    return answer
+
+
+class _Choice:
+    """One choice, piece by piece. Texts are joined at the end: thousands of them come."""
+
+    def __init__(self) -> None:
+        self._message: dict[str, Any] = {}
+        self._texts: dict[str, list[str]] = {}
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._arguments: dict[int, list[str]] = {}
+        self._rest: dict[str, Any] = {}  # beside the delta: log probabilities
+        self._reason: str | None = None
+
+    def add(self, choice: dict[str, Any]) -> None:
+        for name, value in choice["delta"].items():
+            if isinstance(value, str) and name not in APART:
+                self._texts.setdefault(name, []).append(value)
+            elif value is not None and name != "tool_calls":
+                _join(self._message, name, value)
+        for piece in choice["delta"].get("tool_calls") or ():
+            self._add_call(piece)
+        self._reason = choice.get("finish_reason") or self._reason
+        for name, value in choice.items():
+            if name not in ("index", "delta", "finish_reason") and value is not None:
+                _join(self._rest, name, value)
+
+    def _add_call(self, piece: dict[str, Any]) -> None:
+        number, function = piece["index"], piece.get("function") or {}
+        call = self._calls.setdefault(number, {"function": {}})
+        self._arguments.setdefault(number, []).append(function.get("arguments") or "")
+        call["function"] |= {name: value for name, value in function.items() if name != "arguments"}
+        call |= {name: value for name, value in piece.items() if name not in ("index", "function")}
+
+    def whole(self, index: int) -> dict[str, Any]:
+        message = {"role": "assistant", "content": None, **self._message}
+        message |= {name: "".join(texts) for name, texts in self._texts.items()}
+        for number, call in self._calls.items():
+            call["function"]["arguments"] = "".join(self._arguments[number])
+        if self._calls:
+            message["tool_calls"] = [self._calls[number] for number in sorted(self._calls)]
+        return {"index": index, "message": message, "finish_reason": self._reason, **self._rest}
+
+
+def _join(whole: dict[str, Any], name: str, value: Any) -> None:
+    """Lists grow, objects are filled, and of everything else the last counts."""
+    before = whole.get(name)
+    if isinstance(before, list) and isinstance(value, list):
+        before.extend(value)
+    elif isinstance(before, dict) and isinstance(value, dict):
+        for inner, what in value.items():
+            _join(before, inner, what)
+    else:
+        whole[name] = value

@@ -1,0 +1,141 @@
+"""Reports of usage as servers write them: what is billed, and what the client is told."""
+
+import json
+
+import pytest
+
+from gateway.answers.usage import usage_body
+from tests.gateway.telling import Told, data, tell, whole
+from tests.gateway.test_estimates import DONE, END, event
+from usage.pricing import Usage
+
+
+def report(prompt, completion, total=None, **more) -> dict:
+    total = total if total is not None else prompt + completion
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, **more}
+
+
+def told_usage(told: Told) -> dict:
+    if not told.call.wants_stream:
+        return told.answer["usage"]
+    return [one["usage"] for one in told.events if one.get("usage")][-1]
+
+
+def ask(usage: dict, stream: bool) -> Told:
+    if not stream:
+        return tell(whole("Hello", usage=usage), stream=False)
+    last = data({"choices": [], "usage": usage})
+    return tell(event({"content": "Hello"}), END, last, DONE, stream=True, wants_usage=True)
+
+
+ODD = {
+    "texts": (report("3", "2", "5"), Usage(3, 0, 2, 0)),
+    "floats": (report(3.0, 2.0, 5.0), Usage(3, 0, 2, 0)),
+    "a total of nothing": (report(3, 2, 0), Usage(3, 0, 2, 0)),
+    "no completion, but a total": (report(3, None, 5), Usage(3, 0, 2, 0)),
+    "more cached than read": (report(3, 2, prompt_tokens_details={"cached_tokens": 30}), Usage(3, 30, 2, 0)),
+    "more thought than written": (
+        report(3, 2, completion_tokens_details={"reasoning_tokens": 30}),
+        Usage(3, 0, 2, 30),
+    ),
+    "details that are a text": (report(3, 2, prompt_tokens_details="none"), Usage(3, 0, 2, 0)),
+    "details below zero": (report(3, 2, prompt_tokens_details={"audio_tokens": -4}), Usage(3, 0, 2, 0)),
+    "details with a fraction": (report(3, 2, completion_tokens_details={"x": 0.5}), Usage(3, 0, 2, 0)),
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_report_is_told_as_it_was_understood(name, stream):
+    """Clients add up what they are told, and trip over texts and counts below zero."""
+    usage, expected = ODD[name]
+    told = ask(usage, stream)
+    assert told.bill == (expected, False)
+    assert told_usage(told) == usage_body(expected)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_report_of_openais_is_passed_on_as_it_came(stream):
+    usage = report(
+        30,
+        20,
+        prompt_tokens_details={"cached_tokens": 10, "audio_tokens": None},
+        completion_tokens_details=None,
+        cost=0.01,
+    )
+    assert told_usage(ask(usage, stream)) == usage
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "usage", [report(3e30, 2, 5), report(-1, 2, 1), report("-1", 2, 1), report(2.5, 1.5, 4)]
+)
+def test_a_report_that_cannot_be_true_is_none(usage, stream):
+    told = ask(usage, stream)
+    assert told.bill[1] and told.bill[0].total_input > 5
+    assert "usage" not in (told.answer if not stream else told.events[-1]) or stream
+
+
+# -- several reports of one stream ---------------------------------------------------------------------------
+
+
+def piece(text: str, usage: dict | None, **more) -> bytes:
+    return event({"content": text}, **({"usage": usage} if usage else {}), **more)
+
+
+def stream_of(*events: bytes) -> Told:
+    return tell(*events, DONE, stream=True, wants_usage=True)
+
+
+def last(usage: dict) -> bytes:
+    return data({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage})
+
+
+def test_reports_that_grow_are_one():
+    told = stream_of(*(piece("word", report(3, count)) for count in range(1, 50)), END)
+    assert told.bill == (Usage(3, 0, 49, 0), False) and told_usage(told) == report(3, 49)
+
+
+@pytest.mark.parametrize(
+    ("first", "final", "expected"),
+    [
+        (report(30, 0), report(0, 20), Usage(30, 0, 20, 0)),
+        ({"input_tokens": 30, "output_tokens": 1}, {"output_tokens": 20}, Usage(30, 0, 20, 0)),
+        (
+            {"input_tokens": 30, "cache_read_input_tokens": 100, "output_tokens": 1},
+            {"input_tokens": 30, "output_tokens": 20},
+            Usage(30, 100, 20, 0),
+        ),
+        (report(100, 1), report(100, 20, prompt_tokens_details={"cached_tokens": 80}), Usage(20, 80, 20, 0)),
+        (report(100, 4), report(3, 5), Usage(100, 0, 5, 0)),
+        (report(3, 9), report(30, 5), Usage(30, 0, 9, 0)),
+    ],
+)
+def test_the_prompt_may_be_told_first_and_the_answer_last(first, final, expected):
+    told = stream_of(piece("", first), piece("Hello", None), last(final))
+    assert told.bill == (expected, False)
+    usage = told_usage(told)
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (
+        expected.total_input,
+        expected.total_output,
+    )
+
+
+@pytest.mark.parametrize("prompts", ["each", "first"])
+def test_reports_of_each_event_by_itself_are_added(prompts):
+    events = [piece("word", report(3 if prompts == "each" or number == 0 else 0, 2)) for number in range(40)]
+    told = stream_of(*events, END)
+    assert told.bill == (Usage(3, 0, 80, 0), False)
+    assert told_usage(told)["completion_tokens"] == 80
+
+
+def test_what_may_be_the_whole_count_in_each_event_is_not_added():
+    """Answers from a cache are cut into pieces with the same report in each."""
+    told = stream_of(*(piece("some words", report(3, 200)) for _number in range(40)), END)
+    assert told.bill == (Usage(3, 0, 200, 0), False)
+
+
+def test_a_last_report_of_all_is_the_last_word():
+    told = stream_of(*(piece("word", report(3, 2)) for _number in range(40)), END, last(report(3, 90)))
+    assert told.bill[0].total_output == 90
+    assert json.dumps(told_usage(told)) == json.dumps(report(3, 90))
