@@ -76,7 +76,7 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
     """Steps 7 to 9 for an answer in one piece: its JSON. Raises
     AtriumError; the call is settled either way.
     """
-    following = attempts.Attempts(call, gateway.breaker)
+    following = attempts.Attempts(call, gateway.breaker, gateway.ledger)
     try:
         with _judged(call):
             while True:
@@ -132,7 +132,7 @@ async def _relay_and_settle(
     call: Call, gateway: Collaborators, make_face: Callable[[], Face[T]]
 ) -> AsyncGenerator[T]:
     """The answer of the first candidate that gives one. What has begun is not tried again."""
-    following = attempts.Attempts(call, gateway.breaker)
+    following = attempts.Attempts(call, gateway.breaker, gateway.ledger)
     has_begun = False
     try:
         with _judged(call):
@@ -157,8 +157,6 @@ async def _relay_and_settle(
 
 def _dispatch(call: Call, gateway: Collaborators) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
     gateway.breaker.begin(call)
-    if call.attempts:  # another one than the hold names, at another price
-        gateway.ledger.mark(call.principal.tenant, call.request_id, None, reserve.facts_of(call))
     return dispatch.dispatch(call, gateway.client_for(call.candidate.endpoint), gateway.quirks)
 
 
