@@ -60,7 +60,7 @@ class IdleWatch:
         self.is_over = False  # the last wait ended so, and the connection did not
         self._ends_s: float | None = None
         self._begun_s = self._loop.time()
-        self._timer = self._loop.call_later(min(limit_s, first_s - waited_s), self._look)
+        self._timer = self._loop.call_later(min(limit_s, first_s - waited_s, total_s), self._look)
 
     def __enter__(self) -> "IdleWatch":
         return self

@@ -223,6 +223,20 @@ def test_all_attempts_share_the_largest_total_limit(stream):
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("headers_first", [True, False])
+def test_an_attempt_has_no_more_time_than_its_call(stream, headers_first):
+    async def run() -> None:
+        async with silent_server(headers_first) as silent:
+            limits = dict.fromkeys(("first_byte_timeout_s", "idle_timeout_s", "total_timeout_s"), 900)
+            call = call_of(make_route([make_endpoint(silent.url, **limits)]), stream=stream)
+            call.started_s -= 899.5  # attempts before took so long
+            async with asyncio.timeout(PATIENCE_S):
+                assert (await ask(call)) in (b"upstream_timeout", b"upstream_idle")
+
+    asyncio.run(run())
+
+
 def test_the_time_to_the_first_byte_is_spent_once():
     """Headers come at once, or late; the first token has what is left of the same limit."""
 
