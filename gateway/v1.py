@@ -8,7 +8,7 @@ from gateway import pipeline
 from gateway.calls import Operation
 from gateway.http import read_body
 from gateway.operations import chat_completions, embeddings
-from gateway.request import Request, headers_of, send_stream
+from gateway.request import Request, answer_whole, send_stream
 from gateway.routes import route
 from gateway.steps.resolve import find_route, list_visible_routes
 from models_registry.routes import Route
@@ -34,8 +34,7 @@ async def call_model(request: Request, operation: Operation) -> None:
         if call.wants_stream:
             await send_stream(request, pipeline.stream(call, gateway), call)
         else:
-            # Read to its end even where the client has gone: the provider finishes it and charges for it.
-            await request.answer(await pipeline.complete(call, gateway), headers_of(call))
+            await answer_whole(request, pipeline.complete(call, gateway), call)
     except AtriumError as exc:
         exc.headers = call.headers
         raise
