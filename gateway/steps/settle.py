@@ -5,12 +5,14 @@ or the provider failed.
 from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
+from gateway.rights import AccessEnded
 from gateway.steps.reserve import facts_of, highest_cost_of
 from usage.ledger.bookings import LostAttempt, lost_cost
 from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, billed_cost
 
 NOTHING = Usage()
+CUT = frozenset({UpstreamTimeout.code, AccessEnded.code})  # errors with which we leave an answer
 
 
 def billed_usage(call: Call) -> tuple[Usage, bool]:
@@ -18,9 +20,9 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
 
     The provider's report, if it came after the last piece of the answer; if more came after it, or it counts
     nothing where something was seen, the greater of what it says and what was seen. Without a report what was
-    seen, and where an answer in one piece was left before it came, by the client or by our own patience, the
-    most it can be, as for orphans. Nothing if the provider refused or was never reached. A report that counts
-    nothing of what was sent is filled up with the estimate of that.
+    seen, and where an answer in one piece was left before it came, by the client, by our own patience or at
+    the end of a right, the most it can be, as for orphans. Nothing if the provider refused or was never
+    reached. A report that counts nothing of what was sent is filled up with the estimate of that.
     """
     if call.usage is not None:
         usage, is_estimated = _with_output_seen(call, call.usage)
@@ -30,7 +32,7 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
     if not call.was_dispatched or call.was_refused:
         return NOTHING, False
     error_code = call.attempt_error or call.error_code
-    is_cut = error_code == UpstreamTimeout.code or (call.status == "cancelled" and not error_code)
+    is_cut = error_code in CUT or (call.status == "cancelled" and not error_code)
     if is_cut and not call.wants_stream:
         most = call.operation.most_input_tokens(call, call.route)
         return Usage(most, 0, call.max_output_tokens, 0), True
