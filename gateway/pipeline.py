@@ -25,7 +25,7 @@ from gateway.answers.stream import Face
 from gateway.answers.usage import usage_frame
 from gateway.calls import Call
 from gateway.deltas import Delta
-from gateway.rights import AccessEnded
+from gateway.errors import AccessEnded
 from gateway.state.breaker import Breaker
 from gateway.state.in_flight import InFlight
 from gateway.state.limits import Limiter

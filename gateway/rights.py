@@ -8,22 +8,11 @@ from an answer that has begun. Does not cover: a person's log-out, which ends wh
 (`prompts.streaming`), not the answer that is being written for them; an endpoint whose place is entered anew.
 """
 
-from django.utils.translation import gettext as _
-
-from foundation.errors import NotAllowed, Unavailable
+from foundation.errors import Unavailable
 from gateway.calls import Call
 from gateway.state.snapshot import Snapshots
 from gateway.steps.resolve import is_allowed, may_call
 from tenants.doors.hosts import DoorState
-
-
-class AccessEnded(NotAllowed):
-    """The caller may call no longer; the answer that was being made ends."""
-
-    code = "access_ended"
-
-    def __init__(self) -> None:
-        super().__init__(_("Your access ended while this answer was being written. What arrived is kept."))
 
 
 async def may_still_call(call: Call, snapshots: Snapshots) -> bool:

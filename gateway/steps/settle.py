@@ -4,8 +4,7 @@ or the provider failed.
 
 from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
-from gateway.errors import UpstreamTimeout
-from gateway.rights import AccessEnded
+from gateway.errors import AccessEnded, UpstreamTimeout
 from gateway.steps.reserve import facts_of, highest_cost_of
 from usage.ledger.bookings import LostAttempt, lost_cost
 from usage.ledger.ledger import Ledger, Settlement
