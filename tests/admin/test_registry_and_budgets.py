@@ -442,3 +442,15 @@ def test_what_is_wrong_with_an_endpoint_is_told_in_the_form(acme, model_and_seco
     )
     assert answer.status_code == 400 and "has this endpoint already" in answer.content.decode()
     assert not model.endpoints.exists()
+
+
+def test_an_event_shows_what_its_lost_attempts_cost(acme, alice):
+    lost = {"upstream_model": "theirs", "error_code": "upstream_timeout", "latency_ms": 120}
+    attempts = [{**lost, "cost": "0.25"}, {**lost, "error_code": "upstream_error", "cost": "0"}, lost]
+    event = make_event(alice, attempts=attempts)
+    acme.login_as(alice)
+    page = acme.get(url("usage_usageevent_change", event.pk)).content.decode()
+    assert (
+        "theirs: upstream_timeout, 120 ms, 0.2500 EUR; theirs: upstream_error, 120 ms; "
+        "theirs: upstream_timeout, 120 ms" in page.replace("\xa0", " ")
+    )
