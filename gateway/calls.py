@@ -125,6 +125,8 @@ class Call:
     held: Decimal | None = None
     attempts: list[LostAttempt] = field(default_factory=list)  # those that were lost
     attempt_started_s: float = 0.0
+    attempt_error: str = ""  # how the current one ended, while the call goes on
+    is_hold_moved: bool = False  # it may name another candidate than the one that is asked
     was_dispatched: bool = False
     was_refused: bool = False  # the provider answered, and its answer was no: it charges nothing for that
     # events with a piece of the answer: bounds a stream without end, and counts nothing else
@@ -154,11 +156,35 @@ class Call:
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.started_s) * 1000)
 
+    def left_s(self) -> float:
+        """Until the call must be over: all its attempts together have the largest limit of its candidates."""
+        return max(one.endpoint.total_timeout_s for one in self.candidates) - self._since_s(self.started_s)
+
+    def attempt_left_s(self) -> float:
+        """Until the current attempt must be over."""
+        return min(
+            self.candidate.endpoint.total_timeout_s - self._since_s(self.attempt_started_s), self.left_s()
+        )
+
+    def first_byte_left_s(self) -> float:
+        """Until the current attempt must have begun to answer."""
+        return min(
+            self.candidate.endpoint.first_byte_timeout_s - self.attempt_waited_s(), self.attempt_left_s()
+        )
+
+    def attempt_waited_s(self) -> float:
+        return self._since_s(self.attempt_started_s)
+
+    @staticmethod
+    def _since_s(moment_s: float) -> float:
+        return time.monotonic() - moment_s
+
     def begin_attempt(self, candidate: Candidate) -> None:
         """What was noted of an earlier attempt is forgotten: nothing of it has reached the client."""
         self.candidate = candidate
         self.max_output_tokens = self.operation.longest_answer(self, candidate.route)
         self.attempt_started_s = time.monotonic()
+        self.attempt_error = ""
         self.was_dispatched = self.was_refused = False
         self.pieces_seen = self.output_tokens_seen = 0
         self.usage = None
@@ -166,11 +192,12 @@ class Call:
         self.finish_reason = None
         self.first_token_s = None
 
-    def lose_attempt(self, error_code: str) -> None:
-        """Write down an attempt that another one follows."""
-        latency_ms = int((time.monotonic() - self.attempt_started_s) * 1000)
-        endpoint = self.candidate.endpoint
-        self.attempts.append(LostAttempt(self.candidate.upstream_name, endpoint.id, error_code, latency_ms))
+    def lose_attempt(self, lost: LostAttempt) -> None:
+        """Write down the current attempt, which another one follows. Nothing of it is billed but what that
+        says.
+        """
+        self.attempts.append(lost)
+        self.was_dispatched = False
 
     def note_piece(self, tokens: int) -> None:
         """A piece of the answer came, of so many tokens by estimate."""

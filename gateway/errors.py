@@ -8,7 +8,7 @@ import orjson
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, UnsupportedBody
+from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, NotAllowed, UnsupportedBody
 
 _TYPES = {
     400: "invalid_request_error",
@@ -62,6 +62,15 @@ class MethodNotAllowed(AtriumError):
 class UpstreamTimeout(AtriumError):
     http_status = 504
     code = "upstream_timeout"
+
+
+class AccessEnded(NotAllowed):
+    """The caller may call no longer; the answer that was being made ends."""
+
+    code = "access_ended"
+
+    def __init__(self) -> None:
+        super().__init__(_("Your access ended while this answer was being written. What arrived is kept."))
 
 
 def as_error_object(error: AtriumError) -> dict:

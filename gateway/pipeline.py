@@ -25,7 +25,7 @@ from gateway.answers.stream import Face
 from gateway.answers.usage import usage_frame
 from gateway.calls import Call
 from gateway.deltas import Delta
-from gateway.rights import AccessEnded
+from gateway.errors import AccessEnded
 from gateway.state.breaker import Breaker
 from gateway.state.in_flight import InFlight
 from gateway.state.limits import Limiter
@@ -76,9 +76,9 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
     """Steps 7 to 9 for an answer in one piece: its JSON. Raises
     AtriumError; the call is settled either way.
     """
-    following = attempts.Attempts(call, gateway.breaker)
+    following = attempts.Attempts(call, gateway.breaker, gateway.ledger)
     try:
-        with _judged(call):
+        with _judged(call), _Progress(call, gateway):
             while True:
                 try:
                     async with _dispatch(call, gateway) as response:
@@ -132,15 +132,15 @@ async def _relay_and_settle(
     call: Call, gateway: Collaborators, make_face: Callable[[], Face[T]]
 ) -> AsyncGenerator[T]:
     """The answer of the first candidate that gives one. What has begun is not tried again."""
-    following = attempts.Attempts(call, gateway.breaker)
+    following = attempts.Attempts(call, gateway.breaker, gateway.ledger)
     has_begun = False
     try:
-        with _judged(call):
+        with _judged(call), _Progress(call, gateway) as progress:
             while True:
                 try:
                     async with _dispatch(call, gateway) as response:
                         answer = relay.relay(call, response, make_face())
-                        with _Progress(call, gateway, response.content):
+                        with progress.of(response.content):
                             async with aclosing(answer) as parts:
                                 async for part in parts:
                                     has_begun = True
@@ -157,8 +157,6 @@ async def _relay_and_settle(
 
 def _dispatch(call: Call, gateway: Collaborators) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
     gateway.breaker.begin(call)
-    if call.attempts:  # another one than the hold names, at another price
-        gateway.ledger.mark(call.principal.tenant, call.request_id, None, reserve.facts_of(call))
     return dispatch.dispatch(call, gateway.client_for(call.candidate.endpoint), gateway.quirks)
 
 
@@ -192,34 +190,54 @@ def _judged(call: Call) -> Iterator[None]:
 
 class _Progress:
     """Every two seconds: writes down how far a stream has come, so that a bill survives the death of this
-    process, and ends the stream of a caller who may call no longer.
+    process, and ends the answer of a caller who may call no longer.
     """
 
-    def __init__(self, call: Call, gateway: Collaborators, content: aiohttp.StreamReader) -> None:
+    def __init__(self, call: Call, gateway: Collaborators) -> None:
         self._call = call
         self._gateway = gateway
-        self._content = content
+        self._content: aiohttp.StreamReader | None = None  # of the stream that is being passed on
         self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
         self._asking: asyncio.Task[None] | None = None
+        self._has_cancelled = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Progress":
         self._wait()
+        return self
 
     def __exit__(self, *_exception: object) -> None:
         self._timer.cancel()
         if self._asking is not None:
             self._asking.cancel()
+        if self._has_cancelled and self._task is not None and not self._task.uncancel():
+            raise AccessEnded  # nobody else has cancelled it
+
+    @contextmanager
+    def of(self, content: aiohttp.StreamReader) -> Iterator[None]:
+        """While this stream is passed on."""
+        self._content = content
+        try:
+            yield
+        finally:
+            self._content = None
 
     def _wait(self) -> None:
         self._timer = self._loop.call_later(PROGRESS_EVERY_S, self._note)
 
     def _note(self) -> None:
         call = self._call
-        self._gateway.ledger.mark(call.principal.tenant, call.request_id, call.output_tokens_seen)
+        if self._content is not None:
+            self._gateway.ledger.mark(call.principal.tenant, call.request_id, call.output_tokens_seen)
         if self._asking is None or self._asking.done():
             self._asking = self._loop.create_task(self._ask())
         self._wait()
 
     async def _ask(self) -> None:
-        if not await self._gateway.may_still_call(self._call):
+        if await self._gateway.may_still_call(self._call):
+            return
+        if self._content is not None:
             self._content.set_exception(AccessEnded())
+        elif self._task is not None and not self._has_cancelled:  # it waits for an answer, inside of us
+            self._has_cancelled = True
+            self._task.cancel()

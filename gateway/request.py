@@ -1,7 +1,7 @@
 """A request to `/v1` of a known caller, and the ways to answer it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -58,6 +58,15 @@ def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
 def attempts_header(call: Call) -> list[tuple[bytes, bytes]]:
     """Of a call that was begun."""
     return [(b"x-atrium-attempts", b"%d" % (len(call.attempts) + 1))]
+
+
+async def answer_whole(request: Request, making: Awaitable[bytes], call: Call) -> None:
+    """Send the answer once it is there; a client who leaves before ends its making, and the upstream's work.
+    Raises ClientGone, and what the making raises.
+    """
+    async with _cancelled_when_gone(request.receive):
+        answer = await making
+    await request.answer(answer, headers_of(call))
 
 
 async def send_stream(request: Request, frames: AsyncGenerator[bytes], call: Call) -> None:

@@ -1,32 +1,23 @@
-"""What stays open after a right has ended: a stream that is being passed on asks every two seconds
-whether its caller may still call.
+"""What stays open after a right has ended: a call in work asks every two seconds whether its caller may still
+call.
 
-Covers: revoked and expired keys, people who are kept out, suspended tenants, rights of use of the model
-that were taken back; at `/v1` and for answers of the chat. Does not cover: a person's log-out, which ends
-what they look at (`prompts.streaming`), not the answer that is being written for them.
+Covers: revoked and expired keys, people who are kept out, suspended tenants, rights of use of the model that
+were taken back, lists of models and data policies that were narrowed; at `/v1`, streamed or not, and for
+answers of the chat. A model that was switched off or renamed, an alias that leads elsewhere now, take nothing
+from an answer that has begun. Does not cover: a person's log-out, which ends what they look at
+(`prompts.streaming`), not the answer that is being written for them; an endpoint whose place is entered anew.
 """
 
-from django.utils.translation import gettext as _
-
-from foundation.errors import NotAllowed, Unavailable
+from foundation.errors import Unavailable
 from gateway.calls import Call
 from gateway.state.snapshot import Snapshots
-from gateway.steps.resolve import may_use
+from gateway.steps.resolve import is_allowed, may_call
 from tenants.doors.hosts import DoorState
 
 
-class AccessEnded(NotAllowed):
-    """The caller may call no longer; the answer that was being passed on ends."""
-
-    code = "access_ended"
-
-    def __init__(self) -> None:
-        super().__init__(_("Your access ended while this answer was being written. What arrived is kept."))
-
-
 async def may_still_call(call: Call, snapshots: Snapshots) -> bool:
-    """Whether the call's tenant is not suspended, its key usable, its person not kept out, and its model
-    still theirs to use. While the database is away: yes.
+    """Whether the call's tenant is not suspended, its key usable, its person not kept out, the model that
+    answers still theirs to call, and its endpoint where their data may go. While the database is away: yes.
     """
     principal = call.principal
     try:
@@ -43,4 +34,9 @@ async def may_still_call(call: Call, snapshots: Snapshots) -> bool:
             now = key.principal if key is not None else principal
     except Unavailable:
         return True
-    return is_let_in and may_use(call.route.model_id, now, snapshot)
+    candidate = call.candidate
+    return (
+        is_let_in
+        and may_call(candidate.route, candidate.asked_name, now, snapshot)
+        and is_allowed(candidate.endpoint, snapshot.policy_of(now))
+    )

@@ -9,7 +9,7 @@ from gateway.addresses import DEPLOYMENT
 from gateway.calls import Call, Operation
 from gateway.http import read_json_body
 from gateway.operations import chat_completions, embeddings
-from gateway.request import Request, attempts_header, headers_of, send_stream
+from gateway.request import Request, answer_whole, attempts_header, send_stream
 from gateway.routes import route
 from gateway.steps.resolve import find_route, list_visible_routes
 from models_registry.kinds import ModelKind
@@ -45,8 +45,7 @@ async def call_model(request: Request, operation: Operation) -> None:
         if call.wants_stream:
             await send_stream(request, pipeline.stream(call, gateway), call)
         else:
-            # Read to its end even where the client has gone: the provider finishes it and charges for it.
-            await request.answer(await pipeline.complete(call, gateway), headers_of(call))
+            await answer_whole(request, pipeline.complete(call, gateway), call)
     except AtriumError as exc:
         error = _name_address(exc, call, request)
         error.headers = [*call.headers, *attempts_header(call)] if is_prepared else call.headers

@@ -82,10 +82,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to answer a call: a model at one of its endpoints."""
+    """One way to answer a call: a model at one of its endpoints. `asked_name`: its own name or alias that led
+    there.
+    """
 
     route: Route
     target: Target
+    asked_name: str = ""
 
     @property
     def endpoint(self) -> Endpoint:

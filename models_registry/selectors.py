@@ -42,9 +42,7 @@ def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Ro
     routes = _routes_of(own, own.models.objects.all(), currency)
     if find_tenant() is None:
         return routes
-    hidden = set(own.models.objects.values_list("name", flat=True))
-    for aliases in own.models.objects.exclude(aliases=[]).values_list("aliases", flat=True):
-        hidden.update(aliases)
+    hidden = names_of(own)
     with platform():
         shared = active_world()
         offered = (
@@ -58,6 +56,14 @@ def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Ro
         if name not in hidden:
             routes[name] = replace(route, is_default=False) if route.kind in own_defaults else route
     return routes
+
+
+def names_of(world: World) -> set[str]:
+    """Names and aliases of all its models, also of those that are switched off."""
+    names = set()
+    for name, aliases in world.models.objects.values_list("name", "aliases"):
+        names |= {name, *aliases}
+    return names
 
 
 def list_offered(plan_id: UUID | None = None, currency: str = "") -> list[Route]:

@@ -18,8 +18,8 @@ from foundation.errors import AtriumError, InvalidInput, NotAllowed
 from foundation.ids import uuid7
 from gateway.calls import Call, Principal
 from gateway.deltas import Delta, Reasoning, Text, TextWasReasoning
+from gateway.errors import AccessEnded
 from gateway.loop import GatewayLoop
-from gateway.rights import AccessEnded
 from gateway.run import Run, run
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.authenticate import check_door

@@ -125,7 +125,10 @@ class UsageEvent(QuantityColumns, CallColumns):
     attempts = models.JSONField(
         _("lost attempts"),
         null=True,
-        help_text=_("Endpoints that failed before this one answered. They cost nothing."),
+        help_text=_(
+            "Endpoints that failed before this one answered, and what they may have charged nonetheless: it "
+            "is part of the cost."
+        ),
     )
     booked_at = models.DateTimeField(
         _("counts at"), help_text=_("Decides the budget's period. A correction counts where its bill did.")
@@ -157,7 +160,8 @@ class Hold(CallColumns):
     amount = MoneyField(_("amount"))
     budget_ids = ArrayField(models.UUIDField(), default=list)
     input_tokens_estimate = models.BigIntegerField(default=0)
-    progress_output_tokens = models.BigIntegerField(null=True)
+    progress_output_tokens = models.BigIntegerField(null=True)  # of the attempt under way
+    attempts = models.JSONField(null=True)  # those that were lost
     # Nobody reads it any more. Processes of the release before take a hold without it for one that was never
     # sent; it goes with the next release.
     dispatched_at = models.DateTimeField(null=True, db_default=Now())

@@ -18,7 +18,8 @@ class IdleWatch:
     After the answer's end (`note_end`) nobody waits for long, whatever signs of life come: a wait ends as at
     the end of the connection.
 
-    It ends all waits `total_s` after its beginning: nothing but signs of life is no answer.
+    It ends all waits `total_s` after its beginning: nothing but signs of life is no answer. The first wait
+    began `waited_s` before it.
 
     aiohttp's own `sock_read` moves a timer with every piece of data (5 % of a stream's CPU), and counts the
     time to the first byte too; this timer moves only when it fires. Time in which nobody waits, because the
@@ -35,22 +36,31 @@ class IdleWatch:
         "_loop",
         "_timer",
         "_total_s",
+        "_waited_s",
         "_waits_since_s",
         "is_over",
     )
 
-    def __init__(self, content: aiohttp.StreamReader, limit_s: float, first_s: float, total_s: float) -> None:
+    def __init__(
+        self,
+        content: aiohttp.StreamReader,
+        limit_s: float,
+        first_s: float,
+        total_s: float,
+        waited_s: float = 0.0,
+    ) -> None:
         self._content = content
         self._limit_s = limit_s
         self._first_s = first_s
         self._total_s = total_s
+        self._waited_s = waited_s
         self._has_begun = False
         self._loop = asyncio.get_running_loop()
         self._waits_since_s: float | None = None
         self.is_over = False  # the last wait ended so, and the connection did not
         self._ends_s: float | None = None
         self._begun_s = self._loop.time()
-        self._timer = self._loop.call_later(min(limit_s, first_s), self._look)
+        self._timer = self._loop.call_later(min(limit_s, first_s - waited_s, total_s), self._look)
 
     def __enter__(self) -> "IdleWatch":
         return self
@@ -60,7 +70,8 @@ class IdleWatch:
 
     async def read(self) -> bytes:
         """What has come, at least one byte; b"" at the end. Raises TimeoutError, aiohttp.ClientError."""
-        self._waits_since_s = self._loop.time()
+        self._waits_since_s = self._loop.time() - self._waited_s
+        self._waited_s = 0.0
         try:
             part = await self._content.readany()
         except _Over:

@@ -1,9 +1,14 @@
 """How many calls this process has in work at once: of one caller, of one tenant, of all. Whoever comes beyond
 that is sent away before work starts.
 
-Guards against: a client that opens streams without end, a tenant that takes the process from the others,
-more work than the machine can do.
+A tenant may have no more calls than there are places free (Choudhury and Hahne 1998, dynamic queue length
+thresholds): one that is alone has half of them, two have a third each, and whoever comes always finds as much
+room as each of those who are there has. Nobody is sent away for the others' sake while nobody else is there.
+
+Guards against: a client that opens streams without end, tenants that take the process, and with it the
+connections to a server they share, from the others; more work than the machine can do.
 Does not cover: sums over several processes, and what somebody may have by a limit (gateway.state.limits).
+Places are not taken back: after a rush of newcomers a tenant above its share keeps it until its calls end.
 """
 
 from collections import Counter
@@ -14,7 +19,7 @@ from django.utils.translation import gettext as _
 from foundation.errors import QuotaExceeded, Unavailable
 from gateway.calls import Call
 
-OF_CALLER, OF_TENANT, OF_ALL = 250, 1_000, 2_000
+OF_CALLER, OF_ALL = 250, 2_000
 RETRY_AFTER_S = 1
 
 
@@ -29,16 +34,18 @@ class InFlight:
         """Raises QuotaExceeded (`too_many_calls`) for a caller or tenant with too many calls in work,
         Unavailable (`overloaded`) for everyone.
         """
-        if self._all >= OF_ALL:
+        free = OF_ALL - self._all
+        if free <= 0:
             raise Unavailable(
                 _("The server has as many calls in work as it can do. Try again in a moment."),
                 code="overloaded",
                 retry_after_s=RETRY_AFTER_S,
             )
-        for name, limit in zip(_names(call), (OF_CALLER, OF_TENANT), strict=True):
-            if self._by_name[name] >= limit:
+        for name, limit in zip(_names(call), (OF_CALLER, free), strict=True):
+            count = self._by_name[name]
+            if count >= limit:
                 message = _("%(limit)s calls are in work at once already. Wait until one of them ends.") % {
-                    "limit": limit
+                    "limit": count
                 }
                 raise QuotaExceeded(message, code="too_many_calls", retry_after_s=RETRY_AFTER_S)
         call.is_in_flight = True

@@ -56,11 +56,11 @@ def give_back(call: Call, limiter: Limiter) -> None:
 
 
 def _used_tokens(call: Call) -> int:
-    """As billed; nothing of a call that was never sent."""
+    """As billed, with the attempts that were lost; nothing of a call that was never sent."""
     usage = call.usage
     if usage is None or not call.is_settled:
         return 0
-    return usage.total_tokens
+    return usage.total_tokens + sum(one.usage.total_tokens for one in call.attempts)
 
 
 def _most_tokens(call: Call) -> int:

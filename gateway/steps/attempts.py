@@ -2,10 +2,15 @@
 
 Another endpoint of the model at once; the same one again after a pause with jitter, or the one that the
 server asks for; then the models that stand in. What the caller did wrong, and what has begun or was charged
-for, is not tried again.
+for by a report, is not tried again.
+
+What a lost attempt may have cost is part of the bill (docs/decisions/0013): the hold is raised to cover it
+and the next attempt before that is sent, or none follows. So the books also know who is asked, if this
+process dies. All attempts share one time limit.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 
@@ -14,11 +19,16 @@ from gateway.answers.refusals import UpstreamBusy
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
 from gateway.state.breaker import Breaker, resting
+from gateway.steps.reserve import facts_of, highest_cost_of
 from gateway.steps.resolve import MAX_ATTEMPTS
+from gateway.steps.settle import lost_attempt
 from models_registry.routes import Candidate
+from usage.ledger.bookings import LostAttempt, NextAttempt, lost_cost
+from usage.ledger.ledger import Ledger
+
+logger = logging.getLogger(__name__)
 
 MAX_OF_ONE = 3
-LAST_BEGIN_S = 1_800  # no attempt begins later: a call ends long before the ledger takes it for forgotten
 PAUSES_S = (0.15, 0.6)  # before the second and the third attempt at one endpoint, more or less half of it
 MAX_PAUSE_S = 5.0  # a server that wants to be left alone for longer is
 MAX_ALL_PAUSES_S = 10.0
@@ -48,9 +58,10 @@ def choose_first(call: Call, breaker: Breaker) -> None:
 class Attempts:
     """What follows the first one. `follow` makes the next candidate the call's."""
 
-    def __init__(self, call: Call, breaker: Breaker, jitter: Jitter = random.uniform) -> None:
+    def __init__(self, call: Call, breaker: Breaker, ledger: Ledger, jitter: Jitter = random.uniform) -> None:
         self._call = call
         self._breaker = breaker
+        self._ledger = ledger
         self._jitter = jitter
         self._waiting = list(call.candidates[1:])
         self._of_one = 1  # attempts at the current candidate
@@ -62,21 +73,43 @@ class Attempts:
         its pause is over.
         """
         call = self._call
+        call.attempt_error = error.code
         has_cost = call.usage is not None or call.first_token_s is not None
-        is_late = call.elapsed_ms() > LAST_BEGIN_S * 1_000
-        if has_cost or is_late or self._count >= MAX_ATTEMPTS or not isinstance(error, UPSTREAMS):
+        if has_cost or self._count >= MAX_ATTEMPTS or not isinstance(error, UPSTREAMS):
             return False
         candidate = self._take()
         pause_s = 0.0 if candidate else self._pause_s(error)
-        if pause_s is None:
+        if pause_s is None or pause_s >= call.left_s():
             return False
-        call.was_refused = True  # who leaves in the pause pays nothing for what was lost
+        lost, following = lost_attempt(call), candidate or call.candidate
+        if not await self._is_covered(lost, following):
+            return False
+        call.lose_attempt(lost)
         self._count += 1
         self._of_one = 1 if candidate else self._of_one + 1
         self._paused_s += pause_s
         await asyncio.sleep(pause_s)
-        call.lose_attempt(error.code)
-        call.begin_attempt(candidate or call.candidate)
+        call.begin_attempt(following)
+        return True
+
+    async def _is_covered(self, lost: LostAttempt, following: Candidate) -> bool:
+        """Whether the hold covers what was lost and the next attempt, and names who is asked now."""
+        call = self._call
+        if following is call.candidate and not lost.cost:
+            return True
+        attempts = (*call.attempts, lost)
+        amount = lost_cost(attempts) + highest_cost_of(call, following.route)
+        facts = facts_of(call, following)
+        call.is_hold_moved = True
+        try:
+            await self._ledger.follow(
+                call.principal.tenant, NextAttempt(call.request_id, amount, facts, attempts)
+            )
+        except AtriumError as exc:
+            logger.info("no further attempt at call %s: %s", call.request_id, exc.code)
+            return False
+        if call.held is not None:
+            call.held = max(call.held, amount)
         return True
 
     def _take(self) -> Candidate | None:

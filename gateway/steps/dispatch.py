@@ -149,9 +149,7 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
     try:
         call.was_dispatched, call.was_refused = True, False
         # the headers of an answer in one piece come when all of it is there
-        async with asyncio.timeout(
-            endpoint.first_byte_timeout_s if call.wants_stream else endpoint.total_timeout_s
-        ):
+        async with asyncio.timeout(call.first_byte_left_s() if call.wants_stream else call.attempt_left_s()):
             return await request
     except UpstreamError as exc:  # the egress policy's word: nothing was sent, or the answer was a redirect
         call.was_refused = True

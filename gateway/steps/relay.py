@@ -95,13 +95,16 @@ async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
 
 
 def _watch(call: Call, response: aiohttp.ClientResponse) -> IdleWatch:
-    """Headers may come long before the first token: until then, the limit is that of the first byte."""
+    """Headers may come long before the first token: until then, the limit is that of the first byte. What was
+    waited for the headers is a part of it.
+    """
     endpoint = call.candidate.endpoint
     return IdleWatch(
         response.content,
         limit_s=endpoint.idle_timeout_s,
         first_s=endpoint.first_byte_timeout_s,
-        total_s=endpoint.total_timeout_s,
+        total_s=call.attempt_left_s(),
+        waited_s=call.attempt_waited_s() if call.wants_stream else 0.0,
     )
 
 

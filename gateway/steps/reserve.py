@@ -23,14 +23,15 @@ def highest_price(call: Call) -> Decimal:
     """The most that the call can cost, whichever candidate answers. Raises InvalidInput
     (`model_not_priced`).
     """
-    return max(_highest_cost(call, route) for route in _routes(call.candidates))
+    return max(highest_cost_of(call, route) for route in _routes(call.candidates))
 
 
 def _routes(candidates: Iterable[Candidate]) -> Iterable[Route]:
     return {candidate.route.model_id: candidate.route for candidate in candidates}.values()
 
 
-def _highest_cost(call: Call, route: Route) -> Decimal:
+def highest_cost_of(call: Call, route: Route) -> Decimal:
+    """The most that an attempt at this model can cost. Raises InvalidInput (`model_not_priced`)."""
     operation = call.operation
     most_input, longest = operation.most_input_tokens(call, route), operation.longest_answer(call, route)
     try:
@@ -53,7 +54,7 @@ async def reserve(call: Call, ledger: Ledger) -> None:
         amount=amount,
         subjects=subjects,
         input_tokens_estimate=estimate_input_tokens(call),
-        facts=facts_of(call),
+        facts=facts_of(call, call.candidate),
     )
     await ledger.reserve(principal.tenant, request)
     call.held = amount
@@ -68,9 +69,11 @@ def _unpriced(model: str, missing: UnpricedClass) -> InvalidInput:
     )
 
 
-def facts_of(call: Call) -> CallFacts:
-    """What the usage event will say of the call, kept with the hold in case this process dies."""
-    candidate, route = call.candidate, call.route
+def facts_of(call: Call, candidate: Candidate) -> CallFacts:
+    """What the usage event will say of the call if this candidate answers, kept with the hold in case this
+    process dies.
+    """
+    route = candidate.route
     return CallFacts(
         source=call.source,
         model=route.name,

@@ -22,10 +22,10 @@ MAX_STAND_INS = 3  # of these, if the model has more endpoints than are left
 def list_visible_routes(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
     """The models a principal may name, in the order of their names; no aliases."""
     named = (route for name, route in sorted(snapshot.routes.items()) if name == route.name)
-    return [route for route in named if _may_call(route, route.name, principal, snapshot)]
+    return [route for route in named if may_call(route, route.name, principal, snapshot)]
 
 
-def _may_call(route: Route, asked: str, principal: Principal, snapshot: TenantSnapshot) -> bool:
+def may_call(route: Route, asked: str, principal: Principal, snapshot: TenantSnapshot) -> bool:
     """By the list of its key, which may name the model or the alias that was asked for, and by the rights of
     use.
     """
@@ -37,7 +37,7 @@ def _may_call(route: Route, asked: str, principal: Principal, snapshot: TenantSn
 def find_route(name: str, principal: Principal, snapshot: TenantSnapshot) -> Route | None:
     """The model of this name or alias, if the principal may call it."""
     route = snapshot.routes.get(name)
-    return route if route is not None and _may_call(route, name, principal, snapshot) else None
+    return route if route is not None and may_call(route, name, principal, snapshot) else None
 
 
 def may_use(model_id: UUID, principal: Principal, snapshot: TenantSnapshot) -> bool:
@@ -80,14 +80,15 @@ def _candidates(call: Call, route: Route, snapshot: TenantSnapshot, policy: str)
     """The model's own endpoints, then those of the models that stand in for it, as far as the caller may
     use them and the policy lets data go there.
     """
-    routes = [route]
+    routes, names = [route], [call.body["model"]]
     for name in route.fallbacks:
         other = find_route(name, call.principal, snapshot)
         if other is not None and other.kind == route.kind and other not in routes:
             routes.append(other)
-    for one in routes:
+            names.append(name)
+    for one, name in zip(routes, names, strict=True):
         allowed = [target for target in one.targets if is_allowed(target.endpoint, policy)]
-        yield from (Candidate(one, target) for target in shuffle(allowed))
+        yield from (Candidate(one, target, name) for target in shuffle(allowed))
 
 
 def _shorten(candidates: list[Candidate], route: Route) -> list[Candidate]:

@@ -4,22 +4,24 @@ or the provider failed.
 
 from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
-from gateway.errors import UpstreamTimeout
-from gateway.steps.reserve import facts_of
+from gateway.errors import AccessEnded, UpstreamTimeout
+from gateway.steps.reserve import facts_of, highest_cost_of
+from usage.ledger.bookings import LostAttempt, lost_cost
 from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, billed_cost
 
 NOTHING = Usage()
+CUT = frozenset({UpstreamTimeout.code, AccessEnded.code})  # errors with which we leave an answer
 
 
 def billed_usage(call: Call) -> tuple[Usage, bool]:
-    """(what is billed, whether it is an estimate).
+    """(what is billed of the current attempt, whether it is an estimate).
 
     The provider's report, if it came after the last piece of the answer; if more came after it, or it counts
     nothing where something was seen, the greater of what it says and what was seen. Without a report what was
-    seen, and where an answer in one piece was left before it came, by the client or by our own patience, the
-    most it can be, as for orphans. Nothing if the provider refused or was never reached. A report that counts
-    nothing of what was sent is filled up with the estimate of that.
+    seen, and where an answer in one piece was left before it came, by the client, by our own patience or at
+    the end of a right, the most it can be, as for orphans. Nothing if the provider refused or was never
+    reached. A report that counts nothing of what was sent is filled up with the estimate of that.
     """
     if call.usage is not None:
         usage, is_estimated = _with_output_seen(call, call.usage)
@@ -28,7 +30,9 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
         return usage, is_estimated
     if not call.was_dispatched or call.was_refused:
         return NOTHING, False
-    if not call.wants_stream and (call.status == "cancelled" or call.error_code == UpstreamTimeout.code):
+    error_code = call.attempt_error or call.error_code
+    is_cut = error_code in CUT or (call.status == "cancelled" and not error_code)
+    if is_cut and not call.wants_stream:
         most = call.operation.most_input_tokens(call, call.route)
         return Usage(most, 0, call.max_output_tokens, 0), True
     return Usage(estimate_input_tokens(call), 0, _seen(call), 0), True
@@ -48,6 +52,21 @@ def _seen(call: Call) -> int:
     return min(call.output_tokens_seen, max(call.max_output_tokens, call.pieces_seen))
 
 
+def lost_attempt(call: Call) -> LostAttempt:
+    """The current attempt, which has failed, as the bill says it if another one follows: at what it would
+    have cost alone.
+    """
+    usage, _is_estimated = billed_usage(call)
+    return LostAttempt(
+        upstream_model=call.candidate.upstream_name,
+        connection_id=call.candidate.endpoint.id,
+        error_code=call.attempt_error,
+        latency_ms=int(call.attempt_waited_s() * 1000),
+        usage=usage,
+        cost=billed_cost(call.route.price, usage, highest_cost_of(call, call.route)),
+    )
+
+
 async def settle(call: Call, ledger: Ledger) -> None:
     """Book the call once. A caller who is cancelled meanwhile does not stop it: the ledger's lane owns the
     booking.
@@ -58,7 +77,8 @@ async def settle(call: Call, ledger: Ledger) -> None:
     usage, is_estimated = billed_usage(call)
     call.usage = usage
     call.is_estimated = is_estimated
-    call.cost = billed_cost(call.route.price, usage, call.held)
+    lost = lost_cost(call.attempts)
+    call.cost = lost + billed_cost(call.route.price, usage, call.held - lost)
     first_token_ms = int((call.first_token_s - call.started_s) * 1000) if call.first_token_s else None
     settlement = Settlement(
         request_id=call.request_id,
@@ -68,8 +88,8 @@ async def settle(call: Call, ledger: Ledger) -> None:
         error_code=call.error_code,
         latency_ms=call.elapsed_ms(),
         first_token_ms=first_token_ms,
-        estimated=call.is_estimated,
-        answered=facts_of(call) if call.attempts else None,
+        estimated=call.is_estimated or bool(lost),
+        answered=facts_of(call, call.candidate) if call.is_hold_moved else None,
         attempts=tuple(call.attempts),
     )
     await ledger.settle(call.principal.tenant, settlement)

@@ -578,3 +578,15 @@ def test_the_form_offers_the_models_that_may_stand_in_and_keeps_what_is_gone(acm
     assert acme.post(address, model_form(model, fallbacks=["other", ""]) | prices()).status_code == 302
     model.refresh_from_db()
     assert model.fallbacks == ["other"]
+
+
+def test_an_event_shows_what_its_lost_attempts_cost(acme, alice):
+    lost = {"upstream_model": "theirs", "error_code": "upstream_timeout", "latency_ms": 120}
+    attempts = [{**lost, "cost": "0.25"}, {**lost, "error_code": "upstream_error", "cost": "0"}, lost]
+    event = make_event(alice, attempts=attempts)
+    acme.login_as(alice)
+    page = acme.get(url("usage_usageevent_change", event.pk)).content.decode()
+    assert (
+        "theirs: upstream_timeout, 120 ms, 0.2500 EUR; theirs: upstream_error, 120 ms; "
+        "theirs: upstream_timeout, 120 ms" in page.replace("\xa0", " ")
+    )

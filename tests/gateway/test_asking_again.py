@@ -10,7 +10,6 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -25,10 +24,11 @@ from gateway.operations import chat_completions
 from gateway.state.breaker import FAILURES
 from gateway.state.quirks import Quirks
 from gateway.steps import attempts
-from gateway.steps.reserve import highest_price
+from gateway.steps.reserve import highest_cost_of, highest_price
 from gateway.steps.settle import billed_usage
-from tests.gateway.calling import call_of, collaborators, make_call, make_endpoint, make_route
+from tests.gateway.calling import OpenBooks, call_of, collaborators, make_call, make_endpoint, make_route
 from tests.gateway.test_estimates import DONE, END, event, usage_event
+from usage.ledger.bookings import NextAttempt
 from usage.pricing import Price
 
 Answer = Callable[[dict], tuple[int, object]]  # of a request's body: status, and JSON or bytes of a stream
@@ -313,17 +313,22 @@ def test_the_books_are_told_who_answers_before_they_are_asked(stream):
     """If this process dies, the bill is that of another price and another model."""
 
     async def run() -> None:
-        marks: list[tuple] = []
-        ledger = SimpleNamespace(mark=lambda *mark: marks.append(mark))
-        async with serving(ILL) as ill, serving(FINE if stream else WHOLE) as well:
+        ledger = OpenBooks()
+
+        def asked_second(_body: dict) -> tuple[int, object]:
+            known.extend(ledger.followed)
+            return FINE if stream else WHOLE
+
+        known: list[NextAttempt] = []
+        async with serving(ILL) as ill, serving(asked_second) as well:
             first = make_route([make_endpoint(ill.url)])
             second = make_route([make_endpoint(well.url)], price=DEAR)
             call = call_of(first, second, stream=stream)
             assert b"Hello" in await ask(call, ledger=ledger)
-        assert len(marks) == 1, "the first one stands in the hold"
-        slug, request_id, tokens, facts = marks[0]
-        assert (slug, request_id, tokens) == ("acme", call.request_id, None)
-        assert (facts.price, facts.connection_id) == (DEAR, second.targets[0].endpoint.id)
+        (told,) = known
+        assert told.request_id == call.request_id and told.amount == highest_cost_of(call, second)
+        assert (told.facts.price, told.facts.connection_id) == (DEAR, second.targets[0].endpoint.id)
+        assert [one.error_code for one in told.attempts] == ["upstream_error"]
 
     asyncio.run(run())
 

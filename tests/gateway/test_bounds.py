@@ -5,6 +5,7 @@ again and again. Connections without a request: tests/foundation/test_http_serve
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 from uuid import uuid4
@@ -134,24 +135,66 @@ def a_call(tenant: str = "acme", key: str = "aaaaaaaa"):
 @pytest.fixture
 def few(monkeypatch):
     monkeypatch.setattr(in_flight, "OF_CALLER", 2)
-    monkeypatch.setattr(in_flight, "OF_TENANT", 3)
-    monkeypatch.setattr(in_flight, "OF_ALL", 5)
+    monkeypatch.setattr(in_flight, "OF_ALL", 60)
     return InFlight()
 
 
-def test_a_caller_a_tenant_and_all_together_have_so_many_calls_in_work(few):
-    calls = [a_call(), a_call(), a_call(key="bbbbbbbb")]
+def fill(places: InFlight, tenant: str, at_most: int = 1_000) -> int:
+    """How many calls of a tenant with very many keys come in before one is sent away."""
+    for number in range(at_most):
+        try:
+            places.enter(a_call(tenant, uuid4().hex[:8]))
+        except QuotaExceeded as exc:
+            assert (exc.code, exc.retry_after_s) == ("too_many_calls", 1)
+            return number
+    return at_most
+
+
+def test_a_caller_has_so_many_calls_in_work(few):
+    few.enter(a_call())
+    few.enter(a_call())
+    with pytest.raises(QuotaExceeded) as caught:
+        few.enter(a_call())
+    assert (caught.value.code, caught.value.retry_after_s) == ("too_many_calls", 1)
+    few.enter(a_call(key="bbbbbbbb"))
+
+
+def test_tenants_that_take_all_they_can_leave_as_much_to_whoever_comes(few):
+    assert fill(few, "acme") == 30, "alone: half"
+    assert [fill(few, name) for name in ("globex", "third", "fourth", "fifth")] == [15, 8, 4, 2]
+    few.enter(a_call("sixth"))
+    with pytest.raises(Unavailable) as overloaded:
+        few.enter(a_call("seventh"))
+    assert (overloaded.value.code, overloaded.value.retry_after_s) == ("overloaded", 1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_tenants_that_come_together_have_the_same(few, count):
+    names, got = [f"tenant-{number}" for number in range(count)], Counter()
+    for turn in range(60):
+        for name in names:
+            got[name] += fill_one(few, name, turn)
+    assert set(got.values()) == {60 // (count + 1)} and fill(few, "newcomer") >= 60 // (count + 1) // 2
+
+
+def fill_one(places: InFlight, tenant: str, number: int) -> int:
+    try:
+        places.enter(a_call(tenant, f"k{number:07}"))
+    except QuotaExceeded:
+        return 0
+    return 1
+
+
+def test_one_above_its_share_comes_back_to_it_as_its_calls_end(few):
+    calls = [a_call("acme", f"k{number:07}") for number in range(30)]
     for call in calls:
         few.enter(call)
-    for too_many in (a_call(), a_call(key="bbbbbbbb"), a_call(key="cccccccc")):
-        with pytest.raises(QuotaExceeded) as caught:
-            few.enter(too_many)
-        assert (caught.value.code, caught.value.retry_after_s) == ("too_many_calls", 1)
-    for _number in range(2):
-        few.enter(a_call(tenant="globex"))
-    with pytest.raises(Unavailable) as overloaded:
-        few.enter(a_call(tenant="third"))
-    assert (overloaded.value.code, overloaded.value.retry_after_s) == ("overloaded", 1)
+    others = fill(few, "globex")
+    for call in calls[:10]:
+        few.leave(call)
+        assert fill(few, "acme") == 0, "it has more than its share"
+        others += fill(few, "globex")
+    assert others == 20, "a third each, and a third for whoever comes"
 
 
 def test_a_place_becomes_free_once(few):

@@ -4,6 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from accounts.models import Grant, Limit
+from accounts.objects import list_objects
 from accounts.services import grant, set_limit
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from models_registry import services
@@ -114,6 +115,14 @@ def test_a_new_model_takes_no_others_alias(make):
     make.model("other", aliases=["small"])
     with pytest.raises(InvalidInput):
         make.model("small")
+
+
+def test_rights_are_given_to_what_may_be_called_not_to_what_an_alias_hides(make):
+    with platform():
+        make.model("gpt-4o")
+        make.model("shared")
+    make.model("small", aliases=["gpt-4o"])
+    assert {one.name for one in list_objects("model")} == {"small", "shared"}
 
 
 def test_a_tenants_alias_goes_before_the_platforms_model_of_that_name(make):

@@ -7,14 +7,25 @@ both alike.
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from accounts.services import create_api_key, create_user, grant, revoke_api_key, set_user_active
+from accounts.services import (
+    create_api_key,
+    create_user,
+    grant,
+    revoke_api_key,
+    set_data_policy,
+    set_user_active,
+    update_api_key,
+)
 from accounts.sessions import has_access
+from models_registry.services import add_connection, add_model
 from tenants.context import tenant
+from tenants.provisioning.plans import update_tenant
 from tenants.provisioning.services import create_tenant, set_tenant_status
 from tests.live import house_with_bug
 from tests.prompts.visitor import Visitor
@@ -25,7 +36,7 @@ pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(120)]
 
 @pytest.fixture
 def place(house, django_db_blocker):
-    """A tenant of its own, with a person and a key."""
+    """A tenant of its own, with a person, a key, and the model at a place that nobody knows."""
     slug = f"s10-{uuid4().hex[:8]}"
     with django_db_blocker.unblock():
         create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan="unlimited")
@@ -38,6 +49,15 @@ def place(house, django_db_blocker):
                 roles=["user"],
             )
             row, text = create_api_key(actor=None, user=person, name="s10")
+            connection = add_connection(
+                actor=None,
+                name="abroad",
+                kind="openai_compatible",
+                base_url=house.mock.base_url,
+                allow_private=True,
+                location="",
+            )
+            add_model(actor=None, connection=connection, name=MODEL)
         yield slug, person, row, text
 
 
@@ -58,6 +78,20 @@ def revoke(slug, person, row) -> None:
 def refuse_the_model(slug, person, row) -> None:
     with tenant(slug):
         grant(actor=None, kind="model", target=MODEL, effect="deny", user=person)
+
+
+def narrow_the_key(slug, person, row) -> None:
+    with tenant(slug):
+        update_api_key(actor=None, key=row, model_names=["mock"])
+
+
+def keep_the_data(slug, person, row) -> None:
+    with tenant(slug):
+        set_data_policy(actor=None, project=row.project, data_policy="eu")
+
+
+def keep_all_data(slug, person, row) -> None:
+    update_tenant(slug=slug, data_policy="eu")
 
 
 def stream(house, place, end) -> tuple[list[dict], bool]:
@@ -89,7 +123,18 @@ def check(house, place, end) -> None:
     assert events[-1]["error"]["code"] == "access_ended" and is_done, "whoever reads it is told why it ended"
 
 
-@pytest.mark.parametrize("end", [revoke, lock_out, suspend, refuse_the_model])
+ENDS = [
+    revoke,
+    lock_out,
+    suspend,
+    refuse_the_model,
+    narrow_the_key,
+    keep_the_data,
+    keep_all_data,
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_a_stream_of_v1_ends_with_the_right_to_it(house, place, end):
     check(house, place, end)
 
@@ -116,9 +161,46 @@ def test_planted_bug_a_gateway_that_asks_once_is_found_out(house, place):
 
 
 def test_planted_bug_a_gateway_that_forgets_rights_of_use_is_found_out(house, place):
-    bug = "import gateway.rights\ngateway.rights.may_use = lambda *_: True"
+    bug = "import gateway.rights\ngateway.rights.may_call = lambda *_: True"
     with house_with_bug(house, bug) as careless, pytest.raises(AssertionError, match="the stream went on"):
         check(careless, place, refuse_the_model)
+
+
+@pytest.mark.parametrize("end", [keep_the_data, keep_all_data])
+def test_planted_bug_a_gateway_that_forgets_policies_is_found_out(house, place, end):
+    bug = "import gateway.rights\ngateway.rights.is_allowed = lambda *_: True"
+    with house_with_bug(house, bug) as careless, pytest.raises(AssertionError, match="the stream went on"):
+        check(careless, place, end)
+
+
+def ask_whole(house, place, end) -> httpx.Response:
+    """An answer in one piece during which `end` happens, once the upstream is at work."""
+    slug, person, row, text = place
+    house.mock.reset()
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(
+            house.post, body, headers={"Authorization": f"Bearer {text}"}, slug=next(iter(house.keys))
+        )
+        house.mock.wait_for(lambda ledger: len(ledger) == 1, timeout_s=30)
+        end(slug, person, row)
+        return asking.result()
+
+
+@pytest.mark.parametrize("end", [revoke, keep_the_data])
+def test_an_answer_in_one_piece_ends_with_the_right_to_it(house, place, end):
+    from usage.models import UsageEvent
+
+    answer = ask_whole(house, place, end)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "access_ended")
+    (entry,) = house.mock.wait_for(
+        lambda ledger: all(one["outcome"] != "open" for one in ledger), timeout_s=30
+    )
+    assert entry["outcome"] == "client_closed"
+    with tenant(place[0]):
+        (event,) = UsageEvent.objects.all()
+        assert (event.status, event.error_code, event.estimated) == ("error", "access_ended", True)
+        assert event.output_tokens > 0, "nobody saw how far it was"
 
 
 # -- pages ---------------------------------------------------------------------------------------------------

@@ -238,8 +238,10 @@ def check_bill(ask: Ask, event, end: str, sent: dict | None) -> None:
     most = len(json.dumps(ask.body())) + (MOST_AROUND_TEXT if ask.path == "embeddings" else 0)
     assert event.total_tokens - output <= most, f"{ask}: {used}"
     assert output <= MOST_TOKENS, f"{ask}: {used}"
+    lost = sum(Decimal(one["cost"]) for one in event.attempts or [])  # each as it would have cost alone
+    assert 0 <= lost <= 2 * (most + 2 * MOST_TOKENS) * Decimal("0.000001"), f"{ask} lost {event.attempts}"
     dearest = (event.total_tokens + output) * Decimal("0.000001")
-    assert 0 <= event.cost <= dearest, f"{ask} costs {event.cost} for {used}"
+    assert 0 <= event.cost - lost <= dearest, f"{ask} costs {event.cost} for {used}"
     assert event.status == ("ok" if end == "answer" else "error"), f"{ask} is booked as {event.status}"
     if end == "answer":
         is_credible = ask.fault.name not in INCREDIBLE

@@ -12,6 +12,7 @@ from django.db import connection
 from tests.usage.books import a_bill, a_hold
 from usage.ledger import bookings, statements
 from usage.ledger.batch import Batch
+from usage.ledger.bookings import NextAttempt
 from usage.models import Budget, BudgetOverrun, CallColumns, Hold, UsageEvent
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +47,7 @@ def test_what_a_hold_carries_is_what_the_event_will_say():
     ("model", "columns"),
     [
         (Hold, statements.HOLD_COLUMNS | {"budget_ids": "uuid[]"}),
+        (Hold, statements._NEXT_COLUMNS),
         (Budget, statements._BALANCE_COLUMNS),
         (BudgetOverrun, statements._OVERRUN_COLUMNS),
     ],
@@ -64,9 +66,12 @@ def test_an_event_is_written_with_each_of_its_columns():
 def test_each_statement_gets_a_value_for_each_of_its_columns():
     hold, now = a_hold(), datetime(2026, 11, 1, tzinfo=UTC)
     batch = Batch([], {}, now)
-    assert batch.decide(hold) is True and batch.decide(a_bill(hold.request_id)) is True
+    following = NextAttempt(hold.request_id, hold.amount, hold.facts, ())
+    for operation in (hold, following, a_bill(hold.request_id)):
+        assert batch.decide(operation) is True
     sent = {statement: len(values) for statement, values in batch.writes(b"process")}
     assert sent == {
         statements.WRITE_HOLDS: 2 + len(statements.HOLD_COLUMNS),
+        statements.FOLLOW: len(statements._NEXT_COLUMNS),
         statements.SETTLE: 1 + len(statements.BILL_COLUMNS),
     }

@@ -9,9 +9,9 @@ from foundation.ids import uuid7
 from tenants.context import in_tenant
 from tests.usage.books import BILL, PRICE, USAGE, Books, a_bill, a_hold
 from usage.ledger import sweeper
-from usage.ledger.bookings import INTERRUPTED, CallFacts
+from usage.ledger.bookings import INTERRUPTED
 from usage.ledger.sweeper import sweep_holds
-from usage.pricing import Price, Usage, cost
+from usage.pricing import Usage, cost
 from usage.services import refund_call
 
 
@@ -51,32 +51,6 @@ async def test_orphans_are_billed_by_mark_or_by_hold(books):
     assert books.holds() == [] and books.budget(budget).held == 0 and books.balances_match()
     assert {"usage_sums", "usage_today"} <= duties(books)
     assert await in_tenant(books.slug, sweep_holds) == 0
-
-
-async def test_orphans_are_billed_as_who_answered_at_that_price(books):
-    """The hold names the first candidate; another one answered when the process died."""
-    dear = Price("EUR", *map(Decimal, ("1000", "1000", "1000", "1000")))
-    other = CallFacts(
-        model="stand-in", model_id=uuid7(), connection_id=uuid7(), upstream_model="x", price=dear
-    )
-    told, untold = a_hold("0.5"), a_hold("0.5")
-    async with books.ledger(process_id=books.add_process(age_s=60)) as ledger:
-        for hold in (told, untold):
-            await ledger.reserve(books.slug, hold)
-            ledger.mark(books.slug, hold.request_id, None, other)
-        ledger.mark(books.slug, told.request_id, 33)  # within the same second
-        await ledger.void(books.slug, uuid7())
-    await in_tenant(books.slug, sweep_holds)
-    events = {event.request_id: event for event in books.events()}
-    assert events[told.request_id].cost == cost(dear, Usage(input_tokens=90, output_tokens=33))
-    assert events[untold.request_id].cost == Decimal("0.5"), "nothing is known of how far it came"
-    for event in events.values():
-        assert (event.model, event.model_id, event.connection_id, event.upstream_model) == (
-            "stand-in",
-            other.model_id,
-            other.connection_id,
-            "x",
-        )
 
 
 async def test_a_mark_above_the_hold_is_billed_in_full_and_on_record(books):

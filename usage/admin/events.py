@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -296,15 +297,18 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
     @display(description=_("lost attempts"))
     def show_attempts(self, row: UsageEvent) -> str:
-        lost = row.attempts or []
-        return (
-            "; ".join(f"{one['upstream_model']}: {one['error_code']}, {one['latency_ms']} ms" for one in lost)
-            or "–"
-        )
+        return "; ".join(_show_attempt(one, row.currency) for one in row.attempts or []) or "–"
 
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def show_status(self, row: UsageEvent) -> Badge:
         return Badge(row.status, row.get_status_display())
+
+
+def _show_attempt(lost: dict[str, Any], currency: str) -> str:
+    """Its cost where it had one; events of the release before say none."""
+    shown = f"{lost['upstream_model']}: {lost['error_code']}, {lost['latency_ms']} ms"
+    cost = Decimal(lost.get("cost", 0))
+    return f"{shown}, {show_money(cost, currency)}" if cost else shown
 
 
 def attach_names(events: list[UsageEvent]) -> None:

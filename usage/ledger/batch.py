@@ -16,12 +16,13 @@ from usage.ledger.bookings import (
     BudgetRefusal,
     Failure,
     HoldRequest,
+    NextAttempt,
     Operation,
     Outcome,
     Settlement,
     Void,
 )
-from usage.ledger.budget_rules import Balance, period_end
+from usage.ledger.budget_rules import ZERO, Balance, period_end
 from usage.ledger.wire import Statement
 
 _OF_TENANT = (LEVELS[0], TENANT_SUBJECT.hex)
@@ -96,6 +97,7 @@ class Batch:
             balance.roll(now)
             self._by_subject.setdefault((balance.level, balance.subject), []).append(balance)
         self._new_holds: list[tuple[str, ...]] = []
+        self._next_attempts: dict[str, tuple[str, ...]] = {}
         self._bills: list[tuple[str, ...]] = []
         self._booked: set[str] = set()
         self._voided: list[str] = []
@@ -109,6 +111,8 @@ class Batch:
             return self._reserve(operation)
         if isinstance(operation, Settlement):
             return self._settle(operation)
+        if isinstance(operation, NextAttempt):
+            return self._follow(operation)
         return self._void(operation)
 
     def _reserve(self, request: HoldRequest) -> Outcome:
@@ -129,6 +133,24 @@ class Batch:
         ids = [balance.id for balance in asked]
         self._holds[key] = amount, ids
         self._new_holds.append(sql.hold_row(request, ids))
+        return True
+
+    def _follow(self, attempt: NextAttempt) -> Outcome:
+        """Raise the hold to the amount; again changes nothing."""
+        key = attempt.request_id.hex
+        hold = self._holds.get(key)
+        if hold is None:
+            return Failure.NO_HOLD
+        amount, ids = hold
+        more = max(attempt.amount - amount, ZERO)
+        asked = self._known(ids)
+        for balance in asked:
+            if not balance.has_room(more):
+                return self._refusal(balance, more)
+        for balance in asked:
+            balance.hold(more)
+        self._holds[key] = amount + more, ids
+        self._next_attempts[key] = (key, str(amount + more), *sql.next_attempt(attempt))
         return True
 
     def _settle(self, bill: Settlement) -> Outcome:
@@ -203,6 +225,8 @@ class Batch:
             wanted.append((sql.WRITE_OVERRUNS, [moment, *sql.columns(self._overruns)]))
         if self._new_holds:
             wanted.append((sql.WRITE_HOLDS, [process_id, moment, *sql.columns(self._new_holds)]))
+        if self._next_attempts:
+            wanted.append((sql.FOLLOW, sql.columns(list(self._next_attempts.values()))))
         if self._bills:
             wanted.append((sql.SETTLE, [moment, *sql.columns(self._bills)]))
         if self._voided:

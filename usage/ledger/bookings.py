@@ -1,14 +1,17 @@
 """What callers hand to the ledger, and what it answers. Imports no Django."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from uuid import UUID
 
+from usage.ledger.budget_rules import ZERO
 from usage.pricing import Price, Usage
 
 TENANT_SUBJECT = UUID(int=0)  # the tenant's own budgets carry this subject
 INTERRUPTED = "interrupted"  # the status of the sweeper's estimates, and of nothing else
+NOTHING = Usage()
 LEVELS = ("tenant", "project", "user", "key")  # the order in which budgets are locked, everywhere
 
 
@@ -47,18 +50,39 @@ class HoldRequest:
 
 @dataclass(frozen=True, slots=True)
 class LostAttempt:
-    """One that failed before its first byte, so that another candidate went on. It costs nothing."""
+    """One that failed before its first byte, so that another one followed. `usage` and `cost`: what its
+    provider may have charged for it; nothing where that refused or was not reached.
+    """
 
     upstream_model: str
     connection_id: UUID
     error_code: str
     latency_ms: int
+    usage: Usage = NOTHING
+    cost: Decimal = ZERO
+
+
+def lost_cost(attempts: Iterable[LostAttempt]) -> Decimal:
+    return sum((one.cost for one in attempts), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class NextAttempt:
+    """Another attempt at a call that is held: the whole amount that covers it and those that were lost, and
+    who is asked now. Its commit is the dispatch mark of that attempt.
+    """
+
+    request_id: UUID
+    amount: Decimal  # a hold of more stays as it is
+    facts: CallFacts
+    attempts: tuple[LostAttempt, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The bill of a call that was held. `estimated` where the provider reported no usage; `answered` what is
-    known of the candidate that answered, where it is not the one that the hold names.
+    """The bill of a call that was held. `usage` is that of the last attempt, `cost` that of all;
+    `estimated` where a provider reported no usage; `answered` what is known of the candidate of the last
+    attempt, where the hold may name another.
     """
 
     request_id: UUID
@@ -80,7 +104,7 @@ class Void:
     request_id: UUID
 
 
-Operation = HoldRequest | Settlement | Void
+Operation = HoldRequest | NextAttempt | Settlement | Void
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 from time import monotonic
 
-from usage.ledger.bookings import HoldRequest, Operation, Outcome, Settlement
+from usage.ledger.bookings import HoldRequest, NextAttempt, Operation, Outcome, Settlement, Void
 
 
 class Entry:
@@ -23,8 +23,14 @@ class Entry:
         self.is_hold = isinstance(operation, HoldRequest)
 
     @property
-    def is_bill(self) -> bool:
-        return isinstance(self.operation, Settlement)
+    def needs_hold(self) -> bool:
+        """Whether there is nothing to do where the hold is gone."""
+        return isinstance(self.operation, Settlement | NextAttempt)
+
+    @property
+    def must_be_booked(self) -> bool:
+        """Whether it is, though nobody waits for it any longer."""
+        return isinstance(self.operation, Settlement | Void)
 
     def answer(self, outcome: Outcome) -> None:
         if not self.waiter.done():

@@ -18,7 +18,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from tenants.context import tenant
-from usage.ledger.bookings import CallFacts, Failure, Operation, Outcome, Settlement, Void
+from usage.ledger.bookings import Failure, NextAttempt, Operation, Outcome, Settlement, Void
 from usage.ledger.convoy import Convoy, Spoiled
 from usage.ledger.entries import Entry
 from usage.ledger.late import book_late_bill
@@ -75,17 +75,17 @@ class Lane:
         if entry.is_hold and len(self._waiting) >= MAX_WAITING:
             entry.answer(Failure.UNAVAILABLE)
             return entry.waiter
+        if isinstance(operation, NextAttempt):
+            self._marks.pop(operation.request_id, None)  # they are of the attempt that is lost
         self._waiting.append(entry)
         self._wake()
         return entry.waiter
 
-    def mark(self, request_id: UUID, output_tokens: int | None, answered: CallFacts | None) -> None:
+    def mark(self, request_id: UUID, output_tokens: int) -> None:
         """Note how far an answer has come; it goes along with the next batch, within a second."""
         if not self._marks:
             self._loop.call_later(MARKS_EVERY_S, self._wake)
-        tokens, known = self._marks.get(request_id, (None, None))
-        tokens = tokens if output_tokens is None else output_tokens
-        self._marks[request_id] = tokens, answered or known
+        self._marks[request_id] = output_tokens
 
     async def stop(self, patience_s: float) -> None:
         """Book what waits, as far as that can be done in time. What cannot
@@ -231,7 +231,7 @@ class Lane:
             entry.answer(Failure.UNAVAILABLE)
             if entry.is_hold and entry.is_doubtful:  # nobody will use that hold, if it exists
                 entry.turn_into(Void(entry.operation.request_id))
-            if not entry.is_hold:
+            if entry.must_be_booked:
                 kept.append(entry)
         self._waiting = kept
 
@@ -245,7 +245,7 @@ class Lane:
         if not task.cancelled() and task.exception() is not None:
             logger.error("the ledger's lane of %s died", self.slug, exc_info=task.exception())
         left = [*self._at_work, *self._waiting]
-        lost = [entry for entry in left if not (entry.is_hold or entry.waiter.done())]
+        lost = [entry for entry in left if entry.must_be_booked and not entry.waiter.done()]
         if lost:
             logger.error(
                 "the ledger of %s ends with %d bookings undone; their holds remain for the sweeper",

@@ -84,6 +84,7 @@ def _adjustment(bill: Settlement, used: Quantities, cost: Decimal, now: datetime
         bill.error_code.encode(),
         *times,
         b"t" if bill.estimated else b"f",
+        sql.written_attempts(bill.attempts).encode() if bill.attempts else None,
         now.isoformat().encode(),
         bill.request_id.hex.encode(),
     )

@@ -5,6 +5,7 @@ event loop.
     await ledger.start()
     await ledger.reserve(slug, HoldRequest(...))     # QuotaExceeded, or money is held
     ledger.mark(slug, request_id, output_tokens)     # now and then during a stream
+    await ledger.follow(slug, NextAttempt(...))      # before the call is sent once more
     await ledger.settle(slug, Settlement(...))       # or void(slug, request_id), if nothing was used
     await ledger.stop()
 """
@@ -18,7 +19,15 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, NotFound, Unavailable
 from usage.ledger.batch import Clock
-from usage.ledger.bookings import BudgetRefusal, CallFacts, Failure, HoldRequest, Outcome, Settlement, Void
+from usage.ledger.bookings import (
+    BudgetRefusal,
+    Failure,
+    HoldRequest,
+    NextAttempt,
+    Outcome,
+    Settlement,
+    Void,
+)
 from usage.ledger.convoy import Convoy
 from usage.ledger.durability import check_durability
 from usage.ledger.lanes import Lane
@@ -84,14 +93,18 @@ class Ledger:
             raise
         _check(outcome)
 
-    def mark(
-        self, slug: str, request_id: UUID, output_tokens: int | None, answered: CallFacts | None = None
-    ) -> None:
-        """Note how far an answer has come, or (`answered`) which candidate gives it, where it is not the one
-        that the hold names, for a bill in case this process dies. Neither waits nor fails.
+    async def follow(self, slug: str, attempt: NextAttempt) -> None:
+        """Have the hold cover another attempt, and name who is asked now. Asking again changes nothing.
+
+        Raises QuotaExceeded (`insufficient_quota`) where the budgets have no room for what has to be added,
+        NotFound where nothing is held any longer, Unavailable; the hold may then name either.
         """
+        _check(await self._lane(slug).put(attempt))
+
+    def mark(self, slug: str, request_id: UUID, output_tokens: int) -> None:
+        """Note how far an answer has come, for a bill in case this process dies. Neither waits nor fails."""
         with suppress(Unavailable):  # stopped meanwhile
-            self._lane(slug).mark(request_id, output_tokens, answered)
+            self._lane(slug).mark(request_id, output_tokens)
 
     async def settle(self, slug: str, bill: Settlement) -> bool:
         """Book a bill against its hold, in full and once: True if this call did it, False if it was done

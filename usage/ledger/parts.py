@@ -18,7 +18,7 @@ from tenants.slugs import role_name, schema_name
 from usage.ledger import quick
 from usage.ledger import statements as sql
 from usage.ledger.batch import Batch, Clock, read_balances, read_holds, read_text, read_time
-from usage.ledger.bookings import TENANT_SUBJECT, CallFacts, Failure, HoldRequest, Outcome
+from usage.ledger.bookings import TENANT_SUBJECT, Failure, HoldRequest, Outcome
 from usage.ledger.duty_times import BALANCES, HOLDS, SUMS, TODAY, next_sums, next_sweep, next_telling
 from usage.ledger.entries import Entry
 from usage.ledger.wire import Statement, Wire, is_clean
@@ -26,8 +26,7 @@ from usage.ledger.wire import Statement, Wire, is_clean
 DECIDES_S = 1.0  # after a booking about which there was something to decide: the next ones may be alike
 CLOCK_KEPT_S = 60.0
 logger = logging.getLogger(__name__)
-# request id → how many tokens of an answer have come, and who gives it; None for what is as it was
-Marks = dict[UUID, tuple[int | None, CallFacts | None]]
+Marks = dict[UUID, int]  # request id → how many tokens of an answer have come
 
 
 class TenantBooks:
@@ -117,7 +116,7 @@ class Part:
         self._decided = [work.decide(entry.operation) for entry in self.entries]
         self._writes = work.writes(books.process_id)
         if self.marks:
-            rows = [sql.mark(request_id, *mark) for request_id, mark in self.marks.items()]
+            rows = [(request_id.hex, str(tokens)) for request_id, tokens in self.marks.items()]
             self._writes.append((sql.MARK_PROGRESS, sql.columns(rows)))
         self._writes += books.duties(now, has_holds=work.has_new_holds, has_bills=work.has_bills)
         if work.has_wrong_balances:
@@ -131,13 +130,13 @@ class Part:
         return [(statements[statement], params) for statement, params in self._writes]
 
     def conclude(self, results: Sequence[PGresult]) -> None:
-        """A bill whose hold the sweeper took in this very moment turns into NO_HOLD."""
-        booked = set()
+        """A bill, or a next attempt, whose hold the sweeper took in this very moment turns into NO_HOLD."""
+        found: set[str] = set()
         for (statement, _params), result in zip(self._writes, results, strict=True):
-            if statement is sql.SETTLE:
-                booked = {read_text(result, row, 0).replace("-", "") for row in range(result.ntuples)}
+            if statement in (sql.SETTLE, sql.FOLLOW):
+                found |= {read_text(result, row, 0).replace("-", "") for row in range(result.ntuples)}
         self.outcomes = [
-            Failure.NO_HOLD if entry.is_bill and outcome is True and entry.key not in booked else outcome
+            Failure.NO_HOLD if entry.needs_hold and outcome is True and entry.key not in found else outcome
             for entry, outcome in zip(self.entries, self._decided, strict=True)
         ]
 
@@ -150,7 +149,7 @@ class Part:
         booking = quick.booking(entry, books.process_id, books.clock(now) - now)
         if booking is None:
             return False
-        notes = books.duties(now, has_holds=entry.is_hold, has_bills=entry.is_bill)
+        notes = books.duties(now, has_holds=entry.is_hold, has_bills=not entry.is_hold)
         statements = [(books.statements[statement], params) for statement, params in [*booking, *notes]]
         results = await _commit([self], wire, [books.enter, *statements])
         is_booked = results[len(booking)].ntuples > 0

@@ -10,7 +10,7 @@ turns periods and raises allowances.
 from datetime import timedelta
 
 from usage.ledger import statements as sql
-from usage.ledger.bookings import LEVELS, TENANT_SUBJECT, Settlement, Void
+from usage.ledger.bookings import LEVELS, TENANT_SUBJECT, HoldRequest, Settlement
 from usage.ledger.entries import Entry
 from usage.ledger.wire import Statement
 
@@ -54,21 +54,21 @@ written AS (
 
 
 def booking(entry: Entry, process_id: bytes, shift: timedelta) -> list[Statement] | None:
-    """The statements that lock and book; the last one answers a row if it did. None where it may have been
-    booked before, or only something is given back. `shift`: from the database's clock to the one that
-    decides about periods.
+    """The statements that lock and book; the last one answers a row if it did. None for a hold or a bill that
+    may have been booked before, and for all else. `shift`: from the database's clock to the one that decides
+    about periods.
     """
     operation = entry.operation
-    if entry.is_doubtful or isinstance(operation, Void):
+    if entry.is_doubtful:
         return None
     moved = f"{shift.total_seconds()} seconds".encode()
     if isinstance(operation, Settlement):
         row = sql.columns([sql.bill_row(operation)])
         return [(LOCK_FOR_BILL, (entry.key.encode(),)), (BILL, (moved, *row))]
-    subjects = operation.subjects | {LEVELS[0]: TENANT_SUBJECT}
-    asked = sql.array([subject.hex for subject in subjects.values()])
-    row = sql.columns([sql.hold_row(operation, ())])
-    return [
-        (LOCK_FOR_HOLD, (asked,)),
-        (HOLD, (moved, process_id, *row, sql.array(subjects), asked)),
-    ]
+    if isinstance(operation, HoldRequest):
+        subjects = operation.subjects | {LEVELS[0]: TENANT_SUBJECT}
+        asked = sql.array([subject.hex for subject in subjects.values()])
+        row = sql.columns([sql.hold_row(operation, ())])
+        levels = sql.array(subjects)
+        return [(LOCK_FOR_HOLD, (asked,)), (HOLD, (moved, process_id, *row, levels, asked))]
+    return None

@@ -11,13 +11,12 @@ changes with the tenant would do as well, but PostgreSQL plans every statement a
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from functools import lru_cache
 from uuid import UUID
 
-from usage.ledger.bookings import CallFacts, HoldRequest, Settlement
+from usage.ledger.bookings import CallFacts, HoldRequest, LostAttempt, NextAttempt, Settlement
 from usage.older_counts import QUANTITIES
-from usage.pricing import Price
+from usage.pricing import Price, write_amount
 from usage.quantities import Quantities, four_counts
 
 # Without statistics a generic plan would walk these small, fast-changing tables from end
@@ -117,7 +116,13 @@ BILL_COLUMNS = {
     "attempts": "jsonb",
     **{name: FACTS[name] for name in ANSWERED},
 }
-_MARK_COLUMNS = {"id": "uuid", "tokens": "bigint", **{name: FACTS[name] for name in ANSWERED}}
+_NEXT_COLUMNS = {
+    "id": "uuid",
+    "amount": "numeric",
+    "attempts": "jsonb",
+    **{name: FACTS[name] for name in ANSWERED},
+}
+_MARK_COLUMNS = {"id": "uuid", "tokens": "bigint"}
 _BALANCE_COLUMNS = {
     "id": "uuid",
     "period_start": "timestamptz",
@@ -154,9 +159,13 @@ FROM {unnest("n", 1, _BALANCE_COLUMNS)} WHERE b.id = n.id"""
 WRITE_OVERRUNS = f"""INSERT INTO usage_budgetoverrun (id, budget_id, request_id, amount, created_at)
 SELECT n.id, n.budget_id, n.request_id, n.amount, $1::timestamptz FROM {unnest("n", 2, _OVERRUN_COLUMNS)}"""
 WRITE_HOLDS = make_holds("$1::uuid", "$2::timestamptz", "h.budget_ids::uuid[]", unnest("h", 3, HOLD_COLUMNS))
+# Of a hold that is gone by now the id is missing from the answer. How far a lost attempt came says nothing of
+# the next one.
+FOLLOW = f"""UPDATE usage_hold h SET amount = n.amount, attempts = n.attempts, progress_output_tokens = NULL,
+  {", ".join(f"{name} = n.{name}" for name in ANSWERED)}
+FROM {unnest("n", 1, _NEXT_COLUMNS)} WHERE h.id = n.id RETURNING h.id"""
 MARK_PROGRESS = f"""UPDATE usage_hold h SET
-  progress_output_tokens = greatest(h.progress_output_tokens, n.tokens),
-  {", ".join(f"{name} = coalesce(n.{name}, h.{name})" for name in ANSWERED)}
+  progress_output_tokens = greatest(h.progress_output_tokens, n.tokens)
 FROM {unnest("n", 1, _MARK_COLUMNS)} WHERE h.id = n.id"""
 DROP_HOLDS = "DELETE FROM usage_hold WHERE id = ANY($1::uuid[])"
 # A hold turns into its event; one whose hold is gone by now turns into
@@ -170,8 +179,8 @@ FROM usage_usageevent WHERE request_id = $1::uuid"""
 ADJUST = f"""INSERT INTO usage_usageevent ({_EVENT_NAMES})
 SELECT $1::uuid, h.request_id, 'adjustment', {_HELD_FACTS}, h.currency, '{{}}',
   $2::jsonb, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::numeric,
-  $8, $9, $10::int, $11::int, $12::bool, false, NULL, h.booked_at, $13::timestamptz
-FROM usage_usageevent h WHERE h.request_id = $14::uuid AND h.kind = 'settle'"""
+  $8, $9, $10::int, $11::int, $12::bool, false, $13::jsonb, h.booked_at, $14::timestamptz
+FROM usage_usageevent h WHERE h.request_id = $15::uuid AND h.kind = 'settle'"""
 
 
 class Qualified(dict[str, str]):
@@ -257,19 +266,36 @@ def bill_row(bill: Settlement) -> tuple[str, ...]:
 
 def outcome(bill: Settlement) -> tuple[str, ...]:
     """The elements of `attempts` and of ANSWERED, in its order."""
-    lost = [{**asdict(one), "connection_id": str(one.connection_id)} for one in bill.attempts]
-    return text(json.dumps(lost)) if lost else "NULL", *answered(bill.answered)
+    return (
+        text(written_attempts(bill.attempts)) if bill.attempts else "NULL",
+        *(answered(bill.answered) if bill.answered else _AS_HELD),
+    )
 
 
-def mark(request_id: UUID, output_tokens: int | None, found: CallFacts | None) -> tuple[str, ...]:
-    """The elements of _MARK_COLUMNS, in its order."""
-    return request_id.hex, number(output_tokens), *answered(found)
+def next_attempt(attempt: NextAttempt) -> tuple[str, ...]:
+    """The elements of _NEXT_COLUMNS behind the amount, in its order."""
+    return text(written_attempts(attempt.attempts)), *answered(attempt.facts)
 
 
-def answered(found: CallFacts | None) -> tuple[str, ...]:
+def written_attempts(lost: Iterable[LostAttempt]) -> str:
+    """As JSON, as events and holds keep them."""
+    return json.dumps(
+        [
+            {
+                "upstream_model": one.upstream_model,
+                "connection_id": str(one.connection_id),
+                "error_code": one.error_code,
+                "latency_ms": one.latency_ms,
+                "quantities": dict(one.usage.quantities),
+                "cost": write_amount(one.cost),
+            }
+            for one in lost
+        ]
+    )
+
+
+def answered(found: CallFacts) -> tuple[str, ...]:
     """The elements of ANSWERED, in its order."""
-    if found is None:
-        return _AS_HELD
     return (
         text(found.model),
         uuid(found.model_id),

@@ -18,7 +18,7 @@ from foundation.ids import uuid7
 from tenants.work.duties import duty, note_duty
 from usage.ledger.bookings import INTERRUPTED
 from usage.ledger.books import keep_budgets, lock_budgets, note_new_events, read_clock, save_balances
-from usage.ledger.budget_rules import Balance
+from usage.ledger.budget_rules import ZERO, Balance
 from usage.ledger.duty_times import HOLDS, next_sweep
 from usage.models import BudgetOverrun, Hold, UsageEvent
 from usage.platform.models import LEASE, Process
@@ -102,13 +102,14 @@ def _sweep(ids: list) -> int:
 
 
 def _estimate(hold: Hold, now: datetime) -> UsageEvent:
-    """The bill of a call that nobody saw the end of: input plus what was marked, or all that was held where
-    nothing was marked.
+    """The bill of a call that nobody saw the end of: the attempts that were lost, input, and what was marked;
+    or all that was held where nothing was marked.
     """
     usage, amount = Usage(input_tokens=hold.input_tokens_estimate), hold.amount
     if hold.progress_output_tokens is not None and hold.price_snapshot:
         usage = Usage(input_tokens=hold.input_tokens_estimate, output_tokens=hold.progress_output_tokens)
-        amount = billed_cost(Price.from_snapshot(hold.price_snapshot), usage, hold.amount)
+        lost = sum((Decimal(one["cost"]) for one in hold.attempts or ()), ZERO)
+        amount = lost + billed_cost(Price.from_snapshot(hold.price_snapshot), usage, hold.amount - lost)
     return UsageEvent(
         id=hold.pk,
         request_id=hold.pk,
@@ -120,6 +121,7 @@ def _estimate(hold: Hold, now: datetime) -> UsageEvent:
         status=INTERRUPTED,
         estimated=True,
         over_hold=amount > hold.amount,
+        attempts=hold.attempts,
         booked_at=now,
         created_at=now,
         **hold.facts(),
