@@ -15,6 +15,9 @@ from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.relay import error_frame
 
 SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
+# An answer in one piece says only at its end what it cost. For a client who has gone that is waited for as long
+# as most answers take; one that comes later costs the most it can be.
+READ_ON_S = 30.0
 HEARTBEAT_S = 15.0
 HEARTBEAT = b": still at work\n\n"
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -61,10 +64,10 @@ def attempts_header(call: Call) -> list[tuple[bytes, bytes]]:
 
 
 async def answer_whole(request: Request, making: Awaitable[bytes], call: Call) -> None:
-    """Send the answer once it is there; a client who leaves before ends its making, and the upstream's work.
-    Raises ClientGone, and what the making raises.
+    """Send the answer once it is there. Where the client leaves before, its bill is exact if it comes within
+    READ_ON_S; else its making ends, and the upstream's work. Raises ClientGone, and what the making raises.
     """
-    async with _cancelled_when_gone(request.receive):
+    async with _cancelled_when_gone(request.receive, READ_ON_S):
         answer = await making
     await request.answer(answer, headers_of(call))
 
@@ -153,11 +156,12 @@ class _Sender:
 
 
 class _ClientWatch:
-    """Cancels a task when its client closes the connection, or takes nothing of what is sent for
-    SEND_TIMEOUT_S.
+    """Cancels a task when its client closes the connection (`patience_s` later), or takes nothing of what is
+    sent for SEND_TIMEOUT_S.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, patience_s: float = 0.0) -> None:
+        self._patience_s = patience_s
         self.loop = asyncio.get_running_loop()
         self.sends_since_s: float | None = None
         self.is_gone = False
@@ -180,7 +184,9 @@ class _ClientWatch:
     async def _hear(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._give_up()
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(self._patience_s, self._give_up)
 
     def _look(self) -> None:
         rest_s = (
@@ -200,9 +206,9 @@ class _ClientWatch:
 
 
 @asynccontextmanager
-async def _cancelled_when_gone(receive: Receive) -> AsyncIterator[_ClientWatch]:
-    """Cancel the running task when the client is gone; then raise ClientGone."""
-    watch, task = _ClientWatch(receive), asyncio.current_task()
+async def _cancelled_when_gone(receive: Receive, patience_s: float = 0.0) -> AsyncIterator[_ClientWatch]:
+    """Cancel the running task when the client is gone, so much later; then raise ClientGone."""
+    watch, task = _ClientWatch(receive, patience_s), asyncio.current_task()
     watch.start()
     try:
         yield watch
