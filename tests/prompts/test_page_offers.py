@@ -27,8 +27,9 @@ def offer_both(offer):
         actor=None,
         name="here",
         kind="vllm",
-        base_url="https://here.example/v1",
+        base_url="http://127.0.0.1:9/v1",
         location="local",
+        allow_private=True,
     )
     return elsewhere, add_model(actor=None, connection=connection, name="here", label="House Model")
 
