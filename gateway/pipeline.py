@@ -12,6 +12,7 @@
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from typing import Protocol, TypeVar
@@ -34,6 +35,8 @@ from gateway.state.snapshot import TenantSnapshot
 from gateway.steps import admit, attempts, dispatch, guard, relay, reserve, resolve, settle
 from models_registry.routes import Endpoint
 from usage.ledger.ledger import Ledger
+
+logger = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 2.0
 T = TypeVar("T")
@@ -234,7 +237,11 @@ class _Progress:
         self._wait()
 
     async def _ask(self) -> None:
-        if await self._gateway.may_still_call(self._call):
+        try:
+            if await self._gateway.may_still_call(self._call):
+                return
+        except Exception:  # the next time will tell
+            logger.exception("whether a caller may go on cannot be told")
             return
         if self._content is not None:
             self._content.set_exception(AccessEnded())

@@ -51,8 +51,19 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
     with _judged(call, response):
         if len(raw) > MAX_BYTES_AT_ONCE:
-            return await asyncio.to_thread(call.operation.read_answer, call, raw)
+            return await _read_aside(call, raw)
         return call.operation.read_answer(call, raw)
+
+
+async def _read_aside(call: Call, raw: bytes) -> bytes:
+    """In a thread, and to its end: also of an answer that nobody waits for any longer the cost is known."""
+    reading = asyncio.ensure_future(asyncio.to_thread(call.operation.read_answer, call, raw))
+    try:
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        await asyncio.wait([reading])
+        reading.exception()
+        raise
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
     The provider's report, if it came after the last piece of the answer; if more came after it, or it counts
     nothing where something was seen, the greater of what it says and what was seen. Without a report what was
     seen, and where an answer in one piece was left before it came, by the client, by our own patience or at
-    the end of a right, the most it can be, as for orphans. Nothing if the provider refused or was never
+    the end of a right, as much as it may have written. Nothing if the provider refused or was never
     reached. A report that counts nothing of what was sent is filled up with the estimate of that.
     """
     if call.usage is not None:
@@ -33,8 +33,7 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
     error_code = call.attempt_error or call.error_code
     is_cut = error_code in CUT or (call.status == "cancelled" and not error_code)
     if is_cut and not call.wants_stream:
-        most = call.operation.most_input_tokens(call, call.route)
-        return Usage(most, 0, call.max_output_tokens, 0), True
+        return Usage(estimate_input_tokens(call), 0, call.max_output_tokens, 0), True
     return Usage(estimate_input_tokens(call), 0, _seen(call), 0), True
 
 

@@ -1,13 +1,21 @@
 """Clients that leave before an answer in one piece has come."""
 
 import asyncio
+import threading
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
 
-from gateway import request
+from foundation.egress import PRIVATE
+from foundation.egress.data_plane import open_session
+from gateway import pipeline, request
 from gateway.http import ClientGone
-from tests.gateway.calling import call_of, make_endpoint, make_route
+from gateway.operations.chat_completions import ChatCompletions
+from tests.gateway.calling import call_of, collaborators, make_call, make_endpoint, make_route
+from tests.gateway.test_estimates import server, whole
+from tests.gateway.test_lost_attempts import Bills
+from usage.pricing import Usage
 
 
 async def leave(making, monkeypatch, read_on_s: float) -> list[bytes]:
@@ -47,3 +55,35 @@ async def test_one_that_does_not_come_is_ended(monkeypatch):
     with pytest.raises(ClientGone):
         await leave(making(), monkeypatch, read_on_s=0.05)
     assert ended.is_set()
+
+
+class Slowly(ChatCompletions):
+    """Reads an answer only when it may."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_go_on = threading.Event(), threading.Event()
+
+    def read_answer(self, call, raw):
+        self.begun.set()
+        self.may_go_on.wait(20)
+        return super().read_answer(call, raw)
+
+
+async def test_an_answer_that_is_being_read_costs_what_it_says(monkeypatch):
+    """A long one is read in a thread, which the end of its caller does not stop."""
+    monkeypatch.setattr("gateway.steps.relay.MAX_BYTES_AT_ONCE", 0)
+    slowly, books = Slowly(), Bills()
+    async with server(whole({"content": "Hi"}, usage={"prompt_tokens": 7, "completion_tokens": 2})) as port:
+        call = make_call(f"http://127.0.0.1:{port}/v1", stream=False)
+        call.operation, call.held = slowly, Decimal(1)
+        async with open_session(PRIVATE) as client:
+            asking = asyncio.create_task(pipeline.complete(call, collaborators(client, ledger=books)))
+            await asyncio.to_thread(slowly.begun.wait, 20)
+            asking.cancel()
+            await asyncio.sleep(0.05)
+            slowly.may_go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+    assert [(bill.status, bill.usage, bill.estimated) for bill in books.bills] == [
+        ("cancelled", Usage(7, 0, 2, 0), False)
+    ]

@@ -212,10 +212,11 @@ def test_all_attempts_share_the_largest_total_limit(stream):
     async def run() -> None:
         async with silent_server() as silent:
             endpoints = [
-                make_endpoint(silent.url, first_byte_timeout_s=limit_s, total_timeout_s=limit_s)
-                for limit_s in (0.4, 0.5, 0.4)
+                make_endpoint(silent.url, first_byte_timeout_s=limit_s, total_timeout_s=total_s)
+                for limit_s, total_s in ((0.2, 0.2), (60, 60), (60, 0.2))
             ]
             call = call_of(make_route(endpoints), stream=stream)
+            call.started_s -= 58
             assert b"upstream_timeout" in await ask(call)
             assert [one.error_code for one in call.attempts] == ["upstream_timeout"]
             assert call.left_s() <= 0 and call.candidate.endpoint is endpoints[1]

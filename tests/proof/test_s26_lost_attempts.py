@@ -201,9 +201,13 @@ def sweep_the_dead(slug: str) -> None:
         sweep_holds()
 
 
-async def storm_until_killed(port: int, pid: int, text: str, numbers, after_s: float) -> None:
+async def storm_until_killed(mock, port: int, pid: int, text: str, numbers, after: tuple[int, float]) -> None:
+    """`after`: so many requests upstream, and seconds."""
+    requests, pause_s = after
+    wanted = len(mock.ledger()) + requests
     storming = asyncio.create_task(storm(port, text, "cut", numbers))
-    await asyncio.sleep(after_s)
+    await asyncio.to_thread(mock.wait_for, lambda ledger: len(ledger) >= wanted)
+    await asyncio.sleep(pause_s)
     os.kill(pid, signal.SIGKILL)
     await asyncio.sleep(0.2)
     storming.cancel()  # who was not accepted waits for ever: the socket is still there
@@ -225,8 +229,8 @@ def test_processes_killed_while_they_fall_back_leave_right_bills(house, place, m
         numbers = range(kill * CALLS_PER_KILL, (kill + 1) * CALLS_PER_KILL)
         with listen() as listener, running_web(listener, environment, NO_BREAKER) as web:
             port = listener.getsockname()[1]
-            after_s = 0.8 * dice.random() ** 3  # falling back takes some 50 ms
-            asyncio.run(storm_until_killed(port, web.pid, text, numbers, after_s))
+            after = dice.randint(1, CALLS_PER_KILL), 0.1 * dice.random()  # falling back takes some 50 ms
+            asyncio.run(storm_until_killed(house.mock, port, web.pid, text, numbers, after))
         house.mock.wait_for(lambda ledger: all(entry["outcome"] != "open" for entry in ledger))
         sweep_the_dead(slug)
     with tenant(slug):
@@ -234,7 +238,7 @@ def test_processes_killed_while_they_fall_back_leave_right_bills(house, place, m
         check_bills(house, budget, bills)
         states = Counter(event.status for event in bills)
         models = Counter(event.model for event in bills if event.status == "interrupted")
-    assert states["interrupted"] > KILLS, "they were killed in the middle"
+    assert states["interrupted"] >= KILLS, "they were killed in the middle"
     print(
         f"\nS25: {KILLS} kills, bills {dict(states)}, interrupted at {dict(models)}, "
         f"{len(house.mock.ledger())} requests upstream, 0 held, spent {budget.spent}"
