@@ -5,7 +5,7 @@ Guards against: connections that bring no request, or never the rest of one, shu
 heads without end; a host that two readers of one request would understand differently (RFC 9112, 3.2).
 Where there are as many as there may be, the one that was silent for longest makes room, so strangers displace
 each other and whoever brings a request is served; probes of health are answered beyond the limit.
-Does not cover: bodies and answers (`gateway/http.py`, `gateway/api.py`, `config/intake.py`), which have
+Does not cover: bodies and answers (`gateway/http.py`, `gateway/request.py`, `config/intake.py`), which have
 bounds of their own; a crowd from many addresses that brings whole requests (limits of rate and of work in
 hand).
 """

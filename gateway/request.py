@@ -16,7 +16,7 @@ from gateway.steps.relay import error_frame
 
 SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
 # An answer in one piece says only at its end what it cost. For a client who has gone that is waited for as
-# long as most answers take; one that comes later costs the most it can be.
+# long as most answers take; one that comes later is billed as long as it may be.
 READ_ON_S = 30.0
 HEARTBEAT_S = 15.0
 HEARTBEAT = b": still at work\n\n"

@@ -3,7 +3,7 @@ that is sent away before work starts.
 
 A tenant may have no more calls than there are places free (Choudhury and Hahne 1998, dynamic queue length
 thresholds): one that is alone has half of them, two have a third each, and whoever comes always finds as much
-room as each of those who are there has. Nobody is sent away for the others' sake while nobody else is there.
+room as each of those who are there has.
 
 Guards against: a client that opens streams without end, tenants that take the process, and with it the
 connections to a server they share, from the others; more work than the machine can do.
