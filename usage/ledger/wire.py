@@ -21,7 +21,7 @@ from usage.ledger.statements import ROLLBACK, SESSION_OPTIONS
 CONNECT_TIMEOUT_S = 2
 EXCHANGE_TIMEOUT_S = 1.4  # for a server that does not even say no
 MAX_AGE_S = 300.0  # a session's catalogue caches grow with every tenant it has served
-MOST_PREPARED = 500  # so do its plans; nine for each tenant, 1.3 MB with what the catalogues say of them
+MOST_PREPARED = 500  # so do its plans; nine for each tenant
 NO_SUCH_ROLE = "22023"
 Statement = tuple[str, Sequence[bytes | None]]
 T = TypeVar("T")
