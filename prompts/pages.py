@@ -125,6 +125,7 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     )
     shown = [as_concluded(message) for message in messages]
     before = conversation.model_name if conversation else request.session.get("model_name", "")
+    asked = request.GET.get("model", "")
     labels = _name_models({before, *(message.model_name for message in shown)}, offer)
     return {
         **rail_context(request, conversation),
@@ -132,7 +133,7 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
         "earlier_before": messages[0].position if has_earlier else "",
         "offer": offer,
         "models": offer.models,
-        **_choose_model(before, request.GET.get("model", ""), offer, labels, is_new=conversation is None),
+        **_choose_model(before, asked, offer, labels, is_new=conversation is None),
         **budget_context(request, project, offer.models),
         "projects": projects if len(projects) > 1 else [],
         "selected_project_id": project.pk,
@@ -155,7 +156,7 @@ def _choose_model(
     chosen = offer.choose(wanted)
     is_closed = offer.is_closed(chosen)
     selected = "" if is_closed else chosen
-    if is_new:
+    if is_new and not (is_closed and asked):  # whom somebody has just chosen nobody else stands in for
         selected = selected or offer.choose("")
     is_retired = wanted and wanted != chosen and not is_new and not is_closed
     return {

@@ -71,10 +71,16 @@ if (form) {
     if (isSending(event)) {
       event.preventDefault();
       if (canSend()) form.requestSubmit(form.querySelector("[data-send]"));
-    } else if (event.key === "Escape" && findUnfinished()) {
-      event.preventDefault();
-      stop();
     }
+  });
+
+  // Wherever one is, unless something else is open that Escape closes.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.isComposing || event.defaultPrevented || !findUnfinished()) return;
+    if (document.querySelector(":popover-open, dialog[open]") || event.target.closest("form:not([data-composer])"))
+      return;
+    event.preventDefault();
+    stop();
   });
 
   form.addEventListener(

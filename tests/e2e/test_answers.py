@@ -71,7 +71,7 @@ def test_stop_continue_and_answer_again(arrive):
     chat.answer.get_by_role("button", name="Continue").click()
     # the mock begins from the beginning, where the text stood
     expect(chat.text).to_contain_text(re.compile(r"w\d+w0 w1 "))
-    chat.box.press("Escape")
+    chat.page.keyboard.press("Escape")  # wherever the focus is
     chat.wait_for("stopped")
     assert chat.read().startswith(stopped) and len(chat.read()) > len(stopped)
 

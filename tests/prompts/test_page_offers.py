@@ -100,7 +100,8 @@ def test_the_picker_of_another_project_is_one_request_away(as_bob, bob, offer_bo
     home = as_bob.get(url("chat-home")).content.decode()
     assert "disabled" not in picker(home)["elsewhere"]
     html = as_bob.get(url("chat-home"), {"project": project.pk, "model": "elsewhere"}).content.decode()
-    assert "disabled" in picker(html)["elsewhere"] and "selected" in picker(html)["here"]
+    assert "disabled" in picker(html)["elsewhere"] and "selected" in picker(html)[""], "chosen by nobody"
+    assert "Big Model is not allowed here." in html
     assert re.search(rf'<option value="{project.pk}" selected>', html)
     for address in (url("chat-home"), url("conversation-detail", make_conversation(bob).pk)):
         fragment = as_bob.get(address, {"project": project.pk}, headers=HTMX).content.decode()
