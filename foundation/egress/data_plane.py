@@ -5,7 +5,7 @@ policies, and a request on a connection that is kept alive costs no check at all
 sessions, PUBLIC and PRIVATE; which hosts an endpoint names is checked when its route is made (`check_url`).
 
 Guards against: what foundation.egress.resolving lists, on every new connection; redirects; proxies
-from the environment; long headers.
+from the environment; long headers; interim responses without end.
 Does not guard against: long bodies and events (gateway.steps.relay, gateway.answers.sse), and time
 (ClientTimeout per endpoint).
 """
@@ -13,10 +13,12 @@ Does not guard against: long bodies and events (gateway.steps.relay, gateway.ans
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from django.utils.translation import gettext as _
 
 from foundation.egress.errors import REDIRECTS, EgressRefused, not_found, redirected
@@ -26,6 +28,7 @@ from foundation.egress.resolving import check_peer, check_resolved, refuse_unles
 from foundation.egress.tls import tls_context
 
 MAX_LINE_BYTES = 16_384  # of an answer's head
+MOST_INTERIM = 32  # responses before the answer (status 100 to 199)
 AsyncResolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -64,6 +67,27 @@ class _Resolver(AbstractResolver):
     async def close(self) -> None: ...
 
 
+class _Protocol(ResponseHandler):
+    """Leaves interim responses out, and takes only so many: aiohttp reads them in a loop that gives way to
+    nothing else, and a server may send them for ever.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._interim = 0
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        status = data[0].code
+        if status >= 200 or status == 101:
+            self._interim = 0
+            super().feed_data(data, size)
+            return
+        self._interim += 1
+        if self._interim == MOST_INTERIM:
+            self.set_exception(aiohttp.ServerDisconnectedError("too many interim responses"))
+            self.close()
+
+
 class EgressConnector(aiohttp.TCPConnector):
     """Checks each new connection three times: the URL's host before resolving, every address before
     the socket exists, the peer after.
@@ -77,6 +101,7 @@ class EgressConnector(aiohttp.TCPConnector):
             **options,
         )
         self._policy = policy
+        self._factory: partial[Any] = partial(_Protocol, loop=self._loop)  # aiohttp's own place for it
 
     def _make_socket(self, info: tuple) -> socket.socket:
         """The last look before the first packet; whatever path led here."""

@@ -1,5 +1,6 @@
 """Step 2: what a request must look like, and which parameter an error names."""
 
+import sys
 from uuid import uuid4
 
 import orjson
@@ -153,6 +154,25 @@ def text_of(escaped: bytes) -> str:
 def test_half_an_emoji_is_read_as_a_sign_that_stands_for_one(escaped, text):
     """Clients cut texts at a length."""
     assert text_of(escaped) == text
+
+
+@pytest.mark.parametrize("escape", [rb"\n", rb"\\\\", rb"\ud83d\ude00", rb"\ud800"])
+def test_a_body_full_of_escapes_takes_no_step_for_each(escape):
+    """One half makes it unreadable, and each step would hold up everybody else."""
+    steps = 0
+
+    def count(_frame, event, _argument) -> None:
+        nonlocal steps
+        steps += event in ("call", "c_call")
+
+    raw = b'{"model": "x", "messages": "\\ud83d ' + escape * 200_000 + b'"}'
+    sys.setprofile(count)
+    try:
+        with pytest.raises(InvalidInput):
+            OPERATION.parse(raw, PRINCIPAL, uuid7())
+    finally:
+        sys.setprofile(None)
+    assert steps < 80_000
 
 
 def test_a_byte_order_mark_is_no_part_of_a_body():
