@@ -91,6 +91,8 @@ MANY = {
     "few choices too many": lambda: json.dumps({"choices": [{"message": {"content": "a"}}] * 129}).encode(),
     "lists": lambda: b'{"choices": [{"message": {"content": "a"}}], "x": [' + b"[]," * 999_999 + b"[]]}",
     "event": lambda: b'data: {"choices": [], "x": [' + b"[]," * 30_000 + b"[]]}\n\n",
+    "list of objects": lambda: b"[" + b"{}," * 300_000 + b"{}]",
+    "first of several objects": lambda: b'{"x": [' + b"{}," * 300_000 + b"{}]}\n{}\n",
     "lines": lambda: b"\n" * 3_000_000,
     "comments": lambda: b":\n\n" * 1_000_000,
 }
