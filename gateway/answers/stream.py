@@ -78,10 +78,10 @@ class AnswerEvents(Generic[T]):
 
     def take(self, chunk: bytes) -> Iterator[T]:
         """What goes out for these bytes."""
-        if not self._has_begun:
-            if not self._whole.parts and is_page(self._events.unread[:FRAMING_BYTES] + chunk):
+        if self._may_be_none:
+            if not self._whole.parts and is_page(self._events.unread + chunk):
                 raise page(self._call)
-            if self._is_whole(chunk):
+            if self._whole.take(chunk, self._events.unread):
                 return
         events = self._events.feed(chunk)
         self.seen += len(events)
@@ -94,7 +94,7 @@ class AnswerEvents(Generic[T]):
     def end(self) -> Iterator[T]:
         """What goes out for what is left at the end of the bytes."""
         call = self._call
-        if self._whole.parts or (not self._has_begun and self._is_whole(b"")):
+        if self._whole.parts or (self._may_be_none and self._whole.take(b"", self._events.unread)):
             chunks = call.operation.read_whole(call, self._whole.text())
             self.is_done = self.has_said = True
             parts = [self._face.write(Chunk(event, is_changed=True), b"") for event in chunks]
@@ -113,12 +113,6 @@ class AnswerEvents(Generic[T]):
         self._told = told
         watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
 
-    def _is_whole(self, chunk: bytes) -> bool:
-        """Whether it belongs to an answer in one piece. A long beginning of an event is none."""
-        if not self._whole.parts and self._events.rest_bytes > FRAMING_BYTES:
-            return False
-        return self._whole.take(chunk, self._events.unread)
-
     def check_end(self) -> None:
         """Raises UpstreamError for an end that is none: in the middle, or before anything was said."""
         call = self._call
@@ -131,6 +125,13 @@ class AnswerEvents(Generic[T]):
                 _("The model server ended its answer in the middle. What arrived is kept."),
                 code="upstream_incomplete",
             )
+
+    @property
+    def _may_be_none(self) -> bool:
+        """Whether what came may be no stream at all. The long beginning of an event is one, and is not copied
+        and looked at again with each piece of its rest.
+        """
+        return not self._has_begun and self._events.rest_bytes <= FRAMING_BYTES
 
     @property
     def _has_output(self) -> bool:

@@ -4,15 +4,17 @@ by the one reader that clients of `/v1` and the chat share.
 
 import asyncio
 import json
+import tracemalloc
 
 import pytest
 
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
-from gateway import pipeline
+from gateway import faces, pipeline
 from gateway.answers.json_text import Halves, load_json, write_json
 from gateway.answers.sse import EventReader
+from gateway.answers.stream import AnswerEvents
 from gateway.calls import Call
 from gateway.deltas import Finish, Reasoning, Text, TextWasReasoning, ToolCall, split_thoughts
 from gateway.steps.relay import error_frame
@@ -410,6 +412,19 @@ def test_a_picture_of_megabytes_comes_in_one_event():
     heard = hear([*cuts, END, usage_event(5), DONE])
     assert heard.text() == "Here" and heard.error is None
     assert heard.chunks[0]["choices"][0]["delta"]["images"][0]["image_url"]["url"] == picture
+
+
+def test_a_long_first_event_is_not_copied_with_each_of_its_pieces():
+    events = AnswerEvents(calling.make_call("http://nowhere/v1"), faces.Frames())
+    tracemalloc.start()
+    for chunk in (b'data: {"images": "', *[b"A" * 65_536] * 64):
+        assert not list(events.take(chunk))
+    held_bytes, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    assert not list(events.take(b"A" * 1_000))
+    _now, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes > 4_000_000 and peak_bytes - held_bytes < 1_000_000
 
 
 # -- thoughts ------------------------------------------------------------------------------------------------
