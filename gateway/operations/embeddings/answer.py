@@ -16,6 +16,8 @@ from usage.pricing import Usage
 
 MAX_VALUES = 8_000_000  # 2,048 texts of 3,072 dimensions, and some room
 FLOAT_BYTES = 4
+ONE = "embedding"
+NAMES = ("data", "embeddings", ONE)  # of what holds the vectors
 
 
 def read_answer(call: Call, raw: bytes) -> bytes:
@@ -55,8 +57,9 @@ def read_answer(call: Call, raw: bytes) -> bytes:
 
 def _read_vectors(answer: dict[str, Any]) -> list[Any]:
     """In the order of the texts: servers that work in parallel may answer in another one."""
-    entries = answer.get("data") or answer.get("embeddings") or answer.get("embedding")
-    if isinstance(entries, dict) or (entries and "embedding" in answer):  # one, without a list
+    name = next((name for name in NAMES if answer.get(name)), ONE)
+    entries = answer.get(name)
+    if isinstance(entries, dict) or (entries and name == ONE):  # without a list
         entries = [entries]
     if not isinstance(entries, list) or not entries:
         raise nonsense()
