@@ -7,7 +7,7 @@ from typing import Any
 
 from foundation.errors import AtriumError
 from foundation.json_bounds import has_more_values
-from gateway.answers.json_text import load_json, write_json
+from gateway.answers.json_text import load_or_none, write_json
 from gateway.answers.sse import frame
 from gateway.answers.stream import AnswerEvents
 from gateway.answers.usage import usage_body
@@ -42,10 +42,7 @@ def as_events(raw: bytes) -> bytes | None:
 def _load(raw: bytes) -> Any:
     if has_more_values(raw, MAX_VALUES):
         raise nonsense()
-    try:
-        return load_json(raw)
-    except ValueError:
-        return None
+    return load_or_none(raw)
 
 
 class _Collected:

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from foundation.errors import InvalidInput
-from gateway.answers.json_text import write_json
+from gateway.answers.json_text import as_number, write_json
 from gateway.answers.usage import estimate_input_tokens
 from gateway.answers.whole import load_answer, nonsense
 from gateway.calls import Call
@@ -67,22 +67,15 @@ def _read_vectors(answer: dict[str, Any]) -> list[Any]:
         return entries
     if not all(isinstance(entry, dict) for entry in entries):
         raise nonsense()
-    places = [_as_number(entry.get("index")) for entry in entries]
-    if all(place == 0 for place in places):  # nobody counted
-        places = [None]
-    if all(place is not None for place in places):
+    places = [place for entry in entries if (place := as_number(entry.get("index"))) is not None]
+    is_counted = any(places)  # some servers write 0 everywhere
+    if is_counted and len(places) == len(entries):
         first = min(places)
         if first not in (0, 1) or sorted(places) != list(range(first, first + len(entries))):
             raise nonsense()
         order = sorted(range(len(entries)), key=places.__getitem__)
         entries = [entries[position] for position in order]
     return [entry.get("embedding") for entry in entries]
-
-
-def _as_number(index: Any) -> Any:
-    if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 10:
-        return int(index)
-    return index if type(index) is int else None
 
 
 def _in_form(vector: Any, wants_base64: bool) -> str | list[float]:
