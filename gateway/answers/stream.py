@@ -44,6 +44,9 @@ class Face(Protocol[T]):
     def write(self, chunk: Chunk, data: bytes) -> T | None:
         """What goes out for an event that was read; None if nothing does."""
 
+    def end(self) -> T | None:
+        """What was kept back because more might have come; None if nothing was."""
+
     def join(self, parts: list[T]) -> T:
         """What several go out as."""
 
@@ -101,6 +104,8 @@ class AnswerEvents(Generic[T]):
             yield self._face.join([part for part in parts if part])
             return
         yield from self._hold(self._translate(self._events.take_rest()))
+        if (kept := self._face.end()) is not None:
+            yield kept
 
     def tell(self, watch: IdleWatch) -> None:
         """What the watch must know of what has come. An answer with several choices ends with the last."""
@@ -165,6 +170,8 @@ class AnswerEvents(Generic[T]):
                 if part := self._read(data):
                     parts.append(part)
         except AtriumError:
+            if (kept := self._face.end()) is not None:
+                parts.append(kept)
             if parts:
                 yield self._face.join(parts)
             raise

@@ -16,7 +16,7 @@ from gateway.answers.json_text import Halves, load_json, write_json
 from gateway.answers.sse import EventReader
 from gateway.answers.stream import AnswerEvents
 from gateway.calls import Call
-from gateway.deltas import Finish, Reasoning, Text, TextWasReasoning, ToolCall, split_thoughts
+from gateway.deltas import Finish, Reasoning, Text, TextWasReasoning, ToolCall
 from gateway.steps.relay import error_frame
 from gateway.steps.settle import NOTHING, billed_usage
 from tests.gateway import calling
@@ -466,5 +466,19 @@ def test_thoughts_in_the_text_are_reasoning(said, answer, thoughts, size):
     pieces = [said[place : place + size] for place in range(0, len(said), size)]
     heard = hear([*(event({"content": piece}) for piece in pieces), END, DONE])
     assert (heard.inner_text, heard.inner_reasoning) == (answer, thoughts)
-    assert split_thoughts(said) == (answer, thoughts)
     assert heard.text() == said, "a program gets the text as it is"
+
+
+@pytest.mark.parametrize("fault", [b"", b'data: {"error": {"message": "it crashed"}}\n\n'])
+@pytest.mark.parametrize(
+    ("said", "answer", "thoughts"),
+    [
+        (["so x", " <"], "so x <", ""),
+        (["<thi"], "<thi", ""),
+        (["<think>", "Hm</th"], "", "Hm</th"),
+    ],
+)
+def test_what_waited_for_the_rest_of_a_tag_is_kept_where_a_stream_breaks_off(said, answer, thoughts, fault):
+    heard = hear([*(event({"content": piece}) for piece in said), fault])
+    assert (heard.inner_text, heard.inner_reasoning) == (answer, thoughts)
+    assert isinstance(heard.deltas[-1], AtriumError) and "What arrived is kept" in heard.deltas[-1].message

@@ -54,6 +54,9 @@ class _Collected:
     def write(self, chunk: Chunk, data: bytes) -> list[dict[str, Any]]:
         return [chunk.event]
 
+    def end(self) -> None:
+        return None
+
     def join(self, parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
         return [event for part in parts for event in part]
 
