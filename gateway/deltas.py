@@ -205,11 +205,3 @@ def _begun_tag(text: str, tag: str) -> int:
     """How many characters at the end may be the beginning of the closing tag."""
     sizes = range(min(len(text), len(tag) - 1), 0, -1)
     return next((size for size in sizes if tag.startswith(text[-size:])), 0)
-
-
-def split_thoughts(text: str) -> tuple[str, str]:
-    """(the answer, the thoughts) of a whole text."""
-    thoughts = Thoughts()
-    deltas = [*thoughts.split(text), *thoughts.end()]
-    answer = "".join(delta.text for delta in deltas if isinstance(delta, Text))
-    return answer, "".join(delta.text for delta in deltas if isinstance(delta, Reasoning))
