@@ -160,13 +160,13 @@ class Thoughts:
     def _watch(self, text: str) -> Iterator[Delta]:
         """Text of the answer, unless a closing tag says that it was none."""
         if not self._watches or "<" not in text:
-            yield from self._tell(text)
+            yield from self._pass_text(text)
             return
         before, tag, rest = text.partition(CLOSE_THOUGHT)
         begun = _begun_tag(before, CLOSE_THOUGHT) if not tag else 0
         if not rest.strip(" "):  # what follows the tag, or the rest of it, is still to come
             self._kept = text[len(before) - begun :]
-            yield from self._tell(before[: len(before) - begun])
+            yield from self._pass_text(before[: len(before) - begun])
             return
         self._watches = False
         if rest.lstrip(" ")[0] not in "\r\n" or self._is_quoted(before):
@@ -179,7 +179,7 @@ class Thoughts:
         self._has_ended = True
         yield from self._begin_answer(rest.lstrip())
 
-    def _tell(self, text: str) -> Iterator[Delta]:
+    def _pass_text(self, text: str) -> Iterator[Delta]:
         if not text:
             return
         self._watches = self._watches and OPEN_THOUGHT not in self._tail + text

@@ -63,7 +63,7 @@ class AnswerEvents(Generic[T]):
         self._has_begun = False
         self._silent_bytes = 0
         self._skipped_bytes = 0
-        self._told: object = None
+        self._watch_set_for: object = None  # how far the answer had come
         self._held: list[T] = []  # what came before the answer said anything
         self.seen = 0
         self.has_said = False  # anything but who speaks
@@ -112,10 +112,14 @@ class AnswerEvents(Generic[T]):
         call = self._call
         if call.first_token_s is not None:
             watch.note_begin()
-        told = (call.pieces_seen, call.usage)
-        if call.finish_reason is None or told == self._told or call.body.get("n") not in (None, 1):
+        progress = (call.pieces_seen, call.usage)
+        if (
+            call.finish_reason is None
+            or progress == self._watch_set_for
+            or call.body.get("n") not in (None, 1)
+        ):
             return
-        self._told = told
+        self._watch_set_for = progress
         watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
 
     def check_end(self) -> None:
