@@ -136,7 +136,8 @@ class Thoughts:
             if opening is None:
                 yield from self._begin_answer(head if self._has_ended else text)
                 return
-            self._close, self._watches = TAGS[opening], False
+            self._close = TAGS[opening]
+            self._watches = False
             text = head[len(opening) :]
         yield from self._think(text)
 
@@ -154,7 +155,8 @@ class Thoughts:
         if thought:
             yield Reasoning(thought)
         if tag:
-            self._close, self._has_ended = "", True
+            self._close = ""
+            self._has_ended = True
             yield from self._begin_answer(answer.lstrip())
 
     def _watch(self, text: str) -> Iterator[Delta]:
