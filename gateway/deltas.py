@@ -136,7 +136,8 @@ class Thoughts:
             if opening is None:
                 yield from self._begin_answer(head if self._has_ended else text)
                 return
-            self._close, self._watches = TAGS[opening], False
+            self._close = TAGS[opening]
+            self._watches = False
             text = head[len(opening) :]
         yield from self._think(text)
 
@@ -154,19 +155,20 @@ class Thoughts:
         if thought:
             yield Reasoning(thought)
         if tag:
-            self._close, self._has_ended = "", True
+            self._close = ""
+            self._has_ended = True
             yield from self._begin_answer(answer.lstrip())
 
     def _watch(self, text: str) -> Iterator[Delta]:
         """Text of the answer, unless a closing tag says that it was none."""
         if not self._watches or "<" not in text:
-            yield from self._tell(text)
+            yield from self._pass_text(text)
             return
         before, tag, rest = text.partition(CLOSE_THOUGHT)
         begun = _begun_tag(before, CLOSE_THOUGHT) if not tag else 0
         if not rest.strip(" "):  # what follows the tag, or the rest of it, is still to come
             self._kept = text[len(before) - begun :]
-            yield from self._tell(before[: len(before) - begun])
+            yield from self._pass_text(before[: len(before) - begun])
             return
         self._watches = False
         if rest.lstrip(" ")[0] not in "\r\n" or self._is_quoted(before):
@@ -179,7 +181,7 @@ class Thoughts:
         self._has_ended = True
         yield from self._begin_answer(rest.lstrip())
 
-    def _tell(self, text: str) -> Iterator[Delta]:
+    def _pass_text(self, text: str) -> Iterator[Delta]:
         if not text:
             return
         self._watches = self._watches and OPEN_THOUGHT not in self._tail + text
@@ -205,11 +207,3 @@ def _begun_tag(text: str, tag: str) -> int:
     """How many characters at the end may be the beginning of the closing tag."""
     sizes = range(min(len(text), len(tag) - 1), 0, -1)
     return next((size for size in sizes if tag.startswith(text[-size:])), 0)
-
-
-def split_thoughts(text: str) -> tuple[str, str]:
-    """(the answer, the thoughts) of a whole text."""
-    thoughts = Thoughts()
-    deltas = [*thoughts.split(text), *thoughts.end()]
-    answer = "".join(delta.text for delta in deltas if isinstance(delta, Text))
-    return answer, "".join(delta.text for delta in deltas if isinstance(delta, Reasoning))

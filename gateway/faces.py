@@ -33,6 +33,9 @@ class Frames:
             self._shape.learn(frame(data), ours, chunk.text)
         return ours
 
+    def end(self) -> None:
+        return None
+
     def join(self, parts: list[bytes]) -> bytes:
         return b"".join(parts)
 
@@ -48,6 +51,9 @@ class Deltas:
 
     def write(self, chunk: Chunk, data: bytes) -> list[Delta] | None:
         return list(self._reader.read(chunk.event)) or None
+
+    def end(self) -> list[Delta] | None:
+        return list(self._reader.end()) or None
 
     def join(self, parts: list[list[Delta]]) -> list[Delta]:
         return [delta for part in parts for delta in part]

@@ -2,7 +2,7 @@
 
     answer = run(principal, {"model": …, "messages": …}, source="chat")
     async with aclosing(answer):
-        async for delta in answer:                   # gateway.deltas: Text, Reasoning, ToolCall, Finish
+        async for delta in answer:  # gateway.deltas: Text, Reasoning, TextWasReasoning, ToolCall, Finish
             ...
     answer.call.cost, answer.call.usage              # the bill is durable
 

@@ -55,7 +55,9 @@ class Decoder:
         self._is_gzip = encoding in GZIP
         self._unpacker = zlib.decompressobj(GZIP_OR_ZLIB)
         self._packed = b""
-        self._has_begun = self._is_plain = self._has_ended = False
+        self._has_begun = False
+        self._is_plain = False
+        self._has_ended = False
         self._may_be_raw = not self._is_gzip  # deflate as some servers misread it: without zlib's head
         self.has_more = False  # whether `decode(b"")` has something to give
 
@@ -68,7 +70,8 @@ class Decoder:
         packed = self._packed + chunk
         if self._has_ended:  # another member of gzip may follow; zeros that fill up a block are none
             if not (self._is_gzip and packed.startswith(GZIP_BEGINS)):
-                self._packed, self.has_more = b"", False
+                self._packed = b""
+                self.has_more = False
                 return b""
             self._has_ended = False
             self._unpacker = zlib.decompressobj(GZIP_OR_ZLIB)

@@ -26,6 +26,21 @@ def load_json(raw: bytes) -> Any:
             raise ValueError("nested too deep") from exc
 
 
+def load_or_none(raw: bytes | str) -> Any:
+    """The same; None for what is no JSON."""
+    try:
+        return load_json(raw.encode("utf-8", "replace") if isinstance(raw, str) else raw)
+    except ValueError:
+        return None
+
+
+def as_number(index: Any) -> int | None:
+    """A whole number, which some servers write as a text."""
+    if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 10:
+        return int(index)
+    return index if type(index) is int else None
+
+
 def _load_tolerantly(text: str) -> Any:
     try:
         value, end = _READER.raw_decode(text)

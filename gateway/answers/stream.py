@@ -44,6 +44,9 @@ class Face(Protocol[T]):
     def write(self, chunk: Chunk, data: bytes) -> T | None:
         """What goes out for an event that was read; None if nothing does."""
 
+    def end(self) -> T | None:
+        """What was kept back because more might have come; None if nothing was."""
+
     def join(self, parts: list[T]) -> T:
         """What several go out as."""
 
@@ -60,7 +63,7 @@ class AnswerEvents(Generic[T]):
         self._has_begun = False
         self._silent_bytes = 0
         self._skipped_bytes = 0
-        self._told: object = None
+        self._watch_set_for: object = None  # how far the answer had come
         self._held: list[T] = []  # what came before the answer said anything
         self.seen = 0
         self.has_said = False  # anything but who speaks
@@ -78,10 +81,10 @@ class AnswerEvents(Generic[T]):
 
     def take(self, chunk: bytes) -> Iterator[T]:
         """What goes out for these bytes."""
-        if not self._has_begun:
-            if not self._whole.parts and is_page(self._events.unread[:FRAMING_BYTES] + chunk):
+        if self._may_be_none:
+            if not self._whole.parts and is_page(self._events.unread + chunk):
                 raise page(self._call)
-            if self._is_whole(chunk):
+            if self._whole.take(chunk, self._events.unread):
                 return
         events = self._events.feed(chunk)
         self.seen += len(events)
@@ -94,30 +97,30 @@ class AnswerEvents(Generic[T]):
     def end(self) -> Iterator[T]:
         """What goes out for what is left at the end of the bytes."""
         call = self._call
-        if self._whole.parts or (not self._has_begun and self._is_whole(b"")):
+        if self._whole.parts or (self._may_be_none and self._whole.take(b"", self._events.unread)):
             chunks = call.operation.read_whole(call, self._whole.text())
             self.is_done = self.has_said = True
             parts = [self._face.write(Chunk(event, is_changed=True), b"") for event in chunks]
             yield self._face.join([part for part in parts if part])
             return
         yield from self._hold(self._translate(self._events.take_rest()))
+        if (kept := self._face.end()) is not None:
+            yield kept
 
     def tell(self, watch: IdleWatch) -> None:
         """What the watch must know of what has come. An answer with several choices ends with the last."""
         call = self._call
         if call.first_token_s is not None:
             watch.note_begin()
-        told = (call.pieces_seen, call.usage)
-        if call.finish_reason is None or told == self._told or call.body.get("n") not in (None, 1):
+        progress = (call.pieces_seen, call.usage)
+        if (
+            call.finish_reason is None
+            or progress == self._watch_set_for
+            or call.body.get("n") not in (None, 1)
+        ):
             return
-        self._told = told
+        self._watch_set_for = progress
         watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
-
-    def _is_whole(self, chunk: bytes) -> bool:
-        """Whether it belongs to an answer in one piece. A long beginning of an event is none."""
-        if not self._whole.parts and self._events.rest_bytes > FRAMING_BYTES:
-            return False
-        return self._whole.take(chunk, self._events.unread)
 
     def check_end(self) -> None:
         """Raises UpstreamError for an end that is none: in the middle, or before anything was said."""
@@ -131,6 +134,13 @@ class AnswerEvents(Generic[T]):
                 _("The model server ended its answer in the middle. What arrived is kept."),
                 code="upstream_incomplete",
             )
+
+    @property
+    def _may_be_none(self) -> bool:
+        """Whether what came may be no stream at all. The long beginning of an event is one, and is not copied
+        and looked at again with each piece of its rest.
+        """
+        return not self._has_begun and self._events.rest_bytes <= FRAMING_BYTES
 
     @property
     def _has_output(self) -> bool:
@@ -164,6 +174,8 @@ class AnswerEvents(Generic[T]):
                 if part := self._read(data):
                     parts.append(part)
         except AtriumError:
+            if (kept := self._face.end()) is not None:
+                parts.append(kept)
             if parts:
                 yield self._face.join(parts)
             raise

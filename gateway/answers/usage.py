@@ -45,7 +45,8 @@ class Reports:
 
     Most count from the answer's beginning: then the largest is the last word. Some tell the prompt first and
     the answer last, so each side counts by itself. Some count each event by itself; that is sure only where
-    the largest count is less than as many events can have, and then they are added.
+    the largest count is less than as many events can have, and all together no more than their text has
+    bytes (no tokenizer makes more tokens). Then they are added.
     """
 
     def __init__(self) -> None:
@@ -53,8 +54,8 @@ class Reports:
         self._output: dict[str, int] = {}
         self._added: dict[str, int] = {}
 
-    def add(self, usage: Usage, pieces: int) -> Usage:
-        """What all reports say with this one, after so many pieces of the answer."""
+    def add(self, usage: Usage, pieces: int, text_bytes: int) -> Usage:
+        """What all reports say with this one, after so many pieces of the answer with so many bytes."""
         read, written = _side(usage, INPUT), _side(usage, OUTPUT)
         if sum(read.values()) >= sum(self._input.values()):
             self._input = read
@@ -62,7 +63,9 @@ class Reports:
             self._output = written
         for name, count in written.items():
             self._added[name] = self._added.get(name, 0) + count
-        is_by_event = pieces > PIECES_PER_TOKEN * sum(self._output.values())
+        is_by_event = (
+            pieces > PIECES_PER_TOKEN * sum(self._output.values()) and sum(self._added.values()) <= text_bytes
+        )
         return Usage.of({**self._input, **(self._added if is_by_event else self._output)})
 
 

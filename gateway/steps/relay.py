@@ -49,7 +49,7 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     if is_page(raw):
         raise page(call)
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
-    with _judged(call, response):
+    with _heeding_head(call, response):
         if len(raw) > MAX_BYTES_AT_ONCE:
             return await _read_aside(call, raw)
         return call.operation.read_answer(call, raw)
@@ -67,7 +67,7 @@ async def _read_aside(call: Call, raw: bytes) -> bytes:
 
 
 @contextmanager
-def _judged(call: Call, response: aiohttp.ClientResponse) -> Iterator[None]:
+def _heeding_head(call: Call, response: aiohttp.ClientResponse) -> Iterator[None]:
     """What the head of an answer says of an error in its body: when to ask again, and that a text which makes
     no sense is a proxy's, not a model's.
     """
@@ -135,7 +135,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
     events = AnswerEvents(call, face)
     size = turns = 0
     try:
-        with _told_as_ours(), _judged(call, response), _watch(call, response) as watch:
+        with _told_as_ours(), _heeding_head(call, response), _watch(call, response) as watch:
             read = _reader(response, watch)
             while not events.is_done and (chunk := await read()):
                 size += len(chunk)
@@ -149,7 +149,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                 if size // YIELD_EVERY_BYTES > turns:  # it may come faster than it is read
                     turns = size // YIELD_EVERY_BYTES
                     await asyncio.sleep(0)
-        with _judged(call, response):
+        with _heeding_head(call, response):
             for part in () if events.is_done or watch.is_over else events.end():
                 yield part
             events.check_end()

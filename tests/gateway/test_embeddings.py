@@ -100,6 +100,13 @@ def test_one_vector_may_stand_by_itself(answer):
     assert [one["embedding"] for one in read(parse(input="a"), answer)["data"]] == [[0.5]]
 
 
+@pytest.mark.parametrize("beside", [{"embedding": None}, {"embedding": [0.5]}, {"embeddings": []}])
+@pytest.mark.parametrize("name", ["data", "embeddings"])
+def test_a_list_of_vectors_counts_before_one_that_stands_beside_it(name, beside):
+    answer = beside | {name: [[0.5], [0.25]]}
+    assert [one["embedding"] for one in read(parse(input=["a", "b"]), answer)["data"]] == [[0.5], [0.25]]
+
+
 @pytest.mark.parametrize("form", ["float", "base64"])
 @pytest.mark.parametrize("vector", [[0.5], [0.5, 0.25]])
 def test_base64_may_lack_its_padding(form, vector):

@@ -121,14 +121,13 @@ async def test_the_reason_of_a_refusal_is_unpacked(name):
         assert "temperature is odd" in call.error_message
 
 
-async def test_a_refusal_that_unpacks_without_end_is_read_to_a_bound(monkeypatch):
-    steps = []
-    decode = Decoder.decode
-    monkeypatch.setattr(Decoder, "decode", lambda self, chunk: (steps.append(1), decode(self, chunk))[1])
-    bomb = gzip.compress(b" " * 100_000_000, compresslevel=1)
+async def test_a_refusal_that_unpacks_without_end_is_read_to_a_bound():
+    """Its checksum is wrong: who reads to the end finds no sense in it, and no reason."""
+    bomb = gzip.compress(b"temperature is odd" + b" " * 1_000_000)[:-8] + b"\0" * 8
     async with serving((400, bomb, {"Content-Encoding": "gzip"})) as server:
-        assert await ask(make_call(server.url)) == b"upstream_invalid_request"
-    assert len(steps) < 10
+        call = make_call(server.url)
+        assert await ask(call) == b"upstream_invalid_request"
+    assert "temperature is odd" in call.error_message
 
 
 async def test_no_encoding_is_asked_for():

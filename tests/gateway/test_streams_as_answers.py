@@ -1,9 +1,13 @@
 """Streams where an answer in one piece was asked for, and streams of another form where one was."""
 
 import json
+import tracemalloc
 
 import pytest
 
+from foundation.errors import UpstreamError
+from gateway.operations.chat_completions.assembly import MAX_EVENTS
+from tests.gateway.calling import make_call
 from tests.gateway.telling import data, tell
 from tests.gateway.test_estimates import DONE, END, event, usage_event
 
@@ -94,6 +98,17 @@ def test_an_error_in_its_middle_is_told():
 def test_objects_one_to_a_line_are_a_stream(stream, done):
     told = tell(*(one + b"\n" for one in objects(*HELLO)), done, stream=stream, wants_usage=stream)
     assert told.text == "Hello" and told.bill[0].total_output == 2
+
+
+def test_more_objects_than_an_answer_has_are_not_copied():
+    """Each would become a text of its own, and then a frame."""
+    call, raw = make_call("http://nowhere/v1", stream=False), b"{}\n" * (MAX_EVENTS + 2)
+    tracemalloc.start()
+    with pytest.raises(UpstreamError):
+        call.operation.read_answer(call, raw)
+    _now, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 4 * len(raw)
 
 
 OLLAMA = [

@@ -135,6 +135,21 @@ def test_what_may_be_the_whole_count_in_each_event_is_not_added():
     assert told.bill == (Usage(3, 0, 200, 0), False)
 
 
+def test_the_whole_count_in_each_event_is_not_added_however_small_the_pieces_are():
+    """A cache may give its answer back letter by letter; no letter has two tokens."""
+    told = stream_of(*(piece("a", report(3, 12)) for _number in range(63)), END)
+    assert told.bill == (Usage(3, 0, 12, 0), False)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_reports_of_each_event_between_the_events_are_added(beside):
+    """Events that differ in their text alone are passed on without being read, and their bytes count too."""
+    between = [piece("word", None) + data({"choices": [], "usage": report(3, 1)}) for _number in range(40)]
+    parts = between if beside else [one + b"\n\n" for both in between for one in both.split(b"\n\n")[:2]]
+    told = stream_of(*parts, END)
+    assert told.bill == (Usage(3, 0, 40, 0), False)
+
+
 def test_a_last_report_of_all_is_the_last_word():
     told = stream_of(*(piece("word", report(3, 2)) for _number in range(40)), END, last(report(3, 90)))
     assert told.bill[0].total_output == 90

@@ -4,17 +4,19 @@ by the one reader that clients of `/v1` and the chat share.
 
 import asyncio
 import json
+import tracemalloc
 
 import pytest
 
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
-from gateway import pipeline
+from gateway import faces, pipeline
 from gateway.answers.json_text import Halves, load_json, write_json
 from gateway.answers.sse import EventReader
+from gateway.answers.stream import AnswerEvents
 from gateway.calls import Call
-from gateway.deltas import Finish, Reasoning, Text, TextWasReasoning, ToolCall, split_thoughts
+from gateway.deltas import Finish, Reasoning, Text, TextWasReasoning, ToolCall
 from gateway.steps.relay import error_frame
 from gateway.steps.settle import NOTHING, billed_usage
 from tests.gateway import calling
@@ -412,6 +414,19 @@ def test_a_picture_of_megabytes_comes_in_one_event():
     assert heard.chunks[0]["choices"][0]["delta"]["images"][0]["image_url"]["url"] == picture
 
 
+def test_a_long_first_event_is_not_copied_with_each_of_its_pieces():
+    events = AnswerEvents(calling.make_call("http://nowhere/v1"), faces.Frames())
+    tracemalloc.start()
+    for chunk in (b'data: {"images": "', *[b"A" * 65_536] * 64):
+        assert not list(events.take(chunk))
+    held_bytes, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    assert not list(events.take(b"A" * 1_000))
+    _now, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes > 4_000_000 and peak_bytes - held_bytes < 1_000_000
+
+
 # -- thoughts ------------------------------------------------------------------------------------------------
 
 
@@ -451,5 +466,19 @@ def test_thoughts_in_the_text_are_reasoning(said, answer, thoughts, size):
     pieces = [said[place : place + size] for place in range(0, len(said), size)]
     heard = hear([*(event({"content": piece}) for piece in pieces), END, DONE])
     assert (heard.inner_text, heard.inner_reasoning) == (answer, thoughts)
-    assert split_thoughts(said) == (answer, thoughts)
     assert heard.text() == said, "a program gets the text as it is"
+
+
+@pytest.mark.parametrize("fault", [b"", b'data: {"error": {"message": "it crashed"}}\n\n'])
+@pytest.mark.parametrize(
+    ("said", "answer", "thoughts"),
+    [
+        (["so x", " <"], "so x <", ""),
+        (["<thi"], "<thi", ""),
+        (["<think>", "Hm</th"], "", "Hm</th"),
+    ],
+)
+def test_what_waited_for_the_rest_of_a_tag_is_kept_where_a_stream_breaks_off(said, answer, thoughts, fault):
+    heard = hear([*(event({"content": piece}) for piece in said), fault])
+    assert (heard.inner_text, heard.inner_reasoning) == (answer, thoughts)
+    assert isinstance(heard.deltas[-1], AtriumError) and "What arrived is kept" in heard.deltas[-1].message

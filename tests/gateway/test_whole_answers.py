@@ -22,7 +22,6 @@ from tests.gateway.test_estimates import (
     answer_whole,
     bill,
     collaborators,
-    event,
     make_call,
     server,
     whole,
@@ -91,6 +90,8 @@ MANY = {
     "few choices too many": lambda: json.dumps({"choices": [{"message": {"content": "a"}}] * 129}).encode(),
     "lists": lambda: b'{"choices": [{"message": {"content": "a"}}], "x": [' + b"[]," * 999_999 + b"[]]}",
     "event": lambda: b'data: {"choices": [], "x": [' + b"[]," * 30_000 + b"[]]}\n\n",
+    "list of objects": lambda: b"[" + b"{}," * 300_000 + b"{}]",
+    "first of several objects": lambda: b'{"x": [' + b"{}," * 300_000 + b"{}]}\n{}\n",
     "lines": lambda: b"\n" * 3_000_000,
     "comments": lambda: b":\n\n" * 1_000_000,
 }
@@ -143,19 +144,17 @@ def test_a_whole_answer_that_makes_no_sense_is_an_error(message):
     assert (call.status, call.error_code) == ("error", "upstream_invalid_response")
 
 
-def test_what_nobody_foresaw_is_no_answer(monkeypatch):
-    def fail(*_arguments):
+def test_what_nobody_foresaw_is_no_answer():
+    def fail(_endpoint):
         raise ZeroDivisionError
 
     async def read() -> Call:
-        async with server([event({"content": "a"})]) as port, open_session(PRIVATE) as client:
-            call = make_call(port, stream=True)
-            with pytest.raises(ZeroDivisionError):
-                async for _frame in pipeline.stream(call, collaborators(client)):
-                    pass
-            return call
+        call = make_call(1, stream=True)
+        with pytest.raises(ZeroDivisionError):
+            async for _frame in pipeline.stream(call, collaborators(None, client_for=fail)):
+                pass
+        return call
 
-    monkeypatch.setattr("gateway.answers.stream.AnswerEvents._read", fail)
     call = asyncio.run(read())
     assert (call.status, call.error_code) == ("error", "internal_error")
 

@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 from foundation.errors import AtriumError
-from gateway.answers.json_text import load_json, write_json
+from foundation.json_bounds import has_more_values
+from gateway.answers.json_text import load_or_none, write_json
 from gateway.answers.sse import frame
 from gateway.answers.stream import AnswerEvents
 from gateway.answers.usage import usage_body
-from gateway.answers.whole import NOTHING, nonsense
+from gateway.answers.whole import MAX_VALUES, NOTHING, nonsense
 from gateway.calls import Call, Chunk
 
 FIELD = re.compile(rb"(?:data|event|id|retry)?:", re.IGNORECASE)  # how a stream of events begins
@@ -19,7 +20,9 @@ APART = {"role", "tool_calls"}  # what is not joined with what came before
 
 
 def as_events(raw: bytes) -> bytes | None:
-    """The bytes as server-sent events, where they are a stream of any form; None for anything else."""
+    """The bytes as server-sent events, where they are a stream of any form; None for anything else. Raises
+    UpstreamError for more values or lines than an answer has.
+    """
     begin = raw.lstrip(NOTHING)
     if FIELD.match(begin):
         return raw
@@ -30,15 +33,16 @@ def as_events(raw: bytes) -> bytes | None:
         return None
     line, _, rest = begin.partition(b"\n")
     if rest.lstrip(NOTHING).startswith((b"{", b"[DONE]")) and isinstance(_load(line), dict):
+        if begin.count(b"\n") > MAX_EVENTS:
+            raise nonsense()
         return b"".join(frame(one) for one in begin.split(b"\n") if one.strip())
     return None
 
 
 def _load(raw: bytes) -> Any:
-    try:
-        return load_json(raw)
-    except ValueError:
-        return None
+    if has_more_values(raw, MAX_VALUES):
+        raise nonsense()
+    return load_or_none(raw)
 
 
 class _Collected:
@@ -49,6 +53,9 @@ class _Collected:
 
     def write(self, chunk: Chunk, data: bytes) -> list[dict[str, Any]]:
         return [chunk.event]
+
+    def end(self) -> None:
+        return None
 
     def join(self, parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
         return [event for part in parts for event in part]

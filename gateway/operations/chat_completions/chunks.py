@@ -7,7 +7,7 @@ empty reasons for an end, servers that send a message where a delta belongs, too
 import time
 from typing import Any
 
-from gateway.answers.estimate import count_text_bytes, estimate_tokens
+from gateway.answers.estimate import BYTES_PER_TOKEN, count_text_bytes, estimate_tokens
 from gateway.answers.json_text import Halves
 from gateway.answers.usage import Reports, is_strict, usage_body
 from gateway.calls import Call, Chunk
@@ -30,6 +30,8 @@ class ChatChunkReader:
         self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
         self._head: dict[str, Any] = {}  # what all chunks begin with
         self._reports = Reports()
+        self._read_bytes = 0  # of text
+        self._read_tokens = 0  # as estimated by them
         self._is_changed = False
 
     def read(self, event: Any, size: int) -> Chunk | None:
@@ -50,7 +52,7 @@ class ChatChunkReader:
             raise ValueError("choices are a list")
         text = self._note_choices(choices or [], size)
         if usage is not None:
-            call.note_usage(self._reports.add(usage, call.pieces_seen))
+            call.note_usage(self._reports.add(usage, call.pieces_seen, self._text_bytes))
         if usage is None and event.get("usage") is not None:  # it cannot be true: the client is not told
             del event["usage"]
             self._is_changed = True
@@ -73,7 +75,10 @@ class ChatChunkReader:
             if isinstance(choice, dict) and "message" in choice:
                 self._read_message(choice, position)
         if size := count_text_bytes(choices, most):
-            self._call.note_piece(estimate_tokens(size))
+            tokens = estimate_tokens(size)
+            self._call.note_piece(tokens)
+            self._read_bytes += size
+            self._read_tokens += tokens
         for position, choice in enumerate(choices):
             if not isinstance(choice, dict):
                 raise ValueError("a choice is an object")
@@ -87,6 +92,11 @@ class ChatChunkReader:
             return ""
         text = delta.get("content")
         return text if type(text) is str else ""
+
+    @property
+    def _text_bytes(self) -> int:
+        """Of the answer so far. What was passed on without being read counts as it was estimated."""
+        return self._read_bytes + BYTES_PER_TOKEN * (self._call.output_tokens_seen - self._read_tokens)
 
     def _read_message(self, choice: dict[str, Any], position: int) -> None:
         """Where a delta belongs it is one; beside deltas it repeats what was said."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from gateway.answers.json_text import load_json, write_json
+from gateway.answers.json_text import as_number, load_or_none, write_json
 
 ARGUMENTS = ("arguments", "parameters", "input")  # their names, OpenAI's first
 
@@ -46,7 +46,7 @@ class CallReader:
 
     def _read_piece(self, piece: dict[str, Any]) -> bool:
         given = piece.get("index")
-        place = _as_number(given)
+        place = as_number(given)
         number = self._find(piece, place)
         if number is None:
             number = len(self._begun)
@@ -101,7 +101,7 @@ def _continue(piece: dict[str, Any], call: _Begun) -> bool:
 def list_calls(message: dict[str, Any]) -> bool:
     """Make its tool calls a list of objects, each with its function; whether they were none."""
     given = message["tool_calls"]
-    told = _load(given) if isinstance(given, str) else given
+    told = load_or_none(given) if isinstance(given, str) else given
     calls = told if isinstance(told, list) else [told]
     is_changed = calls is not given or not all(isinstance(call, dict) for call in calls)
     if is_changed:
@@ -118,7 +118,7 @@ def _nest(call: dict[str, Any]) -> bool:
     """
     function = call.get("function")
     if isinstance(function, str):
-        function = _load(function)
+        function = load_or_none(function)
     if function is None and isinstance(call.get("name"), str):
         function = {name: call.pop(name) for name in ("name", *ARGUMENTS) if name in call}
     if not isinstance(function, dict):
@@ -128,13 +128,6 @@ def _nest(call: dict[str, Any]) -> bool:
         function["arguments"] = next((arguments for arguments in given if arguments), given[0])
     call["function"] = function
     return True
-
-
-def _load(text: str) -> Any:
-    try:
-        return load_json(text.encode("utf-8", "replace"))
-    except ValueError:
-        return None
 
 
 def complete(call: dict[str, Any], no_arguments: str) -> bool:
@@ -158,7 +151,10 @@ def _write_arguments(function: dict[str, Any], no_arguments: str) -> bool:
         if not arguments and no_arguments:
             function["arguments"] = no_arguments
             return True
-        if arguments[:2] != '"{' or arguments[-2:] != '}"' or not isinstance(inner := _load(arguments), str):
+        if arguments[:2] != '"{' or arguments[-2:] != '}"':
+            return False
+        inner = load_or_none(arguments)
+        if not isinstance(inner, str):
             return False
         function["arguments"] = inner  # JSON in JSON
         return True
@@ -171,13 +167,7 @@ def _is_whole(call: dict[str, Any]) -> bool:
     arguments = function.get("arguments") if isinstance(function, dict) else None
     if not isinstance(arguments, str) or arguments[:1] != "{" or arguments[-1:] != "}":
         return False
-    return _load(arguments) is not None
-
-
-def _as_number(index: Any) -> int | None:
-    if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 10:
-        return int(index)
-    return index if type(index) is int else None
+    return load_or_none(arguments) is not None
 
 
 def _id_of(call: dict[str, Any]) -> str:

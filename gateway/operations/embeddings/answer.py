@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from foundation.errors import InvalidInput
-from gateway.answers.json_text import write_json
+from gateway.answers.json_text import as_number, write_json
 from gateway.answers.usage import estimate_input_tokens
 from gateway.answers.whole import load_answer, nonsense
 from gateway.calls import Call
@@ -16,6 +16,8 @@ from usage.pricing import Usage
 
 MAX_VALUES = 8_000_000  # 2,048 texts of 3,072 dimensions, and some room
 FLOAT_BYTES = 4
+ONE = "embedding"
+NAMES = ("data", "embeddings", ONE)  # of what holds the vectors
 
 
 def read_answer(call: Call, raw: bytes) -> bytes:
@@ -55,8 +57,9 @@ def read_answer(call: Call, raw: bytes) -> bytes:
 
 def _read_vectors(answer: dict[str, Any]) -> list[Any]:
     """In the order of the texts: servers that work in parallel may answer in another one."""
-    entries = answer.get("data") or answer.get("embeddings") or answer.get("embedding")
-    if isinstance(entries, dict) or (entries and "embedding" in answer):  # one, without a list
+    name = next((name for name in NAMES if answer.get(name)), ONE)
+    entries = answer.get(name)
+    if isinstance(entries, dict) or (entries and name == ONE):  # without a list
         entries = [entries]
     if not isinstance(entries, list) or not entries:
         raise nonsense()
@@ -64,22 +67,15 @@ def _read_vectors(answer: dict[str, Any]) -> list[Any]:
         return entries
     if not all(isinstance(entry, dict) for entry in entries):
         raise nonsense()
-    places = [_as_number(entry.get("index")) for entry in entries]
-    if all(place == 0 for place in places):  # nobody counted
-        places = [None]
-    if all(place is not None for place in places):
+    places = [place for entry in entries if (place := as_number(entry.get("index"))) is not None]
+    is_counted = any(places)  # some servers write 0 everywhere
+    if is_counted and len(places) == len(entries):
         first = min(places)
         if first not in (0, 1) or sorted(places) != list(range(first, first + len(entries))):
             raise nonsense()
         order = sorted(range(len(entries)), key=places.__getitem__)
         entries = [entries[position] for position in order]
     return [entry.get("embedding") for entry in entries]
-
-
-def _as_number(index: Any) -> Any:
-    if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 10:
-        return int(index)
-    return index if type(index) is int else None
 
 
 def _in_form(vector: Any, wants_base64: bool) -> str | list[float]:
