@@ -218,8 +218,12 @@ class _Progress:
 
     @contextmanager
     def of(self, content: aiohttp.StreamReader) -> Iterator[None]:
-        """While this stream is passed on."""
+        """While this stream is passed on. Its first mark comes when a whole interval of it has passed: a hold
+        without a mark is billed in full, and one with a young mark for less than what had come.
+        """
         self._content = content
+        self._timer.cancel()
+        self._wait()
         try:
             yield
         finally:

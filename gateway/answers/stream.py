@@ -75,6 +75,11 @@ class AnswerEvents(Generic[T]):
         return self._has_begun and not self._events.has_rest and self._call.finish_reason is None
 
     @property
+    def whole_bytes(self) -> int:
+        """Of an answer in one piece that was collected so far."""
+        return sum(map(len, self._whole.parts))
+
+    @property
     def unread_bytes(self) -> int:
         """What makes no sense so far, or has not come whole."""
         return len(self._whole.text()) or self._events.rest_bytes + self._events.dropped_bytes
@@ -107,8 +112,8 @@ class AnswerEvents(Generic[T]):
         if (kept := self._face.end()) is not None:
             yield kept
 
-    def tell(self, watch: IdleWatch) -> None:
-        """What the watch must know of what has come. An answer with several choices ends with the last."""
+    def set_watch(self, watch: IdleWatch) -> None:
+        """By what has come. An answer with several choices ends with the last."""
         call = self._call
         if call.first_token_s is not None:
             watch.note_begin()

@@ -32,8 +32,8 @@ NOT_PASSED_ON = (
 # What clients send besides strict JSON: a mark at its beginning, and texts cut in the middle of an emoji, of
 # which one half is left.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A pair of halves, or one; not where the backslash before it is itself escaped. Found without a step of Python
-# for anything else, and only so many: a body may hold millions of escapes.
+# A pair of halves, or one; not where the backslash before it is itself escaped. Found without a step of
+# Python for anything else, and only so many: a body may hold millions of escapes.
 _HALVES = re.compile(
     rb"(?<!\\)(?:\\\\)*+\\u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )

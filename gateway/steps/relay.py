@@ -3,7 +3,7 @@ the last frame waits for the bill.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -31,6 +31,7 @@ SOME_EVENTS = 50_000  # that bring nothing: signs of life, ten a second for more
 TEXTS = ("text/html", "text/plain")  # types of what proxies say, and of answers that are mislabelled
 MAX_BYTES_AT_ONCE = 500_000  # what takes longer to read would hold up the streams of everybody else
 Read = Callable[[], Awaitable[bytes]]
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -51,13 +52,13 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
     with _heeding_head(call, response):
         if len(raw) > MAX_BYTES_AT_ONCE:
-            return await _read_aside(call, raw)
+            return await _aside(partial(call.operation.read_answer, call, raw))
         return call.operation.read_answer(call, raw)
 
 
-async def _read_aside(call: Call, raw: bytes) -> bytes:
+async def _aside(read: Callable[[], R]) -> R:
     """In a thread, and to its end: also of an answer that nobody waits for any longer the cost is known."""
-    reading = asyncio.ensure_future(asyncio.to_thread(call.operation.read_answer, call, raw))
+    reading = asyncio.ensure_future(asyncio.to_thread(read))
     try:
         return await asyncio.shield(reading)
     except asyncio.CancelledError:
@@ -145,17 +146,24 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                     continue
                 for part in events.take(chunk):
                     yield part
-                events.tell(watch)
+                events.set_watch(watch)
                 if size // YIELD_EVERY_BYTES > turns:  # it may come faster than it is read
                     turns = size // YIELD_EVERY_BYTES
                     await asyncio.sleep(0)
         with _heeding_head(call, response):
-            for part in () if events.is_done or watch.is_over else events.end():
-                yield part
+            if not (events.is_done or watch.is_over):
+                for part in await _rest_of(events):
+                    yield part
             events.check_end()
     finally:
         if not (events.is_done or call.was_refused):
             note_unread(call, events.unread_bytes)
+
+
+async def _rest_of(events: AnswerEvents[T]) -> Iterable[T]:
+    if events.whole_bytes > MAX_BYTES_AT_ONCE:
+        return await _aside(partial(list, events.end()))
+    return events.end()
 
 
 def _check_bounds(call: Call, events: int, size: int) -> None:
