@@ -36,12 +36,12 @@ from prompts.history import (
     read_history,
 )
 from prompts.models import Message
+from prompts.policies import looser_policy
 from prompts.running import running
 from prompts.services import (
     AnswerResult,
     finish_answer,
     leave_project,
-    looser_policy,
     note_call,
     save_progress,
 )

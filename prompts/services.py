@@ -12,17 +12,16 @@ from django.db.models import F, Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Project, User
+from accounts.models import User
 from accounts.selectors import get_member_project
-from accounts.services.projects import ensure_default_project
-from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.ids import uuid7
 from prompts.conclusions import NOT_REPLACED, add_notice, interrupt, set_aside, settle_text
 from prompts.models import Conversation, Message
+from prompts.policies import refuse_looser_policy
 from prompts.running import stop_answer
 from prompts.selectors import find_bill, is_orphaned, list_unfinished
 from tenants.context import current_tenant
-from tenants.data_policy import DataPolicy, strictest
 from tenants.work.duties import duty, note_duty
 from usage.selectors import Bill
 
@@ -81,7 +80,7 @@ def start_turn(
         conversation = _lock(conversation)
     if project_id is not None:
         project = get_member_project(actor, project_id)
-        _refuse_looser_policy(conversation, project)
+        refuse_looser_policy(conversation, project)
         conversation.project = None if project.is_default else project
     position = (conversation.messages.aggregate(last=Max("position"))["last"] or 0) + 1
     question = Message.objects.create(
@@ -169,22 +168,6 @@ def _begin_attempt(message: Message, model_name: str, process_id: UUID) -> None:
 def note_call(*, message_id: UUID, request_id: str) -> None:
     """The attempt makes another call: its first one was refused."""
     Message.objects.filter(pk=message_id, status__in=Message.UNFINISHED).update(request_id=request_id)
-
-
-def _refuse_looser_policy(conversation: Conversation, project: Project) -> None:
-    """What was written under one policy does not go where it forbids, by way of another project. Raises
-    NotAllowed.
-    """
-    before = (conversation.project or ensure_default_project()).data_policy
-    if strictest(before, project.data_policy) != project.data_policy and conversation.messages.exists():
-        raise NotAllowed(looser_policy(before), code="data_policy", param="project")
-
-
-def looser_policy(policy: str) -> str:
-    return _(
-        "This conversation was begun where data may go to: %(policy)s. Begin a new conversation for a "
-        "project that allows more."
-    ) % {"policy": DataPolicy(policy).label}
 
 
 def leave_project(*, message_id: UUID, project_id: UUID) -> None:

@@ -8,6 +8,11 @@ from accounts.models import ApiKey, Grant, Project, ProjectMembership, User
 from accounts.permissions import require
 from foundation.errors import Conflict
 from tenants.notify import announce
+from tenants.occasions import Occasion
+
+# Asked in the transaction that deletes a project; whoever has something of it that may not be left alone
+# raises Conflict.
+deleted_project = Occasion[[Project]]()
 
 
 def ensure_default_project() -> Project:
@@ -52,8 +57,8 @@ def set_data_policy(*, actor: User | None, project: Project, data_policy: str) -
 
 @transaction.atomic
 def delete_project(*, actor: User | None, project: Project) -> None:
-    """Delete a project that no key uses. What was booked on it stays in the ledger. Raises NotAllowed,
-    Conflict.
+    """Delete a project that no key uses, and no room above holds fast. What was booked on it stays in the
+    ledger. Raises NotAllowed, Conflict.
     """
     require(actor, "accounts.delete_project")
     if project.is_default:
@@ -70,6 +75,7 @@ def delete_project(*, actor: User | None, project: Project) -> None:
         raise Conflict(
             _("Rights of use are given to this project. Take them back first."), code="project_in_use"
         )
+    deleted_project.run(project)
     project_id = project.pk
     project.delete()
     announce("project", project_id)

@@ -5,7 +5,13 @@ from decimal import Decimal
 import pytest
 
 from accounts.selectors import get_default_project_id
-from accounts.services import create_project, set_data_policy, set_project_member
+from accounts.services import (
+    create_project,
+    delete_project,
+    ensure_default_project,
+    set_data_policy,
+    set_project_member,
+)
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from foundation.ids import uuid7
 from prompts.models import Conversation, Message
@@ -18,6 +24,7 @@ from prompts.services import (
     rename_conversation,
     restart_answer,
     save_progress,
+    start_turn,
 )
 from tenants.context import platform
 from tenants.models import Duty
@@ -382,3 +389,28 @@ def test_deleting_takes_the_messages_along_and_may_happen_twice(alice):
     delete_conversation(conversation=twin)
     assert list(Conversation.objects.filter(user=alice)) == [other]
     assert set(Message.objects.values_list("conversation_id", flat=True)) == {other.pk}
+
+
+@pytest.mark.parametrize("policy", ["local", "eu"])
+def test_a_project_keeps_what_was_written_under_its_data_policy(alice, bob, policy):
+    """Its conversations would fall to the default project, where more is allowed."""
+    project = create_project(actor=None, name="Secret")
+    set_data_policy(actor=None, project=project, data_policy=policy)
+    set_project_member(actor=None, project=project, user=bob, role="viewer")
+    start_turn(actor=bob, text="secret", model_name="m", process_id=uuid7(), project_id=project.pk)
+    with pytest.raises(Conflict) as refused:
+        delete_project(actor=alice, project=project)
+    assert "1 conversation was written" in str(refused.value.message)
+    set_data_policy(actor=None, project=ensure_default_project(), data_policy="local")
+    delete_project(actor=alice, project=project)
+
+
+def test_a_project_without_a_policy_leaves_its_conversations_to_the_default_one(alice, bob):
+    project = create_project(actor=None, name="Plain")
+    set_project_member(actor=None, project=project, user=bob, role="viewer")
+    question, _answer = start_turn(
+        actor=bob, text="hello", model_name="m", process_id=uuid7(), project_id=project.pk
+    )
+    delete_project(actor=alice, project=project)
+    question.conversation.refresh_from_db()
+    assert question.conversation.project is None
