@@ -27,7 +27,7 @@ def offer_both(offer):
         actor=None,
         name="here",
         kind="vllm",
-        base_url="http://127.0.0.1:9/v1",
+        base_url="https://10.0.0.1/v1",
         location="local",
         allow_private=True,
     )
