@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.limit_use import count_used
 from accounts.selectors import list_own_limits
@@ -62,6 +64,27 @@ def test_each_limit_counts_its_own_span_and_subject(bob, key, used):
         limit(key, "calls_at_once", 9, "key").pk: 0,
     }
     assert count_used(list(list_own_limits(bob))) == wanted
+
+
+def test_nobody_elses_use_is_read_for_a_persons_limits(bob, key, used):
+    """However many people an organisation has: each query brings what is of this person and this key."""
+    for _number in range(20):
+        an_event("0", datetime.now(UTC), user_id=uuid7(), quantities={"input": 1})
+    limit(bob, "tokens_per_day", 9)
+    limit(key, "tokens_per_day", 9, "key")
+    with CaptureQueriesContext(connection) as queries:
+        count_used(list(list_own_limits(bob)))
+    reads = [query["sql"] for query in queries if re.search('FROM "usage_(usageevent|hold)"', query["sql"])]
+    with connection.cursor() as cursor:
+        counts = [len(cursor.execute(read).fetchall()) for read in reads if "GROUP BY" in read]
+    assert sorted(counts) == [1, 2]
+
+
+def test_the_organisations_limit_counts_everybody_also_beside_a_persons(bob, used):
+    whole = set_limit(actor=None, level="tenant", measure="tokens_per_day", amount=9)
+    assert count_used([whole]) == {whole.pk: 1045}
+    own = limit(bob, "tokens_per_day", 9)
+    assert count_used([whole, own]) == {whole.pk: 1045, own.pk: 45}
 
 
 def test_the_page_says_what_is_used_when_it_is_free_again_and_who_can_raise_it(acme, bob, used):
