@@ -38,10 +38,6 @@ def register_objects(kind: str, list_seen: Callable[[], list[SeenObject]]) -> No
     _lists[kind] = list_seen
 
 
-def list_kinds() -> list[str]:
-    return sorted(_lists)
-
-
 def list_objects(kind: str) -> list[SeenObject]:
     """Raises InvalidInput for a kind that nobody registered."""
     if kind not in _lists:
