@@ -15,15 +15,13 @@ from models_registry.selectors import find_successor, list_routes
 from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import KnownTenant
 
-Models = list[Route]
-
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The models that may be used, the first choice first, and those that the data policy forbids here."""
 
-    models: Models
-    closed: Models
+    models: list[Route]
+    closed: list[Route]
     policy: str
 
     @property
