@@ -15,7 +15,7 @@ from django.db import DatabaseError
 from django.utils import translation
 
 from foundation.errors import AtriumError, InvalidInput, NotAllowed
-from foundation.ids import uuid7
+from foundation.ids import show_request_id, uuid7
 from gateway.calls import Call, Principal
 from gateway.deltas import Delta, Reasoning, Text, TextWasReasoning
 from gateway.errors import AccessEnded
@@ -87,7 +87,7 @@ class Answer:
 
     @property
     def request_id(self) -> str:
-        return f"req_{self.call_id.hex}"
+        return show_request_id(self.call_id)
 
 
 async def write_answer(gateway: GatewayLoop, answer: Answer) -> None:

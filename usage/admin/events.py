@@ -26,7 +26,7 @@ from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
 from foundation.amounts import AmountField, show_money
 from foundation.errors import Conflict
-from foundation.ids import show_request_id
+from foundation.ids import read_request_id, show_request_id
 from usage.labels import OPERATIONS, SOURCES, show_prices, show_quantities
 from usage.ledger.budget_rules import ZERO
 from usage.models import HourlySum, UsageEvent
@@ -182,7 +182,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
         if not text:
             return queryset, False
         try:
-            return queryset.filter(request_id=UUID(text.removeprefix("req_"))), False
+            return queryset.filter(request_id=read_request_id(text)), False
         except ValueError:
             return queryset.filter(trace_id=text), False
 
