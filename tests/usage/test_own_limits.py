@@ -92,9 +92,8 @@ def test_the_page_says_what_is_used_when_it_is_free_again_and_who_can_raise_it(a
     limit(bob, "calls_at_once", 3)
     rows = section(acme.login_as(bob), "at a time")
     assert sorted(rows) == [
-        "You, with all your keys 1 of 3 calls at once A call counts until it has ended. "
-        + ASK_AN_ADMINISTRATOR,
-        "You, with all your keys 3 of 1 request per minute A request counts for 60 seconds. "
+        "You, with all your keys 1 of 3 calls at once Free again when a call ends. " + ASK_AN_ADMINISTRATOR,
+        "You, with all your keys 3 of 1 request per minute Free again 60 seconds after each request. "
         + ASK_AN_ADMINISTRATOR,
     ]
 
@@ -102,7 +101,7 @@ def test_the_page_says_what_is_used_when_it_is_free_again_and_who_can_raise_it(a
 def test_who_may_raise_a_limit_gets_there(acme, alice):
     limit(alice, "tokens_per_day", 1_000)
     (row,) = section(acme.login_as(alice), "at a time")
-    assert "0 of 1,000 tokens per day Tokens count for 24 hours." in row
+    assert "0 of 1,000 tokens per day Free again 24 hours after each call." in row
     assert row.endswith("Raise it in the administration")
 
 
