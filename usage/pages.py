@@ -51,13 +51,13 @@ def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
     period = int(wanted_days) if wanted_days in map(str, PERIODS) else DEFAULT_PERIOD
     usage = own_usage(user, period)
     days = [_line(row) for row in usage.days]
-    labels = label_objects(MODEL)
+    labels = label_objects(MODEL, (row.label for row in usage.models))
     return {
         "periods": [_period(count, count == period) for count in PERIODS],
         "total": _line(usage.total),
         "days": days[::-1],
         "chart": _chart(days),
-        "models": [_line(row, model_name=labels.get(row.label, row.label)) for row in usage.models],
+        "models": [_line(row, model_name=labels[row.label]) for row in usage.models],
         "budgets": list_binding_budgets(user),
         "limits": _list_limits(user),
         "currency": usage.currency,

@@ -17,7 +17,7 @@ from models_registry.models import Connection, Model, ModelPrice
 from models_registry.platform import models as platform_models
 from models_registry.services import add_connection, add_model, set_model, set_model_price
 from tenants.context import platform
-from tenants.models import Tenant
+from tenants.models import Plan, Tenant
 from tests.estate import make_estate, make_event, make_people, make_platform_estate
 from tests.models_registry.provider import Provider
 from tests.routes import PLATFORM, TENANT
@@ -276,6 +276,18 @@ def test_the_platforms_models_are_shown_below_ones_own(acme, alice, olga):
         make_platform_estate(olga)
     page = acme.login_as(alice).get(url("models_registry_model_changelist")).content.decode()
     assert "Which models does the platform offer you?" in page and "platform-model" in page
+
+
+def test_a_model_that_the_plan_has_lost_keeps_its_label_where_its_use_stands(acme, alice, olga):
+    with platform():
+        model = make_platform_estate(olga).model
+        set_model(actor=None, model=model, label="House model")
+        other = Plan.objects.create(name="other", label="Other")
+        set_model(actor=None, model=model, plans=[other.pk])
+    make_event(alice, model=model.name)
+    acme.login_as(alice)
+    for path in ("/usage/", url("usage_usageevent_changelist"), url("index")):
+        assert "House model" in acme.get(path).content.decode(), path
 
 
 @pytest.mark.parametrize("level", ["tenant", "project", "user", "key"])
