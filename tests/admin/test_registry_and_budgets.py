@@ -276,6 +276,7 @@ def test_the_platforms_models_are_shown_below_ones_own(acme, alice, olga):
         make_platform_estate(olga)
     page = acme.login_as(alice).get(url("models_registry_model_changelist")).content.decode()
     assert "Which models does the platform offer you?" in page and "platform-model" in page
+    assert "€1.00" in page and "€4.00" in page, "as in the chat's picker"
 
 
 def test_a_model_that_the_plan_has_lost_keeps_its_label_where_its_use_stands(acme, alice, olga):
