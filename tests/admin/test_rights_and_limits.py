@@ -13,7 +13,7 @@ from accounts.services import grant, set_limit
 from foundation.ids import uuid7
 from tenants.context import platform
 from tenants.models import Plan
-from tests.admin.test_registry_and_budgets import model_form, prices
+from tests.admin.model_forms import model_form, prices
 from tests.estate import make_estate, make_event, make_people
 from tests.routes import PLATFORM, TENANT
 from usage.models import Hold, HourlySum
