@@ -64,9 +64,6 @@ class GrantFields(forms.ModelForm):
             rows = list_holders(getattr(self.instance, "own_grants", []), name)
             self.fields[name].initial = [holder.pk for holder in rows]
 
-    def without_grants(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in data.items() if name not in FIELDS}
-
 
 def list_holders(grants: list[Grant], name: str) -> list[Any]:
     """The roles, projects or people that one of the fields names."""

@@ -15,7 +15,7 @@ from accounts.limit_use import FREED, count_used
 from accounts.models import Limit
 from accounts.services import set_limits
 from administration.fields import limit_field
-from tenants.measures import Measure
+from tenants.measures import Measure, say_use
 
 
 class LimitFields(forms.ModelForm):
@@ -86,5 +86,4 @@ class LimitsAdmin:
 def _show(row: Any, measure: Measure) -> str:
     if measure not in row.own_limits:
         return "–"
-    texts = {"used": row.used_of_limits.get(measure, 0), "amount": row.own_limits[measure]}
-    return gettext("%(used)s of %(amount)s") % {name: intcomma(count) for name, count in texts.items()}
+    return say_use(measure, row.used_of_limits.get(measure, 0), row.own_limits[measure])

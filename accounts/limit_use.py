@@ -20,13 +20,14 @@ FREED: dict[str, str | Promise] = {
     Measure.TOKENS_PER_DAY: _("24 hours after each call"),
     Measure.CALLS_AT_ONCE: _("when a call ends"),
 }
-_counts: list[Count] = []
+_count: Count | None = None
 
 
 def register_count(count: Count) -> None:
-    _counts[:] = [count]
+    global _count
+    _count = count
 
 
 def count_used(limits: Sequence[Limit]) -> dict[UUID, int]:
     """For each limit; without anybody who counts, nothing."""
-    return _counts[0](limits) if _counts and limits else {}
+    return _count(limits) if _count and limits else {}

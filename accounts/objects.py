@@ -2,7 +2,7 @@
 model is the first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -32,14 +32,17 @@ def two_names(name: str, label: str) -> str:
 
 # lists all objects of a kind that the active tenant sees, also those that are switched off
 _lists: dict[str, Callable[[], list[SeenObject]]] = {}
+# what people call the objects of these names, also those that the tenant no longer sees
+_labellers: dict[str, Callable[[Iterable[str]], dict[str, str]]] = {}
 
 
-def register_objects(kind: str, list_seen: Callable[[], list[SeenObject]]) -> None:
+def register_objects(
+    kind: str,
+    list_seen: Callable[[], list[SeenObject]],
+    label_names: Callable[[Iterable[str]], dict[str, str]],
+) -> None:
     _lists[kind] = list_seen
-
-
-def list_kinds() -> list[str]:
-    return sorted(_lists)
+    _labellers[kind] = label_names
 
 
 def list_objects(kind: str) -> list[SeenObject]:
@@ -68,7 +71,7 @@ def name_objects(kind: str) -> dict[UUID, str]:
     return {row.id: str(row) for row in list_objects(kind)} if kind in _lists else {}
 
 
-def label_objects(kind: str) -> dict[str, str]:
-    """Name → what people call it, of those that they call otherwise."""
-    rows = list_objects(kind) if kind in _lists else []
-    return {row.name: row.label for row in rows if row.label and row.label != row.name}
+def label_objects(kind: str, names: Iterable[str]) -> dict[str, str]:
+    """Name → what people call it, of all these names: the name itself where nobody calls it otherwise."""
+    names = set(names)
+    return _labellers[kind](names) if kind in _labellers else {name: name for name in names}

@@ -43,7 +43,8 @@ class NamedOptions:
 
     def __init__(self, options: Any, nouns: tuple[str | Promise, str | Promise]) -> None:
         self._options = options
-        self.verbose_name, self.verbose_name_plural = nouns
+        self.verbose_name = nouns[0]
+        self.verbose_name_plural = nouns[1]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._options, name)

@@ -95,7 +95,7 @@ def _figure(amount: Decimal) -> str:
         return floatformat(0, 2)
     if size >= 1:
         return floatformat(amount, "2g")
-    if size >= Decimal("0.01"):
+    if size >= CENT:
         return floatformat(amount, 4)
     if size >= SMALLEST:
         return floatformat(amount, 6)

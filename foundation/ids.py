@@ -4,6 +4,8 @@ import os
 import time
 from uuid import UUID
 
+REQUEST = "req_"  # before the id of a request, as OpenAI's
+
 
 def uuid7() -> UUID:
     """A version 7 UUID: 48 bits of Unix milliseconds, then 74 random bits."""
@@ -15,4 +17,9 @@ def uuid7() -> UUID:
 
 def show_request_id(request_id: UUID) -> str:
     """As clients read it in the header `x-request-id`."""
-    return f"req_{request_id.hex}"
+    return f"{REQUEST}{request_id.hex}"
+
+
+def read_request_id(text: str) -> UUID:
+    """The way back; without `req_` too. Raises ValueError."""
+    return UUID(text.removeprefix(REQUEST))

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from accounts.keys import PREFIX, list_shown, read_key
 from foundation.errors import Unavailable
-from foundation.ids import uuid7
+from foundation.ids import show_request_id, uuid7
 from gateway.calls import Principal
 from gateway.errors import InvalidKey, NoKey
 from gateway.http import AsgiScope, Send, find_header
@@ -46,7 +46,7 @@ class Visit:
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Of an answer that leaves now."""
-        headers = [(b"x-request-id", f"req_{self.request_id.hex}".encode()), VERSION]
+        headers = [(b"x-request-id", show_request_id(self.request_id).encode()), VERSION]
         if self.tells_time:
             took_ms = (asyncio.get_running_loop().time() - self.begun_s) * 1000
             headers.append((b"openai-processing-ms", b"%d" % max(1, round(took_ms))))

@@ -44,7 +44,7 @@ async def read_json_body(scope: AsgiScope, receive: Receive) -> bytes:
             raise _compressed()
     size = find_header(scope, b"content-length")
     if len(size) > 20 or int(size if size.isdigit() else 0) > MAX_BODY_BYTES:
-        raise _too_large(MAX_BODY_BYTES)
+        raise _too_large()
     body = await read_body(receive)
     if find_header(scope, b"content-type").lower().startswith(FORMS) and not body.lstrip().startswith(b"{"):
         raise UnsupportedBody(_("The body is a form. Send JSON, with “Content-Type: application/json”."))
@@ -57,15 +57,16 @@ def _compressed() -> UnsupportedBody:
     return error
 
 
-def _too_large(limit_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(_("The request is larger than %(limit)s MB.") % {"limit": limit_bytes // 1_000_000})
+def _too_large() -> BodyTooLarge:
+    limit = {"limit": MAX_BODY_BYTES // 1_000_000}
+    return BodyTooLarge(_("The request is larger than %(limit)s MB.") % limit)
 
 
-async def read_body(receive: Receive, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     """The whole body, counted while it comes in. Raises BodyTooLarge, BodyTimeout, ClientGone."""
     message = await _receive(receive)
     body = message.get("body", b"")
-    if message["type"] == "http.request" and not message.get("more_body") and len(body) <= limit_bytes:
+    if message["type"] == "http.request" and not message.get("more_body") and len(body) <= MAX_BODY_BYTES:
         return body
     parts, size = [], 0
     while True:
@@ -73,8 +74,8 @@ async def read_body(receive: Receive, limit_bytes: int = MAX_BODY_BYTES) -> byte
             raise ClientGone
         part = message.get("body", b"")
         size += len(part)
-        if size > limit_bytes:
-            raise _too_large(limit_bytes)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)

@@ -11,7 +11,8 @@ from an answer that has begun. Does not cover: a person's log-out, which ends wh
 from foundation.errors import Unavailable
 from gateway.calls import Call
 from gateway.state.snapshot import Snapshots
-from gateway.steps.resolve import is_allowed, may_call
+from gateway.steps.resolve import may_call
+from models_registry.routes import is_allowed
 from tenants.doors.hosts import DoorState
 
 

@@ -26,7 +26,9 @@ from gateway.deltas import Delta
 from gateway.loop import GatewayLoop, get_loop
 from gateway.operations import chat_completions
 from gateway.operations.body import check_model
+from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.authenticate import check_door
+from gateway.steps.resolve import find_route, find_ways
 
 
 class Run(AsyncIterator[Delta]):
@@ -68,6 +70,15 @@ def run(
     check_model(call.body)
     operation.check(call)
     return Run(call, gateway or get_loop())
+
+
+def goes_on(model_name: str, principal: Principal, snapshot: TenantSnapshot) -> bool:
+    """Whether every server that may be asked goes on with an answer that has begun."""
+    route = find_route(model_name, principal, snapshot)
+    if route is None:
+        return False
+    ways = find_ways(route, model_name, principal, snapshot)
+    return all(target.endpoint.provider.continues_answers for way in ways for target in way.targets)
 
 
 async def _deltas(call: Call, gateway: GatewayLoop) -> AsyncGenerator[Delta]:

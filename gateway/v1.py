@@ -9,6 +9,7 @@ from gateway.addresses import DEPLOYMENT
 from gateway.calls import Call, Operation
 from gateway.http import read_json_body
 from gateway.operations import chat_completions, embeddings
+from gateway.operations.body import BYTE_ORDER_MARK
 from gateway.request import Request, answer_whole, attempts_header, send_stream
 from gateway.routes import route
 from gateway.steps.resolve import find_route, list_visible_routes
@@ -55,7 +56,7 @@ async def call_model(request: Request, operation: Operation) -> None:
 def _name_model(raw: bytes, request: Request) -> bytes:
     """A body for Azure may leave the model to the address; one that names it, too, names it after this."""
     model = request.scope.get(DEPLOYMENT)
-    body = raw.lstrip()
+    body = raw.removeprefix(BYTE_ORDER_MARK).lstrip()
     if model is None or not body.startswith(b"{"):
         return raw
     rest = body[1:].lstrip()

@@ -26,7 +26,7 @@ def fetch_catalogue(connection: Connection) -> Catalogue:
     url = provider.catalogue_url(connection.base_url)
     asked: list[str] = []
     found: dict[str, ListedModel] = {}
-    skipped = latency_ms = 0
+    skipped, latency_ms, is_whole = 0, 0, True
     started = time.monotonic()
     with egress.client(policy, headers=provider.catalogue_headers(connection.open_secret())) as http:
         # a server that knows no pages gives the first one again
@@ -41,8 +41,10 @@ def fetch_catalogue(connection: Connection) -> Catalogue:
             page = provider.read_catalogue(body)
             found |= {model.name: model for model in page.models if model.name not in found}
             skipped += page.skipped
+            is_whole = is_whole and page.is_whole
             url = _with_query(url, provider.find_next_page(body))
-    return Catalogue(list(found.values())[:MAX_MODELS], skipped, latency_ms)
+    is_whole = is_whole and url in asked and len(found) <= MAX_MODELS
+    return Catalogue(list(found.values())[:MAX_MODELS], skipped, latency_ms, is_whole)
 
 
 def _with_query(url: str, query: str) -> str:

@@ -3,11 +3,11 @@ its plan offers.
 """
 
 from accounts.objects import MODEL, SeenObject, register_objects
-from models_registry.selectors import list_seen_models
+from models_registry.selectors import label_models, list_seen_models
 
 
 def list_models() -> list[SeenObject]:
     return [SeenObject(row.pk, row.name, row.label) for row in list_seen_models()]
 
 
-register_objects(MODEL, list_models)
+register_objects(MODEL, list_models, label_models)

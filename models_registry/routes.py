@@ -1,7 +1,8 @@
 """What the gateway keeps in memory of a model: where its calls may go, its limits and its price. Frozen,
-without the ORM.
+without the ORM. And the one rule by which a call finds its ways there.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -10,6 +11,7 @@ from uuid import UUID
 from foundation.egress import PRIVATE, PUBLIC, EgressPolicy
 from models_registry.providers.openai_compatible import OpenAICompatible
 from models_registry.providers.table import find_provider
+from tenants.data_policy import DataPolicy
 from tenants.sealing import Secret
 from usage.pricing import Price
 
@@ -72,7 +74,7 @@ class Route:
     retire_on: date | None = None
     is_demo: bool = False
     is_default: bool = False
-    fallbacks: tuple[str, ...] = ()  # names of models that answer where none of the targets does
+    fallbacks: tuple[str, ...] = ()  # names or aliases of models that answer where none of the targets does
     created_at: datetime | None = None
 
     @property
@@ -101,3 +103,39 @@ class Candidate:
     @property
     def provider(self) -> OpenAICompatible:
         return self.target.endpoint.provider
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A model that may answer a call, where its data may go; `asked_name` as in Candidate."""
+
+    route: Route
+    asked_name: str
+    targets: tuple[Target, ...]
+
+
+def list_ways(
+    route: Route, asked_name: str, find_route: Callable[[str], Route | None], policy: str
+) -> list[Way]:
+    """The model itself, then those that stand in for it, as far as the policy leaves them endpoints.
+    `find_route`: the model of a name or alias, if the caller may use it.
+    """
+    named = {route.name: (route, asked_name)}
+    for name in route.fallbacks:
+        other = find_route(name)
+        if other is not None and other.kind == route.kind:
+            named.setdefault(other.name, (other, name))
+    ways = [
+        Way(one, name, tuple(target for target in one.targets if is_allowed(target.endpoint, policy)))
+        for one, name in named.values()
+    ]
+    return [way for way in ways if way.targets]
+
+
+def is_allowed(endpoint: Endpoint, policy: str) -> bool:
+    """Whether a policy lets data go to an endpoint. What nobody knows of a place is no promise."""
+    if policy == DataPolicy.LOCAL:
+        return endpoint.location == "local"
+    if policy == DataPolicy.EU:
+        return endpoint.location in ("local", "eu")
+    return True

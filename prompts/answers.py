@@ -15,12 +15,12 @@ from django.db import DatabaseError
 from django.utils import translation
 
 from foundation.errors import AtriumError, InvalidInput, NotAllowed
-from foundation.ids import uuid7
+from foundation.ids import show_request_id, uuid7
 from gateway.calls import Call, Principal
 from gateway.deltas import Delta, Reasoning, Text, TextWasReasoning
 from gateway.errors import AccessEnded
 from gateway.loop import GatewayLoop
-from gateway.run import Run, run
+from gateway.run import Run, goes_on, run
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.authenticate import check_door
 from prompts import events
@@ -29,7 +29,6 @@ from prompts.history import (
     Room,
     Turn,
     find_room,
-    goes_on,
     join_turns,
     keep_newer_half,
     measure_bytes_per_token,
@@ -88,7 +87,7 @@ class Answer:
 
     @property
     def request_id(self) -> str:
-        return f"req_{self.call_id.hex}"
+        return show_request_id(self.call_id)
 
 
 async def write_answer(gateway: GatewayLoop, answer: Answer) -> None:
@@ -145,8 +144,8 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
         raise InvalidInput(translation.gettext("This organisation no longer exists."), code="unknown_tenant")
     check_door(snapshot)
     principal = await _find_principal(gateway, snapshot, answer)
-    route = snapshot.routes.get(answer.model_name)
-    room, is_continued = find_room(route), bool(answer.text) and goes_on(route, snapshot.routes)
+    room = find_room(snapshot.routes.get(answer.model_name))
+    is_continued = bool(answer.text) and goes_on(answer.model_name, principal, snapshot)
     answer.earlier_text, answer.echo = answer.text, Echo(answer.text if is_continued else "")
     turns, is_trimmed = await in_tenant(
         answer.slug, read_history, answer.message_id, answer.user_id, room, is_continued=is_continued

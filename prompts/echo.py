@@ -9,7 +9,8 @@ class Echo:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        self._expected, self._held = self._text, ""
+        self._expected = self._text
+        self._held = ""
 
     def pass_on(self, piece: str) -> str:
         """What is new, as far as that is known."""
@@ -20,5 +21,6 @@ class Echo:
     def let_go(self) -> str:
         """What was held back: no more is to come, or it is known."""
         held, expected = self._held, self._expected
-        self._held = self._expected = ""
+        self._expected = ""
+        self._held = ""
         return held.removeprefix(expected)

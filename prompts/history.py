@@ -4,7 +4,6 @@ A turn is a question with its answer, if it has one. Tokens are told from bytes:
 last bill, else of a cautious guess.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import itemgetter
@@ -55,16 +54,6 @@ def find_room(route: Route | None) -> Room | None:
     window = route.context_window
     answer = max(1, min(route.default_max_output_tokens, route.max_output_tokens or window, window // 2))
     return Room(messages=window - answer, answer=answer)
-
-
-def goes_on(route: Route | None, routes: Mapping[str, Route]) -> bool:
-    """Whether every server that may be asked goes on with an answer that has begun."""
-    if route is None:
-        return False
-    others = [routes[name] for name in route.fallbacks if name in routes]
-    return all(
-        target.endpoint.provider.continues_answers for one in (route, *others) for target in one.targets
-    )
 
 
 def read_history(

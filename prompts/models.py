@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from foundation.ids import uuid7
+from foundation.ids import read_request_id, uuid7
 from tenants.models import TimeStamped
 from usage.models import MoneyField
 
@@ -126,7 +126,7 @@ class Message(TimeStamped):
     @property
     def call_id(self) -> UUID:
         """The last attempt's call as the ledger knows it."""
-        return UUID(hex=self.request_id.removeprefix("req_"))
+        return read_request_id(self.request_id)
 
     @property
     def can_continue(self) -> bool:

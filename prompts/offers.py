@@ -9,22 +9,19 @@ from django.utils.translation import get_language
 from accounts.grants import list_closed_objects
 from accounts.models import Project, User
 from accounts.objects import MODEL
-from gateway.steps.resolve import is_allowed
 from models_registry.first_models import find_first_model
-from models_registry.routes import Route
-from models_registry.selectors import find_successor, list_offered
+from models_registry.routes import Route, list_ways
+from models_registry.selectors import find_successor, list_routes
 from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import KnownTenant
-
-Models = list[Route]
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The models that may be used, the first choice first, and those that the data policy forbids here."""
 
-    models: Models
-    closed: Models
+    models: list[Route]
+    closed: list[Route]
     policy: str
 
     @property
@@ -58,27 +55,21 @@ def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
     """The first is an administrator's choice, else the best one for the reader's language."""
     closed = set(list_closed_objects(MODEL, user, project.pk))
     routes = {
-        route.name: route
-        for route in list_offered(UUID(door.plan_id), door.currency)
+        name: route
+        for name, route in list_routes(UUID(door.plan_id), door.currency).items()
         if route.kind == "chat" and route.model_id not in closed
     }
     ranked = sorted(
-        routes.values(),
-        key=lambda route: (not route.is_default, _rank_for_reader(route), route.is_demo, route.label),
+        (route for name, route in routes.items() if name == route.name),
+        key=lambda one: (not one.is_default, _rank_for_reader(one), one.is_demo, one.label, one.name),
     )
     policy = strictest(door.data_policy, project.data_policy)
-    allowed = {name for name, route in routes.items() if _may_answer(route, routes, policy)}
+    allowed = {route.name for route in ranked if list_ways(route, route.name, routes.get, policy)}
     return Offer(
         models=[route for route in ranked if route.name in allowed],
         closed=[route for route in ranked if route.name not in allowed],
         policy=policy,
     )
-
-
-def _may_answer(route: Route, routes: dict[str, Route], policy: str) -> bool:
-    """As the gateway looks for candidates: the model's own endpoints, then those that stand in for it."""
-    ways = [route, *(routes[name] for name in route.fallbacks if name in routes)]
-    return any(is_allowed(target.endpoint, policy) for one in ways for target in one.targets)
 
 
 def _rank_for_reader(route: Route) -> int:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.selectors import get_member_project
 from foundation.errors import Conflict, InvalidInput, NotFound
-from foundation.ids import uuid7
+from foundation.ids import show_request_id, uuid7
 from prompts.conclusions import NOT_REPLACED, add_notice, interrupt, set_aside, settle_text
 from prompts.models import Conversation, Message
 from prompts.policies import refuse_looser_policy
@@ -156,7 +156,7 @@ def _begin_attempt(message: Message, model_name: str, process_id: UUID) -> None:
     message.status = Message.Status.PENDING
     message.model_name = model_name
     message.process_id = process_id
-    message.request_id = f"req_{uuid7().hex}"
+    message.request_id = show_request_id(uuid7())
     message.is_billed = False
     message.error_code = ""
     message.error_message = ""

@@ -32,6 +32,25 @@ def say_limit(measure: str, amount: int) -> str:
     return texts[Measure(measure)] % {"amount": intcomma(amount)}
 
 
+def say_use(measure: str, used: int, amount: int) -> str:
+    """“3 of 60 requests per minute”."""
+    texts = {
+        Measure.REQUESTS_PER_MINUTE: ngettext(
+            "%(used)s of %(amount)s request per minute", "%(used)s of %(amount)s requests per minute", amount
+        ),
+        Measure.TOKENS_PER_MINUTE: ngettext(
+            "%(used)s of %(amount)s token per minute", "%(used)s of %(amount)s tokens per minute", amount
+        ),
+        Measure.TOKENS_PER_DAY: ngettext(
+            "%(used)s of %(amount)s token per day", "%(used)s of %(amount)s tokens per day", amount
+        ),
+        Measure.CALLS_AT_ONCE: ngettext(
+            "%(used)s of %(amount)s call at once", "%(used)s of %(amount)s calls at once", amount
+        ),
+    }
+    return texts[Measure(measure)] % {"used": intcomma(used), "amount": intcomma(amount)}
+
+
 TOKENS = frozenset({Measure.TOKENS_PER_MINUTE, Measure.TOKENS_PER_DAY})
 
 

@@ -34,13 +34,6 @@ DAYS = 30
 OVERRUNS = 8
 
 
-def _labels(request: Any) -> dict[str, str]:
-    """What people call the models; looked up once for all cards of a page."""
-    if not hasattr(request, "model_labels"):
-        request.model_labels = label_objects(MODEL)
-    return request.model_labels
-
-
 @card(site="service", order=10, permission=MAY_SEE, template="usage/cards/today.html", width="full")
 def today(request: HttpRequest) -> dict[str, Any]:
     return {
@@ -113,11 +106,9 @@ def _bar_of_day(row: UsageRow, currency: str) -> Bar:
 
 @card(site="service", order=40, permission=MAY_SEE, template="usage/cards/shares.html")
 def cost_by_model(request: HttpRequest) -> dict[str, Any]:
-    labels = _labels(request)
-    rows = [
-        Share(labels.get(row.label, row.label), max(row.cost, ZERO), row.calls, row.cost, row.currency)
-        for row in list_dearest_models(DAYS)
-    ]
+    found = list_dearest_models(DAYS)
+    labels = label_objects(MODEL, (row.label for row in found))
+    rows = [Share(labels[row.label], max(row.cost, ZERO), row.calls, row.cost, row.currency) for row in found]
     return {
         "heading": _("Which models cost most in the last 30 days?"),
         "subject": _("Model"),
@@ -135,12 +126,10 @@ def budgets_running_low(request: HttpRequest) -> dict[str, Any]:
 @card(site="service", order=60, permission=MAY_SEE, template="usage/cards/errors.html")
 def latest_errors(request: HttpRequest) -> dict[str, Any]:
     since = timezone.now() - timedelta(hours=24)
-    labels = _labels(request)
+    found = list_top_errors(since=since, limit=8)
+    labels = label_objects(MODEL, (row.model for row in found))
     return {
-        "errors": [
-            replace(row, model=labels.get(row.model, row.model))
-            for row in list_top_errors(since=since, limit=8)
-        ],
+        "errors": [replace(row, model=labels[row.model]) for row in found],
         "events_url": reverse("service:usage_usageevent_changelist"),
     }
 

@@ -1,7 +1,7 @@
 """How much of the limits of requests, tokens and calls at once is used, by the books (accounts.limit_use)."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -28,44 +28,64 @@ COLUMNS = {
 _TOKENS = Func(
     template=" + ".join(f"coalesce({COUNTS[name]}, 0)" for name in TOKENS), output_field=BigIntegerField()
 )
-Found = dict[str, Counter[tuple[str, object]]]  # measure → (level, subject) → used
+Subject = tuple[str, object]  # level and whose
 
 
 def count_used(limits: Sequence[Limit]) -> dict[UUID, int]:
-    """By a fixed number of queries. The tokens of a day go by whole hours at their far end."""
+    """By a fixed number of queries, which read what is of the limits' subjects. The tokens of a day go by
+    whole hours at their far end.
+    """
+    has_models = any(row.level == Limit.Level.MODEL for row in limits)
+    names = {row.id: row.name for row in list_objects(MODEL)} if has_models else {}
+    subjects = {row.pk: _subject_of(row, names) for row in limits}
     now = timezone.now()
     begin = (now - timedelta(days=1)).replace(minute=0, second=0, microsecond=0) + HOUR
     cut = max(begin, summed_until() or begin)
     in_minute = Q(created_at__gte=now - timedelta(minutes=1))
-    found: Found = {measure: Counter() for measure in Measure.values}
+    found = _Uses(set(subjects.values()))
     sums = HourlySum.objects.filter(hour__gte=begin, hour__lt=cut)
-    _add(found, sums, {Measure.TOKENS_PER_DAY: Sum(_TOKENS)})
+    found.add(sums, {Measure.TOKENS_PER_DAY: Sum(_TOKENS)})
     events: dict[str, Aggregate] = {
         Measure.TOKENS_PER_DAY: Sum(_TOKENS, filter=Q(created_at__gte=cut)),
         Measure.TOKENS_PER_MINUTE: Sum(_TOKENS, filter=in_minute),
         Measure.REQUESTS_PER_MINUTE: Count("pk", filter=in_minute & Q(kind=UsageEvent.Kind.SETTLE)),
     }
-    _add(found, UsageEvent.objects.filter(Q(created_at__gte=cut) | in_minute), events)
+    found.add(UsageEvent.objects.filter(Q(created_at__gte=cut) | in_minute), events)
     under_way: dict[str, Aggregate] = {
         Measure.CALLS_AT_ONCE: Count("pk"),
         Measure.REQUESTS_PER_MINUTE: Count("pk", filter=in_minute),
     }
-    _add(found, Hold.objects.all(), under_way)
-    names = {row.id: row.name for row in list_objects(MODEL)}
-    return {row.pk: max(0, found[row.measure][_subject_of(row, names)]) for row in limits}
+    found.add(Hold.objects.all(), under_way)
+    return {row.pk: max(0, found.used[row.measure, subjects[row.pk]]) for row in limits}
 
 
-def _add(found: Found, rows: QuerySet, figures: Mapping[str, Aggregate]) -> None:
-    lines = rows.order_by().values(*COLUMNS.values())
-    for line in lines.annotate(**{f"used_{measure}": figure for measure, figure in figures.items()}):
-        for measure in figures:
-            used = line[f"used_{measure}"] or 0
-            found[measure][Limit.Level.TENANT, None] += used
-            for level, column in COLUMNS.items():
-                found[measure][level, line[column]] += used
+class _Uses:
+    """What is used, by measure and subject. Of the whole organisation's rows where it is a subject itself,
+    else of those of the others only.
+    """
+
+    def __init__(self, subjects: Collection[Subject]) -> None:
+        self.used: Counter[tuple[str, Subject]] = Counter()
+        levels = {level for level, _whose in subjects}
+        self._columns = {level: column for level, column in COLUMNS.items() if level in levels}
+        self._filter = Q()
+        if Limit.Level.TENANT not in levels:
+            for level, column in self._columns.items():
+                self._filter |= Q(**{f"{column}__in": [whose for one, whose in subjects if one == level]})
+
+    def add(self, rows: QuerySet, figures: Mapping[str, Aggregate]) -> None:
+        named = {f"used_{measure}": figure for measure, figure in figures.items()}
+        rows = rows.filter(self._filter).order_by()
+        columns = self._columns.values()
+        for line in rows.values(*columns).annotate(**named) if columns else [rows.aggregate(**named)]:
+            for measure in figures:
+                used = line[f"used_{measure}"] or 0
+                self.used[measure, (Limit.Level.TENANT, None)] += used
+                for level, column in self._columns.items():
+                    self.used[measure, (level, line[column])] += used
 
 
-def _subject_of(row: Limit, names: Mapping[UUID, str]) -> tuple[str, object]:
+def _subject_of(row: Limit, names: Mapping[UUID, str]) -> Subject:
     if row.level == Limit.Level.MODEL and row.model_id is not None:
         return row.level, names.get(row.model_id)
     return row.level, row.subject_id

@@ -10,11 +10,11 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.limit_use import count_used
+from accounts.limit_use import FREED, count_used
 from accounts.models import Limit, User
 from accounts.objects import MODEL, label_objects
 from accounts.selectors import list_own_limits
-from tenants.measures import Measure
+from tenants.measures import say_use
 from usage.charts import Bar, BarChart, Series, round_up
 from usage.selectors import UsageRow, list_binding_budgets, own_usage
 
@@ -51,13 +51,13 @@ def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
     period = int(wanted_days) if wanted_days in map(str, PERIODS) else DEFAULT_PERIOD
     usage = own_usage(user, period)
     days = [_line(row) for row in usage.days]
-    labels = label_objects(MODEL)
+    labels = label_objects(MODEL, (row.label for row in usage.models))
     return {
         "periods": [_period(count, count == period) for count in PERIODS],
         "total": _line(usage.total),
         "days": days[::-1],
         "chart": _chart(days),
-        "models": [_line(row, model_name=labels.get(row.label, row.label)) for row in usage.models],
+        "models": [_line(row, model_name=labels[row.label]) for row in usage.models],
         "budgets": list_binding_budgets(user),
         "limits": _list_limits(user),
         "currency": usage.currency,
@@ -73,32 +73,12 @@ def _list_limits(user: User) -> list[LimitLine]:
 
 def _limit_line(row: Limit, used: int) -> LimitLine:
     """The person's own stand without a name, those of a key with the key's."""
-    text, freed = _words_of(Measure(row.measure), row.amount)
     return LimitLine(
         label=str(row.key) if row.key is not None else _("You, with all your keys"),
-        text=text % {"used": intcomma(used), "amount": intcomma(row.amount)},
-        freed=freed,
+        text=say_use(row.measure, used, row.amount),
+        freed=_("Free again %(when)s.") % {"when": FREED[row.measure]},
         percent=min(100, 100 * used // row.amount),
     )
-
-
-def _words_of(measure: Measure, amount: int) -> tuple[str, str]:
-    """“3 of 60 requests per minute”, with its places, and when what is used is free again."""
-    if measure == Measure.REQUESTS_PER_MINUTE:
-        text = ngettext(
-            "%(used)s of %(amount)s request per minute", "%(used)s of %(amount)s requests per minute", amount
-        )
-        return text, _("A request counts for 60 seconds.")
-    if measure == Measure.CALLS_AT_ONCE:
-        text = ngettext("%(used)s of %(amount)s call at once", "%(used)s of %(amount)s calls at once", amount)
-        return text, _("A call counts until it has ended.")
-    if measure == Measure.TOKENS_PER_MINUTE:
-        text = ngettext(
-            "%(used)s of %(amount)s token per minute", "%(used)s of %(amount)s tokens per minute", amount
-        )
-        return text, _("Tokens count for 60 seconds.")
-    text = ngettext("%(used)s of %(amount)s token per day", "%(used)s of %(amount)s tokens per day", amount)
-    return text, _("Tokens count for 24 hours.")
 
 
 def _chart(days: list[Line]) -> BarChart:

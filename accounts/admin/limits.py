@@ -6,9 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -24,7 +22,7 @@ from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
 from foundation.errors import InvalidInput
-from tenants.measures import say_limit
+from tenants.measures import say_limit, say_use
 from tenants.selectors import get_plan_limits
 
 WARN_AT = 0.8  # of a limit
@@ -145,8 +143,7 @@ class LimitAdmin(AtriumModelAdmin):
     def show_used(self, row: Limit) -> Badge:
         share = row.used / row.amount
         key = "full" if share >= 1 else "warn" if share >= WARN_AT else "ok"
-        texts = {"used": intcomma(row.used), "amount": intcomma(row.amount)}
-        return Badge(key, gettext("%(used)s of %(amount)s") % texts)
+        return Badge(key, say_use(row.measure, row.used, row.amount))
 
     @display(description=_("is free again"))
     def show_freed(self, row: Limit) -> str:

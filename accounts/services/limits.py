@@ -68,7 +68,6 @@ def set_limits(
     level: str,
     subject_id: UUID | None = None,
     amounts: dict[str, int | None],
-    within: ApiKey | None = None,
 ) -> None:
     """The limits of one subject, by measure; None lifts one, and measures that are left out stay. Raises
     what `set_limit` and `remove_limit` raise.
@@ -76,16 +75,9 @@ def set_limits(
     _check_subject(level, subject_id)
     for measure, amount in amounts.items():
         if amount is not None:
-            set_limit(
-                actor=actor,
-                level=level,
-                subject_id=subject_id,
-                measure=measure,
-                amount=amount,
-                within=within,
-            )
+            set_limit(actor=actor, level=level, subject_id=subject_id, measure=measure, amount=amount)
         elif row := find_limit(level, subject_id, measure):
-            remove_limit(actor=actor, limit=row, within=within)
+            remove_limit(actor=actor, limit=row)
 
 
 def write_key_limit(key: ApiKey, amount: int | None) -> None:

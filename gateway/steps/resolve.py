@@ -3,8 +3,9 @@ looks as if it did not exist.
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from foundation.errors import NotAllowed, NotFound
 from gateway.calls import Call, Principal
 from gateway.state.snapshot import TenantSnapshot
-from models_registry.routes import Candidate, Endpoint, Route, Target
+from models_registry.routes import Candidate, Route, Target, Way, list_ways
 from tenants.data_policy import DataPolicy
 
 MAX_ATTEMPTS = 6  # of one call
@@ -59,10 +60,13 @@ def resolve(call: Call, snapshot: TenantSnapshot) -> None:
             "kind": route.kind,
         }
         raise NotFound(message, code="model_not_found", param="model")
-    policy = snapshot.policy_of(call.principal)
-    candidates = list(_candidates(call, route, snapshot, policy))
+    candidates = [
+        Candidate(way.route, target, way.asked_name)
+        for way in find_ways(route, name, call.principal, snapshot)
+        for target in shuffle(way.targets)
+    ]
     if not candidates:
-        raise _policy_refuses(route, policy)
+        raise _policy_refuses(route, snapshot.policy_of(call.principal))
     call.candidates = _shorten(candidates, route)
     call.candidate = candidates[0]
     if route.channel == "deprecated":
@@ -76,19 +80,12 @@ def model_not_found(name: str) -> NotFound:
     return NotFound(message, code="model_not_found", param="model")
 
 
-def _candidates(call: Call, route: Route, snapshot: TenantSnapshot, policy: str) -> Iterator[Candidate]:
-    """The model's own endpoints, then those of the models that stand in for it, as far as the caller may
-    use them and the policy lets data go there.
+def find_ways(route: Route, asked: str, principal: Principal, snapshot: TenantSnapshot) -> list[Way]:
+    """Those of the model and of its stand-ins, as far as the caller may use them and the policy lets data go
+    there.
     """
-    routes, names = [route], [call.body["model"]]
-    for name in route.fallbacks:
-        other = find_route(name, call.principal, snapshot)
-        if other is not None and other.kind == route.kind and other not in routes:
-            routes.append(other)
-            names.append(name)
-    for one, name in zip(routes, names, strict=True):
-        allowed = [target for target in one.targets if is_allowed(target.endpoint, policy)]
-        yield from (Candidate(one, target, name) for target in shuffle(allowed))
+    find = partial(find_route, principal=principal, snapshot=snapshot)
+    return list_ways(route, asked, find, snapshot.policy_of(principal))
 
 
 def _shorten(candidates: list[Candidate], route: Route) -> list[Candidate]:
@@ -96,15 +93,6 @@ def _shorten(candidates: list[Candidate], route: Route) -> list[Candidate]:
     own = [one for one in candidates if one.route is route]
     others = candidates[len(own) :][:MAX_STAND_INS]
     return [*own[: MAX_ATTEMPTS - len(others)], *others]
-
-
-def is_allowed(endpoint: Endpoint, policy: str) -> bool:
-    """Whether a policy lets data go to an endpoint. What nobody knows of a place is no promise."""
-    if policy == DataPolicy.LOCAL:
-        return endpoint.location == "local"
-    if policy == DataPolicy.EU:
-        return endpoint.location in ("local", "eu")
-    return True
 
 
 def shuffle(targets: Iterable[Target]) -> list[Target]:

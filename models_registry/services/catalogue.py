@@ -69,7 +69,8 @@ def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
 @transaction.atomic
 def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> SyncReport:
     """Write a catalogue into the registry. Two at once in one scope wait for each other, also those of two
-    connections: where both list a name, the second one's is prefixed.
+    connections: where both list a name, the second one's is prefixed. Of a catalogue
+    that is not whole nothing vanishes.
     """
     lock_names()
     world.connections.objects.select_for_update().get(pk=connection.pk)
@@ -82,7 +83,7 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     for row in rows:
         if row.upstream_name in listed:
             _note_listed(row, listed[row.upstream_name], now, report)
-        elif row.listed_at is not None and row.is_enabled:
+        elif found.is_whole and row.listed_at is not None and row.is_enabled:
             row.is_enabled = False
             row.vanished_at = now
             row.save(update_fields=["is_enabled", "vanished_at", "updated_at"])

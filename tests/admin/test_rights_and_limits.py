@@ -13,7 +13,7 @@ from accounts.services import grant, set_limit
 from foundation.ids import uuid7
 from tenants.context import platform
 from tenants.models import Plan
-from tests.admin.test_registry_and_budgets import model_form, prices
+from tests.admin.model_forms import model_form, prices
 from tests.estate import make_estate, make_event, make_people
 from tests.routes import PLATFORM, TENANT
 from usage.models import Hold, HourlySum
@@ -249,12 +249,12 @@ def test_a_limit_says_what_is_used_of_it(acme, alice, bob, level):
         ("calls_at_once", 1),
     ):
         page = acme.get(url("limit_change", limit(measure, 2_000).pk)).content.decode()
-        assert f"{used:,} of 2,000" in page, (measure, used)
+        assert f"{used:,} of 2,000 {measure.replace('_', ' ')}" in page, (measure, used)
     page = acme.get(url("limit_changelist")).content.decode()
     assert "2,000 tokens per day" in page and "24 hours after each call" in page
     limit("requests_per_minute", 1)
     page = acme.get(url("limit_changelist")).content.decode()
-    assert "1 request per minute" in page and f"{2 + of_others} of 1" in page
+    assert "1 request per minute" in page and f"{2 + of_others} of 1 request per minute" in page
     if level == "user":
         page = acme.get(url("user_change", bob.pk)).content.decode()
         assert "2 used; is free again 60 seconds after each request" in page

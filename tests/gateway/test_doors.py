@@ -121,6 +121,8 @@ def test_the_deployment_of_the_address_is_the_model_whatever_the_body_says(house
     path = "/openai/deployments/mock/chat/completions?api-version=2024-10-21"
     for body in ({"messages": HELLO}, BODY | {"model": "nothing"}):
         assert ask(house, "POST", path, json=body).status_code == 200, body
+    marked = b"\xef\xbb\xbf" + orjson.dumps({"messages": HELLO})
+    assert ask(house, "POST", path, content=marked).status_code == 200
     empty = ask(house, "POST", path, content=b"{}")
     assert error_of(empty)["param"] == "messages"
 

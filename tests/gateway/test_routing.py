@@ -10,6 +10,7 @@ from accounts.grants import ObjectGrants
 from foundation.errors import NotAllowed, NotFound
 from gateway.calls import Call, Principal
 from gateway.operations import chat_completions
+from gateway.run import goes_on
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.resolve import find_route, list_visible_routes, resolve, shuffle
 from models_registry.routes import Target
@@ -20,8 +21,8 @@ from tests.gateway.calling import make_endpoint, make_route
 PROJECT = uuid4()
 
 
-def endpoint(location: str = ""):
-    return make_endpoint("https://api.example.com/v1", location=location)
+def endpoint(location: str = "", **fields):
+    return make_endpoint("https://api.example.com/v1", location=location, **fields)
 
 
 def snapshot(
@@ -95,6 +96,26 @@ def test_a_model_of_another_kind_does_not_stand_in():
     ours = make_route([endpoint()], fallbacks=("vectors",))
     vectors = make_route([endpoint()], name="vectors", kind="embedding")
     assert len(candidates(snapshot(ours, vectors))) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_so"),
+    [
+        ({}, False),
+        ({"policy": "eu"}, True),
+        ({"denied": True}, True),
+    ],
+    ids=["it may be asked", "no data may go there", "the caller may not use it"],
+)
+def test_an_answer_goes_on_where_all_that_may_be_asked_can_do_so(fields, is_so):
+    """The stand-in cannot, and is named by an alias."""
+    ours = make_route([endpoint("eu", kind="vllm")], fallbacks=("gpt",))
+    other = make_route([endpoint("us")], name="other")
+    known = snapshot(ours, other, aliases={"gpt": "other"}, policy=fields.get("policy", ""))
+    if "denied" in fields:
+        known.grants = {other.model_id: ObjectGrants(frozenset({"role:x"}), frozenset())}
+    assert goes_on("ours", principal(), known) is is_so
+    assert not goes_on("unknown", principal(), known)
 
 
 # -- names ---------------------------------------------------------------------------------------------------

@@ -284,13 +284,29 @@ def test_a_server_that_gives_one_page_for_ever_is_asked_once_more(linked, provid
     assert sync(linked).added == ["a"] and len(provider.paths) == 2
 
 
-def test_pages_have_an_end(linked, provider, monkeypatch):
-    monkeypatch.setattr("models_registry.catalogue.MAX_PAGES", 3)
+@pytest.mark.parametrize("bound", ["MAX_PAGES", "MAX_MODELS"])
+def test_pages_have_an_end_and_what_stands_on_later_ones_has_not_vanished(
+    linked, provider, monkeypatch, bound
+):
     queries = ["", *(f"after=m{number}" for number in range(9))]
     provider.pages = {
         query: {"data": named(f"m{number}"), "has_more": True} for number, query in enumerate(queries)
     }
-    assert len(sync(linked).added) == 3 and len(provider.paths) == 3
+    provider.pages["after=m8"] = {"data": named("m9"), "has_more": False}
+    assert len(sync(linked).added) == 10
+    del provider.paths[:]
+    monkeypatch.setattr(f"models_registry.catalogue.{bound}", 3)
+    report = sync(linked)
+    assert (report.kept, report.vanished, len(provider.paths)) == (3, [], 3)
+    monkeypatch.undo()
+    provider.pages = {"": {"data": named("m0")}}
+    assert len(sync(linked).vanished) == 9, "of a whole one"
+
+
+def test_of_a_page_that_is_too_long_nothing_vanishes(linked, provider):
+    sync(linked)
+    provider.listed = [f"m{number}" for number in range(2_000)] + ["small", "large"]
+    assert sync(linked).vanished == []
 
 
 def test_a_catalogue_that_breaks_off_switches_nothing_off(linked, provider, monkeypatch):

@@ -76,6 +76,14 @@ def test_a_policy_of_the_organisation_binds_too_and_a_stand_in_may_answer(
     assert "disabled" not in picker(as_bob.get(url("chat-home")).content.decode())["elsewhere"]
 
 
+def test_a_stand_in_may_be_named_by_another_name(as_bob, offer_both, local_only):
+    elsewhere, here = offer_both
+    set_model(actor=None, model=here, aliases=["house"])
+    set_model(actor=None, model=elsewhere, fallbacks=["house"])
+    found = picker(as_bob.get(url("chat-home")).content.decode())
+    assert "disabled" not in found["elsewhere"] and "house" not in found, "an alias is no further choice"
+
+
 def test_a_conversation_whose_model_may_no_longer_answer_says_so_and_chooses_none(
     as_bob, bob, offer_both, local_only
 ):

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.limit_use import count_used
 from accounts.selectors import list_own_limits
@@ -64,14 +66,34 @@ def test_each_limit_counts_its_own_span_and_subject(bob, key, used):
     assert count_used(list(list_own_limits(bob))) == wanted
 
 
+def test_nobody_elses_use_is_read_for_a_persons_limits(bob, key, used):
+    """However many people an organisation has: each query brings what is of this person and this key."""
+    for _number in range(20):
+        an_event("0", datetime.now(UTC), user_id=uuid7(), quantities={"input": 1})
+    limit(bob, "tokens_per_day", 9)
+    limit(key, "tokens_per_day", 9, "key")
+    with CaptureQueriesContext(connection) as queries:
+        count_used(list(list_own_limits(bob)))
+    reads = [query["sql"] for query in queries if re.search('FROM "usage_(usageevent|hold)"', query["sql"])]
+    with connection.cursor() as cursor:
+        counts = [len(cursor.execute(read).fetchall()) for read in reads if "GROUP BY" in read]
+    assert sorted(counts) == [1, 2]
+
+
+def test_the_organisations_limit_counts_everybody_also_beside_a_persons(bob, used):
+    whole = set_limit(actor=None, level="tenant", measure="tokens_per_day", amount=9)
+    assert count_used([whole]) == {whole.pk: 1045}
+    own = limit(bob, "tokens_per_day", 9)
+    assert count_used([whole, own]) == {whole.pk: 1045, own.pk: 45}
+
+
 def test_the_page_says_what_is_used_when_it_is_free_again_and_who_can_raise_it(acme, bob, used):
     limit(bob, "requests_per_minute", 1)
     limit(bob, "calls_at_once", 3)
     rows = section(acme.login_as(bob), "at a time")
     assert sorted(rows) == [
-        "You, with all your keys 1 of 3 calls at once A call counts until it has ended. "
-        + ASK_AN_ADMINISTRATOR,
-        "You, with all your keys 3 of 1 request per minute A request counts for 60 seconds. "
+        "You, with all your keys 1 of 3 calls at once Free again when a call ends. " + ASK_AN_ADMINISTRATOR,
+        "You, with all your keys 3 of 1 request per minute Free again 60 seconds after each request. "
         + ASK_AN_ADMINISTRATOR,
     ]
 
@@ -79,7 +101,7 @@ def test_the_page_says_what_is_used_when_it_is_free_again_and_who_can_raise_it(a
 def test_who_may_raise_a_limit_gets_there(acme, alice):
     limit(alice, "tokens_per_day", 1_000)
     (row,) = section(acme.login_as(alice), "at a time")
-    assert "0 of 1,000 tokens per day Tokens count for 24 hours." in row
+    assert "0 of 1,000 tokens per day Free again 24 hours after each call." in row
     assert row.endswith("Raise it in the administration")
 
 

@@ -26,7 +26,7 @@ from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
 from foundation.amounts import AmountField, show_money
 from foundation.errors import Conflict
-from foundation.ids import show_request_id
+from foundation.ids import read_request_id, show_request_id
 from usage.labels import OPERATIONS, SOURCES, show_prices, show_quantities
 from usage.ledger.budget_rules import ZERO
 from usage.models import HourlySum, UsageEvent
@@ -55,9 +55,9 @@ class ModelFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin) -> list[tuple]:
         """From the hourly sums, which are few: a model is listed an hour after its first call."""
         names = HourlySum.objects.order_by("model").values_list("model", flat=True).distinct()[:MAX_MODELS]
-        labels = label_objects(MODEL)
         found = dict.fromkeys([*names, *filter(None, [self.value()])])
-        return [(name, two_names(name, labels.get(name, ""))) for name in found]
+        labels = label_objects(MODEL, found)
+        return [(name, two_names(name, labels[name])) for name in found]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return queryset.filter(model=self.value()) if self.value() else queryset
@@ -182,7 +182,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
         if not text:
             return queryset, False
         try:
-            return queryset.filter(request_id=UUID(text.removeprefix("req_"))), False
+            return queryset.filter(request_id=read_request_id(text)), False
         except ValueError:
             return queryset.filter(trace_id=text), False
 
@@ -211,9 +211,10 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
     def describe_rows(self, rows: list[UsageEvent]) -> list[str]:
         """By what can be given back: the bill with its correction."""
-        amounts, labels = list_refundable([row.request_id for row in rows]), label_objects(MODEL)
+        amounts = list_refundable([row.request_id for row in rows])
+        labels = label_objects(MODEL, (row.model for row in rows))
         return [
-            f"{localize(localtime(row.created_at))} · {labels.get(row.model, row.model)} · "
+            f"{localize(localtime(row.created_at))} · {labels[row.model]} · "
             f"{show_money(amounts.get(row.request_id, ZERO), row.currency)}"
             for row in rows
         ]
@@ -237,7 +238,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
     @display(description=_("model"), ordering="model", header=True)
     def show_model(self, row: UsageEvent) -> list[str]:
-        return [row.model_label or row.model, row.model if row.model_label else ""]
+        return [row.model_label, row.model if row.model_label != row.model else ""]
 
     @display(description=_("model"))
     def show_model_names(self, row: UsageEvent) -> str:
@@ -319,9 +320,9 @@ def attach_names(events: list[UsageEvent]) -> None:
     for column, name_them in NAMES.items():
         ids = {getattr(event, column) for event in events} - {None}
         found[column] = name_them(ids) if ids else {}
-    labels = label_objects(MODEL)
+    labels = label_objects(MODEL, (event.model for event in events))
     for event in events:
-        event.model_label = labels.get(event.model, "")
+        event.model_label = labels[event.model]
         event.names = {
             column: found[column].get(getattr(event, column), str(getattr(event, column) or "–"))
             for column in NAMES

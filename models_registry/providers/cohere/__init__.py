@@ -38,10 +38,10 @@ class Cohere(OpenAICompatible):
     def read_event(self, event: dict[str, Any]) -> dict[str, Any]:
         return read_stream_event(event) if "type" in event else read_answer(event)
 
-    def read_catalogue(self, body: Any, latency_ms: int = 0) -> Catalogue:
+    def read_catalogue(self, body: Any) -> Catalogue:
         listed = body.get("models") if isinstance(body, dict) else None
         entries = [_name(entry) for entry in listed] if isinstance(listed, list) else None
-        return read_catalogue({"data": entries}, latency_ms, find_kind=_find_kind)
+        return read_catalogue({"data": entries}, find_kind=_find_kind)
 
 
 def _name(entry: Any) -> Any:

@@ -40,8 +40,8 @@ class Mistral(OpenAICompatible):
             written["messages"] = [*earlier, {"prefix": True, **last} if is_begun else last]
         return written
 
-    def read_catalogue(self, body: Any, latency_ms: int = 0) -> Catalogue:
-        return read_catalogue(body, latency_ms, find_kind=_find_kind)
+    def read_catalogue(self, body: Any) -> Catalogue:
+        return read_catalogue(body, find_kind=_find_kind)
 
 
 def _write_message(message: dict[str, Any]) -> dict[str, Any]:

@@ -98,6 +98,6 @@ class OpenAICompatible:
         """What an error's body says."""
         return read_error(raw)
 
-    def read_catalogue(self, body: Any, latency_ms: int = 0) -> Catalogue:
+    def read_catalogue(self, body: Any) -> Catalogue:
         """The models in an answer from `catalogue_path`. Raises UpstreamError."""
-        return read_catalogue(body, latency_ms)
+        return read_catalogue(body)

@@ -50,13 +50,14 @@ class ListedModel:
 class Catalogue:
     models: list[ListedModel]
     skipped: int
-    latency_ms: int
+    latency_ms: int = 0
+    is_whole: bool = True  # False: there was more than is read; what is missing may still be there
 
 
 FindKind = Callable[[dict[str, Any], str], ModelKind | None]  # of an entry and its name; None: not offered
 
 
-def read_catalogue(body: Any, latency_ms: int = 0, find_kind: FindKind | None = None) -> Catalogue:
+def read_catalogue(body: Any, find_kind: FindKind | None = None) -> Catalogue:
     """Read a list of models. Raises UpstreamError if it is none; entries that cannot be used are counted as
     skipped. `find_kind`: for providers that say it; else a model's name does.
     """
@@ -68,7 +69,8 @@ def read_catalogue(body: Any, latency_ms: int = 0, find_kind: FindKind | None = 
         model = _read_entry(entry, find_kind)
         if model is not None:
             found.setdefault(model.name, model)
-    return Catalogue(list(found.values()), len(entries) - len(found), latency_ms)
+    is_whole = len(entries) <= MAX_MODELS
+    return Catalogue(list(found.values()), len(entries) - len(found), is_whole=is_whole)
 
 
 def _find_entries(body: Any) -> list[Any] | None:

@@ -1,0 +1,101 @@
+"""Budgets through the forms."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from auditlog.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.utils import timezone
+
+from foundation.ids import uuid7
+from tests.admin.model_forms import url
+from tests.estate import make_estate, make_people
+from usage.models import Budget, BudgetOverrun
+from usage.services import set_budget
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("level", ["tenant", "project", "user", "key"])
+def test_budgets_are_set_for_each_level(acme, alice, level):
+    estate = make_estate(alice)
+    Budget.objects.all().delete()
+    subjects = {"project": estate.project.pk, "user": estate.user.pk, "key": estate.key.key_id}
+    data = {"period": "month", "limit": "250.50", "warn_at_percent": 90, "level": level} | {
+        name: subjects[name] for name in subjects if name == level
+    }
+    assert acme.login_as(alice).post(url("usage_budget_add"), data).status_code == 302
+    row = Budget.objects.get()
+    assert (row.level, row.limit, row.warn_at_percent, row.currency) == (level, Decimal("250.50"), 90, "EUR")
+
+
+@pytest.mark.parametrize(
+    "form", [{"level": "user"}, {"level": "key", "key": "unknown1"}, {"level": "project"}]
+)
+def test_a_budget_without_its_subject_is_refused_in_the_form(acme, alice, form):
+    response = acme.login_as(alice).post(
+        url("usage_budget_add"), {"period": "month", "limit": "1", "warn_at_percent": 80} | form
+    )
+    assert response.status_code == 400 and not Budget.objects.exists()
+
+
+def test_a_budget_of_the_plan_is_only_shown(acme):
+    people = make_people("acme")
+    estate = make_estate(people["user"])
+    acme.login_as(people["owner"])
+    address = url("usage_budget_change", estate.plan_budget.pk)
+    assert acme.get(address).status_code == 200 and acme.post(address, {"limit": "1"}).status_code == 403
+    assert acme.post(url("usage_budget_delete", estate.plan_budget.pk), {"post": "yes"}).status_code == 403
+    assert Budget.objects.get(pk=estate.plan_budget.pk).limit == 500
+
+
+def test_the_start_page_shows_what_went_above_a_budget_or_near_it(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    assert "Which budgets were exceeded?" not in acme.get("/admin/").content.decode()
+    Budget.objects.filter(pk=estate.budget.pk).update(spent=Decimal(85), period_start=timezone.now())
+    for budget, request, days_ago in (
+        (estate.budget.pk, uuid7(), 1),
+        (uuid7(), None, 2),
+        (estate.budget.pk, uuid7(), 31),
+    ):
+        BudgetOverrun.objects.create(
+            budget_id=budget,
+            request_id=request,
+            amount=Decimal("1.25") * days_ago,
+            created_at=timezone.now() - timedelta(days=days_ago),
+        )
+    page = acme.get("/admin/").content.decode()
+    assert "85 %" in page and "Which budgets were exceeded?" in page
+    assert (
+        "1.25&nbsp;EUR" in page
+        and "a budget that was removed" in page
+        and "2.50" in page
+        and "38.75" not in page
+    )
+    acme.login_as(make_people("acme")["ai_developer"])
+    assert acme.get("/admin/").status_code == 200
+
+
+def test_a_budget_is_told_in_the_readers_notation_everywhere(acme, alice, bob):
+    """Also by the log, which keeps it in the words of whoever wrote it."""
+    budget = set_budget(actor=alice, level="user", subject_id=bob.pk, limit=Decimal("1250.5"))
+    for text in ("user: 25 EUR", "Benutzer: 1.500,75 EUR", "something: else"):
+        LogEntry.objects.create(
+            content_type=ContentType.objects.get_for_model(Budget), object_repr=text, action=0, changes={}
+        )
+    acme.login_as(alice)
+    german = {"accept-language": "de"}
+    for page, text in (
+        (url("usage_budget_change", budget.pk), "Bob: 1.250,50 EUR"),
+        (url("usage_budget_delete", budget.pk), "Bob: 1.250,50 EUR"),
+        (url("auditlog_logentry_changelist"), "Benutzer: 25,00 EUR"),
+        (url("auditlog_logentry_changelist"), "Benutzer: 1.500,75 EUR"),
+        (url("auditlog_logentry_changelist"), "Benutzer: 1.250,50 EUR"),
+        (url("auditlog_logentry_changelist"), "something: else"),
+    ):
+        html = acme.get(page, headers=german).content.decode()
+        assert text in html.replace("&nbsp;", " "), page
+        assert "1250.5" not in re.sub(r"<input[^>]*>", "", html), page

@@ -1,0 +1,157 @@
+"""Connections through the forms."""
+
+from functools import partial
+
+import pytest
+from django.urls import reverse
+
+from models_registry.models import Connection, Model
+from models_registry.platform import models as platform_models
+from models_registry.services import add_connection
+from tests.admin.model_forms import url
+from tests.estate import make_estate
+from tests.models_registry.provider import Provider
+from tests.routes import PLATFORM
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_connections_key_goes_in_and_never_comes_out(acme, alice):
+    acme.login_as(alice)
+    data = {
+        "name": "Own",
+        "kind": "openai",
+        "base_url": "",
+        "secret": "sk-very-secret",
+        "is_enabled": "on",
+        "location": "",
+    }
+    assert acme.post(url("models_registry_connection_add"), data).status_code == 302
+    row = Connection.objects.get()
+    assert row.base_url == "https://api.openai.com/v1" and row.open_secret().reveal() == "sk-very-secret"
+    for page in ("change", "history"):
+        assert b"very-secret" not in acme.get(url(f"models_registry_connection_{page}", row.pk)).content
+    changed = data | {"name": "Other", "secret": ""}
+    acme.post(url("models_registry_connection_change", row.pk), changed | {"base_url": row.base_url})
+    row.refresh_from_db()
+    assert row.name == "Other" and row.open_secret().reveal() == "sk-very-secret", (
+        "an empty field keeps the key"
+    )
+    acme.post(
+        url("models_registry_connection_change", row.pk),
+        changed | {"base_url": row.base_url, "remove_secret": "on"},
+    )
+    row.refresh_from_db()
+    assert not row.has_secret
+
+
+def test_the_key_is_not_sent_to_another_host_by_mistake(acme, alice):
+    row = make_estate(alice).connection
+    data = {
+        "name": row.name,
+        "kind": row.kind,
+        "base_url": "https://elsewhere.example/v1",
+        "secret": "",
+        "is_enabled": "on",
+        "location": "",
+    }
+    response = acme.login_as(alice).post(url("models_registry_connection_change", row.pk), data)
+    assert response.status_code == 400 and b"Enter the API key again" in response.content
+    assert Connection.objects.get(pk=row.pk).base_url == row.base_url
+
+
+def test_an_address_that_is_kept_otherwise_than_it_was_entered_is_told(acme, alice):
+    acme.login_as(alice)
+    data = {"name": "Own", "kind": "vllm", "is_enabled": "on", "location": ""}
+    add = partial(acme.post, url("models_registry_connection_add"), follow=True)
+    told = add(data | {"base_url": "https://a.example/v1/chat/completions"})
+    assert b"kept as https://a.example/v1:" in told.content
+    row = Connection.objects.get()
+    change = partial(acme.post, url("models_registry_connection_change", row.pk), follow=True)
+    assert b"kept as https://a.example/v2:" in change(data | {"base_url": "https://a.example/v2/"}).content
+    for page in (
+        change(data | {"base_url": "https://a.example/v2", "name": "Other"}),
+        add(data | {"base_url": "https://b.example/v1"}),
+        add(data | {"name": "Usual", "kind": "openai", "base_url": ""}),
+    ):
+        assert b"kept as" not in page.content
+    assert Connection.objects.count() == 3
+
+
+def test_who_calls_a_strangers_server_the_houses_own_is_told_at_the_field(acme, alice):
+    data = {
+        "name": "Far",
+        "kind": "vllm",
+        "base_url": "https://a.example/v1",
+        "is_enabled": "on",
+        "location": "local",
+    }
+    response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
+    assert response.status_code == 400 and not Connection.objects.exists()
+    assert "Only the operator" in str(response.context["adminform"].form.errors["location"])
+
+
+def test_a_tenant_reaches_no_private_network(acme, alice):
+    data = {
+        "name": "In",
+        "kind": "vllm",
+        "base_url": "http://10.0.0.5:8000/v1",
+        "is_enabled": "on",
+        "location": "",
+    }
+    data |= {"allow_private": "on", "may_be_private": "on"}
+    response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
+    assert response.status_code in (400, 403) and not Connection.objects.exists()
+    page = response.content.decode()
+    assert "Ask the operator of the platform" in page and "manage.py" not in page, "they have no shell"
+
+
+@pytest.mark.scope("platform")
+def test_an_operator_lets_a_connection_into_a_private_network(on_platform, olga):
+    data = {
+        "name": "In",
+        "kind": "vllm",
+        "base_url": "http://10.0.0.5:8000/v1",
+        "is_enabled": "on",
+        "location": "local",
+        "may_be_private": "on",
+    }
+    response = on_platform.login_as(olga).post(
+        reverse("system:registry_platform_connection_add", urlconf=PLATFORM), data
+    )
+    assert response.status_code == 302 and platform_models.Connection.objects.get(name="In").allow_private
+
+
+def test_models_are_fetched_after_a_question_and_a_failure_is_told(acme, alice):
+    provider = Provider()
+    row = make_estate(alice).connection
+    Connection.objects.filter(pk=row.pk).update(base_url=provider.base_url)
+    acme.login_as(alice)
+    address = url("models_registry_connection_sync", row.pk)
+    assert b"Fetch the lists of models" in acme.get(address).content and not provider.paths
+    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "2 added" in page and Model.objects.filter(name="small", connection=row).exists()
+    provider.status = 500
+    page = acme.post(
+        url("models_registry_connection_test", row.pk), {"confirmed": "yes"}, follow=True
+    ).content.decode()
+    row.refresh_from_db()
+    assert row.last_error and row.last_error[:20] in page
+
+
+def test_a_connection_with_models_stays(acme, alice):
+    row = make_estate(alice).connection
+    acme.login_as(alice).post(url("models_registry_connection_delete", row.pk), {"post": "yes"})
+    assert Connection.objects.filter(pk=row.pk).exists()
+
+
+def test_timeouts_say_their_defaults(acme, alice):
+    acme.login_as(alice)
+    page = acme.get(url("models_registry_connection_add")).content.decode()
+    assert "Empty: 5 s." in page and "Empty: 120 s, for servers of your own (such as vLLM) 600 s." in page
+    for kind, seconds in (("openai", "120"), ("vllm", "600")):
+        row = add_connection(
+            actor=None, name=kind, kind=kind, base_url="https://model.example.com/v1", idle_timeout_s=7
+        )
+        page = acme.get(url("models_registry_connection_change", row.pk)).content.decode()
+        assert f"Empty: {seconds} s." in page
