@@ -11,6 +11,7 @@ hand).
 """
 
 import asyncio
+import json
 import re
 import resource
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ _HOST = re.compile(rb"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?:
 # in English, as all that is told before anybody has read who asks
 TOO_LONG = (431, f"The address and the headers of a request may have {MAX_HEAD_BYTES} bytes.")
 NO_HOST = (400, 'A request names its host once, in a header such as "Host: example.org:8000".')
+OTHER_VERSION = (505, "This server speaks HTTP/1.1 and HTTP/1.0.")
+CHUNKED_BY_1_0 = (400, "A request of HTTP/1.0 cannot be chunked.")  # RFC 9112, 6.1
 OTHER_HOST = (400, 'The address of this request names another host than its header "Host".')
 
 
@@ -124,17 +127,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        if self._fault is None:
-            super().send_400_response(msg)
-            return
-        status, text = self._fault
+        status, text = self._fault or (400, msg)
+        error = {"message": text, "type": "invalid_request_error", "param": None, "code": None}
+        body = json.dumps({"error": error})  # as clients of /v1 read it; nobody else sends such requests
         lines = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-            "content-type: text/plain; charset=utf-8",
-            f"content-length: {len(text)}",
+            "content-type: application/json",
+            f"content-length: {len(body)}",
             "connection: close",
         ]
-        self.transport.write("\r\n".join([*lines, "", text]).encode("ascii"))
+        self.transport.write("\r\n".join([*lines, "", body]).encode("ascii"))
         self.transport.close()
 
     def on_message_complete(self) -> None:
@@ -181,6 +183,10 @@ def find_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], version: str)
     """Why a request is refused by its head alone: status and text."""
     if len(url) + sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
         return TOO_LONG
+    if version not in ("1.0", "1.1"):
+        return OTHER_VERSION
+    if version == "1.0" and any(name == b"transfer-encoding" for name, _value in headers):
+        return CHUNKED_BY_1_0
     shown = [value.strip() for name, value in headers if name == b"host"]
     if not shown and version == "1.0":
         return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -285,6 +286,30 @@ def test_a_request_that_names_no_host_or_two_is_refused():
             assert answer.startswith("HTTP/1.1 400 Bad Request\r\n") and "host" in answer, head
             assert "connection: close\r\n" in answer
         assert server.app.in_work == len(GOOD_HEADS)
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "word"),
+    [
+        ("GET / HTTP/0.9", 505, "HTTP/1.1"),
+        ("GET / HTTP/2.0\nHost: localhost", 505, "HTTP/1.1"),
+        ("POST / HTTP/1.0\nHost: localhost\nTransfer-Encoding: chunked", 400, "chunked"),
+        ("GET / HTTP/1.1", 400, "host"),
+        ("no request at all", 400, "Invalid HTTP request"),
+    ],
+)
+def test_what_is_no_request_is_told_as_clients_of_v1_read_it(head, status, word):
+    with serving() as server:
+        said, _, body = told(server, head).partition("\r\n\r\n")
+        error = json.loads(body)["error"]
+        assert said.startswith(f"HTTP/1.1 {status} ") and word in error["message"]
+        assert error["type"] == "invalid_request_error" and error.keys() == {
+            "message",
+            "type",
+            "param",
+            "code",
+        }
+        assert server.app.in_work == 0
 
 
 LONG = "a" * connections.MAX_HEAD_BYTES
