@@ -26,6 +26,7 @@ from gateway.state.quirks import Quirks
 from gateway.steps import attempts
 from gateway.steps.reserve import highest_cost_of, highest_price
 from gateway.steps.settle import billed_usage
+from models_registry.providers.table import PROVIDERS
 from tests.gateway.calling import OpenBooks, call_of, collaborators, make_call, make_endpoint, make_route
 from tests.gateway.test_estimates import DONE, END, event, usage_event
 from usage.ledger.bookings import NextAttempt
@@ -184,6 +185,21 @@ def test_a_connection_says_under_which_name_its_server_knows_the_limit():
         async with serving(FINE) as server:
             await ask(make_call(server.url, token_limit_name="max_completion_tokens"))
             assert "max_tokens" not in server.seen[0] and server.seen[0]["max_completion_tokens"] == 100
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("asked", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("kind", sorted(PROVIDERS.keys() - {"cohere"}))  # it has an address of its own
+def test_a_server_gets_the_limit_under_the_name_that_its_kind_honours(kind, asked):
+    """Under the other one it may be left out without a word, and the answer has no end (Ollama)."""
+
+    async def run() -> None:
+        async with serving(WHOLE) as server:
+            call = call_of(make_route([make_endpoint(server.url, kind=kind)]), stream=False, **{asked: 100})
+            await ask(call)
+            sent = {"max_tokens", "max_completion_tokens"} & server.seen[0].keys()
+            assert sent == {"max_completion_tokens" if kind == "openai" else "max_tokens"}
 
     asyncio.run(run())
 
