@@ -3,6 +3,7 @@
 import pytest
 
 from models_registry.providers.openai_compatible.usage import read_report, read_usage
+from usage.pricing import Usage
 
 
 @pytest.mark.parametrize("details", [[1], "many", 7, None, {}])
@@ -103,6 +104,45 @@ def test_a_report_is_found_and_understood(name):
     assert usage is not None
     found = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
     assert found == (fresh, cached, output, reasoning)
+
+
+def cache_report(prompt: int, total: int | None, written: int, read: int = 0, **more) -> dict:
+    """With Anthropic's names beside OpenAI's, as gateways send them; ten tokens were written."""
+    counts = {"prompt_tokens": prompt, "completion_tokens": 10, "total_tokens": total}
+    return counts | {"cache_creation_input_tokens": written, "cache_read_input_tokens": read} | more
+
+
+READ_5000 = {"prompt_tokens_details": {"cached_tokens": 5_000}}
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        (cache_report(100, 7_110, 2_000, 5_000, **READ_5000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(5_100, 7_110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(2_100, 7_110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(7_100, 7_110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(7_100, None, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        # a total that forgot them
+        (cache_report(100, 110, 2_000), Usage(100, 0, 10, cache_write=2_000)),
+        (cache_report(100, 110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(100, 110, 50, 5_000), Usage(100, 5_000, 10, cache_write=50)),
+        (cache_report(5_100, 5_110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(100, None, 2_000), Usage(100, 0, 10, cache_write=2_000)),
+        # OpenAI's other door: both inside
+        (
+            {
+                "input_tokens": 2_600,
+                "output_tokens": 10,
+                "total_tokens": 2_610,
+                "input_tokens_details": {"cached_tokens": 2_000, "cache_write_tokens": 400},
+            },
+            Usage(200, 2_000, 10, cache_write=400),
+        ),
+    ],
+)
+def test_the_cache_counts_once_inside_the_prompt_or_beside_it(reported, expected):
+    assert read_report(reported) == expected
 
 
 @pytest.mark.parametrize(

@@ -101,10 +101,10 @@ def read_report(reported: Any) -> Usage | None:
     kept = _written(reported)
     if not all(0 <= part <= MOST_PLAUSIBLE_TOKENS for part in (prompt, completion, cached, reasoning, kept)):
         return None
-    if "prompt_tokens" not in reported and ("cache_read_input_tokens" in reported or kept):
-        prompt += cached + kept  # Anthropic counts what it read from and wrote to its cache beside
-    elif cached > prompt or (total is not None and cached and prompt + cached + completion == total):
-        prompt += cached
+    if _is_anthropics(reported):
+        prompt += cached + kept
+    else:
+        prompt += _beside(prompt, (completion, completion + reasoning), cached, kept, total)
     if cached > prompt or not prompt + completion:
         return None
     completion = _with_reasoning(prompt, completion, reasoning, total)
@@ -123,6 +123,25 @@ def read_report(reported: Any) -> Usage | None:
         input_audio=max(0, input_audio),
         output_audio=max(0, output_audio),
     )
+
+
+def _is_anthropics(reported: dict[str, Any]) -> bool:
+    """Whether it has the names by which Anthropic counts what it read from and wrote to its cache beside."""
+    is_named = "cache_read_input_tokens" in reported or bool(_find(reported, _CACHE_WRITES))
+    return is_named and "prompt_tokens" not in reported
+
+
+def _beside(prompt: int, written: tuple[int, ...], cached: int, kept: int, total: int | None) -> int:
+    """What was read from the cache or written to it and is not counted in the prompt: as the total says, else
+    what is more than the prompt. The two never overlap. `written`: what the answer may have by this report.
+    """
+    if total is not None:
+        for inside, beside in ((cached + kept, 0), (0, cached + kept), (kept, cached), (cached, kept)):
+            if inside <= prompt and total - prompt - beside in written:
+                return beside
+    if cached > prompt:
+        return cached + kept
+    return kept if cached + kept > prompt else 0
 
 
 def _with_reasoning(prompt: int, completion: int, reasoning: int, total: int | None) -> int:
