@@ -41,6 +41,12 @@ NOT_OF_CODES = re.compile(r"[^A-Za-z0-9_.-]+")
 NO_CREDIT = re.compile(
     r"insufficient_quota|exceeded your current quota|credit balance|billing", re.IGNORECASE
 )
+# With a status that blames the request, by which a caller's own words may be repeated: no other place counts.
+NO_CREDIT_CODE = re.compile(r"insufficient_quota|billing_hard_limit_reached|arrearage", re.IGNORECASE)
+NO_CREDIT_WORDS = re.compile(
+    r"your credit balance is too low|billing hard limit|your team \S{1,80} has (either )?used all",
+    re.IGNORECASE,
+)
 # What a provider refuses for what is in it, or for where it comes from, with the status of a wrong key.
 OF_CONTENT = re.compile(r"moderat|flagged|content[ _]policy|safety|region|country|territory", re.IGNORECASE)
 
@@ -62,13 +68,13 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
     """An answer with a status of refusal. The provider's words are passed on only where it finds fault with
     the request.
     """
-    if status in CALLERS_FAULT and not error.is_bad_key:
-        return callers_fault(error, endpoint)
-    if status == 402 or (status == 429 and NO_CREDIT.search(error.text)):
+    if lacks_credit(status, error):
         return UpstreamError(
             _("The provider has no credit left for this connection. An administrator must see to that."),
             code="upstream_quota",
         )
+    if status in CALLERS_FAULT and not error.is_bad_key:
+        return callers_fault(error, endpoint)
     if status == 403 and not error.is_bad_key and OF_CONTENT.search(error.text):
         return callers_fault(error, endpoint)
     if status == 429:
@@ -98,6 +104,16 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
         code="upstream_error" if status >= 500 or status in TRANSIENT else "upstream_refused",
         retry_after_s=read_retry_after(headers) if status in (503, *TRANSIENT) else None,
     )
+
+
+def lacks_credit(status: int, error: ProviderError) -> bool:
+    """Whether the connection's account is empty, by whatever status that is said (Anthropic: 400)."""
+    if status == 429:
+        return NO_CREDIT.search(error.text) is not None
+    if status not in (*CALLERS_FAULT, 403):
+        return status == 402
+    is_code = any(NO_CREDIT_CODE.fullmatch(word) for word in (error.code, error.kind))
+    return is_code or NO_CREDIT_WORDS.match(error.message) is not None
 
 
 def callers_fault(error: ProviderError, endpoint: Endpoint) -> InvalidInput:

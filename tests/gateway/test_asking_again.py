@@ -394,8 +394,11 @@ def test_a_server_says_when_it_wants_to_be_asked_again(monkeypatch, wait, asked)
     assert [pause for pause in pauses if pause >= 1] == [1.0] * (asked - 1)
 
 
+EMPTY = (400, {"error": {"message": "Your credit balance is too low to access the Anthropic API."}})
+
+
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("failure", [ILL, DEAD, BUSY, (401, {}), (404, {}), (200, {"choices": []})])
+@pytest.mark.parametrize("failure", [ILL, DEAD, BUSY, (401, {}), (404, {}), (200, {"choices": []}), EMPTY])
 def test_another_endpoint_takes_over_at_once(stream, failure):
     async def run() -> None:
         async with serving(failure) as first, serving(FINE if stream else WHOLE) as second:

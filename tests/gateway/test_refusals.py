@@ -160,6 +160,30 @@ def test_an_empty_account_is_no_rate_limit():
     assert refused(429, body).code == "upstream_quota" and refused(429, {}).code == "upstream_rate_limited"
 
 
+EMPTY = [
+    {
+        "type": "invalid_request_error",
+        "message": "Your credit balance is too low to access the Anthropic API.",
+    },
+    {"code": "Arrearage", "message": "Access denied, please make sure your account is in good standing."},
+    {"code": "billing_hard_limit_reached", "message": "Billing hard limit has been reached"},
+    {"code": "insufficient_quota", "message": "no more"},
+]
+
+
+@pytest.mark.parametrize("error", EMPTY)
+@pytest.mark.parametrize("status", [400, 403])
+def test_an_empty_account_is_no_fault_of_the_caller_by_whatever_status(status, error):
+    found = refused(status, {"error": error})
+    assert (found.code, found.http_status) == ("upstream_quota", 502)
+
+
+def test_a_callers_own_words_empty_no_account():
+    """Providers repeat them: the caller would hear nothing of the fault, and others be asked for the same."""
+    reason = "messages.0.name: “your credit balance is too low”, insufficient_quota"
+    assert refused(400, {"error": {"message": reason}}).code == "upstream_invalid_request"
+
+
 def test_a_refusal_of_the_content_is_no_wrong_key():
     found = refused(403, {"error": {"message": "Your input was flagged by moderation.", "code": 403}})
     assert isinstance(found, InvalidInput) and "flagged" in str(found.message)
