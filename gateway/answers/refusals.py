@@ -47,6 +47,8 @@ NO_CREDIT_WORDS = re.compile(
     r"your credit balance is too low|billing hard limit|your team \S{1,80} has (either )?used all",
     re.IGNORECASE,
 )
+# More than the connection may use in a minute or a day, with 413 (Groq) or as if it were busy (OpenAI, 429).
+OVER_LIMIT = re.compile(r"request too large\b.*\b(tokens per (min|day)|TP[MD]\b)", re.IGNORECASE | re.DOTALL)
 # What a provider refuses for what is in it, or for where it comes from, with the status of a wrong key.
 OF_CONTENT = re.compile(r"moderat|flagged|content[ _]policy|safety|region|country|territory", re.IGNORECASE)
 
@@ -64,6 +66,23 @@ class UpstreamBusy(QuotaExceeded):
         self.asked_pause_s = asked_pause_s
 
 
+class OverLimit(UpstreamError):
+    """The request alone needs more than the provider's limit: never to be asked again of the same endpoint.
+    Clients do not ask again after this status either.
+    """
+
+    http_status = 413
+    code = "upstream_limit_too_small"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "This request needs more tokens than the provider's limit for this connection allows. "
+                "Shorten it, or choose another model."
+            )
+        )
+
+
 def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpoint: Endpoint) -> AtriumError:
     """An answer with a status of refusal. The provider's words are passed on only where it finds fault with
     the request.
@@ -73,6 +92,8 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
             _("The provider has no credit left for this connection. An administrator must see to that."),
             code="upstream_quota",
         )
+    if is_over_limit(status, error):
+        return OverLimit()
     if status in CALLERS_FAULT and not error.is_bad_key:
         return callers_fault(error, endpoint)
     if status == 403 and not error.is_bad_key and OF_CONTENT.search(error.text):
@@ -114,6 +135,13 @@ def lacks_credit(status: int, error: ProviderError) -> bool:
         return status == 402
     is_code = any(NO_CREDIT_CODE.fullmatch(word) for word in (error.code, error.kind))
     return is_code or NO_CREDIT_WORDS.match(error.message) is not None
+
+
+def is_over_limit(status: int, error: ProviderError) -> bool:
+    """Whether waiting changes nothing, for the request alone is more than a limit."""
+    if status == 413 and error.code == "rate_limit_exceeded":
+        return True
+    return status in (413, 429) and OVER_LIMIT.match(error.message) is not None
 
 
 def callers_fault(error: ProviderError, endpoint: Endpoint) -> InvalidInput:

@@ -366,7 +366,18 @@ def test_the_same_server_is_asked_three_times(stream, failure):
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("failure", [(400, {"error": {"message": "bad"}}), (401, {}), (404, {})])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        (400, {"error": {"message": "bad"}}),
+        (401, {}),
+        (404, {}),
+        (
+            429,
+            {"error": {"message": "Request too large for m on tokens per min (TPM): Limit 1, Requested 2."}},
+        ),
+    ],
+)
 def test_what_will_not_be_better_in_a_moment_is_not_asked_again(failure):
     async def run() -> None:
         async with serving(failure) as server:
@@ -396,9 +407,14 @@ def test_a_server_says_when_it_wants_to_be_asked_again(monkeypatch, wait, asked)
 
 EMPTY = (400, {"error": {"message": "Your credit balance is too low to access the Anthropic API."}})
 
+LARGE = {"message": "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 46393."}
+OVER = [(status, {"error": LARGE | {"code": "rate_limit_exceeded"}}) for status in (413, 429)]
+
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("failure", [ILL, DEAD, BUSY, (401, {}), (404, {}), (200, {"choices": []}), EMPTY])
+@pytest.mark.parametrize(
+    "failure", [ILL, DEAD, BUSY, (401, {}), (404, {}), (200, {"choices": []}), EMPTY, *OVER]
+)
 def test_another_endpoint_takes_over_at_once(stream, failure):
     async def run() -> None:
         async with serving(failure) as first, serving(FINE if stream else WHOLE) as second:

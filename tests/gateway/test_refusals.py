@@ -184,6 +184,35 @@ def test_a_callers_own_words_empty_no_account():
     assert refused(400, {"error": {"message": reason}}).code == "upstream_invalid_request"
 
 
+OVER = (
+    "Request too large for model `llama-3.1-8b-instant` in organization `org_1` service tier `on_demand` on "
+    "tokens per minute (TPM): Limit 6000, Requested 9000, please reduce your message size and try again."
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (413, OVER),
+        (413, "too much"),
+        (429, OVER),
+        (429, "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 46393."),
+    ],
+)
+def test_what_is_more_than_a_limit_can_ever_let_through_is_no_matter_of_waiting(status, message):
+    found = refused(status, {"error": {"message": message, "code": "rate_limit_exceeded"}})
+    assert isinstance(found, UpstreamError) and found.retry_after_s is None
+    assert (found.code, found.http_status) == ("upstream_limit_too_small", 413), "no status that is repeated"
+
+
+def test_a_limit_that_is_used_up_is_waited_for():
+    used = (
+        "Rate limit reached for model `m` on tokens per minute (TPM): Limit 6000, Used 5900, Requested 900."
+    )
+    found = refused(429, {"error": {"message": used, "code": "rate_limit_exceeded"}})
+    assert found.code == "upstream_rate_limited"
+
+
 def test_a_refusal_of_the_content_is_no_wrong_key():
     found = refused(403, {"error": {"message": "Your input was flagged by moderation.", "code": 403}})
     assert isinstance(found, InvalidInput) and "flagged" in str(found.message)
