@@ -49,8 +49,15 @@ NO_CREDIT_WORDS = re.compile(
 )
 # More than the connection may use in a minute or a day, with 413 (Groq) or as if it were busy (OpenAI, 429).
 OVER_LIMIT = re.compile(r"request too large\b.*\b(tokens per (min|day)|TP[MD]\b)", re.IGNORECASE | re.DOTALL)
-# What a provider refuses for what is in it, or for where it comes from, with the status of a wrong key.
-OF_CONTENT = re.compile(r"moderat|flagged|content[ _]policy|safety|region|country|territory", re.IGNORECASE)
+# Where the connection calls from: OpenAI (403), Google (400).
+NOT_SERVED = re.compile(
+    r"unsupported_country_region_territory|country, region,? or territory not supported"
+    r"|user location is not supported",
+    re.IGNORECASE,
+)
+PLACE = re.compile(r"region|country|territory", re.IGNORECASE)
+# What a provider refuses for what is in it, with the status of a wrong key.
+OF_CONTENT = re.compile(r"moderat|flagged|content[ _]policy|safety", re.IGNORECASE)
 
 
 class UpstreamBusy(QuotaExceeded):
@@ -87,13 +94,8 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
     """An answer with a status of refusal. The provider's words are passed on only where it finds fault with
     the request.
     """
-    if lacks_credit(status, error):
-        return UpstreamError(
-            _("The provider has no credit left for this connection. An administrator must see to that."),
-            code="upstream_quota",
-        )
-    if is_over_limit(status, error):
-        return OverLimit()
+    if (found := fault_of_connection(status, error)) is not None:
+        return found
     if status in CALLERS_FAULT and not error.is_bad_key:
         return callers_fault(error, endpoint)
     if status == 403 and not error.is_bad_key and OF_CONTENT.search(error.text):
@@ -127,6 +129,26 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
     )
 
 
+def fault_of_connection(status: int, error: ProviderError) -> UpstreamError | None:
+    """What no other request would change, though the status may blame this one."""
+    if lacks_credit(status, error):
+        return UpstreamError(
+            _("The provider has no credit left for this connection. An administrator must see to that."),
+            code="upstream_quota",
+        )
+    if is_over_limit(status, error):
+        return OverLimit()
+    if comes_from_elsewhere(status, error):
+        return UpstreamError(
+            _(
+                "The provider does not serve the country or region that this connection calls from. An "
+                "administrator must see to that."
+            ),
+            code="upstream_region",
+        )
+    return None
+
+
 def lacks_credit(status: int, error: ProviderError) -> bool:
     """Whether the connection's account is empty, by whatever status that is said (Anthropic: 400)."""
     if status == 429:
@@ -142,6 +164,15 @@ def is_over_limit(status: int, error: ProviderError) -> bool:
     if status == 413 and error.code == "rate_limit_exceeded":
         return True
     return status in (413, 429) and OVER_LIMIT.match(error.message) is not None
+
+
+def comes_from_elsewhere(status: int, error: ProviderError) -> bool:
+    """Whether the provider serves other countries than the one that it is called from."""
+    if status not in (400, 403, 451) or error.is_bad_key:
+        return False
+    if NOT_SERVED.match(error.code) or NOT_SERVED.match(error.message):
+        return True
+    return status != 400 and PLACE.search(error.text) is not None and not OF_CONTENT.search(error.text)
 
 
 def callers_fault(error: ProviderError, endpoint: Endpoint) -> InvalidInput:

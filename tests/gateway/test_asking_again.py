@@ -408,12 +408,13 @@ def test_a_server_says_when_it_wants_to_be_asked_again(monkeypatch, wait, asked)
 EMPTY = (400, {"error": {"message": "Your credit balance is too low to access the Anthropic API."}})
 
 LARGE = {"message": "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 46393."}
+ELSEWHERE = (403, {"error": {"code": "unsupported_country_region_territory", "message": "Not supported"}})
 OVER = [(status, {"error": LARGE | {"code": "rate_limit_exceeded"}}) for status in (413, 429)]
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
-    "failure", [ILL, DEAD, BUSY, (401, {}), (404, {}), (200, {"choices": []}), EMPTY, *OVER]
+    "failure", [ILL, DEAD, BUSY, (401, {}), (404, {}), (200, {"choices": []}), EMPTY, ELSEWHERE, *OVER]
 )
 def test_another_endpoint_takes_over_at_once(stream, failure):
     async def run() -> None:

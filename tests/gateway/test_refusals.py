@@ -213,6 +213,25 @@ def test_a_limit_that_is_used_up_is_waited_for():
     assert found.code == "upstream_rate_limited"
 
 
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (403, {"code": "unsupported_country_region_territory", "message": "no"}),
+        (403, {"message": "Country, region, or territory not supported"}),
+        (403, {"message": "This model is not available in your region."}),
+        (400, {"message": "User location is not supported for the API use."}),
+    ],
+)
+def test_where_a_connection_calls_from_is_no_fault_of_the_caller(status, error):
+    found = refused(status, {"error": error})
+    assert (found.code, found.http_status) == ("upstream_region", 502)
+
+
+def test_a_request_about_countries_is_one_like_any_other():
+    body = {"error": {"message": "messages[0]: “country, region, or territory not supported” is odd"}}
+    assert refused(400, body).code == "upstream_invalid_request"
+
+
 def test_a_refusal_of_the_content_is_no_wrong_key():
     found = refused(403, {"error": {"message": "Your input was flagged by moderation.", "code": 403}})
     assert isinstance(found, InvalidInput) and "flagged" in str(found.message)
