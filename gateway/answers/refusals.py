@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, InvalidInput, QuotaExceeded, UpstreamError
+from gateway.calls import Call
 from models_registry.providers.openai_compatible.errors import ProviderError
 from models_registry.routes import Endpoint
 
@@ -61,7 +62,7 @@ OF_CONTENT = re.compile(r"moderat|flagged|content[ _]policy|safety", re.IGNORECA
 
 
 class UpstreamBusy(QuotaExceeded):
-    """The provider has a limit of its own. `asked_pause_s`: how long to leave it alone, if it says."""
+    """The provider has a limit of its own."""
 
     code = "upstream_rate_limited"
 
@@ -70,7 +71,6 @@ class UpstreamBusy(QuotaExceeded):
             _("The provider's limit is reached. Try again later, or choose another model."),
             retry_after_s=asked_pause_s or USUAL_RETRY_AFTER_S,
         )
-        self.asked_pause_s = asked_pause_s
 
 
 class OverLimit(UpstreamError):
@@ -209,14 +209,17 @@ def fault_in_answer(error: ProviderError, endpoint: Endpoint, *, has_begun: bool
     return UpstreamError(message, code="upstream_error")
 
 
-def note_pause(error: AtriumError, headers: Mapping[str, str]) -> None:
-    """When to ask again, where an error came with status 200 and its answer's headers say it."""
+def note_advice(call: Call, headers: Mapping[str, str]) -> None:
+    """Whether and when the server wants to be asked the same again, as the head of its answer says."""
+    call.may_ask_again = headers.get("X-Should-Retry", "").strip().lower() != "false"
+    call.asked_pause_s = read_pause_s(headers)
+
+
+def note_pause(call: Call, error: AtriumError, headers: Mapping[str, str]) -> None:
+    """The same, also for the client, where an error came with status 200 and its answer's headers say it."""
+    note_advice(call, headers)
     asked_s = read_retry_after(headers)
-    if asked_s is None:
-        return
-    if isinstance(error, UpstreamBusy):
-        error.asked_pause_s = error.retry_after_s = asked_s
-    elif error.code == "upstream_error":
+    if asked_s is not None and (isinstance(error, UpstreamBusy) or error.code == "upstream_error"):
         error.retry_after_s = asked_s
 
 
@@ -240,10 +243,16 @@ def hide_addresses(text: str, endpoint: Endpoint) -> str:
 
 
 def read_retry_after(headers: Mapping[str, str]) -> int | None:
+    """Whole seconds to wait, at least one, as clients are told; None where nobody says."""
+    pause_s = read_pause_s(headers)
+    return None if pause_s is None else max(math.ceil(pause_s), 1)
+
+
+def read_pause_s(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait (RFC 9110, section 10.2.3, and OpenAI's milliseconds); None where nobody says."""
     milliseconds = headers.get("Retry-After-Ms", "").strip()
     if NUMBER.fullmatch(milliseconds):
-        return _bounded(math.ceil(float(milliseconds) / 1_000))
+        return min(float(milliseconds) / 1_000, MAX_RETRY_AFTER_S)
     text = headers.get("Retry-After", "").strip()
     if NUMBER.fullmatch(text):
         return _bounded(math.ceil(float(text)))

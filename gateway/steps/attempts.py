@@ -122,11 +122,12 @@ class Attempts:
 
     def _pause_s(self, error: AtriumError) -> float | None:
         """How long to wait before the same candidate is asked again; None: it is not."""
-        if error.code not in AGAIN or self._of_one >= MAX_OF_ONE:
+        call = self._call
+        if error.code not in AGAIN or self._of_one >= MAX_OF_ONE or not call.may_ask_again:
             return None
         pause_s = PAUSES_S[self._of_one - 1] * self._jitter(0.5, 1.5)
-        asked_s = error.asked_pause_s if isinstance(error, UpstreamBusy) else error.retry_after_s
-        pause_s = max(pause_s, asked_s or 0.0)
+        if error.retry_after_s:
+            pause_s = max(pause_s, call.asked_pause_s or 0.0)
         if pause_s > MAX_PAUSE_S or self._paused_s + pause_s > MAX_ALL_PAUSES_S:
             return None
-        return None if self._breaker.wait_s(self._call, self._call.candidate) else pause_s
+        return None if self._breaker.wait_s(call, call.candidate) else pause_s

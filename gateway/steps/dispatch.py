@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from gateway.answers.decoding import read_some
-from gateway.answers.refusals import refusal
+from gateway.answers.refusals import note_advice, refusal
 from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
@@ -122,6 +122,7 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
         if other is None:
             break
         quirk = other
+    note_advice(call, response.headers)
     raise refusal(response.status, error, response.headers, candidate.endpoint)
 
 

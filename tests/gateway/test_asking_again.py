@@ -405,6 +405,49 @@ def test_a_server_says_when_it_wants_to_be_asked_again(monkeypatch, wait, asked)
     assert [pause for pause in pauses if pause >= 1] == [1.0] * (asked - 1)
 
 
+def test_a_pause_may_be_less_than_a_second(monkeypatch):
+    pauses = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(attempts.asyncio, "sleep", sleep)
+
+    async def run() -> None:
+        async with serving((*BUSY, {"Retry-After-Ms": "300"}), FINE) as server:
+            assert b"Hello" in await ask(make_call(server.url))
+
+    asyncio.run(run())
+    assert [pause for pause in pauses if pause >= 0.1] == [0.3]
+
+
+NEVER = {"X-Should-Retry": "False"}
+
+
+@pytest.mark.parametrize(("headers", "asked"), [(NEVER, 1), ({"X-Should-Retry": "true"}, 3)])
+@pytest.mark.parametrize("failure", [ILL, BUSY, (200, {"error": {"message": "boom", "code": 500}})])
+def test_a_server_says_that_the_same_will_fail_again(failure, headers, asked):
+    """Another one is still asked: it does not know that one."""
+
+    async def run() -> None:
+        async with serving((*failure, headers)) as first, serving(WHOLE) as second:
+            await ask(make_call(first.url, stream=False))
+            assert len(first.seen) == asked
+            call = call_of(make_route([make_endpoint(first.url), make_endpoint(second.url)]), stream=False)
+            assert b"Hello" in await ask(call)
+
+    asyncio.run(run())
+
+
+def test_what_a_server_said_holds_for_its_own_attempt():
+    async def run() -> None:
+        async with serving((*ILL, NEVER)) as first, serving(DEAD, WHOLE) as second:
+            call = call_of(make_route([make_endpoint(first.url), make_endpoint(second.url)]), stream=False)
+            assert b"Hello" in await ask(call) and len(second.seen) == 2
+
+    asyncio.run(run())
+
+
 EMPTY = (400, {"error": {"message": "Your credit balance is too low to access the Anthropic API."}})
 
 LARGE = {"message": "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 46393."}
