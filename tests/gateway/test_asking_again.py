@@ -131,6 +131,34 @@ def test_options_of_a_stream_that_are_null_are_none():
     asyncio.run(run())
 
 
+NO_TOOLS = {"tools": [], "parallel_tool_calls": True}
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ({"stop": None, "user": None, "max_tokens": None, "stream_options": None}, set()),
+        (NO_TOOLS, set()),
+        (NO_TOOLS | {"tool_choice": "auto"}, set()),
+        (NO_TOOLS | {"tool_choice": "none"}, set()),
+        (NO_TOOLS | {"tool_choice": "required"}, {"tool_choice"}),
+        ({"tools": [{"type": "function"}], "parallel_tool_calls": True, "seed": 0}, ...),
+    ],
+)
+def test_what_says_nothing_is_not_passed_on(body, left):
+    """DeepSeek and llama.cpp refuse an empty list of tools and fields that are null."""
+
+    async def run() -> None:
+        async with serving(WHOLE) as server:
+            call = call_of(make_route([make_endpoint(server.url)]), stream=False, **body)
+            call.operation.check(call)
+            assert b"Hello" in await ask(call)
+            sent = server.seen[0].keys() & body.keys() - {"max_tokens"}
+            assert sent == (body.keys() if left is ... else left)
+
+    asyncio.run(run())
+
+
 REFUSALS = [
     "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.",
     "body.max_tokens: Extra inputs are not permitted",
