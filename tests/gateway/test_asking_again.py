@@ -526,6 +526,54 @@ def test_a_model_that_stands_in_answers_under_its_own_name_at_its_own_price():
     asyncio.run(run())
 
 
+LONG = (400, {"error": {"message": "This model's maximum context length is 2048 tokens."}})
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("window", "rooms", "asked"),
+    [
+        (2_048, [8_192], [1]),
+        (2_048, [2_048, 1_024, 8_192], [0, 0, 1]),
+        (2_048, [None], [0]),  # whether it has more room nobody knows
+        (None, [8_192], [1]),
+        (None, [100], [0]),  # less than the request is taken for
+    ],
+)
+def test_what_is_too_long_for_a_model_goes_to_stand_ins_with_more_room_alone(stream, window, rooms, asked):
+    async def run() -> None:
+        async with serving(LONG) as small, contextlib.AsyncExitStack() as stack:
+            fine = FINE if stream else WHOLE
+            servers = [await stack.enter_async_context(serving(fine)) for _room in rooms]
+            own = make_route([make_endpoint(small.url), make_endpoint(small.url)], context_window=window)
+            others = [
+                make_route([make_endpoint(server.url)], name="other", context_window=room)
+                for server, room in zip(servers, rooms, strict=True)
+            ]
+            call = call_of(own, *others, stream=stream)
+            call.body["max_tokens"] = 100  # the bound is not ours: the prompt is what is too long
+            call.size_bytes = 1_000
+            said = await ask(call)
+            assert [len(server.seen) for server in servers] == asked and len(small.seen) == 1
+            assert said == b"context_length_exceeded" if sum(asked) == 0 else b"Hello" in said
+
+    asyncio.run(run())
+
+
+def test_what_is_too_long_everywhere_is_said_by_the_last():
+    async def run() -> None:
+        async with serving(LONG) as small, serving(LONG) as large:
+            own = make_route([make_endpoint(small.url)], context_window=1_024)
+            other = make_route([make_endpoint(large.url)], name="other", context_window=2_048)
+            call = call_of(own, other)
+            call.body["max_tokens"] = 100
+            assert await ask(call) == b"context_length_exceeded"
+            assert (len(small.seen), len(large.seen)) == (1, 1)
+            assert not any(one.cost for one in call.attempts), "a refusal is free"
+
+    asyncio.run(run())
+
+
 def test_what_has_begun_is_not_begun_again():
     async def run() -> None:
         begun = (200, event({"content": "Hel"}) + b'data: {"error": {"message": "boom"}}\n\n')
