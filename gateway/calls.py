@@ -126,6 +126,8 @@ class Call:
     attempts: list[LostAttempt] = field(default_factory=list)  # those that were lost
     attempt_started_s: float = 0.0
     attempt_error: str = ""  # how the current one ended, while the call goes on
+    may_ask_again: bool = True  # the server did not say that the same will fail once more
+    asked_pause_s: float | None = None  # for which the server wants to be left alone
     is_hold_moved: bool = False  # it may name another candidate than the one that is asked
     was_dispatched: bool = False
     was_refused: bool = False  # the provider answered, and its answer was no: it charges nothing for that
@@ -186,6 +188,7 @@ class Call:
         self.attempt_started_s = time.monotonic()
         self.attempt_error = ""
         self.was_dispatched = self.was_refused = False
+        self.may_ask_again, self.asked_pause_s = True, None
         self.pieces_seen = self.output_tokens_seen = 0
         self.usage = None
         self.is_usage_final = False

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, InvalidInput, QuotaExceeded, UpstreamError
+from gateway.calls import Call
 from models_registry.providers.openai_compatible.errors import ProviderError
 from models_registry.routes import Endpoint
 
@@ -41,12 +42,27 @@ NOT_OF_CODES = re.compile(r"[^A-Za-z0-9_.-]+")
 NO_CREDIT = re.compile(
     r"insufficient_quota|exceeded your current quota|credit balance|billing", re.IGNORECASE
 )
-# What a provider refuses for what is in it, or for where it comes from, with the status of a wrong key.
-OF_CONTENT = re.compile(r"moderat|flagged|content[ _]policy|safety|region|country|territory", re.IGNORECASE)
+# With a status that blames the request, by which a caller's own words may be repeated: no other place counts.
+NO_CREDIT_CODE = re.compile(r"insufficient_quota|billing_hard_limit_reached|arrearage", re.IGNORECASE)
+NO_CREDIT_WORDS = re.compile(
+    r"your credit balance is too low|billing hard limit|your team \S{1,80} has (either )?used all",
+    re.IGNORECASE,
+)
+# More than the connection may use in a minute or a day, with 413 (Groq) or as if it were busy (OpenAI, 429).
+OVER_LIMIT = re.compile(r"request too large\b.*\b(tokens per (min|day)|TP[MD]\b)", re.IGNORECASE | re.DOTALL)
+# Where the connection calls from: OpenAI (403), Google (400).
+NOT_SERVED = re.compile(
+    r"unsupported_country_region_territory|country, region,? or territory not supported"
+    r"|user location is not supported",
+    re.IGNORECASE,
+)
+PLACE = re.compile(r"region|country|territory", re.IGNORECASE)
+# What a provider refuses for what is in it, with the status of a wrong key.
+OF_CONTENT = re.compile(r"moderat|flagged|content[ _]policy|safety", re.IGNORECASE)
 
 
 class UpstreamBusy(QuotaExceeded):
-    """The provider has a limit of its own. `asked_pause_s`: how long to leave it alone, if it says."""
+    """The provider has a limit of its own."""
 
     code = "upstream_rate_limited"
 
@@ -55,20 +71,33 @@ class UpstreamBusy(QuotaExceeded):
             _("The provider's limit is reached. Try again later, or choose another model."),
             retry_after_s=asked_pause_s or USUAL_RETRY_AFTER_S,
         )
-        self.asked_pause_s = asked_pause_s
+
+
+class OverLimit(UpstreamError):
+    """The request alone needs more than the provider's limit: never to be asked again of the same endpoint.
+    Clients do not ask again after this status either.
+    """
+
+    http_status = 413
+    code = "upstream_limit_too_small"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "This request needs more tokens than the provider's limit for this connection allows. "
+                "Shorten it, or choose another model."
+            )
+        )
 
 
 def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpoint: Endpoint) -> AtriumError:
     """An answer with a status of refusal. The provider's words are passed on only where it finds fault with
     the request.
     """
+    if (found := fault_of_connection(status, error)) is not None:
+        return found
     if status in CALLERS_FAULT and not error.is_bad_key:
         return callers_fault(error, endpoint)
-    if status == 402 or (status == 429 and NO_CREDIT.search(error.text)):
-        return UpstreamError(
-            _("The provider has no credit left for this connection. An administrator must see to that."),
-            code="upstream_quota",
-        )
     if status == 403 and not error.is_bad_key and OF_CONTENT.search(error.text):
         return callers_fault(error, endpoint)
     if status == 429:
@@ -98,6 +127,52 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
         code="upstream_error" if status >= 500 or status in TRANSIENT else "upstream_refused",
         retry_after_s=read_retry_after(headers) if status in (503, *TRANSIENT) else None,
     )
+
+
+def fault_of_connection(status: int, error: ProviderError) -> UpstreamError | None:
+    """What no other request would change, though the status may blame this one."""
+    if lacks_credit(status, error):
+        return UpstreamError(
+            _("The provider has no credit left for this connection. An administrator must see to that."),
+            code="upstream_quota",
+        )
+    if is_over_limit(status, error):
+        return OverLimit()
+    if comes_from_elsewhere(status, error):
+        return UpstreamError(
+            _(
+                "The provider does not serve the country or region that this connection calls from. An "
+                "administrator must see to that."
+            ),
+            code="upstream_region",
+        )
+    return None
+
+
+def lacks_credit(status: int, error: ProviderError) -> bool:
+    """Whether the connection's account is empty, by whatever status that is said (Anthropic: 400)."""
+    if status == 429:
+        return NO_CREDIT.search(error.text) is not None
+    if status not in (*CALLERS_FAULT, 403):
+        return status == 402
+    is_code = any(NO_CREDIT_CODE.fullmatch(word) for word in (error.code, error.kind))
+    return is_code or NO_CREDIT_WORDS.match(error.message) is not None
+
+
+def is_over_limit(status: int, error: ProviderError) -> bool:
+    """Whether waiting changes nothing, for the request alone is more than a limit."""
+    if status == 413 and error.code == "rate_limit_exceeded":
+        return True
+    return status in (413, 429) and OVER_LIMIT.match(error.message) is not None
+
+
+def comes_from_elsewhere(status: int, error: ProviderError) -> bool:
+    """Whether the provider serves other countries than the one that it is called from."""
+    if status not in (400, 403, 451) or error.is_bad_key:
+        return False
+    if NOT_SERVED.match(error.code) or NOT_SERVED.match(error.message):
+        return True
+    return status != 400 and PLACE.search(error.text) is not None and not OF_CONTENT.search(error.text)
 
 
 def callers_fault(error: ProviderError, endpoint: Endpoint) -> InvalidInput:
@@ -134,14 +209,17 @@ def fault_in_answer(error: ProviderError, endpoint: Endpoint, *, has_begun: bool
     return UpstreamError(message, code="upstream_error")
 
 
-def note_pause(error: AtriumError, headers: Mapping[str, str]) -> None:
-    """When to ask again, where an error came with status 200 and its answer's headers say it."""
+def note_advice(call: Call, headers: Mapping[str, str]) -> None:
+    """Whether and when the server wants to be asked the same again, as the head of its answer says."""
+    call.may_ask_again = headers.get("X-Should-Retry", "").strip().lower() != "false"
+    call.asked_pause_s = read_pause_s(headers)
+
+
+def note_pause(call: Call, error: AtriumError, headers: Mapping[str, str]) -> None:
+    """The same, also for the client, where an error came with status 200 and its answer's headers say it."""
+    note_advice(call, headers)
     asked_s = read_retry_after(headers)
-    if asked_s is None:
-        return
-    if isinstance(error, UpstreamBusy):
-        error.asked_pause_s = error.retry_after_s = asked_s
-    elif error.code == "upstream_error":
+    if asked_s is not None and (isinstance(error, UpstreamBusy) or error.code == "upstream_error"):
         error.retry_after_s = asked_s
 
 
@@ -165,10 +243,16 @@ def hide_addresses(text: str, endpoint: Endpoint) -> str:
 
 
 def read_retry_after(headers: Mapping[str, str]) -> int | None:
+    """Whole seconds to wait, at least one, as clients are told; None where nobody says."""
+    pause_s = read_pause_s(headers)
+    return None if pause_s is None else max(math.ceil(pause_s), 1)
+
+
+def read_pause_s(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait (RFC 9110, section 10.2.3, and OpenAI's milliseconds); None where nobody says."""
     milliseconds = headers.get("Retry-After-Ms", "").strip()
     if NUMBER.fullmatch(milliseconds):
-        return _bounded(math.ceil(float(milliseconds) / 1_000))
+        return min(float(milliseconds) / 1_000, MAX_RETRY_AFTER_S)
     text = headers.get("Retry-After", "").strip()
     if NUMBER.fullmatch(text):
         return _bounded(math.ceil(float(text)))

@@ -79,15 +79,13 @@ def _name(candidate: Candidate) -> tuple[UUID, str]:
     return candidate.endpoint.id, candidate.upstream_name
 
 
-def token_limit_name(candidate: Candidate, quirk: Quirk, asked: str) -> str:
-    """Under which name the answer's bound is sent: as learnt, as the connection says, as the caller wrote it
-    (`asked`, or ""), as usual for the kind.
+def token_limit_name(candidate: Candidate, quirk: Quirk) -> str:
+    """Under which name the answer's bound is sent: as learnt, as the connection says, as usual for the kind.
+    Never as the caller wrote it: servers that know the other name alone leave the answer without a bound, and
+    say nothing (Ollama, llama-cpp-python).
     """
     endpoint = candidate.endpoint
-    usual = endpoint.provider.token_limit_name
-    if usual == "max_tokens" and asked:
-        usual = asked
-    return quirk.token_limit_name or endpoint.token_limit_name or usual
+    return quirk.token_limit_name or endpoint.token_limit_name or endpoint.provider.token_limit_name
 
 
 def without_refused(

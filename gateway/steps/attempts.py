@@ -2,7 +2,7 @@
 
 Another endpoint of the model at once; the same one again after a pause with jitter, or the one that the
 server asks for; then the models that stand in. What the caller did wrong, and what has begun or was charged
-for by a report, is not tried again.
+for by a report, is not tried again; what is too long for a model goes to the stand-ins with more room alone.
 
 What a lost attempt may have cost is part of the bill (docs/decisions/0013): the hold is raised to cover it
 and the next attempt before that is sent, or none follows. So the books also know who is asked, if this
@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from foundation.errors import AtriumError, UpstreamError
 from gateway.answers.refusals import UpstreamBusy
+from gateway.answers.usage import TEMPLATE_TOKENS, estimate_input_tokens
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
 from gateway.state.breaker import Breaker, resting
@@ -36,6 +37,7 @@ MAX_ALL_PAUSES_S = 10.0
 AGAIN = frozenset(
     {"upstream_unreachable", "upstream_disconnected", "upstream_error", "upstream_rate_limited"}
 )
+TOO_LONG = "context_length_exceeded"
 UPSTREAMS = (UpstreamError, UpstreamTimeout, UpstreamBusy)
 Jitter = Callable[[float, float], float]
 
@@ -53,6 +55,16 @@ def choose_first(call: Call, breaker: Breaker) -> None:
             return
         waits_s.append(wait_s)
     raise resting(min(waits_s))
+
+
+def has_more_room(call: Call, candidate: Candidate) -> bool:
+    """Whether a candidate's window is known to be larger than that of the model that is asked now; where
+    nobody knows that one, whether it holds what the request is taken for.
+    """
+    window, known = candidate.route.context_window, call.route.context_window
+    if not window:
+        return False
+    return window > (known or estimate_input_tokens(call) + TEMPLATE_TOKENS)
 
 
 class Attempts:
@@ -75,7 +87,11 @@ class Attempts:
         call = self._call
         call.attempt_error = error.code
         has_cost = call.usage is not None or call.first_token_s is not None
-        if has_cost or self._count >= MAX_ATTEMPTS or not isinstance(error, UPSTREAMS):
+        if has_cost or self._count >= MAX_ATTEMPTS:
+            return False
+        if error.code == TOO_LONG:
+            self._waiting = [candidate for candidate in self._waiting if has_more_room(call, candidate)]
+        elif not isinstance(error, UPSTREAMS):
             return False
         candidate = self._take()
         pause_s = 0.0 if candidate else self._pause_s(error)
@@ -122,11 +138,12 @@ class Attempts:
 
     def _pause_s(self, error: AtriumError) -> float | None:
         """How long to wait before the same candidate is asked again; None: it is not."""
-        if error.code not in AGAIN or self._of_one >= MAX_OF_ONE:
+        call = self._call
+        if error.code not in AGAIN or self._of_one >= MAX_OF_ONE or not call.may_ask_again:
             return None
         pause_s = PAUSES_S[self._of_one - 1] * self._jitter(0.5, 1.5)
-        asked_s = error.asked_pause_s if isinstance(error, UpstreamBusy) else error.retry_after_s
-        pause_s = max(pause_s, asked_s or 0.0)
+        if error.retry_after_s:
+            pause_s = max(pause_s, call.asked_pause_s or 0.0)
         if pause_s > MAX_PAUSE_S or self._paused_s + pause_s > MAX_ALL_PAUSES_S:
             return None
-        return None if self._breaker.wait_s(self._call, self._call.candidate) else pause_s
+        return None if self._breaker.wait_s(call, call.candidate) else pause_s

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from gateway.answers.decoding import read_some
-from gateway.answers.refusals import refusal
+from gateway.answers.refusals import note_advice, refusal
 from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
@@ -93,10 +93,9 @@ async def dispatch(
 async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aiohttp.ClientResponse:
     """Send the request; once more without what we added where a server refuses just that."""
     candidate, quirk = call.candidate, quirks.of(call.candidate)
-    asked = "max_completion_tokens" if "max_completion_tokens" in call.body else ""
     input_tokens, limit = estimate_input_tokens(call), call.max_output_tokens
     for _number in range(MAX_TRIES):
-        limit_name = token_limit_name(candidate, quirk, asked)
+        limit_name = token_limit_name(candidate, quirk)
         longest = quirk.longest_answer(limit, input_tokens) if _is_ours(call, limit) else limit
         response = await _send(call, client, upstream_body(call, limit_name, quirk, longest))
         if is_answer(response.status):
@@ -123,6 +122,7 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
         if other is None:
             break
         quirk = other
+    note_advice(call, response.headers)
     raise refusal(response.status, error, response.headers, candidate.endpoint)
 
 

@@ -75,7 +75,7 @@ def _heeding_head(call: Call, response: aiohttp.ClientResponse) -> Iterator[None
     try:
         yield
     except AtriumError as exc:
-        note_pause(exc, response.headers)
+        note_pause(call, exc, response.headers)
         is_silent = call.first_token_s is None and call.usage is None
         if exc.code == INVALID and is_silent and response.headers.get("Content-Type", "").startswith(TEXTS):
             call.was_refused = True

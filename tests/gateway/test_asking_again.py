@@ -26,6 +26,7 @@ from gateway.state.quirks import Quirks
 from gateway.steps import attempts
 from gateway.steps.reserve import highest_cost_of, highest_price
 from gateway.steps.settle import billed_usage
+from models_registry.providers.table import PROVIDERS
 from tests.gateway.calling import OpenBooks, call_of, collaborators, make_call, make_endpoint, make_route
 from tests.gateway.test_estimates import DONE, END, event, usage_event
 from usage.ledger.bookings import NextAttempt
@@ -130,6 +131,34 @@ def test_options_of_a_stream_that_are_null_are_none():
     asyncio.run(run())
 
 
+NO_TOOLS = {"tools": [], "parallel_tool_calls": True}
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ({"stop": None, "user": None, "max_tokens": None, "stream_options": None}, set()),
+        (NO_TOOLS, set()),
+        (NO_TOOLS | {"tool_choice": "auto"}, set()),
+        (NO_TOOLS | {"tool_choice": "none"}, set()),
+        (NO_TOOLS | {"tool_choice": "required"}, {"tool_choice"}),
+        ({"tools": [{"type": "function"}], "parallel_tool_calls": True, "seed": 0}, ...),
+    ],
+)
+def test_what_says_nothing_is_not_passed_on(body, left):
+    """DeepSeek and llama.cpp refuse an empty list of tools and fields that are null."""
+
+    async def run() -> None:
+        async with serving(WHOLE) as server:
+            call = call_of(make_route([make_endpoint(server.url)]), stream=False, **body)
+            call.operation.check(call)
+            assert b"Hello" in await ask(call)
+            sent = server.seen[0].keys() & body.keys() - {"max_tokens"}
+            assert sent == (body.keys() if left is ... else left)
+
+    asyncio.run(run())
+
+
 REFUSALS = [
     "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.",
     "body.max_tokens: Extra inputs are not permitted",
@@ -184,6 +213,21 @@ def test_a_connection_says_under_which_name_its_server_knows_the_limit():
         async with serving(FINE) as server:
             await ask(make_call(server.url, token_limit_name="max_completion_tokens"))
             assert "max_tokens" not in server.seen[0] and server.seen[0]["max_completion_tokens"] == 100
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("asked", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("kind", sorted(PROVIDERS.keys() - {"cohere"}))  # it has an address of its own
+def test_a_server_gets_the_limit_under_the_name_that_its_kind_honours(kind, asked):
+    """Under the other one it may be left out without a word, and the answer has no end (Ollama)."""
+
+    async def run() -> None:
+        async with serving(WHOLE) as server:
+            call = call_of(make_route([make_endpoint(server.url, kind=kind)]), stream=False, **{asked: 100})
+            await ask(call)
+            sent = {"max_tokens", "max_completion_tokens"} & server.seen[0].keys()
+            assert sent == {"max_completion_tokens" if kind == "openai" else "max_tokens"}
 
     asyncio.run(run())
 
@@ -350,7 +394,18 @@ def test_the_same_server_is_asked_three_times(stream, failure):
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("failure", [(400, {"error": {"message": "bad"}}), (401, {}), (404, {})])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        (400, {"error": {"message": "bad"}}),
+        (401, {}),
+        (404, {}),
+        (
+            429,
+            {"error": {"message": "Request too large for m on tokens per min (TPM): Limit 1, Requested 2."}},
+        ),
+    ],
+)
 def test_what_will_not_be_better_in_a_moment_is_not_asked_again(failure):
     async def run() -> None:
         async with serving(failure) as server:
@@ -378,8 +433,60 @@ def test_a_server_says_when_it_wants_to_be_asked_again(monkeypatch, wait, asked)
     assert [pause for pause in pauses if pause >= 1] == [1.0] * (asked - 1)
 
 
+def test_a_pause_may_be_less_than_a_second(monkeypatch):
+    pauses = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(attempts.asyncio, "sleep", sleep)
+
+    async def run() -> None:
+        async with serving((*BUSY, {"Retry-After-Ms": "300"}), FINE) as server:
+            assert b"Hello" in await ask(make_call(server.url))
+
+    asyncio.run(run())
+    assert [pause for pause in pauses if pause >= 0.1] == [0.3]
+
+
+NEVER = {"X-Should-Retry": "False"}
+
+
+@pytest.mark.parametrize(("headers", "asked"), [(NEVER, 1), ({"X-Should-Retry": "true"}, 3)])
+@pytest.mark.parametrize("failure", [ILL, BUSY, (200, {"error": {"message": "boom", "code": 500}})])
+def test_a_server_says_that_the_same_will_fail_again(failure, headers, asked):
+    """Another one is still asked: it does not know that one."""
+
+    async def run() -> None:
+        async with serving((*failure, headers)) as first, serving(WHOLE) as second:
+            await ask(make_call(first.url, stream=False))
+            assert len(first.seen) == asked
+            call = call_of(make_route([make_endpoint(first.url), make_endpoint(second.url)]), stream=False)
+            assert b"Hello" in await ask(call)
+
+    asyncio.run(run())
+
+
+def test_what_a_server_said_holds_for_its_own_attempt():
+    async def run() -> None:
+        async with serving((*ILL, NEVER)) as first, serving(DEAD, WHOLE) as second:
+            call = call_of(make_route([make_endpoint(first.url), make_endpoint(second.url)]), stream=False)
+            assert b"Hello" in await ask(call) and len(second.seen) == 2
+
+    asyncio.run(run())
+
+
+EMPTY = (400, {"error": {"message": "Your credit balance is too low to access the Anthropic API."}})
+
+LARGE = {"message": "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 46393."}
+ELSEWHERE = (403, {"error": {"code": "unsupported_country_region_territory", "message": "Not supported"}})
+OVER = [(status, {"error": LARGE | {"code": "rate_limit_exceeded"}}) for status in (413, 429)]
+
+
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("failure", [ILL, DEAD, BUSY, (401, {}), (404, {}), (200, {"choices": []})])
+@pytest.mark.parametrize(
+    "failure", [ILL, DEAD, BUSY, (401, {}), (404, {}), (200, {"choices": []}), EMPTY, ELSEWHERE, *OVER]
+)
 def test_another_endpoint_takes_over_at_once(stream, failure):
     async def run() -> None:
         async with serving(failure) as first, serving(FINE if stream else WHOLE) as second:
@@ -415,6 +522,54 @@ def test_a_model_that_stands_in_answers_under_its_own_name_at_its_own_price():
             assert b'"model":"other"' in frames and b"ours" not in frames
             assert call.route is other and second.seen[0]["max_tokens"] == 7
             assert billed_usage(call)[0].output_tokens == 2
+
+    asyncio.run(run())
+
+
+LONG = (400, {"error": {"message": "This model's maximum context length is 2048 tokens."}})
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("window", "rooms", "asked"),
+    [
+        (2_048, [8_192], [1]),
+        (2_048, [2_048, 1_024, 8_192], [0, 0, 1]),
+        (2_048, [None], [0]),  # whether it has more room nobody knows
+        (None, [8_192], [1]),
+        (None, [100], [0]),  # less than the request is taken for
+    ],
+)
+def test_what_is_too_long_for_a_model_goes_to_stand_ins_with_more_room_alone(stream, window, rooms, asked):
+    async def run() -> None:
+        async with serving(LONG) as small, contextlib.AsyncExitStack() as stack:
+            fine = FINE if stream else WHOLE
+            servers = [await stack.enter_async_context(serving(fine)) for _room in rooms]
+            own = make_route([make_endpoint(small.url), make_endpoint(small.url)], context_window=window)
+            others = [
+                make_route([make_endpoint(server.url)], name="other", context_window=room)
+                for server, room in zip(servers, rooms, strict=True)
+            ]
+            call = call_of(own, *others, stream=stream)
+            call.body["max_tokens"] = 100  # the bound is not ours: the prompt is what is too long
+            call.size_bytes = 1_000
+            said = await ask(call)
+            assert [len(server.seen) for server in servers] == asked and len(small.seen) == 1
+            assert said == b"context_length_exceeded" if sum(asked) == 0 else b"Hello" in said
+
+    asyncio.run(run())
+
+
+def test_what_is_too_long_everywhere_is_said_by_the_last():
+    async def run() -> None:
+        async with serving(LONG) as small, serving(LONG) as large:
+            own = make_route([make_endpoint(small.url)], context_window=1_024)
+            other = make_route([make_endpoint(large.url)], name="other", context_window=2_048)
+            call = call_of(own, other)
+            call.body["max_tokens"] = 100
+            assert await ask(call) == b"context_length_exceeded"
+            assert (len(small.seen), len(large.seen)) == (1, 1)
+            assert not any(one.cost for one in call.attempts), "a refusal is free"
 
     asyncio.run(run())
 

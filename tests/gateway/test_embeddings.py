@@ -75,6 +75,11 @@ def test_what_is_wrong_is_named(body, param):
     assert caught.value.param == param
 
 
+def test_what_is_null_is_not_passed_on():
+    call = parse(input="a", user=None, dimensions=None, encoding_format=None)
+    assert OPERATION.write_body(call, "", asks_for_usage=False) == {"model": "ours", "input": "a"}
+
+
 def packed(*numbers: float) -> str:
     return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
 

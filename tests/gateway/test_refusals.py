@@ -160,6 +160,78 @@ def test_an_empty_account_is_no_rate_limit():
     assert refused(429, body).code == "upstream_quota" and refused(429, {}).code == "upstream_rate_limited"
 
 
+EMPTY = [
+    {
+        "type": "invalid_request_error",
+        "message": "Your credit balance is too low to access the Anthropic API.",
+    },
+    {"code": "Arrearage", "message": "Access denied, please make sure your account is in good standing."},
+    {"code": "billing_hard_limit_reached", "message": "Billing hard limit has been reached"},
+    {"code": "insufficient_quota", "message": "no more"},
+]
+
+
+@pytest.mark.parametrize("error", EMPTY)
+@pytest.mark.parametrize("status", [400, 403])
+def test_an_empty_account_is_no_fault_of_the_caller_by_whatever_status(status, error):
+    found = refused(status, {"error": error})
+    assert (found.code, found.http_status) == ("upstream_quota", 502)
+
+
+def test_a_callers_own_words_empty_no_account():
+    """Providers repeat them: the caller would hear nothing of the fault, and others be asked for the same."""
+    reason = "messages.0.name: “your credit balance is too low”, insufficient_quota"
+    assert refused(400, {"error": {"message": reason}}).code == "upstream_invalid_request"
+
+
+OVER = (
+    "Request too large for model `llama-3.1-8b-instant` in organization `org_1` service tier `on_demand` on "
+    "tokens per minute (TPM): Limit 6000, Requested 9000, please reduce your message size and try again."
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (413, OVER),
+        (413, "too much"),
+        (429, OVER),
+        (429, "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 46393."),
+    ],
+)
+def test_what_is_more_than_a_limit_can_ever_let_through_is_no_matter_of_waiting(status, message):
+    found = refused(status, {"error": {"message": message, "code": "rate_limit_exceeded"}})
+    assert isinstance(found, UpstreamError) and found.retry_after_s is None
+    assert (found.code, found.http_status) == ("upstream_limit_too_small", 413), "no status that is repeated"
+
+
+def test_a_limit_that_is_used_up_is_waited_for():
+    used = (
+        "Rate limit reached for model `m` on tokens per minute (TPM): Limit 6000, Used 5900, Requested 900."
+    )
+    found = refused(429, {"error": {"message": used, "code": "rate_limit_exceeded"}})
+    assert found.code == "upstream_rate_limited"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (403, {"code": "unsupported_country_region_territory", "message": "no"}),
+        (403, {"message": "Country, region, or territory not supported"}),
+        (403, {"message": "This model is not available in your region."}),
+        (400, {"message": "User location is not supported for the API use."}),
+    ],
+)
+def test_where_a_connection_calls_from_is_no_fault_of_the_caller(status, error):
+    found = refused(status, {"error": error})
+    assert (found.code, found.http_status) == ("upstream_region", 502)
+
+
+def test_a_request_about_countries_is_one_like_any_other():
+    body = {"error": {"message": "messages[0]: “country, region, or territory not supported” is odd"}}
+    assert refused(400, body).code == "upstream_invalid_request"
+
+
 def test_a_refusal_of_the_content_is_no_wrong_key():
     found = refused(403, {"error": {"message": "Your input was flagged by moderation.", "code": 403}})
     assert isinstance(found, InvalidInput) and "flagged" in str(found.message)

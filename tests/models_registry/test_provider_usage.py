@@ -3,6 +3,7 @@
 import pytest
 
 from models_registry.providers.openai_compatible.usage import read_report, read_usage
+from usage.pricing import Usage
 
 
 @pytest.mark.parametrize("details", [[1], "many", 7, None, {}])
@@ -38,7 +39,8 @@ def report(prompt: int, completion: int, total: int | None, reasoning: int = 0, 
         ),  # xAI: beside
         (report(100, 3_000, 5_909, reasoning=2_809), (100, 0, 3_000, 2_809)),
         (report(100, 5, None, reasoning=7), (100, 0, 5, 7)),
-        (report(1_000, 50, 4_050), (1_000, 0, 3_050, 0)),  # Gemini: in the total alone
+        (report(1_000, 50, 4_050), (1_000, 0, 50, 3_000)),  # Gemini: in the total alone
+        (report(100, 10, 610), (100, 0, 10, 500)),
         (report(10, 8, 5), (10, 0, 8, 0)),  # a total that is too small says nothing
         (report(10, 8, 10**12), (10, 0, 8, 0)),
         (report(0, 0, 0), None),
@@ -103,6 +105,72 @@ def test_a_report_is_found_and_understood(name):
     assert usage is not None
     found = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens)
     assert found == (fresh, cached, output, reasoning)
+
+
+def cache_report(prompt: int, total: int | None, written: int, read: int = 0, **more) -> dict:
+    """With Anthropic's names beside OpenAI's, as gateways send them; ten tokens were written."""
+    counts = {"prompt_tokens": prompt, "completion_tokens": 10, "total_tokens": total}
+    return counts | {"cache_creation_input_tokens": written, "cache_read_input_tokens": read} | more
+
+
+READ_5000 = {"prompt_tokens_details": {"cached_tokens": 5_000}}
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        (cache_report(100, 7_110, 2_000, 5_000, **READ_5000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(5_100, 7_110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(2_100, 7_110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(7_100, 7_110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(7_100, None, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        # a total that forgot them
+        (cache_report(100, 110, 2_000), Usage(100, 0, 10, cache_write=2_000)),
+        (cache_report(100, 110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(100, 110, 50, 5_000), Usage(100, 5_000, 10, cache_write=50)),
+        (cache_report(5_100, 5_110, 2_000, 5_000), Usage(100, 5_000, 10, cache_write=2_000)),
+        (cache_report(100, None, 2_000), Usage(100, 0, 10, cache_write=2_000)),
+        # OpenAI's other door: both inside
+        (
+            {
+                "input_tokens": 2_600,
+                "output_tokens": 10,
+                "total_tokens": 2_610,
+                "input_tokens_details": {"cached_tokens": 2_000, "cache_write_tokens": 400},
+            },
+            Usage(200, 2_000, 10, cache_write=400),
+        ),
+    ],
+)
+def test_the_cache_counts_once_inside_the_prompt_or_beside_it(reported, expected):
+    assert read_report(reported) == expected
+
+
+TOOL_USE = {"prompt_tokens": 100, "completion_tokens": 10, "tool_use_prompt_tokens": 3_000}
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        (TOOL_USE | {"total_tokens": 3_110}, Usage(3_100, 0, 10)),
+        (TOOL_USE, Usage(3_100, 0, 10)),
+        (TOOL_USE | {"total_tokens": 3_610}, Usage(3_100, 0, 10, 500)),  # the rest is reasoning
+        (TOOL_USE | {"prompt_tokens": 3_100, "total_tokens": 3_110}, Usage(3_100, 0, 10)),  # inside already
+        (TOOL_USE | {"total_tokens": 3_110, "tool_use_prompt_tokens": -5}, Usage(100, 0, 10, 3_000)),
+        (
+            {
+                "promptTokenCount": 80,
+                "toolUsePromptTokenCount": 237,
+                "candidatesTokenCount": 173,
+                "thoughtsTokenCount": 60,
+                "totalTokenCount": 550,
+            },
+            Usage(317, 0, 173, 60),
+        ),
+    ],
+)
+def test_what_tools_gave_to_read_is_input(reported, expected):
+    assert read_report(reported) == expected
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,12 @@ class ChatCompletions:
         return min(call.size_bytes, window) if window else call.size_bytes
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
-        """OpenAI's request with a bounded answer and, for streams, the wish for a usage report."""
-        body = {name: value for name, value in call.body.items() if name not in TOKEN_LIMITS}
+        """OpenAI's request with a bounded answer and, for streams, the wish for a usage report. What is null
+        is left out: it says nothing, and some servers refuse it.
+        """
+        body = {
+            name: value for name, value in call.body.items() if value is not None and name not in TOKEN_LIMITS
+        }
         body[token_limit_name] = call.max_output_tokens
         if call.wants_stream:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}

@@ -63,11 +63,21 @@ def check_body(call: Call) -> None:
         if body.get(name) not in (None, 1):
             raise wrong(name, _("must be 1: only one answer is given"))
     check(body, "tools", list)
+    if body.get("tools") == []:
+        _drop_tools(body)
     call.wants_stream = bool(body.get("stream"))
     options = body.get("stream_options") or {}
     if options and not call.wants_stream:
         raise wrong("stream_options", _("is allowed only with “stream”: true"))
     call.wants_usage = options.get("include_usage") is True
+
+
+def _drop_tools(body: dict[str, Any]) -> None:
+    """An empty list is none, and servers refuse it, as they do what is said of its use."""
+    del body["tools"]
+    body.pop("parallel_tool_calls", None)
+    if body.get("tool_choice") in ("auto", "none"):  # any other cannot be met: the server says so
+        del body["tool_choice"]
 
 
 def _names_sound(body: dict[str, Any]) -> bool:

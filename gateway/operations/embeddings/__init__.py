@@ -36,7 +36,7 @@ class Embeddings:
         return min(most, window * call.text_count) if window else most
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
-        return dict(call.body)
+        return {name: value for name, value in call.body.items() if value is not None}
 
     def read_answer(self, call: Call, raw: bytes) -> bytes:
         return read_answer(call, raw)

@@ -42,6 +42,8 @@ _CACHE_WRITES = (  # OpenRouter, LiteLLM, Qwen; Anthropic
     "cache_creation_tokens",
     "cache_creation_input_tokens",
 )
+# What tools that run at the provider gave the model to read: Google counts it beside the prompt.
+_TOOL_USE = ("tool_use_prompt_tokens", "tool_use_prompt_token_count", "toolUsePromptTokenCount")
 _SOUND = ("audio_tokens",)
 _REASONING = ("reasoning_tokens", "thoughts_token_count", "thoughtsTokenCount", "thinking_tokens")
 
@@ -98,16 +100,19 @@ def read_report(reported: Any) -> Usage | None:
     if prompt is None and completion is None:
         return None
     prompt, completion = prompt or 0, completion or 0
-    kept = _written(reported)
-    if not all(0 <= part <= MOST_PLAUSIBLE_TOKENS for part in (prompt, completion, cached, reasoning, kept)):
+    kept, tool_use = _written(reported), max(0, _find(reported, _TOOL_USE) or 0)
+    parts = (prompt, completion, cached, reasoning, kept, tool_use)
+    if not all(0 <= part <= MOST_PLAUSIBLE_TOKENS for part in parts):
         return None
-    if "prompt_tokens" not in reported and ("cache_read_input_tokens" in reported or kept):
-        prompt += cached + kept  # Anthropic counts what it read from and wrote to its cache beside
-    elif cached > prompt or (total is not None and cached and prompt + cached + completion == total):
-        prompt += cached
+    if total is None or prompt + completion + tool_use <= total:
+        prompt += tool_use
+    if _is_anthropics(reported):
+        prompt += cached + kept
+    else:
+        prompt += _beside(prompt, (completion, completion + reasoning), cached, kept, total)
     if cached > prompt or not prompt + completion:
         return None
-    completion = _with_reasoning(prompt, completion, reasoning, total)
+    completion, reasoning = _with_reasoning(prompt, completion, reasoning, total)
     fresh, written = prompt - cached, completion - reasoning
     cache_write = min(kept, fresh)
     input_audio = min(_detail(reported, _PROMPT_DETAILS, _SOUND) or 0, fresh - cache_write)
@@ -125,15 +130,35 @@ def read_report(reported: Any) -> Usage | None:
     )
 
 
-def _with_reasoning(prompt: int, completion: int, reasoning: int, total: int | None) -> int:
-    """All that was written: some count reasoning beside the completion instead of inside it, or tell of it
-    in the total alone.
+def _is_anthropics(reported: dict[str, Any]) -> bool:
+    """Whether it has the names by which Anthropic counts what it read from and wrote to its cache beside."""
+    is_named = "cache_read_input_tokens" in reported or bool(_find(reported, _CACHE_WRITES))
+    return is_named and "prompt_tokens" not in reported
+
+
+def _beside(prompt: int, written: tuple[int, ...], cached: int, kept: int, total: int | None) -> int:
+    """What was read from the cache or written to it and is not counted in the prompt: as the total says, else
+    what is more than the prompt. The two never overlap. `written`: what the answer may have by this report.
+    """
+    if total is not None:
+        for inside, beside in ((cached + kept, 0), (0, cached + kept), (kept, cached), (cached, kept)):
+            if inside <= prompt and total - prompt - beside in written:
+                return beside
+    if cached > prompt:
+        return cached + kept
+    return kept if cached + kept > prompt else 0
+
+
+def _with_reasoning(prompt: int, completion: int, reasoning: int, total: int | None) -> tuple[int, int]:
+    """All that was written, and how much of it is reasoning: some count that beside the completion instead of
+    inside it, or tell of it in the total alone. Where the total is all that is told, it is no reasoning.
     """
     if reasoning > completion:
         completion += reasoning
-    if total is not None and prompt + completion < total <= MOST_PLAUSIBLE_TOKENS:
-        return total - prompt
-    return completion
+    if total is None or not prompt + completion < total <= MOST_PLAUSIBLE_TOKENS:
+        return completion, reasoning
+    hidden = total - prompt - completion if completion else 0
+    return total - prompt, reasoning or hidden
 
 
 def _cached(reported: dict[str, Any]) -> int:
