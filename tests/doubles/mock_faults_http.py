@@ -188,7 +188,7 @@ async def echo_address(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.reply(number or 400, error_body(number or 400, message))
 
 
-@fault("gzip-lie", "says Content-Encoding: gzip and sends plain bytes")
+@fault("gzip-lie", "says Content-Encoding: gzip and sends plain bytes", ends="either")
 async def gzip_lie(speaker: Speaker, number: int | None) -> None:
     if speaker.stream:
         speaker.start(extra=b"content-encoding: gzip\r\n")
