@@ -18,14 +18,24 @@ MAX_DEPTH = 250  # orjson reads about 1,000 levels and writes 254
 # Servers' own names for further models: a key, a hold and a bill know one model (OpenRouter, LiteLLM).
 OTHER_MODELS = ("models", "route", "fallbacks")
 # What reaches beyond the model and its price: queues, memory and stores that tenants share, tariffs that no
-# hold knows. Left out, as by a server that does not know them.
+# hold knows, who else reads the data, what the server fetches or loads. Left out, as by a server that does
+# not know them.
 NOT_PASSED_ON = (
     "cache_salt",
+    "prompt_cache_key",
     "priority",
     "kv_transfer_params",
     "service_tier",
     "web_search_options",
+    "plugins",  # OpenRouter's: searches, paid for each
+    "provider",  # OpenRouter's: who answers
+    "data_sources",  # Azure's: addresses that the server fetches
     "store",
+    "previous_response_id",
+    "background",
+    "lora",  # llama.cpp's
+    "id_slot",
+    "chat_template",
 )
 
 

@@ -24,7 +24,8 @@ def parse(**changes):
 
 
 @pytest.mark.parametrize(
-    "name", ["cache_salt", "priority", "kv_transfer_params", "service_tier", "web_search_options", "store"]
+    "name",
+    ["cache_salt", "service_tier", "web_search_options", "plugins", "provider", "lora"],
 )
 def test_what_reaches_beyond_the_model_and_its_price_is_not_passed_on(name):
     assert name not in parse(**{name: 1}).body
@@ -154,6 +155,18 @@ def text_of(escaped: bytes) -> str:
 def test_half_an_emoji_is_read_as_a_sign_that_stands_for_one(escaped, text):
     """Clients cut texts at a length."""
     assert text_of(escaped) == text
+
+
+@pytest.mark.parametrize(
+    "tool", [{"type": "web_search"}, {"type": "code_interpreter", "container": "x"}, {"type": None}, "search"]
+)
+def test_tools_that_the_provider_would_run_are_refused(tool):
+    """They cost what no price knows."""
+    function = {"type": "function", "function": {"name": "f"}}
+    OPERATION.parse(orjson.dumps(GOOD | {"tools": [function]}), PRINCIPAL, uuid7())
+    with pytest.raises(InvalidInput) as refused:
+        OPERATION.parse(orjson.dumps(GOOD | {"tools": [function, tool]}), PRINCIPAL, uuid7())
+    assert refused.value.param == "tools[1].type"
 
 
 @pytest.mark.parametrize("escape", [rb"\n", rb"\\\\", rb"\ud83d\ude00", rb"\ud800"])

@@ -1,5 +1,6 @@
 """A request for a chat completion, checked."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -63,6 +64,7 @@ def check_body(call: Call) -> None:
         if body.get(name) not in (None, 1):
             raise wrong(name, _("must be 1: only one answer is given"))
     check(body, "tools", list)
+    _check_tools(body.get("tools") or ())
     if body.get("tools") == []:
         _drop_tools(body)
     call.wants_stream = bool(body.get("stream"))
@@ -70,6 +72,14 @@ def check_body(call: Call) -> None:
     if options and not call.wants_stream:
         raise wrong("stream_options", _("is allowed only with “stream”: true"))
     call.wants_usage = options.get("include_usage") is True
+
+
+def _check_tools(tools: Iterable[Any]) -> None:
+    """Those that the provider would run itself (a search, an interpreter) are paid for beside the model."""
+    for place, tool in enumerate(tools):
+        kind = tool.get("type", "function") if isinstance(tool, dict) else None
+        if kind not in ("function", "custom"):
+            raise wrong(f"tools[{place}].type", _("must be “function” or “custom”"))
 
 
 def _drop_tools(body: dict[str, Any]) -> None:
