@@ -590,3 +590,42 @@ def test_an_event_shows_what_its_lost_attempts_cost(acme, alice):
         "theirs: upstream_timeout, 120 ms, 0.2500 EUR; theirs: upstream_error, 120 ms; "
         "theirs: upstream_timeout, 120 ms" in page.replace("\xa0", " ")
     )
+
+
+@pytest.mark.scope("platform")
+def test_the_platforms_prices_are_counted_in_the_list_and_told_line_by_line(on_platform, olga):
+    row = make_platform_estate(olga).model
+    with platform():
+        for number, currency in enumerate(Tenant.Currency.values, 1):
+            price = {"input": Decimal(number), "output": Decimal(2)}
+            set_model_price(actor=None, model=row, currency=currency, **price)
+    count = len(Tenant.Currency.values)
+    on_platform.login_as(olga)
+    listed = on_platform.get(reverse("system:registry_platform_model_changelist", urlconf=PLATFORM))
+    assert f"; +{count - 2}<" in listed.content.decode()
+    page = on_platform.get(reverse("system:registry_platform_model_change", args=[row.pk], urlconf=PLATFORM))
+    said = page.content.decode().partition("rice at present")[2].partition("</fieldset>")[0]
+    lines = re.findall(r"per million tokens: input [0-9.]+ [A-Z]{3}, output [0-9.]+ [A-Z]{3}(?:<br>|<)", said)
+    assert len(lines) == count, said
+    assert said.count("<br>") == count - 1
+
+
+def test_the_start_page_says_how_many_connections_were_never_asked(acme, alice):
+    def card() -> str:
+        return acme.get(reverse("service:index", urlconf=TENANT)).content.decode()
+
+    acme.login_as(alice)
+    answered = "Every connection answered when it was last asked"
+    assert answered not in card() and "never been checked" not in card()
+    row = add_connection(actor=None, name="one", kind="openai", secret="x")
+    assert answered not in card() and "1 connection has never been checked." in card()
+    Connection.objects.filter(pk=row.pk).update(last_checked_at=timezone.now())
+    assert answered in card() and "never been checked" not in card()
+
+
+def test_rows_are_added_by_their_own_name(acme, alice):
+    """Not “another” where there is none, and not with a capital in the sentence."""
+    acme.login_as(alice)
+    page = acme.get(url("models_registry_model_change", make_estate(alice).model.pk)).content.decode()
+    shown = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "Add endpoint" in shown and "Add price" in shown and "Add another" not in shown
