@@ -16,6 +16,7 @@ from administration.start_page import card
 from foundation.amounts import short_amount, show_money
 from tenants.selectors import get_currency
 from usage.charts import Bar, BarChart, Series, Share, answered_and_failed, bar_of_calls, round_up
+from usage.labels import say_error
 from usage.ledger.budget_rules import ZERO
 from usage.models import Budget, BudgetOverrun
 from usage.selectors import UsageRow, list_top_errors
@@ -138,7 +139,7 @@ def latest_errors(request: HttpRequest) -> dict[str, Any]:
     labels = _labels(request)
     return {
         "errors": [
-            replace(row, model=labels.get(row.model, row.model))
+            (replace(row, model=labels.get(row.model, row.model)), say_error(row.error_code))
             for row in list_top_errors(since=since, limit=8)
         ],
         "events_url": reverse("service:usage_usageevent_changelist"),

@@ -629,3 +629,10 @@ def test_rows_are_added_by_their_own_name(acme, alice):
     page = acme.get(url("models_registry_model_change", make_estate(alice).model.pk)).content.decode()
     shown = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "Add endpoint" in shown and "Add price" in shown and "Add another" not in shown
+
+
+def test_todays_failures_are_told_in_words_with_their_codes(acme, alice):
+    for code in ("upstream_timeout", "a_code_of_tomorrow"):
+        make_event(alice, status="error", error_code=code)
+    page = acme.login_as(alice).get(reverse("service:index", urlconf=TENANT)).content.decode()
+    assert "No answer in time" in page and "upstream_timeout" in page and "A_code_of_tomorrow" in page
