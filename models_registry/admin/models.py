@@ -10,7 +10,6 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -47,7 +46,6 @@ ABILITIES = (
     "licence",
 )
 SHOWN = 2  # prices of a model of the platform, in its list: one per currency
-BREAK = mark_safe("<br>")
 CHANNEL_COLOURS = {
     Channel.STABLE: "success",
     Channel.EXPERIMENTAL: "info",
@@ -311,7 +309,7 @@ class ModelAdminBase(AtriumModelAdmin):
             (show_prices({name: texts[name] for name in wanted if name in texts}, currency),)
             for currency, texts in prices
         ]
-        return format_html_join(BREAK, "{}", lines) or gettext("no price: calls cost nothing")
+        return format_html_join("", "<p>{}</p>", lines) or gettext("no price: calls cost nothing")
 
 
 def _show_price(price: Price, kind: str) -> str:
