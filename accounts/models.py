@@ -220,6 +220,12 @@ class ApiKey(TimeStamped):
         return self.revoked_at is None and not self.is_expired
 
     @property
+    def scope_labels(self) -> list[str]:
+        """What it allows, in words; a scope that the running code does not know stands as it is written."""
+        labels = dict(self.Scope.choices)
+        return [str(labels.get(scope, scope)) for scope in self.scopes]
+
+    @property
     def requests_per_minute(self) -> int | None:
         """Its limit, for which the API, the pages and the commands have a field of this name."""
         return read_amount(self.limits, Measure.REQUESTS_PER_MINUTE) if self.pk else None

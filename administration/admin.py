@@ -2,6 +2,8 @@
 how far it is.
 """
 
+from collections.abc import Callable
+
 from django import forms
 from django.conf import settings
 from django.contrib import admin
@@ -272,11 +274,21 @@ class PlanForm(forms.ModelForm):
                 self.fields[name].initial = getattr(self.instance, name)
 
 
+def _limit_column(measure: Measure) -> Callable[[Plan], str | None]:
+    @display(description=measure.label, empty_value=_("unlimited"))
+    def show(row: Plan) -> str | None:
+        amount = getattr(row, measure)
+        return None if amount is None else str(intcomma(amount))
+
+    show.__name__ = f"show_{measure}"
+    return show
+
+
 @admin.register(Plan, site=system_admin)
 class PlanAdmin(AtriumModelAdmin):
     place = Place(MenuGroup.TENANTS, 30, "sell")
     empty_text = _("A plan says how much a tenant may use.")
-    list_display = ["label", "name", "show_requests", "show_budget"]
+    list_display = ["label", "name", *map(_limit_column, Measure), "show_budget"]
     search_fields = ["name", "label"]
     form = PlanForm
     fields = ["label", "name", *Measure.values, "monthly_budget"]
@@ -294,10 +306,6 @@ class PlanAdmin(AtriumModelAdmin):
         set_plan(
             name=row.name, **{name: value for name, value in form.cleaned_data.items() if name != "name"}
         )
-
-    @display(description=_("requests per minute"), empty_value=_("unlimited"))
-    def show_requests(self, row: Plan) -> str | None:
-        return None if row.requests_per_minute is None else str(intcomma(row.requests_per_minute))
 
     @display(description=_("monthly budget"), ordering="monthly_budget", empty_value=_("unlimited"))
     def show_budget(self, row: Plan) -> str | None:

@@ -51,3 +51,7 @@ def list_styles(request: HttpRequest) -> str:
 
 def theme_script(request: HttpRequest) -> str:
     return static("js/admin-theme.js")
+
+
+def access_script(request: HttpRequest) -> str:
+    return static("js/admin-access.js")

@@ -22,12 +22,14 @@ from django.db.models.fields.related import RelatedField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import Promise, cached_property
+from django.utils.html import format_html
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 from unfold.admin import ModelAdmin, TabularInline
 
 from administration.history import show_history
 from administration.menu import Place
-from foundation.errors import AtriumError
+from foundation.errors import AtriumError, Conflict
 from foundation.refusals import Refusal, texts_by_field
 
 # What Django's and unfold's filters put behind a field's name in an address: equality, sets,
@@ -268,6 +270,14 @@ class AtriumModelAdmin(ModelAdmin):
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet) -> None:
         """Nothing: the audit log has it, with the values."""
+
+
+def exists_already(row: Model, *, name: str, param: str) -> Conflict:
+    """What a form that adds says of a row that stands: a service that sets would write over it, unseen."""
+    address = reverse(f"service:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    link = format_html('<a href="{}" class="underline">{}</a>', address, name)
+    text = gettext("This exists already: %(row)s. Change it there.")
+    return Conflict(format_html(text.replace("%(row)s", "{}"), link), code="exists_already", param=param)
 
 
 def without_related_links(field: forms.Field | None) -> forms.Field | None:

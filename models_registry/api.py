@@ -110,6 +110,10 @@ class ConnectionTestSerializer(serializers.Serializer):
 
 class SyncReportSerializer(serializers.Serializer):
     added = serializers.ListField(child=serializers.CharField())
+    unpriced = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Those of the added ones that stay switched off until they are priced.",
+    )
     returned = serializers.ListField(child=serializers.CharField())
     vanished = serializers.ListField(child=serializers.CharField())
     kept = serializers.IntegerField()

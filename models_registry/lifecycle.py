@@ -1,11 +1,12 @@
-"""The policy of a model's life: stable for at least 6 months, retirement
-announced at least 3 months ahead.
+"""The policy of a model's life: stable for at least 6 months, retirement announced at least 3 months ahead.
+A model that was fetched begins as experimental: that somebody may rely on it is for somebody to say.
 """
 
 import calendar
 from datetime import date
 
 from django.core.exceptions import ValidationError
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from models_registry.kinds import Channel
@@ -26,6 +27,15 @@ def earliest_retirement(stable_since: date | None, today: date) -> date:
     """The first day on which a promised model may be retired, if that is announced today."""
     notice = add_months(today, NOTICE_MONTHS)
     return max(notice, add_months(stable_since, STABLE_MONTHS)) if stable_since else notice
+
+
+def announces_end(was: str | None, becomes: str, old_date: date | None, new_date: date | None) -> bool:
+    """Whether a change sets the day on which a promised model ends: by the date alone, or by the date and
+    “retired” in one go. The model is deprecated until then.
+    """
+    if new_date is None or new_date == old_date:
+        return False
+    return becomes == Channel.STABLE or (was in _PROMISED and becomes == Channel.RETIRED)
 
 
 def check_life(
@@ -61,4 +71,4 @@ def check_life(
             "A stable model stays for at least 6 months, and its end is announced at least 3 months ahead: "
             "not before %(day)s."
         )
-        raise ValidationError({"retire_on": message % {"day": earliest.isoformat()}})
+        raise ValidationError({"retire_on": message % {"day": date_format(earliest, "DATE_FORMAT")}})

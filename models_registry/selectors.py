@@ -251,10 +251,10 @@ def get_visible_model(actor: User | None, key: UUID | str) -> Model:
     return row
 
 
-def list_broken_connections(limit: int) -> list[Connection]:
-    """Connections in use whose provider failed when it was last asked."""
-    rows = active_world().connections.objects.filter(is_enabled=True).exclude(last_error="")
-    return list(rows[:limit])
+def list_used_connections() -> list[Connection]:
+    """Connections that are switched on, with what the last look at each gave."""
+    rows = active_world().connections.objects.filter(is_enabled=True)
+    return list(rows.only("name", "last_error", "last_checked_at"))
 
 
 def list_leaving_models(notice: timedelta, limit: int) -> list[Model]:

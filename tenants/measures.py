@@ -1,5 +1,7 @@
 """What a limit counts, for plans and for everybody below them."""
 
+import re
+
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -49,6 +51,24 @@ def say_use(measure: str, used: int, amount: int) -> str:
         ),
     }
     return texts[Measure(measure)] % {"used": intcomma(used), "amount": intcomma(amount)}
+
+
+SAID = re.compile(
+    r"(?P<amount>[0-9][0-9,]*) (?:(?P<requests_per_minute>requests? per minute)|"
+    r"(?P<tokens_per_minute>tokens? per minute)|(?P<tokens_per_day>tokens? per day)|"
+    r"(?P<calls_at_once>calls? at once))$"
+)
+
+
+def resay_limit(text: str) -> str:
+    """A text that ends with what `say_limit` said in English, such as the audit log keeps, in the reader's
+    language.
+    """
+    found = SAID.search(text)
+    if found is None or found.lastgroup is None:
+        return text
+    amount = int(found["amount"].replace(",", ""))
+    return text[: found.start()] + say_limit(found.lastgroup, amount)
 
 
 TOKENS = frozenset({Measure.TOKENS_PER_MINUTE, Measure.TOKENS_PER_DAY})

@@ -16,6 +16,7 @@ from administration.start_page import card
 from foundation.amounts import short_amount, show_money
 from tenants.selectors import get_currency
 from usage.charts import Bar, BarChart, Series, Share, answered_and_failed, bar_of_calls, round_up
+from usage.labels import say_error
 from usage.ledger.budget_rules import ZERO
 from usage.models import Budget, BudgetOverrun
 from usage.selectors import UsageRow, list_top_errors
@@ -129,7 +130,7 @@ def latest_errors(request: HttpRequest) -> dict[str, Any]:
     found = list_top_errors(since=since, limit=8)
     labels = label_objects(MODEL, (row.model for row in found))
     return {
-        "errors": [replace(row, model=labels[row.model]) for row in found],
+        "errors": [(replace(row, model=labels[row.model]), say_error(row.error_code)) for row in found],
         "events_url": reverse("service:usage_usageevent_changelist"),
     }
 

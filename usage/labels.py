@@ -34,11 +34,34 @@ OPERATIONS: dict[str, str | Promise] = {
     "chat.completions": gettext_lazy("chat"),
     "embeddings": gettext_lazy("embedding"),
 }
+# what a call failed of, by its code; others stand as they are written
+ERRORS: dict[str, str | Promise] = {
+    "insufficient_quota": gettext_lazy("budget used up"),
+    "rate_limit_exceeded": gettext_lazy("limit reached"),
+    "upstream_rate_limited": gettext_lazy("limit of the provider reached"),
+    "upstream_timeout": gettext_lazy("no answer in time"),
+    "upstream_unreachable": gettext_lazy("model server not reached"),
+    "upstream_disconnected": gettext_lazy("connection to the model server lost"),
+    "upstream_error": gettext_lazy("error of the model server"),
+    "host_not_found": gettext_lazy("model server not reached"),
+    "content_filter": gettext_lazy("refused by a rule"),
+    "data_policy": gettext_lazy("not allowed by the data policy"),
+    "context_length_exceeded": gettext_lazy("too long for the model"),
+    "model_not_found": gettext_lazy("no such model"),
+    "model_retired": gettext_lazy("model retired"),
+    "overloaded": gettext_lazy("platform overloaded"),
+    "internal_error": gettext_lazy("failure in the platform"),
+}
 PER: dict[int, str | Promise] = {
     MILLION_TOKENS: gettext_lazy("per million tokens"),
     EACH: pgettext_lazy("price", "each"),
     SECOND: gettext_lazy("per second"),
 }
+
+
+def say_error(code: str) -> str:
+    """What a call failed of, in words."""
+    return str(ERRORS.get(code, code)) or "–"
 
 
 def show_quantities(quantities: Quantities) -> str:

@@ -1,11 +1,13 @@
 """Rights of use: who may use a model, and who may not. They stand on a model's page too."""
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.db.models import QuerySet
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
@@ -25,7 +27,7 @@ from accounts.roles import role_label
 from accounts.services import grant, revoke_grant
 from administration.columns import Badge, ago
 from administration.menu import MenuGroup, Place
-from administration.model_admin import AtriumModelAdmin
+from administration.model_admin import AtriumModelAdmin, exists_already
 from administration.sites import service_admin
 from foundation.errors import InvalidInput
 
@@ -84,6 +86,8 @@ class GrantAdmin(AtriumModelAdmin):
     list_filter = [("effect", ChoicesDropdownFilter)]
     list_select_related = ["role", "project", "user"]
     autocomplete_fields = ["user"]
+    delete_confirmation_template = "admin/accounts/grant_delete.html"
+    delete_selected_confirmation_template = "admin/accounts/grant_delete_selected.html"
     conditional_fields = {name: f"holder == '{name}'" for name in HOLDERS}
     fields = ["target", "effect", "holder", *HOLDERS, "show_reach"]
 
@@ -137,10 +141,10 @@ class GrantAdmin(AtriumModelAdmin):
         return changelist
 
     def create_row(self, request: HttpRequest, form: GrantForm) -> Grant:
-        data = form.cleaned_data
-        row = grant(
-            actor=request.user, kind=MODEL, target=data["target"], effect=data["effect"], **form.who()
-        )
+        data, who = form.cleaned_data, form.who()
+        if found := Grant.objects.filter(kind=MODEL, object_id=data["target"], **who).first():
+            raise exists_already(found, name=str(found), param=next(iter(who)))
+        row = grant(actor=request.user, kind=MODEL, target=data["target"], effect=data["effect"], **who)
         messages.info(request, self._say(row))
         return row
 
@@ -157,6 +161,31 @@ class GrantAdmin(AtriumModelAdmin):
 
     def remove_row(self, request: HttpRequest, row: Grant) -> None:
         revoke_grant(actor=request.user, grant=row)
+
+    def get_deleted_objects(self, objs: Iterable[Grant], request: HttpRequest) -> tuple:
+        """For both pages that ask before anything is deleted."""
+        request.reach_afterwards = self._say_without(list(objs))
+        return super().get_deleted_objects(objs, request)
+
+    def delete_model(self, request: HttpRequest, obj: Grant) -> None:
+        super().delete_model(request, obj)
+        messages.info(request, self._say(obj))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Grant]) -> None:
+        rows = {row.object_id: row for row in queryset}
+        super().delete_queryset(request, queryset)
+        for row in rows.values():
+            messages.info(request, self._say(row))
+
+    def _say_without(self, gone: list[Grant]) -> list[str]:
+        """One sentence for each object: who may use it once these rights are gone."""
+        names, pks = name_objects(MODEL), {row.pk for row in gone}
+        texts = []
+        for object_id, name in {row.object_id: row.object_name for row in gone}.items():
+            kept = [row for row in load_grants_of(MODEL, object_id) if row.pk not in pks]
+            who = say_who(names.get(object_id, name), kept)
+            texts.append(gettext("After deleting: %(who)s") % {"who": who})
+        return texts
 
     def _say(self, row: Grant) -> str:
         name = name_objects(MODEL).get(row.object_id, row.object_name)

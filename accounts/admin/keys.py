@@ -167,8 +167,7 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
 
     @display(description=_("scopes"))
     def show_scopes(self, row: ApiKey) -> str:
-        labels = dict(ApiKey.Scope.choices)
-        return ", ".join(str(labels.get(scope, scope)) for scope in row.scopes)
+        return ", ".join(row.scope_labels)
 
     def get_actions_detail(self, request: HttpRequest, object_id: str):
         row = self.get_object(request, object_id)

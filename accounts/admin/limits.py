@@ -6,23 +6,28 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from accounts.limit_use import FREED, count_used
 from accounts.models import Limit
 from accounts.objects import MODEL, list_objects, name_objects
 from accounts.selectors import find_key
-from accounts.services import change_limit, remove_limit, set_limit
+from accounts.services import change_limit, find_limit, remove_limit, set_limit
 from administration.columns import Badge
 from administration.menu import MenuGroup, Place
-from administration.model_admin import AtriumModelAdmin
+from administration.model_admin import AtriumModelAdmin, exists_already
 from administration.sites import service_admin
 from foundation.errors import InvalidInput
-from tenants.measures import say_limit, say_use
+from tenants.measures import MAX_COUNT, MAX_TOKENS, TOKENS, say_limit, say_use
 from tenants.selectors import get_plan_limits
 
 WARN_AT = 0.8  # of a limit
@@ -39,6 +44,7 @@ class LimitForm(forms.ModelForm):
         help_text=_("Its id: the 8 characters in the list of keys."),
     )
     target = forms.ChoiceField(label=_("Model"), required=False, widget=UnfoldAdminSelectWidget())
+    amount = forms.IntegerField(label=_("Limit"), widget=UnfoldAdminIntegerFieldWidget(attrs={"min": 1}))
 
     class Meta:
         model = Limit
@@ -53,6 +59,14 @@ class LimitForm(forms.ModelForm):
     def _get_validation_exclusions(self) -> set[str]:
         """The service says what is missing, and knows no doubles: a limit that stands is changed."""
         return super()._get_validation_exclusions() | {"level", "project", "user"}
+
+    def clean_amount(self) -> int:
+        """Told here, at its field: the row's own check names it after the measure."""
+        amount = self.cleaned_data["amount"]
+        measure = self.cleaned_data.get("measure") or self.instance.measure
+        MinValueValidator(1)(amount)
+        MaxValueValidator(MAX_TOKENS if measure in TOKENS else MAX_COUNT)(amount)
+        return amount
 
     def subject_id(self) -> Any:
         """The id the service wants, or None for the organisation."""
@@ -103,11 +117,13 @@ class LimitAdmin(AtriumModelAdmin):
         return super().changelist_view(request, {"plan_limits": rows} | (extra_context or {}))
 
     def create_row(self, request: HttpRequest, form: LimitForm) -> Limit:
-        data = form.cleaned_data
+        data, subject_id = form.cleaned_data, form.subject_id()
+        if row := find_limit(data["level"], subject_id, data["measure"]):
+            raise exists_already(row, name=say_limit(row.measure, row.amount), param="measure")
         return set_limit(
             actor=request.user,
             level=data["level"],
-            subject_id=form.subject_id(),
+            subject_id=subject_id,
             measure=data["measure"],
             amount=data["amount"],
         )

@@ -54,7 +54,7 @@ _COMMON = {
         f"administration.chrome.{name}"
         for name in ("tokens", "charts", "start_styles", "page_styles", "list_styles")
     ],
-    "SCRIPTS": ["administration.chrome.theme_script"],
+    "SCRIPTS": ["administration.chrome.theme_script", "administration.chrome.access_script"],
     "SIDEBAR": {"show_search": True, "command_search": True, "show_all_applications": False},
 }
 UNFOLD_SERVICE = _COMMON | {

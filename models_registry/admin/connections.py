@@ -205,7 +205,19 @@ class ConnectionAdminBase(AtriumModelAdmin):
             "unchanged."
         )
         counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
-        return text % {"name": row.name, "kept": report.kept, **counts}
+        said = text % {"name": row.name, "kept": report.kept, **counts}
+        return f"{said} {_say_unpriced(len(report.unpriced))}" if report.unpriced else said
+
+
+def _say_unpriced(count: int) -> str:
+    text = ngettext(
+        "%(count)d of those added stays switched off until you enter its price and switch it on: in the list "
+        "of models, filter by “no price”.",
+        "%(count)d of those added stay switched off until you enter their prices and switch them on: in the "
+        "list of models, filter by “no price”.",
+        count,
+    )
+    return text % {"count": count}
 
 
 def _tell_address(request: HttpRequest, row: Connection, form: ConnectionForm) -> None:

@@ -1,10 +1,15 @@
 """Models, as both administrations show them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -40,6 +45,7 @@ ABILITIES = (
     "capabilities",
     "licence",
 )
+SHOWN = 2  # prices of a model of the platform, in its list: one per currency
 CHANNEL_COLOURS = {
     Channel.STABLE: "success",
     Channel.EXPERIMENTAL: "info",
@@ -116,6 +122,22 @@ class ModelForm(forms.ModelForm):
         return super()._get_validation_exclusions() | {"is_default"}
 
 
+class PriceFilter(admin.SimpleListFilter):
+    """By whether a price holds now."""
+
+    title = _("price")
+    parameter_name = "priced"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("no", _("no price")), ("yes", _("with a price"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() not in ("no", "yes"):
+            return queryset
+        prices = active_world().prices.objects.filter(model=OuterRef("pk"), valid_from__lte=timezone.now())
+        return queryset.filter(Exists(prices) if self.value() == "yes" else ~Exists(prices))
+
+
 class EndpointInline(Inline):
     """Further connections that have the model."""
 
@@ -165,6 +187,7 @@ class ModelAdminBase(AtriumModelAdmin):
         ("kind", ChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
         "is_enabled",
+        PriceFilter,
     ]
     search_fields = ["name", "label", "upstream_name"]
     list_select_related = ["connection"]
@@ -268,10 +291,11 @@ class ModelAdminBase(AtriumModelAdmin):
     @display(description=_("input / output per million"))
     def show_prices(self, row: Model) -> str:
         prices = getattr(row, "current_prices", [])
-        if service_admin is not self.admin_site:
-            prices = prices[:2]
-        shown = "; ".join(_show_price(price.as_price(), row.kind) for price in prices)
-        return shown or gettext("no price: calls cost nothing")
+        is_own = service_admin is self.admin_site
+        shown = [_show_price(price.as_price(), row.kind) for price in (prices if is_own else prices[:SHOWN])]
+        if len(prices) > len(shown):
+            shown.append(f"+{len(prices) - len(shown)}")
+        return "; ".join(shown) or gettext("no price: calls cost nothing")
 
     @display(description=_("context window"), ordering="context_window")
     def show_context(self, row: Model) -> str:
@@ -281,11 +305,11 @@ class ModelAdminBase(AtriumModelAdmin):
     def show_current_price(self, row: Model) -> str:
         wanted = list_priced_classes(row.kind, row.capabilities)
         prices = [(one.currency, one.own_texts) for one in list_current_prices([row]).get(row.pk, [])]
-        shown = "; ".join(
-            show_prices({name: texts[name] for name in wanted if name in texts}, currency)
+        lines = [
+            (show_prices({name: texts[name] for name in wanted if name in texts}, currency),)
             for currency, texts in prices
-        )
-        return shown or gettext("no price: calls cost nothing")
+        ]
+        return format_html_join("", "<p>{}</p>", lines) or gettext("no price: calls cost nothing")
 
 
 def _show_price(price: Price, kind: str) -> str:

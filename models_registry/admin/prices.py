@@ -88,6 +88,7 @@ class PriceForm(_NewerFields, forms.ModelForm):
 
 class PriceInline(_NewerColumns, Inline):
     form = PriceForm
+    classes = ("wide-forms",)
     terms: tuple[str, ...] = ("valid_from", "currency")
     verbose_name_plural = _(
         "Prices, the newest first. Tokens per million; what is left empty costs what it is a part of."

@@ -1,7 +1,7 @@
 """Bringing a connection's models in line with what its provider lists."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -14,10 +14,11 @@ from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import AtriumError, UpstreamError
 from models_registry.catalogue import fetch_catalogue
+from models_registry.kinds import Channel, Location
 from models_registry.providers.openai_compatible.catalogue import Catalogue, ListedModel
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
-from models_registry.worlds import Connection, Model, World, active_world
+from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey
 
@@ -28,9 +29,12 @@ USUAL_OUTPUT_TOKENS = 4_096
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a synchronisation changed: names of models, and how many entries no model could be made of."""
+    """What a synchronisation changed: names of models, and how many entries no model could be made of.
+    `unpriced` are those of the added ones that stay switched off until somebody prices them.
+    """
 
     added: list[str] = field(default_factory=list)
+    unpriced: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     kept: int = 0
@@ -39,7 +43,7 @@ class SyncReport:
 
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
     """Add the models that the provider lists, switch off those that have vanished, and leave what an admin
-    has set.
+    has set. The platform's from elsewhere begin switched off: they have no price.
 
     Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a transaction: it waits for the
     network.
@@ -91,7 +95,7 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     new = [model for name, model in listed.items() if name not in known]
     skipped = _add_models(world, connection, new, now, report)
     announce("connection", connection.pk)
-    return SyncReport(report.added, report.returned, report.vanished, report.kept, report.skipped + skipped)
+    return replace(report, skipped=report.skipped + skipped)
 
 
 def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncReport) -> None:
@@ -117,6 +121,7 @@ def _add_models(
     for aliases in world.models.objects.exclude(aliases=[]).values_list("aliases", flat=True):
         taken.update(aliases)
     prefix, skipped = slugify(connection.name) or "connection", 0
+    is_free = not _costs_the_platform(world, connection)
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
         row = world.models(
@@ -129,7 +134,8 @@ def _add_models(
             max_output_tokens=listed.max_output_tokens,
             default_max_output_tokens=usual_output(listed),
             listed_at=now,
-            stable_since=now.date(),
+            channel=Channel.EXPERIMENTAL,  # nobody has promised anything of it yet
+            is_enabled=is_free,
         )
         try:
             row.full_clean()
@@ -145,7 +151,16 @@ def _add_models(
         row.save()
         taken.add(name)
         report.added.append(name)
+        if not is_free:
+            report.unpriced.append(name)
     return skipped
+
+
+def _costs_the_platform(world: World, connection: Connection) -> bool:
+    """Whether the operator pays somebody for what all tenants would call for nothing, as long as the models
+    have no price: no provider lists its prices.
+    """
+    return world is PLATFORM and connection.location != Location.LOCAL
 
 
 def usual_output(listed: ListedModel) -> int:

@@ -13,7 +13,7 @@ from accounts.services import forget_object
 from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
 from models_registry.kinds import Channel
-from models_registry.lifecycle import check_life
+from models_registry.lifecycle import announces_end, check_life
 from models_registry.services.names import lock_names
 from models_registry.services.references import check_references
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
@@ -71,7 +71,8 @@ def add_model(
 
 @transaction.atomic
 def set_model(*, actor: User | None, model: Model, **changes: Any) -> Model:
-    """Change a model. To set `retire_on` on a stable model announces its retirement: it becomes deprecated.
+    """Change a model. To set `retire_on` on a stable model announces its retirement: it becomes deprecated,
+    also where “retired” is set with the date.
 
     Raises NotAllowed, InvalidInput, ValidationError (among others, what breaks the policy of a model's life).
     """
@@ -91,12 +92,8 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
     old_date = row.retire_on
     for name, value in changes.items():
         setattr(row, name, value)
-    if (
-        row.retire_on
-        and row.retire_on != old_date
-        and row.channel == Channel.STABLE
-        and "channel" not in changes
-    ):
+    is_kept_stable = changes.get("channel") == Channel.STABLE
+    if not is_kept_stable and announces_end(was, row.channel, old_date, row.retire_on):
         row.channel = Channel.DEPRECATED
     _settle_life(row, was, old_date)
     if changes.get("is_default"):

@@ -147,3 +147,10 @@ def test_on_the_command_line_too_a_date_is_the_last_day(bob):
         stdout=StringIO(),
     )
     assert ApiKey.objects.get().expires_at.isoformat() == "2099-01-31T23:59:59.999999+00:00"
+
+
+def test_what_a_key_allows_is_told_in_words(acme, bob):
+    create_api_key(actor=None, user=bob, name="k", scopes=["inference", "read"])
+    page = acme.login_as(bob).get("/keys/", headers={"accept-language": "de"}).content.decode()
+    shown = re.findall(r'<span class="badge">([^<]*)</span>', page)
+    assert "Modelle aufrufen (/v1)" in shown and not {"inference", "read"} & set(shown)

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from models_registry.models import Connection, Model
 from models_registry.platform import models as platform_models
@@ -11,7 +12,7 @@ from models_registry.services import add_connection
 from tests.admin.model_forms import url
 from tests.estate import make_estate
 from tests.models_registry.provider import Provider
-from tests.routes import PLATFORM
+from tests.routes import PLATFORM, TENANT
 
 pytestmark = pytest.mark.django_db
 
@@ -155,3 +156,16 @@ def test_timeouts_say_their_defaults(acme, alice):
         )
         page = acme.get(url("models_registry_connection_change", row.pk)).content.decode()
         assert f"Empty: {seconds} s." in page
+
+
+def test_the_start_page_says_how_many_connections_were_never_asked(acme, alice):
+    def card() -> str:
+        return acme.get(reverse("service:index", urlconf=TENANT)).content.decode()
+
+    acme.login_as(alice)
+    answered = "Every connection answered when it was last asked"
+    assert answered not in card() and "never been checked" not in card()
+    row = add_connection(actor=None, name="one", kind="openai", secret="x")
+    assert answered not in card() and "1 connection has never been checked." in card()
+    Connection.objects.filter(pk=row.pk).update(last_checked_at=timezone.now())
+    assert answered in card() and "never been checked" not in card()

@@ -10,7 +10,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Project
-from accounts.services import create_api_key, create_project, create_user, set_roles, update_api_key
+from accounts.services import (
+    create_api_key,
+    create_project,
+    create_user,
+    set_limit,
+    set_roles,
+    update_api_key,
+)
 from tenants.context import platform
 from tenants.doors import hosts
 from tests.admin.test_people import refusal, url
@@ -112,3 +119,10 @@ def test_the_default_project_is_called_in_the_readers_language_until_it_is_renam
     project.name = "House"
     assert str(project) == "House"
     assert str(Project(name="Default")) == "Default", "another of this name is what somebody called it"
+
+
+def test_limits_are_called_in_the_readers_language(acme, alice, bob):
+    for measure, amount in (("tokens_per_minute", 1_000), ("calls_at_once", 2)):
+        set_limit(actor=None, level="user", subject_id=bob.pk, measure=measure, amount=amount)
+    page = read(acme.login_as(alice), url("auditlog_logentry_changelist"), "de")
+    assert "1.000 Token pro Minute" in page and "2 Aufrufe gleichzeitig" in page and "at once" not in page

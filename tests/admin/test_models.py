@@ -174,3 +174,28 @@ def test_kinds_and_prices_are_words_not_identifiers(acme, on_platform, alice, ol
     )
     start = on_platform.login_as(olga).get("/admin/").content.decode()
     assert "Web server" in start and "machine-1" in start
+
+
+@pytest.mark.scope("platform")
+def test_the_platforms_prices_are_counted_in_the_list_and_told_line_by_line(on_platform, olga):
+    row = make_platform_estate(olga).model
+    with platform():
+        for number, currency in enumerate(Tenant.Currency.values, 1):
+            price = {"input": Decimal(number), "output": Decimal(2)}
+            set_model_price(actor=None, model=row, currency=currency, **price)
+    count = len(Tenant.Currency.values)
+    on_platform.login_as(olga)
+    listed = on_platform.get(reverse("system:registry_platform_model_changelist", urlconf=PLATFORM))
+    assert f"; +{count - 2}<" in listed.content.decode()
+    page = on_platform.get(reverse("system:registry_platform_model_change", args=[row.pk], urlconf=PLATFORM))
+    said = page.content.decode().partition("rice at present")[2].partition("</fieldset>")[0]
+    lines = re.findall(r"per million tokens: input [0-9.]+ [A-Z]{3}, output [0-9.]+ [A-Z]{3}</p>", said)
+    assert len(lines) == count, said
+
+
+def test_rows_are_added_by_their_own_name(acme, alice):
+    """Not “another” where there is none, and not with a capital in the sentence."""
+    acme.login_as(alice)
+    page = acme.get(url("models_registry_model_change", make_estate(alice).model.pk)).content.decode()
+    shown = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "Add endpoint" in shown and "Add price" in shown and "Add another" not in shown

@@ -285,3 +285,21 @@ def test_tooltips_of_charts_stand_in_one_line(acme, alice):
     for path in ("/usage/", "/admin/"):
         titles = re.findall(r"<g[^>]*>\s*<title>(.*?)</title>", acme.get(path).content.decode(), re.DOTALL)
         assert titles and [title for title in titles if "\n" in title or "  " in title] == [], path
+
+
+def test_what_the_keyboard_and_the_ear_need_is_there(acme, alice):
+    """Buttons for the palette, the side menu and one's own menu; mute icons; a way past the menu."""
+    make_estate(alice)
+    acme.login_as(alice)
+    page = acme.get("/admin/models_registry/model/", headers={"accept-language": "de"}).content.decode()
+    assert '<a class="skip-link" href="#content">' in page and 'id="content"' in page
+    buttons = re.findall(r"<button[^>]*>", page)
+    for click in (
+        "$dispatch('opencommand')",
+        "sidebarDesktopOpen =",
+        "sidebarMobileOpen =",
+        "openUserLinks =",
+    ):
+        assert [button for button in buttons if click in button], click
+    assert "Strg K" in page and "Ctrl" not in page
+    assert re.search(r'<a [^>]*aria-label="[^"]+"[^>]*class="addlink', page)

@@ -118,6 +118,44 @@ def test_the_list_of_rights_gives_changes_and_takes_back(acme, alice, bob):
     assert not Grant.objects.exists()
 
 
+def test_a_right_or_limit_that_stands_is_not_written_over_by_adding_it_again(acme, alice, bob):
+    estate = make_estate(alice)
+    Grant.objects.all().delete()
+    Limit.objects.all().delete()
+    acme.login_as(alice)
+    right = grant(actor=None, kind="model", target=estate.model.pk, user=bob)
+    data = {"target": estate.model.pk, "effect": "deny", "holder": "user", "user": bob.pk}
+    refused = acme.post(url("grant_add"), data)
+    assert refused.status_code == 409 and Grant.objects.get().effect == "allow"
+    assert f'<a href="{url("grant_change", right.pk)}"' in refused.content.decode()
+    bound = set_limit(actor=None, level="user", subject_id=bob.pk, measure="requests_per_minute", amount=20)
+    data = {"level": "user", "user": bob.pk, "measure": "requests_per_minute", "amount": 30}
+    refused = acme.post(url("limit_add"), data)
+    assert refused.status_code == 409 and Limit.objects.get().amount == 20
+    assert f'<a href="{url("limit_change", bound.pk)}"' in refused.content.decode()
+
+
+def test_who_may_use_a_model_is_said_before_and_after_a_right_goes(acme, alice, bob):
+    estate = make_estate(alice)
+    Grant.objects.all().delete()
+    acme.login_as(alice)
+    one = grant(actor=None, kind="model", target=estate.model.pk, user=bob)
+    others = grant(actor=None, kind="model", target=estate.model.pk, role=estate.role)
+    everybody = f"Everybody may use {estate.model}."
+    page = acme.get(url("grant_delete", one.pk)).content.decode()
+    assert f"After deleting: Only these may use {estate.model}: role {estate.role.name}." in page
+    chosen = {"action": "delete_selected", "_selected_action": [one.pk, others.pk]}
+    asked = acme.post(url("grant_changelist"), chosen).content.decode()
+    assert asked.count(f"After deleting: {everybody}") == 1 and Grant.objects.count() == 2
+    done = acme.post(url("grant_delete", one.pk), {"post": "yes"}, follow=True).content.decode()
+    assert f"Only these may use {estate.model}: role {estate.role.name}." in done
+    page = acme.get(url("grant_delete", others.pk)).content.decode()
+    assert f"After deleting: {everybody}" in page
+    chosen = {"action": "delete_selected", "_selected_action": [others.pk], "post": "yes"}
+    done = acme.post(url("grant_changelist"), chosen, follow=True).content.decode()
+    assert everybody in done and not Grant.objects.exists()
+
+
 def test_the_form_of_a_right_says_who_may_use_the_model_afterwards(acme, alice, bob):
     """Also of a right that takes the place of one that stands."""
     estate = make_estate(alice)
@@ -179,6 +217,29 @@ def test_the_list_of_limits_sets_changes_and_lifts(acme, alice, bob, level):
     assert nobody.status_code == (302 if level == "tenant" else 400)
     assert acme.post(url("limit_delete", row.pk), {"post": "yes"}).status_code == 302
     assert not Limit.objects.filter(measure="requests_per_minute").exists()
+
+
+@pytest.mark.parametrize("level", Limit.Level.values)
+@pytest.mark.parametrize("measure, amount", [("tokens_per_day", 0), ("calls_at_once", 10**12)])
+def test_an_amount_that_no_limit_may_have_is_told_at_its_field(acme, alice, bob, level, measure, amount):
+    estate = make_estate(alice)
+    Limit.objects.all().delete()
+    acme.login_as(alice)
+    subjects = {"project": estate.project, "user": bob, "key": estate.key, "model": estate.model}
+    row = set_limit(
+        actor=None,
+        level=level,
+        subject_id=subjects[level].pk if level in subjects else None,
+        measure=measure,
+        amount=7,
+    )
+    whom = {"project": estate.project.pk, "user": bob.pk, "key_name": estate.key.key_id}
+    data = {"level": level, "target": estate.model.pk, "measure": measure, "amount": amount} | whom
+    for address in (url("limit_add"), url("limit_change", row.pk)):
+        page = acme.post(address, data)
+        assert page.status_code == 200, address
+        assert "amount" in page.context["adminform"].form.errors
+    assert Limit.objects.get().amount == 7
 
 
 def test_somebody_who_may_change_people_and_not_limits_changes_none(acme, alice, bob):

@@ -15,9 +15,11 @@ from accounts.models import User
 from tenants.context import owner, platform, tenant
 from tenants.doors import hosts
 from tenants.local.models import OutboxMessage
+from tenants.measures import Measure
 from tenants.models import Domain, Plan, Tenant
 from tenants.occasions import new_tenant
 from tenants.provisioning.orders import QUEUE
+from tenants.provisioning.plans import create_plan
 from tenants.provisioning.services import drop_schema
 from tenants.provisioning.tasks import set_up_ordered_tenant
 from tests.routes import PLATFORM
@@ -315,3 +317,25 @@ def test_the_list_shows_what_each_tenant_used_this_month(on_platform, olga):
     make_platform_estate(olga)
     page = on_platform.login_as(olga).get(url("tenant_changelist")).content.decode()
     assert "Cost this month" in page and "1.50 EUR" in page and "chat.acme.example" in page
+
+
+@pytest.mark.scope("platform")
+def test_the_list_of_plans_shows_all_that_they_allow(on_platform, olga):
+    with platform():
+        create_plan(
+            name="all",
+            label="All",
+            requests_per_minute=11,
+            tokens_per_minute=2_222,
+            tokens_per_day=33_333,
+            calls_at_once=4,
+        )
+    page = on_platform.login_as(olga).get(reverse("system:tenants_plan_changelist", urlconf=PLATFORM))
+    row = page.content.decode().partition(">All<")[2].partition("</tr>")[0]
+    cells = dict(re.findall(r"field-show_(\w+)[^>]*>([^<]*)</td>", row))
+    assert {name: cells[name] for name in Measure.values} == {
+        "requests_per_minute": "11",
+        "tokens_per_minute": "2,222",
+        "tokens_per_day": "33,333",
+        "calls_at_once": "4",
+    }

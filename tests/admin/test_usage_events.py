@@ -3,12 +3,14 @@
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 
 from foundation.amounts import show_money
 from foundation.ids import uuid7
 from models_registry.services import set_model
 from tests.admin.model_forms import url
 from tests.estate import make_estate, make_event
+from tests.routes import TENANT
 from usage.models import UsageEvent
 
 pytestmark = pytest.mark.django_db
@@ -106,3 +108,10 @@ def test_an_event_shows_what_its_lost_attempts_cost(acme, alice):
         "theirs: upstream_timeout, 120 ms, 0.2500 EUR; theirs: upstream_error, 120 ms; "
         "theirs: upstream_timeout, 120 ms" in page.replace("\xa0", " ")
     )
+
+
+def test_todays_failures_are_told_in_words_with_their_codes(acme, alice):
+    for code in ("upstream_timeout", "a_code_of_tomorrow"):
+        make_event(alice, status="error", error_code=code)
+    page = acme.login_as(alice).get(reverse("service:index", urlconf=TENANT)).content.decode()
+    assert "No answer in time" in page and "upstream_timeout" in page and "A_code_of_tomorrow" in page

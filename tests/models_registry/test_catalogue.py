@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from foundation.errors import NotAllowed, UpstreamError
 from models_registry import services
 from models_registry.models import Model
+from models_registry.platform.models import Model as PlatformModel
 from models_registry.providers.openai_compatible.catalogue import guess_kind, read_catalogue
 from models_registry.selectors import list_routes
 
@@ -45,8 +46,42 @@ def test_models_come_in_with_what_the_provider_tells(linked, provider, alice):
         "bge-m3": ("embedding", 8_192, None, 4_096),
         "whisper-1": ("transcription", None, None, 4_096),
     }
-    assert rows["claude"].label == "Claude" and rows["tiny"].channel == "stable" and rows["tiny"].stable_since
+    assert rows["claude"].label == "Claude"
     assert set(list_routes()) == set(rows)
+
+
+def test_what_was_fetched_can_be_corrected_and_retired(linked):
+    """Nobody has promised anything of it: that it is stable is for an administrator to say."""
+    sync(linked)
+    rows = {row.name: row for row in Model.objects.all()}
+    assert {(row.channel, row.stable_since) for row in rows.values()} == {("experimental", None)}
+    assert services.set_model(actor=None, model=rows["small"], channel="retired").channel == "retired"
+    assert services.set_model(actor=None, model=rows["large"], channel="stable").stable_since
+    sync(linked)
+    assert Model.objects.get(name="large").channel == "stable"
+
+
+@pytest.mark.parametrize(("location", "is_on"), [("us", False), ("", False), ("local", True)])
+@pytest.mark.scope("platform")
+def test_the_platforms_models_from_elsewhere_wait_for_a_price(make, provider, location, is_on):
+    """What somebody bills the operator for is called for nothing as long as it has no price."""
+    row = make.connection(base_url=provider.base_url, allow_private=True, location=location)
+    report = sync(row)
+    assert (sorted(report.added), sorted(report.unpriced)) == (
+        ["large", "small"],
+        [] if is_on else ["large", "small"],
+    )
+    models = {model.name: model for model in PlatformModel.objects.all()}
+    assert {model.is_enabled for model in models.values()} == {is_on}
+    services.set_model(actor=None, model=models["small"], is_enabled=True)
+    assert sync(row).unpriced == [] and PlatformModel.objects.get(name="small").is_enabled
+
+
+def test_an_organisations_own_models_wait_for_nothing(make, provider):
+    report = sync(
+        make.connection(base_url=provider.base_url, allow_private=True, kind="openai", location="us")
+    )
+    assert report.added and report.unpriced == [] and set(list_routes()) == {"small", "large"}
 
 
 def test_syncing_twice_changes_nothing(linked):

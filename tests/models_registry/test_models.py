@@ -8,6 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import override
 
 from foundation.errors import InvalidInput, NotAllowed
 from models_registry import services
@@ -212,6 +214,20 @@ def test_nothing_is_retired_before_its_day(make):
         set_model(row, channel="retired")
     Model.objects.update(retire_on=timezone.now().date())
     assert set_model(row, channel="retired").channel == "retired"
+
+
+def test_the_end_may_be_announced_as_retired_with_its_day(make):
+    """Until that day the model is deprecated; and the promise holds for the day."""
+    row = make.model()
+    announced_ago(row, stable_months=12)
+    earliest = months_ahead(3)
+    with override("de"), pytest.raises(ValidationError) as refusal:
+        set_model(row, channel="retired", retire_on=earliest - timedelta(days=1))
+    assert list(refusal.value.message_dict) == ["retire_on"]
+    with override("de"):
+        assert date_format(earliest, "DATE_FORMAT") in refusal.value.message_dict["retire_on"][0]
+    row = set_model(row, channel="retired", retire_on=earliest)
+    assert (row.channel, row.retire_on) == ("deprecated", earliest)
 
 
 def test_there_is_no_way_round_through_experimental(make):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from models_registry.platform.models import Connection
 from tests.conftest import HostClient, manage
 
 pytestmark = pytest.mark.django_db
@@ -37,3 +38,24 @@ def test_the_list_of_models_shows_which_have_no_price(provider, acme: HostClient
     manage("model", "set", "small", *PRICE)
     page = acme.login_as(alice).get("/admin/models_registry/model/").content.decode()
     assert page.count("no price: calls cost nothing") == 1
+
+
+@pytest.mark.scope("platform")
+def test_an_operator_is_told_what_waits_for_a_price_and_finds_it(provider, on_platform: HostClient, olga):
+    manage(*ADD[:-2], "--platform", "--base-url", provider.base_url, "--location", "us")
+    said = manage("connection", "sync", "vLLM", "--platform")
+    assert "Switched off" not in said
+    provider.listed = ["small", "large", "new"]
+    assert "Switched off, as their price is not known: new." in manage(
+        "connection", "sync", "vLLM", "--platform"
+    )
+    provider.listed = ["small", "large", "new", "newer"]
+    on_platform.login_as(olga)
+    chosen = {"action": "sync", "confirmed": "yes", "_selected_action": [str(Connection.objects.get().pk)]}
+    page = on_platform.post("/admin/registry_platform/connection/", chosen, follow=True).content.decode()
+    assert "1 of those added stays switched off until you enter its price" in page
+    manage("model", "set", "small", "--platform", *PRICE[:4])
+    found = on_platform.get("/admin/registry_platform/model/?priced=no").content.decode()
+    assert ">newer<" in found and ">small<" not in found
+    found = on_platform.get("/admin/registry_platform/model/?priced=yes").content.decode()
+    assert ">newer<" not in found and ">small<" in found

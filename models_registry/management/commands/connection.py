@@ -71,11 +71,11 @@ class Command(AtriumCommand):
             row = self._add(options)
             text, added = f"Connection {row.name} leads to {row.base_url}.", {}
             if options["sync"]:
-                added["models"] = self._sync_or_remove(row)
+                report = self._sync_or_remove(row)
+                added = {"models": report.added, "unpriced": report.unpriced}
                 added["without_price"] = _list_unpriced(row)
-                text += (
-                    f" {len(added['models'])} models were added.{_advise(added['without_price'], options)}"
-                )
+                text += f" {len(report.added)} models were added." + _tell_off(report.unpriced)
+                text += _advise(added["without_price"], options)
         self.show(_describe(row) | added, text)
 
     @staticmethod
@@ -99,12 +99,12 @@ class Command(AtriumCommand):
             raise
 
     @staticmethod
-    def _sync_or_remove(row: Connection) -> "list[str]":
-        """The models that are added. Where that fails the connection goes, too: the same command, once what
+    def _sync_or_remove(row: Connection) -> services.SyncReport:
+        """Add its models. Where that fails the connection goes, too: the same command, once what
         was wrong is mended, must not find half of itself.
         """
         try:
-            return services.sync_catalogue(actor=None, connection=row).added
+            return services.sync_catalogue(actor=None, connection=row)
         except BaseException:
             services.remove_connection(actor=None, connection=row, force=True)
             raise
@@ -136,7 +136,7 @@ class Command(AtriumCommand):
         )
         self.show(
             {"name": options["name"]} | asdict(report) | {"without_price": unpriced},
-            text + _advise(unpriced, options),
+            text + _tell_off(report.unpriced) + _advise(unpriced, options),
         )
 
     def remove(self, options) -> None:
@@ -156,6 +156,16 @@ def _list_unpriced(row: Connection) -> list[str]:
     models = list(list_visible_models(None).filter(connection=row, is_enabled=True))
     prices = list_current_prices(models)
     return [model.name for model in models if model.pk not in prices]
+
+
+def _tell_off(names: "list[str]") -> str:
+    """That models of the platform wait for a price; nothing where none does."""
+    if not names:
+        return ""
+    return (
+        f"\nSwitched off, as their price is not known: {', '.join(names)}. "
+        "For each: manage.py model set NAME --platform --input-price P --output-price P --enable."
+    )
 
 
 def _advise(unpriced: list[str], options) -> str:

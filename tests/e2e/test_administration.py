@@ -1,0 +1,60 @@
+"""The administration in a browser: by the keyboard alone, and a form with many fields."""
+
+import re
+
+from playwright.sync_api import expect
+
+from models_registry.models import Model
+from models_registry.services import add_connection, add_model
+
+IS_UNCOVERED = """box => {
+  box.scrollIntoView({block: "center"});
+  const {left, top, height} = box.getBoundingClientRect();
+  return document.elementFromPoint(left + 8, top + height / 2) === box;
+}"""
+
+
+def test_the_keyboard_reaches_the_palette_and_log_out(arrive):
+    chat = arrive(role="owner", path="/admin/")
+    page = chat.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    search = page.locator("#nav-sidebar").get_by_role("button", name="Search")
+    search.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#cmd-input, input[name=s]").first).to_be_visible()
+    page.keyboard.press("Escape")
+    mine = page.locator(".user-links-button")
+    mine.focus()
+    page.keyboard.press("Enter")
+    expect(mine).to_have_attribute("aria-expanded", "true")
+    page.get_by_role("button", name="Log out").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+
+
+def test_filters_open_by_the_keyboard(arrive):
+    page = arrive(role="owner", path="/admin/models_registry/connection/").page
+    add_connection(actor=None, name="Filtered", kind="openai", secret="x")
+    page.reload()
+    link = page.get_by_role("button", name="Filters")
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#changelist-filter")).to_be_visible()
+
+
+def test_a_price_is_seen_whole_while_it_is_typed(arrive):
+    row = Model.objects.filter(name="priced-by-hand").first()
+    if row is None:
+        line = add_connection(actor=None, name="Prices", kind="openai", secret="x")
+        row = add_model(actor=None, connection=line, name="priced-by-hand")
+    path = f"/admin/models_registry/model/{row.pk}/change/"
+    page = arrive(role="owner", path=path, viewport={"width": 1440, "height": 900}).page
+    page.get_by_role("button", name="Add price").click()
+    fields = page.locator("#prices-group .form-group.template:not(.empty-form) input[placeholder]")
+    expect(fields.first).to_be_visible()
+    for field in fields.all():
+        field.fill("12.3456")
+        seen = field.evaluate("box => [box.scrollWidth, box.clientWidth, box.getBoundingClientRect().right]")
+        assert seen[0] <= seen[1] and seen[1] >= 180 and seen[2] <= 1440
+        assert field.evaluate(IS_UNCOVERED)
