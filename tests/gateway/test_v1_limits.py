@@ -22,6 +22,7 @@ from accounts.services import (
     set_roles,
     update_api_key,
 )
+from models_registry.services import add_connection, add_model
 from tenants.context import tenant
 from tenants.provisioning.plans import set_plan
 from tenants.provisioning.services import create_tenant
@@ -270,6 +271,20 @@ def test_a_model_that_is_not_granted_looks_as_if_it_did_not_exist(place):
     with tenant(place.slug):
         revoke_grant(actor=None, grant=row)
     eventually(lambda: ask(place).status_code == 200)
+
+
+def test_models_are_listed_by_the_names_under_which_a_key_may_call_them(place):
+    with tenant(place.slug):
+        server = add_connection(actor=None, name="own", kind="openai", base_url="https://own.example/v1")
+        add_model(actor=None, connection=server, name="own", aliases=["nick", "chum"])
+        add_model(actor=None, connection=server, name="painter", kind="image", aliases=["dauber"])
+    eventually(lambda: "own" in names(place))
+    assert not names(place) & {"nick", "chum", "painter", "dauber"}
+    with tenant(place.slug):
+        update_api_key(actor=None, key=place.key, model_names=["nick", "dauber"])
+    eventually(lambda: names(place) == {"nick"})
+    one = httpx.get(f"{place.house.base_url}/models/nick", headers={"Authorization": f"Bearer {place.text}"})
+    assert one.json()["id"] == "nick"
 
 
 def test_a_key_acts_in_its_persons_roles_and_on_its_project(place):
