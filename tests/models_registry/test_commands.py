@@ -132,7 +132,7 @@ def test_an_addition_that_cannot_sync_leaves_nothing_and_can_be_made_again(provi
     if answer == (200, b'{"data": []}'):
         run(*add)  # a provider that has nothing yet is no failure
     else:
-        with pytest.raises(CommandError):
+        with pytest.raises(CommandError, match=r"Nothing was added\. Without --sync the connection is"):
             run(*add)
         assert not Connection.objects.exists()
         provider.status, provider.body = 200, None

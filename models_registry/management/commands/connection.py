@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from foundation.commands import AtriumCommand
-from foundation.errors import InvalidInput, UpstreamError
+from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from models_registry import services
 from models_registry.command_line import add_key, add_scope, chosen_scope, read_key
 from models_registry.kinds import Location, TokenLimitName
@@ -105,8 +105,13 @@ class Command(AtriumCommand):
         """
         try:
             return services.sync_catalogue(actor=None, connection=row).added
-        except BaseException:
+        except BaseException as exc:
             services.remove_connection(actor=None, connection=row, force=True)
+            if isinstance(exc, AtriumError):
+                exc.message = (
+                    f"{exc.message} Nothing was added. Without --sync the connection is added all the same; "
+                    "name its models then with: manage.py model set."
+                )
             raise
 
     def list(self, options) -> None:
