@@ -1,5 +1,7 @@
 """Connections, as both administrations show them. The API key goes in and never comes out."""
 
+from collections.abc import Iterator
+
 from django import forms
 from django.contrib import messages
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -19,6 +21,7 @@ from foundation.errors import UpstreamError
 from models_registry.providers.openai_compatible import LOCAL, REMOTE
 from models_registry.providers.table import find_provider
 from models_registry.services import (
+    SyncReport,
     add_connection,
     remove_connection,
     sync_catalogue,
@@ -31,6 +34,7 @@ from models_registry.worlds import Connection
 HOW_IT_IS_ASKED = (*TIMEOUTS, "token_limit_name")
 WRITTEN = ("name", "kind", "base_url", "location", "no_storage", "is_enabled", *HOW_IT_IS_ASKED)
 OK, BAD, UNKNOWN = "ok", "bad", "unknown"
+MAX_NAMES = 10  # that one message tells
 
 
 def say_default(timeout: str, kind: str | None) -> str:
@@ -205,7 +209,20 @@ class ConnectionAdminBase(AtriumModelAdmin):
             "unchanged."
         )
         counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
-        return text % {"name": row.name, "kept": report.kept, **counts}
+        return " ".join([text % {"name": row.name, "kept": report.kept, **counts}, *_tell_refused(report)])
+
+
+def _tell_refused(report: SyncReport) -> Iterator[str]:
+    """Which models did not come in, and what to do about it."""
+    count, names = len(report.refused), ", ".join(report.refused[:MAX_NAMES])
+    if count:
+        yield ngettext(
+            "%(count)d model has a name that cannot be used here: %(names)s. Add it by hand under another "
+            "name.",
+            "%(count)d models have names that cannot be used here: %(names)s. Add them by hand under other "
+            "names.",
+            count,
+        ) % {"count": count, "names": names + ("…" if count > MAX_NAMES else "")}
 
 
 def _tell_address(request: HttpRequest, row: Connection, form: ConnectionForm) -> None:

@@ -1,7 +1,7 @@
 """Bringing a connection's models in line with what its provider lists."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -28,13 +28,16 @@ USUAL_OUTPUT_TOKENS = 4_096
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a synchronisation changed: names of models, and how many entries no model could be made of."""
+    """What a synchronisation changed: names of models, and how many entries no model could be made of;
+    `refused`: those among them whose names are none that a model may have here.
+    """
 
     added: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     kept: int = 0
     skipped: int = 0
+    refused: list[str] = field(default_factory=list)
 
 
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
@@ -78,7 +81,7 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     rows = list(world.models.objects.select_for_update().filter(connection=connection.pk).order_by("pk"))
     known = {row.upstream_name for row in rows}
     listed = {model.name: model for model in found.models}
-    report = SyncReport(kept=len(known & listed.keys()), skipped=found.skipped)
+    report = SyncReport(kept=len(known & listed.keys()))
     for row in rows:
         if row.upstream_name in listed:
             _note_listed(row, listed[row.upstream_name], now, report)
@@ -88,9 +91,9 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
             row.save(update_fields=["is_enabled", "vanished_at", "updated_at"])
             report.vanished.append(row.name)
     new = [model for name, model in listed.items() if name not in known]
-    skipped = _add_models(world, connection, new, now, report)
+    _add_models(world, connection, new, now, report)
     announce("connection", connection.pk)
-    return SyncReport(report.added, report.returned, report.vanished, report.kept, report.skipped + skipped)
+    return replace(report, skipped=found.skipped + len(report.refused))
 
 
 def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncReport) -> None:
@@ -110,12 +113,11 @@ def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncRep
 
 def _add_models(
     world: World, connection: Connection, new: list[ListedModel], now: datetime, report: SyncReport
-) -> int:
-    """Make models of entries; returns how many could not be made."""
+) -> None:
     taken = set(world.models.objects.values_list("name", flat=True))
     for aliases in world.models.objects.exclude(aliases=[]).values_list("aliases", flat=True):
         taken.update(aliases)
-    prefix, skipped = slugify(connection.name) or "connection", 0
+    prefix = slugify(connection.name) or "connection"
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
         row = world.models(
@@ -139,12 +141,11 @@ def _add_models(
                 connection.pk,
                 "; ".join(exc.messages),
             )
-            skipped += 1
+            report.refused.append(listed.name)
             continue
         row.save()
         taken.add(name)
         report.added.append(name)
-    return skipped
 
 
 def usual_output(listed: ListedModel) -> int:

@@ -49,6 +49,48 @@ def test_models_come_in_with_what_the_provider_tells(linked, provider, alice):
     assert set(list_routes()) == set(rows)
 
 
+@pytest.mark.parametrize(
+    ("says", "kind"),
+    [
+        ({"mode": "embedding"}, "embedding"),
+        ({"type": "embeddings"}, "embedding"),
+        ({"kind": "image"}, "image"),
+        ({"mode": "audio_transcription"}, "transcription"),
+        ({"mode": "audio_speech"}, "speech"),
+        ({"type": "rerank"}, "rerank"),
+        ({"type": "model"}, "chat"),
+        ({"mode": 7, "type": ["embedding"]}, "chat"),
+    ],
+    ids=str,
+)
+def test_a_kind_that_the_server_says_is_taken(linked, provider, says, kind):
+    provider.listed = [
+        {"id": "nomic"} | says,
+        {"id": "e5-talks", "type": "chat"},
+        {"id": "x", "mode": "video"},
+    ]
+    assert sorted(sync(linked).added) == ["e5-talks", "nomic"]
+    assert Model.objects.get(name="nomic").kind == kind
+    assert Model.objects.get(name="e5-talks").kind == "chat", "it knows better than its name"
+
+
+def test_the_longest_answer_of_an_openrouter_is_taken(linked, provider):
+    top = {"context_length": 8_000, "max_completion_tokens": 900, "is_moderated": False}
+    provider.listed = [
+        {"id": "a", "context_length": 8_000, "top_provider": top},
+        {"id": "b", "top_provider": "x"},
+        {"id": "c", "max_output_tokens": 5, "top_provider": top},
+    ]
+    sync(linked)
+    assert [row.max_output_tokens for row in Model.objects.order_by("name")] == [900, None, 5]
+
+
+def test_names_that_no_model_may_have_are_told(linked, provider):
+    provider.listed = ["fine", "Mistral (large)", "café", ""]
+    report = sync(linked)
+    assert (report.added, report.refused, report.skipped) == (["fine"], ["Mistral (large)", "café"], 3)
+
+
 def test_syncing_twice_changes_nothing(linked):
     first, second = sync(linked), sync(linked)
     assert (sorted(first.added), second.added, second.kept, Model.objects.count()) == (

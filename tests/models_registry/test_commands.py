@@ -140,6 +140,16 @@ def test_an_addition_that_cannot_sync_leaves_nothing_and_can_be_made_again(provi
     assert Connection.objects.count() == 1
 
 
+def test_models_that_did_not_come_in_are_named(provider):
+    provider.listed = ["small", "Mistral (large)", "café"]
+    here = ("--base-url", provider.base_url, "--allow-private", "--tenant", "acme", "--sync")
+    assert "names cannot be used here: 2 (Mistral (large), café)." in run(*ADD, *here)
+    told = run("connection", "sync", "vLLM", "--tenant", "acme")
+    assert "names cannot be used here: 2 (Mistral (large), café)." in told and "--upstream-name" in told
+    report = run("connection", "sync", "vLLM", "--tenant", "acme", as_json=True)
+    assert report["refused"] == ["Mistral (large)", "café"]
+
+
 def test_a_model_is_added_priced_and_listed(make):
     make.connection("Provider")
     here = ("--tenant", "acme")

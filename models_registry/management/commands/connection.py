@@ -71,11 +71,11 @@ class Command(AtriumCommand):
             row = self._add(options)
             text, added = f"Connection {row.name} leads to {row.base_url}.", {}
             if options["sync"]:
-                added["models"] = self._sync_or_remove(row)
+                report = self._sync_or_remove(row)
+                added["models"], added["refused"] = report.added, report.refused
                 added["without_price"] = _list_unpriced(row)
-                text += (
-                    f" {len(added['models'])} models were added.{_advise(added['without_price'], options)}"
-                )
+                text += f" {len(report.added)} models were added.{_tell_refused(report, options)}"
+                text += _advise(added["without_price"], options)
         self.show(_describe(row) | added, text)
 
     @staticmethod
@@ -99,12 +99,12 @@ class Command(AtriumCommand):
             raise
 
     @staticmethod
-    def _sync_or_remove(row: Connection) -> "list[str]":
-        """The models that are added. Where that fails the connection goes, too: the same command, once what
+    def _sync_or_remove(row: Connection) -> services.SyncReport:
+        """What was added. Where that fails the connection goes, too: the same command, once what
         was wrong is mended, must not find half of itself.
         """
         try:
-            return services.sync_catalogue(actor=None, connection=row).added
+            return services.sync_catalogue(actor=None, connection=row)
         except BaseException as exc:
             services.remove_connection(actor=None, connection=row, force=True)
             if isinstance(exc, AtriumError):
@@ -137,7 +137,7 @@ class Command(AtriumCommand):
             unpriced = _list_unpriced(row)
         text = (
             f"{len(report.added)} models added, {report.kept} kept, {len(report.returned)} back, "
-            f"{len(report.vanished)} vanished, {report.skipped} skipped."
+            f"{len(report.vanished)} vanished, {report.skipped} skipped.{_tell_refused(report, options)}"
         )
         self.show(
             {"name": options["name"]} | asdict(report) | {"without_price": unpriced},
@@ -163,11 +163,26 @@ def _list_unpriced(row: Connection) -> list[str]:
     return [model.name for model in models if model.pk not in prices]
 
 
+def _tell_refused(report: services.SyncReport, options) -> str:
+    """Which models did not come in, and what to do about it; nothing where all did."""
+    if not report.refused:
+        return ""
+    return (
+        f"\nModels whose names cannot be used here: {len(report.refused)} ({', '.join(report.refused)}). "
+        f"Add them under other names: manage.py model set NAME {_scope_of(options)} --connection CONNECTION "
+        "--upstream-name NAME-AT-THE-SERVER."
+    )
+
+
+def _scope_of(options) -> str:
+    return "--platform" if options["platform"] else f"--tenant {options['tenant']}"
+
+
 def _advise(unpriced: list[str], options) -> str:
     """What to do about models without a price; nothing where there are none."""
     if not unpriced:
         return ""
-    scope = "--platform" if options["platform"] else f"--tenant {options['tenant']}"
+    scope = _scope_of(options)
     return (
         f"\nModels without a price: {len(unpriced)}. Calls to them cost nothing, and no budget stops them. "
         f"Set one: manage.py model set NAME {scope} --input-price P --output-price P (per million tokens)."
