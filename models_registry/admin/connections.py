@@ -28,6 +28,7 @@ from models_registry.services import (
     test_connection,
     update_connection,
 )
+from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
 from models_registry.services.connections import TIMEOUTS
 from models_registry.worlds import Connection
 
@@ -209,11 +210,17 @@ class ConnectionAdminBase(AtriumModelAdmin):
             "unchanged."
         )
         counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
-        return " ".join([text % {"name": row.name, "kept": report.kept, **counts}, *_tell_refused(report)])
+        return " ".join([text % {"name": row.name, "kept": report.kept, **counts}, *_tell_more(report)])
 
 
-def _tell_refused(report: SyncReport) -> Iterator[str]:
-    """Which models did not come in, and what to do about it."""
+def _tell_more(report: SyncReport) -> Iterator[str]:
+    """How long the answers of new models are, which ones did not come in, and what to do about it."""
+    if report.added:
+        text = gettext(
+            "Where a call names no “max_tokens”, answers of new models have at most %(count)s tokens; a "
+            "model's page has the number."
+        )
+        yield text % {"count": intcomma(USUAL_OUTPUT_TOKENS)}
     count, names = len(report.refused), ", ".join(report.refused[:MAX_NAMES])
     if count:
         yield ngettext(

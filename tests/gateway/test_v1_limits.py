@@ -156,7 +156,8 @@ def test_an_answer_that_nobody_bounds_leaves_room_in_a_small_limit(place):
     answer = ask(place, "mock-tokens-200-5-20", max_tokens=None)
     assert answer.status_code == 200, answer.text
     assert answer.json()["choices"][0]["finish_reason"] == "length", "the server was told"
-    assert 100 < answer.json()["usage"]["completion_tokens"] < 150
+    written = answer.json()["usage"]["completion_tokens"]
+    assert 100 < written < 150 and answer.headers["x-atrium-max-tokens"] == str(written)
     bound(place, "user", TPM, 3_000)
     eventually(lambda: ask(place, max_tokens=1).headers["x-ratelimit-limit-tokens"] == "3000")
     for _number in range(3):  # what they did not use is given back

@@ -143,9 +143,12 @@ def test_an_addition_that_cannot_sync_leaves_nothing_and_can_be_made_again(provi
 def test_models_that_did_not_come_in_are_named(provider):
     provider.listed = ["small", "Mistral (large)", "café"]
     here = ("--base-url", provider.base_url, "--allow-private", "--tenant", "acme", "--sync")
-    assert "names cannot be used here: 2 (Mistral (large), café)." in run(*ADD, *here)
+    added = run(*ADD, *here)
+    assert "names cannot be used here: 2 (Mistral (large), café)." in added
+    assert "end after 4096 tokens at most" in added and "--default-max-output-tokens" in added
     told = run("connection", "sync", "vLLM", "--tenant", "acme")
     assert "names cannot be used here: 2 (Mistral (large), café)." in told and "--upstream-name" in told
+    assert "4096" not in told, "nothing was added"
     report = run("connection", "sync", "vLLM", "--tenant", "acme", as_json=True)
     assert report["refused"] == ["Mistral (large)", "café"]
 

@@ -14,6 +14,7 @@ from models_registry.selectors import (
     list_visible_connections,
     list_visible_models,
 )
+from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
 from models_registry.services.connections import TIMEOUTS
 from models_registry.worlds import Connection
 
@@ -75,6 +76,7 @@ class Command(AtriumCommand):
                 added["models"], added["refused"] = report.added, report.refused
                 added["without_price"] = _list_unpriced(row)
                 text += f" {len(report.added)} models were added.{_tell_refused(report, options)}"
+                text += _tell_bound(options) if report.added else ""
                 text += _advise(added["without_price"], options)
         self.show(_describe(row) | added, text)
 
@@ -139,6 +141,7 @@ class Command(AtriumCommand):
             f"{len(report.added)} models added, {report.kept} kept, {len(report.returned)} back, "
             f"{len(report.vanished)} vanished, {report.skipped} skipped.{_tell_refused(report, options)}"
         )
+        text += _tell_bound(options) if report.added else ""
         self.show(
             {"name": options["name"]} | asdict(report) | {"without_price": unpriced},
             text + _advise(unpriced, options),
@@ -171,6 +174,13 @@ def _tell_refused(report: services.SyncReport, options) -> str:
         f"\nModels whose names cannot be used here: {len(report.refused)} ({', '.join(report.refused)}). "
         f"Add them under other names: manage.py model set NAME {_scope_of(options)} --connection CONNECTION "
         "--upstream-name NAME-AT-THE-SERVER."
+    )
+
+
+def _tell_bound(options) -> str:
+    return (
+        f"\nAnswers to calls that name no max_tokens end after {USUAL_OUTPUT_TOKENS} tokens at most. Another "
+        f"bound: manage.py model set NAME {_scope_of(options)} --default-max-output-tokens N."
     )
 
 
