@@ -20,6 +20,7 @@ class SeenObject:
     id: UUID
     name: str
     label: str = ""  # what people call it; empty: the name
+    aliases: tuple[str, ...] = ()  # other names that lead to it
 
     def __str__(self) -> str:
         return two_names(self.name, self.label)

@@ -116,6 +116,7 @@ class Call:
     candidates: Sequence[Candidate] = ()  # in the order in which they are tried
     candidate: Candidate = None  # type: ignore[assignment]  # set by resolve; no step before it reads it
     max_output_tokens: int = 0
+    most_output_tokens: int = 0  # by limits of tokens, where the caller bounds no answer; 0: no such limit
     wants_stream: bool = False
     wants_usage: bool = False
     has_told_usage: bool = False  # the client got a provider's report
@@ -155,6 +156,16 @@ class Call:
         """The model that answers, or is asked at the moment."""
         return self.candidate.route
 
+    @property
+    def asked_output_tokens(self) -> int:
+        """The bound of the answer that the caller named; 0: none."""
+        return self.body.get("max_completion_tokens") or self.body.get("max_tokens") or 0
+
+    def longest_answer(self, route: Route) -> int:
+        """In output tokens; 0 where nothing is written."""
+        longest = self.operation.longest_answer(self, route)
+        return min(longest, self.most_output_tokens or longest)
+
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.started_s) * 1000)
 
@@ -184,7 +195,7 @@ class Call:
     def begin_attempt(self, candidate: Candidate) -> None:
         """What was noted of an earlier attempt is forgotten: nothing of it has reached the client."""
         self.candidate = candidate
-        self.max_output_tokens = self.operation.longest_answer(self, candidate.route)
+        self.max_output_tokens = self.longest_answer(candidate.route)
         self.attempt_started_s = time.monotonic()
         self.attempt_error = ""
         self.was_dispatched = self.was_refused = False

@@ -45,14 +45,17 @@ class Request:
 
 
 def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
-    """What an answer's headers say of its call: limits, deprecation, who answers, and, once it is settled,
-    what it cost. Headers that left with a sign of life name who was asked at that time.
+    """What an answer's headers say of its call: limits, deprecation, who answers, how far we bounded the
+    answer where the caller did not, or not so low, and, once it is settled, what it cost. Headers that left
+    with a sign of life name who was asked at that time.
     """
     headers = [
         *call.headers,
         (b"x-atrium-model", call.route.name.encode()),
         *attempts_header(call),
     ]
+    if call.max_output_tokens and call.max_output_tokens != call.asked_output_tokens:
+        headers.append((b"x-atrium-max-tokens", b"%d" % call.max_output_tokens))
     if call.is_settled:
         headers.append((b"x-atrium-cost", f"{call.cost.normalize():f} {call.route.price.currency}".encode()))
     return headers

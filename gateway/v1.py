@@ -6,12 +6,13 @@ from django.utils.translation import gettext as _
 from foundation.errors import AtriumError, NotFound
 from gateway import pipeline
 from gateway.addresses import DEPLOYMENT
-from gateway.calls import Call, Operation
+from gateway.calls import Call, Operation, Principal
 from gateway.http import read_json_body
 from gateway.operations import chat_completions, embeddings
 from gateway.operations.body import BYTE_ORDER_MARK
 from gateway.request import Request, answer_whole, attempts_header, send_stream
 from gateway.routes import route
+from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.resolve import find_route, list_visible_routes
 from models_registry.kinds import ModelKind
 from models_registry.routes import Route
@@ -78,9 +79,20 @@ def _name_address(error: AtriumError, call: Call, request: Request) -> AtriumErr
     return NotFound(message, code="model_not_found", param="model")
 
 
+def list_named(principal: Principal, snapshot: TenantSnapshot) -> list[tuple[str, Route]]:
+    """The models that a caller may call, by the names to call them by: their own, or the aliases that a key
+    is bound to. Kinds that this version does not serve are left out.
+    """
+    named = {one.name: one for one in list_visible_routes(principal, snapshot)}
+    for alias in principal.model_names - named.keys():
+        if (found := find_route(alias, principal, snapshot)) is not None:
+            named[alias] = found
+    return [(name, named[name]) for name in sorted(named) if named[name].kind in ADDRESSES]
+
+
 @route("GET", "models")
 async def list_models(request: Request) -> None:
-    data = [_describe(one, request) for one in list_visible_routes(request.principal, request.snapshot)]
+    data = [_describe(one, name, request) for name, one in list_named(request.principal, request.snapshot)]
     await request.answer(orjson.dumps({"object": "list", "data": data}))
 
 
@@ -93,15 +105,15 @@ async def show_model(request: Request, model: str) -> None:
             code="model_not_found",
             param="model",
         )
-    await request.answer(orjson.dumps(_describe(found, request)))
+    await request.answer(orjson.dumps(_describe(found, model, request)))
 
 
-def _describe(one: Route, request: Request) -> dict:
+def _describe(one: Route, name: str, request: Request) -> dict:
     """OpenAI's fields, and ours that clients skip. Azure and others call the day of retirement
     `shutdown_date`.
     """
     return {
-        "id": one.name,
+        "id": name,
         "object": "model",
         "created": int(one.created_at.timestamp()) if one.created_at else 0,
         "owned_by": request.snapshot.slug if one.origin == "tenant" else "platform",

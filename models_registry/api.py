@@ -118,6 +118,7 @@ class SyncReportSerializer(serializers.Serializer):
     vanished = serializers.ListField(child=serializers.CharField())
     kept = serializers.IntegerField()
     skipped = serializers.IntegerField()
+    refused = serializers.ListField(child=serializers.CharField())
 
 
 class RegistryViewSet(AtriumViewSet):

@@ -7,7 +7,7 @@ from models_registry.selectors import label_models, list_seen_models
 
 
 def list_models() -> list[SeenObject]:
-    return [SeenObject(row.pk, row.name, row.label) for row in list_seen_models()]
+    return [SeenObject(row.pk, row.name, row.label, tuple(row.aliases)) for row in list_seen_models()]
 
 
 register_objects(MODEL, list_models, label_models)

@@ -8,7 +8,7 @@ The row that a caller hands in may be old: it is read again under a lock, and on
 Otherwise a change that crosses a revocation would take it back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import keys
+from accounts.grants import list_closed_objects
 from accounts.key_rules import key_rules
 from accounts.models import ApiKey, Project, User
+from accounts.objects import MODEL, list_objects
 from accounts.permissions import require, require_standing
 from accounts.selectors import SCOPE_RIGHTS
 from accounts.services.limits import take_over_limits, write_key_limit
@@ -75,13 +77,16 @@ def create_api_key(
         _refuse_to_escape_limits(within, user)
         key_rules().check(within, user)
     _refuse_past(expires_at)
+    project = project or ensure_default_project()
+    new_names = set(model_names or []) - set(within.model_names if within else [])
+    _refuse_unknown_models(actor, new_names, user, project)
     text, parsed = keys.make_key(current_tenant())
     row = ApiKey(
         key_id=parsed.key_id,
         digest=parsed.digest,
         name=name,
         user=user,
-        project=project or ensure_default_project(),
+        project=project,
         scopes=list(chosen),
         model_names=model_names or [],
         expires_at=expires_at,
@@ -129,6 +134,8 @@ def update_api_key(
         _refuse_beyond(within, **changes)
     if changes.get("expires_at") != key.expires_at:
         _refuse_past(changes.get("expires_at"))
+    new_names = set(changes.get("model_names") or []) - set(key.model_names)
+    _refuse_unknown_models(actor, new_names, key.user, changes.get("project") or key.project)
     if LIMIT in changes:
         write_key_limit(key, changes.pop(LIMIT))
     for field, value in changes.items():
@@ -168,6 +175,27 @@ def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
             raise NotAllowed(
                 _("A key gives other keys at most what it has itself."), code="beyond_own_key", param=name
             )
+
+
+def _refuse_unknown_models(actor: User | None, names: Collection[str], user: User, project: Project) -> None:
+    """Raise InvalidInput for the first of these names that is of no model, switched on or off. To those who
+    make keys only for themselves, a model that they may not use is none.
+    """
+    if not names:
+        return
+    sees_all = actor is None or actor.has_perm("accounts.add_apikey")
+    closed = set() if sees_all else set(list_closed_objects(MODEL, user, project.pk))
+    known = {name for row in list_objects(MODEL) if row.id not in closed for name in (row.name, *row.aliases)}
+    if unknown := set(names) - known:
+        raise InvalidInput(
+            _(
+                "There is no model “%(name)s” for this key. Give each model's own name or alias; no "
+                "character stands for others."
+            )
+            % {"name": min(unknown)[:100]},
+            code="model_not_found",
+            param="model_names",
+        )
 
 
 def _refuse_past(expires_at: datetime | None) -> None:

@@ -31,19 +31,20 @@ HOW_MUCH: dict[str, str] = {
 
 
 async def admit(call: Call, snapshot: TenantSnapshot, limiter: Limiter) -> None:
-    """Count the call; one without candidates (its model does not exist) as a request only. Raises
-    QuotaExceeded (`rate_limit_exceeded`), with the seconds to wait where waiting helps.
+    """Count the call; one without candidates (its model does not exist) as a request only. Limits of tokens
+    bound the answer where the caller does not. Raises QuotaExceeded (`rate_limit_exceeded`), with the
+    seconds to wait where waiting helps.
     """
     bounds = snapshot.bounds_of(call.principal, call.route if call.candidates else None)
     if not call.candidates:
         bounds = tuple(bound for bound in bounds if bound.measure in REQUESTS)
     if not bounds:
         return
-    tokens = _most_tokens(call) if any(bound.is_of_tokens for bound in bounds) else 0
-    verdict = await limiter.admit(bounds, tokens)
+    rooms = [bound.amount for bound in bounds if bound.is_of_tokens]
+    verdict = await limiter.admit(bounds, _most_tokens(call, min(rooms)) if rooms else 0)
     call.headers += _headers(verdict)
     if not verdict.is_admitted:
-        raise _refusal(verdict)
+        raise _refusal(call, verdict)
     call.admitted = verdict
 
 
@@ -63,10 +64,17 @@ def _used_tokens(call: Call) -> int:
     return usage.total_tokens + sum(one.usage.total_tokens for one in call.attempts)
 
 
-def _most_tokens(call: Call) -> int:
-    """The input by estimate, and the longest answer that a candidate may give."""
-    longest = (call.operation.longest_answer(call, one.route) for one in call.candidates)
-    return estimate_input_tokens(call) + max(longest)
+def _most_tokens(call: Call, room: int) -> int:
+    """The input by estimate, and the longest answer that a candidate may give. An answer that only we bound
+    gets at most half of what the input leaves of the `room`: else no call that names no bound could pass a
+    small limit, or one would have to wait until the one before has fallen out.
+    """
+    given = estimate_input_tokens(call)
+    longest = max(call.longest_answer(one.route) for one in call.candidates)
+    half = (room - given) // 2
+    if not call.asked_output_tokens and longest > half > 0:
+        longest = call.most_output_tokens = half
+    return given + longest
 
 
 def _headers(verdict: Verdict) -> list[tuple[bytes, bytes]]:
@@ -82,13 +90,18 @@ def _headers(verdict: Verdict) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def _refusal(verdict: Verdict) -> QuotaExceeded:
+def _refusal(call: Call, verdict: Verdict) -> QuotaExceeded:
     bound, wait_s = verdict.bounds[verdict.refusing], verdict.wait_s[verdict.refusing]
     whose, how_much = _(WHOSE[bound.level]), _(HOW_MUCH[bound.measure]) % {"amount": bound.amount}
     if wait_s is None:
-        message = _(
-            "%(whose)s is %(how_much)s. This call alone may use %(tokens)s tokens: shorten it, or lower "
-            "“max_tokens”."
+        call.headers.append((b"x-should-retry", b"false"))  # clients of OpenAI's repeat every other 429
+        message = (
+            _(
+                "%(whose)s is %(how_much)s. This call alone may use %(tokens)s tokens: shorten it, or lower "
+                "“max_tokens”."
+            )
+            if call.asked_output_tokens
+            else _("%(whose)s is %(how_much)s. This call alone may use %(tokens)s tokens: shorten it.")
         ) % {"whose": whose, "how_much": how_much, "tokens": verdict.tokens}
         return QuotaExceeded(message, code="rate_limit_exceeded")
     seconds = max(1, round(wait_s + 0.5))

@@ -32,8 +32,7 @@ def _routes(candidates: Iterable[Candidate]) -> Iterable[Route]:
 
 def highest_cost_of(call: Call, route: Route) -> Decimal:
     """The most that an attempt at this model can cost. Raises InvalidInput (`model_not_priced`)."""
-    operation = call.operation
-    most_input, longest = operation.most_input_tokens(call, route), operation.longest_answer(call, route)
+    most_input, longest = call.operation.most_input_tokens(call, route), call.longest_answer(route)
     try:
         return highest_cost(route.price, most_input, longest, has_sound=call.has_sound)
     except UnpricedClass as exc:

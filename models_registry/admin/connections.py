@@ -1,5 +1,7 @@
 """Connections, as both administrations show them. The API key goes in and never comes out."""
 
+from collections.abc import Iterator
+
 from django import forms
 from django.contrib import messages
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -19,18 +21,21 @@ from foundation.errors import UpstreamError
 from models_registry.providers.openai_compatible import LOCAL, REMOTE
 from models_registry.providers.table import find_provider
 from models_registry.services import (
+    SyncReport,
     add_connection,
     remove_connection,
     sync_catalogue,
     test_connection,
     update_connection,
 )
+from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
 from models_registry.services.connections import TIMEOUTS
 from models_registry.worlds import Connection
 
 HOW_IT_IS_ASKED = (*TIMEOUTS, "token_limit_name")
 WRITTEN = ("name", "kind", "base_url", "location", "no_storage", "is_enabled", *HOW_IT_IS_ASKED)
 OK, BAD, UNKNOWN = "ok", "bad", "unknown"
+MAX_NAMES = 10  # that one message tells
 
 
 def say_default(timeout: str, kind: str | None) -> str:
@@ -205,19 +210,37 @@ class ConnectionAdminBase(AtriumModelAdmin):
             "unchanged."
         )
         counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
-        said = text % {"name": row.name, "kept": report.kept, **counts}
-        return f"{said} {_say_unpriced(len(report.unpriced))}" if report.unpriced else said
+        return " ".join([text % {"name": row.name, "kept": report.kept, **counts}, *_tell_more(report)])
 
 
-def _say_unpriced(count: int) -> str:
-    text = ngettext(
-        "%(count)d of those added stays switched off until you enter its price and switch it on: in the list "
-        "of models, filter by “no price”.",
-        "%(count)d of those added stay switched off until you enter their prices and switch them on: in the "
-        "list of models, filter by “no price”.",
-        count,
-    )
-    return text % {"count": count}
+def _tell_more(report: SyncReport) -> Iterator[str]:
+    """Which models wait for a price, how long the answers of new ones are, which ones did not come in, and
+    what to do about it.
+    """
+    count = len(report.unpriced)
+    if count:
+        yield ngettext(
+            "%(count)d of those added stays switched off until you enter its price and switch it on: in the "
+            "list of models, filter by “no price”.",
+            "%(count)d of those added stay switched off until you enter their prices and switch them on: in "
+            "the list of models, filter by “no price”.",
+            count,
+        ) % {"count": count}
+    if report.added:
+        text = gettext(
+            "Where a call names no “max_tokens”, answers of new models have at most %(count)s tokens; a "
+            "model's page has the number."
+        )
+        yield text % {"count": intcomma(USUAL_OUTPUT_TOKENS)}
+    count, names = len(report.refused), ", ".join(report.refused[:MAX_NAMES])
+    if count:
+        yield ngettext(
+            "%(count)d model has a name that cannot be used here: %(names)s. Add it by hand under another "
+            "name.",
+            "%(count)d models have names that cannot be used here: %(names)s. Add them by hand under other "
+            "names.",
+            count,
+        ) % {"count": count, "names": names + ("…" if count > MAX_NAMES else "")}
 
 
 def _tell_address(request: HttpRequest, row: Connection, form: ConnectionForm) -> None:

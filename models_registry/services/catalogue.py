@@ -16,6 +16,7 @@ from foundation.errors import AtriumError, UpstreamError
 from models_registry.catalogue import fetch_catalogue
 from models_registry.kinds import Channel, Location
 from models_registry.providers.openai_compatible.catalogue import Catalogue, ListedModel
+from models_registry.selectors import list_seen_models
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
@@ -30,7 +31,8 @@ USUAL_OUTPUT_TOKENS = 4_096
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What a synchronisation changed: names of models, and how many entries no model could be made of.
-    `unpriced` are those of the added ones that stay switched off until somebody prices them.
+    `unpriced`: those of the added ones that stay switched off until somebody prices them; `refused`: names
+    that no model may have here.
     """
 
     added: list[str] = field(default_factory=list)
@@ -39,6 +41,7 @@ class SyncReport:
     vanished: list[str] = field(default_factory=list)
     kept: int = 0
     skipped: int = 0
+    refused: list[str] = field(default_factory=list)
 
 
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
@@ -83,7 +86,7 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     rows = list(world.models.objects.select_for_update().filter(connection=connection.pk).order_by("pk"))
     known = {row.upstream_name for row in rows}
     listed = {model.name: model for model in found.models}
-    report = SyncReport(kept=len(known & listed.keys()), skipped=found.skipped)
+    report = SyncReport(kept=len(known & listed.keys()))
     for row in rows:
         if row.upstream_name in listed:
             _note_listed(row, listed[row.upstream_name], now, report)
@@ -93,9 +96,9 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
             row.save(update_fields=["is_enabled", "vanished_at", "updated_at"])
             report.vanished.append(row.name)
     new = [model for name, model in listed.items() if name not in known]
-    skipped = _add_models(world, connection, new, now, report)
+    _add_models(world, connection, new, now, report)
     announce("connection", connection.pk)
-    return replace(report, skipped=report.skipped + skipped)
+    return replace(report, skipped=found.skipped + len(report.refused))
 
 
 def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncReport) -> None:
@@ -115,12 +118,12 @@ def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncRep
 
 def _add_models(
     world: World, connection: Connection, new: list[ListedModel], now: datetime, report: SyncReport
-) -> int:
-    """Make models of entries; returns how many could not be made."""
-    taken = set(world.models.objects.values_list("name", flat=True))
-    for aliases in world.models.objects.exclude(aliases=[]).values_list("aliases", flat=True):
-        taken.update(aliases)
-    prefix, skipped = slugify(connection.name) or "connection", 0
+) -> None:
+    """A name that the scope sees already is prefixed, the platform's too: that a model takes the place of
+    another is for somebody to decide.
+    """
+    taken = {name for row in list_seen_models() for name in (row.name, *row.aliases)}
+    prefix = slugify(connection.name) or "connection"
     is_free = not _costs_the_platform(world, connection)
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
@@ -146,14 +149,13 @@ def _add_models(
                 connection.pk,
                 "; ".join(exc.messages),
             )
-            skipped += 1
+            report.refused.append(listed.name)
             continue
         row.save()
         taken.add(name)
         report.added.append(name)
         if not is_free:
             report.unpriced.append(name)
-    return skipped
 
 
 def _costs_the_platform(world: World, connection: Connection) -> bool:

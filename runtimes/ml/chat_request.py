@@ -3,8 +3,9 @@
 Covers: model, messages (string contents and text parts), max_tokens, max_completion_tokens, temperature,
 top_p, seed, stop, n, stream, stream_options, and vLLM's extension ignore_eos (go on until max_tokens, for
 measuring).
-Does not cover: tools, response_format, logprobs, penalties and every other field: they are ignored. Images
-and audio in messages are refused.
+What would need another answer than this server can give is refused: calls of tools that must be made,
+answers in JSON, logprobs, logit_bias, penalties, images and audio in messages.
+Does not cover: tools that may be called (no model here knows any) and every other field: they are ignored.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,17 @@ ROLES = {
     "function": "tool",
 }
 MAX_STOP_STRINGS = 4  # OpenAI's limit
+# field → the values under which it asks for nothing; with any other, what is not done would seem done
+NOT_SERVED: dict[str, tuple[object, ...]] = {
+    "tool_choice": ("auto", "none"),
+    "function_call": ("auto", "none"),
+    "response_format": ({"type": "text"},),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ def parse_chat_request(body: object) -> ChatRequest:
         raise ApiError(
             400, "This server gives one choice per request: n must be 1.", code="unsupported_value", param="n"
         )
+    _refuse_what_is_not_served(body)
     is_stream = _read_flag(body, "stream")
     return ChatRequest(
         model=_read_model(body),
@@ -59,6 +72,18 @@ def parse_chat_request(body: object) -> ChatRequest:
         includes_usage=_read_includes_usage(body, is_stream),
         ignores_end=_read_flag(body, "ignore_eos"),
     )
+
+
+def _refuse_what_is_not_served(body: dict) -> None:
+    for name, harmless in NOT_SERVED.items():
+        value = body.get(name)
+        if value is not None and value not in harmless:
+            raise ApiError(
+                400,
+                f"This server cannot do what {name} asks for. Leave it out, or choose another model.",
+                code="unsupported_value",
+                param=name,
+            )
 
 
 def _read_model(body: dict) -> str:

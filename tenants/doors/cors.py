@@ -32,6 +32,7 @@ EXPOSED = ", ".join(
         "x-atrium-cost",
         "x-atrium-model",
         "x-atrium-attempts",
+        "x-atrium-max-tokens",
         "openai-processing-ms",
         "openai-version",
         "traceparent",

@@ -5,12 +5,13 @@ from datetime import date, timedelta
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts import shown_once
 from accounts.models import ApiKey, User
-from accounts.services import create_api_key
+from accounts.services import create_api_key, grant
+from tests.conftest import manage
 from tests.estate import PROVIDER, make_people
 
 pytestmark = pytest.mark.django_db
@@ -125,6 +126,37 @@ def test_a_key_is_limited_to_chosen_models(bobs):
     bobs.post("/keys/new/", NEW | {"name": "free"})
     assert ApiKey.objects.get(name="free").model_names == []
     assert bobs.post("/keys/new/", NEW | {"model_names": ["not offered"]}).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["h/*", "does-not-exist", "*", "closed"])
+def test_a_key_names_models_that_its_person_may_use(acme, alice, bob, name):
+    from models_registry.services import add_connection, add_model
+
+    connection = add_connection(actor=None, name="Ours", **PROVIDER)
+    add_model(actor=None, connection=connection, name="h/small", aliases=["nick"], is_enabled=False)
+    add_model(actor=None, connection=connection, name="closed")
+    grant(actor=None, kind="model", target="closed", effect="deny", user=bob)
+    command = ["apikey", "create", "--tenant", "acme", "--user", bob.email, "--name", "k"]
+    manage(*command, "--model", "h/small", "--model", "nick")
+    assert ApiKey.objects.get().model_names == ["h/small", "nick"]
+    if name != "closed":  # who has the command may prepare a key for a right to come
+        with pytest.raises(CommandError, match="There is no model"):
+            manage(*command, "--model", "nick", "--model", name)
+    acme.login_as(bob)
+    address = "/api/v1/api-keys/"
+    for response in (
+        acme.post(address, {"name": "k", "model_names": [name]}, content_type="application/json"),
+        acme.patch(
+            f"{address}{ApiKey.objects.get().pk}/", {"model_names": [name]}, content_type="application/json"
+        ),
+    ):
+        answer = response.json()
+        assert (response.status_code, answer["code"], answer["param"]) == (
+            400,
+            "model_not_found",
+            "model_names",
+        )
+    assert ApiKey.objects.get().model_names == ["h/small", "nick"]
 
 
 def test_a_foreign_key_cannot_be_revoked(acme, alice, bob):

@@ -132,6 +132,14 @@ def test_models_are_fetched_after_a_question_and_a_failure_is_told(acme, alice):
     assert b"Fetch the lists of models" in acme.get(address).content and not provider.paths
     page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "2 added" in page and Model.objects.filter(name="small", connection=row).exists()
+    assert "at most 4,096 tokens" in page and "cannot be used here" not in page
+    provider.listed = ["small", *(f"n° {number}" for number in range(11)), "<b>x"]
+    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "12 models have names that cannot be used here: n° 0, " in page and "n° 9…" in page
+    provider.listed = ["small", "<b>x"]
+    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "cannot be used here: &lt;b&gt;x." in page and "<b>x" not in page
+    assert "at most 4,096 tokens" not in page, "nothing was added"
     provider.status = 500
     page = acme.post(
         url("models_registry_connection_test", row.pk), {"confirmed": "yes"}, follow=True

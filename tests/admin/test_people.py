@@ -13,8 +13,9 @@ from django.urls import reverse
 from accounts.models import ApiKey, Project, User
 from accounts.services import create_api_key
 from accounts.tasks import send_invitation
+from models_registry.services import add_connection, add_model
 from tenants.local.models import OutboxMessage
-from tests.estate import make_estate, make_people
+from tests.estate import PROVIDER, make_estate, make_people
 from tests.routes import TENANT
 
 pytestmark = pytest.mark.django_db
@@ -209,6 +210,9 @@ def test_nobody_is_deleted(acme, alice, bob):
 
 def test_a_key_is_shown_once(acme, alice, bob):
     acme.login_as(alice)
+    connection = add_connection(actor=None, name="Ours", **PROVIDER)
+    for name in ("a", "b", "c"):
+        add_model(actor=None, connection=connection, name=name)
     data = {
         "name": "Batch",
         "user": bob.pk,
@@ -234,6 +238,14 @@ def test_a_key_is_shown_once(acme, alice, bob):
     pages = [url(f"accounts_apikey_{page}", key.pk) for page in ("change", "history")]
     for address in [*pages, url("accounts_apikey_changelist"), url("auditlog_logentry_changelist")]:
         assert text.rsplit("_", 1)[1] not in acme.get(address).content.decode()
+
+
+def test_a_key_for_a_model_that_nobody_has_is_refused_at_its_field(acme, alice, bob):
+    project = Project.objects.get().pk
+    data = {"name": "k", "user": bob.pk, "project": project, "scopes": ["inference"], "model_names": "h/*"}
+    response = acme.login_as(alice).post(url("accounts_apikey_add"), data)
+    form = response.context["adminform"].form
+    assert "There is no model “h/*”" in str(form.errors["model_names"]) and not ApiKey.objects.exists()
 
 
 def test_a_keys_limits_change_but_not_its_person_or_scopes(acme, alice, bob):

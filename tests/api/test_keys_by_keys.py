@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key, create_project
-from tests.estate import make_estate
+from models_registry.services import add_connection, add_model, remove_model
+from tests.estate import PROVIDER, make_estate
 from usage.models import Budget
 from usage.services import set_budget
 
@@ -24,6 +25,12 @@ LIMITS = {
 }
 
 
+@pytest.fixture
+def models():
+    connection = add_connection(actor=None, name="Ours", **PROVIDER)
+    return [add_model(actor=None, connection=connection, name=name) for name in LIMITS["model_names"]]
+
+
 def client_of(user, **limits) -> tuple[Client, ApiKey]:
     row, text = create_api_key(
         actor=None, user=user, name="limited", **{"scopes": ["inference", "manage"]} | limits
@@ -32,7 +39,7 @@ def client_of(user, **limits) -> tuple[Client, ApiKey]:
 
 
 @pytest.fixture
-def limited(alice):
+def limited(alice, models):
     return client_of(alice, **LIMITS)
 
 
@@ -79,6 +86,15 @@ def test_a_key_with_a_budget_of_its_own_makes_none(alice):
     assert other.post("/api/v1/api-keys/", {"name": "new"}, **JSON).status_code == 201, (
         "another key of the same person may"
     )
+
+
+def test_a_model_that_is_gone_stands_in_the_way_of_no_key(limited, models):
+    """Only names that are new must be known."""
+    client, own = limited
+    remove_model(actor=None, model=models[0])
+    assert client.post("/api/v1/api-keys/", {"name": "new"}, **JSON).status_code == 201
+    changes = {"model_names": ["small", "large"], "name": "kept"}
+    assert client.patch(f"/api/v1/api-keys/{own.pk}/", changes, **JSON).status_code == 200
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from django.utils import timezone
 from accounts.models import ApiKey
 from accounts.services import create_api_key
 from models_registry.models import Connection, Model
+from models_registry.services import add_connection, add_model
 from prompts.models import Conversation
 from tenants.context import tenant
-from tests.estate import make_estate, make_event, make_people
+from tests.estate import PROVIDER, make_estate, make_event, make_people
 from tests.models_registry.provider import Provider
 from tests.prompts.chats import make_conversation
 from usage.models import Budget
@@ -69,6 +70,8 @@ def test_an_admin_makes_no_key_that_acts_as_the_owner(acme):
 
 
 def test_a_keys_limits_change_and_nothing_else(api, alice):
+    connection = add_connection(actor=None, name="Ours", **PROVIDER)
+    add_model(actor=None, connection=connection, name="a")
     key, _text = create_api_key(actor=None, user=alice, name="k")
     address = f"/api/v1/api-keys/{key.pk}/"
     assert api.patch(address, {"model_names": ["a"], "expires_at": None}, **JSON).json()["model_names"] == [

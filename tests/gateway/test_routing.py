@@ -12,7 +12,8 @@ from gateway.calls import Call, Principal
 from gateway.operations import chat_completions
 from gateway.run import goes_on
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps.resolve import find_route, list_visible_routes, resolve, shuffle
+from gateway.steps.resolve import find_route, resolve, shuffle
+from gateway.v1 import list_named
 from models_registry.routes import Target
 from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import DoorState
@@ -53,6 +54,11 @@ def candidates(known: TenantSnapshot, name: str = "ours", who: Principal | None 
     resolve(call, known)
     assert call.candidate is call.candidates[0]
     return [f"{one.route.name}@{one.endpoint.location}" for one in call.candidates]
+
+
+def names(known: TenantSnapshot, who: Principal) -> list[str]:
+    """What `/v1/models` lists."""
+    return [name for name, _route in list_named(who, known)]
 
 
 # -- weights -------------------------------------------------------------------------------------------------
@@ -124,7 +130,24 @@ def test_an_answer_goes_on_where_all_that_may_be_asked_can_do_so(fields, is_so):
 def test_another_name_leads_to_the_model_and_is_not_listed():
     known = snapshot(make_route([endpoint()]), aliases={"gpt-4o": "ours"})
     assert candidates(known, "gpt-4o") == ["ours@"]
-    assert [route.name for route in list_visible_routes(principal(), known)] == ["ours"]
+    assert names(known, principal()) == ["ours"]
+
+
+def test_a_key_that_is_bound_to_an_alias_lists_the_model_under_it():
+    other = make_route([endpoint()], name="other")
+    known = snapshot(make_route([endpoint()]), other, aliases={"gpt-4o": "ours", "gpt-5": "other"})
+    assert names(known, principal(model_names=frozenset({"gpt-4o", "gone"}))) == ["gpt-4o"]
+    assert names(known, principal(model_names=frozenset({"gpt-4o", "other"}))) == ["gpt-4o", "other"]
+    known.grants = {other.model_id: ObjectGrants(frozenset({"role:x"}), frozenset())}
+    assert names(known, principal(model_names=frozenset({"gpt-5"}))) == []
+
+
+def test_a_model_of_a_kind_that_is_not_served_is_not_listed():
+    kinds = ["chat", "embedding", "rerank", "image", "speech", "transcription"]
+    routes = [make_route([endpoint()], name=kind, kind=kind) for kind in kinds]
+    known = snapshot(*routes, aliases={"dall-e": "image"})
+    assert names(known, principal()) == ["chat", "embedding"]
+    assert names(known, principal(model_names=frozenset({"dall-e", "chat"}))) == ["chat"]
 
 
 @pytest.mark.parametrize("allowed", ["ours", "gpt-4o"])

@@ -84,6 +84,13 @@ def test_max_tokens_reaches_the_provider(house):
     assert answer.usage.completion_tokens == 3
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.parametrize(("asked", "told"), [(None, "4096"), (5_000, None), (3, None)])
+def test_an_answer_says_that_we_bounded_it(house, asked, told, is_stream):
+    answer = house.post({"model": "mock", "messages": HELLO, "max_tokens": asked, "stream": is_stream})
+    assert answer.status_code == 200 and answer.headers.get("x-atrium-max-tokens") == told
+
+
 @pytest.mark.parametrize(
     ("body", "status", "param", "code"),
     [

@@ -22,6 +22,7 @@ from accounts.services import (
     set_roles,
     update_api_key,
 )
+from models_registry.services import add_connection, add_model
 from tenants.context import tenant
 from tenants.provisioning.plans import set_plan
 from tenants.provisioning.services import create_tenant
@@ -140,9 +141,34 @@ def test_a_call_that_no_minute_has_room_for_is_told_so(place):
     bound(place, "user", TPM, 1_000)
     eventually(lambda: ask(place, max_tokens=5_000).status_code == 429)
     refused = ask(place, max_tokens=5_000)
-    assert "retry-after" not in refused.headers
+    assert "retry-after" not in refused.headers and refused.headers["x-should-retry"] == "false"
     assert "Your own limit is 1000 tokens per minute. This call alone may use" in refused.text
+    assert refused.json()["error"]["message"].endswith("shorten it, or lower “max_tokens”.")
+    long = ask(place, max_tokens=None, messages=[{"role": "user", "content": "law " * 2_000}])
+    assert (long.status_code, long.headers["x-should-retry"]) == (429, "false")
+    assert long.json()["error"]["message"].endswith("tokens: shorten it.")
     assert ask(place, max_tokens=100).status_code == 200
+
+
+def test_an_answer_that_nobody_bounds_leaves_room_in_a_small_limit(place):
+    bound(place, "user", TPM, 300)
+    eventually(lambda: "x-ratelimit-limit-tokens" in ask(place, max_tokens=1).headers)
+    answer = ask(place, "mock-tokens-200-5-20", max_tokens=None)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["choices"][0]["finish_reason"] == "length", "the server was told"
+    written = answer.json()["usage"]["completion_tokens"]
+    assert 100 < written < 150 and answer.headers["x-atrium-max-tokens"] == str(written)
+    bound(place, "user", TPM, 3_000)
+    eventually(lambda: ask(place, max_tokens=1).headers["x-ratelimit-limit-tokens"] == "3000")
+    for _number in range(3):  # what they did not use is given back
+        assert ask(place, max_tokens=None).status_code == 200
+
+
+def test_the_chat_leaves_room_in_a_small_limit_too(place):
+    bound(place, "user", TPM, 3_000)
+    eventually(lambda: "x-ratelimit-limit-tokens" in ask(place, max_tokens=1).headers)
+    with Visitor(place.house.port, place.slug, place.person) as visitor:
+        assert visitor.finished(visitor.ask("hi", "mock")).status == "done"
 
 
 def test_a_model_that_does_not_exist_counts_as_a_request(place):
@@ -246,6 +272,20 @@ def test_a_model_that_is_not_granted_looks_as_if_it_did_not_exist(place):
     with tenant(place.slug):
         revoke_grant(actor=None, grant=row)
     eventually(lambda: ask(place).status_code == 200)
+
+
+def test_models_are_listed_by_the_names_under_which_a_key_may_call_them(place):
+    with tenant(place.slug):
+        server = add_connection(actor=None, name="own", kind="openai", base_url="https://own.example/v1")
+        add_model(actor=None, connection=server, name="own", aliases=["nick", "chum"])
+        add_model(actor=None, connection=server, name="painter", kind="image", aliases=["dauber"])
+    eventually(lambda: "own" in names(place))
+    assert not names(place) & {"nick", "chum", "painter", "dauber"}
+    with tenant(place.slug):
+        update_api_key(actor=None, key=place.key, model_names=["nick", "dauber"])
+    eventually(lambda: names(place) == {"nick"})
+    one = httpx.get(f"{place.house.base_url}/models/nick", headers={"Authorization": f"Bearer {place.text}"})
+    assert one.json()["id"] == "nick"
 
 
 def test_a_key_acts_in_its_persons_roles_and_on_its_project(place):

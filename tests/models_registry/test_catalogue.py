@@ -12,6 +12,7 @@ from models_registry.models import Model
 from models_registry.platform.models import Model as PlatformModel
 from models_registry.providers.openai_compatible.catalogue import guess_kind, read_catalogue
 from models_registry.selectors import list_routes
+from tenants.context import platform
 
 
 @pytest.fixture
@@ -82,6 +83,48 @@ def test_an_organisations_own_models_wait_for_nothing(make, provider):
         make.connection(base_url=provider.base_url, allow_private=True, kind="openai", location="us")
     )
     assert report.added and report.unpriced == [] and set(list_routes()) == {"small", "large"}
+
+
+@pytest.mark.parametrize(
+    ("says", "kind"),
+    [
+        ({"mode": "embedding"}, "embedding"),
+        ({"type": "embeddings"}, "embedding"),
+        ({"kind": "image"}, "image"),
+        ({"mode": "audio_transcription"}, "transcription"),
+        ({"mode": "audio_speech"}, "speech"),
+        ({"type": "rerank"}, "rerank"),
+        ({"type": "model"}, "chat"),
+        ({"mode": 7, "type": ["embedding"]}, "chat"),
+    ],
+    ids=str,
+)
+def test_a_kind_that_the_server_says_is_taken(linked, provider, says, kind):
+    provider.listed = [
+        {"id": "nomic"} | says,
+        {"id": "e5-talks", "type": "chat"},
+        {"id": "x", "mode": "video"},
+    ]
+    assert sorted(sync(linked).added) == ["e5-talks", "nomic"]
+    assert Model.objects.get(name="nomic").kind == kind
+    assert Model.objects.get(name="e5-talks").kind == "chat", "it knows better than its name"
+
+
+def test_the_longest_answer_of_an_openrouter_is_taken(linked, provider):
+    top = {"context_length": 8_000, "max_completion_tokens": 900, "is_moderated": False}
+    provider.listed = [
+        {"id": "a", "context_length": 8_000, "top_provider": top},
+        {"id": "b", "top_provider": "x"},
+        {"id": "c", "max_output_tokens": 5, "top_provider": top},
+    ]
+    sync(linked)
+    assert [row.max_output_tokens for row in Model.objects.order_by("name")] == [900, None, 5]
+
+
+def test_names_that_no_model_may_have_are_told(linked, provider):
+    provider.listed = ["fine", "Mistral (large)", "café", ""]
+    report = sync(linked)
+    assert (report.added, report.refused, report.skipped) == (["fine"], ["Mistral (large)", "café"], 3)
 
 
 def test_syncing_twice_changes_nothing(linked):
@@ -355,3 +398,12 @@ def test_a_catalogue_that_breaks_off_switches_nothing_off(linked, provider, monk
     with pytest.raises(UpstreamError, match="in time"):
         sync(linked)
     assert Model.objects.filter(is_enabled=True).count() == 2
+
+
+def test_a_name_of_the_platforms_gets_a_prefix_too(linked, provider):
+    """A provider's list takes no model's place: neither its price nor where its data go."""
+    with platform():
+        elsewhere = services.add_connection(actor=None, name="shared", kind="openai", secret="x")
+        services.add_model(actor=None, connection=elsewhere, name="small", aliases=["large"])
+    assert sorted(sync(linked).added) == ["my-vllm/large", "my-vllm/small"]
+    assert list_routes()["small"].origin == "platform"

@@ -132,12 +132,25 @@ def test_an_addition_that_cannot_sync_leaves_nothing_and_can_be_made_again(provi
     if answer == (200, b'{"data": []}'):
         run(*add)  # a provider that has nothing yet is no failure
     else:
-        with pytest.raises(CommandError):
+        with pytest.raises(CommandError, match=r"Nothing was added\. Without --sync the connection is"):
             run(*add)
         assert not Connection.objects.exists()
         provider.status, provider.body = 200, None
         run(*add)
     assert Connection.objects.count() == 1
+
+
+def test_models_that_did_not_come_in_are_named(provider):
+    provider.listed = ["small", "Mistral (large)", "café"]
+    here = ("--base-url", provider.base_url, "--allow-private", "--tenant", "acme", "--sync")
+    added = run(*ADD, *here)
+    assert "names cannot be used here: 2 (Mistral (large), café)." in added
+    assert "end after 4096 tokens at most" in added and "--default-max-output-tokens" in added
+    told = run("connection", "sync", "vLLM", "--tenant", "acme")
+    assert "names cannot be used here: 2 (Mistral (large), café)." in told and "--upstream-name" in told
+    assert "4096" not in told, "nothing was added"
+    report = run("connection", "sync", "vLLM", "--tenant", "acme", as_json=True)
+    assert report["refused"] == ["Mistral (large)", "café"]
 
 
 def test_a_model_is_added_priced_and_listed(make):

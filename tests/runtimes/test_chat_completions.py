@@ -223,13 +223,45 @@ def test_a_bad_field_is_named(server, fields, param):
     assert set(error) == {"message", "type", "param", "code"}
 
 
+CLOCK = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}
+NOT_SERVED = [
+    {"tools": [CLOCK], "tool_choice": "required"},
+    {"tools": [CLOCK], "tool_choice": {"type": "function", "function": {"name": "clock"}}},
+    {"functions": [CLOCK["function"]], "function_call": {"name": "clock"}},
+    {"response_format": {"type": "json_object"}},
+    {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}},
+    {"logprobs": True},
+    {"top_logprobs": 2},
+    {"logit_bias": {"50256": -100}},
+    {"presence_penalty": 0.5},
+    {"frequency_penalty": -1},
+]
+
+
+@pytest.mark.parametrize("fields", NOT_SERVED)
+def test_what_the_server_cannot_do_is_refused_and_named(server, fields):
+    response = server.post({"model": "atrium-tiny", "messages": HALLO, **fields})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "unsupported_value", [*fields][-1])
+
+
+def test_fields_that_ask_for_nothing_and_tools_that_need_not_be_called_change_nothing(server):
+    idle = {"tools": [CLOCK], "tool_choice": "auto", "function_call": "none"}
+    idle |= {"response_format": {"type": "text"}, "logprobs": False, "top_logprobs": 0, "logit_bias": {}}
+    response = server.post(
+        {"model": "atrium-tiny", "messages": HALLO, **idle, "presence_penalty": 0, "frequency_penalty": 0.0}
+    )
+    assert response.status_code == 200
+    assert response.json()["choices"][0]["message"]["content"] == server.answer("Hallo")
+
+
 def test_unknown_fields_are_ignored(server):
     assert (
         server.post(
             {
                 "model": "atrium-tiny",
                 "messages": HALLO,
-                "logprobs": True,
+                "logprobs": None,
                 "tools": [],
                 "user": "bob",
                 "n": 1,

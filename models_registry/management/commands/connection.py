@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from foundation.commands import AtriumCommand
-from foundation.errors import InvalidInput, UpstreamError
+from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from models_registry import services
 from models_registry.command_line import add_key, add_scope, chosen_scope, read_key
 from models_registry.kinds import Location, TokenLimitName
@@ -14,6 +14,7 @@ from models_registry.selectors import (
     list_visible_connections,
     list_visible_models,
 )
+from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
 from models_registry.services.connections import TIMEOUTS
 from models_registry.worlds import Connection
 
@@ -72,9 +73,10 @@ class Command(AtriumCommand):
             text, added = f"Connection {row.name} leads to {row.base_url}.", {}
             if options["sync"]:
                 report = self._sync_or_remove(row)
-                added = {"models": report.added, "unpriced": report.unpriced}
+                added = {"models": report.added, "unpriced": report.unpriced, "refused": report.refused}
                 added["without_price"] = _list_unpriced(row)
-                text += f" {len(report.added)} models were added." + _tell_off(report.unpriced)
+                text += f" {len(report.added)} models were added.{_tell_refused(report, options)}"
+                text += _tell_off(report.unpriced) + (_tell_bound(options) if report.added else "")
                 text += _advise(added["without_price"], options)
         self.show(_describe(row) | added, text)
 
@@ -100,13 +102,18 @@ class Command(AtriumCommand):
 
     @staticmethod
     def _sync_or_remove(row: Connection) -> services.SyncReport:
-        """Add its models. Where that fails the connection goes, too: the same command, once what
+        """What was added. Where that fails the connection goes, too: the same command, once what
         was wrong is mended, must not find half of itself.
         """
         try:
             return services.sync_catalogue(actor=None, connection=row)
-        except BaseException:
+        except BaseException as exc:
             services.remove_connection(actor=None, connection=row, force=True)
+            if isinstance(exc, AtriumError):
+                exc.message = (
+                    f"{exc.message} Nothing was added. Without --sync the connection is added all the same; "
+                    "name its models then with: manage.py model set."
+                )
             raise
 
     def list(self, options) -> None:
@@ -132,8 +139,9 @@ class Command(AtriumCommand):
             unpriced = _list_unpriced(row)
         text = (
             f"{len(report.added)} models added, {report.kept} kept, {len(report.returned)} back, "
-            f"{len(report.vanished)} vanished, {report.skipped} skipped."
+            f"{len(report.vanished)} vanished, {report.skipped} skipped.{_tell_refused(report, options)}"
         )
+        text += _tell_bound(options) if report.added else ""
         self.show(
             {"name": options["name"]} | asdict(report) | {"without_price": unpriced},
             text + _tell_off(report.unpriced) + _advise(unpriced, options),
@@ -168,11 +176,33 @@ def _tell_off(names: "list[str]") -> str:
     )
 
 
+def _tell_refused(report: services.SyncReport, options) -> str:
+    """Which models did not come in, and what to do about it; nothing where all did."""
+    if not report.refused:
+        return ""
+    return (
+        f"\nModels whose names cannot be used here: {len(report.refused)} ({', '.join(report.refused)}). "
+        f"Add them under other names: manage.py model set NAME {_scope_of(options)} --connection CONNECTION "
+        "--upstream-name NAME-AT-THE-SERVER."
+    )
+
+
+def _tell_bound(options) -> str:
+    return (
+        f"\nAnswers to calls that name no max_tokens end after {USUAL_OUTPUT_TOKENS} tokens at most. Another "
+        f"bound: manage.py model set NAME {_scope_of(options)} --default-max-output-tokens N."
+    )
+
+
+def _scope_of(options) -> str:
+    return "--platform" if options["platform"] else f"--tenant {options['tenant']}"
+
+
 def _advise(unpriced: list[str], options) -> str:
     """What to do about models without a price; nothing where there are none."""
     if not unpriced:
         return ""
-    scope = "--platform" if options["platform"] else f"--tenant {options['tenant']}"
+    scope = _scope_of(options)
     return (
         f"\nModels without a price: {len(unpriced)}. Calls to them cost nothing, and no budget stops them. "
         f"Set one: manage.py model set NAME {scope} --input-price P --output-price P (per million tokens)."

@@ -18,13 +18,18 @@ from models_registry.selectors import (
     list_current_prices,
     list_visible_models,
 )
+from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
 from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
 from tenants.models import Plan, Tenant
 from tenants.selectors import list_plans
 from usage.quantities import CLASSES
 
 PRICES = ("input", "output", "cached", "reasoning")
-NUMBERS = ("context_window", "max_output_tokens", "default_max_output_tokens")
+NUMBERS = {
+    "context_window": "what a call and its answer share",
+    "max_output_tokens": "the longest answer that the model can give",
+    "default_max_output_tokens": f"the longest where a call names none; default: {USUAL_OUTPUT_TOKENS}",
+}
 TEXTS = ("label", "licence", "successor", "notes", "upstream_name")
 
 
@@ -53,8 +58,8 @@ class Command(AtriumCommand):
         change.add_argument("--channel", choices=Channel.values)
         change.add_argument("--retire-on", type=day, metavar="DATE", help="as 2027-01-31")
         change.add_argument("--kind", choices=ModelKind.values)
-        for name in NUMBERS:
-            change.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N")
+        for name, text in NUMBERS.items():
+            change.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=f"tokens; {text}")
         for name in TEXTS:
             change.add_argument(f"--{name.replace('_', '-')}")
         change.add_argument(

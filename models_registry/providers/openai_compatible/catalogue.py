@@ -33,6 +33,27 @@ _KINDS_BY_NAME: tuple[tuple[tuple[str, ...], ModelKind | None], ...] = (
     (("dall-e", "gpt-image", "stable-diffusion", "flux", "qwen-image", "wanx"), ModelKind.IMAGE),
     (("moderation", "realtime", "sora"), None),
 )
+# What servers say of a model's kind, under one of these names (LiteLLM, LM Studio, Together, Atrium); words
+# that stand here nowhere (`model`, `base`) say nothing.
+_KIND_NAMES = ("mode", "type", "kind")
+_KINDS_BY_WORD: dict[str, ModelKind | None] = {
+    "chat": ModelKind.CHAT,
+    "llm": ModelKind.CHAT,
+    "vlm": ModelKind.CHAT,
+    "embedding": ModelKind.EMBEDDING,
+    "embeddings": ModelKind.EMBEDDING,
+    "rerank": ModelKind.RERANK,
+    "image": ModelKind.IMAGE,
+    "image_generation": ModelKind.IMAGE,
+    "speech": ModelKind.SPEECH,
+    "audio_speech": ModelKind.SPEECH,
+    "transcription": ModelKind.TRANSCRIPTION,
+    "audio_transcription": ModelKind.TRANSCRIPTION,
+    "moderation": None,
+    "realtime": None,
+    "video": None,
+    "video_generation": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +80,8 @@ FindKind = Callable[[dict[str, Any], str], ModelKind | None]  # of an entry and 
 
 def read_catalogue(body: Any, find_kind: FindKind | None = None) -> Catalogue:
     """Read a list of models. Raises UpstreamError if it is none; entries that cannot be used are counted as
-    skipped. `find_kind`: for providers that say it; else a model's name does.
+    skipped. `find_kind`: for providers that say it in their own way; else a usual field does, or a model's
+    name.
     """
     entries = _find_entries(body)
     if entries is None:
@@ -113,16 +135,16 @@ def _read_entry(entry: Any, find_kind: FindKind | None) -> ListedModel | None:
     entry = entry if isinstance(entry, dict) else {}
     if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
         return None
-    kind = find_kind(entry, name) if find_kind else guess_kind(name)
+    kind = find_kind(entry, name) if find_kind else _find_kind(entry, name)
     if kind is None:
         return None
-    label = entry.get("display_name")
+    label, top = entry.get("display_name"), entry.get("top_provider")  # the latter: OpenRouter's
     return ListedModel(
         name=name,
         kind=kind,
         label=label[:120] if isinstance(label, str) and label.isprintable() else "",
         context_window=_first_count(entry, _CONTEXT_NAMES),
-        max_output_tokens=_first_count(entry, _OUTPUT_NAMES),
+        max_output_tokens=_first_count(entry, _OUTPUT_NAMES) or _first_count(top, _OUTPUT_NAMES),
     )
 
 
@@ -134,7 +156,16 @@ def guess_kind(name: str) -> ModelKind | None:
     )
 
 
-def _first_count(entry: dict, names: tuple[str, ...]) -> int | None:
+def _find_kind(entry: dict[str, Any], name: str) -> ModelKind | None:
+    for field in _KIND_NAMES:
+        if isinstance(word := entry.get(field), str) and word.lower() in _KINDS_BY_WORD:
+            return _KINDS_BY_WORD[word.lower()]
+    return guess_kind(name)
+
+
+def _first_count(entry: Any, names: tuple[str, ...]) -> int | None:
+    if not isinstance(entry, dict):
+        return None
     for name in names:
         value = entry.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_TOKENS:
