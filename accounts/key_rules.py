@@ -15,7 +15,8 @@ from foundation.errors import NotAllowed
 class KeyRules:
     """`check(within, user)`: raises NotAllowed where the key `within` may make none for this person, because
     what binds it would not bind the new one. `give_budget(key, amount)`: give a key a monthly budget, the
-    amount as somebody wrote it; raises InvalidInput. `is_bound(key)`: whether a key has a budget of its own.
+    amount as somebody wrote it; raises InvalidInput. `is_bound(key)`: whether a budget binds it, its own, its
+    person's or its project's.
     """
 
     check: Callable[[ApiKey, User], None]

@@ -36,6 +36,12 @@ def has_budget(key: ApiKey) -> bool:
     return Budget.objects.filter(level=Budget.Level.KEY, subject_id=key.pk).exists()
 
 
+def spends_budgets(key: ApiKey) -> bool:
+    """Whether a budget of its own, its person's or its project's binds it."""
+    subjects = (key.pk, key.user_id, key.project_id)
+    return Budget.objects.filter(subject_id__in=subjects).exists()
+
+
 def refuse_to_escape_budget(within: ApiKey, user: User) -> None:
     """The new key would spend what the budget of the asking one, or of its person, does not count."""
     if (
@@ -56,4 +62,6 @@ def refuse_to_escape_budget(within: ApiKey, user: User) -> None:
         )
 
 
-register_key_rules(KeyRules(check=refuse_to_escape_budget, is_bound=has_budget, give_budget=give_key_budget))
+register_key_rules(
+    KeyRules(check=refuse_to_escape_budget, is_bound=spends_budgets, give_budget=give_key_budget)
+)

@@ -242,13 +242,16 @@ def test_a_key_whose_person_has_a_budget_makes_none_for_others(alice, bob):
     )
 
 
-@pytest.mark.parametrize("way", ["models", "budget"])
+@pytest.mark.parametrize("way", ["models", "key", "user", "project"])
 def test_a_key_with_limits_of_its_own_changes_nothing_they_hang_on(alice, way):
     """Else it sets the price of its calls to nothing, or gives its only model another one's place."""
     estate = make_estate(alice)
     client, own = client_of(alice, **{"model_names": [estate.model.name]} if way == "models" else {})
-    if way == "budget":
-        set_budget(actor=None, level=Budget.Level.KEY, subject_id=own.pk, limit=Decimal(0))
+    free, _row = client_of(alice)
+    assert free.patch(f"/api/v1/models/{estate.model.pk}/", {"label": "Mine"}, **JSON).status_code == 200
+    subjects = {"key": own.pk, "user": own.user_id, "project": own.project_id}
+    if way in subjects:
+        set_budget(actor=None, level=way, subject_id=subjects[way], limit=Decimal(0))
     model, connection = f"/api/v1/models/{estate.model.pk}/", f"/api/v1/connections/{estate.connection.pk}/"
     before = estate.model.prices.count()
     for answer in (
@@ -260,5 +263,3 @@ def test_a_key_with_limits_of_its_own_changes_nothing_they_hang_on(alice, way):
     ):
         assert (answer.status_code, answer.json()["code"]) == (403, "beyond_own_key")
     assert estate.model.prices.count() == before
-    free, _row = client_of(alice)
-    assert free.patch(model, {"label": "Mine"}, **JSON).status_code == 200
