@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
 groups=(
-  "tests/e2e tests/accounts tests/launcher tests/runtimes tests/test_permissions.py tests/gateway"
+  "tests/e2e tests/launcher tests/runtimes tests/gateway"
   "tests/proof"
 )
 logs=$(mktemp -d)

@@ -97,7 +97,6 @@ def test_tools_and_which_of_them_is_called(choice, theirs, names):
 @pytest.mark.parametrize(
     "broken",
     [
-        {"tools": [7]},
         {"tools": [{"type": "function"}]},
         {"tools": [CLOCK], "tool_choice": {"type": "function", "function": {"name": "none"}}},
         {"tools": [CLOCK], "tool_choice": {"type": "custom"}},
