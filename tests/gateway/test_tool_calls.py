@@ -162,6 +162,16 @@ RIGHT = [
 ]
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_what_later_pieces_leave_empty_is_left_out(nothing):
+    """OpenAI's own client asserts that a type is a function's (Qwen, vLLM)."""
+    first = piece("", "f", id="a", index=0, type="function")
+    later = {"index": 0, "id": nothing, "type": nothing, "function": {"name": nothing, "arguments": A}}
+    heard = hear([said(first), said(later), END, DONE])
+    assert as_client(heard) == [("a", "f", A)]
+    assert pieces_of(heard)[1] == {"index": 0, "function": {"arguments": A}}
+
+
 def test_what_is_right_passes_as_it_came():
     call = calling.make_call("http://localhost")
     reader = ChatChunkReader(call)

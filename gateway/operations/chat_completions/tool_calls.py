@@ -83,15 +83,16 @@ class CallReader:
 
 def _continue(piece: dict[str, Any], call: _Begun) -> bool:
     """What a call's first piece said is not said again: clients join texts that come twice."""
-    is_changed = False
-    if piece.get("id"):
-        del piece["id"]
+    is_changed = "id" in piece
+    piece.pop("id", None)
+    if "type" in piece and piece["type"] != "function":  # null or empty at some, where clients expect a word
+        del piece["type"]
         is_changed = True
     function = piece.get("function")
     if isinstance(function, dict):
         if "arguments" in function:
             is_changed |= _write_arguments(function, "")
-        if call.name and function.get("name") == call.name:
+        if "name" in function and (not function["name"] or function["name"] == call.name):
             del function["name"]
             is_changed = True
     call.name = call.name or _name_of(piece)
