@@ -199,7 +199,8 @@ class Call:
         self.attempt_started_s = time.monotonic()
         self.attempt_error = ""
         self.was_dispatched = self.was_refused = False
-        self.may_ask_again, self.asked_pause_s = True, None
+        self.may_ask_again = True
+        self.asked_pause_s = None
         self.pieces_seen = self.output_tokens_seen = 0
         self.usage = None
         self.is_usage_final = False

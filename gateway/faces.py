@@ -14,9 +14,8 @@ from gateway.deltas import Delta, DeltaReader
 class Frames:
     """As server-sent events, for clients."""
 
-    def __init__(self, *, must_read: bool = False) -> None:
+    def __init__(self) -> None:
         self._shape = DeltaShape()
-        self._must_read = must_read  # an adapter, guard or validator has to see every event
 
     def pass_on(self, call: Call, chunk: bytes) -> bytes | None:
         swapped = self._shape.swap(chunk)
@@ -29,7 +28,7 @@ class Frames:
             ours = frame(write_json(chunk.event) if chunk.is_changed else data)
         except ValueError as exc:
             raise nonsense() from exc
-        if chunk.text and not self._must_read:
+        if chunk.text:
             self._shape.learn(frame(data), ours, chunk.text)
         return ours
 

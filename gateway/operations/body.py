@@ -45,7 +45,8 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # A pair of halves, or one; not where the backslash before it is itself escaped. Found without a step of
 # Python for anything else, and only so many: a body may hold millions of escapes.
 _HALVES = re.compile(
-    rb"(?<!\\)(?:\\\\)*+\\u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2}))"
+    rb"(?<!\\)(?:\\\\)*+\\u"
+    rb"(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
 MOST_HALVES = 10_000
 

@@ -77,8 +77,8 @@ if (form) {
   // Wherever one is, unless something else is open that Escape closes.
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.isComposing || event.defaultPrevented || !findUnfinished()) return;
-    if (document.querySelector(":popover-open, dialog[open]") || event.target.closest("form:not([data-composer])"))
-      return;
+    const isElsewhere = event.target.closest("form:not([data-composer])");
+    if (isElsewhere || document.querySelector(":popover-open, dialog[open]")) return;
     event.preventDefault();
     stop();
   });
