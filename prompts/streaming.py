@@ -83,7 +83,7 @@ async def _stream(
             async for part in _poll(slug, user, message_id):
                 await access.check()
                 yield part
-        await access.check()
+        await access.ask()  # with the right, the answer ends too, and sooner than it is asked after again
         html = await in_tenant(slug, _render_done, request, user, message_id, surroundings)
     except (NotFound, _AccessEnded):
         return  # deleted or logged out meanwhile: whoever asks again is told so
@@ -110,8 +110,11 @@ class _Access:
 
     async def check(self) -> None:
         """Raises _AccessEnded."""
-        if time.monotonic() - self._asked_s < ACCESS_EVERY_S:
-            return
+        if time.monotonic() - self._asked_s >= ACCESS_EVERY_S:
+            await self.ask()
+
+    async def ask(self) -> None:
+        """Raises _AccessEnded."""
         self._asked_s = time.monotonic()
         if not await in_tenant(self._slug, has_access, self._slug, self._session_key, self._user_id):
             raise _AccessEnded

@@ -66,8 +66,9 @@ PREPARE = """
     print(json.dumps({"migrated": []}))
 """
 DRIVER = """
-    import dataclasses, json, os, sys
+    import dataclasses, json, os, signal, sys
     from launcher import supervisor, up
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests under nohup ignores it
     from launcher import process_plan as plan
     supervisor.STOP_PATIENCE_S = float(os.environ.get("PATIENCE", supervisor.STOP_PATIENCE_S))
     scripts = json.loads(sys.argv[1])

@@ -226,7 +226,18 @@ def test_a_page_that_looks_on_sees_no_more(house, place, end):
             seen.append(event.name)
         assert "done" not in seen, "the stream went on"
         if end is log_out:
+            assert visitor.message(message.pk).is_unfinished, "the stream went on"
             assert visitor.finished(message).status == "done"
+
+
+def test_planted_bug_a_page_whose_end_is_sent_unasked_is_found_out(house, place):
+    """Who is kept out loses the answer, too, and perhaps just after a question."""
+    bug = (
+        "import prompts.streaming as streaming\n"
+        "streaming._Access.ask, streaming.ACCESS_EVERY_S = streaming._Access.check, 3600"
+    )
+    with house_with_bug(house, bug) as careless, pytest.raises(AssertionError, match="the stream went on"):
+        test_a_page_that_looks_on_sees_no_more(careless, place, suspend)
 
 
 def test_planted_bug_a_page_that_is_never_asked_again_is_found_out(house, place):
