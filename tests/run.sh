@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# `make test`: all tests in three groups side by side, each with services of its own; then how many there were.
-# Three on two cores: much of the time is waiting, for browsers, processes and streams. With arguments: one
+# `make test`: all tests in four groups side by side, each with services of its own; then how many there were.
+# Four on two cores: much of the time is waiting, for browsers, processes and streams. With arguments: one
 # pytest, with these.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
+waiting="tests/proof/test_s10_revocation.py tests/proof/test_s46_rotation.py"  # for what lasts seconds
 groups=(
-  "tests/e2e tests/launcher tests/runtimes tests/gateway"
-  "tests/proof"
+  "tests/e2e tests/launcher tests/runtimes tests/api"
+  "tests/proof tests/usage tests/upgrade ${waiting//tests/--ignore=tests}"
+  "tests/gateway tests/tenants tests/accounts $waiting"
 )
 logs=$(mktemp -d)
 runs=()
@@ -18,7 +20,7 @@ for group in "${groups[@]}"; do
   read -ra folders <<< "$group"
   "${pytest[@]}" "${folders[@]}" > "$logs/${#runs[@]}" 2>&1 &
   runs+=($!)
-  others+=("${folders[@]/#/--ignore=}")
+  for folder in "${folders[@]}"; do others+=("--ignore=${folder#--ignore=}"); done
 done
 "${pytest[@]}" tests "${others[@]}" > "$logs/${#runs[@]}" 2>&1 &
 runs+=($!)
