@@ -14,7 +14,7 @@ import asyncio
 import json
 import re
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -32,6 +32,7 @@ MIN_DESCRIPTORS = 4 * MAX_CONNECTIONS  # a call has one to its client and one to
 HEAD_TIMEOUT_S = 30.0
 MAX_HEAD_BYTES = 65_536  # address and headers; the usual proxies pass on less
 HEALTH = b"/healthz/"
+HEARERS = "atrium.hearers"
 _HOST = re.compile(rb"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{0,5}))?")
 
 
@@ -41,6 +42,32 @@ NO_HOST = (400, 'A request names its host once, in a header such as "Host: examp
 OTHER_VERSION = (505, "This server speaks HTTP/1.1 and HTTP/1.0.")
 CHUNKED_BY_1_0 = (400, "A request of HTTP/1.0 cannot be chunked.")  # RFC 9112, 6.1
 OTHER_HOST = (400, 'The address of this request names another host than its header "Host".')
+
+
+class Hearers:
+    """Who wants to hear that the client of a connection is gone; in the scope of its requests, as HEARERS. So
+    nobody needs a task that waits for ASGI's `http.disconnect`.
+    """
+
+    def __init__(self) -> None:
+        self.is_gone = False
+        self._all: set[Callable[[], None]] = set()
+
+    def add(self, hear: Callable[[], None]) -> None:
+        """Called at most once, on the server's loop: now, if the client has gone already."""
+        if self.is_gone:
+            hear()
+        else:
+            self._all.add(hear)
+
+    def remove(self, hear: Callable[[], None]) -> None:
+        """Safe for one that was called."""
+        self._all.discard(hear)
+
+    def tell(self) -> None:
+        self.is_gone = True
+        while self._all:
+            self._all.pop()()
 
 
 class Waiting:
@@ -94,6 +121,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._waiting = waiting_of(self.server_state)
+        self._hearers = Hearers()
         if len(self.connections) > MAX_CONNECTIONS + HEALTH_PLACES:
             transport.abort()
             return
@@ -113,6 +141,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope[HEARERS] = self._hearers  # type: ignore[literal-required]
         self._is_in_head = True
         self._head_bytes = 0
         self._await_head()
@@ -141,6 +170,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()  # paused in a large body; nothing is heard of a client's leaving else
         self._is_waiting = False
         self._waiting.remove(self)
 
@@ -154,6 +185,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_waiting = False
         self._waiting.remove(self)
         super().connection_lost(exc)
+        self._hearers.tell()
 
     def _wait(self) -> None:
         self._is_waiting = True

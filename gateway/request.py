@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from foundation.errors import AtriumError
+from foundation.http_server import HEARERS, Hearers
 from gateway.answers.sse import DONE, frame
 from gateway.calls import Call, Principal
 from gateway.door import Visit
@@ -70,7 +71,7 @@ async def answer_whole(request: Request, making: Awaitable[bytes], call: Call) -
     """Send the answer once it is there. Where the client leaves before, its bill is exact if it comes within
     READ_ON_S; else its making ends, and the upstream's work. Raises ClientGone, and what the making raises.
     """
-    async with _cancelled_when_gone(request.receive, READ_ON_S):
+    async with _cancelled_when_gone(request, READ_ON_S):
         answer = await making
     await request.answer(answer, headers_of(call))
 
@@ -82,7 +83,7 @@ async def send_stream(request: Request, frames: AsyncGenerator[bytes], call: Cal
     While nothing comes for HEARTBEAT_S a comment is sent, so that no proxy takes the stream for dead; before
     the first frame it brings the headers with it, and a refusal after it is an event.
     """
-    async with _cancelled_when_gone(request.receive) as watch:
+    async with _cancelled_when_gone(request) as watch:
         sender = _Sender(request, call, watch)
         try:
             try:
@@ -163,30 +164,39 @@ class _ClientWatch:
     sent for SEND_TIMEOUT_S.
     """
 
-    def __init__(self, receive: Receive, patience_s: float = 0.0) -> None:
+    def __init__(self, request: Request, patience_s: float = 0.0) -> None:
         self._patience_s = patience_s
+        self._hearers: Hearers | None = request.scope.get(HEARERS)
         self.loop = asyncio.get_running_loop()
         self.sends_since_s: float | None = None
         self.is_gone = False
-        self._receive = receive
+        self._receive = request.receive
         self._watched = asyncio.current_task()
         self._hearing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        self._hearing = self.loop.create_task(self._hear())
         self._look()
+        if self._hearers is not None:
+            self._hearers.add(self._begin_to_leave)
+        else:  # another server than ours
+            self._hearing = self.loop.create_task(self._hear())
 
     def stop(self) -> None:
         self._watched = None
         if self._timer:
             self._timer.cancel()
+        if self._hearers is not None:
+            self._hearers.remove(self._begin_to_leave)
         if self._hearing:
             self._hearing.cancel()
 
     async def _hear(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._begin_to_leave()
+
+    def _begin_to_leave(self) -> None:
         if self._timer:
             self._timer.cancel()
         self._timer = self.loop.call_later(self._patience_s, self._give_up)
@@ -209,9 +219,9 @@ class _ClientWatch:
 
 
 @asynccontextmanager
-async def _cancelled_when_gone(receive: Receive, patience_s: float = 0.0) -> AsyncIterator[_ClientWatch]:
+async def _cancelled_when_gone(request: Request, patience_s: float = 0.0) -> AsyncIterator[_ClientWatch]:
     """Cancel the running task when the client is gone, so much later; then raise ClientGone."""
-    watch, task = _ClientWatch(receive, patience_s), asyncio.current_task()
+    watch, task = _ClientWatch(request, patience_s), asyncio.current_task()
     watch.start()
     try:
         yield watch

@@ -23,8 +23,13 @@ class Hello:
         self.gate = threading.Event()
         self.gate.set()
         self.in_work = 0
+        self.gone = 0
+
+    def _note_gone(self) -> None:
+        self.gone += 1
 
     async def __call__(self, scope, receive, send) -> None:
+        scope[connections.HEARERS].add(self._note_gone)
         while (message := await receive()).get("more_body"):
             pass
         if message["type"] == "http.disconnect":
@@ -61,6 +66,10 @@ class Serving:
             wait_until(lambda: (side := self._side_of(client)) is None or side.scope is not None)
         return client
 
+    def pause(self, client: socket.socket, until: threading.Event) -> None:
+        """Let the server read nothing meanwhile."""
+        self._side_of(client).loop.call_soon_threadsafe(until.wait, PATIENCE_S)
+
     def holds(self, client: socket.socket) -> bool:
         """Whether the server keeps this connection."""
         side = self._side_of(client)
@@ -91,6 +100,7 @@ def serving(**changes):
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_000_000)  # much may come at once
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -333,3 +343,32 @@ def test_a_head_that_never_ends_is_not_kept():
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(1_000).startswith(b"HTTP/1.1 431 ")
         wait_until(lambda: not server.server.server_state.connections)
+
+
+@pytest.mark.parametrize("size", [2, 200_000], ids=["small", "large"])
+def test_who_leaves_before_the_answer_is_heard_of(size):
+    """Also after more of a body than the server takes at once: it stops listening in the middle."""
+    with serving() as running:
+        running.app.gate.clear()
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size
+        client, has_all_come = running.connect(head), threading.Event()
+        running.pause(client, until=has_all_come)
+        client.sendall(b" " * size)
+        has_all_come.set()
+        wait_until(lambda: running.app.in_work == 1)
+        assert running.app.gone == 0
+        client.close()
+        wait_until(lambda: running.app.gone == 1)
+
+
+def test_who_has_left_already_is_heard_of_at_once_and_nobody_twice():
+    heard, hearers = [], connections.Hearers()
+    for name in ("first", "second"):
+        hearers.add(lambda name=name: heard.append(name))
+    hearers.remove(hear := lambda: heard.append("removed"))
+    hearers.add(hear)
+    hearers.remove(hear)
+    hearers.tell()
+    hearers.tell()
+    hearers.add(lambda: heard.append("late"))
+    assert sorted(heard[:2]) == ["first", "second"] and heard[2:] == ["late"]

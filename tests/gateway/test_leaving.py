@@ -31,7 +31,7 @@ async def leave(making, monkeypatch, read_on_s: float) -> list[bytes]:
 
     call = call_of(make_route([make_endpoint("http://localhost:1")]))
     call.begin_attempt(call.candidates[0])
-    await request.answer_whole(SimpleNamespace(receive=receive, answer=answer), making, call)
+    await request.answer_whole(SimpleNamespace(scope={}, receive=receive, answer=answer), making, call)
     return sent
 
 
