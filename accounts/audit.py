@@ -9,7 +9,6 @@ def register_models() -> None:
     from accounts.models import ApiKey, Grant, Limit, Project, ProjectMembership, User
     from accounts.roles import name_role
     from administration.history import name_objects
-    from tenants.measures import resay_limit
 
     auditlog.register(User, exclude_fields=["password", "last_login"], m2m_fields={"groups"})
     auditlog.register(ApiKey, exclude_fields=["digest", "last_used_at"])
@@ -19,4 +18,3 @@ def register_models() -> None:
     auditlog.register(Limit, exclude_fields=["created_at", "updated_at"])
     auditlog.register(Group, m2m_fields={"permissions"})
     name_objects(Group, name_role)
-    name_objects(Limit, resay_limit)

@@ -3,6 +3,7 @@ platform.
 """
 
 import zoneinfo
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from accounts.roles import name_role
 from foundation.ids import uuid7
 from tenants.context import scope_label
 from tenants.data_policy import DataPolicy
-from tenants.measures import LimitRow, Measure, read_amount, say_limit
+from tenants.measures import LimitRow, Measure, read_amount
 from tenants.models import TimeStamped
 
 
@@ -301,6 +302,8 @@ class Limit(TimeStamped, LimitRow):
         KEY = "key", _("API key")
         MODEL = "model", _("model")
 
+    subject_fields = ("project", "user", "key")
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     level = models.CharField(_("level"), max_length=8, choices=Level)
     project = models.ForeignKey(
@@ -346,9 +349,12 @@ class Limit(TimeStamped, LimitRow):
             models.CheckConstraint(condition=models.Q(amount__gte=1), name="accounts_limit_above_zero"),
         ]
 
-    def __str__(self) -> str:
-        whose = self.project or self.user or self.key or self.get_level_display()
-        return f"{whose}: {say_limit(self.measure, self.amount)}"
+    def get_additional_data(self) -> dict[str, Any]:
+        return super().get_additional_data() | {"level": self.level}
+
+    @classmethod
+    def name_kept(cls, kept: dict[str, Any]) -> str:
+        return super().name_kept(kept | {"subject": kept["subject"] or cls.Level(kept["level"]).label})
 
     @property
     def subject_id(self) -> UUID | None:

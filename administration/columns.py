@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, get_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 
@@ -48,7 +48,7 @@ def instant(field: str, description: str | Promise) -> Callable[[Any], str]:
         if moment is None:
             return "–"
         there = timezone.localtime(moment)
-        return _time(moment, f"{date_format(there, 'SHORT_DATE_FORMAT')} {there:%H:%M:%S}")
+        return _time(moment, date_format(there, f"{get_format('DATETIME_FORMAT')}:s"))
 
     return _as_column(show, field, description)
 

@@ -70,6 +70,16 @@ def name_object(model: type[Model] | None, text: str) -> str:
     return _namers[model](text) if model in _namers else text
 
 
+def name_entry(entry: LogEntry) -> str:
+    """What people call the object that an entry is about. Some models keep beside the text what a text in
+    each reader's language is made of (`get_additional_data`, `name_kept`).
+    """
+    model = model_of(entry)
+    if entry.additional_data and hasattr(model, "name_kept"):
+        return model.name_kept(entry.additional_data)
+    return name_object(model, entry.object_repr)
+
+
 def model_of(entry: LogEntry) -> type[Model] | None:
     """The kind of object an entry is about; None where the running code has none of this name."""
     return entry.content_type.model_class() if entry.content_type_id else None

@@ -65,6 +65,18 @@ class ChunkReader(Protocol):
         """What the client is still to be told where the server says that its answer is complete."""
 
 
+class StreamedOperation(Protocol):
+    """What reads the streams of an operation that has any."""
+
+    def read_whole(self, call: Call, raw: bytes) -> list[dict[str, Any]]:
+        """The events of an answer that came whole where a stream was asked for. Raises UpstreamError,
+        InvalidInput.
+        """
+
+    def chunk_reader(self, call: Call) -> ChunkReader:
+        """What reads the events of this call's stream."""
+
+
 class Operation(Protocol):
     """An endpoint of `/v1` that calls a model: what it reads, and what it answers (gateway.operations)."""
 
@@ -72,6 +84,10 @@ class Operation(Protocol):
     model_kind: str
     input_name: str  # of the field that holds what is read
     max_answer_bytes: int  # of an answer in one piece, as the provider sends it
+
+    @property
+    def streamed(self) -> StreamedOperation | None:
+        """None: it answers in one piece only."""
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         """A checked call of a request's bytes. Raises InvalidInput."""
@@ -92,12 +108,6 @@ class Operation(Protocol):
         """A whole answer as the client gets it; what it says is noted in the call. Raises UpstreamError,
         InvalidInput.
         """
-
-    def read_whole(self, call: Call, raw: bytes) -> list[dict[str, Any]]:
-        """The events of an answer that came whole where a stream was asked for. Raises as `read_answer`."""
-
-    def chunk_reader(self, call: Call) -> ChunkReader:
-        """What reads the events of this call's stream."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from foundation import egress
 from foundation.errors import AtriumError, InvalidInput
 from models_registry.addresses import pinned_policy
 from models_registry.first_models import FIRST_MODELS, PREPARING, FirstModel
-from models_registry.kinds import ModelKind
+from models_registry.kinds import Channel, ModelKind
 from models_registry.providers.embedded import Embedded
 from models_registry.services import add_model, set_model_price
 from models_registry.worlds import Connection, Model, active_world
@@ -121,6 +121,7 @@ def add_first_model(connection: Connection, entry: dict[str, Any], first: FirstM
         label=str(entry.get("display_name") or "")[:120],
         licence=str(entry.get("licence") or "")[:80],
         is_demo=entry.get("demo") is True,
+        channel=Channel.EXPERIMENTAL if entry.get("channel") == Channel.EXPERIMENTAL else Channel.STABLE,
         notes=first.notes,
         **limits,
     )

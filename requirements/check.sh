@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make check`: lint, format, types, import contracts, migrations, an upgrade of kept data, licences, API schema, translations (whether they are whole; that no text of the code lacks one is a test).
+# `make check`: lint, format, types, import contracts, migrations, an upgrade of kept data, licences, API
+# schema, translations (whether they are whole; that no text of the code lacks one is a test).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
@@ -7,7 +8,11 @@ step() { echo "— $1"; shift; "$@"; }
 export ATRIUM_DATA=${ATRIUM_DATA:-var}
 step "lint" $bin/ruff check -q .
 step "format" $bin/ruff format -q --check .
-step "import contracts" bash -c "$bin/lint-imports --no-cache > /tmp/contracts.$$ || { cat /tmp/contracts.$$; exit 1; }; rm /tmp/contracts.$$"
+contracts() {
+  local said
+  said=$($bin/lint-imports --no-cache) || { echo "$said"; return 1; }
+}
+step "import contracts" contracts
 step "types" $bin/mypy --no-error-summary
 step "system checks" $bin/python manage.py check --fail-level WARNING
 step "migrations" $bin/python manage.py makemigrations --check --dry-run --verbosity 0

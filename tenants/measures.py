@@ -1,9 +1,9 @@
 """What a limit counts, for plans and for everybody below them."""
 
-import re
+from typing import Any, ClassVar
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -53,24 +53,6 @@ def say_use(measure: str, used: int, amount: int) -> str:
     return texts[Measure(measure)] % {"used": intcomma(used), "amount": intcomma(amount)}
 
 
-SAID = re.compile(
-    r"(?P<amount>[0-9][0-9,]*) (?:(?P<requests_per_minute>requests? per minute)|"
-    r"(?P<tokens_per_minute>tokens? per minute)|(?P<tokens_per_day>tokens? per day)|"
-    r"(?P<calls_at_once>calls? at once))$"
-)
-
-
-def resay_limit(text: str) -> str:
-    """A text that ends with what `say_limit` said in English, such as the audit log keeps, in the reader's
-    language.
-    """
-    found = SAID.search(text)
-    if found is None or found.lastgroup is None:
-        return text
-    amount = int(found["amount"].replace(",", ""))
-    return text[: found.start()] + say_limit(found.lastgroup, amount)
-
-
 TOKENS = frozenset({Measure.TOKENS_PER_MINUTE, Measure.TOKENS_PER_DAY})
 
 
@@ -86,11 +68,32 @@ def check_amount(measure: str, amount: int) -> None:
 class LimitRow(models.Model):
     """What a plan's limits and a tenant's have in common."""
 
+    subject_fields: ClassVar[tuple[str, ...]]  # of which at most one is set
+
     measure = models.CharField(gettext_lazy("measure"), max_length=20, choices=Measure)
     amount = models.PositiveBigIntegerField(gettext_lazy("limit"))
 
     class Meta:
         abstract = True
+
+    def __str__(self) -> str:
+        return self.name_kept(self.get_additional_data())
+
+    def get_additional_data(self) -> dict[str, Any]:
+        """What the audit log keeps beside the text, for readers of other languages (auditlog asks for it).
+        `subject` is whose limit it is; empty where that is nothing of its own, or goes together with it.
+        """
+        try:
+            subject = next((str(row) for name in self.subject_fields if (row := getattr(self, name))), "")
+        except ObjectDoesNotExist:
+            subject = ""
+        return {"subject": subject, "measure": self.measure, "amount": self.amount}
+
+    @classmethod
+    def name_kept(cls, kept: dict[str, Any]) -> str:
+        """What people call the limit of which the audit log keeps this, in the reader's language."""
+        said = say_limit(kept["measure"], kept["amount"])
+        return f"{kept['subject']}: {said}" if kept["subject"] else said
 
     def clean(self) -> None:
         if self.amount is not None:  # the field says that it is missing

@@ -7,7 +7,7 @@ from django_tenants.models import DomainMixin, TenantMixin
 
 from foundation.ids import uuid7
 from tenants.data_policy import DataPolicy
-from tenants.measures import LimitRow, Measure, read_amount, say_limit
+from tenants.measures import LimitRow, Measure, read_amount
 from tenants.slugs import validate_slug
 
 
@@ -69,6 +69,8 @@ class Plan(TimeStamped):
 class PlanLimit(TimeStamped, LimitRow):
     """What each tenant on a plan may use of something."""
 
+    subject_fields = ("plan",)
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     plan = models.ForeignKey(Plan, verbose_name=_("plan"), on_delete=models.CASCADE, related_name="limits")
 
@@ -80,9 +82,6 @@ class PlanLimit(TimeStamped, LimitRow):
             models.UniqueConstraint(fields=["plan", "measure"], name="tenants_planlimit_once"),
             models.CheckConstraint(condition=models.Q(amount__gte=1), name="tenants_planlimit_above_zero"),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.plan}: {say_limit(self.measure, self.amount)}"
 
 
 # django_tenants' mixin names a manager that the stubs do not know

@@ -67,9 +67,9 @@ def calls_per_hour(request: HttpRequest) -> dict[str, Any]:
 def _bar_of_hour(hour: Hour) -> Bar:
     begin = timezone.localtime(hour.begins_at)
     return bar_of_calls(
-        name=f"{begin:%H:%M}",
-        title=f"{begin:%H:%M}",
-        cell=date_format(begin, "SHORT_DATETIME_FORMAT"),
+        name=date_format(begin, "TIME_FORMAT"),
+        title=date_format(begin, "TIME_FORMAT"),
+        cell=date_format(begin, "DATETIME_FORMAT"),
         calls=hour.calls,
         errors=hour.errors,
     )

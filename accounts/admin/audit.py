@@ -13,7 +13,7 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from administration.columns import Badge, TwoLines, instant
-from administration.history import ACTIONS, actor_of, list_changes, list_fields, model_of, name_object
+from administration.history import ACTIONS, actor_of, list_changes, list_fields, model_of, name_entry
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin, system_admin
@@ -94,7 +94,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
     @display(description=_("object"), header=True)
     def show_object(self, entry: LogEntry) -> list[str]:
         model = model_of(entry)
-        return TwoLines([name_object(model, entry.object_repr), capfirst(self._noun(entry, model))])
+        return TwoLines([name_entry(entry), capfirst(self._noun(entry, model))])
 
     def _noun(self, entry: LogEntry, model: type[Model] | None) -> str:
         """What the kind of object is called here."""

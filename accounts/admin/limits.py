@@ -11,38 +11,26 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import (
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
+from accounts.key_choice import KeyChoice, key_field
 from accounts.limit_use import FREED, count_used
 from accounts.models import Limit
 from accounts.objects import MODEL, list_objects, name_objects
-from accounts.selectors import find_key
 from accounts.services import change_limit, find_limit, remove_limit, set_limit
 from administration.columns import Badge
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, exists_already
 from administration.sites import service_admin
-from foundation.errors import InvalidInput
 from tenants.measures import MAX_COUNT, MAX_TOKENS, TOKENS, say_limit, say_use
 from tenants.selectors import get_plan_limits
 
 WARN_AT = 0.8  # of a limit
 
 
-class LimitForm(forms.ModelForm):
+class LimitForm(KeyChoice):
     """Whose limit it is, is one of four fields; the level says which."""
 
-    key_name = forms.CharField(
-        label=_("API key"),
-        required=False,
-        max_length=8,
-        widget=UnfoldAdminTextInputWidget(),
-        help_text=_("Its id: the 8 characters in the list of keys."),
-    )
     target = forms.ChoiceField(label=_("Model"), required=False, widget=UnfoldAdminSelectWidget())
     amount = forms.IntegerField(label=_("Limit"), widget=UnfoldAdminIntegerFieldWidget(attrs={"min": 1}))
 
@@ -73,14 +61,10 @@ class LimitForm(forms.ModelForm):
         level, data = self.cleaned_data["level"], self.cleaned_data
         if level == Limit.Level.TENANT:
             return None
-        if level == Limit.Level.KEY:
-            row = find_key(data["key_name"].strip())
-            if row is None:
-                raise InvalidInput(_("There is no API key with this id."), param="key_name")
-            return row.pk
         if level == Limit.Level.MODEL:
             return data["target"] or None
-        return data[level].pk if data[level] is not None else None
+        row = self.chosen_key() if level == Limit.Level.KEY else data[level]
+        return row.pk if row is not None else None
 
 
 @admin.register(Limit, site=service_admin)
@@ -98,6 +82,7 @@ class LimitAdmin(AtriumModelAdmin):
     conditional_fields = {
         "project": "level == 'project'",
         "user": "level == 'user'",
+        "key": "level == 'key'",
         "key_name": "level == 'key'",
         "target": "level == 'model'",
     }
@@ -105,7 +90,7 @@ class LimitAdmin(AtriumModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Limit | None = None) -> list[str]:
         if obj is None:
-            return ["level", "project", "user", "key_name", "target", "measure", "amount"]
+            return ["level", "project", "user", key_field(request), "target", "measure", "amount"]
         return ["show_subject", "level", "measure", "amount", "show_used", "show_freed"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Limit | None = None) -> list[str]:

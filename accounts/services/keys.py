@@ -9,6 +9,7 @@ Otherwise a change that crosses a revocation would take it back.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +35,17 @@ LIMIT = "requests_per_minute"  # a row of its own (accounts.models.Limit)
 CHANGEABLE = ("name", "project", "model_names", LIMIT, "expires_at")
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a new key may do, as far as its maker says so; None: left out."""
+
+    scopes: list[str]
+    model_names: list[str] | None
+    requests_per_minute: int | None
+    expires_at: datetime | None
+    project: Project | None
+
+
 @transaction.atomic
 def create_api_key(
     *,
@@ -55,31 +67,53 @@ def create_api_key(
     if actor is None or actor.pk != user.pk:
         require(actor, "accounts.add_apikey")
         require_standing(actor, user)
-    chosen = scopes or [ApiKey.Scope.INFERENCE]
-    unknown = set(chosen) - set(ApiKey.Scope.values)
-    if unknown:
-        raise InvalidInput(_("There is no scope “%(scope)s”.") % {"scope": min(unknown)}, param="scopes")
-    for right in {SCOPE_RIGHTS[scope] for scope in chosen if scope in SCOPE_RIGHTS}:
-        require(actor, right)
+    terms = Terms(
+        scopes=list(scopes or [ApiKey.Scope.INFERENCE]),
+        model_names=model_names,
+        requests_per_minute=requests_per_minute,
+        expires_at=expires_at,
+        project=project,
+    )
+    _refuse_scopes(actor, terms.scopes)
     if within is not None:
-        model_names = within.model_names if model_names is None else model_names
-        requests_per_minute = requests_per_minute or within.requests_per_minute
-        expires_at = expires_at or within.expires_at
-        project = project or within.project
-        _refuse_beyond(
-            within,
-            scopes=chosen,
-            model_names=model_names,
-            requests_per_minute=requests_per_minute,
-            expires_at=expires_at,
-            project=project,
-        )
+        terms = _take_over_terms(within, terms)
+        _refuse_beyond(within, **vars(terms))
         _refuse_to_escape_limits(within, user)
         key_rules().check(within, user)
-    _refuse_past(expires_at)
-    project = project or ensure_default_project()
-    new_names = set(model_names or []) - set(within.model_names if within else [])
+    _refuse_past(terms.expires_at)
+    project = terms.project or ensure_default_project()
+    new_names = set(terms.model_names or []) - set(within.model_names if within else [])
     _refuse_unknown_models(actor, new_names, user, project)
+    row, text = _make_key(user, name, project, terms)
+    if within is not None:
+        take_over_limits(within, row)
+    announce("apikey", row.key_id)
+    return row, text
+
+
+def _refuse_scopes(actor: User | None, scopes: Collection[str]) -> None:
+    """Raise InvalidInput for a scope that there is not, NotAllowed for one that the actor may not give."""
+    unknown = set(scopes) - set(ApiKey.Scope.values)
+    if unknown:
+        raise InvalidInput(_("There is no scope “%(scope)s”.") % {"scope": min(unknown)}, param="scopes")
+    for right in {SCOPE_RIGHTS[scope] for scope in scopes if scope in SCOPE_RIGHTS}:
+        require(actor, right)
+
+
+def _take_over_terms(within: ApiKey, terms: Terms) -> Terms:
+    """What the terms leave out comes from the asking key. An empty list of models leaves out nothing: it asks
+    for all of them.
+    """
+    return replace(
+        terms,
+        model_names=within.model_names if terms.model_names is None else terms.model_names,
+        requests_per_minute=terms.requests_per_minute or within.requests_per_minute,
+        expires_at=terms.expires_at or within.expires_at,
+        project=terms.project or within.project,
+    )
+
+
+def _make_key(user: User, name: str, project: Project, terms: Terms) -> tuple[ApiKey, str]:
     text, parsed = keys.make_key(current_tenant())
     row = ApiKey(
         key_id=parsed.key_id,
@@ -87,17 +121,14 @@ def create_api_key(
         name=name,
         user=user,
         project=project,
-        scopes=list(chosen),
-        model_names=model_names or [],
-        expires_at=expires_at,
+        scopes=terms.scopes,
+        model_names=terms.model_names or [],
+        expires_at=terms.expires_at,
     )
     row.full_clean(exclude=["digest"])
     row.save()
-    if requests_per_minute is not None:
-        write_key_limit(row, requests_per_minute)
-    if within is not None:
-        take_over_limits(within, row)
-    announce("apikey", row.key_id)
+    if terms.requests_per_minute is not None:
+        write_key_limit(row, terms.requests_per_minute)
     return row, text
 
 

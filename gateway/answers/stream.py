@@ -23,7 +23,7 @@ from gateway.answers.json_text import load_json
 from gateway.answers.refusals import fault_in_answer
 from gateway.answers.sse import MAX_EVENT_BYTES, EventReader
 from gateway.answers.whole import WholeAnswer, as_openais, is_page, nonsense, page
-from gateway.calls import Call, Chunk, ChunkReader
+from gateway.calls import Call, Chunk
 from models_registry.providers.openai_compatible.errors import ProviderError, find_error
 
 FRAMING_BYTES = 1_000  # more than an event has around its text
@@ -58,7 +58,10 @@ class AnswerEvents(Generic[T]):
         self._call = call
         self._face = face
         self._events = EventReader()
-        self._chunks: ChunkReader = call.operation.chunk_reader(call)
+        if call.operation.streamed is None:
+            raise TypeError(f"{call.operation.name} has no streams")
+        self._operation = call.operation.streamed
+        self._chunks = self._operation.chunk_reader(call)
         self._whole = WholeAnswer(MAX_EVENT_BYTES)
         self._has_begun = False
         self._silent_bytes = 0
@@ -103,7 +106,7 @@ class AnswerEvents(Generic[T]):
         """What goes out for what is left at the end of the bytes."""
         call = self._call
         if self._whole.parts or (self._may_be_none and self._whole.take(b"", self._events.unread)):
-            chunks = call.operation.read_whole(call, self._whole.text())
+            chunks = self._operation.read_whole(call, self._whole.text())
             self.is_done = self.has_said = True
             parts = [self._face.write(Chunk(event, is_changed=True), b"") for event in chunks]
             yield self._face.join([part for part in parts if part])

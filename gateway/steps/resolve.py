@@ -102,7 +102,10 @@ def shuffle(targets: Iterable[Target]) -> list[Target]:
     targets = list(targets)
     if len(targets) < 2:
         return targets
-    keys = [random.random() ** (1 / target.weight) if target.weight else -1.0 for target in targets]  # noqa: S311
+    keys = [
+        random.random() ** (1 / target.weight) if target.weight else -1.0  # noqa: S311
+        for target in targets
+    ]
     order = sorted(range(len(targets)), key=keys.__getitem__, reverse=True)
     return [targets[position] for position in order]
 

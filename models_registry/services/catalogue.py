@@ -137,7 +137,9 @@ def _add_models(
             max_output_tokens=listed.max_output_tokens,
             default_max_output_tokens=usual_output(listed),
             listed_at=now,
-            channel=Channel.EXPERIMENTAL,  # nobody has promised anything of it yet
+            # of what others list nobody has promised anything yet
+            channel=Channel.STABLE if listed.is_stable else Channel.EXPERIMENTAL,
+            stable_since=now.date() if listed.is_stable else None,
             is_enabled=is_free,
         )
         try:

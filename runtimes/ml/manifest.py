@@ -12,6 +12,7 @@ from typing import Any
 NAME = "manifest.json"
 KINDS = ("chat", "embedding")
 EVERYBODY = "platform"
+CHANNELS = ("stable", "experimental", "")
 
 
 class BadManifest(ValueError):
@@ -30,6 +31,7 @@ class Manifest:
     default_max_output_tokens: int = 0  # chat: what to ask for if the user names no limit
     languages: tuple[str, ...] = ()  # that it speaks; empty: not told
     is_demo: bool = False
+    channel: str = ""  # whether whoever brings it stands by it: "stable", "experimental"; "": not told
     dimensions: int = 0  # embedding: numbers in a vector
     prefixes: dict[str, str] = field(default_factory=dict)  # embedding: what a text is for → how it begins
     default_prefix: str = ""  # embedding: the key of `prefixes` for who does not say
@@ -58,6 +60,9 @@ def _parse(value: dict[str, Any]) -> Manifest:
     if kind not in KINDS:
         raise BadManifest(f"{NAME}: kind must be one of {', '.join(KINDS)}.")
     is_chat = kind == "chat"
+    channel = value.get("channel", "")
+    if channel not in CHANNELS:
+        raise BadManifest(f"{NAME}: channel must be stable or experimental.")
     prefixes = _mapping(value, "prefixes")
     default_prefix = value.get("default_prefix", "")
     if default_prefix and default_prefix not in prefixes:
@@ -71,6 +76,7 @@ def _parse(value: dict[str, Any]) -> Manifest:
         default_max_output_tokens=_count(value, "default_max_output_tokens") if is_chat else 0,
         languages=tuple(_texts(value, "languages")),
         is_demo=value.get("is_demo") is True,
+        channel=channel,
         dimensions=0 if is_chat else _count(value, "dimensions"),
         prefixes=prefixes,
         default_prefix=default_prefix,

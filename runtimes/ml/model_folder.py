@@ -68,6 +68,7 @@ class ModelFolder:
             "licence": manifest.licence,
             "context_window": manifest.context_window,
             "demo": manifest.is_demo,
+            "channel": manifest.channel,
             "languages": list(manifest.languages),
         }
         if manifest.kind == "embedding":

@@ -5,7 +5,17 @@ import { on } from "./page.js";
 const language = document.documentElement.lang;
 const numbers = new Intl.NumberFormat(language);
 const timeZone = document.documentElement.dataset.timeZone || undefined;
-const moments = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "medium", timeZone });
+/* As the server writes dates (config/formats). */
+const moments = new Intl.DateTimeFormat(language, {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+  timeZone,
+});
 
 on("click", ".figures-button", (event, button) => {
   const panel = document.getElementById("figures");

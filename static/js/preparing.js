@@ -1,5 +1,6 @@
-/* While the embedded runtime makes models ready, the start page looks for them every few seconds and takes what
-   it finds into the picker. What the person has chosen stays chosen; a picker that is being used is left alone. */
+/* While the embedded runtime makes models ready, the start page looks for them every few seconds and takes
+   what it finds into the picker. What the person has chosen stays chosen; a picker that is being used is left
+   alone. */
 import { goToLogIn } from "./page.js";
 import { parsePage } from "./trusted-fragments.js";
 

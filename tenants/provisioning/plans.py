@@ -47,7 +47,11 @@ def set_plan(*, name: str, **changes: Unpack[PlanChanges]) -> Plan:
         row = Plan.objects.select_for_update().filter(name=name).first() or Plan(
             name=name, label=name.capitalize()
         )
-        amounts = {name: changes[name] for name in Measure.values if name in changes}  # type: ignore[literal-required]
+        amounts = {
+            name: changes[name]  # type: ignore[literal-required]
+            for name in Measure.values
+            if name in changes
+        }
         for field, value in changes.items():
             if field not in amounts:
                 setattr(row, field, value)

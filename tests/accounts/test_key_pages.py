@@ -6,7 +6,8 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.formats import date_format
 
 from accounts import shown_once
 from accounts.models import ApiKey, User
@@ -66,7 +67,8 @@ def test_a_key_expires_at_the_end_of_its_last_day_where_the_person_is(bobs):
         moment = timezone.localtime(key.expires_at)
     assert (moment.date(), moment.hour, moment.minute) == (last_day, 23, 59)
     page = bobs.get("/keys/", headers={"accept-language": "de"}).content.decode()
-    assert last_day.strftime("%d.%m.%Y") in page
+    with translation.override("de"):
+        assert date_format(last_day) in page
 
 
 def test_what_cannot_be_stands_in_the_form_with_what_was_typed(bobs):

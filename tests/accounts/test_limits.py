@@ -158,6 +158,8 @@ def test_with_a_project_its_limits_go(place):
     ApiKey.objects.all().delete()
     delete_project(actor=None, project=place.project)
     assert not Limit.objects.exists()
+    gone = LogEntry.objects.get(action=LogEntry.Action.DELETE, additional_data__measure=RPM)
+    assert gone.object_repr == "project: 60 requests per minute"
 
 
 # -- by a key ------------------------------------------------------------------------------------------------

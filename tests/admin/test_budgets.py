@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 def test_budgets_are_set_for_each_level(acme, alice, level):
     estate = make_estate(alice)
     Budget.objects.all().delete()
-    subjects = {"project": estate.project.pk, "user": estate.user.pk, "key": estate.key.key_id}
+    subjects = {"project": estate.project.pk, "user": estate.user.pk, "key": estate.key.pk}
     data = {"period": "month", "limit": "250.50", "warn_at_percent": 90, "level": level} | {
         name: subjects[name] for name in subjects if name == level
     }
@@ -32,13 +32,28 @@ def test_budgets_are_set_for_each_level(acme, alice, level):
 
 
 @pytest.mark.parametrize(
-    "form", [{"level": "user"}, {"level": "key", "key": "unknown1"}, {"level": "project"}]
+    "form", [{"level": "user"}, {"level": "key"}, {"level": "key", "key": ""}, {"level": "project"}]
 )
 def test_a_budget_without_its_subject_is_refused_in_the_form(acme, alice, form):
     response = acme.login_as(alice).post(
         url("usage_budget_add"), {"period": "month", "limit": "1", "warn_at_percent": 80} | form
     )
     assert response.status_code == 400 and not Budget.objects.exists()
+
+
+def test_who_may_not_see_keys_types_the_id_of_one(acme, alice):
+    estate = make_estate(alice)
+    Budget.objects.all().delete()
+    acme.login_as(make_people("acme")["billing"])
+    address = url("usage_budget_add")
+    page = acme.get(address).content.decode()
+    assert 'name="key_name"' in page and 'name="key"' not in page
+    data = {"period": "month", "limit": "1", "warn_at_percent": 80, "level": "key"}
+    for wrong in ({}, {"key": estate.key.pk}, {"key_name": "unknown1"}):
+        refused = acme.post(address, data | wrong)
+        assert refused.status_code == 400 and "no API key with this id" in refused.content.decode()
+    assert acme.post(address, data | {"key_name": f" {estate.key.key_id} "}).status_code == 302
+    assert Budget.objects.get().subject_id == estate.key.pk
 
 
 def test_a_budget_of_the_plan_is_only_shown(acme):

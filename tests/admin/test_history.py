@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from auditlog.models import LogEntry
 from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.translation import override
 
-from accounts.models import Project
+from accounts.models import Limit, Project
 from accounts.services import (
     create_api_key,
     create_project,
@@ -80,7 +82,7 @@ def test_truths_choices_and_dates_are_in_the_readers_language_and_time(acme, ali
     page = read(acme, url("accounts_user_history", dora.pk), "de")
     assert "Aktiv – Ja" in page and "wie das Gerät" in page and "Vereinfachtes Chinesisch" in page
     assert not {"True", "False", "system", "zh-hans"} & set(page.split())
-    assert "3. Februar 2031 14:05" in read(acme, url("accounts_apikey_history", key.pk), "de")
+    assert "3. Feb. 2031, 14:05" in read(acme, url("accounts_apikey_history", key.pk), "de")
 
 
 def test_roles_are_called_as_in_the_lists(acme, alice, bob):
@@ -124,5 +126,27 @@ def test_the_default_project_is_called_in_the_readers_language_until_it_is_renam
 def test_limits_are_called_in_the_readers_language(acme, alice, bob):
     for measure, amount in (("tokens_per_minute", 1_000), ("calls_at_once", 2)):
         set_limit(actor=None, level="user", subject_id=bob.pk, measure=measure, amount=amount)
+    with override("zh-hans"):
+        set_limit(actor=None, level="tenant", subject_id=None, measure="tokens_per_day", amount=5_000)
     page = read(acme.login_as(alice), url("auditlog_logentry_changelist"), "de")
     assert "1.000 Token pro Minute" in page and "2 Aufrufe gleichzeitig" in page and "at once" not in page
+    assert "Organisation: 5.000 Token pro Tag" in page
+    kept = LogEntry.objects.get(additional_data__measure="tokens_per_minute")
+    assert kept.additional_data == {
+        "subject": "Bob",
+        "level": "user",
+        "measure": "tokens_per_minute",
+        "amount": 1_000,
+    }
+
+
+def test_a_limit_of_which_the_log_keeps_the_text_alone_is_called_by_it(acme, alice):
+    LogEntry.objects.create(
+        content_type=ContentType.objects.get_for_model(Limit),
+        object_repr="Bob Berger: 2 calls at once",
+        action=0,
+        changes={},
+    )
+    assert "Bob Berger: 2 calls at once" in read(
+        acme.login_as(alice), url("auditlog_logentry_changelist"), "de"
+    )

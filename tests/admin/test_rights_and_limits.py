@@ -199,7 +199,7 @@ def test_the_list_of_limits_sets_changes_and_lifts(acme, alice, bob, level):
         "level": level,
         "project": estate.project.pk,
         "user": bob.pk,
-        "key_name": estate.key.key_id,
+        "key": estate.key.pk,
         "target": estate.model.pk,
         "measure": "requests_per_minute",
     }
@@ -211,7 +211,7 @@ def test_the_list_of_limits_sets_changes_and_lifts(acme, alice, bob, level):
     assert acme.get(url("limit_changelist")).status_code == 200 and Limit.objects.get().amount == 70
     nobody = acme.post(
         url("limit_add"),
-        {"level": level, "project": "", "user": "", "key_name": "", "target": "", "amount": 5}
+        {"level": level, "project": "", "user": "", "key": "", "target": "", "amount": 5}
         | {"measure": "tokens_per_day"},
     )
     assert nobody.status_code == (302 if level == "tenant" else 400)
@@ -233,7 +233,7 @@ def test_an_amount_that_no_limit_may_have_is_told_at_its_field(acme, alice, bob,
         measure=measure,
         amount=7,
     )
-    whom = {"project": estate.project.pk, "user": bob.pk, "key_name": estate.key.key_id}
+    whom = {"project": estate.project.pk, "user": bob.pk, "key": estate.key.pk}
     data = {"level": level, "target": estate.model.pk, "measure": measure, "amount": amount} | whom
     for address in (url("limit_add"), url("limit_change", row.pk)):
         page = acme.post(address, data)
@@ -274,6 +274,22 @@ def test_an_operator_sets_a_plans_limits(on_platform, olga):
     assert on_platform.post(change, data | {"calls_at_once": 9}).status_code == 302
     with platform():
         assert dict(plan.limits.values_list("measure", "amount")) == {"calls_at_once": 9}
+
+
+def test_a_limits_key_is_found_by_name_and_hint(acme, alice, bob):
+    estate = make_estate(alice)
+    address = reverse("service:autocomplete", urlconf=TENANT)
+    source = {"app_label": "accounts", "model_name": "limit", "field_name": "key"}
+
+    def found(term: str) -> list[str]:
+        return [one["text"] for one in acme.get(address, source | {"term": term}).json()["results"]]
+
+    acme.login_as(alice)
+    assert 'name="key"' in acme.get(url("limit_add")).content.decode()
+    assert found(estate.key.name) == found(estate.key.key_id) == [str(estate.key)]
+    assert found("of nobody") == []
+    acme.login_as(bob)
+    assert acme.get(address, source | {"term": ""}).status_code == 403
 
 
 def test_ones_own_limits_stand_where_one_sees_ones_usage(acme, alice, bob):

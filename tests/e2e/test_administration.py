@@ -4,8 +4,12 @@ import re
 
 from playwright.sync_api import expect
 
+from accounts.models import Limit
+from accounts.services import create_api_key
 from models_registry.models import Model
 from models_registry.services import add_connection, add_model
+from tests.live import TENANTS
+from tests.prompts.visitor import make_person
 
 IS_UNCOVERED = """box => {
   box.scrollIntoView({block: "center"});
@@ -58,3 +62,20 @@ def test_a_price_is_seen_whole_while_it_is_typed(arrive):
         seen = field.evaluate("box => [box.scrollWidth, box.clientWidth, box.getBoundingClientRect().right]")
         assert seen[0] <= seen[1] and seen[1] >= 180 and seen[2] <= 1440
         assert field.evaluate(IS_UNCOVERED)
+
+
+def test_a_limits_key_is_chosen_by_the_keyboard(arrive):
+    chat = arrive(role="owner", path="/admin/accounts/limit/add/")
+    page, keyboard = chat.page, chat.page.keyboard
+    key, _text = create_api_key(actor=None, user=make_person(TENANTS[0]), name="Night report")
+    page.locator("#id_level").select_option("key")
+    page.locator(".field-key .select2-selection").focus()
+    keyboard.press("Enter")
+    keyboard.type("night rep")
+    expect(page.locator(".select2-results__option--highlighted")).to_have_text(str(key))
+    keyboard.press("Enter")
+    expect(page.locator("#id_key")).to_have_value(str(key.pk))
+    page.locator("#id_amount").fill("60")
+    keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/admin/accounts/limit/$"))
+    assert Limit.objects.get(key=key).amount == 60

@@ -112,6 +112,8 @@ def test_tokens_and_cost_of_answer_and_conversation(arrive):
         expect(figures).to_contain_text("Tokens written")
         expect(figures).to_contain_text("req_")
         expect(figures.locator('[data-figure="cost"]')).to_have_text(cost)
+        as_the_server_writes = re.compile(r"^[A-Z][a-z]{2} \d{1,2}, \d{4}, \d\d:\d\d:\d\d$")
+        expect(figures.locator('[data-figure="time"]')).to_have_text(as_the_server_writes)
         chat.page.keyboard.press("Escape")
         chat.page.get_by_role("button", name="More for this conversation").click()
         expect(chat.page.locator("#chat-figures dd")).to_have_text([all_tokens, "< €0.01"])

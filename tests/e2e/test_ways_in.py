@@ -56,7 +56,7 @@ def test_everything_is_done_by_keyboard(arrive):
     chat.wait_for()
     expect(chat.page.locator(".bubble")).to_have_text("first line\nsecond line")
 
-    tab_to(chat, ".regenerate button", "Shift+Tab")
+    tab_to(chat, ".message-actions form button", "Shift+Tab")
     keyboard.press("Enter")
     expect(chat.answer).to_be_focused()
     chat.wait_for()

@@ -7,9 +7,9 @@ import zlib
 import pytest
 
 from gateway.answers.decoding import MAX_STEP_BYTES, Decoder
+from tests.gateway.asking import ask, serving
 from tests.gateway.calling import make_call
 from tests.gateway.telling import telling, whole
-from tests.gateway.test_asking_again import ask, serving
 from tests.gateway.test_estimates import DONE, END, event
 
 STREAM = event({"content": "Hello"}) + END + DONE

@@ -6,18 +6,15 @@ import pytest
 
 from gateway.steps import attempts
 from gateway.steps.settle import NOTHING
+from tests.gateway.asking import ask
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.telling import data, tell, telling, whole
-from tests.gateway.test_asking_again import ask
 from tests.gateway.test_estimates import DONE, END, event
+
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 PAGE = b"<!DOCTYPE html>\n<html><body>" + b"Please log in. " * 500 + b"</body></html>"
 HTML, TEXT = {"Content-Type": "text/html; charset=utf-8"}, {"Content-Type": "text/plain"}
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch):
-    monkeypatch.setattr(attempts, "PAUSES_S", (0.001, 0.001))
 
 
 # -- pages ---------------------------------------------------------------------------------------------------

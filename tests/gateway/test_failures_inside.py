@@ -8,12 +8,13 @@ import json
 import pytest
 
 from foundation.errors import UpstreamError
-from gateway.steps import attempts
 from gateway.steps.settle import NOTHING, billed_usage
+from tests.gateway.asking import FINE, ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
-from tests.gateway.test_asking_again import FINE, ask, serving
 from tests.gateway.test_estimates import DONE, END, event, usage_event
 from tests.gateway.test_what_servers_send import ROLE, choice, hear
+
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 FAILED_CHOICE = {"delta": {}, "finish_reason": "error", "error": {"code": 502, "message": "it broke"}}
 FAILURES = [
@@ -25,11 +26,6 @@ FAILURES = [
     json.dumps({"choices": [FAILED_CHOICE]}).encode(),
     b'{"choices":[{"index":0,"delta":{},"error":{"message":"it broke"}}]}',
 ]
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch):
-    monkeypatch.setattr(attempts, "PAUSES_S", (0.01, 0.02))
 
 
 def data(raw: bytes) -> bytes:

@@ -14,20 +14,17 @@ from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
 from gateway.steps import admit, attempts
 from gateway.steps.reserve import highest_cost_of, highest_price
+from tests.gateway.asking import BUSY, DEAD, FINE, ILL, WHOLE, ask, serving
 from tests.gateway.calling import OpenBooks, call_of, make_endpoint, make_route
-from tests.gateway.test_asking_again import BUSY, DEAD, FINE, ILL, WHOLE, ask, serving
 from usage.ledger.bookings import Settlement
 from usage.pricing import Price, Usage, cost
+
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 CHEAP = Price("EUR", *map(Decimal, ("1", "1", "2", "2")))
 DEAR = Price("EUR", *map(Decimal, ("10", "10", "20", "20")))
 NONSENSE = (200, {"choices": "x" * 400})
 PATIENCE_S = 30
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch):
-    monkeypatch.setattr(attempts, "PAUSES_S", (0.01, 0.02))
 
 
 class Bills(OpenBooks):

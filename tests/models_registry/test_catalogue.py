@@ -62,6 +62,19 @@ def test_what_was_fetched_can_be_corrected_and_retired(linked):
     assert Model.objects.get(name="large").channel == "stable"
 
 
+@pytest.mark.parametrize(("kind", "is_heard"), [("embedded", True), ("openai_compatible", False)])
+@pytest.mark.scope("platform")
+@pytest.mark.parametrize("channel", ["stable", "experimental", "", None, ["stable"]])
+def test_what_the_house_itself_calls_stable_is(make, provider, kind, is_heard, channel):
+    """What others promise is theirs to keep."""
+    provider.listed = [{"id": "small", "channel": channel}]
+    sync(make.connection(kind=kind, base_url=provider.base_url, allow_private=True))
+    row = PlatformModel.objects.get(name="small")
+    is_stable = is_heard and channel == "stable"
+    assert row.channel == ("stable" if is_stable else "experimental")
+    assert (row.stable_since is not None) == is_stable
+
+
 @pytest.mark.parametrize(("location", "is_on"), [("us", False), ("", False), ("local", True)])
 @pytest.mark.scope("platform")
 def test_the_platforms_models_from_elsewhere_wait_for_a_price(make, provider, location, is_on):

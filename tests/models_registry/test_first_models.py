@@ -78,6 +78,13 @@ def test_nothing_is_offered_before_the_runtime_has_it_and_then_with_all_that_is_
         assert (routes[E5["id"]].price.input, routes[E5["id"]].price.output) == (Decimal("0.02"), 0)
 
 
+def test_a_first_model_is_stable_unless_its_manifest_says_otherwise(runtime):
+    runtime.listed = [SMOL | {"channel": "stable"}, E5 | {"channel": "experimental"}]
+    follow()
+    channels = dict(Model.objects.values_list("name", "channel"))
+    assert channels == {"atrium-tiny": "stable", SMOL["id"]: "stable", E5["id"]: "experimental"}
+
+
 def test_the_runtime_is_asked_with_its_token(runtime):
     follow()
     assert runtime.paths == ["/health", "/v1/models"]

@@ -73,5 +73,5 @@ def test_a_message_of_another_day_shows_its_date(as_bob, bob):
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
     of_question, of_answer = (text_of(words) for words in re.findall(r"(?s)<time[^>]*>(.*?)</time>", html))
     assert re.fullmatch(r"\d\d:\d\d", of_question) and of_answer.endswith(
-        f"{date_format(then, 'DATE_FORMAT')}, {date_format(then, 'H:i')}"
+        date_format(then, "DATETIME_FORMAT")
     )

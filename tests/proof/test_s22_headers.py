@@ -67,12 +67,24 @@ def shown_badly(key: str, other: str) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def status_of(connection: http.client.HTTPConnection, path: str, headers: list[tuple[str, str]]) -> int:
-    connection.putrequest("GET", path, skip_host=True)
+def send(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    headers: list[tuple[str, str]],
+    *,
+    body: bytes = b"",
+) -> http.client.HTTPResponse:
+    """With these headers as they are written, and as often."""
+    connection.putrequest(method, path, skip_host=True)
     for name, value in [("Host", "localhost"), *headers]:
         connection.putheader(name, value)
-    connection.endheaders()
-    response = connection.getresponse()
+    connection.endheaders(body)
+    return connection.getresponse()
+
+
+def status_of(connection: http.client.HTTPConnection, path: str, headers: list[tuple[str, str]]) -> int:
+    response = send(connection, "GET", path, headers)
     response.read()
     assert (response.getheader("www-authenticate") == "Bearer") is (response.status == 401)
     return response.status

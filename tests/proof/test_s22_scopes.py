@@ -14,7 +14,7 @@ from accounts.models import ApiKey, User
 from accounts.services import create_api_key
 from tenants.context import tenant
 from tests.live import TENANTS, House, house_with_bug
-from tests.proof.test_s22_headers import shown_well
+from tests.proof.test_s22_headers import send, shown_well
 
 pytestmark = [pytest.mark.scope(None)]
 SLUG = TENANTS[0]
@@ -43,12 +43,8 @@ def ask(house: House, headers: list[tuple[str, str]], method: str, path: str, bo
     """The status, and the code of an error."""
     raw = b"" if body is None else json.dumps(body).encode()
     with closing(http.client.HTTPConnection("127.0.0.1", house.port, timeout=30)) as connection:
-        connection.putrequest(method, path, skip_host=True)
-        kind = ("Content-Type", "application/json")
-        for name, value in [("Host", "localhost"), kind, ("Content-Length", str(len(raw))), *headers]:
-            connection.putheader(name, value)
-        connection.endheaders(raw)
-        response = connection.getresponse()
+        kind, length = ("Content-Type", "application/json"), ("Content-Length", str(len(raw)))
+        response = send(connection, method, path, [kind, length, *headers], body=raw)
         told = json.loads(response.read())
     error = told.get("error", told) if isinstance(told, dict) and response.status >= 400 else {}
     return response.status, error.get("code", "")

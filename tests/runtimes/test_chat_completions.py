@@ -292,4 +292,5 @@ def test_models_are_listed_with_their_limits(server):
         128,
         True,
     )
+    assert model.channel == "stable"
     assert server.openai.models.retrieve("atrium-tiny") == model

@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoTokenizer
 from runtimes.ml.conversion import __main__ as conversion
 from runtimes.ml.conversion.errors import Unconvertible
 from runtimes.ml.conversion.recipes import Recipe, list_recipes
-from runtimes.ml.manifest import read_manifest
+from runtimes.ml.manifest import BadManifest, read_manifest
 from runtimes.ml.model_folder import ModelFolder
 from tests.runtimes import first_models
 from tests.runtimes.conftest import PATIENCE_S, ROOT, TINY, wait_until
@@ -67,6 +67,17 @@ def command(folder, sources, models) -> list[str]:
 
 def visible(models) -> list[str]:
     return sorted(path.name for path in models.iterdir() if path.name != ".lock")
+
+
+@pytest.mark.parametrize("channel", ["stable", "experimental", ""])
+def test_a_manifest_says_whether_somebody_stands_by_the_model(recipe, channel):
+    assert read_manifest(recipe("small", "small.e5s1", channel=channel)).channel == channel
+
+
+@pytest.mark.parametrize("channel", ["retired", 7, ["stable"], None])
+def test_a_manifest_that_stands_by_a_model_in_other_words_is_refused(recipe, channel):
+    with pytest.raises(BadManifest, match="channel"):
+        read_manifest(recipe("small", "small.e5s1", channel=channel))
 
 
 @pytest.mark.parametrize(("file", "manifest"), [("small.e5s1", {}), ("small.gguf", CHAT)])

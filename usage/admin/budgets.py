@@ -9,10 +9,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget
 
+from accounts.key_choice import KeyChoice, key_field
 from accounts.models import ApiKey
-from accounts.selectors import find_key, list_people, list_projects
+from accounts.selectors import list_people, list_projects
 from administration.columns import Badge
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
@@ -24,7 +25,7 @@ from usage.selectors.start_page import name_subjects, used_now
 from usage.services import change_budget, remove_budget, set_budget
 
 
-class BudgetForm(forms.ModelForm):
+class BudgetForm(KeyChoice):
     """Whose budget it is, is one of three fields; the level says which."""
 
     project = forms.ModelChoiceField(
@@ -36,13 +37,6 @@ class BudgetForm(forms.ModelForm):
         queryset=list_people(),
         widget=AutocompleteSelect(ApiKey._meta.get_field("user"), service_admin),
     )
-    key = forms.CharField(
-        label=_("API key"),
-        required=False,
-        max_length=8,
-        widget=UnfoldAdminTextInputWidget(),
-        help_text=_("Its id: the 8 characters in the list of keys."),
-    )
 
     class Meta:
         model = Budget
@@ -53,14 +47,10 @@ class BudgetForm(forms.ModelForm):
         level, data = self.cleaned_data["level"], self.cleaned_data
         if level == Budget.Level.TENANT:
             return None
-        if level == Budget.Level.KEY:
-            row = find_key(data["key"].strip())
-            if row is None:
-                raise InvalidInput(_("There is no API key with this id."), param="key")
-            return row.pk
-        if data[level] is None:
+        row = self.chosen_key() if level == Budget.Level.KEY else data[level]
+        if row is None:
             raise InvalidInput(_("Choose whose budget this is."), param=level)
-        return data[level].pk
+        return row.pk
 
 
 @admin.register(Budget, site=service_admin)
@@ -88,13 +78,17 @@ class BudgetAdmin(AtriumModelAdmin):
     ]
     ordering = ["level", "period", "pk"]
     readonly_fields = ["show_subject", "show_spent", "show_held", "show_used", "show_manager", "period_start"]
-    conditional_fields = {"project": "level == 'project'", "user": "level == 'user'", "key": "level == 'key'"}
+    conditional_fields = {
+        "project": "level == 'project'",
+        "user": "level == 'user'",
+        "key": "level == 'key'",
+        "key_name": "level == 'key'",
+    }
 
     def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None):
         if obj is None:
-            return [
-                (None, {"fields": ["level", "project", "user", "key", "period", "limit", "warn_at_percent"]})
-            ]
+            whose = ["level", "project", "user", key_field(request)]
+            return [(None, {"fields": [*whose, "period", "limit", "warn_at_percent"]})]
         return [
             (None, {"fields": ["show_subject", "level", "period", "limit", "warn_at_percent"]}),
             (

@@ -6,7 +6,7 @@ from uuid import UUID
 from gateway.answers.estimate import estimate_tokens
 from gateway.answers.sse import MAX_EVENT_BYTES
 from gateway.answers.usage import TEMPLATE_TOKENS
-from gateway.calls import Call, Operation, Principal
+from gateway.calls import Call, Operation, Principal, StreamedOperation
 from gateway.operations.chat_completions.answer import as_chunks, parse_answer, read_answer
 from gateway.operations.chat_completions.chunks import ChatChunkReader
 from gateway.operations.chat_completions.request import check_body, parse_request
@@ -26,6 +26,10 @@ class ChatCompletions:
     model_kind: str = ModelKind.CHAT
     input_name = "messages"
     max_answer_bytes = MAX_EVENT_BYTES
+
+    @property
+    def streamed(self) -> StreamedOperation:
+        return self
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         """A checked call of these bytes. Raises InvalidInput."""

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from gateway.calls import Call, ChunkReader, Operation, Principal
+from gateway.calls import Call, Operation, Principal
 from gateway.operations.embeddings.answer import read_answer
 from gateway.operations.embeddings.request import check_body, parse_request
 from models_registry.kinds import ModelKind
@@ -20,6 +20,7 @@ class Embeddings:
     model_kind: str = ModelKind.EMBEDDING
     input_name = "input"
     max_answer_bytes = 192_000_000  # as many numbers as `MAX_VALUES`, each written with 24 signs
+    streamed = None
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         return parse_request(raw, principal, request_id, self)
@@ -40,12 +41,6 @@ class Embeddings:
 
     def read_answer(self, call: Call, raw: bytes) -> bytes:
         return read_answer(call, raw)
-
-    def read_whole(self, call: Call, raw: bytes) -> list[dict[str, Any]]:
-        raise NotImplementedError("vectors are not streamed")
-
-    def chunk_reader(self, call: Call) -> ChunkReader:
-        raise NotImplementedError("vectors are not streamed")
 
 
 OPERATION: Operation = Embeddings()

@@ -1,9 +1,12 @@
 """The embedded runtime: a server of the house, started beside it."""
 
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
 from models_registry.kinds import Location
 from models_registry.providers.openai_compatible import LOCAL, OpenAICompatible
+from models_registry.providers.openai_compatible.catalogue import Catalogue, read_catalogue
 
 
 class Embedded(OpenAICompatible):
@@ -15,6 +18,9 @@ class Embedded(OpenAICompatible):
     timeouts = LOCAL
     knows_cache_salt = True
     continues_answers = True
+
+    def read_catalogue(self, body: Any) -> Catalogue:
+        return read_catalogue(body, heeds_channel=True)
 
     def tenant_headers(self, tenant: str) -> dict[str, str]:
         return {"X-Atrium-Tenant": tenant}

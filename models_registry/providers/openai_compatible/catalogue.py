@@ -1,7 +1,7 @@
 """What a provider says it has: the answer to `GET /models`, read with care."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -65,6 +65,7 @@ class ListedModel:
     label: str = ""
     context_window: int | None = None
     max_output_tokens: int | None = None
+    is_stable: bool = False  # whoever lists it stands by it, and we by them
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,10 @@ class Catalogue:
 FindKind = Callable[[dict[str, Any], str], ModelKind | None]  # of an entry and its name; None: not offered
 
 
-def read_catalogue(body: Any, find_kind: FindKind | None = None) -> Catalogue:
+def read_catalogue(body: Any, find_kind: FindKind | None = None, *, heeds_channel: bool = False) -> Catalogue:
     """Read a list of models. Raises UpstreamError if it is none; entries that cannot be used are counted as
     skipped. `find_kind`: for providers that say it in their own way; else a usual field does, or a model's
-    name.
+    name. `heeds_channel`: what the server calls stable is.
     """
     entries = _find_entries(body)
     if entries is None:
@@ -90,6 +91,8 @@ def read_catalogue(body: Any, find_kind: FindKind | None = None) -> Catalogue:
     for entry in entries[:MAX_MODELS]:
         model = _read_entry(entry, find_kind)
         if model is not None:
+            if heeds_channel and isinstance(entry, dict) and entry.get("channel") == "stable":
+                model = replace(model, is_stable=True)
             found.setdefault(model.name, model)
     is_whole = len(entries) <= MAX_MODELS
     return Catalogue(list(found.values()), len(entries) - len(found), is_whole=is_whole)
