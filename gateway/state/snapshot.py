@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from accounts.grants import ObjectGrants, load_grants
 from accounts.objects import MODEL
 from accounts.selectors import (
+    MAKER,
     LimitFacts,
     PersonFacts,
     find_key_facts,
@@ -48,6 +49,7 @@ MISS_TIME_TO_LIVE_S = 1.0
 LOAD_TIMEOUT_S = 10
 NIL = UUID(int=0)
 PLAN = "plan"
+LEVELS = {MAKER: "key"}  # as counters say it, which makers share with the keys that they made
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +337,7 @@ def make_bounds(slug: str, limits: Iterable[LimitFacts]) -> Bounds:
             limit.level,
             limit.measure,
             limit.amount,
-            f"{slug}:limit:{limit.level}:{limit.subject}:{limit.measure}",
+            f"{slug}:limit:{LEVELS.get(limit.level, limit.level)}:{limit.subject}:{limit.measure}",
         )
         for limit in limits
     )

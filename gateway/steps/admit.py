@@ -16,6 +16,7 @@ from tenants.measures import TOKENS, Measure
 REQUESTS = frozenset({Measure.REQUESTS_PER_MINUTE})
 WHOSE = {
     "key": gettext_noop("The limit of this API key"),
+    "maker": gettext_noop("The limit of the API key that made this one"),
     "user": gettext_noop("Your own limit"),
     "project": gettext_noop("The limit of this project"),
     "tenant": gettext_noop("The limit of your organisation"),
