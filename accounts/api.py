@@ -176,7 +176,9 @@ class ApiKeyChanges(StrictSerializer):
 
 
 class NewApiKey(ApiKeyChanges):
-    """By a key, at most what that key has: limits that are left out are its own."""
+    """By a key, at most what that key has: limits that are left out are its own. Its calls count in the
+    limits of that key too, also once that one is revoked.
+    """
 
     user = serializers.UUIDField(required=False, help_text="Whose key it is. Default: your own.")
     scopes = serializers.ListField(

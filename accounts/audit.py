@@ -11,7 +11,7 @@ def register_models() -> None:
     from administration.history import name_objects
 
     auditlog.register(User, exclude_fields=["password", "last_login"], m2m_fields={"groups"})
-    auditlog.register(ApiKey, exclude_fields=["digest", "last_used_at"])
+    auditlog.register(ApiKey, exclude_fields=["digest", "last_used_at", "maker_ids"])
     auditlog.register(Project)
     auditlog.register(ProjectMembership)
     auditlog.register(Grant, exclude_fields=["created_at", "updated_at"])

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
@@ -199,6 +200,15 @@ class ApiKey(TimeStamped):
         default=list,
         blank=True,
         help_text=_("Names of the models this key may call. Empty: all."),
+    )
+    # the key that made it and those that made that one, the first one first; bound by their limits as well,
+    # in their counters, also once they are revoked
+    maker_ids = ArrayField(
+        models.UUIDField(),
+        default=list,
+        db_default=models.Value([], ArrayField(models.UUIDField())),
+        blank=True,
+        editable=False,
     )
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)

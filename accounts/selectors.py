@@ -1,6 +1,6 @@
 """Reads with a rule: whose keys someone may see, and what the gateway must know of a key."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -23,6 +23,7 @@ from tenants.local.models import WebOrigin
 
 # what a person must be allowed to give a key this scope
 SCOPE_RIGHTS: dict[str, str] = {ApiKey.Scope.ORGANIZATION: "usage.view_usageevent"}
+MAKER = "maker"  # the level of a key's limit, for a key that it made
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,14 @@ class KeyFacts:
     scopes: frozenset[str]
     model_names: frozenset[str]
     group_ids: frozenset[int]  # of its person
-    limits: tuple[LimitFacts, ...]  # its own and its person's
+    limits: tuple[LimitFacts, ...]  # its own, its makers' and its person's
     expires_at: datetime | None
     is_in_force: bool  # neither revoked, nor its person kept out; it may have expired
 
 
 def find_key_facts(key_id: str) -> KeyFacts | None:
     """The key with this id, usable or not, or None."""
-    rows = ApiKey.objects.select_related("user").prefetch_related("limits", "user__limits", "user__groups")
+    rows = ApiKey.objects.select_related("user").prefetch_related("user__limits", "user__groups")
     row = rows.filter(key_id=key_id).first()
     if row is None:
         return None
@@ -77,10 +78,24 @@ def find_key_facts(key_id: str) -> KeyFacts | None:
         scopes=frozenset(row.scopes),
         model_names=frozenset(row.model_names),
         group_ids=frozenset(group.pk for group in row.user.groups.all()),
-        limits=tuple(_facts_of(limit) for limit in (*row.limits.all(), *row.user.limits.all())),
+        limits=(*_limits_of_key(row), *(_facts_of(limit) for limit in row.user.limits.all())),
         expires_at=row.expires_at,
         is_in_force=row.revoked_at is None and row.user.is_active,
     )
+
+
+def _limits_of_key(key: ApiKey) -> list[LimitFacts]:
+    """Its own and those of the keys that made it. One that is no lower than a maker's is left out: all that
+    it counts the maker's counts too.
+    """
+    places: dict[UUID | None, int] = {pk: place for place, pk in enumerate([*key.maker_ids, key.pk])}
+    found: dict[str, list[LimitFacts]] = {}
+    for limit in sorted(Limit.objects.filter(key__in=places), key=lambda limit: places[limit.key_id]):
+        lower = found.setdefault(limit.measure, [])
+        if not lower or limit.amount < lower[-1].amount:
+            level = limit.level if limit.key_id == key.pk else MAKER
+            lower.append(LimitFacts(level, str(limit.key_id), limit.measure, limit.amount))
+    return [limit for limits in found.values() for limit in limits]
 
 
 def find_person_facts(user_id: UUID) -> PersonFacts | None:
@@ -216,6 +231,12 @@ def list_projects_of(user: User) -> QuerySet[Project]:
 def find_key(key_id: str) -> ApiKey | None:
     """The key with this id (its 8 public characters)."""
     return ApiKey.objects.filter(key_id=key_id).first()
+
+
+def list_makers(ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
+    """Of each key that one of these made, directly or through others: all that made it."""
+    rows = ApiKey.objects.filter(maker_ids__overlap=list(ids))
+    return dict(rows.values_list("pk", "maker_ids"))
 
 
 def find_project(name: str) -> Project | None:

@@ -200,6 +200,7 @@ class _Progress:
         self._call = call
         self._gateway = gateway
         self._content: aiohttp.StreamReader | None = None  # of the stream that is being passed on
+        self._seen = 0  # tokens of it, when it was last marked
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._asking: asyncio.Task[None] | None = None
@@ -221,7 +222,7 @@ class _Progress:
         """While this stream is passed on. Its first mark comes when a whole interval of it has passed: a hold
         without a mark is billed in full, and one with a young mark for less than what had come.
         """
-        self._content = content
+        self._content, self._seen = content, 0
         self._timer.cancel()
         self._wait()
         try:
@@ -235,10 +236,18 @@ class _Progress:
     def _note(self) -> None:
         call = self._call
         if self._content is not None:
-            self._gateway.ledger.mark(call.principal.tenant, call.request_id, call.output_tokens_seen)
+            self._gateway.ledger.mark(call.principal.tenant, call.request_id, self._foresee())
         if self._asking is None or self._asking.done():
             self._asking = self._loop.create_task(self._ask())
         self._wait()
+
+    def _foresee(self) -> int:
+        """How far the answer will be at the next mark, if it goes on as since the last one: at the moment of
+        a death a mark is up to three seconds old, with the lane's second.
+        """
+        seen, before = self._call.output_tokens_seen, self._seen
+        self._seen = seen
+        return min(2 * seen - before, max(seen, self._call.max_output_tokens))
 
     async def _ask(self) -> None:
         try:

@@ -7,12 +7,13 @@ from foundation.errors import AtriumError, NotFound
 from gateway import pipeline
 from gateway.addresses import DEPLOYMENT
 from gateway.calls import Call, Operation, Principal
-from gateway.http import read_json_body
+from gateway.http import ClientGone, read_json_body
 from gateway.operations import chat_completions, embeddings
 from gateway.operations.body import BYTE_ORDER_MARK
 from gateway.request import Request, answer_whole, attempts_header, send_stream
 from gateway.routes import route
 from gateway.state.snapshot import TenantSnapshot
+from gateway.steps.admit import admit_unread
 from gateway.steps.resolve import find_route, list_visible_routes
 from models_registry.kinds import ModelKind
 from models_registry.routes import Route
@@ -36,8 +37,7 @@ async def create_embeddings(request: Request) -> None:
 
 async def call_model(request: Request, operation: Operation) -> None:
     """Take a request through the pipeline."""
-    raw = await read_json_body(request.scope, request.receive)
-    call = operation.parse(_name_model(raw, request), request.principal, request.visit.request_id)
+    call = await _read_call(request, operation)
     call.body["model"] = request.scope.get(DEPLOYMENT, call.body["model"])
     call.trace = request.visit.trace
     gateway, is_prepared = request.gateway, False
@@ -52,6 +52,20 @@ async def call_model(request: Request, operation: Operation) -> None:
         error = _name_address(exc, call, request)
         error.headers = [*call.headers, *attempts_header(call)] if is_prepared else call.headers
         raise error from None
+
+
+async def _read_call(request: Request, operation: Operation) -> Call:
+    """What counts as a request is the asking, whatever the body says: one that makes no call counts here, one
+    that does when it is admitted. Raises what reading and parsing raise, and QuotaExceeded.
+    """
+    try:
+        raw = await read_json_body(request.scope, request.receive)
+        return operation.parse(_name_model(raw, request), request.principal, request.visit.request_id)
+    except (AtriumError, ClientGone) as exc:
+        headers = await admit_unread(request.principal, request.snapshot, request.gateway.limiter)
+        if isinstance(exc, AtriumError):
+            exc.headers = [*exc.headers, *headers]
+        raise
 
 
 def _name_model(raw: bytes, request: Request) -> bytes:

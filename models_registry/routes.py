@@ -126,16 +126,18 @@ def list_ways(
         if other is not None and other.kind == route.kind:
             named.setdefault(other.name, (other, name))
     ways = [
-        Way(one, name, tuple(target for target in one.targets if is_allowed(target.endpoint, policy)))
+        Way(
+            one, name, tuple(target for target in one.targets if is_allowed(target.endpoint.location, policy))
+        )
         for one, name in named.values()
     ]
     return [way for way in ways if way.targets]
 
 
-def is_allowed(endpoint: Endpoint, policy: str) -> bool:
-    """Whether a policy lets data go to an endpoint. What nobody knows of a place is no promise."""
+def is_allowed(location: str, policy: str) -> bool:
+    """Whether a policy lets data go to a place. What nobody knows of one is no promise."""
     if policy == DataPolicy.LOCAL:
-        return endpoint.location == "local"
+        return location == "local"
     if policy == DataPolicy.EU:
-        return endpoint.location in ("local", "eu")
+        return location in ("local", "eu")
     return True

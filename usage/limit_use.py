@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.limit_use import register_count
 from accounts.models import Limit
 from accounts.objects import MODEL, list_objects
+from accounts.selectors import list_makers
 from tenants.measures import Measure
 from usage.models import Hold, HourlySum, UsageEvent
 from usage.older_counts import COUNTS
@@ -68,10 +69,15 @@ class _Uses:
         self.used: Counter[tuple[str, Subject]] = Counter()
         levels = {level for level, _whose in subjects}
         self._columns = {level: column for level, column in COLUMNS.items() if level in levels}
+        whose = {level: [one for of, one in subjects if of == level] for level in levels}
+        keys = [one for one in whose.get(Limit.Level.KEY, []) if isinstance(one, UUID)]
+        # the limits of a key count what is used with the keys that it made
+        self._makers = list_makers(keys) if keys else {}
         self._filter = Q()
         if Limit.Level.TENANT not in levels:
             for level, column in self._columns.items():
-                self._filter |= Q(**{f"{column}__in": [whose for one, whose in subjects if one == level]})
+                self._filter |= Q(**{f"{column}__in": whose[level]})
+            self._filter |= Q(key_id__in=self._makers)
 
     def add(self, rows: QuerySet, figures: Mapping[str, Aggregate]) -> None:
         named = {f"used_{measure}": figure for measure, figure in figures.items()}
@@ -83,6 +89,8 @@ class _Uses:
                 self.used[measure, (Limit.Level.TENANT, None)] += used
                 for level, column in self._columns.items():
                     self.used[measure, (level, line[column])] += used
+                    for maker in self._makers.get(line[column], ()) if level == Limit.Level.KEY else ():
+                        self.used[measure, (level, maker)] += used
 
 
 def _subject_of(row: Limit, names: Mapping[UUID, str]) -> Subject:

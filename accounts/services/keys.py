@@ -1,8 +1,10 @@
 """API keys: made, limited, revoked.
 
 Where the request itself came by a key, `within` is that key: what it makes or changes gets no more than it
-has. Limits that are left out are taken over from it. Budgets of keys are known to a room above, which
-registers what it knows (accounts.key_rules).
+has. Limits that are left out are taken over from it, and its own bind what it made too, in the same counters
+(ApiKey.maker_ids): keys that it makes give it no more room. A key goes on where its maker is revoked, still
+within that one's limits. Budgets of keys are known to a room above, which registers what it knows
+(accounts.key_rules).
 
 The row that a caller hands in may be old: it is read again under a lock, and only what changes is written.
 Otherwise a change that crosses a revocation would take it back.
@@ -25,13 +27,14 @@ from accounts.models import ApiKey, Project, User
 from accounts.objects import MODEL, list_objects
 from accounts.permissions import require, require_standing
 from accounts.selectors import SCOPE_RIGHTS
-from accounts.services.limits import take_over_limits, write_key_limit
+from accounts.services.limits import least_of_key, take_over_limits, write_key_limit
 from accounts.services.projects import ensure_default_project
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.context import current_tenant
 from tenants.notify import announce
 
 LIMIT = "requests_per_minute"  # a row of its own (accounts.models.Limit)
+MOST_MAKERS = 100  # in a row: each may have limits, all of which every call asks
 CHANGEABLE = ("name", "project", "model_names", LIMIT, "expires_at")
 
 
@@ -80,11 +83,12 @@ def create_api_key(
         _refuse_beyond(within, **vars(terms))
         _refuse_to_escape_limits(within, user)
         key_rules().check(within, user)
+        _refuse_long_rows(within)
     _refuse_past(terms.expires_at)
     project = terms.project or ensure_default_project()
     new_names = set(terms.model_names or []) - set(within.model_names if within else [])
     _refuse_unknown_models(actor, new_names, user, project)
-    row, text = _make_key(user, name, project, terms)
+    row, text = _make_key(user, name, project, terms, within)
     if within is not None:
         take_over_limits(within, row)
     announce("apikey", row.key_id)
@@ -107,13 +111,15 @@ def _take_over_terms(within: ApiKey, terms: Terms) -> Terms:
     return replace(
         terms,
         model_names=within.model_names if terms.model_names is None else terms.model_names,
-        requests_per_minute=terms.requests_per_minute or within.requests_per_minute,
+        requests_per_minute=terms.requests_per_minute or least_of_key(within, LIMIT),
         expires_at=terms.expires_at or within.expires_at,
         project=terms.project or within.project,
     )
 
 
-def _make_key(user: User, name: str, project: Project, terms: Terms) -> tuple[ApiKey, str]:
+def _make_key(
+    user: User, name: str, project: Project, terms: Terms, within: ApiKey | None
+) -> tuple[ApiKey, str]:
     text, parsed = keys.make_key(current_tenant())
     row = ApiKey(
         key_id=parsed.key_id,
@@ -123,6 +129,7 @@ def _make_key(user: User, name: str, project: Project, terms: Terms) -> tuple[Ap
         project=project,
         scopes=terms.scopes,
         model_names=terms.model_names or [],
+        maker_ids=[*within.maker_ids, within.pk] if within is not None else [],
         expires_at=terms.expires_at,
     )
     row.full_clean(exclude=["digest"])
@@ -140,6 +147,18 @@ def _refuse_to_escape_limits(within: ApiKey, user: User) -> None:
                 "A key whose person has limits makes keys for that person only. Make the new one in the "
                 "browser."
             ),
+            code="beyond_own_key",
+        )
+
+
+def _refuse_long_rows(within: ApiKey) -> None:
+    if len(within.maker_ids) >= MOST_MAKERS:
+        raise NotAllowed(
+            _(
+                "%(most)d keys in a row have made one another; this one makes none. Make the new one in the "
+                "browser."
+            )
+            % {"most": MOST_MAKERS},
             code="beyond_own_key",
         )
 
@@ -185,6 +204,7 @@ def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
     """Raise NotAllowed naming the first of these values of another key that goes beyond `within`. Values
     that are no limits are not looked at.
     """
+    most = least_of_key(within, LIMIT)
     # who may change may read
     scopes = {*within.scopes, *([ApiKey.Scope.READ] if ApiKey.Scope.MANAGE in within.scopes else [])}
     lies_within: dict[str, Callable[[Any], bool]] = {
@@ -192,10 +212,7 @@ def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
         "model_names": lambda names: (
             not within.model_names or (bool(names) and set(names) <= set(within.model_names))
         ),
-        "requests_per_minute": lambda number: (
-            within.requests_per_minute is None
-            or (number is not None and number <= within.requests_per_minute)
-        ),
+        "requests_per_minute": lambda number: most is None or (number is not None and number <= most),
         "expires_at": lambda moment: (
             within.expires_at is None or (moment is not None and moment <= within.expires_at)
         ),

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, Limit, Project, User
@@ -98,6 +98,12 @@ def take_over_limits(within: ApiKey, key: ApiKey) -> None:
         _write(Limit.Level.KEY, {"key": key}, row.measure, row.amount)
 
 
+def least_of_key(key: ApiKey, measure: str) -> int | None:
+    """The lowest limit of a key and of those that made it, all of which bind it; None: no limit."""
+    rows = Limit.objects.filter(level=Limit.Level.KEY, key__in=[key.pk, *key.maker_ids], measure=measure)
+    return rows.aggregate(least=Min("amount"))["least"]
+
+
 def find_limit(level: str, subject_id: UUID | None, measure: str) -> Limit | None:
     return Limit.objects.filter(
         level=level, measure=measure, **({_column(level): subject_id} if level != Limit.Level.TENANT else {})
@@ -152,10 +158,10 @@ def _remove(rows: QuerySet[Limit]) -> None:
 
 
 def _announce(row: Limit) -> None:
-    if row.key is not None:
-        announce("apikey", row.key.key_id)
+    if row.key is None or ApiKey.objects.filter(maker_ids__contains=[row.key_id]).exists():
+        announce("limit", row.pk)  # binds more than one
     else:
-        announce("limit", row.pk)
+        announce("apikey", row.key.key_id)
 
 
 def refuse_to_loosen(
@@ -175,9 +181,12 @@ def refuse_to_loosen(
     }
     if own.get(level, within.pk) != subject_id:
         return
-    is_of_key = level == Limit.Level.KEY
-    standing = find_limit(level, within.pk if is_of_key else subject_id, measure)
-    if standing is not None and (amount is None or amount > standing.amount):
+    if level == Limit.Level.KEY:
+        standing = least_of_key(within, measure)
+    else:
+        row = find_limit(level, subject_id, measure)
+        standing = row.amount if row is not None else None
+    if standing is not None and (amount is None or amount > standing):
         raise NotAllowed(
             _("A key neither raises nor lifts a limit that binds it. Do it in the browser."),
             code="beyond_own_key",

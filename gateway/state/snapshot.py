@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from accounts.grants import ObjectGrants, load_grants
 from accounts.objects import MODEL
 from accounts.selectors import (
+    MAKER,
     LimitFacts,
     PersonFacts,
     find_key_facts,
@@ -32,7 +33,7 @@ from accounts.selectors import (
 from foundation.errors import Unavailable
 from gateway.bounds import Bound, Bounds
 from gateway.calls import Principal
-from models_registry.routes import Route
+from models_registry.routes import Endpoint, Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
 from tenants.data_policy import DataPolicy, strictest
@@ -48,6 +49,7 @@ MISS_TIME_TO_LIVE_S = 1.0
 LOAD_TIMEOUT_S = 10
 NIL = UUID(int=0)
 PLAN = "plan"
+LEVELS = {MAKER: "key"}  # as counters say it, which makers share with the keys that they made
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +118,17 @@ class TenantSnapshot:
     loaded_s: float
     data_policy: str = DataPolicy.ANYWHERE
     project_policies: dict[UUID, str] = field(default_factory=dict)  # of those that have one
+    locations: dict[UUID, str] = field(default_factory=dict)  # by endpoint
     keys: OrderedDict[str, tuple[float, Key | None]] = field(default_factory=OrderedDict)
     people: OrderedDict[UUID, tuple[float, Person | None]] = field(default_factory=OrderedDict)
 
     def policy_of(self, principal: Principal) -> str:
         """Where the data of a call may go: as its organisation and its project say, both."""
         return strictest(self.data_policy, self.project_policies.get(principal.project_id, ""))
+
+    def location_of(self, endpoint: Endpoint) -> str:
+        """Where an endpoint is by what is known now; as it was where no model leads there any more."""
+        return self.locations.get(endpoint.id, endpoint.location)
 
     def bounds_of(self, principal: Principal, route: Route | None) -> Bounds:
         """All limits that bind a call."""
@@ -325,6 +332,11 @@ def _make_snapshot(known: KnownTenant, plan: Plan, facts: TenantFacts, loaded_s:
         loaded_s=loaded_s,
         data_policy=known.data_policy,
         project_policies=facts.project_policies,
+        locations={
+            target.endpoint.id: target.endpoint.location
+            for route in facts.routes.values()
+            for target in route.targets
+        },
     )
 
 
@@ -335,7 +347,7 @@ def make_bounds(slug: str, limits: Iterable[LimitFacts]) -> Bounds:
             limit.level,
             limit.measure,
             limit.amount,
-            f"{slug}:limit:{limit.level}:{limit.subject}:{limit.measure}",
+            f"{slug}:limit:{LEVELS.get(limit.level, limit.level)}:{limit.subject}:{limit.measure}",
         )
         for limit in limits
     )

@@ -7,8 +7,8 @@ from django.utils.translation import gettext_noop
 
 from foundation.errors import QuotaExceeded
 from gateway.answers.usage import estimate_input_tokens
-from gateway.bounds import Verdict
-from gateway.calls import Call
+from gateway.bounds import Bounds, Verdict
+from gateway.calls import Call, Principal
 from gateway.state.limits import Limiter
 from gateway.state.snapshot import TenantSnapshot
 from tenants.measures import TOKENS, Measure
@@ -16,6 +16,7 @@ from tenants.measures import TOKENS, Measure
 REQUESTS = frozenset({Measure.REQUESTS_PER_MINUTE})
 WHOSE = {
     "key": gettext_noop("The limit of this API key"),
+    "maker": gettext_noop("The limit of the API key that made this one"),
     "user": gettext_noop("Your own limit"),
     "project": gettext_noop("The limit of this project"),
     "tenant": gettext_noop("The limit of your organisation"),
@@ -37,7 +38,7 @@ async def admit(call: Call, snapshot: TenantSnapshot, limiter: Limiter) -> None:
     """
     bounds = snapshot.bounds_of(call.principal, call.route if call.candidates else None)
     if not call.candidates:
-        bounds = tuple(bound for bound in bounds if bound.measure in REQUESTS)
+        bounds = _of_requests(bounds)
     if not bounds:
         return
     rooms = [bound.amount for bound in bounds if bound.is_of_tokens]
@@ -46,6 +47,27 @@ async def admit(call: Call, snapshot: TenantSnapshot, limiter: Limiter) -> None:
     if not verdict.is_admitted:
         raise _refusal(call, verdict)
     call.admitted = verdict
+
+
+async def admit_unread(
+    principal: Principal, snapshot: TenantSnapshot, limiter: Limiter
+) -> list[tuple[bytes, bytes]]:
+    """Count a request of which no call became, since its body could not be taken; gives the headers for its
+    answer. Raises QuotaExceeded.
+    """
+    bounds = _of_requests(snapshot.bounds_of(principal, None))
+    if not bounds:
+        return []
+    verdict = await limiter.admit(bounds)
+    if not verdict.is_admitted:
+        refusal = _reached(verdict)
+        refusal.headers = _headers(verdict)
+        raise refusal
+    return _headers(verdict)
+
+
+def _of_requests(bounds: Bounds) -> Bounds:
+    return tuple(bound for bound in bounds if bound.measure in REQUESTS)
 
 
 def give_back(call: Call, limiter: Limiter) -> None:
@@ -91,9 +113,8 @@ def _headers(verdict: Verdict) -> list[tuple[bytes, bytes]]:
 
 
 def _refusal(call: Call, verdict: Verdict) -> QuotaExceeded:
-    bound, wait_s = verdict.bounds[verdict.refusing], verdict.wait_s[verdict.refusing]
-    whose, how_much = _(WHOSE[bound.level]), _(HOW_MUCH[bound.measure]) % {"amount": bound.amount}
-    if wait_s is None:
+    if verdict.wait_s[verdict.refusing] is None:
+        whose, how_much = _say_refusing(verdict)
         call.headers.append((b"x-should-retry", b"false"))  # clients of OpenAI's repeat every other 429
         message = (
             _(
@@ -104,7 +125,13 @@ def _refusal(call: Call, verdict: Verdict) -> QuotaExceeded:
             else _("%(whose)s is %(how_much)s. This call alone may use %(tokens)s tokens: shorten it.")
         ) % {"whose": whose, "how_much": how_much, "tokens": verdict.tokens}
         return QuotaExceeded(message, code="rate_limit_exceeded")
-    seconds = max(1, round(wait_s + 0.5))
+    return _reached(verdict)
+
+
+def _reached(verdict: Verdict) -> QuotaExceeded:
+    """Of a limit in which there is room again later."""
+    whose, how_much = _say_refusing(verdict)
+    seconds = max(1, round((verdict.wait_s[verdict.refusing] or 0) + 0.5))
     message = _("%(whose)s is reached: %(how_much)s.") % {"whose": whose, "how_much": how_much}
     again = _("Try again in %(seconds)s s.") % {"seconds": seconds}
     return QuotaExceeded(
@@ -112,3 +139,9 @@ def _refusal(call: Call, verdict: Verdict) -> QuotaExceeded:
         code="rate_limit_exceeded",
         retry_after_s=seconds,
     )
+
+
+def _say_refusing(verdict: Verdict) -> tuple[str, str]:
+    """Whose the limit is that keeps the call out, and what it allows."""
+    bound = verdict.bounds[verdict.refusing]
+    return _(WHOSE[bound.level]), _(HOW_MUCH[bound.measure]) % {"amount": bound.amount}

@@ -1,6 +1,7 @@
 """Bringing a connection's models in line with what its provider lists."""
 
 import logging
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,12 +21,22 @@ from models_registry.selectors import list_seen_models
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
+from tenants.audit import AT_ONCE, note_changes
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey
 
 logger = logging.getLogger(__name__)
 
 USUAL_OUTPUT_TOKENS = 4_096
+# what a synchronisation changes of a model that stands already, beside when it was seen
+FILLED = (
+    "label",
+    "context_window",
+    "max_output_tokens",
+    "default_max_output_tokens",
+    "is_enabled",
+    "vanished_at",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +98,39 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     known = {row.upstream_name for row in rows}
     listed = {model.name: model for model in found.models}
     report = SyncReport(kept=len(known & listed.keys()))
+    before = [copy(row) for row in rows]
     for row in rows:
         if row.upstream_name in listed:
-            _note_listed(row, listed[row.upstream_name], now, report)
+            _note_listed(row, listed[row.upstream_name], report)
         elif found.is_whole and row.listed_at is not None and row.is_enabled:
             row.is_enabled = False
             row.vanished_at = now
-            row.save(update_fields=["is_enabled", "vanished_at", "updated_at"])
             report.vanished.append(row.name)
+    _write_changed(world, list(zip(before, rows, strict=True)), now)
+    world.models.objects.filter(connection=connection.pk, upstream_name__in=listed).update(listed_at=now)
     new = [model for name, model in listed.items() if name not in known]
     _add_models(world, connection, new, now, report)
     announce("connection", connection.pk)
     return replace(report, skipped=found.skipped + len(report.refused))
 
 
-def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncReport) -> None:
+def _write_changed(world: World, rows: list[tuple[Model, Model]], now: datetime) -> None:
+    """Each as it was and as it is."""
+    changed: list[tuple[Model, Model]] = []
+    fields: set[str] = set()
+    for before, row in rows:
+        if names := {name for name in FILLED if getattr(before, name) != getattr(row, name)}:
+            changed.append((before, row))
+            fields |= names
+    if changed:
+        written = [row for _before, row in changed]
+        world.models.objects.bulk_update(written, fields, batch_size=AT_ONCE)
+        world.models.objects.filter(pk__in=[row.pk for row in written]).update(updated_at=now)
+        note_changes(changed)
+
+
+def _note_listed(row: Model, listed: ListedModel, report: SyncReport) -> None:
     """Fill what nobody has set; switch a model on again that only its absence had switched off."""
-    row.listed_at = now
     row.label = row.label or listed.label
     row.context_window = row.context_window or listed.context_window
     if row.max_output_tokens is None and listed.max_output_tokens:
@@ -113,7 +140,6 @@ def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncRep
         row.is_enabled = True
         row.vanished_at = None
         report.returned.append(row.name)
-    row.save()
 
 
 def _add_models(
@@ -125,6 +151,7 @@ def _add_models(
     taken = {name for row in list_seen_models() for name in (row.name, *row.aliases)}
     prefix = slugify(connection.name) or "connection"
     is_free = not _costs_the_platform(world, connection)
+    rows: list[Model] = []
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
         row = world.models(
@@ -143,7 +170,10 @@ def _add_models(
             is_enabled=is_free,
         )
         try:
-            row.full_clean()
+            # not what asks the database, row by row: `read_catalogue` keeps its constraints
+            row.clean_fields(exclude={"connection"})
+            if name in taken:
+                raise ValidationError(_("There is a model of this name already."))
         except ValidationError as exc:
             logger.info(
                 "model %r of connection %s is not added: %s",
@@ -153,11 +183,13 @@ def _add_models(
             )
             report.refused.append(listed.name)
             continue
-        row.save()
+        rows.append(row)
         taken.add(name)
         report.added.append(name)
         if not is_free:
             report.unpriced.append(name)
+    world.models.objects.bulk_create(rows, batch_size=AT_ONCE)
+    note_changes((None, row) for row in rows)
 
 
 def _costs_the_platform(world: World, connection: Connection) -> bool:

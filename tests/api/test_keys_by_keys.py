@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiKey
-from accounts.services import create_api_key, create_project
+from accounts.models import ApiKey, Limit
+from accounts.selectors import find_key_facts
+from accounts.services import create_api_key, create_project, revoke_api_key, set_limit
 from models_registry.services import add_connection, add_model, remove_model
 from tests.estate import PROVIDER, make_estate
 from usage.models import Budget
@@ -263,3 +265,81 @@ def test_a_key_with_limits_of_its_own_changes_nothing_they_hang_on(alice, way):
     ):
         assert (answer.status_code, answer.json()["code"]) == (403, "beyond_own_key")
     assert estate.model.prices.count() == before
+
+
+# -- makers --------------------------------------------------------------------------------------------------
+
+
+def make_by(client) -> tuple[Client, ApiKey]:
+    """A key that another one makes over the API, and a client that calls by it."""
+    made = client.post("/api/v1/api-keys/", {"name": "made", "scopes": ["inference", "manage"]}, **JSON)
+    assert made.status_code == 201, made.content
+    body = made.json()
+    key = ApiKey.objects.get(pk=body["id"])
+    return Client(headers={"host": "acme.localhost", "authorization": f"Bearer {body['key']}"}), key
+
+
+def bounds_of(key) -> list[tuple[str, str, int]]:
+    return [(one.level, one.subject, one.amount) for one in find_key_facts(key.key_id).limits]
+
+
+def limit_of(key, amount: int) -> Limit:
+    return set_limit(actor=None, level="key", subject_id=key.pk, measure="requests_per_minute", amount=amount)
+
+
+def test_a_key_is_bound_by_those_that_made_it_one_after_another(alice):
+    client, first = client_of(alice)
+    second_client, second = make_by(client)
+    third_client, third = make_by(second_client)
+    assert (second.maker_ids, third.maker_ids) == ([first.pk], [first.pk, second.pk])
+    limit_of(first, 10)
+    limit_of(second, 20)
+    assert bounds_of(third) == [("maker", str(first.pk), 10)], "what lets more through binds nobody"
+    limit_of(second, 5)
+    limit_of(third, 5)
+    assert bounds_of(third) == [("maker", str(first.pk), 10), ("maker", str(second.pk), 5)]
+    limit_of(third, 4)
+    assert bounds_of(third)[2:] == [("key", str(third.pk), 4)] and bounds_of(first) == [
+        ("key", str(first.pk), 10)
+    ]
+    revoke_api_key(actor=None, key=first)
+    assert third_client.get("/api/v1/me/").status_code == 200 and bounds_of(third)[0][2] == 10
+    # it may be gone altogether
+    ApiKey.objects.filter(pk=second.pk).delete()
+    assert [one[1] for one in bounds_of(third)] == [str(first.pk), str(third.pk)]
+
+
+def test_a_key_of_a_session_has_no_maker(acme, alice):
+    acme.login_as(alice)
+    acme.post("/api/v1/api-keys/", {"name": "new"}, **JSON)
+    assert ApiKey.objects.get().maker_ids == []
+
+
+def test_a_made_key_loosens_no_limit_of_its_maker(alice):
+    client, maker = client_of(alice, requests_per_minute=10)
+    made_client, made = make_by(client)
+    assert made.requests_per_minute == 10
+    limit_of(made, 100)  # by somebody in the browser
+    row = Limit.objects.get(key=maker)
+    for response in (
+        made_client.patch(f"/api/v1/limits/{row.pk}/", {"amount": 11}, **JSON),
+        made_client.delete(f"/api/v1/limits/{row.pk}/"),
+        made_client.patch(f"/api/v1/api-keys/{maker.pk}/", {"requests_per_minute": 11}, **JSON),
+        made_client.patch(f"/api/v1/api-keys/{maker.pk}/", {"requests_per_minute": None}, **JSON),
+        made_client.post("/api/v1/api-keys/", {"name": "x", "requests_per_minute": 11}, **JSON),
+    ):
+        assert (response.status_code, response.json()["code"]) == (403, "beyond_own_key")
+    row.refresh_from_db()
+    assert row.amount == 10
+    grandchild = make_by(made_client)[1]
+    assert grandchild.requests_per_minute == 10
+    assert made_client.patch(f"/api/v1/limits/{row.pk}/", {"amount": 9}, **JSON).status_code == 200
+
+
+def test_keys_do_not_make_one_another_without_end(alice):
+    client, key = client_of(alice)
+    ApiKey.objects.filter(pk=key.pk).update(maker_ids=[uuid4() for _ in range(99)])
+    client, _last = make_by(client)
+    response = client.post("/api/v1/api-keys/", {"name": "new"}, **JSON)
+    assert (response.status_code, response.json()["code"]) == (403, "beyond_own_key")
+    assert "100 keys in a row have made one another" in response.json()["detail"]

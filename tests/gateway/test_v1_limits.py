@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from types import SimpleNamespace
 from uuid import uuid4
 
 import httpx
@@ -10,9 +9,6 @@ import pytest
 
 from accounts.models import Grant, Limit
 from accounts.services import (
-    create_api_key,
-    create_project,
-    create_user,
     grant,
     remove_project_member,
     revoke_grant,
@@ -25,7 +21,6 @@ from accounts.services import (
 from models_registry.services import add_connection, add_model
 from tenants.context import tenant
 from tenants.provisioning.plans import set_plan
-from tenants.provisioning.services import create_tenant
 from tests.prompts.visitor import Visitor
 from usage.models import UsageEvent
 from usage.services import remove_budget, set_budget
@@ -34,20 +29,6 @@ pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
 SLOW = "mock-tokens-60-50"
 HEARD_S = 5.0  # patience with the notification; within one second is shown by test_snapshot_listener
 RPM, TPM, TPD, AT_ONCE = "requests_per_minute", "tokens_per_minute", "tokens_per_day", "calls_at_once"
-
-
-@pytest.fixture
-def place(house, django_db_blocker):
-    """A tenant with a plan, a person, a project and a key of its own."""
-    slug = f"limits-{uuid4().hex[:8]}"
-    with django_db_blocker.unblock():
-        set_plan(name=slug, label=slug)
-        create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan=slug)
-        with tenant(slug):
-            person = create_user(actor=None, email=f"erin@{slug}.example", name="Erin", roles=["user"])
-            project = create_project(actor=None, name="Law")
-            key, text = create_api_key(actor=None, user=person, name="k", project=project)
-        yield SimpleNamespace(slug=slug, person=person, project=project, key=key, text=text, house=house)
 
 
 def ask(place, model: str = "mock", **body) -> httpx.Response:

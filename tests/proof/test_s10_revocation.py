@@ -23,7 +23,8 @@ from accounts.services import (
     update_api_key,
 )
 from accounts.sessions import has_access
-from models_registry.services import add_connection, add_model
+from models_registry.models import Connection
+from models_registry.services import add_connection, add_model, update_connection
 from tenants.context import tenant
 from tenants.provisioning.plans import update_tenant
 from tenants.provisioning.services import create_tenant, set_tenant_status
@@ -137,6 +138,27 @@ ENDS = [
 @pytest.mark.parametrize("end", ENDS)
 def test_a_stream_of_v1_ends_with_the_right_to_it(house, place, end):
     check(house, place, end)
+
+
+def put(slug: str, location: str) -> None:
+    with tenant(slug):
+        update_connection(actor=None, connection=Connection.objects.get(name="abroad"), location=location)
+
+
+@pytest.mark.parametrize("policy", ["eu", ""])
+def test_a_stream_ends_where_its_server_turns_out_to_be_elsewhere(house, place, policy):
+    slug = place[0]
+    put(slug, "eu")
+    update_tenant(slug=slug, data_policy=policy)
+
+    def move(*_place) -> None:
+        put(slug, "us")
+
+    if policy:
+        check(house, place, move)
+    else:
+        events, is_done = stream(house, place, move)
+        assert len(events) >= TOKENS and is_done, "where data may go anywhere"
 
 
 def test_what_was_passed_on_is_billed(house, place):

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.limit_use import count_used
+from accounts.models import ApiKey
 from accounts.selectors import list_own_limits
 from accounts.services import create_api_key, set_limit
 from foundation.ids import uuid7
@@ -64,6 +65,18 @@ def test_each_limit_counts_its_own_span_and_subject(bob, key, used):
         limit(key, "calls_at_once", 9, "key").pk: 0,
     }
     assert count_used(list(list_own_limits(bob))) == wanted
+
+
+def test_a_keys_limit_counts_what_is_used_with_the_keys_that_it_made(bob, key, used):
+    child, grandchild = (
+        create_api_key(actor=bob, user=bob, name="made", within=key)[0] for _number in range(2)
+    )
+    ApiKey.objects.filter(pk=grandchild.pk).update(maker_ids=[key.pk, child.pk])
+    for one in (child, grandchild):
+        an_event("0", datetime.now(UTC), user_id=bob.pk, key_id=one.pk, quantities={"input": 100})
+    limits = [limit(one, "tokens_per_day", 9, "key") for one in (key, child, grandchild)]
+    assert list(count_used(limits).values()) == [215, 200, 100]
+    assert count_used(limits[:1]) == {limits[0].pk: 215}, "also where nobody asks about them"
 
 
 def test_nobody_elses_use_is_read_for_a_persons_limits(bob, key, used):
