@@ -22,7 +22,6 @@ OTHER_MODELS = ("models", "route", "fallbacks")
 # not know them.
 NOT_PASSED_ON = (
     "cache_salt",
-    "prompt_cache_key",
     "priority",
     "kv_transfer_params",
     "service_tier",
