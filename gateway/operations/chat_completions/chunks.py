@@ -34,6 +34,10 @@ class ChatChunkReader:
         self._read_tokens = 0  # as estimated by them
         self._is_changed = False
 
+    @property
+    def has_calls(self) -> bool:
+        return bool(self._calls)
+
     def read(self, event: Any, size: int) -> Chunk | None:
         """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
         what makes no sense.
