@@ -278,7 +278,9 @@ class ModelChanges(StrictSerializer):
     weight = serializers.IntegerField(min_value=0, max_value=MAX_WEIGHT, required=False)
     endpoints = NewEndpoint(many=True, required=False, help_text="Replaces all.")
     aliases = _names("Other names under which it can be called.")
-    fallbacks = _names("Models that answer where this one does not, in this order.")
+    fallbacks = _names(
+        "Models that answer where this one does not, in this order. Their own stand-ins are not asked."
+    )
     is_enabled = serializers.BooleanField(required=False)
     is_default = serializers.BooleanField(required=False)
     notes = serializers.CharField(max_length=10_000, required=False, allow_blank=True)

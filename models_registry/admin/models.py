@@ -22,6 +22,7 @@ from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
 from administration.sites import service_admin
 from foundation.amounts import show_money
+from models_registry.admin.hints import tell_unasked
 from models_registry.admin.prices import PriceInline
 from models_registry.kinds import Channel, list_priced_classes
 from models_registry.selectors import list_current_prices, list_seen_models
@@ -63,7 +64,10 @@ class ModelForm(forms.ModelForm):
     )
     fallbacks = ChosenNamesField(
         label=_("Stand-ins"),
-        help_text=_("Models that answer where this one does not, in this order, at their own prices."),
+        help_text=_(
+            "Models that answer where this one does not, in this order, at their own prices. Their own "
+            "stand-ins are not asked."
+        ),
     )
     successor = ChosenNameField(
         label=_("Successor"), help_text=_("The model to use instead once this one is retired.")
@@ -237,20 +241,24 @@ class ModelAdminBase(AtriumModelAdmin):
 
     def create_row(self, request: HttpRequest, form: ModelForm) -> Model:
         data = dict(form.cleaned_data)
-        return add_model(
+        row = add_model(
             actor=request.user,
             connection=data.pop("connection"),
             name=data.pop("name"),
             upstream_name=data.pop("upstream_name"),
             **data,
         )
+        tell_unasked(request, row)
+        return row
 
     def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
         own = {*ModelForm.Meta.fields, *self.extra_fields}
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in own}
         if changes.get("upstream_name") == "":
             changes["upstream_name"] = form.cleaned_data.get("name", row.name)
-        set_model(actor=request.user, model=row, **changes)
+        changed = set_model(actor=request.user, model=row, **changes)
+        if "fallbacks" in changes:
+            tell_unasked(request, changed)
 
     def remove_row(self, request: HttpRequest, row: Model) -> None:
         remove_model(actor=request.user, model=row)

@@ -13,6 +13,7 @@ from models_registry.services.connections import (
 from models_registry.services.endpoints import EndpointSpec, set_endpoints
 from models_registry.services.models import add_model, remove_model, set_model
 from models_registry.services.prices import set_model_price
+from models_registry.services.references import list_unasked_stand_ins
 
 __all__ = [
     "ConnectionTest",
@@ -20,6 +21,7 @@ __all__ = [
     "SyncReport",
     "add_connection",
     "add_model",
+    "list_unasked_stand_ins",
     "remove_connection",
     "remove_model",
     "set_endpoints",
