@@ -19,10 +19,11 @@ from accounts.objects import two_names
 from administration.columns import Badge
 from administration.fields import ChosenNameField, ChosenNamesField, NamesField
 from administration.menu import MenuGroup, Place
-from administration.model_admin import AtriumModelAdmin, Inline
+from administration.model_admin import Inline
 from administration.sites import service_admin
 from foundation.amounts import show_money
 from models_registry.admin.hints import tell_unasked
+from models_registry.admin.listed_prices import ListedPrices
 from models_registry.admin.prices import PriceInline
 from models_registry.kinds import Channel, list_priced_classes
 from models_registry.selectors import list_current_prices, list_seen_models
@@ -169,7 +170,7 @@ class EndpointInline(Inline):
         return request.user.has_perm(active_world().may("view", "model"))
 
 
-class ModelAdminBase(AtriumModelAdmin):
+class ModelAdminBase(ListedPrices):
     place = Place(MenuGroup.MODELS, 20, "neurology")
     in_palette = True
     empty_text = _(
@@ -195,7 +196,7 @@ class ModelAdminBase(AtriumModelAdmin):
     ]
     search_fields = ["name", "label", "upstream_name"]
     list_select_related = ["connection"]
-    readonly_fields = ["show_current_price", "stable_since", "listed_at", "vanished_at"]
+    readonly_fields = ["show_current_price", "show_listed_price", "stable_since", "listed_at", "vanished_at"]
     price_inline: type[PriceInline]
     endpoint_inline: type[EndpointInline]
     extra_fields: tuple[str, ...] = ()
@@ -204,6 +205,8 @@ class ModelAdminBase(AtriumModelAdmin):
         """What is changed most comes first."""
         is_new = obj is None
         price = [] if is_new else ["show_current_price"]
+        if obj is not None and obj.listed_price:
+            price.append("show_listed_price")
         life = ["channel", "retire_on", "successor", "notes"]
         listed = [] if is_new else ["stable_since", "listed_at", "vanished_at"]
         return [
@@ -303,6 +306,9 @@ class ModelAdminBase(AtriumModelAdmin):
         shown = [_show_price(price.as_price(), row.kind) for price in (prices if is_own else prices[:SHOWN])]
         if len(prices) > len(shown):
             shown.append(f"+{len(prices) - len(shown)}")
+        if not shown and row.listed_price:
+            listed = _show_price(Price.from_snapshot(row.listed_price), row.kind)
+            return gettext("no price; in the catalogue: %(price)s") % {"price": listed}
         return "; ".join(shown) or gettext("no price: calls cost nothing")
 
     @display(description=_("context window"), ordering="context_window")

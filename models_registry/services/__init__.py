@@ -12,7 +12,7 @@ from models_registry.services.connections import (
 )
 from models_registry.services.endpoints import EndpointSpec, set_endpoints
 from models_registry.services.models import add_model, remove_model, set_model
-from models_registry.services.prices import set_model_price
+from models_registry.services.prices import set_model_price, take_listed_price
 from models_registry.services.references import list_unasked_stand_ins
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "set_model",
     "set_model_price",
     "sync_catalogue",
+    "take_listed_price",
     "test_connection",
     "update_connection",
 ]

@@ -31,12 +31,13 @@ USUAL_OUTPUT_TOKENS = 4_096
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What a synchronisation changed: names of models, and how many entries no model could be made of.
-    `unpriced`: those of the added ones that stay switched off until somebody prices them; `refused`: names
-    that no model may have here.
+    `unpriced`: those of the added ones that stay switched off until somebody prices them; `proposed`: those
+    whose price the catalogue names; `refused`: names that no model may have here.
     """
 
     added: list[str] = field(default_factory=list)
     unpriced: list[str] = field(default_factory=list)
+    proposed: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     kept: int = 0
@@ -104,6 +105,7 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
 def _note_listed(row: Model, listed: ListedModel, now: datetime, report: SyncReport) -> None:
     """Fill what nobody has set; switch a model on again that only its absence had switched off."""
     row.listed_at = now
+    row.listed_price = listed.price.snapshot() if listed.price else None
     row.label = row.label or listed.label
     row.context_window = row.context_window or listed.context_window
     if row.max_output_tokens is None and listed.max_output_tokens:
@@ -137,6 +139,7 @@ def _add_models(
             max_output_tokens=listed.max_output_tokens,
             default_max_output_tokens=usual_output(listed),
             listed_at=now,
+            listed_price=listed.price.snapshot() if listed.price else None,
             channel=Channel.EXPERIMENTAL,  # nobody has promised anything of it yet
             is_enabled=is_free,
         )
@@ -156,11 +159,13 @@ def _add_models(
         report.added.append(name)
         if not is_free:
             report.unpriced.append(name)
+        if listed.price is not None:
+            report.proposed.append(name)
 
 
 def _costs_the_platform(world: World, connection: Connection) -> bool:
     """Whether the operator pays somebody for what all tenants would call for nothing, as long as the models
-    have no price: no provider lists its prices.
+    have no price: what a catalogue says of it is for an operator to take over.
     """
     return world is PLATFORM and connection.location != Location.LOCAL
 
