@@ -56,6 +56,10 @@ class Chunk:
 class ChunkReader(Protocol):
     """Reads the events of one stream in their order, and notes in the call what they say."""
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether a tool's call has begun."""
+
     def read(self, event: Any, size: int) -> Chunk | None:
         """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
         what makes no sense.

@@ -114,6 +114,10 @@ class SyncReportSerializer(serializers.Serializer):
         child=serializers.CharField(),
         help_text="Those of the added ones that stay switched off until they are priced.",
     )
+    proposed = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Those of the added ones whose price the provider's list names: see `listed_price`.",
+    )
     returned = serializers.ListField(child=serializers.CharField())
     vanished = serializers.ListField(child=serializers.CharField())
     kept = serializers.IntegerField()
@@ -216,6 +220,13 @@ class ModelSerializer(serializers.ModelSerializer):
     capabilities = serializers.ListField(child=serializers.CharField())
     aliases = serializers.ListField(child=serializers.CharField())
     fallbacks = serializers.ListField(child=serializers.CharField())
+    listed_price = serializers.DictField(
+        child=serializers.CharField(),
+        allow_null=True,
+        read_only=True,
+        help_text="What the provider's catalogue says: its currency, and a million tokens of each class. "
+        "Nothing is billed by it.",
+    )
 
     class Meta:
         model = Model
@@ -243,6 +254,7 @@ class ModelSerializer(serializers.ModelSerializer):
             "is_default",
             "is_demo",
             "listed_at",
+            "listed_price",
             "vanished_at",
             "notes",
             "created_at",
@@ -278,7 +290,9 @@ class ModelChanges(StrictSerializer):
     weight = serializers.IntegerField(min_value=0, max_value=MAX_WEIGHT, required=False)
     endpoints = NewEndpoint(many=True, required=False, help_text="Replaces all.")
     aliases = _names("Other names under which it can be called.")
-    fallbacks = _names("Models that answer where this one does not, in this order.")
+    fallbacks = _names(
+        "Models that answer where this one does not, in this order. Their own stand-ins are not asked."
+    )
     is_enabled = serializers.BooleanField(required=False)
     is_default = serializers.BooleanField(required=False)
     notes = serializers.CharField(max_length=10_000, required=False, allow_blank=True)

@@ -220,6 +220,9 @@ class AbstractModel(TimeStamped):
     )
     is_demo = models.BooleanField(_("demonstration"), default=False, editable=False)
     listed_at = models.DateTimeField(_("last seen in the catalogue"), null=True, blank=True, editable=False)
+    # What the provider's catalogue says of its price (usage.pricing.Price.snapshot). A proposal: nothing is
+    # billed by it before somebody takes it over.
+    listed_price = models.JSONField(_("price in the catalogue"), null=True, blank=True, editable=False)
     vanished_at = models.DateTimeField(
         _("vanished from the catalogue"), null=True, blank=True, editable=False
     )

@@ -2,9 +2,12 @@
 
 import json
 import re
+from math import isfinite
 from typing import Any
 
 import orjson
+
+from foundation.json_numbers import may_have_long_number
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_MENDED_CHARS = 1_000_000
@@ -14,16 +17,18 @@ BEHIND = re.compile(r"[\s\0]*+(?:(?:data:)?\s*+\[DONE\])?[\s\0]*+")  # what may 
 
 def load_json(raw: bytes) -> Any:
     """Read strictly where that goes, else tolerantly: then texts may hold halves of surrogate pairs
-    (`join_halves`). Raises ValueError for what is no JSON.
+    (`join_halves`). Whole numbers keep all their digits. Raises ValueError for what is no JSON.
     """
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        text = raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").strip(" \t\r\n\0")
+    if not may_have_long_number(raw):
         try:
-            return _load_tolerantly(text)  # bare tabs and the like
-        except RecursionError as exc:
-            raise ValueError("nested too deep") from exc
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            pass
+    text = raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").strip(" \t\r\n\0")
+    try:
+        return _load_tolerantly(text)  # bare tabs and the like
+    except RecursionError as exc:
+        raise ValueError("nested too deep") from exc
 
 
 def load_or_none(raw: bytes | str) -> Any:
@@ -66,16 +71,18 @@ def write_json(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError as exc:
-        if "surrogates" not in str(exc):
+        if not any(word in str(exc) for word in ("surrogates", "64-bit")):
             raise ValueError("it cannot be written") from exc
-    try:
-        return orjson.dumps(_mend(value))
+    try:  # a number of any length, where orjson ends at 64 bits
+        return json.dumps(_mend(value), ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, RecursionError) as exc:
         raise ValueError("it cannot be written") from exc
 
 
 def _mend(value: Any) -> Any:
-    """The value with a U+FFFD for each half that has lost its other one."""
+    """The value with a U+FFFD for each half that has lost its other one, and null for what is no number."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
     if isinstance(value, str):
         return mend_text(value)
     if isinstance(value, list):

@@ -2,6 +2,8 @@
 held is counted.
 """
 
+import logging
+import re
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
@@ -26,8 +28,13 @@ from gateway.answers.whole import WholeAnswer, as_openais, is_page, nonsense, pa
 from gateway.calls import Call, Chunk
 from models_registry.providers.openai_compatible.errors import ProviderError, find_error
 
+logger = logging.getLogger(__name__)
+
 FRAMING_BYTES = 1_000  # more than an event has around its text
 MAX_EVENT_VALUES = 20_000
+MOST_LOST_EVENTS = 16  # that make no sense, in an answer that goes on
+# Of an event that makes no sense: without it the rest would mean something else.
+NOT_TO_LOSE = re.compile(rb"(?:tool|function)[_-]?call|error", re.IGNORECASE)
 MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
 # What may follow the reason for the end: the report, and after that the mark of the end. Some servers then
 # keep the connection open, and some send signs of life for ever.
@@ -66,6 +73,7 @@ class AnswerEvents(Generic[T]):
         self._has_begun = False
         self._silent_bytes = 0
         self._skipped_bytes = 0
+        self._lost_events = 0
         self._watch_set_for: object = None  # how far the answer had come
         self._held: list[T] = []  # what came before the answer said anything
         self.seen = 0
@@ -221,6 +229,9 @@ class AnswerEvents(Generic[T]):
             error = find_error(event) if isinstance(event, dict) else None
             chunk = self._chunks.read(event, len(data))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
+            if self._may_lose(data, seen):
+                self._lose(data, seen)
+                return None
             if call.pieces_seen == seen:
                 note_unread(call, len(data))
             raise nonsense() from exc
@@ -231,6 +242,27 @@ class AnswerEvents(Generic[T]):
             self.has_said = self.has_said or says_something(chunk.event)
             return self._face.write(chunk, data)
         raise self._fault(error)
+
+    def _may_lose(self, data: bytes, pieces_before: int) -> bool:
+        """Whether the answer goes on without an event that makes no sense: where it has begun, is not mostly
+        nonsense, and is text. A tool's call without one of its pieces would be another call.
+        """
+        is_in_call = self._chunks.has_calls and self._call.finish_reason is None
+        if is_in_call or NOT_TO_LOSE.search(data):
+            return False
+        return self._lost_events < min(MOST_LOST_EVENTS, pieces_before - self._lost_events)
+
+    def _lose(self, data: bytes, pieces_before: int) -> None:
+        call = self._call
+        self._lost_events += 1
+        if call.pieces_seen == pieces_before:  # it may have held a piece of the answer
+            call.note_piece(max(1, estimate_tokens(len(data) - FRAMING_BYTES)))
+        logger.warning(
+            "request %s: an event of %d bytes makes no sense; the answer of %s goes on without it",
+            call.request_id,
+            len(data),
+            call.candidate.endpoint.kind,
+        )
 
     def _fault(self, error: ProviderError) -> AtriumError:
         call = self._call

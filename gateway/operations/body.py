@@ -13,7 +13,9 @@ from django.utils.translation import gettext_noop
 
 from foundation.errors import InvalidInput
 from foundation.json_bounds import check_value_count
+from foundation.json_numbers import find_long_number, may_have_long_number
 
+MAX_PLACE = 120  # characters of a name that callers make up
 MAX_DEPTH = 250  # orjson reads about 1,000 levels and writes 254
 # Servers' own names for further models: a key, a hold and a bill know one model (OpenRouter, LiteLLM).
 OTHER_MODELS = ("models", "route", "fallbacks")
@@ -22,7 +24,6 @@ OTHER_MODELS = ("models", "route", "fallbacks")
 # not know them.
 NOT_PASSED_ON = (
     "cache_salt",
-    "prompt_cache_key",
     "priority",
     "kv_transfer_params",
     "service_tier",
@@ -59,6 +60,8 @@ def load_object(raw: bytes) -> dict[str, Any]:
         raise InvalidInput(_("The body must be a JSON object."), code="invalid_json")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:  # else it cannot be that deep
         _check_depth(body)
+    if may_have_long_number(raw):
+        _check_numbers(raw)
     check_model(body)
     for name in NOT_PASSED_ON:
         body.pop(name, None)
@@ -115,6 +118,12 @@ def _check_depth(body: dict[str, Any]) -> None:
         raise InvalidInput(
             _("The body is nested deeper than %(limit)s levels.") % {"limit": MAX_DEPTH}, code="invalid_json"
         ) from None
+
+
+def _check_numbers(raw: bytes) -> None:
+    """Raises InvalidInput for a whole number that would reach the provider as another one."""
+    if place := find_long_number(raw):
+        raise wrong(place[:MAX_PLACE], _("is a whole number of more than 64 bits; write it as a string"))
 
 
 def wrong(name: str, reason: str, code: str = "invalid_value") -> InvalidInput:

@@ -1,9 +1,10 @@
 """What a server does not take, learnt from its refusals: it is asked without that from then on.
 
-Covers: `stream_options`, which we add to every stream, `encoding_format`, which we can do without, the two
-names of the answer's bound, and the bound itself where it is ours: too high for the model, or without room
-for the prompt. Remembered by endpoint and model for as long as the process lives; a restart learns anew,
-with one refused request. All tenants are asked that way: nothing is learnt from what a caller wrote.
+Covers: `stream_options`, which we add to every stream, `store: false`, which we add to what OpenAI is asked,
+`encoding_format`, which we can do without, the two names of the answer's bound, and the bound itself where it
+is ours: too high for the model, or without room for the prompt. Remembered by endpoint and model for as long
+as the process lives; a restart learns anew, with one refused request. All tenants are asked that way: nothing
+is learnt from what a caller wrote.
 `cache_salt` is never left out: it keeps tenants apart.
 """
 
@@ -26,6 +27,7 @@ UNKNOWN_FIELD = re.compile(
     re.IGNORECASE,
 )
 STREAM_OPTIONS = re.compile(r"stream_?options|include_usage", re.IGNORECASE)
+STORE = re.compile(r"\bstore\b")
 VALUE = re.compile(r"\bvalues?\b|too (large|high|big)|at most|exceed|larger|greater", re.IGNORECASE)
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 NUMBER = re.compile(r"\d{1,9}")
@@ -45,6 +47,7 @@ class Quirk:
 
     takes_stream_options: bool = True
     takes_encoding_format: bool = True
+    takes_store: bool = True
     token_limit_name: str = ""
     most_output: int = 0  # tokens of an answer
     window: int = 0  # tokens of prompt and answer together
@@ -96,6 +99,7 @@ def without_refused(
     *,
     adds_stream_options: bool,
     sends_encoding_format: bool,
+    adds_store: bool,
 ) -> Quirk | None:
     """How to ask a server once more that refused a request; None if what we added is not to blame. A refusal
     that names the value of the bound is not about its name.
@@ -104,6 +108,8 @@ def without_refused(
         return replace(quirk, takes_encoding_format=False)
     if adds_stream_options and quirk.takes_stream_options and STREAM_OPTIONS.search(error.text):
         return replace(quirk, takes_stream_options=False)
+    if adds_store and quirk.takes_store and STORE.search(error.text) and UNKNOWN_FIELD.search(error.text):
+        return replace(quirk, takes_store=False)
     other = OTHER_NAME[limit_name]
     is_of_value = str(limit) in error.text or VALUE.search(error.text)
     if (

@@ -19,7 +19,9 @@ from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
 from gateway.state.quirks import Quirk, Quirks, token_limit_name, with_smaller_bound, without_refused
+from gateway.steps.identifiers import make_own
 from gateway.trace import trace_headers
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS
 from models_registry.providers.openai_compatible.errors import ProviderError
 
 MAX_ERROR_BYTES = 65_536
@@ -54,6 +56,11 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
         body[limit_name] = longest_answer
     if candidate.provider.knows_cache_salt:
         body["cache_salt"] = cache_salt(call.principal.tenant)
+    make_own(body, candidate, call.principal.tenant)
+    if _may_store(call):
+        body.pop("metadata", None)  # of what it stores, and refused beside `store: false`
+        if quirk.takes_store:
+            body["store"] = False
     return orjson.dumps(candidate.provider.write_body(call.operation.name, body))
 
 
@@ -94,7 +101,7 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
     """Send the request; once more without what we added where a server refuses just that."""
     candidate, quirk = call.candidate, quirks.of(call.candidate)
     input_tokens, limit = estimate_input_tokens(call), call.max_output_tokens
-    for _number in range(MAX_TRIES):
+    for _number in range(MAX_TRIES + _may_store(call)):
         limit_name = token_limit_name(candidate, quirk)
         longest = quirk.longest_answer(limit, input_tokens) if _is_ours(call, limit) else limit
         response = await _send(call, client, upstream_body(call, limit_name, quirk, longest))
@@ -116,6 +123,7 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
                 longest,
                 adds_stream_options=_adds_stream_options(call),
                 sends_encoding_format="encoding_format" in call.body,
+                adds_store=_may_store(call),
             )
             if other is None and _is_ours(call, limit):
                 other, input_tokens = with_smaller_bound(error, quirk, longest, input_tokens)
@@ -124,6 +132,11 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
         quirk = other
     note_advice(call, response.headers)
     raise refusal(response.status, error, response.headers, candidate.endpoint)
+
+
+def _may_store(call: Call) -> bool:
+    """Whether the provider may keep the answer for its account's dashboard unless it is told not to."""
+    return call.candidate.provider.stores_answers and call.operation.name == CHAT_COMPLETIONS
 
 
 def _is_ours(call: Call, limit: int) -> bool:

@@ -226,6 +226,13 @@ def _tell_more(report: SyncReport) -> Iterator[str]:
             "the list of models, filter by “no price”.",
             count,
         ) % {"count": count}
+    count = len(report.proposed)
+    if count:
+        yield ngettext(
+            "The catalogue says what %(count)d of those added costs: take that over on its page.",
+            "The catalogue says what %(count)d of those added cost: take that over in the list of models.",
+            count,
+        ) % {"count": count}
     if report.added:
         text = gettext(
             "Where a call names no “max_tokens”, answers of new models have at most %(count)s tokens; a "

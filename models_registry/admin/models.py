@@ -19,9 +19,11 @@ from accounts.objects import two_names
 from administration.columns import Badge
 from administration.fields import ChosenNameField, ChosenNamesField, NamesField
 from administration.menu import MenuGroup, Place
-from administration.model_admin import AtriumModelAdmin, Inline
+from administration.model_admin import Inline
 from administration.sites import service_admin
 from foundation.amounts import show_money
+from models_registry.admin.hints import tell_unasked
+from models_registry.admin.listed_prices import ListedPrices
 from models_registry.admin.prices import PriceInline
 from models_registry.kinds import Channel, list_priced_classes
 from models_registry.selectors import list_current_prices, list_seen_models
@@ -63,7 +65,10 @@ class ModelForm(forms.ModelForm):
     )
     fallbacks = ChosenNamesField(
         label=_("Stand-ins"),
-        help_text=_("Models that answer where this one does not, in this order, at their own prices."),
+        help_text=_(
+            "Models that answer where this one does not, in this order, at their own prices. Their own "
+            "stand-ins are not asked."
+        ),
     )
     successor = ChosenNameField(
         label=_("Successor"), help_text=_("The model to use instead once this one is retired.")
@@ -165,7 +170,7 @@ class EndpointInline(Inline):
         return request.user.has_perm(active_world().may("view", "model"))
 
 
-class ModelAdminBase(AtriumModelAdmin):
+class ModelAdminBase(ListedPrices):
     place = Place(MenuGroup.MODELS, 20, "neurology")
     in_palette = True
     empty_text = _(
@@ -191,7 +196,7 @@ class ModelAdminBase(AtriumModelAdmin):
     ]
     search_fields = ["name", "label", "upstream_name"]
     list_select_related = ["connection"]
-    readonly_fields = ["show_current_price", "stable_since", "listed_at", "vanished_at"]
+    readonly_fields = ["show_current_price", "show_listed_price", "stable_since", "listed_at", "vanished_at"]
     price_inline: type[PriceInline]
     endpoint_inline: type[EndpointInline]
     extra_fields: tuple[str, ...] = ()
@@ -200,6 +205,8 @@ class ModelAdminBase(AtriumModelAdmin):
         """What is changed most comes first."""
         is_new = obj is None
         price = [] if is_new else ["show_current_price"]
+        if obj is not None and obj.listed_price:
+            price.append("show_listed_price")
         life = ["channel", "retire_on", "successor", "notes"]
         listed = [] if is_new else ["stable_since", "listed_at", "vanished_at"]
         return [
@@ -237,20 +244,24 @@ class ModelAdminBase(AtriumModelAdmin):
 
     def create_row(self, request: HttpRequest, form: ModelForm) -> Model:
         data = dict(form.cleaned_data)
-        return add_model(
+        row = add_model(
             actor=request.user,
             connection=data.pop("connection"),
             name=data.pop("name"),
             upstream_name=data.pop("upstream_name"),
             **data,
         )
+        tell_unasked(request, row)
+        return row
 
     def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
         own = {*ModelForm.Meta.fields, *self.extra_fields}
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in own}
         if changes.get("upstream_name") == "":
             changes["upstream_name"] = form.cleaned_data.get("name", row.name)
-        set_model(actor=request.user, model=row, **changes)
+        changed = set_model(actor=request.user, model=row, **changes)
+        if "fallbacks" in changes:
+            tell_unasked(request, changed)
 
     def remove_row(self, request: HttpRequest, row: Model) -> None:
         remove_model(actor=request.user, model=row)
@@ -295,6 +306,9 @@ class ModelAdminBase(AtriumModelAdmin):
         shown = [_show_price(price.as_price(), row.kind) for price in (prices if is_own else prices[:SHOWN])]
         if len(prices) > len(shown):
             shown.append(f"+{len(prices) - len(shown)}")
+        if not shown and row.listed_price:
+            listed = _show_price(Price.from_snapshot(row.listed_price), row.kind)
+            return gettext("no price; in the catalogue: %(price)s") % {"price": listed}
         return "; ".join(shown) or gettext("no price: calls cost nothing")
 
     @display(description=_("context window"), ordering="context_window")

@@ -12,7 +12,8 @@ from models_registry.services.connections import (
 )
 from models_registry.services.endpoints import EndpointSpec, set_endpoints
 from models_registry.services.models import add_model, remove_model, set_model
-from models_registry.services.prices import set_model_price
+from models_registry.services.prices import set_model_price, take_listed_price
+from models_registry.services.references import list_unasked_stand_ins
 
 __all__ = [
     "ConnectionTest",
@@ -20,12 +21,14 @@ __all__ = [
     "SyncReport",
     "add_connection",
     "add_model",
+    "list_unasked_stand_ins",
     "remove_connection",
     "remove_model",
     "set_endpoints",
     "set_model",
     "set_model_price",
     "sync_catalogue",
+    "take_listed_price",
     "test_connection",
     "update_connection",
 ]

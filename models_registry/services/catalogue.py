@@ -36,18 +36,20 @@ FILLED = (
     "default_max_output_tokens",
     "is_enabled",
     "vanished_at",
+    "listed_price",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What a synchronisation changed: names of models, and how many entries no model could be made of.
-    `unpriced`: those of the added ones that stay switched off until somebody prices them; `refused`: names
-    that no model may have here.
+    `unpriced`: those of the added ones that stay switched off until somebody prices them; `proposed`: those
+    whose price the catalogue names; `refused`: names that no model may have here.
     """
 
     added: list[str] = field(default_factory=list)
     unpriced: list[str] = field(default_factory=list)
+    proposed: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     kept: int = 0
@@ -131,6 +133,7 @@ def _write_changed(world: World, rows: list[tuple[Model, Model]], now: datetime)
 
 def _note_listed(row: Model, listed: ListedModel, report: SyncReport) -> None:
     """Fill what nobody has set; switch a model on again that only its absence had switched off."""
+    row.listed_price = listed.price.snapshot() if listed.price else None
     row.label = row.label or listed.label
     row.context_window = row.context_window or listed.context_window
     if row.max_output_tokens is None and listed.max_output_tokens:
@@ -167,6 +170,7 @@ def _add_models(
             # of what others list nobody has promised anything yet
             channel=Channel.STABLE if listed.is_stable else Channel.EXPERIMENTAL,
             stable_since=now.date() if listed.is_stable else None,
+            listed_price=listed.price.snapshot() if listed.price else None,
             is_enabled=is_free,
         )
         try:
@@ -188,13 +192,15 @@ def _add_models(
         report.added.append(name)
         if not is_free:
             report.unpriced.append(name)
+        if listed.price is not None:
+            report.proposed.append(name)
     world.models.objects.bulk_create(rows, batch_size=AT_ONCE)
     note_changes((None, row) for row in rows)
 
 
 def _costs_the_platform(world: World, connection: Connection) -> bool:
     """Whether the operator pays somebody for what all tenants would call for nothing, as long as the models
-    have no price: no provider lists its prices.
+    have no price: what a catalogue says of it is for an operator to take over.
     """
     return world is PLATFORM and connection.location != Location.LOCAL
 

@@ -18,7 +18,7 @@ from models_registry.worlds import PLATFORM, Model, ModelPrice, World, active_wo
 from tenants.models import Tenant
 from tenants.notify import announce
 from tenants.selectors import get_currency
-from usage.pricing import MAX_PRICE, TOKEN_CLASSES, with_parents, without_inherited, write_amount
+from usage.pricing import MAX_PRICE, TOKEN_CLASSES, Price, with_parents, without_inherited, write_amount
 from usage.quantities import CLASSES
 
 WITHOUT_OUTPUT = {ModelKind.EMBEDDING, ModelKind.RERANK}
@@ -76,6 +76,17 @@ def set_model_price(
         note_date(valid_from)
     announce("model", row.pk)
     return price
+
+
+def take_listed_price(*, actor: User | None, model: Model) -> ModelPrice:
+    """Make what the catalogue says the model costs its price from now on, in place of all earlier amounts in
+    that currency. Raises NotAllowed, and InvalidInput where it says nothing, or in another currency than the
+    tenant is billed in.
+    """
+    if not model.listed_price:
+        raise InvalidInput(_("The catalogue does not say what %(name)s costs.") % {"name": model.name})
+    price = Price.from_snapshot(model.listed_price)
+    return set_model_price(actor=actor, model=model, currency=price.currency, amounts=price.amounts)
 
 
 def _older_columns(amounts: dict[str, Decimal]) -> dict[str, Decimal]:

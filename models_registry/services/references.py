@@ -32,6 +32,18 @@ def check_references(row: Model, changed: Iterable[str]) -> None:
         _check_that_it_ends(row, known)
 
 
+def list_unasked_stand_ins(row: Model) -> list[tuple[str, list[str]]]:
+    """The model's stand-ins that have others of their own, each with those that are not asked."""
+    known = _by_name(row)
+    asked = {row.pk} | {known[name].pk for name in row.fallbacks if name in known}
+    more = {
+        name: [one for one in known[name].fallbacks if one in known and known[one].pk not in asked]
+        for name in row.fallbacks
+        if name in known
+    }
+    return [(name, others) for name, others in more.items() if others]
+
+
 def _by_name(row: Model) -> dict[str, Model]:
     """What the active scope can name so; `row` as it is about to be written."""
     others = [one for one in list_seen_models() if one.pk != row.pk]

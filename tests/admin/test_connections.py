@@ -133,6 +133,10 @@ def test_models_are_fetched_after_a_question_and_a_failure_is_told(acme, alice):
     page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "2 added" in page and Model.objects.filter(name="small", connection=row).exists()
     assert "at most 4,096 tokens" in page and "cannot be used here" not in page
+    assert "The catalogue says" not in page
+    provider.listed = ["small", {"id": "dear", "pricing": {"prompt": "0.000001", "completion": "0"}}]
+    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "The catalogue says what 1 of those added costs" in page
     provider.listed = ["small", *(f"n° {number}" for number in range(11)), "<b>x"]
     page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "12 models have names that cannot be used here: n° 0, " in page and "n° 9…" in page

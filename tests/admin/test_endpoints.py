@@ -83,3 +83,38 @@ def test_the_form_offers_the_models_that_may_stand_in_and_keeps_what_is_gone(acm
     assert acme.post(address, model_form(model, fallbacks=["other", ""]) | prices()).status_code == 302
     model.refresh_from_db()
     assert model.fallbacks == ["other"]
+
+
+def told(client, address: str, data: dict) -> str:
+    """What the page says once the form is saved."""
+    page = client.post(address, data, follow=True)
+    return " ".join(str(message) for message in page.context["messages"])
+
+
+def test_an_administrator_is_told_whose_stand_ins_are_not_asked(acme, model_and_second):
+    model, second = model_and_second
+    add_model(actor=None, connection=second, name="third", aliases=["last"])
+    add_model(actor=None, connection=second, name="mutual", fallbacks=[model.name])
+    add_model(actor=None, connection=second, name="other", fallbacks=["third"])
+    address = url("models_registry_model_change", model.pk)
+    assert "Their own stand-ins are not asked." in acme.get(address).content.decode()
+
+    def saved_with(*names: str) -> str:
+        return told(acme, address, model_form(model, fallbacks=[*names, ""]) | prices())
+
+    text = saved_with("other")
+    assert "“other” has stand-ins of its own" in text and "not answer for this model: third." in text
+    assert "stand-ins" not in told(
+        acme, address, model_form(model, fallbacks=["other"], notes="x") | prices()
+    )
+    for names in (["other", "third"], ["other", "last"], ["mutual"], ["third"]):
+        assert "stand-ins" not in saved_with(*names), names
+
+
+def test_so_it_is_of_a_new_model(acme, model_and_second):
+    model, second = model_and_second
+    add_model(actor=None, connection=second, name="other", fallbacks=[model.name])
+    new = Model(name="new", kind=model.kind, connection=second)
+    data = model_form(new, fallbacks=["other"], connection=second.pk, upstream_name="") | prices()
+    text = told(acme, url("models_registry_model_add"), data)
+    assert f"not answer for this model: {model.name}." in text

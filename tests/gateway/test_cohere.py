@@ -133,11 +133,18 @@ def test_a_stream_without_its_end_is_incomplete_and_estimated():
         said("content-delta", '{"content":7}', 1),
         said("content-delta", "{}", 1),
         sent("content-delta", ',"delta":"x"'),
-        said("tool-call-start", '{"tool_calls":null}', 0),
         b'data: ["content-delta"]\n\n',
     ],
 )
 def test_an_event_of_another_shape_is_nonsense(odd):
+    heard = hear([odd, *ANSWER], kind="cohere")
+    assert heard.text() == "" and heard.call.error_code == "upstream_invalid_response"
+    heard = hear([*ANSWER[:8], odd, *ANSWER[8:]], kind="cohere")
+    assert heard.text() == 'Paris "à"' and heard.usage == (17, 0, 12, 0)
+
+
+def test_a_call_of_another_shape_ends_an_answer_that_has_begun():
+    odd = said("tool-call-start", '{"tool_calls":null}', 0)
     heard = hear([*ANSWER[:8], odd, *ANSWER[8:]], kind="cohere")
     assert heard.text() == "Paris" and heard.call.error_code == "upstream_invalid_response"
 

@@ -10,7 +10,8 @@ from tests.gateway import calling
 from tests.gateway.test_estimates import DONE, event, usage_event
 from tests.gateway.test_what_servers_send import ROLE, Heard, choice, hear
 
-CALL = {"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "f"}}]}
+FUNCTION = {"name": "f", "arguments": "{}"}
+CALL = {"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": FUNCTION}]}
 HELLO = event({"content": "Hello"})
 
 

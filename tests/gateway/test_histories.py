@@ -32,6 +32,10 @@ CASES = {
     "a refusal beside text": ({"content": "x", "refusal": "No."}, {"content": "x", "refusal": "No."}),
     "tool calls": ({"content": None, "tool_calls": TOOL_CALLS}, {"content": None, "tool_calls": TOOL_CALLS}),
     "tool calls alone": ({"tool_calls": TOOL_CALLS}, {"tool_calls": TOOL_CALLS}),
+    "tool calls without arguments": (
+        {"tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": ""}}, 7, {"function": "f"}]},
+        {"tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": "{}"}}, 7, {"function": "f"}]},
+    ),
     "sound": ({"content": None, "audio": {"id": "a"}}, {"content": None, "audio": {"id": "a"}}),
     "an answer that came to nothing": ({"content": None, "tool_calls": []}, {"content": ""}),
     "thoughts alone": (

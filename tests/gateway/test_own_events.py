@@ -61,8 +61,10 @@ def test_an_error_that_only_the_provider_knows_as_one_ends_the_stream():
 
 @pytest.mark.parametrize("odd", [event(content=7), b"data: [7]\n\n", b"data: {7}\n\n"])
 def test_an_event_that_it_cannot_read_is_nonsense(odd):
-    heard = hear([event(content="one "), odd], kind="loud")
-    assert heard.text() == "ONE " and heard.call.error_code == "upstream_invalid_response"
+    heard = hear([odd, event(content="one ")], kind="loud")
+    assert heard.text() == "" and heard.call.error_code == "upstream_invalid_response"
+    heard = hear([event(content="one "), odd, event(content="two"), event(ended="stop")], kind="loud")
+    assert heard.text() == heard.inner_text == "ONE TWO" and heard.error is None
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -291,3 +291,70 @@ def test_no_arguments_are_an_empty_object(arguments):
     call = {"id": "a", "function": {"name": "f", "arguments": arguments}}
     told = tell(as_bytes({"choices": [{"message": {"tool_calls": [call]}}]}), stream=False)
     assert told.message["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+# -- functions that take nothing -----------------------------------------------------------------------------
+
+NONE = piece("", "f", id="a", type="function", index=0)
+STOPPED = choice(delta={}, finish_reason="stop")
+WITHOUT_ARGUMENTS = {
+    "nothing more": [said(NONE), END],
+    "nothing at all": [said({"index": 0, "id": "a", "function": {"name": "f"}}), END],
+    "empty pieces": [said(NONE), said(piece("", index=0)), said(piece(None, index=0)), END],
+    "white space": [said(NONE), said(piece(" ", index=0)), END],
+    "one event": [choice(delta={"tool_calls": [NONE]}, finish_reason="tool_calls")],
+    "called a stop": [said(NONE), STOPPED],
+    "no reason": [said(NONE)],
+    "a report behind": [said(NONE), END, event({}, usage={"prompt_tokens": 2, "completion_tokens": 2})],
+    "two reasons": [said(NONE), END, END],
+}
+
+
+@pytest.mark.parametrize("parts", WITHOUT_ARGUMENTS.values(), ids=WITHOUT_ARGUMENTS)
+def test_a_call_without_arguments_ends_with_an_empty_object(parts):
+    heard = hear([ROLE, *parts, DONE])
+    ((_id, name, arguments),) = as_client(heard)
+    assert (name, json.loads(arguments)) == ("f", {}) and heard.error is None
+    inner = "".join(delta.arguments for delta in heard.deltas if isinstance(delta, ToolCall))
+    assert json.loads(inner) == {}
+
+
+def test_an_answer_made_of_a_stream_has_an_empty_object_too():
+    told = tell(ROLE, said(NONE), END, DONE, stream=False)
+    assert told.message["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
+
+
+def test_of_several_calls_those_without_arguments_alone():
+    """The arguments of the first may come after the second has begun: only at the end is it known."""
+    other, third = piece("", "g", id="b", index=1), piece("", "h", id="c", index=2)
+    heard = hear(
+        [said(NONE, other, third), said(piece(A[:4], index=1)), said(piece(A[4:], index=1)), END, DONE]
+    )
+    written = {name: json.loads(arguments) for _id, name, arguments in as_client(heard)}
+    assert written == {"f": {}, "g": json.loads(A), "h": {}}
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_a_call_that_was_cut_is_not_made_whole(reason):
+    heard = hear([ROLE, said(NONE), choice(delta={}, finish_reason=reason), DONE])
+    assert "".join(tool["function"].get("arguments", "") for tool in pieces_of(heard)) == ""
+
+
+def test_a_call_of_another_type_gets_no_function():
+    custom = {"index": 0, "id": "a", "type": "custom", "custom": {"name": "f", "input": ""}}
+    heard = hear([said(custom), END, DONE])
+    assert pieces_of(heard) == [custom]
+
+
+def test_each_choice_ends_its_own_calls():
+    parts = [choice(index=number, delta={"tool_calls": [NONE]}) for number in (0, 1)]
+    ends = [choice(index=number, delta={}, finish_reason="tool_calls") for number in (1, 0)]
+    heard = hear([*parts, *ends, DONE])
+    told = [
+        (one["index"], tool["index"])
+        for chunk in heard.chunks
+        for one in chunk["choices"]
+        for tool in one["delta"].get("tool_calls") or ()
+        if tool["function"]["arguments"] == "{}"
+    ]
+    assert told == [(1, 0), (0, 0)]

@@ -205,13 +205,6 @@ def test_nothing_but_what_is_no_chunk_is_nonsense(garbage, begin):
     assert heard.call.error_code == heard.inside.error_code == "upstream_invalid_response"
 
 
-def test_a_broken_chunk_is_not_skipped():
-    heard = hear(
-        [event({"content": "Hel"}), b'data: {"choices": [{"del\n\n', event({"content": "lo"}), END, DONE]
-    )
-    assert heard.text() == "Hel" and heard.call.error_code == "upstream_invalid_response"
-
-
 def test_what_is_skipped_is_bounded(monkeypatch):
     monkeypatch.setattr("gateway.answers.stream.MAX_SILENT_BYTES", 400)
     heard = hear([event({"content": "Hel"}), *[b"data: ping\n\n"] * 101])

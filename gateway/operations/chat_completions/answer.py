@@ -11,7 +11,7 @@ from gateway.calls import Call
 from gateway.operations.chat_completions.assembly import as_events, assemble
 from gateway.operations.chat_completions.finish import name_end
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
-from gateway.operations.chat_completions.tool_calls import complete, list_calls
+from gateway.operations.chat_completions.tool_calls import NO_ARGUMENTS, complete, list_calls
 
 MAX_CHOICES = 128
 
@@ -96,7 +96,7 @@ def _read_calls(message: dict[str, Any]) -> None:
     for tool in message["tool_calls"]:
         if tool.get("id") in seen:
             del tool["id"]  # each has its own
-        complete(tool, no_arguments="{}")
+        complete(tool, no_arguments=NO_ARGUMENTS)
         seen.add(tool["id"])
 
 

@@ -11,7 +11,7 @@ from gateway.answers.estimate import BYTES_PER_TOKEN, count_text_bytes, estimate
 from gateway.answers.json_text import Halves
 from gateway.answers.usage import Reports, is_strict, usage_body
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.finish import STOP, name_end, name_finish_reason
+from gateway.operations.chat_completions.finish import STOP, TOOL_CALLS, name_end, name_finish_reason
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 
@@ -33,6 +33,10 @@ class ChatChunkReader:
         self._read_bytes = 0  # of text
         self._read_tokens = 0  # as estimated by them
         self._is_changed = False
+
+    @property
+    def has_calls(self) -> bool:
+        return bool(self._calls)
 
     def read(self, event: Any, size: int) -> Chunk | None:
         """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
@@ -136,6 +140,8 @@ class ChatChunkReader:
         if reason or index not in self._reasons:
             self._reasons[index] = reason
         self._is_changed |= reason != given
+        if reason == TOOL_CALLS and self._has_calls(index):
+            self._is_changed |= self._calls[index].end(delta)
         self._join_texts(delta, index, is_last=reason is not None)
 
     def _has_calls(self, index: int) -> bool:
@@ -148,11 +154,17 @@ class ChatChunkReader:
             return None
         reasons = [name_end(None, has_calls=self._has_calls(index)) for index in open_ends]
         choices = [
-            {"index": index, "delta": {}, "finish_reason": reason}
+            {"index": index, "delta": self._last_delta(index), "finish_reason": reason}
             for index, reason in zip(open_ends, reasons, strict=True)
         ]
         self._call.finish_reason = self._call.finish_reason or reasons[0]
         return Chunk({**self._head, "choices": choices}, is_changed=True)
+
+    def _last_delta(self, index: int) -> dict[str, Any]:
+        delta: dict[str, Any] = {}
+        if index in self._calls:
+            self._calls[index].end(delta)
+        return delta
 
     def _join_texts(self, delta: dict[str, Any], index: int, *, is_last: bool) -> None:
         """Pieces of texts with whole characters. What waits for its other half goes with the next piece."""

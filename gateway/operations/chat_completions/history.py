@@ -4,6 +4,8 @@ nothing, and with a refusal where its text would stand. Brought into the form th
 
 from typing import Any
 
+from gateway.operations.chat_completions.tool_calls import NO_ARGUMENTS
+
 INSTEAD_OF_CONTENT = ("tool_calls", "function_call", "audio")
 # what an answer without content may have said
 SAID_BESIDE_IT = ("refusal", "reasoning_content", "reasoning", "reasoning_details")
@@ -16,6 +18,8 @@ def clean_history(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _clean(message: dict[str, Any]) -> dict[str, Any]:
     cleaned = {name: value for name, value in message.items() if name == "content" or value not in (None, [])}
+    if isinstance(calls := cleaned.get("tool_calls"), list):
+        cleaned["tool_calls"] = [_with_arguments(one) for one in calls]
     content = cleaned.get("content")
     if isinstance(content, list):
         cleaned["content"] = [_as_text(part) for part in content]
@@ -23,6 +27,14 @@ def _clean(message: dict[str, Any]) -> dict[str, Any]:
         refusal = cleaned.pop("refusal", None)
         cleaned["content"] = refusal if isinstance(refusal, str) else ""
     return cleaned
+
+
+def _with_arguments(call: Any) -> Any:
+    """Servers read them as JSON, and "" is none."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or function.get("arguments") != "":
+        return call
+    return {**call, "function": {**function, "arguments": NO_ARGUMENTS}}
 
 
 def _as_text(part: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from gateway.answers.json_text import as_number, load_or_none, write_json
 
+NO_ARGUMENTS = "{}"  # what clients read where a function takes none
 ARGUMENTS = ("arguments", "parameters", "input")  # their names, OpenAI's first
 
 
@@ -18,6 +19,7 @@ class _Begun:
     id: str
     name: str
     is_whole: bool  # all of it came with its first piece
+    lacks_arguments: bool  # so far
 
 
 class CallReader:
@@ -54,9 +56,12 @@ class CallReader:
                 del piece["id"]  # each has its own
             is_changed = complete(piece, no_arguments="")
             self._by_id[piece["id"]] = number
-            self._begun.append(_Begun(piece["id"], _name_of(piece), _is_whole(piece)))
+            is_function = piece.get("type") == "function"
+            self._begun.append(_Begun(piece["id"], _name_of(piece), _is_whole(piece), is_function))
         else:
             is_changed = _continue(piece, self._begun[number])
+        call = self._begun[number]
+        call.lacks_arguments = call.lacks_arguments and not _has_arguments(piece)
         if place is not None:
             self._numbers[place] = number
         self._last = number
@@ -64,6 +69,21 @@ class CallReader:
             piece["index"] = number
             return True
         return is_changed
+
+    def end(self, delta: dict[str, Any]) -> bool:
+        """Say `{}` in the calls' last delta for those whose arguments never came: clients read them as JSON,
+        and "" is none. Whether there were any.
+        """
+        lacking = [number for number, call in enumerate(self._begun) if call.lacks_arguments]
+        if not lacking:
+            return False
+        pieces = {piece["index"]: piece for piece in delta.get("tool_calls") or ()}
+        for number in lacking:
+            self._begun[number].lacks_arguments = False
+            piece = pieces.setdefault(number, {"index": number})
+            piece["function"] = {**(piece.get("function") or {}), "arguments": NO_ARGUMENTS}
+        delta["tool_calls"] = list(pieces.values())
+        return True
 
     def _find(self, piece: dict[str, Any], place: int | None) -> int | None:
         """Which call a piece continues; None where it begins one."""
@@ -161,6 +181,12 @@ def _write_arguments(function: dict[str, Any], no_arguments: str) -> bool:
         return True
     function["arguments"] = no_arguments if arguments is None else write_json(arguments).decode()
     return True
+
+
+def _has_arguments(piece: dict[str, Any]) -> bool:
+    function = piece.get("function")
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    return isinstance(arguments, str) and bool(arguments.strip())
 
 
 def _is_whole(call: dict[str, Any]) -> bool:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from models_registry.kinds import Location
-from models_registry.providers.openai_compatible import OpenAICompatible
+from models_registry.providers.anthropic.request import write_messages
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import find_next_page
 from tenants.sealing import Secret
 
@@ -19,6 +20,11 @@ class Anthropic(OpenAICompatible):
     location = Location.US
     key_variable = "ANTHROPIC_API_KEY"
     catalogue_path = "/models?limit=1000"
+
+    def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+        if operation != CHAT_COMPLETIONS:
+            return body
+        return {**body, "messages": write_messages(body["messages"])}
 
     def find_next_page(self, body: Any) -> str:
         return find_next_page(body, "after_id")

@@ -14,7 +14,18 @@ OURS_TO_THEIRS = {
     "dimensions": "output_dimension",
 }
 # It refuses fields that it does not know. These ask for nothing that changes the answer: usage comes unasked.
-UNKNOWN = frozenset({"stream_options", "n", "user", "store", "service_tier", "metadata", "encoding_format"})
+UNKNOWN = frozenset(
+    {
+        "stream_options",
+        "n",
+        "user",
+        "safety_identifier",
+        "store",
+        "service_tier",
+        "metadata",
+        "encoding_format",
+    }
+)
 UNKNOWN_OF_MESSAGES = frozenset({"refusal", "annotations", "reasoning_content", "reasoning", "name"})
 LEAST_SHARE, LARGEST_SHARE = 0.01, 0.99
 

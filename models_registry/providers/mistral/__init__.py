@@ -12,7 +12,7 @@ OURS_TO_THEIRS = {
     "dimensions": "output_dimension",
 }
 # It refuses every field that it does not know. These change nothing of the answer; usage comes unasked.
-UNKNOWN = frozenset({"stream_options", "user", "store", "service_tier"})
+UNKNOWN = frozenset({"stream_options", "user", "safety_identifier", "store", "service_tier"})
 UNKNOWN_OF_MESSAGES = frozenset({"refusal", "annotations", "reasoning_content", "reasoning"})
 
 
@@ -25,6 +25,7 @@ class Mistral(OpenAICompatible):
     location = Location.EU
     key_variable = "MISTRAL_API_KEY"
     continues_answers = True
+    knows_prompt_cache_key = True
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         written = {

@@ -13,3 +13,5 @@ class OpenAI(OpenAICompatible):
     location = Location.US
     key_variable = "OPENAI_API_KEY"
     token_limit_name = "max_completion_tokens"  # noqa: S105
+    knows_prompt_cache_key = True
+    stores_answers = True

@@ -50,6 +50,10 @@ class OpenAICompatible:
     token_limit_name = "max_tokens"  # noqa: S105  (tokens of text)
     # It keeps what it computed of a prompt for the next one that begins alike, apart for each `cache_salt`.
     knows_cache_salt = False
+    # Requests that begin alike are sent where its cache holds their beginning, by this name of the caller's.
+    knows_prompt_cache_key = False
+    # It keeps answers for whoever reads its account's dashboard, unless it is told not to.
+    stores_answers = False
     # A message of the assistant's in last place is gone on with, not answered.
     continues_answers = False
     # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.

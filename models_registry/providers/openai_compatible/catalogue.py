@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from models_registry.kinds import ModelKind
+from models_registry.providers.openai_compatible.prices import read_price
+from usage.pricing import Price
 
 MAX_MODELS = 2_000
 MAX_TOKENS = 100_000_000  # a limit above this is a mistake of the provider's
@@ -66,6 +68,7 @@ class ListedModel:
     context_window: int | None = None
     max_output_tokens: int | None = None
     is_stable: bool = False  # whoever lists it stands by it, and we by them
+    price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ def _read_entry(entry: Any, find_kind: FindKind | None) -> ListedModel | None:
         label=label[:120] if isinstance(label, str) and label.isprintable() else "",
         context_window=_first_count(entry, _CONTEXT_NAMES),
         max_output_tokens=_first_count(entry, _OUTPUT_NAMES) or _first_count(top, _OUTPUT_NAMES),
+        price=read_price(entry),
     )
 
 

@@ -1,0 +1,76 @@
+"""Prices of providers' catalogues in both administrations: shown as proposals, taken over on request."""
+
+import pytest
+from django.urls import reverse
+
+from models_registry.models import Model, ModelPrice
+from models_registry.platform import models as platform_models
+from tenants.context import platform
+from tests.admin.model_forms import url
+from tests.estate import make_estate, make_platform_estate
+from tests.routes import PLATFORM
+
+pytestmark = pytest.mark.django_db
+LISTED = {"currency": "USD", "input": "0.15", "cached": "0.075", "output": "0.6", "reasoning": "0.6"}
+
+
+def of_platform(name: str, *args) -> str:
+    return reverse(f"system:registry_platform_model_{name}", args=args, urlconf=PLATFORM)
+
+
+def test_a_proposal_is_told_apart_from_the_price_that_holds(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    address = url("models_registry_model_change", estate.model.pk)
+    assert "price in the catalogue" not in acme.get(address).content.decode().lower()
+    Model.objects.filter(pk=estate.model.pk).update(listed_price=LISTED)
+    page = acme.get(address).content.decode()
+    assert "Proposed by the provider; nothing is billed by it." in page
+    assert "$0.1500" in page or "0.15" in page
+    names = url("models_registry_model_changelist")
+    assert "in the catalogue:" not in acme.get(names).content.decode()
+    ModelPrice.objects.all().delete()
+    assert "no price; in the catalogue: " in acme.get(names).content.decode()
+
+
+def test_an_operator_takes_over_what_the_catalogue_says(on_platform, olga):
+    row = make_platform_estate(olga).model
+    with platform():
+        platform_models.Model.objects.filter(pk=row.pk).update(listed_price=LISTED)
+    on_platform.login_as(olga)
+    address = of_platform("take_price", row.pk)
+    assert "take the place" in on_platform.get(address).content.decode()
+    with platform():
+        assert not row.prices.filter(currency="USD").exists(), "nobody has said yes"
+    page = on_platform.post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "1 model costs what its catalogue says." in page
+    with platform():
+        (price,) = row.prices.filter(currency="USD")
+        assert price.own_texts == {"input": "0.15", "cached": "0.075", "output": "0.6"}
+        assert row.prices.filter(currency="EUR").count() == 1
+
+
+def test_of_several_those_that_the_catalogue_prices_and_a_reason_for_the_others(on_platform, olga):
+    row = make_platform_estate(olga).model
+    with platform():
+        second = platform_models.Model.objects.create(
+            name="second", upstream_name="second", connection=row.connection, listed_price=LISTED
+        )
+    on_platform.login_as(olga)
+    chosen = {"action": "take_price", "_selected_action": [row.pk, second.pk], "confirmed": "yes"}
+    page = on_platform.post(of_platform("changelist"), chosen, follow=True).content.decode()
+    assert "1 model costs what its catalogue says." in page
+    assert "does not say what platform-model costs" in page
+    assert "take_price" not in on_platform.get(of_platform("change", row.pk)).content.decode()
+    assert (
+        of_platform("take_price", second.pk)
+        in on_platform.get(of_platform("change", second.pk)).content.decode()
+    )
+
+
+def test_an_organisation_that_is_billed_in_euros_is_told_so(acme, alice):
+    estate = make_estate(alice)
+    Model.objects.filter(pk=estate.model.pk).update(listed_price=LISTED)
+    address = url("models_registry_model_take_price", estate.model.pk)
+    page = acme.login_as(alice).post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "billed in EUR" in page and ModelPrice.objects.count() == 1
