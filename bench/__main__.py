@@ -11,7 +11,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from bench import gateway, isolation, machine, neighbours, profiling, promise, reference, tenants
+from bench import gateway, isolation, machine, neighbours, profiling, promise, reference, runtime, tenants
 from bench.report import Row, table
 from bench.scene import Scene
 
@@ -21,6 +21,7 @@ BENCHES = {
     "isolation": isolation.bench,
     "promise": promise.bench,
     "tenants": tenants.bench,
+    "runtime": runtime.bench,
     "neighbours": neighbours.bench,  # last: it uses up a limit that “promise” needs
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from bench import machine, profiling
 from bench.harness import GATEWAY_CORES, OTHER_CORES, ROOT, BenchError, running, wait_for_http
 
 START_S = 180.0
+RUNTIME_TOKEN = secrets.token_urlsafe(16)  # so that the embedded runtime can be asked directly
 SERVICES = ("postgres", "valkey", "redis-server")
 
 
@@ -141,7 +143,7 @@ def platform(upstream_port: int, models: list[str], tenants: int) -> Iterator[Pl
         with running(
             *command,
             cores=set(machine.allowed_cores()),
-            env=profiling.environment("atrium"),
+            env=profiling.environment("atrium") | {"ATRIUM_RUNTIME_TOKEN": RUNTIME_TOKEN},
             stdout=sys.stderr,
         ) as process:
             wait_for_http(port, "/healthz/ready", process, ok=(200,), timeout_s=START_S)
