@@ -1,5 +1,5 @@
 """The embedded runtime: vectors through the gateway beside the runtime asked directly, and its streams beside
-`transformers serve --continuous-batching` with the same model in the same run.
+`transformers serve --continuous-batching` with the same model and as many threads, in the same run.
 
 The reference needs FastAPI, which the product does not: `pip install --target DIR fastapi`, and
 `PYTHONPATH=DIR python -m bench runtime`.
@@ -95,7 +95,8 @@ def _vectors(gateway: openai.OpenAI, runtime: openai.OpenAI, rounds: int) -> lis
 
 def _streams(platform: Platform, gateway: openai.OpenAI, runtime: openai.OpenAI, rounds: int) -> list[Row]:
     folder = platform.data / "models" / CHAT
-    with _transformers_serve(folder) as reference:
+    threads = _threads(platform)
+    with _transformers_serve(folder, threads) as reference:
         clients: list[tuple[openai.OpenAI, str]] = [(runtime, CHAT), (gateway, CHAT)]
         if reference is not None:
             clients.append((reference, str(folder)))
@@ -113,7 +114,7 @@ def _streams(platform: Platform, gateway: openai.OpenAI, runtime: openai.OpenAI,
             limit=WITHIN,
             target=f"≤ {WITHIN:.2f} ×",
             judge_ratio=True,
-            note=f"{best[0]:.0f} tokens/s",
+            note=f"{best[0]:.0f} tokens/s, threads: {threads} each",
         ),
         Row(
             "… through the gateway", 1000 / best[1], "ms", reference=1000 / best[0], reference_name="directly"
@@ -152,8 +153,14 @@ def _stream(client: openai.OpenAI, model: str, number: int) -> int:
     return reports[-1].completion_tokens if reports else 0
 
 
+def _threads(platform: Platform) -> int:
+    """With which `up` has started the runtime: it leaves half of the cores to the rest."""
+    lines = map(machine.command_line, platform.processes())
+    return next(int(line[line.index("--threads") + 1]) for line in lines if "--threads" in line)
+
+
 @contextmanager
-def _transformers_serve(folder: Path) -> Iterator[openai.OpenAI | None]:
+def _transformers_serve(folder: Path, threads: int) -> Iterator[openai.OpenAI | None]:
     """The reference with the model loaded, or None where FastAPI is not installed."""
     if importlib.util.find_spec("fastapi") is None:
         yield None
@@ -172,7 +179,7 @@ def _transformers_serve(folder: Path) -> Iterator[openai.OpenAI | None]:
     with running(
         *map(str, command),
         cores=set(machine.allowed_cores()),
-        env={"HF_HUB_OFFLINE": "1"},
+        env={"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(threads)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
