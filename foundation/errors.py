@@ -19,6 +19,8 @@ from collections.abc import Sequence
 
 from django.utils.functional import Promise
 
+from foundation.texts import as_kept
+
 
 class AtriumError(Exception):
     """`message` is translated and safe to show; `code` is stable and never translated."""
@@ -36,10 +38,11 @@ class AtriumError(Exception):
         param: str | None = None,
         retry_after_s: int | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code or self.code
-        self.param = param
+        # servers' words and callers' names stand in it, which may hold what nobody can write or keep
+        self.message = as_kept(message) if isinstance(message, str) else message
+        super().__init__(self.message)
+        self.code = as_kept(code or self.code)
+        self.param = as_kept(param) if param is not None else None
         self.retry_after_s = retry_after_s
 
 

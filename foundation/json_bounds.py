@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from foundation.errors import InvalidInput
 
 MAX_VALUES = 100_000  # elements and members, at all depths
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Possessive, and one that does not end goes to the end: else each quote of its rest would be tried again.
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _MARKS = (b"[", b"{", b",", b":")
 
 

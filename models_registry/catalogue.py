@@ -1,6 +1,7 @@
 """Asking a provider what it has."""
 
 import time
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
@@ -9,6 +10,7 @@ from django.utils.translation import gettext as _
 from foundation import egress
 from foundation.errors import UpstreamError
 from models_registry.addresses import pinned_policy
+from models_registry.providers.openai_compatible import OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import MAX_MODELS, Catalogue, ListedModel
 from models_registry.providers.table import find_provider
 from models_registry.worlds import Connection
@@ -42,9 +44,19 @@ def fetch_catalogue(connection: Connection) -> Catalogue:
             found |= {model.name: model for model in page.models if model.name not in found}
             skipped += page.skipped
             is_whole = is_whole and page.is_whole
-            url = _with_query(url, provider.find_next_page(body))
+            url = _next_url(url, provider, body)
     is_whole = is_whole and url in asked and len(found) <= MAX_MODELS
     return Catalogue(list(found.values())[:MAX_MODELS], skipped, latency_ms, is_whole)
+
+
+def _next_url(url: str, provider: OpenAICompatible, body: Any) -> str:
+    """Raises UpstreamError for a page that nobody can ask for: of what is not whole nothing may vanish."""
+    try:
+        return _with_query(url, provider.find_next_page(body))
+    except ValueError as exc:  # no address, or half of a surrogate pair in it
+        raise UpstreamError(
+            _("What answers there names a next page that is no address."), code="upstream_protocol"
+        ) from exc
 
 
 def _with_query(url: str, query: str) -> str:

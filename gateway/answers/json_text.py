@@ -8,10 +8,12 @@ from typing import Any
 import orjson
 
 from foundation.json_numbers import may_have_long_number
+from foundation.texts import mend_text
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_MENDED_CHARS = 1_000_000
-COMMA_TOO_MANY = re.compile(r'("(?:[^"\\]|\\.)*+")|,(\s*+[}\]])', re.DOTALL)  # texts stay as they are
+# Texts stay as they are; one that does not end goes to the end, else each quote of it would be tried again.
+COMMA_TOO_MANY = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+"?)|,(\s*+[}\]])', re.DOTALL)
 BEHIND = re.compile(r"[\s\0]*+(?:(?:data:)?\s*+\[DONE\])?[\s\0]*+")  # what may follow a whole answer
 
 
@@ -90,13 +92,6 @@ def _mend(value: Any) -> Any:
     if isinstance(value, dict):
         return {mend_text(name): _mend(inner) for name, inner in value.items()}
     return value
-
-
-def mend_text(text: str) -> str:
-    """Halves that belong together joined, others replaced by U+FFFD."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class Halves:

@@ -28,10 +28,14 @@ NOT_PASSED_ON = (
     "kv_transfer_params",
     "service_tier",
     "web_search_options",
+    "enable_search",  # Qwen's, with what goes with it: each search has its price
+    "search_options",
+    "search_parameters",  # xAI's
     "plugins",  # OpenRouter's: searches, paid for each
     "provider",  # OpenRouter's: who answers
     "data_sources",  # Azure's: addresses that the server fetches
     "store",
+    "prompt_cache_retention",  # how long a provider keeps prompts
     "previous_response_id",
     "background",
     "lora",  # llama.cpp's

@@ -48,6 +48,15 @@ async def error_mid_stream(speaker: Speaker, number: int | None) -> None:
     speaker.exchange.finish()
 
 
+@fault("half-error", "an error with half of a surrogate pair in it, in a stream the fourth event, status 200")
+async def half_error(speaker: Speaker, number: int | None) -> None:
+    error = rb'{"error":{"message":"no \ud800","type":"invalid_request_error","code":"c\ud83d"}}'
+    if speaker.stream:
+        await _stream_with(speaker, b"data: " + error + b"\n\n", tail=b"")
+    else:
+        speaker.exchange.reply(200, error)
+
+
 @fault("bad-json", "JSON that ends in the middle; in a stream the fourth event", ends="either")
 async def bad_json(speaker: Speaker, number: int | None) -> None:
     if speaker.stream:

@@ -19,7 +19,6 @@ MANY = [
     b"{" + b",".join(b'"%d":0' % number for number in range(MAX_VALUES)) + b"}",
     b'["\\"", ' + b",".join([b'""'] * (MAX_VALUES + 2)) + b"]",
     b"[" * (MAX_VALUES + 1),
-    b'"unclosed [' + b"[]," * MAX_VALUES,
 ]
 
 
@@ -29,6 +28,22 @@ def test_many_small_values_are_refused_unread(raw, monkeypatch):
     with pytest.raises(InvalidInput) as caught:
         OPERATION.parse(raw, PRINCIPAL, uuid4())
     assert caught.value.code == "invalid_json" and "100,000 values" in str(caught.value.message)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"' + b'\\"' * 1_000_000 + b"," * (MAX_VALUES + 1),
+        b'{"model": "m", "messages": "' + b'\\\\\\"' * 1_000_000 + b"," * (MAX_VALUES + 1),
+        b'"unclosed [' + b"[]," * MAX_VALUES,
+    ],
+    ids=["quotes", "backslashes", "values"],
+)
+def test_a_text_that_does_not_end_is_looked_at_once(raw):
+    """And not from each of its quotes to its end: that would take hours, with everybody else waiting."""
+    with pytest.raises(InvalidInput) as caught:
+        OPERATION.parse(raw, PRINCIPAL, uuid4())
+    assert caught.value.code == "invalid_json"
 
 
 @pytest.mark.parametrize("text", ["[{," * 200_000, 'a "quoted", [text]: \\' * 50_000, "好，" * 200_000])

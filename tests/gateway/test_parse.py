@@ -25,7 +25,18 @@ def parse(**changes):
 
 @pytest.mark.parametrize(
     "name",
-    ["cache_salt", "service_tier", "web_search_options", "plugins", "provider", "lora"],
+    [
+        "cache_salt",
+        "service_tier",
+        "web_search_options",
+        "enable_search",
+        "search_options",
+        "search_parameters",
+        "plugins",
+        "provider",
+        "prompt_cache_retention",
+        "lora",
+    ],
 )
 def test_what_reaches_beyond_the_model_and_its_price_is_not_passed_on(name):
     assert name not in parse(**{name: 1}).body

@@ -475,3 +475,14 @@ def test_what_waited_for_the_rest_of_a_tag_is_kept_where_a_stream_breaks_off(sai
     heard = hear([*(event({"content": piece}) for piece in said), fault])
     assert (heard.inner_text, heard.inner_reasoning) == (answer, thoughts)
     assert isinstance(heard.deltas[-1], AtriumError) and "What arrived is kept" in heard.deltas[-1].message
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"' + b'\\"' * 400_000 + b"}", b'{"a": "' + b'\\\\\\"' * 200_000, b"{" + b", " * 400_000 + b"}"]
+)
+def test_a_text_that_does_not_end_is_looked_at_once(raw):
+    """A server may cut an answer anywhere, and looking again from each of its quotes would hold up everybody
+    for minutes.
+    """
+    with pytest.raises(ValueError):
+        load_json(raw)

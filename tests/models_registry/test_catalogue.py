@@ -421,3 +421,21 @@ def test_a_name_of_the_platforms_gets_a_prefix_too(linked, provider):
         services.add_model(actor=None, connection=elsewhere, name="small", aliases=["large"])
     assert sorted(sync(linked).added) == ["my-vllm/large", "my-vllm/small"]
     assert list_routes()["small"].origin == "platform"
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        {"next": "http://[::1/?x=1"},
+        {"has_more": True, "last_id": "\ud800"},
+        {"next_page_token": "\udfff"},
+    ],
+    ids=["no address", "half an id", "half a token"],
+)
+def test_a_next_page_that_nobody_can_ask_for_is_the_providers_fault(linked, provider, following):
+    sync(linked)
+    provider.pages[""] = {"data": [{"id": "large"}], **following}
+    with pytest.raises(UpstreamError) as caught:
+        sync(linked)
+    assert caught.value.code == "upstream_protocol"
+    assert Model.objects.filter(is_enabled=True).count() == 2, "of half a catalogue nothing vanishes"
