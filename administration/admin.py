@@ -65,8 +65,10 @@ class TenantForm(forms.ModelForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        if "contact_email" in self.fields:
-            self.fields["contact_email"].required = True
+        if "contact_email" in self.fields:  # those made by a command or at the first start have none
+            self.fields["contact_email"].required = (
+                self.instance._state.adding or self.instance.contact_email != ""
+            )
 
 
 class DomainInline(ReadOnlyInline):

@@ -41,6 +41,17 @@ def test_a_budget_without_its_subject_is_refused_in_the_form(acme, alice, form):
     assert response.status_code == 400 and not Budget.objects.exists()
 
 
+def test_a_budget_that_stands_is_not_written_over(acme, alice):
+    """By a form that says “add”."""
+    acme.login_as(alice)
+    form = {"level": "user", "user": alice.pk, "period": "day", "warn_at_percent": 80}
+    assert acme.post(url("usage_budget_add"), form | {"limit": "5"}).status_code == 302
+    page = acme.post(url("usage_budget_add"), form | {"limit": "500"}).content.decode()
+    (budget,) = Budget.objects.filter(subject_id=alice.pk)
+    assert budget.limit == 5 and f"/{budget.pk}/change/" in page and "exists already" in page
+    assert acme.post(url("usage_budget_add"), form | {"limit": "50", "period": "month"}).status_code == 302
+
+
 def test_who_may_not_see_keys_types_the_id_of_one(acme, alice):
     estate = make_estate(alice)
     Budget.objects.all().delete()

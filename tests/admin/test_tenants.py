@@ -226,6 +226,21 @@ def test_plan_and_name_change_but_slug_and_currency_stay(on_platform, olga):
 
 @pytest.mark.django_db
 @pytest.mark.scope("platform")
+def test_a_tenant_that_never_had_a_contact_is_changed_without_one(on_platform, olga):
+    """The demonstration's have none."""
+    with platform():
+        row = Tenant.objects.get(slug="acme")
+    assert row.contact_email == ""
+    data = {"name": "Acme Corporation", "plan": row.plan_id, "language": "de", "contact_email": ""}
+    on_platform.login_as(olga).post(
+        url("tenant_change", row.pk), data | {"domains-TOTAL_FORMS": 0, "domains-INITIAL_FORMS": 0}
+    )
+    row.refresh_from_db()
+    assert row.name == "Acme Corporation"
+
+
+@pytest.mark.django_db
+@pytest.mark.scope("platform")
 def test_hosts_are_added_made_primary_and_removed(on_platform, olga):
     on_platform.login_as(olga)
     row = Tenant.objects.get(slug="acme")

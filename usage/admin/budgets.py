@@ -16,11 +16,12 @@ from accounts.models import ApiKey
 from accounts.selectors import list_people, list_projects
 from administration.columns import Badge
 from administration.menu import MenuGroup, Place
-from administration.model_admin import AtriumModelAdmin
+from administration.model_admin import AtriumModelAdmin, exists_already
 from administration.sites import service_admin
 from foundation.amounts import show_money
 from foundation.errors import InvalidInput
 from usage.models import Budget
+from usage.selectors.budgets import find_budget
 from usage.selectors.start_page import name_subjects, used_now
 from usage.services import change_budget, remove_budget, set_budget
 
@@ -120,11 +121,13 @@ class BudgetAdmin(AtriumModelAdmin):
         return row
 
     def create_row(self, request: HttpRequest, form: BudgetForm) -> Budget:
-        data = form.cleaned_data
+        data, subject_id = form.cleaned_data, form.subject_id()
+        if (row := find_budget(data["level"], subject_id, data["period"])) is not None:
+            raise exists_already(row, name=show_money(row.limit, row.currency), param="level")
         return set_budget(
             actor=request.user,
             level=data["level"],
-            subject_id=form.subject_id(),
+            subject_id=subject_id,
             limit=data["limit"],
             period=data["period"],
             warn_at_percent=data["warn_at_percent"],

@@ -89,6 +89,16 @@ def get_visible_budget(user: User, pk: UUID | str) -> Budget:
     return row
 
 
+def find_budget(level: str, subject_id: UUID | None, period: str) -> Budget | None:
+    """The tenant's own budget of a subject (None: of the organisation) for a period."""
+    return Budget.objects.filter(
+        level=level,
+        subject_id=subject_id or TENANT_SUBJECT,
+        period=period,
+        managed_by=Budget.ManagedBy.TENANT,
+    ).first()
+
+
 def list_binding_budgets(user: User) -> list[BudgetState]:
     """What may still be spent by a person: their own budgets and those of their keys."""
     keys = {key.pk: key for key in list_own_api_keys(user)}
