@@ -11,7 +11,7 @@ from gateway.bounds import Bounds, Verdict
 from gateway.calls import Call, Principal
 from gateway.state.limits import Limiter
 from gateway.state.snapshot import TenantSnapshot
-from tenants.measures import TOKENS, Measure
+from tenants.measures import TOKENS, Measure, say_limit
 
 REQUESTS = frozenset({Measure.REQUESTS_PER_MINUTE})
 WHOSE = {
@@ -22,12 +22,6 @@ WHOSE = {
     "tenant": gettext_noop("The limit of your organisation"),
     "plan": gettext_noop("The limit of your organisation's plan"),
     "model": gettext_noop("The limit of this model"),
-}
-HOW_MUCH: dict[str, str] = {
-    Measure.REQUESTS_PER_MINUTE: gettext_noop("%(amount)s requests per minute"),
-    Measure.TOKENS_PER_MINUTE: gettext_noop("%(amount)s tokens per minute"),
-    Measure.TOKENS_PER_DAY: gettext_noop("%(amount)s tokens per day"),
-    Measure.CALLS_AT_ONCE: gettext_noop("%(amount)s calls at once"),
 }
 
 
@@ -144,4 +138,4 @@ def _reached(verdict: Verdict) -> QuotaExceeded:
 def _say_refusing(verdict: Verdict) -> tuple[str, str]:
     """Whose the limit is that keeps the call out, and what it allows."""
     bound = verdict.bounds[verdict.refusing]
-    return _(WHOSE[bound.level]), _(HOW_MUCH[bound.measure]) % {"amount": bound.amount}
+    return _(WHOSE[bound.level]), say_limit(bound.measure, bound.amount)

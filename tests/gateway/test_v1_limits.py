@@ -123,7 +123,7 @@ def test_a_call_that_no_minute_has_room_for_is_told_so(place):
     eventually(lambda: ask(place, max_tokens=5_000).status_code == 429)
     refused = ask(place, max_tokens=5_000)
     assert "retry-after" not in refused.headers and refused.headers["x-should-retry"] == "false"
-    assert "Your own limit is 1000 tokens per minute. This call alone may use" in refused.text
+    assert "Your own limit is 1,000 tokens per minute. This call alone may use" in refused.text
     assert refused.json()["error"]["message"].endswith("shorten it, or lower “max_tokens”.")
     long = ask(place, max_tokens=None, messages=[{"role": "user", "content": "law " * 2_000}])
     assert (long.status_code, long.headers["x-should-retry"]) == (429, "false")
@@ -216,7 +216,7 @@ def test_calls_at_once_of_a_person_bind_keys_and_chat_together(place):
         message = visitor.ask("hi", SLOW)
         visitor.grown(message, 3)
         refused = ask(place)
-        assert refused.status_code == 429 and "Your own limit is reached: 1 calls at once." in refused.text
+        assert refused.status_code == 429 and "Your own limit is reached: 1 call at once." in refused.text
         visitor.finished(message)
         eventually(lambda: ask(place).status_code == 200)
         with _streaming(place) as lines:
