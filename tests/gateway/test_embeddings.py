@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import math
 import struct
 from uuid import uuid4
 
@@ -215,6 +216,31 @@ def test_what_makes_no_sense_is_an_error(answer, form):
     with pytest.raises(UpstreamError):
         read(call, answer)
     assert billed_usage(call)[0].output_tokens == 0
+
+
+NO_FLOATS = [b"1e39", b"1e400", b"-1e999", b"NaN", b"Infinity", b"null", b"true", b'"0.5"', b"1" * 400]
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+@pytest.mark.parametrize("number", NO_FLOATS, ids=lambda number: number.decode()[:8])
+def test_what_is_no_32_bit_float_is_no_number_of_a_vector(number, form):
+    call = parse(input="a", encoding_format=form)
+    with pytest.raises(UpstreamError):
+        OPERATION.read_answer(call, b'{"data":[{"embedding":[0.5,%b]}]}' % number)
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_packed_numbers_are_finite_too(number, form):
+    with pytest.raises(UpstreamError):
+        read(parse(input="a", encoding_format=form), {"data": [{"embedding": packed(0.5, number)}]})
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+@pytest.mark.parametrize("vectors", [[[1.0], [1.0, 2.0]], [packed(1.0, 2.0), packed(1.0)]])
+def test_all_vectors_are_of_one_length(vectors, form):
+    with pytest.raises(UpstreamError):
+        read(parse(input=["a", "b"], encoding_format=form), {"data": [{"embedding": one} for one in vectors]})
 
 
 def test_as_many_numbers_as_the_largest_models_give_are_read():
