@@ -12,7 +12,7 @@ import pytest
 
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
-from foundation.errors import InvalidInput, UpstreamError
+from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from foundation.ids import uuid7
 from gateway import pipeline
 from gateway.calls import Principal
@@ -144,7 +144,7 @@ async def test_a_server_that_refuses_the_form_is_asked_without_it_and_remembered
         return 200, orjson.dumps({"data": [{"embedding": [0.5, 0.25]}]})
 
     async with running_vendor({"/v1/embeddings": answer}) as vendor, open_session(PRIVATE) as client:
-        route = make_route([make_endpoint(f"{vendor.url}/v1")], kind="embedding")
+        route = make_route([make_endpoint(f"{vendor.url}/v1", kind="vllm")], kind="embedding")
         host = collaborators(client)
         for _time in range(2):
             call = OPERATION.parse(
@@ -160,6 +160,45 @@ async def test_a_server_that_refuses_the_form_is_asked_without_it_and_remembered
             assert one["embedding"] == (packed(0.5, 0.25) if form == "base64" else [0.5, 0.25])
         asked = ["encoding_format" in body for body in vendor.bodies]
         assert asked == ([True, False, False] if learnt else [True, True])
+
+
+def answer_numbers_alone(body: dict) -> tuple[int, bytes]:
+    if body.get("encoding_format") == "base64":
+        return 200, b'{"data":[]}'
+    return 200, orjson.dumps({"data": [{"embedding": [0.5, 0.25]}]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("openai_compatible", None),
+        ("qwen", None),
+        ("ollama", None),
+        ("openai", "base64"),
+        ("vllm", "base64"),
+        ("embedded", "base64"),
+    ],
+)
+async def test_base64_is_asked_of_servers_that_are_known_to_send_it(kind, asked):
+    async with running_vendor({"/v1/embeddings": answer_numbers_alone}) as vendor:
+        raw = orjson.dumps({"model": "ours", "input": "a", "encoding_format": "base64"})
+        told = await ask(vendor, raw, kind)
+        assert [body.get("encoding_format") for body in vendor.bodies[:1]] == [asked]
+        if asked is None:
+            assert orjson.loads(told)["data"][0]["embedding"] == packed(0.5, 0.25)
+
+
+async def ask(vendor, raw: bytes, kind: str) -> bytes:
+    """The answer to a request, or its error's text."""
+    async with open_session(PRIVATE) as client:
+        route = make_route([make_endpoint(f"{vendor.url}/v1", kind=kind)], kind="embedding")
+        call = OPERATION.parse(raw, PRINCIPAL, uuid7())
+        call.candidates = [Candidate(route, route.targets[0])]
+        call.begin_attempt(call.candidates[0])
+        try:
+            return await pipeline.complete(call, collaborators(client))
+        except AtriumError as exc:
+            return str(exc.message).encode()
 
 
 @pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {"prompt_tokens": 0, "total_tokens": 0}}])

@@ -37,7 +37,10 @@ class Embeddings:
         return min(most, window * call.text_count) if window else most
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
-        return {name: value for name, value in call.body.items() if value is not None}
+        body = {name: value for name, value in call.body.items() if value is not None}
+        if body.get("encoding_format") == "base64" and not call.candidate.provider.packs_vectors:
+            del body["encoding_format"]  # the caller gets base64 of ours
+        return body
 
     def read_answer(self, call: Call, raw: bytes) -> bytes:
         return read_answer(call, raw)
