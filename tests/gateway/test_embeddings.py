@@ -14,10 +14,11 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from foundation.ids import uuid7
+from foundation.json_bounds import MAX_VALUES
 from gateway import pipeline
 from gateway.calls import Principal
 from gateway.operations.embeddings import OPERATION
-from gateway.operations.embeddings.request import MAX_TEXTS
+from gateway.operations.embeddings.request import MAX_TEXTS, MAX_TOKENS
 from gateway.steps.settle import billed_usage
 from models_registry.routes import Candidate
 from tests.doubles.mock_embeddings import vector_of
@@ -74,6 +75,31 @@ def test_what_is_wrong_is_named(body, param):
     with pytest.raises(InvalidInput) as caught:
         parse(**body)
     assert caught.value.param == param
+
+
+def test_as_many_tokens_as_openai_takes_are_read():
+    rows = [[100_257] * 250] * (MAX_TOKENS // 250)
+    assert parse(input=rows).body["input"] == rows
+    assert parse(input=[7] * MAX_TOKENS).text_count == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "limit"),
+    [
+        ([7] * (MAX_TOKENS + MAX_VALUES), "400,000"),
+        ([[7]] * MAX_VALUES, "100,000"),
+        (["7"] * MAX_VALUES, "100,000"),
+        (["1," * 4] * MAX_VALUES, "100,000"),  # no numbers
+        ([{"7": 7}] * MAX_VALUES, "100,000"),
+    ],
+    ids=["tokens", "lists", "texts", "texts that look like numbers", "objects"],
+)
+def test_what_is_more_or_no_number_is_refused_unread(texts, limit, monkeypatch):
+    raw = orjson.dumps({"model": "ours", "input": texts})
+    monkeypatch.setattr("gateway.operations.body.orjson.loads", lambda raw: pytest.fail("it was read"))
+    with pytest.raises(InvalidInput) as caught:
+        OPERATION.parse(raw, PRINCIPAL, uuid7())
+    assert caught.value.code == "invalid_json" and f"more than {limit} values" in str(caught.value.message)
 
 
 def test_what_is_null_is_not_passed_on():
