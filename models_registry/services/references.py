@@ -1,8 +1,8 @@
 """Names of other models in a model: those that stand in for it, and its successor.
 
 A stand-in's own stand-ins are not asked, so two models may stand in for each other; successors are followed
-one after another, so they must end. Embedding models have no stand-ins: their vectors would stand in one index
-with others that mean something else.
+one after another, so they must end. Embedding models have no stand-ins: their vectors would stand in one
+index with others that mean something else.
 """
 
 from collections.abc import Iterable

@@ -54,7 +54,7 @@ class OpenAICompatible:
     knows_prompt_cache_key = False
     # It keeps answers for whoever reads its account's dashboard, unless it is told not to.
     stores_answers = False
-    # It sends vectors in base64 where that is asked for. Official clients always ask, and others' servers fail
+    # It sends vectors in base64 where that is asked for. Official clients always ask, and other servers fail
     # at it with a refusal, an error of their own or an empty list: numbers are what all of them send.
     packs_vectors = False
     # A message of the assistant's in last place is gone on with, not answered.
