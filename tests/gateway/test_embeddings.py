@@ -68,6 +68,7 @@ def test_texts_come_in_every_form(texts, count):
         ({"input": "a", "dimensions": "8"}, "dimensions"),
         ({"input": "a", "encoding_format": "hex"}, "encoding_format"),
         ({"input": "a", "encoding_format": 7}, "encoding_format"),
+        ({"input": [7], "model_tokens": "yes"}, "model_tokens"),
         ({"input": "a", "models": ["dear"]}, "models"),
     ],
 )
@@ -225,6 +226,46 @@ async def ask(vendor, raw: bytes, kind: str) -> bytes:
             return await pipeline.complete(call, collaborators(client))
         except AtriumError as exc:
             return str(exc.message).encode()
+
+
+TOKENS = [[1, 2], [[1], [2]], ["a", [1]]]
+WAY_OUT = "check_embedding_ctx_length=False"
+
+
+def answer_for_all(body: dict) -> tuple[int, bytes]:
+    count = len(body["input"]) if isinstance(body["input"][0], list | str) else 1
+    return 200, orjson.dumps({"data": [{"embedding": [0.5]}] * count})
+
+
+@pytest.mark.parametrize("kind", ["ollama", "lmstudio", "qwen", "mistral"])
+@pytest.mark.parametrize("tokens", TOKENS)
+async def test_who_sends_tokens_where_texts_are_taken_is_told_the_way_out(kind, tokens):
+    async with running_vendor({"/v1/embeddings": answer_for_all}) as vendor:
+        raw = orjson.dumps({"model": "ours", "input": tokens, "model_tokens": True})
+        told = (await ask(vendor, raw, kind)).decode()
+        assert "no arrays of tokens" in told and WAY_OUT in told and vendor.asked == []
+
+
+@pytest.mark.parametrize("kind", ["openai", "vllm", "siliconflow", "openai_compatible"])
+@pytest.mark.parametrize("tokens", TOKENS)
+async def test_tokens_are_passed_on_where_they_may_be_meant(kind, tokens):
+    async with running_vendor({"/v1/embeddings": answer_for_all}) as vendor:
+        assert b'"embedding"' in await ask(vendor, orjson.dumps({"model": "ours", "input": tokens}), kind)
+        assert vendor.bodies[0]["input"] == tokens
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+async def test_the_runtime_takes_tokens_of_its_own_model_alone(tokens):
+    """Those that clients make for OpenAI's models would give vectors of other words."""
+    async with running_vendor({"/v1/embeddings": answer_for_all}) as vendor:
+        for said in ({}, {"model_tokens": False}, {"model_tokens": None}):
+            raw = orjson.dumps({"model": "ours", "input": tokens} | said)
+            told = (await ask(vendor, raw, "embedded")).decode()
+            assert WAY_OUT in told and "“model_tokens”: true" in told and vendor.asked == []
+        raw = orjson.dumps({"model": "ours", "input": tokens, "model_tokens": True})
+        assert b'"embedding"' in await ask(vendor, raw, "embedded")
+        (body,) = vendor.bodies
+        assert body["input"] == tokens and "model_tokens" not in body
 
 
 @pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {"prompt_tokens": 0, "total_tokens": 0}}])

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.embeddings.answer import read_answer
-from gateway.operations.embeddings.request import check_body, parse_request
+from gateway.operations.embeddings.request import check_body, parse_request, write_body
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import EMBEDDINGS as NAME
 from models_registry.routes import Route
@@ -37,10 +37,7 @@ class Embeddings:
         return min(most, window * call.text_count) if window else most
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
-        body = {name: value for name, value in call.body.items() if value is not None}
-        if body.get("encoding_format") == "base64" and not call.candidate.provider.packs_vectors:
-            del body["encoding_format"]  # the caller gets base64 of ours
-        return body
+        return write_body(call)
 
     def read_answer(self, call: Call, raw: bytes) -> bytes:
         return read_answer(call, raw)
