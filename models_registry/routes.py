@@ -9,6 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 from foundation.egress import PRIVATE, PUBLIC, EgressPolicy
+from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import OpenAICompatible
 from models_registry.providers.table import find_provider
 from tenants.data_policy import DataPolicy
@@ -117,11 +118,12 @@ class Way:
 def list_ways(
     route: Route, asked_name: str, find_route: Callable[[str], Route | None], policy: str
 ) -> list[Way]:
-    """The model itself, then those that stand in for it, as far as the policy leaves them endpoints.
+    """The model itself, then those that stand in for it, as far as the policy leaves them endpoints; none for
+    embeddings, of which a row may still name some (models_registry.services.references).
     `find_route`: the model of a name or alias, if the caller may use it.
     """
     named = {route.name: (route, asked_name)}
-    for name in route.fallbacks:
+    for name in () if route.kind == ModelKind.EMBEDDING else route.fallbacks:
         other = find_route(name)
         if other is not None and other.kind == route.kind:
             named.setdefault(other.name, (other, name))

@@ -56,9 +56,11 @@ _HALVES = re.compile(
 MOST_HALVES = 10_000
 
 
-def load_object(raw: bytes) -> dict[str, Any]:
-    """The body, with a model named. Raises InvalidInput."""
-    check_value_count(raw)
+def load_object(raw: bytes, more_numbers: int = 0) -> dict[str, Any]:
+    """The body, with a model named. `more_numbers`: in lists, beside the values that any body may hold.
+    Raises InvalidInput.
+    """
+    check_value_count(raw, more_numbers)
     body = _load(raw)
     if not isinstance(body, dict):
         raise InvalidInput(_("The body must be a JSON object."), code="invalid_json")

@@ -1,7 +1,8 @@
 """Names of other models in a model: those that stand in for it, and its successor.
 
 A stand-in's own stand-ins are not asked, so two models may stand in for each other; successors are followed
-one after another, so they must end.
+one after another, so they must end. Embedding models have no stand-ins: their vectors would stand in one
+index with others that mean something else.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from foundation.errors import InvalidInput
+from models_registry.kinds import ModelKind
 from models_registry.selectors import list_seen_models
 from models_registry.worlds import Model
 
@@ -28,6 +30,11 @@ def check_references(row: Model, changed: Iterable[str]) -> None:
     for param, names in named.items():
         if changed & {param, "kind"}:
             _check_others(row, [name for name in names if name], known, param)
+    if row.fallbacks and row.kind == ModelKind.EMBEDDING and "fallbacks" in changed:
+        raise InvalidInput(
+            _("A model for embeddings has no stand-ins: vectors of two models cannot be compared."),
+            param="fallbacks",
+        )
     if "successor" in changed:
         _check_that_it_ends(row, known)
 

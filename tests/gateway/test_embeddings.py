@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import math
 import struct
 from uuid import uuid4
 
@@ -11,12 +12,13 @@ import pytest
 
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
-from foundation.errors import InvalidInput, UpstreamError
+from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from foundation.ids import uuid7
+from foundation.json_bounds import MAX_VALUES
 from gateway import pipeline
 from gateway.calls import Principal
 from gateway.operations.embeddings import OPERATION
-from gateway.operations.embeddings.request import MAX_TEXTS
+from gateway.operations.embeddings.request import MAX_TEXTS, MAX_TOKENS
 from gateway.steps.settle import billed_usage
 from models_registry.routes import Candidate
 from tests.doubles.mock_embeddings import vector_of
@@ -66,6 +68,7 @@ def test_texts_come_in_every_form(texts, count):
         ({"input": "a", "dimensions": "8"}, "dimensions"),
         ({"input": "a", "encoding_format": "hex"}, "encoding_format"),
         ({"input": "a", "encoding_format": 7}, "encoding_format"),
+        ({"input": [7], "model_tokens": "yes"}, "model_tokens"),
         ({"input": "a", "models": ["dear"]}, "models"),
     ],
 )
@@ -73,6 +76,31 @@ def test_what_is_wrong_is_named(body, param):
     with pytest.raises(InvalidInput) as caught:
         parse(**body)
     assert caught.value.param == param
+
+
+def test_as_many_tokens_as_openai_takes_are_read():
+    rows = [[100_257] * 250] * (MAX_TOKENS // 250)
+    assert parse(input=rows).body["input"] == rows
+    assert parse(input=[7] * MAX_TOKENS).text_count == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "limit"),
+    [
+        ([7] * (MAX_TOKENS + MAX_VALUES), "400,000"),
+        ([[7]] * MAX_VALUES, "100,000"),
+        (["7"] * MAX_VALUES, "100,000"),
+        (["1," * 4] * MAX_VALUES, "100,000"),  # no numbers
+        ([{"7": 7}] * MAX_VALUES, "100,000"),
+    ],
+    ids=["tokens", "lists", "texts", "texts that look like numbers", "objects"],
+)
+def test_what_is_more_or_no_number_is_refused_unread(texts, limit, monkeypatch):
+    raw = orjson.dumps({"model": "ours", "input": texts})
+    monkeypatch.setattr("gateway.operations.body.orjson.loads", lambda raw: pytest.fail("it was read"))
+    with pytest.raises(InvalidInput) as caught:
+        OPERATION.parse(raw, PRINCIPAL, uuid7())
+    assert caught.value.code == "invalid_json" and f"more than {limit} values" in str(caught.value.message)
 
 
 def test_what_is_null_is_not_passed_on():
@@ -143,7 +171,7 @@ async def test_a_server_that_refuses_the_form_is_asked_without_it_and_remembered
         return 200, orjson.dumps({"data": [{"embedding": [0.5, 0.25]}]})
 
     async with running_vendor({"/v1/embeddings": answer}) as vendor, open_session(PRIVATE) as client:
-        route = make_route([make_endpoint(f"{vendor.url}/v1")], kind="embedding")
+        route = make_route([make_endpoint(f"{vendor.url}/v1", kind="vllm")], kind="embedding")
         host = collaborators(client)
         for _time in range(2):
             call = OPERATION.parse(
@@ -159,6 +187,85 @@ async def test_a_server_that_refuses_the_form_is_asked_without_it_and_remembered
             assert one["embedding"] == (packed(0.5, 0.25) if form == "base64" else [0.5, 0.25])
         asked = ["encoding_format" in body for body in vendor.bodies]
         assert asked == ([True, False, False] if learnt else [True, True])
+
+
+def answer_numbers_alone(body: dict) -> tuple[int, bytes]:
+    if body.get("encoding_format") == "base64":
+        return 200, b'{"data":[]}'
+    return 200, orjson.dumps({"data": [{"embedding": [0.5, 0.25]}]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("openai_compatible", None),
+        ("qwen", None),
+        ("ollama", None),
+        ("openai", "base64"),
+        ("vllm", "base64"),
+        ("embedded", "base64"),
+    ],
+)
+async def test_base64_is_asked_of_servers_that_are_known_to_send_it(kind, asked):
+    async with running_vendor({"/v1/embeddings": answer_numbers_alone}) as vendor:
+        raw = orjson.dumps({"model": "ours", "input": "a", "encoding_format": "base64"})
+        told = await ask(vendor, raw, kind)
+        assert [body.get("encoding_format") for body in vendor.bodies[:1]] == [asked]
+        if asked is None:
+            assert orjson.loads(told)["data"][0]["embedding"] == packed(0.5, 0.25)
+
+
+async def ask(vendor, raw: bytes, kind: str) -> bytes:
+    """The answer to a request, or its error's text."""
+    async with open_session(PRIVATE) as client:
+        route = make_route([make_endpoint(f"{vendor.url}/v1", kind=kind)], kind="embedding")
+        call = OPERATION.parse(raw, PRINCIPAL, uuid7())
+        call.candidates = [Candidate(route, route.targets[0])]
+        call.begin_attempt(call.candidates[0])
+        try:
+            return await pipeline.complete(call, collaborators(client))
+        except AtriumError as exc:
+            return str(exc.message).encode()
+
+
+TOKENS = [[1, 2], [[1], [2]], ["a", [1]]]
+WAY_OUT = "check_embedding_ctx_length=False"
+
+
+def answer_for_all(body: dict) -> tuple[int, bytes]:
+    count = len(body["input"]) if isinstance(body["input"][0], list | str) else 1
+    return 200, orjson.dumps({"data": [{"embedding": [0.5]}] * count})
+
+
+@pytest.mark.parametrize("kind", ["ollama", "lmstudio", "qwen", "mistral"])
+@pytest.mark.parametrize("tokens", TOKENS)
+async def test_who_sends_tokens_where_texts_are_taken_is_told_the_way_out(kind, tokens):
+    async with running_vendor({"/v1/embeddings": answer_for_all}) as vendor:
+        raw = orjson.dumps({"model": "ours", "input": tokens, "model_tokens": True})
+        told = (await ask(vendor, raw, kind)).decode()
+        assert "no arrays of tokens" in told and WAY_OUT in told and vendor.asked == []
+
+
+@pytest.mark.parametrize("kind", ["openai", "vllm", "siliconflow", "openai_compatible"])
+@pytest.mark.parametrize("tokens", TOKENS)
+async def test_tokens_are_passed_on_where_they_may_be_meant(kind, tokens):
+    async with running_vendor({"/v1/embeddings": answer_for_all}) as vendor:
+        assert b'"embedding"' in await ask(vendor, orjson.dumps({"model": "ours", "input": tokens}), kind)
+        assert vendor.bodies[0]["input"] == tokens
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+async def test_the_runtime_takes_tokens_of_its_own_model_alone(tokens):
+    """Those that clients make for OpenAI's models would give vectors of other words."""
+    async with running_vendor({"/v1/embeddings": answer_for_all}) as vendor:
+        for said in ({}, {"model_tokens": False}, {"model_tokens": None}):
+            raw = orjson.dumps({"model": "ours", "input": tokens} | said)
+            told = (await ask(vendor, raw, "embedded")).decode()
+            assert WAY_OUT in told and "“model_tokens”: true" in told and vendor.asked == []
+        raw = orjson.dumps({"model": "ours", "input": tokens, "model_tokens": True})
+        assert b'"embedding"' in await ask(vendor, raw, "embedded")
+        (body,) = vendor.bodies
+        assert body["input"] == tokens and "model_tokens" not in body
 
 
 @pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {"prompt_tokens": 0, "total_tokens": 0}}])
@@ -215,6 +322,31 @@ def test_what_makes_no_sense_is_an_error(answer, form):
     with pytest.raises(UpstreamError):
         read(call, answer)
     assert billed_usage(call)[0].output_tokens == 0
+
+
+NO_FLOATS = [b"1e39", b"1e400", b"-1e999", b"NaN", b"Infinity", b"null", b"true", b'"0.5"', b"1" * 400]
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+@pytest.mark.parametrize("number", NO_FLOATS, ids=lambda number: number.decode()[:8])
+def test_what_is_no_32_bit_float_is_no_number_of_a_vector(number, form):
+    call = parse(input="a", encoding_format=form)
+    with pytest.raises(UpstreamError):
+        OPERATION.read_answer(call, b'{"data":[{"embedding":[0.5,%b]}]}' % number)
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_packed_numbers_are_finite_too(number, form):
+    with pytest.raises(UpstreamError):
+        read(parse(input="a", encoding_format=form), {"data": [{"embedding": packed(0.5, number)}]})
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+@pytest.mark.parametrize("vectors", [[[1.0], [1.0, 2.0]], [packed(1.0, 2.0), packed(1.0)]])
+def test_all_vectors_are_of_one_length(vectors, form):
+    with pytest.raises(UpstreamError):
+        read(parse(input=["a", "b"], encoding_format=form), {"data": [{"embedding": one} for one in vectors]})
 
 
 def test_as_many_numbers_as_the_largest_models_give_are_read():

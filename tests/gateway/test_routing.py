@@ -14,7 +14,7 @@ from gateway.run import goes_on
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.resolve import find_route, resolve, shuffle
 from gateway.v1 import list_named
-from models_registry.routes import Target
+from models_registry.routes import Target, list_ways
 from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import DoorState
 from tests.gateway.calling import make_endpoint, make_route
@@ -102,6 +102,14 @@ def test_a_model_of_another_kind_does_not_stand_in():
     ours = make_route([endpoint()], fallbacks=("vectors",))
     vectors = make_route([endpoint()], name="vectors", kind="embedding")
     assert len(candidates(snapshot(ours, vectors))) == 1
+
+
+def test_nothing_stands_in_for_a_model_of_embeddings():
+    """Rows from before may name some."""
+    ours = make_route([endpoint("eu"), endpoint("us")], kind="embedding", fallbacks=("other",))
+    other = make_route([endpoint("us")], name="other", kind="embedding")
+    ways = list_ways(ours, "ours", {"ours": ours, "other": other}.get, "")
+    assert [(way.route.name, len(way.targets)) for way in ways] == [("ours", 2)]
 
 
 @pytest.mark.parametrize(

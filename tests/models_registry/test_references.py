@@ -46,6 +46,18 @@ def test_what_is_named_must_be_there_be_of_the_same_kind_and_be_another(small, m
         assert getattr(set_model(small, **named(name)), column) == named(name)[column]
 
 
+def test_nothing_stands_in_for_a_model_of_embeddings(small, make):
+    """Its vectors are kept beside those that came before."""
+    vectors = make.model("vectors", kind="embedding")
+    make.model("others", kind="embedding")
+    assert "vectors of two models" in refusal(vectors, fallbacks=["others"])
+    with pytest.raises(InvalidInput):
+        make.model("new", kind="embedding", fallbacks=["others"])
+    Model.objects.filter(pk=vectors.pk).update(fallbacks=["others"])  # from before
+    assert set_model(vectors, label="Vectors", successor="others").fallbacks == ["others"]
+    set_model(vectors, fallbacks=[])
+
+
 def test_all_that_is_unknown_is_told_at_once(small, make):
     make.model("other")
     text = refusal(small, fallbacks=["gone", "other", "lost"])

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.embeddings.answer import read_answer
-from gateway.operations.embeddings.request import check_body, parse_request
+from gateway.operations.embeddings.request import check_body, parse_request, write_body
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import EMBEDDINGS as NAME
 from models_registry.routes import Route
@@ -37,7 +37,7 @@ class Embeddings:
         return min(most, window * call.text_count) if window else most
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
-        return {name: value for name, value in call.body.items() if value is not None}
+        return write_body(call)
 
     def read_answer(self, call: Call, raw: bytes) -> bytes:
         return read_answer(call, raw)

@@ -2,6 +2,7 @@
 
 import base64
 import struct
+from math import isfinite
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -16,6 +17,7 @@ from usage.pricing import Usage
 
 MAX_VALUES = 8_000_000  # 2,048 texts of 3,072 dimensions, and some room
 FLOAT_BYTES = 4
+NUMBERS = {float, int}
 ONE = "embedding"
 NAMES = ("data", "embeddings", ONE)  # of what holds the vectors
 
@@ -32,14 +34,9 @@ def read_answer(call: Call, raw: bytes) -> bytes:
     if len(vectors) != call.text_count:
         raise nonsense()
     call.note_first_token()
-    wants_base64 = call.body.get("encoding_format") == "base64"
-    try:
-        written = [_in_form(vector, wants_base64) for vector in vectors]
-    except (ValueError, TypeError, struct.error) as exc:
-        raise nonsense() from exc
-    _check_length(call, written[0])
     data = [
-        {"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(written)
+        {"object": "embedding", "index": index, "embedding": vector}
+        for index, vector in enumerate(_in_form(call, vectors))
     ]
     tokens = call.usage.total_input if call.usage is not None else 0
     tokens = tokens or estimate_input_tokens(call)  # as it will be billed
@@ -78,33 +75,53 @@ def _read_vectors(answer: dict[str, Any]) -> list[Any]:
     return [entry.get("embedding") for entry in entries]
 
 
-def _in_form(vector: Any, wants_base64: bool) -> str | list[float]:
-    """Little-endian 32-bit floats in base64, or numbers. Raises ValueError, TypeError, struct.error."""
+def _in_form(call: Call, vectors: list[Any]) -> list[Any]:
+    """All in base64, or as numbers. Raises UpstreamError, InvalidInput."""
+    vectors = [_unwrap(vector) for vector in vectors]
+    try:
+        packed = [_pack(vector) for vector in vectors]
+    except (ValueError, TypeError, OverflowError, struct.error) as exc:
+        raise nonsense() from exc
+    size = len(packed[0])
+    if any(len(one) != size for one in packed):
+        raise nonsense()
+    _check_length(call, size // FLOAT_BYTES)
+    if call.body.get("encoding_format") == "base64":
+        return [base64.b64encode(one).decode() for one in packed]
+    form = f"<{size // FLOAT_BYTES}f"
+    return [
+        list(struct.unpack(form, one)) if isinstance(vector, str) else vector
+        for vector, one in zip(vectors, packed, strict=True)
+    ]
+
+
+def _unwrap(vector: Any) -> Any:
+    """llama.cpp's own API puts each vector into a list."""
+    is_wrapped = isinstance(vector, list) and len(vector) == 1 and isinstance(vector[0], list | str)
+    return vector[0] if is_wrapped else vector
+
+
+def _pack(vector: Any) -> bytes:
+    """Little-endian 32-bit floats, of a list or out of base64; at least one, and all of them finite. Raises
+    ValueError, TypeError, OverflowError, struct.error.
+    """
     if isinstance(vector, str):
         packed = base64.b64decode(vector + "=" * (-len(vector) % 4), validate=True)
-        if not packed or len(packed) % FLOAT_BYTES:
-            raise ValueError("no 32-bit floats")
-        if wants_base64:
-            return base64.b64encode(packed).decode()
-        return list(struct.unpack(f"<{len(packed) // FLOAT_BYTES}f", packed))
-    if isinstance(vector, list) and len(vector) == 1 and isinstance(vector[0], list | str):
-        return _in_form(vector[0], wants_base64)  # llama.cpp's own API
-    if not isinstance(vector, list) or not vector:
+        numbers: Any = struct.unpack(f"<{len(packed) // FLOAT_BYTES}f", packed)
+    elif isinstance(vector, list) and NUMBERS.issuperset(map(type, vector)):
+        packed, numbers = struct.pack(f"<{len(vector)}f", *vector), vector
+    else:
         raise ValueError("no vector")
-    if wants_base64:
-        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-    if not all(isinstance(number, float | int) for number in vector):
-        raise ValueError("no numbers")
-    return vector
+    # no sum of so few numbers of 32 bits leaves the range of 64: it is finite where each of them is
+    if not packed or not isfinite(sum(numbers)):
+        raise ValueError("no finite numbers")
+    return packed
 
 
-def _check_length(call: Call, vector: str | list[float]) -> None:
+def _check_length(call: Call, size: int) -> None:
     """Some servers take `dimensions` and do as they like."""
     wanted = call.body.get("dimensions")
-    if wanted is None:
-        return
-    size = len(base64.b64decode(vector)) // FLOAT_BYTES if isinstance(vector, str) else len(vector)
-    if size != wanted:
+    if wanted is not None and size != wanted:
         raise InvalidInput(
             _("This model gives vectors of %(size)s dimensions, and no others.") % {"size": size},
             param="dimensions",

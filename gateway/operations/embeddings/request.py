@@ -1,23 +1,27 @@
-"""A request for embeddings, checked."""
+"""A request for embeddings, checked, and as the candidate's provider takes it."""
 
 from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from foundation.errors import InvalidInput
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import check, load_object, missing, wrong
+from models_registry.providers.openai_compatible import OpenAICompatible
 
 MAX_TEXTS = 2_048
+MAX_TOKENS = 300_000  # OpenAI's bound for all texts of a request
 MAX_DIMENSIONS = 65_536
 FORMATS = ("float", "base64")
+MODEL_TOKENS = "model_tokens"  # a field of ours: the tokens are the model's own (docs/decisions/0014)
 
 
 def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation: Operation) -> Call:
     """A checked call. Raises InvalidInput naming the parameter."""
     call = Call(
         principal=principal,
-        body=load_object(raw),
+        body=load_object(raw, more_numbers=MAX_TOKENS),
         size_bytes=len(raw),
         operation=operation,
         request_id=request_id,
@@ -40,6 +44,7 @@ def check_body(call: Call) -> None:
     check(body, "encoding_format", str)
     if body.get("encoding_format") not in (None, *FORMATS):
         raise wrong("encoding_format", _("must be one of %(formats)s") % {"formats": ", ".join(FORMATS)})
+    check(body, MODEL_TOKENS, bool)
 
 
 def _count_texts(texts: Any) -> int:
@@ -48,7 +53,7 @@ def _count_texts(texts: Any) -> int:
         raise wrong("input", _("must be a string, an array of strings, or arrays of tokens"), "invalid_type")
     if not texts:
         raise wrong("input", _("must not be empty"))
-    if isinstance(texts, str) or all(type(token) is int for token in texts):
+    if isinstance(texts, str) or _are_tokens(texts):
         _check_text(texts, "input")
         return 1
     if len(texts) > MAX_TEXTS:
@@ -58,14 +63,53 @@ def _count_texts(texts: Any) -> int:
     return len(texts)
 
 
+def _are_tokens(text: list[Any]) -> bool:
+    return {int}.issuperset(map(type, text))  # of hundreds of thousands, without a step of Python for each
+
+
 def _check_text(text: Any, name: str) -> None:
     if isinstance(text, str):
         is_fine = bool(text)
     elif isinstance(text, list):
-        if not all(type(token) is int for token in text):
+        if not _are_tokens(text):
             raise wrong(name, _("must be a string or an array of tokens"), "invalid_type")
         is_fine = bool(text) and min(text) >= 0
     else:
         raise wrong(name, _("must be a string or an array of tokens"), "invalid_type")
     if not is_fine:
         raise wrong(name, _("must not be empty, and tokens are never negative"))
+
+
+def write_body(call: Call) -> dict[str, Any]:
+    """The request in OpenAI's shape. Raises InvalidInput for tokens that mean nothing to the model."""
+    provider, body = call.candidate.provider, call.body
+    if isinstance(body["input"], list) and not all(isinstance(text, str) for text in body["input"]):
+        _check_tokens(provider, is_of_model=bool(body.get(MODEL_TOKENS)))
+    written = {name: value for name, value in body.items() if value is not None and name != MODEL_TOKENS}
+    if written.get("encoding_format") == "base64" and not provider.packs_vectors:
+        del written["encoding_format"]  # the caller gets base64 of ours
+    return written
+
+
+def _check_tokens(provider: OpenAICompatible, *, is_of_model: bool) -> None:
+    """Clients cut and count texts with OpenAI's tokenizer and send what it gave; another model reads other
+    words in the same numbers.
+    """
+    if not provider.takes_tokens:
+        raise InvalidInput(
+            _(
+                "The provider of this model takes texts, no arrays of tokens. Send “input” as text "
+                "(LangChain: check_embedding_ctx_length=False)."
+            ),
+            param="input",
+        )
+    if provider.has_other_tokens and not is_of_model:
+        raise InvalidInput(
+            _(
+                "“input” holds arrays of tokens, and this model's tokens are not those of OpenAI's models. "
+                "Send “input” as text (LangChain: check_embedding_ctx_length=False), or “%(name)s”: true "
+                "beside tokens of this model's own tokenizer."
+            )
+            % {"name": MODEL_TOKENS},
+            param="input",
+        )

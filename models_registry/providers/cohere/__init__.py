@@ -26,6 +26,7 @@ class Cohere(OpenAICompatible):
     paths: Mapping[str, str] = {**OpenAICompatible.paths, CHAT_COMPLETIONS: "/chat", EMBEDDINGS: "/embed"}
     catalogue_path = "/v1/models?page_size=1000"
     has_own_events = True
+    takes_tokens = False
 
     def catalogue_url(self, base_url: str) -> str:
         """Models are listed by version 1 alone."""

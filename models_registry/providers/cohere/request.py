@@ -2,10 +2,6 @@
 
 from typing import Any
 
-from django.utils.translation import gettext as _
-
-from foundation.errors import InvalidInput
-
 OURS_TO_THEIRS = {
     "max_completion_tokens": "max_tokens",
     "top_p": "p",
@@ -90,16 +86,9 @@ def _write_tool(function: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_embeddings(body: dict[str, Any]) -> dict[str, Any]:
-    """Cohere wants to know what the vectors are for (`input_type`): documents, unless a caller says it.
-    Raises InvalidInput for tokens.
-    """
+    """Cohere wants to know what the vectors are for (`input_type`): documents, unless a caller says it."""
     texts = body["input"]
     texts = [texts] if isinstance(texts, str) else texts
-    if not all(isinstance(text, str) for text in texts):
-        raise InvalidInput(
-            _("The provider of this model takes texts, no arrays of tokens. Send “input” as text."),
-            param="input",
-        )
     written = {name: value for name, value in _rename(body).items() if name != "input"}
     # Too long a text is an error, as at OpenAI; Cohere would cut it without a word.
     usual = {"input_type": "search_document", "embedding_types": ["float"], "truncate": "NONE"}

@@ -17,6 +17,8 @@ class Embedded(OpenAICompatible):
     location = Location.LOCAL
     timeouts = LOCAL
     knows_cache_salt = True
+    packs_vectors = True
+    has_other_tokens = True
     continues_answers = True
 
     def read_catalogue(self, body: Any) -> Catalogue:

@@ -26,6 +26,7 @@ class Mistral(OpenAICompatible):
     key_variable = "MISTRAL_API_KEY"
     continues_answers = True
     knows_prompt_cache_key = True
+    takes_tokens = False
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         written = {

@@ -11,3 +11,4 @@ class Ollama(OpenAICompatible):
     location = Location.LOCAL
     is_found_locally = True
     timeouts = LOCAL
+    takes_tokens = False

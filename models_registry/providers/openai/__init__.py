@@ -15,3 +15,4 @@ class OpenAI(OpenAICompatible):
     token_limit_name = "max_completion_tokens"  # noqa: S105
     knows_prompt_cache_key = True
     stores_answers = True
+    packs_vectors = True

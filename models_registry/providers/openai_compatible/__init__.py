@@ -54,6 +54,14 @@ class OpenAICompatible:
     knows_prompt_cache_key = False
     # It keeps answers for whoever reads its account's dashboard, unless it is told not to.
     stores_answers = False
+    # It sends vectors in base64 where that is asked for. Official clients always ask, and other servers fail
+    # at it with a refusal, an error of their own or an empty list: numbers are what all of them send.
+    packs_vectors = False
+    # A text to embed may come as an array of tokens.
+    takes_tokens = True
+    # Its models' tokens are never those of OpenAI's, which clients send: they count only where a caller says
+    # that it made them for this model.
+    has_other_tokens = False
     # A message of the assistant's in last place is gone on with, not answered.
     continues_answers = False
     # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.

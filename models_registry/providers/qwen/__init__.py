@@ -10,3 +10,4 @@ class Qwen(OpenAICompatible):
     base_url = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
     location = Location.OTHER
     key_variable = "DASHSCOPE_API_KEY"
+    takes_tokens = False

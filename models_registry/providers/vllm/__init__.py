@@ -10,6 +10,7 @@ class VLLM(OpenAICompatible):
     label = "vLLM"
     timeouts = LOCAL
     knows_cache_salt = True
+    packs_vectors = True
     continues_answers = True
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
