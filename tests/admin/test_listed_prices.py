@@ -68,9 +68,28 @@ def test_of_several_those_that_the_catalogue_prices_and_a_reason_for_the_others(
     )
 
 
-def test_an_organisation_that_is_billed_in_euros_is_told_so(acme, alice):
+def offers(acme, row: Model) -> list[bool]:
+    """Whether the model's page and the list offer to take the proposal over."""
+    page = acme.get(url("models_registry_model_change", row.pk)).content.decode()
+    names = acme.get(url("models_registry_model_changelist")).content.decode()
+    assert "Proposed by the provider" in page, "the proposal is shown in any case"
+    return [url("models_registry_model_take_price", row.pk) in page, 'value="take_price"' in names]
+
+
+def test_an_organisation_that_is_billed_in_euros_is_offered_no_dollars(acme, alice):
     estate = make_estate(alice)
     Model.objects.filter(pk=estate.model.pk).update(listed_price=LISTED)
+    assert offers(acme.login_as(alice), estate.model) == [False, False]
     address = url("models_registry_model_take_price", estate.model.pk)
-    page = acme.login_as(alice).post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "billed in EUR" in page and ModelPrice.objects.count() == 1
+
+
+def test_one_that_is_billed_in_dollars_takes_them_over(acme, alice, in_dollars):
+    estate = make_estate(alice)
+    Model.objects.filter(pk=estate.model.pk).update(listed_price=LISTED)
+    assert offers(acme.login_as(alice), estate.model) == [True, True]
+    address = url("models_registry_model_take_price", estate.model.pk)
+    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "1 model costs what its catalogue says." in page
+    assert ModelPrice.objects.order_by("-valid_from").first().own_texts["input"] == "0.15"
