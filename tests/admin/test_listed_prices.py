@@ -24,9 +24,12 @@ def test_a_proposal_is_told_apart_from_the_price_that_holds(acme, alice):
     address = url("models_registry_model_change", estate.model.pk)
     assert "price in the catalogue" not in acme.get(address).content.decode().lower()
     Model.objects.filter(pk=estate.model.pk).update(listed_price=LISTED)
-    page = acme.get(address).content.decode()
-    assert "Proposed by the provider; nothing is billed by it." in page
-    assert "$0.1500" in page or "0.15" in page
+    page = acme.get(address).content.decode().replace("\xa0", " ")
+    row = page.split(">Price in the catalogue</label>")[1].split('<div class="readonly', 1)[1]
+    assert row.split("</div>")[0].partition(">")[2] == (
+        "per million tokens: input 0.1500 USD, cached input 0.0750 USD, output 0.6000 USD, reasoning 0.6000 "
+        "USD. Proposed by the provider; nothing is billed by it."
+    )
     names = url("models_registry_model_changelist")
     assert "in the catalogue:" not in acme.get(names).content.decode()
     ModelPrice.objects.all().delete()
