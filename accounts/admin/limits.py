@@ -17,7 +17,8 @@ from accounts.key_choice import KeyChoice, key_field
 from accounts.limit_use import FREED, count_used
 from accounts.models import Limit
 from accounts.objects import MODEL, list_objects, name_objects
-from accounts.services import change_limit, find_limit, remove_limit, set_limit
+from accounts.selectors import find_limit
+from accounts.services import change_limit, remove_limit, set_limit
 from administration.columns import Badge
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, exists_already

@@ -26,8 +26,8 @@ from accounts.key_rules import key_rules
 from accounts.models import ApiKey, Project, User
 from accounts.objects import MODEL, list_objects
 from accounts.permissions import require, require_standing
-from accounts.selectors import SCOPE_RIGHTS
-from accounts.services.limits import least_of_key, take_over_limits, write_key_limit
+from accounts.selectors import SCOPE_RIGHTS, get_least_limits
+from accounts.services.limits import take_over_limits, write_key_limit
 from accounts.services.projects import ensure_default_project
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.context import current_tenant
@@ -111,7 +111,7 @@ def _take_over_terms(within: ApiKey, terms: Terms) -> Terms:
     return replace(
         terms,
         model_names=within.model_names if terms.model_names is None else terms.model_names,
-        requests_per_minute=terms.requests_per_minute or least_of_key(within, LIMIT),
+        requests_per_minute=terms.requests_per_minute or get_least_limits(within).get(LIMIT),
         expires_at=terms.expires_at or within.expires_at,
         project=terms.project or within.project,
     )
@@ -204,7 +204,7 @@ def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
     """Raise NotAllowed naming the first of these values of another key that goes beyond `within`. Values
     that are no limits are not looked at.
     """
-    most = least_of_key(within, LIMIT)
+    most = get_least_limits(within).get(LIMIT)
     # who may change may read
     scopes = {*within.scopes, *([ApiKey.Scope.READ] if ApiKey.Scope.MANAGE in within.scopes else [])}
     lies_within: dict[str, Callable[[Any], bool]] = {
