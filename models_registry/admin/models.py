@@ -22,7 +22,7 @@ from administration.menu import MenuGroup, Place
 from administration.model_admin import Inline
 from administration.sites import service_admin
 from foundation.amounts import show_money
-from models_registry.admin.hints import tell_unasked
+from models_registry.admin.hints import warn_of_unasked_stand_ins
 from models_registry.admin.listed_prices import ListedPrices
 from models_registry.admin.prices import PriceInline
 from models_registry.kinds import Channel, list_priced_classes
@@ -251,7 +251,7 @@ class ModelAdminBase(ListedPrices):
             upstream_name=data.pop("upstream_name"),
             **data,
         )
-        tell_unasked(request, row)
+        warn_of_unasked_stand_ins(request, row)
         return row
 
     def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
@@ -261,7 +261,7 @@ class ModelAdminBase(ListedPrices):
             changes["upstream_name"] = form.cleaned_data.get("name", row.name)
         changed = set_model(actor=request.user, model=row, **changes)
         if "fallbacks" in changes:
-            tell_unasked(request, changed)
+            warn_of_unasked_stand_ins(request, changed)
 
     def remove_row(self, request: HttpRequest, row: Model) -> None:
         remove_model(actor=request.user, model=row)
