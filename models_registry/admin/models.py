@@ -25,6 +25,7 @@ from foundation.amounts import show_money
 from models_registry.admin.hints import warn_of_unasked_stand_ins
 from models_registry.admin.listed_prices import ListedPrices
 from models_registry.admin.prices import PriceInline
+from models_registry.base import STAND_INS_HELP
 from models_registry.kinds import Channel, list_priced_classes
 from models_registry.selectors import list_current_prices, list_seen_models
 from models_registry.services import (
@@ -63,13 +64,7 @@ class ModelForm(forms.ModelForm):
     aliases = NamesField(
         label=_("Other names"), help_text=_("Under which it can be called too, one per line.")
     )
-    fallbacks = ChosenNamesField(
-        label=_("Stand-ins"),
-        help_text=_(
-            "Models that answer where this one does not, in this order, at their own prices. Their own "
-            "stand-ins are not asked."
-        ),
-    )
+    fallbacks = ChosenNamesField(label=_("Stand-ins"), help_text=STAND_INS_HELP)
     successor = ChosenNameField(
         label=_("Successor"), help_text=_("The model to use instead once this one is retired.")
     )
