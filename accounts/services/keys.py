@@ -79,11 +79,7 @@ def create_api_key(
     )
     _refuse_scopes(actor, terms.scopes)
     if within is not None:
-        terms = _take_over_terms(within, terms)
-        _refuse_beyond(within, **vars(terms))
-        _refuse_to_escape_limits(within, user)
-        key_rules().check(within, user)
-        _refuse_long_rows(within)
+        terms = _bind(within, terms, user)
     _refuse_past(terms.expires_at)
     project = terms.project or ensure_default_project()
     new_names = set(terms.model_names or []) - set(within.model_names if within else [])
@@ -102,6 +98,16 @@ def _refuse_scopes(actor: User | None, scopes: Collection[str]) -> None:
         raise InvalidInput(_("There is no scope “%(scope)s”.") % {"scope": min(unknown)}, param="scopes")
     for right in {SCOPE_RIGHTS[scope] for scope in scopes if scope in SCOPE_RIGHTS}:
         require(actor, right)
+
+
+def _bind(within: ApiKey, terms: Terms, user: User) -> Terms:
+    """The terms of a key that another one makes. Raises NotAllowed where that is not for it to make."""
+    terms = _take_over_terms(within, terms)
+    _refuse_beyond(within, **vars(terms))
+    _refuse_to_escape_limits(within, user)
+    key_rules().check(within, user)
+    _refuse_long_rows(within)
+    return terms
 
 
 def _take_over_terms(within: ApiKey, terms: Terms) -> Terms:
