@@ -18,3 +18,4 @@ def register_models() -> None:
     auditlog.register(Limit, exclude_fields=["created_at", "updated_at"])
     auditlog.register(Group, m2m_fields={"permissions"})
     name_objects(Group, name_role)
+    name_objects(Limit, from_kept=Limit.name_kept)

@@ -1,7 +1,8 @@
 """How much of a limit is used at present. The room that keeps the books counts; it registers how.
 
 Told are the calls that are booked, to be read by people. What the gateway admits by (its counters) also has
-the calls under way at their highest estimate, so a call may be refused a little earlier.
+the calls under way at their highest estimate, and requests that never became a call, so a call may be refused
+a little earlier.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,9 @@ from tenants.measures import Measure
 
 Count = Callable[[Sequence[Limit]], dict[UUID, int]]  # limit id → how much of it is used
 FREED: dict[str, str | Promise] = {
-    Measure.REQUESTS_PER_MINUTE: _("60 seconds after each request"),
+    Measure.REQUESTS_PER_MINUTE: _(
+        "60 seconds after each request (also one that could not be read, which is not counted here)"
+    ),
     Measure.TOKENS_PER_MINUTE: _("60 seconds after each call"),
     Measure.TOKENS_PER_DAY: _("24 hours after each call"),
     Measure.CALLS_AT_ONCE: _("when a call ends"),

@@ -19,13 +19,14 @@ from administration.columns import Badge, ago
 from administration.confirm import confirmed
 from administration.fields import limit_field
 from administration.figures import list_columns, load_figures
+from administration.history import name_objects
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import system_admin
 from foundation.amounts import show_money
 from tenants.links import base_url
 from tenants.measures import Measure
-from tenants.models import Domain, Plan, Tenant
+from tenants.models import Domain, Plan, PlanLimit, Tenant
 from tenants.provisioning.domains import add_domain, remove_domain, set_primary_domain
 from tenants.provisioning.orders import order_tenant, retry_setup
 from tenants.provisioning.plans import create_plan, set_plan, update_tenant
@@ -284,6 +285,9 @@ def _limit_column(measure: Measure) -> Callable[[Plan], str | None]:
 
     show.__name__ = f"show_{measure}"
     return show
+
+
+name_objects(PlanLimit, from_kept=PlanLimit.name_kept)
 
 
 @admin.register(Plan, site=system_admin)

@@ -58,11 +58,22 @@ class _Kept:
 
 
 _namers: dict[type[Model], Callable[[str], str]] = {}
+_namers_from_kept: dict[type[Model], Callable[[dict[str, Any]], str]] = {}
 
 
-def name_objects(model: type[Model], namer: Callable[[str], str]) -> None:
-    """Register what people call objects of a kind, for the text that the log keeps of each."""
-    _namers[model] = namer
+def name_objects(
+    model: type[Model],
+    from_text: Callable[[str], str] | None = None,
+    *,
+    from_kept: Callable[[dict[str, Any]], str] | None = None,
+) -> None:
+    """Register what people call objects of a kind, in the reader's language: made of the text that the log
+    keeps of each, or of what it keeps beside that (the model's `get_additional_data`).
+    """
+    if from_text is not None:
+        _namers[model] = from_text
+    if from_kept is not None:
+        _namers_from_kept[model] = from_kept
 
 
 def name_object(model: type[Model] | None, text: str) -> str:
@@ -71,12 +82,10 @@ def name_object(model: type[Model] | None, text: str) -> str:
 
 
 def name_entry(entry: LogEntry) -> str:
-    """What people call the object that an entry is about. Some models keep beside the text what a text in
-    each reader's language is made of (`get_additional_data`, `name_kept`).
-    """
+    """What people call the object that an entry is about."""
     model = model_of(entry)
-    if entry.additional_data and hasattr(model, "name_kept"):
-        return model.name_kept(entry.additional_data)
+    if entry.additional_data and model in _namers_from_kept:
+        return _namers_from_kept[model](entry.additional_data)
     return name_object(model, entry.object_repr)
 
 

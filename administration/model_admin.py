@@ -215,12 +215,14 @@ class AtriumModelAdmin(ModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any):
         form = super().get_form(request, obj, change, **kwargs)
+        if refusal := getattr(request, "refusal", None):
+            form = _refused(form, refusal)
         shown = set(flatten_fieldsets(self.get_fieldsets(request, obj)))
         for name in [name for name in form.base_fields if name not in shown]:
-            # a form's own fields would be there, and required, on pages that do not show them
+            # a form's own fields would be there, and required, on pages that do not show them; what a
+            # service says of such a field is said of the form
             del form.base_fields[name]
-        refusal = getattr(request, "refusal", None)
-        return _refused(form, refusal) if refusal else form
+        return form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         """Titled as the menu names the list. What a service refuses to an action on many rows is shown above

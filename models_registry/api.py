@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
@@ -16,7 +17,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import key_of
 from accounts.key_rules import refuse_bound_key
-from models_registry.base import MAX_NAMES, MAX_TIMEOUT_S, MAX_WEIGHT
+from models_registry.base import MAX_NAMES, MAX_TIMEOUT_S, MAX_WEIGHT, STAND_INS_HELP
 from models_registry.kinds import Channel, Location, ModelKind, TokenLimitName
 from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice
 from models_registry.providers.table import kind_choices
@@ -262,7 +263,7 @@ class ModelSerializer(serializers.ModelSerializer):
         ]
 
 
-def _names(help_text: str) -> serializers.ListField:
+def _names(help_text: str | Promise) -> serializers.ListField:
     return serializers.ListField(
         child=serializers.CharField(max_length=120), required=False, max_length=MAX_NAMES, help_text=help_text
     )
@@ -290,9 +291,7 @@ class ModelChanges(StrictSerializer):
     weight = serializers.IntegerField(min_value=0, max_value=MAX_WEIGHT, required=False)
     endpoints = NewEndpoint(many=True, required=False, help_text="Replaces all.")
     aliases = _names("Other names under which it can be called.")
-    fallbacks = _names(
-        "Models that answer where this one does not, in this order. Their own stand-ins are not asked."
-    )
+    fallbacks = _names(STAND_INS_HELP)
     is_enabled = serializers.BooleanField(required=False)
     is_default = serializers.BooleanField(required=False)
     notes = serializers.CharField(max_length=10_000, required=False, allow_blank=True)

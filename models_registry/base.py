@@ -21,6 +21,10 @@ from usage.quantities import CLASSES
 MAX_NAMES = 20
 MAX_WEIGHT = 1_000
 RESERVED_NAMES = frozenset({"auto"})  # the gateway picks a model for it
+STAND_INS_HELP = _(
+    "Models that answer where this one does not, in this order, at their own prices. Their own stand-ins are "
+    "not asked."
+)
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 
 
@@ -212,7 +216,7 @@ class AbstractModel(TimeStamped):
         db_default=Value([], models.JSONField()),
         blank=True,
         validators=[validate_names],
-        help_text=_("Models that answer where this one does not, in this order, at their own prices."),
+        help_text=STAND_INS_HELP,
     )
     is_enabled = models.BooleanField(_("enabled"), default=True)
     is_default = models.BooleanField(

@@ -1,4 +1,8 @@
-"""How much of the limits of requests, tokens and calls at once is used, by the books (accounts.limit_use)."""
+"""How much of the limits of requests, tokens and calls at once is used, by the books (accounts.limit_use).
+
+Left out: requests that were refused before they became a call (a body that could not be read). They take
+room in the limiter and stand in no book, so /v1 may answer 429 where this says 0 of 60.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence

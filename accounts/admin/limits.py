@@ -13,11 +13,12 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
-from accounts.key_choice import KeyChoice, key_field
 from accounts.limit_use import FREED, count_used
 from accounts.models import Limit
 from accounts.objects import MODEL, list_objects, name_objects
-from accounts.services import change_limit, find_limit, remove_limit, set_limit
+from accounts.selectors import find_limit
+from accounts.services import change_limit, remove_limit, set_limit
+from accounts.subject_choice import CONDITIONS, SubjectChoice, key_field, person_field
 from administration.columns import Badge
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, exists_already
@@ -28,7 +29,7 @@ from tenants.selectors import get_plan_limits
 WARN_AT = 0.8  # of a limit
 
 
-class LimitForm(KeyChoice):
+class LimitForm(SubjectChoice):
     """Whose limit it is, is one of four fields; the level says which."""
 
     target = forms.ChoiceField(label=_("Model"), required=False, widget=UnfoldAdminSelectWidget())
@@ -36,7 +37,7 @@ class LimitForm(KeyChoice):
 
     class Meta:
         model = Limit
-        fields = ["level", "project", "user", "measure", "amount"]
+        fields = ["level", "project", "measure", "amount"]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -46,7 +47,7 @@ class LimitForm(KeyChoice):
 
     def _get_validation_exclusions(self) -> set[str]:
         """The service says what is missing, and knows no doubles: a limit that stands is changed."""
-        return super()._get_validation_exclusions() | {"level", "project", "user"}
+        return super()._get_validation_exclusions() | {"level", "project"}
 
     def clean_amount(self) -> int:
         """Told here, at its field: the row's own check names it after the measure."""
@@ -63,7 +64,8 @@ class LimitForm(KeyChoice):
             return None
         if level == Limit.Level.MODEL:
             return data["target"] or None
-        row = self.chosen_key() if level == Limit.Level.KEY else data[level]
+        chosen = {Limit.Level.KEY: self.chosen_key, Limit.Level.USER: self.chosen_person}
+        row = chosen[level]() if level in chosen else data[level]
         return row.pk if row is not None else None
 
 
@@ -78,19 +80,13 @@ class LimitAdmin(AtriumModelAdmin):
     list_display = ["show_subject", "level", "show_limit", "show_used", "show_freed"]
     list_filter = [("level", ChoicesDropdownFilter), ("measure", ChoicesDropdownFilter)]
     list_select_related = ["project", "user", "key"]
-    autocomplete_fields = ["user"]
-    conditional_fields = {
-        "project": "level == 'project'",
-        "user": "level == 'user'",
-        "key": "level == 'key'",
-        "key_name": "level == 'key'",
-        "target": "level == 'model'",
-    }
+    conditional_fields = CONDITIONS | {"project": "level == 'project'", "target": "level == 'model'"}
     list_after_template = "admin/accounts/plan_limits.html"
 
     def get_fields(self, request: HttpRequest, obj: Limit | None = None) -> list[str]:
         if obj is None:
-            return ["level", "project", "user", key_field(request), "target", "measure", "amount"]
+            whose = ["level", "project", person_field(request), key_field(request), "target"]
+            return [*whose, "measure", "amount"]
         return ["show_subject", "level", "measure", "amount", "show_used", "show_freed"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Limit | None = None) -> list[str]:

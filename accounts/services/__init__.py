@@ -2,7 +2,7 @@
 
 from accounts.services.grants import forget_object, grant, revoke_grant
 from accounts.services.keys import create_api_key, record_key_use, revoke_api_key, update_api_key
-from accounts.services.limits import change_limit, find_limit, remove_limit, set_limit, set_limits
+from accounts.services.limits import change_limit, remove_limit, set_limit, set_limits
 from accounts.services.origins import allow_web_origin, forbid_web_origin
 from accounts.services.projects import (
     create_project,
@@ -36,7 +36,6 @@ __all__ = [
     "delete_project",
     "delete_role",
     "ensure_default_project",
-    "find_limit",
     "forbid_web_origin",
     "forget_object",
     "grant",

@@ -26,8 +26,8 @@ from accounts.key_rules import key_rules
 from accounts.models import ApiKey, Project, User
 from accounts.objects import MODEL, list_objects
 from accounts.permissions import require, require_standing
-from accounts.selectors import SCOPE_RIGHTS
-from accounts.services.limits import least_of_key, take_over_limits, write_key_limit
+from accounts.selectors import SCOPE_RIGHTS, get_least_limits
+from accounts.services.limits import take_over_limits, write_key_limit
 from accounts.services.projects import ensure_default_project
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.context import current_tenant
@@ -79,11 +79,7 @@ def create_api_key(
     )
     _refuse_scopes(actor, terms.scopes)
     if within is not None:
-        terms = _take_over_terms(within, terms)
-        _refuse_beyond(within, **vars(terms))
-        _refuse_to_escape_limits(within, user)
-        key_rules().check(within, user)
-        _refuse_long_rows(within)
+        terms = _bind(within, terms, user)
     _refuse_past(terms.expires_at)
     project = terms.project or ensure_default_project()
     new_names = set(terms.model_names or []) - set(within.model_names if within else [])
@@ -104,6 +100,16 @@ def _refuse_scopes(actor: User | None, scopes: Collection[str]) -> None:
         require(actor, right)
 
 
+def _bind(within: ApiKey, terms: Terms, user: User) -> Terms:
+    """The terms of a key that another one makes. Raises NotAllowed where that is not for it to make."""
+    terms = _take_over_terms(within, terms)
+    _refuse_beyond(within, **vars(terms))
+    _refuse_to_escape_limits(within, user)
+    key_rules().check(within, user)
+    _refuse_long_rows(within)
+    return terms
+
+
 def _take_over_terms(within: ApiKey, terms: Terms) -> Terms:
     """What the terms leave out comes from the asking key. An empty list of models leaves out nothing: it asks
     for all of them.
@@ -111,7 +117,7 @@ def _take_over_terms(within: ApiKey, terms: Terms) -> Terms:
     return replace(
         terms,
         model_names=within.model_names if terms.model_names is None else terms.model_names,
-        requests_per_minute=terms.requests_per_minute or least_of_key(within, LIMIT),
+        requests_per_minute=terms.requests_per_minute or get_least_limits(within).get(LIMIT),
         expires_at=terms.expires_at or within.expires_at,
         project=terms.project or within.project,
     )
@@ -204,7 +210,7 @@ def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
     """Raise NotAllowed naming the first of these values of another key that goes beyond `within`. Values
     that are no limits are not looked at.
     """
-    most = least_of_key(within, LIMIT)
+    most = get_least_limits(within).get(LIMIT)
     # who may change may read
     scopes = {*within.scopes, *([ApiKey.Scope.READ] if ApiKey.Scope.MANAGE in within.scopes else [])}
     lies_within: dict[str, Callable[[Any], bool]] = {

@@ -4,12 +4,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, Limit, Project, User
 from accounts.objects import MODEL, get_object
 from accounts.permissions import require
+from accounts.selectors import find_limit, get_least_limits
 from foundation.errors import InvalidInput, NotAllowed, NotFound
 from tenants.measures import Measure
 from tenants.notify import announce
@@ -91,27 +92,12 @@ def write_key_limit(key: ApiKey, amount: int | None) -> None:
 
 
 def take_over_limits(within: ApiKey, key: ApiKey) -> None:
-    """A key that another one made gets all limits of that one. Requests per minute have come along already,
-    or were set lower.
+    """A key that another one made gets the least of what binds that one, of each measure: whoever made them
+    may be gone one day. Requests per minute have come along already, or were set lower.
     """
-    for row in within.limits.exclude(measure=Measure.REQUESTS_PER_MINUTE):
-        _write(Limit.Level.KEY, {"key": key}, row.measure, row.amount)
-
-
-def least_of_key(key: ApiKey, measure: str) -> int | None:
-    """The lowest limit of a key and of those that made it, all of which bind it; None: no limit."""
-    rows = Limit.objects.filter(level=Limit.Level.KEY, key__in=[key.pk, *key.maker_ids], measure=measure)
-    return rows.aggregate(least=Min("amount"))["least"]
-
-
-def find_limit(level: str, subject_id: UUID | None, measure: str) -> Limit | None:
-    return Limit.objects.filter(
-        level=level, measure=measure, **({_column(level): subject_id} if level != Limit.Level.TENANT else {})
-    ).first()
-
-
-def _column(level: str) -> str:
-    return "model_id" if level == Limit.Level.MODEL else f"{level}_id"
+    for measure, amount in get_least_limits(within).items():
+        if measure != Measure.REQUESTS_PER_MINUTE:
+            _write(Limit.Level.KEY, {"key": key}, measure, amount)
 
 
 def _check_subject(level: str, subject_id: UUID | None) -> dict[str, object]:
@@ -158,10 +144,10 @@ def _remove(rows: QuerySet[Limit]) -> None:
 
 
 def _announce(row: Limit) -> None:
-    if row.key is None or ApiKey.objects.filter(maker_ids__contains=[row.key_id]).exists():
-        announce("limit", row.pk)  # binds more than one
-    else:
-        announce("apikey", row.key.key_id)
+    """To all, a key's too: it binds those that the key made, and one that it makes at this moment is not seen
+    here yet.
+    """
+    announce("limit", row.pk)
 
 
 def refuse_to_loosen(
@@ -182,7 +168,7 @@ def refuse_to_loosen(
     if own.get(level, within.pk) != subject_id:
         return
     if level == Limit.Level.KEY:
-        standing = least_of_key(within, measure)
+        standing = get_least_limits(within).get(measure)
     else:
         row = find_limit(level, subject_id, measure)
         standing = row.amount if row is not None else None

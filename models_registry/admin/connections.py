@@ -18,7 +18,9 @@ from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from foundation.errors import UpstreamError
+from models_registry.admin.listed_prices import bills_in
 from models_registry.providers.openai_compatible import LOCAL, REMOTE
+from models_registry.providers.openai_compatible.prices import CURRENCY
 from models_registry.providers.table import find_provider
 from models_registry.services import (
     SyncReport,
@@ -210,10 +212,12 @@ class ConnectionAdminBase(AtriumModelAdmin):
             "unchanged."
         )
         counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
-        return " ".join([text % {"name": row.name, "kept": report.kept, **counts}, *_tell_more(report)])
+        return " ".join(
+            [text % {"name": row.name, "kept": report.kept, **counts}, *_tell_more(request, report)]
+        )
 
 
-def _tell_more(report: SyncReport) -> Iterator[str]:
+def _tell_more(request: HttpRequest, report: SyncReport) -> Iterator[str]:
     """Which models wait for a price, how long the answers of new ones are, which ones did not come in, and
     what to do about it.
     """
@@ -227,7 +231,7 @@ def _tell_more(report: SyncReport) -> Iterator[str]:
             count,
         ) % {"count": count}
     count = len(report.proposed)
-    if count:
+    if count and bills_in(request, CURRENCY):
         yield ngettext(
             "The catalogue says what %(count)d of those added costs: take that over on its page.",
             "The catalogue says what %(count)d of those added cost: take that over in the list of models.",

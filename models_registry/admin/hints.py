@@ -4,11 +4,11 @@ from django.contrib import messages
 from django.http import HttpRequest
 from django.utils.translation import gettext
 
-from models_registry.services import list_unasked_stand_ins
+from models_registry.selectors import list_unasked_stand_ins
 from models_registry.worlds import Model
 
 
-def tell_unasked(request: HttpRequest, row: Model) -> None:
+def warn_of_unasked_stand_ins(request: HttpRequest, row: Model) -> None:
     """Which stand-ins of stand-ins do not answer for this model."""
     text = gettext(
         "“%(name)s” has stand-ins of its own, which do not answer for this model: %(others)s. Choose them "

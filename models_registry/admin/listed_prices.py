@@ -1,4 +1,6 @@
-"""Prices that providers' catalogues name: shown as what they are, taken over on request."""
+"""Prices that providers' catalogues name: shown as what they are, taken over on request, where bills are in
+their currency.
+"""
 
 from django.http import HttpRequest
 from django.utils.translation import gettext, ngettext_lazy
@@ -7,10 +9,16 @@ from unfold.decorators import display
 
 from administration.confirm import confirmed
 from administration.model_admin import AtriumModelAdmin
+from models_registry.providers.openai_compatible.prices import CURRENCY
 from models_registry.services import take_listed_price
 from models_registry.worlds import Model, active_world
 from usage.labels import show_prices
 from usage.quantities import CLASSES
+
+
+def bills_in(request: HttpRequest, currency: str) -> bool:
+    """Whether a price in this currency could hold: an organisation has one, the platform all."""
+    return request.tenant is None or request.tenant.currency == currency
 
 
 class ListedPrices(AtriumModelAdmin):
@@ -29,9 +37,16 @@ class ListedPrices(AtriumModelAdmin):
         text = gettext("%(prices)s. Proposed by the provider; nothing is billed by it.")
         return text % {"prices": show_prices(amounts, row.listed_price["currency"])}
 
+    def get_actions(self, request: HttpRequest) -> dict:
+        actions = super().get_actions(request)
+        if not bills_in(request, CURRENCY):
+            actions.pop("take_price", None)
+        return actions
+
     def get_actions_detail(self, request: HttpRequest, object_id: str):
         row = self.get_queryset(request).filter(pk=object_id).first()
-        return super().get_actions_detail(request, object_id) if row and row.listed_price else []
+        is_offered = row and row.listed_price and bills_in(request, row.listed_price["currency"])
+        return super().get_actions_detail(request, object_id) if is_offered else []
 
     @confirmed(
         description=_("Take over the catalogue's prices"),

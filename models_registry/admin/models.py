@@ -22,9 +22,10 @@ from administration.menu import MenuGroup, Place
 from administration.model_admin import Inline
 from administration.sites import service_admin
 from foundation.amounts import show_money
-from models_registry.admin.hints import tell_unasked
+from models_registry.admin.hints import warn_of_unasked_stand_ins
 from models_registry.admin.listed_prices import ListedPrices
 from models_registry.admin.prices import PriceInline
+from models_registry.base import STAND_INS_HELP
 from models_registry.kinds import Channel, list_priced_classes
 from models_registry.selectors import list_current_prices, list_seen_models
 from models_registry.services import (
@@ -63,13 +64,7 @@ class ModelForm(forms.ModelForm):
     aliases = NamesField(
         label=_("Other names"), help_text=_("Under which it can be called too, one per line.")
     )
-    fallbacks = ChosenNamesField(
-        label=_("Stand-ins"),
-        help_text=_(
-            "Models that answer where this one does not, in this order, at their own prices. Their own "
-            "stand-ins are not asked."
-        ),
-    )
+    fallbacks = ChosenNamesField(label=_("Stand-ins"), help_text=STAND_INS_HELP)
     successor = ChosenNameField(
         label=_("Successor"), help_text=_("The model to use instead once this one is retired.")
     )
@@ -251,7 +246,7 @@ class ModelAdminBase(ListedPrices):
             upstream_name=data.pop("upstream_name"),
             **data,
         )
-        tell_unasked(request, row)
+        warn_of_unasked_stand_ins(request, row)
         return row
 
     def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
@@ -261,7 +256,7 @@ class ModelAdminBase(ListedPrices):
             changes["upstream_name"] = form.cleaned_data.get("name", row.name)
         changed = set_model(actor=request.user, model=row, **changes)
         if "fallbacks" in changes:
-            tell_unasked(request, changed)
+            warn_of_unasked_stand_ins(request, changed)
 
     def remove_row(self, request: HttpRequest, row: Model) -> None:
         remove_model(actor=request.user, model=row)

@@ -13,7 +13,6 @@ from models_registry.services.connections import (
 from models_registry.services.endpoints import EndpointSpec, set_endpoints
 from models_registry.services.models import add_model, remove_model, set_model
 from models_registry.services.prices import set_model_price, take_listed_price
-from models_registry.services.references import list_unasked_stand_ins
 
 __all__ = [
     "ConnectionTest",
@@ -21,7 +20,6 @@ __all__ = [
     "SyncReport",
     "add_connection",
     "add_model",
-    "list_unasked_stand_ins",
     "remove_connection",
     "remove_model",
     "set_endpoints",

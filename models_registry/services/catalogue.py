@@ -157,34 +157,9 @@ def _add_models(
     rows: list[Model] = []
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
-        row = world.models(
-            name=name,
-            connection_id=connection.pk,
-            upstream_name=listed.name,
-            kind=listed.kind,
-            label=listed.label,
-            context_window=listed.context_window,
-            max_output_tokens=listed.max_output_tokens,
-            default_max_output_tokens=usual_output(listed),
-            listed_at=now,
-            # of what others list nobody has promised anything yet
-            channel=Channel.STABLE if listed.is_stable else Channel.EXPERIMENTAL,
-            stable_since=now.date() if listed.is_stable else None,
-            listed_price=listed.price.snapshot() if listed.price else None,
-            is_enabled=is_free,
-        )
-        try:
-            # not what asks the database, row by row: `read_catalogue` keeps its constraints
-            row.clean_fields(exclude={"connection"})
-            if name in taken:
-                raise ValidationError(_("There is a model of this name already."))
-        except ValidationError as exc:
-            logger.info(
-                "model %r of connection %s is not added: %s",
-                listed.name[:80],
-                connection.pk,
-                "; ".join(exc.messages),
-            )
+        row = _make_model(world, connection, listed, name, now)
+        row.is_enabled = is_free
+        if not _may_be_added(row, taken):
             report.refused.append(listed.name)
             continue
         rows.append(row)
@@ -196,6 +171,41 @@ def _add_models(
             report.proposed.append(name)
     world.models.objects.bulk_create(rows, batch_size=AT_ONCE)
     note_changes((None, row) for row in rows)
+
+
+def _make_model(world: World, connection: Connection, listed: ListedModel, name: str, now: datetime) -> Model:
+    return world.models(
+        name=name,
+        connection_id=connection.pk,
+        upstream_name=listed.name,
+        kind=listed.kind,
+        label=listed.label,
+        context_window=listed.context_window,
+        max_output_tokens=listed.max_output_tokens,
+        default_max_output_tokens=usual_output(listed),
+        listed_at=now,
+        # of what others list nobody has promised anything yet
+        channel=Channel.STABLE if listed.is_stable else Channel.EXPERIMENTAL,
+        stable_since=now.date() if listed.is_stable else None,
+        listed_price=listed.price.snapshot() if listed.price else None,
+    )
+
+
+def _may_be_added(row: Model, taken: set[str]) -> bool:
+    try:
+        # not what asks the database, row by row: `read_catalogue` keeps its constraints
+        row.clean_fields(exclude={"connection"})
+        if row.name in taken:
+            raise ValidationError(_("There is a model of this name already."))
+    except ValidationError as exc:
+        logger.info(
+            "model %r of connection %s is not added: %s",
+            row.upstream_name[:80],
+            row.connection_id,
+            "; ".join(exc.messages),
+        )
+        return False
+    return True
 
 
 def _costs_the_platform(world: World, connection: Connection) -> bool:

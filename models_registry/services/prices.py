@@ -51,14 +51,9 @@ def set_model_price(
     require(actor, world.may("add", "modelprice"))
     row = world.models.objects.select_for_update().get(pk=model.pk)
     now = timezone.now()
-    if valid_from is not None and valid_from < now:
-        raise InvalidInput(_("A price cannot begin in the past: those calls are booked."), param="valid_from")
+    _refuse_past(valid_from, now)
     currency = _check_currency(world, currency)
-    before = (
-        world.prices.objects.filter(model=row, currency=currency, valid_from__lte=valid_from or now)
-        .order_by("-valid_from")
-        .first()
-    )
+    before = _find_price(world, row, currency, valid_from or now)
     given = {name: amount for name, amount in named.items() if amount is not None}
     wanted = _complete(row, before, {**(amounts or {}), **given})
     if before is not None and before.own_amounts == wanted:
@@ -76,6 +71,17 @@ def set_model_price(
         note_date(valid_from)
     announce("model", row.pk)
     return price
+
+
+def _refuse_past(valid_from: datetime | None, now: datetime) -> None:
+    if valid_from is not None and valid_from < now:
+        raise InvalidInput(_("A price cannot begin in the past: those calls are booked."), param="valid_from")
+
+
+def _find_price(world: World, model: Model, currency: str, moment: datetime) -> ModelPrice | None:
+    """The one that holds at this moment."""
+    rows = world.prices.objects.filter(model=model, currency=currency, valid_from__lte=moment)
+    return rows.order_by("-valid_from").first()
 
 
 def take_listed_price(*, actor: User | None, model: Model) -> ModelPrice:

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from foundation.errors import InvalidInput
 from models_registry.kinds import ModelKind
-from models_registry.selectors import list_seen_models
+from models_registry.selectors import get_models_by_name
 from models_registry.worlds import Model
 
 
@@ -26,7 +26,7 @@ def check_references(row: Model, changed: Iterable[str]) -> None:
     _check_itself(row, named)
     if not changed & {"fallbacks", "successor", "kind"}:
         return
-    known = _by_name(row)
+    known = get_models_by_name(row)
     for param, names in named.items():
         if changed & {param, "kind"}:
             _check_others(row, [name for name in names if name], known, param)
@@ -37,25 +37,6 @@ def check_references(row: Model, changed: Iterable[str]) -> None:
         )
     if "successor" in changed:
         _check_that_it_ends(row, known)
-
-
-def list_unasked_stand_ins(row: Model) -> list[tuple[str, list[str]]]:
-    """The model's stand-ins that have others of their own, each with those that are not asked."""
-    known = _by_name(row)
-    asked = {row.pk} | {known[name].pk for name in row.fallbacks if name in known}
-    more = {
-        name: [one for one in known[name].fallbacks if one in known and known[one].pk not in asked]
-        for name in row.fallbacks
-        if name in known
-    }
-    return [(name, others) for name, others in more.items() if others]
-
-
-def _by_name(row: Model) -> dict[str, Model]:
-    """What the active scope can name so; `row` as it is about to be written."""
-    others = [one for one in list_seen_models() if one.pk != row.pk]
-    found = {alias: one for one in others for alias in one.aliases} | {one.name: one for one in others}
-    return found | dict.fromkeys([*row.aliases, row.name], row)
 
 
 def _check_itself(row: Model, named: dict[str, list[str]]) -> None:

@@ -7,11 +7,13 @@ from decimal import Decimal
 import pytest
 from auditlog.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.urls import reverse
 from django.utils import timezone
 
 from foundation.ids import uuid7
 from tests.admin.model_forms import url
 from tests.estate import make_estate, make_people
+from tests.routes import TENANT
 from usage.models import Budget, BudgetOverrun
 from usage.services import set_budget
 
@@ -65,6 +67,26 @@ def test_who_may_not_see_keys_types_the_id_of_one(acme, alice):
         assert refused.status_code == 400 and "no API key with this id" in refused.content.decode()
     assert acme.post(address, data | {"key_name": f" {estate.key.key_id} "}).status_code == 302
     assert Budget.objects.get().subject_id == estate.key.pk
+
+
+def test_who_may_not_see_people_types_the_address_of_one(acme, alice, bob):
+    acme.login_as(make_people("acme")["billing"])
+    address = url("usage_budget_add")
+    page = acme.get(address).content.decode()
+    assert 'name="user_email"' in page and 'name="user"' not in page
+    data = {"period": "month", "limit": "1", "warn_at_percent": 80, "level": "user"}
+    for wrong in ({}, {"user": bob.pk}):
+        refused = acme.post(address, data | wrong)
+        assert refused.status_code == 400 and "Choose whose budget this is" in refused.content.decode()
+    refused = acme.post(address, data | {"user_email": "nobody@acme.example"})
+    assert "nobody with the address" in str(refused.context["adminform"].form.errors["user_email"])
+    source = {"app_label": "accounts", "model_name": "limit", "field_name": "user", "term": "b"}
+    found = acme.get(reverse("service:autocomplete", urlconf=TENANT), source)
+    assert found.status_code == 403 and not Budget.objects.exists()
+    assert acme.post(address, data | {"user_email": f" {bob.email.upper()} "}).status_code == 302
+    assert Budget.objects.get().subject_id == bob.pk
+    page = acme.login_as(alice).get(address).content.decode()
+    assert 'name="user"' in page and 'name="user_email"' not in page
 
 
 def test_a_budget_of_the_plan_is_only_shown(acme):

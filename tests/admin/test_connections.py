@@ -10,7 +10,7 @@ from models_registry.models import Connection, Model
 from models_registry.platform import models as platform_models
 from models_registry.services import add_connection
 from tests.admin.model_forms import url
-from tests.estate import make_estate
+from tests.estate import make_estate, make_platform_estate
 from tests.models_registry.provider import Provider
 from tests.routes import PLATFORM, TENANT
 
@@ -133,10 +133,6 @@ def test_models_are_fetched_after_a_question_and_a_failure_is_told(acme, alice):
     page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "2 added" in page and Model.objects.filter(name="small", connection=row).exists()
     assert "at most 4,096 tokens" in page and "cannot be used here" not in page
-    assert "The catalogue says" not in page
-    provider.listed = ["small", {"id": "dear", "pricing": {"prompt": "0.000001", "completion": "0"}}]
-    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
-    assert "The catalogue says what 1 of those added costs" in page
     provider.listed = ["small", *(f"n° {number}" for number in range(11)), "<b>x"]
     page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "12 models have names that cannot be used here: n° 0, " in page and "n° 9…" in page
@@ -150,6 +146,37 @@ def test_models_are_fetched_after_a_question_and_a_failure_is_told(acme, alice):
     ).content.decode()
     row.refresh_from_db()
     assert row.last_error and row.last_error[:20] in page
+
+
+DEAR = {"id": "dear", "pricing": {"prompt": "0.000001", "completion": "0"}}
+TAKE_OVER = "The catalogue says what 1 of those added costs"
+
+
+def fetch_models(client, name: str, row, listed: list) -> str:
+    provider = Provider()
+    provider.listed = listed
+    type(row).objects.filter(pk=row.pk).update(base_url=provider.base_url, allow_private=True)
+    return client.post(name, {"confirmed": "yes"}, follow=True).content.decode()
+
+
+def test_prices_of_a_catalogue_are_announced_where_they_can_be_taken_over(acme, alice, in_dollars):
+    row = make_estate(alice).connection
+    sync = partial(fetch_models, acme.login_as(alice), url("models_registry_connection_sync", row.pk), row)
+    assert "1 added" in (page := sync(["small"])) and TAKE_OVER not in page
+    assert TAKE_OVER in sync(["small", DEAR])
+
+
+def test_who_is_billed_in_euros_is_not_told_to_take_dollars_over(acme, alice):
+    row = make_estate(alice).connection
+    page = fetch_models(acme.login_as(alice), url("models_registry_connection_sync", row.pk), row, [DEAR])
+    assert "1 added" in page and TAKE_OVER not in page
+
+
+@pytest.mark.scope("platform")
+def test_the_platform_takes_over_any_currency(on_platform, olga):
+    row = make_platform_estate(olga).connection
+    address = reverse("system:registry_platform_connection_sync", args=[row.pk], urlconf=PLATFORM)
+    assert TAKE_OVER in fetch_models(on_platform.login_as(olga), address, row, [DEAR])
 
 
 def test_a_connection_with_models_stays(acme, alice):

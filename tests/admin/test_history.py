@@ -22,6 +22,7 @@ from accounts.services import (
 )
 from tenants.context import platform
 from tenants.doors import hosts
+from tenants.provisioning.plans import set_plan
 from tests.admin.test_people import refusal, url
 from tests.conftest import PASSWORD
 from tests.estate import make_platform_estate
@@ -138,6 +139,13 @@ def test_limits_are_called_in_the_readers_language(acme, alice, bob):
         "measure": "tokens_per_minute",
         "amount": 1_000,
     }
+
+
+@pytest.mark.scope("platform")
+def test_so_are_those_of_a_plan(on_platform, olga):
+    set_plan(name="team", tokens_per_minute=1_000)
+    address = reverse("system:auditlog_logentry_changelist", urlconf=PLATFORM)
+    assert "1.000 Token pro Minute" in read(on_platform.login_as(olga), address, "de")
 
 
 def test_a_limit_of_which_the_log_keeps_the_text_alone_is_called_by_it(acme, alice):

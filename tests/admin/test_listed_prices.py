@@ -24,9 +24,12 @@ def test_a_proposal_is_told_apart_from_the_price_that_holds(acme, alice):
     address = url("models_registry_model_change", estate.model.pk)
     assert "price in the catalogue" not in acme.get(address).content.decode().lower()
     Model.objects.filter(pk=estate.model.pk).update(listed_price=LISTED)
-    page = acme.get(address).content.decode()
-    assert "Proposed by the provider; nothing is billed by it." in page
-    assert "$0.1500" in page or "0.15" in page
+    page = acme.get(address).content.decode().replace("\xa0", " ")
+    row = page.split(">Price in the catalogue</label>")[1].split('<div class="readonly', 1)[1]
+    assert row.split("</div>")[0].partition(">")[2] == (
+        "per million tokens: input 0.1500 USD, cached input 0.0750 USD, output 0.6000 USD, reasoning 0.6000 "
+        "USD. Proposed by the provider; nothing is billed by it."
+    )
     names = url("models_registry_model_changelist")
     assert "in the catalogue:" not in acme.get(names).content.decode()
     ModelPrice.objects.all().delete()
@@ -68,9 +71,28 @@ def test_of_several_those_that_the_catalogue_prices_and_a_reason_for_the_others(
     )
 
 
-def test_an_organisation_that_is_billed_in_euros_is_told_so(acme, alice):
+def offers(acme, row: Model) -> list[bool]:
+    """Whether the model's page and the list offer to take the proposal over."""
+    page = acme.get(url("models_registry_model_change", row.pk)).content.decode()
+    names = acme.get(url("models_registry_model_changelist")).content.decode()
+    assert "Proposed by the provider" in page, "the proposal is shown in any case"
+    return [url("models_registry_model_take_price", row.pk) in page, 'value="take_price"' in names]
+
+
+def test_an_organisation_that_is_billed_in_euros_is_offered_no_dollars(acme, alice):
     estate = make_estate(alice)
     Model.objects.filter(pk=estate.model.pk).update(listed_price=LISTED)
+    assert offers(acme.login_as(alice), estate.model) == [False, False]
     address = url("models_registry_model_take_price", estate.model.pk)
-    page = acme.login_as(alice).post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "billed in EUR" in page and ModelPrice.objects.count() == 1
+
+
+def test_one_that_is_billed_in_dollars_takes_them_over(acme, alice, in_dollars):
+    estate = make_estate(alice)
+    Model.objects.filter(pk=estate.model.pk).update(listed_price=LISTED)
+    assert offers(acme.login_as(alice), estate.model) == [True, True]
+    address = url("models_registry_model_take_price", estate.model.pk)
+    page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "1 model costs what its catalogue says." in page
+    assert ModelPrice.objects.order_by("-valid_from").first().own_texts["input"] == "0.15"

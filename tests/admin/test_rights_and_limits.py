@@ -260,6 +260,30 @@ def test_somebody_who_may_change_people_and_not_limits_changes_none(acme, alice,
     assert acme.post(url("user_change", bob.pk), data).status_code == 302
 
 
+def test_who_may_set_limits_and_see_nobody_types_addresses_and_ids(acme, alice, bob):
+    from django.contrib.auth.models import Permission
+
+    from accounts.services import create_role, set_roles
+
+    estate = make_estate(alice)
+    Limit.objects.all().delete()
+    names = ("access_admin", "add_limit", "change_limit", "view_limit")
+    rights = Permission.objects.filter(content_type__app_label="accounts", codename__in=names)
+    create_role(actor=None, name="limits", permissions=rights)
+    helper = make_people("acme")["ai_developer"]
+    set_roles(actor=None, user=helper, roles=["limits"])
+    acme.login_as(helper)
+    page = acme.get(url("limit_add")).content.decode()
+    assert 'name="user_email"' in page and 'name="user"' not in page
+    data = {"measure": "calls_at_once", "amount": 3}
+    refused = acme.post(url("limit_add"), data | {"level": "user", "user": bob.pk})
+    assert refused.status_code == 400 and not Limit.objects.exists()
+    subjects = {"user": {"user_email": bob.email}, "key": {"key_name": estate.key.key_id}}
+    for level, subject in subjects.items():
+        assert acme.post(url("limit_add"), data | {"level": level} | subject).status_code == 302
+    assert {row.subject_id for row in Limit.objects.all()} == {bob.pk, estate.key.pk}
+
+
 @pytest.mark.scope("platform")
 def test_an_operator_sets_a_plans_limits(on_platform, olga):
     on_platform.login_as(olga)

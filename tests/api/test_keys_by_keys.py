@@ -12,6 +12,7 @@ from accounts.models import ApiKey, Limit
 from accounts.selectors import find_key_facts
 from accounts.services import create_api_key, create_project, revoke_api_key, set_limit
 from models_registry.services import add_connection, add_model, remove_model
+from tenants.measures import Measure
 from tests.estate import PROVIDER, make_estate
 from usage.models import Budget
 from usage.services import set_budget
@@ -283,8 +284,8 @@ def bounds_of(key) -> list[tuple[str, str, int]]:
     return [(one.level, one.subject, one.amount) for one in find_key_facts(key.key_id).limits]
 
 
-def limit_of(key, amount: int) -> Limit:
-    return set_limit(actor=None, level="key", subject_id=key.pk, measure="requests_per_minute", amount=amount)
+def limit_of(key, amount: int, measure: str = "requests_per_minute") -> Limit:
+    return set_limit(actor=None, level="key", subject_id=key.pk, measure=measure, amount=amount)
 
 
 def test_a_key_is_bound_by_those_that_made_it_one_after_another(alice):
@@ -334,6 +335,23 @@ def test_a_made_key_loosens_no_limit_of_its_maker(alice):
     grandchild = make_by(made_client)[1]
     assert grandchild.requests_per_minute == 10
     assert made_client.patch(f"/api/v1/limits/{row.pk}/", {"amount": 9}, **JSON).status_code == 200
+
+
+@pytest.mark.parametrize("measure", Measure.values)
+def test_a_new_key_takes_over_the_least_of_the_whole_row(alice, measure):
+    """Also what its maker has only from its own makers, which may be gone tomorrow."""
+    client, first = client_of(alice)
+    second_client, second = make_by(client)
+    limit_of(first, 10, measure)  # later than the second key
+    third = make_by(second_client)[1]
+    limit_of(second, 20, measure)
+    fourth = make_by(second_client)[1]
+    limit_of(second, 5, measure)
+    fifth = make_by(second_client)[1]
+    found = {row.key_id: row.amount for row in Limit.objects.filter(measure=measure)}
+    assert [found.get(key.pk) for key in (third, fourth, fifth)] == [10, 10, 5]
+    ApiKey.objects.filter(pk__in=[first.pk, second.pk]).delete()
+    assert bounds_of(third) == [("key", str(third.pk), 10)], "nobody behind it escapes"
 
 
 def test_keys_do_not_make_one_another_without_end(alice):

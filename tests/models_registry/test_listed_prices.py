@@ -16,12 +16,12 @@ from models_registry.selectors import list_routes
 from tenants.context import platform
 from tenants.models import Tenant
 
-# As https://openrouter.ai/docs shows an entry of its list, shortened.
+# As https://openrouter.ai/docs shows an entry of its list, shortened, of a model that reads text alone.
 PRICING = {
     "prompt": "0.00000015",
     "completion": "0.0000006",
     "request": "0",
-    "image": "0.000217",
+    "image": "0",
     "web_search": "0",
     "internal_reasoning": "0",
     "input_cache_read": "0.000000075",
@@ -47,8 +47,13 @@ def test_dollars_for_a_token_are_dollars_for_a_million():
 
 
 def test_what_has_no_price_of_its_own_costs_what_it_is_a_part_of():
-    for nothing in ("0", None, "-1", 0, ""):
+    for nothing in ("0", None, 0, ""):
         assert listed(input_cache_read=nothing)["cached"] == "0.15"
+
+
+def test_what_is_free_beside_the_tokens_hinders_no_proposal():
+    for nothing in ("0", "0.000", None, 0, 0.0, ""):
+        assert listed(image=nothing, discount=nothing, request=nothing)["input"] == "0.15"
 
 
 def test_what_is_free_is_free_and_nothing_is_rounded_down():
@@ -72,6 +77,14 @@ def test_what_is_free_is_free_and_nothing_is_rounded_down():
         {"prompt": "1e-999999999"},
         {"request": "0.005"},
         {"request": "-1"},
+        {"image": "0.000217"},  # what none of our classes counts would be free
+        {"web_search": "0.01"},
+        {"image_output": "0.00003"},
+        {"video": 0.5},
+        {"overrides": [{"prompt": "0.000001"}]},
+        {"input_cache_read": "-1"},
+        {"input_cache_write": 0.0000001875},
+        {"audio": "a little"},
     ],
     ids=str,
 )

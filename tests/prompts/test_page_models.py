@@ -106,18 +106,12 @@ def test_starters_and_small_print_are_there_for_each_kind_of_model(as_bob, embed
     assert "Small model, English only" in html and "Small model that knows English only" in html
 
 
-def test_nobody_is_warned_of_the_model_they_begin_with(as_bob, offer):
+def test_an_experimental_model_says_so_also_where_people_begin_with_it(as_bob, offer):
     offer("a-first-one", channel="experimental")
-    other = offer("second", channel="experimental")
+    offer("second", channel="experimental")
     offer("third")
-
-    def warned() -> list[str]:
-        shown = options(as_bob.get(url("chat-home")).content.decode())
-        return [name for name, text in shown.items() if "Experimental" in text]
-
-    assert warned() == ["second"]
-    set_model(actor=None, model=other, is_default=True)
-    assert warned() == ["a-first-one"]
+    shown = options(as_bob.get(url("chat-home")).content.decode())
+    assert [name for name, text in shown.items() if "Experimental" in text] == ["a-first-one", "second"]
 
 
 def test_what_is_being_made_ready_is_told_on_the_start_page_alone(as_bob, bob, embedded_models):

@@ -4,16 +4,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from accounts.key_choice import KeyChoice, key_field
-from accounts.models import ApiKey
-from accounts.selectors import list_people, list_projects
+from accounts.selectors import list_projects
+from accounts.subject_choice import CONDITIONS, SubjectChoice, key_field, person_field
 from administration.columns import Badge
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, exists_already
@@ -26,17 +24,11 @@ from usage.selectors.start_page import name_subjects, used_now
 from usage.services import change_budget, remove_budget, set_budget
 
 
-class BudgetForm(KeyChoice):
+class BudgetForm(SubjectChoice):
     """Whose budget it is, is one of three fields; the level says which."""
 
     project = forms.ModelChoiceField(
         label=_("Project"), required=False, queryset=list_projects(), widget=UnfoldAdminSelectWidget()
-    )
-    user = forms.ModelChoiceField(
-        label=_("Person"),
-        required=False,
-        queryset=list_people(),
-        widget=AutocompleteSelect(ApiKey._meta.get_field("user"), service_admin),
     )
 
     class Meta:
@@ -48,7 +40,8 @@ class BudgetForm(KeyChoice):
         level, data = self.cleaned_data["level"], self.cleaned_data
         if level == Budget.Level.TENANT:
             return None
-        row = self.chosen_key() if level == Budget.Level.KEY else data[level]
+        chosen = {Budget.Level.KEY: self.chosen_key, Budget.Level.USER: self.chosen_person}
+        row = chosen[level]() if level in chosen else data[level]
         if row is None:
             raise InvalidInput(_("Choose whose budget this is."), param=level)
         return row.pk
@@ -79,16 +72,11 @@ class BudgetAdmin(AtriumModelAdmin):
     ]
     ordering = ["level", "period", "pk"]
     readonly_fields = ["show_subject", "show_spent", "show_held", "show_used", "show_manager", "period_start"]
-    conditional_fields = {
-        "project": "level == 'project'",
-        "user": "level == 'user'",
-        "key": "level == 'key'",
-        "key_name": "level == 'key'",
-    }
+    conditional_fields = CONDITIONS | {"project": "level == 'project'"}
 
     def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None):
         if obj is None:
-            whose = ["level", "project", "user", key_field(request)]
+            whose = ["level", "project", person_field(request), key_field(request)]
             return [(None, {"fields": [*whose, "period", "limit", "warn_at_percent"]})]
         return [
             (None, {"fields": ["show_subject", "level", "period", "limit", "warn_at_percent"]}),

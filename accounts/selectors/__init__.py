@@ -1,0 +1,103 @@
+"""Reads with a rule, by noun: whose keys someone may see, what the gateway must know of a key."""
+
+from accounts.selectors.facts import (
+    MAKER,
+    KeyFacts,
+    LimitFacts,
+    PersonFacts,
+    find_key_facts,
+    find_person_facts,
+    list_shared_limits,
+)
+from accounts.selectors.grants import (
+    get_visible_grant,
+    list_visible_grants,
+)
+from accounts.selectors.keys import (
+    SCOPE_RIGHTS,
+    find_key,
+    get_visible_api_key,
+    list_callable_models,
+    list_grantable_scopes,
+    list_makers,
+    list_own_api_keys,
+    list_visible_api_keys,
+    name_keys,
+    search_keys,
+)
+from accounts.selectors.limits import (
+    find_limit,
+    get_least_limits,
+    get_visible_limit,
+    list_own_limits,
+    list_visible_limits,
+)
+from accounts.selectors.origins import (
+    get_web_origin,
+    list_web_origins,
+)
+from accounts.selectors.people import (
+    get_role,
+    get_user_by_email,
+    get_visible_user,
+    list_people,
+    name_people,
+    search_people,
+)
+from accounts.selectors.projects import (
+    find_project,
+    get_default_project_id,
+    get_member_project,
+    get_project_policies,
+    get_visible_project,
+    list_member_projects,
+    list_projects,
+    list_projects_of,
+    list_visible_projects,
+    name_projects,
+)
+
+__all__ = [
+    "MAKER",
+    "SCOPE_RIGHTS",
+    "KeyFacts",
+    "LimitFacts",
+    "PersonFacts",
+    "find_key",
+    "find_key_facts",
+    "find_limit",
+    "find_person_facts",
+    "find_project",
+    "get_default_project_id",
+    "get_least_limits",
+    "get_member_project",
+    "get_project_policies",
+    "get_role",
+    "get_user_by_email",
+    "get_visible_api_key",
+    "get_visible_grant",
+    "get_visible_limit",
+    "get_visible_project",
+    "get_visible_user",
+    "get_web_origin",
+    "list_callable_models",
+    "list_grantable_scopes",
+    "list_makers",
+    "list_member_projects",
+    "list_own_api_keys",
+    "list_own_limits",
+    "list_people",
+    "list_projects",
+    "list_projects_of",
+    "list_shared_limits",
+    "list_visible_api_keys",
+    "list_visible_grants",
+    "list_visible_limits",
+    "list_visible_projects",
+    "list_web_origins",
+    "name_keys",
+    "name_people",
+    "name_projects",
+    "search_keys",
+    "search_people",
+]
