@@ -14,7 +14,7 @@ from gateway.calls import Call
 from models_registry.providers.openai_compatible.errors import find_choice_error, find_error
 
 INVALID = "upstream_invalid_response"
-MAX_VALUES = 250_000  # more than the longest answer has with its log probabilities
+MAX_VALUES = 250_000  # more than the longest answer has without log probabilities
 NOTHING = b" \t\r\n\0\xef\xbb\xbf"  # white space, signs of life, the mark of UTF-8
 
 
@@ -68,7 +68,7 @@ def page(call: Call) -> UpstreamError:
     )
 
 
-def load_answer(call: Call, raw: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
+def load_answer(call: Call, raw: bytes, max_values: int) -> dict[str, Any]:
     """A whole answer in OpenAI's shape, its usage noted in the call. Raises UpstreamError, InvalidInput for
     an error that comes in its place.
     """
