@@ -46,8 +46,8 @@ class Reports:
     Most count from the answer's beginning: then the largest is the last word. Some tell the prompt first and
     the answer last, so each side counts by itself. Some count each event by itself; that is sure only where
     the largest count is less than as many events can have, and all together no more than their text has
-    bytes (no tokenizer makes more tokens). Then they are added. What one breaks down, cached or thought, stays
-    so where another tells the sum alone.
+    bytes (no tokenizer makes more tokens). Then they are added. What one breaks down, cached or thought,
+    stays so where another tells the sum alone.
     """
 
     def __init__(self) -> None:

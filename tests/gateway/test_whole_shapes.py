@@ -110,7 +110,12 @@ def test_a_long_answer_has_as_many_log_probabilities_as_were_asked_for(stream):
 
 @pytest.mark.parametrize(
     "asking",
-    [{}, {"logprobs": False, "top_logprobs": 20}, {"logprobs": True}, {"logprobs": True, "top_logprobs": "20"}],
+    [
+        {},
+        {"logprobs": False, "top_logprobs": 20},
+        {"logprobs": True},
+        {"logprobs": True, "top_logprobs": "20"},
+    ],
 )
 def test_of_more_values_than_were_asked_for_nobody_reads_any(asking):
     told = tell(with_log_probabilities(3_000, 20), stream=False, asking=asking)
