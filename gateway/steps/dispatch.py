@@ -12,6 +12,7 @@ import orjson
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
+from foundation.egress.data_plane import StaleConnection
 from foundation.errors import UpstreamError
 from gateway.answers.decoding import read_some
 from gateway.answers.refusals import note_advice, refusal
@@ -104,7 +105,7 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
     for _number in range(MAX_TRIES + _may_store(call)):
         limit_name = token_limit_name(candidate, quirk)
         longest = quirk.longest_answer(limit, input_tokens) if _is_ours(call, limit) else limit
-        response = await _send(call, client, upstream_body(call, limit_name, quirk, longest))
+        response = await _send_once(call, client, upstream_body(call, limit_name, quirk, longest))
         if is_answer(response.status):
             if quirk is not quirks.of(candidate):
                 quirks.learn(candidate, quirk)
@@ -132,6 +133,18 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
         quirk = other
     note_advice(call, response.headers)
     raise refusal(response.status, error, response.headers, candidate.endpoint)
+
+
+async def _send_once(call: Call, client: aiohttp.ClientSession, body: bytes) -> aiohttp.ClientResponse:
+    """Send the request, again at once where a kept connection closed before it was taken: that costs nothing,
+    and is no attempt.
+    """
+    try:
+        return await _send(call, client, body)
+    except UpstreamError as exc:
+        if not isinstance(exc.__cause__, StaleConnection):
+            raise
+    return await _send(call, client, body)
 
 
 def _may_store(call: Call) -> bool:
