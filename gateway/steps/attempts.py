@@ -1,8 +1,9 @@
 """Between steps 6 and 8: which candidate is tried, and what follows one that failed before the first byte.
 
 Another endpoint of the model at once; the same one again after a pause with jitter, or the one that the
-server asks for; then the models that stand in. What the caller did wrong, and what has begun or was charged
-for by a report, is not tried again; what is too long for a model goes to the stand-ins with more room alone.
+server asks for, unless bytes of its answer came; then the models that stand in. What the caller did wrong,
+and what has begun or was charged for by a report, is not tried again; what is too long for a model goes to
+the stand-ins with more room alone.
 
 What a lost attempt may have cost is part of the bill (docs/decisions/0013): the hold is raised to cover it
 and the next attempt before that is sent, or none follows. So the books also know who is asked, if this
@@ -140,6 +141,8 @@ class Attempts:
         """How long to wait before the same candidate is asked again; None: it is not."""
         call = self._call
         if error.code not in AGAIN or self._of_one >= MAX_OF_ONE or not call.may_ask_again:
+            return None
+        if call.has_begun and not call.was_refused:
             return None
         pause_s = PAUSES_S[self._of_one - 1] * self._jitter(0.5, 1.5)
         if error.retry_after_s:

@@ -100,6 +100,7 @@ async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
         while part := await read():
             parts.append(part)
             size += len(part)
+            call.has_begun = True
             call.output_tokens_seen = estimate_tokens(size)
             if size > call.operation.max_answer_bytes:
                 raise _too_long(call.operation.max_answer_bytes)
@@ -156,6 +157,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                     yield part
             events.check_end()
     finally:
+        call.has_begun = events.has_begun
         if not (events.is_done or call.was_refused):
             note_unread(call, events.unread_bytes)
 

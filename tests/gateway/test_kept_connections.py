@@ -1,4 +1,4 @@
-"""Connections that were kept open and close as the next request goes out."""
+"""Connections that were kept open and close as the next request goes out; answers that break off."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,12 @@ from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import pipeline
 from gateway.calls import Call
-from tests.gateway.asking import FINE, WHOLE
+from tests.gateway.asking import FINE, WHOLE, ask, serving
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
 from tests.gateway.test_lost_attempts import DEAR, Bills
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
+CUT = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n" + b'{"choices": ' * 8
 )
 
@@ -123,5 +124,50 @@ def test_a_server_that_had_time_to_work_may_have_read_the_prompt(monkeypatch):
             _first, (_call, ledger) = await ask_in_turn(url, False, 2)
             (lost,) = ledger.bills[0].attempts
             assert lost.cost > 0
+
+    asyncio.run(run())
+
+
+# -- answers that break off ----------------------------------------------------------------------------------
+
+
+def test_an_answer_that_broke_off_is_not_bought_again_from_the_same_server():
+    async def run() -> None:
+        async with saying(CUT, GOOD[False]) as (url, asked):
+            ((call, ledger),) = await ask_in_turn(url, False, 1)
+            assert sum(asked) == 1 and call.error_code == "upstream_disconnected"
+            assert ledger.bills[0].attempts == () and ledger.bills[0].cost > 0
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_broke_off_behind_its_first_event_is_not_bought_again():
+    begun = (
+        CUT.partition(b"\r\n\r\n")[0] + b'\r\n\r\ndata: {"choices": [{"delta": {"role": "assistant"}}]}\n\n'
+    )
+
+    async def run() -> None:
+        async with saying(begun, GOOD[True]) as (url, asked):
+            ((call, _ledger),) = await ask_in_turn(url, True, 1)
+            assert sum(asked) == 1 and call.error_code == "upstream_disconnected"
+
+    asyncio.run(run())
+
+
+def test_a_stand_in_is_asked_after_it():
+    async def run() -> None:
+        async with saying(CUT) as (url, asked), serving(WHOLE) as other:
+            call = call_of(make_route([make_endpoint(url), make_endpoint(other.url)]), stream=False)
+            assert b"Hello" in await ask(call)
+            assert sum(asked) == 1 and len(call.attempts) == 1
+
+    asyncio.run(run())
+
+
+def test_an_error_in_an_answer_was_refused_and_is_asked_again():
+    async def run() -> None:
+        async with serving((200, {"error": {"message": "boom", "code": 500}}), WHOLE) as server:
+            call = call_of(make_route([make_endpoint(server.url)]), stream=False)
+            assert b"Hello" in await ask(call) and len(server.seen) == 2
 
     asyncio.run(run())
