@@ -152,6 +152,7 @@ class Call:
     # estimated from the bytes of these pieces: the progress mark, and the bill where nobody counted better
     output_tokens_seen: int = 0
     usage: Usage | None = None  # what the provider reported
+    has_report_of_nothing: bool = False  # the provider says that it read and wrote no token
     is_usage_final: bool = False  # nothing of the answer came after the report
     is_estimated: bool = False
     finish_reason: str | None = None
@@ -218,7 +219,7 @@ class Call:
         self.asked_pause_s = None
         self.pieces_seen = self.output_tokens_seen = 0
         self.usage = None
-        self.is_usage_final = False
+        self.is_usage_final = self.has_report_of_nothing = self.has_told_usage = False
         self.finish_reason = None
         self.first_token_s = None
 

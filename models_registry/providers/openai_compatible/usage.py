@@ -67,6 +67,12 @@ def read_total(answer: dict[str, Any]) -> int:
     return total if total is not None and 0 < total <= MOST_PLAUSIBLE_TOKENS else 0
 
 
+def counts_nothing(answer: dict[str, Any]) -> bool:
+    """Whether a report says that no token was read and none written."""
+    reported = answer.get("usage")
+    return isinstance(reported, dict) and _find(reported, _PROMPT) == _find(reported, _COMPLETION) == 0
+
+
 def _find_reports(answer: dict[str, Any]) -> Iterator[Any]:
     yield answer.get("usage")
     for name in ("x_groq", "message", "response", "usage_metadata", "usageMetadata"):
