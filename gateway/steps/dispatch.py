@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from typing import Any
 
 import aiohttp
 import orjson
@@ -57,12 +58,18 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
         body[limit_name] = longest_answer
     if candidate.provider.knows_cache_salt:
         body["cache_salt"] = cache_salt(call.principal.tenant)
+    if call.operation.name == CHAT_COMPLETIONS and not candidate.provider.knows_developer:
+        body["messages"] = [_without_developer(message) for message in body["messages"]]
     make_own(body, candidate, call.principal.tenant)
     if _may_store(call):
         body.pop("metadata", None)  # of what it stores, and refused beside `store: false`
         if quirk.takes_store:
             body["store"] = False
     return orjson.dumps(candidate.provider.write_body(call.operation.name, body))
+
+
+def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "role": "system"} if message.get("role") == "developer" else message
 
 
 @lru_cache(maxsize=10_000)

@@ -54,6 +54,8 @@ class OpenAICompatible:
     knows_prompt_cache_key = False
     # It keeps answers for whoever reads its account's dashboard, unless it is told not to.
     stores_answers = False
+    # It knows the role `developer`, which others refuse; all know `system`.
+    knows_developer = False
     # A message of the assistant's in last place is gone on with, not answered.
     continues_answers = False
     # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.
