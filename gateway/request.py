@@ -155,6 +155,7 @@ class _Sender:
         headers = [
             EVENT_STREAM,
             (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),  # for nginx
             *request.visit.headers(),
             *headers_of(self._call),
         ]
