@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import UpstreamError
 from gateway.calls import Call
 
@@ -18,7 +16,7 @@ class EmptyAnswer(UpstreamError):
     code = "upstream_empty"
 
     def __init__(self, parts: list[Any]) -> None:
-        super().__init__(_("The model wrote nothing."))
+        super().__init__("The model wrote nothing.")  # nobody is told
         self.parts = parts
 
 
