@@ -145,12 +145,14 @@ class Call:
     asked_pause_s: float | None = None  # for which the server wants to be left alone
     is_hold_moved: bool = False  # it may name another candidate than the one that is asked
     was_dispatched: bool = False
+    has_begun: bool = False  # bytes of an answer came
     was_refused: bool = False  # the provider answered, and its answer was no: it charges nothing for that
     # events with a piece of the answer: bounds a stream without end, and counts nothing else
     pieces_seen: int = 0
     # estimated from the bytes of these pieces: the progress mark, and the bill where nobody counted better
     output_tokens_seen: int = 0
     usage: Usage | None = None  # what the provider reported
+    has_report_of_nothing: bool = False  # the provider says that it read and wrote no token
     is_usage_final: bool = False  # nothing of the answer came after the report
     is_estimated: bool = False
     finish_reason: str | None = None
@@ -212,12 +214,12 @@ class Call:
         self.max_output_tokens = self.longest_answer(candidate.route)
         self.attempt_started_s = time.monotonic()
         self.attempt_error = ""
-        self.was_dispatched = self.was_refused = False
+        self.was_dispatched = self.was_refused = self.has_begun = False
         self.may_ask_again = True
         self.asked_pause_s = None
         self.pieces_seen = self.output_tokens_seen = 0
         self.usage = None
-        self.is_usage_final = False
+        self.is_usage_final = self.has_report_of_nothing = self.has_told_usage = False
         self.finish_reason = None
         self.first_token_s = None
 

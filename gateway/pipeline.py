@@ -21,6 +21,7 @@ import aiohttp
 
 from foundation.errors import AtriumError
 from gateway import faces
+from gateway.answers.empty import EmptyAnswer
 from gateway.answers.sse import DONE, frame
 from gateway.answers.stream import Face
 from gateway.answers.usage import usage_frame
@@ -88,6 +89,10 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
                         answer = await relay.read_answer(call, response)
                     gateway.breaker.note(call, "")
                     return answer
+                except EmptyAnswer as exc:
+                    gateway.breaker.note(call, "")
+                    if not await following.follow(exc):
+                        return bytes(exc.parts[0])
                 except AtriumError as exc:
                     gateway.breaker.note(call, exc.code)
                     if not await following.follow(exc):
@@ -150,6 +155,12 @@ async def _relay_and_settle(
                                     yield part
                     gateway.breaker.note(call, "")
                     return
+                except EmptyAnswer as exc:
+                    gateway.breaker.note(call, "")
+                    if not await following.follow(exc):
+                        for part in exc.parts:
+                            yield part
+                        return
                 except AtriumError as exc:
                     gateway.breaker.note(call, exc.code)
                     if has_begun or not await following.follow(exc):

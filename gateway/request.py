@@ -21,6 +21,18 @@ SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
 READ_ON_S = 30.0
 HEARTBEAT_S = 15.0
 HEARTBEAT = b": still at work\n\n"
+# What only an administrator can change, at the connection.
+NOT_BY_ASKING = frozenset(
+    {
+        "upstream_credentials",
+        "upstream_quota",
+        "upstream_region",
+        "upstream_not_found",
+        "upstream_refused",
+        "redirected",
+        "egress_refused",
+    }
+)
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
@@ -65,6 +77,21 @@ def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
 def attempts_header(call: Call) -> list[tuple[bytes, bytes]]:
     """Of a call that was begun."""
     return [(b"x-atrium-attempts", b"%d" % (len(call.attempts) + 1))]
+
+
+def retry_header(call: Call, error: AtriumError) -> list[tuple[bytes, bytes]]:
+    """That it is not to be asked again, of a settled call that failed. OpenAI's clients repeat every error of
+    ours twice unless that is said: here where a provider has worked for it, where we have repeated it, and
+    where asking changes nothing.
+    """
+    if error.http_status < 500:
+        return []
+    was_paid = call.usage is not None and call.usage.total_tokens > 0
+    was_paid = was_paid or any(one.usage.total_tokens for one in call.attempts)
+    was_repeated = bool(call.attempts) and not error.retry_after_s
+    if was_paid or was_repeated or error.code in NOT_BY_ASKING or not call.may_ask_again:
+        return [(b"x-should-retry", b"false")]
+    return []
 
 
 async def answer_whole(request: Request, making: Awaitable[bytes], call: Call) -> None:
@@ -128,6 +155,7 @@ class _Sender:
         headers = [
             EVENT_STREAM,
             (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),  # for nginx
             *request.visit.headers(),
             *headers_of(self._call),
         ]

@@ -10,7 +10,7 @@ from gateway.calls import Call, Operation, Principal
 from gateway.http import ClientGone, read_json_body
 from gateway.operations import chat_completions, embeddings
 from gateway.operations.body import BYTE_ORDER_MARK
-from gateway.request import Request, answer_whole, attempts_header, send_stream
+from gateway.request import Request, answer_whole, attempts_header, retry_header, send_stream
 from gateway.routes import route
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.admit import admit_unread
@@ -50,7 +50,9 @@ async def call_model(request: Request, operation: Operation) -> None:
             await answer_whole(request, pipeline.complete(call, gateway), call)
     except AtriumError as exc:
         error = _name_address(exc, call, request)
-        error.headers = [*call.headers, *attempts_header(call)] if is_prepared else call.headers
+        error.headers = call.headers
+        if is_prepared:
+            error.headers = [*call.headers, *attempts_header(call), *retry_header(call, error)]
         raise error from None
 
 

@@ -29,6 +29,9 @@ from foundation.egress.tls import tls_context
 
 MAX_LINE_BYTES = 16_384  # of an answer's head
 MOST_INTERIM = 32  # responses before the answer (status 100 to 199)
+# Who had closed a kept connection is heard a round trip after the request; who closes it later may have read
+# the request, and worked on it.
+STALE_S = 0.5
 AsyncResolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -67,16 +70,41 @@ class _Resolver(AbstractResolver):
     async def close(self) -> None: ...
 
 
+class StaleConnection(aiohttp.ServerDisconnectedError):
+    """A connection that was kept open closed as the request went out, without a byte of an answer: nobody has
+    taken the request (RFC 9112, section 9.3.1).
+    """
+
+
 class _Protocol(ResponseHandler):
     """Leaves interim responses out, and takes only so many: aiohttp reads them in a loop that gives way to
-    nothing else, and a server may send them for ever.
+    nothing else, and a server may send them for ever. Tells stale connections from other lost ones.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._interim = 0
+        self._has_answered = self._is_reused = False
+        self._asked_s = 0.0
+
+    def set_response_params(self, **params: Any) -> None:
+        """Called as a request goes out."""
+        self._is_reused, self._has_answered = self._has_answered, False
+        self._asked_s = self._loop.time()
+        super().set_response_params(**params)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        super().set_exception(StaleConnection() if self._is_stale(exc) else exc, *cause)
+
+    def _is_stale(self, exc: BaseException) -> bool:
+        if not self._is_reused or self._has_answered or self._loop.time() - self._asked_s > STALE_S:
+            return False
+        if isinstance(exc, aiohttp.ServerDisconnectedError):
+            return isinstance(exc.message, str)  # else it is the head that has begun
+        return isinstance(exc, aiohttp.ClientOSError)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
+        self._has_answered = True
         status = data[0].code
         if status >= 200 or status == 101:
             self._interim = 0

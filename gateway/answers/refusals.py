@@ -90,12 +90,31 @@ class OverLimit(UpstreamError):
         )
 
 
+class TooLarge(UpstreamError):
+    """The request has more bytes than the server takes, or more likely a proxy in front of it (nginx: 1 MB).
+    No client repeats this status.
+    """
+
+    http_status = 413
+    code = "upstream_request_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "The request is larger than the model server, or a proxy in front of it, takes. Shorten it, "
+                "or choose another model."
+            )
+        )
+
+
 def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpoint: Endpoint) -> AtriumError:
     """An answer with a status of refusal. The provider's words are passed on only where it finds fault with
     the request.
     """
     if (found := fault_of_connection(status, error)) is not None:
         return found
+    if status == 413 and not error.message:
+        return TooLarge()
     if status in CALLERS_FAULT and not error.is_bad_key:
         return callers_fault(error, endpoint)
     if status == 403 and not error.is_bad_key and OF_CONTENT.search(error.text):

@@ -86,6 +86,11 @@ class AnswerEvents(Generic[T]):
         return self._has_begun and not self._events.has_rest and self._call.finish_reason is None
 
     @property
+    def has_begun(self) -> bool:
+        """Whether anything came but signs of life."""
+        return self._has_begun or self.unread_bytes > 0
+
+    @property
     def whole_bytes(self) -> int:
         """Of an answer in one piece that was collected so far."""
         return sum(map(len, self._whole.parts))

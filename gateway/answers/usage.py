@@ -46,7 +46,8 @@ class Reports:
     Most count from the answer's beginning: then the largest is the last word. Some tell the prompt first and
     the answer last, so each side counts by itself. Some count each event by itself; that is sure only where
     the largest count is less than as many events can have, and all together no more than their text has
-    bytes (no tokenizer makes more tokens). Then they are added.
+    bytes (no tokenizer makes more tokens). Then they are added. What one breaks down, cached or thought,
+    stays so where another tells the sum alone.
     """
 
     def __init__(self) -> None:
@@ -57,10 +58,8 @@ class Reports:
     def add(self, usage: Usage, pieces: int, text_bytes: int) -> Usage:
         """What all reports say with this one, after so many pieces of the answer with so many bytes."""
         read, written = _side(usage, INPUT), _side(usage, OUTPUT)
-        if sum(read.values()) >= sum(self._input.values()):
-            self._input = read
-        if sum(written.values()) >= sum(self._output.values()):
-            self._output = written
+        self._input = _later(self._input, read, INPUT[0])
+        self._output = _later(self._output, written, OUTPUT[0])
         for name, count in written.items():
             self._added[name] = self._added.get(name, 0) + count
         is_by_event = (
@@ -71,6 +70,16 @@ class Reports:
 
 def _side(usage: Usage, classes: tuple[str, ...]) -> dict[str, int]:
     return {name: count for name, count in usage.quantities.items() if name in classes}
+
+
+def _later(before: dict[str, int], after: dict[str, int], root: str) -> dict[str, int]:
+    """What two reports say of one side, one after the other."""
+    told, telling = sum(before.values()), sum(after.values())
+    if telling < told or (telling == told and after.get(root, 0) > before.get(root, 0)):
+        return before
+    if after.keys() - {root}:
+        return after
+    return {**before, root: telling - told + before.get(root, 0)} if before else after
 
 
 def is_strict(reported: Any, usage: Usage) -> bool:
@@ -84,18 +93,21 @@ def is_strict(reported: Any, usage: Usage) -> bool:
     }
     if any(type(reported.get(name)) is not int or reported[name] != count for name, count in wanted.items()):
         return False
+    parts = (
+        ("prompt_tokens", "cached_tokens", usage.cached_tokens),
+        ("completion_tokens", "reasoning_tokens", usage.reasoning_tokens),
+    )
     return all(
-        _are_parts(reported.get(f"{name}_details"), wanted[name])
-        for name in ("prompt_tokens", "completion_tokens")
+        _are_parts(reported.get(f"{name}_details"), wanted[name], part, count) for name, part, count in parts
     )
 
 
-def _are_parts(details: Any, whole: int) -> bool:
+def _are_parts(details: Any, whole: int, name: str, expected: int) -> bool:
     if details is None:
-        return True
-    return isinstance(details, dict) and all(
-        count is None or (type(count) is int and 0 <= count <= whole) for count in details.values()
-    )
+        return not expected
+    if not isinstance(details, dict) or (details.get(name) or 0) != expected:
+        return False
+    return all(count is None or (type(count) is int and 0 <= count <= whole) for count in details.values())
 
 
 def usage_frame(call: Call, usage: Usage) -> bytes:

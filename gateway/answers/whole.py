@@ -12,9 +12,10 @@ from gateway.answers.json_text import load_json
 from gateway.answers.refusals import fault_in_answer
 from gateway.calls import Call
 from models_registry.providers.openai_compatible.errors import find_choice_error, find_error
+from models_registry.providers.openai_compatible.usage import counts_nothing
 
 INVALID = "upstream_invalid_response"
-MAX_VALUES = 250_000  # more than the longest answer has with its log probabilities
+MAX_VALUES = 250_000  # more than the longest answer has without log probabilities
 NOTHING = b" \t\r\n\0\xef\xbb\xbf"  # white space, signs of life, the mark of UTF-8
 
 
@@ -68,7 +69,7 @@ def page(call: Call) -> UpstreamError:
     )
 
 
-def load_answer(call: Call, raw: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
+def load_answer(call: Call, raw: bytes, max_values: int) -> dict[str, Any]:
     """A whole answer in OpenAI's shape, its usage noted in the call. Raises UpstreamError, InvalidInput for
     an error that comes in its place.
     """
@@ -82,6 +83,7 @@ def load_answer(call: Call, raw: bytes, max_values: int = MAX_VALUES) -> dict[st
         raise nonsense()
     usage = call.candidate.provider.read_usage(answer)
     call.note_usage(usage)  # also where the rest makes no sense
+    call.has_report_of_nothing = counts_nothing(answer)
     has_answer = answer.get("choices") or answer.get("data")
     error = find_choice_error(answer) if has_answer else find_error(answer)
     if error is not None:

@@ -1,8 +1,9 @@
 """Between steps 6 and 8: which candidate is tried, and what follows one that failed before the first byte.
 
 Another endpoint of the model at once; the same one again after a pause with jitter, or the one that the
-server asks for; then the models that stand in. What the caller did wrong, and what has begun or was charged
-for by a report, is not tried again; what is too long for a model goes to the stand-ins with more room alone.
+server asks for, unless bytes of its answer came; then the models that stand in. What the caller did wrong,
+and what has begun or was charged for by a report, is not tried again, but for an answer in which nothing was
+written; what is too long for a model goes to the stand-ins with more room alone.
 
 What a lost attempt may have cost is part of the bill (docs/decisions/0013): the hold is raised to cover it
 and the next attempt before that is sent, or none follows. So the books also know who is asked, if this
@@ -15,6 +16,7 @@ import random
 from collections.abc import Callable
 
 from foundation.errors import AtriumError, UpstreamError
+from gateway.answers.empty import EmptyAnswer
 from gateway.answers.refusals import UpstreamBusy
 from gateway.answers.usage import TEMPLATE_TOKENS, estimate_input_tokens
 from gateway.calls import Call
@@ -87,7 +89,7 @@ class Attempts:
         call = self._call
         call.attempt_error = error.code
         has_cost = call.usage is not None or call.first_token_s is not None
-        if has_cost or self._count >= MAX_ATTEMPTS:
+        if (has_cost and not isinstance(error, EmptyAnswer)) or self._count >= MAX_ATTEMPTS:
             return False
         if error.code == TOO_LONG:
             self._waiting = [candidate for candidate in self._waiting if has_more_room(call, candidate)]
@@ -140,6 +142,8 @@ class Attempts:
         """How long to wait before the same candidate is asked again; None: it is not."""
         call = self._call
         if error.code not in AGAIN or self._of_one >= MAX_OF_ONE or not call.may_ask_again:
+            return None
+        if call.has_begun and not call.was_refused:
             return None
         pause_s = PAUSES_S[self._of_one - 1] * self._jitter(0.5, 1.5)
         if error.retry_after_s:

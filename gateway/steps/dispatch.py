@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from typing import Any
 
 import aiohttp
 import orjson
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
+from foundation.egress.data_plane import StaleConnection
 from foundation.errors import UpstreamError
 from gateway.answers.decoding import read_some
 from gateway.answers.refusals import note_advice, refusal
@@ -56,12 +58,18 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
         body[limit_name] = longest_answer
     if candidate.provider.knows_cache_salt:
         body["cache_salt"] = cache_salt(call.principal.tenant)
+    if call.operation.name == CHAT_COMPLETIONS and not candidate.provider.knows_developer:
+        body["messages"] = [_without_developer(message) for message in body["messages"]]
     make_own(body, candidate, call.principal.tenant)
     if _may_store(call):
         body.pop("metadata", None)  # of what it stores, and refused beside `store: false`
         if quirk.takes_store:
             body["store"] = False
     return orjson.dumps(candidate.provider.write_body(call.operation.name, body))
+
+
+def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "role": "system"} if message.get("role") == "developer" else message
 
 
 @lru_cache(maxsize=10_000)
@@ -104,7 +112,7 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
     for _number in range(MAX_TRIES + _may_store(call)):
         limit_name = token_limit_name(candidate, quirk)
         longest = quirk.longest_answer(limit, input_tokens) if _is_ours(call, limit) else limit
-        response = await _send(call, client, upstream_body(call, limit_name, quirk, longest))
+        response = await _send_once(call, client, upstream_body(call, limit_name, quirk, longest))
         if is_answer(response.status):
             if quirk is not quirks.of(candidate):
                 quirks.learn(candidate, quirk)
@@ -132,6 +140,18 @@ async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aio
         quirk = other
     note_advice(call, response.headers)
     raise refusal(response.status, error, response.headers, candidate.endpoint)
+
+
+async def _send_once(call: Call, client: aiohttp.ClientSession, body: bytes) -> aiohttp.ClientResponse:
+    """Send the request, again at once where a kept connection closed before it was taken: that costs nothing,
+    and is no attempt.
+    """
+    try:
+        return await _send(call, client, body)
+    except UpstreamError as exc:
+        if not isinstance(exc.__cause__, StaleConnection):
+            raise
+    return await _send(call, client, body)
 
 
 def _may_store(call: Call) -> bool:

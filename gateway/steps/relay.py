@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
 from gateway.answers.decoding import decoder_of, is_encoded, read_decoded
+from gateway.answers.empty import LastParts, refuse_empty
 from gateway.answers.estimate import estimate_tokens
 from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import note_pause
@@ -37,7 +38,7 @@ T = TypeVar("T")
 
 async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     """The whole answer of a call that is not streamed, checked, with our name of the model.
-    Raises UpstreamError, UpstreamTimeout.
+    Raises UpstreamError, UpstreamTimeout; EmptyAnswer where nothing was written.
     """
     try:
         raw = await _read_all(call, response)
@@ -52,8 +53,11 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
     with _heeding_head(call, response):
         if len(raw) > MAX_BYTES_AT_ONCE:
-            return await _aside(partial(call.operation.read_answer, call, raw))
-        return call.operation.read_answer(call, raw)
+            answer = await _aside(partial(call.operation.read_answer, call, raw))
+        else:
+            answer = call.operation.read_answer(call, raw)
+    refuse_empty(call, [answer])
+    return answer
 
 
 async def _aside(read: Callable[[], R]) -> R:
@@ -100,6 +104,7 @@ async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
         while part := await read():
             parts.append(part)
             size += len(part)
+            call.has_begun = True
             call.output_tokens_seen = estimate_tokens(size)
             if size > call.operation.max_answer_bytes:
                 raise _too_long(call.operation.max_answer_bytes)
@@ -131,9 +136,9 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
     before the answer has said something: until then another server may still give it.
 
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the
-    call.
+    call. Raises EmptyAnswer where nothing was written.
     """
-    events = AnswerEvents(call, face)
+    events, last = AnswerEvents(call, face), LastParts[T](call)
     size = turns = 0
     try:
         with _told_as_ours(), _heeding_head(call, response), _watch(call, response) as watch:
@@ -144,7 +149,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                 if events.is_plain and (passed := face.pass_on(call, chunk)) is not None:
                     yield passed
                     continue
-                for part in events.take(chunk):
+                for part in last.pass_on(events.take(chunk)):
                     yield part
                 events.set_watch(watch)
                 if size // YIELD_EVERY_BYTES > turns:  # it may come faster than it is read
@@ -152,10 +157,13 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
                     await asyncio.sleep(0)
         with _heeding_head(call, response):
             if not (events.is_done or watch.is_over):
-                for part in await _rest_of(events):
+                for part in last.pass_on(await _rest_of(events)):
                     yield part
             events.check_end()
+        for part in last.end():
+            yield part
     finally:
+        call.has_begun = events.has_begun
         if not (events.is_done or call.was_refused):
             note_unread(call, events.unread_bytes)
 

@@ -92,9 +92,10 @@ def tell(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     wants_usage: bool = False,
+    asking: Mapping[str, Any] | None = None,
     **endpoint: Any,
 ) -> Told:
-    """A call of a server that says this."""
+    """A call of a server that says this. `asking`: more of the request's body."""
 
     async def run() -> Told:
         async with (
@@ -103,6 +104,7 @@ def tell(
         ):
             call = make_call(server.url, stream=stream, max_tokens=8_000, **endpoint)
             call.wants_usage = wants_usage
+            call.body |= asking or {}
             body, error = b"", None
             try:
                 if stream:

@@ -1,10 +1,15 @@
 """What clients send back of an answer that they got is taken, and reaches every server in a form it knows."""
 
+import asyncio
+
 import pytest
 from openai.types.chat import ChatCompletionMessage
 
 from foundation.errors import InvalidInput
 from gateway.operations.chat_completions import OPERATION
+from models_registry.providers.table import PROVIDERS
+from tests.gateway.asking import WHOLE, ask, serving
+from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.test_parse import parse
 from tests.live import TENANTS
 
@@ -65,6 +70,37 @@ def test_what_the_official_client_keeps_of_an_answer_is_taken(name):
         role="assistant", content=None if name else "x", refusal="x" if name else None
     )
     assert sent_on(**message.model_dump()) == {"content": "x"}
+
+
+@pytest.mark.parametrize("role", ["system", "developer", "user", "tool", "function"])
+def test_fields_that_are_null_are_left_out_of_every_message(role):
+    """The official client writes them where nothing was said; some servers refuse them."""
+    message = {"role": role, "content": "x", "name": None, "tool_call_id": None}
+    call = parse(messages=[message | {"name": "bob"}, message])
+    assert call.body["messages"] == [
+        {"role": role, "content": "x", "name": "bob"},
+        {"role": role, "content": "x"},
+    ]
+
+
+DEVELOPERS = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}]
+
+
+@pytest.mark.parametrize("kind", PROVIDERS.keys() - {"cohere"})  # whose own API has its own tests
+def test_only_openai_is_told_of_developers(kind):
+    """Others, DeepSeek among them, refuse a role that they do not know."""
+
+    async def run() -> None:
+        async with serving(WHOLE) as server:
+            route = make_route([make_endpoint(server.url, kind=kind)])
+            call = call_of(route, stream=False, messages=DEVELOPERS)
+            await ask(call)
+            (body,) = server.seen
+            role = "developer" if kind == "openai" else "system"
+            assert [one["role"] for one in body["messages"]] == [role, "user"]
+            assert call.body["messages"] is DEVELOPERS and DEVELOPERS[0]["role"] == "developer"
+
+    asyncio.run(run())
 
 
 def test_what_the_client_holds_is_left_as_it_is():

@@ -266,3 +266,11 @@ def test_when_to_ask_again_is_read_in_every_form(headers, low, high):
 @pytest.mark.parametrize("text", ["", "soon", "-5", "1e9", "١٢", "9" * 40, "Wed, 99 Oct 2099"])
 def test_nonsense_says_nothing(text):
     assert read_retry_after({"Retry-After": text}) is None
+
+
+@pytest.mark.parametrize("body", [b"<html><h1>413 Request Entity Too Large</h1></html>", b"", {}])
+def test_a_page_of_a_proxy_that_takes_no_such_size_is_told_as_that(body):
+    """nginx takes 1 MB unless it is told otherwise; nobody finds fault with what the request says."""
+    found = refused(413, body)
+    assert isinstance(found, UpstreamError) and found.code == "upstream_request_too_large"
+    assert found.http_status == 413 and "larger" in str(found.message)

@@ -154,3 +154,40 @@ def test_a_last_report_of_all_is_the_last_word():
     told = stream_of(*(piece("word", report(3, 2)) for _number in range(40)), END, last(report(3, 90)))
     assert told.bill[0].total_output == 90
     assert json.dumps(told_usage(told)) == json.dumps(report(3, 90))
+
+
+DETAILED = report(
+    1_000,
+    100,
+    prompt_tokens_details={"cached_tokens": 900, "cache_write_tokens": 60},
+    completion_tokens_details={"reasoning_tokens": 80},
+)
+PLAIN = report(1_000, 100)
+NO_DETAILS = {"prompt_tokens_details": None, "completion_tokens_details": None}
+
+
+@pytest.mark.parametrize("reports", [(DETAILED, PLAIN), (DETAILED, PLAIN | NO_DETAILS), (PLAIN, DETAILED)])
+def test_what_one_report_breaks_down_another_of_the_same_sum_does_not_wipe_out(reports):
+    """From the cache it costs a tenth, and thoughts may cost twice."""
+    told = stream_of(piece("Hello", None), END, *(data({"choices": [], "usage": one}) for one in reports))
+    expected = Usage(40, 900, 20, 80, cache_write=60)
+    assert told.bill == (expected, False)
+    usage = told_usage(told)
+    assert usage["prompt_tokens_details"]["cached_tokens"] == 900
+    assert usage["completion_tokens_details"]["reasoning_tokens"] == 80
+
+
+def test_a_larger_report_without_details_keeps_those_that_were_told():
+    told = stream_of(piece("Hello", DETAILED), last(report(1_001, 130)))
+    assert told.bill == (Usage(41, 900, 50, 80, cache_write=60), False)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_of_two_reports_in_one_event_the_one_that_is_broken_down_counts(stream):
+    """llama.cpp tells what it had in its cache beside the usage."""
+    timings = {"prompt_n": 40, "cache_n": 960, "predicted_n": 100}
+    if stream:
+        told = stream_of(piece("Hello", None), END, data({"choices": [], "usage": PLAIN, "timings": timings}))
+    else:
+        told = tell(whole("Hello", usage=PLAIN, timings=timings), stream=False)
+    assert told.bill == (Usage(40, 960, 100, 0), False)

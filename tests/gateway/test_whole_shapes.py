@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.gateway.telling import tell, whole
+from usage.pricing import Usage
 
 CHOICE = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -88,3 +89,40 @@ def test_no_choices_at_all_were_not_written():
     )
     assert told.error.code == "upstream_invalid_response"
     assert told.bill[0].total_output == 0
+
+
+def with_log_probabilities(tokens: int, alternatives: int) -> bytes:
+    one = {"token": " word", "logprob": -12.345678, "bytes": list(b" word")}
+    content = [{**one, "top_logprobs": [one] * alternatives}] * tokens
+    choice = {**CHOICE, "logprobs": {"content": content}}
+    usage = {"prompt_tokens": 3, "completion_tokens": tokens, "total_tokens": 3 + tokens}
+    return json.dumps({"choices": [choice], "usage": usage}).encode()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_long_answer_has_as_many_log_probabilities_as_were_asked_for(stream):
+    asking = {"logprobs": True, "top_logprobs": 20}
+    told = tell(with_log_probabilities(3_000, 20), stream=stream, asking=asking)
+    assert told.text == "Hello" and told.bill == (Usage(3, 0, 3_000, 0), False)
+    if not stream:
+        assert len(told.answer["choices"][0]["logprobs"]["content"]) == 3_000
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {},
+        {"logprobs": False, "top_logprobs": 20},
+        {"logprobs": True},
+        {"logprobs": True, "top_logprobs": "20"},
+    ],
+)
+def test_of_more_values_than_were_asked_for_nobody_reads_any(asking):
+    told = tell(with_log_probabilities(3_000, 20), stream=False, asking=asking)
+    assert told.error is not None and told.error.code == "upstream_invalid_response"
+
+
+def test_there_is_a_most_of_values_whatever_is_asked_for():
+    many = json.dumps({"choices": [CHOICE]}).encode()[:-1] + b', "x": [' + b"0," * 6_000_000 + b"0]}"
+    told = tell(many, stream=False, asking={"logprobs": True, "top_logprobs": 10**9})
+    assert told.error is not None and told.error.code == "upstream_invalid_response"

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.json_text import write_json
 from gateway.answers.usage import is_strict, usage_body
-from gateway.answers.whole import load_answer, nonsense
+from gateway.answers.whole import MAX_VALUES, load_answer, nonsense
 from gateway.calls import Call
 from gateway.operations.chat_completions.assembly import as_events, assemble
 from gateway.operations.chat_completions.finish import name_end
@@ -14,6 +14,8 @@ from gateway.operations.chat_completions.parts import read_reasoning, split_cont
 from gateway.operations.chat_completions.tool_calls import NO_ARGUMENTS, complete, list_calls
 
 MAX_CHOICES = 128
+VALUES_OF_TOKEN = 24  # of JSON, for one token with its log probability and its bytes, as they are counted
+MOST_VALUES = 5_000_000  # as many as fit into the longest answer
 
 
 def read_answer(call: Call, raw: bytes) -> bytes:
@@ -29,8 +31,9 @@ def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
     """A whole answer in OpenAI's shape; what it says is noted in the call. Raises UpstreamError,
     InvalidInput.
     """
-    events = as_events(raw)
-    answer = load_answer(call, raw) if events is None else assemble(call, events)
+    most = most_values(call)
+    events = as_events(raw, most)
+    answer = load_answer(call, raw, most) if events is None else assemble(call, events)
     usage = call.usage
     choices = answer.get("choices")
     if choices == []:
@@ -46,6 +49,15 @@ def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
     call.note_usage(usage)  # it came with the last piece
     _name(call, answer)
     return answer
+
+
+def most_values(call: Call) -> int:
+    """How many values of JSON an answer may have: more with each log probability that was asked for."""
+    if call.body.get("logprobs") is not True:
+        return MAX_VALUES
+    others = call.body.get("top_logprobs")
+    each = VALUES_OF_TOKEN * (1 + max(0, others if type(others) is int else 0))
+    return min(MAX_VALUES + call.max_output_tokens * each, MOST_VALUES)
 
 
 def _name(call: Call, answer: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from gateway.answers.json_text import load_or_none, write_json
 from gateway.answers.sse import frame
 from gateway.answers.stream import AnswerEvents
 from gateway.answers.usage import usage_body
-from gateway.answers.whole import MAX_VALUES, NOTHING, nonsense
+from gateway.answers.whole import NOTHING, nonsense
 from gateway.calls import Call, Chunk
 
 FIELD = re.compile(rb"(?:data|event|id|retry)?:", re.IGNORECASE)  # how a stream of events begins
@@ -19,7 +19,7 @@ MAX_EVENTS = 500_000
 APART = {"role", "tool_calls"}  # what is not joined with what came before
 
 
-def as_events(raw: bytes) -> bytes | None:
+def as_events(raw: bytes, max_values: int) -> bytes | None:
     """The bytes as server-sent events, where they are a stream of any form; None for anything else. Raises
     UpstreamError for more values or lines than an answer has.
     """
@@ -27,20 +27,20 @@ def as_events(raw: bytes) -> bytes | None:
     if FIELD.match(begin):
         return raw
     if begin.startswith(b"["):
-        listed = _load(begin)
+        listed = _load(begin, max_values)
         if isinstance(listed, list) and listed and all(isinstance(one, dict) for one in listed):
             return b"".join(frame(write_json(one)) for one in listed)
         return None
     line, _, rest = begin.partition(b"\n")
-    if rest.lstrip(NOTHING).startswith((b"{", b"[DONE]")) and isinstance(_load(line), dict):
+    if rest.lstrip(NOTHING).startswith((b"{", b"[DONE]")) and isinstance(_load(line, max_values), dict):
         if begin.count(b"\n") > MAX_EVENTS:
             raise nonsense()
         return b"".join(frame(one) for one in begin.split(b"\n") if one.strip())
     return None
 
 
-def _load(raw: bytes) -> Any:
-    if has_more_values(raw, MAX_VALUES):
+def _load(raw: bytes, max_values: int) -> Any:
+    if has_more_values(raw, max_values):
         raise nonsense()
     return load_or_none(raw)
 

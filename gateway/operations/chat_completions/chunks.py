@@ -14,6 +14,7 @@ from gateway.calls import Call, Chunk
 from gateway.operations.chat_completions.finish import STOP, TOOL_CALLS, name_end, name_finish_reason
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
+from models_registry.providers.openai_compatible.usage import counts_nothing
 
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 HEAD = ("id", "object", "created", "model")
@@ -58,6 +59,7 @@ class ChatChunkReader:
         if usage is not None:
             call.note_usage(self._reports.add(usage, call.pieces_seen, self._text_bytes))
         if usage is None and event.get("usage") is not None:  # it cannot be true: the client is not told
+            call.has_report_of_nothing |= counts_nothing(event)
             del event["usage"]
             self._is_changed = True
             if not choices:

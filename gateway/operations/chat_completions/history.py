@@ -1,5 +1,6 @@
 """Messages of the assistant as clients send them back: with all the fields of an answer, most of which say
-nothing, and with a refusal where its text would stand. Brought into the form that every server takes.
+nothing, and with a refusal where its text would stand. Brought into the form that every server takes, as are
+nulls in any message.
 """
 
 from typing import Any
@@ -12,8 +13,16 @@ SAID_BESIDE_IT = ("refusal", "reasoning_content", "reasoning", "reasoning_detail
 
 
 def clean_history(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages; those of the assistant as copies where anything is to be changed."""
-    return [_clean(message) if message["role"] == "assistant" else message for message in messages]
+    """The messages; as copies where anything is to be changed. What is null says nothing, in any of them, and
+    some servers refuse it.
+    """
+    return [_clean(one) if one["role"] == "assistant" else _without_nulls(one) for one in messages]
+
+
+def _without_nulls(message: dict[str, Any]) -> dict[str, Any]:
+    if None not in message.values():
+        return message
+    return {name: value for name, value in message.items() if value is not None}
 
 
 def _clean(message: dict[str, Any]) -> dict[str, Any]:

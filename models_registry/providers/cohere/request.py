@@ -48,12 +48,11 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_message(message: dict[str, Any]) -> dict[str, Any]:
-    written = {
+    return {
         name: value
         for name, value in message.items()
         if name not in UNKNOWN_OF_MESSAGES and value is not None
     }
-    return written | {"role": "system"} if message.get("role") == "developer" else written
 
 
 def _write_tools(tools: list[Any], choice: Any) -> dict[str, Any]:

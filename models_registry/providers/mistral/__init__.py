@@ -47,8 +47,7 @@ class Mistral(OpenAICompatible):
 
 
 def _write_message(message: dict[str, Any]) -> dict[str, Any]:
-    written = {name: value for name, value in message.items() if name not in UNKNOWN_OF_MESSAGES}
-    return written | {"role": "system"} if message.get("role") == "developer" else written
+    return {name: value for name, value in message.items() if name not in UNKNOWN_OF_MESSAGES}
 
 
 def _find_kind(entry: dict[str, Any], name: str) -> ModelKind | None:

@@ -14,5 +14,6 @@ class OpenAI(OpenAICompatible):
     key_variable = "OPENAI_API_KEY"
     token_limit_name = "max_completion_tokens"  # noqa: S105
     knows_prompt_cache_key = True
+    knows_developer = True
     stores_answers = True
     packs_vectors = True

@@ -62,6 +62,8 @@ class OpenAICompatible:
     # Its models' tokens are never those of OpenAI's, which clients send: they count only where a caller says
     # that it made them for this model.
     has_other_tokens = False
+    # It knows the role `developer`, which others refuse; all know `system`.
+    knows_developer = False
     # A message of the assistant's in last place is gone on with, not answered.
     continues_answers = False
     # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.

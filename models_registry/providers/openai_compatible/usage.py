@@ -6,7 +6,6 @@ equals the total, never by the provider's name.
 
 import re
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import Any
 
 from usage.pricing import Usage
@@ -50,10 +49,15 @@ _REASONING = ("reasoning_tokens", "thoughts_token_count", "thoughtsTokenCount", 
 
 def read_usage(answer: dict[str, Any]) -> Usage | None:
     """The report of an answer or event, in disjoint classes; None where none can be true. Where several
-    stand there, the largest counts: reports grow with the answer.
+    stand there, the largest counts: reports grow with the answer; of equal ones that which breaks it down.
     """
     found = [usage for report in _find_reports(answer) if (usage := read_report(report)) is not None]
-    return max(found, key=attrgetter("total_tokens"), default=None)
+    return max(found, key=_weight, default=None)
+
+
+def _weight(usage: Usage) -> tuple[int, int]:
+    whole = usage.quantities.get("input", 0) + usage.quantities.get("output", 0)
+    return usage.total_tokens, -whole
 
 
 def read_total(answer: dict[str, Any]) -> int:
@@ -61,6 +65,12 @@ def read_total(answer: dict[str, Any]) -> int:
     reported = answer.get("usage")
     total = _find(reported, _TOTAL) if isinstance(reported, dict) else None
     return total if total is not None and 0 < total <= MOST_PLAUSIBLE_TOKENS else 0
+
+
+def counts_nothing(answer: dict[str, Any]) -> bool:
+    """Whether a report says that no token was read and none written."""
+    reported = answer.get("usage")
+    return isinstance(reported, dict) and _find(reported, _PROMPT) == _find(reported, _COMPLETION) == 0
 
 
 def _find_reports(answer: dict[str, Any]) -> Iterator[Any]:
