@@ -69,7 +69,7 @@ def test_a_client_that_takes_nothing_ends_its_stream(monkeypatch):
         if len(sent) > 5:
             await never()
 
-    request = SimpleNamespace(send=take_little, receive=never, visit=SimpleNamespace(headers=list))
+    request = SimpleNamespace(send=take_little, receive=never, scope={}, visit=SimpleNamespace(headers=list))
     with pytest.raises(ClientGone):
         asyncio.run(request_module.send_stream(request, frames(), a_call()))
     assert ended and len(sent) == 6
@@ -87,7 +87,7 @@ def test_a_client_that_takes_slowly_gets_all(monkeypatch):
         await asyncio.sleep(0.05)
         sent.append(message)
 
-    request = SimpleNamespace(send=take, receive=never, visit=SimpleNamespace(headers=list))
+    request = SimpleNamespace(send=take, receive=never, scope={}, visit=SimpleNamespace(headers=list))
     asyncio.run(request_module.send_stream(request, frames(), a_call()))
     assert len(sent) == 10, "the head, eight frames, the end"
 
@@ -352,7 +352,7 @@ def heard(frames, monkeypatch, beat_s: float = 0.05) -> list[dict]:
     async def take(message):
         sent.append(message)
 
-    request = SimpleNamespace(send=take, receive=never, visit=SimpleNamespace(headers=list))
+    request = SimpleNamespace(send=take, receive=never, scope={}, visit=SimpleNamespace(headers=list))
     asyncio.run(request_module.send_stream(request, frames, a_call()))
     return sent
 
