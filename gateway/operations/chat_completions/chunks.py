@@ -11,7 +11,7 @@ from gateway.answers.estimate import BYTES_PER_TOKEN, count_text_bytes, estimate
 from gateway.answers.json_text import Halves
 from gateway.answers.usage import Reports, is_strict, usage_body
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.finish import STOP, TOOL_CALLS, name_end, name_finish_reason
+from gateway.operations.chat_completions.finish import CALLED, STOP, TOOL_CALLS, name_end, name_finish_reason
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 
@@ -27,6 +27,7 @@ class ChatChunkReader:
         self._provider = call.candidate.provider
         self._halves = Halves()
         self._calls: dict[int, CallReader] = {}  # of each choice that makes any
+        self._has_function_call = False  # of the kind before tools, which is passed on as it is
         self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
         self._head: dict[str, Any] = {}  # what all chunks begin with
         self._reports = Reports()
@@ -36,7 +37,12 @@ class ChatChunkReader:
 
     @property
     def has_calls(self) -> bool:
-        return bool(self._calls)
+        is_called = self._has_function_call or not CALLED.isdisjoint(self._reasons.values())
+        return is_called or any(calls.has_calls for calls in self._calls.values())
+
+    @property
+    def has_open_end(self) -> bool:
+        return None in self._reasons.values()
 
     def read(self, event: Any, size: int) -> Chunk | None:
         """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
@@ -127,6 +133,7 @@ class ChatChunkReader:
             self._is_changed = True
         if delta.get("tool_calls") not in (None, []):
             self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
+        self._has_function_call |= bool(delta.get("function_call"))
         given = choice.get("finish_reason")
         index = choice["index"]
         if "role" in delta and index in self._reasons:  # clients join texts that come twice
@@ -194,7 +201,7 @@ class ChatChunkReader:
         if has_usage:
             if not call.wants_usage or call.usage is None:
                 return None
-            if None in self._reasons.values():  # it belongs behind the end, and is told there
+            if self.has_open_end:  # it belongs behind the end, and is told there
                 return None
             if not is_strict(event.get("usage"), call.usage):
                 event["usage"] = usage_body(call.usage)
