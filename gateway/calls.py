@@ -69,8 +69,10 @@ class ChunkReader(Protocol):
         what makes no sense.
         """
 
-    def end(self) -> Chunk | None:
-        """What the client is still to be told where the server says that its answer is complete."""
+    def end(self, *, is_whole: bool) -> Chunk | None:
+        """What the client is still to be told at the end. `is_whole`: the server says that its answer is
+        complete.
+        """
 
 
 class StreamedOperation(Protocol):

@@ -140,8 +140,10 @@ class AnswerEvents(Generic[T]):
         self._watch_set_for = progress
         watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
 
-    def check_end(self) -> None:
-        """Raises UpstreamError for an end that is none: in the middle, or before anything was said."""
+    def conclude(self) -> Iterator[T]:
+        """What goes out when nothing more comes. Raises UpstreamError for an end that is none: in the middle,
+        or before anything was said.
+        """
         call = self._call
         has_output = self._has_output
         is_lost = self._events.dropped_bytes or (self._skipped_bytes and not self.has_said)
@@ -149,6 +151,8 @@ class AnswerEvents(Generic[T]):
             raise nonsense()  # what made no sense was the answer
         if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
             raise incomplete()
+        if self.has_said and (last := self._chunks.end(is_whole=self.is_done)):
+            yield from self._hold(part for part in [self._face.write(last, b"")] if part)
 
     @property
     def _may_be_none(self) -> bool:
@@ -183,8 +187,6 @@ class AnswerEvents(Generic[T]):
                     self.has_said = self.has_said or self._has_output
                     if self._lost_events and (call.finish_reason is None or self._chunks.has_open_end):
                         raise incomplete()  # the reason may have been in what was lost
-                    if self.has_said and (last := self._chunks.end()):
-                        parts += [part for part in [self._face.write(last, b"")] if part]
                     continue
                 if is_aside(data):
                     self._skip(data)

@@ -154,7 +154,8 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
             if not (events.is_done or watch.is_over):
                 for part in await _rest_of(events):
                     yield part
-            events.check_end()
+            for part in events.conclude():
+                yield part
     finally:
         if not (events.is_done or call.was_refused):
             note_unread(call, events.unread_bytes)
