@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import aiohttp
 import orjson
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
@@ -54,22 +53,12 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
         body.pop("encoding_format", None)
     if limit_name in body:
         body[limit_name] = longest_answer
-    if candidate.provider.knows_cache_salt:
-        body["cache_salt"] = cache_salt(call.principal.tenant)
     make_own(body, candidate, call.principal.tenant)
     if _may_store(call):
         body.pop("metadata", None)  # of what it stores, and refused beside `store: false`
         if quirk.takes_store:
             body["store"] = False
     return orjson.dumps(candidate.provider.write_body(call.operation.name, body))
-
-
-@lru_cache(maxsize=10_000)
-def cache_salt(tenant: str) -> str:
-    """What keeps a server's memory of one tenant's prompts apart from another's: else the time to the first
-    token tells what others asked (vLLM's RFC 16016). Nobody can make it up who lacks our secret.
-    """
-    return salted_hmac("gateway.cache_salt", tenant, algorithm="sha256").hexdigest()
 
 
 @lru_cache

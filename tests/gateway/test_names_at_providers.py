@@ -90,10 +90,18 @@ def test_people_are_known_by_their_names_in_their_tenants_own_account_alone(name
 @pytest.mark.parametrize("kind", SPEAKING)
 @pytest.mark.parametrize("said", [{}, {"metadata": {"a": "b"}}])
 def test_openai_is_told_to_store_nothing(kind, said):
-    (body,) = sent(endpoint={"kind": kind}, **said)
+    (body,) = sent(endpoint={"kind": kind, "origin": "tenant"}, **said)
     assert body.get("store", "unsaid") == (False if kind == "openai" else "unsaid")
     assert ("metadata" in body) == (kind != "openai" and bool(said)), "refused beside `store: false`"
     assert "store" not in sent(input="text", endpoint={"kind": kind})[0]
+
+
+@pytest.mark.parametrize("more", [{}, {"input": "text"}])
+@pytest.mark.parametrize("kind", SPEAKING)
+def test_what_callers_note_of_their_calls_stays_out_of_the_platforms_account(kind, more):
+    """Names of people, addresses, numbers of customers."""
+    (body,) = sent(metadata={"customer": "bob@acme.example"}, endpoint={"kind": kind}, **more)
+    assert "metadata" not in body
 
 
 def test_a_server_that_does_not_know_store_is_asked_once_more_without():
