@@ -3,8 +3,8 @@ provider's refusals become ours, without its secrets.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 
 import aiohttp
@@ -148,24 +148,22 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
         allow_redirects=False,
         timeout=_timeouts(endpoint.connect_timeout_s),
     )
-    try:
-        call.was_dispatched, call.was_refused = True, False
+    call.was_dispatched = True
+    call.was_refused = False
+    with _told_as_ours(call):
         # the headers of an answer in one piece come when all of it is there
         async with asyncio.timeout(call.first_byte_left_s() if call.wants_stream else call.attempt_left_s()):
             return await request
+
+
+@contextmanager
+def _told_as_ours(call: Call) -> Iterator[None]:
+    """What keeps an answer from coming, as errors of ours; the call notes whether the request was sent."""
+    try:
+        yield
     except UpstreamError as exc:  # the egress policy's word: nothing was sent, or the answer was a redirect
         call.was_refused = True
-        if exc.code == "redirected":
-            raise UpstreamError(
-                _(
-                    "The model server sends calls to another address. An administrator must enter that one "
-                    "under Connections."
-                ),
-                code=exc.code,
-            ) from exc
-        raise UpstreamError(  # whoever calls need not know where the server stands
-            _("The model server cannot be reached. Try again, or choose another model."), code=exc.code
-        ) from exc
+        raise UpstreamError(_forbidden(exc.code), code=exc.code) from exc
     except aiohttp.ConnectionTimeoutError as exc:
         call.was_dispatched = False
         message = _("The model server does not accept connections. Try again, or choose another model.")
@@ -184,6 +182,16 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
         raise UpstreamError(
             _("The model server broke the connection. Try again."), code="upstream_disconnected"
         ) from exc
+
+
+def _forbidden(code: str) -> str:
+    """Whoever calls need not know where the server stands."""
+    if code == "redirected":
+        return _(
+            "The model server sends calls to another address. An administrator must enter that one "
+            "under Connections."
+        )
+    return _("The model server cannot be reached. Try again, or choose another model.")
 
 
 async def _read_error(call: Call, response: aiohttp.ClientResponse) -> ProviderError:
