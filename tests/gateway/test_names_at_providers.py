@@ -8,18 +8,16 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from asgiref.sync import sync_to_async
 
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from gateway import pipeline
 from gateway.operations import embeddings
 from gateway.state.quirks import Quirks
-from models_registry import services
 from models_registry.providers.table import PROVIDERS
-from tenants.context import platform
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
+from tests.gateway.connecting import connected
 from tests.gateway.telling import whole
 from tests.gateway.test_v1 import HELLO
 from tests.live import TENANTS
@@ -115,36 +113,19 @@ def test_a_server_that_does_not_know_store_is_asked_once_more_without():
 # -- through the house ---------------------------------------------------------------------------------------
 
 
-@sync_to_async
-def add(url: str):
-    with platform():
-        row = services.add_connection(
-            actor=None, name="Shared", kind="openai", base_url=f"{url}/v1", allow_private=True, secret="sk-1"
-        )
-        services.add_model(actor=None, connection=row, name="gpt-shared", kind="chat")
-        return row
-
-
-@sync_to_async
-def remove(row) -> None:
-    with platform():
-        services.remove_connection(actor=None, connection=row, force=True)
-
-
 @pytest.mark.scope(None)
 async def test_the_official_clients_of_two_tenants_share_no_name_in_one_account(house):
     kept = {"store": True, "metadata": {"topic": "x"}, "service_tier": "priority"}
-    async with running_vendor({PATH: lambda body: FINE}) as vendor:
-        row = await add(vendor.url)
-        try:
-            for slug in TENANTS:
-                async with house.async_client(slug) as client:
-                    answer = await client.chat.completions.create(
-                        model="gpt-shared", messages=HELLO, **NAMES, **kept
-                    )
-                    assert answer.choices[0].message.content == "Hello"
-        finally:
-            await remove(row)
+    async with (
+        running_vendor({PATH: lambda body: FINE}) as vendor,
+        connected("openai", f"{vendor.url}/v1", {"gpt-shared": "chat"}),
+    ):
+        for slug in TENANTS:
+            async with house.async_client(slug) as client:
+                answer = await client.chat.completions.create(
+                    model="gpt-shared", messages=HELLO, **NAMES, **kept
+                )
+                assert answer.choices[0].message.content == "Hello"
     one, other = vendor.bodies
     assert all(one[name] != other[name] and len(one[name]) == 64 for name in NAMES)
     assert one["store"] is other["store"] is False and not {"metadata", "service_tier"} & one.keys()
