@@ -5,9 +5,11 @@ Guards against: connections that bring no request, or never the rest of one, shu
 heads without end; a host that two readers of one request would understand differently (RFC 9112, 3.2).
 Where there are as many as there may be, the one that was silent for longest makes room, so strangers displace
 each other and whoever brings a request is served; probes of health are answered beyond the limit.
+Who leaves before the answer is heard of, behind one further request too.
 Does not cover: bodies and answers (`gateway/http.py`, `gateway/request.py`, `config/intake.py`), which have
 bounds of their own; a crowd from many addresses that brings whole requests (limits of rate and of work in
-hand).
+hand); a client that leaves behind several further requests, or a long one, which wait unread: it is heard of
+when the first is answered.
 """
 
 import asyncio
@@ -31,6 +33,7 @@ HEALTH_PLACES = 50  # beyond MAX_CONNECTIONS; further connections are closed at 
 MIN_DESCRIPTORS = 4 * MAX_CONNECTIONS  # a call has one to its client and one to its model server
 HEAD_TIMEOUT_S = 30.0
 MAX_HEAD_BYTES = 65_536  # address and headers; the usual proxies pass on less
+MAX_QUEUED = 1  # requests that a client sends ahead of the answer to its first; the next one waits unread
 HEALTH = b"/healthz/"
 HEARERS = "atrium.hearers"
 _HOST = re.compile(rb"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{0,5}))?")
@@ -154,6 +157,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise ValueError(self._fault)  # the parser stops, and `send_400_response` follows
         self.limit_concurrency = None if self.url.startswith(HEALTH) else self.config.limit_concurrency
         super().on_headers_complete()
+        self._listen()
 
     def send_400_response(self, msg: str) -> None:
         status, text = self._fault or (400, msg)
@@ -170,8 +174,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if not self.pipeline:
-            self.flow.resume_reading()  # paused in a large body; nothing is heard of a client's leaving else
+        self._listen()
         self._is_waiting = False
         self._waiting.remove(self)
 
@@ -186,6 +189,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waiting.remove(self)
         super().connection_lost(exc)
         self._hearers.tell()
+
+    def _listen(self) -> None:
+        """Read on after a large body, or the head of a second request, at which uvicorn stops: nothing is
+        heard of a client's leaving else.
+        """
+        if len(self.pipeline) <= MAX_QUEUED:
+            self.flow.resume_reading()
 
     def _wait(self) -> None:
         self._is_waiting = True

@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any
 
+MAX_NAME = 120  # characters of a name that callers make up
 LEAST, MOST = -(2**63), 2**64 - 1
 _AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _SO_MANY_DIGITS = b"0" * len(str(2**63))
@@ -24,21 +25,36 @@ class _Long:
     """Stands where a number is too long."""
 
 
+_HELD = (dict, list, _Long)
+
+
 def _as_int(digits: str) -> Any:
-    number = int(digits) if len(digits) <= len(str(LEAST)) else MOST + 1
-    return number if LEAST <= number <= MOST else _Long()
+    if len(digits) < len(_SO_MANY_DIGITS):
+        return None
+    is_short = len(digits) <= len(str(LEAST)) and LEAST <= int(digits) <= MOST
+    return None if is_short else _Long()
 
 
-def find_long_number(raw: bytes) -> str:
-    """Where the first of them stands in valid JSON, such as `tools[0].maximum`; "" where there is none."""
-    value = json.loads(raw, parse_int=_as_int, strict=False)
-    left: list[tuple[str, Any]] = [("", value)]
-    while left:
-        place, value = left.pop()
-        if isinstance(value, _Long):
-            return place
-        if isinstance(value, dict):
-            left += [(f"{place}.{name}" if place else name, one) for name, one in value.items()][::-1]
-        elif isinstance(value, list):
-            left += [(f"{place}[{number}]", one) for number, one in enumerate(value)][::-1]
-    return ""
+def find_long_number(raw: bytes) -> str | None:
+    """Where the first of them stands in valid JSON, such as `tools[0].maximum`, long names shortened; None
+    where there is none. Raises RecursionError for values nested hundreds deep.
+    """
+    path = _find(json.loads(raw, parse_int=_as_int, strict=False))
+    return None if path is None else "".join(map(_write_step, path)).removeprefix(".")
+
+
+def _find(value: Any) -> list[str | int] | None:
+    """The names and places that lead to it: what a place looks like is written for the one that is found,
+    since names may be as long as the text, and many values stand under each.
+    """
+    if isinstance(value, _Long):
+        return []
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, inner in steps:
+        if isinstance(inner, _HELD) and (path := _find(inner)) is not None:
+            return [step, *path]
+    return None
+
+
+def _write_step(step: str | int) -> str:
+    return f"[{step}]" if isinstance(step, int) else f".{step[:MAX_NAME]}" if step else '.""'

@@ -58,15 +58,21 @@ class ChunkReader(Protocol):
 
     @property
     def has_calls(self) -> bool:
-        """Whether a tool's call has begun."""
+        """Whether a tool's call has begun, or an end was told that only a call has."""
+
+    @property
+    def has_open_end(self) -> bool:
+        """Whether a choice has begun of which nobody has told why it ended."""
 
     def read(self, event: Any, size: int) -> Chunk | None:
         """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
         what makes no sense.
         """
 
-    def end(self) -> Chunk | None:
-        """What the client is still to be told where the server says that its answer is complete."""
+    def end(self, *, is_whole: bool) -> Chunk | None:
+        """What the client is still to be told at the end. `is_whole`: the server says that its answer is
+        complete.
+        """
 
 
 class StreamedOperation(Protocol):

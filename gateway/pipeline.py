@@ -233,7 +233,8 @@ class _Progress:
         """While this stream is passed on. Its first mark comes when a whole interval of it has passed: a hold
         without a mark is billed in full, and one with a young mark for less than what had come.
         """
-        self._content, self._seen = content, 0
+        self._content = content
+        self._seen = 0
         self._timer.cancel()
         self._wait()
         try:

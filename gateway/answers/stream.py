@@ -35,6 +35,8 @@ MAX_EVENT_VALUES = 20_000
 MOST_LOST_EVENTS = 16  # that make no sense, in an answer that goes on
 # Of an event that makes no sense: without it the rest would mean something else.
 NOT_TO_LOSE = re.compile(rb"(?:tool|function)[_-]?call|error", re.IGNORECASE)
+# Of a request: a program reads what these ask for, and acts by it.
+READ_BY_PROGRAMS = ("tools", "functions", "response_format", "structured_outputs")
 MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
 # What may follow the reason for the end: the report, and after that the mark of the end. Some servers then
 # keep the connection open, and some send signs of life for ever.
@@ -143,18 +145,19 @@ class AnswerEvents(Generic[T]):
         self._watch_set_for = progress
         watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
 
-    def check_end(self) -> None:
-        """Raises UpstreamError for an end that is none: in the middle, or before anything was said."""
+    def conclude(self) -> Iterator[T]:
+        """What goes out when nothing more comes. Raises UpstreamError for an end that is none: in the middle,
+        or before anything was said.
+        """
         call = self._call
         has_output = self._has_output
         is_lost = self._events.dropped_bytes or (self._skipped_bytes and not self.has_said)
         if is_lost and not has_output:
             raise nonsense()  # what made no sense was the answer
         if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
-            raise UpstreamError(
-                _("The model server ended its answer in the middle. What arrived is kept."),
-                code="upstream_incomplete",
-            )
+            raise incomplete()
+        if self.has_said and (last := self._chunks.end(is_whole=self.is_done)):
+            yield from self._hold(part for part in [self._face.write(last, b"")] if part)
 
     @property
     def _may_be_none(self) -> bool:
@@ -177,6 +180,7 @@ class AnswerEvents(Generic[T]):
 
     def _translate(self, events: list[bytes]) -> Iterator[T]:
         """What was good goes out before an error that came with it is raised."""
+        call = self._call
         parts: list[T] = []
         try:
             for data in split_events(events):
@@ -186,8 +190,8 @@ class AnswerEvents(Generic[T]):
                 if is_done(data):
                     self.is_done = True
                     self.has_said = self.has_said or self._has_output
-                    if self.has_said and (last := self._chunks.end()):
-                        parts += [part for part in [self._face.write(last, b"")] if part]
+                    if self._lost_events and (call.finish_reason is None or self._chunks.has_open_end):
+                        raise incomplete()  # the reason may have been in what was lost
                     continue
                 if is_aside(data):
                     self._skip(data)
@@ -233,6 +237,8 @@ class AnswerEvents(Generic[T]):
             is_mended = mend_chunk(event)
             error = find_error(event) if isinstance(event, dict) else None
             chunk = self._chunks.read(event, len(data))
+            if self._lost_events and self._chunks.has_calls:
+                raise ValueError("what was lost may have been a call, or its beginning")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
             if self._may_lose(data, seen):
                 self._lose(data, seen)
@@ -250,10 +256,11 @@ class AnswerEvents(Generic[T]):
 
     def _may_lose(self, data: bytes, pieces_before: int) -> bool:
         """Whether the answer goes on without an event that makes no sense: where it has begun, is not mostly
-        nonsense, and is text. A tool's call without one of its pieces would be another call.
+        nonsense, and is text for people. What a program reads would be something else without one of its
+        pieces. An answer that has lost one calls no tools any more, and its end is not made up.
         """
-        is_in_call = self._chunks.has_calls and self._call.finish_reason is None
-        if is_in_call or NOT_TO_LOSE.search(data):
+        is_for_programs = any(self._call.body.get(name) for name in READ_BY_PROGRAMS)
+        if is_for_programs or self._chunks.has_calls or NOT_TO_LOSE.search(data):
             return False
         return self._lost_events < min(MOST_LOST_EVENTS, pieces_before - self._lost_events)
 
@@ -273,6 +280,13 @@ class AnswerEvents(Generic[T]):
         call = self._call
         call.was_refused = call.first_token_s is None and call.usage is None
         return fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
+
+
+def incomplete() -> UpstreamError:
+    return UpstreamError(
+        _("The model server ended its answer in the middle. What arrived is kept."),
+        code="upstream_incomplete",
+    )
 
 
 def note_unread(call: Call, size: int) -> None:

@@ -121,14 +121,22 @@ def _check_depth(body: dict[str, Any]) -> None:
     try:
         orjson.dumps(body)
     except orjson.JSONEncodeError:
-        raise InvalidInput(
-            _("The body is nested deeper than %(limit)s levels.") % {"limit": MAX_DEPTH}, code="invalid_json"
-        ) from None
+        raise _too_deep() from None
+
+
+def _too_deep() -> InvalidInput:
+    return InvalidInput(
+        _("The body is nested deeper than %(limit)s levels.") % {"limit": MAX_DEPTH}, code="invalid_json"
+    )
 
 
 def _check_numbers(raw: bytes) -> None:
     """Raises InvalidInput for a whole number that would reach the provider as another one."""
-    if place := find_long_number(raw):
+    try:
+        place = find_long_number(raw)
+    except RecursionError:  # beside what orjson kept: of two members with one name it keeps the last
+        raise _too_deep() from None
+    if place is not None:
         raise wrong(place[:MAX_PLACE], _("is a whole number of more than 64 bits; write it as a string"))
 
 

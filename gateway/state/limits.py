@@ -125,7 +125,8 @@ class Limiter:
         if time.monotonic() < self._use_memory_until_s:
             raise OSError
         returns, unsaid = self._returns, self._unsaid
-        self._returns, self._unsaid = {}, set()
+        self._returns = {}
+        self._unsaid = set()
         keys, arguments = [], [now_ms, self._process, len(groups)]
         for (bounds, tokens), waiters in groups.items():
             keys += [bound.key for bound in bounds]

@@ -3,14 +3,13 @@ provider's refusals become ours, without its secrets.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 from typing import Any
 
 import aiohttp
 import orjson
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from foundation.egress.data_plane import StaleConnection
@@ -56,8 +55,6 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
         body.pop("encoding_format", None)
     if limit_name in body:
         body[limit_name] = longest_answer
-    if candidate.provider.knows_cache_salt:
-        body["cache_salt"] = cache_salt(call.principal.tenant)
     if call.operation.name == CHAT_COMPLETIONS and not candidate.provider.knows_developer:
         body["messages"] = [_without_developer(message) for message in body["messages"]]
     make_own(body, candidate, call.principal.tenant)
@@ -70,14 +67,6 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
 
 def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "role": "system"} if message.get("role") == "developer" else message
-
-
-@lru_cache(maxsize=10_000)
-def cache_salt(tenant: str) -> str:
-    """What keeps a server's memory of one tenant's prompts apart from another's: else the time to the first
-    token tells what others asked (vLLM's RFC 16016). Nobody can make it up who lacks our secret.
-    """
-    return salted_hmac("gateway.cache_salt", tenant, algorithm="sha256").hexdigest()
 
 
 @lru_cache
@@ -179,24 +168,22 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
         allow_redirects=False,
         timeout=_timeouts(endpoint.connect_timeout_s),
     )
-    try:
-        call.was_dispatched, call.was_refused = True, False
+    call.was_dispatched = True
+    call.was_refused = False
+    with _told_as_ours(call):
         # the headers of an answer in one piece come when all of it is there
         async with asyncio.timeout(call.first_byte_left_s() if call.wants_stream else call.attempt_left_s()):
             return await request
+
+
+@contextmanager
+def _told_as_ours(call: Call) -> Iterator[None]:
+    """What keeps an answer from coming, as errors of ours; the call notes whether the request was sent."""
+    try:
+        yield
     except UpstreamError as exc:  # the egress policy's word: nothing was sent, or the answer was a redirect
         call.was_refused = True
-        if exc.code == "redirected":
-            raise UpstreamError(
-                _(
-                    "The model server sends calls to another address. An administrator must enter that one "
-                    "under Connections."
-                ),
-                code=exc.code,
-            ) from exc
-        raise UpstreamError(  # whoever calls need not know where the server stands
-            _("The model server cannot be reached. Try again, or choose another model."), code=exc.code
-        ) from exc
+        raise UpstreamError(_forbidden(exc.code), code=exc.code) from exc
     except aiohttp.ConnectionTimeoutError as exc:
         call.was_dispatched = False
         message = _("The model server does not accept connections. Try again, or choose another model.")
@@ -215,6 +202,16 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
         raise UpstreamError(
             _("The model server broke the connection. Try again."), code="upstream_disconnected"
         ) from exc
+
+
+def _forbidden(code: str) -> str:
+    """Whoever calls need not know where the server stands."""
+    if code == "redirected":
+        return _(
+            "The model server sends calls to another address. An administrator must enter that one "
+            "under Connections."
+        )
+    return _("The model server cannot be reached. Try again, or choose another model.")
 
 
 async def _read_error(call: Call, response: aiohttp.ClientResponse) -> ProviderError:

@@ -159,7 +159,8 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
             if not (events.is_done or watch.is_over):
                 for part in last.pass_on(await _rest_of(events)):
                     yield part
-            events.check_end()
+            for part in last.pass_on(events.conclude()):
+                yield part
         for part in last.end():
             yield part
     finally:

@@ -361,6 +361,40 @@ def test_who_leaves_before_the_answer_is_heard_of(size):
         wait_until(lambda: running.app.gone == 1)
 
 
+POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize("second", [POST + b"{}", POST], ids=["whole", "without body"])
+def test_who_leaves_behind_a_second_request_is_heard_of_too(second):
+    with serving() as running:
+        running.app.gate.clear()
+        client = running.connect(POST + b"{}")
+        wait_until(lambda: running.app.in_work == 1)
+        side = running._side_of(client)
+        client.sendall(second)
+        wait_until(lambda: len(side.pipeline) == 1)
+        client.close()
+        wait_until(lambda: running.app.gone == 1)
+
+
+def test_what_is_sent_ahead_is_bounded_and_answered_in_its_order():
+    with serving() as running:
+        running.app.gate.clear()
+        client = running.connect(POST + b"{}")
+        wait_until(lambda: running.app.in_work == 1)
+        side = running._side_of(client)
+        for number in (1, 2):
+            client.sendall(POST + b"{}")
+            wait_until(lambda number=number: len(side.pipeline) == number)
+        wait_until(lambda: not side.transport.is_reading())
+        client.sendall(3 * (POST + b"{}"))
+        running.app.gate.set()
+        told = b""
+        while told.count(b"hi") < 6:
+            told += client.recv(10_000)
+        assert told.count(b"HTTP/1.1 200") == 6 and running.app.in_work == 6
+
+
 def test_who_has_left_already_is_heard_of_at_once_and_nobody_twice():
     heard, hearers = [], connections.Hearers()
     for name in ("first", "second"):

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -21,11 +22,12 @@ DEAD = (200, None)
 BUSY = (429, {"error": {"message": "slow down"}})
 
 
+@dataclass
 class Server:
-    """What it was asked, and where it listens."""
+    """Where it listens, and what it was asked."""
 
-    def __init__(self, url: str, seen: list[dict]) -> None:
-        self.url, self.seen = url, seen
+    url: str
+    seen: list[dict]
 
 
 @contextlib.asynccontextmanager

@@ -7,16 +7,14 @@ import copy
 
 import orjson
 import pytest
-from asgiref.sync import sync_to_async
 
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import InvalidInput
 from gateway import pipeline
-from models_registry import services
-from tenants.context import platform
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
+from tests.gateway.connecting import connected
 from tests.gateway.telling import whole
 
 PATH = "/v1/chat/completions"
@@ -141,22 +139,6 @@ def test_other_servers_get_the_messages_as_they_are():
     assert asyncio.run(run()) == [USER, {**HELLO, "content": " "}]
 
 
-@sync_to_async
-def add(url: str):
-    with platform():
-        row = services.add_connection(
-            actor=None, name="Claude", kind="anthropic", base_url=f"{url}/v1", allow_private=True, secret="k"
-        )
-        services.add_model(actor=None, connection=row, name="claude-x", kind="chat")
-        return row
-
-
-@sync_to_async
-def remove(row) -> None:
-    with platform():
-        services.remove_connection(actor=None, connection=row, force=True)
-
-
 @pytest.mark.scope(None)
 async def test_the_official_client_sends_its_history_through_the_house(house):
     history = [
@@ -166,12 +148,12 @@ async def test_the_official_client_sends_its_history_through_the_house(house):
         {"role": "tool", "tool_call_id": "c1", "content": ""},
         {"role": "assistant", "content": "It is, "},
     ]
-    async with running_vendor({PATH: answer}) as vendor, house.async_client() as client:
-        row = await add(vendor.url)
-        try:
-            told = await client.chat.completions.create(model="claude-x", messages=history)
-        finally:
-            await remove(row)
+    async with (
+        running_vendor({PATH: answer}) as vendor,
+        connected("anthropic", f"{vendor.url}/v1", {"claude-x": "chat"}),
+        house.async_client() as client,
+    ):
+        told = await client.chat.completions.create(model="claude-x", messages=history)
     assert told.choices[0].message.content == "Hello"
     (body,) = vendor.bodies
     assert [one["role"] for one in body["messages"]] == ["user", "assistant", "tool", "assistant"]

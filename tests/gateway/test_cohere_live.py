@@ -5,49 +5,28 @@ from decimal import Decimal
 import pytest
 from asgiref.sync import sync_to_async
 
-from models_registry import services
-from tenants.context import platform
 from tests.doubles.cohere import answer_chat, answer_vectors
 from tests.doubles.vendor import running_vendor
+from tests.gateway.connecting import connected
 from tests.gateway.test_v1 import HELLO, ONE, events_of
 
 pytestmark = pytest.mark.scope(None)
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 
 
-@sync_to_async
-def add(url: str):
-    with platform():
-        row = services.add_connection(
-            actor=None, name="Cohere", kind="cohere", base_url=f"{url}/v2", allow_private=True, secret="co-1"
-        )
-        for name, kind in (("command-a", "chat"), ("embed-v4.0", "embedding")):
-            model = services.add_model(actor=None, connection=row, name=name, kind=kind)
-            services.set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(2))
-        return row
-
-
-@sync_to_async
-def remove(row) -> None:
-    with platform():
-        services.remove_connection(actor=None, connection=row, force=True)
-
-
 async def test_the_official_client_speaks_with_cohere_through_the_house(house):
+    models = {"command-a": "chat", "embed-v4.0": "embedding"}
     async with (
         running_vendor({"/v2/chat": answer_chat, "/v2/embed": answer_vectors}) as vendor,
+        connected("cohere", f"{vendor.url}/v2", models, input=Decimal(1), output=Decimal(2)),
         house.async_client() as client,
     ):
-        row = await add(vendor.url)
-        try:
-            stream = await client.chat.completions.create(
-                model="command-a", messages=HELLO, stream=True, stream_options={"include_usage": True}
-            )
-            chunks = [chunk async for chunk in stream]
-            whole = await client.chat.completions.create(model="command-a", messages=HELLO, tools=[TOOL])
-            vectors = await client.embeddings.create(model="embed-v4.0", input=["one", "two"])
-        finally:
-            await remove(row)
+        stream = await client.chat.completions.create(
+            model="command-a", messages=HELLO, stream=True, stream_options={"include_usage": True}
+        )
+        chunks = [chunk async for chunk in stream]
+        whole = await client.chat.completions.create(model="command-a", messages=HELLO, tools=[TOOL])
+        vectors = await client.embeddings.create(model="embed-v4.0", input=["one", "two"])
     said = [one.choices[0].delta for one in chunks if one.choices]
     assert "".join(delta.content or "" for delta in said) == 'Paris "à"'
     assert [one.usage.total_tokens for one in chunks if one.usage] == [29]

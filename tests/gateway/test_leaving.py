@@ -61,7 +61,8 @@ class Slowly(ChatCompletions):
     """Reads an answer only when it may."""
 
     def __init__(self) -> None:
-        self.begun, self.may_go_on = threading.Event(), threading.Event()
+        self.begun = threading.Event()
+        self.may_go_on = threading.Event()
 
     def read_answer(self, call, raw):
         self.begun.set()

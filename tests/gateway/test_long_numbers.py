@@ -3,6 +3,7 @@ out.
 """
 
 import json
+import tracemalloc
 
 import openai
 import orjson
@@ -10,7 +11,7 @@ import pytest
 
 from foundation.errors import InvalidInput
 from foundation.ids import uuid7
-from foundation.json_numbers import may_have_long_number
+from foundation.json_numbers import find_long_number, may_have_long_number
 from gateway.operations.chat_completions import OPERATION
 from gateway.operations.embeddings import OPERATION as EMBEDDINGS
 from tests.gateway.telling import tell
@@ -80,6 +81,36 @@ def test_tokens_and_names_of_any_shape_are_looked_at_too():
     with pytest.raises(InvalidInput) as caught:
         OPERATION.parse(raw, PRINCIPAL, uuid7())
     assert len(caught.value.param) < 200
+
+
+@pytest.mark.parametrize(("where", "place"), [(b'"":%d', '""'), (b'"x":{"":[%d]}', 'x.""[0]')])
+def test_a_name_may_be_empty(where, place):
+    with pytest.raises(InvalidInput) as caught:
+        OPERATION.parse(orjson.dumps(GOOD)[:-1] + b"," + where % LONG + b"}", PRINCIPAL, uuid7())
+    assert caught.value.param == place and f"“{place}”" in caught.value.message
+
+
+@pytest.mark.parametrize("rest", [b"1", b"%d" % LONG], ids=["none", "the last"])
+def test_looking_for_one_builds_no_more_than_the_body_is_long(rest):
+    """A name stands once in it, whatever number of values stand under it."""
+    digits = b"1234567890123456789 " * 2  # in a text: the search goes through everything
+    many = b"[" + b"1," * 4_000 + rest + b"]"
+    raw = orjson.dumps(GOOD)[:-1] + b',"user":"' + digits + b'","' + b"k" * 40_000 + b'":{"a":' + many + b"}}"
+    tracemalloc.start()
+    try:
+        find_long_number(raw)
+        _now, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 10 * len(raw)
+
+
+def test_what_nobody_reads_may_be_nested_deep_without_harm():
+    """Of two members with one name the last counts, but a reader goes through both."""
+    deep = b',"x":' + b"[" * 990 + b"]" * 990 + b',"x":[%d]}' % LONG
+    with pytest.raises(InvalidInput) as caught:
+        OPERATION.parse(orjson.dumps(GOOD)[:-1] + deep, PRINCIPAL, uuid7())
+    assert caught.value.code in ("invalid_json", "invalid_value")
 
 
 def test_what_orjson_would_change_is_looked_for_and_nothing_else():

@@ -8,8 +8,14 @@ import logging
 import openai
 import pytest
 
+from foundation.egress import PRIVATE
+from foundation.egress.data_plane import open_session
+from gateway import pipeline
 from gateway.answers.stream import MOST_LOST_EVENTS
+from gateway.calls import Call
+from gateway.deltas import Finish, ToolCall
 from gateway.steps.settle import billed_usage
+from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
 from tests.gateway.telling import tell
 from tests.gateway.test_estimates import DONE, END, event, server, usage_event
 from tests.gateway.test_what_servers_send import ROLE, hear
@@ -80,20 +86,85 @@ def test_so_many_are_lost_and_no_more(count):
 CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "pay", "arguments": '{"sum": 1'}}
 MORE = {"index": 0, "function": {"arguments": "}"}}
 CALLED = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}\n\n'
+FUNCTION_CALLED = CALLED.replace(b"tool_calls", b"function_call")
 
 
-def test_no_piece_of_a_tools_call_is_lost():
+BEGUN, REST = event({"tool_calls": [CALL]}), event({"tool_calls": [MORE]})
+NAMELESS = event({"tool_calls": [{"index": 0, "function": {"arguments": '"to": "bob"}'}}]})
+FUNCTION = event({"function_call": {"name": "pay", "arguments": '{"sum": 1'}})
+FUNCTION_REST = event({"function_call": {"arguments": "5}"}})
+EARLY = b'data: {"choices": [{"index": 0, "del\n\n'  # cut before it says what it is
+OF_CALLS = {
+    "a piece": [HEL, BEGUN, BROKEN, REST, CALLED],
+    "the first one": [HEL, BEGUN[:-9] + b"\n\n", REST, CALLED],
+    "the first one, before the word": [HEL, EARLY, NAMELESS, CALLED],
+    "one of two": [HEL, EARLY, BEGUN, REST, CALLED],
+    "all of it": [HEL, EARLY, CALLED],
+    "behind the reason": [HEL, BEGUN, CALLED, EARLY],
+    "a function's word": [HEL, b'data: {"choices": [{"delta": {"function_call": {"na\n\n', END],
+    "a function's piece": [HEL, FUNCTION, EARLY, FUNCTION_REST, END],
+    "a function's beginning": [HEL, EARLY, FUNCTION_REST, END],
+    "all of a function": [HEL, EARLY, FUNCTION_CALLED],
+}
+
+
+@pytest.mark.parametrize("said", OF_CALLS.values(), ids=OF_CALLS)
+def test_no_piece_of_a_tools_call_is_lost(said):
     """A sum without one of its digits is another sum."""
-    begun, rest = event({"tool_calls": [CALL]}), event({"tool_calls": [MORE]})
-    for said in (
-        [HEL, begun, BROKEN, rest, CALLED],
-        [HEL, event({"tool_calls": [CALL]})[:-9] + b"\n\n", rest, CALLED],
-        [HEL, b'data: {"choices": [{"delta": {"function_call": {"na\n\n', CALLED],
-    ):
-        heard = hear([*said, DONE])
-        assert heard.call.error_code == heard.inside.error_code == "upstream_invalid_response"
-    heard = hear([HEL, begun, rest, CALLED, BROKEN, DONE])
-    assert heard.error is None, "behind its end there are no more"
+    heard = hear([*said, DONE])
+    assert heard.call.error_code == heard.inside.error_code == "upstream_invalid_response"
+    assert not [one for one in heard.deltas if isinstance(one, ToolCall) and not (one.name or one.id)]
+    told = tell(*said, DONE, stream=False)
+    assert told.error is not None and told.error.code == "upstream_invalid_response"
+
+
+TOOL = {"type": "function", "function": {"name": "pay"}}
+BY_PROGRAMS = {
+    "tools": [TOOL],
+    "functions": [TOOL["function"]],
+    "response_format": {"type": "json_object"},
+    "structured_outputs": {"json": {}},
+}
+
+
+@pytest.mark.parametrize("field", BY_PROGRAMS)
+def test_what_a_program_reads_loses_nothing(field):
+    """A whole call may have been in it, or a digit."""
+
+    async def ask() -> Call:
+        async with server([HEL, EARLY, LO, *LAST]) as port, open_session(PRIVATE) as client:
+            endpoint = make_endpoint(f"http://127.0.0.1:{port}")
+            call = call_of(make_route([endpoint]), max_tokens=8_000, **{field: BY_PROGRAMS[field]})
+            async for _part in pipeline.stream(call, collaborators(client)):
+                pass
+            return call
+
+    assert asyncio.run(ask()).error_code == "upstream_invalid_response"
+
+
+CUT_REASONS = [b"len", b'content_filter", "content_filter_results": {"ha', b""]
+
+
+@pytest.mark.parametrize("reason", CUT_REASONS, ids=["length", "filter", "none"])
+def test_no_end_is_made_up_where_the_reason_may_have_been_lost(reason):
+    cut = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "' + reason + b"\n\n"
+    heard = hear([HEL, LO, event({"content": " <"}), cut, DONE])
+    assert heard.text() == heard.inner_text == "Hello <", "what came is kept"
+    assert heard.call.error_code == heard.inside.error_code == "upstream_incomplete"
+    assert heard.call.finish_reason is None and Finish("stop") not in heard.deltas
+    told = tell(HEL, LO, cut, DONE, stream=False)
+    assert told.error is not None and told.error.code == "upstream_incomplete"
+
+
+def test_the_end_of_one_choice_is_not_that_of_another():
+    other = b'data: {"choices": [{"index": 1, "delta": {"content": "Hi"}}]}\n\n'
+    heard = hear([HEL, other, LO, EARLY, END, DONE])
+    assert heard.call.error_code == "upstream_incomplete"
+
+
+def test_a_reason_in_an_event_that_was_lost_is_none():
+    two = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}, 7]}\n\n'
+    assert hear([HEL, LO, two, DONE]).call.error_code == "upstream_incomplete"
 
 
 def test_an_error_that_came_broken_ends_the_answer():

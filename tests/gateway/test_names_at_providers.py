@@ -8,18 +8,16 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from asgiref.sync import sync_to_async
 
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from gateway import pipeline
 from gateway.operations import embeddings
 from gateway.state.quirks import Quirks
-from models_registry import services
 from models_registry.providers.table import PROVIDERS
-from tenants.context import platform
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
+from tests.gateway.connecting import connected
 from tests.gateway.telling import whole
 from tests.gateway.test_v1 import HELLO
 from tests.live import TENANTS
@@ -90,10 +88,18 @@ def test_people_are_known_by_their_names_in_their_tenants_own_account_alone(name
 @pytest.mark.parametrize("kind", SPEAKING)
 @pytest.mark.parametrize("said", [{}, {"metadata": {"a": "b"}}])
 def test_openai_is_told_to_store_nothing(kind, said):
-    (body,) = sent(endpoint={"kind": kind}, **said)
+    (body,) = sent(endpoint={"kind": kind, "origin": "tenant"}, **said)
     assert body.get("store", "unsaid") == (False if kind == "openai" else "unsaid")
     assert ("metadata" in body) == (kind != "openai" and bool(said)), "refused beside `store: false`"
     assert "store" not in sent(input="text", endpoint={"kind": kind})[0]
+
+
+@pytest.mark.parametrize("more", [{}, {"input": "text"}])
+@pytest.mark.parametrize("kind", SPEAKING)
+def test_what_callers_note_of_their_calls_stays_out_of_the_platforms_account(kind, more):
+    """Names of people, addresses, numbers of customers."""
+    (body,) = sent(metadata={"customer": "bob@acme.example"}, endpoint={"kind": kind}, **more)
+    assert "metadata" not in body
 
 
 def test_a_server_that_does_not_know_store_is_asked_once_more_without():
@@ -107,36 +113,19 @@ def test_a_server_that_does_not_know_store_is_asked_once_more_without():
 # -- through the house ---------------------------------------------------------------------------------------
 
 
-@sync_to_async
-def add(url: str):
-    with platform():
-        row = services.add_connection(
-            actor=None, name="Shared", kind="openai", base_url=f"{url}/v1", allow_private=True, secret="sk-1"
-        )
-        services.add_model(actor=None, connection=row, name="gpt-shared", kind="chat")
-        return row
-
-
-@sync_to_async
-def remove(row) -> None:
-    with platform():
-        services.remove_connection(actor=None, connection=row, force=True)
-
-
 @pytest.mark.scope(None)
 async def test_the_official_clients_of_two_tenants_share_no_name_in_one_account(house):
     kept = {"store": True, "metadata": {"topic": "x"}, "service_tier": "priority"}
-    async with running_vendor({PATH: lambda body: FINE}) as vendor:
-        row = await add(vendor.url)
-        try:
-            for slug in TENANTS:
-                async with house.async_client(slug) as client:
-                    answer = await client.chat.completions.create(
-                        model="gpt-shared", messages=HELLO, **NAMES, **kept
-                    )
-                    assert answer.choices[0].message.content == "Hello"
-        finally:
-            await remove(row)
+    async with (
+        running_vendor({PATH: lambda body: FINE}) as vendor,
+        connected("openai", f"{vendor.url}/v1", {"gpt-shared": "chat"}),
+    ):
+        for slug in TENANTS:
+            async with house.async_client(slug) as client:
+                answer = await client.chat.completions.create(
+                    model="gpt-shared", messages=HELLO, **NAMES, **kept
+                )
+                assert answer.choices[0].message.content == "Hello"
     one, other = vendor.bodies
     assert all(one[name] != other[name] and len(one[name]) == 64 for name in NAMES)
     assert one["store"] is other["store"] is False and not {"metadata", "service_tier"} & one.keys()

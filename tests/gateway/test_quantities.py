@@ -86,7 +86,8 @@ class Books:
     """A ledger that says yes and keeps what it is given."""
 
     def __init__(self) -> None:
-        self.holds, self.bills = [], []
+        self.holds = []
+        self.bills = []
 
     async def reserve(self, slug, hold):
         self.holds.append(hold)

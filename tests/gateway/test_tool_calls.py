@@ -8,6 +8,7 @@ import json
 import openai
 import pytest
 
+from gateway.answers import stream
 from gateway.deltas import Finish, ToolCall
 from gateway.operations.chat_completions.chunks import ChatChunkReader
 from tests.gateway import calling
@@ -307,7 +308,9 @@ WITHOUT_ARGUMENTS = {
     "no reason": [said(NONE)],
     "a report behind": [said(NONE), END, event({}, usage={"prompt_tokens": 2, "completion_tokens": 2})],
     "two reasons": [said(NONE), END, END],
+    "text behind": [said(NONE), END, event({"content": "so"})],
 }
+NO_END = {"closed": {}, "open": {"then_wait": True}}
 
 
 @pytest.mark.parametrize("parts", WITHOUT_ARGUMENTS.values(), ids=WITHOUT_ARGUMENTS)
@@ -317,6 +320,81 @@ def test_a_call_without_arguments_ends_with_an_empty_object(parts):
     assert (name, json.loads(arguments)) == ("f", {}) and heard.error is None
     inner = "".join(delta.arguments for delta in heard.deltas if isinstance(delta, ToolCall))
     assert json.loads(inner) == {}
+
+
+@pytest.mark.parametrize("end", NO_END.values(), ids=NO_END)
+@pytest.mark.parametrize("rest", [[], [event({}, usage={"prompt_tokens": 2, "completion_tokens": 2})]])
+def test_so_it_does_where_no_mark_of_the_end_follows_the_reason(rest, end, monkeypatch):
+    monkeypatch.setattr(stream, "AFTER_FINISH_S", 0.2)
+    monkeypatch.setattr(stream, "AFTER_USAGE_S", 0.1)
+    heard = hear([ROLE, said(NONE), END, *rest], **end)
+    assert [call[1:] for call in as_client(heard)] == [("f", "{}")] and heard.error is None
+    assert heard.deltas[-1] == Finish("tool_calls") and heard.call.finish_reason == "tool_calls"
+
+
+def test_the_report_stays_the_last():
+    report = event({}, usage={"prompt_tokens": 2, "completion_tokens": 2})
+    bare = b'data: {"choices": [], "usage": {"prompt_tokens": 2, "completion_tokens": 2}}\n\n'
+    for last in (report, bare):
+        heard = hear([ROLE, said(NONE), END, last, DONE], wants_usage=True)
+        told = [bool(one["choices"] and one["choices"][0]["finish_reason"]) for one in heard.chunks]
+        assert told[-2:] == [True, False] and heard.chunks[-1]["usage"]["completion_tokens"] == 2
+
+
+def test_no_other_choice_is_given_an_end_where_the_stream_just_closes():
+    other = choice(index=1, delta={"content": "Hi"})
+    heard = hear([other, said(NONE), END])
+    ends = [(one["index"], one["finish_reason"]) for chunk in heard.chunks for one in chunk["choices"]]
+    assert [one for one in ends if one[1]] == [(0, "tool_calls")]
+
+
+LATE = {
+    "at once": [said(NONE), END, said(piece(A, index=0))],
+    "in pieces": [said(NONE), END, said(piece(A[:4], index=0)), said(piece(A[4:], index=0)), END],
+    "in its event": [
+        choice(
+            delta={"tool_calls": [NONE, piece(A[:4], index=0), piece(A[4:], index=0)]},
+            finish_reason="tool_calls",
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize("parts", LATE.values(), ids=LATE)
+def test_arguments_may_come_as_late_as_the_reason_and_later(parts):
+    heard = hear([*parts, DONE])
+    assert [call[1:] for call in as_client(heard)] == [("f", A)] and heard.error is None
+    reasons = [one["choices"][0]["finish_reason"] for one in heard.chunks]
+    assert [reason for reason in reasons if reason] == ["tool_calls"], "told once"
+    assert reasons[-1], "the client reads the arguments when it comes"
+    told = tell(*parts, DONE, stream=False)
+    assert told.message["tool_calls"][0]["function"] == {"name": "f", "arguments": A}
+
+
+def test_no_piece_of_a_call_is_left_out_beside_one_without_arguments():
+    pieces = [piece(A[:4], "g", id="b", type="function", index=1), piece(A[4:], index=1)]
+    heard = hear([said(NONE), choice(delta={"tool_calls": pieces}, finish_reason="tool_calls"), DONE])
+    assert as_client(heard) == [("a", "f", "{}"), ("b", "g", A)]
+    assert "".join(one.arguments for one in heard.deltas if isinstance(one, ToolCall)) == A + "{}"
+
+
+def test_a_program_that_checks_arguments_gets_them_before_the_reason():
+    """The official client reads those of a strict tool as soon as it is told why the answer ended."""
+    nothing = {"type": "object", "properties": {}, "additionalProperties": False, "required": []}
+    tool = {"type": "function", "function": {"name": "f", "strict": True, "parameters": nothing}}
+    frames = hear([said(NONE), END, DONE]).frames
+
+    async def ask() -> object:
+        async with server([frames]) as port:
+            client = openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{port}", api_key="sk-any", max_retries=0)
+            async with (
+                client,
+                client.chat.completions.stream(model="ours", messages=[], tools=[tool]) as answer,
+            ):
+                return [one async for one in answer if one.type == "tool_calls.function.arguments.done"]
+
+    (done,) = asyncio.run(ask())
+    assert done.arguments == "{}" and done.parsed_arguments == {}
 
 
 def test_an_answer_made_of_a_stream_has_an_empty_object_too():
@@ -357,4 +435,4 @@ def test_each_choice_ends_its_own_calls():
         for tool in one["delta"].get("tool_calls") or ()
         if tool["function"]["arguments"] == "{}"
     ]
-    assert told == [(1, 0), (0, 0)]
+    assert told == [(0, 0), (1, 0)]

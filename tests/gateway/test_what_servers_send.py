@@ -36,7 +36,10 @@ class Heard:
 
     def __init__(self, frames: bytes, deltas: list, call: Call, inside: Call) -> None:
         self.events = [json.loads(data) for data in EventReader().feed(frames) if data != b"[DONE]"]
-        self.frames, self.deltas, self.call, self.inside = frames, deltas, call, inside
+        self.frames = frames
+        self.deltas = deltas
+        self.call = call
+        self.inside = inside
         self.chunks = [one for one in self.events if "error" not in one]
 
     @property

@@ -109,12 +109,13 @@ def test_each_tenant_has_a_salt_of_its_own_and_nobody_chooses_it(house, servers)
 
 BUGS = {
     "one salt for all": (
-        "import gateway.steps.dispatch as d; real = d.cache_salt; d.cache_salt = lambda tenant: real('all')",
+        "import gateway.steps.identifiers as i\n"
+        "real = i.cache_salt; i.cache_salt = lambda tenant: real('all')",
         "live-one, vllm",
     ),
     "a salt that anybody can make": (
-        "import hashlib, gateway.steps.dispatch as d\n"
-        "d.cache_salt = lambda tenant: hashlib.sha256(tenant.encode()).hexdigest()",
+        "import hashlib, gateway.steps.identifiers as i\n"
+        "i.cache_salt = lambda tenant: hashlib.sha256(tenant.encode()).hexdigest()",
         "live-one, vllm",
     ),
     "a client's own salt counts": (

@@ -69,7 +69,7 @@ def assemble(call: Call, events: bytes) -> dict[str, Any]:
     reader = AnswerEvents(call, _Collected())
     try:
         parts = [*reader.take(events), *(() if reader.is_done else reader.end())]
-        reader.check_end()
+        parts += reader.conclude()
     except AtriumError:
         if not call.pieces_seen:
             call.output_tokens_seen = by_bytes

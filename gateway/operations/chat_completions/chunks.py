@@ -11,7 +11,7 @@ from gateway.answers.estimate import BYTES_PER_TOKEN, count_text_bytes, estimate
 from gateway.answers.json_text import Halves
 from gateway.answers.usage import Reports, is_strict, usage_body
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.finish import STOP, TOOL_CALLS, name_end, name_finish_reason
+from gateway.operations.chat_completions.finish import CALLED, STOP, TOOL_CALLS, name_end, name_finish_reason
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 from models_registry.providers.openai_compatible.usage import counts_nothing
@@ -28,7 +28,9 @@ class ChatChunkReader:
         self._provider = call.candidate.provider
         self._halves = Halves()
         self._calls: dict[int, CallReader] = {}  # of each choice that makes any
+        self._has_function_call = False  # of the kind before tools, which is passed on as it is
         self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
+        self._untold: set[int] = set()  # whose reason the client gets at the very end
         self._head: dict[str, Any] = {}  # what all chunks begin with
         self._reports = Reports()
         self._read_bytes = 0  # of text
@@ -37,7 +39,12 @@ class ChatChunkReader:
 
     @property
     def has_calls(self) -> bool:
-        return bool(self._calls)
+        is_called = self._has_function_call or not CALLED.isdisjoint(self._reasons.values())
+        return is_called or any(calls.has_calls for calls in self._calls.values())
+
+    @property
+    def has_open_end(self) -> bool:
+        return None in self._reasons.values()
 
     def read(self, event: Any, size: int) -> Chunk | None:
         """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
@@ -129,6 +136,7 @@ class ChatChunkReader:
             self._is_changed = True
         if delta.get("tool_calls") not in (None, []):
             self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
+        self._has_function_call |= bool(delta.get("function_call"))
         given = choice.get("finish_reason")
         index = choice["index"]
         if "role" in delta and index in self._reasons:  # clients join texts that come twice
@@ -138,35 +146,47 @@ class ChatChunkReader:
             given = delta.pop("finish_reason") or given
             self._is_changed = True
         reason = name_finish_reason(given, has_calls=self._has_calls(index)) if given else None
-        choice["finish_reason"] = reason
         if reason or index not in self._reasons:
             self._reasons[index] = reason
-        self._is_changed |= reason != given
-        if reason == TOOL_CALLS and self._has_calls(index):
-            self._is_changed |= self._calls[index].end(delta)
+        choice["finish_reason"] = self._tell(index, reason)
+        self._is_changed |= choice["finish_reason"] != given
         self._join_texts(delta, index, is_last=reason is not None)
 
     def _has_calls(self, index: int) -> bool:
         return index in self._calls and self._calls[index].has_calls
 
-    def end(self) -> Chunk | None:
-        """The chunk that tells why the answer ended, where the server said that it did and nothing more."""
-        open_ends = [index for index, reason in self._reasons.items() if reason is None]
-        if not open_ends:
+    def _tell(self, index: int, reason: str | None) -> str | None:
+        """The reason, if the client is told it now. While a call has no arguments they may still come, and
+        where none do it gets `{}` ahead of the reason: its client reads them when that comes.
+        """
+        if reason == TOOL_CALLS and self._has_calls(index) and self._calls[index].lacks_arguments:
+            self._call.finish_reason = reason
+            self._untold.add(index)
             return None
-        reasons = [name_end(None, has_calls=self._has_calls(index)) for index in open_ends]
-        choices = [
-            {"index": index, "delta": self._last_delta(index), "finish_reason": reason}
-            for index, reason in zip(open_ends, reasons, strict=True)
-        ]
-        self._call.finish_reason = self._call.finish_reason or reasons[0]
+        if reason:
+            self._untold.discard(index)
+        return reason
+
+    def end(self, *, is_whole: bool) -> Chunk | None:
+        """The chunk that tells why the answer ended, where the client does not know yet. `is_whole`: the
+        server said that it did, perhaps without a reason.
+        """
+        open_ends = [index for index, reason in self._reasons.items() if reason is None and is_whole]
+        choices = [self._last_choice(index) for index in sorted(self._untold.union(open_ends))]
+        if not choices:
+            return None
+        self._untold.clear()
+        self._call.finish_reason = self._call.finish_reason or choices[0]["finish_reason"]
         return Chunk({**self._head, "choices": choices}, is_changed=True)
 
-    def _last_delta(self, index: int) -> dict[str, Any]:
-        delta: dict[str, Any] = {}
-        if index in self._calls:
-            self._calls[index].end(delta)
-        return delta
+    def _last_choice(self, index: int) -> dict[str, Any]:
+        reason = name_end(self._reasons[index], has_calls=self._has_calls(index))
+        pieces = self._calls[index].end() if index in self._calls else []
+        return {
+            "index": index,
+            "delta": {"tool_calls": pieces} if pieces else {},
+            "finish_reason": reason,
+        }
 
     def _join_texts(self, delta: dict[str, Any], index: int, *, is_last: bool) -> None:
         """Pieces of texts with whole characters. What waits for its other half goes with the next piece."""
@@ -196,7 +216,7 @@ class ChatChunkReader:
         if has_usage:
             if not call.wants_usage or call.usage is None:
                 return None
-            if None in self._reasons.values():  # it belongs behind the end, and is told there
+            if self.has_open_end or self._untold:  # it belongs behind the end, and is told there
                 return None
             if not is_strict(event.get("usage"), call.usage):
                 event["usage"] = usage_body(call.usage)
@@ -209,8 +229,8 @@ class ChatChunkReader:
         return Chunk(event, self._is_changed)
 
     def _hide_usage(self, event: dict[str, Any]) -> None:
-        """A report beside a piece of the answer: only for those who asked."""
-        if not self._call.wants_usage:
+        """A report beside a piece of the answer: only for those who asked, and not ahead of the end."""
+        if not self._call.wants_usage or self._untold:
             del event["usage"]
             self._is_changed = True
             return

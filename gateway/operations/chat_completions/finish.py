@@ -2,9 +2,10 @@
 
 from typing import Any
 
-STOP, TOOL_CALLS = "stop", "tool_calls"
+STOP, TOOL_CALLS, FUNCTION_CALL = "stop", "tool_calls", "function_call"
+CALLED = {TOOL_CALLS, FUNCTION_CALL}
 # `error` is no end of an answer, and is told as what it is.
-_OURS = {STOP, "length", TOOL_CALLS, "content_filter", "function_call", "error"}
+_OURS = {STOP, "length", TOOL_CALLS, "content_filter", FUNCTION_CALL, "error"}
 # Other servers' words (TGI, Anthropic, Cohere, Google, Mistral, DeepSeek) that mean more than a stop.
 _THEIRS = {
     "max_tokens": "length",

@@ -70,20 +70,20 @@ class CallReader:
             return True
         return is_changed
 
-    def end(self, delta: dict[str, Any]) -> bool:
-        """Say `{}` in the calls' last delta for those whose arguments never came: clients read them as JSON,
-        and "" is none. Whether there were any.
+    @property
+    def lacks_arguments(self) -> bool:
+        """Whether those of any call have not come so far."""
+        return any(call.lacks_arguments for call in self._begun)
+
+    def end(self) -> list[dict[str, Any]]:
+        """The last pieces of calls whose arguments never came: `{}`, since clients read them as JSON, and ""
+        is none.
         """
-        lacking = [number for number, call in enumerate(self._begun) if call.lacks_arguments]
-        if not lacking:
-            return False
-        pieces = {piece["index"]: piece for piece in delta.get("tool_calls") or ()}
-        for number in lacking:
-            self._begun[number].lacks_arguments = False
-            piece = pieces.setdefault(number, {"index": number})
-            piece["function"] = {**(piece.get("function") or {}), "arguments": NO_ARGUMENTS}
-        delta["tool_calls"] = list(pieces.values())
-        return True
+        return [
+            {"index": number, "function": {"arguments": NO_ARGUMENTS}}
+            for number, call in enumerate(self._begun)
+            if call.lacks_arguments
+        ]
 
     def _find(self, piece: dict[str, Any], place: int | None) -> int | None:
         """Which call a piece continues; None where it begins one."""
