@@ -69,6 +69,9 @@ class ChunkReader(Protocol):
         what makes no sense.
         """
 
+    def report(self) -> Chunk | None:
+        """The chunk that tells what was used, behind the end; None if nothing was reported or asked for."""
+
     def end(self, *, is_whole: bool) -> Chunk | None:
         """What the client is still to be told at the end. `is_whole`: the server says that its answer is
         complete.

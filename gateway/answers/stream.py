@@ -156,8 +156,10 @@ class AnswerEvents(Generic[T]):
             raise nonsense()  # what made no sense was the answer
         if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
             raise incomplete()
-        if self.has_said and (last := self._chunks.end(is_whole=self.is_done)):
-            yield from self._hold(part for part in [self._face.write(last, b"")] if part)
+        if self.has_said:
+            last = (self._chunks.end(is_whole=self.is_done), self._chunks.report())
+            written = (self._face.write(chunk, b"") for chunk in last if chunk)
+            yield from self._hold(part for part in written if part)
 
     @property
     def _may_be_none(self) -> bool:

@@ -110,17 +110,24 @@ def test_what_says_anything_is_an_answer(name, stream):
     asyncio.run(run())
 
 
-def test_nobody_is_asked_after_a_piece_has_gone_out():
-    """Some report how far they are with each event, the first included."""
-    begin = event({"role": "assistant", "content": ""}, usage=READ)
+@pytest.mark.parametrize(
+    ("begun", "asked"),
+    [
+        (event({"role": "assistant", "content": ""}, usage=READ), 1),
+        (event({"role": "assistant", "content": "", "annotations": [{"type": "url_citation"}]}), 0),
+    ],
+    ids=["a report", "an annotation"],
+)
+def test_nobody_is_asked_after_a_piece_has_gone_out(begun, asked):
+    """A report of how far it is, which some bring with each event, is none."""
     rest = empty(True, READ)[1].removeprefix(ROLE)
 
     async def run() -> None:
-        async with telling(begin, rest) as first, serving(FINE) as second:
+        async with telling(begun, rest) as first, serving(FINE) as second:
             call, ledger = call_two(first, second, stream=True), Bills()
             told = await ask(call, ledger=ledger)
-            assert b"stop" in told and told.endswith(DONE) and second.seen == []
-            assert (ledger.bills[0].attempts, ledger.bills[0].cost) == ((), cost(DEAR, Usage(30)))
+            assert b"stop" in told and told.endswith(DONE) and len(second.seen) == asked
+            assert len(ledger.bills[0].attempts) == asked
 
     asyncio.run(run())
 

@@ -129,7 +129,7 @@ def ask(**body) -> tuple[dict, Call, Vendor]:
 def test_what_a_model_thinks_is_reasoning_and_the_usage_of_its_last_piece_is_read():
     heard = hear(THINKING, wants_usage=True, kind="mistral")
     assert (heard.text(), heard.text("reasoning_content")) == ("Paris.", "Hm, so.")
-    assert heard.chunks[-1]["choices"][0]["finish_reason"] == "length"
+    assert heard.chunks[-2]["choices"][0]["finish_reason"] == "length"
     assert heard.usage == (16, 0, 34, 0) and heard.chunks[-1]["usage"]["total_tokens"] == 50
     assert heard.deltas == [
         Reasoning("Hm, "),

@@ -9,11 +9,11 @@ import openai
 import pytest
 
 from gateway.answers import stream
-from gateway.deltas import Finish, ToolCall
+from gateway.deltas import Finish, Text, ToolCall
 from gateway.operations.chat_completions.chunks import ChatChunkReader
 from tests.gateway import calling
 from tests.gateway.telling import tell
-from tests.gateway.test_estimates import DONE, event, server
+from tests.gateway.test_estimates import DONE, event, server, whole
 from tests.gateway.test_what_servers_send import ROLE, Heard, choice, hear
 
 END = choice(delta={}, finish_reason="tool_calls")
@@ -436,3 +436,35 @@ def test_each_choice_ends_its_own_calls():
         if tool["function"]["arguments"] == "{}"
     ]
     assert told == [(0, 0), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {},
+        {"index": 0},
+        {"index": 0, "id": "", "type": "function", "function": {"name": "", "arguments": ""}},
+        {"index": None, "id": None, "type": None, "function": None},
+        {"index": 0, "function": {"name": None, "arguments": None}},
+    ],
+)
+def test_the_frame_of_a_call_is_none(frame):
+    """Some servers put one beside each text."""
+    texts = [event({"content": text, "tool_calls": [dict(frame)]}) for text in ("hel", "lo")]
+    heard = hear([ROLE, *texts, choice(delta={}, finish_reason="stop"), DONE])
+    assert heard.deltas == [Text("hel"), Text("lo"), Finish("stop")] and pieces_of(heard) == []
+
+
+@pytest.mark.parametrize("call", [{"id": "a", "type": "function"}, {"id": "a", "function": {"name": ""}}])
+def test_a_whole_call_of_nothing_is_none(call):
+    message = {"role": "assistant", "content": "hello", "tool_calls": [call]}
+    told = tell(*whole(message), stream=False)
+    (choice,) = told.answer["choices"]
+    assert "tool_calls" not in choice["message"] and choice["finish_reason"] == "stop"
+
+
+def test_two_whole_calls_under_one_id_and_number_are_two():
+    twice = [said(piece(arguments, "grep", id="grep:3", index=0)) for arguments in (A, B)]
+    heard = hear([ROLE, *twice, END, DONE])
+    first, second = as_client(heard)
+    assert (first[1:], second[1:]) == (("grep", A), ("grep", B)) and first[0] == "grep:3" != second[0]

@@ -191,3 +191,49 @@ def test_of_two_reports_in_one_event_the_one_that_is_broken_down_counts(stream):
     else:
         told = tell(whole("Hello", usage=PLAIN, timings=timings), stream=False)
     assert told.bill == (Usage(40, 960, 100, 0), False)
+
+
+FIRST, LAST = report(1_000, 0), report(1_000, 10)
+HI = event({"content": "Hi"})
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [
+            data({"choices": [], "usage": FIRST}),
+            event({"content": "Hi"}),
+            END,
+            data({"choices": [], "usage": LAST}),
+        ],
+        [event({"content": "Hi"}), last(LAST), data({"choices": [], "usage": LAST})],
+        [piece("Hi", report(1_000, 1)), piece(" you", LAST), END],
+    ],
+    ids=["first and last", "beside the end and behind it", "with each piece"],
+)
+def test_whoever_asked_is_told_once_and_at_the_end(parts):
+    """LangChain adds up what comes twice."""
+    told = stream_of(*parts)
+    assert [one["usage"]["total_tokens"] for one in told.events if one.get("usage")] == [1_010]
+    assert told.events[-1]["choices"] == [] and told.events[-1]["usage"]["prompt_tokens"] == 1_000
+
+
+@pytest.mark.parametrize("aside", [{"prompt_filter_results": []}, {"cost": "0"}])
+def test_chunks_without_choices_are_for_those_who_asked_for_usage(aside):
+    """Others take the first choice of each chunk, as OpenAI's own examples do."""
+    parts = [
+        data({"choices": [], **aside}),
+        event({"content": "Hi"}),
+        END,
+        data({"choices": [], **aside}),
+        DONE,
+    ]
+    assert all(one["choices"] for one in tell(*parts, stream=True).events)
+    assert sum(not one["choices"] for one in tell(*parts, stream=True, wants_usage=True).events) >= 2
+
+
+@pytest.mark.parametrize("choices", [[7], "", [{"index": 0, "delta": 5}]])
+def test_a_report_in_an_event_that_makes_no_sense_counts(choices):
+    odd = data({"choices": choices, "usage": report(1_000, 5_000)})
+    told = stream_of(event({"content": "Hi"}), event({"content": " you"}), END, odd)
+    assert told.bill[0] == Usage(1_000, 0, 5_000, 0)

@@ -11,7 +11,7 @@ from gateway.calls import Call
 from gateway.operations.chat_completions.assembly import as_events, assemble
 from gateway.operations.chat_completions.finish import name_end
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
-from gateway.operations.chat_completions.tool_calls import NO_ARGUMENTS, complete, list_calls
+from gateway.operations.chat_completions.tool_calls import NO_ARGUMENTS, complete, is_nameless, list_calls
 
 MAX_CHOICES = 128
 VALUES_OF_TOKEN = 24  # of JSON, for one token with its log probability and its bytes, as they are counted
@@ -104,6 +104,10 @@ def _read_calls(message: dict[str, Any]) -> None:
     if message.get("tool_calls") is None:
         return
     list_calls(message)
+    message["tool_calls"] = [call for call in message["tool_calls"] if not is_nameless(call)]
+    if not message["tool_calls"]:
+        del message["tool_calls"]
+        return
     seen: set[str] = set()
     for tool in message["tool_calls"]:
         if tool.get("id") in seen:

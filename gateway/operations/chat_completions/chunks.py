@@ -36,6 +36,7 @@ class ChatChunkReader:
         self._read_bytes = 0  # of text
         self._read_tokens = 0  # as estimated by them
         self._is_changed = False
+        self._told: dict[str, Any] | None = None  # the event of the last report, which waits for the end
 
     @property
     def has_calls(self) -> bool:
@@ -60,11 +61,11 @@ class ChatChunkReader:
             reason = event.get("done_reason") or (STOP if event.get("done") is True else None)
             choices = [{"delta": event.pop("message"), "finish_reason": reason}]
             self._is_changed = True
-        if choices is not None and not isinstance(choices, list):
-            raise ValueError("choices are a list")
-        text = self._note_choices(choices or [], size)
-        if usage is not None:
-            call.note_usage(self._reports.add(usage, call.pieces_seen, self._text_bytes))
+        try:
+            text = self._note_choices(choices or [], size)
+        finally:  # what it reports counts, whatever else of it makes no sense
+            if usage is not None:
+                call.note_usage(self._reports.add(usage, call.pieces_seen, self._text_bytes))
         if usage is None and event.get("usage") is not None:  # it cannot be true: the client is not told
             call.has_report_of_nothing |= counts_nothing(event)
             del event["usage"]
@@ -75,17 +76,22 @@ class ChatChunkReader:
             return self._report(event, has_usage=usage is not None)
         event["choices"] = choices
         self._name(event)
-        if event.get("usage") is not None:
-            self._hide_usage(event)
         may_pass = event.get("usage") is None and not self._provider.has_own_events
+        if event.get("usage") is not None:
+            reported = event.pop("usage")
+            self._is_changed = True
+            if call.wants_usage:
+                self._told = {**self._head, "usage": reported}
         return Chunk(event, self._is_changed, text if may_pass else "")
 
-    def _note_choices(self, choices: list[Any], most: int) -> str:
+    def _note_choices(self, choices: Any, most: int) -> str:
         """Count a piece of the answer, at most so many bytes; its text, if the event says nothing else."""
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+            raise ValueError("choices are a list of objects")  # before anything of them counts
         if not choices:
             return ""
         for position, choice in enumerate(choices):
-            if isinstance(choice, dict) and "message" in choice:
+            if "message" in choice:
                 self._read_message(choice, position)
         if size := count_text_bytes(choices, most):
             tokens = estimate_tokens(size)
@@ -93,8 +99,6 @@ class ChatChunkReader:
             self._read_bytes += size
             self._read_tokens += tokens
         for position, choice in enumerate(choices):
-            if not isinstance(choice, dict):
-                raise ValueError("a choice is an object")
             self._read_choice(choice, position)
         choice = choices[0]
         reason = choice["finish_reason"]
@@ -207,37 +211,31 @@ class ChatChunkReader:
                 self._is_changed = True
 
     def _report(self, event: dict[str, Any], *, has_usage: bool) -> Chunk | None:
-        """An event without choices: the usage report is for us, unless it was asked for. What is no chunk
-        and reports nothing is skipped.
+        """An event without choices, for those alone who asked for usage: others take the first choice of each
+        chunk. What is no chunk and reports nothing is skipped.
         """
-        call = self._call
-        if not has_usage and event.get("choices") is None:
+        if not self._call.wants_usage or (not has_usage and event.get("choices") is None):
             return None
         if has_usage:
-            if not call.wants_usage or call.usage is None:
-                return None
-            if self.has_open_end or self._untold:  # it belongs behind the end, and is told there
-                return None
-            if not is_strict(event.get("usage"), call.usage):
-                event["usage"] = usage_body(call.usage)
-                self._is_changed = True
-            call.has_told_usage = True
-        if event.get("choices") is None:
-            event["choices"] = []
-            self._is_changed = True
+            self._told = event
+            return None
         self._name(event)
         return Chunk(event, self._is_changed)
 
-    def _hide_usage(self, event: dict[str, Any]) -> None:
-        """A report beside a piece of the answer: only for those who asked, and not ahead of the end."""
-        if not self._call.wants_usage or self._untold:
-            del event["usage"]
-            self._is_changed = True
-            return
-        self._call.has_told_usage = True
-        if self._call.usage is not None and not is_strict(event["usage"], self._call.usage):
-            event["usage"] = usage_body(self._call.usage)
-            self._is_changed = True
+    def report(self) -> Chunk | None:
+        """The chunk with what was used, for those who asked: one, behind the end, as the last report of the
+        provider's has it. Clients add up what comes twice.
+        """
+        event, call = self._told, self._call
+        if event is None or call.usage is None:
+            return None
+        if not is_strict(event.get("usage"), call.usage):
+            event["usage"] = usage_body(call.usage)
+        event["choices"] = []
+        self._name(event)
+        self._told = None
+        call.has_told_usage = True
+        return Chunk(event, is_changed=True)
 
     def _name(self, event: dict[str, Any]) -> None:
         """What every client of OpenAI's reads; the model's name is ours."""

@@ -42,8 +42,16 @@ class CallReader:
         for arguments that cannot be written.
         """
         is_changed = list_calls(delta)
+        kept = []
         for piece in delta["tool_calls"]:
+            if self._find(piece, as_number(piece.get("index"))) is None and is_empty(piece):
+                is_changed = True
+                continue
             is_changed |= self._read_piece(piece)
+            kept.append(piece)
+        delta["tool_calls"] = kept
+        if not kept:
+            del delta["tool_calls"]
         return is_changed
 
     def _read_piece(self, piece: dict[str, Any]) -> bool:
@@ -96,9 +104,22 @@ class CallReader:
             return self._by_id.get(given_id, None if name or place is None else number)
         if name and not given_id and (place is None or call.is_whole):
             return None
-        if name and name != call.name and call.is_whole:
+        if name and call.is_whole and (name != call.name or _is_whole(piece)):
             return None  # another one under the same id
         return number
+
+
+def is_empty(call: dict[str, Any]) -> bool:
+    """Whether it calls nothing: some servers put the frame of a call beside each text."""
+    is_function = call.keys() <= {"index", "id", "type", "function"} and not isinstance(
+        call.get("function"), str
+    )
+    return is_function and not (_id_of(call) or _name_of(call) or _has_arguments(call))
+
+
+def is_nameless(call: dict[str, Any]) -> bool:
+    """Whether nobody can tell what a whole call calls."""
+    return call.get("type") in (None, "", "function") and not _name_of(call) and not _has_arguments(call)
 
 
 def _continue(piece: dict[str, Any], call: _Begun) -> bool:
