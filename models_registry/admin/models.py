@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
@@ -36,6 +36,7 @@ from models_registry.services import (
     set_model,
     set_model_price,
 )
+from models_registry.services.prices import costs_the_platform
 from models_registry.worlds import Model, active_world
 from usage.labels import show_prices
 from usage.pricing import Price
@@ -239,6 +240,11 @@ class ModelAdminBase(ListedPrices):
 
     def create_row(self, request: HttpRequest, form: ModelForm) -> Model:
         data = dict(form.cleaned_data)
+        if data["is_enabled"] and costs_the_platform(active_world(), data["connection"]):
+            data["is_enabled"] = False
+            messages.warning(
+                request, gettext("It is switched off until you enter its price and switch it on.")
+            )
         row = add_model(
             actor=request.user,
             connection=data.pop("connection"),
@@ -252,6 +258,8 @@ class ModelAdminBase(ListedPrices):
     def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
         own = {*ModelForm.Meta.fields, *self.extra_fields}
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in own}
+        if _needs_its_price_first(row, form):
+            del changes["is_enabled"]
         if changes.get("upstream_name") == "":
             changes["upstream_name"] = form.cleaned_data.get("name", row.name)
         changed = set_model(actor=request.user, model=row, **changes)
@@ -260,6 +268,12 @@ class ModelAdminBase(ListedPrices):
 
     def remove_row(self, request: HttpRequest, row: Model) -> None:
         remove_model(actor=request.user, model=row)
+
+    def save_related(self, request: HttpRequest, form: forms.ModelForm, formsets: list, change: bool) -> None:
+        """What needs the price that was entered beside it is switched on only now."""
+        super().save_related(request, form, formsets, change)
+        if change and _needs_its_price_first(form.instance, form):
+            set_model(actor=request.user, model=form.instance, is_enabled=True)
 
     def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset, change: bool) -> None:
         if formset.model is self.endpoint_inline.model:
@@ -319,6 +333,12 @@ class ModelAdminBase(ListedPrices):
             for currency, texts in prices
         ]
         return format_html_join("", "<p>{}</p>", lines) or gettext("no price: calls cost nothing")
+
+
+def _needs_its_price_first(row: Model, form: ModelForm) -> bool:
+    """Whether the form switches it on, and the service asks for a price before."""
+    is_wanted = "is_enabled" in form.changed_data and form.cleaned_data["is_enabled"]
+    return is_wanted and costs_the_platform(active_world(), row.connection)
 
 
 def _show_price(price: Price, kind: str) -> str:

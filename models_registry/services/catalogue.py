@@ -15,12 +15,13 @@ from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import AtriumError, UpstreamError
 from models_registry.catalogue import fetch_catalogue
-from models_registry.kinds import Channel, Location
+from models_registry.kinds import Channel
 from models_registry.providers.openai_compatible.catalogue import Catalogue, ListedModel
 from models_registry.selectors import list_seen_models
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
-from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
+from models_registry.services.prices import costs_the_platform
+from models_registry.worlds import Connection, Model, World, active_world
 from tenants.audit import AT_ONCE, note_changes
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey
@@ -153,7 +154,7 @@ def _add_models(
     """
     taken = {name for row in list_seen_models() for name in (row.name, *row.aliases)}
     prefix = slugify(connection.name) or "connection"
-    is_free = not _costs_the_platform(world, connection)
+    is_free = not costs_the_platform(world, connection)
     rows: list[Model] = []
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
@@ -206,13 +207,6 @@ def _may_be_added(row: Model, taken: set[str]) -> bool:
         )
         return False
     return True
-
-
-def _costs_the_platform(world: World, connection: Connection) -> bool:
-    """Whether the operator pays somebody for what all tenants would call for nothing, as long as the models
-    have no price: what a catalogue says of it is for an operator to take over.
-    """
-    return world is PLATFORM and connection.location != Location.LOCAL
 
 
 def usual_output(listed: ListedModel) -> int:

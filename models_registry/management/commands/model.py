@@ -19,6 +19,7 @@ from models_registry.selectors import (
     list_visible_models,
 )
 from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
+from models_registry.services.prices import costs_the_platform
 from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
 from tenants.models import Plan, Tenant
 from tenants.selectors import list_plans
@@ -100,8 +101,8 @@ class Command(AtriumCommand):
             for name in ("channel", "retire_on", "kind", "capabilities", *NUMBERS, *TEXTS)
             if options[name] is not None
         }
-        if options["enable"] or options["disable"]:
-            changes["is_enabled"] = options["enable"]
+        if options["disable"]:
+            changes["is_enabled"] = False
         if options["default"]:
             changes["is_default"] = True
         for name, option in (("aliases", "alias"), ("fallbacks", "fallback"), ("weight", "weight")):
@@ -120,6 +121,8 @@ class Command(AtriumCommand):
                 services.set_model_price(
                     actor=None, model=model, currency=options["currency"] or "", amounts=prices
                 )
+            if options["enable"]:  # which may need the price
+                model = services.set_model(actor=None, model=model, is_enabled=True)
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
         self.show(shown, f"Model {model.name} is set.")
 
@@ -127,6 +130,8 @@ class Command(AtriumCommand):
         exists = list_visible_models(None).filter(name=options["name"]).exists()
         if options["connection"] and not exists:
             connection = get_visible_connection(None, options["connection"])
+            if costs_the_platform(active_world(), connection):
+                changes["is_enabled"] = False  # else it could be called before it has a price
             return services.add_model(actor=None, connection=connection, name=options["name"], **changes)
         model = get_visible_model(None, options["name"])
         return services.set_model(actor=None, model=model, **changes) if changes else model
