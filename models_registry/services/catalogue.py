@@ -21,7 +21,7 @@ from models_registry.selectors import list_seen_models
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
 from models_registry.services.prices import costs_the_platform
-from models_registry.worlds import Connection, Model, World, active_world
+from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.audit import AT_ONCE, note_changes
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey
@@ -60,7 +60,8 @@ class SyncReport:
 
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
     """Add the models that the provider lists, switch off those that have vanished, and leave what an admin
-    has set. The platform's from elsewhere begin switched off: they have no price.
+    has set. The platform's from elsewhere begin switched off, as do those that the catalogue asks money for:
+    they have no price.
 
     Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a transaction: it waits for the
     network.
@@ -154,19 +155,19 @@ def _add_models(
     """
     taken = {name for row in list_seen_models() for name in (row.name, *row.aliases)}
     prefix = slugify(connection.name) or "connection"
-    is_free = not costs_the_platform(world, connection)
+    is_paid_for = costs_the_platform(world, connection)
     rows: list[Model] = []
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
         row = _make_model(world, connection, listed, name, now)
-        row.is_enabled = is_free
+        row.is_enabled = not is_paid_for and not (world is PLATFORM and listed.is_sold)
         if not _may_be_added(row, taken):
             report.refused.append(listed.name)
             continue
         rows.append(row)
         taken.add(name)
         report.added.append(name)
-        if not is_free:
+        if not row.is_enabled:
             report.unpriced.append(name)
         if listed.price is not None:
             report.proposed.append(name)

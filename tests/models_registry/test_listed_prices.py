@@ -186,3 +186,20 @@ def test_so_is_one_for_an_embedding(make, provider):
     sync(make.connection(base_url=provider.base_url, allow_private=True))
     taken = services.take_listed_price(actor=None, model=PlatformModel.objects.get())
     assert taken.own_texts == {"input": "0.01", "output": "0"}
+
+
+@pytest.mark.scope("platform")
+@pytest.mark.parametrize("location", ["local", "us"])
+def test_what_has_a_price_is_free_for_nobody_before_it_is_taken_over(make, provider, location):
+    """A relay at a loopback address has a bill behind it too, as its catalogue says."""
+    free = {"prompt": "0", "completion": "0"}
+    provider.listed = [ENTRY, {"id": "free", "pricing": free}, "silent"]
+    report = sync(make.connection(base_url=provider.base_url, allow_private=True, location=location))
+    others = [] if location == "local" else ["free", "silent"]
+    assert sorted(report.unpriced) == sorted([*others, ENTRY["id"]])
+    off = PlatformModel.objects.filter(is_enabled=False).values_list("name", flat=True)
+    assert sorted(off) == sorted(report.unpriced)
+
+
+def test_an_organisations_own_begins_switched_on(linked):
+    assert sync(linked).unpriced == [] and Model.objects.get(name=ENTRY["id"]).is_enabled

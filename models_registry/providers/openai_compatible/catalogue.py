@@ -70,6 +70,11 @@ class ListedModel:
     is_stable: bool = False  # whoever lists it stands by it, and we by them
     price: Price | None = None
 
+    @property
+    def is_sold(self) -> bool:
+        """Whether whoever lists it asks money for it."""
+        return self.price is not None and not self.price.is_free
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
