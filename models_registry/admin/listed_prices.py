@@ -33,6 +33,11 @@ class ListedPrices(AtriumModelAdmin):
     @display(description=_("price in the catalogue"))
     def show_listed_price(self, row: Model) -> str:
         """What holds only once somebody takes it over."""
+        if row.is_priced_otherwise:
+            return gettext(
+                "It cannot be taken over: it is not for tokens alone, or in another unit. Enter a price by "
+                "hand."
+            )
         amounts = {name: text for name, text in row.listed_price.items() if name in CLASSES}
         text = gettext("%(prices)s. Proposed by the provider; nothing is billed by it.")
         return text % {"prices": show_prices(amounts, row.listed_price["currency"])}
@@ -45,7 +50,7 @@ class ListedPrices(AtriumModelAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: str):
         row = self.get_queryset(request).filter(pk=object_id).first()
-        is_offered = row and row.listed_price and bills_in(request, row.listed_price["currency"])
+        is_offered = row and row.proposed_price and bills_in(request, row.proposed_price["currency"])
         return super().get_actions_detail(request, object_id) if is_offered else []
 
     @confirmed(

@@ -315,10 +315,10 @@ class ModelAdminBase(ListedPrices):
         shown = [_show_price(price.as_price(), row.kind) for price in (prices if is_own else prices[:SHOWN])]
         if len(prices) > len(shown):
             shown.append(f"+{len(prices) - len(shown)}")
-        if not shown and row.listed_price:
-            listed = _show_price(Price.from_snapshot(row.listed_price), row.kind)
+        if not shown and row.proposed_price:
+            listed = _show_price(Price.from_snapshot(row.proposed_price), row.kind)
             return gettext("no price; in the catalogue: %(price)s") % {"price": listed}
-        return "; ".join(shown) or gettext("no price: calls cost nothing")
+        return "; ".join(shown) or _say_no_price(row)
 
     @display(description=_("context window"), ordering="context_window")
     def show_context(self, row: Model) -> str:
@@ -332,13 +332,21 @@ class ModelAdminBase(ListedPrices):
             (show_prices({name: texts[name] for name in wanted if name in texts}, currency),)
             for currency, texts in prices
         ]
-        return format_html_join("", "<p>{}</p>", lines) or gettext("no price: calls cost nothing")
+        return format_html_join("", "<p>{}</p>", lines) or _say_no_price(row)
 
 
 def _needs_its_price_first(row: Model, form: ModelForm) -> bool:
     """Whether the form switches it on, and the service asks for a price before."""
     is_wanted = "is_enabled" in form.changed_data and form.cleaned_data["is_enabled"]
     return is_wanted and costs_the_platform(active_world(), row.connection)
+
+
+def _say_no_price(row: Model) -> str:
+    if row.is_priced_otherwise:
+        return gettext("no price; that of the catalogue cannot be taken over")
+    if costs_the_platform(active_world(), row.connection):
+        return gettext("no price")
+    return gettext("no price: calls cost nothing")
 
 
 def _show_price(price: Price, kind: str) -> str:

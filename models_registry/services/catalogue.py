@@ -135,7 +135,7 @@ def _write_changed(world: World, rows: list[tuple[Model, Model]], now: datetime)
 
 def _note_listed(row: Model, listed: ListedModel, report: SyncReport) -> None:
     """Fill what nobody has set; switch a model on again that only its absence had switched off."""
-    row.listed_price = listed.price.snapshot() if listed.price else None
+    row.listed_price = listed.proposal()
     row.label = row.label or listed.label
     row.context_window = row.context_window or listed.context_window
     if row.max_output_tokens is None and listed.max_output_tokens:
@@ -189,7 +189,7 @@ def _make_model(world: World, connection: Connection, listed: ListedModel, name:
         # of what others list nobody has promised anything yet
         channel=Channel.STABLE if listed.is_stable else Channel.EXPERIMENTAL,
         stable_since=now.date() if listed.is_stable else None,
-        listed_price=listed.price.snapshot() if listed.price else None,
+        listed_price=listed.proposal(),
     )
 
 

@@ -89,9 +89,17 @@ def take_listed_price(*, actor: User | None, model: Model) -> ModelPrice:
     that currency. Raises NotAllowed, and InvalidInput where it says nothing, or in another currency than the
     tenant is billed in.
     """
-    if not model.listed_price:
+    if model.is_priced_otherwise:
+        raise InvalidInput(
+            _(
+                "The catalogue's price of %(name)s cannot be taken over: it is not for tokens alone, or in "
+                "another unit. Enter a price by hand."
+            )
+            % {"name": model.name}
+        )
+    if model.proposed_price is None:
         raise InvalidInput(_("The catalogue does not say what %(name)s costs.") % {"name": model.name})
-    price = Price.from_snapshot(model.listed_price)
+    price = Price.from_snapshot(model.proposed_price)
     return set_model_price(actor=actor, model=model, currency=price.currency, amounts=price.amounts)
 
 

@@ -96,3 +96,22 @@ def test_one_that_is_billed_in_dollars_takes_them_over(acme, alice, in_dollars):
     page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "1 model costs what its catalogue says." in page
     assert ModelPrice.objects.order_by("-valid_from").first().own_texts["input"] == "0.15"
+
+
+def test_a_price_that_cannot_be_taken_over_is_no_price_of_nothing(on_platform, olga):
+    row = make_platform_estate(olga).model
+    with platform():
+        platform_models.ModelPrice.objects.all().delete()
+        platform_models.Connection.objects.update(location="us")
+    on_platform.login_as(olga)
+    said = on_platform.get(of_platform("changelist")).content.decode()
+    assert "calls cost nothing" not in said, "they cost the operator"
+    with platform():
+        platform_models.Model.objects.update(listed_price={"reason": "not_by_tokens"})
+    assert (
+        "that of the catalogue cannot be taken over"
+        in on_platform.get(of_platform("changelist")).content.decode()
+    )
+    page = on_platform.get(of_platform("change", row.pk)).content.decode()
+    assert "It cannot be taken over: it is not for tokens alone" in page and "calls cost nothing" not in page
+    assert of_platform("take_price", row.pk) not in page

@@ -126,6 +126,10 @@ def test_a_price_comes_in_as_a_proposal_and_follows_the_catalogue(linked, provid
     assert Model.objects.get(name=ENTRY["id"]).listed_price["input"] == "0.3"
     provider.listed = priced({"prompt": "-1"})
     sync(linked)
+    row = Model.objects.get(name=ENTRY["id"])
+    assert row.proposed_price is None and row.is_priced_otherwise
+    provider.listed = [ENTRY["id"], "other"]
+    sync(linked)
     assert Model.objects.get(name=ENTRY["id"]).listed_price is None
 
 
@@ -150,6 +154,13 @@ def test_where_nothing_is_proposed_nothing_is_taken_over(linked):
     sync(linked)
     with pytest.raises(InvalidInput, match="does not say what other costs"):
         services.take_listed_price(actor=None, model=Model.objects.get(name="other"))
+
+
+def test_what_cannot_be_taken_over_is_told_as_that(linked, provider):
+    provider.listed = priced({"request": "0.005"})
+    assert sync(linked).proposed == []
+    with pytest.raises(InvalidInput, match="cannot be taken over: it is not for tokens alone"):
+        services.take_listed_price(actor=None, model=Model.objects.get(name=ENTRY["id"]))
 
 
 def test_whoever_may_set_no_price_takes_none_over(linked, bob):
@@ -193,10 +204,11 @@ def test_so_is_one_for_an_embedding(make, provider):
 def test_what_has_a_price_is_free_for_nobody_before_it_is_taken_over(make, provider, location):
     """A relay at a loopback address has a bill behind it too, as its catalogue says."""
     free = {"prompt": "0", "completion": "0"}
-    provider.listed = [ENTRY, {"id": "free", "pricing": free}, "silent"]
+    by_request = {"id": "by-request", "pricing": free | {"request": "0.005"}}
+    provider.listed = [ENTRY, by_request, {"id": "free", "pricing": free}, "silent"]
     report = sync(make.connection(base_url=provider.base_url, allow_private=True, location=location))
     others = [] if location == "local" else ["free", "silent"]
-    assert sorted(report.unpriced) == sorted([*others, ENTRY["id"]])
+    assert sorted(report.unpriced) == sorted([*others, ENTRY["id"], "by-request"])
     off = PlatformModel.objects.filter(is_enabled=False).values_list("name", flat=True)
     assert sorted(off) == sorted(report.unpriced)
 
