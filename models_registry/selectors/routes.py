@@ -110,6 +110,9 @@ def _choose_price(prices: list[ModelPrice], currency: str) -> Price:
     for row in prices:
         if not currency or row.currency == currency:
             return row.as_price()
+    found = [row.as_price() for row in prices]
+    if all(price.is_free for price in found):  # nothing is nothing in every currency
+        return Price(currency, **found[0].amounts)
     raise ValueError(f"it has no price in {currency}")
 
 
