@@ -8,13 +8,14 @@ POST does it.
 One name serves both lists: put it into `actions` (the selected rows) and `actions_detail` (the row that is
 open). A text that the work returns is shown for its row, instead of `done`. With a `form` the page asks for
 its fields too, and the work gets what was entered by name. Rows are named by the admin's
-`describe_rows`, if it has one.
+`describe_rows`, if it has one; `details` says more of each, `warn` of all that were chosen.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial, wraps
 from itertools import chain
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -33,6 +34,7 @@ from foundation.errors import AtriumError
 from foundation.refusals import Refusal, texts_by_field
 
 MAX_ROWS = 200  # at a time; each is one service call
+MAX_NAMES = 5  # that one text tells
 Work = Callable[..., str | None]  # (self, request, row, what the form's fields hold by name)
 
 
@@ -46,6 +48,8 @@ def confirmed(
     icon: str | None = None,
     is_dangerous: bool = False,
     form: type[forms.Form] = forms.Form,
+    details: Callable[[Any, Model], str] | None = None,
+    warn: Callable[[Any, list[Model]], str] | None = None,
 ) -> Callable[[Work], Callable]:
     """Turn `work(self, request, row)` into an action for many rows and for one. `done` is an ngettext_lazy
     with `count`.
@@ -82,7 +86,9 @@ def confirmed(
                 "explanation": explanation,
                 "verb": description,
                 "form": filled,
+                "warning": warn(self, rows) if warn else "",
                 "rows": rows,
+                "details": details,
                 "action_name": work.__name__,
                 "is_single": object_id is not None,
                 "is_dangerous": is_dangerous,
@@ -92,6 +98,11 @@ def confirmed(
         return run
 
     return decorate
+
+
+def name_some(names: list[str]) -> str:
+    """The first few; whoever calls it says how many there are."""
+    return ", ".join(names[:MAX_NAMES]) + (" …" if len(names) > MAX_NAMES else "")
 
 
 def _rows(model_admin, request: HttpRequest, queryset: QuerySet | None, object_id: str | None) -> list[Model]:
@@ -107,9 +118,10 @@ def _ask(model_admin, request: HttpRequest, context: dict) -> TemplateResponse:
     opts = model_admin.model._meta
     cancel = _way_back(model_admin, context["rows"][0]) if context["is_single"] else request.get_full_path()
     page = model_admin.admin_site.each_context(request) | context
+    details = context["details"]
     page |= {
         "rows": [
-            {"pk": row.pk, "text": text}
+            {"pk": row.pk, "text": text, "more": details(model_admin, row) if details else ""}
             for row, text in zip(context["rows"], _describe(model_admin, context["rows"]), strict=True)
         ],
         "title": context["verb"],

@@ -6,6 +6,7 @@ from django.urls import reverse
 from models_registry.models import Model, ModelPrice
 from models_registry.platform import models as platform_models
 from tenants.context import platform
+from tenants.models import Plan, Tenant
 from tests.admin.model_forms import url
 from tests.estate import make_estate, make_platform_estate
 from tests.routes import PLATFORM
@@ -51,6 +52,41 @@ def test_an_operator_takes_over_what_the_catalogue_says(on_platform, olga):
         (price,) = row.prices.filter(currency="USD")
         assert price.own_texts == {"input": "0.15", "cached": "0.075", "output": "0.6"}
         assert row.prices.filter(currency="EUR").count() == 1
+
+
+def test_it_is_asked_with_the_prices_and_who_is_left_out(on_platform, olga):
+    row = make_platform_estate(olga).model
+    monies = ["USD", "GBP", *["CHF"] * 5]
+    with platform():
+        standard, unlimited = (Plan.objects.get(name=name) for name in ("standard", "unlimited"))
+        Tenant.objects.update(plan=standard)
+        Tenant.objects.bulk_create(
+            Tenant(slug=f"t{at}", schema_name=f"t{at}", name=f"Firm {at}", currency=money, plan=standard)
+            for at, money in enumerate(monies)
+        )
+        Tenant.objects.filter(slug="t1").update(plan=unlimited)
+        platform_models.Model.objects.filter(pk=row.pk).update(listed_price=LISTED)
+        row.plans.set([standard])
+    on_platform.login_as(olga)
+    address = of_platform("take_price", row.pk)
+
+    def asked() -> str:
+        return on_platform.get(address).content.decode().replace("\xa0", " ")
+
+    assert "input 0.1500 USD" in asked()
+    assert "billed in" not in asked(), "it has a price in euros: who pays in others has no part in it already"
+    with platform():
+        row.prices.all().delete()
+    page = asked()
+    assert "7 organisations are billed in other currencies and are not offered models" in page
+    assert ": Acme, Firm 2, Firm 3, Firm 4, Firm 5 …. Enter one" in page
+    with platform():
+        row.plans.set([unlimited])
+    assert "1 organisation is billed in another currency" in asked() and "in it: Firm 1." in asked()
+    with platform():
+        free = {"currency": "USD", "input": "0", "output": "0"}
+        platform_models.Model.objects.update(listed_price=free)
+    assert "billed in" not in asked(), "nothing is nothing in every currency"
 
 
 def test_of_several_those_that_the_catalogue_prices_and_a_reason_for_the_others(on_platform, olga):
