@@ -11,7 +11,7 @@ its fields too, and the work gets what was entered by name. Rows are named by th
 `describe_rows`, if it has one; `details` says more of each, `warn` of all that were chosen.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial, wraps
 from itertools import chain
@@ -78,7 +78,7 @@ def confirmed(
             if is_confirmed and filled.is_valid():
                 refusals = _carry_out(self, request, rows, partial(work, **filled.cleaned_data), done)
                 if object_id is None or not _fill_in(filled, refusals):
-                    for text in map(str, refusals):
+                    for text in _sum_up(refusals):
                         messages.error(request, text)
                     return None if object_id is None else HttpResponseRedirect(_way_back(self, rows[0]))
             context = {
@@ -141,9 +141,22 @@ class _Refused:
     row: str
     refusal: Refusal
 
-    def __str__(self) -> str:
-        texts = chain.from_iterable(texts_by_field(self.refusal).values())
-        return f"{self.row}: {' '.join(texts)}"
+    @property
+    def reason(self) -> str:
+        return " ".join(chain.from_iterable(texts_by_field(self.refusal).values()))
+
+
+def _sum_up(refusals: list[_Refused]) -> Iterator[str]:
+    """One text for each reason."""
+    names: dict[str, list[str]] = {}
+    for refused in refusals:
+        names.setdefault(refused.reason, []).append(refused.row)
+    for reason, rows in names.items():
+        if len(rows) == 1:
+            yield f"{rows[0]}: {reason}"
+            continue
+        text = _("Not done for %(count)d (%(names)s): %(reason)s")
+        yield text % {"count": len(rows), "names": name_some(rows), "reason": reason}
 
 
 def _fill_in(form: forms.Form, refusals: list[_Refused]) -> bool:

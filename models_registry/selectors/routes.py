@@ -11,6 +11,7 @@ from django.utils import timezone
 from foundation.errors import AtriumError
 from models_registry.addresses import may_be_local, read_base_url
 from models_registry.kinds import Channel, Location
+from models_registry.platform.models import Model as PlatformModel
 from models_registry.providers.table import find_provider
 from models_registry.routes import Endpoint, Route, Target
 from models_registry.worlds import PLATFORM, Connection, Model, ModelPrice, World, active_world
@@ -117,7 +118,7 @@ def _choose_price(prices: list[ModelPrice], currency: str) -> Price:
     raise ValueError(f"it has no price in {currency}")
 
 
-def list_tenants_left_out(models: Iterable[Model]) -> list[str]:
+def list_tenants_left_out(models: Iterable[PlatformModel]) -> list[str]:
     """Names of the organisations that would no longer be offered one of these models of the platform, did it
     cost what its catalogue proposes: see `_choose_price`.
     """

@@ -92,13 +92,12 @@ def take_listed_price(*, actor: User | None, model: Model) -> ModelPrice:
     if model.is_priced_otherwise:
         raise InvalidInput(
             _(
-                "The catalogue's price of %(name)s cannot be taken over: it is not for tokens alone, or in "
-                "another unit. Enter a price by hand."
+                "The catalogue's price cannot be taken over: it is not for tokens alone, or in another unit. "
+                "Enter a price by hand."
             )
-            % {"name": model.name}
         )
     if model.proposed_price is None:
-        raise InvalidInput(_("The catalogue does not say what %(name)s costs.") % {"name": model.name})
+        raise InvalidInput(_("The catalogue does not say what this model costs."))
     price = Price.from_snapshot(model.proposed_price)
     return set_model_price(actor=actor, model=model, currency=price.currency, amounts=price.amounts)
 

@@ -99,12 +99,28 @@ def test_of_several_those_that_the_catalogue_prices_and_a_reason_for_the_others(
     chosen = {"action": "take_price", "_selected_action": [row.pk, second.pk], "confirmed": "yes"}
     page = on_platform.post(of_platform("changelist"), chosen, follow=True).content.decode()
     assert "1 model costs what its catalogue says." in page
-    assert "does not say what platform-model costs" in page
+    assert "platform-model: The catalogue does not say what this model costs." in page
     assert "take_price" not in on_platform.get(of_platform("change", row.pk)).content.decode()
     assert (
         of_platform("take_price", second.pk)
         in on_platform.get(of_platform("change", second.pk)).content.decode()
     )
+
+
+def test_many_that_are_refused_for_one_reason_are_one_message(on_platform, olga):
+    first = make_platform_estate(olga).model
+    with platform():
+        rows = platform_models.Model.objects.bulk_create(
+            platform_models.Model(name=f"m{at}", upstream_name="m", connection=first.connection)
+            for at in range(7)
+        )
+        platform_models.Model.objects.filter(name="m6").update(listed_price={"reason": "not_by_tokens"})
+    on_platform.login_as(olga)
+    chosen = {"action": "take_price", "_selected_action": [row.pk for row in rows], "confirmed": "yes"}
+    page = on_platform.post(of_platform("changelist"), chosen, follow=True).content.decode()
+    assert page.count("does not say what this model costs") == 1
+    assert "Not done for 6 (m0, m1, m2, m3, m4 …): The catalogue does not say" in page
+    assert "m6: The catalogue&#x27;s price cannot be taken over" in page
 
 
 def offers(acme, row: Model) -> list[bool]:

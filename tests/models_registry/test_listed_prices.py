@@ -152,7 +152,7 @@ def test_a_proposal_in_another_currency_than_the_bill_is_refused(linked):
 
 def test_where_nothing_is_proposed_nothing_is_taken_over(linked):
     sync(linked)
-    with pytest.raises(InvalidInput, match="does not say what other costs"):
+    with pytest.raises(InvalidInput, match="does not say what this model costs"):
         services.take_listed_price(actor=None, model=Model.objects.get(name="other"))
 
 
