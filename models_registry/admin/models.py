@@ -10,13 +10,14 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from accounts.objects import two_names
 from administration.columns import Badge
+from administration.confirm import confirmed
 from administration.fields import ChosenNameField, ChosenNamesField, NamesField
 from administration.menu import MenuGroup, Place
 from administration.model_admin import Inline
@@ -193,6 +194,7 @@ class ModelAdminBase(ListedPrices):
     search_fields = ["name", "label", "upstream_name"]
     list_select_related = ["connection"]
     readonly_fields = ["show_current_price", "show_listed_price", "stable_since", "listed_at", "vanished_at"]
+    actions = [*ListedPrices.actions, "switch_on", "switch_off"]
     price_inline: type[PriceInline]
     endpoint_inline: type[EndpointInline]
     extra_fields: tuple[str, ...] = ()
@@ -299,6 +301,26 @@ class ModelAdminBase(ListedPrices):
             for data in (one.cleaned_data for one in kept)
         ]
         set_endpoints(actor=request.user, model=model, endpoints=specs)
+
+    @confirmed(
+        description=_("Switch on"),
+        icon="toggle_on",
+        question=_("Switch these models on?"),
+        explanation=_("Whoever may use them can call them from now on."),
+        done=ngettext_lazy("%(count)d model is switched on.", "%(count)d models are switched on.", "count"),
+    )
+    def switch_on(self, request: HttpRequest, row: Model) -> None:
+        set_model(actor=request.user, model=row, is_enabled=True)
+
+    @confirmed(
+        description=_("Switch off"),
+        icon="toggle_off",
+        question=_("Switch these models off?"),
+        explanation=_("Calls of them are refused from now on. They keep their prices and all that is set."),
+        done=ngettext_lazy("%(count)d model is switched off.", "%(count)d models are switched off.", "count"),
+    )
+    def switch_off(self, request: HttpRequest, row: Model) -> None:
+        set_model(actor=request.user, model=row, is_enabled=False)
 
     @display(description=_("model"), ordering="name", header=True)
     def show_name(self, row: Model) -> list[str]:
