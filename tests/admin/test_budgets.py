@@ -71,6 +71,18 @@ def test_who_may_not_see_keys_types_the_id_of_one(acme, alice):
     assert Budget.objects.get().subject_id == estate.key.pk
 
 
+def test_an_amount_stands_beside_its_currency_and_without_zeros_behind_it(acme, alice, in_dollars):
+    row = set_budget(actor=None, level="tenant", subject_id=None, limit=Decimal("0.02"), period="day")
+    acme.login_as(alice)
+    for address in (url("usage_budget_add"), url("usage_budget_change", row.pk)):
+        assert "In USD." in acme.get(address).content.decode()
+    page = acme.get(url("usage_budget_change", row.pk)).content.decode()
+    assert re.search(r'<input[^>]*name="limit"[^>]*', page)[0].count('value="0.02"') == 1
+    Budget.objects.update(limit=Decimal(2500))
+    page = acme.get(url("usage_budget_change", row.pk)).content.decode()
+    assert re.search(r'<input[^>]*name="limit"[^>]*', page)[0].count('value="2500"') == 1
+
+
 def test_keys_of_several_people_are_told_apart_by_their_owners(acme, alice, bob):
     estate = make_estate(alice)
     Budget.objects.all().delete()
