@@ -134,5 +134,7 @@ def test_what_is_added_by_hand_waits_for_its_price_too(waiting, on_platform: Hos
     assert "switched off until you enter its price" in added.content.decode()
     rows = Model.objects.filter(name__in=["by-command", "by-form"])
     assert [row.is_enabled for row in rows] == [False, False]
-    manage("model", "set", "on", "--platform", "--connection", "Provider", "--enable", *PRICE[:4])
-    assert Model.objects.get(name="on").is_enabled
+    added_with = ("--platform", "--connection", "Provider", *PRICE[:4])
+    manage("model", "set", "on", *added_with)
+    manage("model", "set", "off", *added_with, "--disable")
+    assert Model.objects.get(name="on").is_enabled and not Model.objects.get(name="off").is_enabled
