@@ -127,7 +127,8 @@ def test_the_command_refuses_it_and_takes_it_with_a_price(waiting):
 
 @pytest.mark.scope("platform")
 def test_what_is_added_by_hand_waits_for_its_price_too(waiting, on_platform: HostClient, olga):
-    manage("model", "set", "by-command", "--platform", "--connection", "Provider")
+    said = manage("model", "set", "by-command", "--platform", "--connection", "Provider")
+    assert "stays switched off until it has a price" in said
     form = model_form(waiting) | prices() | {"connection": waiting.connection_id, "name": "by-form"}
     on_platform.login_as(olga)
     added = on_platform.post("/admin/registry_platform/model/add/", form, follow=True)

@@ -124,7 +124,10 @@ class Command(AtriumCommand):
             if options["enable"] or (waits and prices and not options["disable"]):  # which may need the price
                 model = services.set_model(actor=None, model=model, is_enabled=True)
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
-        self.show(shown, f"Model {model.name} is set.")
+        note = (
+            "" if not waits or prices else " It stays switched off until it has a price: see --input-price."
+        )
+        self.show(shown, f"Model {model.name} is set.{note}")
 
     def _write(self, options, changes: dict[str, Any]) -> tuple[Model, bool]:
         """The model, and whether it is new and waits for its price."""
