@@ -223,6 +223,11 @@ class ApiKey(TimeStamped):
         return f"{self.name} (…{self.key_id})"
 
     @property
+    def name_with_owner(self) -> str:
+        """For whoever chooses among keys of several people, who may have called theirs alike."""
+        return f"{self.name} (…{self.key_id}…, {self.user})"
+
+    @property
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()
 

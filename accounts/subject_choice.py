@@ -31,15 +31,20 @@ def person_field(request: HttpRequest) -> str:
     return PERSON_FIELD if request.user.has_perm("accounts.view_user") else ADDRESS_FIELD
 
 
+class KeyChoiceField(forms.ModelChoiceField):
+    def label_from_instance(self, key: ApiKey) -> str:
+        return key.name_with_owner
+
+
 class SubjectChoice(forms.ModelForm):
     """Fields of both kinds: a page shows one of each (`key_field`, `person_field`), and its form has no
     other.
     """
 
-    key = forms.ModelChoiceField(
+    key = KeyChoiceField(
         label=_("API key"),
         required=False,
-        queryset=ApiKey.objects.all(),
+        queryset=ApiKey.objects.select_related("user"),
         widget=AutocompleteSelect(Limit._meta.get_field("key"), service_admin),
     )
     key_name = forms.CharField(

@@ -8,13 +8,14 @@ POST does it.
 One name serves both lists: put it into `actions` (the selected rows) and `actions_detail` (the row that is
 open). A text that the work returns is shown for its row, instead of `done`. With a `form` the page asks for
 its fields too, and the work gets what was entered by name. Rows are named by the admin's
-`describe_rows`, if it has one.
+`describe_rows`, if it has one; `details` says more of each, `warn` of all that were chosen.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial, wraps
 from itertools import chain
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -33,6 +34,7 @@ from foundation.errors import AtriumError
 from foundation.refusals import Refusal, texts_by_field
 
 MAX_ROWS = 200  # at a time; each is one service call
+MAX_NAMES = 5  # that one text tells
 Work = Callable[..., str | None]  # (self, request, row, what the form's fields hold by name)
 
 
@@ -46,6 +48,8 @@ def confirmed(
     icon: str | None = None,
     is_dangerous: bool = False,
     form: type[forms.Form] = forms.Form,
+    details: Callable[[Any, Model], str] | None = None,
+    warn: Callable[[Any, list[Model]], str] | None = None,
 ) -> Callable[[Work], Callable]:
     """Turn `work(self, request, row)` into an action for many rows and for one. `done` is an ngettext_lazy
     with `count`.
@@ -74,7 +78,7 @@ def confirmed(
             if is_confirmed and filled.is_valid():
                 refusals = _carry_out(self, request, rows, partial(work, **filled.cleaned_data), done)
                 if object_id is None or not _fill_in(filled, refusals):
-                    for text in map(str, refusals):
+                    for text in _sum_up(refusals):
                         messages.error(request, text)
                     return None if object_id is None else HttpResponseRedirect(_way_back(self, rows[0]))
             context = {
@@ -82,7 +86,9 @@ def confirmed(
                 "explanation": explanation,
                 "verb": description,
                 "form": filled,
+                "warning": warn(self, rows) if warn else "",
                 "rows": rows,
+                "details": details,
                 "action_name": work.__name__,
                 "is_single": object_id is not None,
                 "is_dangerous": is_dangerous,
@@ -92,6 +98,11 @@ def confirmed(
         return run
 
     return decorate
+
+
+def name_some(names: list[str]) -> str:
+    """The first few; whoever calls it says how many there are."""
+    return ", ".join(names[:MAX_NAMES]) + (" …" if len(names) > MAX_NAMES else "")
 
 
 def _rows(model_admin, request: HttpRequest, queryset: QuerySet | None, object_id: str | None) -> list[Model]:
@@ -107,9 +118,10 @@ def _ask(model_admin, request: HttpRequest, context: dict) -> TemplateResponse:
     opts = model_admin.model._meta
     cancel = _way_back(model_admin, context["rows"][0]) if context["is_single"] else request.get_full_path()
     page = model_admin.admin_site.each_context(request) | context
+    details = context["details"]
     page |= {
         "rows": [
-            {"pk": row.pk, "text": text}
+            {"pk": row.pk, "text": text, "more": details(model_admin, row) if details else ""}
             for row, text in zip(context["rows"], _describe(model_admin, context["rows"]), strict=True)
         ],
         "title": context["verb"],
@@ -129,9 +141,22 @@ class _Refused:
     row: str
     refusal: Refusal
 
-    def __str__(self) -> str:
-        texts = chain.from_iterable(texts_by_field(self.refusal).values())
-        return f"{self.row}: {' '.join(texts)}"
+    @property
+    def reason(self) -> str:
+        return " ".join(chain.from_iterable(texts_by_field(self.refusal).values()))
+
+
+def _sum_up(refusals: list[_Refused]) -> Iterator[str]:
+    """One text for each reason."""
+    names: dict[str, list[str]] = {}
+    for refused in refusals:
+        names.setdefault(refused.reason, []).append(refused.row)
+    for reason, rows in names.items():
+        if len(rows) == 1:
+            yield f"{rows[0]}: {reason}"
+            continue
+        text = _("Not done for %(count)d (%(names)s): %(reason)s")
+        yield text % {"count": len(rows), "names": name_some(rows), "reason": reason}
 
 
 def _fill_in(form: forms.Form, refusals: list[_Refused]) -> bool:

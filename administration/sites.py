@@ -13,10 +13,13 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup, DisallowedModelAdminToField
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -35,6 +38,21 @@ from tenants.context import current_scope
 WITHHELD_ROUTES = {"view_on_site"}  # it would tell which ids exist
 
 
+class Choices(AutocompleteJsonView):
+    """What a field offers while somebody types: by the names that the model's administration gives in
+    `name_choice`, if it has one.
+    """
+
+    def get_queryset(self) -> QuerySet:
+        related = self.model_admin.list_select_related
+        rows = super().get_queryset()
+        return rows.select_related(*related) if related else rows
+
+    def serialize_result(self, obj: Model, to_field_name: str) -> dict:
+        name = getattr(self.model_admin, "name_choice", str)
+        return super().serialize_result(obj, to_field_name) | {"text": name(obj)}
+
+
 class AtriumAdminSite(UnfoldAdminSite):
     """What both have in common. A subclass names its scope and its settings."""
 
@@ -50,6 +68,9 @@ class AtriumAdminSite(UnfoldAdminSite):
         return [
             pattern for pattern in super().get_urls() if getattr(pattern, "name", None) not in WITHHELD_ROUTES
         ]
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
+        return Choices.as_view(admin_site=self)(request)
 
     def has_permission(self, request: HttpRequest) -> bool:
         scope = current_scope()

@@ -223,6 +223,7 @@ class ModelSerializer(serializers.ModelSerializer):
     fallbacks = serializers.ListField(child=serializers.CharField())
     listed_price = serializers.DictField(
         child=serializers.CharField(),
+        source="proposed_price",
         allow_null=True,
         read_only=True,
         help_text="What the provider's catalogue says: its currency, and a million tokens of each class. "

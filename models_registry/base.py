@@ -225,7 +225,7 @@ class AbstractModel(TimeStamped):
     is_demo = models.BooleanField(_("demonstration"), default=False, editable=False)
     listed_at = models.DateTimeField(_("last seen in the catalogue"), null=True, blank=True, editable=False)
     # What the provider's catalogue says of its price (usage.pricing.Price.snapshot). A proposal: nothing is
-    # billed by it before somebody takes it over.
+    # billed by it before somebody takes it over. Or a "reason" why what it says is no proposal.
     listed_price = models.JSONField(_("price in the catalogue"), null=True, blank=True, editable=False)
     vanished_at = models.DateTimeField(
         _("vanished from the catalogue"), null=True, blank=True, editable=False
@@ -272,6 +272,16 @@ class AbstractModel(TimeStamped):
 
     def __str__(self) -> str:
         return self.label or self.name
+
+    @property
+    def proposed_price(self) -> dict[str, str] | None:
+        """What the catalogue says that somebody could take over."""
+        return None if self.is_priced_otherwise else self.listed_price
+
+    @property
+    def is_priced_otherwise(self) -> bool:
+        """Whether the catalogue asks money for it in a way that cannot be taken over."""
+        return "reason" in (self.listed_price or {})
 
 
 PRICE_PLACES = CLASSES["input"].price_places

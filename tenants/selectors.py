@@ -70,6 +70,12 @@ def list_plans(names: list[str]) -> list[Plan]:
         return list(Plan.objects.filter(name__in=names))
 
 
+def list_tenants_billed_otherwise(currency: str) -> list[Tenant]:
+    """Those that pay in another currency, by name."""
+    with platform():
+        return list(Tenant.objects.exclude(currency=currency).order_by("name"))
+
+
 def count_tenants_by_status() -> dict[str, int]:
     with platform():
         return dict(Tenant.objects.order_by().values_list("status").annotate(count=Count("pk")))

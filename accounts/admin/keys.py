@@ -159,6 +159,9 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
     def show_key(self, row: ApiKey) -> list[str]:
         return [row.name, f"…{row.key_id}…"]
 
+    def name_choice(self, row: ApiKey) -> str:
+        return row.name_with_owner
+
     @display(description=_("state"), label={USABLE: "success", EXPIRED: "warning", REVOKED: "danger"})
     def show_state(self, row: ApiKey) -> Badge:
         if row.revoked_at:

@@ -79,7 +79,7 @@ class LimitAdmin(AtriumModelAdmin):
     form = LimitForm
     list_display = ["show_subject", "level", "show_limit", "show_used", "show_freed"]
     list_filter = [("level", ChoicesDropdownFilter), ("measure", ChoicesDropdownFilter)]
-    list_select_related = ["project", "user", "key"]
+    list_select_related = ["project", "user", "key__user"]
     conditional_fields = CONDITIONS | {"project": "level == 'project'", "target": "level == 'model'"}
     list_after_template = "admin/accounts/plan_limits.html"
 
@@ -130,7 +130,9 @@ class LimitAdmin(AtriumModelAdmin):
     def show_subject(self, row: Limit) -> str:
         if row.level == Limit.Level.MODEL:
             return row.model_name or str(row.model_id)
-        return str(row.project or row.user or row.key or row.get_level_display())
+        if row.key:
+            return row.key.name_with_owner
+        return str(row.project or row.user or row.get_level_display())
 
     @display(description=_("limit"), ordering="amount")
     def show_limit(self, row: Limit) -> str:

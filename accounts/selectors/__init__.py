@@ -23,6 +23,7 @@ from accounts.selectors.keys import (
     list_own_api_keys,
     list_visible_api_keys,
     name_keys,
+    name_keys_with_owners,
     search_keys,
 )
 from accounts.selectors.limits import (
@@ -96,6 +97,7 @@ __all__ = [
     "list_visible_projects",
     "list_web_origins",
     "name_keys",
+    "name_keys_with_owners",
     "name_people",
     "name_projects",
     "search_keys",

@@ -72,6 +72,11 @@ def name_keys(ids: Iterable[UUID]) -> dict[UUID, str]:
     return {key.pk: str(key) for key in ApiKey.objects.filter(pk__in=ids)}
 
 
+def name_keys_with_owners(ids: Iterable[UUID]) -> dict[UUID, str]:
+    rows = ApiKey.objects.filter(pk__in=ids).select_related("user")
+    return {key.pk: key.name_with_owner for key in rows}
+
+
 def search_keys(text: str) -> QuerySet[ApiKey]:
     """Keys whose name or id holds the text."""
     return ApiKey.objects.filter(Q(key_id__icontains=text) | Q(name__icontains=text))

@@ -3,15 +3,16 @@ their currency.
 """
 
 from django.http import HttpRequest
-from django.utils.translation import gettext, ngettext_lazy
+from django.utils.translation import gettext, ngettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from administration.confirm import confirmed
+from administration.confirm import confirmed, name_some
 from administration.model_admin import AtriumModelAdmin
 from models_registry.providers.openai_compatible.prices import CURRENCY
+from models_registry.selectors import list_tenants_left_out
 from models_registry.services import take_listed_price
-from models_registry.worlds import Model, active_world
+from models_registry.worlds import PLATFORM, Model, active_world
 from usage.labels import show_prices
 from usage.quantities import CLASSES
 
@@ -19,6 +20,29 @@ from usage.quantities import CLASSES
 def bills_in(request: HttpRequest, currency: str) -> bool:
     """Whether a price in this currency could hold: an organisation has one, the platform all."""
     return request.tenant is None or request.tenant.currency == currency
+
+
+def _show_amounts(row: Model) -> str:
+    proposed = row.proposed_price
+    amounts = {name: text for name, text in proposed.items() if name in CLASSES}
+    return show_prices(amounts, proposed["currency"])
+
+
+def _say_proposal(model_admin: AtriumModelAdmin, row: Model) -> str:
+    return _show_amounts(row) if row.proposed_price else ""
+
+
+def _warn_of_currencies(model_admin: AtriumModelAdmin, rows: list[Model]) -> str:
+    """Whom a price in the catalogue's currency alone takes a model away from."""
+    names = list_tenants_left_out(rows) if active_world() is PLATFORM else []
+    text = ngettext(
+        "%(count)d organisation is billed in another currency and is not offered models that have no price "
+        "in it: %(names)s. Enter one there for what it is to keep.",
+        "%(count)d organisations are billed in other currencies and are not offered models that have no "
+        "price in them: %(names)s. Enter one there for what they are to keep.",
+        len(names),
+    )
+    return text % {"count": len(names), "names": name_some(names)} if names else ""
 
 
 class ListedPrices(AtriumModelAdmin):
@@ -33,9 +57,13 @@ class ListedPrices(AtriumModelAdmin):
     @display(description=_("price in the catalogue"))
     def show_listed_price(self, row: Model) -> str:
         """What holds only once somebody takes it over."""
-        amounts = {name: text for name, text in row.listed_price.items() if name in CLASSES}
+        if row.is_priced_otherwise:
+            return gettext(
+                "It cannot be taken over: it is not for tokens alone, or in another unit. Enter a price by "
+                "hand."
+            )
         text = gettext("%(prices)s. Proposed by the provider; nothing is billed by it.")
-        return text % {"prices": show_prices(amounts, row.listed_price["currency"])}
+        return text % {"prices": _show_amounts(row)}
 
     def get_actions(self, request: HttpRequest) -> dict:
         actions = super().get_actions(request)
@@ -45,7 +73,7 @@ class ListedPrices(AtriumModelAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: str):
         row = self.get_queryset(request).filter(pk=object_id).first()
-        is_offered = row and row.listed_price and bills_in(request, row.listed_price["currency"])
+        is_offered = row and row.proposed_price and bills_in(request, row.proposed_price["currency"])
         return super().get_actions_detail(request, object_id) if is_offered else []
 
     @confirmed(
@@ -62,6 +90,8 @@ class ListedPrices(AtriumModelAdmin):
             "%(count)d models cost what their catalogues say.",
             "count",
         ),
+        details=_say_proposal,
+        warn=_warn_of_currencies,
     )
     def take_price(self, request: HttpRequest, row: Model) -> None:
         take_listed_price(actor=request.user, model=row)

@@ -4,19 +4,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from accounts.objects import two_names
 from administration.columns import Badge
+from administration.confirm import confirmed
 from administration.fields import ChosenNameField, ChosenNamesField, NamesField
 from administration.menu import MenuGroup, Place
 from administration.model_admin import Inline
@@ -36,6 +37,7 @@ from models_registry.services import (
     set_model,
     set_model_price,
 )
+from models_registry.services.prices import costs_the_platform
 from models_registry.worlds import Model, active_world
 from usage.labels import show_prices
 from usage.pricing import Price
@@ -192,6 +194,7 @@ class ModelAdminBase(ListedPrices):
     search_fields = ["name", "label", "upstream_name"]
     list_select_related = ["connection"]
     readonly_fields = ["show_current_price", "show_listed_price", "stable_since", "listed_at", "vanished_at"]
+    actions = [*ListedPrices.actions, "switch_on", "switch_off"]
     price_inline: type[PriceInline]
     endpoint_inline: type[EndpointInline]
     extra_fields: tuple[str, ...] = ()
@@ -239,6 +242,11 @@ class ModelAdminBase(ListedPrices):
 
     def create_row(self, request: HttpRequest, form: ModelForm) -> Model:
         data = dict(form.cleaned_data)
+        if data["is_enabled"] and costs_the_platform(active_world(), data["connection"]):
+            data["is_enabled"] = False
+            messages.warning(
+                request, gettext("It is switched off until you enter its price and switch it on.")
+            )
         row = add_model(
             actor=request.user,
             connection=data.pop("connection"),
@@ -252,6 +260,8 @@ class ModelAdminBase(ListedPrices):
     def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
         own = {*ModelForm.Meta.fields, *self.extra_fields}
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name in own}
+        if _needs_its_price_first(row, form):
+            del changes["is_enabled"]
         if changes.get("upstream_name") == "":
             changes["upstream_name"] = form.cleaned_data.get("name", row.name)
         changed = set_model(actor=request.user, model=row, **changes)
@@ -260,6 +270,12 @@ class ModelAdminBase(ListedPrices):
 
     def remove_row(self, request: HttpRequest, row: Model) -> None:
         remove_model(actor=request.user, model=row)
+
+    def save_related(self, request: HttpRequest, form: forms.ModelForm, formsets: list, change: bool) -> None:
+        """What needs the price that was entered beside it is switched on only now."""
+        super().save_related(request, form, formsets, change)
+        if change and _needs_its_price_first(form.instance, form):
+            set_model(actor=request.user, model=form.instance, is_enabled=True)
 
     def save_formset(self, request: HttpRequest, form: forms.ModelForm, formset, change: bool) -> None:
         if formset.model is self.endpoint_inline.model:
@@ -286,6 +302,26 @@ class ModelAdminBase(ListedPrices):
         ]
         set_endpoints(actor=request.user, model=model, endpoints=specs)
 
+    @confirmed(
+        description=_("Switch on"),
+        icon="toggle_on",
+        question=_("Switch these models on?"),
+        explanation=_("Whoever may use them can call them from now on."),
+        done=ngettext_lazy("%(count)d model is switched on.", "%(count)d models are switched on.", "count"),
+    )
+    def switch_on(self, request: HttpRequest, row: Model) -> None:
+        set_model(actor=request.user, model=row, is_enabled=True)
+
+    @confirmed(
+        description=_("Switch off"),
+        icon="toggle_off",
+        question=_("Switch these models off?"),
+        explanation=_("Calls of them are refused from now on. They keep their prices and all that is set."),
+        done=ngettext_lazy("%(count)d model is switched off.", "%(count)d models are switched off.", "count"),
+    )
+    def switch_off(self, request: HttpRequest, row: Model) -> None:
+        set_model(actor=request.user, model=row, is_enabled=False)
+
     @display(description=_("model"), ordering="name", header=True)
     def show_name(self, row: Model) -> list[str]:
         return [row.label or row.name, row.name if row.label and row.label != row.name else ""]
@@ -301,10 +337,10 @@ class ModelAdminBase(ListedPrices):
         shown = [_show_price(price.as_price(), row.kind) for price in (prices if is_own else prices[:SHOWN])]
         if len(prices) > len(shown):
             shown.append(f"+{len(prices) - len(shown)}")
-        if not shown and row.listed_price:
-            listed = _show_price(Price.from_snapshot(row.listed_price), row.kind)
+        if not shown and row.proposed_price:
+            listed = _show_price(Price.from_snapshot(row.proposed_price), row.kind)
             return gettext("no price; in the catalogue: %(price)s") % {"price": listed}
-        return "; ".join(shown) or gettext("no price: calls cost nothing")
+        return "; ".join(shown) or _say_no_price(row)
 
     @display(description=_("context window"), ordering="context_window")
     def show_context(self, row: Model) -> str:
@@ -318,7 +354,21 @@ class ModelAdminBase(ListedPrices):
             (show_prices({name: texts[name] for name in wanted if name in texts}, currency),)
             for currency, texts in prices
         ]
-        return format_html_join("", "<p>{}</p>", lines) or gettext("no price: calls cost nothing")
+        return format_html_join("", "<p>{}</p>", lines) or _say_no_price(row)
+
+
+def _needs_its_price_first(row: Model, form: ModelForm) -> bool:
+    """Whether the form switches it on, and the service asks for a price before."""
+    is_wanted = "is_enabled" in form.changed_data and form.cleaned_data["is_enabled"]
+    return is_wanted and costs_the_platform(active_world(), row.connection)
+
+
+def _say_no_price(row: Model) -> str:
+    if row.is_priced_otherwise:
+        return gettext("no price; that of the catalogue cannot be taken over")
+    if costs_the_platform(active_world(), row.connection):
+        return gettext("no price")
+    return gettext("no price: calls cost nothing")
 
 
 def _show_price(price: Price, kind: str) -> str:

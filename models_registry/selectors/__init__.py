@@ -20,6 +20,7 @@ from models_registry.selectors.routes import (
     list_current_prices,
     list_offered,
     list_routes,
+    list_tenants_left_out,
     names_of,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "list_preparing_models",
     "list_routes",
     "list_seen_models",
+    "list_tenants_left_out",
     "list_unasked_stand_ins",
     "list_used_connections",
     "list_visible_connections",

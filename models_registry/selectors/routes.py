@@ -5,17 +5,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from foundation.errors import AtriumError
 from models_registry.addresses import may_be_local, read_base_url
 from models_registry.kinds import Channel, Location
+from models_registry.platform.models import Model as PlatformModel
 from models_registry.providers.table import find_provider
 from models_registry.routes import Endpoint, Route, Target
 from models_registry.worlds import PLATFORM, Connection, Model, ModelPrice, World, active_world
 from tenants.context import find_tenant, platform
 from tenants.sealing import BrokenSeal, NoDataKey
+from tenants.selectors import list_tenants_billed_otherwise
 from usage.pricing import Price
 
 logger = logging.getLogger(__name__)
@@ -110,7 +112,30 @@ def _choose_price(prices: list[ModelPrice], currency: str) -> Price:
     for row in prices:
         if not currency or row.currency == currency:
             return row.as_price()
+    found = [row.as_price() for row in prices]
+    if all(price.is_free for price in found):  # nothing is nothing in every currency
+        return Price(currency, **found[0].amounts)
     raise ValueError(f"it has no price in {currency}")
+
+
+def list_tenants_left_out(models: Iterable[PlatformModel]) -> list[str]:
+    """Names of the organisations that would no longer be offered one of these models of the platform, did it
+    cost what its catalogue proposes: see `_choose_price`.
+    """
+    rows = list(models)
+    prefetch_related_objects(rows, "plans")
+    current = list_current_prices(rows)
+    names: dict[str, None] = {}
+    for row in rows:
+        price = Price.from_snapshot(row.proposed_price) if row.proposed_price else None
+        found = current.get(row.pk, [])
+        if price is None or price.is_free or not all(one.as_price().is_free for one in found):
+            continue
+        kept, plans = {one.currency for one in found}, {plan.pk for plan in row.plans.all()}
+        for tenant in list_tenants_billed_otherwise(price.currency):
+            if tenant.currency not in kept and (not plans or tenant.plan_id in plans):
+                names[tenant.name] = None
+    return sorted(names)
 
 
 def _open_endpoints(world: World, connections: Iterable[Connection]) -> dict[UUID, Endpoint]:

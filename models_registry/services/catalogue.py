@@ -15,11 +15,12 @@ from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import AtriumError, UpstreamError
 from models_registry.catalogue import fetch_catalogue
-from models_registry.kinds import Channel, Location
+from models_registry.kinds import Channel
 from models_registry.providers.openai_compatible.catalogue import Catalogue, ListedModel
 from models_registry.selectors import list_seen_models
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
+from models_registry.services.prices import costs_the_platform
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.audit import AT_ONCE, note_changes
 from tenants.notify import announce
@@ -59,7 +60,8 @@ class SyncReport:
 
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
     """Add the models that the provider lists, switch off those that have vanished, and leave what an admin
-    has set. The platform's from elsewhere begin switched off: they have no price.
+    has set. The platform's from elsewhere begin switched off, as do those that the catalogue asks money for:
+    they have no price.
 
     Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a transaction: it waits for the
     network.
@@ -133,7 +135,7 @@ def _write_changed(world: World, rows: list[tuple[Model, Model]], now: datetime)
 
 def _note_listed(row: Model, listed: ListedModel, report: SyncReport) -> None:
     """Fill what nobody has set; switch a model on again that only its absence had switched off."""
-    row.listed_price = listed.price.snapshot() if listed.price else None
+    row.listed_price = listed.proposal()
     row.label = row.label or listed.label
     row.context_window = row.context_window or listed.context_window
     if row.max_output_tokens is None and listed.max_output_tokens:
@@ -153,19 +155,19 @@ def _add_models(
     """
     taken = {name for row in list_seen_models() for name in (row.name, *row.aliases)}
     prefix = slugify(connection.name) or "connection"
-    is_free = not _costs_the_platform(world, connection)
+    is_paid_for = costs_the_platform(world, connection)
     rows: list[Model] = []
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
         row = _make_model(world, connection, listed, name, now)
-        row.is_enabled = is_free
+        row.is_enabled = not is_paid_for and not (world is PLATFORM and listed.is_sold)
         if not _may_be_added(row, taken):
             report.refused.append(listed.name)
             continue
         rows.append(row)
         taken.add(name)
         report.added.append(name)
-        if not is_free:
+        if not row.is_enabled:
             report.unpriced.append(name)
         if listed.price is not None:
             report.proposed.append(name)
@@ -187,7 +189,7 @@ def _make_model(world: World, connection: Connection, listed: ListedModel, name:
         # of what others list nobody has promised anything yet
         channel=Channel.STABLE if listed.is_stable else Channel.EXPERIMENTAL,
         stable_since=now.date() if listed.is_stable else None,
-        listed_price=listed.price.snapshot() if listed.price else None,
+        listed_price=listed.proposal(),
     )
 
 
@@ -206,13 +208,6 @@ def _may_be_added(row: Model, taken: set[str]) -> bool:
         )
         return False
     return True
-
-
-def _costs_the_platform(world: World, connection: Connection) -> bool:
-    """Whether the operator pays somebody for what all tenants would call for nothing, as long as the models
-    have no price: what a catalogue says of it is for an operator to take over.
-    """
-    return world is PLATFORM and connection.location != Location.LOCAL
 
 
 def usual_output(listed: ListedModel) -> int:

@@ -15,6 +15,7 @@ from models_registry.calendar import note_date
 from models_registry.kinds import Channel
 from models_registry.lifecycle import announces_end, check_life
 from models_registry.services.names import lock_names
+from models_registry.services.prices import check_switching_on
 from models_registry.services.references import check_references
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.notify import announce
@@ -74,13 +75,16 @@ def set_model(*, actor: User | None, model: Model, **changes: Any) -> Model:
     """Change a model. To set `retire_on` on a stable model announces its retirement: it becomes deprecated,
     also where “retired” is set with the date.
 
-    Raises NotAllowed, InvalidInput, ValidationError (among others, what breaks the policy of a model's life).
+    Raises NotAllowed, InvalidInput (among others, for switching on what the operator would pay for alone),
+    ValidationError (among others, what breaks the policy of a model's life).
     """
     world = active_world()
     require(actor, world.may("change", "model"))
     if NAMING & changes.keys():
         lock_names()
     row = world.models.objects.select_for_update().get(pk=model.pk)
+    if changes.get("is_enabled") and not row.is_enabled:
+        check_switching_on(world, row)
     return _write(world, row, row.channel, changes)
 
 

@@ -13,8 +13,8 @@ from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
-from models_registry.kinds import ModelKind
-from models_registry.worlds import PLATFORM, Model, ModelPrice, World, active_world
+from models_registry.kinds import Location, ModelKind
+from models_registry.worlds import PLATFORM, Connection, Model, ModelPrice, World, active_world
 from tenants.models import Tenant
 from tenants.notify import announce
 from tenants.selectors import get_currency
@@ -89,10 +89,38 @@ def take_listed_price(*, actor: User | None, model: Model) -> ModelPrice:
     that currency. Raises NotAllowed, and InvalidInput where it says nothing, or in another currency than the
     tenant is billed in.
     """
-    if not model.listed_price:
-        raise InvalidInput(_("The catalogue does not say what %(name)s costs.") % {"name": model.name})
-    price = Price.from_snapshot(model.listed_price)
+    if model.is_priced_otherwise:
+        raise InvalidInput(
+            _(
+                "The catalogue's price cannot be taken over: it is not for tokens alone, or in another unit. "
+                "Enter a price by hand."
+            )
+        )
+    if model.proposed_price is None:
+        raise InvalidInput(_("The catalogue does not say what this model costs."))
+    price = Price.from_snapshot(model.proposed_price)
     return set_model_price(actor=actor, model=model, currency=price.currency, amounts=price.amounts)
+
+
+def costs_the_platform(world: World, connection: Connection) -> bool:
+    """Whether the operator pays somebody for what all tenants would call for nothing, as long as the models
+    have no price: what a catalogue says of it is for an operator to take over.
+    """
+    return world is PLATFORM and connection.location != Location.LOCAL
+
+
+def check_switching_on(world: World, model: Model) -> None:
+    """Raises InvalidInput for a model that the operator pays for and that no price holds for by now."""
+    if not costs_the_platform(world, model.connection):
+        return
+    if not world.prices.objects.filter(model=model, valid_from__lte=timezone.now()).exists():
+        raise InvalidInput(
+            _(
+                "Without a price, all organisations would call this model for nothing. Enter a price first; "
+                "0 if it is meant to cost nothing."
+            ),
+            param="is_enabled",
+        )
 
 
 def _older_columns(amounts: dict[str, Decimal]) -> dict[str, Decimal]:

@@ -10,6 +10,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import ApiKey, Limit
+from accounts.services import set_limit
 from foundation.ids import uuid7
 from tests.admin.model_forms import url
 from tests.estate import make_estate, make_people
@@ -67,6 +69,34 @@ def test_who_may_not_see_keys_types_the_id_of_one(acme, alice):
         assert refused.status_code == 400 and "no API key with this id" in refused.content.decode()
     assert acme.post(address, data | {"key_name": f" {estate.key.key_id} "}).status_code == 302
     assert Budget.objects.get().subject_id == estate.key.pk
+
+
+def test_an_amount_stands_beside_its_currency_and_without_zeros_behind_it(acme, alice, in_dollars):
+    row = set_budget(actor=None, level="tenant", subject_id=None, limit=Decimal("0.02"), period="day")
+    acme.login_as(alice)
+    for address in (url("usage_budget_add"), url("usage_budget_change", row.pk)):
+        assert "In USD." in acme.get(address).content.decode()
+    page = acme.get(url("usage_budget_change", row.pk)).content.decode()
+    assert re.search(r'<input[^>]*name="limit"[^>]*', page)[0].count('value="0.02"') == 1
+    Budget.objects.update(limit=Decimal(2500))
+    page = acme.get(url("usage_budget_change", row.pk)).content.decode()
+    assert re.search(r'<input[^>]*name="limit"[^>]*', page)[0].count('value="2500"') == 1
+
+
+def test_keys_of_several_people_are_told_apart_by_their_owners(acme, alice, bob):
+    estate = make_estate(alice)
+    Budget.objects.all().delete()
+    Limit.objects.all().delete()
+    ApiKey.objects.update(name="Demo")
+    acme.login_as(alice)
+    source = {"app_label": "accounts", "model_name": "limit", "field_name": "key", "term": "Demo"}
+    offered = acme.get(reverse("service:autocomplete", urlconf=TENANT), source).json()["results"]
+    wanted = f"Demo (…{estate.key.key_id}…, {estate.key.user})"
+    assert wanted in [one["text"] for one in offered]
+    set_limit(actor=None, level="key", subject_id=estate.key.pk, measure="requests_per_minute", amount=20)
+    set_budget(actor=None, level="key", subject_id=estate.key.pk, limit=Decimal(1), period="month")
+    for name in ("accounts_limit_changelist", "usage_budget_changelist"):
+        assert wanted in acme.get(url(name)).content.decode()
 
 
 def test_who_may_not_see_people_types_the_address_of_one(acme, alice, bob):

@@ -6,6 +6,7 @@ from django.urls import reverse
 from models_registry.models import Model, ModelPrice
 from models_registry.platform import models as platform_models
 from tenants.context import platform
+from tenants.models import Plan, Tenant
 from tests.admin.model_forms import url
 from tests.estate import make_estate, make_platform_estate
 from tests.routes import PLATFORM
@@ -53,6 +54,41 @@ def test_an_operator_takes_over_what_the_catalogue_says(on_platform, olga):
         assert row.prices.filter(currency="EUR").count() == 1
 
 
+def test_it_is_asked_with_the_prices_and_who_is_left_out(on_platform, olga):
+    row = make_platform_estate(olga).model
+    monies = ["USD", "GBP", *["CHF"] * 5]
+    with platform():
+        standard, unlimited = (Plan.objects.get(name=name) for name in ("standard", "unlimited"))
+        Tenant.objects.update(plan=standard)
+        Tenant.objects.bulk_create(
+            Tenant(slug=f"t{at}", schema_name=f"t{at}", name=f"Firm {at}", currency=money, plan=standard)
+            for at, money in enumerate(monies)
+        )
+        Tenant.objects.filter(slug="t1").update(plan=unlimited)
+        platform_models.Model.objects.filter(pk=row.pk).update(listed_price=LISTED)
+        row.plans.set([standard])
+    on_platform.login_as(olga)
+    address = of_platform("take_price", row.pk)
+
+    def asked() -> str:
+        return on_platform.get(address).content.decode().replace("\xa0", " ")
+
+    assert "input 0.1500 USD" in asked()
+    assert "billed in" not in asked(), "it has a price in euros: who pays in others has no part in it already"
+    with platform():
+        row.prices.all().delete()
+    page = asked()
+    assert "7 organisations are billed in other currencies and are not offered models" in page
+    assert ": Acme, Firm 2, Firm 3, Firm 4, Firm 5 …. Enter one" in page
+    with platform():
+        row.plans.set([unlimited])
+    assert "1 organisation is billed in another currency" in asked() and "in it: Firm 1." in asked()
+    with platform():
+        free = {"currency": "USD", "input": "0", "output": "0"}
+        platform_models.Model.objects.update(listed_price=free)
+    assert "billed in" not in asked(), "nothing is nothing in every currency"
+
+
 def test_of_several_those_that_the_catalogue_prices_and_a_reason_for_the_others(on_platform, olga):
     row = make_platform_estate(olga).model
     with platform():
@@ -63,12 +99,28 @@ def test_of_several_those_that_the_catalogue_prices_and_a_reason_for_the_others(
     chosen = {"action": "take_price", "_selected_action": [row.pk, second.pk], "confirmed": "yes"}
     page = on_platform.post(of_platform("changelist"), chosen, follow=True).content.decode()
     assert "1 model costs what its catalogue says." in page
-    assert "does not say what platform-model costs" in page
+    assert "platform-model: The catalogue does not say what this model costs." in page
     assert "take_price" not in on_platform.get(of_platform("change", row.pk)).content.decode()
     assert (
         of_platform("take_price", second.pk)
         in on_platform.get(of_platform("change", second.pk)).content.decode()
     )
+
+
+def test_many_that_are_refused_for_one_reason_are_one_message(on_platform, olga):
+    first = make_platform_estate(olga).model
+    with platform():
+        rows = platform_models.Model.objects.bulk_create(
+            platform_models.Model(name=f"m{at}", upstream_name="m", connection=first.connection)
+            for at in range(7)
+        )
+        platform_models.Model.objects.filter(name="m6").update(listed_price={"reason": "not_by_tokens"})
+    on_platform.login_as(olga)
+    chosen = {"action": "take_price", "_selected_action": [row.pk for row in rows], "confirmed": "yes"}
+    page = on_platform.post(of_platform("changelist"), chosen, follow=True).content.decode()
+    assert page.count("does not say what this model costs") == 1
+    assert "Not done for 6 (m0, m1, m2, m3, m4 …): The catalogue does not say" in page
+    assert "m6: The catalogue&#x27;s price cannot be taken over" in page
 
 
 def offers(acme, row: Model) -> list[bool]:
@@ -96,3 +148,22 @@ def test_one_that_is_billed_in_dollars_takes_them_over(acme, alice, in_dollars):
     page = acme.post(address, {"confirmed": "yes"}, follow=True).content.decode()
     assert "1 model costs what its catalogue says." in page
     assert ModelPrice.objects.order_by("-valid_from").first().own_texts["input"] == "0.15"
+
+
+def test_a_price_that_cannot_be_taken_over_is_no_price_of_nothing(on_platform, olga):
+    row = make_platform_estate(olga).model
+    with platform():
+        platform_models.ModelPrice.objects.all().delete()
+        platform_models.Connection.objects.update(location="us")
+    on_platform.login_as(olga)
+    said = on_platform.get(of_platform("changelist")).content.decode()
+    assert "calls cost nothing" not in said, "they cost the operator"
+    with platform():
+        platform_models.Model.objects.update(listed_price={"reason": "not_by_tokens"})
+    assert (
+        "that of the catalogue cannot be taken over"
+        in on_platform.get(of_platform("changelist")).content.decode()
+    )
+    page = on_platform.get(of_platform("change", row.pk)).content.decode()
+    assert "It cannot be taken over: it is not for tokens alone" in page and "calls cost nothing" not in page
+    assert of_platform("take_price", row.pk) not in page

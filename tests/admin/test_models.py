@@ -15,7 +15,7 @@ from models_registry.services import add_model, set_model, set_model_price
 from tenants.context import platform
 from tenants.models import Plan, Tenant
 from tests.admin.model_forms import model_form, prices, url
-from tests.estate import make_estate, make_event, make_platform_estate
+from tests.estate import make_estate, make_event, make_people, make_platform_estate
 from tests.routes import PLATFORM
 from usage.platform.models import Process
 from usage.quantities import CLASSES
@@ -199,3 +199,39 @@ def test_rows_are_added_by_their_own_name(acme, alice):
     page = acme.get(url("models_registry_model_change", make_estate(alice).model.pk)).content.decode()
     shown = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "Add endpoint" in shown and "Add price" in shown and "Add another" not in shown
+
+
+def test_models_are_switched_together_and_a_reason_stands_for_those_that_are_not(on_platform, olga):
+    first = make_platform_estate(olga).model
+    table = platform_models.Model
+    with platform():
+        table.objects.create(name="b", upstream_name="b", connection=first.connection)
+        platform_models.Connection.objects.update(location="us")
+        ids = list(table.objects.values_list("pk", flat=True))
+    on_platform.login_as(olga)
+    address = reverse("system:registry_platform_model_changelist", urlconf=PLATFORM)
+
+    def switch(name: str, **more) -> str:
+        chosen = {"action": name, "_selected_action": ids, **more}
+        return on_platform.post(address, chosen, follow=True).content.decode()
+
+    def states() -> set[bool]:
+        with platform():
+            return set(table.objects.values_list("is_enabled", flat=True))
+
+    assert "Switch these models off?" in switch("switch_off") and states() == {True}, "it asks before"
+    assert "2 models are switched off." in switch("switch_off", confirmed="yes") and states() == {False}
+    page = switch("switch_on", confirmed="yes")
+    assert "1 model is switched on." in page and "b: Without a price, all organisations would" in page
+    with platform():
+        assert list(table.objects.filter(is_enabled=True)) == [first]
+
+
+def test_who_may_only_look_at_models_switches_none(acme, alice):
+    estate = make_estate(alice)
+    looker = make_people("acme")["auditor"]
+    page = acme.login_as(looker).get(url("models_registry_model_changelist"))
+    assert page.status_code == 200 and "switch_off" not in page.content.decode()
+    chosen = {"action": "switch_off", "_selected_action": [estate.model.pk], "confirmed": "yes"}
+    acme.post(url("models_registry_model_changelist"), chosen)
+    assert Model.objects.get(pk=estate.model.pk).is_enabled

@@ -310,7 +310,7 @@ def test_a_limits_key_is_found_by_name_and_hint(acme, alice, bob):
 
     acme.login_as(alice)
     assert 'name="key"' in acme.get(url("limit_add")).content.decode()
-    assert found(estate.key.name) == found(estate.key.key_id) == [str(estate.key)]
+    assert found(estate.key.name) == found(estate.key.key_id) == [estate.key.name_with_owner]
     assert found("of nobody") == []
     acme.login_as(bob)
     assert acme.get(address, source | {"term": ""}).status_code == 403

@@ -193,9 +193,10 @@ def test_a_connection_is_made_tested_and_its_models_fetched(api):
     }
     assert sorted(api.post(f"{address}sync/", **JSON).json()["added"]) == ["large", "small"]
     provider.listed.append({"id": "dear", "pricing": {"prompt": "0.000001", "completion": "0.000002"}})
+    provider.listed.append({"id": "router", "pricing": {"prompt": "-1", "completion": "-1"}})
     assert api.post(f"{address}sync/", **JSON).json()["proposed"] == ["dear"]
     prices = {row["name"]: row["listed_price"] for row in api.get("/api/v1/models/").json()["results"]}
-    assert prices["small"] is None
+    assert prices["small"] is None and prices["router"] is None
     assert (prices["dear"]["currency"], prices["dear"]["input"], prices["dear"]["output"]) == (
         "USD",
         "1",

@@ -87,6 +87,7 @@ def test_the_platforms_models_from_elsewhere_wait_for_a_price(make, provider, lo
     )
     models = {model.name: model for model in PlatformModel.objects.all()}
     assert {model.is_enabled for model in models.values()} == {is_on}
+    make.price(models["small"])
     services.set_model(actor=None, model=models["small"], is_enabled=True)
     assert sync(row).unpriced == [] and PlatformModel.objects.get(name="small").is_enabled
 

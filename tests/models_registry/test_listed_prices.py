@@ -126,6 +126,10 @@ def test_a_price_comes_in_as_a_proposal_and_follows_the_catalogue(linked, provid
     assert Model.objects.get(name=ENTRY["id"]).listed_price["input"] == "0.3"
     provider.listed = priced({"prompt": "-1"})
     sync(linked)
+    row = Model.objects.get(name=ENTRY["id"])
+    assert row.proposed_price is None and row.is_priced_otherwise
+    provider.listed = [ENTRY["id"], "other"]
+    sync(linked)
     assert Model.objects.get(name=ENTRY["id"]).listed_price is None
 
 
@@ -148,8 +152,15 @@ def test_a_proposal_in_another_currency_than_the_bill_is_refused(linked):
 
 def test_where_nothing_is_proposed_nothing_is_taken_over(linked):
     sync(linked)
-    with pytest.raises(InvalidInput, match="does not say what other costs"):
+    with pytest.raises(InvalidInput, match="does not say what this model costs"):
         services.take_listed_price(actor=None, model=Model.objects.get(name="other"))
+
+
+def test_what_cannot_be_taken_over_is_told_as_that(linked, provider):
+    provider.listed = priced({"request": "0.005"})
+    assert sync(linked).proposed == []
+    with pytest.raises(InvalidInput, match="cannot be taken over: it is not for tokens alone"):
+        services.take_listed_price(actor=None, model=Model.objects.get(name=ENTRY["id"]))
 
 
 def test_whoever_may_set_no_price_takes_none_over(linked, bob):
@@ -186,3 +197,21 @@ def test_so_is_one_for_an_embedding(make, provider):
     sync(make.connection(base_url=provider.base_url, allow_private=True))
     taken = services.take_listed_price(actor=None, model=PlatformModel.objects.get())
     assert taken.own_texts == {"input": "0.01", "output": "0"}
+
+
+@pytest.mark.scope("platform")
+@pytest.mark.parametrize("location", ["local", "us"])
+def test_what_has_a_price_is_free_for_nobody_before_it_is_taken_over(make, provider, location):
+    """A relay at a loopback address has a bill behind it too, as its catalogue says."""
+    free = {"prompt": "0", "completion": "0"}
+    by_request = {"id": "by-request", "pricing": free | {"request": "0.005"}}
+    provider.listed = [ENTRY, by_request, {"id": "free", "pricing": free}, "silent"]
+    report = sync(make.connection(base_url=provider.base_url, allow_private=True, location=location))
+    others = [] if location == "local" else ["free", "silent"]
+    assert sorted(report.unpriced) == sorted([*others, ENTRY["id"], "by-request"])
+    off = PlatformModel.objects.filter(is_enabled=False).values_list("name", flat=True)
+    assert sorted(off) == sorted(report.unpriced)
+
+
+def test_an_organisations_own_begins_switched_on(linked):
+    assert sync(linked).unpriced == [] and Model.objects.get(name=ENTRY["id"]).is_enabled

@@ -1,5 +1,7 @@
 """Routes: what a tenant may call, from whom, and at what price."""
 
+from decimal import Decimal
+
 import pytest
 
 from foundation.errors import NotFound
@@ -33,6 +35,22 @@ def test_a_route_carries_what_the_gateway_needs(make):
     assert endpoint.secret.reveal() == "sk-canary-12345678" and "canary" not in repr(route)
     assert not endpoint.policy.allow_private
     hash(route)
+
+
+def test_what_costs_nothing_does_so_in_every_currency(make):
+    row = make.model()
+    make.price(row, input=Decimal(0), output=Decimal(0))
+    price = list_routes(currency="CHF")["small"].price
+    assert (price.currency, price.is_free, price.is_unset) == ("CHF", True, False)
+
+
+@pytest.mark.scope("platform")
+def test_what_costs_nothing_in_one_currency_alone_is_no_gift_in_a_third(make):
+    row = make.model()
+    make.price(row, currency="USD", input=Decimal(0), output=Decimal(0))
+    make.price(row, currency="EUR")
+    assert list_routes(currency="USD")["small"].price.is_free
+    assert "small" not in list_routes(currency="CHF")
 
 
 def test_a_model_without_a_price_costs_nothing_in_the_tenants_currency(make):

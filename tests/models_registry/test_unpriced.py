@@ -1,10 +1,17 @@
 """A model without a price is callable and costs nothing: whoever adds models is told so."""
 
 import json
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
+from django.core.management import CommandError
+from django.utils import timezone
 
-from models_registry.platform.models import Connection
+from foundation.errors import InvalidInput
+from models_registry import services
+from models_registry.platform.models import Connection, Model
+from tests.admin.model_forms import model_form, prices
 from tests.conftest import HostClient, manage
 
 pytestmark = pytest.mark.django_db
@@ -59,3 +66,76 @@ def test_an_operator_is_told_what_waits_for_a_price_and_finds_it(provider, on_pl
     assert ">newer<" in found and ">small<" not in found
     found = on_platform.get("/admin/registry_platform/model/?priced=yes").content.decode()
     assert ">newer<" not in found and ">small<" in found
+
+
+# -- the platform's models elsewhere cost the operator -------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(make):
+    """A model of the platform elsewhere that is switched off and has no price."""
+    return make.model("remote", make.connection(location="us"), is_enabled=False)
+
+
+def is_on(row) -> bool:
+    return Model.objects.get(pk=row.pk).is_enabled
+
+
+@pytest.mark.scope("platform")
+def test_what_the_operator_pays_for_is_not_switched_on_without_a_price(waiting, make):
+    with pytest.raises(InvalidInput, match="Enter a price first; 0 if it is meant to cost nothing"):
+        services.set_model(actor=None, model=waiting, is_enabled=True)
+    make.price(waiting, valid_from=timezone.now() + timedelta(days=1))
+    with pytest.raises(InvalidInput):
+        services.set_model(actor=None, model=waiting, is_enabled=True)
+    assert not is_on(waiting)
+    make.price(waiting, input=Decimal(0), output=Decimal(0))
+    services.set_model(actor=None, model=waiting, is_enabled=True)
+    assert is_on(waiting)
+
+
+@pytest.mark.scope("platform")
+def test_what_runs_here_needs_no_price(make):
+    row = make.model("local", make.connection(location="local"), is_enabled=False)
+    assert services.set_model(actor=None, model=row, is_enabled=True).is_enabled
+
+
+def test_an_organisations_own_model_needs_none_either(make):
+    row = make.model("own", make.connection(location="us"), is_enabled=False)
+    assert services.set_model(actor=None, model=row, is_enabled=True).is_enabled
+
+
+@pytest.mark.scope("platform")
+def test_the_form_refuses_it_and_takes_it_with_a_price(waiting, on_platform: HostClient, olga):
+    on_platform.login_as(olga)
+    address = f"/admin/registry_platform/model/{waiting.pk}/change/"
+    form = model_form(waiting) | prices() | {"is_enabled": "on"}
+    refused = on_platform.post(address, form)
+    assert refused.status_code == 400 and "Enter a price first" in refused.content.decode()
+    assert not is_on(waiting)
+    form |= prices({"currency": "EUR", "input": "1", "output": "2"})
+    assert on_platform.post(address, form).status_code == 302 and is_on(waiting)
+
+
+@pytest.mark.scope("platform")
+def test_the_command_refuses_it_and_takes_it_with_a_price(waiting):
+    with pytest.raises(CommandError, match="Enter a price first"):
+        manage("model", "set", "remote", "--platform", "--enable")
+    manage("model", "set", "remote", "--platform", "--enable", *PRICE[:4])
+    assert is_on(waiting)
+
+
+@pytest.mark.scope("platform")
+def test_what_is_added_by_hand_waits_for_its_price_too(waiting, on_platform: HostClient, olga):
+    said = manage("model", "set", "by-command", "--platform", "--connection", "Provider")
+    assert "stays switched off until it has a price" in said
+    form = model_form(waiting) | prices() | {"connection": waiting.connection_id, "name": "by-form"}
+    on_platform.login_as(olga)
+    added = on_platform.post("/admin/registry_platform/model/add/", form, follow=True)
+    assert "switched off until you enter its price" in added.content.decode()
+    rows = Model.objects.filter(name__in=["by-command", "by-form"])
+    assert [row.is_enabled for row in rows] == [False, False]
+    added_with = ("--platform", "--connection", "Provider", *PRICE[:4])
+    manage("model", "set", "on", *added_with)
+    manage("model", "set", "off", *added_with, "--disable")
+    assert Model.objects.get(name="on").is_enabled and not Model.objects.get(name="off").is_enabled

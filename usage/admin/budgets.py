@@ -1,10 +1,12 @@
 """Budgets: how much may be spent by whom. Those that come with the plan are only shown."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -18,7 +20,9 @@ from administration.model_admin import AtriumModelAdmin, exists_already
 from administration.sites import service_admin
 from foundation.amounts import show_money
 from foundation.errors import InvalidInput
+from tenants.selectors import get_currency
 from usage.models import Budget
+from usage.pricing import write_amount
 from usage.selectors.budgets import find_budget
 from usage.selectors.start_page import name_subjects, used_now
 from usage.services import change_budget, remove_budget, set_budget
@@ -34,6 +38,16 @@ class BudgetForm(SubjectChoice):
     class Meta:
         model = Budget
         fields = ["level", "period", "limit", "warn_at_percent"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if "limit" in self.fields:
+            is_new = self.instance._state.adding
+            text = gettext("In %(currency)s.")
+            currency = get_currency() if is_new else self.instance.currency
+            self.fields["limit"].help_text = text % {"currency": currency}
+            if not is_new:  # without the zeros of the column
+                self.initial["limit"] = Decimal(write_amount(self.instance.limit))
 
     def subject_id(self) -> Any:
         """The id the service wants, or None for the organisation."""

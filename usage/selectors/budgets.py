@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.selectors import (
     list_own_api_keys,
     list_projects_of,
-    name_keys,
+    name_keys_with_owners,
     name_people,
     name_projects,
 )
@@ -60,7 +60,7 @@ class BudgetState:
 NAMES: dict[str, Callable[[Iterable[UUID]], dict[UUID, str]]] = {
     Budget.Level.PROJECT: name_projects,
     Budget.Level.USER: name_people,
-    Budget.Level.KEY: name_keys,
+    Budget.Level.KEY: name_keys_with_owners,
 }  # level → what its subjects are called, by id
 
 

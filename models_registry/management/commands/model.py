@@ -19,6 +19,7 @@ from models_registry.selectors import (
     list_visible_models,
 )
 from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
+from models_registry.services.prices import costs_the_platform
 from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
 from tenants.models import Plan, Tenant
 from tenants.selectors import list_plans
@@ -100,8 +101,8 @@ class Command(AtriumCommand):
             for name in ("channel", "retire_on", "kind", "capabilities", *NUMBERS, *TEXTS)
             if options[name] is not None
         }
-        if options["enable"] or options["disable"]:
-            changes["is_enabled"] = options["enable"]
+        if options["disable"]:
+            changes["is_enabled"] = False
         if options["default"]:
             changes["is_default"] = True
         for name, option in (("aliases", "alias"), ("fallbacks", "fallback"), ("weight", "weight")):
@@ -112,7 +113,7 @@ class Command(AtriumCommand):
         with chosen_scope(options), transaction.atomic():
             if options["plan"]:
                 changes["plans"] = _find_plans(options["plan"])
-            model = self._write(options, changes)
+            model, waits = self._write(options, changes)
             if options["endpoint"] is not None:
                 specs = [_read_endpoint(text) for text in options["endpoint"]]
                 model = services.set_endpoints(actor=None, model=model, endpoints=specs)
@@ -120,16 +121,26 @@ class Command(AtriumCommand):
                 services.set_model_price(
                     actor=None, model=model, currency=options["currency"] or "", amounts=prices
                 )
+            if options["enable"] or (waits and prices and not options["disable"]):  # which may need the price
+                model = services.set_model(actor=None, model=model, is_enabled=True)
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
-        self.show(shown, f"Model {model.name} is set.")
+        note = (
+            "" if not waits or prices else " It stays switched off until it has a price: see --input-price."
+        )
+        self.show(shown, f"Model {model.name} is set.{note}")
 
-    def _write(self, options, changes: dict[str, Any]) -> Model:
+    def _write(self, options, changes: dict[str, Any]) -> tuple[Model, bool]:
+        """The model, and whether it is new and waits for its price."""
         exists = list_visible_models(None).filter(name=options["name"]).exists()
         if options["connection"] and not exists:
             connection = get_visible_connection(None, options["connection"])
-            return services.add_model(actor=None, connection=connection, name=options["name"], **changes)
+            waits = costs_the_platform(active_world(), connection)
+            if waits:
+                changes["is_enabled"] = False
+            row = services.add_model(actor=None, connection=connection, name=options["name"], **changes)
+            return row, waits
         model = get_visible_model(None, options["name"])
-        return services.set_model(actor=None, model=model, **changes) if changes else model
+        return services.set_model(actor=None, model=model, **changes) if changes else model, False
 
     def list(self, options) -> None:
         with chosen_scope(options):

@@ -9,9 +9,10 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from models_registry.kinds import ModelKind
-from models_registry.providers.openai_compatible.prices import read_price
+from models_registry.providers.openai_compatible.prices import names_amounts, read_price
 from usage.pricing import Price
 
+UNREAD_PRICE = {"reason": "not_by_tokens"}  # in place of a price that a catalogue names and we do not read
 MAX_MODELS = 2_000
 MAX_TOKENS = 100_000_000  # a limit above this is a mistake of the provider's
 _LIST_NAMES = ("models", "items", "results")  # beside OpenAI's "data"
@@ -69,6 +70,13 @@ class ListedModel:
     max_output_tokens: int | None = None
     is_stable: bool = False  # whoever lists it stands by it, and we by them
     price: Price | None = None
+    is_sold: bool = False  # whoever lists it asks money for it, be that a `price` or what could be none
+
+    def proposal(self) -> dict[str, str] | None:
+        """As the registry keeps it beside the model (AbstractModel.listed_price)."""
+        if self.price is not None:
+            return self.price.snapshot()
+        return UNREAD_PRICE if self.is_sold else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,7 @@ def _read_entry(entry: Any, find_kind: FindKind | None) -> ListedModel | None:
         context_window=_first_count(entry, _CONTEXT_NAMES),
         max_output_tokens=_first_count(entry, _OUTPUT_NAMES) or _first_count(top, _OUTPUT_NAMES),
         price=read_price(entry),
+        is_sold=names_amounts(entry),
     )
 
 

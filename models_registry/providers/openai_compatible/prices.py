@@ -44,6 +44,12 @@ def read_price(entry: dict[str, Any]) -> Price | None:
     return Price(CURRENCY, **amounts)
 
 
+def names_amounts(entry: dict[str, Any]) -> bool:
+    """Whether it asks for anything at all, also in a way that `read_price` does not take over."""
+    pricing = entry.get("pricing")
+    return isinstance(pricing, dict) and not all(map(_is_nothing, pricing.values()))
+
+
 def _is_nothing(amount: Any) -> bool:
     return amount in (None, "", 0) or _per_million(amount) == 0
 
