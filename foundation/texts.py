@@ -11,5 +11,11 @@ def mend_text(text: str) -> str:
 
 
 def as_kept(text: str) -> str:
-    """A text that a database keeps: without halves, and without NUL, for which PostgreSQL has no place."""
-    return mend_text(text).replace("\0", "\ufffd")
+    """A text that a database keeps: without halves, and without NUL, for which PostgreSQL has no place. One
+    that is fit already stays what it is, safe HTML too.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = mend_text(text)
+    return text.replace("\0", "\ufffd") if "\0" in text else text
