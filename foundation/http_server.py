@@ -160,6 +160,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._listen()
 
     def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body):
+            self.transport.close()  # of a further request: its refusal would be read as the answer in work
+            return
         status, text = self._fault or (400, msg)
         error = {"message": text, "type": "invalid_request_error", "param": None, "code": None}
         body = json.dumps({"error": error})  # as clients of /v1 read it; nobody else sends such requests

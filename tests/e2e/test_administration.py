@@ -72,7 +72,7 @@ def test_a_limits_key_is_chosen_by_the_keyboard(arrive):
     page.locator(".field-key .select2-selection").focus()
     keyboard.press("Enter")
     keyboard.type("night rep")
-    expect(page.locator(".select2-results__option--highlighted")).to_have_text(str(key))
+    expect(page.locator(".select2-results__option--highlighted")).to_have_text(key.name_with_owner)
     keyboard.press("Enter")
     expect(page.locator("#id_key")).to_have_value(str(key.pk))
     page.locator("#id_amount").fill("60")

@@ -395,6 +395,16 @@ def test_what_is_sent_ahead_is_bounded_and_answered_in_its_order():
         assert told.count(b"HTTP/1.1 200") == 6 and running.app.in_work == 6
 
 
+@pytest.mark.parametrize("further", [b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"\0\0\0\r\n\r\n"])
+def test_a_further_request_that_is_refused_writes_nothing_into_the_answer_before_it(further):
+    with serving() as running:
+        running.app.gate.clear()
+        client = running.connect(ASK)
+        wait_until(lambda: running.app.in_work == 1)
+        client.sendall(further)
+        assert client.recv(100) == b"", "closed, and nothing said"
+
+
 def test_who_has_left_already_is_heard_of_at_once_and_nobody_twice():
     heard, hearers = [], connections.Hearers()
     for name in ("first", "second"):
