@@ -8,9 +8,9 @@ pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
 waiting="tests/proof/test_s10_revocation.py tests/proof/test_s46_rotation.py"  # for what lasts seconds
 groups=(
-  "tests/e2e tests/launcher tests/runtimes tests/api"
+  "tests/e2e tests/launcher tests/runtimes tests/api tests/accounts"
   "tests/proof tests/usage tests/upgrade ${waiting//tests/--ignore=tests}"
-  "tests/gateway tests/tenants tests/accounts $waiting"
+  "tests/gateway $waiting"
 )
 logs=$(mktemp -d)
 runs=()
