@@ -27,7 +27,7 @@ def _with_room(function, argument):
 
 
 # CPython keeps frames in chunks of 16 kB, and maps one anew each time that a call crosses the end of the
-# last: at the depth of a page's template that was a tenth of all CPU. A frame that asks for much gets a large
+# last: at the depth of a page's template that was a tenth of the CPU. A frame that asks for much gets a large
 # chunk, in which all that it calls has room.
 _with_room.__code__ = _with_room.__code__.replace(co_stacksize=300_000)
 

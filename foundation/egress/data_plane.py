@@ -84,12 +84,14 @@ class _Protocol(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._interim = 0
-        self._has_answered = self._is_reused = False
+        self._has_answered = False
+        self._is_reused = False
         self._asked_s = 0.0
 
     def set_response_params(self, **params: Any) -> None:
         """Called as a request goes out."""
-        self._is_reused, self._has_answered = self._has_answered, False
+        self._is_reused = self._has_answered
+        self._has_answered = False
         self._asked_s = self._loop.time()
         super().set_response_params(**params)
 
