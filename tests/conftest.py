@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from _pytest.main import pytest_runtestloop as run_tests
 from asgiref.sync import async_to_sync
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
@@ -106,6 +107,14 @@ def _read_static_files_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", read_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hash_passwords_cheaply():
+    """The same hash with fewer rounds: what the log-ins do is tested, not how long it takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PBKDF2PasswordHasher, "iterations", 1_000)
         yield
 
 

@@ -19,9 +19,8 @@ NUMBERS = ("9" * 5_000, "-1", "0", "٣", "\0", "9" * 30)
 def test_lists_of_the_administration_take_any_page_order_and_search(acme, alice, name):
     acme.login_as(alice)
     path = reverse(f"service:{name}_changelist", urlconf=TENANT)
-    for parameter in ("p", "o", "q"):
-        for text in NUMBERS:
-            assert acme.get(path, {parameter: text}).status_code < 500, (parameter, text[:20])
+    for text in NUMBERS:
+        assert acme.get(path, dict.fromkeys("oqp", text)).status_code < 500, text[:20]
 
 
 HOSTILE = ("9" * 30, "²", "\0x")
@@ -170,10 +169,7 @@ def test_nul_in_a_path_or_a_parameter_breaks_no_route(request, alice, olga, host
     for route in list_routes(urlconf):
         pattern = route.pattern.replace("^", "").replace("$", "").replace("\\Z", "")
         path = "/" + PLACE.sub("x%00y", pattern)
-        for query in (
-            "",
-            *(f"{name}=%00x" for name in ("q", "o", "p", "s", "term", "next", "cursor", "limit")),
-        ):
+        for query in ("", "q=%00x&o=%00x&p=%00x", "s=%00x&term=%00x&next=%00x&cursor=%00x&limit=%00x"):
             assert client.get(path, QUERY_STRING=query).status_code < 500, (path, query)
         for method in ("post", "patch", "delete"):
             assert getattr(client, method)(path).status_code < 500, (method, path)

@@ -3,6 +3,7 @@ have had.
 """
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from django.apps import apps
@@ -92,8 +93,8 @@ CREATIONS = {
     "api-model-prices": {"amounts", "input", "cached", "output", "reasoning", "valid_from"},
     "api-weborigin-list": {"origin"},
 }
-NO_FIELDS = {"api-connection-sync", "api-connection-test"}  # they read no body
 VALUES = [True, "owner", 1]
+NO_FIELDS = {"api-connection-sync", "api-connection-test"}  # they read no body
 
 
 def state() -> list:
@@ -112,6 +113,13 @@ def send(client, method: str, address: str, body: dict):
     return client.generic(method, address, json.dumps(body), content_type="application/json")
 
 
+def bodies(allowed: set[str], value: object) -> Iterator[dict[str, object]]:
+    """All other names, as many at once as a refusal names; it names each of them."""
+    strange = [name for name in NAMES if name not in allowed]
+    for start in range(0, len(strange), 20):
+        yield dict.fromkeys(strange[start : start + 20], value)
+
+
 def test_no_route_that_writes_is_forgotten():
     """Each route of `/api/v1` that takes fields stands in one of the lists above."""
     for method, listed in (("PATCH", CHANGES), ("POST", CREATIONS)):
@@ -128,11 +136,13 @@ def test_no_other_field_can_be_changed(acme, alice, route):
     )
     acme.login_as(alice)
     before, tried = state(), 0
-    for name in NAMES:
-        for value in VALUES if name not in allowed else ():
-            response = send(acme, "PATCH", address, {name: value})
-            assert response.status_code == 400 and name in response.json()["errors"], (name, response.content)
-            tried += 1
+    for value in VALUES:
+        for body in bodies(allowed, value):
+            response = send(acme, "PATCH", address, body)
+            assert response.status_code == 400 and set(response.json()["errors"]) == set(body), (
+                response.content
+            )
+            tried += len(body)
     assert state() == before and tried > 150
 
 
@@ -144,10 +154,9 @@ def test_no_other_field_can_be_set_at_birth(acme, alice, route):
     )
     acme.login_as(alice)
     before = state()
-    for name in NAMES:
-        if name not in CREATIONS[route]:
-            response = send(acme, "POST", address, {name: "x"})
-            assert response.status_code == 400 and name in response.json()["errors"], name
+    for body in bodies(CREATIONS[route], "x"):
+        response = send(acme, "POST", address, body)
+        assert response.status_code == 400 and set(response.json()["errors"]) == set(body), response.content
     assert state() == before
 
 

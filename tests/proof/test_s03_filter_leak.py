@@ -44,7 +44,8 @@ def fields_of(model: type[Model]) -> Iterator[str]:
 
 def queries_of(model: type[Model]) -> Iterator[str]:
     for name in fields_of(model):
-        yield from (urlencode({f"{name}{lookup}": VALUE}) for lookup in LOOKUPS)
+        for lookup in LOOKUPS if "__" not in name else LOOKUPS[:1]:
+            yield urlencode({f"{name}{lookup}": VALUE})
     yield from (
         urlencode({"_to_field": field.name}) for field in model._meta.concrete_fields if not field.primary_key
     )
@@ -62,6 +63,7 @@ def leaks(
         for query in queries_of(model):
             tried += 1
             answer = client.get(f"{path}?{query}")
+            client.cookies.pop("messages", None)  # each refusal adds one, and no page shows them here
             if (answer.status_code, answer.headers.get("location")) != (302, f"{path}?e=1"):
                 open_ones.append(f"{path}?{query}")
     return tried, open_ones
