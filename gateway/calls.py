@@ -64,6 +64,16 @@ class ChunkReader(Protocol):
     def has_open_end(self) -> bool:
         """Whether a choice has begun of which nobody has told why it ended."""
 
+    @property
+    def is_end_doubtful(self) -> bool:
+        """Whether the answer may go on although a reason was told: that came with a piece, and perhaps does
+        with each.
+        """
+
+    @property
+    def has_gone_on(self) -> bool:
+        """Whether a piece came behind a reason."""
+
     def read(self, event: Any, size: int) -> Chunk | None:
         """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
         what makes no sense.

@@ -3,6 +3,7 @@ held is counted.
 """
 
 import logging
+import math
 import re
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
@@ -131,11 +132,13 @@ class AnswerEvents(Generic[T]):
             yield kept
 
     def set_watch(self, watch: IdleWatch) -> None:
-        """By what has come. An answer with several choices ends with the last."""
-        call = self._call
+        """By what has come. An answer with several choices ends with the last; one whose server tells the
+        reason with each piece when nothing has come for long, and in the middle unless it was the first.
+        """
+        call, chunks = self._call, self._chunks
         if call.first_token_s is not None:
             watch.note_begin()
-        progress = (call.pieces_seen, call.usage)
+        progress = (call.pieces_seen, call.usage, chunks.is_end_doubtful)
         if (
             call.finish_reason is None
             or progress == self._watch_set_for
@@ -143,7 +146,12 @@ class AnswerEvents(Generic[T]):
         ):
             return
         self._watch_set_for = progress
-        watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
+        if not chunks.is_end_doubtful:
+            watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
+        elif chunks.has_gone_on:
+            watch.note_more()
+        else:
+            watch.note_end(math.inf)
 
     def conclude(self) -> Iterator[T]:
         """What goes out when nothing more comes. Raises UpstreamError for an end that is none: in the middle,
@@ -151,6 +159,7 @@ class AnswerEvents(Generic[T]):
         """
         call = self._call
         has_output = self._has_output
+        self.has_said = self.has_said or call.finish_reason is not None  # it may still be to tell
         is_lost = self._events.dropped_bytes or (self._skipped_bytes and not self.has_said)
         if is_lost and not has_output:
             raise nonsense()  # what made no sense was the answer
