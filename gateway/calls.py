@@ -100,6 +100,18 @@ class StreamedOperation(Protocol):
         """What reads the events of this call's stream."""
 
 
+class DividedOperation(Protocol):
+    """What makes several requests of one whose provider takes fewer texts at once."""
+
+    def divide(self, call: Call, most: int) -> list[Call]:
+        """The call as several of at most so many texts each, in their order."""
+
+    def join(self, call: Call, answers: list[bytes]) -> bytes:
+        """The answer of all from those of the parts, as `read_answer` has given them; what they used is noted
+        in the call. Raises UpstreamError.
+        """
+
+
 class Operation(Protocol):
     """An endpoint of `/v1` that calls a model: what it reads, and what it answers (gateway.operations)."""
 
@@ -111,6 +123,10 @@ class Operation(Protocol):
     @property
     def streamed(self) -> StreamedOperation | None:
         """None: it answers in one piece only."""
+
+    @property
+    def divided(self) -> DividedOperation | None:
+        """None: it goes out as it is."""
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         """A checked call of a request's bytes. Raises InvalidInput."""

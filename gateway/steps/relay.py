@@ -52,16 +52,17 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
         raise page(call)
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
     with _heeding_head(call, response):
-        if len(raw) > MAX_BYTES_AT_ONCE:
-            answer = await _aside(partial(call.operation.read_answer, call, raw))
-        else:
-            answer = call.operation.read_answer(call, raw)
+        answer = await read_aside(partial(call.operation.read_answer, call, raw), len(raw))
     refuse_empty(call, [answer])
     return answer
 
 
-async def _aside(read: Callable[[], R]) -> R:
-    """In a thread, and to its end: also of an answer that nobody waits for any longer the cost is known."""
+async def read_aside(read: Callable[[], R], size: int) -> R:
+    """What reading so many bytes gives; of many in a thread, and to its end: also of an answer that nobody
+    waits for any longer the cost is known.
+    """
+    if size <= MAX_BYTES_AT_ONCE:
+        return read()
     reading = asyncio.ensure_future(asyncio.to_thread(read))
     try:
         return await asyncio.shield(reading)
@@ -171,7 +172,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
 
 async def _rest_of(events: AnswerEvents[T]) -> Iterable[T]:
     if events.whole_bytes > MAX_BYTES_AT_ONCE:
-        return await _aside(partial(list, events.end()))
+        return await read_aside(partial(list, events.end()), events.whole_bytes)
     return events.end()
 
 
