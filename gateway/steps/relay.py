@@ -19,7 +19,7 @@ from gateway.answers.estimate import estimate_tokens
 from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import note_pause
 from gateway.answers.sse import frame
-from gateway.answers.stream import AnswerEvents, Face, note_unread
+from gateway.answers.stream import AnswerEvents, Face
 from gateway.answers.usage import PIECES_PER_TOKEN
 from gateway.answers.whole import INVALID, is_page, page
 from gateway.calls import Call
@@ -166,8 +166,8 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
             yield part
     finally:
         call.has_begun = events.has_begun
-        if not (events.is_done or call.was_refused):
-            note_unread(call, events.unread_bytes)
+        if not call.was_refused:
+            events.note_rest()
 
 
 async def _rest_of(events: AnswerEvents[T]) -> Iterable[T]:
