@@ -9,7 +9,8 @@ Who leaves before the answer is heard of, behind one further request too.
 Does not cover: bodies and answers (`gateway/http.py`, `gateway/request.py`, `config/intake.py`), which have
 bounds of their own; a crowd from many addresses that brings whole requests (limits of rate and of work in
 hand); a client that leaves behind several further requests, or a long one, which wait unread: it is heard of
-when the first is answered.
+when the first is answered; a client that ends its own side and waits for the answer: it has left
+(docs/architecture.md, “Bounds”).
 """
 
 import asyncio

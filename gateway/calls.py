@@ -64,6 +64,16 @@ class ChunkReader(Protocol):
     def has_open_end(self) -> bool:
         """Whether a choice has begun of which nobody has told why it ended."""
 
+    @property
+    def is_end_doubtful(self) -> bool:
+        """Whether the answer may go on although a reason was told: that came with a piece, and perhaps does
+        with each.
+        """
+
+    @property
+    def has_gone_on(self) -> bool:
+        """Whether a piece came behind a reason."""
+
     def read(self, event: Any, size: int) -> Chunk | None:
         """What an event of so many bytes says to the client; None if that is nothing. Raises ValueError for
         what makes no sense.
@@ -90,6 +100,18 @@ class StreamedOperation(Protocol):
         """What reads the events of this call's stream."""
 
 
+class DividedOperation(Protocol):
+    """What makes several requests of one whose provider takes fewer texts at once."""
+
+    def divide(self, call: Call, most: int) -> list[Call]:
+        """The call as several of at most so many texts each, in their order."""
+
+    def join(self, call: Call, answers: list[bytes]) -> bytes:
+        """The answer of all from those of the parts, as `read_answer` has given them; what they used is noted
+        in the call. Raises UpstreamError.
+        """
+
+
 class Operation(Protocol):
     """An endpoint of `/v1` that calls a model: what it reads, and what it answers (gateway.operations)."""
 
@@ -101,6 +123,10 @@ class Operation(Protocol):
     @property
     def streamed(self) -> StreamedOperation | None:
         """None: it answers in one piece only."""
+
+    @property
+    def divided(self) -> DividedOperation | None:
+        """None: it goes out as it is."""
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         """A checked call of a request's bytes. Raises InvalidInput."""

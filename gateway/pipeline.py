@@ -33,7 +33,7 @@ from gateway.state.in_flight import InFlight
 from gateway.state.limits import Limiter
 from gateway.state.quirks import Quirks
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps import admit, attempts, dispatch, guard, relay, reserve, resolve, settle
+from gateway.steps import admit, attempts, dispatch, divide, guard, relay, reserve, resolve, settle
 from models_registry.routes import Endpoint
 from usage.ledger.ledger import Ledger
 
@@ -85,8 +85,7 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
         with _judged(call), _Progress(call, gateway):
             while True:
                 try:
-                    async with _dispatch(call, gateway) as response:
-                        answer = await relay.read_answer(call, response)
+                    answer = await _ask(call, gateway)
                     gateway.breaker.note(call, "")
                     return answer
                 except EmptyAnswer as exc:
@@ -99,6 +98,16 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
                         raise
     finally:
         await _conclude(call, gateway)
+
+
+async def _ask(call: Call, gateway: Collaborators) -> bytes:
+    """The answer of the current candidate, which may take fewer texts at once than the call has."""
+    if parts := divide.parts_of(call):
+        gateway.breaker.begin(call)
+        client = gateway.client_for(call.candidate.endpoint)
+        return await divide.answer_parts(call, parts, client, gateway.quirks)
+    async with _dispatch(call, gateway) as response:
+        return await relay.read_answer(call, response)
 
 
 async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:

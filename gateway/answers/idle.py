@@ -85,10 +85,16 @@ class IdleWatch:
         self._has_begun = True
 
     def note_end(self, after_s: float) -> None:
-        """The answer said that it is over: what still follows has so long to come."""
+        """The answer said that it is over: what still follows has so long to come, and no longer than
+        between two pieces.
+        """
         self._ends_s = self._loop.time() + after_s
         self._timer.cancel()
         self._timer = self._loop.call_later(min(after_s, self._limit_s), self._look)
+
+    def note_more(self) -> None:
+        """That end was none: the answer goes on, as before it."""
+        self._ends_s = None
 
     def _look(self) -> None:
         since_s = self._waits_since_s

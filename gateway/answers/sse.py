@@ -1,5 +1,7 @@
 """Server-sent events as model servers send them (WHATWG HTML, section 9.2), cut out of a stream of bytes."""
 
+import re
+
 import orjson
 from django.utils.translation import gettext as _
 
@@ -11,13 +13,17 @@ DONE = b"[DONE]"
 NO_DATA = (b":", b"event:", b"id:", b"retry:", b"data:")  # a comment, and fields that may stand alone
 END = b"\n\n"
 FIELD_BYTES = 6  # of the longest of these
+# What pieces of answers are made of. Fields of unknown names may stand in events, and say nothing; but one
+# with these words was a piece, and its name broke on the way.
+OF_ANSWERS = re.compile(rb'"(?:choices|delta|content|tool_calls|function_call|finish_reason|error)"')
 INDENT = b" \t\0\xef\xbb\xbf"  # before a field's name: white space, a sign of life, a mark before each event
 NOTHING_SAID = (b"", b"{}", b"null")
 
 
 class EventReader:
     """Feed it bytes; it gives the data of the events that are complete. Comments and other fields are
-    dropped, and so is a byte order mark at the beginning.
+    dropped, and so is a byte order mark at the beginning; but an event without data that was a piece of an
+    answer comes as it is.
     """
 
     __slots__ = ("_has_begun", "_rest", "dropped_bytes")
@@ -97,9 +103,12 @@ class EventReader:
 
     def _take(self, event: bytes) -> bytes:
         data = _data_of(event)
-        if not data and not _is_silent(event):
-            self.dropped_bytes += len(event)
-        return data
+        if data or _is_silent(event):
+            return data
+        if OF_ANSWERS.search(event):
+            return event
+        self.dropped_bytes += len(event)
+        return b""
 
 
 def _data_of(event: bytes) -> bytes:
@@ -134,8 +143,9 @@ def _as_error(data: bytes) -> bytes:
 
 
 def _is_silent(event: bytes) -> bool:
-    head = event[: FIELD_BYTES * 16].lstrip(INDENT + b"\n")
-    return head[:FIELD_BYTES].lower().startswith(NO_DATA)
+    """Whether it has nothing but comments, and fields that may stand alone."""
+    lines = (line.lstrip(INDENT) for line in event.split(b"\n"))
+    return all(line[:FIELD_BYTES].lower().startswith(NO_DATA) for line in lines if line)
 
 
 def frame(data: bytes) -> bytes:

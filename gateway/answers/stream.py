@@ -3,15 +3,16 @@ held is counted.
 """
 
 import logging
+import math
 import re
 from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
 from foundation.json_bounds import has_more_values
-from gateway.answers.estimate import estimate_tokens
+from gateway.answers.estimate import BYTES_PER_TOKEN, estimate_tokens
 from gateway.answers.events import (
     find_spoken_error,
     is_aside,
@@ -30,7 +31,7 @@ from models_registry.providers.openai_compatible.errors import ProviderError, fi
 
 logger = logging.getLogger(__name__)
 
-FRAMING_BYTES = 1_000  # more than an event has around its text
+FRAMING_BYTES = 1_000  # more than an event has around its text, while none of this answer was read
 MAX_EVENT_VALUES = 20_000
 MOST_LOST_EVENTS = 16  # that make no sense, in an answer that goes on
 # Of an event that makes no sense: without it the rest would mean something else.
@@ -76,6 +77,7 @@ class AnswerEvents(Generic[T]):
         self._silent_bytes = 0
         self._skipped_bytes = 0
         self._lost_events = 0
+        self._framing_bytes = FRAMING_BYTES  # around the text of the last event that had any
         self._watch_set_for: object = None  # how far the answer had come
         self._held: list[T] = []  # what came before the answer said anything
         self.seen = 0
@@ -131,11 +133,13 @@ class AnswerEvents(Generic[T]):
             yield kept
 
     def set_watch(self, watch: IdleWatch) -> None:
-        """By what has come. An answer with several choices ends with the last."""
-        call = self._call
+        """By what has come. An answer with several choices ends with the last; one whose server tells the
+        reason with each piece when nothing has come for long, and in the middle unless it was the first.
+        """
+        call, chunks = self._call, self._chunks
         if call.first_token_s is not None:
             watch.note_begin()
-        progress = (call.pieces_seen, call.usage)
+        progress = (call.pieces_seen, call.usage, chunks.is_end_doubtful)
         if (
             call.finish_reason is None
             or progress == self._watch_set_for
@@ -143,7 +147,12 @@ class AnswerEvents(Generic[T]):
         ):
             return
         self._watch_set_for = progress
-        watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
+        if not chunks.is_end_doubtful:
+            watch.note_end(AFTER_USAGE_S if call.is_usage_final else AFTER_FINISH_S)
+        elif chunks.has_gone_on:
+            watch.note_more()
+        else:
+            watch.note_end(math.inf)
 
     def conclude(self) -> Iterator[T]:
         """What goes out when nothing more comes. Raises UpstreamError for an end that is none: in the middle,
@@ -151,6 +160,7 @@ class AnswerEvents(Generic[T]):
         """
         call = self._call
         has_output = self._has_output
+        self.has_said = self.has_said or call.finish_reason is not None  # it may still be to tell
         is_lost = self._events.dropped_bytes or (self._skipped_bytes and not self.has_said)
         if is_lost and not has_output:
             raise nonsense()  # what made no sense was the answer
@@ -238,7 +248,7 @@ class AnswerEvents(Generic[T]):
             event = as_openais(call, load_json(data))
             is_mended = mend_chunk(event)
             error = find_error(event) if isinstance(event, dict) else None
-            chunk = self._chunks.read(event, len(data))
+            chunk = self._read_piece(event, len(data))
             if self._lost_events and self._chunks.has_calls:
                 raise ValueError("what was lost may have been a call, or its beginning")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
@@ -246,7 +256,7 @@ class AnswerEvents(Generic[T]):
                 self._lose(data, seen)
                 return None
             if call.pieces_seen == seen:
-                note_unread(call, len(data))
+                self._note_unread(len(data))
             raise nonsense() from exc
         if error is None:
             if chunk is None:
@@ -255,6 +265,15 @@ class AnswerEvents(Generic[T]):
             self.has_said = self.has_said or says_something(chunk.event)
             return self._face.write(chunk, data)
         raise self._fault(error)
+
+    def _read_piece(self, event: Any, size: int) -> Chunk | None:
+        """As the operation reads it. What was around its text is taken for what is around that of others."""
+        call = self._call
+        pieces, tokens = call.pieces_seen, call.output_tokens_seen
+        chunk = self._chunks.read(event, size)
+        if call.pieces_seen > pieces:
+            self._framing_bytes = max(0, size - BYTES_PER_TOKEN * (call.output_tokens_seen - tokens))
+        return chunk
 
     def _may_lose(self, data: bytes, pieces_before: int) -> bool:
         """Whether the answer goes on without an event that makes no sense: where it has begun, is not mostly
@@ -270,13 +289,23 @@ class AnswerEvents(Generic[T]):
         call = self._call
         self._lost_events += 1
         if call.pieces_seen == pieces_before:  # it may have held a piece of the answer
-            call.note_piece(max(1, estimate_tokens(len(data) - FRAMING_BYTES)))
+            call.note_piece(estimate_tokens(len(data) - self._framing_bytes))
         logger.warning(
             "request %s: an event of %d bytes makes no sense; the answer of %s goes on without it",
             call.request_id,
             len(data),
             call.candidate.endpoint.kind,
         )
+
+    def note_rest(self) -> None:
+        """Count what never came whole, or was no event, where the answer has not ended."""
+        if not self.is_done:
+            self._note_unread(self.unread_bytes)
+
+    def _note_unread(self, size: int) -> None:
+        """Count the bytes of what makes no sense: it may hold the whole answer."""
+        if size > self._framing_bytes:
+            self._call.note_piece(estimate_tokens(size - self._framing_bytes))
 
     def _fault(self, error: ProviderError) -> AtriumError:
         call = self._call
@@ -289,9 +318,3 @@ def incomplete() -> UpstreamError:
         _("The model server ended its answer in the middle. What arrived is kept."),
         code="upstream_incomplete",
     )
-
-
-def note_unread(call: Call, size: int) -> None:
-    """Count the bytes of what makes no sense, or never came whole: it may hold the whole answer."""
-    if size > FRAMING_BYTES:
-        call.note_piece(estimate_tokens(size - FRAMING_BYTES))

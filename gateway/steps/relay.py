@@ -19,7 +19,7 @@ from gateway.answers.estimate import estimate_tokens
 from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import note_pause
 from gateway.answers.sse import frame
-from gateway.answers.stream import AnswerEvents, Face, note_unread
+from gateway.answers.stream import AnswerEvents, Face
 from gateway.answers.usage import PIECES_PER_TOKEN
 from gateway.answers.whole import INVALID, is_page, page
 from gateway.calls import Call
@@ -52,16 +52,17 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
         raise page(call)
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
     with _heeding_head(call, response):
-        if len(raw) > MAX_BYTES_AT_ONCE:
-            answer = await _aside(partial(call.operation.read_answer, call, raw))
-        else:
-            answer = call.operation.read_answer(call, raw)
+        answer = await read_aside(partial(call.operation.read_answer, call, raw), len(raw))
     refuse_empty(call, [answer])
     return answer
 
 
-async def _aside(read: Callable[[], R]) -> R:
-    """In a thread, and to its end: also of an answer that nobody waits for any longer the cost is known."""
+async def read_aside(read: Callable[[], R], size: int) -> R:
+    """What reading so many bytes gives; of many in a thread, and to its end: also of an answer that nobody
+    waits for any longer the cost is known.
+    """
+    if size <= MAX_BYTES_AT_ONCE:
+        return read()
     reading = asyncio.ensure_future(asyncio.to_thread(read))
     try:
         return await asyncio.shield(reading)
@@ -165,13 +166,13 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
             yield part
     finally:
         call.has_begun = events.has_begun
-        if not (events.is_done or call.was_refused):
-            note_unread(call, events.unread_bytes)
+        if not call.was_refused:
+            events.note_rest()
 
 
 async def _rest_of(events: AnswerEvents[T]) -> Iterable[T]:
     if events.whole_bytes > MAX_BYTES_AT_ONCE:
-        return await _aside(partial(list, events.end()))
+        return await read_aside(partial(list, events.end()), events.whole_bytes)
     return events.end()
 
 

@@ -30,7 +30,8 @@ def said(kind: str, message: str, index: int | None = None) -> bytes:
 
 START = (
     b'event: message-start\ndata: {"id":"29f14a5a-11de-4cae-9800-25e4747408ea","type":"message-start",'
-    b'"delta":{"message":{"role":"assistant","content":[],"tool_plan":"","tool_calls":[],"citations":[]}}}\n\n'
+    b'"delta":{"message":{"role":"assistant","content":[],"tool_plan":"","tool_calls":[],'
+    b'"citations":[]}}}\n\n'
 )
 USAGE = (
     '"usage":{"billed_units":{"input_tokens":17,"output_tokens":12},'
@@ -80,8 +81,9 @@ TOOLS = [
     end("TOOL_CALL"),
 ]
 WHOLE = (
-    '{"id":"c14c80c3-18eb-4519-9460-6c92edd8cfb4","message":{"role":"assistant","content":[{"type":"thinking",'
-    '"thinking":"Hm."},{"type":"text","text":"Paris"},{"type":"text","text":"."}],"citations":[]},'
+    '{"id":"c14c80c3-18eb-4519-9460-6c92edd8cfb4","message":{"role":"assistant",'
+    '"content":[{"type":"thinking","thinking":"Hm."},{"type":"text","text":"Paris"},'
+    '{"type":"text","text":"."}],"citations":[]},'
     f'"finish_reason":"MAX_TOKENS",{USAGE}}}'
 ).encode()
 WHOLE_TOOLS = (

@@ -1,18 +1,19 @@
-"""A vendor's API on a real socket: for each path a function that answers a request's body with a status and
-the bytes that the vendor's documentation shows.
+"""A vendor's API on a real socket: for each path a function, perhaps a coroutine's, that answers a request's
+body with a status and the bytes that the vendor's documentation shows.
 
     async with running_vendor({"/v1/embeddings": answer}) as vendor:
         ...                                # vendor.url, vendor.asked
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-Answer = Callable[[dict[str, Any]], tuple[int, bytes]]
+Answer = Callable[[dict[str, Any]], tuple[int, bytes] | Awaitable[tuple[int, bytes]]]
 
 
 @dataclass
@@ -40,7 +41,8 @@ async def running_vendor(answers: Mapping[str, Answer]) -> AsyncIterator[Vendor]
     async def reply(request: web.Request) -> web.Response:
         body = await request.json()
         vendor.asked.append(Asked(request.path, request.headers.get("Authorization", ""), body))
-        status, content = answers[request.path](body)
+        said = answers[request.path](body)
+        status, content = await said if inspect.isawaitable(said) else said
         kind = "application/json" if content.startswith(b"{") else "text/event-stream"
         return web.Response(status=status, body=content, content_type=kind)
 

@@ -204,7 +204,8 @@ def test_an_origin_is_kept_as_browsers_send_it(text, origin):
         "*", "null", "", "app.example.org", "https://", "https://*.example.org", "https://a.example/x",
         "https://user@a.example", "https://a.example:port", "https://a.example, https://b.example",
         "https://a.example\0", "https://ä.example", "https://" + "a" * 300,
-        "https://a..example", "https://-a.example", "http://1.2.3", "http://0127.0.0.1", "http://[::1", "http://[:::1]",
+        "https://a..example", "https://-a.example", "http://1.2.3", "http://0127.0.0.1",
+        "http://[::1", "http://[:::1]",
     ],
 )  # fmt: skip
 def test_what_is_no_exact_origin_is_refused(text):

@@ -87,8 +87,10 @@ def test_each_choice_has_its_own():
         choice(index=1, delta=CALL),
         choice(index=2, delta={"content": "Hello"}, finish_reason="length"),
     ]
-    last = hear([*parts, DONE]).chunks[-1]["choices"]
-    assert [(one["index"], one["finish_reason"]) for one in last] == [(0, "stop"), (1, "tool_calls")]
+    heard = hear([*parts, DONE])
+    last = [(one["index"], one["finish_reason"]) for one in heard.chunks[-1]["choices"]]
+    assert last == [(0, "stop"), (1, "tool_calls"), (2, "length")]
+    assert len(reasons(heard)) == 3
 
 
 def test_one_that_has_a_reason_gets_no_other():

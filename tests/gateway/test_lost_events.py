@@ -29,6 +29,7 @@ KINDS = {
     "too many values": b'data: {"choices": [' + b"{}," * 30_000 + b"{}]}\n\n",
 }
 HEL, LO = event({"content": "Hel"}), event({"content": "lo"})
+TOOL = {"type": "function", "function": {"name": "pay"}}
 LAST = [END, usage_event(9, prompt=4), DONE]
 
 
@@ -83,6 +84,48 @@ def test_so_many_are_lost_and_no_more(count):
     assert heard.text() == "lo" * 100
 
 
+# -- fields whose names broke --------------------------------------------------------------------------------
+
+PIECE = b'{"choices": [{"index": 0, "delta": {"content": "XX"}, "finish_reason": null}]}'
+NAMES = {
+    "a letter less": b"dta: " + PIECE + b"\n\n",
+    "the beginning is missing": b"ata: " + PIECE + b"\n\n",
+    "more is missing": PIECE[30:] + b"\n\n",
+    "behind a name of its own": b"event: chunk\nid: 7\nda-ta: " + PIECE + b"\n\n",
+    "behind a comment": b": ping\nd: " + PIECE + b"\n\n",
+}
+
+
+@pytest.mark.parametrize("broken", NAMES.values(), ids=NAMES)
+def test_an_event_whose_name_broke_is_lost(broken, caplog):
+    with caplog.at_level(logging.WARNING, "gateway"):
+        heard = hear([ROLE, HEL, broken, LO, END, DONE])
+    assert heard.text() == heard.inner_text == "Hello" and heard.error is None
+    assert len([one for one in caplog.records if "makes no sense" in one.getMessage()]) == 2
+    assert 3 <= billed_usage(heard.call)[0].total_output <= 4
+    many = hear([*[LO] * 100, *[broken] * (MOST_LOST_EVENTS + 1), *LAST])
+    assert many.call.error_code == many.inside.error_code == "upstream_invalid_response"
+    told = tell(ROLE, HEL, broken, LO, *LAST, stream=True, asking={"tools": [TOOL]})
+    assert told.call.error_code == "upstream_invalid_response", "a call may have been in it"
+
+
+def test_an_event_without_the_name_is_read():
+    heard = hear([HEL, LO.removeprefix(b"data: "), *LAST])
+    assert heard.text() == heard.inner_text == "Hello" and heard.usage == (4, 0, 9, 0)
+    error = b'{"error": {"message": "CUDA out of memory"}}\n\n'
+    assert "CUDA out of memory" in hear([HEL, error]).error["message"]
+
+
+@pytest.mark.parametrize("unknown", [b'trace: {"id": 7}\n\n', b"lang: en\n\n", b": it is\nlang: en\n\n"])
+def test_fields_of_other_names_say_nothing(unknown, caplog):
+    """As the standard of events wants it."""
+    with caplog.at_level(logging.WARNING, "gateway"):
+        heard = hear([unknown, HEL, *[unknown] * 20, LO, END, DONE])
+        told = tell(unknown, HEL, unknown, LO, *LAST, stream=True, asking={"tools": [TOOL]})
+    assert heard.text() == told.text == "Hello" and heard.error is None and told.call.status == "ok"
+    assert billed_usage(heard.call)[0].total_output == 2 and "makes no sense" not in caplog.text
+
+
 CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "pay", "arguments": '{"sum": 1'}}
 MORE = {"index": 0, "function": {"arguments": "}"}}
 CALLED = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}\n\n'
@@ -118,7 +161,6 @@ def test_no_piece_of_a_tools_call_is_lost(said):
     assert told.error is not None and told.error.code == "upstream_invalid_response"
 
 
-TOOL = {"type": "function", "function": {"name": "pay"}}
 BY_PROGRAMS = {
     "tools": [TOOL],
     "functions": [TOOL["function"]],
@@ -175,8 +217,26 @@ def test_an_error_that_came_broken_ends_the_answer():
 def test_what_was_lost_is_billed_where_the_provider_does_not_count():
     long = b'data: {"choices": [{"delta": {"content": "' + b"word " * 800 + b"\n\n"
     heard = hear([HEL, LO, BROKEN, long, END, DONE])
-    expected = 1 + 1 + 1 + (len(long) - len(b"data: \n\n") - 1_000) // 4
+    expected = 1 + 1 + 1 + (len(long) - len(LO) + 4) // 4
     assert (billed_usage(heard.call)[0].total_output, billed_usage(heard.call)[1]) == (expected, True)
+
+
+@pytest.mark.parametrize("name", [b"data", b"dta"])
+def test_texts_of_events_that_were_lost_are_billed_as_those_that_were_read(name):
+    """Short ones too: sixteen of them are a page of text."""
+    text = b"word " * 160
+    pieces, cut = [event({"content": text.decode()})] * 17, event({"content": text.decode()})[:-9] + b"\n\n"
+    heard = hear([*pieces, *[name + cut[4:]] * MOST_LOST_EVENTS, END, DONE])
+    usage, is_estimated = billed_usage(heard.call)
+    of_text = (17 + MOST_LOST_EVENTS) * len(text) // 4
+    assert is_estimated and of_text - 2 * MOST_LOST_EVENTS <= usage.total_output <= of_text
+
+
+def test_an_answer_that_ends_in_nonsense_costs_all_that_came():
+    last = b'data: {"choices": [{"index": 0, "delta": {"content": "' + b"word " * 160 + b"\n\n"
+    heard = hear([HEL, last, last])
+    assert heard.call.error_code == "upstream_invalid_response"
+    assert billed_usage(heard.call)[0].total_output >= 2 * 160
 
 
 def test_what_was_lost_behind_a_report_counts_beside_it():

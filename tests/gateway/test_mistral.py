@@ -33,9 +33,9 @@ KNOWN = {
 KNOWN_OF_MESSAGES = {"role", "content", "tool_calls", "prefix", "tool_call_id", "name"}
 WHOLE = (
     b'{"id":"cmpl-e5cc70bb28c444948073e77776eb30ef","object":"chat.completion","created":1702256327,'
-    b'"model":"magistral-medium-latest","choices":[{"index":0,"message":{"role":"assistant","tool_calls":null,'
-    b'"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}],"closed":true},'
-    b'{"type":"text","text":"Paris."}]},"finish_reason":"model_length"}],'
+    b'"model":"magistral-medium-latest","choices":[{"index":0,"message":{"role":"assistant",'
+    b'"tool_calls":null,"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}],'
+    b'"closed":true},{"type":"text","text":"Paris."}]},"finish_reason":"model_length"}],'
     b'"usage":{"prompt_tokens":16,"completion_tokens":34,"total_tokens":50}}'
 )
 VECTORS = (

@@ -9,10 +9,11 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from gateway import pipeline
 from gateway.answers import stream
+from gateway.deltas import Finish
 from gateway.steps.settle import billed_usage
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
-from tests.gateway.test_estimates import END, event, server, usage_event
-from tests.gateway.test_what_servers_send import PING, hear
+from tests.gateway.test_estimates import DONE, END, event, server, usage_event
+from tests.gateway.test_what_servers_send import PING, ROLE, choice, hear
 
 HELLO = event({"content": "Hello"})
 LIMITS = {"then_wait": True, "idle_timeout_s": 5, "total_timeout_s": 10}
@@ -92,3 +93,57 @@ def test_the_first_of_several_choices_ends_none_of_the_others():
             assert b"upstream_idle" in frames and call.error_code == "upstream_idle"
 
     asyncio.run(run())
+
+
+# -- reasons with each piece ---------------------------------------------------------------------------------
+
+PIECES = [choice(delta={"content": text}, finish_reason="stop") for text in ("Hel", "lo ", "you")]
+EMPTY = [choice(delta={"content": text}, finish_reason="") for text in ("Hel", "lo ", "you")]
+ROLE_WITH_REASON = choice(delta={"role": "assistant", "content": ""}, finish_reason="stop")
+ALL_IN_ONE = choice(delta={"role": "assistant", "content": "Hello you"}, finish_reason="stop")
+HABITS = {
+    "each piece": PIECES,
+    "each piece, with who speaks": [ROLE_WITH_REASON, *PIECES],
+    "each piece but who speaks": [ROLE, *PIECES],
+    "who speaks alone": [ROLE_WITH_REASON, *EMPTY, END],
+    "each, and an empty one": [*PIECES, END],
+    "empty ones": [*EMPTY, END],
+}
+
+
+def finish_reasons(heard) -> list[str]:
+    told = (one["finish_reason"] for chunk in heard.chunks for one in chunk["choices"])
+    return [reason for reason in told if reason is not None]
+
+
+@pytest.mark.parametrize("rest", [[DONE], [], [usage_event(5), DONE]], ids=["done", "nothing", "usage"])
+@pytest.mark.parametrize("parts", HABITS.values(), ids=HABITS)
+def test_a_reason_with_each_piece_is_no_end_and_told_once(parts, rest, monkeypatch):
+    monkeypatch.setattr(stream, "AFTER_FINISH_S", 0)  # what comes later than at once is not waited for
+    monkeypatch.setattr(stream, "AFTER_USAGE_S", 60)
+    heard = hear([*parts, *rest])
+    assert heard.text() == heard.inner_text == "Hello you" and heard.error is None
+    assert finish_reasons(heard) == ["stop"] and heard.deltas[-1] == Finish("stop")
+    assert heard.deltas.count(Finish("stop")) == 1 and heard.call.finish_reason == "stop"
+
+
+def test_the_reason_of_an_answer_that_goes_on_says_nothing_of_its_end():
+    heard = hear(PIECES, then_wait=True, idle_timeout_s=0.3)
+    assert heard.text() == heard.inner_text == "Hello you", "what came is kept"
+    assert heard.call.error_code == heard.inside.error_code == "upstream_idle"
+
+
+def test_an_answer_in_one_event_has_ended_when_nothing_more_comes():
+    heard = hear([ALL_IN_ONE], then_wait=True, idle_timeout_s=0.3)
+    assert heard.text() == heard.inner_text == "Hello you" and heard.error is None
+    assert finish_reasons(heard) == ["stop"] and heard.call.status == "ok"
+
+
+def test_a_reason_in_an_event_of_its_own_ends_these_too():
+    heard = hear([*PIECES, END], **LIMITS | {"idle_timeout_s": 60, "total_timeout_s": 120})
+    assert heard.text() == "Hello you" and heard.error is None and heard.call.status == "ok"
+
+
+def test_who_speaks_and_stops_and_says_nothing_more_has_said_nothing():
+    heard = hear([ROLE_WITH_REASON, DONE])
+    assert finish_reasons(heard) == ["stop"] and heard.text() == "" and heard.error is None

@@ -374,8 +374,8 @@ def test_an_empty_reason_is_no_end(empty):
     ("theirs", "ours"), [("STOP", "stop"), ("eos_token", "stop"), ("MAX_TOKENS", "length"), ("stop", "stop")]
 )
 def test_reasons_are_named_as_openai_does(theirs, ours):
-    heard = hear([choice(delta={"content": "Hello"}, finish_reason=theirs), DONE])
-    assert heard.chunks[0]["choices"][0]["finish_reason"] == ours and heard.deltas[-1] == Finish(ours)
+    heard = hear([event({"content": "Hel"}), choice(delta={"content": "lo"}, finish_reason=theirs), DONE])
+    assert heard.chunks[1]["choices"][0]["finish_reason"] == ours and heard.deltas[-1] == Finish(ours)
 
 
 def test_what_was_good_goes_out_before_an_error_of_the_same_packet():

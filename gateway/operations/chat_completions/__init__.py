@@ -26,6 +26,7 @@ class ChatCompletions:
     model_kind: str = ModelKind.CHAT
     input_name = "messages"
     max_answer_bytes = MAX_EVENT_BYTES
+    divided = None
 
     @property
     def streamed(self) -> StreamedOperation:

@@ -1,7 +1,8 @@
 """The events of a streamed chat completion: read tolerantly, written strictly.
 
 Covers: events that are no chunks, usage in an event of its own shape, content in parts, halves of emojis,
-empty reasons for an end, servers that send a message where a delta belongs, tool calls in any shape.
+empty reasons for an end and reasons with each piece, servers that send a message where a delta belongs, tool
+calls in any shape.
 """
 
 import time
@@ -31,6 +32,8 @@ class ChatChunkReader:
         self._has_function_call = False  # of the kind before tools, which is passed on as it is
         self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
         self._untold: set[int] = set()  # whose reason the client gets at the very end
+        self._open: set[int] = set()  # of which a piece came that told no reason
+        self.is_end_doubtful = self.has_gone_on = False
         self._head: dict[str, Any] = {}  # what all chunks begin with
         self._reports = Reports()
         self._read_bytes = 0  # of text
@@ -99,7 +102,7 @@ class ChatChunkReader:
             self._read_bytes += size
             self._read_tokens += tokens
         for position, choice in enumerate(choices):
-            self._read_choice(choice, position)
+            self._read_choice(choice, position, has_piece=size > 0)
         choice = choices[0]
         reason = choice["finish_reason"]
         if reason is not None:
@@ -122,7 +125,7 @@ class ChatChunkReader:
             choice["delta"] = {"content": message} if isinstance(message, str) else message
         self._is_changed = True
 
-    def _read_choice(self, choice: dict[str, Any], position: int) -> None:
+    def _read_choice(self, choice: dict[str, Any], position: int, *, has_piece: bool) -> None:
         """Bring one choice into OpenAI's shape, in place."""
         delta = choice.get("delta")
         if not isinstance(delta, dict):
@@ -143,6 +146,7 @@ class ChatChunkReader:
         self._has_function_call |= bool(delta.get("function_call"))
         given = choice.get("finish_reason")
         index = choice["index"]
+        may_begin = has_piece or "role" in delta
         if "role" in delta and index in self._reasons:  # clients join texts that come twice
             del delta["role"]
             self._is_changed = True
@@ -150,6 +154,7 @@ class ChatChunkReader:
             given = delta.pop("finish_reason") or given
             self._is_changed = True
         reason = name_finish_reason(given, has_calls=self._has_calls(index)) if given else None
+        self._judge_end(index, reason, has_piece=has_piece, may_begin=may_begin)
         if reason or index not in self._reasons:
             self._reasons[index] = reason
         choice["finish_reason"] = self._tell(index, reason)
@@ -159,11 +164,25 @@ class ChatChunkReader:
     def _has_calls(self, index: int) -> bool:
         return index in self._calls and self._calls[index].has_calls
 
-    def _tell(self, index: int, reason: str | None) -> str | None:
-        """The reason, if the client is told it now. While a call has no arguments they may still come, and
-        where none do it gets `{}` ahead of the reason: its client reads them when that comes.
+    def _judge_end(self, index: int, reason: str | None, *, has_piece: bool, may_begin: bool) -> None:
+        """Some servers tell a reason with each piece, or with who speaks: then it says nothing of the end.
+        One in an event of its own is believed, and one with a piece whose forerunners told none.
         """
-        if reason == TOOL_CALLS and self._has_calls(index) and self._calls[index].lacks_arguments:
+        goes_on = has_piece and self._reasons.get(index) is not None
+        if reason:
+            self.is_end_doubtful = may_begin and (goes_on or index not in self._open)
+        elif has_piece:
+            self._open.add(index)
+            self.is_end_doubtful = goes_on
+        self.has_gone_on |= goes_on
+
+    def _tell(self, index: int, reason: str | None) -> str | None:
+        """The reason, if the client is told it now, and not while more may come: clients leave at the first.
+        While a call has no arguments they may still come, and where none do it gets `{}` ahead of the reason:
+        its client reads them when that comes.
+        """
+        lacks_arguments = self._has_calls(index) and self._calls[index].lacks_arguments
+        if reason and (self.is_end_doubtful or (reason == TOOL_CALLS and lacks_arguments)):
             self._call.finish_reason = reason
             self._untold.add(index)
             return None

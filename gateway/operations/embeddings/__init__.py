@@ -3,8 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from gateway.calls import Call, Operation, Principal
+from gateway.calls import Call, DividedOperation, Operation, Principal
 from gateway.operations.embeddings.answer import read_answer
+from gateway.operations.embeddings.division import divide, join
 from gateway.operations.embeddings.request import check_body, parse_request, write_body
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import EMBEDDINGS as NAME
@@ -22,6 +23,10 @@ class Embeddings:
     max_answer_bytes = 192_000_000  # as many numbers as `MAX_VALUES`, each written with 24 signs
     streamed = None
 
+    @property
+    def divided(self) -> DividedOperation:
+        return self
+
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
         return parse_request(raw, principal, request_id, self)
 
@@ -38,6 +43,12 @@ class Embeddings:
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
         return write_body(call)
+
+    def divide(self, call: Call, most: int) -> list[Call]:
+        return divide(call, most)
+
+    def join(self, call: Call, answers: list[bytes]) -> bytes:
+        return join(call, answers)
 
     def read_answer(self, call: Call, raw: bytes) -> bytes:
         return read_answer(call, raw)

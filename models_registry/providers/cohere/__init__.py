@@ -27,6 +27,7 @@ class Cohere(OpenAICompatible):
     catalogue_path = "/v1/models?page_size=1000"
     has_own_events = True
     takes_tokens = False
+    most_texts = 96
 
     def catalogue_url(self, base_url: str) -> str:
         """Models are listed by version 1 alone."""

@@ -27,6 +27,7 @@ class Mistral(OpenAICompatible):
     continues_answers = True
     knows_prompt_cache_key = True
     takes_tokens = False
+    most_texts = 512
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         written = {

@@ -59,6 +59,8 @@ class OpenAICompatible:
     packs_vectors = False
     # A text to embed may come as an array of tokens.
     takes_tokens = True
+    # Of texts to embed in one request; 0: as many as we take. More go out in several requests.
+    most_texts = 0
     # Its models' tokens are never those of OpenAI's, which clients send: they count only where a caller says
     # that it made them for this model.
     has_other_tokens = False

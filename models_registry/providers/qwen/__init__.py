@@ -11,3 +11,4 @@ class Qwen(OpenAICompatible):
     location = Location.OTHER
     key_variable = "DASHSCOPE_API_KEY"
     takes_tokens = False
+    most_texts = 10  # of its present models; of older ones 25

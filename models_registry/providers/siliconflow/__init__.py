@@ -10,3 +10,4 @@ class SiliconFlow(OpenAICompatible):
     base_url = "https://api.siliconflow.com/v1"
     location = Location.OTHER
     key_variable = "SILICONFLOW_API_KEY"
+    most_texts = 32
