@@ -17,16 +17,15 @@ from tests.routes import PLATFORM, TENANT
 pytestmark = pytest.mark.django_db
 
 
+def fields(**changes: str) -> dict[str, str]:
+    """What the form of a new connection sends."""
+    usual = {"name": "Own", "kind": "vllm", "base_url": "https://a.example/v1", "is_enabled": "on"}
+    return usual | {"location": ""} | changes
+
+
 def test_a_connections_key_goes_in_and_never_comes_out(acme, alice):
     acme.login_as(alice)
-    data = {
-        "name": "Own",
-        "kind": "openai",
-        "base_url": "",
-        "secret": "sk-very-secret",
-        "is_enabled": "on",
-        "location": "",
-    }
+    data = fields(kind="openai", base_url="", secret="sk-very-secret")
     assert acme.post(url("models_registry_connection_add"), data).status_code == 302
     row = Connection.objects.get()
     assert row.base_url == "https://api.openai.com/v1" and row.open_secret().reveal() == "sk-very-secret"
@@ -48,14 +47,7 @@ def test_a_connections_key_goes_in_and_never_comes_out(acme, alice):
 
 def test_the_key_is_not_sent_to_another_host_by_mistake(acme, alice):
     row = make_estate(alice).connection
-    data = {
-        "name": row.name,
-        "kind": row.kind,
-        "base_url": "https://elsewhere.example/v1",
-        "secret": "",
-        "is_enabled": "on",
-        "location": "",
-    }
+    data = fields(name=row.name, kind=row.kind, base_url="https://elsewhere.example/v1", secret="")
     response = acme.login_as(alice).post(url("models_registry_connection_change", row.pk), data)
     assert response.status_code == 400 and b"Enter the API key again" in response.content
     assert Connection.objects.get(pk=row.pk).base_url == row.base_url
@@ -63,7 +55,7 @@ def test_the_key_is_not_sent_to_another_host_by_mistake(acme, alice):
 
 def test_an_address_that_is_kept_otherwise_than_it_was_entered_is_told(acme, alice):
     acme.login_as(alice)
-    data = {"name": "Own", "kind": "vllm", "is_enabled": "on", "location": ""}
+    data = fields()
     add = partial(acme.post, url("models_registry_connection_add"), follow=True)
     told = add(data | {"base_url": "https://a.example/v1/chat/completions"})
     assert b"kept as https://a.example/v1:" in told.content
@@ -80,27 +72,13 @@ def test_an_address_that_is_kept_otherwise_than_it_was_entered_is_told(acme, ali
 
 
 def test_who_calls_a_strangers_server_the_houses_own_is_told_at_the_field(acme, alice):
-    data = {
-        "name": "Far",
-        "kind": "vllm",
-        "base_url": "https://a.example/v1",
-        "is_enabled": "on",
-        "location": "local",
-    }
-    response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
+    response = acme.login_as(alice).post(url("models_registry_connection_add"), fields(location="local"))
     assert response.status_code == 400 and not Connection.objects.exists()
     assert "Only the operator" in str(response.context["adminform"].form.errors["location"])
 
 
 def test_a_tenant_reaches_no_private_network(acme, alice):
-    data = {
-        "name": "In",
-        "kind": "vllm",
-        "base_url": "http://10.0.0.5:8000/v1",
-        "is_enabled": "on",
-        "location": "",
-    }
-    data |= {"allow_private": "on", "may_be_private": "on"}
+    data = fields(base_url="http://10.0.0.5:8000/v1", allow_private="on", may_be_private="on")
     response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
     assert response.status_code in (400, 403) and not Connection.objects.exists()
     page = response.content.decode()

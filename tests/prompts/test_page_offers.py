@@ -8,9 +8,6 @@ from accounts.services import create_project, set_data_policy, set_project_membe
 from accounts.services.projects import ensure_default_project
 from models_registry.services import add_connection, add_model, set_model
 from prompts.models import Message
-from tenants.context import platform
-from tenants.doors import hosts
-from tenants.models import Tenant
 from tests.prompts.chats import last_answer, make_conversation
 from tests.prompts.pages import HTMX, options, url
 from tests.prompts.visitor import text_of
@@ -40,12 +37,8 @@ def local_only(db):
 
 
 @pytest.fixture
-def local_organisation(db):
-    with platform():
-        Tenant.objects.filter(slug="acme").update(data_policy="local")
-    hosts.forget("acme")
-    yield
-    hosts.forget("acme")
+def local_organisation(set_acme):
+    set_acme(data_policy="local")
 
 
 def picker(html: str) -> dict[str, str]:
