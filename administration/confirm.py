@@ -9,6 +9,8 @@ One name serves both lists: put it into `actions` (the selected rows) and `actio
 open). A text that the work returns is shown for its row, instead of `done`. With a `form` the page asks for
 its fields too, and the work gets what was entered by name. Rows are named by the admin's
 `describe_rows`, if it has one; `details` says more of each, `warn` of all that were chosen.
+
+Two actions that undo each other are one write, asked for in two ways: `both_ways`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -98,6 +100,26 @@ def confirmed(
         return run
 
     return decorate
+
+
+def both_ways(
+    write: Callable[[HttpRequest, Any, bool], object], **asked: Callable[[Work], Callable]
+) -> list[Callable]:
+    """Two actions by their names, each a `confirmed(…)`: the first does `write(request, row, True)`, the
+    second undoes it.
+
+        suspend, resume = both_ways(_set_suspended, suspend=confirmed(…), resume=confirmed(…))
+    """
+    does, undoes = asked
+    return [asked[name](_write_one_way(write, name, name == does)) for name in (does, undoes)]
+
+
+def _write_one_way(write: Callable[[HttpRequest, Any, bool], object], name: str, is_done: bool) -> Work:
+    def work(model_admin, request: HttpRequest, row: Model) -> None:
+        write(request, row, is_done)
+
+    work.__name__ = name  # Django and the page know an action by it
+    return work
 
 
 def name_some(names: list[str]) -> str:
