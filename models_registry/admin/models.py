@@ -107,11 +107,6 @@ class ModelAdminBase(ShownPrices, ListedPrices):
 
     def create_row(self, request: HttpRequest, form: ModelForm) -> Model:
         data = dict(form.cleaned_data)
-        if data["is_enabled"] and costs_the_platform(active_world(), data["connection"]):
-            data["is_enabled"] = False
-            messages.warning(
-                request, gettext("It is switched off until you enter its price and switch it on.")
-            )
         row = add_model(
             actor=request.user,
             connection=data.pop("connection"),
@@ -119,6 +114,10 @@ class ModelAdminBase(ShownPrices, ListedPrices):
             upstream_name=data.pop("upstream_name"),
             **data,
         )
+        if data["is_enabled"] and not row.is_enabled:
+            messages.warning(
+                request, gettext("It is switched off until you enter its price and switch it on.")
+            )
         warn_of_unasked_stand_ins(request, row)
         return row
 

@@ -19,7 +19,6 @@ from models_registry.selectors import (
     list_visible_models,
 )
 from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
-from models_registry.services.prices import costs_the_platform
 from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
 from tenants.models import Plan, Tenant
 from tenants.selectors import list_plans
@@ -121,7 +120,7 @@ class Command(AtriumCommand):
                 services.set_model_price(
                     actor=None, model=model, currency=options["currency"] or "", amounts=prices
                 )
-            if options["enable"] or (waits and prices and not options["disable"]):  # which may need the price
+            if options["enable"] or (waits and prices):  # which may need the price
                 model = services.set_model(actor=None, model=model, is_enabled=True)
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
         note = (
@@ -134,11 +133,8 @@ class Command(AtriumCommand):
         exists = list_visible_models(None).filter(name=options["name"]).exists()
         if options["connection"] and not exists:
             connection = get_visible_connection(None, options["connection"])
-            waits = costs_the_platform(active_world(), connection)
-            if waits:
-                changes["is_enabled"] = False
             row = services.add_model(actor=None, connection=connection, name=options["name"], **changes)
-            return row, waits
+            return row, changes.get("is_enabled", True) and not row.is_enabled
         model = get_visible_model(None, options["name"])
         return services.set_model(actor=None, model=model, **changes) if changes else model, False
 
