@@ -185,7 +185,11 @@ def test_a_model_has_one_name_wherever_the_chat_shows_it(as_bob, bob, offer):
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
     words = text_of(html)
     assert "Old is no longer offered. New takes its place." in words
-    assert "Old answered instead." in words and "Old stood in for it." in words
+    assert "Old answered instead." in words
+    assert "The chosen model did not answer; Old stood in for it." in words, "as it was noted before"
+    Message.objects.filter(pk=last_answer(conversation).pk).update(failed_model_name="vendor/new-2")
+    words = text_of(as_bob.get(url("conversation-detail", conversation.pk)).content.decode())
+    assert "New did not answer; Old stood in for it." in words
     assert "vendor/" not in words
     assert '<span class="message-model" title="vendor/old-1">Old</span>' in html
 
