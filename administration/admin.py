@@ -16,7 +16,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from administration.columns import Badge, ago
-from administration.confirm import confirmed
+from administration.confirm import both_ways, confirmed
 from administration.fields import limit_field
 from administration.figures import list_columns, load_figures
 from administration.history import name_objects
@@ -38,8 +38,12 @@ STATUS_COLOURS = {
     Tenant.Status.PROVISIONING: "info",
     Tenant.Status.FAILED: "danger",
 }
-
-
+FITTING = {
+    Tenant.Status.ACTIVE: "suspend",
+    Tenant.Status.SUSPENDED: "resume",
+    Tenant.Status.FAILED: "retry",
+    Tenant.Status.PROVISIONING: "retry",
+}
 CHANGED = ("name", "plan", "language", "data_policy", "contact_email")
 
 
@@ -76,6 +80,10 @@ class DomainInline(ReadOnlyInline):
     model = Domain
     fields = ["domain", "is_primary"]
     verbose_name_plural = _("Hosts")
+
+
+def _set_suspended(request: HttpRequest, row: Tenant, is_suspended: bool) -> None:
+    set_tenant_status(slug=row.slug, status=Tenant.Status.SUSPENDED if is_suspended else Tenant.Status.ACTIVE)
 
 
 @admin.register(Tenant, site=system_admin)
@@ -163,29 +171,27 @@ class TenantAdmin(AtriumModelAdmin):
     def show_hosts(self, row: Tenant) -> str:
         return ", ".join(domain.domain for domain in row.domains.all())
 
-    @confirmed(
-        description=_("Suspend"),
-        icon="pause_circle",
-        is_dangerous=True,
-        question=_("Suspend access to these tenants?"),
-        explanation=_(
-            "Nobody gets in any more, neither people nor programs; calls under way are finished. All data "
-            "stays, and you can resume at any time."
+    suspend, resume = both_ways(
+        _set_suspended,
+        suspend=confirmed(
+            description=_("Suspend"),
+            icon="pause_circle",
+            is_dangerous=True,
+            question=_("Suspend access to these tenants?"),
+            explanation=_(
+                "Nobody gets in any more, neither people nor programs; calls under way are finished. All "
+                "data stays, and you can resume at any time."
+            ),
+            done=ngettext_lazy("%(count)d tenant is suspended.", "%(count)d tenants are suspended.", "count"),
         ),
-        done=ngettext_lazy("%(count)d tenant is suspended.", "%(count)d tenants are suspended.", "count"),
+        resume=confirmed(
+            description=_("Resume"),
+            icon="play_circle",
+            question=_("Give these tenants access again?"),
+            explanation=_("People and programs get in within a second."),
+            done=ngettext_lazy("%(count)d tenant is active.", "%(count)d tenants are active.", "count"),
+        ),
     )
-    def suspend(self, request: HttpRequest, row: Tenant) -> None:
-        set_tenant_status(slug=row.slug, status=Tenant.Status.SUSPENDED)
-
-    @confirmed(
-        description=_("Resume"),
-        icon="play_circle",
-        question=_("Give these tenants access again?"),
-        explanation=_("People and programs get in within a second."),
-        done=ngettext_lazy("%(count)d tenant is active.", "%(count)d tenants are active.", "count"),
-    )
-    def resume(self, request: HttpRequest, row: Tenant) -> None:
-        set_tenant_status(slug=row.slug, status=Tenant.Status.ACTIVE)
 
     @confirmed(
         description=_("Set up again"),
@@ -199,16 +205,8 @@ class TenantAdmin(AtriumModelAdmin):
     def retry(self, request: HttpRequest, row: Tenant) -> None:
         retry_setup(slug=row.slug)
 
-    def get_actions_detail(self, request: HttpRequest, object_id: str):
-        """Only those that make sense in the tenant's state."""
-        row = self.get_object(request, object_id)
-        fitting = {
-            Tenant.Status.ACTIVE: {"suspend"},
-            Tenant.Status.SUSPENDED: {"resume"},
-            Tenant.Status.FAILED: {"retry"},
-            Tenant.Status.PROVISIONING: {"retry"},
-        }.get(row.status if row else "", set())
-        return [action for action in super().get_actions_detail(request, object_id) if action.path in fitting]
+    def list_fitting_actions(self, row: Tenant) -> set[str]:
+        return {FITTING[Tenant.Status(row.status)]}
 
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
         context["tenant_address"] = base_url(obj.slug) if obj else ""

@@ -9,6 +9,8 @@ One name serves both lists: put it into `actions` (the selected rows) and `actio
 open). A text that the work returns is shown for its row, instead of `done`. With a `form` the page asks for
 its fields too, and the work gets what was entered by name. Rows are named by the admin's
 `describe_rows`, if it has one; `details` says more of each, `warn` of all that were chosen.
+
+Two actions that undo each other are one write, asked for in two ways: `both_ways`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -56,6 +58,18 @@ def confirmed(
     """
 
     def decorate(work: Work) -> Callable:
+        asked = _Question(
+            work=work,
+            verb=description,
+            question=question,
+            explanation=explanation,
+            done=done,
+            is_dangerous=is_dangerous,
+            form=form,
+            details=details,
+            warn=warn,
+        )
+
         @action(
             description=description,
             permissions=list(permissions),
@@ -63,41 +77,95 @@ def confirmed(
             variant=ActionVariant.DANGER if is_dangerous else ActionVariant.DEFAULT,
         )
         @wraps(work)
-        def run(
-            self, request: HttpRequest, queryset: QuerySet | None = None, object_id: str | None = None
-        ) -> HttpResponse | None:
-            rows = _rows(self, request, queryset, object_id)
-            if not rows:
-                messages.error(request, _("Nothing was done: what was chosen is gone."))
-                return None
-            if len(rows) > MAX_ROWS:
-                messages.error(request, _("Choose at most %(limit)d at a time.") % {"limit": MAX_ROWS})
-                return None
-            is_confirmed = request.method == "POST" and "confirmed" in request.POST
-            filled = form(request.POST if is_confirmed else None)
-            if is_confirmed and filled.is_valid():
-                refusals = _carry_out(self, request, rows, partial(work, **filled.cleaned_data), done)
-                if object_id is None or not _fill_in(filled, refusals):
-                    for text in _sum_up(refusals):
-                        messages.error(request, text)
-                    return None if object_id is None else HttpResponseRedirect(_way_back(self, rows[0]))
-            context = {
-                "question": question,
-                "explanation": explanation,
-                "verb": description,
-                "form": filled,
-                "warning": warn(self, rows) if warn else "",
-                "rows": rows,
-                "details": details,
-                "action_name": work.__name__,
-                "is_single": object_id is not None,
-                "is_dangerous": is_dangerous,
-            }
-            return _ask(self, request, context)
+        def run(self, request: HttpRequest, queryset=None, object_id=None) -> HttpResponse | None:
+            return asked.put(self, request, queryset, object_id)
 
         return run
 
     return decorate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What `confirmed` was given, and the work."""
+
+    work: Work
+    verb: str | Promise
+    question: str | Promise
+    explanation: str | Promise
+    done: Promise | None
+    is_dangerous: bool
+    form: type[forms.Form]
+    details: Callable[[Any, Model], str] | None
+    warn: Callable[[Any, list[Model]], str] | None
+
+    def put(
+        self, model_admin, request: HttpRequest, queryset: QuerySet | None, object_id: str | None
+    ) -> HttpResponse | None:
+        """Ask, or do what was confirmed."""
+        rows = _rows(model_admin, request, queryset, object_id)
+        if not rows:
+            messages.error(request, _("Nothing was done: what was chosen is gone."))
+            return None
+        if len(rows) > MAX_ROWS:
+            messages.error(request, _("Choose at most %(limit)d at a time.") % {"limit": MAX_ROWS})
+            return None
+        is_confirmed = request.method == "POST" and "confirmed" in request.POST
+        filled = self.form(request.POST if is_confirmed else None)
+        if is_confirmed and filled.is_valid():
+            work = partial(self.work, **filled.cleaned_data)
+            refusals = _carry_out(model_admin, request, rows, work, self.done)
+            if object_id is None or not _fill_in(filled, refusals):
+                for text in _sum_up(refusals):
+                    messages.error(request, text)
+                return None if object_id is None else HttpResponseRedirect(_way_back(model_admin, rows[0]))
+        return self._ask(model_admin, request, rows, filled, is_single=object_id is not None)
+
+    def _ask(
+        self, model_admin, request: HttpRequest, rows: list[Model], form: forms.Form, *, is_single: bool
+    ) -> TemplateResponse:
+        describe_more = self.details or (lambda _admin, _row: "")
+        page = model_admin.admin_site.each_context(request) | {
+            "question": self.question,
+            "explanation": self.explanation,
+            "verb": self.verb,
+            "title": self.verb,
+            "form": form,
+            "warning": self.warn(model_admin, rows) if self.warn else "",
+            "rows": [
+                {"pk": row.pk, "text": text, "more": describe_more(model_admin, row)}
+                for row, text in zip(rows, _describe(model_admin, rows), strict=True)
+            ],
+            "action_name": self.work.__name__,
+            "is_single": is_single,
+            "is_dangerous": self.is_dangerous,
+            "opts": model_admin.model._meta,
+            "cancel_url": _way_back(model_admin, rows[0]) if is_single else request.get_full_path(),
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+            "media": model_admin.media,
+        }
+        request.current_app = model_admin.admin_site.name
+        return TemplateResponse(request, "admin/confirm_action.html", page)
+
+
+def both_ways(
+    write: Callable[[HttpRequest, Any, bool], object], **asked: Callable[[Work], Callable]
+) -> list[Callable]:
+    """Two actions by their names, each a `confirmed(…)`: the first does `write(request, row, True)`, the
+    second undoes it.
+
+        suspend, resume = both_ways(_set_suspended, suspend=confirmed(…), resume=confirmed(…))
+    """
+    does, undoes = asked
+    return [asked[name](_write_one_way(write, name, name == does)) for name in (does, undoes)]
+
+
+def _write_one_way(write: Callable[[HttpRequest, Any, bool], object], name: str, is_done: bool) -> Work:
+    def work(model_admin, request: HttpRequest, row: Model) -> None:
+        write(request, row, is_done)
+
+    work.__name__ = name  # Django and the page know an action by it
+    return work
 
 
 def name_some(names: list[str]) -> str:
@@ -112,26 +180,6 @@ def _rows(model_admin, request: HttpRequest, queryset: QuerySet | None, object_i
     if row is None or not model_admin.has_view_or_change_permission(request, row):
         raise Http404
     return [row]
-
-
-def _ask(model_admin, request: HttpRequest, context: dict) -> TemplateResponse:
-    opts = model_admin.model._meta
-    cancel = _way_back(model_admin, context["rows"][0]) if context["is_single"] else request.get_full_path()
-    page = model_admin.admin_site.each_context(request) | context
-    details = context["details"]
-    page |= {
-        "rows": [
-            {"pk": row.pk, "text": text, "more": details(model_admin, row) if details else ""}
-            for row, text in zip(context["rows"], _describe(model_admin, context["rows"]), strict=True)
-        ],
-        "title": context["verb"],
-        "opts": opts,
-        "cancel_url": cancel,
-        "checkbox_name": ACTION_CHECKBOX_NAME,
-        "media": model_admin.media,
-    }
-    request.current_app = model_admin.admin_site.name
-    return TemplateResponse(request, "admin/confirm_action.html", page)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,18 @@ class AtriumModelAdmin(ModelAdmin):
         """Rows are named by their primary key only."""
         return to_field == self.opts.pk.name
 
+    # -- actions on the page of one row ----------------------------------------------------------------------
+
+    list_fitting_actions = None  # (self, row) -> the names of those that make sense for it; None: all do
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list:
+        actions = super().get_actions_detail(request, object_id)
+        if self.list_fitting_actions is None or not actions:
+            return actions
+        row = self.get_object(request, object_id)
+        fitting = set() if row is None else self.list_fitting_actions(row)
+        return [action for action in actions if action.path in fitting]
+
     # -- writes: a subclass gives these ----------------------------------------------------------------------
 
     create_row = None  # (self, request, form) -> the new row

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -225,7 +226,8 @@ class AbstractModel(TimeStamped):
     is_demo = models.BooleanField(_("demonstration"), default=False, editable=False)
     listed_at = models.DateTimeField(_("last seen in the catalogue"), null=True, blank=True, editable=False)
     # What the provider's catalogue says of its price (usage.pricing.Price.snapshot). A proposal: nothing is
-    # billed by it before somebody takes it over. Or a "reason" why what it says is no proposal.
+    # billed by it before somebody takes it over. Or a "reason" why what it says is no proposal. While a newer
+    # release takes over it may say what this one does not know yet.
     listed_price = models.JSONField(_("price in the catalogue"), null=True, blank=True, editable=False)
     vanished_at = models.DateTimeField(
         _("vanished from the catalogue"), null=True, blank=True, editable=False
@@ -276,12 +278,19 @@ class AbstractModel(TimeStamped):
     @property
     def proposed_price(self) -> dict[str, str] | None:
         """What the catalogue says that somebody could take over."""
-        return None if self.is_priced_otherwise else self.listed_price
+        return self.listed_price if _is_price(self.listed_price) else None
 
     @property
     def is_priced_otherwise(self) -> bool:
         """Whether the catalogue asks money for it in a way that cannot be taken over."""
-        return "reason" in (self.listed_price or {})
+        return bool(self.listed_price) and not _is_price(self.listed_price)
+
+
+def _is_price(snapshot: Any) -> bool:
+    try:
+        return not Price.from_snapshot(snapshot).is_unset
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
+        return False
 
 
 PRICE_PLACES = CLASSES["input"].price_places

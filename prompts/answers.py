@@ -307,12 +307,14 @@ def _result(
     call = answer.call
     usage = call.usage if call and call.is_settled else None
     model_name = call.route.name if call and answer.has_spoken else answer.model_name
-    if model_name != answer.model_name:
+    has_stood_in = model_name != answer.model_name
+    if has_stood_in:
         answer.notices = [STOOD_IN, *(notice for notice in answer.notices if notice != REPLACED)]
     return AnswerResult(
         text=answer.text,
         status=status,
         model_name=model_name,
+        failed_model_name=answer.model_name if has_stood_in else "",
         request_id=answer.request_id,
         earlier_request_ids=tuple(answer.refused_calls),
         notice=" ".join(answer.notices),

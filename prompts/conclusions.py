@@ -7,7 +7,7 @@ from typing import Any
 from prompts.models import Message
 from prompts.selectors import is_orphaned
 
-KEPT_ASIDE = ("text", "status", "model_name", "finish_reason", "notice")
+KEPT_ASIDE = ("text", "status", "model_name", "failed_model_name", "finish_reason", "notice")
 FIGURES = ("input_tokens", "output_tokens", "currency", "is_estimated")
 NOT_REPLACED = "not_replaced"
 
@@ -28,7 +28,15 @@ def _clear_figures(message: Message) -> None:
     message.cost, message.currency, message.is_estimated = Decimal(0), "", False
 
 
-def settle_text(message: Message, text: str, status: Message.Status, model_name: str, notice: str) -> None:
+def settle_text(
+    message: Message,
+    *,
+    text: str,
+    status: Message.Status,
+    model_name: str,
+    failed_model_name: str,
+    notice: str,
+) -> None:
     """Give an attempt's text to its message, or, if there is none, the earlier answer back."""
     if text or message.replaced is None:
         if NOT_REPLACED in message.notice:  # its process was taken for dead
@@ -36,6 +44,7 @@ def settle_text(message: Message, text: str, status: Message.Status, model_name:
         message.text = text
         message.status = status
         message.model_name = model_name
+        message.failed_model_name = failed_model_name
         message.notice = notice
         message.replaced = None
         return
@@ -49,7 +58,14 @@ def settle_text(message: Message, text: str, status: Message.Status, model_name:
 
 def interrupt(message: Message) -> None:
     """Let the message end as it stands: its process is gone."""
-    settle_text(message, message.text, Message.Status.INTERRUPTED, message.model_name, message.notice)
+    settle_text(
+        message,
+        text=message.text,
+        status=Message.Status.INTERRUPTED,
+        model_name=message.model_name,
+        failed_model_name=message.failed_model_name,
+        notice=message.notice,
+    )
 
 
 def add_notice(notice: str, code: str) -> str:

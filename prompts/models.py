@@ -79,6 +79,10 @@ class Message(TimeStamped):
     text = models.TextField(_("text"), blank=True)
     status = models.CharField(_("status"), max_length=11, choices=Status, default=Status.DONE)
     model_name = models.CharField(_("model"), max_length=200, blank=True)
+    # the one that did not answer, where another stood in for it
+    failed_model_name = models.CharField(
+        max_length=200, blank=True, default="", db_default="", editable=False
+    )
     # the process that writes the answer; its heartbeat tells whether it lives
     process_id = models.UUIDField(null=True, editable=False)
     # the answer that the last attempt was to replace; it comes back if the attempt brings no text

@@ -24,7 +24,7 @@ REFUSED_MODEL = ("data_policy", "model_not_found", "model_retired")
 
 def show_message(request: HttpRequest, message: Message) -> Message:
     """Give a message what the templates show beside its columns."""
-    labels = _name_models({message.model_name})
+    labels = _name_models({message.model_name, message.failed_model_name})
     if not _is_refused(message):
         return _show(message, labels)
     return _show(
@@ -46,6 +46,7 @@ def _is_refused(message: Message) -> bool:
 def _show(message: Message, labels: dict[str, str], offer: Offer | None = None) -> Message:
     """Until a new answer begins, its HTML is that of the one it is to replace."""
     message.model_label = labels.get(message.model_name, "")
+    message.failed_model_label = labels.get(message.failed_model_name, "")
     if offer and _is_refused(message):
         message.alternative = _find_alternative(message, offer)
     text = (
@@ -126,7 +127,8 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     shown = [as_concluded(message) for message in messages]
     before = conversation.model_name if conversation else request.session.get("model_name", "")
     asked = request.GET.get("model", "")
-    labels = _name_models({before, *(message.model_name for message in shown)}, offer)
+    names = {name for message in shown for name in (message.model_name, message.failed_model_name)}
+    labels = _name_models({before, *names}, offer)
     return {
         **rail_context(request, conversation),
         "chat_messages": [_show(message, labels, offer) for message in shown],

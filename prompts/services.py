@@ -42,6 +42,7 @@ class AnswerResult:
     status: Message.Status
     model_name: str
     request_id: str
+    failed_model_name: str = ""  # of the model that another one stood in for
     earlier_request_ids: tuple[str, ...] = ()  # calls of the same attempt that were refused
     is_billed: bool = True
     finish_reason: str = ""
@@ -155,6 +156,7 @@ def restart_answer(*, message: Message, model_name: str, process_id: UUID, keep_
 def _begin_attempt(message: Message, model_name: str, process_id: UUID) -> None:
     message.status = Message.Status.PENDING
     message.model_name = model_name
+    message.failed_model_name = ""
     message.process_id = process_id
     message.request_id = show_request_id(uuid7())
     message.is_billed = False
@@ -199,7 +201,14 @@ def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
         setattr(message, field, getattr(result, field).replace("\0", ""))
     message.error_code = message.error_code[:MAX_CODE_CHARS]
     message.finish_reason = message.finish_reason[:MAX_REASON_CHARS]
-    settle_text(message, result.text.replace("\0", ""), result.status, result.model_name, result.notice)
+    settle_text(
+        message,
+        text=result.text.replace("\0", ""),
+        status=result.status,
+        model_name=result.model_name,
+        failed_model_name=result.failed_model_name,
+        notice=result.notice,
+    )
     if not message.is_billed:
         message.is_billed = result.is_billed
         _add_bill(

@@ -139,6 +139,21 @@ def unblocked(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture
+def set_acme(db):
+    """set_acme(**columns): Acme's row has them, and processes have forgotten it as it was."""
+    from tenants.doors import hosts
+    from tenants.models import Tenant
+
+    def set_columns(**columns) -> None:
+        with platform():
+            Tenant.objects.filter(slug="acme").update(**columns)
+        hosts.forget("acme")
+
+    yield set_columns
+    hosts.forget("acme")
+
+
+@pytest.fixture
 def clean_cache():
     cache.clear()
     yield

@@ -172,9 +172,8 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
     def show_scopes(self, row: ApiKey) -> str:
         return ", ".join(row.scope_labels)
 
-    def get_actions_detail(self, request: HttpRequest, object_id: str):
-        row = self.get_object(request, object_id)
-        return super().get_actions_detail(request, object_id) if row and row.revoked_at is None else []
+    def list_fitting_actions(self, row: ApiKey) -> set[str]:
+        return {"revoke"} if row.revoked_at is None else set()
 
     @confirmed(
         description=_("Revoke"),

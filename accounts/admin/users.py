@@ -21,7 +21,7 @@ from accounts.models import ApiKey, Limit, ProjectMembership, User
 from accounts.roles import role_label
 from accounts.services import create_user, invite_user, set_roles, set_user_active, update_user
 from administration.columns import Badge, ago
-from administration.confirm import confirmed
+from administration.confirm import both_ways, confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import service_admin, system_admin
@@ -97,6 +97,10 @@ class MembershipInline(ReadOnlyInline):
         return super().get_queryset(request).select_related("project", "user")
 
 
+def _set_locked_out(request: HttpRequest, row: User, is_locked_out: bool) -> None:
+    set_user_active(actor=request.user, user=row, is_active=not is_locked_out)
+
+
 class PersonAdmin(AtriumModelAdmin):
     """What a tenant's people and the operators have in common."""
 
@@ -117,11 +121,8 @@ class PersonAdmin(AtriumModelAdmin):
             invite_user(actor=request.user, user=user)
         return user
 
-    def get_actions_detail(self, request: HttpRequest, object_id: str):
-        """Only those that make sense for this person."""
-        row = self.get_object(request, object_id)
-        fitting = set() if row is None else {"deactivate", "invite"} if row.is_active else {"reactivate"}
-        return [action for action in super().get_actions_detail(request, object_id) if action.path in fitting]
+    def list_fitting_actions(self, row: User) -> set[str]:
+        return {"deactivate", "invite"} if row.is_active else {"reactivate"}
 
     @display(description=_("person"), ordering="name", header=True)
     def show_person(self, row: User) -> list[str]:
@@ -131,31 +132,33 @@ class PersonAdmin(AtriumModelAdmin):
     def show_access(self, row: User) -> Badge:
         return Badge(row.is_active, gettext("active") if row.is_active else gettext("locked out"))
 
-    @confirmed(
-        description=_("Lock out"),
-        icon="person_off",
-        is_dangerous=True,
-        question=_("Lock these people out?"),
-        explanation=_(
-            "They cannot log in any more, and none of their API keys works. Their conversations and what "
-            "they used stay."
+    deactivate, reactivate = both_ways(
+        _set_locked_out,
+        deactivate=confirmed(
+            description=_("Lock out"),
+            icon="person_off",
+            is_dangerous=True,
+            question=_("Lock these people out?"),
+            explanation=_(
+                "They cannot log in any more, and none of their API keys works. Their conversations and what "
+                "they used stay."
+            ),
+            done=ngettext_lazy(
+                "%(count)d person is locked out.", "%(count)d people are locked out.", "count"
+            ),
         ),
-        done=ngettext_lazy("%(count)d person is locked out.", "%(count)d people are locked out.", "count"),
-    )
-    def deactivate(self, request: HttpRequest, row: User) -> None:
-        set_user_active(actor=request.user, user=row, is_active=False)
-
-    @confirmed(
-        description=_("Let in again"),
-        icon="how_to_reg",
-        question=_("Let these people in again?"),
-        explanation=_("They can log in, and their API keys work again unless they are revoked or expired."),
-        done=ngettext_lazy(
-            "%(count)d person can log in again.", "%(count)d people can log in again.", "count"
+        reactivate=confirmed(
+            description=_("Let in again"),
+            icon="how_to_reg",
+            question=_("Let these people in again?"),
+            explanation=_(
+                "They can log in, and their API keys work again unless they are revoked or expired."
+            ),
+            done=ngettext_lazy(
+                "%(count)d person can log in again.", "%(count)d people can log in again.", "count"
+            ),
         ),
     )
-    def reactivate(self, request: HttpRequest, row: User) -> None:
-        set_user_active(actor=request.user, user=row, is_active=True)
 
     @confirmed(
         description=_("Send invitation"),

@@ -15,6 +15,7 @@ from accounts.selectors.grants import (
 )
 from accounts.selectors.keys import (
     SCOPE_RIGHTS,
+    count_made_keys,
     find_key,
     get_visible_api_key,
     list_callable_models,
@@ -64,6 +65,7 @@ __all__ = [
     "KeyFacts",
     "LimitFacts",
     "PersonFacts",
+    "count_made_keys",
     "find_key",
     "find_key_facts",
     "find_limit",

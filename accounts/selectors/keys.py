@@ -67,6 +67,12 @@ def list_makers(ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
     return dict(rows.values_list("pk", "maker_ids"))
 
 
+def count_made_keys(maker_id: UUID) -> int:
+    """How many keys that this one made, directly or through others, still work."""
+    made = ApiKey.objects.filter(maker_ids__contains=[maker_id], revoked_at__isnull=True)
+    return sum(key.is_usable for key in made)
+
+
 def name_keys(ids: Iterable[UUID]) -> dict[UUID, str]:
     """Id → what a key is called, of those there are."""
     return {key.pk: str(key) for key in ApiKey.objects.filter(pk__in=ids)}

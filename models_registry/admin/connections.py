@@ -1,6 +1,7 @@
 """Connections, as both administrations show them. The API key goes in and never comes out."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 from django import forms
 from django.contrib import messages
@@ -11,13 +12,14 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from administration.columns import Badge, ago
 from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from foundation.errors import UpstreamError
+from models_registry.admin.kept_secret import KEPT_S, KeptSecretWidget
 from models_registry.admin.listed_prices import bills_in
 from models_registry.providers.openai_compatible import LOCAL, REMOTE
 from models_registry.providers.openai_compatible.prices import CURRENCY
@@ -68,20 +70,34 @@ class ConnectionForm(forms.ModelForm):
         required=False,
         max_length=4_000,
         strip=True,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        widget=KeptSecretWidget(attrs={"autocomplete": "new-password"}),
         help_text=_("Stored encrypted and never shown again. Empty: what is stored stays."),
     )
     remove_secret = forms.BooleanField(
         label=_("Remove the stored key"), required=False, widget=UnfoldBooleanWidget()
     )
 
+    person_id: UUID | None = None  # who fills it in
+
     class Meta:
         fields = [*WRITTEN, "secret"]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        if "secret" in self.fields:
+            self._keep_secret(self.fields["secret"])
         for name in set(TIMEOUTS) & self.fields.keys():
             self.fields[name].help_text = say_default(name, None if self.is_new else self.instance.kind)
+
+    def _keep_secret(self, field: forms.Field) -> None:
+        field.widget.person = self.person_id
+        name = self.add_prefix("secret")
+        if self.is_bound and field.widget.value_from_datadict(self.data, self.files, name):
+            text = gettext(
+                "What you have entered is kept for %(minutes)d minutes: leave this empty to use it, or enter "
+                "another key."
+            )
+            field.help_text = text % {"minutes": KEPT_S // 60}
 
     @property
     def is_new(self) -> bool:
@@ -91,15 +107,23 @@ class ConnectionForm(forms.ModelForm):
         """What only the platform's form asks for, as arguments of the services."""
         return {}
 
+    def clean_secret(self) -> str:
+        secret = self.cleaned_data["secret"]
+        if not secret and self.fields["secret"].widget.has_kept(self.data, self.add_prefix("secret")):
+            text = gettext("Enter the API key again: it was kept for %(minutes)d minutes.")
+            raise forms.ValidationError(text % {"minutes": KEPT_S // 60})
+        return secret
+
     def written(self) -> dict:
         """What the service is to change."""
         changes = {
             name: self.cleaned_data[name] for name in self.changed_data if name in WRITTEN
         } | self.more()
+        secret, is_typed = self.cleaned_data["secret"], self.data.get(self.add_prefix("secret"))
         if self.cleaned_data.get("remove_secret"):
-            changes["secret"] = ""
-        if self.cleaned_data["secret"]:
-            changes["secret"] = self.cleaned_data["secret"]
+            changes["secret"] = secret if is_typed else ""
+        elif secret:
+            changes["secret"] = secret
         return changes
 
 
@@ -145,6 +169,13 @@ class ConnectionAdminBase(AtriumModelAdmin):
             asked,
             (_("Last check"), {"fields": ["show_check", "last_checked_at", "last_error"]}),
         ]
+
+    def get_form(
+        self, request: HttpRequest, obj: Connection | None = None, change: bool = False, **kwargs
+    ) -> type[ConnectionForm]:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.person_id = request.user.pk
+        return form
 
     def create_row(self, request: HttpRequest, form: ConnectionForm) -> Connection:
         data = form.cleaned_data

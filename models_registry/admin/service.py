@@ -9,7 +9,9 @@ from accounts.models import Limit
 from accounts.objects import MODEL
 from administration.sites import service_admin
 from models_registry.admin.connections import ConnectionAdminBase
-from models_registry.admin.models import EndpointInline, ModelAdminBase, ModelForm
+from models_registry.admin.endpoints import EndpointInline
+from models_registry.admin.model_form import ModelForm
+from models_registry.admin.models import ModelAdminBase
 from models_registry.admin.prices import PriceInline
 from models_registry.kinds import ModelKind
 from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice

@@ -7,7 +7,9 @@ from unfold.widgets import UnfoldBooleanWidget
 
 from administration.sites import system_admin
 from models_registry.admin.connections import ConnectionAdminBase, ConnectionForm
-from models_registry.admin.models import EndpointInline, ModelAdminBase, ModelForm
+from models_registry.admin.endpoints import EndpointInline
+from models_registry.admin.model_form import ModelForm
+from models_registry.admin.models import ModelAdminBase
 from models_registry.admin.prices import PriceInline
 from models_registry.platform.models import Connection, Model, ModelEndpoint, ModelPrice
 

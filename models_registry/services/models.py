@@ -15,7 +15,7 @@ from models_registry.calendar import note_date
 from models_registry.kinds import Channel
 from models_registry.lifecycle import announces_end, check_life
 from models_registry.services.names import lock_names
-from models_registry.services.prices import check_switching_on
+from models_registry.services.prices import check_switching_on, costs_the_platform
 from models_registry.services.references import check_references
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.notify import announce
@@ -56,7 +56,8 @@ def add_model(
     is_demo: bool = False,
     **fields: Any,
 ) -> Model:
-    """Add a model that the provider does not list, or under another name. Raises NotAllowed, InvalidInput,
+    """Add a model that the provider does not list, or under another name. What the operator would pay for
+    alone is added switched off, whatever is wanted: it has no price yet. Raises NotAllowed, InvalidInput,
     ValidationError.
     """
     world = active_world()
@@ -67,6 +68,8 @@ def add_model(
     )
     if "default_max_output_tokens" not in fields and fields.get("max_output_tokens"):
         row.default_max_output_tokens = min(row.default_max_output_tokens, fields["max_output_tokens"])
+    if costs_the_platform(world, connection):
+        fields["is_enabled"] = False
     return _write(world, row, None, fields)
 
 

@@ -111,21 +111,8 @@ def insert_tenant(
     """The rows of a new tenant, which is not set up yet. Call inside a transaction. Raises InvalidInput,
     Conflict.
     """
-    host = read_host(host)
-    try:
-        chosen = Plan.objects.get(name=plan)
-    except Plan.DoesNotExist:
-        raise InvalidInput(_("There is no plan “%(plan)s”.") % {"plan": plan}, param="plan") from None
-    if Tenant.objects.filter(slug=slug).exists():
-        raise Conflict(
-            _("The slug “%(slug)s” is taken.") % {"slug": slug}, code="tenant_exists", param="slug"
-        )
-    if Domain.objects.filter(domain=host).exists():
-        raise Conflict(
-            _("The host “%(host)s” leads to another tenant.") % {"host": host},
-            code="domain_exists",
-            param="host",
-        )
+    host, chosen = read_host(host), _find_plan(plan)
+    _refuse_taken(slug, host)
     row = Tenant(
         slug=slug,
         schema_name=schema_name(slug),
@@ -143,6 +130,26 @@ def insert_tenant(
     row.save()
     Domain.objects.create(domain=host, tenant=row, is_primary=True)
     return row
+
+
+def _find_plan(name: str) -> Plan:
+    try:
+        return Plan.objects.get(name=name)
+    except Plan.DoesNotExist:
+        raise InvalidInput(_("There is no plan “%(plan)s”.") % {"plan": name}, param="plan") from None
+
+
+def _refuse_taken(slug: str, host: str) -> None:
+    if Tenant.objects.filter(slug=slug).exists():
+        raise Conflict(
+            _("The slug “%(slug)s” is taken.") % {"slug": slug}, code="tenant_exists", param="slug"
+        )
+    if Domain.objects.filter(domain=host).exists():
+        raise Conflict(
+            _("The host “%(host)s” leads to another tenant.") % {"host": host},
+            code="domain_exists",
+            param="host",
+        )
 
 
 def read_host(text: str) -> str:

@@ -2,16 +2,8 @@
 
 import pytest
 
-from tenants.context import platform
-from tenants.doors import hosts
-from tenants.models import Tenant
-
 
 @pytest.fixture
-def in_dollars(db):
+def in_dollars(set_acme):
     """Acme is billed in US dollars."""
-    with platform():
-        Tenant.objects.filter(slug="acme").update(currency="USD")
-    hosts.forget("acme")
-    yield
-    hosts.forget("acme")
+    set_acme(currency="USD")

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiKey, Limit
-from accounts.services import set_limit
+from accounts.services import create_api_key, revoke_api_key, set_limit
 from foundation.ids import uuid7
 from tests.admin.model_forms import url
 from tests.estate import make_estate, make_people
@@ -177,3 +177,22 @@ def test_a_budget_is_told_in_the_readers_notation_everywhere(acme, alice, bob):
         html = acme.get(page, headers=german).content.decode()
         assert text in html.replace("&nbsp;", " "), page
         assert "1250.5" not in re.sub(r"<input[^>]*>", "", html), page
+
+
+def test_a_budget_of_a_key_says_which_keys_spend_beside_it(acme, alice):
+    """It makes none once it has a budget; those that it made before are told of."""
+    maker, _text = create_api_key(actor=None, user=alice, name="maker")
+    made = [create_api_key(actor=None, user=alice, name="made", within=maker)[0] for _number in range(3)]
+    revoke_api_key(actor=None, key=made[0])
+    acme.login_as(alice)
+
+    def say_of(key: ApiKey, period: str) -> str:
+        form = {"level": "key", "key": key.pk, "period": period, "limit": "5", "warn_at_percent": 80}
+        return acme.post(url("usage_budget_add"), form, follow=True).content.decode()
+
+    assert "2 keys that this key has made are not bound by its budget" in say_of(maker, "month")
+    assert "not bound by" not in say_of(made[1], "month")
+    for key in made[1:]:
+        revoke_api_key(actor=None, key=key)
+    assert "not bound by" not in say_of(maker, "day")
+    assert Budget.objects.filter(level="key").count() == 3

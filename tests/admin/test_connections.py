@@ -1,32 +1,36 @@
 """Connections through the forms."""
 
+import re
+import time
 from functools import partial
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.services import create_user
+from models_registry.admin.kept_secret import KEPT_S
 from models_registry.models import Connection, Model
 from models_registry.platform import models as platform_models
 from models_registry.services import add_connection
+from tenants.sealing import seal
 from tests.admin.model_forms import url
 from tests.estate import make_estate, make_platform_estate
 from tests.models_registry.provider import Provider
 from tests.routes import PLATFORM, TENANT
 
 pytestmark = pytest.mark.django_db
+OWN = {"name": "Own", "kind": "vllm", "base_url": "https://a.example/v1"}
+
+
+def fields(**changes: str) -> dict[str, str]:
+    """What the form of a new connection sends."""
+    return OWN | {"is_enabled": "on", "location": ""} | changes
 
 
 def test_a_connections_key_goes_in_and_never_comes_out(acme, alice):
     acme.login_as(alice)
-    data = {
-        "name": "Own",
-        "kind": "openai",
-        "base_url": "",
-        "secret": "sk-very-secret",
-        "is_enabled": "on",
-        "location": "",
-    }
+    data = fields(kind="openai", base_url="", secret="sk-very-secret")
     assert acme.post(url("models_registry_connection_add"), data).status_code == 302
     row = Connection.objects.get()
     assert row.base_url == "https://api.openai.com/v1" and row.open_secret().reveal() == "sk-very-secret"
@@ -48,22 +52,87 @@ def test_a_connections_key_goes_in_and_never_comes_out(acme, alice):
 
 def test_the_key_is_not_sent_to_another_host_by_mistake(acme, alice):
     row = make_estate(alice).connection
-    data = {
-        "name": row.name,
-        "kind": row.kind,
-        "base_url": "https://elsewhere.example/v1",
-        "secret": "",
-        "is_enabled": "on",
-        "location": "",
-    }
+    data = fields(name=row.name, kind=row.kind, base_url="https://elsewhere.example/v1", secret="")
     response = acme.login_as(alice).post(url("models_registry_connection_change", row.pk), data)
     assert response.status_code == 400 and b"Enter the API key again" in response.content
     assert Connection.objects.get(pk=row.pk).base_url == row.base_url
 
 
+# -- a refused form keeps what was typed ---------------------------------------------------------------------
+
+KEY = "sk-typed-once"
+
+
+def kept_in(response) -> str:
+    """What a refused form keeps of the key: beside the empty field, and not the key itself."""
+    page = response.content.decode()
+    assert KEY not in page
+    return "".join(re.findall(r'<input type="hidden" name="secret-kept" value="([^"]*)">', page))
+
+
+@pytest.fixture
+def refused(acme, alice):
+    """The fields of a form that was refused for its address alone, and is sent again with what it kept."""
+    data = fields(base_url="ftp://a.example", secret=KEY)
+    page = acme.login_as(alice).post(url("models_registry_connection_add"), data)
+    kept = kept_in(page)
+    assert kept and not Connection.objects.exists() and b"is kept for 10 minutes" in page.content
+    return fields(secret="", **{"secret-kept": kept})
+
+
+def test_a_refused_form_keeps_the_key_and_shows_nothing_of_it(acme, refused):
+    again = acme.post(url("models_registry_connection_add"), refused | {"name": ""})
+    refused["secret-kept"] = kept_in(again)
+    assert acme.post(url("models_registry_connection_add"), refused).status_code == 302
+    row = Connection.objects.get()
+    assert row.open_secret().reveal() == KEY
+    moved = refused | {"base_url": "https://elsewhere.example/v1", "name": "Moved"}
+    assert acme.post(url("models_registry_connection_change", row.pk), moved).status_code == 302
+    assert Connection.objects.get().open_secret().reveal() == KEY
+
+
+def test_what_is_typed_now_takes_the_place_of_what_was_kept(acme, refused):
+    acme.post(url("models_registry_connection_add"), refused | {"secret": "sk-better"})
+    assert Connection.objects.get().open_secret().reveal() == "sk-better"
+
+
+def test_a_key_that_is_to_be_removed_does_not_come_back_from_the_page(acme, refused):
+    row = add_connection(
+        actor=None, name="Own", kind="vllm", base_url="https://a.example/v1", secret="sk-old"
+    )
+    acme.post(url("models_registry_connection_change", row.pk), refused | {"remove_secret": "on"})
+    assert not Connection.objects.get().has_secret
+
+
+@pytest.mark.parametrize("kept", ["", "v1:", "v1:é", KEY, "v1:" + "A" * 60])
+def test_what_is_no_kept_key_is_none(acme, refused, kept):
+    page = acme.post(url("models_registry_connection_add"), refused | {"secret-kept": kept})
+    assert Connection.objects.exists() == (kept == "")
+    assert kept == "" or b"Enter the API key again" in page.content
+    assert not Connection.objects.exclude(secret="").exists()
+
+
+def test_a_kept_key_opens_for_whoever_typed_it_and_in_their_organisation(acme, globex, charlie, refused):
+    other = create_user(actor=None, email="eve@acme.example", name="Eve", roles=["owner"])
+    for client, person in ((acme, other), (globex, charlie)):
+        page = client.login_as(person).post(url("models_registry_connection_add"), refused)
+        assert b"Enter the API key again" in page.content and kept_in(page) == ""
+    assert not Connection.objects.exists()
+
+
+@pytest.mark.parametrize(("age_s", "is_good"), [(KEPT_S - 60, True), (KEPT_S + 60, False)])
+def test_a_key_is_not_kept_for_long(acme, alice, refused, age_s, is_good):
+    place = {"table": Connection._meta.db_table, "row": alice.pk, "field": "typed_secret"}
+    refused["secret-kept"] = seal(f"{int(time.time()) - age_s} {KEY}", **place)
+    page = acme.post(url("models_registry_connection_add"), refused)
+    assert Connection.objects.exists() == is_good
+    if not is_good:
+        assert b"Enter the API key again" in page.content and kept_in(page) == ""
+
+
 def test_an_address_that_is_kept_otherwise_than_it_was_entered_is_told(acme, alice):
     acme.login_as(alice)
-    data = {"name": "Own", "kind": "vllm", "is_enabled": "on", "location": ""}
+    data = fields()
     add = partial(acme.post, url("models_registry_connection_add"), follow=True)
     told = add(data | {"base_url": "https://a.example/v1/chat/completions"})
     assert b"kept as https://a.example/v1:" in told.content
@@ -80,27 +149,13 @@ def test_an_address_that_is_kept_otherwise_than_it_was_entered_is_told(acme, ali
 
 
 def test_who_calls_a_strangers_server_the_houses_own_is_told_at_the_field(acme, alice):
-    data = {
-        "name": "Far",
-        "kind": "vllm",
-        "base_url": "https://a.example/v1",
-        "is_enabled": "on",
-        "location": "local",
-    }
-    response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
+    response = acme.login_as(alice).post(url("models_registry_connection_add"), fields(location="local"))
     assert response.status_code == 400 and not Connection.objects.exists()
     assert "Only the operator" in str(response.context["adminform"].form.errors["location"])
 
 
 def test_a_tenant_reaches_no_private_network(acme, alice):
-    data = {
-        "name": "In",
-        "kind": "vllm",
-        "base_url": "http://10.0.0.5:8000/v1",
-        "is_enabled": "on",
-        "location": "",
-    }
-    data |= {"allow_private": "on", "may_be_private": "on"}
+    data = fields(base_url="http://10.0.0.5:8000/v1", allow_private="on", may_be_private="on")
     response = acme.login_as(alice).post(url("models_registry_connection_add"), data)
     assert response.status_code in (400, 403) and not Connection.objects.exists()
     page = response.content.decode()

@@ -167,3 +167,39 @@ def test_a_price_that_cannot_be_taken_over_is_no_price_of_nothing(on_platform, o
     page = on_platform.get(of_platform("change", row.pk)).content.decode()
     assert "It cannot be taken over: it is not for tokens alone" in page and "calls cost nothing" not in page
     assert of_platform("take_price", row.pk) not in page
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        {"cause": "by_the_hour"},
+        {"currency": "USD"},
+        {"currency": "USD", "input": "0.1", "smell": "2"},
+        {"currency": "USD", "input": {"up_to_128k": "1"}, "output": "2"},
+        ["USD", "1"],
+        "later",
+    ],
+    ids=str,
+)
+def test_what_a_newer_release_says_of_a_price_is_none_here_and_no_accident(on_platform, olga, marker):
+    """Its worker fetches catalogues while our web processes still show them."""
+    row = make_platform_estate(olga).model
+    with platform():
+        platform_models.ModelPrice.objects.all().delete()
+        platform_models.Model.objects.update(listed_price=marker)
+    on_platform.login_as(olga)
+    assert b"catalogue cannot be taken over" in on_platform.get(of_platform("changelist")).content
+    page = on_platform.get(of_platform("change", row.pk)).content.decode()
+    assert "It cannot be taken over" in page and of_platform("take_price", row.pk) not in page
+    chosen = {"action": "take_price", "_selected_action": [row.pk]}
+    assert on_platform.post(of_platform("changelist"), chosen).status_code == 200
+    done = on_platform.post(of_platform("changelist"), chosen | {"confirmed": "yes"}, follow=True)
+    assert b"price cannot be taken over" in done.content
+
+
+def test_a_program_reads_no_price_in_what_a_newer_release_says(acme, alice):
+    row = make_estate(alice).model
+    Model.objects.update(listed_price={"cause": "by_the_hour", "since": 3})
+    listed = acme.login_as(alice).get("/api/v1/models/").json()["results"]
+    (found,) = [one for one in listed if one["id"] == str(row.pk)]
+    assert found["listed_price"] is None

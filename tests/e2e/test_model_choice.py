@@ -1,11 +1,13 @@
 """Which model answers, where a project's data policy has a word in it."""
 
+from decimal import Decimal
+
 import pytest
 from playwright.sync_api import expect
 
 from accounts.services import create_project, set_data_policy, set_project_member
 from models_registry.platform.models import Connection, Model
-from models_registry.services import add_connection, add_model
+from models_registry.services import add_connection, add_model, set_model, set_model_price
 from tenants.context import platform, tenant
 from tests.e2e.conftest import SLUG
 from tests.prompts.visitor import make_person
@@ -21,7 +23,11 @@ def careful(house):
             address = Connection.objects.get(name="mock").base_url
             place = {"base_url": address, "allow_private": True, "location": "us"}
             abroad = add_connection(actor=None, name="abroad", kind="vllm", **place)
-            add_model(actor=None, connection=abroad, name=ABROAD, label="Big Model", upstream_name="mock")
+            model = add_model(
+                actor=None, connection=abroad, name=ABROAD, label="Big Model", upstream_name="mock"
+            )
+            set_model_price(actor=None, model=model, input=Decimal(0), output=Decimal(0))
+            set_model(actor=None, model=model, is_enabled=True)
     person = make_person(SLUG)
     with tenant(SLUG):
         project = create_project(actor=None, name=f"Careful {person.pk.hex[-6:]}")

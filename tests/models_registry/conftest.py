@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from models_registry import services
-from models_registry.worlds import active_world
+from models_registry.worlds import PLATFORM, active_world
 from tests.models_registry.provider import running_provider
 
 CANARY = "sk-canary-0123456789"
@@ -20,13 +20,15 @@ def provider():
 
 @pytest.fixture
 def make(db):
-    """Makers of connections and models in the active scope, as the command line would."""
+    """Makers of connections and models in the active scope, as the command line would. The platform's own
+    connection costs it nothing, so that models there need no price.
+    """
 
     def connection(name: str = "Provider", **options):
-        return services.add_connection(
-            actor=None,
-            **{"name": name, "kind": "openai_compatible", "base_url": "https://api.example.com/v1"} | options,
-        )
+        usual = {"name": name, "kind": "openai_compatible", "base_url": "https://api.example.com/v1"}
+        if active_world() is PLATFORM:
+            usual["location"] = "local"
+        return services.add_connection(actor=None, **usual | options)
 
     def model(name: str = "small", connection_row=None, **fields):
         row = connection_row or active_world().connections.objects.first() or connection()

@@ -418,7 +418,9 @@ def test_a_catalogue_that_breaks_off_switches_nothing_off(linked, provider, monk
 def test_a_name_of_the_platforms_gets_a_prefix_too(linked, provider):
     """A provider's list takes no model's place: neither its price nor where its data go."""
     with platform():
-        elsewhere = services.add_connection(actor=None, name="shared", kind="openai", secret="x")
+        elsewhere = services.add_connection(
+            actor=None, name="shared", kind="openai", secret="x", location="local"
+        )
         services.add_model(actor=None, connection=elsewhere, name="small", aliases=["large"])
     assert sorted(sync(linked).added) == ["my-vllm/large", "my-vllm/small"]
     assert list_routes()["small"].origin == "platform"

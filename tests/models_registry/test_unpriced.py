@@ -139,3 +139,11 @@ def test_what_is_added_by_hand_waits_for_its_price_too(waiting, on_platform: Hos
     manage("model", "set", "on", *added_with)
     manage("model", "set", "off", *added_with, "--disable")
     assert Model.objects.get(name="on").is_enabled and not Model.objects.get(name="off").is_enabled
+
+
+@pytest.mark.scope("platform")
+def test_whoever_adds_what_the_operator_pays_for_adds_it_switched_off(make):
+    paid_for, here = make.connection(location="us"), make.connection("Here", location="local")
+    for wanted in ({}, {"is_enabled": True}):
+        assert not make.model(f"paid-{len(wanted)}", paid_for, **wanted).is_enabled
+        assert make.model(f"here-{len(wanted)}", here, **wanted).is_enabled

@@ -173,4 +173,6 @@ def test_who_stood_in_for_the_chosen_model_is_named(bob):
     assert (message.status, message.model_name, message.notice) == (Status.DONE, "short-answers", "stood_in")
     assert bob.conversation(message.conversation_id).model_name == "falls-over"
     html = bob.get(f"/c/{message.conversation_id}/").text
-    assert "The chosen model did not answer; short-answers stood in for it." in html
+    assert "falls-over did not answer; short-answers stood in for it." in html
+    bob.do("regenerate", message, model="short-answers")
+    assert bob.finished(message).failed_model_name == ""

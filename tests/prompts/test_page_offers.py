@@ -8,9 +8,6 @@ from accounts.services import create_project, set_data_policy, set_project_membe
 from accounts.services.projects import ensure_default_project
 from models_registry.services import add_connection, add_model, set_model
 from prompts.models import Message
-from tenants.context import platform
-from tenants.doors import hosts
-from tenants.models import Tenant
 from tests.prompts.chats import last_answer, make_conversation
 from tests.prompts.pages import HTMX, options, url
 from tests.prompts.visitor import text_of
@@ -40,12 +37,8 @@ def local_only(db):
 
 
 @pytest.fixture
-def local_organisation(db):
-    with platform():
-        Tenant.objects.filter(slug="acme").update(data_policy="local")
-    hosts.forget("acme")
-    yield
-    hosts.forget("acme")
+def local_organisation(set_acme):
+    set_acme(data_policy="local")
 
 
 def picker(html: str) -> dict[str, str]:
@@ -192,7 +185,11 @@ def test_a_model_has_one_name_wherever_the_chat_shows_it(as_bob, bob, offer):
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
     words = text_of(html)
     assert "Old is no longer offered. New takes its place." in words
-    assert "Old answered instead." in words and "Old stood in for it." in words
+    assert "Old answered instead." in words
+    assert "The chosen model did not answer; Old stood in for it." in words, "as it was noted before"
+    Message.objects.filter(pk=last_answer(conversation).pk).update(failed_model_name="vendor/new-2")
+    words = text_of(as_bob.get(url("conversation-detail", conversation.pk)).content.decode())
+    assert "New did not answer; Old stood in for it." in words
     assert "vendor/" not in words
     assert '<span class="message-model" title="vendor/old-1">Old</span>' in html
 

@@ -221,7 +221,8 @@ def test_an_answer_that_was_cut_off_at_its_greatest_length_is_continued(
 
 def good_answer_asked_anew(alice, process_id) -> Message:
     _question, answer = ask(alice, process_id)
-    finish_answer(message_id=answer.pk, result=a_bill(answer, notice="model_replaced context_trimmed"))
+    result = a_bill(answer, notice="model_replaced context_trimmed", failed_model_name="first")
+    finish_answer(message_id=answer.pk, result=result)
     answer.refresh_from_db()
     return restart(answer, process_id)
 
@@ -231,7 +232,7 @@ def test_an_attempt_without_text_gives_the_earlier_answer_back(alice, process_id
     """However often that is told, and however often it happens."""
     answer = good_answer_asked_anew(alice, process_id)
     for _attempt in range(3):
-        assert (answer.text, answer.model_name) == ("", "other")
+        assert (answer.text, answer.model_name, answer.failed_model_name) == ("", "other", "")
         result = a_bill(
             answer,
             status,
@@ -254,7 +255,7 @@ def test_an_attempt_without_text_gives_the_earlier_answer_back(alice, process_id
                 "model_replaced context_trimmed not_replaced",
                 "insufficient_quota",
             )
-            assert answer.output_tokens == 5
+            assert (answer.output_tokens, answer.failed_model_name) == (5, "first")
         answer = restart(answer, process_id)
 
 

@@ -4,15 +4,15 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from accounts.selectors import list_projects
+from accounts.selectors import count_made_keys, list_projects
 from accounts.subject_choice import CONDITIONS, SubjectChoice, key_field, person_field
 from administration.columns import Badge
 from administration.menu import MenuGroup, Place
@@ -126,7 +126,7 @@ class BudgetAdmin(AtriumModelAdmin):
         data, subject_id = form.cleaned_data, form.subject_id()
         if (row := find_budget(data["level"], subject_id, data["period"])) is not None:
             raise exists_already(row, name=show_money(row.limit, row.currency), param="level")
-        return set_budget(
+        row = set_budget(
             actor=request.user,
             level=data["level"],
             subject_id=subject_id,
@@ -134,6 +134,8 @@ class BudgetAdmin(AtriumModelAdmin):
             period=data["period"],
             warn_at_percent=data["warn_at_percent"],
         )
+        _warn_of_made_keys(request, row)
+        return row
 
     def change_row(self, request: HttpRequest, row: Budget, form: BudgetForm) -> None:
         data = form.cleaned_data
@@ -179,3 +181,17 @@ def _name_all(rows: list[Budget]) -> None:
     names = name_subjects(rows)
     for row in rows:
         row.subject_name = names[row.pk]
+
+
+def _warn_of_made_keys(request: HttpRequest, row: Budget) -> None:
+    """A key with a budget makes no keys; those that it made before spend beside it."""
+    count = count_made_keys(row.subject_id) if row.level == Budget.Level.KEY else 0
+    if count:
+        text = ngettext(
+            "%(count)d key that this key has made is not bound by its budget. Revoke it, or give its person "
+            "or project a budget.",
+            "%(count)d keys that this key has made are not bound by its budget. Revoke them, or give their "
+            "person or project a budget.",
+            count,
+        )
+        messages.warning(request, text % {"count": count})

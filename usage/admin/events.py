@@ -202,12 +202,9 @@ class UsageEventAdmin(ReadOnlyAdmin):
     def has_refund_permission(self, request: HttpRequest, obj: UsageEvent | None = None) -> bool:
         return request.user.has_perm("usage.add_usageevent")
 
-    def get_actions_detail(self, request: HttpRequest, object_id: str):
-        row = self.get_object(request, object_id)
-        is_refundable = (
-            row is not None and row.kind == UsageEvent.Kind.SETTLE and list_refundable([row.request_id])
-        )
-        return super().get_actions_detail(request, object_id) if is_refundable else []
+    def list_fitting_actions(self, row: UsageEvent) -> set[str]:
+        is_refundable = row.kind == UsageEvent.Kind.SETTLE and list_refundable([row.request_id])
+        return {"refund"} if is_refundable else set()
 
     def describe_rows(self, rows: list[UsageEvent]) -> list[str]:
         """By what can be given back: the bill with its correction."""

@@ -1,5 +1,6 @@
 """`manage.py model set | list`."""
 
+from argparse import ArgumentParser
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -19,7 +20,6 @@ from models_registry.selectors import (
     list_visible_models,
 )
 from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
-from models_registry.services.prices import costs_the_platform
 from models_registry.worlds import PLATFORM, Model, ModelPrice, active_world
 from tenants.models import Plan, Tenant
 from tenants.selectors import list_plans
@@ -44,18 +44,7 @@ class Command(AtriumCommand):
         change.add_argument(
             "--connection", metavar="NAME", help="add the model to this connection if it does not exist"
         )
-        for name in PRICES:
-            change.add_argument(f"--{name}-price", type=amount, metavar="P", help="per million tokens")
-        change.add_argument(
-            "--price",
-            action="append",
-            type=class_and_amount,
-            default=[],
-            metavar="CLASS=P",
-            help=f"any price, by class ({', '.join(CLASSES)}): of a million tokens, an image, a second; a "
-            "class without one costs what it is a part of; may be repeated",
-        )
-        change.add_argument("--currency", choices=Tenant.Currency.values)
+        _add_prices(change)
         change.add_argument("--channel", choices=Channel.values)
         change.add_argument("--retire-on", type=day, metavar="DATE", help="as 2027-01-31")
         change.add_argument("--kind", choices=ModelKind.values)
@@ -64,31 +53,9 @@ class Command(AtriumCommand):
         for name in TEXTS:
             change.add_argument(f"--{name.replace('_', '-')}")
         change.add_argument(
-            "--capability",
-            action="append",
-            dest="capabilities",
-            metavar="WORD",
-            help="replaces all; may be repeated",
-        )
-        change.add_argument(
-            "--plan",
-            action="append",
-            metavar="PLAN",
-            help="with --platform: offered to these plans only; may be repeated",
-        )
-        change.add_argument(
             "--weight", type=int, metavar="N", help="of its own connection among its endpoints"
         )
-        for name, text in (("alias", "another name"), ("fallback", "a model that stands in")):
-            change.add_argument(
-                f"--{name}", action="append", metavar="NAME", help=f"{text}; replaces all; may be repeated"
-            )
-        change.add_argument(
-            "--endpoint",
-            action="append",
-            metavar="CONNECTION[=NAME][:WEIGHT]",
-            help="a further connection that has the model; replaces all; may be repeated",
-        )
+        _add_lists(change)
         switch = change.add_mutually_exclusive_group()
         switch.add_argument("--enable", action="store_true")
         switch.add_argument("--disable", action="store_true")
@@ -121,7 +88,7 @@ class Command(AtriumCommand):
                 services.set_model_price(
                     actor=None, model=model, currency=options["currency"] or "", amounts=prices
                 )
-            if options["enable"] or (waits and prices and not options["disable"]):  # which may need the price
+            if options["enable"] or (waits and prices):  # which may need the price
                 model = services.set_model(actor=None, model=model, is_enabled=True)
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
         note = (
@@ -134,11 +101,8 @@ class Command(AtriumCommand):
         exists = list_visible_models(None).filter(name=options["name"]).exists()
         if options["connection"] and not exists:
             connection = get_visible_connection(None, options["connection"])
-            waits = costs_the_platform(active_world(), connection)
-            if waits:
-                changes["is_enabled"] = False
             row = services.add_model(actor=None, connection=connection, name=options["name"], **changes)
-            return row, waits
+            return row, changes.get("is_enabled", True) and not row.is_enabled
         model = get_visible_model(None, options["name"])
         return services.set_model(actor=None, model=model, **changes) if changes else model, False
 
@@ -147,6 +111,48 @@ class Command(AtriumCommand):
             models = list(list_visible_models(None))
             prices = list_current_prices(models)
             self.show([_describe(model, prices.get(model.pk, [])) for model in models])
+
+
+def _add_prices(change: ArgumentParser) -> None:
+    for name in PRICES:
+        change.add_argument(f"--{name}-price", type=amount, metavar="P", help="per million tokens")
+    change.add_argument(
+        "--price",
+        action="append",
+        type=class_and_amount,
+        default=[],
+        metavar="CLASS=P",
+        help=f"any price, by class ({', '.join(CLASSES)}): of a million tokens, an image, a second; a "
+        "class without one costs what it is a part of; may be repeated",
+    )
+    change.add_argument("--currency", choices=Tenant.Currency.values)
+
+
+def _add_lists(change: ArgumentParser) -> None:
+    """What is given several times, and replaces all that was set before."""
+    change.add_argument(
+        "--capability",
+        action="append",
+        dest="capabilities",
+        metavar="WORD",
+        help="replaces all; may be repeated",
+    )
+    change.add_argument(
+        "--plan",
+        action="append",
+        metavar="PLAN",
+        help="with --platform: offered to these plans only; may be repeated",
+    )
+    for name, text in (("alias", "another name"), ("fallback", "a model that stands in")):
+        change.add_argument(
+            f"--{name}", action="append", metavar="NAME", help=f"{text}; replaces all; may be repeated"
+        )
+    change.add_argument(
+        "--endpoint",
+        action="append",
+        metavar="CONNECTION[=NAME][:WEIGHT]",
+        help="a further connection that has the model; replaces all; may be repeated",
+    )
 
 
 def _describe(model: Model, prices: list[ModelPrice]) -> dict:
