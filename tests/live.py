@@ -18,6 +18,7 @@ import openai
 import pytest
 
 from tests.doubles import MockLLM, running_mockllm
+from tests.planted import PlantedProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 TENANTS = ("live-one", "live-two")
@@ -38,7 +39,7 @@ class House:
     port: int
     mock: MockLLM
     keys: dict[str, str] = field(default_factory=dict)
-    web: subprocess.Popen | None = None
+    web: subprocess.Popen | PlantedProcess | None = None
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
@@ -78,18 +79,7 @@ def running_web(port_socket: socket.socket, environment: dict[str, str], bug: st
     """`manage.py serve web` on an inherited socket, ready; `bug` is Python that breaks something
     first, to see whether a proof notices; `log`: an open file for what it says.
     """
-    port_socket.set_inheritable(True)
-    program = ["-c", PLANTED.format(bug=bug)] if bug else ["manage.py"]
-    command = [sys.executable, *program, "serve", "web", "--fd", str(port_socket.fileno())]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        pass_fds=[port_socket.fileno()],
-        start_new_session=True,
-        stdout=log,
-        stderr=log,
-    )
+    process = _start_web(port_socket, environment, bug, log)
     try:
         wait_until_ready(process, port_socket.getsockname()[1])
         yield process
@@ -102,7 +92,23 @@ def running_web(port_socket: socket.socket, environment: dict[str, str], bug: st
             process.wait()
 
 
-def wait_until_ready(process: subprocess.Popen, port: int) -> None:
+def _start_web(port_socket: socket.socket, environment: dict[str, str], bug: str, log):
+    if bug and log is None and environment == os.environ:
+        return PlantedProcess(port_socket, bug)
+    port_socket.set_inheritable(True)
+    program = ["-c", PLANTED.format(bug=bug)] if bug else ["manage.py"]
+    return subprocess.Popen(
+        [sys.executable, *program, "serve", "web", "--fd", str(port_socket.fileno())],
+        cwd=ROOT,
+        env=environment,
+        pass_fds=[port_socket.fileno()],
+        start_new_session=True,
+        stdout=log,
+        stderr=log,
+    )
+
+
+def wait_until_ready(process: subprocess.Popen | PlantedProcess, port: int) -> None:
     end = time.monotonic() + READY_S
     while time.monotonic() < end:
         assert process.poll() is None, f"the web process ended with code {process.returncode}"
@@ -164,7 +170,7 @@ def add_mock_connection(base_url: str) -> None:
 def house_with_bug(house: House, bug: str, log=None, **variables: str):
     """The same house behind another web process that has a planted bug, a log or other variables."""
     with listen() as listener, contextlib.ExitStack() as stack:
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
+        environment = os.environ | variables
         web = stack.enter_context(running_web(listener, environment, bug, log))
         yield House(listener.getsockname()[1], house.mock, house.keys, web, stack)
 
@@ -180,6 +186,5 @@ def house(django_db_setup, django_db_blocker):
         for slug in TENANTS:
             house.keys[slug] = make_tenant_with_key(slug)
         add_mock_connection(mock.base_url)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        house.web = stack.enter_context(running_web(listener, environment))
+        house.web = stack.enter_context(running_web(listener, dict(os.environ)))
         yield house
