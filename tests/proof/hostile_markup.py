@@ -7,7 +7,8 @@ import base64
 from collections.abc import Iterator
 from itertools import product
 
-RUN, HOST = "window.__x=1", "evil.example"
+# without "=" and quotes: as a bare attribute's value it is HTML for Markdown, too
+RUN, HOST = "Object.assign(window,{__x:1})", "evil.example"
 EVIL = f"https://{HOST}/leak"
 ELEMENTS = [
     "script", "img", "svg", "body", "video", "audio", "details", "input", "iframe", "object", "embed",
