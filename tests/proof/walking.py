@@ -118,17 +118,16 @@ class World:
         b_owner = self.people[self.b]["owner"]
         b_session = session_of(f"{self.b}.localhost", Scope("tenant", self.b), b_owner)
         operator = session_of("localhost", Scope("platform"), self.operator)
-        b_key = self._key(self.b, b_owner)
         yield Caller("nobody", host, {}, everything, both)
         yield Caller("B's session", host, b_session, everything, both)
-        yield Caller("B's key", host, b_key, everything, both)
+        yield Caller("B's key", host, self._key(self.b, b_owner), everything, both)
         yield Caller("operator's session", host, operator, everything, both)
         yield Caller(
             "wrong key", host, {"Authorization": f"Bearer atr_{self.a}_AAAAAAAA_{'A' * 43}"}, everything, both
         )
-        yield from self._callers_of_the_platform(everything, theirs, estate, b_session, b_key)
+        yield from self._callers_of_the_platform(everything, theirs, estate, b_session)
 
-    def _callers_of_the_platform(self, everything, theirs, estate, b_session, b_key) -> Iterator[Caller]:
+    def _callers_of_the_platform(self, everything, theirs, estate, b_session) -> Iterator[Caller]:
         rows = {"connection": [str(self.connection.pk)], "operator": [str(self.operator.pk)]}
         with platform():
             row = Tenant.objects.get(slug=self.a)
@@ -138,27 +137,37 @@ class World:
         everything = [word for word in everything if word != self.b]
         yield Caller("nobody at the platform", "localhost", {}, everything, both)
         yield Caller("B's session at the platform", "localhost", b_session, everything, both)
-        words = [word for word in everything if word != self.foreign_word]
-        yield Caller("B's key at the platform", "localhost", b_key, words, estate | rows)
+        # a key is at home there, too: A's, since what B does to its own would count as a change
+        words = [word for word in everything if word != self.shared]
+        private = {name: both[name] for name in (*OWN_OF_A_PERSON, "key")}
+        yield Caller(
+            "key of user at the platform",
+            "localhost",
+            self._key(self.a, self.second),
+            words,
+            theirs | private | rows,
+        )
         operator = session_of("localhost", Scope("platform"), self.operator)
         words = [word for word in everything if word != self.platform_word]
         yield Caller("operator", "localhost", operator, words, theirs)
 
     # -- what must stay as it is -----------------------------------------------------------------------------
 
-    def checksum(self) -> str:
+    def checksum(self) -> dict[str, str]:
         """Of all of B's tables but sessions and marks of use, and of what is one person's in A."""
         with tenant(self.b), connection.cursor() as cursor:
             cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1")
             tables = [name for (name,) in cursor.fetchall() if name not in ("django_session", "atrium_duty")]
-            sums = []
+            sums = {}
             for name in tables:
                 row = "to_jsonb(t) - 'last_used_at' - 'last_login' - 'updated_at'"
                 cursor.execute(
                     f'SELECT md5(string_agg(({row})::text, chr(10) ORDER BY ({row})::text)) FROM "{name}" t'
                 )
-                sums.append(f"{name} {cursor.fetchone()[0]}")
+                sums[name] = cursor.fetchone()[0]
         with tenant(self.a):
             own = Message.objects.filter(conversation__user=self.people[self.a]["user"])
-            sums.append(str(sorted((str(m.pk), m.text, m.status, m.conversation.title) for m in own)))
-        return "\n".join(sums)
+            sums["one person's"] = str(
+                sorted((str(m.pk), m.text, m.status, m.conversation.title) for m in own)
+            )
+        return sums
