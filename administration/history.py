@@ -198,8 +198,10 @@ def actor_of(entry: LogEntry) -> str:
 
 def show_history(model_admin, request: HttpRequest, object_id: str) -> HttpResponse:
     """The page below an object. The entries show what the object's list shows anyway, so its view permission
-    is enough.
+    is enough; without it, what is there and what is not are refused alike.
     """
+    if not model_admin.has_view_or_change_permission(request):
+        raise PermissionDenied
     row = model_admin.get_object(request, object_id)
     if row is None:
         raise Http404

@@ -12,6 +12,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
@@ -251,6 +252,14 @@ class AtriumModelAdmin(ModelAdmin):
             messages.error(request, exc.message)
             return HttpResponseRedirect(request.get_full_path())
 
+    def response_action(self, request: HttpRequest, queryset: QuerySet) -> Any:
+        """What cannot be the key of a row names none: Django would hand it to the database as it is."""
+        posted = request.POST.copy()
+        chosen = posted.getlist(ACTION_CHECKBOX_NAME)
+        posted.setlist(ACTION_CHECKBOX_NAME, [text for text in chosen if _may_be_key(self.opts.pk, text)])
+        request.POST = posted  # type: ignore[assignment]
+        return super().response_action(request, queryset)
+
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict | None = None
     ) -> HttpResponse:
@@ -284,6 +293,14 @@ class AtriumModelAdmin(ModelAdmin):
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet) -> None:
         """Nothing: the audit log has it, with the values."""
+
+
+def _may_be_key(pk: Field, text: str) -> bool:
+    try:
+        pk.clean(text, None)
+    except ValidationError:
+        return False
+    return True
 
 
 def exists_already(row: Model, *, name: str, param: str) -> Conflict:

@@ -1,6 +1,7 @@
 """Whatever stands in a query string: an answer below 500."""
 
 import re
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -39,6 +40,16 @@ def test_the_filters_of_a_list_take_any_value(acme, alice, name):
     for parameter in sorted(model_admin._filter_parameters):
         for text in HOSTILE:
             assert acme.get(path, {parameter: text}).status_code < 500, (parameter, text[:20])
+
+
+@pytest.mark.parametrize("name", SERVICE)
+def test_the_actions_of_a_list_take_anything_for_the_key_of_a_row(acme, alice, name):
+    acme.login_as(alice)
+    path = reverse(f"service:{name}_changelist", urlconf=TENANT)
+    listed = acme.get(path)
+    texts = [*NUMBERS, str(uuid4()), "x", "x" * 3_000, "[1]"]
+    for action in {"delete_selected", *listed.context["cl"].model_admin.get_actions(listed.wsgi_request)}:
+        assert acme.post(path, {"action": action, "_selected_action": texts}).status_code < 500, action
 
 
 UNKNOWN = (

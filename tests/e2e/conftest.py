@@ -2,6 +2,7 @@
 nothing to complain of at the end.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 
@@ -24,10 +25,10 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(240))
 
 
-@pytest.fixture(scope="package")
-def browser(house, chat_models) -> Iterator[Browser]:
-    """Ends with the package: while Playwright runs, its event loop counts as running in this thread, which
-    other tests could not bear.
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A browser. While Playwright runs, its event loop counts as running in this thread, which tests with
+    coroutines of their own could not bear.
     """
     path = find_browser()
     if path is None:
@@ -40,6 +41,12 @@ def browser(house, chat_models) -> Iterator[Browser]:
         browser = launch(playwright, path)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def browser(house, chat_models) -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture
