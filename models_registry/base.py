@@ -229,6 +229,9 @@ class AbstractModel(TimeStamped):
     # billed by it before somebody takes it over. Or a "reason" why what it says is no proposal. While a newer
     # release takes over it may say what this one does not know yet.
     listed_price = models.JSONField(_("price in the catalogue"), null=True, blank=True, editable=False)
+    # What the last synchronisation wrote, by field: a value that stands here and in its column is renewed by
+    # the next one, any other is somebody's own. None: fetched by a release that did not note it.
+    listed_values = models.JSONField(null=True, blank=True, editable=False)
     vanished_at = models.DateTimeField(
         _("vanished from the catalogue"), null=True, blank=True, editable=False
     )

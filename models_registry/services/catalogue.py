@@ -4,6 +4,7 @@ import logging
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -38,6 +39,7 @@ FILLED = (
     "is_enabled",
     "vanished_at",
     "listed_price",
+    "listed_values",
 )
 
 
@@ -134,17 +136,32 @@ def _write_changed(world: World, rows: list[tuple[Model, Model]], now: datetime)
 
 
 def _note_listed(row: Model, listed: ListedModel, report: SyncReport) -> None:
-    """Fill what nobody has set; switch a model on again that only its absence had switched off."""
+    """Renew what nobody has set; switch a model on again that only its absence had switched off."""
     row.listed_price = listed.proposal()
-    row.label = row.label or listed.label
-    row.context_window = row.context_window or listed.context_window
-    if row.max_output_tokens is None and listed.max_output_tokens:
-        row.max_output_tokens = listed.max_output_tokens
-        row.default_max_output_tokens = min(row.default_max_output_tokens, listed.max_output_tokens)
+    _renew(row, listed)
     if row.vanished_at is not None:
         row.is_enabled = True
         row.vanished_at = None
         report.returned.append(row.name)
+
+
+def _renew(row: Model, listed: ListedModel) -> None:
+    """Write what the catalogue says by now wherever nothing stands, or what a synchronisation wrote. What it
+    no longer says stays as it was last. Where nobody noted what one wrote, what the catalogue says just now
+    is taken for that.
+    """
+    values = _values_of(listed)
+    written = values if row.listed_values is None else row.listed_values
+    usual, noted = "default_max_output_tokens", {}
+    for name in values.keys() - {usual}:
+        if getattr(row, name) in (None, "", written.get(name)):
+            noted[name] = values[name] or getattr(row, name)
+            setattr(row, name, noted[name])
+    if row.default_max_output_tokens == written.get(usual):
+        noted[usual] = row.default_max_output_tokens = usual_output(row)
+    elif row.max_output_tokens:
+        row.default_max_output_tokens = min(row.default_max_output_tokens, row.max_output_tokens)
+    row.listed_values = noted
 
 
 def _add_models(
@@ -181,16 +198,24 @@ def _make_model(world: World, connection: Connection, listed: ListedModel, name:
         connection_id=connection.pk,
         upstream_name=listed.name,
         kind=listed.kind,
-        label=listed.label,
-        context_window=listed.context_window,
-        max_output_tokens=listed.max_output_tokens,
-        default_max_output_tokens=usual_output(listed),
+        **_values_of(listed),
+        listed_values=_values_of(listed),
         listed_at=now,
         # of what others list nobody has promised anything yet
         channel=Channel.STABLE if listed.is_stable else Channel.EXPERIMENTAL,
         stable_since=now.date() if listed.is_stable else None,
         listed_price=listed.proposal(),
     )
+
+
+def _values_of(listed: ListedModel) -> dict[str, Any]:
+    """What the catalogue says, by column."""
+    return {
+        "label": listed.label,
+        "context_window": listed.context_window,
+        "max_output_tokens": listed.max_output_tokens,
+        "default_max_output_tokens": usual_output(listed),
+    }
 
 
 def _may_be_added(row: Model, taken: set[str]) -> bool:
@@ -210,11 +235,11 @@ def _may_be_added(row: Model, taken: set[str]) -> bool:
     return True
 
 
-def usual_output(listed: ListedModel) -> int:
+def usual_output(known: ListedModel | Model) -> int:
     """How long an answer may be where nobody says: it must leave room for the question."""
     bounds = [
         USUAL_OUTPUT_TOKENS,
-        listed.max_output_tokens,
-        max(1, listed.context_window // 2) if listed.context_window else None,
+        known.max_output_tokens,
+        max(1, known.context_window // 2) if known.context_window else None,
     ]
     return min(bound for bound in bounds if bound is not None)

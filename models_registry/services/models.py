@@ -64,7 +64,11 @@ def add_model(
     require(actor, world.may("add", "model"))
     lock_names()
     row = world.models(
-        name=name, connection_id=connection.pk, upstream_name=upstream_name or name, is_demo=is_demo
+        name=name,
+        connection_id=connection.pk,
+        upstream_name=upstream_name or name,
+        is_demo=is_demo,
+        listed_values={},
     )
     if "default_max_output_tokens" not in fields and fields.get("max_output_tokens"):
         row.default_max_output_tokens = min(row.default_max_output_tokens, fields["max_output_tokens"])
@@ -99,6 +103,8 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
     old_date = row.retire_on
     for name, value in changes.items():
         setattr(row, name, value)
+    if row.listed_values:  # what somebody sets is theirs, even if the catalogue says the same just now
+        row.listed_values = {name: value for name, value in row.listed_values.items() if name not in changes}
     is_kept_stable = changes.get("channel") == Channel.STABLE
     if not is_kept_stable and announces_end(was, row.channel, old_date, row.retire_on):
         row.channel = Channel.DEPRECATED

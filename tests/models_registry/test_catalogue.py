@@ -187,6 +187,67 @@ def test_a_limit_that_comes_later_bounds_the_usual_answer(linked, provider):
     assert Model.objects.get(name="small").default_max_output_tokens == 64
 
 
+def bounds_of(name: str) -> tuple[int | None, int | None, int]:
+    row = Model.objects.get(name=name)
+    return row.context_window, row.max_output_tokens, row.default_max_output_tokens
+
+
+def lists(provider, **says) -> None:
+    provider.listed = [{"id": "small", **says}, "large"]
+
+
+def test_what_a_sync_wrote_the_next_one_renews(linked, provider):
+    """Holds are bounded by the window: an old, small one lets calls cost more than was held for them."""
+    lists(provider, max_model_len=100, display_name="Small")
+    sync(linked)
+    assert bounds_of("small") == (100, None, 50)
+    lists(provider, max_model_len=131_072, max_output_tokens=2_000, display_name="Small 2")
+    sync(linked)
+    assert bounds_of("small") == (131_072, 2_000, 2_000)
+    assert Model.objects.get(name="small").label == "Small 2"
+    lists(provider, max_model_len=400)
+    sync(linked)
+    assert bounds_of("small") == (400, 2_000, 200), "what it no longer says stays as it was"
+
+
+@pytest.mark.parametrize("own", [70, 100])
+def test_a_limit_of_an_admin_is_not_renewed_also_one_that_the_catalogue_named_too(linked, provider, own):
+    lists(provider, max_model_len=100, max_output_tokens=60)
+    sync(linked)
+    small = Model.objects.get(name="small")
+    services.set_model(actor=None, model=small, context_window=own, default_max_output_tokens=20)
+    for window in (100, 8_000, 9_000):
+        lists(provider, max_model_len=window, max_output_tokens=window)
+        sync(linked)
+        assert bounds_of("small") == (own, window, 20)
+    services.set_model(actor=None, model=small, context_window=None)
+    sync(linked)
+    assert bounds_of("small") == (9_000, 9_000, 20), "what is emptied is the catalogue's again"
+    lists(provider, max_model_len=10_000)
+    sync(linked)
+    assert bounds_of("small")[0] == 10_000
+
+
+def test_what_was_entered_with_a_model_that_is_listed_later_stays(linked, provider, make):
+    make.model("small", linked, context_window=100)
+    for window in (100, 8_000):
+        lists(provider, max_model_len=window)
+        sync(linked)
+    assert bounds_of("small") == (100, None, 4_096)
+
+
+def test_what_an_earlier_release_fetched_is_renewed_once_it_was_seen_unchanged(linked, provider):
+    """It noted nothing: what differs from the catalogue then may be somebody's own."""
+    lists(provider, max_model_len=100, max_output_tokens=40)
+    sync(linked)
+    Model.objects.filter(name="small").update(listed_values=None, max_output_tokens=50)
+    services.set_model(actor=None, model=Model.objects.get(name="small"), notes="Ours")
+    sync(linked)
+    lists(provider, max_model_len=900, max_output_tokens=400)
+    sync(linked)
+    assert bounds_of("small") == (900, 50, 50)
+
+
 def test_what_vanishes_is_switched_off_and_comes_back(linked, provider):
     sync(linked)
     provider.listed = ["large"]
