@@ -14,6 +14,7 @@ from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
 from models_registry.kinds import Channel
 from models_registry.lifecycle import announces_end, check_life
+from models_registry.selectors import list_inherited_models
 from models_registry.services.names import lock_names
 from models_registry.services.prices import check_switching_on, costs_the_platform
 from models_registry.services.references import check_references
@@ -100,7 +101,7 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
     if unknown:
         raise InvalidInput(_("A model has no field “%(name)s”.") % {"name": min(unknown)}, param=min(unknown))
     plans = changes.pop("plans", None)
-    old_date = row.retire_on
+    old_date, old_aliases = row.retire_on, row.aliases
     for name, value in changes.items():
         setattr(row, name, value)
     if row.listed_values:  # what somebody sets is theirs, even if the catalogue says the same just now
@@ -115,6 +116,8 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
         )
     if NAMING & changes.keys() or row._state.adding:
         _check_names(world, row)
+        if world is not PLATFORM:
+            _check_that_it_hides_nothing(set(row.aliases) - set(old_aliases))
     check_references(row, changes)
     if changes.get("is_enabled"):
         row.vanished_at = None  # an admin's word stands above the catalogue's
@@ -140,6 +143,22 @@ def _check_names(world: World, row: Model) -> None:
     if taken is not None:
         raise InvalidInput(
             _("“%(name)s” is the name of another model already.") % {"name": taken}, param="aliases"
+        )
+
+
+def _check_that_it_hides_nothing(new_aliases: set[str]) -> None:
+    """An organisation's own model takes the place of the platform's by its name, for all to see: another name
+    would do so unseen. Raises InvalidInput.
+    """
+    taken = {name for one in list_inherited_models() for name in (one.name, *one.aliases)}
+    if hidden := sorted(new_aliases & taken):
+        raise InvalidInput(
+            _(
+                "“%(name)s” is a model of the platform, which would be hidden by another name. A model that "
+                "is meant to take its place must have that name itself."
+            )
+            % {"name": hidden[0]},
+            param="aliases",
         )
 
 
