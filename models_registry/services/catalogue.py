@@ -63,7 +63,7 @@ class SyncReport:
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
     """Add the models that the provider lists, switch off those that have vanished, and leave what an admin
     has set. The platform's from elsewhere begin switched off, as do those that the catalogue asks money for:
-    they have no price.
+    they have no price. So does what the provider calls deprecated.
 
     Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a transaction: it waits for the
     network.
@@ -177,14 +177,15 @@ def _add_models(
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
         row = _make_model(world, connection, listed, name, now)
-        row.is_enabled = not is_paid_for and not (world is PLATFORM and listed.is_sold)
+        needs_price = is_paid_for or (world is PLATFORM and listed.is_sold)
+        row.is_enabled = not needs_price and not listed.is_deprecated
         if not _may_be_added(row, taken):
             report.refused.append(listed.name)
             continue
         rows.append(row)
         taken.add(name)
         report.added.append(name)
-        if not row.is_enabled:
+        if needs_price:
             report.unpriced.append(name)
         if listed.price is not None:
             report.proposed.append(name)

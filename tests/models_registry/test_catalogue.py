@@ -110,6 +110,12 @@ def test_an_organisations_own_models_wait_for_nothing(make, provider):
         ({"type": "rerank"}, "rerank"),
         ({"type": "model"}, "chat"),
         ({"mode": 7, "type": ["embedding"]}, "chat"),
+        ({"model_info": {"mode": "embedding"}}, "embedding"),
+        ({"model_info": ["embedding"], "architecture": "x"}, "chat"),
+        ({"architecture": {"output_modalities": ["image"]}}, "image"),
+        ({"architecture": {"output_modalities": ["embeddings"]}}, "embedding"),
+        ({"architecture": {"output_modalities": ["text", "image"]}}, "chat"),
+        ({"architecture": {"output_modalities": [{}, []]}, "type": "chat"}, "chat"),
     ],
     ids=str,
 )
@@ -118,6 +124,7 @@ def test_a_kind_that_the_server_says_is_taken(linked, provider, says, kind):
         {"id": "nomic"} | says,
         {"id": "e5-talks", "type": "chat"},
         {"id": "x", "mode": "video"},
+        {"id": "y", "architecture": {"output_modalities": ["video"]}},
     ]
     assert sorted(sync(linked).added) == ["e5-talks", "nomic"]
     assert Model.objects.get(name="nomic").kind == kind
@@ -133,6 +140,47 @@ def test_the_longest_answer_of_an_openrouter_is_taken(linked, provider):
     ]
     sync(linked)
     assert [row.max_output_tokens for row in Model.objects.order_by("name")] == [900, None, 5]
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("131072", 131_072),
+        (131_072.0, 131_072),
+        ("0", None),
+        ("-1", None),
+        ("128k", None),
+        ("٣", None),
+        ("9" * 5_000, None),
+        (0.5, None),
+        (1e300, None),
+        (True, None),
+    ],
+    ids=lambda value: str(value)[:9],
+)
+def test_numbers_are_read_as_texts_too(linked, provider, said, read):
+    provider.listed = [{"id": "a", "context_length": said}]
+    sync(linked)
+    assert Model.objects.get().context_window == read
+
+
+def test_what_cannot_be_called_just_now_does_not_come_in_and_is_switched_off(linked, provider):
+    provider.listed = [{"id": "small", "active": True}, {"id": "large", "active": False}]
+    assert sync(linked).added == ["small"]
+    provider.listed = [{"id": "small", "active": False}, {"id": "large", "active": True}]
+    report = sync(linked)
+    assert (report.added, report.vanished) == (["large"], ["small"])
+
+
+def test_what_the_provider_calls_deprecated_comes_in_switched_off(linked, provider):
+    provider.listed = [{"id": "small", "deprecated": True}, {"id": "large", "deprecated": "no"}]
+    report = sync(linked)
+    rows = {row.name: row for row in Model.objects.all()}
+    assert {name: row.is_enabled for name, row in rows.items()} == {"small": False, "large": True}
+    assert report.unpriced == []
+    services.set_model(actor=None, model=rows["small"], is_enabled=True)
+    sync(linked)
+    assert Model.objects.get(name="small").is_enabled, "what somebody uses goes on"
 
 
 def test_names_that_no_model_may_have_are_told(linked, provider):
@@ -362,6 +410,19 @@ def test_a_long_catalogue_is_bounded():
         ("Qwen/Qwen3-Embedding-8B", "embedding"),
         ("llama3.2:1b", "chat"),
         ("gpt-4o-realtime-preview", None),
+        ("imagen-4.0-generate-001", "image"),
+        ("veo-3.0", None),
+        ("mistral-ocr-latest", None),
+        ("deepseek-ocr", "chat"),
+        ("voyage-3", "embedding"),
+        ("jina-colbert-v2", "rerank"),
+        ("all-MiniLM-L6-v2", "embedding"),
+        ("cross-encoder/ms-marco-MiniLM-L-6-v2", "rerank"),
+        ("snowflake-arctic-m", "embedding"),
+        ("snowflake-arctic-instruct", "chat"),
+        ("davinci-002", None),
+        ("gpt-3.5-turbo-instruct", None),
+        ("Llama-3.1-8B-Instruct-Turbo", "chat"),
     ],
 )
 def test_kinds_are_guessed_from_names(name, kind):
