@@ -21,7 +21,7 @@ from models_registry.providers.openai_compatible.catalogue import Catalogue, Lis
 from models_registry.selectors import list_seen_models
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
-from models_registry.services.prices import costs_the_platform
+from models_registry.services.prices import costs_the_platform, lacks_its_price
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.audit import AT_ONCE, note_changes
 from tenants.notify import announce
@@ -46,7 +46,7 @@ FILLED = (
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What a synchronisation changed: names of models, and how many entries no model could be made of.
-    `unpriced`: those of the added ones that stay switched off until somebody prices them; `proposed`: those
+    `unpriced`: those that stay switched off until somebody prices them; `proposed`: those
     whose price the catalogue names; `refused`: names that no model may have here.
     """
 
@@ -107,7 +107,7 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     before = [copy(row) for row in rows]
     for row in rows:
         if row.upstream_name in listed:
-            _note_listed(row, listed[row.upstream_name], report)
+            _note_listed(world, row, listed[row.upstream_name], report)
         elif found.is_whole and row.listed_at is not None and row.is_enabled:
             row.is_enabled = False
             row.vanished_at = now
@@ -135,13 +135,16 @@ def _write_changed(world: World, rows: list[tuple[Model, Model]], now: datetime)
         note_changes(changed)
 
 
-def _note_listed(row: Model, listed: ListedModel, report: SyncReport) -> None:
+def _note_listed(world: World, row: Model, listed: ListedModel, report: SyncReport) -> None:
     """Renew what nobody has set; switch a model on again that only its absence had switched off."""
     row.listed_price = listed.proposal()
     _renew(row, listed)
     if row.vanished_at is not None:
-        row.is_enabled = True
         row.vanished_at = None
+        if lacks_its_price(world, row):  # its connection may lead elsewhere by now
+            report.unpriced.append(row.name)
+            return
+        row.is_enabled = True
         report.returned.append(row.name)
 
 

@@ -58,8 +58,8 @@ def add_model(
     **fields: Any,
 ) -> Model:
     """Add a model that the provider does not list, or under another name. What the operator would pay for
-    alone is added switched off, whatever is wanted: it has no price yet. Raises NotAllowed, InvalidInput,
-    ValidationError.
+    alone is added switched off and not as the default, whatever is wanted: it has no price yet. Raises
+    NotAllowed, InvalidInput, ValidationError.
     """
     world = active_world()
     require(actor, world.may("add", "model"))
@@ -74,7 +74,7 @@ def add_model(
     if "default_max_output_tokens" not in fields and fields.get("max_output_tokens"):
         row.default_max_output_tokens = min(row.default_max_output_tokens, fields["max_output_tokens"])
     if costs_the_platform(world, connection):
-        fields["is_enabled"] = False
+        fields |= {"is_enabled": False, "is_default": False}
     return _write(world, row, None, fields)
 
 
