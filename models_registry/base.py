@@ -285,14 +285,16 @@ class AbstractModel(TimeStamped):
 
     @property
     def is_priced_otherwise(self) -> bool:
-        """Whether the catalogue asks money for it in a way that cannot be taken over."""
+        """Whether the catalogue says something of its price that cannot be taken over: it asks money in
+        another way, or the note is a newer release's.
+        """
         return bool(self.listed_price) and not _is_price(self.listed_price)
 
 
 def _is_price(snapshot: Any) -> bool:
     try:
         return not Price.from_snapshot(snapshot).is_unset
-    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
+    except ValueError:
         return False
 
 

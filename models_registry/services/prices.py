@@ -92,8 +92,8 @@ def take_listed_price(*, actor: User | None, model: Model) -> ModelPrice:
     if model.is_priced_otherwise:
         raise InvalidInput(
             _(
-                "The catalogue's price cannot be taken over: it is not for tokens alone, or in another unit. "
-                "Enter a price by hand."
+                "The catalogue's price cannot be taken over: it is not for tokens alone, in another unit, or "
+                "written in a way that this release does not know. Enter a price by hand."
             )
         )
     if model.proposed_price is None:
