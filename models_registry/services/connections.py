@@ -78,11 +78,7 @@ def add_connection(
     row.location = _usual_location(kind, address) if location is None else location
     row.allow_private = _may_be_private(world, actor, address, allow_private)
     row.base_url = read_base_url(address, allow_private=row.allow_private).url
-    _check_kind(world, row)
-    _check_location(world, row)
-    row.full_clean()
-    row.save()
-    announce("connection", row.pk)
+    _save(world, row)
     return row
 
 
@@ -109,14 +105,19 @@ def update_connection(*, actor: User | None, connection: Connection, **changes: 
         _move(world, actor, row, changes)
     if "secret" in changes:
         row.secret = check_secret(changes["secret"])
+    _save(world, row)
+    if costs_the_platform(world, row) and not was_paid_for:
+        _check_prices(world, row, "base_url" if "base_url" in changes else "location")
+    return row
+
+
+def _save(world: World, row: Connection) -> None:
+    """Raises InvalidInput, ValidationError."""
     _check_kind(world, row)
     _check_location(world, row)
     row.full_clean()
     row.save()
-    if costs_the_platform(world, row) and not was_paid_for:
-        _check_prices(world, row, "base_url" if "base_url" in changes else "location")
     announce("connection", row.pk)
-    return row
 
 
 def _check_prices(world: World, row: Connection, param: str) -> None:
