@@ -205,7 +205,7 @@ class TenantAdmin(AtriumModelAdmin):
     def retry(self, request: HttpRequest, row: Tenant) -> None:
         retry_setup(slug=row.slug)
 
-    def list_fitting_actions(self, row: Tenant) -> set[str]:
+    def list_fitting_actions(self, request: HttpRequest, row: Tenant) -> set[str]:
         return {FITTING[Tenant.Status(row.status)]}
 
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):

@@ -121,14 +121,14 @@ class AtriumModelAdmin(ModelAdmin):
 
     # -- actions on the page of one row ----------------------------------------------------------------------
 
-    list_fitting_actions = None  # (self, row) -> the names of those that make sense for it; None: all do
+    list_fitting_actions = None  # (self, request, row) -> the names of those that make sense; None: all do
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list:
         actions = super().get_actions_detail(request, object_id)
         if self.list_fitting_actions is None or not actions:
             return actions
         row = self.get_object(request, object_id)
-        fitting = set() if row is None else self.list_fitting_actions(row)
+        fitting = set() if row is None else self.list_fitting_actions(request, row)
         return [action for action in actions if action.path in fitting]
 
     # -- writes: a subclass gives these ----------------------------------------------------------------------

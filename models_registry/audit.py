@@ -11,7 +11,7 @@ def register_models() -> None:
         auditlog.register(world.Connection, exclude_fields=["secret", "last_checked_at", "last_error"])
         auditlog.register(
             world.Model,
-            exclude_fields=["listed_at", "listed_price"],
+            exclude_fields=["listed_at", "listed_price", "listed_values"],
             m2m_fields={"plans"} if world is platform_models else set(),
         )
         auditlog.register(world.ModelPrice)

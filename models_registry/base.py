@@ -229,6 +229,9 @@ class AbstractModel(TimeStamped):
     # billed by it before somebody takes it over. Or a "reason" why what it says is no proposal. While a newer
     # release takes over it may say what this one does not know yet.
     listed_price = models.JSONField(_("price in the catalogue"), null=True, blank=True, editable=False)
+    # What the last synchronisation wrote, by field: a value that stands here and in its column is renewed by
+    # the next one, any other is somebody's own. None: fetched by a release that did not note it.
+    listed_values = models.JSONField(null=True, blank=True, editable=False)
     vanished_at = models.DateTimeField(
         _("vanished from the catalogue"), null=True, blank=True, editable=False
     )
@@ -282,14 +285,16 @@ class AbstractModel(TimeStamped):
 
     @property
     def is_priced_otherwise(self) -> bool:
-        """Whether the catalogue asks money for it in a way that cannot be taken over."""
+        """Whether the catalogue says something of its price that cannot be taken over: it asks money in
+        another way, or the note is a newer release's.
+        """
         return bool(self.listed_price) and not _is_price(self.listed_price)
 
 
 def _is_price(snapshot: Any) -> bool:
     try:
         return not Price.from_snapshot(snapshot).is_unset
-    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
+    except ValueError:
         return False
 
 

@@ -4,6 +4,7 @@ A turn is a question with its answer, if it has one. Tokens are told from bytes:
 last bill, else of a cautious guess.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import itemgetter
@@ -73,22 +74,13 @@ def read_history(
     )
     if message is None:
         raise NotFound(_("There is no such message."))
-    rows = Message.objects.filter(conversation_id=message.conversation_id, position__lt=message.position)
-    is_no_answer = Q(text="") | Q(notice__contains=Message.OF_EARLIER_QUESTION)
-    refused = rows.filter(is_no_answer, error_code__in=REFUSED_FOR_CONTENT).values(question=F("position") - 1)
-    kept = (
-        rows.exclude(is_no_answer)
-        .exclude(position__in=refused)
-        .order_by("-position")
-        .values_list("role", "text")
-    )
     most_bytes, size_bytes = _most_bytes(room, message.conversation.bytes_per_token), 0
     turns: list[Turn] = []
     turn: Turn = []
     if message.text:
         turn = [{"role": "assistant", "content": message.text}]
         turn += [] if is_continued else [{"role": "user", "content": CONTINUE_PROMPT}]
-    for role, text in kept.iterator(chunk_size=100):  # newest first, so that what cannot fit is not read
+    for role, text in _read_backwards(message):  # so that what cannot fit is not read
         turn.insert(0, {"role": role, "content": text})
         if role == Message.Role.USER:
             size_bytes += count_bytes(turn)
@@ -99,6 +91,15 @@ def read_history(
     if turn:
         turns.append(turn)
     return turns[::-1], False
+
+
+def _read_backwards(message: Message) -> Iterator[tuple[str, str]]:
+    """(role, text) of what counts before a message, the newest first."""
+    rows = Message.objects.filter(conversation_id=message.conversation_id, position__lt=message.position)
+    is_no_answer = Q(text="") | Q(notice__contains=Message.OF_EARLIER_QUESTION)
+    refused = rows.filter(is_no_answer, error_code__in=REFUSED_FOR_CONTENT).values(question=F("position") - 1)
+    kept = rows.exclude(is_no_answer).exclude(position__in=refused).order_by("-position")
+    return kept.values_list("role", "text").iterator(chunk_size=100)
 
 
 def _most_bytes(room: Room | None, bytes_per_token: float | None) -> float:

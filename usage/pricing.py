@@ -111,9 +111,12 @@ class Price:
 
     @classmethod
     def from_snapshot(cls, snapshot: Mapping[str, Any]) -> "Price":
-        """Raises KeyError or ValueError if the snapshot is not one."""
-        amounts = {name: Decimal(amount) for name, amount in snapshot.items() if name != "currency"}
-        return cls(snapshot["currency"], **amounts)
+        """Raises ValueError if the snapshot is not one, whatever it is instead."""
+        try:
+            amounts = {name: Decimal(amount) for name, amount in snapshot.items() if name != "currency"}
+            return cls(snapshot["currency"], **amounts)
+        except (AttributeError, KeyError, TypeError, ArithmeticError) as exc:
+            raise ValueError("This is no price.") from exc
 
 
 def write_amount(amount: Decimal) -> str:

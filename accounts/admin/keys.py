@@ -172,7 +172,7 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
     def show_scopes(self, row: ApiKey) -> str:
         return ", ".join(row.scope_labels)
 
-    def list_fitting_actions(self, row: ApiKey) -> set[str]:
+    def list_fitting_actions(self, request: HttpRequest, row: ApiKey) -> set[str]:
         return {"revoke"} if row.revoked_at is None else set()
 
     @confirmed(

@@ -121,7 +121,7 @@ class PersonAdmin(AtriumModelAdmin):
             invite_user(actor=request.user, user=user)
         return user
 
-    def list_fitting_actions(self, row: User) -> set[str]:
+    def list_fitting_actions(self, request: HttpRequest, row: User) -> set[str]:
         return {"deactivate", "invite"} if row.is_active else {"reactivate"}
 
     @display(description=_("person"), ordering="name", header=True)

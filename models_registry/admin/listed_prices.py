@@ -59,8 +59,8 @@ class ListedPrices(AtriumModelAdmin):
         """What holds only once somebody takes it over."""
         if row.is_priced_otherwise:
             return gettext(
-                "It cannot be taken over: it is not for tokens alone, or in another unit. Enter a price by "
-                "hand."
+                "It cannot be taken over: it is not for tokens alone, in another unit, or written in a way "
+                "that this release does not know. Enter a price by hand."
             )
         text = gettext("%(prices)s. Proposed by the provider; nothing is billed by it.")
         return text % {"prices": _show_amounts(row)}
@@ -71,10 +71,9 @@ class ListedPrices(AtriumModelAdmin):
             actions.pop("take_price", None)
         return actions
 
-    def get_actions_detail(self, request: HttpRequest, object_id: str):
-        row = self.get_queryset(request).filter(pk=object_id).first()
-        is_offered = row and row.proposed_price and bills_in(request, row.proposed_price["currency"])
-        return super().get_actions_detail(request, object_id) if is_offered else []
+    def list_fitting_actions(self, request: HttpRequest, row: Model) -> set[str]:
+        proposed, names = row.proposed_price, set(self.actions_detail)
+        return names if proposed and bills_in(request, proposed["currency"]) else names - {"take_price"}
 
     @confirmed(
         description=_("Take over the catalogue's prices"),

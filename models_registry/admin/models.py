@@ -20,7 +20,7 @@ from models_registry.admin.prices import PriceInline
 from models_registry.admin.shown_prices import PriceFilter, ShownPrices
 from models_registry.kinds import Channel
 from models_registry.services import add_model, remove_model, set_model, set_model_price
-from models_registry.services.prices import costs_the_platform
+from models_registry.services.prices import is_paid_for
 from models_registry.worlds import Model, active_world
 from usage.quantities import CLASSES
 
@@ -118,6 +118,8 @@ class ModelAdminBase(ShownPrices, ListedPrices):
             messages.warning(
                 request, gettext("It is switched off until you enter its price and switch it on.")
             )
+        if data["is_default"] and not row.is_default:
+            messages.warning(request, gettext("It is not the default: make it that once it is switched on."))
         warn_of_unasked_stand_ins(request, row)
         return row
 
@@ -136,7 +138,8 @@ class ModelAdminBase(ShownPrices, ListedPrices):
         remove_model(actor=request.user, model=row)
 
     def save_related(self, request: HttpRequest, form: forms.ModelForm, formsets: list, change: bool) -> None:
-        """What needs the price that was entered beside it is switched on only now."""
+        """What needs the price that was entered beside it comes after that."""
+        formsets = sorted(formsets, key=lambda one: one.model is self.endpoint_inline.model)
         super().save_related(request, form, formsets, change)
         if change and _needs_its_price_first(form.instance, form):
             set_model(actor=request.user, model=form.instance, is_enabled=True)
@@ -195,4 +198,4 @@ class ModelAdminBase(ShownPrices, ListedPrices):
 def _needs_its_price_first(row: Model, form: ModelForm) -> bool:
     """Whether the form switches it on, and the service asks for a price before."""
     is_wanted = "is_enabled" in form.changed_data and form.cleaned_data["is_enabled"]
-    return is_wanted and costs_the_platform(active_world(), row.connection)
+    return is_wanted and is_paid_for(active_world(), row)

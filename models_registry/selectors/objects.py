@@ -71,10 +71,14 @@ def list_seen_models() -> list[Model]:
     if find_tenant() is None:
         return own
     hidden = {name for row in own for name in (row.name, *row.aliases)}
+    return own + [row for row in list_inherited_models() if row.name not in hidden]
+
+
+def list_inherited_models() -> list[Model]:
+    """All models of the platform that the tenant's plan offers, also those whose name the tenant took."""
     plan_id = get_plan_id()
     with platform():
-        offered = active_world().models.objects.filter(Q(plans=plan_id) | Q(plans=None)).distinct()
-        return own + [row for row in offered if row.name not in hidden]
+        return list(active_world().models.objects.filter(Q(plans=plan_id) | Q(plans=None)).distinct())
 
 
 def list_preparing_models() -> list[str]:

@@ -4,6 +4,7 @@ import logging
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -20,7 +21,7 @@ from models_registry.providers.openai_compatible.catalogue import Catalogue, Lis
 from models_registry.selectors import list_seen_models
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
-from models_registry.services.prices import costs_the_platform
+from models_registry.services.prices import costs_the_platform, lacks_its_price
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.audit import AT_ONCE, note_changes
 from tenants.notify import announce
@@ -38,13 +39,14 @@ FILLED = (
     "is_enabled",
     "vanished_at",
     "listed_price",
+    "listed_values",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What a synchronisation changed: names of models, and how many entries no model could be made of.
-    `unpriced`: those of the added ones that stay switched off until somebody prices them; `proposed`: those
+    `unpriced`: those that stay switched off until somebody prices them; `proposed`: those
     whose price the catalogue names; `refused`: names that no model may have here.
     """
 
@@ -61,7 +63,7 @@ class SyncReport:
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
     """Add the models that the provider lists, switch off those that have vanished, and leave what an admin
     has set. The platform's from elsewhere begin switched off, as do those that the catalogue asks money for:
-    they have no price.
+    they have no price. So does what the provider calls deprecated.
 
     Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a transaction: it waits for the
     network.
@@ -105,7 +107,7 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     before = [copy(row) for row in rows]
     for row in rows:
         if row.upstream_name in listed:
-            _note_listed(row, listed[row.upstream_name], report)
+            _note_listed(world, row, listed[row.upstream_name], report)
         elif found.is_whole and row.listed_at is not None and row.is_enabled:
             row.is_enabled = False
             row.vanished_at = now
@@ -133,18 +135,36 @@ def _write_changed(world: World, rows: list[tuple[Model, Model]], now: datetime)
         note_changes(changed)
 
 
-def _note_listed(row: Model, listed: ListedModel, report: SyncReport) -> None:
-    """Fill what nobody has set; switch a model on again that only its absence had switched off."""
+def _note_listed(world: World, row: Model, listed: ListedModel, report: SyncReport) -> None:
+    """Renew what nobody has set; switch a model on again that only its absence had switched off."""
     row.listed_price = listed.proposal()
-    row.label = row.label or listed.label
-    row.context_window = row.context_window or listed.context_window
-    if row.max_output_tokens is None and listed.max_output_tokens:
-        row.max_output_tokens = listed.max_output_tokens
-        row.default_max_output_tokens = min(row.default_max_output_tokens, listed.max_output_tokens)
+    _renew(row, listed)
     if row.vanished_at is not None:
-        row.is_enabled = True
         row.vanished_at = None
+        if lacks_its_price(world, row):  # its connection may lead elsewhere by now
+            report.unpriced.append(row.name)
+            return
+        row.is_enabled = True
         report.returned.append(row.name)
+
+
+def _renew(row: Model, listed: ListedModel) -> None:
+    """Write what the catalogue says by now wherever nothing stands, or what a synchronisation wrote. What it
+    no longer says stays as it was last. Where nobody noted what one wrote, what the catalogue says just now
+    is taken for that.
+    """
+    values = _values_of(listed)
+    written = values if row.listed_values is None else row.listed_values
+    usual, noted = "default_max_output_tokens", {}
+    for name in values.keys() - {usual}:
+        if getattr(row, name) in (None, "", written.get(name)):
+            noted[name] = values[name] or getattr(row, name)
+            setattr(row, name, noted[name])
+    if row.default_max_output_tokens == written.get(usual):
+        noted[usual] = row.default_max_output_tokens = usual_output(row)
+    elif row.max_output_tokens:
+        row.default_max_output_tokens = min(row.default_max_output_tokens, row.max_output_tokens)
+    row.listed_values = noted
 
 
 def _add_models(
@@ -160,14 +180,15 @@ def _add_models(
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
         row = _make_model(world, connection, listed, name, now)
-        row.is_enabled = not is_paid_for and not (world is PLATFORM and listed.is_sold)
+        needs_price = is_paid_for or (world is PLATFORM and listed.is_sold)
+        row.is_enabled = not needs_price and not listed.is_deprecated
         if not _may_be_added(row, taken):
             report.refused.append(listed.name)
             continue
         rows.append(row)
         taken.add(name)
         report.added.append(name)
-        if not row.is_enabled:
+        if needs_price:
             report.unpriced.append(name)
         if listed.price is not None:
             report.proposed.append(name)
@@ -181,16 +202,24 @@ def _make_model(world: World, connection: Connection, listed: ListedModel, name:
         connection_id=connection.pk,
         upstream_name=listed.name,
         kind=listed.kind,
-        label=listed.label,
-        context_window=listed.context_window,
-        max_output_tokens=listed.max_output_tokens,
-        default_max_output_tokens=usual_output(listed),
+        **_values_of(listed),
+        listed_values=_values_of(listed),
         listed_at=now,
         # of what others list nobody has promised anything yet
         channel=Channel.STABLE if listed.is_stable else Channel.EXPERIMENTAL,
         stable_since=now.date() if listed.is_stable else None,
         listed_price=listed.proposal(),
     )
+
+
+def _values_of(listed: ListedModel) -> dict[str, Any]:
+    """What the catalogue says, by column."""
+    return {
+        "label": listed.label,
+        "context_window": listed.context_window,
+        "max_output_tokens": listed.max_output_tokens,
+        "default_max_output_tokens": usual_output(listed),
+    }
 
 
 def _may_be_added(row: Model, taken: set[str]) -> bool:
@@ -210,11 +239,11 @@ def _may_be_added(row: Model, taken: set[str]) -> bool:
     return True
 
 
-def usual_output(listed: ListedModel) -> int:
+def usual_output(known: ListedModel | Model) -> int:
     """How long an answer may be where nobody says: it must leave room for the question."""
     bounds = [
         USUAL_OUTPUT_TOKENS,
-        listed.max_output_tokens,
-        max(1, listed.context_window // 2) if listed.context_window else None,
+        known.max_output_tokens,
+        max(1, known.context_window // 2) if known.context_window else None,
     ]
     return min(bound for bound in bounds if bound is not None)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -16,6 +17,7 @@ from models_registry.catalogue import fetch_catalogue
 from models_registry.kinds import Location
 from models_registry.providers.embedded import Embedded
 from models_registry.providers.table import PROVIDERS
+from models_registry.services.prices import costs_the_platform, lacks_its_price
 from models_registry.worlds import PLATFORM, Connection, World, active_world
 from tenants.notify import announce
 from tenants.sealing import BrokenSeal, NoDataKey, Secret
@@ -25,6 +27,7 @@ TIMEOUTS = ("connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s", "tota
 PLAIN = ("location", "no_storage", "is_enabled", "token_limit_name", *TIMEOUTS)
 CHANGEABLE = frozenset({"name", "kind", "base_url", "secret", "allow_private", *PLAIN})
 MAX_SECRET = 4_000
+MAX_NAMES = 10  # that one refusal tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,7 @@ def add_connection(
     row.location = _usual_location(kind, address) if location is None else location
     row.allow_private = _may_be_private(world, actor, address, allow_private)
     row.base_url = read_base_url(address, allow_private=row.allow_private).url
-    _check_kind(world, row)
-    _check_location(world, row)
-    row.full_clean()
-    row.save()
-    announce("connection", row.pk)
+    _save(world, row)
     return row
 
 
@@ -88,7 +87,8 @@ def update_connection(*, actor: User | None, connection: Connection, **changes: 
     """Change a connection. A `secret` that is not given stays, an empty one is removed.
 
     The key never travels to another host: a new address needs the key again. What the operator allowed a
-    tenant for one address ends with it. Raises NotAllowed, InvalidInput, ValidationError.
+    tenant for one address ends with it. Raises NotAllowed, InvalidInput (among others, where the operator
+    would come to pay for models without a price), ValidationError.
     """
     world = active_world()
     require(actor, world.may("change", "connection"))
@@ -98,18 +98,43 @@ def update_connection(*, actor: User | None, connection: Connection, **changes: 
             _("A connection has no field “%(name)s”.") % {"name": min(unknown)}, param=min(unknown)
         )
     row = world.connections.objects.select_for_update().get(pk=connection.pk)
+    was_paid_for = costs_the_platform(world, row)
     for name in changes.keys() & {"name", "kind", *PLAIN}:
         setattr(row, name, changes[name])
     if "base_url" in changes or "allow_private" in changes:
         _move(world, actor, row, changes)
     if "secret" in changes:
         row.secret = check_secret(changes["secret"])
+    _save(world, row)
+    if costs_the_platform(world, row) and not was_paid_for:
+        _check_prices(world, row, "base_url" if "base_url" in changes else "location")
+    return row
+
+
+def _save(world: World, row: Connection) -> None:
+    """Raises InvalidInput, ValidationError."""
     _check_kind(world, row)
     _check_location(world, row)
     row.full_clean()
     row.save()
     announce("connection", row.pk)
-    return row
+
+
+def _check_prices(world: World, row: Connection, param: str) -> None:
+    """Raises InvalidInput where models that are switched on there have no price."""
+    there = world.models.objects.filter(Q(connection=row.pk) | Q(endpoints__connection=row.pk))
+    models = there.filter(is_enabled=True).select_related("connection").order_by("name").distinct()
+    if names := [model.name for model in models if lacks_its_price(world, model)]:
+        shown = ", ".join(names[:MAX_NAMES]) + ("…" if len(names) > MAX_NAMES else "")
+        raise InvalidInput(
+            _(
+                "Models there have no price: %(names)s. All organisations would call them for nothing at "
+                "your expense. Enter their prices first (0 if they are meant to cost nothing), or switch "
+                "them off."
+            )
+            % {"names": shown},
+            param=param,
+        )
 
 
 def _move(world: World, actor: User | None, row: Connection, changes: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import InvalidInput
+from models_registry.services.prices import check_switching_on, is_paid_for
 from models_registry.worlds import Connection, Model, active_world
 from tenants.notify import announce
 
@@ -26,8 +27,8 @@ class EndpointSpec:
 
 @transaction.atomic
 def set_endpoints(*, actor: User | None, model: Model, endpoints: Sequence[EndpointSpec]) -> Model:
-    """Give a model exactly these endpoints beside its own connection. Raises NotAllowed, InvalidInput,
-    ValidationError.
+    """Give a model exactly these endpoints beside its own connection. Raises NotAllowed, InvalidInput (among
+    others, where the operator would come to pay for a model without a price), ValidationError.
     """
     world = active_world()
     require(actor, world.may("change", "model"))
@@ -43,6 +44,7 @@ def set_endpoints(*, actor: User | None, model: Model, endpoints: Sequence[Endpo
     }
     if len(wanted) < len(endpoints) or (row.connection_id, row.upstream_name) in wanted:
         raise InvalidInput(_("This model has this endpoint already."), param="endpoints")
+    was_paid_for = is_paid_for(world, row)
     kept = {(old.connection_id, old.upstream_name): old for old in row.endpoints.all()}
     for key, old in kept.items():
         if key not in wanted:
@@ -54,5 +56,7 @@ def set_endpoints(*, actor: User | None, model: Model, endpoints: Sequence[Endpo
         endpoint.weight = weight
         endpoint.full_clean()
         endpoint.save()
+    if row.is_enabled and not was_paid_for:
+        check_switching_on(world, row, param="endpoints")
     announce("model", row.pk)
     return row

@@ -14,6 +14,7 @@ from foundation.errors import InvalidInput
 from models_registry.calendar import note_date
 from models_registry.kinds import Channel
 from models_registry.lifecycle import announces_end, check_life
+from models_registry.selectors import list_inherited_models
 from models_registry.services.names import lock_names
 from models_registry.services.prices import check_switching_on, costs_the_platform
 from models_registry.services.references import check_references
@@ -57,19 +58,23 @@ def add_model(
     **fields: Any,
 ) -> Model:
     """Add a model that the provider does not list, or under another name. What the operator would pay for
-    alone is added switched off, whatever is wanted: it has no price yet. Raises NotAllowed, InvalidInput,
-    ValidationError.
+    alone is added switched off and not as the default, whatever is wanted: it has no price yet. Raises
+    NotAllowed, InvalidInput, ValidationError.
     """
     world = active_world()
     require(actor, world.may("add", "model"))
     lock_names()
     row = world.models(
-        name=name, connection_id=connection.pk, upstream_name=upstream_name or name, is_demo=is_demo
+        name=name,
+        connection_id=connection.pk,
+        upstream_name=upstream_name or name,
+        is_demo=is_demo,
+        listed_values={},
     )
     if "default_max_output_tokens" not in fields and fields.get("max_output_tokens"):
         row.default_max_output_tokens = min(row.default_max_output_tokens, fields["max_output_tokens"])
     if costs_the_platform(world, connection):
-        fields["is_enabled"] = False
+        fields |= {"is_enabled": False, "is_default": False}
     return _write(world, row, None, fields)
 
 
@@ -96,9 +101,11 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
     if unknown:
         raise InvalidInput(_("A model has no field “%(name)s”.") % {"name": min(unknown)}, param=min(unknown))
     plans = changes.pop("plans", None)
-    old_date = row.retire_on
+    old_date, old_aliases = row.retire_on, row.aliases
     for name, value in changes.items():
         setattr(row, name, value)
+    if row.listed_values:  # what somebody sets is theirs, even if the catalogue says the same just now
+        row.listed_values = {name: value for name, value in row.listed_values.items() if name not in changes}
     is_kept_stable = changes.get("channel") == Channel.STABLE
     if not is_kept_stable and announces_end(was, row.channel, old_date, row.retire_on):
         row.channel = Channel.DEPRECATED
@@ -109,6 +116,8 @@ def _write(world: World, row: Model, was: str | None, changes: dict[str, Any]) -
         )
     if NAMING & changes.keys() or row._state.adding:
         _check_names(world, row)
+        if world is not PLATFORM:
+            _check_that_it_hides_nothing(set(row.aliases) - set(old_aliases))
     check_references(row, changes)
     if changes.get("is_enabled"):
         row.vanished_at = None  # an admin's word stands above the catalogue's
@@ -134,6 +143,22 @@ def _check_names(world: World, row: Model) -> None:
     if taken is not None:
         raise InvalidInput(
             _("“%(name)s” is the name of another model already.") % {"name": taken}, param="aliases"
+        )
+
+
+def _check_that_it_hides_nothing(new_aliases: set[str]) -> None:
+    """An organisation's own model takes the place of the platform's by its name, for all to see: another name
+    would do so unseen. Raises InvalidInput.
+    """
+    taken = {name for one in list_inherited_models() for name in (one.name, *one.aliases)}
+    if hidden := sorted(new_aliases & taken):
+        raise InvalidInput(
+            _(
+                "“%(name)s” is a model of the platform, which would be hidden by another name. A model that "
+                "is meant to take its place must have that name itself."
+            )
+            % {"name": hidden[0]},
+            param="aliases",
         )
 
 

@@ -92,8 +92,8 @@ def take_listed_price(*, actor: User | None, model: Model) -> ModelPrice:
     if model.is_priced_otherwise:
         raise InvalidInput(
             _(
-                "The catalogue's price cannot be taken over: it is not for tokens alone, or in another unit. "
-                "Enter a price by hand."
+                "The catalogue's price cannot be taken over: it is not for tokens alone, in another unit, or "
+                "written in a way that this release does not know. Enter a price by hand."
             )
         )
     if model.proposed_price is None:
@@ -109,17 +109,27 @@ def costs_the_platform(world: World, connection: Connection) -> bool:
     return world is PLATFORM and connection.location != Location.LOCAL
 
 
-def check_switching_on(world: World, model: Model) -> None:
-    """Raises InvalidInput for a model that the operator pays for and that no price holds for by now."""
-    if not costs_the_platform(world, model.connection):
-        return
-    if not world.prices.objects.filter(model=model, valid_from__lte=timezone.now()).exists():
+def is_paid_for(world: World, model: Model) -> bool:
+    """Whether that is so of a model, at its own connection or at a further endpoint."""
+    others = (one.connection for one in model.endpoints.select_related("connection"))
+    return any(costs_the_platform(world, one) for one in (model.connection, *others))
+
+
+def lacks_its_price(world: World, model: Model) -> bool:
+    """Whether the operator pays for it and no price holds by now."""
+    prices = world.prices.objects.filter(model=model, valid_from__lte=timezone.now())
+    return is_paid_for(world, model) and not prices.exists()
+
+
+def check_switching_on(world: World, model: Model, param: str = "is_enabled") -> None:
+    """Raises InvalidInput for a model that lacks its price."""
+    if lacks_its_price(world, model):
         raise InvalidInput(
             _(
                 "Without a price, all organisations would call this model for nothing. Enter a price first; "
                 "0 if it is meant to cost nothing."
             ),
-            param="is_enabled",
+            param=param,
         )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from models_registry.models import Model
 from models_registry.services import add_connection, add_model
+from tenants.context import platform
 from tests.admin.model_forms import model_form, prices, url
 from tests.estate import make_estate
 
@@ -49,6 +50,17 @@ def test_endpoints_names_and_stand_ins_are_set_on_the_models_page(acme, model_an
     data = model_form(model, **more) | prices() | endpoints(gone, kept=(endpoint.pk,))
     assert acme.post(address, data).status_code == 302
     assert not model.endpoints.exists()
+
+
+def test_another_name_that_hides_a_model_of_the_platform_is_refused_in_the_form(acme, model_and_second):
+    model, _second = model_and_second
+    with platform():
+        there = add_connection(actor=None, name="There", kind="openai", location="local")
+        add_model(actor=None, connection=there, name="gpt-4o")
+    answer = acme.post(
+        url("models_registry_model_change", model.pk), model_form(model, aliases="gpt-4o") | prices()
+    )
+    assert answer.status_code == 400 and "“gpt-4o” is a model of the platform" in answer.content.decode()
 
 
 def test_what_is_wrong_with_an_endpoint_is_told_in_the_form(acme, model_and_second):

@@ -12,7 +12,7 @@ from accounts.services import create_api_key
 from models_registry.models import Connection, Model
 from models_registry.services import add_connection, add_model
 from prompts.models import Conversation
-from tenants.context import tenant
+from tenants.context import platform, tenant
 from tests.estate import PROVIDER, make_estate, make_event, make_people
 from tests.models_registry.provider import Provider
 from tests.prompts.chats import make_conversation
@@ -173,6 +173,16 @@ def test_not_even_the_owner_of_the_organisation_reads_anothers_conversations(api
     conversation = make_conversation(bob, "private")
     assert api.get("/api/v1/conversations/").json()["results"] == []
     assert api.get(f"/api/v1/conversations/{conversation.pk}/messages/").status_code == 404
+
+
+def test_another_name_that_hides_a_model_of_the_platform_is_refused(api):
+    with platform():
+        there = add_connection(actor=None, name="There", kind="openai", location="local")
+        add_model(actor=None, connection=there, name="gpt-4o")
+    own = add_connection(actor=None, name="Own", kind="openai")
+    model = add_model(actor=None, connection=own, name="own")
+    answer = api.patch(f"/api/v1/models/{model.pk}/", {"aliases": ["gpt-4o"]}, **JSON)
+    assert (answer.status_code, answer.json()["param"]) == (400, "aliases")
 
 
 def test_a_connection_is_made_tested_and_its_models_fetched(api):

@@ -110,6 +110,12 @@ def test_an_organisations_own_models_wait_for_nothing(make, provider):
         ({"type": "rerank"}, "rerank"),
         ({"type": "model"}, "chat"),
         ({"mode": 7, "type": ["embedding"]}, "chat"),
+        ({"model_info": {"mode": "embedding"}}, "embedding"),
+        ({"model_info": ["embedding"], "architecture": "x"}, "chat"),
+        ({"architecture": {"output_modalities": ["image"]}}, "image"),
+        ({"architecture": {"output_modalities": ["embeddings"]}}, "embedding"),
+        ({"architecture": {"output_modalities": ["text", "image"]}}, "chat"),
+        ({"architecture": {"output_modalities": [{}, []]}, "type": "chat"}, "chat"),
     ],
     ids=str,
 )
@@ -118,6 +124,7 @@ def test_a_kind_that_the_server_says_is_taken(linked, provider, says, kind):
         {"id": "nomic"} | says,
         {"id": "e5-talks", "type": "chat"},
         {"id": "x", "mode": "video"},
+        {"id": "y", "architecture": {"output_modalities": ["video"]}},
     ]
     assert sorted(sync(linked).added) == ["e5-talks", "nomic"]
     assert Model.objects.get(name="nomic").kind == kind
@@ -133,6 +140,47 @@ def test_the_longest_answer_of_an_openrouter_is_taken(linked, provider):
     ]
     sync(linked)
     assert [row.max_output_tokens for row in Model.objects.order_by("name")] == [900, None, 5]
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("131072", 131_072),
+        (131_072.0, 131_072),
+        ("0", None),
+        ("-1", None),
+        ("128k", None),
+        ("٣", None),
+        ("9" * 5_000, None),
+        (0.5, None),
+        (1e300, None),
+        (True, None),
+    ],
+    ids=lambda value: str(value)[:9],
+)
+def test_numbers_are_read_as_texts_too(linked, provider, said, read):
+    provider.listed = [{"id": "a", "context_length": said}]
+    sync(linked)
+    assert Model.objects.get().context_window == read
+
+
+def test_what_cannot_be_called_just_now_does_not_come_in_and_is_switched_off(linked, provider):
+    provider.listed = [{"id": "small", "active": True}, {"id": "large", "active": False}]
+    assert sync(linked).added == ["small"]
+    provider.listed = [{"id": "small", "active": False}, {"id": "large", "active": True}]
+    report = sync(linked)
+    assert (report.added, report.vanished) == (["large"], ["small"])
+
+
+def test_what_the_provider_calls_deprecated_comes_in_switched_off(linked, provider):
+    provider.listed = [{"id": "small", "deprecated": True}, {"id": "large", "deprecated": "no"}]
+    report = sync(linked)
+    rows = {row.name: row for row in Model.objects.all()}
+    assert {name: row.is_enabled for name, row in rows.items()} == {"small": False, "large": True}
+    assert report.unpriced == []
+    services.set_model(actor=None, model=rows["small"], is_enabled=True)
+    sync(linked)
+    assert Model.objects.get(name="small").is_enabled, "what somebody uses goes on"
 
 
 def test_names_that_no_model_may_have_are_told(linked, provider):
@@ -185,6 +233,67 @@ def test_a_limit_that_comes_later_bounds_the_usual_answer(linked, provider):
     provider.listed = [{"id": "small", "max_output_tokens": 64}, "large"]
     sync(linked)
     assert Model.objects.get(name="small").default_max_output_tokens == 64
+
+
+def bounds_of(name: str) -> tuple[int | None, int | None, int]:
+    row = Model.objects.get(name=name)
+    return row.context_window, row.max_output_tokens, row.default_max_output_tokens
+
+
+def lists(provider, **says) -> None:
+    provider.listed = [{"id": "small", **says}, "large"]
+
+
+def test_what_a_sync_wrote_the_next_one_renews(linked, provider):
+    """Holds are bounded by the window: an old, small one lets calls cost more than was held for them."""
+    lists(provider, max_model_len=100, display_name="Small")
+    sync(linked)
+    assert bounds_of("small") == (100, None, 50)
+    lists(provider, max_model_len=131_072, max_output_tokens=2_000, display_name="Small 2")
+    sync(linked)
+    assert bounds_of("small") == (131_072, 2_000, 2_000)
+    assert Model.objects.get(name="small").label == "Small 2"
+    lists(provider, max_model_len=400)
+    sync(linked)
+    assert bounds_of("small") == (400, 2_000, 200), "what it no longer says stays as it was"
+
+
+@pytest.mark.parametrize("own", [70, 100])
+def test_a_limit_of_an_admin_is_not_renewed_also_one_that_the_catalogue_named_too(linked, provider, own):
+    lists(provider, max_model_len=100, max_output_tokens=60)
+    sync(linked)
+    small = Model.objects.get(name="small")
+    services.set_model(actor=None, model=small, context_window=own, default_max_output_tokens=20)
+    for window in (100, 8_000, 9_000):
+        lists(provider, max_model_len=window, max_output_tokens=window)
+        sync(linked)
+        assert bounds_of("small") == (own, window, 20)
+    services.set_model(actor=None, model=small, context_window=None)
+    sync(linked)
+    assert bounds_of("small") == (9_000, 9_000, 20), "what is emptied is the catalogue's again"
+    lists(provider, max_model_len=10_000)
+    sync(linked)
+    assert bounds_of("small")[0] == 10_000
+
+
+def test_what_was_entered_with_a_model_that_is_listed_later_stays(linked, provider, make):
+    make.model("small", linked, context_window=100)
+    for window in (100, 8_000):
+        lists(provider, max_model_len=window)
+        sync(linked)
+    assert bounds_of("small") == (100, None, 4_096)
+
+
+def test_what_an_earlier_release_fetched_is_renewed_once_it_was_seen_unchanged(linked, provider):
+    """It noted nothing: what differs from the catalogue then may be somebody's own."""
+    lists(provider, max_model_len=100, max_output_tokens=40)
+    sync(linked)
+    Model.objects.filter(name="small").update(listed_values=None, max_output_tokens=50)
+    services.set_model(actor=None, model=Model.objects.get(name="small"), notes="Ours")
+    sync(linked)
+    lists(provider, max_model_len=900, max_output_tokens=400)
+    sync(linked)
+    assert bounds_of("small") == (900, 50, 50)
 
 
 def test_what_vanishes_is_switched_off_and_comes_back(linked, provider):
@@ -301,6 +410,19 @@ def test_a_long_catalogue_is_bounded():
         ("Qwen/Qwen3-Embedding-8B", "embedding"),
         ("llama3.2:1b", "chat"),
         ("gpt-4o-realtime-preview", None),
+        ("imagen-4.0-generate-001", "image"),
+        ("veo-3.0", None),
+        ("mistral-ocr-latest", None),
+        ("deepseek-ocr", "chat"),
+        ("voyage-3", "embedding"),
+        ("jina-colbert-v2", "rerank"),
+        ("all-MiniLM-L6-v2", "embedding"),
+        ("cross-encoder/ms-marco-MiniLM-L-6-v2", "rerank"),
+        ("snowflake-arctic-m", "embedding"),
+        ("snowflake-arctic-instruct", "chat"),
+        ("davinci-002", None),
+        ("gpt-3.5-turbo-instruct", None),
+        ("Llama-3.1-8B-Instruct-Turbo", "chat"),
     ],
 )
 def test_kinds_are_guessed_from_names(name, kind):

@@ -21,6 +21,14 @@ def run(*arguments: str, as_json: bool = False):
 ADD = ("connection", "add", "--name", "vLLM", "--kind", "vllm")
 
 
+def test_another_name_that_hides_a_model_of_the_platform_is_refused():
+    run(*ADD, "--base-url", "http://127.0.0.1:8009/v1", "--platform")
+    run("model", "set", "gpt-4o", "--connection", "vLLM", "--platform")
+    run(*ADD, "--base-url", "https://own.example.com/v1", "--tenant", "acme")
+    with pytest.raises(CommandError, match="“gpt-4o” is a model of the platform"):
+        run("model", "set", "own", "--connection", "vLLM", "--alias", "gpt-4o", "--tenant", "acme")
+
+
 def test_a_connection_is_added_listed_tested_synced_and_removed(provider, monkeypatch):
     monkeypatch.setenv("PROVIDER_KEY", "sk-canary-from-env")
     here = ("--tenant", "acme")

@@ -13,6 +13,7 @@ from models_registry.selectors import list_routes
 from models_registry.services import EndpointSpec
 from models_registry.services.endpoints import MAX_ENDPOINTS
 from tenants.context import platform, tenant
+from tenants.models import Plan
 
 
 def spec(row, name: str = "", weight: int = 1) -> EndpointSpec:
@@ -117,21 +118,49 @@ def test_a_new_model_takes_no_others_alias(make):
         make.model("small")
 
 
+@pytest.mark.parametrize("name", ["gpt-4o", "omni"])
+def test_another_name_hides_no_model_of_the_platform(make, name):
+    """Calls would go to another server, and nobody see why."""
+    with platform():
+        make.model("gpt-4o", aliases=["omni"], is_enabled=False)
+    with pytest.raises(InvalidInput, match=f"“{name}” is a model of the platform") as caught:
+        make.model("small", aliases=[name])
+    assert caught.value.param == "aliases"
+    with pytest.raises(InvalidInput):
+        services.set_model(actor=None, model=make.model("gpt-4o"), name="small", aliases=["gpt-4o"])
+    assert list_routes()["gpt-4o"].origin == "tenant", "as its own name it may"
+
+
+def test_another_name_that_hid_one_before_hinders_no_change(make):
+    model = make.model("small", aliases=["gpt-4o"])
+    with platform():
+        make.model("gpt-4o")
+    row = services.set_model(actor=None, model=model, name="smaller", aliases=["gpt-4o", "best"])
+    assert (row.name, row.aliases) == ("smaller", ["gpt-4o", "best"])
+
+
+def test_models_of_other_plans_hide_nothing(make):
+    with platform():
+        make.model("gpt-4o", plans=[Plan.objects.create(name="other", label="Other")])
+    assert make.model("small", aliases=["gpt-4o"]).aliases == ["gpt-4o"]
+
+
 def test_rights_are_given_to_what_may_be_called_not_to_what_an_alias_hides(make):
+    make.model("small", aliases=["gpt-4o"])
     with platform():
         make.model("gpt-4o")
         make.model("shared")
-    make.model("small", aliases=["gpt-4o"])
     assert {one.name for one in list_objects("model")} == {"small", "shared"}
 
 
 def test_a_tenants_alias_goes_before_the_platforms_model_of_that_name(make):
+    with tenant("acme"):
+        row = make.connection("Own", base_url="https://own.example.com/v1")
+        make.model("small", row, aliases=["gpt-4o"], is_enabled=False)
     with platform():
         shared = make.connection("Shared", base_url="https://shared.example.com/v1")
         make.model("gpt-4o", shared)
     with tenant("acme"):
-        row = make.connection("Own", base_url="https://own.example.com/v1")
-        make.model("small", row, aliases=["gpt-4o"], is_enabled=False)
         assert "gpt-4o" not in list_routes(), "off, too: a call never goes unexpectedly to another provider"
 
 

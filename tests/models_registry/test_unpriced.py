@@ -147,3 +147,86 @@ def test_whoever_adds_what_the_operator_pays_for_adds_it_switched_off(make):
     for wanted in ({}, {"is_enabled": True}):
         assert not make.model(f"paid-{len(wanted)}", paid_for, **wanted).is_enabled
         assert make.model(f"here-{len(wanted)}", here, **wanted).is_enabled
+
+
+@pytest.mark.scope("platform")
+@pytest.mark.parametrize(
+    "change", [{"base_url": "https://api.elsewhere.com/v1"}, {"location": "us"}], ids=str
+)
+def test_a_connection_that_begins_to_cost_needs_the_prices_of_its_models_first(make, change):
+    row = make.connection(location="local")
+    at_it, off = make.model("at-it", row), make.model("off", row, is_enabled=False)
+    other = make.model("other", make.connection("Other", location="local"))
+    services.set_endpoints(actor=None, model=other, endpoints=[services.EndpointSpec(row)])
+    with pytest.raises(InvalidInput, match="no price: at-it, other") as caught:
+        services.update_connection(actor=None, connection=row, **change)
+    assert caught.value.param == next(iter(change))
+    make.price(at_it)
+    services.set_model(actor=None, model=other, is_enabled=False)
+    assert services.update_connection(actor=None, connection=row, **change).location != "local"
+    for model in (off, other):
+        with pytest.raises(InvalidInput, match="Enter a price first"):
+            services.set_model(actor=None, model=model, is_enabled=True)
+    Model.objects.update(is_enabled=True)  # as earlier releases let them be
+    assert services.update_connection(actor=None, connection=row, name="New").name == "New"
+
+
+@pytest.mark.scope("platform")
+def test_a_further_endpoint_that_costs_needs_a_price_first(make):
+    model = make.model("local", make.connection(location="local"))
+    paid_for = services.EndpointSpec(make.connection("Elsewhere", location="us"))
+    with pytest.raises(InvalidInput, match="Enter a price first") as caught:
+        services.set_endpoints(actor=None, model=model, endpoints=[paid_for])
+    assert caught.value.param == "endpoints" and not model.endpoints.exists()
+    make.price(model)
+    assert services.set_endpoints(actor=None, model=model, endpoints=[paid_for]).is_enabled
+
+
+@pytest.mark.scope("platform")
+def test_a_further_endpoint_and_its_price_are_entered_at_once(make, on_platform: HostClient, olga):
+    row, elsewhere = make.connection(location="local"), make.connection("Elsewhere", location="us")
+    model = make.model("local", row, is_enabled=False)
+    new = {"endpoints-TOTAL_FORMS": 1, "endpoints-0-connection": elsewhere.pk, "endpoints-0-weight": 1}
+    form = model_form(model) | prices() | new | {"is_enabled": "on"}
+    address = f"/admin/registry_platform/model/{model.pk}/change/"
+    on_platform.login_as(olga)
+    refused = on_platform.post(address, form)
+    assert refused.status_code == 400 and "Enter a price first" in refused.content.decode()
+    assert not is_on(model) and not model.endpoints.exists()
+    form |= prices({"currency": "EUR", "input": "1", "output": "2"}) | new
+    assert on_platform.post(address, form).status_code == 302
+    assert is_on(model) and model.endpoints.exists()
+    make.model("second", row)
+    command = ("model", "set", "second", "--platform", "--endpoint", "Elsewhere")
+    with pytest.raises(CommandError, match="Enter a price first"):
+        manage(*command)
+    manage(*command, *PRICE[:4])
+    assert Model.objects.get(name="second").endpoints.exists()
+
+
+@pytest.mark.scope("platform")
+def test_what_comes_back_where_it_costs_by_now_waits_for_its_price(make, provider):
+    row = make.connection(base_url=provider.base_url, allow_private=True, location="local")
+    services.sync_catalogue(actor=None, connection=row)
+    provider.listed = ["large"]
+    services.sync_catalogue(actor=None, connection=row)
+    services.set_model(actor=None, model=Model.objects.get(name="large"), is_enabled=False)
+    services.update_connection(actor=None, connection=row, location="us")
+    provider.listed = ["large", "small"]
+    report = services.sync_catalogue(actor=None, connection=row)
+    assert (report.returned, report.unpriced) == ([], ["small"])
+    assert not is_on(Model.objects.get(name="small"))
+
+
+@pytest.mark.scope("platform")
+def test_what_waits_for_its_price_takes_nobodys_place_as_the_default(make, on_platform: HostClient, olga):
+    usual = make.model("usual", make.connection("Here", location="local"), is_default=True)
+    row = make.connection(location="us")
+    assert not make.model("by-service", row, is_default=True).is_default
+    on_platform.login_as(olga)
+    form = model_form(usual) | prices() | {"connection": row.pk, "name": "by-form", "is_default": "on"}
+    added = on_platform.post("/admin/registry_platform/model/add/", form, follow=True)
+    assert "It is not the default" in added.content.decode()
+    assert Model.objects.get(is_default=True) == usual
+    manage("model", "set", "by-command", "--platform", "--connection", "Provider", "--default", *PRICE[:4])
+    assert Model.objects.get(is_default=True).name == "by-command"

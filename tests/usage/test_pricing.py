@@ -94,6 +94,18 @@ def test_a_snapshot_gives_back_the_price(price):
     assert all(isinstance(value, str) and "E" not in value for value in snapshot.values() if value != "EUR")
 
 
+@pytest.mark.parametrize(
+    "nothing",
+    [None, "EUR", ["EUR"], {}, {"input": "1"}, {"currency": "EUR", "input": {}},
+     {"currency": "EUR", "input": "x"}, {"currency": "EUR", "smell": "1"},
+     {"currency": "EUR", "self": "1"}, {"currency": "EUR", "input": "1e999999"}],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_snapshot_is_a_value_error_whatever_it_is(nothing):
+    with pytest.raises(ValueError):
+        Price.from_snapshot(nothing)
+
+
 def test_a_snapshot_of_the_release_before_is_read():
     old = {"currency": "EUR", "input": "0.15", "cached": "0.075", "output": "0.6", "reasoning": "0.6"}
     price = Price.from_snapshot(old)

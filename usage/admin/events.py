@@ -202,7 +202,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
     def has_refund_permission(self, request: HttpRequest, obj: UsageEvent | None = None) -> bool:
         return request.user.has_perm("usage.add_usageevent")
 
-    def list_fitting_actions(self, row: UsageEvent) -> set[str]:
+    def list_fitting_actions(self, request: HttpRequest, row: UsageEvent) -> set[str]:
         is_refundable = row.kind == UsageEvent.Kind.SETTLE and list_refundable([row.request_id])
         return {"refund"} if is_refundable else set()
 

@@ -34,10 +34,7 @@ async def book_late_bill(books: TenantBooks, bill: Settlement, wire: Wire) -> Ou
     if not _is_estimate(events):
         await wire.exchange([(sql.ROLLBACK, ())])
         return False if events.ntuples else Failure.NO_HOLD
-    subjects = [
-        TENANT_SUBJECT.hex,
-        *(found for found in (_value(events, column) for column in range(3, 6)) if found),
-    ]
+    subjects = [TENANT_SUBJECT.hex, *filter(None, (_value(events, column) for column in range(3, 6)))]
     locked, time = await wire.exchange(
         [(statements[sql.LOCK_BUDGETS], (sql.array(subjects), b"{}")), (sql.READ_CLOCK, ())]
     )

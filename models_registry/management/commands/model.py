@@ -81,15 +81,17 @@ class Command(AtriumCommand):
             if options["plan"]:
                 changes["plans"] = _find_plans(options["plan"])
             model, waits = self._write(options, changes)
-            if options["endpoint"] is not None:
-                specs = [_read_endpoint(text) for text in options["endpoint"]]
-                model = services.set_endpoints(actor=None, model=model, endpoints=specs)
             if prices:
                 services.set_model_price(
                     actor=None, model=model, currency=options["currency"] or "", amounts=prices
                 )
-            if options["enable"] or (waits and prices):  # which may need the price
-                model = services.set_model(actor=None, model=model, is_enabled=True)
+            # what follows may need the price
+            if options["endpoint"] is not None:
+                specs = [_read_endpoint(text) for text in options["endpoint"]]
+                model = services.set_endpoints(actor=None, model=model, endpoints=specs)
+            if options["enable"] or (waits and prices):
+                role = {"is_default": True} if options["default"] else {}
+                model = services.set_model(actor=None, model=model, is_enabled=True, **role)
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
         note = (
             "" if not waits or prices else " It stays switched off until it has a price: see --input-price."

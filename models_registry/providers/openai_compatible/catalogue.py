@@ -1,5 +1,6 @@
 """What a provider says it has: the answer to `GET /models`, read with care."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,19 +26,23 @@ _CONTEXT_NAMES = (
     "max_context_length",
     "max_input_tokens",
 )
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _OUTPUT_NAMES = ("max_output_tokens", "max_completion_tokens")
-# Parts of names by which a kind is told; the first match counts. None: not
-# offered, since no kind of ours fits.
+# Parts of names by which a kind is told; the first match counts. None: not offered, since no kind of ours
+# fits (films, music, documents, and texts that are only continued).
 _KINDS_BY_NAME: tuple[tuple[tuple[str, ...], ModelKind | None], ...] = (
-    (("rerank",), ModelKind.RERANK),
-    (("embed", "bge-", "gte-", "e5-"), ModelKind.EMBEDDING),
+    (("rerank", "colbert", "ms-marco"), ModelKind.RERANK),
+    (("embed", "bge-", "gte-", "e5-", "voyage-", "minilm", "mpnet", "jina-clip"), ModelKind.EMBEDDING),
+    (tuple(f"snowflake-arctic-{size}" for size in ("xs", "s", "m", "l")), ModelKind.EMBEDDING),
     (("whisper", "transcribe", "paraformer", "sensevoice"), ModelKind.TRANSCRIPTION),
     (("tts", "cosyvoice"), ModelKind.SPEECH),
-    (("dall-e", "gpt-image", "stable-diffusion", "flux", "qwen-image", "wanx"), ModelKind.IMAGE),
-    (("moderation", "realtime", "sora"), None),
+    (("dall-e", "gpt-image", "stable-diffusion", "flux", "imagen", "qwen-image", "wanx"), ModelKind.IMAGE),
+    (("moderation", "realtime", "sora", "veo-", "lyria", "mistral-ocr"), None),
+    (("davinci", "babbage", "gpt-3.5-turbo-instruct"), None),
 )
-# What servers say of a model's kind, under one of these names (LiteLLM, LM Studio, Together, Atrium); words
-# that stand here nowhere (`model`, `base`) say nothing.
+# What servers say of a model's kind, under one of these names (LiteLLM, also in its `model_info`, LM Studio,
+# Together, Atrium) or by what comes out (OpenRouter); words that stand here nowhere (`model`, `base`) say
+# nothing.
 _KIND_NAMES = ("mode", "type", "kind")
 _KINDS_BY_WORD: dict[str, ModelKind | None] = {
     "chat": ModelKind.CHAT,
@@ -57,6 +62,14 @@ _KINDS_BY_WORD: dict[str, ModelKind | None] = {
     "video": None,
     "video_generation": None,
 }
+_KINDS_BY_OUTPUT: dict[str, ModelKind] = {
+    "image": ModelKind.IMAGE,
+    "embeddings": ModelKind.EMBEDDING,
+    "rerank": ModelKind.RERANK,
+    "audio": ModelKind.SPEECH,
+    "speech": ModelKind.SPEECH,
+    "transcription": ModelKind.TRANSCRIPTION,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,7 @@ class ListedModel:
     context_window: int | None = None
     max_output_tokens: int | None = None
     is_stable: bool = False  # whoever lists it stands by it, and we by them
+    is_deprecated: bool = False  # it answers still
     price: Price | None = None
     is_sold: bool = False  # whoever lists it asks money for it, be that a `price` or what could be none
 
@@ -150,7 +164,7 @@ def _read_entry(entry: Any, find_kind: FindKind | None) -> ListedModel | None:
     if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
         return None
     kind = find_kind(entry, name) if find_kind else _find_kind(entry, name)
-    if kind is None:
+    if kind is None or entry.get("active") is False:  # Groq's word for what cannot be called just now
         return None
     label, top = entry.get("display_name"), entry.get("top_provider")  # the latter: OpenRouter's
     return ListedModel(
@@ -161,6 +175,7 @@ def _read_entry(entry: Any, find_kind: FindKind | None) -> ListedModel | None:
         max_output_tokens=_first_count(entry, _OUTPUT_NAMES) or _first_count(top, _OUTPUT_NAMES),
         price=read_price(entry),
         is_sold=names_amounts(entry),
+        is_deprecated=entry.get("deprecated") is True,
     )
 
 
@@ -173,17 +188,35 @@ def guess_kind(name: str) -> ModelKind | None:
 
 
 def _find_kind(entry: dict[str, Any], name: str) -> ModelKind | None:
-    for field in _KIND_NAMES:
-        if isinstance(word := entry.get(field), str) and word.lower() in _KINDS_BY_WORD:
-            return _KINDS_BY_WORD[word.lower()]
+    info = entry.get("model_info")
+    for place in (entry, info if isinstance(info, dict) else {}):
+        for field in _KIND_NAMES:
+            if isinstance(word := place.get(field), str) and word.lower() in _KINDS_BY_WORD:
+                return _KINDS_BY_WORD[word.lower()]
+    outputs = _outputs_of(entry)
+    if outputs and "text" not in outputs:
+        return next((kind for word, kind in _KINDS_BY_OUTPUT.items() if word in outputs), None)
     return guess_kind(name)
+
+
+def _outputs_of(entry: dict[str, Any]) -> list[Any]:
+    architecture = entry.get("architecture")
+    outputs = architecture.get("output_modalities") if isinstance(architecture, dict) else None
+    return outputs if isinstance(outputs, list) else []
 
 
 def _first_count(entry: Any, names: tuple[str, ...]) -> int | None:
     if not isinstance(entry, dict):
         return None
-    for name in names:
-        value = entry.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_TOKENS:
-            return value
-    return None
+    counts = (_read_count(entry.get(name)) for name in names)
+    return next((count for count in counts if count is not None), None)
+
+
+def _read_count(value: Any) -> int | None:
+    """A number of tokens, also as text or with a fraction of nothing; None for what is none."""
+    if isinstance(value, str):
+        value = int(value) if _DIGITS.fullmatch(value) else None
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_TOKENS
+    return value if is_count else None
