@@ -7,7 +7,8 @@ written; what is too long for a model goes to the stand-ins with more room alone
 
 What a lost attempt may have cost is part of the bill (docs/decisions/0013): the hold is raised to cover it
 and the next attempt before that is sent, or none follows. So the books also know who is asked, if this
-process dies. All attempts share one time limit.
+process dies. All attempts share one time limit, of which one has no more than half while another candidate
+waits.
 """
 
 import asyncio
@@ -81,6 +82,7 @@ class Attempts:
         self._of_one = 1  # attempts at the current candidate
         self._count = 1
         self._paused_s = 0.0
+        call.has_next = self._find(is_ready=True) is not None
 
     async def follow(self, error: AtriumError) -> bool:
         """Whether another attempt follows one that ended with this error; then it is the current one, and
@@ -111,6 +113,7 @@ class Attempts:
         self._of_one = 1 if candidate else self._of_one + 1
         self._paused_s += pause_s
         await asyncio.sleep(pause_s)
+        call.has_next = self._count < MAX_ATTEMPTS and self._find(is_ready=True) is not None
         call.begin_attempt(following)
         return True
 

@@ -172,7 +172,7 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
     call.was_refused = False
     with _told_as_ours(call):
         # the headers of an answer in one piece come when all of it is there
-        async with asyncio.timeout(call.first_byte_left_s() if call.wants_stream else call.attempt_left_s()):
+        async with asyncio.timeout(call.first_byte_left_s()):
             return await request
 
 
