@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALL_MODELS: frozenset[str] = frozenset()
 NO_GROUPS: frozenset[int] = frozenset()
+CLIENT_WAITS_S = 600.0  # for an answer in one piece, by the usual setting of OpenAI's clients
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ class Call:
     held: Decimal | None = None
     attempts: list[LostAttempt] = field(default_factory=list)  # those that were lost
     attempt_started_s: float = 0.0
+    has_next: bool = False  # another candidate waits, and is not left alone
     attempt_error: str = ""  # how the current one ended, while the call goes on
     may_ask_again: bool = True  # the server did not say that the same will fail once more
     asked_pause_s: float | None = None  # for which the server wants to be left alone
@@ -230,11 +232,26 @@ class Call:
             self.candidate.endpoint.total_timeout_s - self._since_s(self.attempt_started_s), self.left_s()
         )
 
+    def turn_left_s(self) -> float:
+        """Until the current attempt must have begun to answer, so that another can: where one waits, half of
+        what the call had left when this one was sent; an answer in one piece, half of what its client waits.
+        """
+        if not self.has_next:
+            return self.attempt_left_s()
+        waited_s = self.attempt_waited_s()
+        had_s = self.left_s() + waited_s
+        if not self.wants_stream:
+            had_s = min(had_s, CLIENT_WAITS_S - (self.attempt_started_s - self.started_s))
+        return min(had_s / 2 - waited_s, self.attempt_left_s())
+
     def first_byte_left_s(self) -> float:
-        """Until the current attempt must have begun to answer."""
-        return min(
-            self.candidate.endpoint.first_byte_timeout_s - self.attempt_waited_s(), self.attempt_left_s()
-        )
+        """Until the current attempt must have begun to answer: streams with the first piece of text, others
+        with what begins their only one, and that comes with the headers or soon after.
+        """
+        turn_s = self.turn_left_s()
+        if not self.wants_stream:
+            return turn_s
+        return min(self.candidate.endpoint.first_byte_timeout_s - self.attempt_waited_s(), turn_s)
 
     def attempt_waited_s(self) -> float:
         return self._since_s(self.attempt_started_s)

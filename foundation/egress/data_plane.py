@@ -19,6 +19,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError
 from django.utils.translation import gettext as _
 
 from foundation.egress.errors import REDIRECTS, EgressRefused, not_found, redirected
@@ -32,6 +33,7 @@ MOST_INTERIM = 32  # responses before the answer (status 100 to 199)
 # Who had closed a kept connection is heard a round trip after the request; who closes it later may have read
 # the request, and worked on it.
 STALE_S = 0.5
+LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, HttpProcessingError)
 AsyncResolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -76,14 +78,24 @@ class StaleConnection(aiohttp.ServerDisconnectedError):
     """
 
 
+class BrokenHead(aiohttp.ServerDisconnectedError):
+    """Bytes of an answer came whose head is against HTTP, or did not come whole: the server has worked.
+
+    Content-Length beside Transfer-Encoding is one such: aiohttp's parser refuses what RFC 9112, section 6.3,
+    lets a client read, and has no setting for it.
+    """
+
+
 class _Protocol(ResponseHandler):
     """Leaves interim responses out, and takes only so many: aiohttp reads them in a loop that gives way to
-    nothing else, and a server may send them for ever. Tells stale connections from other lost ones.
+    nothing else, and a server may send them for ever. Tells stale connections and broken heads from other
+    lost connections.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._interim = 0
+        self._has_heard = False  # any byte since the request
         self._has_answered = False
         self._is_reused = False
         self._asked_s = 0.0
@@ -91,19 +103,21 @@ class _Protocol(ResponseHandler):
     def set_response_params(self, **params: Any) -> None:
         """Called as a request goes out."""
         self._is_reused = self._has_answered
-        self._has_answered = False
+        self._has_heard = self._has_answered = False
         self._asked_s = self._loop.time()
         super().set_response_params(**params)
 
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        super().set_exception(StaleConnection() if self._is_stale(exc) else exc, *cause)
+    def data_received(self, data: bytes) -> None:
+        self._has_heard = True
+        super().data_received(data)
 
-    def _is_stale(self, exc: BaseException) -> bool:
-        if not self._is_reused or self._has_answered or self._loop.time() - self._asked_s > STALE_S:
-            return False
-        if isinstance(exc, aiohttp.ServerDisconnectedError):
-            return isinstance(exc.message, str)  # else it is the head that has begun
-        return isinstance(exc, aiohttp.ClientOSError)
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        if isinstance(exc, LOST) and not self._has_answered:
+            if self._has_heard:
+                exc = BrokenHead()
+            elif self._is_reused and self._loop.time() - self._asked_s <= STALE_S:
+                exc = StaleConnection()
+        super().set_exception(exc, *cause)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         self._has_answered = True

@@ -1,6 +1,7 @@
 """How long an upstream may say nothing while we wait for more of its answer."""
 
 import asyncio
+import math
 
 import aiohttp
 
@@ -18,8 +19,8 @@ class IdleWatch:
     After the answer's end (`note_end`) nobody waits for long, whatever signs of life come: a wait ends as at
     the end of the connection.
 
-    It ends all waits `total_s` after its beginning: nothing but signs of life is no answer. The first wait
-    began `waited_s` before it.
+    It ends all waits `total_s` after its beginning: nothing but signs of life is no answer. Until the answer
+    has begun it does so after `begins_within_s`. The first wait began `waited_s` before it.
 
     aiohttp's own `sock_read` moves a timer with every piece of data (5 % of a stream's CPU), and counts the
     time to the first byte too; this timer moves only when it fires. Time in which nobody waits, because the
@@ -27,6 +28,7 @@ class IdleWatch:
     """
 
     __slots__ = (
+        "_begins_within_s",
         "_begun_s",
         "_content",
         "_ends_s",
@@ -47,12 +49,14 @@ class IdleWatch:
         limit_s: float,
         first_s: float,
         total_s: float,
+        begins_within_s: float = math.inf,
         waited_s: float = 0.0,
     ) -> None:
         self._content = content
         self._limit_s = limit_s
         self._first_s = first_s
         self._total_s = total_s
+        self._begins_within_s = begins_within_s
         self._waited_s = waited_s
         self._has_begun = False
         self._loop = asyncio.get_running_loop()
@@ -60,7 +64,9 @@ class IdleWatch:
         self.is_over = False  # the last wait ended so, and the connection did not
         self._ends_s: float | None = None
         self._begun_s = self._loop.time()
-        self._timer = self._loop.call_later(min(limit_s, first_s - waited_s, total_s), self._look)
+        self._timer = self._loop.call_later(
+            min(limit_s, first_s - waited_s, total_s, begins_within_s), self._look
+        )
 
     def __enter__(self) -> "IdleWatch":
         return self
@@ -101,7 +107,8 @@ class IdleWatch:
         limit_s = self._limit_s if self._has_begun else self._first_s
         now_s = self._loop.time()
         rest_s = limit_s if since_s is None else since_s + limit_s - now_s
-        total_rest_s = self._begun_s + self._total_s - now_s
+        total_s = self._total_s if self._has_begun else min(self._total_s, self._begins_within_s)
+        total_rest_s = self._begun_s + total_s - now_s
         if self._ends_s is not None:
             self._look_for_end(min(self._ends_s - now_s, rest_s, total_rest_s))
         elif rest_s > 0 and total_rest_s > 0:

@@ -7,7 +7,8 @@ written; what is too long for a model goes to the stand-ins with more room alone
 
 What a lost attempt may have cost is part of the bill (docs/decisions/0013): the hold is raised to cover it
 and the next attempt before that is sent, or none follows. So the books also know who is asked, if this
-process dies. All attempts share one time limit.
+process dies. All attempts share one time limit, of which one has no more than half while another candidate
+waits.
 """
 
 import asyncio
@@ -45,18 +46,18 @@ Jitter = Callable[[float, float], float]
 
 
 def choose_first(call: Call, breaker: Breaker) -> None:
-    """Begin with the first candidate that is not left alone. Raises UpstreamError (`upstream_unavailable`) if
-    every one is.
+    """Begin with the first candidate that is not left alone, else with one that only rests. Raises
+    UpstreamError (`upstream_unavailable`) if every one is closed.
     """
-    waits_s = []
-    for position, candidate in enumerate(call.candidates):
-        wait_s = breaker.wait_s(call, candidate)
-        if not wait_s:
-            call.candidates = call.candidates[position:]
-            call.begin_attempt(candidate)
-            return
-        waits_s.append(wait_s)
-    raise resting(min(waits_s))
+    waits_s = [breaker.wait_s(call, candidate) for candidate in call.candidates]
+    if all(waits_s):
+        raise resting(min(waits_s))
+
+    def standing(candidate: Candidate) -> tuple[bool, bool]:
+        return breaker.wait_s(call, candidate) > 0, not breaker.is_ready(call, candidate)
+
+    call.candidates = sorted(call.candidates, key=standing)
+    call.begin_attempt(call.candidates[0])
 
 
 def has_more_room(call: Call, candidate: Candidate) -> bool:
@@ -81,6 +82,7 @@ class Attempts:
         self._of_one = 1  # attempts at the current candidate
         self._count = 1
         self._paused_s = 0.0
+        call.has_next = self._find(is_ready=True) is not None
 
     async def follow(self, error: AtriumError) -> bool:
         """Whether another attempt follows one that ended with this error; then it is the current one, and
@@ -95,18 +97,23 @@ class Attempts:
             self._waiting = [candidate for candidate in self._waiting if has_more_room(call, candidate)]
         elif not isinstance(error, UPSTREAMS):
             return False
-        candidate = self._take()
+        candidate = self._find(is_ready=True)
         pause_s = 0.0 if candidate else self._pause_s(error)
+        if pause_s is None and (candidate := self._find(is_ready=False)):
+            pause_s = 0.0
         if pause_s is None or pause_s >= call.left_s():
             return False
         lost, following = lost_attempt(call), candidate or call.candidate
         if not await self._is_covered(lost, following):
             return False
+        if candidate:
+            self._waiting.remove(candidate)
         call.lose_attempt(lost)
         self._count += 1
         self._of_one = 1 if candidate else self._of_one + 1
         self._paused_s += pause_s
         await asyncio.sleep(pause_s)
+        call.has_next = self._count < MAX_ATTEMPTS and self._find(is_ready=True) is not None
         call.begin_attempt(following)
         return True
 
@@ -130,13 +137,15 @@ class Attempts:
             call.held = max(call.held, amount)
         return True
 
-    def _take(self) -> Candidate | None:
-        """The next one that is not left alone."""
-        while self._waiting:
-            candidate = self._waiting.pop(0)
-            if not self._breaker.wait_s(self._call, candidate):
+    def _find(self, *, is_ready: bool) -> Candidate | None:
+        """The next one that is not left alone, or else the next that only rests."""
+        for candidate in self._waiting:
+            if self._breaker.is_ready(self._call, candidate) if is_ready else not self._wait_s(candidate):
                 return candidate
         return None
+
+    def _wait_s(self, candidate: Candidate) -> float:
+        return self._breaker.wait_s(self._call, candidate)
 
     def _pause_s(self, error: AtriumError) -> float | None:
         """How long to wait before the same candidate is asked again; None: it is not."""
@@ -150,4 +159,4 @@ class Attempts:
             pause_s = max(pause_s, call.asked_pause_s or 0.0)
         if pause_s > MAX_PAUSE_S or self._paused_s + pause_s > MAX_ALL_PAUSES_S:
             return None
-        return None if self._breaker.wait_s(call, call.candidate) else pause_s
+        return None if self._wait_s(call.candidate) else pause_s

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 from django.utils.translation import gettext as _
 
-from foundation.egress.data_plane import StaleConnection
+from foundation.egress.data_plane import BrokenHead, StaleConnection
 from foundation.errors import UpstreamError
 from gateway.answers.decoding import read_some
 from gateway.answers.refusals import note_advice, refusal
@@ -172,7 +172,7 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
     call.was_refused = False
     with _told_as_ours(call):
         # the headers of an answer in one piece come when all of it is there
-        async with asyncio.timeout(call.first_byte_left_s() if call.wants_stream else call.attempt_left_s()):
+        async with asyncio.timeout(call.first_byte_left_s()):
             return await request
 
 
@@ -199,6 +199,7 @@ def _told_as_ours(call: Call) -> Iterator[None]:
             _("The model server did not answer in time. Try again, or choose another model.")
         ) from exc
     except aiohttp.ClientError as exc:
+        call.has_begun = isinstance(exc, BrokenHead)
         raise UpstreamError(
             _("The model server broke the connection. Try again."), code="upstream_disconnected"
         ) from exc

@@ -3,6 +3,7 @@ the last frame waits for the bill.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -100,9 +101,10 @@ async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
         return await response.content.read(-1)
     parts, size = [], 0
     with _watch(call, response) as watch:
-        watch.note_begin()
         read = _reader(response, watch)
         while part := await read():
+            if part.strip():  # white space is a sign of life, of servers that answer late
+                watch.note_begin()
             parts.append(part)
             size += len(part)
             call.has_begun = True
@@ -115,14 +117,18 @@ async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
 def _watch(call: Call, response: aiohttp.ClientResponse) -> IdleWatch:
     """Headers may come long before the first token: until then, the limit is that of the first byte. What was
     waited for the headers is a part of it.
+
+    Signs of life (comments, white space, who speaks) prolong that wait, since a server may think for minutes;
+    but not where another candidate could answer.
     """
-    endpoint = call.candidate.endpoint
+    endpoint, is_streamed = call.candidate.endpoint, call.wants_stream
     return IdleWatch(
         response.content,
         limit_s=endpoint.idle_timeout_s,
-        first_s=endpoint.first_byte_timeout_s,
+        first_s=endpoint.first_byte_timeout_s if is_streamed else endpoint.idle_timeout_s,
         total_s=call.attempt_left_s(),
-        waited_s=call.attempt_waited_s() if call.wants_stream else 0.0,
+        begins_within_s=call.first_byte_left_s() if call.has_next else math.inf,
+        waited_s=call.attempt_waited_s() if is_streamed else 0.0,
     )
 
 

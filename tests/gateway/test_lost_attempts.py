@@ -4,6 +4,7 @@ its own price, and covered before the next one is sent. What a provider refused 
 
 import asyncio
 import contextlib
+import json
 from decimal import Decimal
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.steps import admit, attempts
 from gateway.steps.reserve import highest_cost_of, highest_price
 from tests.gateway.asking import BUSY, DEAD, FINE, ILL, WHOLE, ask, serving
 from tests.gateway.calling import OpenBooks, call_of, make_endpoint, make_route
+from tests.gateway.test_estimates import event
 from usage.ledger.bookings import Settlement
 from usage.pricing import Price, Usage, cost
 
@@ -204,19 +206,136 @@ def test_tokens_of_lost_attempts_count_in_limits():
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_all_attempts_share_the_largest_total_limit(stream):
-    """Three silent servers, one after the other: the last one gets what the first ones have left."""
+    """Two silent servers, one after the other: the last one gets what the first one has left."""
 
     async def run() -> None:
         async with silent_server() as silent:
             endpoints = [
                 make_endpoint(silent.url, first_byte_timeout_s=limit_s, total_timeout_s=total_s)
-                for limit_s, total_s in ((0.2, 0.2), (60, 60), (60, 0.2))
+                for limit_s, total_s in ((0.2, 0.2), (60, 60))
             ]
             call = call_of(make_route(endpoints), stream=stream)
             call.started_s -= 58
             assert b"upstream_timeout" in await ask(call)
             assert [one.error_code for one in call.attempts] == ["upstream_timeout"]
             assert call.left_s() <= 0 and call.candidate.endpoint is endpoints[1]
+
+    asyncio.run(run())
+
+
+def test_nothing_follows_when_the_time_is_over():
+    async def run() -> None:
+        def late(_body: dict) -> tuple[int, object]:
+            call.started_s -= 10_000
+            return ILL
+
+        async with serving(late) as first, serving(FINE) as second:
+            call = call_of(make_route([make_endpoint(first.url), make_endpoint(second.url)]))
+            assert b"upstream_error" in await ask(call) and not second.seen
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("stream", "half_s"), [(True, 800), (False, 300)])
+@pytest.mark.parametrize("headers_first", [True, False])
+def test_a_silent_server_leaves_half_of_the_time_to_the_next(stream, half_s, headers_first):
+    """A call may take 1,600 seconds, of which a client waits 600 for an answer in one piece."""
+
+    async def run() -> None:
+        limits = dict.fromkeys(("first_byte_timeout_s", "idle_timeout_s", "total_timeout_s"), 1_600)
+        async with silent_server(headers_first) as silent, serving(good(stream)) as second:
+            call = call_of(
+                make_route([make_endpoint(silent.url, **limits), make_endpoint(second.url, **limits)]),
+                stream=stream,
+            )
+            begun_s = half_s - 0.5
+            call.started_s -= begun_s
+            call.attempt_started_s -= begun_s
+            async with asyncio.timeout(PATIENCE_S):
+                assert b"Hello" in await ask(call)
+            assert [one.error_code for one in call.attempts] in (["upstream_timeout"], ["upstream_idle"])
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("has_next", "asked"), [(True, 1), (False, 0)])
+def test_who_alone_can_answer_has_all_the_time(has_next, asked):
+    async def run() -> None:
+        async with serving(WHOLE) as first, serving(WHOLE) as second:
+            call = call_of(make_route([make_endpoint(first.url), make_endpoint(second.url)]), stream=False)
+            call.candidates = call.candidates[: 1 + has_next]
+            call.started_s -= 700
+            call.attempt_started_s -= 700
+            assert b"Hello" in await ask(call) and len(second.seen) == asked
+
+    asyncio.run(run())
+
+
+@contextlib.asynccontextmanager
+async def living_server(first: bytes, sign: bytes, last: bytes, signs: int):
+    """One that takes its time, and says that it lives."""
+
+    async def reply(request: web.Request) -> web.StreamResponse:
+        is_streamed = (await request.json()).get("stream")
+        kind = "text/event-stream" if is_streamed else "application/json"
+        response = web.StreamResponse(headers={"Content-Type": kind})
+        await response.prepare(request)
+        await response.write(first)
+        for _number in range(signs):
+            await asyncio.sleep(SIGN_EVERY_S)
+            await response.write(sign)
+        await response.write(last)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", reply)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+ROLE, COMMENT, SIGN_EVERY_S = event({"role": "assistant"}), b": ping\n\n", 0.1
+
+
+@pytest.mark.parametrize("has_next", [True, False])
+def test_signs_of_life_prolong_the_wait_only_where_nobody_else_could_answer(has_next):
+    async def run() -> None:
+        limits = {"first_byte_timeout_s": 1.0, "total_timeout_s": 900}
+        signs = 10_000 if has_next else 15
+        async with living_server(ROLE, COMMENT, FINE[1], signs) as url, serving(FINE) as second:
+            call = call_of(make_route([make_endpoint(url, **limits), make_endpoint(second.url, **limits)]))
+            call.candidates = call.candidates[: 1 + has_next]
+            async with asyncio.timeout(PATIENCE_S):
+                assert b"Hello" in await ask(call)
+            assert [one.error_code for one in call.attempts] == ["upstream_idle"] * has_next
+
+    asyncio.run(run())
+
+
+def test_pauses_in_an_answer_that_has_begun_are_longer_than_the_wait_for_it():
+    async def run() -> None:
+        limits = {"first_byte_timeout_s": 2.0, "total_timeout_s": 900}
+        begun = event({"content": "Hel"})
+        async with living_server(begun, COMMENT, FINE[1], 25) as url, serving(FINE) as second:
+            call = call_of(make_route([make_endpoint(url, **limits), make_endpoint(second.url)]))
+            assert b"Hello" in await ask(call) and not second.seen
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("first", "asked"), [(b" ", 1), (b"{", 0)])
+def test_white_space_before_a_whole_answer_is_a_sign_of_life(first, asked):
+    async def run() -> None:
+        rest = json.dumps(WHOLE[1]).encode().removeprefix(first)
+        async with living_server(first, b" ", rest, 25) as url, serving(WHOLE) as second:
+            call = call_of(make_route([make_endpoint(url), make_endpoint(second.url)]), stream=False)
+            call.started_s -= 298
+            call.attempt_started_s -= 298
+            assert b"Hello" in await ask(call) and len(second.seen) == asked
 
     asyncio.run(run())
 

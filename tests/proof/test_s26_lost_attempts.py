@@ -25,7 +25,10 @@ CALLS_PER_KILL = 8
 HANG, CUT = "fault-hang-before-header", "fault-close-before-header"
 BUSY, GOOD, SLOW = "fault-503", "mock-tokens-100-1", "mock-tokens-100-20"
 DEAR, CHEAP = Decimal(10), Decimal(9)
-NO_BREAKER = "import gateway.state.breaker\ngateway.state.breaker.FAILURES = 10**9\n"
+NO_BREAKER = (
+    "import gateway.state.breaker\ngateway.state.breaker.FAILURES = 10**9\n"
+    "gateway.state.breaker.SLOW_FAILURES = 10**9\n"
+)
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(1_200)]
 
 

@@ -19,8 +19,12 @@ EMBEDDINGS, CHAT_COMPLETIONS = "embeddings", "chat.completions"
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a server of a kind may take, in seconds. `first_byte`: until it begins to answer, and until
-    the first piece of text; `idle`: between two pieces; `total`: for the whole answer.
+    """How long a server of a kind may take, in seconds. `first_byte`: until a stream begins, and until its
+    first piece of text; `idle`: between two pieces; `total`: for the whole answer.
+
+    Signs of life before the first piece (comments, who speaks) begin `first_byte` anew, unless another
+    candidate waits. While one does, an attempt has no more than half of the time that its call has left, an
+    answer in one piece half of what a client waits (`Call.turn_left_s`).
     """
 
     connect: float = 5.0
