@@ -178,6 +178,7 @@ class Call:
     attempt_error: str = ""  # how the current one ended, while the call goes on
     may_ask_again: bool = True  # the server did not say that the same will fail once more
     asked_pause_s: float | None = None  # for which the server wants to be left alone
+    parts: list[Call] = field(default_factory=list)  # the requests it is sent as, where one is not enough
     is_hold_moved: bool = False  # it may name another candidate than the one that is asked
     was_dispatched: bool = False
     has_begun: bool = False  # bytes of an answer came
@@ -252,6 +253,7 @@ class Call:
         self.was_dispatched = self.was_refused = self.has_begun = False
         self.may_ask_again = True
         self.asked_pause_s = None
+        self.parts = []
         self.pieces_seen = self.output_tokens_seen = 0
         self.usage = None
         self.is_usage_final = self.has_report_of_nothing = self.has_told_usage = False
@@ -264,6 +266,7 @@ class Call:
         """
         self.attempts.append(lost)
         self.was_dispatched = False
+        self.parts = []
 
     def note_piece(self, tokens: int) -> None:
         """A piece of the answer came, of so many tokens by estimate."""

@@ -102,10 +102,10 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
 
 async def _ask(call: Call, gateway: Collaborators) -> bytes:
     """The answer of the current candidate, which may take fewer texts at once than the call has."""
-    if parts := divide.parts_of(call):
+    if divided := divide.divided_of(call):
         gateway.breaker.begin(call)
         client = gateway.client_for(call.candidate.endpoint)
-        return await divide.answer_parts(call, parts, client, gateway.quirks)
+        return await divide.answer_parts(call, divided, client, gateway.quirks)
     async with _dispatch(call, gateway) as response:
         return await relay.read_answer(call, response)
 
