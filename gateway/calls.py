@@ -42,6 +42,19 @@ class Principal:
         return holders_of(self.user_id, self.group_ids, self.project_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Of a part in the whole call: the number of its first text, and how much of all the texts it has, and so
+    may have of the answer.
+    """
+
+    first: int = 0
+    share: float = 1.0
+
+
+WHOLE = Place()
+
+
 @dataclass(slots=True)
 class Chunk:
     """An event of a stream in OpenAI's shape. `text`: all that it says, where it says nothing but a piece of
@@ -179,6 +192,7 @@ class Call:
     may_ask_again: bool = True  # the server did not say that the same will fail once more
     asked_pause_s: float | None = None  # for which the server wants to be left alone
     parts: list[Call] = field(default_factory=list)  # the requests it is sent as, where one is not enough
+    place: Place = WHOLE  # of one of these
     is_hold_moved: bool = False  # it may name another candidate than the one that is asked
     was_dispatched: bool = False
     has_begun: bool = False  # bytes of an answer came

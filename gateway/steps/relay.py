@@ -98,7 +98,7 @@ def _too_long(limit_bytes: int) -> UpstreamError:
 async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
     if response.content.is_eof() and not is_encoded(response):  # it came with the headers
         return await response.content.read(-1)
-    parts, size = [], 0
+    parts, size, most = [], 0, call.operation.max_answer_bytes
     with _watch(call, response) as watch:
         watch.note_begin()
         read = _reader(response, watch)
@@ -107,8 +107,8 @@ async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
             size += len(part)
             call.has_begun = True
             call.output_tokens_seen = estimate_tokens(size)
-            if size > call.operation.max_answer_bytes:
-                raise _too_long(call.operation.max_answer_bytes)
+            if size > most * call.place.share:
+                raise _too_long(most)
     return b"".join(parts)
 
 

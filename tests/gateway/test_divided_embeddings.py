@@ -16,7 +16,7 @@ from foundation.errors import AtriumError
 from foundation.ids import uuid7
 from gateway import pipeline
 from gateway.calls import Call, Principal
-from gateway.operations.embeddings import OPERATION
+from gateway.operations.embeddings import OPERATION, Embeddings, answer
 from gateway.operations.embeddings.request import MAX_TEXTS
 from gateway.request import retry_header
 from gateway.steps import attempts
@@ -359,3 +359,27 @@ async def test_vectors_of_several_lengths_are_no_answer():
             await ask(call)
     assert caught.value.code == "upstream_invalid_response"
     assert billed_usage(call)[0].total_input > 0, "they were made"
+
+
+@pytest.mark.parametrize(("padding", "is_fine"), [(250_000, True), (400_000, False)])
+async def test_all_parts_together_may_be_as_long_as_one_answer(monkeypatch, padding, is_fine):
+    monkeypatch.setattr(Embeddings, "max_answer_bytes", 600_000)
+    await check_bound(lambda body: (200, vectors(body)[1] + b" " * padding), is_fine)
+
+
+@pytest.mark.parametrize(("length", "is_fine"), [(25, True), (40, False)])
+async def test_all_parts_together_may_have_as_many_values_as_one_answer(monkeypatch, length, is_fine):
+    monkeypatch.setattr(answer, "MAX_VALUES", 600)
+    vector = [0.5] * length
+    await check_bound(lambda body: (200, orjson.dumps({"data": [vector] * len(body["input"])})), is_fine)
+
+
+async def check_bound(said, is_fine: bool) -> None:
+    async with running_vendor({PATH: said}) as vendor:
+        call = make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen"), texts=TEXTS[:20])
+        if is_fine:
+            assert [index for index, _number in numbers(await ask(call))] == list(range(20))
+            return
+        with pytest.raises(AtriumError) as caught:
+            await ask(call)
+    assert caught.value.code == "upstream_invalid_response" and len(vendor.asked) == 1
