@@ -134,7 +134,8 @@ class AnswerEvents(Generic[T]):
 
     def set_watch(self, watch: IdleWatch) -> None:
         """By what has come. An answer with several choices ends with the last; one whose server tells the
-        reason with each piece when nothing has come for long, and in the middle unless it was the first.
+        reason with each piece at a report in an event of its own, or when nothing has come for long, and then
+        in the middle unless it was the first piece.
         """
         call, chunks = self._call, self._chunks
         if call.first_token_s is not None:
