@@ -6,8 +6,9 @@
 4 admit         all limits of requests, tokens and calls at once, in one round trip
 5 guard         the input
 6 reserve       the highest possible cost
-7 dispatch      to an endpoint; another attempt may follow one that failed before its first byte
-8 relay         the answer, chunk by chunk
+7 dispatch      to an endpoint; another attempt may follow one that failed before its first byte. More texts
+                than a provider takes at once go out as several requests (gateway.steps.divide)
+8 relay         the answer, chunk by chunk; of several requests as one
 9 settle        the exact bill, before the last byte
 """
 
