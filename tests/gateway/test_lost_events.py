@@ -11,7 +11,7 @@ import pytest
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from gateway import pipeline
-from gateway.answers.stream import MOST_LOST_EVENTS
+from gateway.answers.loss import MOST_LOST_EVENTS
 from gateway.calls import Call
 from gateway.deltas import Finish, ToolCall
 from gateway.steps.settle import billed_usage
