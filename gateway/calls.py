@@ -43,6 +43,19 @@ class Principal:
         return holders_of(self.user_id, self.group_ids, self.project_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Of a part in the whole call: the number of its first text, and how much of all the texts it has, and so
+    may have of the answer.
+    """
+
+    first: int = 0
+    share: float = 1.0
+
+
+WHOLE = Place()
+
+
 @dataclass(slots=True)
 class Chunk:
     """An event of a stream in OpenAI's shape. `text`: all that it says, where it says nothing but a piece of
@@ -180,6 +193,8 @@ class Call:
     attempt_error: str = ""  # how the current one ended, while the call goes on
     may_ask_again: bool = True  # the server did not say that the same will fail once more
     asked_pause_s: float | None = None  # for which the server wants to be left alone
+    parts: list[Call] = field(default_factory=list)  # the requests it is sent as, where one is not enough
+    place: Place = WHOLE  # of one of these
     is_hold_moved: bool = False  # it may name another candidate than the one that is asked
     was_dispatched: bool = False
     has_begun: bool = False  # bytes of an answer came
@@ -269,6 +284,7 @@ class Call:
         self.was_dispatched = self.was_refused = self.has_begun = False
         self.may_ask_again = True
         self.asked_pause_s = None
+        self.parts = []
         self.pieces_seen = self.output_tokens_seen = 0
         self.usage = None
         self.is_usage_final = self.has_report_of_nothing = self.has_told_usage = False
@@ -281,6 +297,7 @@ class Call:
         """
         self.attempts.append(lost)
         self.was_dispatched = False
+        self.parts = []
 
     def note_piece(self, tokens: int) -> None:
         """A piece of the answer came, of so many tokens by estimate."""

@@ -6,8 +6,9 @@
 4 admit         all limits of requests, tokens and calls at once, in one round trip
 5 guard         the input
 6 reserve       the highest possible cost
-7 dispatch      to an endpoint; another attempt may follow one that failed before its first byte
-8 relay         the answer, chunk by chunk
+7 dispatch      to an endpoint; another attempt may follow one that failed before its first byte. More texts
+                than a provider takes at once go out as several requests (gateway.steps.divide)
+8 relay         the answer, chunk by chunk; of several requests as one
 9 settle        the exact bill, before the last byte
 """
 
@@ -102,10 +103,10 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
 
 async def _ask(call: Call, gateway: Collaborators) -> bytes:
     """The answer of the current candidate, which may take fewer texts at once than the call has."""
-    if parts := divide.parts_of(call):
+    if divided := divide.divided_of(call):
         gateway.breaker.begin(call)
         client = gateway.client_for(call.candidate.endpoint)
-        return await divide.answer_parts(call, parts, client, gateway.quirks)
+        return await divide.answer_parts(call, divided, client, gateway.quirks)
     async with _dispatch(call, gateway) as response:
         return await relay.read_answer(call, response)
 

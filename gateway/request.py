@@ -84,12 +84,11 @@ def retry_header(call: Call, error: AtriumError) -> list[tuple[bytes, bytes]]:
     ours twice unless that is said: here where a provider has worked for it, where we have repeated it, and
     where asking changes nothing.
     """
-    if error.http_status < 500:
-        return []
     was_paid = call.usage is not None and call.usage.total_tokens > 0
     was_paid = was_paid or any(one.usage.total_tokens for one in call.attempts)
     was_repeated = bool(call.attempts) and not error.retry_after_s
-    if was_paid or was_repeated or error.code in NOT_BY_ASKING or not call.may_ask_again:
+    is_in_vain = was_repeated or error.code in NOT_BY_ASKING or not call.may_ask_again
+    if was_paid or (is_in_vain and error.http_status >= 500):
         return [(b"x-should-retry", b"false")]
     return []
 

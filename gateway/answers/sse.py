@@ -6,6 +6,7 @@ import orjson
 from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
+from foundation.json_bounds import has_more_values
 from gateway.answers.json_text import BYTE_ORDER_MARK
 
 MAX_EVENT_BYTES = 32_000_000  # pictures come in one event; a whole answer is as long at most
@@ -14,8 +15,11 @@ NO_DATA = (b":", b"event:", b"id:", b"retry:", b"data:")  # a comment, and field
 END = b"\n\n"
 FIELD_BYTES = 6  # of the longest of these
 # What pieces of answers are made of. Fields of unknown names may stand in events, and say nothing; but one
-# with these words was a piece, and its name broke on the way.
+# with these words was a piece where its name may be what is left of `data`, or its value is one by itself.
 OF_ANSWERS = re.compile(rb'"(?:choices|delta|content|tool_calls|function_call|finish_reason|error)"')
+FIELD_NAME = re.compile(rb"[A-Za-z][\w.-]*\Z")
+LEFT_OF_DATA = re.compile(rb"d?a?t?a?\Z", re.IGNORECASE)
+MAX_FIELD_VALUES = 1_000  # in a value that is looked into; one with more is taken for a piece
 INDENT = b" \t\0\xef\xbb\xbf"  # before a field's name: white space, a sign of life, a mark before each event
 NOTHING_SAID = (b"", b"{}", b"null")
 
@@ -105,7 +109,7 @@ class EventReader:
         data = _data_of(event)
         if data or _is_silent(event):
             return data
-        if OF_ANSWERS.search(event):
+        if any(map(_may_be_piece, event.split(b"\n"))):
             return event
         self.dropped_bytes += len(event)
         return b""
@@ -144,8 +148,29 @@ def _as_error(data: bytes) -> bytes:
 
 def _is_silent(event: bytes) -> bool:
     """Whether it has nothing but comments, and fields that may stand alone."""
-    lines = (line.lstrip(INDENT) for line in event.split(b"\n"))
-    return all(line[:FIELD_BYTES].lower().startswith(NO_DATA) for line in lines if line)
+    return all(map(_is_silent_line, event.split(b"\n")))
+
+
+def _is_silent_line(line: bytes) -> bool:
+    line = line.lstrip(INDENT)
+    return not line or line[:FIELD_BYTES].lower().startswith(NO_DATA)
+
+
+def _may_be_piece(line: bytes) -> bool:
+    """Whether a line without data was a piece of an answer, or an error in its place."""
+    if _is_silent_line(line) or not OF_ANSWERS.search(line):
+        return False
+    name, _colon, value = line.lstrip(INDENT).partition(b":")
+    if not FIELD_NAME.match(name) or LEFT_OF_DATA.match(re.sub(rb"\W", b"", name)):
+        return True
+    if has_more_values(value, MAX_FIELD_VALUES):
+        return True
+    try:
+        said = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return False
+    is_object = isinstance(said, dict)
+    return is_object and ("choices" in said or "message" in said or said.get("error") is not None)
 
 
 def frame(data: bytes) -> bytes:

@@ -2,9 +2,7 @@
 held is counted.
 """
 
-import logging
 import math
-import re
 from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,7 +10,6 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
 from foundation.json_bounds import has_more_values
-from gateway.answers.estimate import BYTES_PER_TOKEN, estimate_tokens
 from gateway.answers.events import (
     find_spoken_error,
     is_aside,
@@ -23,21 +20,14 @@ from gateway.answers.events import (
 )
 from gateway.answers.idle import IdleWatch
 from gateway.answers.json_text import load_json
+from gateway.answers.loss import FRAMING_BYTES, Losses
 from gateway.answers.refusals import fault_in_answer
 from gateway.answers.sse import MAX_EVENT_BYTES, EventReader
 from gateway.answers.whole import WholeAnswer, as_openais, is_page, nonsense, page
 from gateway.calls import Call, Chunk
 from models_registry.providers.openai_compatible.errors import ProviderError, find_error
 
-logger = logging.getLogger(__name__)
-
-FRAMING_BYTES = 1_000  # more than an event has around its text, while none of this answer was read
 MAX_EVENT_VALUES = 20_000
-MOST_LOST_EVENTS = 16  # that make no sense, in an answer that goes on
-# Of an event that makes no sense: without it the rest would mean something else.
-NOT_TO_LOSE = re.compile(rb"(?:tool|function)[_-]?call|error", re.IGNORECASE)
-# Of a request: a program reads what these ask for, and acts by it.
-READ_BY_PROGRAMS = ("tools", "functions", "response_format", "structured_outputs")
 MAX_SILENT_BYTES = 2_000_000  # comments and empty lines without an event between them
 # What may follow the reason for the end: the report, and after that the mark of the end. Some servers then
 # keep the connection open, and some send signs of life for ever.
@@ -76,8 +66,7 @@ class AnswerEvents(Generic[T]):
         self._has_begun = False
         self._silent_bytes = 0
         self._skipped_bytes = 0
-        self._lost_events = 0
-        self._framing_bytes = FRAMING_BYTES  # around the text of the last event that had any
+        self._losses = Losses(call)
         self._watch_set_for: object = None  # how far the answer had come
         self._held: list[T] = []  # what came before the answer said anything
         self.seen = 0
@@ -134,7 +123,8 @@ class AnswerEvents(Generic[T]):
 
     def set_watch(self, watch: IdleWatch) -> None:
         """By what has come. An answer with several choices ends with the last; one whose server tells the
-        reason with each piece when nothing has come for long, and in the middle unless it was the first.
+        reason with each piece at a report in an event of its own, or when nothing has come for long, and then
+        in the middle unless it was the first piece.
         """
         call, chunks = self._call, self._chunks
         if call.first_token_s is not None:
@@ -202,7 +192,7 @@ class AnswerEvents(Generic[T]):
                 if is_done(data):
                     self.is_done = True
                     self.has_said = self.has_said or self._has_output
-                    if self._lost_events and (call.finish_reason is None or self._chunks.has_open_end):
+                    if self._losses.events and (call.finish_reason is None or self._chunks.has_open_end):
                         raise incomplete()  # the reason may have been in what was lost
                     continue
                 if is_aside(data):
@@ -249,14 +239,14 @@ class AnswerEvents(Generic[T]):
             is_mended = mend_chunk(event)
             error = find_error(event) if isinstance(event, dict) else None
             chunk = self._read_piece(event, len(data))
-            if self._lost_events and self._chunks.has_calls:
+            if self._losses.events and self._chunks.has_calls:
                 raise ValueError("what was lost may have been a call, or its beginning")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
-            if self._may_lose(data, seen):
-                self._lose(data, seen)
+            if self._losses.may_lose(data, seen, has_calls=self._chunks.has_calls):
+                self._losses.lose(data, seen)
                 return None
             if call.pieces_seen == seen:
-                self._note_unread(len(data))
+                self._losses.note_unread(len(data))
             raise nonsense() from exc
         if error is None:
             if chunk is None:
@@ -267,45 +257,18 @@ class AnswerEvents(Generic[T]):
         raise self._fault(error)
 
     def _read_piece(self, event: Any, size: int) -> Chunk | None:
-        """As the operation reads it. What was around its text is taken for what is around that of others."""
+        """As the operation reads it."""
         call = self._call
         pieces, tokens = call.pieces_seen, call.output_tokens_seen
         chunk = self._chunks.read(event, size)
         if call.pieces_seen > pieces:
-            self._framing_bytes = max(0, size - BYTES_PER_TOKEN * (call.output_tokens_seen - tokens))
+            self._losses.note_read(size, call.output_tokens_seen - tokens)
         return chunk
-
-    def _may_lose(self, data: bytes, pieces_before: int) -> bool:
-        """Whether the answer goes on without an event that makes no sense: where it has begun, is not mostly
-        nonsense, and is text for people. What a program reads would be something else without one of its
-        pieces. An answer that has lost one calls no tools any more, and its end is not made up.
-        """
-        is_for_programs = any(self._call.body.get(name) for name in READ_BY_PROGRAMS)
-        if is_for_programs or self._chunks.has_calls or NOT_TO_LOSE.search(data):
-            return False
-        return self._lost_events < min(MOST_LOST_EVENTS, pieces_before - self._lost_events)
-
-    def _lose(self, data: bytes, pieces_before: int) -> None:
-        call = self._call
-        self._lost_events += 1
-        if call.pieces_seen == pieces_before:  # it may have held a piece of the answer
-            call.note_piece(estimate_tokens(len(data) - self._framing_bytes))
-        logger.warning(
-            "request %s: an event of %d bytes makes no sense; the answer of %s goes on without it",
-            call.request_id,
-            len(data),
-            call.candidate.endpoint.kind,
-        )
 
     def note_rest(self) -> None:
         """Count what never came whole, or was no event, where the answer has not ended."""
         if not self.is_done:
-            self._note_unread(self.unread_bytes)
-
-    def _note_unread(self, size: int) -> None:
-        """Count the bytes of what makes no sense: it may hold the whole answer."""
-        if size > self._framing_bytes:
-            self._call.note_piece(estimate_tokens(size - self._framing_bytes))
+            self._losses.note_unread(self.unread_bytes)
 
     def _fault(self, error: ProviderError) -> AtriumError:
         call = self._call

@@ -1,76 +1,108 @@
-"""Steps 7 and 8 where a provider takes fewer texts at once than a request holds: it goes out in several
-parts, one by itself and then a few at a time; one hold, one answer, one bill.
+"""Steps 7 and 8 where a provider takes fewer texts at once than a request holds: one attempt goes out as
+several requests, its parts, one by itself and then a few at a time; one hold, one answer, one bill.
 
 The first part goes alone: what is wrong with all of them, a key, a field, a model's name, costs nothing then,
-and another attempt may follow as for any other call. Later the first failure ends the call: parts that were
-answered are billed as reported, those on their way by the estimate of a lost attempt (docs/decisions/0013).
+and another attempt may follow as for any other call. Once a part was answered the call stays where it is: a
+part that was refused or never sent, which is free, is sent again after a pause, and what else fails ends the
+call. Parts that were answered are billed as reported, those on their way by the estimate of a lost attempt
+(docs/decisions/0013).
 """
 
 import asyncio
+import random
+from collections.abc import Iterator
 from functools import partial
+from itertools import count
 
 import aiohttp
 
 from foundation.errors import AtriumError
-from gateway.calls import Call
+from gateway.calls import Call, DividedOperation
 from gateway.state.quirks import Quirks
+from gateway.steps.attempts import AGAIN, MAX_OF_ONE, MAX_PAUSE_S, PAUSES_S
 from gateway.steps.dispatch import dispatch
 from gateway.steps.relay import read_answer, read_aside
 from gateway.steps.settle import billed_usage
-from usage.pricing import Usage
-from usage.quantities import add
 
 MOST_AT_ONCE = 4  # of one call: providers count what comes at once, and others call them too
 
 
-def parts_of(call: Call) -> list[Call]:
-    """Those in which the call goes to its candidate; none where it goes as it is."""
-    divided, most = call.operation.divided, call.candidate.provider.most_texts
-    if divided is None or not most or call.text_count <= most:
-        return []
-    return divided.divide(call, most)
+def divided_of(call: Call) -> DividedOperation | None:
+    """What divides the call for its candidate; None where it goes as it is."""
+    most = call.candidate.provider.most_texts
+    return call.operation.divided if most and call.text_count > most else None
 
 
-async def answer_parts(call: Call, parts: list[Call], client: aiohttp.ClientSession, quirks: Quirks) -> bytes:
+async def answer_parts(
+    call: Call, divided: DividedOperation, client: aiohttp.ClientSession, quirks: Quirks
+) -> bytes:
     """The answer of all of them. Raises what `dispatch` and `read_answer` do."""
-    divided = call.operation.divided
-    if divided is None:
-        raise TypeError(f"{call.operation.name} is not divided")
-    answers = [b""] * len(parts)
-    waiting = iter(enumerate(parts))
-
-    async def ask(position: int, part: Call) -> None:
-        try:
-            async with dispatch(part, client, quirks) as response:
-                answers[position] = await read_answer(part, response)
-        except AtriumError:
-            call.may_ask_again, call.asked_pause_s = part.may_ask_again, part.asked_pause_s
-            raise
-
-    async def ask_all() -> None:
-        for position, part in waiting:
-            await ask(position, part)
-
+    call.parts = divided.divide(call, call.candidate.provider.most_texts)
+    asking = _Asking(call, client, quirks)
+    await asking.ask_first()
     try:
-        await ask(*next(waiting))
         async with asyncio.TaskGroup() as group:
             for _number in range(MOST_AT_ONCE):
-                group.create_task(ask_all())
+                group.create_task(asking.ask_others())
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from failed  # the first; it has ended the others
-    finally:
-        _sum_up(call, parts)
-    return await read_aside(partial(divided.join, call, answers), sum(map(len, answers)))
+    call.note_usage(billed_usage(call)[0])
+    return await read_aside(partial(divided.join, call, asking.answers), sum(map(len, asking.answers)))
 
 
-def _sum_up(call: Call, parts: list[Call]) -> None:
-    """What the parts have used, as one report of the call."""
-    bills = [billed_usage(part) for part in parts]
-    quantities: dict[str, int] = {}
-    for usage, _is_estimated in bills:
-        quantities = add(quantities, usage.quantities)
-    call.was_refused = not quantities
-    if quantities:
+class _Asking:
+    """Asks for the parts of one call."""
+
+    def __init__(self, call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> None:
+        self._call = call
+        self._client = client
+        self._quirks = quirks
+        self._waiting: Iterator[tuple[int, Call]] = iter(enumerate(call.parts))
+        self.answers = [b""] * len(call.parts)
+
+    async def ask_first(self) -> None:
+        """Of one that fails all is noted in the call that says whether another attempt follows."""
+        call = self._call
+        position, part = next(self._waiting)
+        try:
+            await self._ask(position, part)
+        except AtriumError:
+            call.has_begun, call.was_refused = part.has_begun, part.was_refused
+            call.may_ask_again, call.asked_pause_s = part.may_ask_again, part.asked_pause_s
+            call.note_usage(part.usage)
+            raise
         call.note_first_token()
-        call.note_usage(Usage.of(quantities))
-        call.is_usage_final = not any(is_estimated for _usage, is_estimated in bills)
+
+    async def ask_others(self) -> None:
+        for position, part in self._waiting:
+            await self._ask_again(position, part)
+
+    async def _ask_again(self, position: int, part: Call) -> None:
+        """Until the part is answered, or its failure is one that stays or costs something."""
+        for number in count():
+            try:
+                await self._ask(position, part)
+                return
+            except AtriumError as exc:
+                pause_s = _pause_s(part, exc, number)
+                if pause_s is None:
+                    self._call.may_ask_again = part.may_ask_again
+                    raise
+            await asyncio.sleep(pause_s)
+            part.begin_attempt(part.candidate)
+
+    async def _ask(self, position: int, part: Call) -> None:
+        async with dispatch(part, self._client, self._quirks) as response:
+            self.answers[position] = await read_answer(part, response)
+
+
+def _pause_s(part: Call, error: AtriumError, number: int) -> float | None:
+    """How long to wait before the part is sent again; None: it is not."""
+    is_free = part.was_refused or not part.was_dispatched
+    if error.code not in AGAIN or not is_free or not part.may_ask_again or number + 1 >= MAX_OF_ONE:
+        return None
+    jitter = random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+    pause_s = PAUSES_S[number] * jitter
+    if error.retry_after_s:
+        pause_s = max(pause_s, part.asked_pause_s or 0.0)
+    return pause_s if pause_s <= MAX_PAUSE_S and pause_s < part.left_s() else None

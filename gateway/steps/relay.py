@@ -99,7 +99,7 @@ def _too_long(limit_bytes: int) -> UpstreamError:
 async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
     if response.content.is_eof() and not is_encoded(response):  # it came with the headers
         return await response.content.read(-1)
-    parts, size = [], 0
+    parts, size, most = [], 0, call.operation.max_answer_bytes
     with _watch(call, response) as watch:
         read = _reader(response, watch)
         while part := await read():
@@ -109,8 +109,8 @@ async def _read_all(call: Call, response: aiohttp.ClientResponse) -> bytes:
             size += len(part)
             call.has_begun = True
             call.output_tokens_seen = estimate_tokens(size)
-            if size > call.operation.max_answer_bytes:
-                raise _too_long(call.operation.max_answer_bytes)
+            if size > most * call.place.share:
+                raise _too_long(most)
     return b"".join(parts)
 
 

@@ -9,6 +9,7 @@ from gateway.steps.reserve import facts_of, highest_cost_of
 from usage.ledger.bookings import LostAttempt, lost_cost
 from usage.ledger.ledger import Ledger, Settlement
 from usage.pricing import Usage, billed_cost
+from usage.quantities import Quantities, add
 
 NOTHING = Usage()
 CUT = frozenset({UpstreamTimeout.code, AccessEnded.code})  # errors with which we leave an answer
@@ -21,8 +22,15 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
     nothing where something was seen, the greater of what it says and what was seen. Without a report what was
     seen, and where an answer in one piece was left before it came, by the client, by our own patience or at
     the end of a right, as much as it may have written. Nothing if the provider refused or was never
-    reached. A report that counts nothing of what was sent is filled up with the estimate of that.
+    reached. A report that counts nothing of what was sent is filled up with the estimate of that. Of a call
+    that went out in parts each is billed so.
     """
+    if call.parts:
+        bills = [billed_usage(part) for part in call.parts]
+        quantities: Quantities = {}
+        for usage, _is_estimated in bills:
+            quantities = add(quantities, usage.quantities)
+        return Usage.of(quantities), any(is_estimated for _usage, is_estimated in bills)
     if call.usage is not None:
         usage, is_estimated = _with_output_seen(call, call.usage)
         if not usage.total_input:

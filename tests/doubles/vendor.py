@@ -1,5 +1,5 @@
 """A vendor's API on a real socket: for each path a function, perhaps a coroutine's, that answers a request's
-body with a status and the bytes that the vendor's documentation shows.
+body with a status and the bytes that the vendor's documentation shows, perhaps with headers.
 
     async with running_vendor({"/v1/embeddings": answer}) as vendor:
         ...                                # vendor.url, vendor.asked
@@ -13,7 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
-Answer = Callable[[dict[str, Any]], tuple[int, bytes] | Awaitable[tuple[int, bytes]]]
+Said = tuple[int, bytes] | tuple[int, bytes, Mapping[str, str]]
+Answer = Callable[[dict[str, Any]], Said | Awaitable[Said]]
 
 
 @dataclass
@@ -42,9 +43,10 @@ async def running_vendor(answers: Mapping[str, Answer]) -> AsyncIterator[Vendor]
         body = await request.json()
         vendor.asked.append(Asked(request.path, request.headers.get("Authorization", ""), body))
         said = answers[request.path](body)
-        status, content = await said if inspect.isawaitable(said) else said
+        status, content, *more = await said if inspect.isawaitable(said) else said
         kind = "application/json" if content.startswith(b"{") else "text/event-stream"
-        return web.Response(status=status, body=content, content_type=kind)
+        headers = {"Content-Type": kind, **(more[0] if more else {})}
+        return web.Response(status=status, body=content, headers=headers)
 
     app = web.Application()
     for path in answers:

@@ -13,7 +13,7 @@ import uvicorn
 from foundation import http_server as connections
 from tenants.management.commands.serve import server_config
 
-PATIENCE_S = 2  # for what happens at once where nothing else runs
+PATIENCE_S = 30  # for what happens at once where nothing else runs
 
 
 class Hello:
@@ -56,6 +56,7 @@ class Serving:
         self.server = server
         self.app = app
         self._clients = contextlib.ExitStack()
+        self.was_held_in_vain = False  # what it was paused for did not happen
 
     def connect(self, head: bytes = b"") -> socket.socket:
         """A client that the server has met, and whose bytes it has read."""
@@ -68,7 +69,10 @@ class Serving:
 
     def pause(self, client: socket.socket, until: threading.Event) -> None:
         """Let the server read nothing meanwhile."""
-        self._side_of(client).loop.call_soon_threadsafe(until.wait, PATIENCE_S)
+        self._side_of(client).loop.call_soon_threadsafe(self._hold, until)
+
+    def _hold(self, until: threading.Event) -> None:
+        self.was_held_in_vain |= not until.wait(PATIENCE_S)
 
     def holds(self, client: socket.socket) -> bool:
         """Whether the server keeps this connection."""
@@ -112,6 +116,7 @@ def serving(**changes):
             running.close()
             server.should_exit = True
             thread.join(10)
+        assert not running.was_held_in_vain
 
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -16,8 +16,11 @@ from foundation.errors import AtriumError
 from foundation.ids import uuid7
 from gateway import pipeline
 from gateway.calls import Call, Principal
-from gateway.operations.embeddings import OPERATION
+from gateway.operations.embeddings import OPERATION, Embeddings, answer
 from gateway.operations.embeddings.request import MAX_TEXTS
+from gateway.request import retry_header
+from gateway.steps import attempts
+from gateway.steps.attempts import MAX_OF_ONE
 from gateway.steps.divide import MOST_AT_ONCE
 from gateway.steps.settle import billed_usage
 from models_registry.providers.table import PROVIDERS
@@ -178,34 +181,132 @@ def refusing(number: int, status: int):
     return answer
 
 
-@pytest.mark.parametrize(("status", "code"), [(400, "invalid_request"), (401, "upstream_auth")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "upstream_invalid_request"), (401, "upstream_credentials")]
+)
 async def test_what_is_wrong_with_all_of_them_is_said_by_the_first_and_free(status, code):
     async with running_vendor({PATH: refusing(0, status)}) as vendor:
         call = make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen"))
-        with pytest.raises(AtriumError):
+        with pytest.raises(AtriumError) as caught:
             await ask(call)
+    assert caught.value.code == code
     assert len(vendor.asked) == 1 and call.usage.total_tokens == 0 and not call.is_estimated
 
 
-async def test_another_endpoint_is_asked_where_the_first_part_was_refused():
-    books = Books()
-    async with running_vendor({PATH: refusing(0, 500)}) as ill, running_vendor({PATH: vectors}) as fine:
-        ways = [make_endpoint(f"{one.url}/v1", kind="qwen") for one in (ill, fine)]
-        answer = await ask(make_call(*ways), books)
-    assert len(numbers(answer)) == 25 and (len(ill.asked), len(fine.asked)) == (1, 3)
-    assert books.settled[0].usage.total_input == 25 and len(books.settled[0].attempts) == 1
+async def cut(_body: dict) -> tuple[int, bytes]:
+    """Closes the connection: a handler that is cancelled has no answer."""
+    raise asyncio.CancelledError
 
 
-@pytest.mark.parametrize("status", [400, 429, 500])
-async def test_the_first_failure_ends_the_call_and_what_was_answered_is_billed(status):
+async def say_nothing(_body: dict) -> tuple[int, bytes]:
+    return await asyncio.Event().wait()
+
+
+def talk_nonsense(_body: dict) -> tuple[int, bytes]:
+    return 200, b'{"data": 7}'
+
+
+LOST = [cut, say_nothing, talk_nonsense]
+FIRST_TEN, SECOND_TEN = (  # tokens, by estimate
+    int(len(orjson.dumps(TEXTS[first : first + 10])) / 3.5) + 1 for first in (0, 10)
+)
+
+
+@pytest.mark.parametrize(("answer", "lost"), [(refusing(0, 500), 0), *((one, FIRST_TEN) for one in LOST)])
+async def test_another_endpoint_is_asked_where_the_first_part_failed(answer, lost):
     books = Books()
-    async with running_vendor({PATH: refusing(10, status)}) as vendor:
-        call = make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen"), texts=TEXTS[:20])
-        with pytest.raises(AtriumError):
-            await ask(call, books)
-    assert len(vendor.asked) == 2, "nothing is bought twice"
+    async with running_vendor({PATH: answer}) as ill, running_vendor({PATH: vectors}) as fine:
+        limits = {"total_timeout_s": 0.3} if answer is say_nothing else {}
+        first = make_endpoint(f"{ill.url}/v1", kind="qwen", **limits)
+        answered = await ask(make_call(first, make_endpoint(f"{fine.url}/v1", kind="qwen")), books)
+    assert len(numbers(answered)) == 25 and (len(ill.asked), len(fine.asked)) == (1, 3)
     (booked,) = books.settled
-    assert (booked.usage.total_input, booked.estimated, booked.status) == (10, False, "error")
+    assert booked.usage.total_input == 25 and [one.usage.total_input for one in booked.attempts] == [lost]
+
+
+async def test_a_first_part_that_was_paid_for_is_not_bought_elsewhere():
+    def answer(body: dict) -> tuple[int, bytes]:
+        return 200, orjson.dumps({"data": 7, "usage": {"prompt_tokens": 8, "total_tokens": 8}})
+
+    books = Books()
+    async with running_vendor({PATH: answer}) as ill, running_vendor({PATH: vectors}) as fine:
+        ways = [make_endpoint(f"{one.url}/v1", kind="qwen") for one in (ill, fine)]
+        with pytest.raises(AtriumError):
+            await ask(make_call(*ways), books)
+    assert not fine.asked and (books.settled[0].usage.total_input, books.settled[0].estimated) == (8, False)
+
+
+async def test_who_leaves_before_the_next_attempt_pays_for_the_lost_part_once(monkeypatch):
+    monkeypatch.setattr(attempts, "PAUSES_S", (3, 3))
+    books = Books()
+    async with running_vendor({PATH: cut}) as vendor:
+        call = make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen"))
+        asking = asyncio.ensure_future(ask(call, books))
+        while not call.attempts:
+            await asyncio.sleep(0.005)
+        asking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asking
+    (booked,) = books.settled
+    assert [one.usage.total_input for one in booked.attempts] == [FIRST_TEN]
+    assert booked.usage.total_tokens == 0
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_part_that_is_refused_is_sent_again_and_no_other(status):
+    def answer(body: dict) -> tuple[int, bytes]:
+        is_first_time = [one["input"] for one in vendor.bodies].count(body["input"]) == 1
+        return refusing(10, status)(body) if is_first_time else vectors(body)
+
+    books = Books()
+    async with running_vendor({PATH: answer}) as vendor:
+        answered = await ask(make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen")), books)
+    assert [index for index, _number in numbers(answered)] == list(range(25))
+    assert sorted(body["input"][0] for body in vendor.bodies) == ["text 0", "text 10", "text 10", "text 20"]
+    (booked,) = books.settled
+    assert (booked.usage.total_input, booked.estimated, booked.attempts) == (25, False, ())
+
+
+def nonsense_later(body: dict) -> tuple[int, bytes]:
+    return vectors(body) if "text 0" in body["input"] else talk_nonsense(body)
+
+
+async def cut_later(body: dict) -> tuple[int, bytes, dict]:
+    """On a connection of its own: one that was kept would be tried once more."""
+    return *(vectors(body) if "text 0" in body["input"] else await cut(body)), {"Connection": "close"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "lost"),
+    [
+        (refusing(10, 400), 2, 0),
+        (refusing(10, 429), 1 + MAX_OF_ONE, 0),
+        (nonsense_later, 2, SECOND_TEN),
+        (cut_later, 2, SECOND_TEN),
+    ],
+    ids=["invalid", "busy for good", "nonsense", "cut"],
+)
+async def test_a_later_failure_ends_the_call_and_what_was_answered_is_billed(answer, asked, lost):
+    books = Books()
+    async with running_vendor({PATH: answer}) as vendor:
+        call = make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen"), texts=TEXTS[:20])
+        with pytest.raises(AtriumError) as caught:
+            await ask(call, books)
+    assert len(vendor.asked) == asked, "nothing is bought twice"
+    (booked,) = books.settled
+    assert (booked.usage.total_input, booked.estimated, booked.status) == (10 + lost, bool(lost), "error")
+    assert retry_header(call, caught.value) == [(b"x-should-retry", b"false")]
+
+
+@pytest.mark.parametrize("advice", [{"Retry-After": "60"}, {"X-Should-Retry": "false"}])
+async def test_nor_is_a_part_repeated_against_the_providers_word(advice):
+    def answer(body: dict) -> tuple[int, bytes, dict]:
+        return *refusing(10, 429)(body), advice
+
+    async with running_vendor({PATH: answer}) as vendor:
+        with pytest.raises(AtriumError):
+            await ask(make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen"), texts=TEXTS[:20]))
+    assert len(vendor.asked) == 2
 
 
 async def test_no_part_begins_after_a_failure():
@@ -258,3 +359,27 @@ async def test_vectors_of_several_lengths_are_no_answer():
             await ask(call)
     assert caught.value.code == "upstream_invalid_response"
     assert billed_usage(call)[0].total_input > 0, "they were made"
+
+
+@pytest.mark.parametrize(("padding", "is_fine"), [(250_000, True), (400_000, False)])
+async def test_all_parts_together_may_be_as_long_as_one_answer(monkeypatch, padding, is_fine):
+    monkeypatch.setattr(Embeddings, "max_answer_bytes", 600_000)
+    await check_bound(lambda body: (200, vectors(body)[1] + b" " * padding), is_fine)
+
+
+@pytest.mark.parametrize(("length", "is_fine"), [(25, True), (40, False)])
+async def test_all_parts_together_may_have_as_many_values_as_one_answer(monkeypatch, length, is_fine):
+    monkeypatch.setattr(answer, "MAX_VALUES", 600)
+    vector = [0.5] * length
+    await check_bound(lambda body: (200, orjson.dumps({"data": [vector] * len(body["input"])})), is_fine)
+
+
+async def check_bound(said, is_fine: bool) -> None:
+    async with running_vendor({PATH: said}) as vendor:
+        call = make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen"), texts=TEXTS[:20])
+        if is_fine:
+            assert [index for index, _number in numbers(await ask(call))] == list(range(20))
+            return
+        with pytest.raises(AtriumError) as caught:
+            await ask(call)
+    assert caught.value.code == "upstream_invalid_response" and len(vendor.asked) == 1

@@ -11,7 +11,7 @@ import pytest
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from gateway import pipeline
-from gateway.answers.stream import MOST_LOST_EVENTS
+from gateway.answers.loss import MOST_LOST_EVENTS
 from gateway.calls import Call
 from gateway.deltas import Finish, ToolCall
 from gateway.steps.settle import billed_usage
@@ -116,7 +116,19 @@ def test_an_event_without_the_name_is_read():
     assert "CUDA out of memory" in hear([HEL, error]).error["message"]
 
 
-@pytest.mark.parametrize("unknown", [b'trace: {"id": 7}\n\n', b"lang: en\n\n", b": it is\nlang: en\n\n"])
+UNKNOWN = [
+    b'trace: {"id": 7}\n\n',
+    b"lang: en\n\n",
+    b": it is\nlang: en\n\n",
+    b': {"choices": []}\nlang: en\n\n',
+    b'x-meta: {"error": null}\n\n',
+    b'meta: {"content": "en"}\n\n',
+    b'fields: ["choices", "content"]\n\n',
+    b'note: its "content" follows\n\n',
+]
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN)
 def test_fields_of_other_names_say_nothing(unknown, caplog):
     """As the standard of events wants it."""
     with caplog.at_level(logging.WARNING, "gateway"):
@@ -212,6 +224,12 @@ def test_a_reason_in_an_event_that_was_lost_is_none():
 def test_an_error_that_came_broken_ends_the_answer():
     heard = hear([HEL, b'data: {"error": {"message": "out of mem\n\n', LO, *LAST])
     assert heard.text() == "Hel" and heard.call.error_code == "upstream_invalid_response"
+
+
+@pytest.mark.parametrize("said", [b'"choices": []', b'"message": {"content": "x"}', b'"error": "content"'])
+def test_a_piece_or_an_error_under_a_strange_name_is_none_of_these(said):
+    heard = hear([HEL, *[b"chunk: {" + said + b"}\n\n", LO] * (MOST_LOST_EVENTS + 1), *LAST])
+    assert heard.call.error_code == "upstream_invalid_response"
 
 
 def test_what_was_lost_is_billed_where_the_provider_does_not_count():

@@ -139,9 +139,30 @@ def test_an_answer_in_one_event_has_ended_when_nothing_more_comes():
     assert finish_reasons(heard) == ["stop"] and heard.call.status == "ok"
 
 
-def test_a_reason_in_an_event_of_its_own_ends_these_too():
-    heard = hear([*PIECES, END], **LIMITS | {"idle_timeout_s": 60, "total_timeout_s": 120})
-    assert heard.text() == "Hello you" and heard.error is None and heard.call.status == "ok"
+CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+CALL_IN_ONE = choice(delta={"role": "assistant", "tool_calls": [CALL]}, finish_reason="tool_calls")
+ENDED = {
+    "a reason of its own": [*PIECES, END],
+    "a report": [*PIECES, usage_event(5)],
+    "all in one event, and a report": [ALL_IN_ONE, usage_event(5)],
+    "a call in one event, and a report": [CALL_IN_ONE, usage_event(5)],
+}
+
+
+@pytest.mark.parametrize("parts", ENDED.values(), ids=ENDED)
+def test_an_event_behind_the_reason_ends_these_too(parts):
+    heard = hear(parts, then_wait=True, idle_timeout_s=60, total_timeout_s=120)
+    assert heard.error is None and heard.call.status == heard.inside.status == "ok"
+    called = parts[0] == CALL_IN_ONE
+    assert heard.text() == ("" if called else "Hello you")
+    assert finish_reasons(heard) == ["tool_calls" if called else "stop"]
+
+
+def test_a_report_behind_each_piece_is_no_end(monkeypatch):
+    monkeypatch.setattr(stream, "AFTER_USAGE_S", 0)  # what comes later than at once is not waited for
+    begin = PIECES[0] + usage_event(1) + PIECES[1] + usage_event(2)
+    heard = hear([begin, PIECES[2] + usage_event(3), DONE])
+    assert heard.text() == heard.inner_text == "Hello you" and heard.error is None
 
 
 def test_who_speaks_and_stops_and_says_nothing_more_has_said_nothing():

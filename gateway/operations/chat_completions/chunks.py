@@ -34,6 +34,7 @@ class ChatChunkReader:
         self._untold: set[int] = set()  # whose reason the client gets at the very end
         self._open: set[int] = set()  # of which a piece came that told no reason
         self.is_end_doubtful = self.has_gone_on = False
+        self._has_report = self._goes_on_behind_reports = False  # in events of their own, behind a reason
         self._head: dict[str, Any] = {}  # what all chunks begin with
         self._reports = Reports()
         self._read_bytes = 0  # of text
@@ -76,6 +77,7 @@ class ChatChunkReader:
             if not choices:
                 return None
         if not choices:
+            self._end_doubt(has_usage=usage is not None)
             return self._report(event, has_usage=usage is not None)
         event["choices"] = choices
         self._name(event)
@@ -175,6 +177,13 @@ class ChatChunkReader:
             self._open.add(index)
             self.is_end_doubtful = goes_on
         self.has_gone_on |= goes_on
+        self._goes_on_behind_reports |= goes_on and self._has_report
+
+    def _end_doubt(self, *, has_usage: bool) -> None:
+        """A report in an event of its own comes behind the end, unless the server sends one a piece."""
+        if has_usage and self._call.finish_reason is not None:
+            self._has_report = True
+            self.is_end_doubtful &= self._goes_on_behind_reports
 
     def _tell(self, index: int, reason: str | None) -> str | None:
         """The reason, if the client is told it now, and not while more may come: clients leave at the first.

@@ -26,7 +26,7 @@ def read_answer(call: Call, raw: bytes) -> bytes:
     """The answer as the client gets it. Raises UpstreamError for what makes no sense, InvalidInput for a
     length of vectors that the model cannot give.
     """
-    answer = load_answer(call, raw, MAX_VALUES)
+    answer = load_answer(call, raw, int(MAX_VALUES * call.place.share))
     call.output_tokens_seen = 0  # vectors are not written
     if call.usage is None and (total := read_total(answer)):
         call.note_usage(Usage(total))
@@ -36,7 +36,7 @@ def read_answer(call: Call, raw: bytes) -> bytes:
     call.note_first_token()
     data = [
         {"object": "embedding", "index": index, "embedding": vector}
-        for index, vector in enumerate(_in_form(call, vectors))
+        for index, vector in enumerate(_in_form(call, vectors), call.place.first)
     ]
     tokens = call.usage.total_input if call.usage is not None else 0
     tokens = tokens or estimate_input_tokens(call)  # as it will be billed
