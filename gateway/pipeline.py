@@ -21,7 +21,7 @@ import aiohttp
 
 from foundation.errors import AtriumError
 from gateway import faces
-from gateway.answers.empty import EmptyAnswer
+from gateway.answers.empty import NothingSaid
 from gateway.answers.sse import DONE, frame
 from gateway.answers.stream import Face
 from gateway.answers.usage import usage_frame
@@ -88,7 +88,7 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
                     answer = await _ask(call, gateway)
                     gateway.breaker.note(call, "")
                     return answer
-                except EmptyAnswer as exc:
+                except NothingSaid as exc:
                     gateway.breaker.note(call, "")
                     if not await following.follow(exc):
                         return bytes(exc.parts[0])
@@ -164,7 +164,7 @@ async def _relay_and_settle(
                                     yield part
                     gateway.breaker.note(call, "")
                     return
-                except EmptyAnswer as exc:
+                except NothingSaid as exc:
                     gateway.breaker.note(call, "")
                     if not await following.follow(exc):
                         for part in exc.parts:

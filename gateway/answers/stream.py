@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
 from foundation.json_bounds import has_more_values
+from gateway.answers.empty import as_failure
 from gateway.answers.estimate import BYTES_PER_TOKEN, estimate_tokens
 from gateway.answers.events import (
     find_spoken_error,
@@ -310,7 +311,8 @@ class AnswerEvents(Generic[T]):
     def _fault(self, error: ProviderError) -> AtriumError:
         call = self._call
         call.was_refused = call.first_token_s is None and call.usage is None
-        return fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
+        has_begun = call.first_token_s is not None
+        return as_failure(call, fault_in_answer(error, call.candidate.endpoint, has_begun=has_begun))
 
 
 def incomplete() -> UpstreamError:
