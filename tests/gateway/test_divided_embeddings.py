@@ -15,11 +15,11 @@ from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from foundation.ids import uuid7
 from gateway import pipeline
+from gateway.answers.billed import billed_usage
 from gateway.calls import Call, Principal
 from gateway.operations.embeddings import OPERATION
 from gateway.operations.embeddings.request import MAX_TEXTS
 from gateway.steps.divide import MOST_AT_ONCE
-from gateway.steps.settle import billed_usage
 from models_registry.providers.table import PROVIDERS
 from models_registry.routes import Candidate
 from tests.doubles import cohere

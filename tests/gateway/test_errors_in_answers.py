@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from gateway.answers.billed import NOTHING
 from gateway.steps import attempts
-from gateway.steps.settle import NOTHING
 from tests.gateway.asking import ask
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.telling import data, tell, telling, whole
