@@ -130,7 +130,7 @@ async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
         failure = exc
     if failure is not None:
         yield relay.error_frame(failure)
-    elif call.wants_usage and call.usage is not None and (call.is_estimated or not call.has_told_usage):
+    elif call.wants_usage and call.usage is not None:
         yield usage_frame(call, call.usage)
     yield frame(DONE)
 

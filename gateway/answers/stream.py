@@ -168,9 +168,9 @@ class AnswerEvents(Generic[T]):
         if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
             raise incomplete()
         if self.has_said:
-            last = (self._chunks.end(is_whole=self.is_done), self._chunks.report())
-            written = (self._face.write(chunk, b"") for chunk in last if chunk)
-            yield from self._hold(part for part in written if part)
+            last = self._chunks.end(is_whole=self.is_done)
+            written = self._face.write(last, b"") if last else None
+            yield from self._hold(iter((written,) if written else ()))
 
     @property
     def _may_be_none(self) -> bool:

@@ -154,6 +154,7 @@ def test_calls_of_several_choices_are_counted_apart():
 
 
 RIGHT = [
+    {"role": "assistant", "content": ""},
     {"tool_calls": [piece("", "f", id="a", type="function", index=0)]},
     {"tool_calls": [piece(A, index=0)]},
     {"tool_calls": [piece("", "g", id="b", type="function", index=1)]},

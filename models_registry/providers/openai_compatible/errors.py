@@ -184,7 +184,8 @@ def _find_failure(choice: dict[str, Any]) -> ProviderError | None:
         word = reason.get("type") if isinstance(reason, dict) else reason  # SGLang's own API
         if isinstance(word, str) and is_failure(word):
             told = read_error_object({"error": reason}) if isinstance(reason, dict) else ProviderError()
-            return told if told.message else ProviderError(message="" if word.lower() == "error" else word[:200])
+            has_words = told.message or word.lower() == "error"
+            return told if has_words else ProviderError(message=word[:200])
     return None
 
 
