@@ -290,6 +290,14 @@ def test_what_may_be_better_in_a_moment_is_asked_again(status, stream):
     assert told.bill == (NOTHING, False)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_is_too_long_is_not_asked_again_whatever_its_status(stream):
+    message = "the request exceeds the available context size. try increasing the context size"
+    body = {"error": {"code": 500, "message": message, "type": "server_error"}}
+    told = tell(json.dumps(body).encode(), stream=stream, status=500)
+    assert (told.error.http_status, told.error.code, told.asked) == (400, "context_length_exceeded", 1)
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_the_administrators(status):
     told = tell(b"", stream=True, status=status, headers={"Location": "http://10.0.0.9/v1"})

@@ -85,6 +85,7 @@ class ProviderError:
     kind: str = ""
     param: str = ""
     status: int = 0  # of HTTP, as the error names it itself, by number or word; 0 where it names none
+    is_page: bool = False  # for browsers: no model server said that
 
     @property
     def text(self) -> str:
@@ -112,7 +113,8 @@ def read_error(raw: bytes) -> ProviderError:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
         text = raw.decode("utf-8", "replace").strip()
-        return ProviderError() if text.startswith("<") else ProviderError(message=text[:MAX_TEXT])
+        is_page = text.startswith("<")
+        return ProviderError(is_page=True) if is_page else ProviderError(message=text[:MAX_TEXT])
     return read_error_object(body)
 
 
