@@ -10,9 +10,15 @@ from gateway.answers.usage import head_of, is_strict, usage_body
 from gateway.answers.whole import MAX_VALUES, load_answer, nonsense
 from gateway.calls import Call
 from gateway.operations.chat_completions.assembly import as_events, assemble
-from gateway.operations.chat_completions.finish import name_end
+from gateway.operations.chat_completions.finish import name_end, name_end_of_calls
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
-from gateway.operations.chat_completions.tool_calls import NO_ARGUMENTS, complete, is_nameless, list_calls
+from gateway.operations.chat_completions.tool_calls import (
+    NO_ARGUMENTS,
+    complete,
+    has_cut_arguments,
+    is_nameless,
+    list_calls,
+)
 
 MAX_CHOICES = 128
 VALUES_OF_TOKEN = 24  # of JSON, for one token with its log probability and its bytes, as they are counted
@@ -96,7 +102,9 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
     if type(choice.get("index")) is not int:
         choice["index"] = position
     choice["message"] = message
-    choice["finish_reason"] = name_end(choice.get("finish_reason"), has_calls=bool(message.get("tool_calls")))
+    tools = message.get("tool_calls") or ()
+    reason = name_end(choice.get("finish_reason"), has_calls=bool(tools))
+    choice["finish_reason"] = name_end_of_calls(reason, is_cut=any(map(has_cut_arguments, tools)))
     return choice
 
 

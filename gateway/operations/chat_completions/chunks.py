@@ -11,7 +11,14 @@ from gateway.answers.estimate import BYTES_PER_TOKEN, count_text_bytes, estimate
 from gateway.answers.json_text import Halves
 from gateway.answers.usage import Reports, head_of
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.finish import CALLED, STOP, TOOL_CALLS, name_end, name_finish_reason
+from gateway.operations.chat_completions.finish import (
+    CALLED,
+    STOP,
+    TOOL_CALLS,
+    name_end,
+    name_end_of_calls,
+    name_finish_reason,
+)
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 from models_registry.providers.openai_compatible.usage import counts_nothing
@@ -184,17 +191,20 @@ class ChatChunkReader:
 
     def _tell(self, index: int, reason: str | None) -> str | None:
         """The reason, if the client is told it now, and not while more may come: clients leave at the first.
-        While a call has no arguments they may still come, and where none do it gets `{}` ahead of the reason:
-        its client reads them when that comes.
+        While a call has no arguments, or not all, they may still come. Where none do it gets `{}` ahead of
+        the reason, for its client reads them when that comes; where the rest does not, it is told so.
         """
-        lacks_arguments = self._has_calls(index) and self._calls[index].lacks_arguments
-        if reason and (self.is_end_doubtful or (reason == TOOL_CALLS and lacks_arguments)):
+        if reason and (self.is_end_doubtful or (reason == TOOL_CALLS and self._has_unfinished(index))):
             self._call.finish_reason = reason
             self._untold.add(index)
             return None
         if reason:
             self._untold.discard(index)
         return reason
+
+    def _has_unfinished(self, index: int) -> bool:
+        calls = self._calls.get(index)
+        return calls is not None and (calls.lacks_arguments or calls.is_cut)
 
     def end(self, *, is_whole: bool) -> Chunk | None:
         """The chunk that tells why the answer ended, where the client does not know yet. `is_whole`: the
@@ -205,12 +215,14 @@ class ChatChunkReader:
         if not choices:
             return None
         self._untold.clear()
-        self._call.finish_reason = self._call.finish_reason or choices[0]["finish_reason"]
+        self._call.finish_reason = choices[0]["finish_reason"]
         return Chunk({**head_of(self._call, {}), "choices": choices}, is_changed=True)
 
     def _last_choice(self, index: int) -> dict[str, Any]:
         reason = name_end(self._reasons[index], has_calls=self._has_calls(index))
-        pieces = self._calls[index].end() if index in self._calls else []
+        calls, pieces = self._calls.get(index), []
+        if calls is not None:
+            reason, pieces = name_end_of_calls(reason, is_cut=calls.is_cut), calls.end()
         return {
             "index": index,
             "delta": {"tool_calls": pieces} if pieces else {},

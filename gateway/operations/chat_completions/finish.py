@@ -5,7 +5,7 @@ from typing import Any
 from models_registry.providers.openai_compatible.errors import is_failure
 
 STOP, TOOL_CALLS, FUNCTION_CALL = "stop", "tool_calls", "function_call"
-ERROR = "error"
+ERROR, LENGTH = "error", "length"
 CALLED = {TOOL_CALLS, FUNCTION_CALL}
 _OURS = {STOP, "length", TOOL_CALLS, "content_filter", FUNCTION_CALL}
 # Other servers' words (TGI, Anthropic, Cohere, Google, Mistral) that mean more than a stop.
@@ -49,3 +49,10 @@ def name_finish_reason(reason: Any, *, has_calls: bool = False) -> str | None:
 def name_end(reason: Any, *, has_calls: bool) -> str:
     """The same for an answer that has ended, whatever its server says of why."""
     return name_finish_reason(reason, has_calls=has_calls) or (TOOL_CALLS if has_calls else STOP)
+
+
+def name_end_of_calls(reason: str, *, is_cut: bool) -> str:
+    """The same where a call's arguments end in the middle: a program that reads `tool_calls` would run them,
+    and `length` is what OpenAI says (vLLM says that calls are there).
+    """
+    return LENGTH if is_cut and reason in CALLED else reason
