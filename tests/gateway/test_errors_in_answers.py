@@ -6,7 +6,7 @@ import pytest
 
 from gateway.answers.billed import NOTHING
 from gateway.steps import attempts
-from tests.gateway.asking import ask
+from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.telling import data, tell, telling, whole
 from tests.gateway.test_estimates import DONE, END, event
@@ -263,6 +263,12 @@ def test_what_was_charged_for_is_not_bought_of_the_same_server_again(stream):
     told = tell(ended(BROKEN_OFF[-1], stream, READ), stream=stream)
     assert told.asked == 1 and told.error.http_status == 502 and "MALFORMED" in told.error.message
     assert told.bill == (Usage(1000), False)
+
+
+async def test_so_it_is_where_the_answer_came_with_its_head():
+    async with serving((200, json.loads(ended(BROKEN_OFF[-1], False, READ)))) as server:
+        call = call_of(make_route([make_endpoint(server.url)]), stream=False)
+        assert await ask(call) == b"upstream_error" and len(server.seen) == 1
 
 
 # -- statuses ------------------------------------------------------------------------------------------------
