@@ -93,9 +93,6 @@ class ChunkReader(Protocol):
         what makes no sense.
         """
 
-    def report(self) -> Chunk | None:
-        """The chunk that tells what was used, behind the end; None if nothing was reported or asked for."""
-
     def end(self, *, is_whole: bool) -> Chunk | None:
         """What the client is still to be told at the end. `is_whole`: the server says that its answer is
         complete.
@@ -182,7 +179,8 @@ class Call:
     most_output_tokens: int = 0  # by limits of tokens, where the caller bounds no answer; 0: no such limit
     wants_stream: bool = False
     wants_usage: bool = False
-    has_told_usage: bool = False  # the client got a provider's report
+    answer_head: dict[str, Any] = field(default_factory=dict)  # what all chunks of its stream begin with
+    report: dict[str, Any] | None = None  # the provider's event with what was used, for a client that asked
     text_count: int = 1  # each of which may fill the context window
     has_media: bool = False  # images, sound, files: their tokens cannot be bounded by the request's bytes
     has_sound: bool = False  # it is heard or asked for: its tokens cost many times those of text
@@ -287,7 +285,9 @@ class Call:
         self.parts = []
         self.pieces_seen = self.output_tokens_seen = 0
         self.usage = None
-        self.is_usage_final = self.has_report_of_nothing = self.has_told_usage = False
+        self.is_usage_final = self.has_report_of_nothing = False
+        self.answer_head = {}
+        self.report = None
         self.finish_reason = None
         self.first_token_s = None
 

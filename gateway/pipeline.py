@@ -22,7 +22,7 @@ import aiohttp
 
 from foundation.errors import AtriumError
 from gateway import faces
-from gateway.answers.empty import EmptyAnswer
+from gateway.answers.empty import NothingSaid
 from gateway.answers.sse import DONE, frame
 from gateway.answers.stream import Face
 from gateway.answers.usage import usage_frame
@@ -89,7 +89,7 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
                     answer = await _ask(call, gateway)
                     gateway.breaker.note(call, "")
                     return answer
-                except EmptyAnswer as exc:
+                except NothingSaid as exc:
                     gateway.breaker.note(call, "")
                     if not await following.follow(exc):
                         return bytes(exc.parts[0])
@@ -131,7 +131,7 @@ async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
         failure = exc
     if failure is not None:
         yield relay.error_frame(failure)
-    elif call.wants_usage and call.usage is not None and (call.is_estimated or not call.has_told_usage):
+    elif call.wants_usage and call.usage is not None:
         yield usage_frame(call, call.usage)
     yield frame(DONE)
 
@@ -165,7 +165,7 @@ async def _relay_and_settle(
                                     yield part
                     gateway.breaker.note(call, "")
                     return
-                except EmptyAnswer as exc:
+                except NothingSaid as exc:
                     gateway.breaker.note(call, "")
                     if not await following.follow(exc):
                         for part in exc.parts:

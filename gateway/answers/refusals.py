@@ -50,6 +50,16 @@ NO_CREDIT_WORDS = re.compile(
 )
 # More than the connection may use in a minute or a day, with 413 (Groq) or as if it were busy (OpenAI, 429).
 OVER_LIMIT = re.compile(r"request too large\b.*\b(tokens per (min|day)|TP[MD]\b)", re.IGNORECASE | re.DOTALL)
+# More bytes than are taken, in the words of gateways in front of servers (AWS, Anthropic).
+TOO_LARGE = re.compile(
+    r"(request|payload|content|entity|body)[ _](is[ _])?too[ _]large|maximum allowed number of bytes",
+    re.IGNORECASE,
+)
+# A request that does not fit, with the status of a server that is ill (llama.cpp). Narrow: what is said of a
+# context may be about a server's own troubles.
+EXCEEDS = re.compile(
+    r"exceeds? the (available|maximum) context|context_length_exceeded|exceed_context_size", re.IGNORECASE
+)
 # Where the connection calls from: OpenAI (403), Google (400).
 NOT_SERVED = re.compile(
     r"unsupported_country_region_territory|country, region,? or territory not supported"
@@ -113,8 +123,18 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
     """
     if (found := fault_of_connection(status, error)) is not None:
         return found
-    if status == 413 and not error.message:
+    if status == 413 and (not error.message or TOO_LARGE.search(error.text)):
         return TooLarge()
+    if status == 500 and EXCEEDS.search(error.text):
+        return callers_fault(error, endpoint)
+    if status == 403 and error.is_page:
+        return UpstreamError(
+            _(
+                "A firewall in front of the model server refuses the request. An administrator must look at "
+                "the connection's address and at what the firewall lets through."
+            ),
+            code="upstream_refused",
+        )
     if status in CALLERS_FAULT and not error.is_bad_key:
         return callers_fault(error, endpoint)
     if status == 403 and not error.is_bad_key and OF_CONTENT.search(error.text):

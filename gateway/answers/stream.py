@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
 from foundation.json_bounds import has_more_values
+from gateway.answers.empty import as_failure
 from gateway.answers.events import (
     find_spoken_error,
     is_aside,
@@ -157,9 +158,9 @@ class AnswerEvents(Generic[T]):
         if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
             raise incomplete()
         if self.has_said:
-            last = (self._chunks.end(is_whole=self.is_done), self._chunks.report())
-            written = (self._face.write(chunk, b"") for chunk in last if chunk)
-            yield from self._hold(part for part in written if part)
+            last = self._chunks.end(is_whole=self.is_done)
+            written = self._face.write(last, b"") if last else None
+            yield from self._hold(iter((written,) if written else ()))
 
     @property
     def _may_be_none(self) -> bool:
@@ -273,7 +274,8 @@ class AnswerEvents(Generic[T]):
     def _fault(self, error: ProviderError) -> AtriumError:
         call = self._call
         call.was_refused = call.first_token_s is None and call.usage is None
-        return fault_in_answer(error, call.candidate.endpoint, has_begun=call.first_token_s is not None)
+        has_begun = call.first_token_s is not None
+        return as_failure(call, fault_in_answer(error, call.candidate.endpoint, has_begun=has_begun))
 
 
 def incomplete() -> UpstreamError:

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from gateway.answers.json_text import write_json
 from gateway.answers.sse import frame
 from gateway.calls import Call
 from usage.pricing import Usage
@@ -110,12 +111,30 @@ def _are_parts(details: Any, whole: int, name: str, expected: int) -> bool:
     return all(count is None or (type(count) is int and 0 <= count <= whole) for count in details.values())
 
 
+def head_of(call: Call, told: dict[str, Any]) -> dict[str, Any]:
+    """What all chunks of a stream begin with, by the first of them: some servers give each its own id, and
+    clients take those with another one for another answer's.
+    """
+    if not call.answer_head:
+        given_id, created = told.get("id"), told.get("created")
+        call.answer_head = {
+            "id": given_id if given_id and isinstance(given_id, str) else f"chatcmpl-{call.request_id.hex}",
+            "object": "chat.completion.chunk",
+            "created": created if type(created) is int and created else int(time.time()),
+            "model": call.route.name,
+        }
+    return call.answer_head
+
+
 def usage_frame(call: Call, usage: Usage) -> bytes:
-    """The last chunk a client asked for and the provider did not send."""
-    head = {
-        "id": f"chatcmpl-{call.request_id.hex}",
-        "object": "chat.completion.chunk",
-        "created": int(time.time()),
-        "model": call.route.name,
-    }
-    return frame(orjson.dumps({**head, "choices": [], "usage": usage_body(usage)}))
+    """The last chunk a client asked for: what was billed, in the provider's words where it reported just
+    that. There is one: clients add up what comes twice.
+    """
+    told = call.report or {}
+    ours = {**head_of(call, told), "choices": [], "usage": usage_body(usage)}
+    if not is_strict(told.get("usage"), usage):
+        return frame(orjson.dumps(ours))
+    try:
+        return frame(write_json({**told, **ours, "usage": told["usage"]}))
+    except ValueError:  # what else it says cannot be written
+        return frame(orjson.dumps(ours))

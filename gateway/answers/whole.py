@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from foundation.json_bounds import has_more_values
+from gateway.answers.empty import as_failure
 from gateway.answers.estimate import count_text_bytes
 from gateway.answers.events import mend_answer
 from gateway.answers.json_text import load_json
@@ -87,8 +88,13 @@ def load_answer(call: Call, raw: bytes, max_values: int) -> dict[str, Any]:
     has_answer = answer.get("choices") or answer.get("data")
     error = find_choice_error(answer) if has_answer else find_error(answer)
     if error is not None:
-        call.was_refused = usage is None and not count_text_bytes(answer.get("choices"), len(raw))
-        raise fault_in_answer(error, call.candidate.endpoint, has_begun=False)
+        has_text = count_text_bytes(answer.get("choices"), len(raw)) > 0
+        call.was_refused = usage is None and not has_text
+        fault = fault_in_answer(error, call.candidate.endpoint, has_begun=False)
+        if has_text:
+            raise fault
+        call.output_tokens_seen = 0  # the bytes counted while they came hold no text
+        raise as_failure(call, fault)
     return answer
 
 

@@ -17,12 +17,12 @@ from itertools import count
 import aiohttp
 
 from foundation.errors import AtriumError
+from gateway.answers.billed import billed_usage
 from gateway.calls import Call, DividedOperation
 from gateway.state.quirks import Quirks
 from gateway.steps.attempts import AGAIN, MAX_OF_ONE, MAX_PAUSE_S, PAUSES_S
 from gateway.steps.dispatch import dispatch
 from gateway.steps.relay import read_answer, read_aside
-from gateway.steps.settle import billed_usage
 
 MOST_AT_ONCE = 4  # of one call: providers count what comes at once, and others call them too
 

@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     """The whole answer of a call that is not streamed, checked, with our name of the model.
-    Raises UpstreamError, UpstreamTimeout; EmptyAnswer where nothing was written.
+    Raises UpstreamError, UpstreamTimeout; NothingSaid where nothing was written.
     """
     try:
         raw = await _read_all(call, response)
@@ -51,6 +51,7 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
         ) from exc
     if is_page(raw):
         raise page(call)
+    call.has_begun = True
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
     with _heeding_head(call, response):
         answer = await read_aside(partial(call.operation.read_answer, call, raw), len(raw))
@@ -143,7 +144,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
     before the answer has said something: until then another server may still give it.
 
     Raises UpstreamError or UpstreamTimeout where the stream breaks; what was relayed until then stands in the
-    call. Raises EmptyAnswer where nothing was written.
+    call. Raises NothingSaid where nothing was written.
     """
     events, last = AnswerEvents(call, face), LastParts[T](call)
     size = turns = 0

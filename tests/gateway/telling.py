@@ -11,9 +11,9 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import pipeline
+from gateway.answers.billed import billed_usage
 from gateway.answers.sse import EventReader
 from gateway.calls import Call
-from gateway.steps.settle import billed_usage
 from tests.gateway.calling import collaborators, make_call
 from usage.pricing import Usage
 

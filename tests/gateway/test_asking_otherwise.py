@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from foundation.errors import InvalidInput
 from gateway.answers.usage import TEMPLATE_TOKENS
 from gateway.operations import chat_completions
 from gateway.state.quirks import Quirks
@@ -57,7 +58,11 @@ NO_TOOLS = {"tools": [], "parallel_tool_calls": True}
         (NO_TOOLS, set()),
         (NO_TOOLS | {"tool_choice": "auto"}, set()),
         (NO_TOOLS | {"tool_choice": "none"}, set()),
-        (NO_TOOLS | {"tool_choice": "required"}, {"tool_choice"}),
+        ({"tools": None, "tool_choice": "none"}, set()),
+        ({"tool_choice": "auto"}, set()),
+        ({"tool_choice": None, "parallel_tool_calls": True}, set()),
+        ({"functions": []}, set()),
+        ({"functions": None, "function_call": "auto"}, set()),
         ({"tools": [{"type": "function"}], "parallel_tool_calls": True, "seed": 0}, ...),
     ],
 )
@@ -66,13 +71,30 @@ def test_what_says_nothing_is_not_passed_on(body, left):
 
     async def run() -> None:
         async with serving(WHOLE) as server:
-            call = call_of(make_route([make_endpoint(server.url)]), stream=False, **body)
+            call = call_of(make_route([make_endpoint(server.url)]), stream=False)
+            call.body |= body
             call.operation.check(call)
             assert b"Hello" in await ask(call)
             sent = server.seen[0].keys() & body.keys() - {"max_tokens"}
             assert sent == (body.keys() if left is ... else left)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("tool_choice", NO_TOOLS | {"tool_choice": "required"}),
+        ("tool_choice", {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
+        ("tool_choice", {"tool_choice": "any", "functions": [{"name": "f"}]}),
+        ("function_call", {"function_call": {"name": "f"}}),
+    ],
+)
+def test_a_call_of_tools_that_are_not_there_is_refused(name, more):
+    call = call_of(make_route([make_endpoint("http://localhost")]), **more)
+    with pytest.raises(InvalidInput) as refused:
+        call.operation.check(call)
+    assert refused.value.param == name
 
 
 REFUSALS = [

@@ -11,10 +11,10 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from gateway import pipeline
+from gateway.answers.billed import billed_usage
 from gateway.calls import Call
 from gateway.deltas import Finish, Reasoning, Text, ToolCall
 from gateway.operations import embeddings
-from gateway.steps.settle import billed_usage
 from tenants.sealing import Secret
 from tests.doubles.cohere import (
     ANSWER,

@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from foundation.errors import InvalidInput, UpstreamError
-from gateway.steps.settle import billed_usage
+from gateway.answers.billed import billed_usage
 from models_registry import services
 from models_registry.platform.models import Model
 from models_registry.providers.table import PROVIDERS

@@ -15,6 +15,7 @@ from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from foundation.ids import uuid7
 from gateway import pipeline
+from gateway.answers.billed import billed_usage
 from gateway.calls import Call, Principal
 from gateway.operations.embeddings import OPERATION, Embeddings, answer
 from gateway.operations.embeddings.request import MAX_TEXTS
@@ -22,7 +23,6 @@ from gateway.request import retry_header
 from gateway.steps import attempts
 from gateway.steps.attempts import MAX_OF_ONE
 from gateway.steps.divide import MOST_AT_ONCE
-from gateway.steps.settle import billed_usage
 from models_registry.providers.table import PROVIDERS
 from models_registry.routes import Candidate
 from tests.doubles import cohere

@@ -16,10 +16,10 @@ from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from foundation.ids import uuid7
 from foundation.json_bounds import MAX_VALUES
 from gateway import pipeline
+from gateway.answers.billed import billed_usage
 from gateway.calls import Principal
 from gateway.operations.embeddings import OPERATION
 from gateway.operations.embeddings.request import MAX_TEXTS, MAX_TOKENS
-from gateway.steps.settle import billed_usage
 from models_registry.routes import Candidate
 from tests.doubles.mock_embeddings import vector_of
 from tests.doubles.vendor import running_vendor

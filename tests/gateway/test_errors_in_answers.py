@@ -4,12 +4,13 @@ import json
 
 import pytest
 
+from gateway.answers.billed import NOTHING
 from gateway.steps import attempts
-from gateway.steps.settle import NOTHING
-from tests.gateway.asking import ask
+from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.telling import data, tell, telling, whole
 from tests.gateway.test_estimates import DONE, END, event
+from usage.pricing import Usage
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 
@@ -204,6 +205,72 @@ def test_what_a_relay_heard_is_screened(status):
     assert "sk-proj" not in told.error.message
 
 
+# -- ends that are none --------------------------------------------------------------------------------------
+
+BROKEN_OFF = [
+    {"finish_reason": "error"},
+    {"finish_reason": "abort"},
+    {"finish_reason": {"type": "abort", "message": "abort"}},
+    {"finish_reason": "network_error"},
+    {"finish_reason": "cancelled"},
+    {"finish_reason": "timeout"},
+    {"finish_reason": "insufficient_system_resource"},
+    {"finish_reason": "stop", "native_finish_reason": "error"},
+    {"finish_reason": "stop", "native_finish_reason": "network_error"},
+    {"finish_reason": "MALFORMED_FUNCTION_CALL"},
+    {"finish_reason": "function_call_filter: MALFORMED_FUNCTION_CALL"},
+]
+READ = {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}
+
+
+def ended(reasons: dict, stream: bool, usage: dict | None = None, content: str | None = None) -> bytes:
+    """An answer that ended for these reasons."""
+    report = {"usage": usage} if usage else {}
+    if not stream:
+        message = {"role": "assistant", "content": content}
+        return json.dumps({"choices": [{"index": 0, "message": message} | reasons]} | report).encode()
+    said = event({"content": content}) if content else b""
+    return said + data({"choices": [{"index": 0, "delta": {}} | reasons]} | report) + DONE
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("reasons", BROKEN_OFF)
+def test_an_answer_that_was_broken_off_is_no_success(reasons, stream):
+    told = tell(ended(reasons, stream, content="Hel"), stream=stream)
+    assert (told.call.status, told.call.error_code) == ("error", "upstream_error")
+    if stream:
+        assert told.text == "Hel" and told.events[-1]["error"]["code"] == "upstream_error"
+    else:
+        assert told.error.http_status == 502
+    assert told.asked == 1 and told.bill[0].total_output > 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("usage", [None, READ])
+@pytest.mark.parametrize("reasons", BROKEN_OFF)
+async def test_another_server_answers_where_nothing_was_written(reasons, usage, stream):
+    fine = event({"content": "Hello"}) + END + DONE if stream else whole("Hello")
+    async with telling(ended(reasons, stream, usage)) as ill, telling(fine) as sound:
+        call = call_of(make_route([make_endpoint(ill.url), make_endpoint(sound.url)]), stream=stream)
+        told = await ask(call)
+        assert b"Hello" in told and b"error" not in told
+        (lost,) = call.attempts
+        assert lost.error_code == "upstream_error" and lost.usage.total_input == (1000 if usage else 0)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_was_charged_for_is_not_bought_of_the_same_server_again(stream):
+    told = tell(ended(BROKEN_OFF[-1], stream, READ), stream=stream)
+    assert told.asked == 1 and told.error.http_status == 502 and "MALFORMED" in told.error.message
+    assert told.bill == (Usage(1000), False)
+
+
+async def test_so_it_is_where_the_answer_came_with_its_head():
+    async with serving((200, json.loads(ended(BROKEN_OFF[-1], False, READ)))) as server:
+        call = call_of(make_route([make_endpoint(server.url)]), stream=False)
+        assert await ask(call) == b"upstream_error" and len(server.seen) == 1
+
+
 # -- statuses ------------------------------------------------------------------------------------------------
 
 
@@ -227,6 +294,14 @@ def test_what_may_be_better_in_a_moment_is_asked_again(status, stream):
     told = tell(b"{}", stream=stream, status=status)
     assert (told.error.code, told.asked) == ("upstream_error", attempts.MAX_OF_ONE)
     assert told.bill == (NOTHING, False)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_is_too_long_is_not_asked_again_whatever_its_status(stream):
+    message = "the request exceeds the available context size. try increasing the context size"
+    body = {"error": {"code": 500, "message": message, "type": "server_error"}}
+    told = tell(json.dumps(body).encode(), stream=stream, status=500)
+    assert (told.error.http_status, told.error.code, told.asked) == (400, "context_length_exceeded", 1)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -15,10 +15,10 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import pipeline
+from gateway.answers.billed import billed_usage
 from gateway.answers.estimate import count_text_bytes
 from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
-from gateway.steps.settle import billed_usage
 from tests.gateway import calling
 from tests.gateway.calling import collaborators
 from usage.pricing import Usage
@@ -284,7 +284,7 @@ def test_a_report_that_says_less_than_the_last_takes_nothing_back(second):
 
 
 def test_a_report_that_counts_nothing_of_what_was_sent_is_filled_up(monkeypatch):
-    monkeypatch.setattr("gateway.steps.settle.estimate_input_tokens", lambda call: 1_234)
+    monkeypatch.setattr("gateway.answers.billed.estimate_input_tokens", lambda call: 1_234)
     call = make_call(1, stream=True)
     call.note_usage(Usage(0, 0, 500, 0))
     assert billed_usage(call) == (Usage(1_234, 0, 500, 0), True)
@@ -357,6 +357,19 @@ def test_an_answer_in_one_piece_that_we_gave_up_costs_as_long_an_answer_as_may_b
     usage, is_estimated = billed_usage(call)
     assert is_estimated and usage.output_tokens == tokens
     assert usage.input_tokens == estimate_input_tokens(call)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("native_finish_reason", "network_error"),
+        ("stop_reason", "###"),
+        ("matched_stop", "###"),
+        ("content_filter_results", {"hate": {"filtered": False, "severity": "safe"}}),
+    ],
+)
+def test_what_a_server_says_of_the_end_is_no_text(name, said):
+    assert count_text_bytes([{"delta": {"content": "Hello"}, name: said}], 100) == 5
 
 
 def test_names_and_places_are_no_text():

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from foundation.errors import UpstreamError
-from gateway.steps.settle import NOTHING, billed_usage
+from gateway.answers.billed import NOTHING, billed_usage
 from tests.gateway.asking import FINE, ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.test_estimates import DONE, END, event, usage_event

@@ -27,10 +27,8 @@ def reasons(heard: Heard) -> list[str]:
         ("RECITATION", "content_filter"),
         ("SAFETY", "content_filter"),
         ("BLOCKLIST", "content_filter"),
-        ("insufficient_system_resource", "length"),
         ({"type": "length", "length": 10}, "length"),
         ({"type": "stop", "matched": 2}, "stop"),
-        ("abort", "stop"),
         ("stopped", "stop"),
         ("eos", "stop"),
         ("end_turn", "stop"),
@@ -52,8 +50,9 @@ def test_what_says_nothing_is_no_end(nothing):
     assert name_finish_reason(nothing) is None
 
 
-def test_an_error_stays_one():
-    assert name_finish_reason("ERROR") == "error"
+@pytest.mark.parametrize("reason", ["ERROR", "abort", {"type": "abort"}, "MALFORMED_FUNCTION_CALL"])
+def test_an_error_stays_one(reason):
+    assert name_finish_reason(reason) == "error"
 
 
 # -- ends without a reason -----------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import pytest
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from gateway import pipeline
+from gateway.answers.billed import billed_usage
 from gateway.answers.loss import MOST_LOST_EVENTS
 from gateway.calls import Call
 from gateway.deltas import Finish, ToolCall
-from gateway.steps.settle import billed_usage
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
 from tests.gateway.telling import tell
 from tests.gateway.test_estimates import DONE, END, event, server, usage_event

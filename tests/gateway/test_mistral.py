@@ -9,10 +9,10 @@ import pytest
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from gateway import pipeline
+from gateway.answers.billed import billed_usage
 from gateway.calls import Call
 from gateway.deltas import Finish, Reasoning, Text, ToolCall
 from gateway.operations import embeddings
-from gateway.steps.settle import billed_usage
 from models_registry.providers.table import PROVIDERS
 from tenants.sealing import Secret
 from tests.doubles.vendor import Vendor, running_vendor

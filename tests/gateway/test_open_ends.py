@@ -9,8 +9,8 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from gateway import pipeline
 from gateway.answers import stream
+from gateway.answers.billed import billed_usage
 from gateway.deltas import Finish
-from gateway.steps.settle import billed_usage
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
 from tests.gateway.test_estimates import DONE, END, event, server, usage_event
 from tests.gateway.test_what_servers_send import PING, ROLE, choice, hear

@@ -9,8 +9,8 @@ import pytest
 
 from foundation.errors import UpstreamError
 from gateway import pipeline
+from gateway.answers.billed import billed_usage
 from gateway.deltas import Finish, Text
-from gateway.steps.settle import billed_usage
 from models_registry.providers.openai_compatible import OpenAICompatible
 from models_registry.providers.table import PROVIDERS
 from tests.doubles.vendor import running_vendor

@@ -8,9 +8,10 @@ import openai
 import pytest
 
 from foundation.errors import InvalidInput
+from gateway.answers.billed import billed_usage
 from gateway.answers.usage import usage_frame
 from gateway.steps.reserve import reserve
-from gateway.steps.settle import billed_usage, settle
+from gateway.steps.settle import settle
 from models_registry.providers.openai_compatible.usage import read_report
 from tests.gateway.calling import call_of, make_call, make_endpoint, make_route
 from tests.live import TENANTS

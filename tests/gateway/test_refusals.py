@@ -268,9 +268,46 @@ def test_nonsense_says_nothing(text):
     assert read_retry_after({"Retry-After": text}) is None
 
 
-@pytest.mark.parametrize("body", [b"<html><h1>413 Request Entity Too Large</h1></html>", b"", {}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><h1>413 Request Entity Too Large</h1></html>",
+        b"",
+        {},
+        {"message": "Request Entity Too Large"},
+        {
+            "error": {
+                "type": "request_too_large",
+                "message": "Request exceeds the maximum allowed number of bytes",
+            }
+        },
+        {"error": "Payload too large"},
+    ],
+)
 def test_a_page_of_a_proxy_that_takes_no_such_size_is_told_as_that(body):
     """nginx takes 1 MB unless it is told otherwise; nobody finds fault with what the request says."""
     found = refused(413, body)
     assert isinstance(found, UpstreamError) and found.code == "upstream_request_too_large"
     assert found.http_status == 413 and "larger" in str(found.message)
+
+
+@pytest.mark.parametrize("begin", [b"<!DOCTYPE html>", b"\n<html>"])
+def test_a_firewalls_page_is_no_wrong_key(begin):
+    found = refused(403, begin + b"<title>Attention Required! | Cloudflare</title></html>")
+    assert isinstance(found, UpstreamError) and (found.code, found.http_status) == ("upstream_refused", 502)
+    assert "firewall" in str(found.message) and "credentials" not in str(found.message)
+    assert refused(403, {"error": {"message": "no"}}).code == "upstream_credentials"
+
+
+OVERFLOW = "the request exceeds the available context size. try increasing the context size"
+
+
+def test_what_is_too_long_is_known_by_the_status_of_an_ill_server_too():
+    """llama.cpp; other stand-ins than those with more room would be asked in vain."""
+    found = refused(500, {"error": {"code": 500, "message": OVERFLOW, "type": "server_error"}})
+    assert isinstance(found, InvalidInput) and found.code == "context_length_exceeded"
+
+
+@pytest.mark.parametrize("message", ["could not allocate for the context size", "context length: CUDA error"])
+def test_an_ill_server_that_speaks_of_its_context_is_ill(message):
+    assert refused(500, {"error": {"message": message}}).code == "upstream_error"

@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, InvalidInput, UpstreamError
+from gateway.answers.billed import NOTHING, billed_usage
 from gateway.answers.deltas import MOST_VAIN_LESSONS, DeltaShape
 from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import callers_fault
@@ -30,7 +31,6 @@ from gateway.state.quirks import Quirks
 from gateway.steps.dispatch import dispatch
 from gateway.steps.relay import read_answer, relay
 from gateway.steps.reserve import reserve
-from gateway.steps.settle import NOTHING, billed_usage
 from models_registry.providers.openai_compatible.errors import read_error
 from tenants.sealing import Secret
 from tests.doubles import running_mockllm
@@ -189,7 +189,7 @@ def test_a_stream_says_the_same_with_and_without_the_short_way(mock, model, monk
 
 
 def test_the_short_way_is_taken(monkeypatch):
-    """By every event that comes in a chunk of its own, once the first was parsed."""
+    """By every event that comes in a chunk of its own, once the role was told and an event was parsed."""
     taken = []
     swap = DeltaShape.swap
     monkeypatch.setattr(DeltaShape, "swap", lambda self, chunk: taken.append(swap(self, chunk)) or taken[-1])
@@ -201,10 +201,10 @@ def test_the_short_way_is_taken(monkeypatch):
         return [part async for part in relay(make_call("http://nowhere/v1"), response, Frames())]
 
     *parts, _end = asyncio.run(run())
-    assert [events_of(part) for part in parts] == [
-        [delta(f"w{number}") | {"model": "ours"}] for number in range(40)
-    ]
-    assert [swapped is not None for swapped in taken] == [*[True] * 39, False]
+    told = [events_of(part) for part in parts]
+    assert told[0][0]["choices"][0]["delta"].pop("role") == "assistant"
+    assert told == [[delta(f"w{number}") | {"model": "ours"}] for number in range(40)]
+    assert [swapped is not None for swapped in taken] == [False, *[True] * 38, False]
 
 
 CHAT = "gateway.operations.chat_completions.OPERATION"

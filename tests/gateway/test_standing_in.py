@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from gateway.answers.billed import billed_usage
 from gateway.state.breaker import FAILURES
 from gateway.steps import attempts
 from gateway.steps.reserve import highest_cost_of, highest_price
-from gateway.steps.settle import billed_usage
 from tests.gateway.asking import BUSY, DEAD, FINE, ILL, WHOLE, ask, serving
 from tests.gateway.calling import OpenBooks, call_of, collaborators, make_endpoint, make_route
 from tests.gateway.test_estimates import event

@@ -154,6 +154,7 @@ def test_calls_of_several_choices_are_counted_apart():
 
 
 RIGHT = [
+    {"role": "assistant", "content": ""},
     {"tool_calls": [piece("", "f", id="a", type="function", index=0)]},
     {"tool_calls": [piece(A, index=0)]},
     {"tool_calls": [piece("", "g", id="b", type="function", index=1)]},
@@ -468,3 +469,75 @@ def test_two_whole_calls_under_one_id_and_number_are_two():
     heard = hear([ROLE, *twice, END, DONE])
     first, second = as_client(heard)
     assert (first[1:], second[1:]) == (("grep", A), ("grep", B)) and first[0] == "grep:3" != second[0]
+
+
+# -- arguments that end in the middle ------------------------------------------------------------------------
+
+CUT = [
+    "{",
+    '{"x": "ab',
+    '{"x": "a\\\\\\"}',
+    '{"x": 1',
+    '{"x": [1, 2',
+    '{"x": {"y": "}"}',
+    ' {"x": "a", ',
+]
+NOT_CUT = [
+    "{}",
+    A,
+    '{"x": "{[", "y": "\\\\"}',
+    '{"x": "\\""}',
+    '{"x": 1,}',
+    "{'x': 1}",
+    "[1",
+    "Paris",
+]
+ENDS = ["tool_calls", "stop", None]
+
+
+def first_call(arguments: str) -> dict:
+    return piece(arguments, "f", id="a", type="function", index=0)
+
+
+def reason_of(heard: Heard) -> str:
+    (reason,) = [
+        one["finish_reason"] for chunk in heard.chunks for one in chunk["choices"] if one["finish_reason"]
+    ]
+    assert heard.deltas[-1] == Finish(reason) and heard.call.finish_reason == reason
+    return reason
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    ("arguments", "reason"), [*((one, "length") for one in CUT), *((one, "tool_calls") for one in NOT_CUT)]
+)
+def test_a_call_that_was_cut_ends_as_what_it_is(arguments, reason, end):
+    """Programs run what ends with `tool_calls`; OpenAI says `length`."""
+    last = [choice(delta={}, finish_reason=end)] if end else []
+    pieces = [
+        said(first_call(arguments[:3])),
+        *([said(piece(arguments[3:], index=0))] if arguments[3:] else []),
+    ]
+    heard = hear([ROLE, *pieces, *last, DONE])
+    assert reason_of(heard) == reason
+    assert "".join(tool["function"]["arguments"] for tool in pieces_of(heard)) == arguments
+    message = {"role": "assistant", "content": None, "tool_calls": [first_call(arguments)]}
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": end}]}
+    for stream_asked in (True, False):
+        told = tell(json.dumps(answer).encode(), stream=stream_asked)
+        assert told.call.finish_reason == reason
+        given = told.events[0] if stream_asked else told.answer
+        assert given["choices"][0]["finish_reason"] == reason
+
+
+def test_each_call_counts():
+    pieces = [said(first_call(A)), said(piece('{"x": "ab', "g", id="b", index=1)), END]
+    assert reason_of(hear([*pieces, DONE])) == "length"
+
+
+@pytest.mark.parametrize("end", NO_END.values(), ids=NO_END)
+def test_the_rest_of_arguments_may_come_behind_the_reason(end, monkeypatch):
+    monkeypatch.setattr(stream, "AFTER_FINISH_S", 0.2)
+    heard = hear([said(first_call(A[:6])), END, said(piece(A[6:], index=0)), END], **end)
+    assert reason_of(heard) == "tool_calls" and [call[1:] for call in as_client(heard)] == [("f", A)]
+    assert reason_of(hear([said(first_call(A[:6])), END], **end)) == "length"

@@ -12,15 +12,17 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import faces, pipeline
+from gateway.answers.billed import NOTHING, billed_usage
 from gateway.answers.json_text import Halves, load_json, write_json
 from gateway.answers.sse import EventReader
 from gateway.answers.stream import AnswerEvents
+from gateway.answers.usage import usage_body
 from gateway.calls import Call
 from gateway.deltas import Finish, Reasoning, Text, TextWasReasoning, ToolCall
 from gateway.steps.relay import error_frame
-from gateway.steps.settle import NOTHING, billed_usage
 from tests.gateway import calling
 from tests.gateway.calling import collaborators
+from tests.gateway.telling import tell
 from tests.gateway.test_estimates import DONE, END, event, server, usage_event
 
 PING = b'data: {"type": "ping"}\n\n'
@@ -181,9 +183,8 @@ def test_a_report_that_cannot_be_true_is_not_told(report, choices):
 def test_a_whole_answer_does_not_tell_a_report_that_cannot_be_true_either(report):
     message = {"role": "assistant", "content": "Hello"}
     answer = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": report}
-    call = calling.make_call("http://localhost")
-    told = json.loads(call.operation.read_answer(call, json.dumps(answer).encode()))
-    assert told["choices"][0]["message"]["content"] == "Hello" and "usage" not in told
+    told = tell(json.dumps(answer).encode(), stream=False)
+    assert told.text == "Hello" and told.answer["usage"] == usage_body(told.bill[0]) and told.bill[1]
 
 
 @pytest.mark.parametrize("field", ["message", "text"])

@@ -12,9 +12,9 @@ from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import pipeline
 from gateway.answers import estimate
+from gateway.answers.billed import billed_usage
 from gateway.calls import Call
 from gateway.steps.relay import read_answer
-from gateway.steps.settle import billed_usage
 from tests.gateway.test_estimates import (
     DONE,
     TEXT,

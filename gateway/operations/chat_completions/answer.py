@@ -3,15 +3,22 @@
 import time
 from typing import Any
 
+from gateway.answers.billed import billed_usage
 from gateway.answers.estimate import count_text_bytes, estimate_tokens
 from gateway.answers.json_text import write_json
-from gateway.answers.usage import is_strict, usage_body
+from gateway.answers.usage import head_of, is_strict, usage_body
 from gateway.answers.whole import MAX_VALUES, load_answer, nonsense
 from gateway.calls import Call
 from gateway.operations.chat_completions.assembly import as_events, assemble
-from gateway.operations.chat_completions.finish import name_end
+from gateway.operations.chat_completions.finish import name_end, name_end_of_calls
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
-from gateway.operations.chat_completions.tool_calls import NO_ARGUMENTS, complete, is_nameless, list_calls
+from gateway.operations.chat_completions.tool_calls import (
+    NO_ARGUMENTS,
+    complete,
+    has_cut_arguments,
+    is_nameless,
+    list_calls,
+)
 
 MAX_CHOICES = 128
 VALUES_OF_TOKEN = 24  # of JSON, for one token with its log probability and its bytes, as they are counted
@@ -68,10 +75,9 @@ def _name(call: Call, answer: dict[str, Any]) -> None:
         answer["id"] = f"chatcmpl-{call.request_id.hex}"
     if type(answer.get("created")) is not int:
         answer["created"] = int(time.time())
-    if call.usage is None:
-        answer.pop("usage", None)  # a report that cannot be true
-    elif not is_strict(answer.get("usage"), call.usage):
-        answer["usage"] = usage_body(call.usage)
+    usage, _is_estimated = billed_usage(call)
+    if not is_strict(answer.get("usage"), usage):
+        answer["usage"] = usage_body(usage)
 
 
 def _read_choice(choice: Any, position: int) -> dict[str, Any]:
@@ -92,11 +98,13 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
         _read_calls(message)
     except ValueError as exc:
         raise nonsense() from exc
-    message.setdefault("role", "assistant")
+    message["role"] = "assistant"
     if type(choice.get("index")) is not int:
         choice["index"] = position
     choice["message"] = message
-    choice["finish_reason"] = name_end(choice.get("finish_reason"), has_calls=bool(message.get("tool_calls")))
+    tools = message.get("tool_calls") or ()
+    reason = name_end(choice.get("finish_reason"), has_calls=bool(tools))
+    choice["finish_reason"] = name_end_of_calls(reason, is_cut=any(map(has_cut_arguments, tools)))
     return choice
 
 
@@ -118,8 +126,9 @@ def _read_calls(message: dict[str, Any]) -> None:
 
 def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:
     """The events of an answer that came whole where a stream was asked for: some servers know no streams."""
-    head: dict[str, Any] = {"id": answer["id"], "object": "chat.completion.chunk"}
-    head |= {name: answer[name] for name in ("created", "model", "system_fingerprint") if name in answer}
+    head = head_of(call, answer)
+    if "system_fingerprint" in answer:
+        head = {**head, "system_fingerprint": answer["system_fingerprint"]}
     choices = [
         {
             "index": choice["index"],
@@ -128,11 +137,9 @@ def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for choice in answer["choices"]
     ]
-    chunks: list[dict[str, Any]] = [{**head, "choices": choices}]
-    if call.wants_usage and call.usage is not None:
-        chunks.append({**head, "choices": [], "usage": answer["usage"]})
-        call.has_told_usage = True
-    return chunks
+    if call.usage is not None:
+        call.report = {**head, "usage": answer["usage"]}
+    return [{**head, "choices": choices}]
 
 
 def _as_delta(message: dict[str, Any]) -> dict[str, Any]:

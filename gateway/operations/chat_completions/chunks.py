@@ -5,20 +5,26 @@ empty reasons for an end and reasons with each piece, servers that send a messag
 calls in any shape.
 """
 
-import time
 from typing import Any
 
 from gateway.answers.estimate import BYTES_PER_TOKEN, count_text_bytes, estimate_tokens
 from gateway.answers.json_text import Halves
-from gateway.answers.usage import Reports, is_strict, usage_body
+from gateway.answers.usage import Reports, head_of
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.finish import CALLED, STOP, TOOL_CALLS, name_end, name_finish_reason
+from gateway.operations.chat_completions.finish import (
+    CALLED,
+    STOP,
+    TOOL_CALLS,
+    name_end,
+    name_end_of_calls,
+    name_finish_reason,
+)
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 from models_registry.providers.openai_compatible.usage import counts_nothing
 
+ROLE = "assistant"
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
-HEAD = ("id", "object", "created", "model")
 
 
 class ChatChunkReader:
@@ -35,12 +41,10 @@ class ChatChunkReader:
         self._open: set[int] = set()  # of which a piece came that told no reason
         self.is_end_doubtful = self.has_gone_on = False
         self._has_report = self._goes_on_behind_reports = False  # in events of their own, behind a reason
-        self._head: dict[str, Any] = {}  # what all chunks begin with
         self._reports = Reports()
         self._read_bytes = 0  # of text
         self._read_tokens = 0  # as estimated by them
         self._is_changed = False
-        self._told: dict[str, Any] | None = None  # the event of the last report, which waits for the end
 
     @property
     def has_calls(self) -> bool:
@@ -86,7 +90,7 @@ class ChatChunkReader:
             reported = event.pop("usage")
             self._is_changed = True
             if call.wants_usage:
-                self._told = {**self._head, "usage": reported}
+                call.report = {"usage": reported}
         return Chunk(event, self._is_changed, text if may_pass else "")
 
     def _note_choices(self, choices: Any, most: int) -> str:
@@ -149,9 +153,7 @@ class ChatChunkReader:
         given = choice.get("finish_reason")
         index = choice["index"]
         may_begin = has_piece or "role" in delta
-        if "role" in delta and index in self._reasons:  # clients join texts that come twice
-            del delta["role"]
-            self._is_changed = True
+        self._name_role(delta, is_first=index not in self._reasons)
         if "finish_reason" in delta:
             given = delta.pop("finish_reason") or given
             self._is_changed = True
@@ -162,6 +164,17 @@ class ChatChunkReader:
         choice["finish_reason"] = self._tell(index, reason)
         self._is_changed |= choice["finish_reason"] != given
         self._join_texts(delta, index, is_last=reason is not None)
+
+    def _name_role(self, delta: dict[str, Any], *, is_first: bool) -> None:
+        """Who speaks stands in a choice's first delta, whatever its server says and where: clients know the
+        message's kind by it, and join texts that come twice.
+        """
+        if is_first and delta.get("role") != ROLE:
+            delta["role"] = ROLE
+            self._is_changed = True
+        elif not is_first and "role" in delta:
+            del delta["role"]
+            self._is_changed = True
 
     def _has_calls(self, index: int) -> bool:
         return index in self._calls and self._calls[index].has_calls
@@ -187,17 +200,20 @@ class ChatChunkReader:
 
     def _tell(self, index: int, reason: str | None) -> str | None:
         """The reason, if the client is told it now, and not while more may come: clients leave at the first.
-        While a call has no arguments they may still come, and where none do it gets `{}` ahead of the reason:
-        its client reads them when that comes.
+        While a call has no arguments, or not all, they may still come. Where none do it gets `{}` ahead of
+        the reason, for its client reads them when that comes; where the rest does not, it is told so.
         """
-        lacks_arguments = self._has_calls(index) and self._calls[index].lacks_arguments
-        if reason and (self.is_end_doubtful or (reason == TOOL_CALLS and lacks_arguments)):
+        if reason and (self.is_end_doubtful or (reason == TOOL_CALLS and self._has_unfinished(index))):
             self._call.finish_reason = reason
             self._untold.add(index)
             return None
         if reason:
             self._untold.discard(index)
         return reason
+
+    def _has_unfinished(self, index: int) -> bool:
+        calls = self._calls.get(index)
+        return calls is not None and (calls.lacks_arguments or calls.is_cut)
 
     def end(self, *, is_whole: bool) -> Chunk | None:
         """The chunk that tells why the answer ended, where the client does not know yet. `is_whole`: the
@@ -208,12 +224,14 @@ class ChatChunkReader:
         if not choices:
             return None
         self._untold.clear()
-        self._call.finish_reason = self._call.finish_reason or choices[0]["finish_reason"]
-        return Chunk({**self._head, "choices": choices}, is_changed=True)
+        self._call.finish_reason = choices[0]["finish_reason"]
+        return Chunk({**head_of(self._call, {}), "choices": choices}, is_changed=True)
 
     def _last_choice(self, index: int) -> dict[str, Any]:
         reason = name_end(self._reasons[index], has_calls=self._has_calls(index))
-        pieces = self._calls[index].end() if index in self._calls else []
+        calls, pieces = self._calls.get(index), []
+        if calls is not None:
+            reason, pieces = name_end_of_calls(reason, is_cut=calls.is_cut), calls.end()
         return {
             "index": index,
             "delta": {"tool_calls": pieces} if pieces else {},
@@ -245,40 +263,15 @@ class ChatChunkReader:
         if not self._call.wants_usage or (not has_usage and event.get("choices") is None):
             return None
         if has_usage:
-            self._told = event
+            self._call.report = event  # told at the very end, when the bill is known
             return None
         self._name(event)
         return Chunk(event, self._is_changed)
 
-    def report(self) -> Chunk | None:
-        """The chunk with what was used, for those who asked: one, behind the end, as the last report of the
-        provider's has it. Clients add up what comes twice.
-        """
-        event, call = self._told, self._call
-        if event is None or call.usage is None:
-            return None
-        if not is_strict(event.get("usage"), call.usage):
-            event["usage"] = usage_body(call.usage)
-        event["choices"] = []
-        self._name(event)
-        self._told = None
-        call.has_told_usage = True
-        return Chunk(event, is_changed=True)
-
     def _name(self, event: dict[str, Any]) -> None:
-        """What every client of OpenAI's reads; the model's name is ours."""
-        call = self._call
-        if event.get("model") != call.route.name:
-            event["model"] = call.route.name
-            self._is_changed = True
-        if event.get("object") != "chat.completion.chunk":
-            event["object"] = "chat.completion.chunk"
-            self._is_changed = True
-        if not isinstance(event.get("id"), str):
-            event["id"] = f"chatcmpl-{call.request_id.hex}"
-            self._is_changed = True
-        if type(event.get("created")) is not int:
-            event["created"] = int(time.time())
-            self._is_changed = True
-        if event["id"] != self._head.get("id"):
-            self._head = {name: event[name] for name in HEAD}
+        """What every client of OpenAI's reads, the same in each chunk; the model's name is ours."""
+        for name, value in head_of(self._call, event).items():
+            given = event.get(name)
+            if given != value or type(given) is not type(value):
+                event[name] = value
+                self._is_changed = True

@@ -2,18 +2,19 @@
 
 from typing import Any
 
+from models_registry.providers.openai_compatible.errors import is_failure
+
 STOP, TOOL_CALLS, FUNCTION_CALL = "stop", "tool_calls", "function_call"
+ERROR, LENGTH = "error", "length"
 CALLED = {TOOL_CALLS, FUNCTION_CALL}
-# `error` is no end of an answer, and is told as what it is.
-_OURS = {STOP, "length", TOOL_CALLS, "content_filter", FUNCTION_CALL, "error"}
-# Other servers' words (TGI, Anthropic, Cohere, Google, Mistral, DeepSeek) that mean more than a stop.
+_OURS = {STOP, "length", TOOL_CALLS, "content_filter", FUNCTION_CALL}
+# Other servers' words (TGI, Anthropic, Cohere, Google, Mistral) that mean more than a stop.
 _THEIRS = {
     "max_tokens": "length",
     "max_output_tokens": "length",
     "max_length": "length",
     "model_length": "length",
     "model_context_window_exceeded": "length",
-    "insufficient_system_resource": "length",
     "tool_use": TOOL_CALLS,
     "tool_call": TOOL_CALLS,
     "safety": "content_filter",
@@ -39,6 +40,8 @@ def name_finish_reason(reason: Any, *, has_calls: bool = False) -> str | None:
     word = reason.partition(":")[0].strip().lower()
     if word in _NONE:
         return None
+    if is_failure(word):  # no end of an answer, and told as what it is
+        return ERROR
     word = word if word in _OURS else _THEIRS.get(word, STOP)
     return TOOL_CALLS if has_calls and word == STOP else word
 
@@ -46,3 +49,10 @@ def name_finish_reason(reason: Any, *, has_calls: bool = False) -> str | None:
 def name_end(reason: Any, *, has_calls: bool) -> str:
     """The same for an answer that has ended, whatever its server says of why."""
     return name_finish_reason(reason, has_calls=has_calls) or (TOOL_CALLS if has_calls else STOP)
+
+
+def name_end_of_calls(reason: str, *, is_cut: bool) -> str:
+    """The same where a call's arguments end in the middle: a program that reads `tool_calls` would run them,
+    and `length` is what OpenAI says (vLLM says that calls are there).
+    """
+    return LENGTH if is_cut and reason in CALLED else reason

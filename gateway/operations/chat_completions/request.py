@@ -65,8 +65,8 @@ def check_body(call: Call) -> None:
             raise wrong(name, _("must be 1: only one answer is given"))
     check(body, "tools", list)
     _check_tools(body.get("tools") or ())
-    if body.get("tools") == []:
-        _drop_tools(body)
+    _clean_choice(body, "tools", "tool_choice", "parallel_tool_calls")
+    _clean_choice(body, "functions", "function_call")
     call.wants_stream = bool(body.get("stream"))
     options = body.get("stream_options") or {}
     if options and not call.wants_stream:
@@ -82,12 +82,16 @@ def _check_tools(tools: Iterable[Any]) -> None:
             raise wrong(f"tools[{place}].type", _("must be “function” or “custom”"))
 
 
-def _drop_tools(body: dict[str, Any]) -> None:
-    """An empty list is none, and servers refuse it, as they do what is said of its use."""
-    del body["tools"]
-    body.pop("parallel_tool_calls", None)
-    if body.get("tool_choice") in ("auto", "none"):  # any other cannot be met: the server says so
-        del body["tool_choice"]
+def _clean_choice(body: dict[str, Any], tools: str, choice: str, *more: str) -> None:
+    """An empty list is none, and servers refuse it, as they do what is said of its use. Raises InvalidInput
+    for a use that nothing can be put to.
+    """
+    if body.get(tools) not in (None, []):
+        return
+    if body.get(choice) not in (None, "auto", "none"):
+        raise wrong(choice, _("is allowed only with “%(field)s”") % {"field": tools})
+    for name in (tools, choice, *more):
+        body.pop(name, None)
 
 
 def _names_sound(body: dict[str, Any]) -> bool:

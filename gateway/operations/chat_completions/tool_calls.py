@@ -2,13 +2,15 @@
 its arguments as text. Clients put the pieces of a stream together by their numbers, and trip over gaps.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from gateway.answers.json_text import as_number, load_or_none, write_json
 
 NO_ARGUMENTS = "{}"  # what clients read where a function takes none
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)  # of JSON, whole
 ARGUMENTS = ("arguments", "parameters", "input")  # their names, OpenAI's first
 
 
@@ -20,6 +22,7 @@ class _Begun:
     name: str
     is_whole: bool  # all of it came with its first piece
     lacks_arguments: bool  # so far
+    arguments: list[str] = field(default_factory=list)  # its pieces
 
 
 class CallReader:
@@ -69,7 +72,9 @@ class CallReader:
         else:
             is_changed = _continue(piece, self._begun[number])
         call = self._begun[number]
-        call.lacks_arguments = call.lacks_arguments and not _has_arguments(piece)
+        if _has_arguments(piece):
+            call.lacks_arguments = False
+            call.arguments.append(piece["function"]["arguments"])
         if place is not None:
             self._numbers[place] = number
         self._last = number
@@ -82,6 +87,11 @@ class CallReader:
     def lacks_arguments(self) -> bool:
         """Whether those of any call have not come so far."""
         return any(call.lacks_arguments for call in self._begun)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the arguments of any call have not come whole so far."""
+        return any(is_cut("".join(call.arguments)) for call in self._begun)
 
     def end(self) -> list[dict[str, Any]]:
         """The last pieces of calls whose arguments never came: `{}`, since clients read them as JSON, and ""
@@ -120,6 +130,19 @@ def is_empty(call: dict[str, Any]) -> bool:
 def is_nameless(call: dict[str, Any]) -> bool:
     """Whether nobody can tell what a whole call calls."""
     return call.get("type") in (None, "", "function") and not _name_of(call) and not _has_arguments(call)
+
+
+def is_cut(arguments: str) -> bool:
+    """Whether arguments end in the middle of their JSON. What else is odd is as the model wrote it."""
+    text = arguments.strip()
+    if not text.startswith("{"):
+        return False
+    rest = _STRING.sub("", text)
+    return '"' in rest or any(rest.count(opened) > rest.count(closed) for opened, closed in ("{}", "[]"))
+
+
+def has_cut_arguments(call: dict[str, Any]) -> bool:
+    return _has_arguments(call) and is_cut(call["function"]["arguments"])
 
 
 def _continue(piece: dict[str, Any], call: _Begun) -> bool:

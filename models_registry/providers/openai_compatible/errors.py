@@ -54,6 +54,23 @@ _STATUS_WORDS = tuple(
     )
 )
 _BUSY = re.compile(r"\brate.?limit|too many requests", re.IGNORECASE)
+# Reasons for an end that is none: the server broke off (OpenRouter, vLLM, z.ai, DeepSeek), or could not read
+# what its model wrote as a call of a tool (Google).
+_FAILURES = frozenset(
+    {
+        "error",
+        "abort",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "network_error",
+        "timeout",
+        "insufficient_system_resource",
+        "malformed_function_call",
+        "function_call_filter",
+    }
+)
+_REASONS = ("finish_reason", "native_finish_reason")  # OpenAI's, and what OpenRouter was told itself
 MOST_CHOICES = 16  # of one event that are looked through for an error
 _STATUS = re.compile(r"[45][0-9]{2}")
 _FINE = ("", "0", "200", "ok", "success")
@@ -68,6 +85,7 @@ class ProviderError:
     kind: str = ""
     param: str = ""
     status: int = 0  # of HTTP, as the error names it itself, by number or word; 0 where it names none
+    is_page: bool = False  # for browsers: no model server said that
 
     @property
     def text(self) -> str:
@@ -95,7 +113,8 @@ def read_error(raw: bytes) -> ProviderError:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
         text = raw.decode("utf-8", "replace").strip()
-        return ProviderError() if text.startswith("<") else ProviderError(message=text[:MAX_TEXT])
+        is_page = text.startswith("<")
+        return ProviderError(is_page=True) if is_page else ProviderError(message=text[:MAX_TEXT])
     return read_error_object(body)
 
 
@@ -146,10 +165,29 @@ def find_choice_error(event: dict[str, Any]) -> ProviderError | None:
     for choice in choices[:MOST_CHOICES] if isinstance(choices, list) else ():
         if not isinstance(choice, dict):
             continue
-        reason, error = choice.get("finish_reason"), choice.get("error")
-        if error or (isinstance(reason, str) and reason.lower() == "error"):
-            choice.pop("error", None)
-            return read_error_object({"error": error}) if error else ProviderError()
+        if error := choice.pop("error", None):
+            return read_error_object({"error": error})
+        if (failure := _find_failure(choice)) is not None:
+            return failure
+    return None
+
+
+def is_failure(reason: str) -> bool:
+    """Whether an answer that ended for this reason was broken off by its server."""
+    return reason.partition(":")[0].strip().lower() in _FAILURES
+
+
+def _find_failure(choice: dict[str, Any]) -> ProviderError | None:
+    delta = choice.get("delta")
+    reasons = [choice.get(name) for name in _REASONS]
+    if isinstance(delta, dict):
+        reasons.append(delta.get("finish_reason"))
+    for reason in reasons:
+        word = reason.get("type") if isinstance(reason, dict) else reason  # SGLang's own API
+        if isinstance(word, str) and is_failure(word):
+            told = read_error_object({"error": reason}) if isinstance(reason, dict) else ProviderError()
+            has_words = told.message or word.lower() == "error"
+            return told if has_words else ProviderError(message=word[:200])
     return None
 
 
