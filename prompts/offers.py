@@ -10,6 +10,7 @@ from accounts.grants import list_closed_objects
 from accounts.models import Project, User
 from accounts.objects import MODEL
 from models_registry.first_models import find_first_model
+from models_registry.kinds import Channel
 from models_registry.routes import Route, list_ways
 from models_registry.selectors import find_successor, list_routes
 from tenants.data_policy import DataPolicy, strictest
@@ -73,24 +74,29 @@ def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
 
 
 def _rank_for_reader(route: Route) -> int:
-    """Models of real servers, then those of the embedded runtime's small ones that speak the reader's
-    language, then the rest; last what is asked elsewhere at a price that nobody has entered: connecting it
-    made it nobody's choice.
+    """The house's models that speak the reader's language, then what has proven itself elsewhere, then the
+    house's others; last all else: adding a model makes it nobody's choice.
     """
     first = find_first_model(route)
-    if first is None:
-        is_known = not route.price.is_unset or route.targets[0].endpoint.location == "local"
-        return 0 if is_known else 3
-    return 1 if (get_language() or "en")[:2] in first.languages else 2
+    if first is not None:
+        return 0 if (get_language() or "en")[:2] in first.languages else 2
+    return 1 if _is_proven(route) else 3
+
+
+def _is_proven(route: Route) -> bool:
+    """Stable, at a price that somebody entered, on a server that answered the last look at it."""
+    is_priced = not route.price.is_unset
+    return route.channel == Channel.STABLE and is_priced and route.targets[0].endpoint.has_answered
 
 
 def find_undecided(user: User, offer: Offer) -> Route | None:
     """The model that people begin with, though nobody chose it: for those who could choose one of the
-    organisation's own.
+    organisation's own. The first start's choice of a model of the house is nobody's.
     """
     if not user.has_perm("models_registry.change_model"):
         return None
     routes: Iterable[Route] = (*offer.models, *offer.closed)
-    if any(route.is_default for route in routes) or all(route.origin == "platform" for route in routes):
+    has_chosen = any(route.is_default and find_first_model(route) is None for route in routes)
+    if has_chosen or all(route.origin == "platform" for route in routes):
         return None
     return offer.models[0] if len(offer.models) > 1 else None

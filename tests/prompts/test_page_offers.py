@@ -6,8 +6,12 @@ import pytest
 
 from accounts.services import create_project, set_data_policy, set_project_member
 from accounts.services.projects import ensure_default_project
+from models_registry.embedded import find_runtime, offer_first_models
+from models_registry.platform.models import Model
+from models_registry.seeds import seed_platform
 from models_registry.services import add_connection, add_model, set_model
 from prompts.models import Message
+from tenants.context import platform
 from tests.prompts.chats import last_answer, make_conversation
 from tests.prompts.pages import HTMX, options, url
 from tests.prompts.visitor import text_of
@@ -160,6 +164,16 @@ def test_who_can_choose_a_default_model_is_told_that_nobody_has(acme, alice, bob
     assert "/admin/models_registry/model/" in hint(alice) and hint(bob) == ""
     set_model(actor=None, model=offer_both[1], is_default=True)
     assert hint(alice) == ""
+
+
+def test_the_first_starts_default_is_nobodys_choice(acme, alice, offer):
+    offer("own", ("1", "1"))
+    with platform():
+        seed_platform("http://127.0.0.1:4711", "token")
+        Model.objects.exclude(name="atrium-tiny").update(is_enabled=False)
+        offer_first_models(find_runtime(), [{"id": "SmolLM2-135M-Instruct", "kind": "chat"}])
+    html = acme.login_as(alice).get(url("chat-home")).content.decode()
+    assert "No default model is chosen. People begin with SmolLM2-135M-Instruct." in text_of(html)
 
 
 def test_without_a_choice_nobody_is_asked_to_make_one(acme, alice, offer, db):
