@@ -19,11 +19,14 @@ from tenants.doors.hosts import KnownTenant
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The models that may be used, the first choice first, and those that the data policy forbids here."""
+    """The models that may be used, the first choice first, those that the data policy forbids here, and the
+    names that the rights of use deny to this person.
+    """
 
     models: list[Route]
     closed: list[Route]
     policy: str
+    denied: frozenset[str]
 
     @property
     def policy_label(self) -> str:
@@ -55,11 +58,9 @@ class Offer:
 def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
     """The first is an administrator's choice, else the best one for the reader's language."""
     closed = set(list_closed_objects(MODEL, user, project.pk))
-    routes = {
-        name: route
-        for name, route in list_routes(UUID(door.plan_id), door.currency).items()
-        if route.kind == "chat" and route.model_id not in closed
-    }
+    all_routes = list_routes(UUID(door.plan_id), door.currency).items()
+    chat = {name: route for name, route in all_routes if route.kind == "chat"}
+    routes = {name: route for name, route in chat.items() if route.model_id not in closed}
     ranked = sorted(
         (route for name, route in routes.items() if name == route.name),
         key=lambda one: (not one.is_default, _rank_for_reader(one), one.is_demo, one.label, one.name),
@@ -70,6 +71,7 @@ def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
         models=[route for route in ranked if route.name in allowed],
         closed=[route for route in ranked if route.name not in allowed],
         policy=policy,
+        denied=frozenset(chat.keys() - routes.keys()),
     )
 
 
