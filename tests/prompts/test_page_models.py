@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 import pytest
+from django.utils import translation
 
 from accounts.objects import MODEL
 from accounts.services.grants import grant
@@ -14,6 +15,7 @@ from models_registry.seeds import seed_platform
 from models_registry.services import add_connection, add_model, set_model, set_model_price
 from models_registry.services import test_connection as check_connection
 from prompts.models import Message
+from prompts.starters import starter_sets
 from tenants.context import platform
 from tests.models_registry.provider import running_provider
 from tests.prompts.chats import make_conversation
@@ -108,6 +110,14 @@ def test_starters_and_small_print_are_there_for_each_kind_of_model(as_bob, embed
         (starters,) = re.findall(rf'<ul class="starters" data-set="{kind}".*?</ul>', html, re.DOTALL)
         assert words in starters and starters.count('class="starter"') == 3
     assert "Small model, English only" in html and "Small model that knows English only" in html
+
+
+def test_people_say_du_to_a_model():
+    """As they do to whom they ask; Atrium itself says Sie."""
+    with translation.override("de"):
+        texts = [starter["text"] for starters in starter_sets().values() for starter in starters]
+        assert "Was kannst du?" in texts
+        assert [text for text in texts if re.search(r"\b(Sie|Ihnen|Ihre?)\b", text)] == []
 
 
 def test_an_experimental_model_says_so_also_where_people_begin_with_it(as_bob, offer):
