@@ -352,10 +352,10 @@ def test_a_limit_says_what_is_used_of_it(acme, alice, bob, level):
         page = acme.get(url("limit_change", limit(measure, 2_000).pk)).content.decode()
         assert f"{used:,} of 2,000 {measure.replace('_', ' ')}" in page, (measure, used)
     page = acme.get(url("limit_changelist")).content.decode()
-    assert "2,000 tokens per day" in page and "24 hours after each call" in page
+    assert "2,000 tokens per day" in page and page.count("A request counts for 60 seconds.") == 1
     limit("requests_per_minute", 1)
     page = acme.get(url("limit_changelist")).content.decode()
-    assert "1 request per minute" in page and f"{2 + of_others} of 1 request per minute" in page
+    assert page.count("1 request per minute") == 1 and "of 1 request" not in page
     if level == "user":
         page = acme.get(url("user_change", bob.pk)).content.decode()
         assert "2 used; is free again 60 seconds after each request" in page
