@@ -7,8 +7,9 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -54,8 +55,11 @@ class LimitForm(SubjectChoice):
         """Told here, at its field: the row's own check names it after the measure."""
         amount = self.cleaned_data["amount"]
         measure = self.cleaned_data.get("measure") or self.instance.measure
-        MinValueValidator(1)(amount)
-        MaxValueValidator(MAX_TOKENS if measure in TOKENS else MAX_COUNT)(amount)
+        most = MAX_TOKENS if measure in TOKENS else MAX_COUNT
+        if not 1 <= amount <= most:
+            raise ValidationError(
+                gettext("A limit is a number from 1 to %(most)s.") % {"most": intcomma(most)}
+            )
         return amount
 
     def subject_id(self) -> Any:

@@ -46,6 +46,8 @@ def test_limits_of_a_person_stand_on_their_page(acme, alice, bob):
     assert limits_of(user=bob) == {"calls_at_once": 3}
     refused = acme.post(address, data | {"calls_at_once": 0})
     assert refused.status_code == 200 and limits_of(user=bob) == {"calls_at_once": 3}
+    (said,) = refused.context["adminform"].form.errors["calls_at_once"]
+    assert said == "A number from 1 to 2000000000, or nothing for no limit."
 
 
 def test_limits_of_a_project_and_of_a_key_stand_on_their_pages(acme, alice):
@@ -238,7 +240,8 @@ def test_an_amount_that_no_limit_may_have_is_told_at_its_field(acme, alice, bob,
     for address in (url("limit_add"), url("limit_change", row.pk)):
         page = acme.post(address, data)
         assert page.status_code == 200, address
-        assert "amount" in page.context["adminform"].form.errors
+        (said,) = page.context["adminform"].form.errors["amount"]
+        assert said.startswith("A limit is a number from 1 to ")
     assert Limit.objects.get().amount == 7
 
 
