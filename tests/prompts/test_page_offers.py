@@ -190,6 +190,8 @@ def test_a_model_that_is_denied_to_somebody_is_not_called_withdrawn(as_bob, bob,
     words = text_of(html())
     assert "You may no longer use this model Big Model is there, but the rights of use" in words
     assert "no longer offered" not in words and ">Try again</button>" not in html()
+    Message.objects.filter(pk=answer.pk).update(text="the beginning")
+    assert ">Continue</button>" not in html(), "the rest would be refused again"
 
 
 def test_a_fragment_of_a_denied_answer_says_so_too(as_bob, bob, deny):
