@@ -16,9 +16,7 @@ from tenants.measures import Measure
 
 Count = Callable[[Sequence[Limit]], dict[UUID, int]]  # limit id → how much of it is used
 FREED: dict[str, str | Promise] = {
-    Measure.REQUESTS_PER_MINUTE: _(
-        "60 seconds after each request (also one that could not be read, which is not counted here)"
-    ),
+    Measure.REQUESTS_PER_MINUTE: _("60 seconds after each request"),
     Measure.TOKENS_PER_MINUTE: _("60 seconds after each call"),
     Measure.TOKENS_PER_DAY: _("24 hours after each call"),
     Measure.CALLS_AT_ONCE: _("when a call ends"),

@@ -18,6 +18,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
+from accounts.objects import MODEL, name_objects
 from accounts.roles import name_role
 from foundation.ids import uuid7
 from tenants.context import scope_label
@@ -365,7 +366,10 @@ class Limit(TimeStamped, LimitRow):
         ]
 
     def get_additional_data(self) -> dict[str, Any]:
-        return super().get_additional_data() | {"level": self.level}
+        kept = super().get_additional_data() | {"level": self.level}
+        if self.model_id is not None:
+            kept["subject"] = name_objects(MODEL).get(self.model_id, "")
+        return kept
 
     @classmethod
     def name_kept(cls, kept: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from unfold.widgets import (
     UnfoldAdminTextareaWidget,
 )
 
-from tenants.measures import MAX_COUNT, MAX_TOKENS, TOKENS, Measure
+from tenants.measures import MAX_COUNT, MAX_TOKENS, TOKENS, Measure, say_range
 
 
 class NamesField(forms.CharField):
@@ -42,11 +42,14 @@ class NamesField(forms.CharField):
 
 def limit_field(measure: Measure) -> forms.IntegerField:
     """How much of something may be used; empty for no limit."""
+    most = MAX_TOKENS if measure in TOKENS else MAX_COUNT
+    outside = say_range(most)
     return forms.IntegerField(
         label=capfirst(measure.label),
         required=False,
         min_value=1,
-        max_value=MAX_TOKENS if measure in TOKENS else MAX_COUNT,
+        max_value=most,
+        error_messages={"min_value": outside, "max_value": outside},
         widget=UnfoldAdminIntegerFieldWidget(),
         help_text=_("Empty: no limit of its own."),
     )

@@ -21,7 +21,7 @@ from models_registry.addresses import pinned_policy
 from models_registry.first_models import FIRST_MODELS, PREPARING, FirstModel
 from models_registry.kinds import Channel, ModelKind
 from models_registry.providers.embedded import Embedded
-from models_registry.services import add_model, set_model_price
+from models_registry.services import add_model, set_model, set_model_price
 from models_registry.worlds import Connection, Model, active_world
 from tenants.models import Tenant
 from tenants.sealing import BrokenSeal, NoDataKey
@@ -40,7 +40,7 @@ class Told:
     """What the runtime says of itself."""
 
     models: list[dict[str, Any]]
-    preparing: list[str]  # labels of the chat models that are being made
+    preparing: dict[str, str]  # name → label of the chat models that are being made
     is_busy: bool  # whether any are
 
 
@@ -59,7 +59,7 @@ def follow_runtime() -> None:
         note_duty(DUTY, timezone.now() + TRIED_AGAIN_AFTER)
         return
     offer_first_models(connection, told.models)
-    note_preparing(told.preparing)
+    note_preparing(list(_without_offered(connection, told.preparing).values()))
     if told.is_busy:
         note_duty(DUTY, timezone.now() + ASKED_AGAIN_AFTER)
 
@@ -77,13 +77,24 @@ def ask_runtime(connection: Connection) -> Told:
         health = egress.read_json(http.get(f"{connection.base_url.removesuffix('/v1')}/health"))
         listed = egress.read_json(http.get(f"{connection.base_url}/models"))
     made = [entry for entry in _entries(health, "preparing") if entry.get("state") != "failed"]
-    chat = [str(entry.get("display_name")) for entry in made if entry.get("kind") == ModelKind.CHAT]
+    chat = {
+        str(entry.get("id")): str(entry.get("display_name"))
+        for entry in made
+        if entry.get("kind") == ModelKind.CHAT
+    }
     return Told(_entries(listed, "data"), chat, is_busy=bool(made))
 
 
 def _entries(body: Any, name: str) -> list[dict[str, Any]]:
     entries = body.get(name) if isinstance(body, dict) else None
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def _without_offered(connection: Connection, preparing: dict[str, str]) -> dict[str, str]:
+    """Those that nobody can choose yet: the runtime makes models that it had before anew."""
+    offered = active_world().models.objects.filter(connection=connection.pk, upstream_name__in=preparing)
+    known = set(offered.values_list("upstream_name", flat=True))
+    return {name: label for name, label in preparing.items() if name not in known}
 
 
 def offer_first_models(connection: Connection, listed: list[dict[str, Any]]) -> list[str]:
@@ -107,7 +118,9 @@ def offer_first_models(connection: Connection, listed: list[dict[str, Any]]) -> 
 
 @transaction.atomic
 def add_first_model(connection: Connection, entry: dict[str, Any], first: FirstModel) -> Model:
-    """A model of the platform with its prices, from the runtime's entry in its list of models."""
+    """A model of the platform with its prices, from the runtime's entry in its list of models. Where the
+    platform has no default of its kind yet, the one that is made for that becomes it.
+    """
     limits = {
         name: entry[name]
         for name in ("context_window", "default_max_output_tokens")
@@ -125,6 +138,9 @@ def add_first_model(connection: Connection, entry: dict[str, Any], first: FirstM
         notes=first.notes,
         **limits,
     )
+    defaults = active_world().models.objects.filter(kind=model.kind, is_default=True)
+    if first.is_first_default and not defaults.exists():
+        model = set_model(actor=None, model=model, is_default=True)
     for currency in Tenant.Currency.values:
         set_model_price(actor=None, model=model, input=first.input, output=first.output, currency=currency)
     return model

@@ -35,6 +35,7 @@ class Endpoint:
     total_timeout_s: float = 1_800.0
     token_limit_name: str = ""  # empty: what its provider usually takes
     location: str = ""
+    has_answered: bool = False  # the last look at it
 
     @property
     def policy(self) -> EgressPolicy:

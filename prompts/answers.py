@@ -322,6 +322,7 @@ def _result(
         finish_reason=str(call.finish_reason or "") if call else "",
         error_code=error_code,
         error_message=error_message,
+        error_language=(answer.language or "en") if error_message else "",
         input_tokens=usage.total_input if usage else 0,
         output_tokens=usage.total_output if usage else 0,
         cost=call.cost if call and usage else Decimal(0),

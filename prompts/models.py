@@ -96,6 +96,7 @@ class Message(TimeStamped):
     notice = models.CharField(_("notice"), max_length=80, blank=True)
     error_code = models.CharField(_("error"), max_length=60, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
+    error_language = models.CharField(max_length=20, blank=True, default="", db_default="", editable=False)
     input_tokens = models.PositiveIntegerField(_("input tokens"), default=0)
     output_tokens = models.PositiveIntegerField(_("output tokens"), default=0)
     cost = MoneyField(_("cost"), default=0)

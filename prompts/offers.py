@@ -10,6 +10,7 @@ from accounts.grants import list_closed_objects
 from accounts.models import Project, User
 from accounts.objects import MODEL
 from models_registry.first_models import find_first_model
+from models_registry.kinds import Channel
 from models_registry.routes import Route, list_ways
 from models_registry.selectors import find_successor, list_routes
 from tenants.data_policy import DataPolicy, strictest
@@ -18,11 +19,14 @@ from tenants.doors.hosts import KnownTenant
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The models that may be used, the first choice first, and those that the data policy forbids here."""
+    """The models that may be used, the first choice first, those that the data policy forbids here, and the
+    names that the rights of use deny to this person.
+    """
 
     models: list[Route]
     closed: list[Route]
     policy: str
+    denied: frozenset[str]
 
     @property
     def policy_label(self) -> str:
@@ -54,11 +58,9 @@ class Offer:
 def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
     """The first is an administrator's choice, else the best one for the reader's language."""
     closed = set(list_closed_objects(MODEL, user, project.pk))
-    routes = {
-        name: route
-        for name, route in list_routes(UUID(door.plan_id), door.currency).items()
-        if route.kind == "chat" and route.model_id not in closed
-    }
+    all_routes = list_routes(UUID(door.plan_id), door.currency).items()
+    chat = {name: route for name, route in all_routes if route.kind == "chat"}
+    routes = {name: route for name, route in chat.items() if route.model_id not in closed}
     ranked = sorted(
         (route for name, route in routes.items() if name == route.name),
         key=lambda one: (not one.is_default, _rank_for_reader(one), one.is_demo, one.label, one.name),
@@ -69,28 +71,34 @@ def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
         models=[route for route in ranked if route.name in allowed],
         closed=[route for route in ranked if route.name not in allowed],
         policy=policy,
+        denied=frozenset(chat.keys() - routes.keys()),
     )
 
 
 def _rank_for_reader(route: Route) -> int:
-    """Models of real servers, then those of the embedded runtime's small ones that speak the reader's
-    language, then the rest; last what is asked elsewhere at a price that nobody has entered: connecting it
-    made it nobody's choice.
+    """The house's models that speak the reader's language, then what has proven itself elsewhere, then the
+    house's others; last all else: adding a model makes it nobody's choice.
     """
     first = find_first_model(route)
-    if first is None:
-        is_known = not route.price.is_unset or route.targets[0].endpoint.location == "local"
-        return 0 if is_known else 3
-    return 1 if (get_language() or "en")[:2] in first.languages else 2
+    if first is not None:
+        return 0 if (get_language() or "en")[:2] in first.languages else 2
+    return 1 if _is_proven(route) else 3
+
+
+def _is_proven(route: Route) -> bool:
+    """Stable, at a price that somebody entered, on a server that answered the last look at it."""
+    is_priced = not route.price.is_unset
+    return route.channel == Channel.STABLE and is_priced and route.targets[0].endpoint.has_answered
 
 
 def find_undecided(user: User, offer: Offer) -> Route | None:
     """The model that people begin with, though nobody chose it: for those who could choose one of the
-    organisation's own.
+    organisation's own. The first start's choice of a model of the house is nobody's.
     """
     if not user.has_perm("models_registry.change_model"):
         return None
     routes: Iterable[Route] = (*offer.models, *offer.closed)
-    if any(route.is_default for route in routes) or all(route.origin == "platform" for route in routes):
+    has_chosen = any(route.is_default and find_first_model(route) is None for route in routes)
+    if has_chosen or all(route.origin == "platform" for route in routes):
         return None
     return offer.models[0] if len(offer.models) > 1 else None

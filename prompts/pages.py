@@ -10,6 +10,7 @@ from accounts.models import Project
 from models_registry.routes import Route
 from models_registry.selectors import label_models, list_preparing_models
 from prompts.conclusions import as_concluded
+from prompts.failures import explain_failure
 from prompts.models import Conversation, Message
 from prompts.offers import Offer, find_undecided, list_offer
 from prompts.rendering import render_markdown
@@ -25,7 +26,7 @@ REFUSED_MODEL = ("data_policy", "model_not_found", "model_retired")
 def show_message(request: HttpRequest, message: Message) -> Message:
     """Give a message what the templates show beside its columns."""
     labels = _name_models({message.model_name, message.failed_model_name})
-    if not _is_refused(message):
+    if not (_is_refused(message) or message.can_continue):
         return _show(message, labels)
     return _show(
         message, labels, list_offer(request.user, request.tenant, find_booking(request, message.conversation))
@@ -47,7 +48,10 @@ def _show(message: Message, labels: dict[str, str], offer: Offer | None = None) 
     """Until a new answer begins, its HTML is that of the one it is to replace."""
     message.model_label = labels.get(message.model_name, "")
     message.failed_model_label = labels.get(message.failed_model_name, "")
-    if offer and _is_refused(message):
+    message.error_text, message.error_text_language = explain_failure(message)
+    message.is_denied = offer is not None and message.model_name in offer.denied
+    message.may_continue = message.can_continue and not message.is_denied
+    if offer and (_is_refused(message) or message.is_denied):
         message.alternative = _find_alternative(message, offer)
     text = (
         message.replaced["text"]
@@ -165,7 +169,11 @@ def _choose_model(
         "selected_model": selected,
         "choices": list_choices(offer),
         "closed_model": labels[chosen] if is_closed and not selected else "",
-        "retired_model": {"name": labels[wanted], "successor": labels.get(selected, "")}
+        "retired_model": {
+            "name": labels[wanted],
+            "successor": labels.get(selected, ""),
+            "is_denied": wanted in offer.denied,
+        }
         if is_retired
         else None,
     }

@@ -49,6 +49,7 @@ class AnswerResult:
     notice: str = ""
     error_code: str = ""
     error_message: str = ""
+    error_language: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
     cost: Decimal = Decimal(0)
@@ -161,7 +162,7 @@ def _begin_attempt(message: Message, model_name: str, process_id: UUID) -> None:
     message.request_id = show_request_id(uuid7())
     message.is_billed = False
     message.error_code = ""
-    message.error_message = ""
+    message.error_message = message.error_language = ""
     message.notice = ""
     message.finish_reason = ""
     message.created_at = timezone.now()  # the page counts the seconds of waiting from it
@@ -197,7 +198,7 @@ def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
         return
     message.request_id = result.request_id
     # in words of others: an answer that cannot be saved would never end
-    for field in ("error_code", "error_message", "finish_reason"):
+    for field in ("error_code", "error_message", "error_language", "finish_reason"):
         setattr(message, field, getattr(result, field).replace("\0", ""))
     message.error_code = message.error_code[:MAX_CODE_CHARS]
     message.finish_reason = message.finish_reason[:MAX_REASON_CHARS]

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models
+from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -60,9 +61,14 @@ def check_amount(measure: str, amount: int) -> None:
     """Raises ValidationError, at the measure's name, for an amount that no limit may have."""
     most = MAX_TOKENS if measure in TOKENS else MAX_COUNT
     if not 1 <= amount <= most:
-        raise ValidationError(
-            {measure: [_("A number from 1 to %(most)d, or nothing for no limit.") % {"most": most}]}
-        )
+        raise ValidationError({measure: [say_range(most)]})
+
+
+def _say_range(most: int) -> str:
+    return _("A number from 1 to %(most)d, or nothing for no limit.") % {"most": most}
+
+
+say_range = lazy(_say_range, str)  # said when it is shown
 
 
 class LimitRow(models.Model):

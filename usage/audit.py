@@ -10,7 +10,7 @@ def register_models() -> None:
     from usage.budget_names import name_budget
     from usage.models import Budget, UsageEvent
 
-    name_objects(Budget, name_budget)
+    name_objects(Budget, name_budget, from_kept=Budget.name_kept)
 
     auditlog.register(
         Budget, exclude_fields=["held", "spent", "allowance", "period_start", "created_at", "updated_at"]

@@ -6,6 +6,7 @@ column changed here is changed there. Ids of people, keys, projects and models a
 foreign keys: events outlive them all.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -232,7 +233,22 @@ class Budget(TimeStamped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.subject_name or self.get_level_display()}: {show_money(self.limit, self.currency)}"
+        return self.name_kept(self.get_additional_data())
+
+    def get_additional_data(self) -> dict[str, str]:
+        """What the audit log keeps beside the text, for readers of other languages (auditlog asks for it)."""
+        return {
+            "subject": self.subject_name,
+            "level": self.level,
+            "limit": str(self.limit),
+            "currency": self.currency,
+        }
+
+    @classmethod
+    def name_kept(cls, kept: dict[str, str]) -> str:
+        """What people call the budget of which the audit log keeps this, in the reader's language."""
+        whose = kept["subject"] or cls.Level(kept["level"]).label
+        return f"{whose}: {show_money(Decimal(kept['limit']), kept['currency'])}"
 
 
 class BudgetOverrun(models.Model):

@@ -140,6 +140,7 @@ def remove_budget(*, actor: User | None, budget: Budget, within: ApiKey | None =
     require(actor, "usage.delete_budget")
     _refuse_of_plan(budget)
     _refuse_to_free(within, budget, None)
+    _name_subject(budget)
     budget.delete()
 
 
@@ -181,6 +182,13 @@ def _check_subject(level: str, subject_id: UUID | None) -> UUID:
     return subject_id
 
 
+def _name_subject(budget: Budget) -> None:
+    """For the audit log, and for who is told of it."""
+    if budget.level in NAMES:
+        names = NAMES[budget.level]([budget.subject_id])
+        budget.subject_name = names.get(budget.subject_id, "")
+
+
 def _set_budget(
     level: str, subject_id: UUID, period: str, limit: Decimal, managed_by: str, warn_at_percent: int = 80
 ) -> Budget:
@@ -190,6 +198,7 @@ def _set_budget(
     budget = found or Budget(
         level=level, subject_id=subject_id, period=period, managed_by=managed_by, currency=get_currency()
     )
+    _name_subject(budget)
     budget.limit = limit
     budget.warn_at_percent = warn_at_percent
     budget.period_start = budget.period_start or period_start(period, read_clock())

@@ -6,8 +6,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -53,8 +55,11 @@ class LimitForm(SubjectChoice):
         """Told here, at its field: the row's own check names it after the measure."""
         amount = self.cleaned_data["amount"]
         measure = self.cleaned_data.get("measure") or self.instance.measure
-        MinValueValidator(1)(amount)
-        MaxValueValidator(MAX_TOKENS if measure in TOKENS else MAX_COUNT)(amount)
+        most = MAX_TOKENS if measure in TOKENS else MAX_COUNT
+        if not 1 <= amount <= most:
+            raise ValidationError(
+                gettext("A limit is a number from 1 to %(most)s.") % {"most": intcomma(most)}
+            )
         return amount
 
     def subject_id(self) -> Any:
@@ -77,7 +82,7 @@ class LimitAdmin(AtriumModelAdmin):
         "key or the callers of a model may have."
     )
     form = LimitForm
-    list_display = ["show_subject", "level", "show_limit", "show_used", "show_freed"]
+    list_display = ["show_subject", "level", "show_limit", "show_count"]
     list_filter = [("level", ChoicesDropdownFilter), ("measure", ChoicesDropdownFilter)]
     list_select_related = ["project", "user", "key__user"]
     conditional_fields = CONDITIONS | {"project": "level == 'project'", "target": "level == 'model'"}
@@ -93,9 +98,10 @@ class LimitAdmin(AtriumModelAdmin):
         return [] if obj is None else ["show_subject", "level", "measure", "show_used", "show_freed"]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None):
-        """Below the organisation's own limits: those of its plan."""
+        """Below the organisation's own limits: what frees them, and those of its plan."""
         rows = [say_limit(measure, amount) for measure, amount in sorted(get_plan_limits().items())]
-        return super().changelist_view(request, {"plan_limits": rows} | (extra_context or {}))
+        context = {"plan_limits": rows, "has_limits": Limit.objects.exists()}
+        return super().changelist_view(request, context | (extra_context or {}))
 
     def create_row(self, request: HttpRequest, form: LimitForm) -> Limit:
         data, subject_id = form.cleaned_data, form.subject_id()
@@ -138,11 +144,16 @@ class LimitAdmin(AtriumModelAdmin):
     def show_limit(self, row: Limit) -> str:
         return say_limit(row.measure, row.amount)
 
+    @display(description=_("used"))
+    def show_used(self, row: Limit) -> str:
+        return say_use(row.measure, row.used, row.amount)
+
     @display(description=_("used"), label={"ok": "success", "warn": "warning", "full": "danger"})
-    def show_used(self, row: Limit) -> Badge:
+    def show_count(self, row: Limit) -> Badge:
+        """Beside the limit, which says of what."""
         share = row.used / row.amount
         key = "full" if share >= 1 else "warn" if share >= WARN_AT else "ok"
-        return Badge(key, say_use(row.measure, row.used, row.amount))
+        return Badge(key, intcomma(row.used))
 
     @display(description=_("is free again"))
     def show_freed(self, row: Limit) -> str:

@@ -102,6 +102,8 @@ def parse_url(url: str) -> Target:
     """Take a URL apart. Raises InvalidInput for any form that two programs might read differently."""
     if len(url) > MAX_LENGTH:
         raise _invalid(_("The address is longer than %(limit)d characters.") % {"limit": MAX_LENGTH})
+    if "://" not in url:  # in plain words, whatever else it may hold
+        raise _invalid(_("This is not a web address. It has the form https://host:port/path."))
     if any(not 0x21 <= ord(character) <= 0x7E for character in url):
         raise _invalid(
             _(

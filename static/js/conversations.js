@@ -60,6 +60,14 @@ export function menuRow() {
   return rowOfMenu;
 }
 
+// One stop of the tab key a row: its button is an arrow away from its link.
+on("keydown", ".conversation-row a, .conversation-row button", (event, control) => {
+  const wanted = { ArrowRight: "button", ArrowLeft: "a" }[event.key];
+  if (!wanted || control.matches(wanted)) return;
+  control.closest("li").querySelector(wanted)?.focus();
+  event.preventDefault();
+});
+
 function closeForm(form) {
   const row = form.closest("li");
   // removing it takes the focus away while it still is connected: nothing is to be saved then

@@ -66,7 +66,7 @@ def read_origin(text: str) -> str:
     """
     found = ORIGIN.fullmatch(text.strip().lower().rstrip("/"))
     if found is None or len(text) > MAX_ORIGIN:
-        raise _wrong(_("An origin has a scheme, a host and perhaps a port, such as https://app.example.org."))
+        raise _wrong(_explain(text.strip().lower()))
     scheme, host, port = found["scheme"], found["host"], found["port"]
     if port and not 1 <= int(port) <= 65_535:
         raise _wrong(_("The port must be between 1 and 65535."))
@@ -76,6 +76,19 @@ def read_origin(text: str) -> str:
         except InvalidInput as exc:
             raise _wrong(exc.message) from None
     return f"{scheme}://{host}" + (f":{int(port)}" if port and int(port) != USUAL_PORTS.get(scheme) else "")
+
+
+def _explain(text: str) -> Promise:
+    """What is wrong with a text that is no origin."""
+    if "*" in text:
+        return _("Wildcards are not allowed. List each origin by itself, such as https://app.example.org.")
+    if text == "null":
+        return _("“null” is what pages without an origin send, and cannot be listed.")
+    if ORIGIN.match(text) and re.fullmatch(r"[^/]+//[^/?#@\s]+[/?#]\S*", text) and len(text) <= MAX_ORIGIN:
+        return _(
+            "Remove the path: an origin ends with the host or the port, such as https://app.example.org."
+        )
+    return _("An origin has a scheme, a host and perhaps a port, such as https://app.example.org.")
 
 
 def _wrong(message: str | Promise) -> InvalidInput:

@@ -1,6 +1,8 @@
 """The audit log as people read it: who it was, and values in their words."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
+from html import unescape
 
 import pytest
 from auditlog.models import LogEntry
@@ -16,17 +18,21 @@ from accounts.services import (
     create_api_key,
     create_project,
     create_user,
+    remove_limit,
     set_limit,
     set_roles,
     update_api_key,
 )
+from administration.history import name_entry
 from tenants.context import platform
 from tenants.doors import hosts
 from tenants.provisioning.plans import set_plan
 from tests.admin.test_people import refusal, url
 from tests.conftest import PASSWORD
-from tests.estate import make_platform_estate
-from tests.routes import PLATFORM
+from tests.estate import make_estate, make_platform_estate
+from tests.routes import PLATFORM, TENANT
+from usage.models import Budget
+from usage.services import change_budget, remove_budget
 
 pytestmark = pytest.mark.django_db
 
@@ -139,6 +145,38 @@ def test_limits_are_called_in_the_readers_language(acme, alice, bob):
         "measure": "tokens_per_minute",
         "amount": 1_000,
     }
+
+
+def text_of(page) -> str:
+    return unescape(page.content.decode()).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_budgets_and_limits_say_whose_they_are(acme, alice):
+    """In the log, for whatever was done to them, and where the page says that it is done."""
+    estate = make_estate(alice)
+    Budget.objects.all().delete()
+    Limit.objects.all().delete()
+    acme.login_as(alice)
+    key, model = estate.key.name_with_owner, str(estate.model)
+    form = {"period": "month", "warn_at_percent": 80, "level": "key", "key": estate.key.pk, "limit": "2.5"}
+    told = acme.post(reverse("service:usage_budget_add", urlconf=TENANT), form, follow=True)
+    assert f"{key}: 2.50 EUR" in text_of(told)
+    form = {"level": "model", "target": estate.model.pk, "measure": "calls_at_once", "amount": 3}
+    told = acme.post(reverse("service:accounts_limit_add", urlconf=TENANT), form, follow=True)
+    assert f"{model}: 3 calls at once" in text_of(told)
+    change_budget(actor=None, budget=Budget.objects.get(), limit=Decimal(3))
+    remove_budget(actor=None, budget=Budget.objects.get())
+    remove_limit(actor=None, limit=Limit.objects.get())
+    entries = LogEntry.objects.filter(additional_data__level__in=["key", "model"]).order_by("pk")
+    said = [(entry.action, name_entry(entry).replace("\N{NO-BREAK SPACE}", " ")) for entry in entries]
+    create, update, delete = LogEntry.Action.CREATE, LogEntry.Action.UPDATE, LogEntry.Action.DELETE
+    assert said == [
+        (create, f"{key}: 2.50 EUR"),
+        (create, f"{model}: 3 calls at once"),
+        (update, f"{key}: 3.00 EUR"),
+        (delete, f"{key}: 3.00 EUR"),
+        (delete, f"{model}: 3 calls at once"),
+    ]
 
 
 @pytest.mark.scope("platform")

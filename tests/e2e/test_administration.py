@@ -37,6 +37,18 @@ def test_the_keyboard_reaches_the_palette_and_log_out(arrive):
     expect(page).to_have_url(re.compile("/accounts/login/"))
 
 
+def test_a_narrow_window_has_room_for_the_objects_name(arrive):
+    row = add_connection(actor=None, name="Connection to the second house", kind="openai", secret="x")
+    path = f"/admin/models_registry/connection/{row.pk}/change/"
+    page = arrive(role="owner", path=path, viewport={"width": 390, "height": 844}).page
+    crumbs = page.locator("h1 a.crumb, h1 span.crumb")
+    expect(crumbs.last).to_have_text("Connection to the second house")
+    assert [crumb.is_visible() for crumb in crumbs.all()][-1:] == [True]
+    assert sum(crumb.is_visible() for crumb in crumbs.all()) == 1
+    page.set_viewport_size({"width": 1024, "height": 800})
+    expect(crumbs.first).to_be_visible()
+
+
 def test_filters_open_by_the_keyboard(arrive):
     page = arrive(role="owner", path="/admin/models_registry/connection/").page
     add_connection(actor=None, name="Filtered", kind="openai", secret="x")

@@ -70,7 +70,8 @@ def test_everything_is_done_by_keyboard(arrive):
     expect(chat.page.locator("h1")).to_have_text("Typed title")
     expect(chat.rows).to_have_text(["Typed title"])
 
-    tab_to(chat, "#conversation-list .conversation-more-button", "Shift+Tab")
+    tab_to(chat, "#conversation-list a[data-conversation]", "Shift+Tab")
+    keyboard.press("ArrowRight")
     keyboard.press("Enter")
     expect(chat.page.locator("#conversation-list .conversation-more-button")).to_have_attribute(
         "aria-expanded", "true"

@@ -3,7 +3,7 @@
 import pytest
 
 from foundation import egress
-from foundation.egress import PRIVATE, PUBLIC, EgressPolicy, Reach
+from foundation.egress import PRIVATE, PUBLIC, EgressPolicy, Reach, parse_url
 from foundation.errors import InvalidInput
 
 PORT = 8_443
@@ -313,3 +313,14 @@ def test_the_refusal_of_a_private_address_says_who_can_allow_it():
 )
 def test_borders_of_the_ranges(address, reach):
     assert egress.classify(address) is reach
+
+
+@pytest.mark.parametrize("text", ["not a url", "häuser", "", "api.example.com/v1"])
+def test_what_has_no_form_of_an_address_is_told_that_first(text):
+    with pytest.raises(InvalidInput, match="This is not a web address"):
+        parse_url(text)
+
+
+def test_an_address_with_letters_outside_ascii_is_told_what_to_write():
+    with pytest.raises(InvalidInput, match="punycode"):
+        parse_url("https://häuser.example/v1")

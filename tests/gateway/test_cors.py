@@ -215,6 +215,24 @@ def test_what_is_no_exact_origin_is_refused(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("*", "Wildcards are not allowed"),
+        ("https://*.example.org", "Wildcards are not allowed"),
+        ("null", "“null” is what pages without an origin send"),
+        ("https://a.example/path", "Remove the path"),
+        ("https://a.example:8443/path?x=1", "Remove the path"),
+        ("https://a.example#top", "Remove the path"),
+        ("https://user@a.example/x", "An origin has a scheme, a host and perhaps a port"),
+        ("app.example.org", "An origin has a scheme, a host and perhaps a port"),
+    ],
+)
+def test_what_is_wrong_with_an_origin_is_said(text, words):
+    with pytest.raises(AtriumError, match=words):
+        cors.read_origin(text)
+
+
+@pytest.mark.parametrize(
     "text",
     ["http://[::1]:99999", "https://a.example:0", "https://a.example:65536", "tauri://localhost:70000"],
 )

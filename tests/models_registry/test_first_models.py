@@ -85,6 +85,26 @@ def test_a_first_model_is_stable_unless_its_manifest_says_otherwise(runtime):
     assert channels == {"atrium-tiny": "stable", SMOL["id"]: "stable", E5["id"]: "experimental"}
 
 
+def default_of(kind: str) -> list[str]:
+    return list(Model.objects.filter(kind=kind, is_default=True).values_list("name", flat=True))
+
+
+def test_the_first_real_model_becomes_the_default_where_there_is_none(runtime):
+    runtime.listed = [E5, SMOL]
+    follow()
+    assert (default_of("chat"), default_of("embedding")) == ([SMOL["id"]], [])
+    services.set_model(actor=None, model=Model.objects.get(name=SMOL["id"]), is_default=False)
+    follow()
+    assert default_of("chat") == [], "taken back by somebody"
+
+
+def test_a_chosen_default_stays(runtime):
+    services.set_model(actor=None, model=Model.objects.get(name="atrium-tiny"), is_default=True)
+    runtime.listed = [SMOL]
+    follow()
+    assert default_of("chat") == ["atrium-tiny"] and Model.objects.filter(name=SMOL["id"]).exists()
+
+
 def test_the_runtime_is_asked_with_its_token(runtime):
     follow()
     assert runtime.paths == ["/health", "/v1/models"]
@@ -144,6 +164,16 @@ def test_pages_of_every_tenant_hear_which_chat_models_are_being_made(runtime):
     assert list_preparing_models() == []
     runtime.health["preparing"] = [failed]
     assert follow() == []
+
+
+def test_one_that_can_be_chosen_is_not_called_in_the_making(runtime):
+    """The runtime makes it anew, after a restart."""
+    runtime.health["preparing"] = [MAKING]
+    follow()
+    assert list_preparing_models() == ["SmolLM2 135M"]
+    runtime.listed = [SMOL]
+    assert len(follow()) == 1
+    assert list_preparing_models() == []
 
 
 # -- the token -----------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def test_the_answer_speaks_the_readers_language(visit):
         words = translation.gettext(
             "The model server answered with an error (status %(status)s). Try again, or choose another model."
         )
-    assert failed.error_message == words % {"status": 500}
+    assert failed.error_message == words % {"status": 500} and failed.error_language == "de"
 
 
 # -- stop, continue, write again -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 import pytest
+from django.utils import translation
 
 from accounts.objects import MODEL
 from accounts.services.grants import grant
@@ -12,8 +13,11 @@ from models_registry.models import Model as OwnModel
 from models_registry.platform.models import Model
 from models_registry.seeds import seed_platform
 from models_registry.services import add_connection, add_model, set_model, set_model_price
+from models_registry.services import test_connection as check_connection
 from prompts.models import Message
+from prompts.starters import starter_sets
 from tenants.context import platform
+from tests.models_registry.provider import running_provider
 from tests.prompts.chats import make_conversation
 from tests.prompts.pages import options, url
 
@@ -22,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def embedded_models(db):
-    """The embedded runtime's two chat models, priced; who asks finds no other."""
+    """The embedded runtime's two chat models, priced, none of them the default; who asks finds no other."""
     with platform():
         seed_platform("http://127.0.0.1:4711", "token")
         Model.objects.exclude(name="atrium-tiny").update(is_enabled=False)
@@ -33,6 +37,7 @@ def embedded_models(db):
             "context_window": 8192,
         }
         offer_first_models(find_runtime(), [entry])
+        Model.objects.update(is_default=False)
     return ["SmolLM2-135M-Instruct", "atrium-tiny"]
 
 
@@ -71,27 +76,28 @@ def test_an_administrators_default_and_a_persons_choice_go_first(acme, bob, embe
     assert chosen_model(client.get(url("chat-home")).content.decode()) == "SmolLM2-135M-Instruct"
 
 
-def test_a_real_servers_model_goes_before_the_small_ones(acme, bob, embedded_models):
-    """Once somebody has said what it costs, or that it runs in the own network."""
-    connection = add_connection(
-        actor=None, name="Real", kind="openai_compatible", base_url="https://api.example.com/v1"
-    )
-    names = {"name": "SmolLM2-real", "upstream_name": "SmolLM2-135M-Instruct"}
-    model = add_model(actor=None, connection=connection, **names)
-
-    def choices(language: str):
-        bob.language = language
-        bob.save()
-        page = acme.login_as(bob).get(url("chat-home"))
-        assert chosen_model(page.content.decode()) == page.context["choices"][0].model.name
-        return page.context["choices"]
-
-    assert [choice.model.name for choice in choices("en")][-1] == "SmolLM2-real"
-    set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(1))
-    for language in ("en", "de"):
-        first = choices(language)[0]
-        assert first.model.name == "SmolLM2-real"
-        assert first.set == "capable"  # whoever else serves that name
+@pytest.mark.parametrize("lacks", ["", "price", "channel", "look", "answer"])
+def test_what_is_added_is_nobodys_choice_until_it_has_proven_itself(acme, bob, embedded_models, lacks):
+    """Stable, priced, answered: then it goes before those of the house that do not speak the language."""
+    bob.language = "de"
+    bob.save()
+    channel = "experimental" if lacks == "channel" else "stable"
+    with running_provider() as provider:
+        provider.status = 500 if lacks == "answer" else 200
+        connection = add_connection(
+            actor=None, name="Own", kind="openai_compatible", base_url=provider.base_url, allow_private=True
+        )
+        names = {"name": "a-smol", "upstream_name": "SmolLM2-135M-Instruct"}
+        model = add_model(actor=None, connection=connection, channel=channel, **names)
+        if lacks != "look":
+            assert bool(check_connection(actor=None, connection=connection).error) == (lacks == "answer")
+    if lacks != "price":
+        set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(1))
+    choices = acme.login_as(bob).get(url("chat-home")).context["choices"]
+    found = [(choice.model.name, choice.set) for choice in choices]
+    small = ("SmolLM2-135M-Instruct", "small")
+    added = ("a-smol", "capable")  # whoever else serves that name
+    assert found == [("atrium-tiny", "demo"), *([small, added] if lacks else [added, small])]
 
 
 def test_starters_and_small_print_are_there_for_each_kind_of_model(as_bob, embedded_models):
@@ -104,6 +110,14 @@ def test_starters_and_small_print_are_there_for_each_kind_of_model(as_bob, embed
         (starters,) = re.findall(rf'<ul class="starters" data-set="{kind}".*?</ul>', html, re.DOTALL)
         assert words in starters and starters.count('class="starter"') == 3
     assert "Small model, English only" in html and "Small model that knows English only" in html
+
+
+def test_people_say_du_to_a_model():
+    """As they do to whom they ask; Atrium itself says Sie."""
+    with translation.override("de"):
+        texts = [starter["text"] for starters in starter_sets().values() for starter in starters]
+        assert "Was kannst du?" in texts
+        assert [text for text in texts if re.search(r"\b(Sie|Ihnen|Ihre?)\b", text)] == []
 
 
 def test_an_experimental_model_says_so_also_where_people_begin_with_it(as_bob, offer):

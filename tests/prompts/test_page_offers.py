@@ -1,13 +1,23 @@
 """What the chat makes of a data policy and of a choice that nobody made, and what it calls models."""
 
+import html as html_module
 import re
 
 import pytest
+from django.utils import translation
 
+from accounts.models import Grant
+from accounts.objects import MODEL
 from accounts.services import create_project, set_data_policy, set_project_member
+from accounts.services.grants import grant
 from accounts.services.projects import ensure_default_project
+from models_registry.embedded import find_runtime, offer_first_models
+from models_registry.platform.models import Model
+from models_registry.seeds import seed_platform
 from models_registry.services import add_connection, add_model, set_model
+from prompts.failures import WORDS
 from prompts.models import Message
+from tenants.context import platform
 from tests.prompts.chats import last_answer, make_conversation
 from tests.prompts.pages import HTMX, options, url
 from tests.prompts.visitor import text_of
@@ -124,7 +134,12 @@ def test_nonsense_in_the_composers_question_is_no_accident(as_bob, bob, offer_bo
 def refuse(conversation, code: str, model_name: str) -> Message:
     answer = last_answer(conversation)
     Message.objects.filter(pk=answer.pk).update(
-        text="", status="failed", error_code=code, error_message="raw words", model_name=model_name
+        text="",
+        status="failed",
+        error_code=code,
+        error_message="raw words",
+        error_language="en",
+        model_name=model_name,
     )
     return answer
 
@@ -148,6 +163,92 @@ def test_a_refused_project_offers_no_other_model(as_bob, bob, offer_both):
     assert "raw words" in html and "Answer with" not in html and ">Try again</button>" in html
 
 
+# -- the rights of use ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def deny(acme, bob, offer_both):
+    """deny(): Bob may no longer use the model “elsewhere”."""
+    return lambda: grant(actor=None, kind=MODEL, target=offer_both[0].pk, user=bob, effect=Grant.Effect.DENY)
+
+
+def test_a_model_that_is_denied_to_somebody_is_not_called_withdrawn(as_bob, bob, deny):
+    conversation = make_conversation(bob, model_name="elsewhere")
+    answer = last_answer(conversation)
+    Message.objects.filter(pk=answer.pk).update(status="interrupted", model_name="elsewhere")
+
+    def html() -> str:
+        return as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+
+    assert ">Continue</button>" in html() and "may no longer use" not in html()
+    deny()
+    words = text_of(html())
+    assert "You may no longer use Big Model. Choose another model to go on." in words
+    assert "You may no longer use this model. Answer with House Model" in words
+    assert "no longer offered" not in words and ">Continue</button>" not in html()
+    refuse(conversation, "model_not_found", "elsewhere")
+    words = text_of(html())
+    assert "You may no longer use this model Big Model is there, but the rights of use" in words
+    assert "no longer offered" not in words and ">Try again</button>" not in html()
+    Message.objects.filter(pk=answer.pk).update(text="the beginning")
+    assert ">Continue</button>" not in html(), "the rest would be refused again"
+
+
+def test_a_fragment_of_a_denied_answer_says_so_too(as_bob, bob, deny):
+    conversation = make_conversation(bob, model_name="elsewhere")
+    answer = last_answer(conversation)
+    Message.objects.filter(pk=answer.pk).update(status="stopped", model_name="elsewhere")
+    deny()
+    html = as_bob.post(url("message-stop", answer.pk), headers=HTMX).content.decode()
+    assert "You may no longer use this model." in html and ">Continue</button>" not in html
+
+
+# -- the words of a failure ----------------------------------------------------------------------------------
+
+
+def card(client, bob, language: str, **columns) -> str:
+    """What a person who reads this language sees of a failed answer."""
+    conversation = make_conversation(bob)
+    columns = {"text": "", "status": "failed", "error_message": "raw words"} | columns
+    Message.objects.filter(pk=last_answer(conversation).pk).update(**columns)
+    bob.language = language
+    bob.save()
+    html = client.get(url("conversation-detail", conversation.pk)).content.decode()
+    (found,) = re.findall(r'(?s)<div class="message-error.*?<div class="message-error-foot">', html)
+    return found
+
+
+@pytest.mark.parametrize("code", sorted(WORDS))
+def test_a_failure_is_told_in_the_readers_language(as_bob, bob, code):
+    with translation.override("en"):
+        words = str(WORDS[code])
+    for kept_in in ("zh-hans", ""):  # "": kept by the release before
+        shown = card(as_bob, bob, "en", error_code=code, error_language=kept_in)
+        assert words in html_module.unescape(shown) and "raw words" not in shown
+    shown = card(as_bob, bob, "en", error_code=code, error_language="en")
+    assert "raw words" in shown, "which has the figures and names"
+
+
+def test_a_code_that_nobody_knows_leaves_the_kept_words(as_bob, bob):
+    shown = card(as_bob, bob, "de", error_code="providers_own", error_language="en")
+    assert '<p lang="en">raw words</p>' in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "heading"),
+    [
+        ("upstream_unreachable", "Model server not reachable"),
+        ("host_not_found", "Model server not reachable"),
+        ("egress_refused", "Model server not reachable"),
+        ("upstream_timeout", "The model&#x27;s server did not answer in time"),
+        ("upstream_error", "The model&#x27;s server did not answer properly"),
+    ],
+)
+def test_the_heading_says_what_the_words_say(as_bob, bob, code, heading):
+    shown = card(as_bob, bob, "en", error_code=code)
+    assert heading.replace("&#x27;", "'") in html_module.unescape(shown)
+
+
 # -- nobody chose a default ----------------------------------------------------------------------------------
 
 
@@ -160,6 +261,16 @@ def test_who_can_choose_a_default_model_is_told_that_nobody_has(acme, alice, bob
     assert "/admin/models_registry/model/" in hint(alice) and hint(bob) == ""
     set_model(actor=None, model=offer_both[1], is_default=True)
     assert hint(alice) == ""
+
+
+def test_the_first_starts_default_is_nobodys_choice(acme, alice, offer):
+    offer("own", ("1", "1"))
+    with platform():
+        seed_platform("http://127.0.0.1:4711", "token")
+        Model.objects.exclude(name="atrium-tiny").update(is_enabled=False)
+        offer_first_models(find_runtime(), [{"id": "SmolLM2-135M-Instruct", "kind": "chat"}])
+    html = acme.login_as(alice).get(url("chat-home")).content.decode()
+    assert "No default model is chosen. People begin with SmolLM2-135M-Instruct." in text_of(html)
 
 
 def test_without_a_choice_nobody_is_asked_to_make_one(acme, alice, offer, db):
