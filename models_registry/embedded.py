@@ -21,7 +21,7 @@ from models_registry.addresses import pinned_policy
 from models_registry.first_models import FIRST_MODELS, PREPARING, FirstModel
 from models_registry.kinds import Channel, ModelKind
 from models_registry.providers.embedded import Embedded
-from models_registry.services import add_model, set_model, set_model_price
+from models_registry.services import add_model, set_model_price
 from models_registry.worlds import Connection, Model, active_world
 from tenants.models import Tenant
 from tenants.sealing import BrokenSeal, NoDataKey
@@ -118,8 +118,8 @@ def offer_first_models(connection: Connection, listed: list[dict[str, Any]]) -> 
 
 @transaction.atomic
 def add_first_model(connection: Connection, entry: dict[str, Any], first: FirstModel) -> Model:
-    """A model of the platform with its prices, from the runtime's entry in its list of models. Where the
-    platform has no default of its kind yet, the one that is made for that becomes it.
+    """A model of the platform with its prices, from the runtime's entry in its list of models. None is marked
+    as the default: a mark outweighs the reader's language.
     """
     limits = {
         name: entry[name]
@@ -138,9 +138,6 @@ def add_first_model(connection: Connection, entry: dict[str, Any], first: FirstM
         notes=first.notes,
         **limits,
     )
-    defaults = active_world().models.objects.filter(kind=model.kind, is_default=True)
-    if first.is_first_default and not defaults.exists():
-        model = set_model(actor=None, model=model, is_default=True)
     for currency in Tenant.Currency.values:
         set_model_price(actor=None, model=model, input=first.input, output=first.output, currency=currency)
     return model

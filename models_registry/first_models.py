@@ -19,7 +19,6 @@ class FirstModel:
     output: Decimal
     notes: str
     languages: tuple[str, ...] = ()  # of answers; the first two letters of a language code
-    is_first_default: bool = False  # where the platform has no default
 
 
 FIRST_MODELS: dict[str, FirstModel] = {
@@ -35,7 +34,6 @@ FIRST_MODELS: dict[str, FirstModel] = {
         "A small model that runs on this machine. English only: German or Chinese in, nonsense out. It "
         "answers simple questions, sums up short texts, and makes mistakes with confidence.",
         ("en",),
-        is_first_default=True,
     ),
     "multilingual-e5-small": FirstModel(
         Decimal("0.02"),

@@ -85,24 +85,11 @@ def test_a_first_model_is_stable_unless_its_manifest_says_otherwise(runtime):
     assert channels == {"atrium-tiny": "stable", SMOL["id"]: "stable", E5["id"]: "experimental"}
 
 
-def default_of(kind: str) -> list[str]:
-    return list(Model.objects.filter(kind=kind, is_default=True).values_list("name", flat=True))
-
-
-def test_the_first_real_model_becomes_the_default_where_there_is_none(runtime):
+def test_no_first_model_is_marked_as_the_default(runtime):
+    """Each reader begins with the one in their language; a mark would outweigh it."""
     runtime.listed = [E5, SMOL]
     follow()
-    assert (default_of("chat"), default_of("embedding")) == ([SMOL["id"]], [])
-    services.set_model(actor=None, model=Model.objects.get(name=SMOL["id"]), is_default=False)
-    follow()
-    assert default_of("chat") == [], "taken back by somebody"
-
-
-def test_a_chosen_default_stays(runtime):
-    services.set_model(actor=None, model=Model.objects.get(name="atrium-tiny"), is_default=True)
-    runtime.listed = [SMOL]
-    follow()
-    assert default_of("chat") == ["atrium-tiny"] and Model.objects.filter(name=SMOL["id"]).exists()
+    assert not Model.objects.filter(is_default=True).exists()
 
 
 def test_the_runtime_is_asked_with_its_token(runtime):
