@@ -181,7 +181,7 @@ def test_its_models_are_listed_by_another_version_than_they_are_asked_by(db):
     assert models == {
         "command-a-03-2025": ("chat", 288_000),
         "embed-v4.0": ("embedding", 8_192),
-        "rerank-v3.5": ("rerank", None),
+        "rerank-v3.5": ("rerank", 4_096),
         "c4ai-aya-expanse-32b": ("chat", 128_000),
     }
 
