@@ -77,4 +77,10 @@ def ensure_roles() -> None:
     for role in [name for name in ROLES if name != OWNER] + [OWNER]:
         group, is_new = Group.objects.get_or_create(name=role)
         wanted = Permission.objects.filter(_permissions_of(role))
-        group.permissions.add(*(wanted if is_new else wanted.exclude(pk__in=known)))
+        if is_new:  # with its rights from the beginning: the audit log needs no second entry
+            held = Group.permissions.through
+            held.objects.bulk_create(
+                held(group_id=group.pk, permission_id=pk) for pk in wanted.values_list("pk", flat=True)
+            )
+        else:
+            group.permissions.add(*wanted.exclude(pk__in=known))
