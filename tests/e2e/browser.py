@@ -25,6 +25,9 @@ from playwright.sync_api import (
 )
 
 PATIENCE_MS = 40_000
+# What htmx says of a request that was under way as its page was left; what a server fails to answer, the
+# journey sees on the page.
+CUT_BY_LEAVING = ("htmx:afterRequest", "htmx:sendError")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
     "--no-sandbox",
@@ -79,6 +82,8 @@ class Watch:
             self.complaints.append(text)
 
     def _hear(self, message: ConsoleMessage) -> None:
+        if message.text.startswith(CUT_BY_LEAVING):
+            return
         if message.type in ("error", "warning"):
             self.complain(f"console {message.type}: {message.text} ({message.location.get('url', '')})")
 
