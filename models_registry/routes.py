@@ -3,7 +3,7 @@ without the ORM. And the one rule by which a call finds its ways there.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -35,7 +35,7 @@ class Endpoint:
     total_timeout_s: float = 1_800.0
     token_limit_name: str = ""  # empty: what its provider usually takes
     location: str = ""
-    has_answered: bool = False  # the last look at it
+    has_answered: bool = field(default=False, compare=False)  # the last look at it; no change of its own
 
     @property
     def policy(self) -> EgressPolicy:

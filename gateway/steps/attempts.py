@@ -150,13 +150,21 @@ class Attempts:
     def _pause_s(self, error: AtriumError) -> float | None:
         """How long to wait before the same candidate is asked again; None: it is not."""
         call = self._call
-        if error.code not in AGAIN or self._of_one >= MAX_OF_ONE or not call.may_ask_again:
-            return None
         if call.has_begun and not call.was_refused:
             return None
-        pause_s = PAUSES_S[self._of_one - 1] * self._jitter(0.5, 1.5)
-        if error.retry_after_s:
-            pause_s = max(pause_s, call.asked_pause_s or 0.0)
-        if pause_s > MAX_PAUSE_S or self._paused_s + pause_s > MAX_ALL_PAUSES_S:
+        pause_s = find_pause_s(call, error, self._of_one, self._jitter(0.5, 1.5))
+        if pause_s is None or self._paused_s + pause_s > MAX_ALL_PAUSES_S:
             return None
         return None if self._wait_s(call.candidate) else pause_s
+
+
+def find_pause_s(call: Call, error: AtriumError, tries: int, jitter: float) -> float | None:
+    """How long to wait after so many tries at one server before the next; None: this error is no reason for
+    one, or the server wants a longer pause than a caller has.
+    """
+    if error.code not in AGAIN or tries >= MAX_OF_ONE or not call.may_ask_again:
+        return None
+    pause_s = PAUSES_S[tries - 1] * jitter
+    if error.retry_after_s:
+        pause_s = max(pause_s, call.asked_pause_s or 0.0)
+    return pause_s if pause_s <= MAX_PAUSE_S else None

@@ -20,7 +20,7 @@ from foundation.errors import AtriumError
 from gateway.answers.billed import billed_usage
 from gateway.calls import Call, DividedOperation
 from gateway.state.quirks import Quirks
-from gateway.steps.attempts import AGAIN, MAX_OF_ONE, MAX_PAUSE_S, PAUSES_S
+from gateway.steps.attempts import find_pause_s
 from gateway.steps.dispatch import dispatch
 from gateway.steps.relay import read_answer, read_aside
 
@@ -79,12 +79,12 @@ class _Asking:
 
     async def _ask_again(self, position: int, part: Call) -> None:
         """Until the part is answered, or its failure is one that stays or costs something."""
-        for number in count():
+        for tries in count(1):
             try:
                 await self._ask(position, part)
                 return
             except AtriumError as exc:
-                pause_s = _pause_s(part, exc, number)
+                pause_s = _pause_s(part, exc, tries)
                 if pause_s is None:
                     self._call.may_ask_again = part.may_ask_again
                     raise
@@ -96,13 +96,9 @@ class _Asking:
             self.answers[position] = await read_answer(part, response)
 
 
-def _pause_s(part: Call, error: AtriumError, number: int) -> float | None:
+def _pause_s(part: Call, error: AtriumError, tries: int) -> float | None:
     """How long to wait before the part is sent again; None: it is not."""
     is_free = part.was_refused or not part.was_dispatched
-    if error.code not in AGAIN or not is_free or not part.may_ask_again or number + 1 >= MAX_OF_ONE:
-        return None
     jitter = random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-    pause_s = PAUSES_S[number] * jitter
-    if error.retry_after_s:
-        pause_s = max(pause_s, part.asked_pause_s or 0.0)
-    return pause_s if pause_s <= MAX_PAUSE_S and pause_s < part.left_s() else None
+    pause_s = find_pause_s(part, error, tries, jitter) if is_free else None
+    return None if pause_s is None or pause_s >= part.left_s() else pause_s

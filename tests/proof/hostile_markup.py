@@ -66,7 +66,8 @@ SCHEMES = [
     f"javascript:{RUN}", f"vbscript:{RUN}", f"data:text/html,<script>parent.{RUN}</script>",
     "data:text/html;base64," + base64.b64encode(f"<script>{RUN}</script>".encode()).decode(),
     "data:image/svg+xml,<svg onload=window.__x=1>", "blob:https://evil.example/1", "file:///etc/passwd",
-    f"feed:javascript:{RUN}", f"view-source:javascript:{RUN}", "livescript:x", f"jar:{EVIL}!/x", "intent://x#Intent;end",
+    f"feed:javascript:{RUN}", f"view-source:javascript:{RUN}", "livescript:x",
+    f"jar:{EVIL}!/x", "intent://x#Intent;end",
 ]  # fmt: skip
 LINKS = [
     "[x]({u})", "[x](<{u}>)", "<{u}>", "[x][1]\n\n[1]: {u}", "[x][1]\n\n[1]: <{u}> 't'", "![x]({u})",

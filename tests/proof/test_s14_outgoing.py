@@ -163,7 +163,8 @@ def test_a_zero_byte_is_refused(api, url):
 CODES = (300, 301, 302, 303, 304, 305, 306, 307, 308, 399)
 LOCATIONS = (
     "http://127.0.0.1:{p}/v1/models", "http://localhost:{p}/", "//127.0.0.1:{p}/", "http://2130706433:{p}/",
-    "http://[::ffff:127.0.0.1]:{p}/", "http:\\\\127.0.0.1:{p}/", "http://x@127.0.0.1:{p}/", "HTTP://127.1:{p}",
+    "http://[::ffff:127.0.0.1]:{p}/", "http:\\\\127.0.0.1:{p}/", "http://x@127.0.0.1:{p}/",
+    "HTTP://127.1:{p}",
 )  # fmt: skip
 
 
