@@ -1,5 +1,6 @@
 """Atrium's commands. `up` starts everything, so it runs before there are settings, and imports no Django."""
 
+import gc
 import os
 import sys
 
@@ -12,6 +13,7 @@ def main() -> None:
 
         sys.exit(up(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    gc.disable()  # until the applications stand (foundation.collector)
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

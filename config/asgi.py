@@ -8,10 +8,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.core.asgi import get_asgi_application
 
-django_application = get_asgi_application()
+from foundation.collector import importing
 
-from config.intake import Intake  # noqa: E402  (needs the app registry)
-from gateway.front import Front  # noqa: E402
+with importing():
+    django_application = get_asgi_application()
+
+    from config.intake import Intake  # needs the app registry
+    from gateway.front import Front
 
 application = Front(Intake(django_application))
 gateway_only = Front()

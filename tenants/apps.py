@@ -4,6 +4,8 @@ from django.apps import AppConfig
 from django.db.models import Field
 from django.utils.translation import gettext_lazy as _
 
+from foundation.collector import pass_over_loaded_objects
+
 
 class TenantsConfig(AppConfig):
     name = "tenants"
@@ -21,6 +23,7 @@ class TenantsConfig(AppConfig):
 
         register_models()
         self._name_fields_of_hosts()
+        pass_over_loaded_objects()
 
     def _name_fields_of_hosts(self) -> None:
         """django-tenants gives the fields of a host no names for people. (Those that we give here are in no

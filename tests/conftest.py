@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.test import Client
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from foundation.collector import pass_over_loaded_objects
 from tenants.context import Scope, platform, tenant, use_scope
 
 PASSWORD = "correct horse battery staple"
@@ -31,6 +32,10 @@ def _with_room(function, argument):
 # last: at the depth of a page's template that was a tenth of the CPU. A frame that asks for much gets a large
 # chunk, in which all that it calls has room.
 _with_room.__code__ = _with_room.__code__.replace(co_stacksize=300_000)
+
+
+def pytest_collection_finish():
+    pass_over_loaded_objects()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,5 +4,8 @@ import os
 
 import django
 
+from foundation.collector import importing
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django.setup()
+with importing():
+    django.setup()

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from foundation.collector import importing
+
 from .api_errors import ApiError, model_not_found, overloaded, wrong_kind
 from .model_folder import ModelFolder, RefusedModel, list_model_folders
 
@@ -239,7 +241,8 @@ def _find_refusal(folder: ModelFolder) -> str | None:
 
 def _import_engines(threads: int) -> dict[str, type[Engine]]:
     """Import torch and transformers (seconds) and fix the thread count, once for the process."""
-    engines = {kind: importlib.import_module(module).Engine for kind, module in ENGINES.items()}
+    with importing():
+        engines = {kind: importlib.import_module(module).Engine for kind, module in ENGINES.items()}
     importlib.import_module("torch").set_num_threads(threads)
     return engines
 
