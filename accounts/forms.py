@@ -11,7 +11,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, User
+from administration.fields import limit_field
 from foundation.refusals import Refusal, texts_by_field
+from tenants.measures import Measure
+
+MODELS_WITHOUT_SEARCH = 8  # so many are seen at a glance
 
 
 def list_time_zones() -> list[tuple[str, str | Promise]]:
@@ -36,6 +40,10 @@ class ProfileForm(forms.ModelForm):
         fields = ["name", "language", "theme", "time_zone"]
 
 
+def own_limit_field(measure: Measure) -> forms.IntegerField:
+    return limit_field(measure, widget=forms.NumberInput(), help_text="")
+
+
 class ApiKeyForm(forms.Form):
     """A new key for oneself. Empty limits mean none."""
 
@@ -44,9 +52,10 @@ class ApiKeyForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"), initial=[ApiKey.Scope.INFERENCE], widget=forms.CheckboxSelectMultiple
     )
-    requests_per_minute = forms.IntegerField(
-        label=_("Requests per minute"), min_value=1, max_value=2_000_000_000, required=False
-    )
+    requests_per_minute = own_limit_field(Measure.REQUESTS_PER_MINUTE)
+    tokens_per_minute = own_limit_field(Measure.TOKENS_PER_MINUTE)
+    tokens_per_day = own_limit_field(Measure.TOKENS_PER_DAY)
+    calls_at_once = own_limit_field(Measure.CALLS_AT_ONCE)
     expires_on = forms.DateField(
         label=_("Expires on"),
         required=False,
@@ -67,6 +76,14 @@ class ApiKeyForm(forms.Form):
         if not models:
             del self.fields["model_names"]
 
+    @property
+    def limit_fields(self) -> list[forms.BoundField]:
+        return [self[measure] for measure in Measure.values]
+
+    @property
+    def has_model_search(self) -> bool:
+        return len(self.fields["model_names"].choices) > MODELS_WITHOUT_SEARCH
+
     def clean_expires_on(self) -> date | None:
         day = self.cleaned_data["expires_on"]
         if day is not None and day < timezone.localdate():
@@ -77,7 +94,9 @@ class ApiKeyForm(forms.Form):
         """What `create_api_key` takes; a key expires at the end of its
         last day, in the person's time zone.
         """
-        data = dict(self.cleaned_data)
+        given = self.cleaned_data
+        data = {name: value for name, value in given.items() if name not in Measure.values}
+        data["limits"] = {name: given[name] for name in Measure.values}
         day = data.pop("expires_on")
         data["expires_at"] = datetime.combine(day, time.max, timezone.get_current_timezone()) if day else None
         return data

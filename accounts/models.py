@@ -23,7 +23,7 @@ from accounts.roles import name_role
 from foundation.ids import uuid7
 from tenants.context import scope_label
 from tenants.data_policy import DataPolicy
-from tenants.measures import LimitRow, Measure, read_amount
+from tenants.measures import LimitRow, Measure, read_amount, say_limit
 from tenants.models import TimeStamped
 
 
@@ -241,6 +241,12 @@ class ApiKey(TimeStamped):
         """What it allows, in words; a scope that the running code does not know stands as it is written."""
         labels = dict(self.Scope.choices)
         return [str(labels.get(scope, scope)) for scope in self.scopes]
+
+    @property
+    def limit_texts(self) -> list[str]:
+        """Its own limits, in words and always in the same order."""
+        rows = sorted(self.limits.all(), key=lambda row: Measure.values.index(row.measure))
+        return [say_limit(row.measure, row.amount) for row in rows]
 
     @property
     def requests_per_minute(self) -> int | None:

@@ -40,7 +40,7 @@ class NamesField(forms.CharField):
         return self.to_python(data) != (initial or [])
 
 
-def limit_field(measure: Measure) -> forms.IntegerField:
+def limit_field(measure: Measure, **kwargs: Any) -> forms.IntegerField:
     """How much of something may be used; empty for no limit."""
     most = MAX_TOKENS if measure in TOKENS else MAX_COUNT
     outside = say_range(most)
@@ -50,8 +50,11 @@ def limit_field(measure: Measure) -> forms.IntegerField:
         min_value=1,
         max_value=most,
         error_messages={"min_value": outside, "max_value": outside},
-        widget=UnfoldAdminIntegerFieldWidget(),
-        help_text=_("Empty: no limit of its own."),
+        **{
+            "widget": UnfoldAdminIntegerFieldWidget(),
+            "help_text": _("Empty: no limit of its own."),
+            **kwargs,
+        },
     )
 
 

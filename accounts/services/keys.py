@@ -10,7 +10,7 @@ The row that a caller hands in may be old: it is read again under a lock, and on
 Otherwise a change that crosses a revocation would take it back.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -27,13 +27,14 @@ from accounts.models import ApiKey, Project, User
 from accounts.objects import MODEL, list_objects
 from accounts.permissions import require, require_standing
 from accounts.selectors import SCOPE_RIGHTS, get_least_limits
-from accounts.services.limits import take_over_limits, write_key_limit
+from accounts.services.limits import write_key_limit
 from accounts.services.projects import ensure_default_project
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from tenants.context import current_tenant
+from tenants.measures import Measure
 from tenants.notify import announce
 
-LIMIT = "requests_per_minute"  # a row of its own (accounts.models.Limit)
+LIMIT = Measure.REQUESTS_PER_MINUTE.value  # a row of its own (accounts.models.Limit)
 MOST_MAKERS = 100  # in a row: each may have limits, all of which every call asks
 CHANGEABLE = ("name", "project", "model_names", LIMIT, "expires_at")
 
@@ -44,9 +45,9 @@ class Terms:
 
     scopes: list[str]
     model_names: list[str] | None
-    requests_per_minute: int | None
     expires_at: datetime | None
     project: Project | None
+    limits: Mapping[str, int]  # measure → amount
 
 
 @transaction.atomic
@@ -58,6 +59,7 @@ def create_api_key(
     scopes: Sequence[str] | None = None,
     model_names: list[str] | None = None,
     requests_per_minute: int | None = None,
+    limits: Mapping[str, int | None] | None = None,
     expires_at: datetime | None = None,
     project: Project | None = None,
     within: ApiKey | None = None,
@@ -65,17 +67,19 @@ def create_api_key(
     """Make a key for a person; returns (row, the key's text, which is shown once and never again).
 
     Everyone may make keys for themselves; for others, `accounts.add_apikey` is needed, and no fewer rights
-    than theirs: a key acts as its person. Raises NotAllowed, InvalidInput, ValidationError.
+    than theirs: a key acts as its person. `limits`: by measure. Raises NotAllowed, InvalidInput,
+    ValidationError.
     """
     if actor is None or actor.pk != user.pk:
         require(actor, "accounts.add_apikey")
         require_standing(actor, user)
+    amounts = {LIMIT: requests_per_minute, **(limits or {})}
     terms = Terms(
         scopes=list(scopes or [ApiKey.Scope.INFERENCE]),
         model_names=model_names,
-        requests_per_minute=requests_per_minute,
         expires_at=expires_at,
         project=project,
+        limits={measure: amount for measure, amount in amounts.items() if amount is not None},
     )
     _refuse_scopes(actor, terms.scopes)
     if within is not None:
@@ -85,8 +89,6 @@ def create_api_key(
     new_names = set(terms.model_names or []) - set(within.model_names if within else [])
     _refuse_unknown_models(actor, new_names, user, project)
     row, text = _make_key(user, name, project, terms, within)
-    if within is not None:
-        take_over_limits(within, row)
     announce("apikey", row.key_id)
     return row, text
 
@@ -103,7 +105,7 @@ def _refuse_scopes(actor: User | None, scopes: Collection[str]) -> None:
 def _bind(within: ApiKey, terms: Terms, user: User) -> Terms:
     """The terms of a key that another one makes. Raises NotAllowed where that is not for it to make."""
     terms = _take_over_terms(within, terms)
-    _refuse_beyond(within, **vars(terms))
+    _refuse_beyond(within, **vars(terms), **terms.limits)
     _refuse_to_escape_limits(within, user)
     key_rules().check(within, user)
     _refuse_long_rows(within)
@@ -112,14 +114,15 @@ def _bind(within: ApiKey, terms: Terms, user: User) -> Terms:
 
 def _take_over_terms(within: ApiKey, terms: Terms) -> Terms:
     """What the terms leave out comes from the asking key. An empty list of models leaves out nothing: it asks
-    for all of them.
+    for all of them. Of each measure, the least limit of what binds the asking key: whoever made it may be
+    gone one day.
     """
     return replace(
         terms,
         model_names=within.model_names if terms.model_names is None else terms.model_names,
-        requests_per_minute=terms.requests_per_minute or get_least_limits(within).get(LIMIT),
         expires_at=terms.expires_at or within.expires_at,
         project=terms.project or within.project,
+        limits={**get_least_limits(within), **terms.limits},
     )
 
 
@@ -140,8 +143,8 @@ def _make_key(
     )
     row.full_clean(exclude=["digest"])
     row.save()
-    if terms.requests_per_minute is not None:
-        write_key_limit(row, terms.requests_per_minute)
+    for measure, amount in terms.limits.items():
+        write_key_limit(row, measure, amount)
     return row, text
 
 
@@ -193,7 +196,7 @@ def update_api_key(
     new_names = set(changes.get("model_names") or []) - set(key.model_names)
     _refuse_unknown_models(actor, new_names, key.user, changes.get("project") or key.project)
     if LIMIT in changes:
-        write_key_limit(key, changes.pop(LIMIT))
+        write_key_limit(key, LIMIT, changes.pop(LIMIT))
     for field, value in changes.items():
         setattr(key, field, value)
     key.full_clean(exclude=["digest"])
@@ -210,7 +213,7 @@ def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
     """Raise NotAllowed naming the first of these values of another key that goes beyond `within`. Values
     that are no limits are not looked at.
     """
-    most = get_least_limits(within).get(LIMIT)
+    most = get_least_limits(within)
     # who may change may read
     scopes = {*within.scopes, *([ApiKey.Scope.READ] if ApiKey.Scope.MANAGE in within.scopes else [])}
     lies_within: dict[str, Callable[[Any], bool]] = {
@@ -218,14 +221,14 @@ def _refuse_beyond(within: ApiKey, **wanted: Any) -> None:
         "model_names": lambda names: (
             not within.model_names or (bool(names) and set(names) <= set(within.model_names))
         ),
-        "requests_per_minute": lambda number: most is None or (number is not None and number <= most),
         "expires_at": lambda moment: (
             within.expires_at is None or (moment is not None and moment <= within.expires_at)
         ),
         "project": lambda project: project.pk == within.project_id,  # a project's budget binds its keys only
     }
     for name, value in wanted.items():
-        if name in lies_within and not lies_within[name](value):
+        is_above = name in most and (value is None or value > most[name])
+        if is_above or (name in lies_within and not lies_within[name](value)):
             raise NotAllowed(
                 _("A key gives other keys at most what it has itself."), code="beyond_own_key", param=name
             )

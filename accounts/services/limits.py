@@ -81,23 +81,12 @@ def set_limits(
             remove_limit(actor=actor, limit=row)
 
 
-def write_key_limit(key: ApiKey, amount: int | None) -> None:
-    """Requests per minute of a key, for the services that make and change keys, which have asked who may.
-    Raises ValidationError.
-    """
+def write_key_limit(key: ApiKey, measure: str, amount: int | None) -> None:
+    """For the services that make and change keys, which have asked who may. Raises ValidationError."""
     if amount is not None:
-        _write(Limit.Level.KEY, {"key": key}, Measure.REQUESTS_PER_MINUTE, amount)
+        _write(Limit.Level.KEY, {"key": key}, measure, amount)
     else:
-        _remove(Limit.objects.filter(key=key, measure=Measure.REQUESTS_PER_MINUTE))
-
-
-def take_over_limits(within: ApiKey, key: ApiKey) -> None:
-    """A key that another one made gets the least of what binds that one, of each measure: whoever made them
-    may be gone one day. Requests per minute have come along already, or were set lower.
-    """
-    for measure, amount in get_least_limits(within).items():
-        if measure != Measure.REQUESTS_PER_MINUTE:
-            _write(Limit.Level.KEY, {"key": key}, measure, amount)
+        _remove(Limit.objects.filter(key=key, measure=measure))
 
 
 def _check_subject(level: str, subject_id: UUID | None) -> dict[str, object]:

@@ -12,6 +12,7 @@ from django.utils.formats import date_format
 from accounts import shown_once
 from accounts.models import ApiKey, User
 from accounts.services import create_api_key, grant
+from tenants.measures import Measure
 from tests.conftest import manage
 from tests.estate import PROVIDER, make_people
 
@@ -77,12 +78,16 @@ def test_what_cannot_be_stands_in_the_form_with_what_was_typed(bobs):
         "scopes": ["inference", "organization"],
         "expires_on": "2001-01-01",
         "requests_per_minute": 3_000_000_000,
+        "tokens_per_day": 2_000_000_000_000,
+        "calls_at_once": 0,
     }
     response = bobs.post("/keys/new/", wrong)
     assert response.status_code == 400 and set(errors_of(response)) == {
         "scopes",
         "expires_on",
         "requests_per_minute",
+        "tokens_per_day",
+        "calls_at_once",
     }
     assert 'value="my name"' in response.content.decode() and not ApiKey.objects.exists()
 
@@ -128,6 +133,41 @@ def test_a_key_is_limited_to_chosen_models(bobs):
     bobs.post("/keys/new/", NEW | {"name": "free"})
     assert ApiKey.objects.get(name="free").model_names == []
     assert bobs.post("/keys/new/", NEW | {"model_names": ["not offered"]}).status_code == 400
+
+
+def test_a_key_is_limited_in_every_measure_that_there_is(bobs):
+    amounts = {
+        "requests_per_minute": 60,
+        "tokens_per_minute": 20_000,
+        "tokens_per_day": 200_000_000_000,
+        "calls_at_once": 1,
+    }
+    assert amounts.keys() == set(Measure.values)
+    assert bobs.post("/keys/new/", NEW | amounts).status_code == 302
+    key = ApiKey.objects.get()
+    assert {row.measure: row.amount for row in key.limits.all()} == amounts
+    page = bobs.get("/keys/").content.decode()
+    shown = re.findall(r'<span class="small muted key-limit">([^<]*)</span>', page)
+    assert shown == [
+        "60 requests per minute", "20,000 tokens per minute", "200,000,000,000 tokens per day",
+        "1 call at once",
+    ]  # fmt: skip
+    bobs.post("/keys/new/", NEW | {"name": "free"} | dict.fromkeys(amounts, ""))
+    assert not ApiKey.objects.get(name="free").limits.exists()
+
+
+def test_many_models_can_be_searched_few_are_seen_at_a_glance(bobs):
+    from models_registry.services import add_connection, add_model
+
+    connection = add_connection(actor=None, name="Ours", **PROVIDER)
+    for number in range(8):
+        add_model(actor=None, connection=connection, name=f"model-{number}")
+    assert "data-filters" not in bobs.get("/keys/").content.decode()
+    add_model(actor=None, connection=connection, name="model-8")
+    page = bobs.get("/keys/").content.decode()
+    field = re.search(r"<input[^>]*data-filters[^>]*>", page)
+    assert field and "name=" not in field[0], "what one looks for is no part of the form"
+    assert page.count('name="model_names"') == 9, "the list is whole, and a script shortens it"
 
 
 @pytest.mark.parametrize("name", ["h/*", "does-not-exist", "*", "closed"])

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import ApiKey, Limit
 from accounts.selectors import find_key_facts
 from accounts.services import create_api_key, create_project, revoke_api_key, set_limit
+from foundation.errors import NotAllowed
 from models_registry.services import add_connection, add_model, remove_model
 from tenants.measures import Measure
 from tests.estate import PROVIDER, make_estate
@@ -335,6 +336,17 @@ def test_a_made_key_loosens_no_limit_of_its_maker(alice):
     grandchild = make_by(made_client)[1]
     assert grandchild.requests_per_minute == 10
     assert made_client.patch(f"/api/v1/limits/{row.pk}/", {"amount": 9}, **JSON).status_code == 200
+
+
+@pytest.mark.parametrize("measure", Measure.values)
+def test_a_made_key_may_ask_for_less_of_each_measure_and_for_no_more(alice, measure):
+    _client, maker = client_of(alice, limits={measure: 10})
+    new = {"actor": alice, "user": alice, "name": "k", "within": maker}
+    with pytest.raises(NotAllowed) as refused:
+        create_api_key(**new, limits={measure: 11})
+    assert refused.value.param == measure and ApiKey.objects.count() == 1
+    less, _text = create_api_key(**new, limits={measure: 9})
+    assert Limit.objects.get(key=less).amount == 9
 
 
 @pytest.mark.parametrize("measure", Measure.values)

@@ -7,9 +7,11 @@ from playwright.sync_api import expect
 
 from accounts.models import User
 from accounts.services import create_user
+from models_registry.services import add_connection, add_model, remove_connection
 from tenants.context import platform
 from tests.conftest import PASSWORD
 from tests.e2e.conftest import SLUG
+from tests.estate import PROVIDER
 
 
 def fill_in(page, email: str, password: str) -> None:
@@ -112,6 +114,56 @@ def test_a_new_key_is_shown_once(arrive):
     chat.page.get_by_role("button", name="Revoke …").click()
     chat.page.get_by_role("dialog", name="Revoke this key?").get_by_role("button", name="Revoke key").click()
     expect(chat.page.get_by_role("row", name=re.compile("My script"))).to_contain_text("Revoked")
+
+
+@pytest.fixture
+def many_models():
+    """So many that the form for a key lets people search them."""
+    connection = add_connection(actor=None, name="Many", **PROVIDER)
+    yield [
+        add_model(actor=None, connection=connection, name=f"vendor/choice-{number}") for number in range(9)
+    ]
+    remove_connection(actor=None, connection=connection, force=True)
+
+
+def test_the_models_of_a_key_are_found_by_typing(arrive, many_models):
+    page = arrive(path="/keys/").page
+    page.get_by_role("button", name="Create key").first.click()
+    dialog = page.get_by_role("dialog", name="New API key")
+    field, none = dialog.get_by_label("Search models"), dialog.get_by_text("No model matches.")
+    shown = dialog.locator("[name=model_names]:visible")
+    whole = shown.count()
+    dialog.get_by_label("vendor/choice-4").check()
+    field.fill("CHOICE-7")
+    expect(shown).to_have_count(2)  # that one and the one chosen, which counts
+    expect(none).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Tab")
+    while not page.evaluate("document.activeElement.matches('[name=model_names]')"):
+        page.keyboard.press("Tab")  # a frame that scrolls may be on the way
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    field.fill("nothing is called this")
+    expect(none).to_be_visible()
+    expect(shown).to_have_count(2)
+    field.press("Escape")
+    expect(shown).to_have_count(whole)
+    expect(none).to_be_hidden()
+    dialog.get_by_label("Name", exact=True).fill("Narrow")
+    field.fill("choice-1")
+    dialog.get_by_role("button", name="Create key").click()
+    expect(page.get_by_role("row", name=re.compile("Narrow"))).to_contain_text(
+        "vendor/choice-4, vendor/choice-7"
+    )
+
+
+def test_without_scripts_the_models_of_a_key_stand_there_whole(arrive, many_models):
+    page = arrive(path="/keys/", java_script_enabled=False).page
+    page.get_by_role("button", name="Create key").first.click()
+    dialog = page.get_by_role("dialog", name="New API key")
+    expect(dialog.get_by_label("vendor/choice-8")).to_be_visible()
+    expect(dialog.get_by_label("Search models")).to_be_hidden()
 
 
 def test_both_administrations_open_for_those_who_run_them(arrive, house):
