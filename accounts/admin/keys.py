@@ -1,8 +1,10 @@
 """A tenant's API keys: made here, shown once, limited, revoked. The digest is never shown."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -13,6 +15,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RelatedDropdo
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from accounts.admin.makers import name_makers
 from accounts.limit_fields import LimitFields, LimitsAdmin
 from accounts.models import ApiKey, Limit
 from accounts.services import create_api_key, revoke_api_key, update_api_key
@@ -72,6 +75,7 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
         "show_key",
         "user",
         "project",
+        "show_maker",
         "show_state",
         "show_scopes",
         ago("last_used_at", _("last used")),
@@ -81,7 +85,7 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
     search_fields = ["name", "key_id", "user__name", "user__email"]
     list_select_related = ["user", "project"]
     autocomplete_fields = ["user"]
-    readonly_fields = ["key_id", "show_state", "show_scopes", "last_used_at", "created_at"]
+    readonly_fields = ["key_id", "show_state", "show_scopes", "last_used_at", "created_at", "show_maker"]
     actions = ["revoke"]
     actions_detail = ["revoke"]
 
@@ -102,6 +106,7 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
                         "show_state",
                         "last_used_at",
                         "created_at",
+                        "show_maker",
                     ]
                 },
             ),
@@ -110,6 +115,17 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
         return self.readonly_fields if obj is None else [*self.readonly_fields, "user"]
+
+    def get_changelist_instance(self, request: HttpRequest):
+        changelist = super().get_changelist_instance(request)
+        _name_makers(list(changelist.result_list))
+        return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            _name_makers([row])
+        return row
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         is_final = isinstance(obj, ApiKey) and obj.revoked_at is not None
@@ -168,6 +184,10 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
             return Badge(REVOKED, gettext("revoked"))
         return Badge(EXPIRED, gettext("expired")) if row.is_expired else Badge(USABLE, gettext("usable"))
 
+    @display(description=_("made by"))
+    def show_maker(self, row: ApiKey) -> str:
+        return row.made_by
+
     @display(description=_("scopes"))
     def show_scopes(self, row: ApiKey) -> str:
         return ", ".join(row.scope_labels)
@@ -188,3 +208,9 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
     )
     def revoke(self, request: HttpRequest, row: ApiKey) -> None:
         revoke_api_key(actor=request.user, key=row)
+
+
+def _name_makers(rows: list[Any]) -> None:
+    names = name_makers(rows)
+    for row in rows:
+        row.made_by = names.get(row.pk, "–")

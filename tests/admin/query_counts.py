@@ -8,7 +8,7 @@ CHANGELISTS: dict[str, int] = {
     "service:index": 29,
     "service:accounts_user": 11,
     "service:accounts_project": 11,
-    "service:accounts_apikey": 10,
+    "service:accounts_apikey": 12,  # who or what made each: the log, and other keys
     "service:accounts_grant": 20,
     "service:accounts_limit": 20,
     "service:local_weborigin": 9,

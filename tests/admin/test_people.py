@@ -8,6 +8,8 @@ import pytest
 from auditlog.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import ApiKey, Project, User
@@ -268,6 +270,47 @@ def test_a_keys_limits_change_but_not_its_person_or_scopes(acme, alice, bob):
         bytes(key.digest),
         key.key_id,
     )
+
+
+def makers_on(acme, address: str) -> list[str]:
+    """What stands in the list's column of who made a key; the newest key first."""
+    html = acme.get(address, headers={"accept-language": "en"}).content.decode()
+    cells = re.findall(r'(?s)class="[^"]*field-show_maker[^"]*".*?(?=</td>)', html)
+    return [" ".join(re.sub(r"<[^>]+>|^[^>]*>", " ", cell).split()) for cell in cells]
+
+
+def test_the_list_of_keys_says_who_or_what_made_each(acme, alice, bob):
+    acme.login_as(alice).post("/keys/new/", {"name": "by hand", "scopes": ["manage"]})
+    hers = ApiKey.objects.get()
+    new = {"actor": alice, "user": alice, "scopes": ["manage"]}
+    by_key, _text = create_api_key(**new, name="by a key", within=hers)
+    create_api_key(**new, name="by a key of a key", within=by_key)
+    create_api_key(actor=None, user=bob, name="by a command")
+    expected = [
+        "Command line or the platform", f"API key {by_key}", f"API key {hers}", "Alice",
+    ]  # fmt: skip
+    assert makers_on(acme, url("accounts_apikey_changelist")) == expected
+    page = acme.get(url("accounts_apikey_change", by_key.pk), headers={"accept-language": "en"})
+    assert f"API key {hers}" in page.content.decode()
+    ApiKey.objects.filter(pk=hers.pk).delete()
+    assert "an API key that does not exist any more" in makers_on(acme, url("accounts_apikey_changelist"))
+
+
+def test_many_keys_take_no_more_queries_than_one(acme, alice):
+    acme.login_as(alice)
+    new = {"actor": alice, "user": alice, "scopes": ["manage"]}
+    made = [create_api_key(**new, name="k")[0]]
+    address = url("accounts_apikey_changelist")
+    create_api_key(**new, name="made", within=made[0])
+    acme.get(address)
+    with CaptureQueriesContext(connection) as few:
+        acme.get(address)
+    for _number in range(5):
+        made.append(create_api_key(**new, name="k", within=made[-1])[0])
+    create_api_key(**new, name="k")
+    with CaptureQueriesContext(connection) as many:
+        acme.get(address)
+    assert len(many) == len(few)
 
 
 def test_a_key_is_revoked_after_a_question_and_then_stays_as_it_is(acme, alice, bob):
