@@ -197,3 +197,16 @@ def test_a_budget_of_a_key_says_which_keys_spend_beside_it(acme, alice):
     ApiKey.objects.filter(pk=made[2].pk).update(expires_at=timezone.now())
     assert "not bound by" not in say_of(maker, "day")
     assert Budget.objects.filter(level="key").count() == 3
+
+
+@pytest.mark.parametrize("spent", ["5", "5.15"])
+def test_where_more_is_used_than_the_limit_the_page_says_why(acme, alice, spent):
+    """Only there: what is just used up needs no word."""
+    budget = set_budget(actor=None, level="user", subject_id=alice.pk, limit=Decimal(5))
+    Budget.objects.filter(pk=budget.pk).update(spent=Decimal(spent), allowance=Decimal(spent))
+    acme.login_as(alice)
+    why = "the last calls cost more than was held for them"
+    for address in (url("usage_budget_changelist"), url("usage_budget_change", budget.pk), "/usage/"):
+        page = acme.get(address).content.decode()
+        assert (why in page) is (spent != "5"), address
+    assert "103 %" in acme.get(url("usage_budget_changelist")).content.decode() or spent == "5"

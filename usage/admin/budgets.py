@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -69,6 +70,7 @@ class BudgetAdmin(AtriumModelAdmin):
         "or a key."
     )
     form = BudgetForm
+    list_after_template = "admin/usage/budgets_above.html"
     list_display = [
         "show_subject",
         "level",
@@ -92,12 +94,14 @@ class BudgetAdmin(AtriumModelAdmin):
         if obj is None:
             whose = ["level", "project", person_field(request), key_field(request)]
             return [(None, {"fields": [*whose, "period", "limit", "warn_at_percent"]})]
+        current: dict[str, Any] = {
+            "fields": ["period_start", "show_spent", "show_held", "show_used", "show_manager"]
+        }
+        if _is_above(obj):
+            current["description"] = render_to_string("usage/_above_limit.html")
         return [
             (None, {"fields": ["show_subject", "level", "period", "limit", "warn_at_percent"]}),
-            (
-                _("Current period"),
-                {"fields": ["period_start", "show_spent", "show_held", "show_used", "show_manager"]},
-            ),
+            (_("Current period"), current),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Budget | None = None) -> list[str]:
@@ -112,6 +116,7 @@ class BudgetAdmin(AtriumModelAdmin):
     def get_changelist_instance(self, request: HttpRequest):
         changelist = super().get_changelist_instance(request)
         _name_all(list(changelist.result_list))
+        changelist.has_above = any(map(_is_above, changelist.result_list))
         return changelist
 
     def get_object(
@@ -171,6 +176,10 @@ class BudgetAdmin(AtriumModelAdmin):
     @display(description=_("set by"), ordering="managed_by")
     def show_manager(self, row: Budget) -> str:
         return row.get_managed_by_display()
+
+
+def _is_above(row: Budget) -> bool:
+    return used_now(row) > row.limit
 
 
 def _comes_with_plan(row: Budget | None) -> bool:

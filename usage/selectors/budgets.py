@@ -52,6 +52,11 @@ class BudgetState:
         return self.used >= self.limit
 
     @property
+    def is_above(self) -> bool:
+        """A call may cost more than was held for it, and a limit may be lowered."""
+        return self.used > self.limit
+
+    @property
     def percent(self) -> int:
         """Spent or held, from 0 to 100; 100 only when nothing is left."""
         return 100 if self.is_exhausted else int((100 * self.used / self.limit).to_integral_value(ROUND_DOWN))
