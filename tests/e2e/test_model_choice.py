@@ -5,12 +5,16 @@ from decimal import Decimal
 import pytest
 from playwright.sync_api import expect
 
+from accounts.models import User
 from accounts.services import create_project, set_data_policy, set_project_member
 from models_registry.platform.models import Connection, Model
+from models_registry.seeds import seed_platform
 from models_registry.services import add_connection, add_model, set_model, set_model_price
 from tenants.context import platform, tenant
 from tests.e2e.conftest import SLUG
 from tests.prompts.visitor import make_person
+from usage.models import Budget
+from usage.services import set_budget
 
 ABROAD = "goes-abroad"
 
@@ -70,6 +74,39 @@ def test_another_project_brings_the_models_that_it_allows(arrive, careful):
     expect(chat.page.locator("#policy-note")).to_contain_text("Big Model is not allowed here")
     chat.page.locator("#composer-project").select_option(index=0)
     expect(picker.locator(f'option[value="{ABROAD}"]')).to_be_enabled()
+
+
+def count_lines_of_print(chat) -> float:
+    return chat.page.locator(".composer-print").evaluate(
+        "element => element.offsetHeight / parseFloat(getComputedStyle(element).lineHeight)"
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh-hans"])
+def test_on_a_phone_the_small_print_takes_three_lines(arrive, careful, language):
+    """Also where it has most to say; what it says of the model, the data and the budget stands there."""
+    person, project = careful
+    stay_here(project)
+    with platform():
+        seed_platform("http://127.0.0.1:4711", "token")
+    with tenant(SLUG):
+        User.objects.filter(pk=person.pk).update(language=language)
+        budget = set_budget(actor=None, level="user", subject_id=person.pk, limit=Decimal(10))
+        Budget.objects.filter(pk=budget.pk).update(spent=Decimal("8.5"))
+    phone = {"viewport": {"width": 390, "height": 844}}
+    chat = arrive(user=person, **phone)
+    choose_project(chat, project)
+    chat.page.locator("#composer-model").select_option("atrium-tiny")
+    for note in ('.set-note[data-set="demo"]', "#policy-note.is-said", "#budget-note.is-said", ".truth-note"):
+        expect(chat.page.locator(note)).to_be_visible()
+    assert count_lines_of_print(chat) < 3.1
+    owner = arrive(role="owner", **phone)
+    with tenant(SLUG):
+        User.objects.filter(pk=owner.person.pk).update(language=language)
+    owner.go("/")
+    owner.page.locator("#composer-model").select_option("atrium-tiny")
+    expect(owner.page.locator('.set-note[data-set="demo"] a')).to_be_visible()
+    assert count_lines_of_print(owner) < 3.1
 
 
 def test_a_refused_model_gives_way_in_one_click(arrive, careful, without_house_models):

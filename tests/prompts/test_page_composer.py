@@ -86,4 +86,4 @@ def test_a_budget_that_runs_low_is_noted(as_bob, offer, use_up):
     offer("dear", ("1", "1"))
     use_up(set_budget(actor=None, level="tenant", limit=Decimal(10)), "8.5")
     html = as_bob.get(url("chat-home")).content.decode()
-    assert "85 % of the budget" in html and "used up" not in html and not SEND_IS_DISABLED.search(html)
+    assert ": 85 % used" in html and "used up" not in html and not SEND_IS_DISABLED.search(html)

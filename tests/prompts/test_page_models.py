@@ -109,7 +109,9 @@ def test_starters_and_small_print_are_there_for_each_kind_of_model(as_bob, embed
     }.items():
         (starters,) = re.findall(rf'<ul class="starters" data-set="{kind}".*?</ul>', html, re.DOTALL)
         assert words in starters and starters.count('class="starter"') == 3
-    assert "Small model, English only" in html and "Small model that knows English only" in html
+    notes = dict(re.findall(r'(?s)<span class="set-note" data-set="(\w+)">(.*?)</span>', html))
+    assert "Only a demo model." in notes["demo"] and "Small model, English only." in notes["small"]
+    assert "href" not in "".join(notes.values()), "only who may connect another one is led there"
 
 
 def test_people_say_du_to_a_model():
