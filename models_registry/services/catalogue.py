@@ -94,8 +94,8 @@ def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
 @transaction.atomic
 def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> SyncReport:
     """Write a catalogue into the registry. Two at once in one scope wait for each other, also those of two
-    connections: where both list a name, the second one's is prefixed. Of a catalogue
-    that is not whole nothing vanishes.
+    connections: where both list a name, the second one's is prefixed. Of a catalogue that is not whole
+    nothing vanishes.
     """
     lock_names()
     world.connections.objects.select_for_update().get(pk=connection.pk)
