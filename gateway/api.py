@@ -52,26 +52,29 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
             **places,
         )
     except AtriumError as exc:
-        if isinstance(exc, InvalidKey):
-            visit.tells_time = False
-            await wait_for_moment(visit.begun_s, REFUSAL_STEP_S)
-        await send_answer(
-            send,
-            exc.http_status,
-            error_body(exc, language),
-            [*visit.headers(), *error_headers(exc), *exc.headers],
-        )
+        await _refuse(exc, send, visit, language)
     except ClientGone:
         logger.info("the client left before its answer")
     except asyncio.CancelledError:
         raise
     except Exception:
         logger.exception("a request to /v1 failed")
-        error = AtriumError(
-            _("Something went wrong on our side. Try again; if it stays, report the request id."),
-            code="internal_error",
-        )
-        await send_answer(send, 500, error_body(error, language), visit.headers())
+        await send_answer(send, 500, error_body(_fault_of_ours(), language), visit.headers())
+
+
+async def _refuse(error: AtriumError, send: Send, visit: door.Visit, language: str) -> None:
+    if isinstance(error, InvalidKey):
+        visit.tells_time = False
+        await wait_for_moment(visit.begun_s, REFUSAL_STEP_S)
+    headers = [*visit.headers(), *error_headers(error), *error.headers]
+    await send_answer(send, error.http_status, error_body(error, language), headers)
+
+
+def _fault_of_ours() -> AtriumError:
+    return AtriumError(
+        _("Something went wrong on our side. Try again; if it stays, report the request id."),
+        code="internal_error",
+    )
 
 
 def _activate_language(header: bytes) -> str:

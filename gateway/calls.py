@@ -223,6 +223,13 @@ class Call:
         return self.candidate.route
 
     @property
+    def told_name(self) -> str:
+        """Of the model that answers, in the answer itself: as the caller, or the model that it stands in for,
+        named it. A key that is bound to an alias need know no other name.
+        """
+        return self.candidate.asked_name
+
+    @property
     def asked_output_tokens(self) -> int:
         """The bound of the answer that the caller named; 0: none."""
         return self.body.get("max_completion_tokens") or self.body.get("max_tokens") or 0

@@ -22,8 +22,8 @@ RECONNECT_S = 0.5
 
 
 class Listener:
-    """Calls `on_change(slug, kind, id)` for each notification, and
-    `on_gap()` when some may have been missed.
+    """Calls `on_change(slug, kind, id)` for each notification, and `on_gap()` when some may have been
+    missed.
     """
 
     def __init__(

@@ -78,8 +78,8 @@ async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) 
 
 
 async def complete(call: Call, gateway: Collaborators) -> bytes:
-    """Steps 7 to 9 for an answer in one piece: its JSON. Raises
-    AtriumError; the call is settled either way.
+    """Steps 7 to 9 for an answer in one piece: its JSON. Raises AtriumError; the call is settled either
+    way.
     """
     following = attempts.Attempts(call, gateway.breaker, gateway.ledger)
     try:

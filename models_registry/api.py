@@ -113,15 +113,17 @@ class SyncReportSerializer(serializers.Serializer):
     added = serializers.ListField(child=serializers.CharField())
     unpriced = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Those of the added ones that stay switched off until they are priced.",
+        help_text="Those of the added and returned ones that stay switched off until they are priced.",
     )
     proposed = serializers.ListField(
         child=serializers.CharField(),
         help_text="Those of the added ones whose price the provider's list names: see `listed_price`.",
     )
-    returned = serializers.ListField(child=serializers.CharField())
+    returned = serializers.ListField(
+        child=serializers.CharField(), help_text="Those that had vanished and are listed again."
+    )
     vanished = serializers.ListField(child=serializers.CharField())
-    kept = serializers.IntegerField()
+    kept = serializers.IntegerField(help_text="How many stood there and were not gone.")
     skipped = serializers.IntegerField()
     refused = serializers.ListField(child=serializers.CharField())
 

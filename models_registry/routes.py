@@ -92,7 +92,7 @@ class Candidate:
 
     route: Route
     target: Target
-    asked_name: str = ""
+    asked_name: str
 
     @property
     def endpoint(self) -> Endpoint:

@@ -58,7 +58,9 @@ TOO_LARGE = re.compile(
 # A request that does not fit, with the status of a server that is ill (llama.cpp). Narrow: what is said of a
 # context may be about a server's own troubles.
 EXCEEDS = re.compile(
-    r"exceeds? the (available|maximum) context|context_length_exceeded|exceed_context_size", re.IGNORECASE
+    r"exceeds? the (available|maximum) context|context_length_exceeded|exceed_context_size"
+    r"|context size has been exceeded",
+    re.IGNORECASE,
 )
 # Where the connection calls from: OpenAI (403), Google (400).
 NOT_SERVED = re.compile(

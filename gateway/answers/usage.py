@@ -121,7 +121,7 @@ def head_of(call: Call, told: dict[str, Any]) -> dict[str, Any]:
             "id": given_id if given_id and isinstance(given_id, str) else f"chatcmpl-{call.request_id.hex}",
             "object": "chat.completion.chunk",
             "created": created if type(created) is int and created else int(time.time()),
-            "model": call.route.name,
+            "model": call.told_name,
         }
     return call.answer_head
 

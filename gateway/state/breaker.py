@@ -144,7 +144,7 @@ def resting(wait_s: float) -> UpstreamError:
 
 
 def _name(call: Call, candidate: Candidate) -> tuple[str, UUID, str]:
-    """Apart for each tenant: requests of one that make a shared server
-    fail must not close it to the others.
+    """Apart for each tenant: requests of one that make a shared server fail must not close it to the
+    others.
     """
     return call.principal.tenant, candidate.endpoint.id, candidate.upstream_name

@@ -1,8 +1,8 @@
 """What the hot path must know, kept in memory: per tenant its door, limits, models, rights of use, keys and
 people. Loaded on first use; no ORM call per request.
 
-Freshness: a NOTIFY drops the entry at once. While the listener is not proven to hear
-(gateway.listener), an entry lives 1 s.
+Freshness: a NOTIFY drops the entry at once. While the listener is not proven to hear (gateway.listener), an
+entry lives 1 s.
 Guards against: a flood of unknown slugs or keys (misses are remembered for 1 s, tenants.context bounds each
 schema's loads); one tenant's load serving another.
 """

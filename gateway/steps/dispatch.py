@@ -71,8 +71,8 @@ def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
 
 @lru_cache
 def _timeouts(connect_s: float) -> aiohttp.ClientTimeout:
-    """Of the connection only: the time to the headers is bounded here,
-    that between pieces in gateway.answers.idle.
+    """Of the connection only: the time to the headers is bounded here, that between pieces in
+    gateway.answers.idle.
     """
     return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s, sock_read=None)
 

@@ -8,6 +8,8 @@ from django.contrib import messages
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -243,9 +245,14 @@ class ConnectionAdminBase(AtriumModelAdmin):
             "unchanged."
         )
         counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
-        return " ".join(
-            [text % {"name": row.name, "kept": report.kept, **counts}, *_tell_more(request, report)]
-        )
+        text %= {"name": row.name, "kept": report.kept, **counts}
+        link = format_html('<a href="{}" class="underline">{}</a>', self._address_of_models(row), text)
+        return format_html_join(" ", "{}", [(part,) for part in (link, *_tell_more(request, report))])
+
+    def _address_of_models(self, row: Connection) -> str:
+        """Of the list of models, with those of the connection."""
+        address = reverse(f"{self.admin_site.name}:{row._meta.app_label}_model_changelist")
+        return f"{address}?connection__id__exact={row.pk}"
 
 
 def _tell_more(request: HttpRequest, report: SyncReport) -> Iterator[str]:
@@ -255,10 +262,10 @@ def _tell_more(request: HttpRequest, report: SyncReport) -> Iterator[str]:
     count = len(report.unpriced)
     if count:
         yield ngettext(
-            "%(count)d of those added stays switched off until you enter its price and switch it on: in the "
-            "list of models, filter by “no price”.",
-            "%(count)d of those added stay switched off until you enter their prices and switch them on: in "
-            "the list of models, filter by “no price”.",
+            "%(count)d of those added or back again stays switched off until you enter its price and switch "
+            "it on: in the list of models, filter by “no price”.",
+            "%(count)d of those added or back again stay switched off until you enter their prices and "
+            "switch them on: in the list of models, filter by “no price”.",
             count,
         ) % {"count": count}
     count = len(report.proposed)

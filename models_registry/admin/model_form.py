@@ -68,7 +68,7 @@ class ModelForm(forms.ModelForm):
                 self.fields[field].offer(names | called, [name for name in stored if name])
 
     def _get_validation_exclusions(self) -> set[str]:
-        """The service takes the mark from the model that had it, so two
-        defaults are no mistake of the form.
+        """The service takes the mark from the model that had it, so two defaults are no mistake of the
+        form.
         """
         return super()._get_validation_exclusions() | {"is_default"}

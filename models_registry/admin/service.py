@@ -15,7 +15,7 @@ from models_registry.admin.models import ModelAdminBase
 from models_registry.admin.prices import PriceInline
 from models_registry.kinds import ModelKind
 from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice
-from models_registry.selectors import list_offered
+from models_registry.selectors import list_hidden, list_offered
 
 
 @admin.register(Connection, site=service_admin)
@@ -63,7 +63,9 @@ class ModelAdmin(LimitsAdmin, GrantsAdmin, ModelAdminBase):
         self.save_limits(request, row.pk, form)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None):
-        """Below the tenant's own models: those that the platform offers it."""
-        routes = list_offered(request.tenant.plan_id, request.tenant.currency)
+        """Below the tenant's own models: those that the platform offers it, and those that it would."""
+        terms = request.tenant.plan_id, request.tenant.currency
+        routes = list_offered(*terms)
         offered = [(route, ModelKind(route.kind).label) for route in routes if route.origin == "platform"]
-        return super().changelist_view(request, {"offered": offered} | (extra_context or {}))
+        more = {"offered": offered, "hidden": list_hidden(*terms)}
+        return super().changelist_view(request, more | (extra_context or {}))

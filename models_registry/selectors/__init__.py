@@ -19,6 +19,7 @@ from models_registry.selectors.references import (
 )
 from models_registry.selectors.routes import (
     list_current_prices,
+    list_hidden,
     list_offered,
     list_routes,
     list_tenants_left_out,
@@ -32,6 +33,7 @@ __all__ = [
     "get_visible_model",
     "label_models",
     "list_current_prices",
+    "list_hidden",
     "list_inherited_models",
     "list_leaving_models",
     "list_offered",

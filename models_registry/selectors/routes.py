@@ -38,18 +38,31 @@ def list_routes(plan_id: UUID | None = None, currency: str = "") -> dict[str, Ro
         return routes
     hidden = names_of(own)
     with platform():
-        shared = active_world()
-        offered = (
-            shared.models.objects.filter(Q(plans=plan_id) | Q(plans=None))
-            if plan_id
-            else shared.models.objects.filter(plans=None)
-        )
-        inherited = _routes_of(shared, offered.exclude(name__in=hidden), currency)
+        inherited = _routes_of(PLATFORM, _list_shared(plan_id).exclude(name__in=hidden), currency)
     own_defaults = {route.kind for route in routes.values() if route.is_default}
     for name, route in inherited.items():
         if name not in hidden:
             routes[name] = replace(route, is_default=False) if route.kind in own_defaults else route
     return routes
+
+
+def _list_shared(plan_id: UUID | None) -> QuerySet:
+    """The platform's models that are for a plan. Call it in the platform's scope."""
+    is_for_plan = Q(plans=plan_id) | Q(plans=None) if plan_id else Q(plans=None)
+    return PLATFORM.models.objects.filter(is_for_plan)
+
+
+def list_hidden(plan_id: UUID, currency: str) -> list[tuple[Route, str]]:
+    """What the platform would offer the active tenant if an alias of its own did not lead elsewhere, each
+    with the name of the own model. No alias is given to hide one, but the platform may name a model later.
+    """
+    rows = active_world().models.objects.exclude(aliases=[]).values_list("name", "aliases")
+    own = {alias: name for name, aliases in rows for alias in aliases}
+    if not own:
+        return []
+    with platform():
+        found = _routes_of(PLATFORM, _list_shared(plan_id).filter(name__in=own), currency)
+    return [(route, own[name]) for name, route in sorted(found.items()) if name == route.name]
 
 
 def names_of(world: World) -> set[str]:

@@ -46,8 +46,9 @@ FILLED = (
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What a synchronisation changed: names of models, and how many entries no model could be made of.
-    `unpriced`: those that stay switched off until somebody prices them; `proposed`: those
-    whose price the catalogue names; `refused`: names that no model may have here.
+    `returned`: those that had vanished and are listed again; `unpriced`: those of the added and returned ones
+    that stay switched off until somebody prices them; `proposed`: the added ones whose price the catalogue
+    names; `kept`: how many stood there and were not gone; `refused`: names that no model may have here.
     """
 
     added: list[str] = field(default_factory=list)
@@ -93,8 +94,8 @@ def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
 @transaction.atomic
 def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> SyncReport:
     """Write a catalogue into the registry. Two at once in one scope wait for each other, also those of two
-    connections: where both list a name, the second one's is prefixed. Of a catalogue
-    that is not whole nothing vanishes.
+    connections: where both list a name, the second one's is prefixed. Of a catalogue that is not whole
+    nothing vanishes.
     """
     lock_names()
     world.connections.objects.select_for_update().get(pk=connection.pk)
@@ -103,7 +104,7 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     rows = list(world.models.objects.select_for_update().filter(connection=connection.pk).order_by("pk"))
     known = {row.upstream_name for row in rows}
     listed = {model.name: model for model in found.models}
-    report = SyncReport(kept=len(known & listed.keys()))
+    report = SyncReport()
     before = [copy(row) for row in rows]
     for row in rows:
         if row.upstream_name in listed:
@@ -117,7 +118,11 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     new = [model for name, model in listed.items() if name not in known]
     _add_models(world, connection, new, now, report)
     announce("connection", connection.pk)
-    return replace(report, skipped=found.skipped + len(report.refused))
+    return replace(
+        report,
+        kept=len(known & listed.keys()) - len(report.returned),
+        skipped=found.skipped + len(report.refused),
+    )
 
 
 def _write_changed(world: World, rows: list[tuple[Model, Model]], now: datetime) -> None:
@@ -141,11 +146,11 @@ def _note_listed(world: World, row: Model, listed: ListedModel, report: SyncRepo
     _renew(row, listed)
     if row.vanished_at is not None:
         row.vanished_at = None
+        report.returned.append(row.name)
         if lacks_its_price(world, row):  # its connection may lead elsewhere by now
             report.unpriced.append(row.name)
-            return
-        row.is_enabled = True
-        report.returned.append(row.name)
+        else:
+            row.is_enabled = True
 
 
 def _renew(row: Model, listed: ListedModel) -> None:

@@ -40,6 +40,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m runtimes.ml.server", description="OpenAI-style server for the models in a folder."
     )
+    _add_folders(parser)
+    parser.add_argument("--port", type=int, required=True, help="0 takes a free port; the log names it")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--preload", action="store_true", help="load the models at start instead of on first use"
+    )
+    _add_limits(parser)
+    return parser.parse_args(arguments)
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         type=Path,
@@ -60,33 +71,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--recipes", type=Path, default=RECIPES, metavar="DIR", help="what is made, and how (ours)"
     )
-    parser.add_argument("--port", type=int, required=True, help="0 takes a free port; the log names it")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument(
-        "--preload", action="store_true", help="load the models at start instead of on first use"
-    )
-    parser.add_argument(
-        "--threads", type=int, default=Limits.threads, help="CPU threads of torch (default %(default)s)"
-    )
-    parser.add_argument(
-        "--slots",
-        type=int,
-        default=Limits.slots,
-        help="answers generated at once, per model (default %(default)s)",
-    )
-    parser.add_argument(
-        "--max-waiting",
-        type=int,
-        default=Limits.waiting,
-        help="requests that may wait, per model, before 503 (default %(default)s)",
-    )
-    parser.add_argument(
-        "--max-loaded",
-        type=int,
-        default=Limits.loaded_models,
-        help="models in memory at once (default %(default)s)",
-    )
-    return parser.parse_args(arguments)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    for name, usual, text in (
+        ("--threads", Limits.threads, "CPU threads of torch"),
+        ("--slots", Limits.slots, "answers generated at once, per model"),
+        ("--max-waiting", Limits.waiting, "requests that may wait, per model, before 503"),
+        ("--max-loaded", Limits.loaded_models, "models in memory at once"),
+    ):
+        parser.add_argument(name, type=int, default=usual, help=f"{text} (default %(default)s)")
 
 
 def read_token() -> str:

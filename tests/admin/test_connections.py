@@ -3,6 +3,7 @@
 import re
 import time
 from functools import partial
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -12,7 +13,7 @@ from accounts.services import create_user
 from models_registry.admin.kept_secret import KEPT_S
 from models_registry.models import Connection, Model
 from models_registry.platform import models as platform_models
-from models_registry.services import add_connection
+from models_registry.services import add_connection, add_model
 from tenants.sealing import seal
 from tests.admin.model_forms import url
 from tests.estate import make_estate, make_platform_estate
@@ -232,6 +233,33 @@ def test_the_platform_takes_over_any_currency(on_platform, olga):
     row = make_platform_estate(olga).connection
     address = reverse("system:registry_platform_connection_sync", args=[row.pk], urlconf=PLATFORM)
     assert TAKE_OVER in fetch_models(on_platform.login_as(olga), address, row, [DEAR])
+
+
+def test_the_counts_lead_to_the_connections_models(acme, alice):
+    row = make_estate(alice).connection
+    Connection.objects.filter(pk=row.pk).update(name="<b>Ours")
+    sync = partial(fetch_models, acme.login_as(alice), url("models_registry_connection_sync", row.pk), row)
+    page = sync(["small", "large"])
+    address = re.search(r'<a href="([^"]+)" class="underline">&lt;b&gt;Ours: 2 added', page)[1]
+    assert "<b>Ours" not in page
+    other = add_connection(actor=None, name="Other", kind="openai")
+    add_model(actor=None, connection=other, name="elsewhere")
+    shown = acme.get(unescape(address)).content.decode()
+    assert "large" in shown and "small" in shown and "elsewhere" not in shown
+
+
+@pytest.mark.scope("platform")
+def test_what_comes_back_is_not_called_added(on_platform, olga):
+    row = make_platform_estate(olga).connection
+    address = reverse("system:registry_platform_connection_sync", args=[row.pk], urlconf=PLATFORM)
+    platform_models.Connection.objects.filter(pk=row.pk).update(location="us")
+    sync = partial(fetch_models, on_platform.login_as(olga), address, row)
+    assert "2 of those added or back again stay switched off" in sync(["small", "large"])
+    platform_models.Model.objects.filter(connection=row).update(is_enabled=True, vanished_at=None)
+    sync(["large"])
+    page = sync(["large", "small"])
+    assert "0 added, 1 back again, 0 switched off, 1 unchanged" in page
+    assert "1 of those added or back again stays switched off" in page and "new models" not in page
 
 
 def test_a_connection_with_models_stays(acme, alice):

@@ -11,11 +11,11 @@ from django.utils import timezone
 from foundation.ids import uuid7
 from models_registry.models import Model, ModelPrice
 from models_registry.platform import models as platform_models
-from models_registry.services import add_model, set_model, set_model_price
+from models_registry.services import add_connection, add_model, set_model, set_model_price
 from tenants.context import platform
 from tenants.models import Plan, Tenant
 from tests.admin.model_forms import model_form, prices, url
-from tests.estate import make_estate, make_event, make_people, make_platform_estate
+from tests.estate import PROVIDER, make_estate, make_event, make_people, make_platform_estate
 from tests.routes import PLATFORM
 from usage.platform.models import Process
 from usage.quantities import CLASSES
@@ -74,6 +74,23 @@ def test_a_price_of_a_newer_class_is_added_in_the_form(acme, alice):
     assert newest.amounts == {"input": "1", "output": "4", "cache_write": "1.25"}
     wrong = acme.post(address, model_form(estate.model) | prices({"cache_write": "-1"}))
     assert wrong.status_code == 200 and estate.model.prices.count() == 2
+
+
+def test_the_list_tells_which_model_of_the_platform_an_alias_hides(acme, alice):
+    estate = make_estate(alice)
+    set_model(actor=None, model=estate.model, aliases=["late"])
+    acme.login_as(alice)
+    page = acme.get(url("models_registry_model_changelist")).content.decode()
+    assert "hides it" not in page
+    with platform():
+        row = add_connection(actor=None, name="Shared", **PROVIDER)
+        for name in ("late", "other"):
+            model = add_model(actor=None, connection=row, name=name)
+            set_model_price(actor=None, model=model, input=Decimal(1), output=Decimal(1))
+        platform_models.Model.objects.update(is_enabled=True)
+    page = acme.get(url("models_registry_model_changelist")).content.decode()
+    assert page.count("hides it") == 1
+    assert f"also offers “late”. Another name of your model “{estate.model.name}” hides it" in page
 
 
 def test_a_price_of_the_past_is_refused_in_the_form(acme, alice):

@@ -35,10 +35,10 @@ TEXTS = [f"text {number}" for number in range(25)]
 
 
 def make_call(*endpoints, texts=TEXTS, **body) -> Call:
-    raw = orjson.dumps({"model": "ours", "input": texts, **body})
+    raw = orjson.dumps({"model": "nick", "input": texts, **body})
     call = OPERATION.parse(raw, PRINCIPAL, uuid7())
     route = make_route(list(endpoints), kind="embedding")
-    call.candidates = [Candidate(route, target) for target in route.targets]
+    call.candidates = [Candidate(route, target, "nick") for target in route.targets]
     call.begin_attempt(call.candidates[0])
     call.held = Decimal(1)
     return call
@@ -86,7 +86,7 @@ async def test_all_texts_have_their_vectors_and_the_call_one_bill():
     assert sorted(len(body["input"]) for body in vendor.bodies) == [5, 10, 10]
     assert numbers(answer) == [(number, float(number)) for number in range(25)]
     told = orjson.loads(answer)
-    assert told["usage"] == {"prompt_tokens": 25, "total_tokens": 25} and told["model"] == "ours"
+    assert told["usage"] == {"prompt_tokens": 25, "total_tokens": 25} and told["model"] == "nick"
     assert told["object"] == "list" and {one["object"] for one in told["data"]} == {"embedding"}
     (booked,) = books.settled
     assert booked.usage.total_tokens == booked.usage.total_input == 25

@@ -32,7 +32,7 @@ PRINCIPAL = Principal("acme", uuid4(), uuid4())
 def parse(**body):
     call = OPERATION.parse(orjson.dumps({"model": "ours", **body}), PRINCIPAL, uuid7())
     route = make_route([make_endpoint("http://nowhere/v1")], kind="embedding")
-    call.begin_attempt(Candidate(route, route.targets[0]))
+    call.begin_attempt(Candidate(route, route.targets[0], route.name))
     return call
 
 
@@ -177,7 +177,7 @@ async def test_a_server_that_refuses_the_form_is_asked_without_it_and_remembered
             call = OPERATION.parse(
                 orjson.dumps({"model": "ours", "input": "a", "encoding_format": form}), PRINCIPAL, uuid7()
             )
-            call.candidates = [Candidate(route, route.targets[0])]
+            call.candidates = [Candidate(route, route.targets[0], route.name)]
             call.begin_attempt(call.candidates[0])
             if not learnt:
                 with pytest.raises(InvalidInput):
@@ -220,7 +220,7 @@ async def ask(vendor, raw: bytes, kind: str) -> bytes:
     async with open_session(PRIVATE) as client:
         route = make_route([make_endpoint(f"{vendor.url}/v1", kind=kind)], kind="embedding")
         call = OPERATION.parse(raw, PRINCIPAL, uuid7())
-        call.candidates = [Candidate(route, route.targets[0])]
+        call.candidates = [Candidate(route, route.targets[0], route.name)]
         call.begin_attempt(call.candidates[0])
         try:
             return await pipeline.complete(call, collaborators(client))

@@ -10,6 +10,7 @@ from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.telling import data, tell, telling, whole
 from tests.gateway.test_estimates import DONE, END, event
+from tests.gateway.test_refusals import OVERFLOWS
 from usage.pricing import Usage
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
@@ -296,11 +297,22 @@ def test_what_may_be_better_in_a_moment_is_asked_again(status, stream):
     assert told.bill == (NOTHING, False)
 
 
-@pytest.mark.parametrize("stream", [True, False])
-def test_what_is_too_long_is_not_asked_again_whatever_its_status(stream):
-    message = "the request exceeds the available context size. try increasing the context size"
+@pytest.mark.parametrize("message", OVERFLOWS)
+@pytest.mark.parametrize(
+    ("stream", "status", "begin", "end"),
+    [
+        (True, 500, b"", b""),
+        (False, 500, b"", b""),
+        (True, 400, b"", b""),
+        (False, 400, b"", b""),
+        (True, 200, b"data: ", b"\n\n"),
+        (True, 200, b"error: ", b"\n\n"),
+        (False, 200, b"", b""),
+    ],
+)
+def test_what_is_too_long_is_not_asked_again_whatever_its_status(stream, status, begin, end, message):
     body = {"error": {"code": 500, "message": message, "type": "server_error"}}
-    told = tell(json.dumps(body).encode(), stream=stream, status=500)
+    told = tell(begin + json.dumps(body).encode() + end, stream=stream, status=status)
     assert (told.error.http_status, told.error.code, told.asked) == (400, "context_length_exceeded", 1)
 
 

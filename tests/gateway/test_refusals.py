@@ -299,13 +299,19 @@ def test_a_firewalls_page_is_no_wrong_key(begin):
     assert refused(403, {"error": {"message": "no"}}).code == "upstream_credentials"
 
 
-OVERFLOW = "the request exceeds the available context size. try increasing the context size"
+OVERFLOWS = [  # of llama.cpp, by its version
+    "the request exceeds the available context size. try increasing the context size",
+    "Context size has been exceeded.",
+]
 
 
-def test_what_is_too_long_is_known_by_the_status_of_an_ill_server_too():
-    """llama.cpp; other stand-ins than those with more room would be asked in vain."""
-    found = refused(500, {"error": {"code": 500, "message": OVERFLOW, "type": "server_error"}})
-    assert isinstance(found, InvalidInput) and found.code == "context_length_exceeded"
+@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("message", OVERFLOWS)
+def test_what_is_too_long_is_known_by_the_status_of_an_ill_server_too(message, status):
+    """Other stand-ins than those with more room would be asked in vain."""
+    found = refused(status, {"error": {"code": status, "message": message, "type": "server_error"}})
+    assert isinstance(found, InvalidInput)
+    assert (found.code, found.param) == ("context_length_exceeded", "messages")
 
 
 @pytest.mark.parametrize("message", ["could not allocate for the context size", "context length: CUDA error"])

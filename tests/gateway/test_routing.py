@@ -150,6 +150,22 @@ def test_a_key_that_is_bound_to_an_alias_lists_the_model_under_it():
     assert names(known, principal(model_names=frozenset({"gpt-5"}))) == []
 
 
+def test_who_answers_is_told_by_the_name_that_led_there():
+    """Of a stand-in that the model names by an alias: by that. The key's list may hold no other."""
+    ours = make_route([endpoint()], fallbacks=("gpt-5",))
+    known = snapshot(
+        ours, make_route([endpoint()], name="other"), aliases={"gpt-4o": "ours", "gpt-5": "other"}
+    )
+    who = principal(model_names=frozenset({"gpt-4o", "gpt-5"}))
+    call = Call(who, {"model": "gpt-4o"}, 2, chat_completions.OPERATION)
+    resolve(call, known)
+    told = []
+    for candidate in call.candidates:
+        call.begin_attempt(candidate)
+        told.append((call.told_name, call.route.name))
+    assert told == [("gpt-4o", "ours"), ("gpt-5", "other")]
+
+
 def test_a_model_of_a_kind_that_is_not_served_is_not_listed():
     kinds = ["chat", "embedding", "rerank", "image", "speech", "transcription"]
     routes = [make_route([endpoint()], name=kind, kind=kind) for kind in kinds]

@@ -1,6 +1,7 @@
 """Limits and rights of use through the front door, with a tenant of its own in a living house."""
 
 import contextlib
+import json
 import time
 from uuid import uuid4
 
@@ -267,6 +268,28 @@ def test_models_are_listed_by_the_names_under_which_a_key_may_call_them(place):
     eventually(lambda: names(place) == {"nick"})
     one = httpx.get(f"{place.house.base_url}/models/nick", headers={"Authorization": f"Bearer {place.text}"})
     assert one.json()["id"] == "nick"
+
+
+def test_an_answer_bears_the_name_under_which_it_was_asked_for(place):
+    """The key knows no other; which model that is stands in a header, and on the bill."""
+    with tenant(place.slug):
+        more = {"base_url": place.house.mock.base_url, "allow_private": True}
+        server = add_connection(actor=None, name="own", kind="openai_compatible", **more)
+        add_model(actor=None, connection=server, name="own", upstream_name="mock", aliases=["nick"])
+        vectors = {"kind": "embedding", "upstream_name": "mock-embedding", "aliases": ["vectors"]}
+        add_model(actor=None, connection=server, name="own-vectors", **vectors)
+        update_api_key(actor=None, key=place.key, model_names=["nick", "vectors"])
+    eventually(lambda: names(place) == {"nick", "vectors"})
+    whole = ask(place, "nick")
+    assert (whole.json()["model"], whole.headers["x-atrium-model"]) == ("nick", "own")
+    lines = ask(place, "nick", stream=True).text.splitlines()
+    assert {json.loads(line[6:])["model"] for line in lines if "{" in line} == {"nick"}
+    headers = {"Authorization": f"Bearer {place.text}"}
+    made = place.house.post({"model": "vectors", "input": "hi"}, "live-one", "embeddings", headers=headers)
+    assert (made.json()["model"], made.headers["x-atrium-model"]) == ("vectors", "own-vectors")
+    with tenant(place.slug):
+        billed = UsageEvent.objects.order_by("-created_at").values_list("model", flat=True)[:3]
+        assert list(billed) == ["own-vectors", "own", "own"]
 
 
 def test_a_key_acts_in_its_persons_roles_and_on_its_project(place):

@@ -304,7 +304,8 @@ def test_what_vanishes_is_switched_off_and_comes_back(linked, provider):
     small = Model.objects.get(name="small")
     assert not small.is_enabled and small.vanished_at and set(list_routes()) == {"large"}
     provider.listed = ["large", "small"]
-    assert sync(linked).returned == ["small"]
+    report = sync(linked)
+    assert (report.added, report.returned, report.kept) == ([], ["small"], 1)
     assert set(list_routes()) == {"large", "small"}
 
 

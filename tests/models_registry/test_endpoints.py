@@ -9,9 +9,10 @@ from accounts.services import grant, set_limit
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from models_registry import services
 from models_registry.models import Model, ModelEndpoint
-from models_registry.selectors import list_routes
+from models_registry.selectors import list_hidden, list_routes
 from models_registry.services import EndpointSpec
 from models_registry.services.endpoints import MAX_ENDPOINTS
+from models_registry.worlds import PLATFORM
 from tenants.context import platform, tenant
 from tenants.models import Plan
 
@@ -162,6 +163,25 @@ def test_a_tenants_alias_goes_before_the_platforms_model_of_that_name(make):
         make.model("gpt-4o", shared)
     with tenant("acme"):
         assert "gpt-4o" not in list_routes(), "off, too: a call never goes unexpectedly to another provider"
+
+
+def test_what_an_alias_hides_of_the_platforms_models_is_told(make):
+    """No alias hides one when it is given; the platform may name one later, of which it knows nothing."""
+    make.model("own")
+    make.model("small", aliases=["gpt-4o", "best", "off", "dear", "omni"])
+    with platform():
+        plan, other = (Plan.objects.create(name=name, label=name) for name in ("ours", "other"))
+        for name, fields in {
+            "gpt-4o": {"plans": [plan]},
+            "best": {"plans": [other]},
+            "off": {"is_enabled": False},
+            "dear": {},
+            "own": {},
+            "hosted": {"aliases": ["omni"]},
+        }.items():
+            make.model(name, **fields)
+        make.price(PLATFORM.models.objects.get(name="dear"), currency="USD")
+    assert [(route.name, own) for route, own in list_hidden(plan.pk, "EUR")] == [("gpt-4o", "small")]
 
 
 def test_stand_ins_are_named_in_their_order(make):

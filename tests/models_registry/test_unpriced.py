@@ -60,7 +60,7 @@ def test_an_operator_is_told_what_waits_for_a_price_and_finds_it(provider, on_pl
     on_platform.login_as(olga)
     chosen = {"action": "sync", "confirmed": "yes", "_selected_action": [str(Connection.objects.get().pk)]}
     page = on_platform.post("/admin/registry_platform/connection/", chosen, follow=True).content.decode()
-    assert "1 of those added stays switched off until you enter its price" in page
+    assert "1 of those added or back again stays switched off until you enter its price" in page
     manage("model", "set", "small", "--platform", *PRICE[:4])
     found = on_platform.get("/admin/registry_platform/model/?priced=no").content.decode()
     assert ">newer<" in found and ">small<" not in found
@@ -214,7 +214,7 @@ def test_what_comes_back_where_it_costs_by_now_waits_for_its_price(make, provide
     services.update_connection(actor=None, connection=row, location="us")
     provider.listed = ["large", "small"]
     report = services.sync_catalogue(actor=None, connection=row)
-    assert (report.returned, report.unpriced) == ([], ["small"])
+    assert (report.added, report.returned, report.unpriced) == ([], ["small"], ["small"])
     assert not is_on(Model.objects.get(name="small"))
 
 

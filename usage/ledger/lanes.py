@@ -3,8 +3,8 @@
 Guards against: a tenant whose tables are locked holding up others; a connection lost at any moment, COMMIT
 included (operations are asked again and find what they did: the hold, or the event); one operation the
 database refuses spoiling its neighbours; callers who leave without waiting for their bill.
-Does not guard against: the death of the process. The holds remain, and the sweeper
-(usage.ledger.sweeper) settles them.
+Does not guard against: the death of the process. The holds remain, and the sweeper (usage.ledger.sweeper)
+settles them.
 """
 
 import asyncio
@@ -89,8 +89,8 @@ class Lane:
         self._marks[request_id] = output_tokens
 
     async def stop(self, patience_s: float) -> None:
-        """Book what waits, as far as that can be done in time. What cannot
-        keeps its hold, for the sweeper.
+        """Book what waits, as far as that can be done in time. What cannot keeps its hold, for the
+        sweeper.
         """
         self._is_stopping = True
         self._wake()

@@ -136,9 +136,9 @@ BEGIN = "BEGIN"
 COMMIT = "COMMIT"
 ROLLBACK = "ROLLBACK"
 ENTER = "SELECT set_config('role', $1, true)"
-# First of all: its table lock (ROW SHARE) keeps usage.services from adding a
-# budget between this and the commit. An array and no join: a join that has waited for a row is worked out
-# anew for that row, and then leaves the ones behind it out.
+# First of all: its table lock (ROW SHARE) keeps usage.services from adding a budget between this and the
+# commit. An array and no join: a join that has waited for a row is worked out anew for that row, and then
+# leaves the ones behind it out.
 LOCK_BUDGETS = f"""SELECT id, level, subject_id, period, period_start, "limit", allowance, held, spent,
   managed_by, currency
 FROM usage_budget
@@ -168,8 +168,8 @@ MARK_PROGRESS = f"""UPDATE usage_hold h SET
   progress_output_tokens = greatest(h.progress_output_tokens, n.tokens)
 FROM {unnest("n", 1, _MARK_COLUMNS)} WHERE h.id = n.id"""
 DROP_HOLDS = "DELETE FROM usage_hold WHERE id = ANY($1::uuid[])"
-# A hold turns into its event; one whose hold is gone by now turns into
-# nothing, and is missing from the answer.
+# A hold turns into its event; one whose hold is gone by now turns into nothing, and is missing from the
+# answer.
 SETTLE = f"""WITH h AS (DELETE FROM usage_hold WHERE id = ANY($2::uuid[]) RETURNING *)
 {book_events("$1::timestamptz", f"{unnest('n', 2, BILL_COLUMNS)} JOIN h ON h.id = n.id")}"""
 NOTE_DUTY = "SELECT public.atrium_duty($1, $2::timestamptz)"

@@ -69,7 +69,7 @@ def most_values(call: Call) -> int:
 
 def _name(call: Call, answer: dict[str, Any]) -> None:
     """What every client of OpenAI's reads."""
-    answer["model"] = call.route.name
+    answer["model"] = call.told_name
     answer["object"] = "chat.completion"
     if not isinstance(answer.get("id"), str):
         answer["id"] = f"chatcmpl-{call.request_id.hex}"

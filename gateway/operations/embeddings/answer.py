@@ -43,7 +43,7 @@ def read_answer(call: Call, raw: bytes) -> bytes:
     result: dict[str, Any] = {
         "object": "list",
         "data": data,
-        "model": call.route.name,
+        "model": call.told_name,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     try:

@@ -33,7 +33,7 @@ def join(call: Call, answers: list[bytes]) -> bytes:
     if len({_length_of_first(answer) for answer in answers}) > 1:
         raise nonsense()
     tokens = call.usage.total_input if call.usage is not None else 0
-    rest = {"model": call.route.name, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+    rest = {"model": call.told_name, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
     written: list[bytes | memoryview] = []
     for answer in answers:  # views: a copy of all of them is one more answer in memory
         vectors = memoryview(answer)[answer.index(BEGIN) + len(BEGIN) : answer.rindex(END)]

@@ -198,7 +198,10 @@ def _detail(reported: dict[str, Any], groups: tuple[str, ...], names: tuple[str,
 
 def _find(reported: dict[str, Any], names: tuple[str, ...]) -> int | None:
     """The first of the names that holds a number."""
-    return next((number for name in names if (number := _number(reported.get(name))) is not None), None)
+    for name in names:  # no generator: it is asked a dozen times for each report
+        if (number := _number(reported.get(name))) is not None:
+            return number
+    return None
 
 
 def _number(value: Any) -> int | None:
