@@ -68,7 +68,7 @@ def test_what_the_policy_forbids_is_shown_with_the_reason(as_bob, offer_both, lo
     assert options(html)["elsewhere"] == f"Big Model Not allowed here. Data policy: {LOCAL}".replace(
         "'", "&#x27;"
     )
-    assert "1 model closed: " in html
+    assert "1 model is not allowed here" in html
 
 
 def test_a_policy_of_the_organisation_binds_too_and_a_stand_in_may_answer(
