@@ -82,7 +82,19 @@ class AtriumModelAdmin(ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
         changelist.opts = self.opts
+        self.load_more(list(changelist.result_list))
         return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            self.load_more([row])
+        return row
+
+    def load_more(self, rows: list[Any]) -> None:
+        """Put onto the rows of a page what their columns show and their fields do not hold: for all of them
+        in a fixed number of queries.
+        """
 
     def list_title(self) -> str:
         """What the menu, the palette and the page call the list."""

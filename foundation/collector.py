@@ -1,5 +1,5 @@
 """Python's collector of cyclic garbage. What a process has loaded, some half a million objects, stays as long
-as the process: looking for garbage in it took a third of each start, and a fifth of each call.
+as the process: looking for garbage in it took a third of each start, and a sixth of each call.
 """
 
 import contextlib

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -116,16 +116,10 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
         return self.readonly_fields if obj is None else [*self.readonly_fields, "user"]
 
-    def get_changelist_instance(self, request: HttpRequest):
-        changelist = super().get_changelist_instance(request)
-        _name_makers(list(changelist.result_list))
-        return changelist
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            _name_makers([row])
-        return row
+    def load_more(self, rows: list[Any]) -> None:
+        names = name_makers(rows)
+        for row in rows:
+            row.made_by = names.get(row.pk, "–")
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         is_final = isinstance(obj, ApiKey) and obj.revoked_at is not None
@@ -208,9 +202,3 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
     )
     def revoke(self, request: HttpRequest, row: ApiKey) -> None:
         revoke_api_key(actor=request.user, key=row)
-
-
-def _name_makers(rows: list[Any]) -> None:
-    names = name_makers(rows)
-    for row in rows:
-        row.made_by = names.get(row.pk, "–")

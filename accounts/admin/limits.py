@@ -121,16 +121,8 @@ class LimitAdmin(AtriumModelAdmin):
     def remove_row(self, request: HttpRequest, row: Limit) -> None:
         remove_limit(actor=request.user, limit=row)
 
-    def get_changelist_instance(self, request: HttpRequest):
-        changelist = super().get_changelist_instance(request)
-        _look_up(list(changelist.result_list))
-        return changelist
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Limit | None:
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            _look_up([row])
-        return row
+    def load_more(self, rows: list[Limit]) -> None:
+        _look_up(rows)
 
     @display(description=_("whose"))
     def show_subject(self, row: Limit) -> str:

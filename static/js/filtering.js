@@ -1,5 +1,5 @@
-/* A field that shows only those choices around it whose text holds what is typed. What is chosen stays in sight:
-   it counts, whatever one looks for. */
+/* A field that shows only those choices around it whose text holds what is typed. What is chosen stays in
+   sight: it counts, whatever one looks for. */
 import { on } from "./page.js";
 
 function filter(field) {

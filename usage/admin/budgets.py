@@ -115,17 +115,11 @@ class BudgetAdmin(AtriumModelAdmin):
 
     def get_changelist_instance(self, request: HttpRequest):
         changelist = super().get_changelist_instance(request)
-        _name_all(list(changelist.result_list))
         changelist.has_above = any(map(_is_above, changelist.result_list))
         return changelist
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Budget | None:
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            _name_all([row])
-        return row
+    def load_more(self, rows: list[Budget]) -> None:
+        _name_all(rows)
 
     def create_row(self, request: HttpRequest, form: BudgetForm) -> Budget:
         data, subject_id = form.cleaned_data, form.subject_id()

@@ -186,18 +186,8 @@ class UsageEventAdmin(ReadOnlyAdmin):
         except ValueError:
             return queryset.filter(trace_id=text), False
 
-    def get_changelist_instance(self, request: HttpRequest):
-        changelist = super().get_changelist_instance(request)
-        attach_names(list(changelist.result_list))
-        return changelist
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> UsageEvent | None:
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            attach_names([row])
-        return row
+    def load_more(self, rows: list[UsageEvent]) -> None:
+        attach_names(rows)
 
     def has_refund_permission(self, request: HttpRequest, obj: UsageEvent | None = None) -> bool:
         return request.user.has_perm("usage.add_usageevent")
