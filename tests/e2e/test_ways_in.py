@@ -86,6 +86,7 @@ def test_everything_is_done_by_keyboard(arrive):
     expect(chat.page.locator("h1")).to_have_text("New chat")
     assert not Conversation.objects.filter(user=chat.person).exists()
 
+    chat.page.wait_for_load_state()  # another page came, whose scripts listen from then on
     keyboard.press("Control+k")
     keyboard.type("usage")
     keyboard.press("Enter")
