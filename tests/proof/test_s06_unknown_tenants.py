@@ -148,8 +148,6 @@ def test_a_page_at_an_unknown_host_suggests_the_port_by_which_one_came(unblocked
 def test_programs_are_answered_at_any_host_by_their_key_alone(unblocked):
     key, other = make_tenant("anywhere"), make_tenant("elsewhere")
     try:
-        with tenant("anywhere"):
-            dora = User.objects.get(email="dora@anywhere.example")
         for host in UNKNOWN_HOSTS:
             for text in (key, other):
                 slug = text.split("_")[1]
@@ -161,26 +159,30 @@ def test_programs_are_answered_at_any_host_by_their_key_alone(unblocked):
                 assert Client(headers=headers).get(API).status_code == 401, (host, wrong)
         assert {answer[0] for answer in ask_gateway([key, other], UNKNOWN_HOSTS)} == {200}
         assert {answer[0] for answer in ask_gateway(wrong_keys(key), UNKNOWN_HOSTS)} == {401}
-        assert_sessions_count_at_home_only(dora, key)
     finally:
         drop_schema("anywhere")
         drop_schema("elsewhere")
 
 
-def assert_sessions_count_at_home_only(dora, key: str) -> None:
+def test_a_session_counts_at_home_only(unblocked):
     """Nobody becomes Dora by her session's cookie; beside a key it does not even say her language."""
-    with tenant("anywhere"):
-        User.objects.filter(pk=dora.pk).update(language="de")
-        home = Client(headers={"host": "anywhere.localhost"})
-        home.force_login(dora)
-    assert home.get(API).json()["email"] == dora.email
-    bearer = {"authorization": f"Bearer {key}"}
-    assert home.get(API, headers=bearer)["Content-Language"] == "de"
-    for host in (*UNKNOWN_HOSTS, "localhost"):
-        client = Client(headers={"host": host})
-        client.cookies = home.cookies
-        assert client.get(API).status_code == 401, f"{host!r} let a session in"
-        assert client.get(API, headers=bearer)["Content-Language"] == "en", f"{host!r} read a session"
+    key = make_tenant("anywhere")
+    try:
+        with tenant("anywhere"):
+            dora = User.objects.get(email="dora@anywhere.example")
+            User.objects.filter(pk=dora.pk).update(language="de")
+            home = Client(headers={"host": "anywhere.localhost"})
+            home.force_login(dora)
+        assert home.get(API).json()["email"] == dora.email
+        bearer = {"authorization": f"Bearer {key}"}
+        assert home.get(API, headers=bearer)["Content-Language"] == "de"
+        for host in (*UNKNOWN_HOSTS, "localhost"):
+            client = Client(headers={"host": host})
+            client.cookies = home.cookies
+            assert client.get(API).status_code == 401, f"{host!r} let a session in"
+            assert client.get(API, headers=bearer)["Content-Language"] == "en", f"{host!r} read a session"
+    finally:
+        drop_schema("anywhere")
 
 
 def test_links_of_an_answer_lead_to_the_host_that_was_called(unblocked, settings):
@@ -377,14 +379,14 @@ def test_planted_bug_a_session_that_counts_everywhere_is_noticed(unblocked, monk
 
     monkeypatch.setattr(TenantMiddleware, "_find_owner_of_key", staticmethod(believe))
     with pytest.raises(AssertionError, match="let a session in"):
-        test_programs_are_answered_at_any_host_by_their_key_alone(unblocked)
+        test_a_session_counts_at_home_only(unblocked)
 
 
 def test_planted_bug_cookies_that_are_read_beside_a_key_are_noticed(unblocked, monkeypatch):
     sent = property(lambda request: parse_cookie(request.META.get("HTTP_COOKIE", "")), lambda *_: None)
     monkeypatch.setattr("django.core.handlers.wsgi.WSGIRequest.COOKIES", sent)
     with pytest.raises(AssertionError, match="read a session"):
-        test_programs_are_answered_at_any_host_by_their_key_alone(unblocked)
+        test_a_session_counts_at_home_only(unblocked)
 
 
 def test_planted_bug_hosts_that_nobody_has_shut_programs_out_is_noticed(unblocked, monkeypatch):
