@@ -15,7 +15,10 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
 from django.core.management import call_command
+from django.template import RequestContext
+from django.template.base import Template
 from django.test import Client
+from django.test.utils import instrumented_test_render
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from foundation.collector import pass_over_loaded_objects
@@ -112,6 +115,20 @@ def _read_static_files_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", read_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keep_contexts_of_whole_pages_only(django_test_environment):
+    """Django's test client copies the context of every widget and every part of a page, for nobody."""
+
+    def render(template, context):
+        if isinstance(context, RequestContext) and context.template is template:
+            return instrumented_test_render(template, context)
+        return template.nodelist.render(context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", render)
         yield
 
 
