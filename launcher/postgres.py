@@ -25,6 +25,15 @@ from launcher.sockets import answers
 
 SUPERUSER, OWNER, APP, DATABASE = "postgres", "atrium_owner", "atrium_app", "atrium"
 MAJOR_VERSION = "18"
+INITDB_ARGUMENTS = (
+    f"--username={SUPERUSER}",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--no-instructions",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+)
 INITDB_TIMEOUT_S = 120
 SQL_TIMEOUT_S = 60
 # the shortest question a server answers before anyone has logged in
@@ -168,23 +177,8 @@ class Postgres:
         password_file.write_text(self._passwords()[SUPERUSER])
         os.chown(password_file, self.folders.account.uid, self.folders.account.gid)
         password_file.chmod(0o400)
-        arguments = [
-            "-D",
-            str(draft),
-            "-U",
-            SUPERUSER,
-            "--pwfile",
-            str(password_file),
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--no-instructions",
-        ]
-        arguments += [
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-            "--locale=C",
-            f"--lc-ctype={_utf8_ctype()}",
-        ]
+        arguments = ["-D", str(draft), "--pwfile", str(password_file), f"--lc-ctype={_utf8_ctype()}"]
+        arguments += INITDB_ARGUMENTS
         arguments += ["--no-sync"] * self.is_test
         account = self.folders.account.popen_arguments()
         try:

@@ -129,6 +129,14 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
         return TooLarge()
     if status == 500 and EXCEEDS.search(error.text):
         return callers_fault(error, endpoint)
+    of_content = status == 403 and not error.is_page and OF_CONTENT.search(error.text)
+    if not error.is_bad_key and (of_content or status in CALLERS_FAULT):
+        return callers_fault(error, endpoint)
+    return _fault_of_server(status, error, headers)
+
+
+def _fault_of_server(status: int, error: ProviderError, headers: Mapping[str, str]) -> AtriumError:
+    """What the caller cannot mend: the connection's credentials and address, the server itself."""
     if status == 403 and error.is_page:
         return UpstreamError(
             _(
@@ -137,10 +145,6 @@ def refusal(status: int, error: ProviderError, headers: Mapping[str, str], endpo
             ),
             code="upstream_refused",
         )
-    if status in CALLERS_FAULT and not error.is_bad_key:
-        return callers_fault(error, endpoint)
-    if status == 403 and not error.is_bad_key and OF_CONTENT.search(error.text):
-        return callers_fault(error, endpoint)
     if status == 429:
         return UpstreamBusy(read_retry_after(headers))
     if status in (*CALLERS_FAULT, 401, 403):
