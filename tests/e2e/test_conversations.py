@@ -184,6 +184,7 @@ def test_the_palette_finds_conversations_and_begins_new_chats(arrive):
     expect(chosen).to_have_text(re.compile("Ledgers of Acme"))
     chat.page.keyboard.press("Enter")
     expect(chat.page).to_have_url(re.compile(f"/c/{ledger.pk}/$"))
+    chat.page.wait_for_load_state()  # the scripts of the other page listen from then on
 
     chat.page.keyboard.press("Control+k")
     chat.page.keyboard.type("nothing is called so")
