@@ -1,14 +1,18 @@
 """Which of this room's objects keep a history; secrets and look-up times stay out of it."""
 
+import json
+
 from auditlog.registry import auditlog
+from django.utils.translation import gettext as _
 
 
 def register_models() -> None:
     from django.contrib.auth.models import Group
 
     from accounts.models import ApiKey, Grant, Limit, Project, ProjectMembership, User
+    from accounts.objects import MODEL
     from accounts.roles import name_role
-    from administration.history import name_objects
+    from administration.history import name_objects, name_values
 
     auditlog.register(User, exclude_fields=["password", "last_login"], m2m_fields={"groups"})
     auditlog.register(ApiKey, exclude_fields=["digest", "last_used_at", "maker_ids"])
@@ -18,4 +22,13 @@ def register_models() -> None:
     auditlog.register(Limit, exclude_fields=["created_at", "updated_at"])
     auditlog.register(Group, m2m_fields={"permissions"})
     name_objects(Group, name_role)
+    name_objects(Grant, from_kept=Grant.name_kept)
     name_objects(Limit, from_kept=Limit.name_kept)
+    name_objects(Project, Project.name_kept)
+    labels = dict(ApiKey.Scope.choices)
+
+    def say_scopes(kept: str) -> str:
+        return ", ".join(str(labels.get(scope, scope)) for scope in json.loads(kept))
+
+    name_values(ApiKey, "scopes", say_scopes)
+    name_values(Grant, "kind", lambda kind: _("model") if kind == MODEL else kind)

@@ -8,6 +8,7 @@ from django import forms
 from django.conf import settings
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, User
@@ -33,11 +34,20 @@ class ProfileForm(forms.ModelForm):
     language = forms.ChoiceField(
         label=_("Language"), required=False, choices=[("", _("Language of the browser")), *settings.LANGUAGES]
     )
-    time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=list_time_zones)
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"),
+        required=False,
+        choices=list_time_zones,
+        widget=forms.Select(attrs={"translate": "no"}),  # names of places
+    )
 
     class Meta:
         model = User
         fields = ["name", "language", "theme", "time_zone"]
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["theme"].choices = [(value, capfirst(label)) for value, label in User.Theme.choices]
 
 
 def own_limit_field(measure: Measure) -> forms.IntegerField:

@@ -143,11 +143,12 @@ class Project(TimeStamped):
         ]
 
     def __str__(self) -> str:
-        return (
-            pgettext("project", "Default")
-            if self.is_default and self.name == self.ORIGINAL_NAME
-            else self.name
-        )
+        return self.name_kept(self.name) if self.is_default else self.name
+
+    @classmethod
+    def name_kept(cls, text: str) -> str:
+        """What people call the project of which the audit log keeps this text."""
+        return pgettext("project", "Default") if text == cls.ORIGINAL_NAME else text
 
 
 class ProjectMembership(TimeStamped):
@@ -308,8 +309,23 @@ class Grant(TimeStamped, Holder):
         ]
 
     def __str__(self) -> str:
-        holder = name_role(self.role.name) if self.role else self.project or self.user
-        return f"{self.object_name}, {holder}: {self.get_effect_display()}"
+        return self.name_kept(self.get_additional_data())
+
+    def get_additional_data(self) -> dict[str, Any]:
+        """What the audit log keeps beside the text, for readers of other languages (auditlog asks for it)."""
+        holder = self.project or self.user
+        return {
+            "object": self.object_name,
+            "role": self.role.name if self.role else "",
+            "holder": str(holder) if holder else "",
+            "effect": self.effect,
+        }
+
+    @classmethod
+    def name_kept(cls, kept: dict[str, Any]) -> str:
+        """What people call the right of which the audit log keeps this, in the reader's language."""
+        holder = name_role(kept["role"]) if kept["role"] else kept["holder"]
+        return f"{kept['object']}, {holder}: {cls.Effect(kept['effect']).label}"
 
 
 class Limit(TimeStamped, LimitRow):

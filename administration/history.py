@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from auditlog.models import LogEntry
+from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import BooleanField, DateField, DateTimeField, DecimalField, Field, ForeignKey, Model
@@ -59,6 +60,7 @@ class _Kept:
 
 _namers: dict[type[Model], Callable[[str], str]] = {}
 _namers_from_kept: dict[type[Model], Callable[[dict[str, Any]], str]] = {}
+_value_namers: dict[tuple[type[Model], str], Callable[[str], str]] = {}
 
 
 def name_objects(
@@ -74,6 +76,11 @@ def name_objects(
         _namers[model] = from_text
     if from_kept is not None:
         _namers_from_kept[model] = from_kept
+
+
+def name_values(model: type[Model], field: str, from_text: Callable[[str], str]) -> None:
+    """Register what people call the values of a field that holds codes, where its choices do not say it."""
+    _value_namers[model, field] = from_text
 
 
 def name_object(model: type[Model] | None, text: str) -> str:
@@ -165,10 +172,13 @@ def _say(field: Any, value: Values, names: dict) -> str:
         return _shorten(value)
     if isinstance(field, ForeignKey):
         return names.get((field.related_model, value), value)
+    if field.name == "language":
+        return str(dict(settings.LANGUAGES).get(value, value))
     if field.flatchoices:
         return str({str(choice): label for choice, label in field.flatchoices}.get(value, value))
     try:
-        return _localize(field, value)
+        namer = _value_namers.get((field.model, field.name))
+        return namer(value) if namer else _localize(field, value)
     except (ValidationError, ValueError):  # of a time when the field was of another kind
         return _shorten(value)
 

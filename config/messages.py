@@ -1,7 +1,8 @@
 """Translations: `python -m config.messages update | compile | missing`.
 
 `update` reads the source with GNU gettext (Debian: apt install gettext) and marks what is new;
-`compile` needs no program beside Python.
+`compile` needs no program beside Python. locale/libraries/ says in our words what libraries say in theirs,
+or leave in English: it is kept by hand, and no source of ours is read for it.
 """
 
 import subprocess
@@ -12,16 +13,20 @@ import polib
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ["de", "zh_Hans"]
+LANGUAGES_OF_LIBRARIES = [*LANGUAGES, "en"]
 
 
 def catalogue(language: str) -> Path:
     return ROOT / "locale" / language / "LC_MESSAGES" / "django.po"
 
 
+def library_catalogue(language: str) -> Path:
+    return ROOT / "locale" / "libraries" / language / "LC_MESSAGES" / "django.po"
+
+
 def compile_all() -> None:
     """Write the .mo files that Django reads."""
-    for language in LANGUAGES:
-        path = catalogue(language)
+    for path in [*map(catalogue, LANGUAGES), *map(library_catalogue, LANGUAGES_OF_LIBRARIES)]:
         if path.exists():
             polib.pofile(str(path)).save_as_mofile(str(path.with_suffix(".mo")))
 

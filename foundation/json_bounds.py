@@ -7,9 +7,8 @@ Does not guard against: depth and size, which whoever reads the body bounds.
 
 import re
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 
 MAX_VALUES = 100_000  # elements and members, at all depths
 # Possessive, and one that does not end goes to the end: else each quote of its rest would be tried again.

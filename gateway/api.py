@@ -5,11 +5,11 @@ import logging
 
 import orjson
 from django.utils import translation
-from django.utils.translation import gettext as _
 from django.utils.translation import trans_real
 
 from foundation.errors import AtriumError, NotFound
 from foundation.moments import wait_for_moment
+from foundation.told import gettext as _
 from gateway import door
 from gateway.addresses import ASKED, V1
 from gateway.errors import InvalidKey, MethodNotAllowed, error_body, error_headers

@@ -12,11 +12,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.db import OperationalError
-from django.utils.translation import gettext as _
 
 from accounts.keys import PREFIX, list_shown, read_key
 from foundation.errors import Unavailable
 from foundation.ids import show_request_id, uuid7
+from foundation.told import gettext as _
 from gateway.calls import Principal
 from gateway.errors import InvalidKey, NoKey
 from gateway.http import AsgiScope, Send, find_header

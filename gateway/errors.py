@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import orjson
 from django.utils import translation
-from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, NotAllowed, UnsupportedBody
+from foundation.told import gettext as _
 
 _TYPES = {
     400: "invalid_request_error",

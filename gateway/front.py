@@ -6,9 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import NotFound
+from foundation.told import gettext as _
 from gateway import api, loop
 from gateway.addresses import correct_address, is_v1
 from gateway.errors import error_body

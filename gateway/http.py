@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import BodyTimeout, BodyTooLarge, UnsupportedBody
+from foundation.told import gettext as _
 
 AsgiScope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

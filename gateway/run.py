@@ -16,10 +16,10 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.utils.translation import gettext as _
 
 from foundation.errors import NotFound
 from foundation.ids import uuid7
+from foundation.told import gettext as _
 from gateway import pipeline
 from gateway.calls import Call, Principal
 from gateway.deltas import Delta

@@ -1,9 +1,9 @@
 """The gateway's own routes of `/v1`."""
 
 import orjson
-from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, NotFound
+from foundation.told import gettext as _
 from gateway import pipeline
 from gateway.addresses import DEPLOYMENT
 from gateway.calls import Call, Operation, Principal

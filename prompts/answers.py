@@ -13,7 +13,9 @@ from uuid import UUID
 
 from django.db import DatabaseError
 from django.utils import translation
+from django.utils.functional import Promise
 
+from foundation import told
 from foundation.errors import AtriumError, InvalidInput, NotAllowed
 from foundation.ids import show_request_id, uuid7
 from gateway.calls import Call, Principal
@@ -101,10 +103,10 @@ async def write_answer(gateway: GatewayLoop, answer: Answer) -> None:
             task.uncancel()
             result = _result(answer, Message.Status.STOPPED if was_stopped() else Message.Status.INTERRUPTED)
         except AtriumError as exc:
-            result = _result(answer, Message.Status.FAILED, exc.code, str(exc.message))
+            result = _result(answer, Message.Status.FAILED, exc.code, exc.message)
         except Exception:
             logger.exception("an answer failed")
-            message = translation.gettext(
+            message = told.gettext(
                 "Something went wrong on our side. Try again; if it stays, report the request id."
             )
             result = _result(answer, Message.Status.FAILED, "internal_error", message)
@@ -141,7 +143,7 @@ async def _conclude(
 async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
     snapshot = await gateway.snapshots.find(answer.slug)
     if snapshot is None:
-        raise InvalidInput(translation.gettext("This organisation no longer exists."), code="unknown_tenant")
+        raise InvalidInput(told.gettext("This organisation no longer exists."), code="unknown_tenant")
     check_door(snapshot)
     principal = await _find_principal(gateway, snapshot, answer)
     room = find_room(snapshot.routes.get(answer.model_name))
@@ -161,7 +163,7 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
             if exc.code != "context_length_exceeded" or answer.has_spoken:
                 raise
             if len(turns) < 2:
-                message = translation.gettext(
+                message = told.gettext(
                     "Even the last question by itself is too long for this model. Shorten it, or choose a "
                     "model with more context."
                 )
@@ -302,10 +304,11 @@ def _note(answer: Answer, *, arrived: bool) -> None:
 
 
 def _result(
-    answer: Answer, status: Message.Status, error_code: str = "", error_message: str = ""
+    answer: Answer, status: Message.Status, error_code: str = "", error_message: str | Promise = ""
 ) -> AnswerResult:
     call = answer.call
     usage = call.usage if call and call.is_settled else None
+    words = told.keep(error_message)
     model_name = call.route.name if call and answer.has_spoken else answer.model_name
     has_stood_in = model_name != answer.model_name
     if has_stood_in:
@@ -321,7 +324,8 @@ def _result(
         is_billed=call is None or call.held is None or call.is_settled,
         finish_reason=str(call.finish_reason or "") if call else "",
         error_code=error_code,
-        error_message=error_message,
+        error_message=str(error_message),
+        error_words=None if isinstance(words, str) else words,
         error_language=(answer.language or "en") if error_message else "",
         input_tokens=usage.total_input if usage else 0,
         output_tokens=usage.total_output if usage else 0,

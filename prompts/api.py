@@ -6,6 +6,7 @@ from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
+from prompts.failures import explain_failure
 from prompts.models import Conversation, Message
 from prompts.selectors import get_visible_conversation, list_visible_conversations
 from prompts.services import delete_conversation, rename_conversation
@@ -42,6 +43,7 @@ class MessageSerializer(serializers.ModelSerializer):
     """A message as it was written. An answer under way grows."""
 
     cost = serializers.DecimalField(**AMOUNT)
+    error_message = serializers.SerializerMethodField(help_text="In the reader's language, where it can be.")
 
     class Meta:
         model = Message
@@ -64,6 +66,9 @@ class MessageSerializer(serializers.ModelSerializer):
             "created_at",
             "updated_at",
         ]
+
+    def get_error_message(self, message: Message) -> str:
+        return explain_failure(message)[0]
 
 
 class NewTitle(StrictSerializer):

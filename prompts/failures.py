@@ -1,8 +1,9 @@
-"""Why an answer failed, in the reader's language. What is kept of it is in the language it was asked in."""
+"""Why an answer failed, in the reader's language: said anew, of what the text was made of."""
 
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from foundation.told import read
 from prompts.models import Message
 
 _UNREACHABLE = _("The model server cannot be reached. Try again, or choose another model.")
@@ -73,9 +74,12 @@ WORDS = {
 
 
 def explain_failure(message: Message) -> tuple[str, str]:
-    """What to read, and its language where that is not the reader's. The kept text says most, to whom it
-    is in their language; rows of the release before do not know theirs.
+    """What to read, and its language where that is not the reader's. Of older rows only the text is kept, and
+    of a server's own words nothing else can be: that one, to whom it is in their language, says most.
     """
+    said = read(message.error_words) if message.error_words is not None else None
+    if said is not None:
+        return said, ""
     is_kept_readable = message.error_language == get_language() or not message.error_message
     if is_kept_readable or message.error_code not in WORDS:
         return message.error_message, "" if is_kept_readable else message.error_language

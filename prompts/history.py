@@ -11,9 +11,9 @@ from operator import itemgetter
 from uuid import UUID
 
 from django.db.models import F, Q
-from django.utils.translation import gettext as _
 
 from foundation.errors import NotFound
+from foundation.told import gettext as _
 from gateway.calls import Call
 from models_registry.routes import Route
 from prompts.models import Message

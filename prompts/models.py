@@ -95,7 +95,9 @@ class Message(TimeStamped):
     # codes, separated by spaces: templates/prompts/_message_notice.html
     notice = models.CharField(_("notice"), max_length=80, blank=True)
     error_code = models.CharField(_("error"), max_length=60, blank=True)
+    # in the language it was asked in; for whoever reads it later: what the text is made of (foundation.told)
     error_message = models.TextField(_("error message"), blank=True)
+    error_words = models.JSONField(null=True, editable=False)
     error_language = models.CharField(max_length=20, blank=True, default="", db_default="", editable=False)
     input_tokens = models.PositiveIntegerField(_("input tokens"), default=0)
     output_tokens = models.PositiveIntegerField(_("output tokens"), default=0)

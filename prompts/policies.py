@@ -1,11 +1,10 @@
 """What was written under a data policy stays under it."""
 
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-
 from accounts.models import Project
 from accounts.services.projects import deleted_project, ensure_default_project
 from foundation.errors import Conflict, NotAllowed
+from foundation.told import gettext as _
+from foundation.told import ngettext
 from prompts.models import Conversation
 from tenants.data_policy import DataPolicy, strictest
 

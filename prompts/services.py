@@ -16,6 +16,7 @@ from accounts.models import User
 from accounts.selectors import get_member_project
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.ids import show_request_id, uuid7
+from foundation.told import Kept
 from prompts.conclusions import NOT_REPLACED, add_notice, interrupt, set_aside, settle_text
 from prompts.models import Conversation, Message
 from prompts.policies import refuse_looser_policy
@@ -50,6 +51,7 @@ class AnswerResult:
     error_code: str = ""
     error_message: str = ""
     error_language: str = ""
+    error_words: Kept | None = None
     input_tokens: int = 0
     output_tokens: int = 0
     cost: Decimal = Decimal(0)
@@ -163,6 +165,7 @@ def _begin_attempt(message: Message, model_name: str, process_id: UUID) -> None:
     message.is_billed = False
     message.error_code = ""
     message.error_message = message.error_language = ""
+    message.error_words = None
     message.notice = ""
     message.finish_reason = ""
     message.created_at = timezone.now()  # the page counts the seconds of waiting from it
@@ -200,6 +203,7 @@ def finish_answer(*, message_id: UUID, result: AnswerResult) -> None:
     # in words of others: an answer that cannot be saved would never end
     for field in ("error_code", "error_message", "error_language", "finish_reason"):
         setattr(message, field, getattr(result, field).replace("\0", ""))
+    message.error_words = result.error_words
     message.error_code = message.error_code[:MAX_CODE_CHARS]
     message.finish_reason = message.finish_reason[:MAX_REASON_CHARS]
     settle_text(

@@ -6,8 +6,10 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models
 from django.utils.functional import lazy
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
+
+from foundation.told import gettext as _
+from foundation.told import ngettext
 
 MAX_COUNT = 2_000_000_000
 MAX_TOKENS = 1_000_000_000_000

@@ -89,7 +89,7 @@ def _chart(days: list[Line]) -> BarChart:
         top=top,
         ticks=[intcomma(top), intcomma(top // 2), "0"],
         bars=[_bar(line) for line in days],
-        series=[Series("series-2", _("Tokens written")), Series("series-1", _("Tokens read"))],
+        series=[Series("series-2", _("Output tokens")), Series("series-1", _("Input tokens"))],
     )
 
 

@@ -17,9 +17,12 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
+# so long after as many wrong passwords, at most, an account takes none at all
+LOGIN_LOCK_MINUTES = 5
+# all others are for a minute, which errors/429.html tells
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
-    "login_failed": "10/m/ip,5/5m/key",
+    "login_failed": f"10/m/ip,5/{LOGIN_LOCK_MINUTES}m/key",
     "reset_password": "20/m/ip,5/m/key",
     "change_password": "5/m/user",
 }

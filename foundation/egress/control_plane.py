@@ -14,13 +14,13 @@ from typing import Any
 
 import httpcore
 import httpx
-from django.utils.translation import gettext as _
 
 from foundation.egress.errors import REDIRECTS, redirected, too_long
 from foundation.egress.policy import EgressPolicy
 from foundation.egress.resolving import Resolve, check_peer, look_up, resolve_checked
 from foundation.egress.tls import tls_context
 from foundation.errors import UpstreamError
+from foundation.told import gettext as _
 
 
 class _Allowance:

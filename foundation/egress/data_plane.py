@@ -20,13 +20,13 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
-from django.utils.translation import gettext as _
 
 from foundation.egress.errors import REDIRECTS, EgressRefused, not_found, redirected
 from foundation.egress.networks import Reach, classify
 from foundation.egress.policy import EgressPolicy
 from foundation.egress.resolving import check_peer, check_resolved, refuse_unless_permitted
 from foundation.egress.tls import tls_context
+from foundation.told import gettext as _
 
 MAX_LINE_BYTES = 16_384  # of an answer's head
 MOST_INTERIM = 32  # responses before the answer (status 100 to 199)

@@ -1,8 +1,7 @@
 """What can go wrong on the way out, in words a person understands."""
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import UpstreamError
+from foundation.told import gettext as _
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 

@@ -8,13 +8,12 @@ and that mix good with bad addresses.
 import socket
 from collections.abc import Callable, Iterable
 
-from django.utils.translation import gettext as _
-
 from foundation.egress.errors import EgressRefused, not_found
 from foundation.egress.networks import Reach, classify
 from foundation.egress.policy import EgressPolicy
 from foundation.egress.urls import check_host, check_reach, names_loopback
 from foundation.errors import InvalidInput, UpstreamError
+from foundation.told import gettext as _
 
 Resolve = Callable[[str, int], list[str]]  # host, port → addresses; raises OSError
 

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from django.utils.translation import gettext as _
-
 from foundation.egress.networks import Reach, classify
 from foundation.egress.policy import EgressPolicy
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 
 MAX_LENGTH = 2_000
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<rest>[/?].*)?", re.IGNORECASE)

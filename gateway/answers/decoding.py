@@ -4,9 +4,9 @@ import asyncio
 import zlib
 
 import aiohttp
-from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
+from foundation.told import gettext as _
 from gateway.answers.idle import IdleWatch
 from gateway.answers.whole import INVALID, nonsense
 

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import AtriumError, InvalidInput, QuotaExceeded, UpstreamError
+from foundation.told import gettext as _
 from gateway.calls import Call
 from models_registry.providers.openai_compatible.errors import ProviderError
 from models_registry.routes import Endpoint

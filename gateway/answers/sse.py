@@ -3,10 +3,10 @@
 import re
 
 import orjson
-from django.utils.translation import gettext as _
 
 from foundation.errors import UpstreamError
 from foundation.json_bounds import has_more_values
+from foundation.told import gettext as _
 from gateway.answers.json_text import BYTE_ORDER_MARK
 
 MAX_EVENT_BYTES = 32_000_000  # pictures come in one event; a whole answer is as long at most

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import AtriumError, UpstreamError
 from foundation.json_bounds import has_more_values
+from foundation.told import gettext as _
 from gateway.answers.empty import as_failure
 from gateway.answers.events import (
     find_spoken_error,

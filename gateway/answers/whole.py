@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import UpstreamError
 from foundation.json_bounds import has_more_values
+from foundation.told import gettext as _
 from gateway.answers.empty import as_failure
 from gateway.answers.estimate import count_text_bytes
 from gateway.answers.events import mend_answer

@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Any
 
 import orjson
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from foundation.errors import InvalidInput
 from foundation.json_bounds import check_value_count
 from foundation.json_numbers import find_long_number, may_have_long_number
+from foundation.told import gettext as _
 
 MAX_PLACE = 120  # characters of a name that callers make up
 MAX_DEPTH = 250  # orjson reads about 1,000 levels and writes 254

@@ -16,9 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import UpstreamError
+from foundation.told import gettext as _
 from gateway.calls import Call
 from models_registry.routes import Candidate, Endpoint
 

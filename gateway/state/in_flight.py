@@ -14,9 +14,8 @@ Places are not taken back: after a rush of newcomers a tenant above its share ke
 from collections import Counter
 from collections.abc import Iterator
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import QuotaExceeded, Unavailable
+from foundation.told import gettext as _
 from gateway.calls import Call
 
 OF_CALLER, OF_ALL = 250, 2_000

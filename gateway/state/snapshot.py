@@ -16,8 +16,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
 from accounts.grants import ObjectGrants, load_grants
 from accounts.objects import MODEL
 from accounts.selectors import (
@@ -31,6 +29,7 @@ from accounts.selectors import (
     list_shared_limits,
 )
 from foundation.errors import Unavailable
+from foundation.told import gettext as _
 from gateway.bounds import Bound, Bounds
 from gateway.calls import Principal
 from models_registry.routes import Endpoint, Route

@@ -2,10 +2,10 @@
 them or in none. At its end its place and the tokens it did not use are given back.
 """
 
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from foundation.errors import QuotaExceeded
+from foundation.told import gettext as _
 from gateway.answers.usage import estimate_input_tokens
 from gateway.bounds import Bounds, Verdict
 from gateway.calls import Call, Principal
@@ -128,11 +128,7 @@ def _reached(verdict: Verdict) -> QuotaExceeded:
     seconds = max(1, round((verdict.wait_s[verdict.refusing] or 0) + 0.5))
     message = _("%(whose)s is reached: %(how_much)s.") % {"whose": whose, "how_much": how_much}
     again = _("Try again in %(seconds)s s.") % {"seconds": seconds}
-    return QuotaExceeded(
-        f"{message} {again}",
-        code="rate_limit_exceeded",
-        retry_after_s=seconds,
-    )
+    return QuotaExceeded(message + " " + again, code="rate_limit_exceeded", retry_after_s=seconds)
 
 
 def _say_refusing(verdict: Verdict) -> tuple[str, str]:

@@ -1,10 +1,9 @@
 """Step 1: the API key into a Principal, from memory."""
 
-from django.utils.translation import gettext as _
-
 from accounts import keys
 from accounts.models import ApiKey
 from foundation.errors import NotAllowed, Unavailable
+from foundation.told import gettext as _
 from gateway.calls import Principal
 from gateway.errors import InvalidKey
 from gateway.state.snapshot import Snapshots, TenantSnapshot

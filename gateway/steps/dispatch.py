@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 import orjson
-from django.utils.translation import gettext as _
 
 from foundation.egress.data_plane import BrokenHead, StaleConnection
 from foundation.errors import UpstreamError
+from foundation.told import gettext as _
 from gateway.answers.decoding import read_some
 from gateway.answers.refusals import note_advice, refusal
 from gateway.answers.usage import estimate_input_tokens

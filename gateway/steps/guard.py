@@ -2,9 +2,8 @@
 checks of this step.
 """
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 from gateway.calls import Call
 
 BYTES_PER_TOKEN_AT_MOST = 64  # no usual tokenizer packs more text than that into one token on average

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import aiohttp
 import orjson
-from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError, UpstreamError
+from foundation.told import gettext as _
 from gateway.answers.decoding import decoder_of, is_encoded, read_decoded
 from gateway.answers.empty import LastParts, refuse_empty
 from gateway.answers.estimate import estimate_tokens

@@ -7,9 +7,8 @@ dearest of the candidates that may come to answer.
 from collections.abc import Iterable
 from decimal import Decimal
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
 from models_registry.routes import Candidate, Route

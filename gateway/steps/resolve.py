@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import NotAllowed, NotFound
+from foundation.told import gettext as _
 from gateway.calls import Call, Principal
 from gateway.state.snapshot import TenantSnapshot
 from models_registry.routes import Candidate, Route, Target, Way, list_ways

@@ -87,9 +87,19 @@ def test_truths_choices_and_dates_are_in_the_readers_language_and_time(acme, ali
     )
     acme.login_as(alice)
     page = read(acme, url("accounts_user_history", dora.pk), "de")
-    assert "Aktiv – Ja" in page and "wie das Gerät" in page and "Vereinfachtes Chinesisch" in page
+    assert "Aktiv – Ja" in page and "wie Gerät" in page and "Vereinfachtes Chinesisch" in page
     assert not {"True", "False", "system", "zh-hans"} & set(page.split())
     assert "3. Feb. 2031, 14:05" in read(acme, url("accounts_apikey_history", key.pk), "de")
+
+
+def test_what_the_log_keeps_as_codes_or_in_english_is_said_in_the_readers_language(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    page = read(acme, url("accounts_apikey_history", estate.key.pk), "de")
+    assert "Modelle aufrufen (/v1)" in page and "inference" not in page
+    assert "Art des Objekts – Modell " in read(acme, url("accounts_grant_history", estate.right.pk), "de")
+    page = read(acme, url("auditlog_logentry_changelist"), "de")
+    assert "Project canary: darf es verwenden" in page and "may use it" not in page
 
 
 def test_roles_are_called_as_in_the_lists(acme, alice, bob):

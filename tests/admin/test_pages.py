@@ -30,6 +30,7 @@ from prompts.models import Conversation
 from tenants.doors import hosts
 from tests.admin.query_counts import CHANGELISTS
 from tests.estate import PROVIDER, make_estate, make_event, make_people, make_platform_estate
+from tests.page_words import assert_no_wrong_words, find_wrong_words, names_in
 from tests.permissions import SERVICE, SYSTEM, WITHOUT_PAGE
 from tests.routes import PLATFORM, TENANT
 from usage.services import set_budget
@@ -56,18 +57,25 @@ def addresses(site: str, table: dict, urlconf: str, estate) -> list[str]:
 @pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
 def test_all_pages_of_the_service_administration_work(acme, alice, language):
     estate = make_estate(alice)
+    names, found = names_in(estate), {}
     acme.login_as(alice)
     for address in addresses("service", SERVICE, TENANT, estate):
         response = acme.get(address, headers={"accept-language": language})
         assert (response.status_code, response["Content-Language"]) == (200, language), address
+        found[address] = find_wrong_words(response.content.decode(), language, names)
+    assert_no_wrong_words(found)
 
 
 @pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
 def test_all_pages_of_the_system_administration_work(on_platform, olga, language):
     estate = make_platform_estate(olga)
     on_platform.login_as(olga)
+    names, found = names_in(estate), {}
     for address in addresses("system", SYSTEM, PLATFORM, estate):
-        assert on_platform.get(address, headers={"accept-language": language}).status_code == 200, address
+        response = on_platform.get(address, headers={"accept-language": language})
+        assert response.status_code == 200, address
+        found[address] = find_wrong_words(response.content.decode(), language, names)
+    assert_no_wrong_words(found)
 
 
 def test_lists_are_titled_as_the_menu_names_them(acme, alice, on_platform, olga):
@@ -114,7 +122,8 @@ def test_pages_call_what_they_are_about_by_one_name(acme, alice, on_platform, ol
                 wrong = f"{gettext('Delete')} {noun}"
             count = listed.context["cl"].result_count
             if listed.context["cl"].paginator.__class__.__name__ == "Paginator" and count > 1:
-                assert re.search(rf"{count}\s+{re.escape(nouns)}", listed.content.decode()), name
+                said = f"{count} 个{nouns}" if language == "zh-hans" else f"{count} {nouns}"
+                assert f"{said}</div>" in re.sub(r"\s*([<>])\s*", r"\1", listed.content.decode()), name
             if add:
                 page = client.get(reverse(f"{base}_add", urlconf=urlconf), headers=words).content.decode()
                 heading = re.search(r"<h1.*?</h1>", page, re.DOTALL)[0]

@@ -109,7 +109,7 @@ def test_tokens_and_cost_of_answer_and_conversation(arrive):
         button.click()
         figures = chat.page.locator("#figures")
         expect(figures).to_be_visible()
-        expect(figures).to_contain_text("Tokens written")
+        expect(figures).to_contain_text("Output tokens")
         expect(figures).to_contain_text("req_")
         expect(figures.locator('[data-figure="cost"]')).to_have_text(cost)
         as_the_server_writes = re.compile(r"^[A-Z][a-z]{2} \d{1,2}, \d{4}, \d\d:\d\d:\d\d$")

@@ -11,6 +11,7 @@ import pytest
 from django.utils import translation
 
 from accounts.models import User
+from prompts.failures import explain_failure
 from prompts.models import Message
 from prompts.services import MAX_TEXT_CHARS
 from tenants.context import tenant
@@ -107,16 +108,21 @@ def test_any_place_to_go_on_from_ends_with_the_answer(bob, after):
     assert events[-1].name == "done" and said(8) in text_of(events[-1].data["html"])
 
 
+WORDS_OF_500 = (
+    "The model server answered with an error (status %(status)s). Try again, or choose another model."
+)
+
+
 def test_the_answer_speaks_the_readers_language(visit):
     bob = visit(user=make_person(TENANTS[0], language="de"))
     done = list(bob.events(bob.ask("hallo zusammen", "mock")))[-1]
     assert "0,000019\N{NO-BREAK SPACE}€" in done.data["html"]
     failed = bob.finished(bob.ask("hallo", "fault-500"))
     with translation.override("de"):
-        words = translation.gettext(
-            "The model server answered with an error (status %(status)s). Try again, or choose another model."
-        )
+        words = translation.gettext(WORDS_OF_500)
     assert failed.error_message == words % {"status": 500} and failed.error_language == "de"
+    with translation.override("zh-hans"):
+        assert explain_failure(failed) == (translation.gettext(WORDS_OF_500) % {"status": 500}, "")
 
 
 # -- stop, continue, write again -----------------------------------------------------------------------------

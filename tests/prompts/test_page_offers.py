@@ -229,6 +229,18 @@ def test_a_failure_is_told_in_the_readers_language(as_bob, bob, code):
     assert "raw words" in shown, "which has the figures and names"
 
 
+@pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
+def test_a_failure_is_told_with_its_figures_in_any_language(as_bob, bob, language):
+    msgid = "The model server answered with an error (status %(status)s). Try again, or choose another model."
+    columns = {"error_code": "upstream_error", "error_language": "de"}
+    words = {"id": msgid, "with": {"status": 507}}
+    shown = html_module.unescape(card(as_bob, bob, language, error_words=words, **columns))
+    with translation.override(language):
+        assert translation.gettext(msgid) % {"status": 507} in shown and "raw words" not in shown
+    shown = card(as_bob, bob, language, error_words={"id": "Said by the next release"}, **columns)
+    assert ("raw words" in shown) == (language == "de"), "what cannot be said again falls back"
+
+
 def test_a_code_that_nobody_knows_leaves_the_kept_words(as_bob, bob):
     shown = card(as_bob, bob, "de", error_code="providers_own", error_language="en")
     assert '<p lang="en">raw words</p>' in shown
@@ -240,8 +252,8 @@ def test_a_code_that_nobody_knows_leaves_the_kept_words(as_bob, bob):
         ("upstream_unreachable", "Model server not reachable"),
         ("host_not_found", "Model server not reachable"),
         ("egress_refused", "Model server not reachable"),
-        ("upstream_timeout", "The model&#x27;s server did not answer in time"),
-        ("upstream_error", "The model&#x27;s server did not answer properly"),
+        ("upstream_timeout", "The model server did not answer in time"),
+        ("upstream_error", "The model server did not answer properly"),
     ],
 )
 def test_the_heading_says_what_the_words_say(as_bob, bob, code, heading):
@@ -302,7 +314,7 @@ def test_a_model_has_one_name_wherever_the_chat_shows_it(as_bob, bob, offer):
     words = text_of(as_bob.get(url("conversation-detail", conversation.pk)).content.decode())
     assert "New did not answer; Old stood in for it." in words
     assert "vendor/" not in words
-    assert '<span class="message-model" title="vendor/old-1">Old</span>' in html
+    assert '<span class="message-model" translate="no" title="vendor/old-1">Old</span>' in html
 
 
 def test_a_name_that_nobody_knows_is_shown_as_it_is(as_bob, bob, offer):

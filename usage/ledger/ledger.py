@@ -15,9 +15,8 @@ from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import AtriumError, NotFound, Unavailable
+from foundation.told import gettext as _
 from usage.ledger.batch import Clock
 from usage.ledger.bookings import (
     BudgetRefusal,

@@ -1,9 +1,8 @@
 """What somebody reads whose budget has no room: which budget, how full, and who can change that."""
 
-from django.utils.translation import gettext as _
-
 from foundation.amounts import show_money
 from foundation.errors import QuotaExceeded
+from foundation.told import gettext as _
 from usage.ledger.bookings import BudgetRefusal
 
 HELD_RETRY_AFTER_S = 2  # other calls are under way; most end soon
@@ -29,7 +28,7 @@ def quota_exceeded(refusal: BudgetRefusal) -> QuotaExceeded:
         )
         advice = _who_can_raise(refusal)
     retry_after_s = HELD_RETRY_AFTER_S if fits_later else refusal.renews_in_s
-    return QuotaExceeded(f"{text % parts} {advice}", code="insufficient_quota", retry_after_s=retry_after_s)
+    return QuotaExceeded(text % parts + " " + advice, code="insufficient_quota", retry_after_s=retry_after_s)
 
 
 def _budget_name(refusal: BudgetRefusal) -> str:

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
+from foundation.told import gettext as _
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import check, check_range, load_object, missing, wrong
 from gateway.operations.chat_completions.history import clean_history, may_lack_content

@@ -5,9 +5,8 @@ import struct
 from math import isfinite
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 from gateway.answers.json_text import as_number, write_json
 from gateway.answers.usage import estimate_input_tokens
 from gateway.answers.whole import load_answer, nonsense

@@ -3,9 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import check, load_object, missing, wrong
 from models_registry.providers.openai_compatible import OpenAICompatible

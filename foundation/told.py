@@ -1,0 +1,84 @@
+"""Texts that remember what they are translations of: they are kept as msgid and parameters, and read in the
+language of whoever asks later.
+
+Covers: `gettext` and `ngettext`, `%` with named parameters, which may be such texts themselves, and texts put
+one after the other with `+`.
+Does not cover: f-strings and `join`, which make a plain text; that one is kept as it is.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import translation
+from django.utils.functional import Promise
+
+from foundation.texts import as_kept
+
+Kept = str | int | float | dict[str, Any] | list[Any]  # as JSON has it
+
+
+class Told(str):
+    """A text in the language of whoever it was made for."""
+
+    __slots__ = ("kept",)
+    kept: Kept
+
+    def __new__(cls, text: str, kept: Kept = "") -> "Told":
+        told = super().__new__(cls, text)
+        told.kept = kept
+        return told
+
+    def __mod__(self, values: Any) -> str:
+        text = super().__mod__(values)
+        if not isinstance(values, Mapping) or not isinstance(self.kept, dict):
+            return text
+        return Told(text, self.kept | {"with": {name: keep(value) for name, value in values.items()}})
+
+    def __add__(self, other: str) -> str:
+        before = self.kept if isinstance(self.kept, list) else [self.kept]
+        return Told(super().__add__(other), [*before, keep(other)])
+
+
+def gettext(msgid: str) -> Told:
+    return Told(translation.gettext(msgid), {"id": msgid})
+
+
+def ngettext(one: str, many: str, count: int) -> Told:
+    return Told(translation.ngettext(one, many, count), {"id": one, "many": many, "count": count})
+
+
+def keep(said: Any) -> Kept:
+    """What is kept of a text, or of a parameter of one."""
+    if isinstance(said, Promise):
+        function, arguments = said.__reduce__()[1][:2]
+        said = Told("", {"id": arguments[0]}) if function is translation.gettext else str(said)
+    if isinstance(said, Told):
+        return said.kept
+    return said if isinstance(said, int | float) else as_kept(str(said))
+
+
+def read(kept: Kept) -> str | None:
+    """The text in the language of now; None if this release does not know it, or not in this language."""
+    try:
+        return _read(kept)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _read(kept: Any) -> str:
+    if isinstance(kept, list):
+        return "".join(_read(part) for part in kept)
+    if not isinstance(kept, dict):
+        return str(kept)
+    msgid = kept["id"]
+    is_counted = "many" in kept
+    text = (
+        translation.ngettext(msgid, kept["many"], kept["count"]) if is_counted else translation.gettext(msgid)
+    )
+    if text in (msgid, kept.get("many")) and (translation.get_language() or "en") != "en":
+        raise KeyError(msgid)
+    values = {
+        name: _read(value) if isinstance(value, dict | list) else value
+        for name, value in kept.get("with", {}).items()
+    }
+    return text % values if "with" in kept else text
