@@ -10,6 +10,7 @@ urlpatterns = [
     path("admin/", service_admin.urls),
     path("accounts/", include("config.urls_account")),
     path("", include("accounts.urls")),
+    path("models/", include("models_registry.urls")),
     path("usage/", include("usage.urls")),
     path("api/v1/", include("config.urls_api")),
     path("", include("prompts.urls")),

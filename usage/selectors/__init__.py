@@ -21,11 +21,13 @@ from usage.selectors.reports import (
     list_visible_events,
     own_usage,
 )
+from usage.selectors.speeds import Speed, measure_models
 
 __all__ = [
     "DIMENSIONS",
     "NAMES",
     "Bill",
+    "Speed",
     "UsageRow",
     "find_bill_of_call",
     "find_tightest_budget",
@@ -39,5 +41,6 @@ __all__ = [
     "list_usage",
     "list_visible_budgets",
     "list_visible_events",
+    "measure_models",
     "own_usage",
 ]

@@ -1,0 +1,136 @@
+"""The catalogue that people see: the models they may use, what each is, what it costs and how it does."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from django.utils.functional import cached_property
+
+from accounts.grants import holders_of, load_grants
+from accounts.models import Project, User
+from accounts.objects import MODEL
+from accounts.selectors import list_member_projects
+from models_registry.kinds import Location, ModelKind
+from models_registry.routes import Endpoint, Route, list_ways
+from models_registry.selectors import list_routes
+from models_registry.worlds import PLATFORM, Model, active_world
+from tenants.context import platform
+from tenants.data_policy import DataPolicy, strictest
+from tenants.doors.hosts import KnownTenant
+from usage.selectors import Speed, measure_models
+
+
+class Health(StrEnum):
+    """What the last calls say, else the last look at the connections."""
+
+    GOOD = "good"
+    UNSTEADY = "unsteady"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the catalogue. `policy`: the data policy that forbids it here, wherever the person works."""
+
+    route: Route
+    row: Model
+    speed: Speed
+    policy: str = ""
+
+    @property
+    def kind_label(self) -> str:
+        return str(ModelKind(self.route.kind).label)
+
+    @property
+    def policy_label(self) -> str:
+        return str(DataPolicy(self.policy).label)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        return [target.endpoint for target in self.route.targets]
+
+    @property
+    def places(self) -> list[str]:
+        """Where its answers are made, each place once."""
+        found = dict.fromkeys(endpoint.location for endpoint in self.endpoints)
+        return [str(Location(place).label) for place in found]
+
+    @cached_property
+    def health(self) -> Health:
+        return judge(self.speed, self.endpoints)
+
+    @property
+    def first_token_s(self) -> float | None:
+        first_ms = self.speed.first_token_ms
+        return None if first_ms is None else first_ms / 1000
+
+
+def judge(speed: Speed, endpoints: Iterable[Endpoint]) -> Health:
+    """Whoever answered the last calls is well, whatever a look at the catalogue said."""
+    if speed.calls:
+        if speed.failures == 0:
+            return Health.GOOD
+        return Health.DOWN if speed.failures == speed.calls else Health.UNSTEADY
+    return Health.GOOD if any(one.has_answered for one in endpoints) else Health.UNKNOWN
+
+
+def list_catalogue(user: User, door: KnownTenant) -> list[Entry]:
+    """The models that a person may use in one project or another, by label."""
+    routes = list_routes(UUID(door.plan_id), door.currency)
+    named = {name: route for name, route in routes.items() if name == route.name}
+    policies = _policies_for(user, door)
+    rows = _rows_of(named.values())
+    entries = []
+    speeds = measure_models(named)
+    for name, route in named.items():
+        if (open_to := policies(route)) is None or route.model_id not in rows:
+            continue
+        is_allowed = any(list_ways(route, name, routes.get, policy) for policy in open_to)
+        entries.append(
+            Entry(
+                route=route,
+                row=rows[route.model_id],
+                speed=speeds.get(name, Speed()),
+                policy="" if is_allowed else open_to[0],
+            )
+        )
+    return sorted(entries, key=lambda one: (one.route.label or one.route.name).casefold())
+
+
+def find_entry(user: User, door: KnownTenant, model_id: UUID) -> Entry | None:
+    """One of them."""
+    return next((one for one in list_catalogue(user, door) if one.route.model_id == model_id), None)
+
+
+def _policies_for(user: User, door: KnownTenant) -> Callable[[Route], list[str] | None]:
+    """What tells of a model under which data policies the person could use it, one for each project that lets
+    them; None where none does.
+    """
+    grants = load_grants(MODEL)
+    groups = list(user.groups.values_list("pk", flat=True))
+    projects: list[Project] = list(list_member_projects(user))
+    work = [
+        (holders_of(user.pk, groups, project.pk), strictest(door.data_policy, project.data_policy))
+        for project in projects
+    ]
+
+    def find(route: Route) -> list[str] | None:
+        granted = grants.get(route.model_id)
+        found = [policy for holders, policy in work if granted is None or granted.permit(holders)]
+        return found or None
+
+    return find
+
+
+def _rows_of(routes: Iterable[Route]) -> dict[UUID, Model]:
+    """What the table knows beside the routes, by id: the tenant's own models, and the platform's."""
+    ids: dict[str, list[UUID]] = {"tenant": [], "platform": []}
+    for route in routes:
+        ids[route.origin].append(route.model_id)
+    found = active_world().models.objects.in_bulk(ids["tenant"])
+    if ids["platform"]:
+        with platform():
+            found |= PLATFORM.models.objects.in_bulk(ids["platform"])
+    return found

@@ -1,0 +1,228 @@
+"""The catalogue that people see: rights, policies, figures, filters, and what 200 models cost to show."""
+
+from datetime import timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django.utils.html import escape
+
+from accounts.services import create_project, grant, set_project_member
+from models_registry.examples import list_examples
+from models_registry.offered import Health, judge, list_catalogue
+from tenants.context import platform, tenant
+from tenants.doors import hosts
+from tenants.doors.hosts import find_tenant_by_slug
+from tests.estate import make_event
+from usage.selectors import Speed, measure_models
+
+pytestmark = pytest.mark.django_db
+LIST = "/models/"
+
+
+def detail(model) -> str:
+    return f"/models/{model.pk}/"
+
+
+def catalogue(person) -> dict:
+    door = find_tenant_by_slug("acme")
+    return {entry.route.name: entry for entry in list_catalogue(person, door)}
+
+
+# -- who sees what -------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_shown_with_what_the_registry_knows_of_it(acme, bob, make):
+    row = make.model(
+        "big/model:1",
+        label="Big <Model>",
+        licence="Apache-2.0",
+        context_window=128_000,
+        capabilities=["tools", "vision"],
+        notes="Reads pictures.",
+        aliases=["big"],
+    )
+    make.price(row, input=Decimal("0.9"), output=Decimal(4))
+    page = acme.login_as(bob).get(LIST).text
+    assert escape("Big <Model>") in page and "big/model:1" in page and "128,000" in page and "0.90" in page
+    assert page.count("big</code>") == 0, "an alias is no model of its own"
+    page = acme.get(detail(row)).text
+    for text in (
+        "Apache-2.0",
+        "Reads pictures.",
+        "vision",
+        "128,000 tokens",
+        "big</code>",
+        "?model=big%2Fmodel%3A1",
+    ):
+        assert text in page, text
+
+
+def test_what_is_granted_to_others_is_neither_listed_nor_opened(acme, alice, bob, make):
+    mine, theirs = make.model("mine"), make.model("theirs")
+    project = create_project(actor=None, name="Law")
+    set_project_member(actor=None, project=project, user=alice, role="editor")
+    grant(actor=None, kind="model", target=theirs.pk, project=project)
+    grant(actor=None, kind="model", target=mine.pk, user=bob)
+    assert "theirs" not in catalogue(bob) and "mine" in catalogue(bob)
+    assert "theirs" in catalogue(alice), "who is a member of one project that may is shown it"
+    acme.login_as(bob)
+    assert "theirs" not in acme.get(LIST).text
+    missing, foreign = acme.get(f"/models/{uuid4()}/"), acme.get(detail(theirs))
+    assert missing.status_code == foreign.status_code == 404
+
+
+def test_another_tenants_models_and_calls_stay_theirs(acme, bob, charlie, make):
+    with tenant("globex"):
+        theirs = make.model("of-globex")
+        make_event(charlie, model="shared", latency_ms=2_000, first_token_ms=1_234, output_tokens=50)
+    make.model("shared")
+    acme.login_as(bob)
+    assert acme.get(detail(theirs)).status_code == 404 and "of-globex" not in acme.get(LIST).text
+    assert catalogue(bob)["shared"].speed == Speed()
+
+
+def test_the_platforms_models_are_shown_beside_the_organisations_own(acme, bob, make):
+    with platform():
+        offered = make.model("of-the-platform", licence="MIT")
+    own = make.model("own")
+    page = acme.login_as(bob).get(LIST).text
+    assert "of-the-platform" in page and "own" in page
+    assert "MIT" in acme.get(detail(offered)).text
+    assert "/admin/models_registry/model/" not in acme.get(detail(offered)).text
+    assert acme.get(detail(own)).status_code == 200
+
+
+def test_what_the_data_policy_forbids_is_shown_and_said(acme, bob, make, set_acme):
+    row = make.model("elsewhere")
+    set_acme(data_policy="local")
+    acme.login_as(bob)
+    assert (
+        "Not allowed here. Data policy: this installation’s own network only".replace("’", "&#x27;")
+        in acme.get(LIST).text
+    )
+    page = acme.get(detail(row)).text
+    assert "This model answers elsewhere." in page and "Begin a chat" not in page
+
+
+def test_who_may_change_models_is_led_there(acme, alice, bob, make):
+    row = make.model("own")
+    change = f"/admin/models_registry/model/{row.pk}/change/"
+    assert change in acme.login_as(alice).get(detail(row)).text
+    assert change not in acme.login_as(bob).get(detail(row)).text
+
+
+def test_an_organisation_without_models_is_told_where_they_come_from(acme, alice, bob):
+    assert "An administrator of your organisation" in acme.login_as(bob).get(LIST).text
+    assert "Models come with a connection" in acme.login_as(alice).get(LIST).text
+
+
+# -- figures -------------------------------------------------------------------------------------------------
+
+
+def test_speeds_are_medians_of_the_last_streamed_answers(bob):
+    for first_ms, latency_ms, written in ((100, 1_100, 50), (300, 1_300, 100), (900, 1_900, 400)):
+        make_event(
+            bob, model="m", first_token_ms=first_ms, latency_ms=latency_ms, quantities={"output": written}
+        )
+    make_event(bob, model="m", first_token_ms=5_000, latency_ms=5_000)  # came in one piece
+    make_event(bob, model="m", first_token_ms=9, latency_ms=9_000, status="cancelled")
+    old = timezone.now() - timedelta(days=8)
+    make_event(bob, model="m", first_token_ms=9, latency_ms=9_000, output_tokens=999, created_at=old)
+    make_event(bob, model="short", first_token_ms=200, latency_ms=1_200, output_tokens=2)
+    found = measure_models(["m", "short", "never"])
+    assert found["m"] == Speed(300, 100, 5, 0)
+    assert found["short"] == Speed(200, None, 1, 0)
+    assert "never" not in found
+
+
+def test_reasoning_is_written_too(bob):
+    used = {"output": 20, "reasoning": 80}
+    make_event(bob, model="m", first_token_ms=0, latency_ms=1_000, quantities=used)
+    assert measure_models(["m"])["m"].tokens_per_s == 100
+
+
+def test_a_model_is_well_as_its_last_calls_were(bob):
+    now = timezone.now()
+    for number in range(7):
+        code = {} if number < 2 else {"status": "error", "error_code": "upstream_error"}
+        make_event(bob, model="ill", created_at=now - timedelta(minutes=60 - number), **code)
+    make_event(bob, model="asked", status="error", error_code="invalid_request_error")
+    found = measure_models(["ill", "asked"])
+    assert (found["ill"].calls, found["ill"].failures) == (5, 5)
+    assert judge(found["ill"], []) == Health.DOWN
+    assert judge(found["asked"], []) == Health.GOOD, "a request that was wrong is no failure of the model's"
+    assert judge(Speed(calls=5, failures=1), []) == Health.UNSTEADY
+    assert judge(Speed(), []) == Health.UNKNOWN
+
+
+# -- looking for one -----------------------------------------------------------------------------------------
+
+
+def test_filters_and_order_are_in_the_address(acme, bob, make):
+    cheap = make.model("cheap", context_window=8_000, capabilities=["tools"])
+    make.price(cheap, input=Decimal("0.1"), output=Decimal("0.1"))
+    dear = make.model("dear", label="A dear one", context_window=200_000, notes="for letters")
+    make.price(dear)
+    make.model("vectors", kind="embedding", context_window=512)
+    acme.login_as(bob)
+
+    def names(query: str) -> list[str]:
+        return [entry.route.name for entry in acme.get(f"{LIST}?{query}").context["page"]]
+
+    assert names("") == ["dear", "cheap", "vectors"]
+    assert names("sort=price") == ["cheap", "dear", "vectors"], "what nobody priced comes last"
+    assert names("sort=context") == ["dear", "cheap", "vectors"]
+    assert names("kind=embedding") == ["vectors"] and names("can=tools") == ["cheap"]
+    assert names("q=LETTERS+for") == ["dear"] and names("q=nothing") == []
+    assert "No model fits" in acme.get(f"{LIST}?q=nothing").text
+
+
+def test_a_long_catalogue_comes_in_pages(acme, bob, make):
+    connection_row = make.connection()
+    for number in range(101):
+        make.model(f"m-{number:03}", connection_row)
+    acme.login_as(bob)
+    assert "101 of 101 models" in (first := acme.get(f"{LIST}?q=m").text) and "m-099" in first
+    assert "q=m&amp;page=2" in first and "m-100" not in first
+    assert "m-100" in (last := acme.get(f"{LIST}?q=m&page=2").text) and "m-099" not in last
+    assert "m-100" in acme.get(f"{LIST}?page=999").text, "beyond the end is the end"
+
+
+@pytest.mark.parametrize(
+    "query", ["page=x", "kind=x", "can=%00", "place=%F0%9F", "sort=__class__", "q=" + "x" * 5_000]
+)
+def test_any_query_is_answered(acme, bob, make, query):
+    make.model("one")
+    assert acme.login_as(bob).get(f"{LIST}?{query}").status_code == 200
+
+
+def test_a_long_catalogue_takes_no_more_queries_than_a_short_one(acme, bob, make):
+    make.price(make.model("model-0"))
+    acme.login_as(bob).get(LIST)
+
+    def count() -> int:
+        hosts.forget()  # else a second decides whether the door is asked for again
+        with CaptureQueriesContext(connection) as queries:
+            assert acme.get(LIST).status_code == 200
+        return len(queries)
+
+    few = count()
+    for number in range(1, 12):
+        make.price(make.model(f"model-{number}"))
+    assert count() == few
+
+
+# -- examples ------------------------------------------------------------------------------------------------
+
+
+def test_examples_are_programs(make, bob):
+    for kind in ("chat", "embedding"):
+        make.model(kind, kind=kind)
+    for entry in catalogue(bob).values():
+        curl, python = list_examples(entry.route, "http://acme.localhost/v1")
+        compile(python.code, "example", "exec")
+        assert entry.route.name in curl.code and "http://acme.localhost/v1/" in curl.code
