@@ -10,7 +10,8 @@ from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import check, check_range, load_object, missing, wrong
 from gateway.operations.chat_completions.answer import MAX_CHOICES
 from gateway.operations.chat_completions.form import JsonForm
-from gateway.operations.chat_completions.history import clean_history, may_lack_content
+from gateway.operations.chat_completions.history import check_calls, clean_history, may_lack_content
+from gateway.operations.chat_completions.media import check_media
 from gateway.operations.chat_completions.schemas import check_format
 
 MAX_MESSAGES = 2_000
@@ -178,6 +179,8 @@ def _check_messages(body: dict[str, Any]) -> bool:
             )
         if content is None and not may_lack_content(message):
             raise wrong(f"messages[{index}].content", _("is missing"), "missing_required_parameter")
+        if message.get("tool_calls"):
+            check_calls(message["tool_calls"], f"messages[{index}].tool_calls")
         if type(content) is list:
             has_media |= _check_parts(content, f"messages[{index}].content")
     return has_media
@@ -197,3 +200,4 @@ def _check_part(part: dict[str, Any], name: str) -> None:
         raise wrong(f"{name}.type", _("must be a string"), "invalid_type")
     if part.get("type") == "text" and type(part.get("text")) is not str:
         raise wrong(f"{name}.text", _("must be a string"), "invalid_type")
+    check_media(part, name)
