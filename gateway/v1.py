@@ -8,7 +8,7 @@ from gateway import pipeline
 from gateway.addresses import DEPLOYMENT
 from gateway.calls import Call, Operation, Principal
 from gateway.http import ClientGone, read_json_body
-from gateway.operations import chat_completions, embeddings, rerank
+from gateway.operations import chat_completions, completions, embeddings, rerank
 from gateway.operations.body import BYTE_ORDER_MARK
 from gateway.request import Request, answer_whole, attempts_header, retry_header, send_stream
 from gateway.routes import route
@@ -29,6 +29,11 @@ ADDRESSES: dict[str, str] = {
 @route("POST", "chat/completions")
 async def create_chat_completion(request: Request) -> None:
     await call_model(request, chat_completions.OPERATION)
+
+
+@route("POST", "completions")
+async def create_completion(request: Request) -> None:
+    await call_model(request, completions.OPERATION)
 
 
 @route("POST", "embeddings")
