@@ -123,6 +123,29 @@ class DividedOperation(Protocol):
         """
 
 
+class Form(Protocol):
+    """What an answer is to be like, where it may be we who hold its model to it."""
+
+    def is_ours_to_keep(self, candidate: Candidate) -> bool:
+        """Whether neither this model nor its server keeps it by itself."""
+
+    def check(self, call: Call, answer: dict[str, Any]) -> None:
+        """Bring a whole answer into this form, in place, where that is ours. Raises BrokenForm,
+        InvalidInput.
+        """
+
+    def conclude(self, call: Call, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The chunks of a stream that has ended, checked, as those that go out. Raises what `check` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Of an answer that did not keep its form: what it said, and what is wrong with it, for its model."""
+
+    text: str
+    reason: str
+
+
 class Operation(Protocol):
     """An endpoint of `/v1` that calls a model: what it reads, and what it answers (gateway.operations)."""
 
@@ -182,8 +205,11 @@ class Call:
     answer_head: dict[str, Any] = field(default_factory=dict)  # what all chunks of its stream begin with
     report: dict[str, Any] | None = None  # the provider's event with what was used, for a client that asked
     text_count: int = 1  # each of which may fill the context window
+    answer_count: int = 1  # each of which may be as long as one: what is held, and what may come
     has_media: bool = False  # images, sound, files: their tokens cannot be bounded by the request's bytes
     has_sound: bool = False  # it is heard or asked for: its tokens cost many times those of text
+    form: Form | None = None  # of its answer
+    correction: Correction | None = None  # of the first answer, which broke it
     held: Decimal | None = None
     attempts: list[LostAttempt] = field(default_factory=list)  # those that were lost
     attempt_started_s: float = 0.0
@@ -238,6 +264,16 @@ class Call:
         """In output tokens; 0 where nothing is written."""
         longest = self.operation.longest_answer(self, route)
         return min(longest, self.most_output_tokens or longest)
+
+    @property
+    def is_form_ours(self) -> bool:
+        """Whether it is we who hold the current candidate's answer to the form that was asked for."""
+        return self.form is not None and self.form.is_ours_to_keep(self.candidate)
+
+    @property
+    def most_written(self) -> int:
+        """Output tokens of the current attempt's answers, all together."""
+        return self.max_output_tokens * self.answer_count
 
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.started_s) * 1000)

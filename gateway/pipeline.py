@@ -2,7 +2,8 @@
 
 1 authenticate  the caller: a key at `/v1` (gateway.steps.authenticate), a session in the chat
 2 parse         the request into a Call (gateway.operations)
-3 resolve       the model's name into candidates, from memory
+3 resolve       the model's name into candidates, from memory, as far as they can do what is asked
+                (gateway.steps.capable)
 4 admit         all limits of requests, tokens and calls at once, in one round trip
 5 guard         the input
 6 reserve       the highest possible cost
@@ -34,7 +35,7 @@ from gateway.state.in_flight import InFlight
 from gateway.state.limits import Limiter
 from gateway.state.quirks import Quirks
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps import admit, attempts, dispatch, divide, guard, relay, reserve, resolve, settle
+from gateway.steps import admit, attempts, capable, dispatch, divide, guard, relay, reserve, resolve, settle
 from models_registry.routes import Endpoint
 from usage.ledger.ledger import Ledger
 
@@ -66,6 +67,7 @@ async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) 
     try:
         try:
             resolve.resolve(call, snapshot)
+            capable.keep_capable(call)
         finally:  # a call of a model that does not exist counts as a request too
             await admit.admit(call, snapshot, gateway.limiter)
         guard.guard_input(call)
@@ -157,7 +159,7 @@ async def _relay_and_settle(
             while True:
                 try:
                     async with _dispatch(call, gateway) as response:
-                        answer = relay.relay(call, response, make_face())
+                        answer = _read(call, response, make_face())
                         with progress.of(response.content):
                             async with aclosing(answer) as parts:
                                 async for part in parts:
@@ -177,6 +179,12 @@ async def _relay_and_settle(
                         raise
     finally:
         await _conclude(call, gateway)
+
+
+def _read(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> AsyncGenerator[T]:
+    if call.form is not None and call.is_form_ours:
+        return relay.relay_checked(call, call.form, response, face)
+    return relay.relay(call, response, face)
 
 
 def _dispatch(call: Call, gateway: Collaborators) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
@@ -269,7 +277,7 @@ class _Progress:
         """
         seen, before = self._call.output_tokens_seen, self._seen
         self._seen = seen
-        return min(2 * seen - before, max(seen, self._call.max_output_tokens))
+        return min(2 * seen - before, max(seen, self._call.most_written))
 
     async def _ask(self) -> None:
         try:

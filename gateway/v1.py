@@ -8,7 +8,7 @@ from gateway import pipeline
 from gateway.addresses import DEPLOYMENT
 from gateway.calls import Call, Operation, Principal
 from gateway.http import ClientGone, read_json_body
-from gateway.operations import chat_completions, embeddings
+from gateway.operations import chat_completions, completions, embeddings, rerank
 from gateway.operations.body import BYTE_ORDER_MARK
 from gateway.request import Request, answer_whole, attempts_header, retry_header, send_stream
 from gateway.routes import route
@@ -22,6 +22,7 @@ from models_registry.routes import Route
 ADDRESSES: dict[str, str] = {
     ModelKind.CHAT: "/v1/chat/completions",
     ModelKind.EMBEDDING: "/v1/embeddings",
+    ModelKind.RERANK: "/v1/rerank",
 }
 
 
@@ -30,9 +31,19 @@ async def create_chat_completion(request: Request) -> None:
     await call_model(request, chat_completions.OPERATION)
 
 
+@route("POST", "completions")
+async def create_completion(request: Request) -> None:
+    await call_model(request, completions.OPERATION)
+
+
 @route("POST", "embeddings")
 async def create_embeddings(request: Request) -> None:
     await call_model(request, embeddings.OPERATION)
+
+
+@route("POST", "rerank")
+async def create_rerank(request: Request) -> None:
+    await call_model(request, rerank.OPERATION)
 
 
 async def call_model(request: Request, operation: Operation) -> None:

@@ -78,6 +78,7 @@ class Route:
     is_default: bool = False
     fallbacks: tuple[str, ...] = ()  # names or aliases of models that answer where none of the targets does
     created_at: datetime | None = None
+    capabilities: frozenset[str] = frozenset()
 
     @property
     def origin(self) -> Literal["tenant", "platform"]:

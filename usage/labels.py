@@ -32,7 +32,9 @@ SOURCES: dict[str, str | Promise] = {
 }
 OPERATIONS: dict[str, str | Promise] = {
     "chat.completions": gettext_lazy("chat"),
+    "completions": gettext_lazy("text completion"),
     "embeddings": gettext_lazy("embedding"),
+    "rerank": gettext_lazy("reranking"),
 }
 # what a call failed of, by its code; others stand as they are written
 ERRORS: dict[str, str | Promise] = {
@@ -43,6 +45,7 @@ ERRORS: dict[str, str | Promise] = {
     "upstream_unreachable": gettext_lazy("model server not reached"),
     "upstream_disconnected": gettext_lazy("connection to the model server lost"),
     "upstream_error": gettext_lazy("error of the model server"),
+    "upstream_broken_form": gettext_lazy("answer not in the form that was asked for"),
     "host_not_found": gettext_lazy("model server not reached"),
     "content_filter": gettext_lazy("refused by a rule"),
     "data_policy": gettext_lazy("not allowed by the data policy"),

@@ -36,7 +36,7 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
     error_code = call.attempt_error or call.error_code
     is_cut = error_code in CUT or (call.status == "cancelled" and not error_code)
     if is_cut and not call.wants_stream:
-        return Usage(estimate_input_tokens(call), 0, call.max_output_tokens, 0), True
+        return Usage(estimate_input_tokens(call), 0, call.most_written, 0), True
     return Usage(estimate_input_tokens(call), 0, _seen(call), 0), True
 
 
@@ -51,4 +51,4 @@ def _with_output_seen(call: Call, usage: Usage) -> tuple[Usage, bool]:
 
 def _seen(call: Call) -> int:
     """Output tokens by estimate: no more than were allowed, unless more pieces came."""
-    return min(call.output_tokens_seen, max(call.max_output_tokens, call.pieces_seen))
+    return min(call.output_tokens_seen, max(call.most_written, call.pieces_seen))

@@ -127,7 +127,7 @@ def _mend_delta(choice: dict[str, Any]) -> bool:
 def says_something(event: dict[str, Any]) -> bool:
     """Whether a chunk is more than the announcement of who speaks."""
     for choice in event["choices"]:
-        delta = choice["delta"]
+        delta = choice["delta"] if "delta" in choice else {"text": choice.get("text")}
         if choice.get("finish_reason") or any(delta[name] for name in delta if name != "role"):
             return True
     return bool(event.get("usage"))

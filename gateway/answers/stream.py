@@ -130,11 +130,7 @@ class AnswerEvents(Generic[T]):
         if call.first_token_s is not None:
             watch.note_begin()
         progress = (call.pieces_seen, call.usage, chunks.is_end_doubtful)
-        if (
-            call.finish_reason is None
-            or progress == self._watch_set_for
-            or call.body.get("n") not in (None, 1)
-        ):
+        if call.finish_reason is None or progress == self._watch_set_for or call.answer_count > 1:
             return
         self._watch_set_for = progress
         if not chunks.is_end_doubtful:
@@ -156,6 +152,8 @@ class AnswerEvents(Generic[T]):
             raise nonsense()  # what made no sense was the answer
         if call.finish_reason is None and not (self.is_done and (has_output or self.has_said)):
             raise incomplete()
+        if call.answer_count > 1 and self._chunks.has_open_end and not self.is_done:
+            raise incomplete()  # one of several has ended, and another was cut
         if self.has_said:
             last = self._chunks.end(is_whole=self.is_done)
             written = self._face.write(last, b"") if last else None
@@ -275,6 +273,22 @@ class AnswerEvents(Generic[T]):
         call.was_refused = call.first_token_s is None and call.usage is None
         has_begun = call.first_token_s is not None
         return as_failure(call, fault_in_answer(error, call.candidate.endpoint, has_begun=has_begun))
+
+
+class Collected:
+    """The face of a stream that nobody sees yet: its chunks as they are."""
+
+    def pass_on(self, call: Call, chunk: bytes) -> None:
+        return None
+
+    def write(self, chunk: Chunk, data: bytes) -> list[dict[str, Any]]:
+        return [chunk.event]
+
+    def end(self) -> None:
+        return None
+
+    def join(self, parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        return [event for part in parts for event in part]
 
 
 def incomplete() -> UpstreamError:

@@ -8,6 +8,7 @@ import orjson
 from gateway.answers.json_text import write_json
 from gateway.answers.sse import frame
 from gateway.calls import Call
+from models_registry.providers.openai_compatible import COMPLETIONS
 from usage.pricing import Usage
 from usage.quantities import INPUT, OUTPUT
 
@@ -111,15 +112,20 @@ def _are_parts(details: Any, whole: int, name: str, expected: int) -> bool:
     return all(count is None or (type(count) is int and 0 <= count <= whole) for count in details.values())
 
 
+TEXT_COMPLETION = "text_completion"
+
+
 def head_of(call: Call, told: dict[str, Any]) -> dict[str, Any]:
     """What all chunks of a stream begin with, by the first of them: some servers give each its own id, and
     clients take those with another one for another answer's.
     """
     if not call.answer_head:
         given_id, created = told.get("id"), told.get("created")
+        is_text = call.operation.name == COMPLETIONS
+        own_id = f"{'cmpl' if is_text else 'chatcmpl'}-{call.request_id.hex}"
         call.answer_head = {
-            "id": given_id if given_id and isinstance(given_id, str) else f"chatcmpl-{call.request_id.hex}",
-            "object": "chat.completion.chunk",
+            "id": given_id if given_id and isinstance(given_id, str) else own_id,
+            "object": TEXT_COMPLETION if is_text else "chat.completion.chunk",
             "created": created if type(created) is int and created else int(time.time()),
             "model": call.told_name,
         }

@@ -81,16 +81,16 @@ def _used_tokens(call: Call) -> int:
 
 
 def _most_tokens(call: Call, room: int) -> int:
-    """The input by estimate, and the longest answer that a candidate may give. An answer that only we bound
-    gets at most half of what the input leaves of the `room`: else no call that names no bound could pass a
+    """The input by estimate, and the longest answers that a candidate may give. Answers that only we bound
+    get at most half of what the input leaves of the `room`: else no call that names no bound could pass a
     small limit, or one would have to wait until the one before has fallen out.
     """
-    given = estimate_input_tokens(call)
+    given, count = estimate_input_tokens(call), call.answer_count
     longest = max(call.longest_answer(one.route) for one in call.candidates)
-    half = (room - given) // 2
+    half = (room - given) // (2 * count)
     if not call.asked_output_tokens and longest > half > 0:
         longest = call.most_output_tokens = half
-    return given + longest
+    return given + longest * count
 
 
 def _headers(verdict: Verdict) -> list[tuple[bytes, bytes]]:

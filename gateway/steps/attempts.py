@@ -3,7 +3,8 @@
 Another endpoint of the model at once; the same one again after a pause with jitter, or the one that the
 server asks for, unless bytes of its answer came; then the models that stand in. What the caller did wrong,
 and what has begun or was charged for by a report, is not tried again, but for an answer in which nothing was
-written; what is too long for a model goes to the stand-ins with more room alone.
+written; what is too long for a model goes to the stand-ins with more room alone. An answer that
+does not keep the form which we hold it to goes back to its model, once.
 
 What a lost attempt may have cost is part of the bill (docs/decisions/0013): the hold is raised to cover it
 and the next attempt before that is sent, or none follows. So the books also know who is asked, if this
@@ -17,6 +18,7 @@ import random
 from collections.abc import Callable
 
 from foundation.errors import AtriumError, UpstreamError
+from gateway.answers.broken import BrokenForm
 from gateway.answers.empty import EmptyAnswer
 from gateway.answers.refusals import UpstreamBusy
 from gateway.answers.usage import TEMPLATE_TOKENS, estimate_input_tokens
@@ -40,6 +42,7 @@ MAX_ALL_PAUSES_S = 10.0
 AGAIN = frozenset(
     {"upstream_unreachable", "upstream_disconnected", "upstream_error", "upstream_rate_limited"}
 )
+AROUND_CORRECTION = 1_000  # bytes: the reason, and the frames of two messages
 TOO_LONG = "context_length_exceeded"
 UPSTREAMS = (UpstreamError, UpstreamTimeout, UpstreamBusy)
 Jitter = Callable[[float, float], float]
@@ -90,6 +93,8 @@ class Attempts:
         """
         call = self._call
         call.attempt_error = error.code
+        if isinstance(error, BrokenForm):
+            return await self._let_correct(error)
         has_cost = call.usage is not None or call.first_token_s is not None
         if (has_cost and not isinstance(error, EmptyAnswer)) or self._count >= MAX_ATTEMPTS:
             return False
@@ -115,6 +120,22 @@ class Attempts:
         await asyncio.sleep(pause_s)
         call.has_next = self._count < MAX_ATTEMPTS and self._find(is_ready=True) is not None
         call.begin_attempt(following)
+        return True
+
+    async def _let_correct(self, error: BrokenForm) -> bool:
+        """Whether the model is asked once more, with what it said and what is wrong with it."""
+        call, correction = self._call, error.correction
+        if call.correction is not None or self._count >= MAX_ATTEMPTS or call.left_s() <= 0:
+            return False
+        lost = lost_attempt(call)
+        call.correction = correction
+        call.size_bytes += len(correction.text.encode()) + AROUND_CORRECTION
+        if not await self._is_covered(lost, call.candidate):
+            return False
+        call.lose_attempt(lost)
+        self._count += 1
+        self._of_one += 1
+        call.begin_attempt(call.candidate)
         return True
 
     async def _is_covered(self, lost: LostAttempt, following: Candidate) -> bool:

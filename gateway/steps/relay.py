@@ -5,7 +5,7 @@ the last frame waits for the bill.
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -15,15 +15,15 @@ import orjson
 from foundation.errors import AtriumError, UpstreamError
 from foundation.told import gettext as _
 from gateway.answers.decoding import decoder_of, is_encoded, read_decoded
-from gateway.answers.empty import LastParts, refuse_empty
+from gateway.answers.empty import LastParts, NothingSaid, refuse_empty
 from gateway.answers.estimate import estimate_tokens
 from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import note_pause
 from gateway.answers.sse import frame
-from gateway.answers.stream import AnswerEvents, Face
+from gateway.answers.stream import AnswerEvents, Collected, Face
 from gateway.answers.usage import PIECES_PER_TOKEN
 from gateway.answers.whole import INVALID, is_page, page
-from gateway.calls import Call
+from gateway.calls import Call, Chunk, Form
 from gateway.errors import UpstreamTimeout, as_error_object
 
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
@@ -177,6 +177,25 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
             events.note_rest()
 
 
+async def relay_checked(
+    call: Call, form: Form, response: aiohttp.ClientResponse, face: Face[T]
+) -> AsyncGenerator[T]:
+    """A streamed answer whose form is ours to keep: it goes out when it is whole and was checked. Raises what
+    `relay` and `form.conclude` do.
+    """
+    collected = Collected()
+    try:
+        async with aclosing(relay(call, response, collected)) as answer:
+            parts = [part async for part in answer]
+    except NothingSaid as exc:
+        parts = exc.parts
+    for event in form.conclude(call, collected.join(parts)):
+        if (written := face.write(Chunk(event, is_changed=True), b"")) is not None:
+            yield written
+    if (kept := face.end()) is not None:
+        yield kept
+
+
 async def _rest_of(events: AnswerEvents[T]) -> Iterable[T]:
     if events.whole_bytes > MAX_BYTES_AT_ONCE:
         return await read_aside(partial(list, events.end()), events.whole_bytes)
@@ -184,7 +203,7 @@ async def _rest_of(events: AnswerEvents[T]) -> Iterable[T]:
 
 
 def _check_bounds(call: Call, events: int, size: int) -> None:
-    most_pieces = PIECES_PER_TOKEN * call.max_output_tokens + SOME_PIECES
+    most_pieces = PIECES_PER_TOKEN * call.most_written + SOME_PIECES
     if call.pieces_seen > most_pieces or events > most_pieces + SOME_EVENTS or size > MAX_STREAM_BYTES:
         raise UpstreamError(
             _("The model server did not end its answer where it was told to. What arrived is kept."),

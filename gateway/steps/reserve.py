@@ -1,7 +1,7 @@
 """Step 6: hold the highest possible cost, durably, before anything is sent.
 
-Highest possible: more input tokens than any provider can count, plus the longest answer allowed, at the
-dearest of the candidates that may come to answer.
+Highest possible: more input tokens than any provider can count, plus the longest answer allowed, as
+often as answers are asked for, at the dearest of the candidates that may come to answer.
 """
 
 from collections.abc import Iterable
@@ -31,9 +31,10 @@ def _routes(candidates: Iterable[Candidate]) -> Iterable[Route]:
 
 def highest_cost_of(call: Call, route: Route) -> Decimal:
     """The most that an attempt at this model can cost. Raises InvalidInput (`model_not_priced`)."""
-    most_input, longest = call.operation.most_input_tokens(call, route), call.longest_answer(route)
+    most_input = call.operation.most_input_tokens(call, route)
+    most_written = call.longest_answer(route) * call.answer_count
     try:
-        return highest_cost(route.price, most_input, longest, has_sound=call.has_sound)
+        return highest_cost(route.price, most_input, most_written, has_sound=call.has_sound)
     except UnpricedClass as exc:
         raise _unpriced(route.name, exc) from None
 

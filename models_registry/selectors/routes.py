@@ -206,6 +206,7 @@ def _make_route(row: Model, targets: tuple[Target, ...], price: Price) -> Route:
         is_default=row.is_default,
         created_at=row.created_at,
         fallbacks=tuple(row.fallbacks),
+        capabilities=frozenset(row.capabilities),
     )
 
 

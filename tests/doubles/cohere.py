@@ -14,6 +14,7 @@ KNOWN = {
         "texts", "images", "model", "input_type", "inputs", "max_tokens", "output_dimension",
         "embedding_types", "truncate", "priority",
     },
+    "/v2/rerank": {"model", "query", "documents", "top_n", "max_tokens_per_doc", "priority"},
 }  # fmt: skip
 KNOWN_OF_MESSAGES = {"role", "content", "tool_calls", "tool_plan", "tool_call_id", "citations"}
 KNOWN_OF_FUNCTIONS = {"name", "description", "parameters"}
@@ -129,3 +130,13 @@ def answer_vectors(body: dict) -> tuple[int, bytes]:
     answer = {"id": "da6e531f", "texts": body["texts"], "embeddings": vectors}
     meta = {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 5}}
     return 200, orjson.dumps(answer | {"meta": meta, "response_type": "embeddings_by_type"})
+
+
+def answer_relevances(body: dict) -> tuple[int, bytes]:
+    """The last document is the best; it counts searches, no tokens."""
+    if refused := refuse_unknown("/v2/rerank", body):
+        return 422, refused
+    count = len(body["documents"])
+    results = [{"index": index, "relevance_score": (index + 1) / count} for index in reversed(range(count))]
+    meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
+    return 200, orjson.dumps({"results": results[: body.get("top_n")], "id": "07734bd2", "meta": meta})

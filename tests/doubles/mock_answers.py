@@ -16,6 +16,8 @@ Model names (`<x>` are whole numbers):
     mock-usage-<in>-<cached>-<out>-<reasoning>   reports exactly that; sends out minus reasoning tokens
     mock-echo                                    the last user message, word by word
     mock-tool                                    a call of the first tool given; then its answer as text
+    mock-json[-late|-never]                      `{"name": "w0", "count": 1}`; late: only once it is told that
+                                                 its first answer, words, is wrong; never: words
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ import orjson
 
 DEFAULT_TOKENS = 8
 MARK_WIDTH = 19  # digits of a time in nanoseconds
+JSON_PIECES = ('{"name"', ': "w0"', ', "count"', ": 1", "}")
 TOOL_PIECE = 8  # characters of a tool call's arguments per token
 EXAMPLES = (
     "mock",
@@ -40,7 +43,11 @@ EXAMPLES = (
     "mock-usage-100-20-30-10",
     "mock-echo",
     "mock-tool",
+    "mock-json",
+    "mock-json-late",
+    "mock-json-never",
     "mock-embedding",
+    "mock-rerank",
 )
 DONE = b"data: [DONE]\n\n"
 
@@ -74,7 +81,7 @@ class Answer:
 @lru_cache(maxsize=4096)
 def find_script(model: str) -> Script | None:
     """The script behind a model name, None for an unknown one."""
-    if model in ("mock", "mock-echo", "mock-tool"):
+    if model in ("mock", "mock-echo", "mock-tool", "mock-json", "mock-json-late", "mock-json-never"):
         return Script(kind=model[5:] or "text")
     if match := re.fullmatch(r"mock-slow-(\d+)", model):
         return Script(first_s=int(match[1]) / 1000)
@@ -139,6 +146,10 @@ def _say(script: Script, body: dict[str, Any]) -> tuple[Sequence[str], str | Non
         return [text[i : i + TOOL_PIECE] for i in range(0, len(text), TOOL_PIECE)], tool.get("name", "")
     if script.kind == "tool" and messages and messages[-1].get("role") == "tool":
         return ["Tool said:", *(f" {word}" for word in text_of(messages[-1]).split())], None
+    if script.kind.startswith("json"):
+        was_corrected = len(messages) > 1 and messages[-2].get("role") == "assistant"
+        if script.kind == "json" or (script.kind == "json-late" and was_corrected):
+            return JSON_PIECES, None
     return word_pieces(script.tokens), None
 
 

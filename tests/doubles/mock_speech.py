@@ -102,12 +102,12 @@ class Speaker:
         self.say_whole()
 
 
-class VectorSpeaker(Speaker):
-    """One answer of vectors."""
+class WholeSpeaker(Speaker):
+    """One answer of an operation without streams: vectors, relevances."""
 
-    def __init__(self, exchange: Exchange, body: dict[str, Any], answer: Answer, vectors: bytes) -> None:
+    def __init__(self, exchange: Exchange, body: dict[str, Any], answer: Answer, body_bytes: bytes) -> None:
         super().__init__(exchange, body, answer)
-        self.vectors = vectors
+        self.body_bytes = body_bytes
 
     def whole_body(self) -> bytes:
-        return self.vectors
+        return self.body_bytes

@@ -3,7 +3,8 @@
     python -m tests.doubles.mockllm --port 0    prints {"port": …, "pid": …}, serves until it is stopped
     python -m tests.doubles.mockllm --list      the fault catalogue
 
-Serves `GET /v1/models`, `POST /v1/chat/completions` (streamed or not), `POST /v1/embeddings`, and for tests
+Serves `GET /v1/models`, `POST /v1/chat/completions` (streamed or not), `POST /v1/embeddings`,
+`POST /v1/rerank`, `POST /v1/completions`, and for tests
 `GET /_ledger`, `POST /_reset`, `GET /_health`. What a model name means is told in `mock_answers.py` (proper
 answers, rules of counting) and `mock_faults.py` (faults).
 """
@@ -28,7 +29,9 @@ from .mock_faults_http import FAILED
 from .mock_http import Connection, Exchange
 from .mock_ledger import Ledger
 from .mock_recorded import RECORDINGS, Recorded
-from .mock_speech import Speaker, VectorSpeaker
+from .mock_rerank import is_reranker, relevances_of
+from .mock_speech import Speaker, WholeSpeaker
+from .mock_texts import TextSpeaker, compose_texts
 
 
 def _error(exchange: Exchange, status: int, message: str, code: str | None = None) -> None:
@@ -55,6 +58,10 @@ class MockUpstream:
             self.chat(exchange)
         elif path == b"/v1/embeddings" and exchange.method == b"POST":
             self.embed(exchange)
+        elif path == b"/v1/rerank" and exchange.method == b"POST":
+            self.rerank(exchange)
+        elif path == b"/v1/completions" and exchange.method == b"POST":
+            self.complete(exchange)
         elif path == b"/v1/models" and exchange.method == b"GET":
             exchange.reply(200, self.models)
         elif path == b"/_ledger":
@@ -112,12 +119,37 @@ class MockUpstream:
         if fault:
             vectors = orjson.dumps(embeddings_of(body, DIMENSIONS))
             answer = compose(Script(), body, self.ledger.serial)
-            speaker = VectorSpeaker(exchange, body, answer, vectors)
+            speaker = WholeSpeaker(exchange, body, answer, vectors)
             exchange.run(fault[0].run(speaker, fault[1]))  # type: ignore[arg-type]
         elif dimensions is None:
             _error(exchange, 404, f"The model `{body['model']}` does not exist", "model_not_found")
         else:
             exchange.reply(200, orjson.dumps(embeddings_of(body, dimensions)))
+
+    def rerank(self, exchange: Exchange) -> None:
+        """Relevances; the faults are those of embeddings."""
+        body = orjson.loads(exchange.body)
+        exchange.entry = self.ledger.open(exchange.headers, body)
+        if fault := find_fault(body["model"]):
+            answer = compose(Script(), body, self.ledger.serial)
+            speaker = WholeSpeaker(exchange, body, answer, orjson.dumps(relevances_of(body)))
+            exchange.run(fault[0].run(speaker, fault[1]))  # type: ignore[arg-type]
+        elif not is_reranker(body["model"]):
+            _error(exchange, 404, f"The model `{body['model']}` does not exist", "model_not_found")
+        else:
+            exchange.reply(200, orjson.dumps(relevances_of(body)))
+
+    def complete(self, exchange: Exchange) -> None:
+        """Texts that go on; all faults are the chat's."""
+        body = orjson.loads(exchange.body)
+        exchange.entry = self.ledger.open(exchange.headers, body)
+        fault = find_fault(body["model"])
+        script = Script() if fault else find_script(body["model"])
+        if script is None:
+            _error(exchange, 404, f"The model `{body['model']}` does not exist", "model_not_found")
+            return
+        speaker = TextSpeaker(exchange, body, compose_texts(script, body, self.ledger.serial))
+        exchange.run(fault[0].run(speaker, fault[1]) if fault else speaker.answer_fully())  # type: ignore[arg-type]
 
 
 async def serve(args: argparse.Namespace) -> None:

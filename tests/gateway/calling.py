@@ -58,6 +58,7 @@ def call_of(*routes: Route, stream: bool = True, max_tokens: int = 100, **body) 
         Principal("acme", uuid4(), uuid4()), body, len(orjson.dumps(body)), chat_completions.OPERATION
     )
     call.wants_stream = stream
+    call.answer_count = body.get("n") or 1
     call.candidates = [Candidate(route, target, route.name) for route in routes for target in route.targets]
     call.begin_attempt(call.candidates[0])
     call.max_output_tokens = max_tokens

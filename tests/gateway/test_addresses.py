@@ -68,7 +68,7 @@ def test_a_body_is_not_lost_to_a_redirect(house):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/completions", "/openai/deployments/x", "/v1/nothing", "/keys/"]
+    "path", ["/", "/v1", "/v1/", "/complete", "/openai/deployments/x", "/v1/nothing", "/keys/"]
 )
 def test_whoever_shows_a_key_gets_json_that_says_what_there_is(house, path):
     for host in ("localhost", f"{ONE}.localhost"):

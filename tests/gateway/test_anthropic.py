@@ -20,7 +20,7 @@ from tests.gateway.telling import whole
 PATH = "/v1/chat/completions"
 CALLS = [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
 USER, HELLO = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello"}
-IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 
 
 def text(said: str) -> dict:

@@ -65,7 +65,7 @@ def test_what_is_not_allowed_says_what_is(house):
 SIMILAR = {
     "/v1/chat/completions/chat/completions": "/v1/chat/completions",
     "/v1/chat/completions/x": "/v1/chat/completions",
-    "/v1/completions": "/v1/chat/completions",
+    "/v2/completions": "/v1/completions",
     "/v1/chat": "/v1/chat/completions",
     "/v2/embeddings": "/v1/embeddings",
     "/v1/engines/mock/embeddings": "/v1/embeddings",
@@ -83,7 +83,7 @@ def test_a_wrong_address_names_the_one_that_is_probably_meant(house, path, meant
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/nothing", "/v1/realtime", "/openai/deployments/mock"])
 def test_an_address_like_none_names_all_as_they_are_written(house, path):
     message = error_of(ask(house, "POST", path, json=BODY))["message"]
-    assert "/v1/chat/completions, /v1/embeddings, /v1/models, /v1/models/{model}" in message
+    assert "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/models/{model}" in message
 
 
 def test_who_sends_json_to_a_page_gets_json(house):

@@ -76,7 +76,10 @@ def test_what_was_seen_is_added_to_what_was_counted_of_every_class():
     assert billed_usage(call) == (Usage(10, 0, 3 + 20 - 9, 2, output_audio=4), True)
 
 
-PICTURE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}
+PICTURE = {
+    "role": "user",
+    "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}],
+}
 
 
 def priced(price: Price, **body):

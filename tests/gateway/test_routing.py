@@ -170,7 +170,7 @@ def test_a_model_of_a_kind_that_is_not_served_is_not_listed():
     kinds = ["chat", "embedding", "rerank", "image", "speech", "transcription"]
     routes = [make_route([endpoint()], name=kind, kind=kind) for kind in kinds]
     known = snapshot(*routes, aliases={"dall-e": "image"})
-    assert names(known, principal()) == ["chat", "embedding"]
+    assert names(known, principal()) == ["chat", "embedding", "rerank"]
     assert names(known, principal(model_names=frozenset({"dall-e", "chat"}))) == ["chat"]
 
 

@@ -1,9 +1,8 @@
 """S28: each fault of the mock's catalogue, streamed or not, for chat and (those of HTTP and of the wire) for
-embeddings, through the real `/v1`: a well-formed end within the connection's limits, one bill, no hold, no
-socket, no secret.
+embeddings, reranking and streams of texts, through the real `/v1`: a well-formed end within the connection's
+limits, one bill, no hold, no socket, no secret.
 
-`make test` asks once in one order; `make proof` three times, breaking answers at other places. Reranking
-has no operation yet.
+`make test` asks once in one order; `make proof` three times, breaking answers at other places.
 """
 
 import asyncio
@@ -17,15 +16,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 import aiohttp
 import pytest
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import BaseModel
 
 from foundation.ids import uuid7
 from gateway.operations.embeddings import MOST_AROUND_TEXT
+from gateway.operations.rerank import MOST_AROUND_PAIR
 from tests.doubles import MockLLM, mock_faults_content, running_mockllm
 from tests.doubles.mock_faults import FAULTS, find_fault
 from tests.live import TENANTS, House, house_with_bug
@@ -49,8 +51,38 @@ FURTHER = ["fault-echo-secret-400", "fault-echo-secret-403", "fault-echo-secret-
 BREAKING_AFTER_TOKENS = ["500-mid-stream", "hang-mid-stream", "reset-mid-stream", "cut-mid-stream"]
 # What these report cannot be true, or is missing
 INCREDIBLE = {f"{kind}-usage" for kind in ("no", "zero", "negative", "huge", "text", "float", "list")}
-CHAT, EMBEDDINGS = "chat/completions", "embeddings"
-SHAPES = {CHAT: ChatCompletion, EMBEDDINGS: CreateEmbeddingResponse}
+CHAT, EMBEDDINGS, RERANK, TEXTS = "chat/completions", "embeddings", "rerank", "completions"
+MOST_AROUND = {EMBEDDINGS: MOST_AROUND_TEXT, RERANK: MOST_AROUND_PAIR}
+
+
+class Relevance(BaseModel):
+    index: int
+    relevance_score: float
+
+
+class Relevances(BaseModel):
+    id: str
+    model: str
+    results: list[Relevance]
+    usage: dict[str, int]
+
+
+class TextChoice(BaseModel):
+    index: int
+    text: str
+    finish_reason: str | None
+
+
+class TextChunk(BaseModel):
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[TextChoice]
+
+
+SHAPES = {CHAT: ChatCompletion, EMBEDDINGS: CreateEmbeddingResponse, RERANK: Relevances}
+CHUNKS = {CHAT: ChatCompletionChunk, TEXTS: TextChunk}
 # the pool lets go of idle connections after a second instead of fifteen: what is left then is a leak
 QUICK_POOL = 'import aiohttp; aiohttp.TCPConnector.__init__.__kwdefaults__["keepalive_timeout"] = 1.0\n'
 
@@ -80,9 +112,11 @@ class Ask:
         text = f"call number {self.number}"
         if self.path == EMBEDDINGS:
             return {"model": self.name, "input": text}
+        if self.path == RERANK:
+            return {"model": self.name, "query": "number", "documents": [text]}
         options = {"stream": True, "stream_options": {"include_usage": True}} if self.is_streamed else {}
-        messages = [{"role": "user", "content": text}]
-        return {"model": self.name, "max_tokens": MAX_TOKENS, "messages": messages, **options}
+        asked = {"prompt": text} if self.path == TEXTS else {"messages": [{"role": "user", "content": text}]}
+        return {"model": self.name, "max_tokens": MAX_TOKENS, **asked, **options}
 
 
 @dataclass(frozen=True)
@@ -107,7 +141,7 @@ def list_asks(seed: int, only: str = "") -> list[Ask]:
     for model in [*models, *FURTHER]:
         forms += [(model, CHAT, True), (model, CHAT, False)]
         if find_fault(model)[0].run.__module__ != mock_faults_content.__name__:
-            forms.append((model, EMBEDDINGS, False))
+            forms += [(model, EMBEDDINGS, False), (model, RERANK, False), (model, TEXTS, True)]
     dice.shuffle(forms)
     asks = [Ask(number, *form) for number, form in enumerate(forms)]
     return [ask for ask in asks if only in str(ask)]
@@ -124,7 +158,7 @@ def upstream(house, django_db_blocker) -> Iterator[MockLLM]:
     with running_mockllm() as mock, django_db_blocker.unblock(), tenant(SLUG):
         connection = add_connection(actor=None, name="s28", base_url=mock.base_url, **options)
         try:
-            for path in (CHAT, EMBEDDINGS):
+            for path in (CHAT, EMBEDDINGS, RERANK, TEXTS):
                 add_models(connection, [ask for ask in asks.values() if ask.path == path])
             yield mock
         finally:
@@ -137,7 +171,8 @@ def add_models(connection, asks: list[Ask]) -> None:
     from models_registry.services import add_model, set_model_price
 
     first, *others = asks
-    kind, prices = ("chat", {"output": Decimal(2)}) if first.path == CHAT else ("embedding", {})
+    kind = {EMBEDDINGS: "embedding", RERANK: "rerank"}.get(first.path, "chat")
+    prices = {"output": Decimal(2)} if kind == "chat" else {}
     row = add_model(actor=None, connection=connection, name=first.name, upstream_name=first.model, kind=kind)
     price = set_model_price(actor=None, model=row, input=Decimal(1), **prices)
 
@@ -204,7 +239,7 @@ def read_stream(ask: Ask, text: str) -> str:
     errors = [event for event in told if "error" in event]
     for event in told:
         if event not in errors:
-            chunk = ChatCompletionChunk.model_validate(event)
+            chunk = CHUNKS[ask.path].model_validate(event)
             assert chunk.model == ask.name, f"{ask} tells the provider's name of the model"
     if errors:
         assert told[-1:] == errors, f"{ask}: an error is the last event"
@@ -235,7 +270,7 @@ def check_bill(ask: Ask, event, end: str, sent: dict | None) -> None:
     used = event.used
     assert all(count > 0 for count in used.values()), f"{ask}: {used}"
     output = used.get("output", 0) + used.get("reasoning", 0)
-    most = len(json.dumps(ask.body())) + (MOST_AROUND_TEXT if ask.path == "embeddings" else 0)
+    most = len(json.dumps(ask.body())) + MOST_AROUND.get(ask.path, 0)
     assert event.total_tokens - output <= most, f"{ask}: {used}"
     assert output <= MOST_TOKENS, f"{ask}: {used}"
     lost = sum(Decimal(one["cost"]) for one in event.attempts or [])  # each as it would have cost alone
@@ -246,9 +281,9 @@ def check_bill(ask: Ask, event, end: str, sent: dict | None) -> None:
     if end == "answer":
         is_credible = ask.fault.name not in INCREDIBLE
         assert event.estimated is not is_credible, f"{ask}: estimated is {event.estimated}"
-        assert event.cost > 0 and (output > 0) is (ask.path == CHAT), f"{ask}: {used}"
+        assert event.cost > 0 and (output > 0) is (ask.path in CHUNKS), f"{ask}: {used}"
         is_counted = sent["usage"] is not None and ask.fault.name != "cached-over-prompt"
-        if is_credible and ask.path == CHAT and is_counted:
+        if is_credible and ask.path in CHUNKS and is_counted:
             assert event.total_tokens == sent["usage"]["total_tokens"], f"{ask}: {used}"
 
 
@@ -271,7 +306,9 @@ def check_bills(ends: dict[Ask, str], answers: dict[Ask, Answer], mock: MockLLM)
 
 def text_of(entry: dict) -> str:
     body = entry["body"]
-    return body["input"] if "input" in body else body["messages"][0]["content"]
+    if "messages" in body:
+        return body["messages"][0]["content"]
+    return body["documents"][0] if "documents" in body else body.get("input") or body["prompt"]
 
 
 def count_sockets(pid: int, port: int) -> int:

@@ -9,6 +9,7 @@ from gateway.answers.usage import TEMPLATE_TOKENS
 from gateway.calls import Call, Operation, Principal, StreamedOperation
 from gateway.operations.chat_completions.answer import as_chunks, parse_answer, read_answer
 from gateway.operations.chat_completions.chunks import ChatChunkReader
+from gateway.operations.chat_completions.form import JsonForm
 from gateway.operations.chat_completions.request import check_body, parse_request
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import CHAT_COMPLETIONS as NAME
@@ -68,6 +69,8 @@ class ChatCompletions:
             name: value for name, value in call.body.items() if value is not None and name not in TOKEN_LIMITS
         }
         body[token_limit_name] = call.max_output_tokens
+        if isinstance(call.form, JsonForm) and call.is_form_ours:
+            call.form.write(call, body)
         if call.wants_stream:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
             if not asks_for_usage:

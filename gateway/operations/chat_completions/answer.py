@@ -1,6 +1,5 @@
 """A whole chat completion: read tolerantly, written strictly; and the same as a stream."""
 
-import time
 from typing import Any
 
 from gateway.answers.billed import billed_usage
@@ -28,6 +27,8 @@ MOST_VALUES = 5_000_000  # as many as fit into the longest answer
 def read_answer(call: Call, raw: bytes) -> bytes:
     """The answer as the client gets it. Raises UpstreamError, InvalidInput."""
     answer = parse_answer(call, raw)
+    if call.form is not None:
+        call.form.check(call, answer)
     try:
         return write_json(answer)
     except ValueError as exc:
@@ -60,21 +61,23 @@ def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
 
 def most_values(call: Call) -> int:
     """How many values of JSON an answer may have: more with each log probability that was asked for."""
-    if call.body.get("logprobs") is not True:
+    wanted = call.body.get("logprobs")
+    others = call.body.get("top_logprobs") if wanted is True else wanted  # of texts it is their number
+    if wanted is not True and type(wanted) is not int:
         return MAX_VALUES
-    others = call.body.get("top_logprobs")
     each = VALUES_OF_TOKEN * (1 + max(0, others if type(others) is int else 0))
-    return min(MAX_VALUES + call.max_output_tokens * each, MOST_VALUES)
+    return min(MAX_VALUES + call.most_written * each, MOST_VALUES)
 
 
 def _name(call: Call, answer: dict[str, Any]) -> None:
     """What every client of OpenAI's reads."""
     answer["model"] = call.told_name
     answer["object"] = "chat.completion"
+    head = head_of(call, answer)
     if not isinstance(answer.get("id"), str):
-        answer["id"] = f"chatcmpl-{call.request_id.hex}"
+        answer["id"] = head["id"]
     if type(answer.get("created")) is not int:
-        answer["created"] = int(time.time())
+        answer["created"] = head["created"]
     usage, _is_estimated = billed_usage(call)
     if not is_strict(answer.get("usage"), usage):
         answer["usage"] = usage_body(usage)
@@ -131,6 +134,7 @@ def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:
         head = {**head, "system_fingerprint": answer["system_fingerprint"]}
     choices = [
         {
+            **({"logprobs": choice["logprobs"]} if choice.get("logprobs") else {}),
             "index": choice["index"],
             "delta": _as_delta(choice["message"]),
             "finish_reason": choice["finish_reason"],

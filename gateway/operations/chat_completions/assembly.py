@@ -9,10 +9,10 @@ from foundation.errors import AtriumError
 from foundation.json_bounds import has_more_values
 from gateway.answers.json_text import load_or_none, write_json
 from gateway.answers.sse import frame
-from gateway.answers.stream import AnswerEvents
+from gateway.answers.stream import AnswerEvents, Collected
 from gateway.answers.usage import usage_body
 from gateway.answers.whole import NOTHING, nonsense
-from gateway.calls import Call, Chunk
+from gateway.calls import Call
 
 FIELD = re.compile(rb"(?:data|event|id|retry)?:", re.IGNORECASE)  # how a stream of events begins
 MAX_EVENTS = 500_000
@@ -45,28 +45,12 @@ def _load(raw: bytes, max_values: int) -> Any:
     return load_or_none(raw)
 
 
-class _Collected:
-    """The face of a stream that nobody sees: its chunks as they are."""
-
-    def pass_on(self, call: Call, chunk: bytes) -> None:
-        return None
-
-    def write(self, chunk: Chunk, data: bytes) -> list[dict[str, Any]]:
-        return [chunk.event]
-
-    def end(self) -> None:
-        return None
-
-    def join(self, parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        return [event for part in parts for event in part]
-
-
 def assemble(call: Call, events: bytes) -> dict[str, Any]:
     """The answer that a stream makes. Raises UpstreamError for one that breaks off, or reports an error."""
     if events.count(b"\n") > 2 * MAX_EVENTS:
         raise nonsense()
     by_bytes, call.output_tokens_seen = call.output_tokens_seen, 0  # its pieces are counted by themselves
-    reader = AnswerEvents(call, _Collected())
+    reader = AnswerEvents(call, Collected())
     try:
         parts = [*reader.take(events), *(() if reader.is_done else reader.end())]
         parts += reader.conclude()
@@ -74,9 +58,14 @@ def assemble(call: Call, events: bytes) -> dict[str, Any]:
         if not call.pieces_seen:
             call.output_tokens_seen = by_bytes
         raise
+    return join_events(call, Collected().join(parts))
+
+
+def join_events(call: Call, events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answer that the chunks of a stream make."""
     answer: dict[str, Any] = {}
     choices: dict[int, _Choice] = {}
-    for event in _Collected().join(parts):
+    for event in events:
         for choice in event["choices"]:
             choices.setdefault(choice["index"], _Choice()).add(choice)
         answer = {**event, **answer}  # as its first event says

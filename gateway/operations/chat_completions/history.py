@@ -5,6 +5,10 @@ nulls in any message.
 
 from typing import Any
 
+import orjson
+from django.utils.translation import gettext as _
+
+from gateway.operations.body import wrong
 from gateway.operations.chat_completions.tool_calls import NO_ARGUMENTS
 
 INSTEAD_OF_CONTENT = ("tool_calls", "function_call", "audio")
@@ -44,6 +48,25 @@ def _with_arguments(call: Any) -> Any:
     if not isinstance(function, dict) or function.get("arguments") != "":
         return call
     return {**call, "function": {**function, "arguments": NO_ARGUMENTS}}
+
+
+def check_calls(calls: Any, name: str) -> None:
+    """Raises InvalidInput for arguments that are no JSON: servers fail at them, with an error that blames
+    something else.
+    """
+    for number, call in enumerate(calls if isinstance(calls, list) else ()):
+        function = call.get("function") if isinstance(call, dict) else None
+        arguments = function.get("arguments") if isinstance(function, dict) else None
+        if isinstance(arguments, str) and arguments and not _is_json(arguments):
+            raise wrong(f"{name}[{number}].function.arguments", _("must be JSON, as a string"))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _as_text(part: dict[str, Any]) -> dict[str, Any]:

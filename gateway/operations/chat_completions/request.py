@@ -7,13 +7,18 @@ from uuid import UUID
 from foundation.told import gettext as _
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import check, check_range, load_object, missing, wrong
-from gateway.operations.chat_completions.history import clean_history, may_lack_content
+from gateway.operations.chat_completions.answer import MAX_CHOICES
+from gateway.operations.chat_completions.form import JsonForm
+from gateway.operations.chat_completions.history import check_calls, clean_history, may_lack_content
+from gateway.operations.chat_completions.media import check_media
+from gateway.operations.chat_completions.schemas import check_format
 
 MAX_MESSAGES = 2_000
 MAX_OUTPUT_TOKENS = 10_000_000  # far beyond any model; a hold for more would not fit the ledger
 TEXT_PARTS = frozenset({"text", "refusal"})
-# Servers' own names for more than one answer and for its length: a hold and a bill know one answer and the
-# length that `max_tokens` says (llama.cpp lets n_predict go before max_tokens; vLLM, TGI, Ollama).
+# Servers' own names for the number of answers and for their length: a hold and a bill know the number that
+# `n` says and the length that `max_tokens` says (llama.cpp lets n_predict go before max_tokens; vLLM, TGI,
+# Ollama).
 OTHER_LENGTHS = (
     "n_predict",
     "num_predict",
@@ -22,7 +27,8 @@ OTHER_LENGTHS = (
     "max_length",
     "max_gen_toks",
 )
-ANSWERS = ("n", "n_cmpl", "best_of")
+OTHER_ANSWERS = ("n_cmpl", "best_of")
+MAX_TOP_LOGPROBS = 20  # OpenAI's bound
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -42,35 +48,81 @@ def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation:
 def check_body(call: Call) -> None:
     """Check the fields of the body and note in the call what they say. Raises InvalidInput."""
     body = call.body
-    for name in OTHER_LENGTHS:
-        if body.get(name) is not None:
-            raise wrong(name, _("is not allowed: “max_tokens” bounds the answer"))
+    refuse_fields(body, OTHER_LENGTHS, _("is not allowed: “max_tokens” bounds the answer"))
     call.has_media = _check_messages(body)
     body["messages"] = clean_history(body["messages"])
     call.has_sound = call.has_media or _names_sound(body)
-    check(body, "stream", bool)
-    check(body, "stream_options", dict)
     for name in ("max_tokens", "max_completion_tokens"):
-        check(body, name, int)
-        if (value := body.get(name)) is not None and value < 1:
-            raise wrong(name, _("must be at least 1"))
-        if value is not None and value > MAX_OUTPUT_TOKENS:
-            raise wrong(name, _("must be at most %(limit)s") % {"limit": MAX_OUTPUT_TOKENS})
+        check_length(body, name)
     check_range(body, "temperature", 0, 2)
     check_range(body, "top_p", 0, 1)
-    for name in ANSWERS:
-        check(body, name, int)
-        if body.get(name) not in (None, 1):
-            raise wrong(name, _("must be 1: only one answer is given"))
+    _check_answers(call)
+    _check_logprobs(body)
+    check(body, "reasoning_effort", str)
+    check(body, "metadata", dict)
+    if (wanted := check_format(body)) is not None:
+        call.form = form = JsonForm(*wanted)
+        call.size_bytes += form.most_added_bytes
     check(body, "tools", list)
     _check_tools(body.get("tools") or ())
     _clean_choice(body, "tools", "tool_choice", "parallel_tool_calls")
     _clean_choice(body, "functions", "function_call")
+    check_stream(call)
+
+
+def refuse_fields(body: dict[str, Any], names: Iterable[str], reason: str) -> None:
+    """Raises InvalidInput."""
+    for name in names:
+        if body.get(name) is not None:
+            raise wrong(name, reason)
+
+
+def check_length(body: dict[str, Any], name: str) -> None:
+    """Raises InvalidInput for a bound of the answer that is none."""
+    check(body, name, int)
+    if (value := body.get(name)) is not None and value < 1:
+        raise wrong(name, _("must be at least 1"))
+    if value is not None and value > MAX_OUTPUT_TOKENS:
+        raise wrong(name, _("must be at most %(limit)s") % {"limit": MAX_OUTPUT_TOKENS})
+
+
+def check_stream(call: Call) -> None:
+    """Note in the call whether a stream is wanted, and its usage. Raises InvalidInput."""
+    body = call.body
+    check(body, "stream", bool)
+    check(body, "stream_options", dict)
     call.wants_stream = bool(body.get("stream"))
     options = body.get("stream_options") or {}
     if options and not call.wants_stream:
         raise wrong("stream_options", _("is allowed only with “stream”: true"))
     call.wants_usage = options.get("include_usage") is True
+
+
+def _check_answers(call: Call) -> None:
+    body = call.body
+    check(body, "n", int)
+    if (count := body.get("n")) is not None and not 1 <= count <= MAX_CHOICES:
+        raise wrong("n", _("must lie between %(low)s and %(high)s") % {"low": 1, "high": MAX_CHOICES})
+    call.answer_count = count or 1
+    for name in OTHER_ANSWERS:
+        check(body, name, int)
+        if body.get(name) not in (None, 1):
+            raise wrong(name, _("must be 1: “n” says how many answers are given"))
+
+
+def _check_logprobs(body: dict[str, Any]) -> None:
+    check(body, "logprobs", bool)
+    check(body, "top_logprobs", int)
+    count = body.get("top_logprobs")
+    if count is None:
+        return
+    if not 0 <= count <= MAX_TOP_LOGPROBS:
+        raise wrong(
+            "top_logprobs",
+            _("must lie between %(low)s and %(high)s") % {"low": 0, "high": MAX_TOP_LOGPROBS},
+        )
+    if count and body.get("logprobs") is not True:
+        raise wrong("top_logprobs", _("is allowed only with “logprobs”: true"))
 
 
 def _check_tools(tools: Iterable[Any]) -> None:
@@ -126,6 +178,8 @@ def _check_messages(body: dict[str, Any]) -> bool:
             )
         if content is None and not may_lack_content(message):
             raise wrong(f"messages[{index}].content", _("is missing"), "missing_required_parameter")
+        if message.get("tool_calls"):
+            check_calls(message["tool_calls"], f"messages[{index}].tool_calls")
         if type(content) is list:
             has_media |= _check_parts(content, f"messages[{index}].content")
     return has_media
@@ -145,3 +199,4 @@ def _check_part(part: dict[str, Any], name: str) -> None:
         raise wrong(f"{name}.type", _("must be a string"), "invalid_type")
     if part.get("type") == "text" and type(part.get("text")) is not str:
         raise wrong(f"{name}.text", _("must be a string"), "invalid_type")
+    check_media(part, name)

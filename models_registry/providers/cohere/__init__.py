@@ -1,12 +1,20 @@
-"""Cohere, by its own API (version 2): events, whole answers, vectors and lists of models of its own shape."""
+"""Cohere, by its own API (version 2): events, whole answers, vectors, relevances and lists of models of its
+own shape.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from models_registry.kinds import Location, ModelKind
 from models_registry.providers.cohere.answer import read_answer, read_stream_event
-from models_registry.providers.cohere.request import write_chat, write_embeddings
-from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, EMBEDDINGS, OpenAICompatible
+from models_registry.providers.cohere.request import write_chat, write_embeddings, write_rerank
+from models_registry.providers.openai_compatible import (
+    ALL_FORMATS,
+    CHAT_COMPLETIONS,
+    EMBEDDINGS,
+    RERANK,
+    OpenAICompatible,
+)
 from models_registry.providers.openai_compatible.catalogue import Catalogue, guess_kind, read_catalogue
 
 VERSION = "/v2"  # at the end of its base address
@@ -23,18 +31,20 @@ class Cohere(OpenAICompatible):
     base_url = f"https://api.cohere.com{VERSION}"
     location = Location.OTHER  # a Canadian company, which does not say where its usual address computes
     key_variable = "COHERE_API_KEY"
-    paths: Mapping[str, str] = {**OpenAICompatible.paths, CHAT_COMPLETIONS: "/chat", EMBEDDINGS: "/embed"}
+    paths: Mapping[str, str] = {CHAT_COMPLETIONS: "/chat", EMBEDDINGS: "/embed", RERANK: "/rerank"}
     catalogue_path = "/v1/models?page_size=1000"
     has_own_events = True
     takes_tokens = False
     most_texts = 96
+    gives_several_answers = False
+    kept_formats = ALL_FORMATS
 
     def catalogue_url(self, base_url: str) -> str:
         """Models are listed by version 1 alone."""
         return f"{base_url.removesuffix(VERSION)}{self.catalogue_path}"
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        writers = {CHAT_COMPLETIONS: write_chat, EMBEDDINGS: write_embeddings}
+        writers = {CHAT_COMPLETIONS: write_chat, EMBEDDINGS: write_embeddings, RERANK: write_rerank}
         return writers[operation](body) if operation in writers else body
 
     def read_event(self, event: dict[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,9 @@ def _read_usage(reported: Any) -> dict[str, Any] | None:
 
 
 def read_answer(answer: dict[str, Any]) -> dict[str, Any]:
-    """A whole answer, vectors, or an error in their place."""
+    """A whole answer, vectors, relevances, or an error in their place."""
+    if "results" in answer:
+        return answer
     if "embeddings" in answer:
         return _read_vectors(answer)
     message = answer.get("message")

@@ -92,3 +92,8 @@ def write_embeddings(body: dict[str, Any]) -> dict[str, Any]:
     # Too long a text is an error, as at OpenAI; Cohere would cut it without a word.
     usual = {"input_type": "search_document", "embedding_types": ["float"], "truncate": "NONE"}
     return {**usual, **written, "texts": texts}
+
+
+def write_rerank(body: dict[str, Any]) -> dict[str, Any]:
+    """It has OpenAI's fields for nothing here; those that say who asks it does not know."""
+    return {name: value for name, value in body.items() if name not in UNKNOWN}

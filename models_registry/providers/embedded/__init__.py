@@ -1,11 +1,12 @@
 """The embedded runtime: a server of the house, started beside it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from models_registry.kinds import Location
-from models_registry.providers.openai_compatible import LOCAL, OpenAICompatible
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, EMBEDDINGS, LOCAL, OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import Catalogue, read_catalogue
 
 
@@ -15,11 +16,14 @@ class Embedded(OpenAICompatible):
     kind = "embedded"
     label = _("embedded runtime")
     location = Location.LOCAL
+    paths: Mapping[str, str] = {CHAT_COMPLETIONS: "/chat/completions", EMBEDDINGS: "/embeddings"}
     timeouts = LOCAL
     knows_cache_salt = True
     packs_vectors = True
     has_other_tokens = True
     continues_answers = True
+    gives_several_answers = False
+    kept_formats = frozenset()
 
     def read_catalogue(self, body: Any) -> Catalogue:
         return read_catalogue(body, heeds_channel=True)

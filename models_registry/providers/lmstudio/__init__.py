@@ -12,3 +12,5 @@ class LMStudio(OpenAICompatible):
     is_found_locally = True
     timeouts = LOCAL
     takes_tokens = False
+    gives_several_answers = False
+    kept_formats = frozenset({"json_schema"})

@@ -1,9 +1,15 @@
 """Mistral AI."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from models_registry.kinds import Location, ModelKind
-from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, EMBEDDINGS, OpenAICompatible
+from models_registry.providers.openai_compatible import (
+    ALL_FORMATS,
+    CHAT_COMPLETIONS,
+    EMBEDDINGS,
+    OpenAICompatible,
+)
 from models_registry.providers.openai_compatible.catalogue import Catalogue, guess_kind, read_catalogue
 
 OURS_TO_THEIRS = {
@@ -24,10 +30,12 @@ class Mistral(OpenAICompatible):
     base_url = "https://api.mistral.ai/v1"
     location = Location.EU
     key_variable = "MISTRAL_API_KEY"
+    paths: Mapping[str, str] = {CHAT_COMPLETIONS: "/chat/completions", EMBEDDINGS: "/embeddings"}
     continues_answers = True
     knows_prompt_cache_key = True
     takes_tokens = False
     most_texts = 512
+    kept_formats = ALL_FORMATS
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         written = {

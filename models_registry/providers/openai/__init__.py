@@ -1,7 +1,7 @@
 """OpenAI itself."""
 
 from models_registry.kinds import Location
-from models_registry.providers.openai_compatible import OpenAICompatible
+from models_registry.providers.openai_compatible import ALL_FORMATS, OpenAICompatible
 
 
 class OpenAI(OpenAICompatible):
@@ -17,3 +17,4 @@ class OpenAI(OpenAICompatible):
     knows_developer = True
     stores_answers = True
     packs_vectors = True
+    kept_formats = ALL_FORMATS

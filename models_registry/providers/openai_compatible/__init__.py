@@ -14,7 +14,10 @@ from models_registry.providers.openai_compatible.usage import read_usage
 from tenants.sealing import Secret
 from usage.pricing import Usage
 
-EMBEDDINGS, CHAT_COMPLETIONS = "embeddings", "chat.completions"
+EMBEDDINGS, CHAT_COMPLETIONS, RERANK = "embeddings", "chat.completions", "rerank"
+COMPLETIONS = "completions"  # of texts, OpenAI's first
+
+ALL_FORMATS = frozenset({"json_object", "json_schema"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,13 @@ class OpenAICompatible:
     key_variable = ""  # where the provider's own tools look for the key
     is_found_locally = False  # looked for at `base_url` at each start
     timeouts = REMOTE
-    # below the base address, by operation
-    paths: Mapping[str, str] = {CHAT_COMPLETIONS: "/chat/completions", EMBEDDINGS: "/embeddings"}
+    # below the base address, by operation; what is missing it does not serve
+    paths: Mapping[str, str] = {
+        CHAT_COMPLETIONS: "/chat/completions",
+        EMBEDDINGS: "/embeddings",
+        RERANK: "/rerank",
+        COMPLETIONS: "/completions",
+    }
     catalogue_path = "/models"
     token_limit_name = "max_tokens"  # noqa: S105  (tokens of text)
     # It keeps what it computed of a prompt for the next one that begins alike, apart for each `cache_salt`.
@@ -72,6 +80,11 @@ class OpenAICompatible:
     knows_developer = False
     # A message of the assistant's in last place is gone on with, not answered.
     continues_answers = False
+    # It writes several answers to one call (`n`). Others refuse that, or give one without a word.
+    gives_several_answers = True
+    # Forms of an answer (`response_format`) that it holds its models to. Others are asked in words, and
+    # checked by us (gateway.operations.chat_completions.form).
+    kept_formats: frozenset[str] = frozenset({"json_object"})
     # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.
     has_own_events = False
 

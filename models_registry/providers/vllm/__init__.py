@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, LOCAL, OpenAICompatible
+from models_registry.providers.openai_compatible import ALL_FORMATS, CHAT_COMPLETIONS, LOCAL, OpenAICompatible
 
 
 class VLLM(OpenAICompatible):
@@ -12,6 +12,7 @@ class VLLM(OpenAICompatible):
     knows_cache_salt = True
     packs_vectors = True
     continues_answers = True
+    kept_formats = ALL_FORMATS
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         """It begins another message after the assistant's last one, unless it is told to go on."""

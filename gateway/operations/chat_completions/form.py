@@ -1,0 +1,114 @@
+"""Answers in JSON (`response_format`) of models that keep no form by themselves: the model is told of the
+schema, its answer is checked, and one that breaks it goes back to the model once, with what is wrong with it.
+
+Does not cover: answers that were cut at their greatest length, refused, or call tools. They pass as they are,
+and their `finish_reason` says what they are.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.utils.translation import gettext as _
+
+from foundation.errors import InvalidInput
+from gateway.answers.broken import BrokenForm
+from gateway.calls import Call, Correction
+from gateway.operations.chat_completions.answer import as_chunks
+from gateway.operations.chat_completions.assembly import join_events
+from gateway.operations.chat_completions.finish import STOP
+from gateway.operations.chat_completions.schemas import OBJECT, PLACE, SCHEMA
+from gateway.operations.chat_completions.validation import CannotTell, NotKept, read_json
+from models_registry.routes import Candidate
+
+# for models: no text that a person reads, so not translated
+ANY_OBJECT = "Answer with one JSON object alone: no other text before or after it, no code fences."
+OF_SCHEMA = (
+    "Answer with JSON alone that keeps the following JSON schema: no other text before or after it, no code "
+    "fences.\n"
+)
+AGAIN = "That is wrong: {reason}. Answer again, with the corrected JSON alone."
+MOST_SENT_BACK = 40_000  # characters of the answer that is to be corrected
+SYSTEM = ("system", "developer")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonForm:
+    """See `gateway.calls.Form`."""
+
+    name: str  # json_object, json_schema
+    schema: dict[str, Any]
+
+    def is_ours_to_keep(self, candidate: Candidate) -> bool:
+        """A model that has the word of the form among its capabilities keeps it wherever it runs."""
+        is_kept = self.name in candidate.provider.kept_formats
+        return not is_kept and not {self.name, SCHEMA}.intersection(candidate.route.capabilities)
+
+    def write(self, call: Call, body: dict[str, Any]) -> None:
+        """Ask for it in words, in place."""
+        del body[PLACE]
+        if self.name == SCHEMA and OBJECT in call.candidate.provider.kept_formats:
+            body[PLACE] = {"type": OBJECT}
+        body["messages"] = _instructed(body["messages"], self._instruction())
+        if call.correction is not None:
+            body["messages"] += _correcting(call.correction)
+
+    def _instruction(self) -> str:
+        return ANY_OBJECT if self.name == OBJECT else OF_SCHEMA + orjson.dumps(self.schema).decode()
+
+    @property
+    def most_added_bytes(self) -> int:
+        """To the prompt, by the instruction."""
+        return len(self._instruction().encode()) + 100
+
+    def check(self, call: Call, answer: dict[str, Any]) -> None:
+        if not self.is_ours_to_keep(call.candidate):
+            return
+        for choice in answer["choices"]:
+            message = choice["message"]
+            if choice["finish_reason"] == STOP and not message.get("refusal"):
+                message["content"] = self._read(message.get("content") or "")
+
+    def _read(self, text: str) -> str:
+        try:
+            return read_json(text, self.schema)
+        except NotKept as exc:
+            raise _broken(Correction(text[:MOST_SENT_BACK], str(exc))) from exc
+        except CannotTell as exc:
+            raise InvalidInput(
+                _("“%(name)s” %(reason)s.")
+                % {"name": PLACE, "reason": _("takes too long to check an answer by; simplify the schema")},
+                param=PLACE,
+            ) from exc
+
+    def conclude(self, call: Call, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        answer = join_events(call, [event for event in events if event.get("choices")])
+        self.check(call, answer)
+        return as_chunks(call, answer)
+
+
+def _broken(correction: Correction) -> BrokenForm:
+    """As the caller is told where it stays so."""
+    message = _(
+        "The model's answer is not the JSON that “response_format” asks for (%(reason)s). Simplify the "
+        "schema, or choose another model."
+    )
+    return BrokenForm(message % {"reason": correction.reason}, correction)
+
+
+def _instructed(messages: list[dict[str, Any]], instruction: str) -> list[dict[str, Any]]:
+    """In the first message where that is the system's: some templates take one of these, and only there."""
+    first, *others = messages
+    if first["role"] not in SYSTEM:
+        return [{"role": "system", "content": instruction}, *messages]
+    content = first["content"]
+    if isinstance(content, str):
+        content = f"{content}\n\n{instruction}"
+    else:
+        content = [*content, {"type": "text", "text": instruction}]
+    return [{**first, "content": content}, *others]
+
+
+def _correcting(correction: Correction) -> list[dict[str, Any]]:
+    said = [{"role": "assistant", "content": correction.text}] if correction.text.strip() else []
+    return [*said, {"role": "user", "content": AGAIN.format(reason=correction.reason)}]

@@ -1,0 +1,172 @@
+"""Whether a text is JSON that keeps a schema, within a bound of work.
+
+Guards against: schemas whose checking grows without bound (references that double, patterns that backtrack,
+long lists that are to have no two alike).
+Does not cover: `format`, and patterns that could take long (`is_quick`): the model is told of them, and they
+are not checked.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from functools import cache, lru_cache
+from typing import Any
+
+import orjson
+from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from gateway.operations.chat_completions.schemas import BY_NAME, VALUES, dialect_of
+
+MAX_STEPS = 50_000  # about a third of a second
+STEP_SQUARE = 1_000  # squares of a text's length that a pattern is matched against in one step
+MAX_REASON = 300
+CLOSED_THOUGHTS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "[/THINK]", "◁/think▷")
+_FENCED = re.compile(r"```[a-zA-Z0-9_-]*[ \t]*\r?\n(.*?)```", re.DOTALL)
+_PIECES = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?[:=!]|\{\d+\}|\{\d*,\d*\}|.", re.DOTALL)
+MOST_OPTIONAL, MOST_REPEATED, MAX_PATTERN = 6, 2, 500
+
+_steps_left: ContextVar[list[int]] = ContextVar("steps_left")
+
+
+class CannotTell(Exception):
+    """It would take too much work, or a reference leads nowhere."""
+
+
+class NotKept(Exception):
+    """The text is no JSON, or not of this schema; the message says where, for the model."""
+
+
+def read_json(text: str, schema: dict[str, Any]) -> str:
+    """The JSON of a text in which nothing else is, but thoughts, fences and a word before and after. Raises
+    NotKept, CannotTell.
+    """
+    written, value = _find_json(text)
+    error = _first_error(orjson.dumps(schema), value)
+    if error is not None:
+        raise NotKept(error)
+    return written
+
+
+def _find_json(text: str) -> tuple[str, Any]:
+    for closing in CLOSED_THOUGHTS:
+        text = text.rpartition(closing)[2]
+    bare = text.strip()
+    fenced = _FENCED.search(bare)
+    ends = [place for mark in "{[" if (place := bare.find(mark)) >= 0]
+    inner = bare[min(ends) : max(bare.rfind("}"), bare.rfind("]")) + 1] if ends else ""
+    for written in (bare, fenced[1].strip() if fenced else "", inner):
+        try:
+            return written, orjson.loads(written)
+        except orjson.JSONDecodeError:
+            continue
+    raise NotKept("it is not valid JSON")
+
+
+def _first_error(schema: bytes, value: Any) -> str | None:
+    _steps_left.set([MAX_STEPS])
+    try:
+        error = next(_validator_of(schema).iter_errors(value), None)
+    except (RecursionError, Unresolvable):
+        raise CannotTell from None
+    return None if error is None else f"{error.json_path}: {error.message}"[:MAX_REASON]
+
+
+@lru_cache(maxsize=256)
+def _validator_of(written: bytes) -> Validator:
+    schema = orjson.loads(written)
+    return _counting(dialect_of(schema))(_without_slow(schema), registry=Registry())  # it fetches nothing
+
+
+@cache
+def _counting(dialect: type[Validator]) -> type[Validator]:
+    """The same, each of whose checks costs a step."""
+    checks = {name: _counted(check) for name, check in dialect.VALIDATORS.items()}
+    return extend(dialect, {**checks, "pattern": _check_pattern, "uniqueItems": _check_unique})
+
+
+def _spend(steps: int) -> None:
+    left = _steps_left.get()
+    left[0] -= steps
+    if left[0] < 0:
+        raise CannotTell
+
+
+def _counted(check: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
+    def counted(validator: Validator, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        size = len(instance) if isinstance(instance, list | dict) else 0
+        _spend(1 + size // 10)
+        yield from check(validator, value, instance, schema) or ()
+
+    return counted
+
+
+def _check_pattern(validator: Validator, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
+    if isinstance(instance, str):
+        _spend(1 + len(instance) ** 2 // STEP_SQUARE)
+        if not re.search(pattern, instance):
+            yield ValidationError(f"it does not match {pattern!r}")
+
+
+def _check_unique(validator: Validator, is_wanted: bool, instance: Any, schema: Any) -> Iterator[Any]:
+    """In linear time."""
+    if is_wanted and isinstance(instance, list):
+        _spend(1 + len(instance))
+        if len({orjson.dumps(one, option=orjson.OPT_SORT_KEYS) for one in instance}) < len(instance):
+            yield ValidationError("it has two items that are alike")
+
+
+def _without_slow(schema: Any) -> Any:
+    """The schema without the patterns that could take long, and without what depends on them. Without names
+    of dialects too, by which the library would go on with checks that nobody counts.
+    """
+    if isinstance(schema, list):
+        return [_without_slow(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {
+        name: value
+        if name in VALUES
+        else {inner: _without_slow(one) for inner, one in value.items()}
+        if name in BY_NAME and isinstance(value, dict)
+        else _without_slow(value)
+        for name, value in schema.items()
+        if name not in ("$schema", "$id")
+    }
+    if isinstance(pattern := kept.get("pattern"), str) and not is_quick(pattern):
+        del kept["pattern"]
+    # keys are as long as their writer likes, and each is matched with each pattern
+    if isinstance(kept.get("patternProperties"), dict):
+        for name in ("patternProperties", "additionalProperties", "unevaluatedProperties"):
+            kept.pop(name, None)
+    return kept
+
+
+def is_quick(pattern: str) -> bool:
+    """Whether a pattern takes no more than the square of a text's length: no group is repeated, nothing is
+    looked up again, and little is repeated or optional.
+    """
+    if len(pattern) > MAX_PATTERN:
+        return False
+    repeated = optional = 0
+    before = ""
+    for piece in _PIECES.findall(pattern):
+        is_repeat = piece in ("*", "+") or (piece[0] == "{" and "," in piece)
+        if (before == ")" and (is_repeat or piece[0] == "{")) or (piece[0] == "\\" and piece[1:].isdigit()):
+            return False
+        if piece == "?" and before == "(":
+            return False
+        repeated += is_repeat
+        optional += piece == "?" and before not in ("*", "+", "?")
+        before = piece
+    starts_anywhere = not pattern.startswith("^") or "|" in pattern
+    if repeated + starts_anywhere > MOST_REPEATED or optional > MOST_OPTIONAL:
+        return False
+    try:
+        re.compile(pattern)
+    except re.error:  # of another dialect of patterns
+        return False
+    return True

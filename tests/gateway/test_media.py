@@ -1,0 +1,144 @@
+"""Images, sound, files and tool calls in messages: what is none is refused by the place where it stands."""
+
+import base64
+
+import orjson
+import pytest
+
+from foundation.errors import InvalidInput
+from tests.gateway.test_parse import parse
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
+PLACE = "messages[0].content[0]"
+
+
+def b64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def image(url, **more) -> dict:
+    return {"type": "image_url", "image_url": {"url": url, **more}}
+
+
+def data_url(content: bytes, kind: str = "image/png") -> str:
+    return f"data:{kind};base64,{b64(content)}"
+
+
+def sound(content: bytes, kind: str = "wav") -> dict:
+    return {"type": "input_audio", "input_audio": {"data": b64(content), "format": kind}}
+
+
+def file(**fields) -> dict:
+    return {"type": "file", "file": fields}
+
+
+def send(*parts):
+    return parse(messages=[{"role": "user", "content": list(parts)}])
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        image("https://example.com/a.png", detail="low"),
+        image("HTTP://example.com/a.png"),
+        image(data_url(PNG)),
+        image(data_url(b"\xff\xd8\xff\xe0" + bytes(9), "image/jpeg")),
+        image(
+            data_url(b"\xff\xd8\xff\xe0" + bytes(9), "image/png")
+        ),  # the wrong one of two is still an image
+        image(data_url(b"GIF89a" + bytes(9), "image/gif")),
+        image(data_url(b"RIFF" + bytes(4) + b"WEBPVP8 ", "image/webp")),
+        image(data_url(PNG).rstrip("=")),
+        image(data_url(PNG)[:40] + "\r\n" + data_url(PNG)[40:]),
+        image(data_url(PNG).replace("=", "%3D")),
+        image("data:image/png;charset=utf-8;base64," + b64(PNG)),
+        {"type": "image_url", "image_url": "https://example.com/a.png"},
+        sound(b"RIFF" + bytes(4) + b"WAVEfmt "),
+        sound(b"ID3" + bytes(9), "mp3"),
+        sound(b"\xff\xf3" + bytes(9), "mp3"),
+        sound(b"fLaC" + bytes(9), "flac"),
+        file(file_id="file-1"),
+        file(file_data=data_url(b"%PDF-1.7", "application/pdf"), filename="a.pdf"),
+        file(file_data=data_url(b"a,b", "text/csv"), filename="a.csv"),
+        {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}},
+        {"type": "of_another_kind", "of_another_kind": 7},
+    ],
+)
+def test_what_is_one_passes_as_it_is(part):
+    call = send(part)
+    assert call.has_media and call.body["messages"][0]["content"] == [part]
+
+
+IMAGE = f"{PLACE}.image_url.url"
+
+
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ({"type": "image_url"}, f"{PLACE}.image_url"),
+        (image(7), IMAGE),
+        (image(""), IMAGE),
+        (image("ftp://example.com/a.png"), IMAGE),
+        (image("file:///etc/passwd"), IMAGE),
+        (image("a.png"), IMAGE),
+        (image(b64(PNG)), IMAGE),
+        (image("data:image/png," + b64(PNG)), IMAGE),
+        (image("data:image/png;base64"), IMAGE),
+        (image("data:image/png;base64,"), IMAGE),
+        (image("data:image/png;base64,!!!!"), IMAGE),
+        (image("data:image/png;base64,ä"), IMAGE),
+        (image(data_url(b"hello, I am no picture")), IMAGE),
+        (image(data_url(PNG, "image/svg+xml")), IMAGE),
+        (image(data_url(PNG, "text/html")), IMAGE),
+        ({"type": "image_url", "image_url": "nowhere"}, f"{PLACE}.image_url"),
+        ({"type": "input_audio"}, f"{PLACE}.input_audio"),
+        ({"type": "input_audio", "input_audio": {"data": "AAAA"}}, f"{PLACE}.input_audio.format"),
+        (sound(b"no sound at all"), f"{PLACE}.input_audio.data"),
+        (sound(b"RIFF" + bytes(4) + b"WAVEfmt ", "mp3"), f"{PLACE}.input_audio.data"),
+        ({"type": "input_audio", "input_audio": {"data": "?", "format": "wav"}}, f"{PLACE}.input_audio.data"),
+        ({"type": "file"}, f"{PLACE}.file"),
+        (file(filename="a"), f"{PLACE}.file"),
+        (file(file_data="data:application/pdf;base64,?"), f"{PLACE}.file.file_data"),
+        (file(file_data=data_url(b"no pdf", "application/pdf")), f"{PLACE}.file.file_data"),
+        ({"type": "video_url", "video_url": {"url": "javascript:1"}}, f"{PLACE}.video_url.url"),
+    ],
+)
+def test_what_is_none_is_named_by_its_place(part, place):
+    with pytest.raises(InvalidInput) as caught:
+        send(part)
+    assert caught.value.param == place and caught.value.http_status == 400
+
+
+def test_the_place_counts_messages_and_parts():
+    text = {"type": "text", "text": "look"}
+    with pytest.raises(InvalidInput) as caught:
+        parse(
+            messages=[
+                {"role": "system", "content": "x"},
+                {"role": "user", "content": [text, image(data_url(PNG)), image("nowhere")]},
+            ]
+        )
+    assert caught.value.param == "messages[1].content[2].image_url.url"
+
+
+def called(arguments) -> list[dict]:
+    function = {"name": "f", "arguments": arguments}
+    call = {"id": "c", "type": "function", "function": function}
+    return [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call]}]
+
+
+@pytest.mark.parametrize("arguments", ["{", "f(1)", '{"a": NaN}', "{'a': 1}"])
+def test_a_tool_call_whose_arguments_are_no_json_is_named_by_its_place(arguments):
+    with pytest.raises(InvalidInput) as caught:
+        parse(messages=called(arguments))
+    assert caught.value.param == "messages[1].tool_calls[0].function.arguments"
+
+
+@pytest.mark.parametrize("arguments", ["{}", '{"a": [1]}', "", "null"])
+def test_a_tool_call_that_is_one_passes(arguments):
+    assert len(parse(messages=called(arguments)).body["messages"]) == 2
+
+
+def test_ten_megabytes_of_picture_are_read_once():
+    url = data_url(PNG + bytes(6_000_000))
+    assert orjson.dumps(send(image(url)).body["messages"]).count(b"base64") == 1
