@@ -25,6 +25,7 @@ from gateway.state.breaker import Breaker
 from gateway.state.in_flight import OF_ALL, InFlight
 from gateway.state.limits import Limiter
 from gateway.state.quirks import Quirks
+from gateway.state.load import Load
 from gateway.state.snapshot import Snapshots
 from gateway.state.valkey import make_redis
 from models_registry.routes import Endpoint
@@ -51,6 +52,7 @@ class GatewayLoop:
         self.in_flight = InFlight()
         self.breaker = Breaker()
         self.quirks = Quirks()
+        self.load = Load()
         self.ledger = Ledger(settings.DATABASE_DSN, settings.DATABASES["default"]["NAME"], self.process_id)
         self._heartbeat = Heartbeat(self.process_id, kind)
         self._listener = Listener(settings.DATABASE_DSN, self.snapshots.drop, self.snapshots.drop_all)

@@ -1,9 +1,7 @@
-"""Step 3: the model's name into candidates, in the order in which they are tried. What the caller may not use
-looks as if it did not exist.
+"""Step 3: the model's name into candidates: the model's own endpoints, then those of its stand-ins. What the
+caller may not use looks as if it did not exist.
 """
 
-import random
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
@@ -13,11 +11,8 @@ from django.utils.translation import gettext as _
 from foundation.errors import NotAllowed, NotFound
 from gateway.calls import Call, Principal
 from gateway.state.snapshot import TenantSnapshot
-from models_registry.routes import Candidate, Route, Target, Way, list_ways
+from models_registry.routes import Candidate, Route, Way, list_ways
 from tenants.data_policy import DataPolicy
-
-MAX_ATTEMPTS = 6  # of one call
-MAX_STAND_INS = 3  # of these, if the model has more endpoints than are left
 
 
 def list_visible_routes(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
@@ -63,11 +58,11 @@ def resolve(call: Call, snapshot: TenantSnapshot) -> None:
     candidates = [
         Candidate(way.route, target, way.asked_name)
         for way in find_ways(route, name, call.principal, snapshot)
-        for target in shuffle(way.targets)
+        for target in way.targets
     ]
     if not candidates:
         raise _policy_refuses(route, snapshot.policy_of(call.principal))
-    call.candidates = _shorten(candidates, route)
+    call.candidates = candidates
     call.candidate = candidates[0]
     if route.channel == "deprecated":
         call.headers += deprecation_headers(route)
@@ -86,28 +81,6 @@ def find_ways(route: Route, asked: str, principal: Principal, snapshot: TenantSn
     """
     find = partial(find_route, principal=principal, snapshot=snapshot)
     return list_ways(route, asked, find, snapshot.policy_of(principal))
-
-
-def _shorten(candidates: list[Candidate], route: Route) -> list[Candidate]:
-    """No more than are tried; stand-ins keep their places, however many endpoints the model has itself."""
-    own = [one for one in candidates if one.route is route]
-    others = candidates[len(own) :][:MAX_STAND_INS]
-    return [*own[: MAX_ATTEMPTS - len(others)], *others]
-
-
-def shuffle(targets: Iterable[Target]) -> list[Target]:
-    """In random order, the heavier ones earlier: the first is each with the share of its weight (Efraimidis
-    and Spirakis 2006, weighted random sampling). Weight 0 comes last.
-    """
-    targets = list(targets)
-    if len(targets) < 2:
-        return targets
-    keys = [
-        random.random() ** (1 / target.weight) if target.weight else -1.0  # noqa: S311
-        for target in targets
-    ]
-    order = sorted(range(len(targets)), key=keys.__getitem__, reverse=True)
-    return [targets[position] for position in order]
 
 
 def _policy_refuses(route: Route, policy: str) -> NotAllowed:

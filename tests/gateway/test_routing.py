@@ -1,7 +1,5 @@
-"""Which endpoint takes a call: weights, stand-ins, names, and where data may go."""
+"""Which endpoints may take a call: stand-ins, names, and where data may go. Which one does: test_load.py."""
 
-import random
-from collections import Counter
 from uuid import uuid4
 
 import pytest
@@ -12,9 +10,9 @@ from gateway.calls import Call, Principal
 from gateway.operations import chat_completions
 from gateway.run import goes_on
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps.resolve import find_route, resolve, shuffle
+from gateway.steps.resolve import find_route, resolve
 from gateway.v1 import list_named
-from models_registry.routes import Target, list_ways
+from models_registry.routes import list_ways
 from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import DoorState
 from tests.gateway.calling import make_endpoint, make_route
@@ -59,25 +57,6 @@ def candidates(known: TenantSnapshot, name: str = "ours", who: Principal | None 
 def names(known: TenantSnapshot, who: Principal) -> list[str]:
     """What `/v1/models` lists."""
     return [name for name, _route in list_named(who, known)]
-
-
-# -- weights -------------------------------------------------------------------------------------------------
-
-
-def test_the_first_is_each_with_the_share_of_its_weight():
-    random.seed(4)
-    targets = [Target(endpoint(), name, weight) for name, weight in (("a", 6), ("b", 3), ("c", 1), ("d", 0))]
-    firsts = Counter(shuffle(targets)[0].upstream_name for _number in range(4_000))
-    assert abs(firsts["a"] - 2_400) < 250 and abs(firsts["b"] - 1_200) < 250 and abs(firsts["c"] - 400) < 150
-    assert firsts["d"] == 0
-    assert all(shuffle(targets)[-1].upstream_name == "d" for _number in range(50)), "in need only"
-
-
-def test_twelve_endpoints_of_one_weight_share_the_calls():
-    random.seed(12)
-    targets = [Target(endpoint(), str(number)) for number in range(12)]
-    firsts = Counter(shuffle(targets)[0].upstream_name for _number in range(12_000))
-    assert max(firsts.values()) < 1.2 * min(firsts.values())
 
 
 # -- stand-ins -----------------------------------------------------------------------------------------------
