@@ -14,8 +14,8 @@ from gateway.request import Request, answer_whole, attempts_header, retry_header
 from gateway.routes import route
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.admit import admit_unread
-from gateway.steps.resolve import find_route, list_visible_routes
-from models_registry.kinds import ModelKind
+from gateway.steps.lookup import find_route, list_visible_routes
+from models_registry.kinds import AUTO, Channel, ModelKind
 from models_registry.routes import Route
 
 # where a model of a kind is called

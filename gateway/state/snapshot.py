@@ -118,7 +118,7 @@ class TenantSnapshot:
     loaded_s: float
     data_policy: str = DataPolicy.ANYWHERE
     project_policies: dict[UUID, str] = field(default_factory=dict)  # of those that have one
-    locations: dict[UUID, str] = field(default_factory=dict)  # by endpoint
+    endpoints: dict[UUID, Endpoint] = field(default_factory=dict)
     keys: OrderedDict[str, tuple[float, Key | None]] = field(default_factory=OrderedDict)
     people: OrderedDict[UUID, tuple[float, Person | None]] = field(default_factory=OrderedDict)
 
@@ -126,9 +126,9 @@ class TenantSnapshot:
         """Where the data of a call may go: as its organisation and its project say, both."""
         return strictest(self.data_policy, self.project_policies.get(principal.project_id, ""))
 
-    def location_of(self, endpoint: Endpoint) -> str:
-        """Where an endpoint is by what is known now; as it was where no model leads there any more."""
-        return self.locations.get(endpoint.id, endpoint.location)
+    def newest(self, endpoint: Endpoint) -> Endpoint:
+        """An endpoint by what is known now; as it was where no model leads there any more."""
+        return self.endpoints.get(endpoint.id, endpoint)
 
     def bounds_of(self, principal: Principal, route: Route | None) -> Bounds:
         """All limits that bind a call."""
@@ -332,10 +332,8 @@ def _make_snapshot(known: KnownTenant, plan: Plan, facts: TenantFacts, loaded_s:
         loaded_s=loaded_s,
         data_policy=known.data_policy,
         project_policies=facts.project_policies,
-        locations={
-            target.endpoint.id: target.endpoint.location
-            for route in facts.routes.values()
-            for target in route.targets
+        endpoints={
+            target.endpoint.id: target.endpoint for route in facts.routes.values() for target in route.targets
         },
     )
 

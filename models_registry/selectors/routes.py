@@ -178,6 +178,7 @@ def _make_endpoint(world: World, row: Connection, base_url: str) -> Endpoint:
         total_timeout_s=row.total_timeout_s or usual.total,
         token_limit_name=row.token_limit_name,
         location=_location_of(world, row),
+        no_storage=row.no_storage,
         has_answered=row.last_checked_at is not None and not row.last_error,
     )
 
