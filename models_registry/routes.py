@@ -82,6 +82,7 @@ class Route:
     retire_on: date | None = None
     is_demo: bool = False
     is_default: bool = False
+    capabilities: frozenset[str] = frozenset()
     fallbacks: tuple[str, ...] = ()  # names or aliases of models that answer where none of the targets does
     created_at: datetime | None = None
 

@@ -1,5 +1,5 @@
-"""Step 3: the model's name into candidates: the model's own endpoints, then those of its stand-ins. What the
-caller may not use looks as if it did not exist.
+"""Step 3: the model's name into candidates: the model's own endpoints, then those of its stand-ins; of “auto”
+the models of its choice (gateway.steps.auto). What the caller may not use looks as if it did not exist.
 """
 
 from datetime import UTC, datetime
@@ -9,13 +9,18 @@ from django.utils.translation import gettext as _
 from foundation.errors import NotFound
 from gateway.calls import Call
 from gateway.state.snapshot import TenantSnapshot
+from gateway.steps.auto import list_auto_ways
 from gateway.steps.lookup import find_route, find_ways, model_not_found, policy_refuses
+from models_registry.kinds import AUTO
 from models_registry.routes import Candidate, Route, Way
 
 
 def resolve(call: Call, snapshot: TenantSnapshot) -> None:
-    """Find the candidates. Raises NotFound (`model_not_found`), NotAllowed (`data_policy`)."""
-    ways = _list_ways(call, call.body["model"], snapshot)
+    """Find the candidates. Raises NotFound (`model_not_found`), NotAllowed (`data_policy`), InvalidInput
+    (`no_capable_model`).
+    """
+    name = call.body["model"]
+    ways = list_auto_ways(call, snapshot) if name == AUTO else _list_ways(call, name, snapshot)
     call.candidates = [Candidate(way.route, target, way.asked_name) for way in ways for target in way.targets]
     call.candidate = call.candidates[0]
 

@@ -206,6 +206,7 @@ def _make_route(row: Model, targets: tuple[Target, ...], price: Price) -> Route:
         is_demo=row.is_demo,
         is_default=row.is_default,
         created_at=row.created_at,
+        capabilities=frozenset(row.capabilities),
         fallbacks=tuple(row.fallbacks),
     )
 
