@@ -20,6 +20,7 @@ from foundation import egress
 from foundation.ids import uuid7
 from gateway.calls import Call, Principal
 from gateway.listener import Listener
+from gateway.probes import Probes
 from gateway.rights import may_still_call
 from gateway.state.breaker import Breaker
 from gateway.state.in_flight import OF_ALL, InFlight
@@ -61,12 +62,15 @@ class GatewayLoop:
         self._key_uses: dict[str, dict[str, datetime]] = {}
         self._tasks: set[asyncio.Task] = set()
         self._housekeeping: asyncio.Task | None = None
+        self._probing: asyncio.Task | None = None
 
     async def start(self) -> None:
         await self._heartbeat.start()
         await self.ledger.start()
         self._listener.start()
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
+        probes = Probes(self.breaker, self.client_for)
+        self._probing = asyncio.create_task(probes.run(), name="probes")
 
     async def stop(self) -> None:
         """Finish what is running, then let go. Bills are settled: the lanes drain last."""
@@ -75,8 +79,9 @@ class GatewayLoop:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._housekeeping:
-            self._housekeeping.cancel()
+        for keeper in (self._housekeeping, self._probing):
+            if keeper:
+                keeper.cancel()
         await self._flush_key_uses()
         await self._listener.stop()
         await self.limiter.close()
