@@ -64,7 +64,7 @@ async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) 
     """Steps 3 to 6. After it, money is held: `complete`, `stream` or `deltas` must follow, and they settle
     whatever happens.
     """
-    gateway.in_flight.enter(call)
+    await gateway.in_flight.come_in(call)
     try:
         try:
             resolve.resolve(call, snapshot)
