@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from django.utils.translation import gettext as _
 
+from foundation import draining
 from foundation.errors import NotFound
 from gateway import api, loop
 from gateway.addresses import correct_address, is_v1
@@ -48,5 +49,5 @@ class Front:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await asyncio.wait_for(loop.stop_loop(), timeout=20)
+        await asyncio.wait_for(loop.stop_loop(), timeout=draining.left_s() + loop.STOP_S)
         await send({"type": "lifespan.shutdown.complete"})

@@ -16,7 +16,7 @@ import aiohttp
 from django.conf import settings
 
 from accounts.services import record_key_use
-from foundation import egress
+from foundation import draining, egress
 from foundation.ids import uuid7
 from gateway.calls import Call, Principal
 from gateway.listener import Listener
@@ -25,8 +25,8 @@ from gateway.rights import may_still_call
 from gateway.state.breaker import Breaker
 from gateway.state.in_flight import OF_ALL, InFlight
 from gateway.state.limits import Limiter
-from gateway.state.quirks import Quirks
 from gateway.state.load import Load
+from gateway.state.quirks import Quirks
 from gateway.state.snapshot import Snapshots
 from gateway.state.valkey import make_redis
 from models_registry.routes import Endpoint
@@ -37,7 +37,7 @@ from usage.ledger.ledger import Ledger
 logger = logging.getLogger(__name__)
 
 KEY_USE_EVERY_S = 30.0
-DRAIN_S = 6.0
+STOP_S = 12.0  # at most, beside what is drained: bookings, connections
 
 
 class GatewayLoop:
@@ -52,8 +52,8 @@ class GatewayLoop:
         self.limiter = Limiter(self.redis)
         self.in_flight = InFlight()
         self.breaker = Breaker()
-        self.quirks = Quirks()
         self.load = Load()
+        self.quirks = Quirks()
         self.ledger = Ledger(settings.DATABASE_DSN, settings.DATABASES["default"]["NAME"], self.process_id)
         self._heartbeat = Heartbeat(self.process_id, kind)
         self._listener = Listener(settings.DATABASE_DSN, self.snapshots.drop, self.snapshots.drop_all)
@@ -75,7 +75,7 @@ class GatewayLoop:
     async def stop(self) -> None:
         """Finish what is running, then let go. Bills are settled: the lanes drain last."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=DRAIN_S)
+            await asyncio.wait(self._tasks, timeout=draining.left_s())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
