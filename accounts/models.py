@@ -111,6 +111,19 @@ class User(TimeStamped, AbstractBaseUser, PermissionsMixin):
         ).hexdigest()
 
 
+MAX_AUTO_MODELS = 20
+
+
+def validate_auto_models(value: object) -> None:
+    if (
+        not isinstance(value, list)
+        or len(value) > MAX_AUTO_MODELS
+        or not all(isinstance(name, str) and 0 < len(name) <= 120 for name in value)
+        or len(set(value)) < len(value)
+    ):
+        raise ValidationError(_("At most %(limit)d names, each once."), params={"limit": MAX_AUTO_MODELS})
+
+
 class Project(TimeStamped):
     """What usage, budgets and keys are booked on. Each tenant has one default project."""
 
@@ -122,12 +135,19 @@ class Project(TimeStamped):
     is_default = models.BooleanField(_("default"), default=False, editable=False)
     data_policy = models.CharField(
         _("where data may go"),
-        max_length=8,
+        max_length=16,
         choices=DataPolicy,
         default=DataPolicy.ANYWHERE,
         db_default="",
         blank=True,
         help_text=_("A call that no allowed connection can take is refused."),
+    )
+    auto_models = models.JSONField(
+        _("models for “auto”"),
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        blank=True,
+        validators=[validate_auto_models],
     )
 
     class Meta:

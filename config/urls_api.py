@@ -4,6 +4,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import ApiKeyViewSet, MeView, WebOriginViewSet
+from accounts.projects_api import ProjectViewSet
 from accounts.rights_api import GrantViewSet, LimitViewSet
 from config.api_docs import DocsView, OpenAPIView
 from models_registry.api import ConnectionViewSet, ModelViewSet
@@ -18,6 +19,7 @@ router.register("conversations", ConversationViewSet, basename="api-conversation
 router.register("grants", GrantViewSet, basename="api-grant")
 router.register("limits", LimitViewSet, basename="api-limit")
 router.register("models", ModelViewSet, basename="api-model")
+router.register("projects", ProjectViewSet, basename="api-project")
 router.register("usage/events", UsageEventViewSet, basename="api-usage-event")
 router.register("web-origins", WebOriginViewSet, basename="api-weborigin")
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from foundation import draining
 from foundation.errors import NotFound
 from foundation.told import gettext as _
 from gateway import api, loop
@@ -47,5 +48,5 @@ class Front:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await asyncio.wait_for(loop.stop_loop(), timeout=20)
+        await asyncio.wait_for(loop.stop_loop(), timeout=draining.left_s() + loop.STOP_S)
         await send({"type": "lifespan.shutdown.complete"})

@@ -16,14 +16,16 @@ import aiohttp
 from django.conf import settings
 
 from accounts.services import record_key_use
-from foundation import egress
+from foundation import draining, egress
 from foundation.ids import uuid7
 from gateway.calls import Call, Principal
 from gateway.listener import Listener
+from gateway.probes import Probes
 from gateway.rights import may_still_call
 from gateway.state.breaker import Breaker
 from gateway.state.in_flight import OF_ALL, InFlight
 from gateway.state.limits import Limiter
+from gateway.state.load import Load
 from gateway.state.quirks import Quirks
 from gateway.state.snapshot import Snapshots
 from gateway.state.valkey import make_redis
@@ -35,7 +37,7 @@ from usage.ledger.ledger import Ledger
 logger = logging.getLogger(__name__)
 
 KEY_USE_EVERY_S = 30.0
-DRAIN_S = 6.0
+STOP_S = 12.0  # at most, beside what is drained: bookings, connections
 
 
 class GatewayLoop:
@@ -50,6 +52,7 @@ class GatewayLoop:
         self.limiter = Limiter(self.redis)
         self.in_flight = InFlight()
         self.breaker = Breaker()
+        self.load = Load()
         self.quirks = Quirks()
         self.ledger = Ledger(settings.DATABASE_DSN, settings.DATABASES["default"]["NAME"], self.process_id)
         self._heartbeat = Heartbeat(self.process_id, kind)
@@ -59,22 +62,26 @@ class GatewayLoop:
         self._key_uses: dict[str, dict[str, datetime]] = {}
         self._tasks: set[asyncio.Task] = set()
         self._housekeeping: asyncio.Task | None = None
+        self._probing: asyncio.Task | None = None
 
     async def start(self) -> None:
         await self._heartbeat.start()
         await self.ledger.start()
         self._listener.start()
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
+        probes = Probes(self.breaker, self.client_for)
+        self._probing = asyncio.create_task(probes.run(), name="probes")
 
     async def stop(self) -> None:
         """Finish what is running, then let go. Bills are settled: the lanes drain last."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=DRAIN_S)
+            await asyncio.wait(self._tasks, timeout=draining.left_s())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._housekeeping:
-            self._housekeeping.cancel()
+        for keeper in (self._housekeeping, self._probing):
+            if keeper:
+                keeper.cancel()
         await self._flush_key_uses()
         await self._listener.stop()
         await self.limiter.close()

@@ -33,9 +33,22 @@ from gateway.errors import AccessEnded
 from gateway.state.breaker import Breaker
 from gateway.state.in_flight import InFlight
 from gateway.state.limits import Limiter
+from gateway.state.load import Load
 from gateway.state.quirks import Quirks
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps import admit, attempts, capable, dispatch, divide, guard, relay, reserve, resolve, settle
+from gateway.steps import (
+    admit,
+    attempts,
+    capable,
+    choose,
+    dispatch,
+    divide,
+    guard,
+    relay,
+    reserve,
+    resolve,
+    settle,
+)
 from models_registry.routes import Endpoint
 from usage.ledger.ledger import Ledger
 
@@ -52,6 +65,7 @@ class Collaborators(Protocol):
     ledger: Ledger
     in_flight: InFlight
     breaker: Breaker
+    load: Load
     quirks: Quirks
 
     def client_for(self, endpoint: Endpoint) -> aiohttp.ClientSession: ...
@@ -63,7 +77,7 @@ async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) 
     """Steps 3 to 6. After it, money is held: `complete`, `stream` or `deltas` must follow, and they settle
     whatever happens.
     """
-    gateway.in_flight.enter(call)
+    await gateway.in_flight.come_in(call)
     try:
         try:
             resolve.resolve(call, snapshot)
@@ -71,9 +85,12 @@ async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) 
         finally:  # a call of a model that does not exist counts as a request too
             await admit.admit(call, snapshot, gateway.limiter)
         guard.guard_input(call)
+        choose.arrange(call, gateway.breaker, gateway.load)
         attempts.choose_first(call, gateway.breaker)
+        gateway.load.move(call)
         await reserve.reserve(call, gateway.ledger)
     except BaseException:
+        gateway.load.leave(call)
         gateway.in_flight.leave(call)
         admit.give_back(call, gateway.limiter)
         raise
@@ -106,7 +123,7 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
 async def _ask(call: Call, gateway: Collaborators) -> bytes:
     """The answer of the current candidate, which may take fewer texts at once than the call has."""
     if divided := divide.divided_of(call):
-        gateway.breaker.begin(call)
+        _begin(call, gateway)
         client = gateway.client_for(call.candidate.endpoint)
         return await divide.answer_parts(call, divided, client, gateway.quirks)
     async with _dispatch(call, gateway) as response:
@@ -188,11 +205,17 @@ def _read(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> AsyncG
 
 
 def _dispatch(call: Call, gateway: Collaborators) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-    gateway.breaker.begin(call)
+    _begin(call, gateway)
     return dispatch.dispatch(call, gateway.client_for(call.candidate.endpoint), gateway.quirks)
 
 
+def _begin(call: Call, gateway: Collaborators) -> None:
+    gateway.breaker.begin(call)
+    gateway.load.move(call)
+
+
 async def _conclude(call: Call, gateway: Collaborators) -> None:
+    gateway.load.leave(call)
     gateway.in_flight.leave(call)
     try:
         await settle.settle(call, gateway.ledger)

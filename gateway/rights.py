@@ -2,17 +2,17 @@
 call.
 
 Covers: revoked and expired keys, people who are kept out, suspended tenants, rights of use of the model that
-were taken back, lists of models and data policies that were narrowed, connections of which another place is
-entered; at `/v1`, streamed or not, and for answers of the chat. A model or a connection that was switched off
-or renamed, an alias that leads elsewhere now, take nothing from an answer that has begun. Does not cover: a
-person's log-out, which ends what they look at (`prompts.streaming`), not the answer that is being written for
-them; another place of a connection that no model leads to any more.
+were taken back, lists of models and data policies that were narrowed, connections of which another place, or
+that they store, is entered; at `/v1`, streamed or not, and for answers of the chat. A model or a connection
+that was switched off or renamed, an alias that leads elsewhere now, take nothing from an answer that has
+begun. Does not cover: a person's log-out, which ends what they look at (`prompts.streaming`), not the answer
+that is being written for them; another place of a connection that no model leads to any more.
 """
 
 from foundation.errors import Unavailable
 from gateway.calls import Call
 from gateway.state.snapshot import Snapshots
-from gateway.steps.resolve import may_call
+from gateway.steps.lookup import may_call
 from models_registry.routes import is_allowed
 from tenants.doors.hosts import DoorState
 
@@ -40,5 +40,5 @@ async def may_still_call(call: Call, snapshots: Snapshots) -> bool:
     return (
         is_let_in
         and may_call(candidate.route, candidate.asked_name, now, snapshot)
-        and is_allowed(snapshot.location_of(candidate.endpoint), snapshot.policy_of(now))
+        and is_allowed(snapshot.newest(candidate.endpoint), snapshot.policy_of(now))
     )

@@ -28,7 +28,7 @@ from gateway.operations import chat_completions
 from gateway.operations.body import check_model
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.authenticate import check_door
-from gateway.steps.resolve import find_route, find_ways
+from gateway.steps.lookup import find_route, find_ways
 
 
 class Run(AsyncIterator[Delta]):

@@ -13,9 +13,10 @@ from gateway.operations.body import BYTE_ORDER_MARK
 from gateway.request import Request, answer_whole, attempts_header, retry_header, send_stream
 from gateway.routes import route
 from gateway.state.snapshot import TenantSnapshot
+from gateway.steps import auto
 from gateway.steps.admit import admit_unread
-from gateway.steps.resolve import find_route, list_visible_routes
-from models_registry.kinds import ModelKind
+from gateway.steps.lookup import find_route, list_visible_routes
+from models_registry.kinds import AUTO, Channel, ModelKind
 from models_registry.routes import Route
 
 # where a model of a kind is called
@@ -120,11 +121,16 @@ def list_named(principal: Principal, snapshot: TenantSnapshot) -> list[tuple[str
 @route("GET", "models")
 async def list_models(request: Request) -> None:
     data = [_describe(one, name, request) for name, one in list_named(request.principal, request.snapshot)]
+    if len(among := auto.list_models(request.principal, request.snapshot)) > 1:
+        data.append(_describe_auto(among, request))
     await request.answer(orjson.dumps({"object": "list", "data": data}))
 
 
 @route("GET", "models/{model:path}")
 async def show_model(request: Request, model: str) -> None:
+    if model == AUTO and (among := auto.list_models(request.principal, request.snapshot)):
+        await request.answer(orjson.dumps(_describe_auto(among, request)))
+        return
     found = find_route(model, request.principal, request.snapshot)
     if found is None:
         raise NotFound(
@@ -149,4 +155,20 @@ def _describe(one: Route, name: str, request: Request) -> dict:
         "context_window": one.context_window,
         "max_output_tokens": one.max_output_tokens,
         "channel": one.channel,
+    }
+
+
+def _describe_auto(among: list[Route], request: Request) -> dict:
+    """Of “auto”, in the same fields: the room that at least one of its models has, and all their names."""
+    return {
+        "id": AUTO,
+        "object": "model",
+        "created": 0,
+        "owned_by": request.snapshot.slug,
+        "shutdown_date": None,
+        "kind": ModelKind.CHAT,
+        "context_window": max((one.context_window or 0 for one in among), default=0) or None,
+        "max_output_tokens": max((one.max_output_tokens or 0 for one in among), default=0) or None,
+        "channel": Channel.STABLE,
+        "chooses_among": [one.name for one in among],
     }

@@ -33,6 +33,7 @@ class ChildSpec:
     folder: Path | str = "/"
     stage: int = 0
     ladder: tuple[int, ...] = TERM_LADDER
+    drain_s: float = 0.0  # for which it goes on by itself after the first signal
     # runs before every start; a ServiceError counts as a failed start
     before: Callable[[], None] = do_nothing
     inherited: tuple[int, ...] = ()  # descriptors it gets

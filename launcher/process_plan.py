@@ -36,6 +36,7 @@ RUNTIME_NICENESS = 5  # it loads its model while the web process starts, which s
 MODELS = ROOT / "runtimes" / "models"
 RECIPES = ROOT / "runtimes" / "recipes"
 MODEL_FILES = ROOT / ".models"  # what requirements/fetch_models.py has fetched
+DRAIN_S = 7  # who presses Ctrl-C waits for it
 MOST_RUNTIME_THREADS = 4  # half of the cores, but no more: beyond, small models gain little
 
 
@@ -89,6 +90,12 @@ def read_environment(name: str) -> str:
         raise ServiceError(f"{name}_FILE names {path}, which cannot be read: {reason}.") from exc
 
 
+def read_drain_s() -> int:
+    """How long a web process lets answers under way go on. What is no such number, it says itself."""
+    text = read_environment("ATRIUM_DRAIN_S")
+    return int(text) if text.isascii() and text.isdigit() else DRAIN_S
+
+
 def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
     """The platform's own processes. Only `prepare` and the worker get the owner's log-in."""
     common = _common_environment(options, addresses)
@@ -106,7 +113,10 @@ def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
     descriptors = tuple(listener.fileno() for listener in options.listeners)
     after = str(prepared_file(options.data))
     serve_web = [*manage, "serve", "web", "--fd", *map(str, descriptors), "--after", after]
-    early = [ChildSpec(name, serve_web, common, ROOT, inherited=descriptors) for name in names]
+    early = [
+        ChildSpec(name, serve_web, common, ROOT, inherited=descriptors, drain_s=read_drain_s())
+        for name in names
+    ]
     if addresses.runtime_url:
         early.append(_runtime(options.data, addresses))
     return ProcessPlan(
@@ -129,6 +139,7 @@ def _common_environment(options: Options, addresses: Addresses) -> dict[str, str
         "ATRIUM_DATA": str(options.data),
         "ATRIUM_PORT": str(options.port),
         "ATRIUM_ENV": os.environ.get("ATRIUM_ENV") or "development",
+        "ATRIUM_DRAIN_S": str(read_drain_s()),
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "PYTHONUNBUFFERED": "1",
     }

@@ -19,6 +19,7 @@ from launcher.processes import LATER_RUNG_PATIENCE_S, pid_file, send, write_pids
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}
 STOP_PATIENCE_S = 10.0
+AFTER_DRAIN_S = 3.0  # for bookings and connections
 IDLE_S = 30.0  # a child's end and a signal wake us at once
 
 
@@ -141,7 +142,8 @@ class Supervisor:
         pid_file(self.data).unlink(missing_ok=True)
 
     def _stop_group(self, group: list[Child], *, may_hurry: bool) -> None:
-        rung, patience = 0, STOP_PATIENCE_S
+        drain_s = max(child.spec.drain_s for child in group)
+        rung, patience = 0, max(STOP_PATIENCE_S, drain_s + AFTER_DRAIN_S)
         while running := [
             child.run.identity for child in group if child.run is not None and rung < len(child.spec.ladder)
         ]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from foundation.ids import uuid7
-from models_registry.kinds import Channel, Location, ModelKind, TokenLimitName
+from models_registry.kinds import AUTO, Channel, Location, ModelKind, TokenLimitName
 from models_registry.providers.table import kind_choices
 from tenants.models import Tenant, TimeStamped
 from tenants.sealing import SealedTextField, Secret, open_field
@@ -21,7 +21,7 @@ from usage.quantities import CLASSES
 
 MAX_NAMES = 20
 MAX_WEIGHT = 1_000
-RESERVED_NAMES = frozenset({"auto"})  # the gateway picks a model for it
+RESERVED_NAMES = frozenset({AUTO})
 STAND_INS_HELP = _(
     "Models that answer where this one does not, in this order, at their own prices. Their own stand-ins are "
     "not asked."

@@ -37,7 +37,13 @@ PRICED_CLASSES: dict[str, tuple[str, ...]] = {
     ModelKind.SPEECH: ("input", "output", "output_audio", "audio_ms"),
     ModelKind.TRANSCRIPTION: ("input", "input_audio", "output", "audio_ms"),
 }
-AUDIO = "audio"  # the capability of a chat model that hears or speaks
+# capabilities of chat models that something here asks for
+AUDIO = "audio"  # hears or speaks
+TOOLS = "tools"
+VISION = "vision"
+FILES = "files"
+JSON = "json"  # keeps to a schema by itself
+AUTO = "auto"  # the name under which the gateway picks a model
 
 
 def list_priced_classes(kind: str, capabilities: Iterable[str]) -> tuple[str, ...]:

@@ -12,9 +12,14 @@ from foundation.egress import PRIVATE, PUBLIC, EgressPolicy
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import OpenAICompatible
 from models_registry.providers.table import find_provider
-from tenants.data_policy import DataPolicy
+from tenants.data_policy import DataPolicy, forbids_storage, place_of
 from tenants.sealing import Secret
 from usage.pricing import Price
+
+ALLOWED_PLACES: dict[str, tuple[str, ...]] = {
+    DataPolicy.EU: ("local", "eu"),
+    DataPolicy.LOCAL: ("local",),
+}  # others: everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Endpoint:
     total_timeout_s: float = 1_800.0
     token_limit_name: str = ""  # empty: what its provider usually takes
     location: str = ""
+    no_storage: bool = False  # its provider has agreed to keep nothing
     has_answered: bool = field(default=False, compare=False)  # the last look at it; no change of its own
 
     @property
@@ -76,9 +82,9 @@ class Route:
     retire_on: date | None = None
     is_demo: bool = False
     is_default: bool = False
+    capabilities: frozenset[str] = frozenset()
     fallbacks: tuple[str, ...] = ()  # names or aliases of models that answer where none of the targets does
     created_at: datetime | None = None
-    capabilities: frozenset[str] = frozenset()
 
     @property
     def origin(self) -> Literal["tenant", "platform"]:
@@ -130,18 +136,17 @@ def list_ways(
         if other is not None and other.kind == route.kind:
             named.setdefault(other.name, (other, name))
     ways = [
-        Way(
-            one, name, tuple(target for target in one.targets if is_allowed(target.endpoint.location, policy))
-        )
+        Way(one, name, tuple(target for target in one.targets if is_allowed(target.endpoint, policy)))
         for one, name in named.values()
     ]
     return [way for way in ways if way.targets]
 
 
-def is_allowed(location: str, policy: str) -> bool:
-    """Whether a policy lets data go to a place. What nobody knows of one is no promise."""
-    if policy == DataPolicy.LOCAL:
-        return location == "local"
-    if policy == DataPolicy.EU:
-        return location in ("local", "eu")
-    return True
+def is_allowed(endpoint: Endpoint, policy: str) -> bool:
+    """Whether a policy lets data go there. What nobody knows of a place is no promise."""
+    if not policy:
+        return True
+    if forbids_storage(policy) and not endpoint.no_storage:
+        return False
+    allowed = ALLOWED_PLACES.get(place_of(policy))
+    return allowed is None or endpoint.location in allowed

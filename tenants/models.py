@@ -122,7 +122,7 @@ class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing]
     )
     data_policy = models.CharField(
         _("where data may go"),
-        max_length=8,
+        max_length=16,
         choices=DataPolicy,
         default=DataPolicy.ANYWHERE,
         db_default="",

@@ -13,19 +13,29 @@ from accounts.services import (
     delete_project,
     remove_project_member,
     rename_project,
+    set_auto_models,
     set_data_policy,
     set_project_member,
 )
 from administration.columns import ago
+from administration.fields import NamesField
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, Inline
 from administration.sites import service_admin
 
 
 class ProjectForm(LimitFields):
+    auto_models = NamesField(
+        label=_("Models for “auto”"),
+        help_text=_(
+            "Among which “auto” chooses, one per line: the first that can do what a call asks for. Empty: as "
+            "in the default project, and where that names none, the cheapest."
+        ),
+    )
+
     class Meta:
         model = Project
-        fields = ["name", "data_policy"]
+        fields = ["name", "data_policy", "auto_models"]
 
 
 class MemberInline(Inline):
@@ -58,13 +68,15 @@ class ProjectAdmin(LimitsAdmin, AtriumModelAdmin):
         return super().get_queryset(request).prefetch_related("memberships", "api_keys")
 
     def get_fieldsets(self, request: HttpRequest, obj: Project | None = None):
-        named = (None, {"fields": ["name", "data_policy"]})
+        named = (None, {"fields": ["name", "data_policy", "auto_models"]})
         return [named] if obj is None else [named, self.limits_fieldset]
 
     def create_row(self, request: HttpRequest, form: forms.ModelForm) -> Project:
         project = create_project(actor=request.user, name=form.cleaned_data["name"])
         if form.cleaned_data["data_policy"]:
             set_data_policy(actor=request.user, project=project, data_policy=form.cleaned_data["data_policy"])
+        if form.cleaned_data["auto_models"]:
+            set_auto_models(actor=request.user, project=project, names=form.cleaned_data["auto_models"])
         return project
 
     def change_row(self, request: HttpRequest, row: Project, form: ProjectForm) -> None:
@@ -72,6 +84,8 @@ class ProjectAdmin(LimitsAdmin, AtriumModelAdmin):
             rename_project(actor=request.user, project=row, name=form.cleaned_data["name"])
         if "data_policy" in form.changed_data:
             set_data_policy(actor=request.user, project=row, data_policy=form.cleaned_data["data_policy"])
+        if "auto_models" in form.changed_data:
+            set_auto_models(actor=request.user, project=row, names=form.cleaned_data["auto_models"])
         self.save_limits(request, row.pk, form)
 
     def remove_row(self, request: HttpRequest, row: Project) -> None:

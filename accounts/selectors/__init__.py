@@ -48,6 +48,7 @@ from accounts.selectors.people import (
 )
 from accounts.selectors.projects import (
     find_project,
+    get_auto_models,
     get_default_project_id,
     get_member_project,
     get_project_policies,
@@ -71,6 +72,7 @@ __all__ = [
     "find_limit",
     "find_person_facts",
     "find_project",
+    "get_auto_models",
     "get_default_project_id",
     "get_least_limits",
     "get_member_project",

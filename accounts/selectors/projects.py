@@ -71,5 +71,11 @@ def get_project_policies() -> dict[UUID, str]:
     return dict(Project.objects.exclude(data_policy="").values_list("pk", "data_policy"))
 
 
+def get_auto_models() -> dict[UUID, tuple[str, ...]]:
+    """Project id → the models among which “auto” chooses there, of those that name some."""
+    rows = Project.objects.exclude(auto_models=[]).values_list("pk", "auto_models")
+    return {pk: tuple(names) for pk, names in rows}
+
+
 def get_default_project_id() -> UUID:
     return Project.objects.values_list("pk", flat=True).get(is_default=True)

@@ -10,6 +10,7 @@ from accounts.services.projects import (
     ensure_default_project,
     remove_project_member,
     rename_project,
+    set_auto_models,
     set_data_policy,
     set_project_member,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "rename_project",
     "revoke_api_key",
     "revoke_grant",
+    "set_auto_models",
     "set_checked_password",
     "set_data_policy",
     "set_limit",

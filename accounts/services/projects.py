@@ -56,6 +56,19 @@ def set_data_policy(*, actor: User | None, project: Project, data_policy: str) -
 
 
 @transaction.atomic
+def set_auto_models(*, actor: User | None, project: Project, names: list[str]) -> Project:
+    """Name the models among which “auto” chooses, the first that can do it first; none: by price. Raises
+    NotAllowed, ValidationError.
+    """
+    require(actor, "accounts.change_project")
+    project.auto_models = names
+    project.full_clean()
+    project.save()
+    announce("project", project.pk)
+    return project
+
+
+@transaction.atomic
 def delete_project(*, actor: User | None, project: Project) -> None:
     """Delete a project that no key uses, and no room above holds fast. What was booked on it stays in the
     ledger. Raises NotAllowed, Conflict.

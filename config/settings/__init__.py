@@ -11,4 +11,5 @@ from config.settings.files import *  # noqa: F403
 from config.settings.languages import *  # noqa: F403
 from config.settings.logs import *  # noqa: F403
 from config.settings.security import *  # noqa: F403
+from config.settings.serving import *  # noqa: F403
 from config.settings.tasks import *  # noqa: F403

@@ -95,6 +95,12 @@ VARIABLES = [
         "the client is",
         "127.0.0.1,::1",
     ),
+    Variable(
+        "ATRIUM_DRAIN_S",
+        "for how many seconds answers under way may go on after SIGTERM, at most 600; whoever kills a web "
+        "process waits 10 s longer",
+        "20; 7 under `up`",
+    ),
     Variable("ATRIUM_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`", "INFO"),
 ]
 _KNOWN = {variable.name for variable in VARIABLES}
@@ -123,6 +129,13 @@ def read_flag(name: str, default: bool) -> bool:
     if text not in ("0", "1"):
         raise ImproperlyConfigured(f"{name} must be 0 or 1, not “{text}”.")
     return text == "1"
+
+
+def read_count(name: str, *, default: int, most: int) -> int:
+    text = read(name) or str(default)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise ImproperlyConfigured(f"{name} must be a whole number from 1 to {most}, not “{text}”.")
+    return int(text)
 
 
 def require(name: str, hint: str) -> str:

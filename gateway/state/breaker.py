@@ -8,7 +8,8 @@ however far apart, for as long as the last wait was; one that asked to be left a
 request as the connection is set up (a dead key, no credit). A rest that was asked for, or follows from the
 set-up, ends by time alone. All of it ends at once where the connection was changed.
 
-Refusals of a single request are none of these.
+Refusals of a single request are none of these. A server that is left alone for its failures is asked by us
+meanwhile (gateway.probes): if it answers, a call may try before the pause is over.
 """
 
 import time
@@ -105,6 +106,23 @@ class Breaker:
             circuit.clear()
             if circuit.rests_until_s <= now_s:
                 del self._circuits[_name(call, call.candidate)]
+
+    def list_left_alone(self) -> set[Endpoint]:
+        """The endpoints that nobody asks now since they failed; for other reasons time alone helps."""
+        now_s = self._clock()
+        return {
+            circuit.endpoint
+            for circuit in self._circuits.values()
+            if max(circuit.open_until_s, circuit.slow_until_s) > now_s
+        }
+
+    def let_try(self, endpoint: Endpoint) -> None:
+        """It gave a sign of life: the next call may try, as after the pause, of each tenant and model one."""
+        now_s = self._clock()
+        for circuit in self._circuits.values():
+            if circuit.endpoint == endpoint:
+                circuit.open_until_s = min(circuit.open_until_s, now_s)
+                circuit.slow_until_s = min(circuit.slow_until_s, now_s)
 
     def _find(self, call: Call, candidate: Candidate) -> _Circuit | None:
         """None too where what is known is of the connection as it was before a change."""

@@ -24,6 +24,7 @@ from accounts.selectors import (
     PersonFacts,
     find_key_facts,
     find_person_facts,
+    get_auto_models,
     get_default_project_id,
     get_project_policies,
     list_shared_limits,
@@ -102,6 +103,7 @@ class TenantFacts:
     grants: dict[UUID, ObjectGrants] = field(default_factory=dict)  # by model; without an entry: everybody
     limits: tuple[LimitFacts, ...] = ()
     project_policies: dict[UUID, str] = field(default_factory=dict)
+    auto_models: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -117,7 +119,8 @@ class TenantSnapshot:
     loaded_s: float
     data_policy: str = DataPolicy.ANYWHERE
     project_policies: dict[UUID, str] = field(default_factory=dict)  # of those that have one
-    locations: dict[UUID, str] = field(default_factory=dict)  # by endpoint
+    auto_models: dict[UUID, tuple[str, ...]] = field(default_factory=dict)  # by project, where it names some
+    endpoints: dict[UUID, Endpoint] = field(default_factory=dict)
     keys: OrderedDict[str, tuple[float, Key | None]] = field(default_factory=OrderedDict)
     people: OrderedDict[UUID, tuple[float, Person | None]] = field(default_factory=OrderedDict)
 
@@ -125,9 +128,14 @@ class TenantSnapshot:
         """Where the data of a call may go: as its organisation and its project say, both."""
         return strictest(self.data_policy, self.project_policies.get(principal.project_id, ""))
 
-    def location_of(self, endpoint: Endpoint) -> str:
-        """Where an endpoint is by what is known now; as it was where no model leads there any more."""
-        return self.locations.get(endpoint.id, endpoint.location)
+    def auto_models_of(self, principal: Principal) -> tuple[str, ...]:
+        """The models among which “auto” chooses, in their order; none: by price."""
+        named = self.auto_models.get(principal.project_id)
+        return named or self.auto_models.get(self.project_id, ())
+
+    def newest(self, endpoint: Endpoint) -> Endpoint:
+        """An endpoint by what is known now; as it was where no model leads there any more."""
+        return self.endpoints.get(endpoint.id, endpoint)
 
     def bounds_of(self, principal: Principal, route: Route | None) -> Bounds:
         """All limits that bind a call."""
@@ -312,6 +320,7 @@ def _read_tenant(plan_id: str, currency: str) -> TenantFacts:
         grants=load_grants(MODEL),
         limits=tuple(list_shared_limits()),
         project_policies=get_project_policies(),
+        auto_models=get_auto_models(),
     )
 
 
@@ -331,10 +340,9 @@ def _make_snapshot(known: KnownTenant, plan: Plan, facts: TenantFacts, loaded_s:
         loaded_s=loaded_s,
         data_policy=known.data_policy,
         project_policies=facts.project_policies,
-        locations={
-            target.endpoint.id: target.endpoint.location
-            for route in facts.routes.values()
-            for target in route.targets
+        auto_models=facts.auto_models,
+        endpoints={
+            target.endpoint.id: target.endpoint for route in facts.routes.values() for target in route.targets
         },
     )
 

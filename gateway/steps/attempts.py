@@ -25,8 +25,8 @@ from gateway.answers.usage import TEMPLATE_TOKENS, estimate_input_tokens
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
 from gateway.state.breaker import Breaker, resting
+from gateway.steps.choose import MAX_ATTEMPTS
 from gateway.steps.reserve import facts_of, highest_cost_of
-from gateway.steps.resolve import MAX_ATTEMPTS
 from gateway.steps.settle import lost_attempt
 from models_registry.routes import Candidate
 from usage.ledger.bookings import LostAttempt, NextAttempt, lost_cost

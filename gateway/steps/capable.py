@@ -2,9 +2,8 @@
 that none stands in for another with half an answer. Where none is left the caller is told why the first was.
 """
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 from gateway.calls import Call
 from models_registry.kinds import ModelKind
 from models_registry.routes import Candidate

@@ -178,6 +178,7 @@ def _make_endpoint(world: World, row: Connection, base_url: str) -> Endpoint:
         total_timeout_s=row.total_timeout_s or usual.total,
         token_limit_name=row.token_limit_name,
         location=_location_of(world, row),
+        no_storage=row.no_storage,
         has_answered=row.last_checked_at is not None and not row.last_error,
     )
 
@@ -205,8 +206,8 @@ def _make_route(row: Model, targets: tuple[Target, ...], price: Price) -> Route:
         is_demo=row.is_demo,
         is_default=row.is_default,
         created_at=row.created_at,
-        fallbacks=tuple(row.fallbacks),
         capabilities=frozenset(row.capabilities),
+        fallbacks=tuple(row.fallbacks),
     )
 
 

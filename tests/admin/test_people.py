@@ -353,6 +353,29 @@ def test_a_projects_members_are_added_moved_and_removed(acme, alice, bob):
     assert set(estate.project.memberships.values_list("user__name", flat=True)) == {"Alice"}
 
 
+def test_a_project_says_where_data_may_go_and_what_auto_chooses(acme, alice):
+    acme.login_as(alice)
+    form = {
+        "name": "Careful",
+        "data_policy": "eu+unstored",
+        "auto_models": "small\nlarge",
+        "memberships-TOTAL_FORMS": 0,
+        "memberships-INITIAL_FORMS": 0,
+    }
+    assert acme.post(url("accounts_project_add"), form).status_code == 302
+    project = Project.objects.get(name="Careful")
+    assert (project.data_policy, project.auto_models) == ("eu+unstored", ["small", "large"])
+    address = url("accounts_project_change", project.pk)
+    assert "small\nlarge" in acme.get(address).content.decode()
+    assert acme.post(address, form | {"data_policy": "", "auto_models": ""}).status_code == 302
+    project.refresh_from_db()
+    assert (project.data_policy, project.auto_models) == ("", [])
+    names = " ".join(str(number) for number in range(21))
+    assert acme.post(address, form | {"auto_models": names}).status_code == 200
+    project.refresh_from_db()
+    assert project.auto_models == []
+
+
 def test_a_project_in_use_and_the_default_one_are_not_deleted(acme, alice, bob):
     estate = make_estate(bob)
     acme.login_as(alice)

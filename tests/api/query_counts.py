@@ -8,6 +8,7 @@ LISTS: dict[str, int] = {
     "api-grant-list": 7,
     "api-limit-list": 7,
     "api-model-list": 8,
+    "api-project-list": 7,
     "api-usage-event-list": 7,
     "api-weborigin-list": 7,
 }

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.forms.models import model_to_dict
 from django.urls import reverse
 
-from accounts.models import ApiKey, Grant, Limit, User
+from accounts.models import ApiKey, Grant, Limit, Project, User
 from accounts.services import create_api_key
 from models_registry.models import Connection, Model
 from prompts.models import Conversation
@@ -22,7 +22,7 @@ from usage.models import Budget
 pytestmark = pytest.mark.django_db
 COLUMNS = {
     field.name
-    for model in (User, ApiKey, Connection, Model, Conversation, Budget, Grant, Limit)
+    for model in (User, ApiKey, Connection, Model, Conversation, Budget, Grant, Limit, Project)
     for field in model._meta.get_fields()
 }
 TEMPTING = {
@@ -82,6 +82,7 @@ CHANGES = {
             "notes",
         },
     ),
+    "api-project-detail": ("project", {"name", "data_policy", "auto_models"}),
 }
 CREATIONS = {
     "api-apikey-list": CHANGES["api-apikey-detail"][1] | {"user", "scopes"},
@@ -91,6 +92,7 @@ CREATIONS = {
     "api-limit-list": {"level", "subject_id", "measure", "amount"},
     "api-model-list": CHANGES["api-model-detail"][1] | {"connection"},
     "api-model-prices": {"amounts", "input", "cached", "output", "reasoning", "valid_from"},
+    "api-project-list": CHANGES["api-project-detail"][1],
     "api-weborigin-list": {"origin"},
 }
 VALUES = [True, "owner", 1]

@@ -9,6 +9,7 @@ import orjson
 from gateway.calls import Call, Principal
 from gateway.operations import chat_completions
 from gateway.state.breaker import Breaker
+from gateway.state.load import Load
 from gateway.state.quirks import Quirks
 from models_registry.routes import Candidate, Endpoint, Route, Target
 from usage.ledger.bookings import NextAttempt
@@ -88,6 +89,7 @@ def collaborators(client, **more) -> SimpleNamespace:
             "client_for": lambda endpoint: client,
             "ledger": OpenBooks(),
             "breaker": Breaker(),
+            "load": Load(),
             "quirks": Quirks(),
             "in_flight": SimpleNamespace(leave=lambda call: None),
             "limiter": None,  # nothing was counted

@@ -211,6 +211,125 @@ def test_a_place_becomes_free_once(few):
         few.enter(a_call())
 
 
+# -- in line -------------------------------------------------------------------------------------------------
+
+
+def full_of(places: InFlight, *tenants: str) -> list:
+    """Calls of these tenants that have every place, each with a key of its own."""
+    calls = [a_call(name, uuid4().hex[:8]) for name in tenants]
+    for call in calls:
+        places.enter(call)
+    return calls
+
+
+async def settle_down() -> None:
+    for _turn in range(5):
+        await asyncio.sleep(0)
+
+
+def test_who_waits_is_taken_in_turn_by_tenant(monkeypatch):
+    """However many calls of one of them wait, and came before."""
+    monkeypatch.setattr(in_flight, "OF_ALL", 12)
+
+    async def run() -> None:
+        places, order = InFlight(), []
+        running = full_of(places, *(f"t{number}" for number in range(12)))
+
+        async def wait(tenant: str) -> None:
+            call = a_call(tenant, uuid4().hex[:8])
+            await places.come_in(call)
+            order.append(tenant)
+            running.append(call)
+
+        tasks = [asyncio.create_task(wait("acme")) for _number in range(6)]
+        tasks += [asyncio.create_task(wait(name)) for name in ("globex", "globex", "third")]
+        await settle_down()
+        assert order == []
+        while running and len(order) < 9:
+            places.leave(running.pop(0))
+            await settle_down()
+        assert order[:5] == ["acme", "globex", "third", "acme", "globex"] and order[5:] == ["acme"] * 4
+        await asyncio.gather(*tasks)
+        for call in running:
+            places.leave(call)
+        assert (places._all, places._line) == (0, {})
+
+    asyncio.run(run())
+
+
+def test_a_tenant_that_waits_for_its_own_share_is_in_nobodys_way(few):
+    async def run() -> None:
+        ours = [a_call("acme", uuid4().hex[:8]) for _number in range(30)]
+        for call in ours:
+            few.enter(call)
+        waiting = asyncio.create_task(few.come_in(a_call("acme", "k")))
+        await settle_down()
+        await few.come_in(a_call("globex"))
+        assert not waiting.done()
+        few.leave(ours[0])
+        few.leave(ours[1])
+        await waiting
+
+    asyncio.run(run())
+
+
+def test_nobody_waits_for_longer_or_in_a_longer_line_than_is_good(monkeypatch):
+    monkeypatch.setattr(in_flight, "OF_ALL", 4)
+    monkeypatch.setattr(in_flight, "OF_CALLER", 3)
+    monkeypatch.setattr(in_flight, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(in_flight, "MAX_LINE", 3)
+    monkeypatch.setattr(in_flight, "MAX_LINE_OF_TENANT", 2)
+
+    async def refused(places: InFlight, tenant: str) -> bool:
+        try:
+            await places.come_in(a_call(tenant, uuid4().hex[:8]))
+        except (Unavailable, QuotaExceeded):
+            return True
+        return False
+
+    async def run() -> None:
+        places = InFlight()
+        full_of(places, "t1", "t2", "t3", "t4")
+        waiting = [asyncio.create_task(refused(places, name)) for name in ("acme", "acme", "globex")]
+        await settle_down()
+        monkeypatch.setattr(in_flight, "PATIENCE_S", 3600)
+        for name in ("acme", "globex", "third"):
+            assert await refused(places, name), "at once: the line is full, of the tenant or of all"
+        assert await asyncio.gather(*waiting) == [True] * 3
+        assert (places._all, places._line) == (4, {})
+
+    asyncio.run(run())
+
+
+def test_who_leaves_the_line_takes_no_place(monkeypatch):
+    monkeypatch.setattr(in_flight, "OF_ALL", 2)
+
+    async def run(gives_place_first: bool) -> None:
+        places = InFlight()
+        first, _second = full_of(places, "t1", "t2")
+        gone, stays = a_call("acme", "a"), a_call("acme", "b")
+        going, staying = (asyncio.create_task(places.come_in(call)) for call in (gone, stays))
+        await settle_down()
+        if gives_place_first:
+            places.leave(first)
+        going.cancel()
+        if not gives_place_first:
+            places.leave(first)
+        await settle_down()
+        assert going.cancelled() and staying.done() and stays.is_in_flight and not gone.is_in_flight
+        assert (places._all, places._line) == (2, {})
+
+    for gives_place_first in (True, False):
+        asyncio.run(run(gives_place_first))
+
+
+def test_a_caller_with_too_many_calls_does_not_wait(few):
+    few.enter(a_call())
+    few.enter(a_call())
+    with pytest.raises(QuotaExceeded):
+        asyncio.run(asyncio.wait_for(few.come_in(a_call()), 1))
+
+
 # -- circuits ------------------------------------------------------------------------------------------------
 
 

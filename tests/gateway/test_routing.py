@@ -1,7 +1,5 @@
-"""Which endpoint takes a call: weights, stand-ins, names, and where data may go."""
+"""Which endpoints may take a call: stand-ins, names, and where data may go. Which one does: test_load.py."""
 
-import random
-from collections import Counter
 from uuid import uuid4
 
 import pytest
@@ -12,9 +10,10 @@ from gateway.calls import Call, Principal
 from gateway.operations import chat_completions
 from gateway.run import goes_on
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps.resolve import find_route, resolve, shuffle
+from gateway.steps.lookup import find_route
+from gateway.steps.resolve import resolve
 from gateway.v1 import list_named
-from models_registry.routes import Target, list_ways
+from models_registry.routes import list_ways
 from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import DoorState
 from tests.gateway.calling import make_endpoint, make_route
@@ -59,25 +58,6 @@ def candidates(known: TenantSnapshot, name: str = "ours", who: Principal | None 
 def names(known: TenantSnapshot, who: Principal) -> list[str]:
     """What `/v1/models` lists."""
     return [name for name, _route in list_named(who, known)]
-
-
-# -- weights -------------------------------------------------------------------------------------------------
-
-
-def test_the_first_is_each_with_the_share_of_its_weight():
-    random.seed(4)
-    targets = [Target(endpoint(), name, weight) for name, weight in (("a", 6), ("b", 3), ("c", 1), ("d", 0))]
-    firsts = Counter(shuffle(targets)[0].upstream_name for _number in range(4_000))
-    assert abs(firsts["a"] - 2_400) < 250 and abs(firsts["b"] - 1_200) < 250 and abs(firsts["c"] - 400) < 150
-    assert firsts["d"] == 0
-    assert all(shuffle(targets)[-1].upstream_name == "d" for _number in range(50)), "in need only"
-
-
-def test_twelve_endpoints_of_one_weight_share_the_calls():
-    random.seed(12)
-    targets = [Target(endpoint(), str(number)) for number in range(12)]
-    firsts = Counter(shuffle(targets)[0].upstream_name for _number in range(12_000))
-    assert max(firsts.values()) < 1.2 * min(firsts.values())
 
 
 # -- stand-ins -----------------------------------------------------------------------------------------------
@@ -185,6 +165,13 @@ def test_a_keys_list_may_name_either(allowed):
 
 # -- policies ------------------------------------------------------------------------------------------------
 
+PLACES = ("local", "eu", "us", "")
+
+
+def everywhere() -> list:
+    """Each place twice: at a server that promised to store nothing, and at one that did not."""
+    return [endpoint(place, no_storage=is_kept) for place in PLACES for is_kept in (True, False)]
+
 
 @pytest.mark.parametrize(
     ("policy", "left"),
@@ -196,23 +183,48 @@ def test_a_keys_list_may_name_either(allowed):
 )
 @pytest.mark.parametrize("of", ["policy", "project_policy"])
 def test_a_policy_leaves_only_endpoints_where_data_may_go(policy, left, of):
-    ours = make_route([endpoint(place) for place in ("local", "eu", "us", "")])
+    ours = make_route(everywhere())
     found = candidates(snapshot(ours, **{of: policy}))
-    assert sorted(found) == sorted(f"ours@{place}" for place in left)
+    assert sorted(found) == sorted(2 * [f"ours@{place}" for place in left])
+    found = candidates(snapshot(ours, **{of: f"{policy}+unstored"}))
+    assert sorted(found) == sorted(f"ours@{place}" for place in left), "with the promise alone"
 
 
-def test_a_call_of_a_tenant_that_says_local_only_never_leaves():
-    ours = make_route([endpoint("us")], fallbacks=("other",))
+def test_a_policy_binds_stand_ins():
+    ours = make_route([endpoint("eu", no_storage=True)], fallbacks=("other", "third"))
     other = make_route([endpoint("eu")], name="other")
+    third = make_route([endpoint("us", no_storage=True)], name="third")
+    known = snapshot(ours, other, third, policy="eu", project_policy="+unstored")
+    assert candidates(known) == ["ours@eu"]
+
+
+@pytest.mark.parametrize(
+    ("policies", "whose"),
+    [
+        (("local", ""), "policy of your organisation (this installation's own network only): "),
+        (("", "local"), "policy of this project (this installation's own network only): "),
+        (("eu", "local"), "policy of this project (this installation's own network only): "),
+        (("+unstored", ""), "policy of your organisation (anywhere where nothing is stored): "),
+        (
+            ("eu", "+unstored"),
+            "policies of your organisation (European Union only) and of this project (anywhere where nothing "
+            "is stored): ",
+        ),
+    ],
+)
+def test_a_refusal_says_which_policy_it_is_and_whose(policies, whose):
+    """A server in the EU that stores, and one elsewhere that does not; the stand-in is no better."""
+    ours = make_route([endpoint("eu")], fallbacks=("other",))
+    other = make_route([endpoint("us", no_storage=policies[0] == "eu")], name="other")
     with pytest.raises(NotAllowed) as caught:
-        candidates(snapshot(ours, other, policy="local"))
+        candidates(snapshot(ours, other, policy=policies[0], project_policy=policies[1]))
     assert (caught.value.code, caught.value.http_status) == ("data_policy", 403)
-    assert "own network" in str(caught.value.message)
+    assert str(caught.value.message).startswith(f"The data {whose}")
+    assert "“ours”" in str(caught.value.message)
 
 
 def test_the_stricter_of_organisation_and_project_holds():
     assert strictest("", "eu") == "eu" and strictest("local", "eu") == "local" and strictest("", "") == ""
-    ours = make_route([endpoint("eu")])
-    with pytest.raises(NotAllowed):
-        candidates(snapshot(ours, policy="eu", project_policy="local"))
-    assert set(DataPolicy.values) == {"", "eu", "local"}
+    assert strictest("eu", "+unstored") == "eu+unstored" == strictest("+unstored", "eu")
+    assert strictest("local", "eu+unstored") == "local+unstored"
+    assert {strictest(one, other) for one in DataPolicy for other in DataPolicy} == set(DataPolicy.values)

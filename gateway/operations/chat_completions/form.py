@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.utils.translation import gettext as _
 
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 from gateway.answers.broken import BrokenForm
 from gateway.calls import Call, Correction
 from gateway.operations.chat_completions.answer import as_chunks

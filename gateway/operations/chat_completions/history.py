@@ -6,8 +6,8 @@ nulls in any message.
 from typing import Any
 
 import orjson
-from django.utils.translation import gettext as _
 
+from foundation.told import gettext as _
 from gateway.operations.body import wrong
 from gateway.operations.chat_completions.tool_calls import NO_ARGUMENTS
 

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from django.utils.translation import gettext as _
-
+from foundation.told import gettext as _
 from gateway.operations.body import wrong
 
 IMAGES = (

@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from django.utils.translation import gettext as _
 from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
 from jsonschema.validators import Draft202012Validator, validator_for
 
+from foundation.told import gettext as _
 from gateway.operations.body import MAX_PLACE, check, wrong
 
 PLACE = "response_format"

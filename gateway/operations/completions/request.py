@@ -3,9 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import check, check_range, load_object, missing, wrong
 from gateway.operations.chat_completions.answer import MAX_CHOICES

@@ -7,8 +7,7 @@ Cohere, Jina, vLLM, SiliconFlow and LiteLLM share the fields `query`, `documents
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
+from foundation.told import gettext as _
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import check, load_object, missing, wrong
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
+from foundation import draining
 from launcher.sockets import listen
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,6 @@ class Command(BaseCommand):
         self._serve_asgi("config.asgi:gateway_only", options)
 
     def _serve_asgi(self, target: str, options) -> None:
-        import uvicorn
         from django.core.management import call_command
 
         from foundation.http_server import raise_descriptor_limit
@@ -98,7 +98,7 @@ class Command(BaseCommand):
         # Sockets are handed over whole: uvicorn's own `fd` takes one for a Unix socket and leaves TCP_NODELAY
         # off, 40 ms per answer.
         config = server_config(target, options["host"], options["port"])
-        uvicorn.Server(config).run(sockets=self._sockets(options))
+        make_server(config).run(sockets=self._sockets(options))
 
     @staticmethod
     def _sockets(options) -> list[socket.socket]:
@@ -182,6 +182,18 @@ def default_queues() -> str:
     return "default,provisioning" if settings.HAS_OWNER_LOGIN else "default"
 
 
+def make_server(config):
+    """One that notes when it was told to end."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig, frame) -> None:
+            draining.begin()
+            super().handle_exit(sig, frame)
+
+    return Server(config)
+
+
 def server_config(target: str, host: str, port: int):
     """How uvicorn serves. With TLS there is a proxy in front, whose word on the client's address
     counts if it is one of TRUSTED_PROXIES.
@@ -202,7 +214,7 @@ def server_config(target: str, host: str, port: int):
         log_config=None,
         server_header=False,
         date_header=False,
-        timeout_graceful_shutdown=8,
+        timeout_graceful_shutdown=settings.DRAIN_S,
         timeout_keep_alive=75,
         backlog=2048,
         h11_max_incomplete_event_size=65_536,

@@ -1,0 +1,143 @@
+"""A part of step 3: the models that may answer a call of “auto”, the first choice first.
+
+Those of the stable channel that the caller may call and where the data policies let its data go, as far as
+they can do what the call asks for. Of these the cheapest by the price book for a call of this length, and at
+the same price the default one; what nobody has priced comes after what has a price. Where the project, or
+the default one, names models for “auto”, these alone, in that order, whatever their price and channel.
+
+Endpoints of one model cost a caller the same, since it is the model that has a price: only here is there
+anything to choose by cost.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+from foundation.errors import AtriumError, InvalidInput
+from foundation.told import gettext as _
+from gateway.answers.usage import BYTES_PER_TOKEN_ESTIMATE
+from gateway.calls import Call, Principal
+from gateway.state.snapshot import TenantSnapshot
+from gateway.steps.lookup import list_visible_routes, model_not_found, policy_refuses
+from models_registry.kinds import AUDIO, AUTO, FILES, JSON, TOOLS, VISION, Channel, ModelKind
+from models_registry.routes import Route, Target, Way, is_allowed
+from usage.pricing import UnpricedClass, highest_cost
+
+MOST_MODELS = 3  # the choice, and those that answer where it does not: the dearest is what a call holds
+UNKNOWN_WINDOW = 8_192  # what a model is taken to hold of which nobody says
+USUAL_ANSWER = 1_000  # tokens, where the caller bounds none
+PARTS = {"image_url": VISION, "input_audio": AUDIO, "file": FILES, "video_url": "video"}
+
+
+def list_models(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
+    """All among which “auto” may choose for a caller, whatever a call asks for; none: there is no “auto”."""
+    policy = snapshot.policy_of(principal)
+    return [route for route in _list_named(principal, snapshot) if _targets(route, policy)]
+
+
+def list_auto_ways(call: Call, snapshot: TenantSnapshot) -> list[Way]:
+    """Of each model that is tried its own; the next best choice stands in. Raises NotFound
+    (`model_not_found`), NotAllowed (`data_policy`), InvalidInput (`no_capable_model`).
+    """
+    principal, policy = call.principal, snapshot.policy_of(call.principal)
+    named = _list_named(principal, snapshot) if call.operation.model_kind == ModelKind.CHAT else []
+    needs = list_needs(call)
+    capable = [route for route in named if _can(route, needs, call)]
+    if not snapshot.auto_models_of(principal):
+        capable.sort(key=lambda route: _rank(route, call))
+    ways = (Way(route, route.name, found) for route in capable if (found := _targets(route, policy)))
+    if chosen := list(islice(ways, MOST_MODELS)):
+        return chosen
+    if not named:
+        raise model_not_found(AUTO)
+    if capable or not any(_targets(route, policy) for route in named):
+        raise policy_refuses(AUTO, capable or named, principal, snapshot)
+    raise _nobody_can(needs, call)
+
+
+def _targets(route: Route, policy: str) -> tuple[Target, ...]:
+    return tuple(target for target in route.targets if is_allowed(target.endpoint, policy))
+
+
+def _list_named(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
+    """By the project's list in its order, or all that one would choose from."""
+    visible = [one for one in list_visible_routes(principal, snapshot) if one.kind == ModelKind.CHAT]
+    names = snapshot.auto_models_of(principal)
+    if not names:
+        return [route for route in visible if _is_chosen_unasked(route)]
+    known = {route.model_id for route in visible}
+    listed = (snapshot.routes.get(name) for name in names)  # aliases too
+    wanted = {route.model_id: route for route in listed if route is not None}
+    return [route for model_id, route in wanted.items() if model_id in known]
+
+
+def _is_chosen_unasked(route: Route) -> bool:
+    """A call of a model that has prices, but none for text, would be refused."""
+    return route.channel == Channel.STABLE and not route.is_demo and _cost(route, 1, 1) is not None
+
+
+def list_needs(call: Call) -> frozenset[str]:
+    """The capabilities without which a model cannot serve the call."""
+    body = call.body
+    needs = {TOOLS} if body.get("tools") or body.get("functions") else set()
+    if body.get("audio") is not None or "audio" in (body.get("modalities") or ()):
+        needs.add(AUDIO)
+    if call.has_media:
+        needs |= {PARTS[kind] for kind in _kinds_of_parts(body.get("messages")) if kind in PARTS}
+    return frozenset(needs)
+
+
+def _kinds_of_parts(messages: Any) -> Iterable[Any]:
+    for message in messages or ():
+        content = message.get("content")
+        if isinstance(content, list):
+            yield from (part.get("type") for part in content if isinstance(part, dict))
+
+
+def _can(route: Route, needs: frozenset[str], call: Call) -> bool:
+    """Media cost tokens that their bytes do not tell: there the window is not asked."""
+    has_room = call.has_media or _tokens(call) <= (route.context_window or UNKNOWN_WINDOW)
+    return has_room and needs <= route.capabilities
+
+
+def _input_tokens(call: Call) -> int:
+    return int(call.size_bytes / BYTES_PER_TOKEN_ESTIMATE) + 1
+
+
+def _tokens(call: Call) -> int:
+    """The whole call, with the answer that was asked for."""
+    return _input_tokens(call) + call.asked_output_tokens
+
+
+def _rank(route: Route, call: Call) -> tuple[bool, bool, Decimal, bool, str]:
+    """The least first. Who keeps to a schema by itself comes before all who must be helped."""
+    must_be_helped = _wants_json(call) and JSON not in route.capabilities
+    cost = _cost(route, _input_tokens(call), call.asked_output_tokens or USUAL_ANSWER) or Decimal(0)
+    return must_be_helped, route.price.is_unset, cost, not route.is_default, route.name
+
+
+def _wants_json(call: Call) -> bool:
+    wanted = call.body.get("response_format")
+    return isinstance(wanted, dict) and str(wanted.get("type", "")).startswith("json")
+
+
+def _cost(route: Route, input_tokens: int, output_tokens: int) -> Decimal | None:
+    try:
+        return highest_cost(route.price, input_tokens, output_tokens, has_sound=False)
+    except UnpricedClass:
+        return None
+
+
+def _nobody_can(needs: frozenset[str], call: Call) -> AtriumError:
+    if needs:
+        message = _(
+            "None of the models among which “auto” chooses can do all that this call needs: %(needs)s."
+        )
+        return InvalidInput(
+            message % {"needs": ", ".join(sorted(needs))}, code="no_capable_model", param="model"
+        )
+    message = _("This is too long for all models among which “auto” chooses: about %(tokens)s tokens.")
+    return InvalidInput(
+        message % {"tokens": _tokens(call)}, code="context_length_exceeded", param=call.operation.input_name
+    )
