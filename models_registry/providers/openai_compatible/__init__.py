@@ -15,6 +15,7 @@ from tenants.sealing import Secret
 from usage.pricing import Usage
 
 EMBEDDINGS, CHAT_COMPLETIONS = "embeddings", "chat.completions"
+COUNT_TOKENS = "messages.count_tokens"  # how many a request has, where a provider tells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,14 @@ class OpenAICompatible:
     knows_developer = False
     # A message of the assistant's in last place is gone on with, not answered.
     continues_answers = False
-    # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.
+    # Its events are no chunks of OpenAI's shape: each is read by `read_event`.
     has_own_events = False
+    # The member of these that is a piece of text: one that differs from the last in nothing else passes
+    # unread, as OpenAI's do (`bare_event`). Empty: none does.
+    text_key = b""
+    # It takes back what it thought, signed by it, and marks of what its cache is to keep: fields of messages
+    # that others refuse or know nothing of (gateway.operations.messages).
+    takes_blocks = False
 
     def auth_headers(self, secret: Secret | None) -> dict[str, str]:
         """The headers that carry the key."""
@@ -100,6 +107,10 @@ class OpenAICompatible:
         InvalidInput for what the provider cannot be asked.
         """
         return body
+
+    def bare_event(self, chunk: bytes) -> bytes:
+        """An event's bytes without what differs from one to the next and says nothing."""
+        return chunk
 
     def read_event(self, event: dict[str, Any]) -> dict[str, Any]:
         """An event of a stream, or a whole answer of any operation, in OpenAI's shape with its usage and its
