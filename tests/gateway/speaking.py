@@ -16,8 +16,9 @@ from gateway import pipeline
 from gateway.calls import Call, Principal
 from gateway.operations import messages
 from models_registry.routes import Candidate
-from tests.doubles.vendor import running_vendor
+from tests.doubles.vendor import Vendor, running_vendor
 from tests.gateway.calling import collaborators, make_endpoint, make_route
+from tests.gateway.telling import telling
 
 PATHS = {"anthropic": "/v1/messages"}
 USER = {"role": "user", "content": "hi"}
@@ -48,12 +49,20 @@ def parse(**body: Any) -> Call:
 
 
 def speak(
-    said: bytes | Callable[[dict], tuple[int, bytes]], *, kind: str = "openai_compatible", **body: Any
+    said: bytes | list[bytes] | Callable[[dict], tuple[int, bytes]],
+    *,
+    kind: str = "openai_compatible",
+    **body: Any,
 ) -> Spoken:
+    """`said`: a list is sent packet by packet."""
+
     async def run() -> Spoken:
-        answer = said if callable(said) else lambda _body: (200, said)
-        path = PATHS.get(kind, "/v1/chat/completions")
-        async with running_vendor({path: answer}) as vendor, open_session(PRIVATE) as client:
+        if isinstance(said, list):
+            there = telling(*said, headers={"Content-Type": "text/event-stream"})
+        else:
+            answer = said if callable(said) else lambda _body: (200, said)
+            there = running_vendor({PATHS.get(kind, "/v1/chat/completions"): answer})
+        async with there as vendor, open_session(PRIVATE) as client:
             call = parse(**body)
             route = make_route([make_endpoint(f"{vendor.url}/v1", kind=kind)], "claude-sonnet-4-5")
             call.candidates = [Candidate(route, target, route.name) for target in route.targets]
@@ -67,7 +76,8 @@ def speak(
                     spoken.body = await pipeline.complete(call, collaborators(client))
             except AtriumError as exc:
                 spoken.error = exc
-            spoken.sent = vendor.bodies[-1] if vendor.bodies else {}
+            bodies = vendor.bodies if isinstance(vendor, Vendor) else []
+            spoken.sent = bodies[-1] if bodies else {}
             return spoken
 
     return asyncio.run(run())

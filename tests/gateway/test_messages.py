@@ -21,9 +21,11 @@ from tests.doubles.anthropic import (
     answer_messages,
     begun,
     end,
+    said,
     stop,
     whole,
 )
+from tests.doubles.anthropic import text as piece
 from tests.gateway.speaking import USER, assemble, parse, read_events, speak
 from tests.gateway.telling import whole as openais_whole
 from tests.gateway.test_estimates import DONE, END, event, usage_event
@@ -156,8 +158,8 @@ def test_claudes_calls_are_told_as_claude_made_them(stream):
 def test_claudes_reasons_come_through(reason, sequence, stream):
     told = "null" if sequence is None else f'"{sequence}"'
     streamed = b"".join([START, *SPOKEN, *end(reason, told)])
-    said = streamed if stream else whole(text("Hi"), reason=reason, sequence=sequence)
-    message = speak(said, kind="anthropic", stream=stream).message
+    answer = streamed if stream else whole(text("Hi"), reason=reason, sequence=sequence)
+    message = speak(answer, kind="anthropic", stream=stream).message
     assert (message["stop_reason"], message["stop_sequence"]) == (reason, sequence)
 
 
@@ -259,15 +261,15 @@ def test_a_word_in_the_middle_stands_in_its_place():
 def test_an_answer_of_openais_kind_is_told_in_blocks(stream):
     usage = {"prompt_tokens": 50, "completion_tokens": 12, "prompt_tokens_details": {"cached_tokens": 30}}
     if stream:
-        said = [event({"role": "assistant", "content": ""}), event({"reasoning_content": "Hm, "})]
-        said += [
+        parts = [event({"role": "assistant", "content": ""}), event({"reasoning_content": "Hm, "})]
+        parts += [
             event({"reasoning_content": "so."}),
             event({"content": "Par"}),
             event({"content": 'is "à"'}),
             END,
         ]
-        said += [b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n", DONE]
-        spoken = speak(b"".join(said), stream=True)
+        parts += [b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n", DONE]
+        spoken = speak(b"".join(parts), stream=True)
     else:
         message = {"role": "assistant", "content": 'Paris "à"', "reasoning_content": "Hm, so."}
         body = {"id": "x", "choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
@@ -297,7 +299,7 @@ def ended(reason: str, **more) -> bytes:
 
 
 def test_calls_of_openais_kind_become_blocks():
-    said = [
+    parts = [
         event({"role": "assistant", "content": "I look."}),
         call_piece(0, "", id="c1", type="function", name="f"),
         call_piece(0, '{"a": '),
@@ -307,7 +309,7 @@ def test_calls_of_openais_kind_become_blocks():
         usage_event(5),
         DONE,
     ]
-    spoken = speak(b"".join(said), stream=True, tools=[TOOL])
+    spoken = speak(b"".join(parts), stream=True, tools=[TOOL])
     first = {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}}
     second = {"type": "tool_use", "id": "c2", "name": "g", "input": {}}
     assert spoken.blocks == [text("I look."), first, second] and spoken.message["stop_reason"] == "tool_use"
@@ -334,16 +336,13 @@ def test_arguments_that_are_none_are_told_as_they_are(arguments):
     ],
 )
 def test_reasons_of_openais_kind_are_named_as_anthropic_does(ours, more, theirs):
-    said = [event({"content": "Hi"}), ended(ours, **more), usage_event(2), DONE]
-    message = speak(b"".join(said), stream=True).message
+    parts = [event({"content": "Hi"}), ended(ours, **more), usage_event(2), DONE]
+    message = speak(b"".join(parts), stream=True).message
     assert (message["stop_reason"], message["stop_sequence"]) == theirs
 
 
-def words(count: int) -> list[bytes]:
-    return [event({"content": f"word{number} "}) for number in range(count)]
-
-
-def test_pieces_of_text_pass_unread_here_too(monkeypatch):
+@pytest.mark.parametrize("kind", ["openai_compatible", "anthropic"])
+def test_pieces_of_text_pass_unread_here_too(kind, monkeypatch):
     read = []
     usual = chunks_module.ChatChunkReader.read
     monkeypatch.setattr(
@@ -351,13 +350,29 @@ def test_pieces_of_text_pass_unread_here_too(monkeypatch):
         "read",
         lambda self, event, size: read.append(event) or usual(self, event, size),
     )
+    words = [f"word{number} " for number in range(50)]
+    if kind == "anthropic":
+        pieces = [piece(1, word, " " * (number % 3)) for number, word in enumerate(words)]
+        parts = [START, *THOUGHT, begun(1, '{"type":"text","text":""}'), *pieces, stop(1), *end()]
+    else:
+        parts = [event({"reasoning_content": "Hm, so."}), *(event({"content": word}) for word in words)]
+        parts += [END, usage_event(9), DONE]
+    blocks = speak(parts, kind=kind, stream=True).blocks
+    assert blocks[1:] == [text("".join(words))] and blocks[0]["thinking"] == "Hm, so."
+    assert len(read) < 25, "most are not looked into"
 
-    async def said(_body):
-        return 200, b"".join([*words(3), END, usage_event(9), DONE])
 
-    assert speak(said, stream=True).blocks == [text("word0 word1 word2 ")]
-    # one packet is read event by event; each packet of one event is not
-    assert len(read) == 5
+def test_a_text_behind_a_call_is_no_piece_of_the_one_before_it():
+    """The events of both look alike but for what stands around their text."""
+    call = [
+        begun(1, '{"type":"tool_use","id":"t1","name":"f","input":{}}'),
+        said(1, "input_json_delta", "partial_json", '{"a":1}'),
+        stop(1),
+    ]
+    first = [begun(0, '{"type":"text","text":""}'), *(piece(0, word) for word in "abc"), stop(0)]
+    second = [begun(2, '{"type":"text","text":""}'), *(piece(2, word) for word in "def"), stop(2)]
+    spoken = speak([START, *first, *call, *second, *end()], kind="anthropic", stream=True)
+    assert spoken.blocks == [text("abc"), USED, text("def")]
 
 
 def test_a_stream_that_breaks_ends_with_an_error_in_anthropics_shape():
