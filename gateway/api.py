@@ -12,9 +12,10 @@ from foundation.moments import wait_for_moment
 from foundation.told import gettext as _
 from gateway import door
 from gateway.addresses import ASKED, V1
-from gateway.errors import InvalidKey, MethodNotAllowed, error_body, error_headers
+from gateway.errors import InvalidKey, MethodNotAllowed, error_headers
 from gateway.http import AsgiScope, ClientGone, Receive, Send, find_header, send_answer
 from gateway.loop import get_loop
+from gateway.operations.messages.errors import find_dialect
 from gateway.request import Request
 from gateway.routes import View, find_route, find_similar, list_routes
 
@@ -29,6 +30,7 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
     """Answer one request to `/v1`; never raises."""
     gateway = get_loop()
     visit = door.begin_visit(scope)
+    visit.dialect = find_dialect(scope["path"])
     language = _activate_language(find_header(scope, b"accept-language"))
     try:
         if door.is_preflight(scope, visit):
@@ -60,15 +62,20 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
         raise
     except Exception:
         logger.exception("a request to /v1 failed")
-        await send_answer(send, 500, error_body(_fault_of_ours(), language), visit.headers())
+        await _tell_error(_fault_of_ours(), send, visit, language)
 
 
 async def _refuse(error: AtriumError, send: Send, visit: door.Visit, language: str) -> None:
     if isinstance(error, InvalidKey):
         visit.tells_time = False
         await wait_for_moment(visit.begun_s, REFUSAL_STEP_S)
-    headers = [*visit.headers(), *error_headers(error), *error.headers]
-    await send_answer(send, error.http_status, error_body(error, language), headers)
+    await _tell_error(error, send, visit, language)
+
+
+async def _tell_error(error: AtriumError, send: Send, visit: door.Visit, language: str) -> None:
+    dialect, headers = visit.dialect, visit.headers([*error_headers(error), *error.headers])
+    body = dialect.error_body(error, language, visit.request_id)
+    await send_answer(send, dialect.status_of(error), body, headers)
 
 
 def _fault_of_ours() -> AtriumError:

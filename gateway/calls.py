@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from accounts.grants import Holder, holders_of
+from foundation.errors import AtriumError
 from foundation.ids import uuid7
 from gateway.bounds import Bounds, Verdict
 from gateway.trace import Trace
@@ -99,8 +100,29 @@ class ChunkReader(Protocol):
         """
 
 
+class ClientFace(Protocol):
+    """What becomes of the events of one stream for its client: bytes (gateway.answers.stream.Face)."""
+
+    heartbeat: bytes  # what is sent while nothing comes
+
+    def pass_on(self, call: Call, chunk: bytes) -> bytes | None:
+        """What goes out for bytes that are one event which needs no reading; None if they need it."""
+
+    def write(self, chunk: Chunk, data: bytes) -> bytes | None:
+        """What goes out for an event that was read; None if nothing does."""
+
+    def end(self) -> bytes | None:
+        """What was kept back because more might have come; None if nothing was."""
+
+    def join(self, parts: list[bytes]) -> bytes:
+        """What several go out as."""
+
+    def close(self, failure: AtriumError | None) -> bytes:
+        """The last bytes, when the bill is durable. `failure`: how the answer ended in the middle."""
+
+
 class StreamedOperation(Protocol):
-    """What reads the streams of an operation that has any."""
+    """What reads and writes the streams of an operation that has any."""
 
     def read_whole(self, call: Call, raw: bytes) -> list[dict[str, Any]]:
         """The events of an answer that came whole where a stream was asked for. Raises UpstreamError,
@@ -109,6 +131,9 @@ class StreamedOperation(Protocol):
 
     def chunk_reader(self, call: Call) -> ChunkReader:
         """What reads the events of this call's stream."""
+
+    def make_face(self, call: Call) -> ClientFace:
+        """What writes them for the client."""
 
 
 class DividedOperation(Protocol):
@@ -149,7 +174,8 @@ class Correction:
 class Operation(Protocol):
     """An endpoint of `/v1` that calls a model: what it reads, and what it answers (gateway.operations)."""
 
-    name: str  # as bills say it, and as providers' paths are looked up
+    name: str  # as bills say it
+    upstream_name: str  # of what providers are asked for, as their paths are looked up
     model_kind: str
     input_name: str  # of the field that holds what is read
     max_answer_bytes: int  # of an answer in one piece, as the provider sends it
@@ -181,6 +207,13 @@ class Operation(Protocol):
         """A whole answer as the client gets it; what it says is noted in the call. Raises UpstreamError,
         InvalidInput.
         """
+
+
+def streamed_of(call: Call) -> StreamedOperation:
+    """What reads and writes the streams of a call. Raises TypeError where its operation has none."""
+    if call.operation.streamed is None:
+        raise TypeError(f"{call.operation.name} has no streams")
+    return call.operation.streamed
 
 
 @dataclass(slots=True)

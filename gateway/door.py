@@ -6,7 +6,7 @@ contradicting the first.
 
 import asyncio
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
@@ -18,6 +18,7 @@ from foundation.errors import Unavailable
 from foundation.ids import show_request_id, uuid7
 from foundation.told import gettext as _
 from gateway.calls import Principal
+from gateway.dialects import OPENAIS, Dialect
 from gateway.errors import InvalidKey, NoKey
 from gateway.http import AsgiScope, Send, find_header
 from gateway.state.snapshot import Snapshots, TenantSnapshot
@@ -43,16 +44,18 @@ class Visit:
     origin: str  # of the web page that calls; "" for other programs
     web_origins: Collection[str] = ()  # those that may read the answer, as far as is known
     tells_time: bool = True  # refusals of a key all look alike
+    dialect: Dialect = OPENAIS
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Of an answer that leaves now."""
+    def headers(self, more: Iterable[tuple[bytes, bytes]] = ()) -> list[tuple[bytes, bytes]]:
+        """Of an answer that leaves now, with what is to be told beside it."""
         headers = [(b"x-request-id", show_request_id(self.request_id).encode()), VERSION]
         if self.tells_time:
             took_ms = (asyncio.get_running_loop().time() - self.begun_s) * 1000
             headers.append((b"openai-processing-ms", b"%d" % max(1, round(took_ms))))
         if self.trace:
             headers.append((b"traceparent", self.trace.header.encode()))
-        return headers + encoded(cors.answer_headers(self.origin, self.web_origins))
+        headers += encoded(cors.answer_headers(self.origin, self.web_origins))
+        return self.dialect.write_headers([*headers, *more])
 
 
 def encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

@@ -24,10 +24,8 @@ import aiohttp
 from foundation.errors import AtriumError
 from gateway import faces
 from gateway.answers.empty import NothingSaid
-from gateway.answers.sse import DONE, frame
 from gateway.answers.stream import Face
-from gateway.answers.usage import usage_frame
-from gateway.calls import Call
+from gateway.calls import Call, ClientFace, streamed_of
 from gateway.deltas import Delta
 from gateway.errors import AccessEnded
 from gateway.state.breaker import Breaker
@@ -131,16 +129,24 @@ async def _ask(call: Call, gateway: Collaborators) -> bytes:
 
 
 async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
-    """Steps 7 to 9 for a streamed answer: its frames, ending with `[DONE]`, which leaves only after the bill
-    is durable.
+    """Steps 7 to 9 for a streamed answer: its frames, of which the last leaves only after the bill is
+    durable.
 
     An error before the first frame is raised, so that the answer can have its status; a later one becomes an
     error frame.
     """
-    has_begun, failure = False, None
+    face: ClientFace | None = None
+    failure: AtriumError | None = None
+
+    def make_face() -> ClientFace:
+        nonlocal face
+        face = streamed_of(call).make_face(call)
+        return face
+
+    has_begun = False
     try:
         # who leaves in the middle has settled before this ends
-        async with aclosing(_relay_and_settle(call, gateway, faces.Frames)) as parts:
+        async with aclosing(_relay_and_settle(call, gateway, make_face)) as parts:
             async for frames in parts:
                 has_begun = True
                 yield frames
@@ -148,11 +154,8 @@ async def stream(call: Call, gateway: Collaborators) -> AsyncGenerator[bytes]:
         if not has_begun:
             raise
         failure = exc
-    if failure is not None:
-        yield relay.error_frame(failure)
-    elif call.wants_usage and call.usage is not None:
-        yield usage_frame(call, call.usage)
-    yield frame(DONE)
+    if face is not None:  # that of the answer which was passed on
+        yield face.close(failure)
 
 
 async def deltas(call: Call, gateway: Collaborators) -> AsyncGenerator[Delta]:

@@ -7,20 +7,17 @@ from dataclasses import dataclass
 
 from foundation.errors import AtriumError
 from foundation.http_server import HEARERS, Hearers
-from gateway.answers.sse import DONE, frame
-from gateway.calls import Call, Principal
+from gateway.calls import Call, Principal, streamed_of
 from gateway.door import Visit
 from gateway.http import AsgiScope, ClientGone, Receive, Send, send_answer
 from gateway.loop import GatewayLoop
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps.relay import error_frame
 
 SEND_TIMEOUT_S = 60.0  # a client that takes nothing for so long is gone
 # An answer in one piece says only at its end what it cost. For a client who has gone that is waited for as
 # long as most answers take; one that comes later is billed as long as it may be.
 READ_ON_S = 30.0
 HEARTBEAT_S = 15.0
-HEARTBEAT = b": still at work\n\n"
 # What only an administrator can change, at the connection.
 NOT_BY_ASKING = frozenset(
     {
@@ -52,7 +49,7 @@ class Request:
         """Raises ClientGone if the client takes nothing for SEND_TIMEOUT_S."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await send_answer(self.send, 200, body, [*self.visit.headers(), *headers])
+                await send_answer(self.send, 200, body, self.visit.headers(headers))
         except TimeoutError:
             raise ClientGone from None
 
@@ -118,7 +115,7 @@ async def send_stream(request: Request, frames: AsyncGenerator[bytes], call: Cal
             except AtriumError as exc:
                 if not sender.has_begun:
                     raise
-                await sender.send(error_frame(exc) + frame(DONE))
+                await sender.send(streamed_of(call).make_face(call).close(exc))
         finally:
             sender.stop()
             await frames.aclose()
@@ -135,6 +132,7 @@ class _Sender:
         self._watch = watch
         self._sent_s = watch.loop.time()
         self._beating: asyncio.Task[None] | None = None
+        self._heartbeat = streamed_of(call).make_face(call).heartbeat
         self._timer = watch.loop.call_later(HEARTBEAT_S, self._look)
         self.has_begun = False
 
@@ -155,8 +153,7 @@ class _Sender:
             EVENT_STREAM,
             (b"cache-control", b"no-store"),
             (b"x-accel-buffering", b"no"),  # for nginx
-            *request.visit.headers(),
-            *headers_of(self._call),
+            *request.visit.headers(headers_of(self._call)),
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -180,7 +177,7 @@ class _Sender:
             self._watch.sends_since_s = self._sent_s = self._watch.loop.time()
             if not self.has_begun:
                 await self._begin()
-            await self._send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+            await self._send({"type": "http.response.body", "body": self._heartbeat, "more_body": True})
             self._watch.sends_since_s = None
         finally:
             self._beating = None

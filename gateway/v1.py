@@ -4,12 +4,13 @@ import orjson
 
 from foundation.errors import AtriumError, NotFound
 from foundation.told import gettext as _
-from gateway import pipeline
+from gateway import counting, pipeline
 from gateway.addresses import DEPLOYMENT
 from gateway.calls import Call, Operation, Principal
 from gateway.http import ClientGone, read_json_body
-from gateway.operations import chat_completions, completions, embeddings, rerank
+from gateway.operations import chat_completions, completions, embeddings, messages, rerank
 from gateway.operations.body import BYTE_ORDER_MARK
+from gateway.operations.messages.count import OPERATION as COUNT
 from gateway.request import Request, answer_whole, attempts_header, retry_header, send_stream
 from gateway.routes import route
 from gateway.state.snapshot import TenantSnapshot
@@ -37,6 +38,25 @@ async def create_completion(request: Request) -> None:
     await call_model(request, completions.OPERATION)
 
 
+@route("POST", "messages")
+async def create_message(request: Request) -> None:
+    await call_model(request, messages.OPERATION)
+
+
+@route("POST", "messages/count_tokens")
+async def count_tokens(request: Request) -> None:
+    """Costs nothing, and counts as a request."""
+    call = await _read_call(request, COUNT)
+    call.headers += await admit_unread(request.principal, request.snapshot, request.gateway.limiter)
+    try:
+        counting.prepare(call, request.snapshot)
+        await answer_whole(request, counting.count(call, request.gateway), call)
+    except AtriumError as exc:
+        error = _name_address(exc, call, request)
+        error.headers = call.headers
+        raise error from None
+
+
 @route("POST", "embeddings")
 async def create_embeddings(request: Request) -> None:
     await call_model(request, embeddings.OPERATION)
@@ -50,8 +70,6 @@ async def create_rerank(request: Request) -> None:
 async def call_model(request: Request, operation: Operation) -> None:
     """Take a request through the pipeline."""
     call = await _read_call(request, operation)
-    call.body["model"] = request.scope.get(DEPLOYMENT, call.body["model"])
-    call.trace = request.visit.trace
     gateway, is_prepared = request.gateway, False
     try:
         await pipeline.prepare(call, request.snapshot, gateway)
@@ -74,12 +92,15 @@ async def _read_call(request: Request, operation: Operation) -> Call:
     """
     try:
         raw = await read_json_body(request.scope, request.receive)
-        return operation.parse(_name_model(raw, request), request.principal, request.visit.request_id)
+        call = operation.parse(_name_model(raw, request), request.principal, request.visit.request_id)
     except (AtriumError, ClientGone) as exc:
         headers = await admit_unread(request.principal, request.snapshot, request.gateway.limiter)
         if isinstance(exc, AtriumError):
             exc.headers = [*exc.headers, *headers]
         raise
+    call.body["model"] = request.scope.get(DEPLOYMENT, call.body["model"])
+    call.trace = request.visit.trace
+    return call
 
 
 def _name_model(raw: bytes, request: Request) -> bytes:

@@ -42,7 +42,7 @@ AUDIO = "audio"  # hears or speaks
 TOOLS = "tools"
 VISION = "vision"
 FILES = "files"
-JSON = "json"  # keeps to a schema by itself
+JSON = "json_schema"  # keeps to a schema by itself
 AUTO = "auto"  # the name under which the gateway picks a model
 
 

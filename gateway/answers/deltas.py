@@ -15,12 +15,14 @@ MOST_VAIN_LESSONS = 8  # a provider whose every event differs (padding, counters
 
 class DeltaShape:
     """The bytes around the text of a stream's events, with `data: ` and the empty line: the provider's, and
-    ours.
+    ours. The keys: of the member that is the text.
     """
 
-    __slots__ = ("_head", "_our_head", "_our_tail", "_shortest", "_tail", "_vain_lessons")
+    __slots__ = ("_head", "_key", "_our_head", "_our_key", "_our_tail", "_shortest", "_tail", "_vain_lessons")
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes = KEY, our_key: bytes = KEY) -> None:
+        self._key = key
+        self._our_key = our_key
         self._head = b""
         self._tail = b""
         self._our_head = b""
@@ -40,7 +42,7 @@ class DeltaShape:
             return
         self._vain_lessons += 1
         piece = f'"{text}"'.encode("utf-8", "replace")
-        theirs, mine = _split(event, piece), _split(ours, piece)
+        theirs, mine = _split(event, piece, self._key), _split(ours, piece, self._our_key)
         if theirs and mine:
             self._head = theirs[0]
             self._tail = theirs[1]
@@ -65,12 +67,12 @@ class DeltaShape:
         return b"%b%b%b" % (self._our_head, text, self._our_tail)
 
 
-def _split(event: bytes, piece: bytes) -> tuple[bytes, bytes] | None:
+def _split(event: bytes, piece: bytes, key: bytes) -> tuple[bytes, bytes] | None:
     """What stands before and after the text of an event; None unless its place is certain."""
-    place = event.find(KEY)
-    if place < 0 or event.find(KEY, place + 1) >= 0:
+    place = event.find(key)
+    if place < 0 or event.find(key, place + 1) >= 0:
         return None
-    place += len(KEY)
+    place += len(key)
     place += event.startswith(b" ", place)
     if not event.startswith(piece, place):
         return None

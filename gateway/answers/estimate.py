@@ -32,6 +32,7 @@ NO_TEXT = frozenset(
         "logprobs",
         "data",
         "b64_json",
+        "signature",
         "url",
     }
 )

@@ -17,6 +17,7 @@ from models_registry.providers.openai_compatible.errors import ProviderError
 from models_registry.routes import Endpoint
 
 CALLERS_FAULT = (400, 413, 422)
+BUSY = (429, 529)  # by the connection's limit, or for everybody (Anthropic)
 TRANSIENT = (408, 409, 425)  # too slow, in conflict, too early: the next moment may be better
 MAX_REASON = 2_000
 MAX_RETRY_AFTER_S = 3_600
@@ -144,7 +145,7 @@ def _fault_of_server(status: int, error: ProviderError, headers: Mapping[str, st
             ),
             code="upstream_refused",
         )
-    if status == 429:
+    if status in BUSY:
         return UpstreamBusy(read_retry_after(headers))
     if status in (*CALLERS_FAULT, 401, 403):
         return UpstreamError(
@@ -241,7 +242,7 @@ def fault_in_answer(error: ProviderError, endpoint: Endpoint, *, has_begun: bool
     """
     if error.is_too_long and not has_begun:
         return callers_fault(error, endpoint)
-    if 400 <= error.status < 500 and not has_begun:
+    if (400 <= error.status < 500 or error.status in BUSY) and not has_begun:
         return refusal(error.status, error, {}, endpoint)
     if has_begun:
         message = _("The model server reported an error in the middle of its answer. What arrived is kept.")

@@ -24,7 +24,7 @@ from gateway.answers.loss import FRAMING_BYTES, Losses
 from gateway.answers.refusals import fault_in_answer
 from gateway.answers.sse import MAX_EVENT_BYTES, EventReader
 from gateway.answers.whole import WholeAnswer, as_openais, is_page, nonsense, page
-from gateway.calls import Call, Chunk
+from gateway.calls import Call, Chunk, streamed_of
 from models_registry.providers.openai_compatible.errors import ProviderError, find_error
 
 MAX_EVENT_VALUES = 20_000
@@ -58,9 +58,7 @@ class AnswerEvents(Generic[T]):
         self._call = call
         self._face = face
         self._events = EventReader()
-        if call.operation.streamed is None:
-            raise TypeError(f"{call.operation.name} has no streams")
-        self._operation = call.operation.streamed
+        self._operation = streamed_of(call)
         self._chunks = self._operation.chunk_reader(call)
         self._whole = WholeAnswer(MAX_EVENT_BYTES)
         self._has_begun = False

@@ -28,6 +28,7 @@ from models_registry.providers.openai_compatible.errors import ProviderError
 MAX_ERROR_BYTES = 65_536
 MAX_TRIES = 4  # one more for each thing that we add and a server may not take
 FAULTY_REQUEST = (400, 422)
+BLOCKS = frozenset({"thinking_blocks", "content_blocks"})  # of messages
 NO_ANSWER = (202, 204, 205)  # of the statuses of success: later perhaps, or nothing
 
 
@@ -55,18 +56,28 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
         body.pop("encoding_format", None)
     if limit_name in body:
         body[limit_name] = longest_answer
-    if call.operation.name == CHAT_COMPLETIONS and not candidate.provider.knows_developer:
+    asked = call.operation.upstream_name
+    if asked == CHAT_COMPLETIONS and not candidate.provider.knows_developer:
         body["messages"] = [_without_developer(message) for message in body["messages"]]
+    if asked == CHAT_COMPLETIONS and not candidate.provider.takes_blocks:
+        body["messages"] = [_without_blocks(message) for message in body["messages"]]
     make_own(body, candidate, call.principal.tenant)
     if _may_store(call):
         body.pop("metadata", None)  # of what it stores, and refused beside `store: false`
         if quirk.takes_store:
             body["store"] = False
-    return orjson.dumps(candidate.provider.write_body(call.operation.name, body))
+    return orjson.dumps(candidate.provider.write_body(asked, body))
 
 
 def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "role": "system"} if message.get("role") == "developer" else message
+
+
+def _without_blocks(message: dict[str, Any]) -> dict[str, Any]:
+    """Without what only the provider that has written it takes back."""
+    if BLOCKS.isdisjoint(message):
+        return message
+    return {name: value for name, value in message.items() if name not in BLOCKS}
 
 
 @lru_cache
@@ -145,7 +156,7 @@ async def _send_once(call: Call, client: aiohttp.ClientSession, body: bytes) -> 
 
 def _may_store(call: Call) -> bool:
     """Whether the provider may keep the answer for its account's dashboard unless it is told not to."""
-    return call.candidate.provider.stores_answers and call.operation.name == CHAT_COMPLETIONS
+    return call.candidate.provider.stores_answers and call.operation.upstream_name == CHAT_COMPLETIONS
 
 
 def _is_ours(call: Call, limit: int) -> bool:
@@ -162,7 +173,7 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
     endpoint = call.candidate.endpoint
     request = client.request(
         "POST",
-        f"{endpoint.base_url}{endpoint.provider.paths[call.operation.name]}",
+        f"{endpoint.base_url}{endpoint.provider.paths[call.operation.upstream_name]}",
         data=body,
         headers=request_headers(call) | trace_headers(call.trace),
         allow_redirects=False,

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TypeVar
 
 import aiohttp
-import orjson
 
 from foundation.errors import AtriumError, UpstreamError
 from foundation.told import gettext as _
@@ -19,12 +18,11 @@ from gateway.answers.empty import LastParts, NothingSaid, refuse_empty
 from gateway.answers.estimate import estimate_tokens
 from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import note_pause
-from gateway.answers.sse import frame
 from gateway.answers.stream import AnswerEvents, Collected, Face
 from gateway.answers.usage import PIECES_PER_TOKEN
 from gateway.answers.whole import INVALID, is_page, page
 from gateway.calls import Call, Chunk, Form
-from gateway.errors import UpstreamTimeout, as_error_object
+from gateway.errors import UpstreamTimeout
 
 MAX_STREAM_BYTES = 256_000_000  # each token comes in an event of its own
 SOME_PIECES = 256
@@ -226,8 +224,3 @@ def _told_as_ours() -> Iterator[None]:
             "The model server broke the connection in the middle of its answer. What arrived is kept."
         )
         raise UpstreamError(message, code="upstream_disconnected") from exc
-
-
-def error_frame(error: AtriumError) -> bytes:
-    """The headers are gone: the client is told inside the stream."""
-    return frame(orjson.dumps(as_error_object(error)))

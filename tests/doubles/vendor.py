@@ -22,6 +22,7 @@ class Asked:
     path: str
     key: str
     body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -41,7 +42,8 @@ async def running_vendor(answers: Mapping[str, Answer]) -> AsyncIterator[Vendor]
 
     async def reply(request: web.Request) -> web.Response:
         body = await request.json()
-        vendor.asked.append(Asked(request.path, request.headers.get("Authorization", ""), body))
+        key = request.headers.get("Authorization", "")
+        vendor.asked.append(Asked(request.path, key, body, request.headers))
         said = answers[request.path](body)
         status, content, *more = await said if inspect.isawaitable(said) else said
         kind = "application/json" if content.startswith(b"{") else "text/event-stream"

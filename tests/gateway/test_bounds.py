@@ -17,6 +17,7 @@ from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, BodyTimeout, QuotaExceeded, Unavailable, UpstreamError
 from gateway import http, pipeline
 from gateway import request as request_module
+from gateway.answers.frames import Frames
 from gateway.errors import UpstreamTimeout, error_headers
 from gateway.http import ClientGone, read_body
 from gateway.state import in_flight
@@ -485,9 +486,9 @@ def test_a_stream_that_waits_says_that_it_lives(monkeypatch):
 
     head, *parts = heard(frames(), monkeypatch)
     bodies = [part["body"] for part in parts]
-    assert head["status"] == 200 and bodies.count(request_module.HEARTBEAT) >= 4
+    assert head["status"] == 200 and bodies.count(Frames.heartbeat) >= 4
     assert [body for body in bodies if body.startswith(b"data")] == [b"data: {}\n\n", b"data: [DONE]\n\n"]
-    assert bodies[0] == request_module.HEARTBEAT and not parts[-1].get("more_body")
+    assert bodies[0] == Frames.heartbeat and not parts[-1].get("more_body")
 
 
 def test_a_refusal_after_a_sign_of_life_is_an_event(monkeypatch):

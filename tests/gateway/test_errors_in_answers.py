@@ -118,7 +118,7 @@ def test_a_rate_limit_that_ends_soon_is_waited_for():
         ({"code": 408, "message": "too slow"}, 502, "upstream_error"),
         ({"code": 500, "message": "CUDA out of memory"}, 502, "upstream_error"),
         ({"code": "502", "message": "bad gateway"}, 502, "upstream_error"),
-        ({"type": "overloaded_error", "message": "Overloaded"}, 502, "upstream_error"),
+        ({"type": "overloaded_error", "message": "Overloaded"}, 429, "upstream_rate_limited"),
     ],
 )
 def test_an_error_before_the_first_byte_is_what_it_names(error, status, code, stream):
@@ -127,7 +127,8 @@ def test_an_error_before_the_first_byte_is_what_it_names(error, status, code, st
     code = "upstream_invalid_request" if code.isdigit() else code
     assert (told.error.http_status, told.error.code) == (status, code)
     assert told.bill == (NOTHING, False)
-    assert told.asked == (attempts.MAX_OF_ONE if code == "upstream_error" else 1)
+    is_passing = code in ("upstream_error", "upstream_rate_limited")
+    assert told.asked == (attempts.MAX_OF_ONE if is_passing else 1)
 
 
 def test_an_error_in_the_middle_stays_the_servers():
@@ -293,7 +294,8 @@ def test_a_success_without_an_answer_says_so(status, body, stream):
 @pytest.mark.parametrize("status", [408, 409, 425, 500, 503, 529])
 def test_what_may_be_better_in_a_moment_is_asked_again(status, stream):
     told = tell(b"{}", stream=stream, status=status)
-    assert (told.error.code, told.asked) == ("upstream_error", attempts.MAX_OF_ONE)
+    code = "upstream_rate_limited" if status == 529 else "upstream_error"
+    assert (told.error.code, told.asked) == (code, attempts.MAX_OF_ONE)
     assert told.bill == (NOTHING, False)
 
 

@@ -144,14 +144,14 @@ def test_a_reason_with_a_secret_is_not_passed_on(reason):
         (405, UpstreamError, "upstream_refused"),
         (429, QuotaExceeded, "upstream_rate_limited"),
         (500, UpstreamError, "upstream_error"),
-        (529, UpstreamError, "upstream_error"),
+        (529, QuotaExceeded, "upstream_rate_limited"),
     ],
 )
 def test_what_is_no_fault_of_the_caller_keeps_its_words_to_itself(status, kind, code):
     found = refused(status, {"error": {"message": "secret plans"}})
     assert type(found).__mro__[0] is kind or isinstance(found, kind)
     assert found.code == code and "secret plans" not in str(found.message)
-    assert found.http_status == (429 if status == 429 else 502), "an upstream's 401 is our 502"
+    assert found.http_status == (429 if status in (429, 529) else 502), "an upstream's 401 is our 502"
 
 
 def test_an_empty_account_is_no_rate_limit():

@@ -20,12 +20,12 @@ from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from gateway.answers.billed import NOTHING, billed_usage
 from gateway.answers.deltas import MOST_VAIN_LESSONS, DeltaShape
+from gateway.answers.frames import Frames
 from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import callers_fault
 from gateway.answers.sse import DONE, EventReader, frame
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
-from gateway.faces import Frames
 from gateway.operations.chat_completions import ASSUMED_WINDOW
 from gateway.state.quirks import Quirks
 from gateway.steps.dispatch import dispatch
@@ -36,6 +36,12 @@ from tenants.sealing import Secret
 from tests.doubles import running_mockllm
 from tests.gateway.calling import call_of, make_call, make_endpoint, make_route
 from usage.pricing import Price, Usage, cost, highest_cost
+
+
+def relayed(response, call=None):
+    """What goes out to a client of OpenAI's."""
+    call = call or make_call("http://nowhere/v1")
+    return relay(call, response, Frames(call))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,7 @@ async def _send(call: Call, pause_s: float = 0.0) -> bytes:
         if not call.wants_stream:
             return await read_answer(call, response)
         parts = []
-        async for part in relay(call, response, Frames()):
+        async for part in relayed(response, call):
             parts.append(part)
             await asyncio.sleep(pause_s)
         return b"".join(parts)
@@ -198,7 +204,7 @@ def test_the_short_way_is_taken(monkeypatch):
     response = SimpleNamespace(content=chunks, headers={})
 
     async def run() -> list[bytes]:
-        return [part async for part in relay(make_call("http://nowhere/v1"), response, Frames())]
+        return [part async for part in relayed(response)]
 
     *parts, _end = asyncio.run(run())
     told = [events_of(part) for part in parts]
@@ -229,7 +235,7 @@ def test_an_answer_is_read_to_its_bound(monkeypatch, stream, bound, code):
         call = make_call("http://nowhere/v1", "any", stream=stream)
         if not stream:
             await read_answer(call, response)
-        async for _part in relay(call, response, Frames()):
+        async for _part in relayed(response, call):
             pass
 
     with pytest.raises(UpstreamError) as caught:
@@ -246,7 +252,7 @@ def test_events_that_bring_nothing_are_read_to_a_bound(monkeypatch):
     response = SimpleNamespace(content=Chunks(*[EMPTY_EVENT * 10] * 200), headers={})
 
     async def read() -> None:
-        async for _part in relay(make_call("http://nowhere/v1"), response, Frames()):
+        async for _part in relayed(response):
             pass
 
     with pytest.raises(UpstreamError) as caught:
@@ -273,7 +279,7 @@ def test_others_have_their_turn_while_much_is_read(monkeypatch, encoding):
     async def run() -> None:
         other = asyncio.ensure_future(others())
         with contextlib.suppress(UpstreamError):
-            async for _part in relay(make_call("http://nowhere/v1"), response, Frames()):
+            async for _part in relayed(response):
                 pass
         other.cancel()
 

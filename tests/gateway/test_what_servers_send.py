@@ -11,15 +11,15 @@ import pytest
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
-from gateway import faces, pipeline
+from gateway import pipeline
 from gateway.answers.billed import NOTHING, billed_usage
+from gateway.answers.frames import Frames, error_frame
 from gateway.answers.json_text import Halves, load_json, write_json
 from gateway.answers.sse import EventReader
 from gateway.answers.stream import AnswerEvents
 from gateway.answers.usage import usage_body
 from gateway.calls import Call
 from gateway.deltas import Finish, Reasoning, Text, TextWasReasoning, ToolCall
-from gateway.steps.relay import error_frame
 from tests.gateway import calling
 from tests.gateway.calling import collaborators
 from tests.gateway.telling import tell
@@ -412,7 +412,8 @@ def test_a_picture_of_megabytes_comes_in_one_event():
 
 
 def test_a_long_first_event_is_not_copied_with_each_of_its_pieces():
-    events = AnswerEvents(calling.make_call("http://nowhere/v1"), faces.Frames())
+    call = calling.make_call("http://nowhere/v1")
+    events = AnswerEvents(call, Frames(call))
     tracemalloc.start()
     for chunk in (b'data: {"images": "', *[b"A" * 65_536] * 64):
         assert not list(events.take(chunk))

@@ -4,9 +4,10 @@ from typing import Any
 from uuid import UUID
 
 from gateway.answers.estimate import estimate_tokens
+from gateway.answers.frames import Frames
 from gateway.answers.sse import MAX_EVENT_BYTES
 from gateway.answers.usage import TEMPLATE_TOKENS
-from gateway.calls import Call, Operation, Principal, StreamedOperation
+from gateway.calls import Call, ClientFace, Operation, Principal, StreamedOperation
 from gateway.operations.chat_completions.answer import as_chunks, parse_answer, read_answer
 from gateway.operations.chat_completions.chunks import ChatChunkReader
 from gateway.operations.chat_completions.form import JsonForm
@@ -24,6 +25,7 @@ class ChatCompletions:
     """See `gateway.calls.Operation`."""
 
     name = NAME
+    upstream_name = NAME
     model_kind: str = ModelKind.CHAT
     input_name = "messages"
     max_answer_bytes = MAX_EVENT_BYTES
@@ -85,6 +87,9 @@ class ChatCompletions:
 
     def chunk_reader(self, call: Call) -> ChatChunkReader:
         return ChatChunkReader(call)
+
+    def make_face(self, call: Call) -> ClientFace:
+        return Frames(call)
 
 
 OPERATION: Operation = ChatCompletions()

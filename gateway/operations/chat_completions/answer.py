@@ -147,7 +147,8 @@ def as_chunks(call: Call, answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
-    tools = message.get("tool_calls")
-    if not tools:
-        return message
-    return {**message, "tool_calls": [{**tool, "index": number} for number, tool in enumerate(tools)]}
+    numbered = {}
+    for name in ("tool_calls", "thinking_blocks"):
+        if isinstance(pieces := message.get(name), list) and pieces:
+            numbered[name] = [{**one, "index": number} for number, one in enumerate(pieces)]
+    return {**message, **numbered}

@@ -8,7 +8,7 @@ calls in any shape.
 from typing import Any
 
 from gateway.answers.estimate import BYTES_PER_TOKEN, count_text_bytes, estimate_tokens
-from gateway.answers.json_text import Halves
+from gateway.answers.json_text import Halves, as_number
 from gateway.answers.usage import Reports, head_of
 from gateway.calls import Call, Chunk
 from gateway.operations.chat_completions.finish import (
@@ -35,6 +35,7 @@ class ChatChunkReader:
         self._provider = call.candidate.provider
         self._halves = Halves()
         self._calls: dict[int, CallReader] = {}  # of each choice that makes any
+        self._thoughts: dict[int | None, int] = {}  # the provider's numbers of signed thoughts → ours
         self._has_function_call = False  # of the kind before tools, which is passed on as it is
         self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
         self._untold: set[int] = set()  # whose reason the client gets at the very end
@@ -85,7 +86,8 @@ class ChatChunkReader:
             return self._report(event, has_usage=usage is not None)
         event["choices"] = choices
         self._name(event)
-        may_pass = event.get("usage") is None and not self._provider.has_own_events
+        is_alike = not self._provider.has_own_events or bool(self._provider.text_key)
+        may_pass = event.get("usage") is None and is_alike
         if event.get("usage") is not None:
             reported = event.pop("usage")
             self._is_changed = True
@@ -149,6 +151,8 @@ class ChatChunkReader:
             self._is_changed = True
         if delta.get("tool_calls") not in (None, []):
             self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
+        if isinstance(thoughts := delta.get("thinking_blocks"), list):
+            self._number_thoughts(thoughts)
         self._has_function_call |= bool(delta.get("function_call"))
         given = choice.get("finish_reason")
         index = choice["index"]
@@ -164,6 +168,14 @@ class ChatChunkReader:
         choice["finish_reason"] = self._tell(index, reason)
         self._is_changed |= choice["finish_reason"] != given
         self._join_texts(delta, index, is_last=reason is not None)
+
+    def _number_thoughts(self, thoughts: list[Any]) -> None:
+        """Clients put their pieces together by these numbers, as those of calls."""
+        self._is_changed = True
+        thoughts[:] = [piece for piece in thoughts if isinstance(piece, dict)]
+        for piece in thoughts:
+            given = as_number(piece.get("index"))
+            piece["index"] = self._thoughts.setdefault(given, len(self._thoughts))
 
     def _name_role(self, delta: dict[str, Any], *, is_first: bool) -> None:
         """Who speaks stands in a choice's first delta, whatever its server says and where: clients know the

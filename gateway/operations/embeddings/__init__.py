@@ -18,6 +18,7 @@ class Embeddings:
     """See `gateway.calls.Operation`. Nothing is written, so nothing but input is held and billed."""
 
     name = NAME
+    upstream_name = NAME
     model_kind: str = ModelKind.EMBEDDING
     input_name = "input"
     max_answer_bytes = 192_000_000  # as many numbers as `MAX_VALUES`, each written with 24 signs

@@ -1,37 +1,55 @@
-"""Anthropic, through its door for OpenAI's clients."""
+"""Anthropic, by its own API (Messages): requests, answers and events of its own shape."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from models_registry.kinds import Location
-from models_registry.providers.anthropic.request import write_messages
-from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, EMBEDDINGS, OpenAICompatible
+from models_registry.providers.anthropic.answer import read_answer, read_stream_event
+from models_registry.providers.anthropic.request import write_chat, write_count
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, COUNT_TOKENS, OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import find_next_page
 from tenants.sealing import Secret
 
 VERSION = "2023-06-01"
+TEXT_EVENT = b"event: content_block_delta\n"
+END = b"}\n\n"
 
 
 class Anthropic(OpenAICompatible):
-    """Its catalogue wants `x-api-key` and a version; its door for OpenAI's clients a bearer."""
-
     kind = "anthropic"
     label = "Anthropic"
     base_url = "https://api.anthropic.com/v1"
     location = Location.US
     key_variable = "ANTHROPIC_API_KEY"
-    paths: Mapping[str, str] = {CHAT_COMPLETIONS: "/chat/completions", EMBEDDINGS: "/embeddings"}
+    paths: Mapping[str, str] = {
+        CHAT_COMPLETIONS: "/messages",
+        COUNT_TOKENS: "/messages/count_tokens",
+    }
     catalogue_path = "/models?limit=1000"
     gives_several_answers = False
     kept_formats = frozenset()
+    has_own_events = True
+    text_key = b'"text":'
+    takes_blocks = True
+
+    def auth_headers(self, secret: Secret | None) -> dict[str, str]:
+        key = {"x-api-key": secret.reveal()} if secret else {}
+        return {**key, "anthropic-version": VERSION}
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        if operation != CHAT_COMPLETIONS:
-            return body
-        return {**body, "messages": write_messages(body["messages"])}
+        writers = {CHAT_COMPLETIONS: write_chat, COUNT_TOKENS: write_count}
+        return writers[operation](body) if operation in writers else body
+
+    def read_event(self, event: dict[str, Any]) -> dict[str, Any]:
+        kind = event.get("type")
+        if kind == "message":
+            return read_answer(event)
+        return event if kind is None else read_stream_event(event)
+
+    def bare_event(self, chunk: bytes) -> bytes:
+        """Without its name, which stands in it once more, and the white space that it is padded with."""
+        event = chunk.removeprefix(TEXT_EVENT)
+        return event[:-3].rstrip(b" ") + END if event.endswith(END) else event
 
     def find_next_page(self, body: Any) -> str:
         return find_next_page(body, "after_id")
-
-    def catalogue_headers(self, secret: Secret | None) -> dict[str, str]:
-        return {"x-api-key": secret.reveal(), "anthropic-version": VERSION} if secret else {}

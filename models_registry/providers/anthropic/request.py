@@ -1,51 +1,209 @@
-"""Messages of OpenAI's shape as Anthropic takes them: it refuses texts without a letter, and a begun answer
-that ends in white space. Several messages of one role in a row it joins itself.
+"""OpenAI's requests as Anthropic's Messages API takes them. Only what is named here goes out: Anthropic
+refuses what it does not know, and some of what it knows (containers, servers of tools, other tariffs) is no
+business of a caller's.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
-RESULTS = ("tool", "function")  # roles of what tools gave, which may be nothing
+import orjson
+
+from models_registry.providers.anthropic.generations import (
+    KEEPS_SCHEMAS,
+    KNOWS_MOST_EFFORTS,
+    THINKS,
+    THINKS_BY_ITSELF,
+    generation_of,
+    may_rest,
+)
+from models_registry.providers.anthropic.turns import ASSISTANT, Block, write_turns
+
+TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")
+SAME = ("stream", "top_k", "cache_control")
+USUAL_SHARE = 1  # of temperature and `top_p`: what Anthropic takes where neither is said
+LEAST_BUDGET, MOST_BUDGET = 1_024, 32_000  # tokens of thought
+SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.9}
+EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
+LEAST_TOP_P_OF_THOUGHT = 0.95
+MOST_USER_CHARS = 256
+NO_FIELDS = {"type": "object", "properties": {}}
+JSON_ALONE = "Answer with one JSON object and nothing else: no words around it, no code fence."
+COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "cache_control")
 
 
-def write_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages without what says nothing; those given stay as they are. An empty question in last place
-    stays, to be refused: without it the answer before it would be gone on with.
+def write_chat(body: dict[str, Any]) -> dict[str, Any]:
+    """Raises InvalidInput."""
+    system, turns = write_turns(body["messages"])
+    written: dict[str, Any] = {"model": body["model"], "messages": turns}
+    limit = next((body[name] for name in TOKEN_LIMITS if body.get(name)), None)
+    if limit is not None:
+        written["max_tokens"] = limit
+    written |= {name: body[name] for name in SAME if body.get(name) is not None}
+    if stops := _write_stops(body.get("stop")):
+        written["stop_sequences"] = stops
+    user = body.get("user")
+    if isinstance(user, str) and user:
+        written["metadata"] = {"user_id": user[:MOST_USER_CHARS]}
+    written |= _write_tools(body)
+    system += _write_format(body, written)
+    if system:
+        is_plain = len(system) == 1 and "cache_control" not in system[0]
+        written["system"] = system[0]["text"] if is_plain else system
+    _write_thinking(body, written)
+    written |= _write_sampling(body, has_thoughts=_thinks(written))
+    return written
+
+
+def write_count(body: dict[str, Any]) -> dict[str, Any]:
+    """A question how many tokens a request has. Raises InvalidInput."""
+    written = write_chat(body)
+    return {name: written[name] for name in COUNTED if name in written}
+
+
+def _write_stops(stop: Any) -> list[str]:
+    """Without those of white space alone, which Anthropic refuses."""
+    stops = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
+    return [one for one in stops if isinstance(one, str) and one.strip()]
+
+
+def _write_sampling(body: dict[str, Any], *, has_thoughts: bool) -> dict[str, Any]:
+    """What says the usual is left out: newer models refuse both names, or one beside the other. OpenAI's
+    temperature goes to 2.
     """
-    *earlier, last = messages
-    written = [one for message in earlier if (one := _write(message)) is not None]
-    if (one := _write(last)) is not None:
-        written.append(_without_last_space(one) if _is_text_of_assistant(one) else one)
-    elif last["role"] != "assistant":
-        written.append(last)
-    return written or messages
+    temperature, share = body.get("temperature"), body.get("top_p")
+    written = {}
+    if temperature is not None and temperature < USUAL_SHARE and not has_thoughts:
+        written["temperature"] = temperature
+    if share is not None and share < USUAL_SHARE:
+        written["top_p"] = share
+    if has_thoughts and share is not None and share < LEAST_TOP_P_OF_THOUGHT:
+        del written["top_p"]
+    return written
 
 
-def _write(message: dict[str, Any]) -> dict[str, Any] | None:
-    """None for one that says nothing at all."""
-    content = message.get("content")
-    if isinstance(content, list):
-        content = [part for part in content if not _is_blank(part)]
-    if content and (isinstance(content, list) or content.strip()):
-        return message if content == message["content"] else {**message, "content": content}
-    if message["role"] in RESULTS:
-        return {**message, "content": ""}
-    if not (message.get("tool_calls") or message.get("function_call")):
-        return None
-    return {name: value for name, value in message.items() if name != "content"}
+def _thinks(written: dict[str, Any]) -> bool:
+    return written.get("thinking", {}).get("type") in ("enabled", "adaptive")
 
 
-def _is_blank(part: dict[str, Any]) -> bool:
-    return part.get("type") == "text" and not part["text"].strip()
+# -- tools ---------------------------------------------------------------------------------------------------
 
 
-def _is_text_of_assistant(message: dict[str, Any]) -> bool:
-    return message["role"] == "assistant" and "content" in message
+def _write_tools(body: dict[str, Any]) -> dict[str, Any]:
+    """Also which of them is called. A history with calls needs tools, though none may be called any more."""
+    tools = [_write_tool(tool, body["model"]) for tool in body.get("tools") or ()]
+    tools += [_write_tool({"function": one}, body["model"]) for one in body.get("functions") or ()]
+    if not tools:
+        names = dict.fromkeys(_called_names(body["messages"]))
+        known = [{"name": name, "input_schema": NO_FIELDS} for name in names]
+        return {"tools": known, "tool_choice": {"type": "none"}} if known else {}
+    choice = _write_choice(body.get("tool_choice") or body.get("function_call"))
+    if body.get("parallel_tool_calls") is False and choice.get("type", "auto") != "none":
+        choice = {"type": "auto", **choice, "disable_parallel_tool_use": True}
+    return {"tools": tools, "tool_choice": choice} if choice else {"tools": tools}
 
 
-def _without_last_space(message: dict[str, Any]) -> dict[str, Any]:
-    content = message["content"]
-    if isinstance(content, str):
-        return {**message, "content": content.rstrip()}
-    *parts, last = content
-    last = {**last, "text": last["text"].rstrip()} if last.get("type") == "text" else last
-    return {**message, "content": [*parts, last]}
+def _write_tool(tool: dict[str, Any], model: str) -> Block:
+    function = tool.get("function")
+    function = function if isinstance(function, dict) else {}
+    written = {"name": function.get("name"), "input_schema": function.get("parameters") or NO_FIELDS}
+    if description := function.get("description"):
+        written["description"] = description
+    if function.get("strict") is True and generation_of(model) >= KEEPS_SCHEMAS:
+        written["strict"] = True
+    mark = tool.get("cache_control")
+    if isinstance(mark, dict):
+        written["cache_control"] = {name: value for name, value in mark.items() if name != "ttl"}
+    return written
+
+
+def _write_choice(choice: Any) -> dict[str, Any]:
+    if isinstance(choice, dict):
+        named = choice.get("function")
+        name = named.get("name") if isinstance(named, dict) else choice.get("name")
+        return {"type": "tool", "name": name} if name else {}
+    kind = {"required": "any", "none": "none", "auto": "auto"}.get(choice)
+    return {"type": kind} if kind else {}
+
+
+def _called_names(messages: list[dict[str, Any]]) -> Iterable[str]:
+    """Those of the functions that the assistant has called so far."""
+    for message in messages:
+        if message["role"] != ASSISTANT:
+            continue
+        for call in message.get("tool_calls") or ():
+            yield call["function"]["name"]
+        if isinstance(function := message.get("function_call"), dict):
+            yield function["name"]
+
+
+# -- the form of the answer ----------------------------------------------------------------------------------
+
+
+def _write_format(body: dict[str, Any], written: dict[str, Any]) -> list[Block]:
+    """JSON by a schema as Anthropic keeps it where the caller wants it kept (`strict`) and the model can. The
+    wish in words, for `system`, in all other cases: Anthropic knows no JSON without a schema, and refuses
+    schemas that leave fields open.
+    """
+    wanted = body.get("response_format")
+    kind = wanted.get("type") if isinstance(wanted, dict) else None
+    if kind not in ("json_object", "json_schema"):
+        return []
+    named = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    schema = named.get("schema") if isinstance(named, dict) else None
+    if not isinstance(named, dict) or not isinstance(schema, dict):
+        return [{"type": "text", "text": JSON_ALONE}]
+    if named.get("strict") is True and generation_of(body["model"]) >= KEEPS_SCHEMAS:
+        written["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        return []
+    said = orjson.dumps(schema).decode()
+    return [{"type": "text", "text": f"{JSON_ALONE} It must be valid by this JSON Schema:\n{said}"}]
+
+
+# -- thinking ------------------------------------------------------------------------------------------------
+
+
+def _write_thinking(body: dict[str, Any], written: dict[str, Any]) -> None:
+    """By Anthropic's own field, where a caller knows it, or as much as `reasoning_effort` says. Left out
+    where Anthropic refuses it: beside a call that must be made, or an answer that has begun.
+    """
+    effort, given = body.get("reasoning_effort"), body.get("thinking")
+    if isinstance(given, dict):
+        written |= _fit(given, written.get("max_tokens"))
+        if effort in EFFORTS and generation_of(body["model"]) >= THINKS_BY_ITSELF:
+            _set_effort(body["model"], effort, written)
+    elif effort is not None:
+        is_forced = written.get("tool_choice", {}).get("type") in ("any", "tool")
+        if effort == "none" or not (is_forced or written["messages"][-1]["role"] == ASSISTANT):
+            _write_effort(body["model"], effort, written)
+
+
+def _fit(given: dict[str, Any], limit: int | None) -> dict[str, Any]:
+    """Anthropic's field as it was written, its budget below the bound of the answer, which may be ours."""
+    budget = given.get("budget_tokens")
+    if given.get("type") != "enabled" or type(budget) is not int or limit is None or budget < limit:
+        return {"thinking": given}
+    return {"thinking": {**given, "budget_tokens": limit - 1}} if limit > LEAST_BUDGET else {}
+
+
+def _write_effort(model: str, effort: str, written: dict[str, Any]) -> None:
+    generation, limit = generation_of(model), written.get("max_tokens") or 0
+    if generation < THINKS:
+        return
+    if generation >= THINKS_BY_ITSELF:
+        if effort != "none":
+            # else newer models keep their thoughts to themselves
+            written["thinking"] = {"type": "adaptive", "display": "summarized"}
+        elif may_rest(model):
+            written["thinking"] = {"type": "disabled"}
+            return
+        _set_effort(model, "low" if effort == "none" else effort, written)
+    elif effort in SHARES and limit > LEAST_BUDGET:
+        budget = min(max(int(limit * SHARES[effort]), LEAST_BUDGET), MOST_BUDGET)
+        written["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _set_effort(model: str, effort: str, written: dict[str, Any]) -> None:
+    if effort == "xhigh" and generation_of(model) < KNOWS_MOST_EFFORTS:
+        effort = "high"
+    if (name := EFFORTS.get(effort)) is not None:
+        written["output_config"] = {**written.get("output_config", {}), "effort": name}

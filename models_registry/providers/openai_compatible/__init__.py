@@ -16,6 +16,7 @@ from usage.pricing import Usage
 
 EMBEDDINGS, CHAT_COMPLETIONS, RERANK = "embeddings", "chat.completions", "rerank"
 COMPLETIONS = "completions"  # of texts, OpenAI's first
+COUNT_TOKENS = "messages.count_tokens"  # how many a request has, where a provider tells it
 
 ALL_FORMATS = frozenset({"json_object", "json_schema"})
 
@@ -85,8 +86,14 @@ class OpenAICompatible:
     # Forms of an answer (`response_format`) that it holds its models to. Others are asked in words, and
     # checked by us (gateway.operations.chat_completions.form).
     kept_formats: frozenset[str] = frozenset({"json_object"})
-    # Its events are no chunks of OpenAI's shape: each is read by `read_event`, none passes unread.
+    # Its events are no chunks of OpenAI's shape: each is read by `read_event`.
     has_own_events = False
+    # The member of these that is a piece of text: one that differs from the last in nothing else passes
+    # unread, as OpenAI's do (`bare_event`). Empty: none does.
+    text_key = b""
+    # It takes back what it thought, signed by it, and marks of what its cache is to keep: fields of messages
+    # that others refuse or know nothing of (gateway.operations.messages).
+    takes_blocks = False
 
     def auth_headers(self, secret: Secret | None) -> dict[str, str]:
         """The headers that carry the key."""
@@ -113,6 +120,10 @@ class OpenAICompatible:
         InvalidInput for what the provider cannot be asked.
         """
         return body
+
+    def bare_event(self, chunk: bytes) -> bytes:
+        """An event's bytes without what differs from one to the next and says nothing."""
+        return chunk
 
     def read_event(self, event: dict[str, Any]) -> dict[str, Any]:
         """An event of a stream, or a whole answer of any operation, in OpenAI's shape with its usage and its

@@ -15,7 +15,8 @@ TOO_LONG = re.compile(
     r"|prompt is too long|input is too long|too many tokens|input token count|range of input length"
     r"|maximum (input|prompt|sequence) length|exceeds? the (model'?s )?max(imum)?( \w+)? (length|tokens)"
     r"|reduce the length of the (messages|prompt|input)|tokens_limit_reached|exceeded model token limit"
-    r"|(greater|less) than max_seq_len|inputs?`? (tokens )?\+ `?max_new_tokens|exceed max message tokens"
+    r"|exceed context limit|(greater|less) than max_seq_len|inputs?`? (tokens )?\+ `?max_new_tokens"
+    r"|exceed max message tokens"
     r"|prompt 超长|input length exceeds",
     re.IGNORECASE,
 )
@@ -46,7 +47,8 @@ _STATUS_WORDS = tuple(
     (status, re.compile(words, re.IGNORECASE))
     for status, words in (
         (429, r"rate.?limit|too.?many.?requests|resource.?exhausted|throttl|insufficient.?quota"),
-        (402, r"insufficient.?(credit|balance|fund)|payment.?required"),
+        (529, r"overloaded.?error"),
+        (402, r"insufficient.?(credit|balance|fund)|payment.?required|billing.?error"),
         (401, r"unauthori[sz]ed|unauthenticated|authentication|invalid.?api.?key"),
         (403, r"permission.?denied|forbidden|permission.?error"),
         (404, r"not.?found"),

@@ -1,0 +1,105 @@
+"""Answers of the house's own form, which is OpenAI's, as Anthropic's clients read them."""
+
+from typing import Any
+
+import orjson
+
+from gateway.answers.billed import billed_usage
+from gateway.answers.json_text import load_or_none, write_json
+from gateway.answers.whole import nonsense
+from gateway.calls import Call
+from gateway.operations.chat_completions.answer import parse_answer
+from gateway.operations.chat_completions.parts import find_reasoning
+from usage.pricing import Usage
+
+# Reasons for an end of which OpenAI knows no word; where a provider says them, they stand beside OpenAI's.
+OWN_REASONS = frozenset({"pause_turn", "refusal", "model_context_window_exceeded"})
+REASONS = {
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "refusal",
+}
+END, STOPPED = "end_turn", "stop_sequence"
+FOUND = ("stop_reason", "matched_stop")  # the sequence that was found, in vLLM's and in SGLang's words
+NO_JSON = "INVALID_JSON"  # as Anthropic's own description names arguments that are none
+
+
+def read_answer(call: Call, raw: bytes) -> bytes:
+    """A whole answer. Raises UpstreamError, InvalidInput."""
+    answer = parse_answer(call, raw)
+    choice = answer["choices"][0]
+    reason, sequence = name_end(choice)
+    told = {
+        "id": name_answer(call, answer["id"]),
+        "type": "message",
+        "role": "assistant",
+        "model": call.told_name,
+        "content": _read_blocks(choice["message"], call),
+        "stop_reason": reason,
+        "stop_sequence": sequence,
+        "usage": usage_body(billed_usage(call)[0]),
+    }
+    try:
+        return write_json(told)
+    except ValueError as exc:
+        raise nonsense() from exc
+
+
+def name_answer(call: Call, given: Any) -> str:
+    return given if isinstance(given, str) and given.startswith("msg_") else f"msg_{call.request_id.hex}"
+
+
+def name_end(choice: dict[str, Any]) -> tuple[str, str | None]:
+    """Why a choice ended, and the sequence that was found, if that was why."""
+    own, reason = choice.get("native_finish_reason"), choice["finish_reason"]
+    if isinstance(own, str) and own in OWN_REASONS:
+        return own, None
+    found = next((text for name in FOUND if isinstance(text := choice.get(name), str)), None)
+    if reason == "stop" and found is not None:
+        return STOPPED, found
+    return REASONS.get(reason, END), None
+
+
+def usage_body(usage: Usage) -> dict[str, Any]:
+    """What was billed, in Anthropic's disjoint counts."""
+    kept, cached = usage.quantities.get("cache_write", 0), usage.cached_tokens
+    return {
+        "input_tokens": usage.total_input - kept - cached,
+        "cache_creation_input_tokens": kept,
+        "cache_read_input_tokens": cached,
+        "output_tokens": usage.total_output,
+    }
+
+
+def _read_blocks(message: dict[str, Any], call: Call) -> list[dict[str, Any]]:
+    blocks = []
+    if call.candidate.provider.takes_blocks:  # they are of its own shape
+        if "content_blocks" in message:
+            return message["content_blocks"]
+        blocks = list(message.get("thinking_blocks") or ())
+    if not blocks and (thought := find_reasoning(message)):
+        blocks.append({"type": "thinking", "thinking": thought, "signature": ""})
+    for name in ("content", "refusal"):
+        if isinstance(text := message.get(name), str) and text:
+            blocks.append({"type": "text", "text": text})
+    return [*blocks, *(_read_call(call) for call in message.get("tool_calls") or ())]
+
+
+def _read_call(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function") or {}
+    arguments = function.get("arguments")
+    given = load_or_none(arguments) if isinstance(arguments, str) else None
+    if not isinstance(given, dict):  # cut off in the middle, or written wrongly
+        given = {NO_JSON: arguments}
+    return {"type": "tool_use", "id": call["id"], "name": function.get("name") or "", "input": given}
+
+
+def write_event(kind: str, **fields: Any) -> bytes:
+    """An event of a stream. Raises ValueError for what cannot be written."""
+    event = {"type": kind, **fields}
+    try:
+        data = orjson.dumps(event)
+    except TypeError:
+        data = write_json(event)
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)

@@ -1,0 +1,92 @@
+"""A call in Anthropic's dialect for providers that speak OpenAI's: what they do not know is left out or put
+in words they do. Texts in several blocks become one, since many servers know no others.
+
+Left out: thoughts (none but Anthropic takes back what it has signed), marks for its cache, how long to think
+(`output_config.effort` is said by `reasoning_effort`), whose call it is.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from foundation.errors import InvalidInput
+from foundation.told import gettext as _
+
+OF_ANTHROPIC = ("thinking", "cache_control", "user")
+OF_MESSAGES = frozenset({"thinking_blocks", "content_blocks", "cache_control", "is_error"})
+BETWEEN = "\n\n"
+
+
+def as_plain(body: dict[str, Any]) -> dict[str, Any]:
+    """The body, as it is left. Raises InvalidInput for what has no plain form."""
+    body = {name: value for name, value in body.items() if name not in OF_ANTHROPIC}
+    if body.get("reasoning_effort") == "max":
+        body["reasoning_effort"] = "xhigh"
+    if "tools" in body:
+        body["tools"] = [{"type": "function", "function": tool["function"]} for tool in body["tools"]]
+    body["messages"] = list(_write_messages(body["messages"]))
+    return body
+
+
+def _write_messages(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What tools gave is text alone; the pictures of a row of results follow as the user's."""
+    pictures: list[dict[str, Any]] = []
+    for message in messages:
+        if message["role"] != "tool" and pictures:
+            yield {"role": "user", "content": pictures}
+            pictures = []
+        plain = {name: value for name, value in message.items() if name not in OF_MESSAGES}
+        if isinstance(content := plain.get("content"), list):
+            parts = [_write_part(part) for part in content]
+            if message["role"] == "tool":
+                pictures += [part for part in parts if part["type"] != "text"]
+                parts = [part for part in parts if part["type"] == "text"]
+            is_text = all(part["type"] == "text" for part in parts)
+            plain["content"] = BETWEEN.join(part["text"] for part in parts) if is_text else parts
+        if "tool_calls" in plain:
+            plain["tool_calls"] = [
+                {"id": call["id"], "type": "function", "function": call["function"]}
+                for call in plain["tool_calls"]
+            ]
+        yield plain
+    if pictures:
+        yield {"role": "user", "content": pictures}
+
+
+def _write_part(part: dict[str, Any]) -> dict[str, Any]:
+    kind = part["type"]
+    if kind == "image_url":
+        return {"type": kind, "image_url": part["image_url"]}
+    if kind == "document":
+        return _write_document(part)
+    if kind == "search_result":
+        texts = [part["title"], part["source"], *_texts_of(part["content"])]
+        return {"type": "text", "text": "\n".join(texts)}
+    return {"type": "text", "text": part["text"]}
+
+
+def _write_document(part: dict[str, Any]) -> dict[str, Any]:
+    source, title = part["source"], part.get("title")
+    title = title if isinstance(title, str) else ""
+    if source["type"] == "base64":
+        file = {
+            "filename": title or "document.pdf",
+            "file_data": f"data:application/pdf;base64,{source['data']}",
+        }
+        return {"type": "file", "file": file}
+    if source["type"] == "text":
+        return {"type": "text", "text": "\n".join(text for text in (title, source["data"]) if text)}
+    texts = _texts_of(source["content"]) if source["type"] == "content" else []
+    if not texts:
+        raise InvalidInput(
+            _("This model reads documents only where they stand in the request, as PDF or as text."),
+            code="invalid_value",
+            param="messages",
+        )
+    return {"type": "text", "text": "\n".join([title, *texts] if title else texts)}
+
+
+def _texts_of(content: Any) -> list[str]:
+    """Those of texts alone; none where anything else stands there."""
+    if isinstance(content, str):
+        return [content]
+    return [part["text"] for part in content] if all(part["type"] == "text" for part in content) else []
