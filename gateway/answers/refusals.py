@@ -244,6 +244,7 @@ def fault_in_answer(error: ProviderError, endpoint: Endpoint, *, has_begun: bool
         return callers_fault(error, endpoint)
     if (400 <= error.status < 500 or error.status in BUSY) and not has_begun:
         return refusal(error.status, error, {}, endpoint)
+    message: str
     if has_begun:
         message = _("The model server reported an error in the middle of its answer. What arrived is kept.")
     else:

@@ -22,7 +22,7 @@ def keep_capable(call: Call) -> None:
 def _refusal(call: Call, candidate: Candidate) -> InvalidInput | None:
     """What this provider does not do."""
     provider, operation = candidate.provider, call.operation
-    if operation.name not in provider.paths:
+    if operation.upstream_name not in provider.paths:
         message = _("The provider of “%(model)s” has no operation “%(operation)s”.") % {
             "model": candidate.asked_name[:100],
             "operation": operation.name,

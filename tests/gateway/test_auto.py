@@ -47,7 +47,7 @@ def chosen(known, who: Principal | None = None, size: int = 100, **body) -> list
     return names
 
 
-SOME = [model("dear", 10, "tools", "vision", "json"), model("cheap", 1), model("middle", 3, "tools")]
+SOME = [model("dear", 10, "tools", "vision", "json_schema"), model("cheap", 1), model("middle", 3, "tools")]
 
 
 # -- by rules ------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ nothing is translated for providers that know chats alone.
 from typing import Any
 from uuid import UUID
 
+from gateway.answers.frames import Frames
 from gateway.answers.sse import MAX_EVENT_BYTES
-from gateway.calls import Call, Operation, Principal, StreamedOperation
+from gateway.calls import Call, ClientFace, Operation, Principal, StreamedOperation
 from gateway.operations.completions.answer import read_answer, read_whole
 from gateway.operations.completions.chunks import TextChunkReader
 from gateway.operations.completions.request import check_body, parse_request, write_body
@@ -22,6 +23,7 @@ class Completions:
     """See `gateway.calls.Operation`."""
 
     name = NAME
+    upstream_name = NAME
     model_kind: str = ModelKind.CHAT
     input_name = "prompt"
     max_answer_bytes = MAX_EVENT_BYTES
@@ -58,6 +60,9 @@ class Completions:
 
     def chunk_reader(self, call: Call) -> TextChunkReader:
         return TextChunkReader(call)
+
+    def make_face(self, call: Call) -> ClientFace:
+        return Frames(call)
 
 
 OPERATION: Operation = Completions()

@@ -19,6 +19,7 @@ class Rerank:
     """See `gateway.calls.Operation`. Nothing is written, so nothing but input is held and billed."""
 
     name = NAME
+    upstream_name = NAME
     model_kind: str = ModelKind.RERANK
     input_name = "documents"
     max_answer_bytes = 48_000_000  # many servers send the documents back, of which a request holds 10 MB
