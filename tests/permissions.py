@@ -120,6 +120,7 @@ PAGES = [
     page("POST", "accounts:apikey-create", "302 400 400 400 400 400 400"),
     page("POST", "accounts:apikey-revoke", "302 302 404 403 404 302 302", object="key", keyword="key_id"),
     page("GET", "usage:my-usage"),
+    page("GET", "styleguide"),
     page("GET", "prompts:chat-home"),
     page("GET", "prompts:conversation-list"),
     page(
