@@ -141,10 +141,10 @@ def show(request: HttpRequest) -> HttpResponse:
         "page": Paginator(rows, 6).get_page(request.GET.get("page")),
         "sort": sort,
         "tabs": [
-            {"url": "?", "label": "Overview", "is_current": True},
+            {"url": "?", "label": "Overview", "count": None, "is_current": True},
             {"url": "?tab=2", "label": "Documents", "count": 1240},
             {"url": "?tab=3", "label": LONG, "count": 0},
-            {"url": "?tab=4", "label": CHINESE},
+            {"url": "?tab=4", "label": CHINESE, "count": None},
         ],
         "states": [{"state": state, "label": label} for state, label in STATES],
         "step_lists": {

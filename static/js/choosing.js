@@ -41,7 +41,10 @@ for (const [type, isOver] of [
 // -- several of many
 on("change", "[data-multiselect]", (event, select) => {
   select.querySelector("[data-chosen]").replaceChildren(
-    ...[...select.querySelectorAll(".choice:has(input:checked) > span")].map((label) => label.cloneNode(true)),
+    ...[...select.querySelectorAll(".choice:has(input:checked) > span")].flatMap((label) => [
+      label.cloneNode(true),
+      " ",
+    ]),
   );
 });
 
