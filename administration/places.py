@@ -2,10 +2,11 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from administration.rail import rail_place
+from administration.rail import RailGroup, rail_place
 
 rail_place(
-    order=100,
+    group=RailGroup.RUN,
+    order=10,
     url_name="service:index",
     icon="sliders-horizontal",
     title=_("Administration"),

@@ -4,12 +4,15 @@ from django.conf import settings
 
 
 def surroundings(request) -> dict:
-    user = getattr(request, "user", None)
+    user, tenant = getattr(request, "user", None), getattr(request, "tenant", None)
+    is_known = user is not None and user.is_authenticated
     return {
-        "chat_tenant": getattr(request, "tenant", None),
+        "chat_tenant": tenant,
         "environment": settings.ATRIUM_ENV,
-        "is_platform_host": getattr(request, "tenant", None) is None,
-        "theme": getattr(user, "theme", "system") if user is not None and user.is_authenticated else "system",
+        "is_platform_host": tenant is None,
+        # whether errors and the pages of the account are shown inside the shell, with the rail beside them
+        "is_in_shell": is_known and tenant is not None,
+        "theme": getattr(user, "theme", "system") if is_known else "system",
         "mails_go_to_folder": str(settings.EMAIL_FILE_PATH) if settings.MAILS_GO_TO_FOLDER else "",
         "languages": settings.LANGUAGES,
         "request_id": getattr(request, "request_id", ""),

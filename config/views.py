@@ -1,5 +1,6 @@
 """Pages of the house itself: health, errors, the platform's front door."""
 
+import logging
 import sys
 
 from django.conf import settings
@@ -14,6 +15,8 @@ from django.views.decorators.http import require_safe
 from foundation.error_pages import DatabaseAway, answer_error, answer_problem, is_outage, is_program
 from tenants.context import platform
 from tenants.selectors import list_demo_hosts
+
+logger = logging.getLogger(__name__)
 
 
 @require_safe
@@ -79,9 +82,17 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return answer_error(request, DatabaseAway())
     if is_program(request):
         return _problem(request, 500)
-    return HttpResponse(
-        render_to_string("errors/500.html", {"request_id": getattr(request, "request_id", "")}), status=500
-    )
+    return HttpResponse(_show_failure(request), status=500)
+
+
+def _show_failure(request: HttpRequest) -> str:
+    """Inside the shell while that can be shown: what failed may be the shell, or what it needs."""
+    template, context = "errors/500.html", {"request_id": getattr(request, "request_id", "")}
+    try:
+        return render_to_string(template, context, request)
+    except Exception:
+        logger.exception("The page that tells of a failure could not be shown inside the shell.")
+        return render_to_string(template, context)
 
 
 def _error_page(request: HttpRequest, template: str, status: int) -> HttpResponse:

@@ -2,9 +2,10 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from administration.rail import rail_place
+from administration.rail import RailGroup, rail_place
 
 rail_place(
+    group=RailGroup.BUILD,
     order=70,
     url_name="models_registry:model-list",
     icon="box",

@@ -133,6 +133,7 @@ PAGES = [
         object="model",
         keyword="model_id",
     ),
+    page("GET", "styleguide"),
     page("GET", "prompts:chat-home"),
     page("GET", "prompts:conversation-list"),
     page(

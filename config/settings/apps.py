@@ -63,7 +63,12 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["administration.rail", "foundation.amounts", "foundation.icons"],
+            "builtins": [
+                "administration.rail",
+                "foundation.amounts",
+                "foundation.icons",
+                "foundation.paging",
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

@@ -1,13 +1,17 @@
 /* Starts what the page has. Each module looks for its own data- attributes and does nothing without them. */
 import "./notices.js";
 import "./dialogs.js";
+import "./toasts.js";
+import "./tooltips.js";
 import "./menus.js";
+import "./panel.js";
 import "./rail.js";
 import "./preferences.js";
 import "./conversations.js";
 import "./palette.js";
 import "./copy.js";
 import "./filtering.js";
+import "./choosing.js";
 import "./figures.js";
 import "./scrolling.js";
 import "./composer.js";

@@ -7,7 +7,7 @@ export function openConversationId() {
 
 /** Ask the rail for its first page anew: an order or a title has changed. */
 export function refreshList() {
-  const list = document.querySelector(".rail-conversations");
+  const list = document.querySelector(".rail-scroll");
   if (
     !document.querySelector("[data-rename-form]") &&
     !document.querySelector("#conversation-menu:popover-open") &&
@@ -60,13 +60,40 @@ export function menuRow() {
   return rowOfMenu;
 }
 
-// One stop of the tab key a row: its button is an arrow away from its link.
+// One stop of the tab key a row: its button is an arrow away from its link, its menu the keys for that.
 on("keydown", ".conversation-row a, .conversation-row button", (event, control) => {
-  const wanted = { ArrowRight: "button", ArrowLeft: "a" }[event.key];
-  if (!wanted || control.matches(wanted)) return;
-  control.closest("li").querySelector(wanted)?.focus();
+  const row = control.closest("li");
+  if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) {
+    openMenu(row);
+    isMenuKeyDown = true; // some systems open the browser's own menu only when the key comes up
+  } else {
+    const next = neighbour(row, control, event.key);
+    if (!next) return;
+    next.focus();
+  }
   event.preventDefault();
 });
+
+let isMenuKeyDown = false;
+document.addEventListener("contextmenu", (event) => isMenuKeyDown && event.preventDefault());
+document.addEventListener("keyup", () => setTimeout(() => (isMenuKeyDown = false)));
+
+function neighbour(row, control, key) {
+  const wanted = { ArrowRight: "button", ArrowLeft: "a" }[key];
+  if (wanted) return control.matches(wanted) ? null : row.querySelector(wanted);
+  const isMenuOpen = control.getAttribute("aria-expanded") === "true";
+  const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[key];
+  if (!step || isMenuOpen) return null;
+  let other = row[step];
+  while (other && !other.matches(".conversation-row")) other = other[step];
+  return other?.querySelector(control.localName);
+}
+
+function openMenu(row) {
+  const button = row.querySelector("button");
+  if (!document.querySelector("#conversation-menu:popover-open")) button.click();
+  document.querySelector("#conversation-menu .menu-item").focus();
+}
 
 function closeForm(form) {
   const row = form.closest("li");

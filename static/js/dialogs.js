@@ -1,6 +1,7 @@
 /* Native dialogs. Buttons name them with command and commandfor; older browsers get that from here. */
 import { menuRow, refreshList } from "./conversations.js";
-import { announce, forEach, on, words } from "./page.js";
+import { forEach, on, words } from "./page.js";
+import { showToast } from "./toasts.js";
 
 if (!("commandForElement" in HTMLButtonElement.prototype)) {
   on("click", "button[commandfor]", (event, button) => {
@@ -56,7 +57,7 @@ form?.addEventListener("submit", async (event) => {
     .catch(() => {});
   dialog.close();
   if (isDeleted) {
-    announce(words("conversationDeleted"));
+    showToast(words("conversationDeleted"));
     // it was the last of its days
     if (before?.matches(".conversation-group") && !after?.matches(".conversation-row")) before.remove();
     const neighbour = [after, before].find((element) => element?.matches(".conversation-row"));

@@ -165,6 +165,6 @@ def test_a_form_that_is_too_large_gets_a_page_like_the_others(acme, bob, body, l
     response = acme.login_as(bob).post("/profile/", body, headers={"accept-language": language})
     assert (
         response.status_code == 400
-        and 'class="plain-card"' in response.content.decode()
+        and 'class="shell"' in response.content.decode()
         and response["Content-Language"] == language
     )

@@ -3,7 +3,8 @@
     python -m tests.e2e.screenshots OUT [--data DIR]
 
 Needs a running platform (`make run`): its data folder has the demo's addresses and log-ins, `demo.json`.
-Makes OUT/<page>-<width>-<theme>-<language>.png at 1440 and 390 pixels, light and dark, in three languages.
+Makes OUT/<page>-<width>-<theme>-<language>.png at 1440, 1024 and 390 pixels, light and dark, in three
+languages.
 The person's own choices of language and appearance are put back at the end.
 """
 
@@ -20,6 +21,7 @@ from tests.e2e.browser import find_browser, launch
 
 WIDTHS = {
     1440: {"viewport": {"width": 1440, "height": 900}},
+    1024: {"viewport": {"width": 1024, "height": 768}},
     390: {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2},
 }
 THEMES = ("light", "dark")
@@ -92,6 +94,10 @@ PAGES: dict[str, tuple[str, Callable[[Page, str], None] | None]] = {
     "palette": ("/", lambda page, _question: page.keyboard.press("Control+k")),
     "usage": ("/usage/", None),
     "keys": ("/keys/", None),
+    "profile": ("/profile/", None),
+    "password": ("/accounts/password/change/", None),
+    "nothing": ("/nothing/", None),
+    "styleguide": ("/styleguide/", None),
     "administration": ("/admin/", None),
 }
 

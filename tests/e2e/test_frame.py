@@ -1,4 +1,4 @@
-"""The frame of the chat: what is beside the page, and the stops of the tab key in the rail."""
+"""The frame of the pages: rail, stage and panel, what is beside the page, and the rail's keys."""
 
 import base64
 from collections.abc import Iterator
@@ -6,6 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from administration.rail import _discover, _places, rail_place
+from tenants.context import Scope
+from tests.admin.test_rail import register_ten
+from tests.conftest import HostClient
 from tests.e2e.browser import ARGUMENTS, find_browser, log_in
 from tests.live import TENANTS
 from tests.prompts.chats import make_conversation
@@ -81,3 +85,116 @@ def test_a_conversation_is_one_stop_of_the_tab_key(arrive):
     chat.page.keyboard.press("ArrowRight")
     chat.page.keyboard.press("Tab")
     expect(links.nth(2)).to_be_focused()
+
+
+def test_the_menu_of_a_conversation_opens_by_its_key(arrive):
+    chat = arrive(path=None)
+    for title in ("First", "Second", "Third"):
+        make_conversation(chat.person, title)
+    chat.go()
+    links = chat.page.locator("#conversation-list a[data-conversation]")
+    menu = chat.page.locator("#conversation-menu")
+    links.nth(0).focus()
+    chat.page.keyboard.press("ArrowDown")
+    expect(links.nth(1)).to_be_focused()
+    for key in ("Shift+F10", "ContextMenu"):
+        chat.page.keyboard.press(key)
+        expect(menu).to_be_visible()
+        expect(menu.get_by_role("button", name="Rename")).to_be_focused()
+        chat.page.keyboard.press("Escape")
+        expect(menu).to_be_hidden()
+        links.nth(1).focus()
+    chat.page.keyboard.press("Shift+F10")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.get_by_role("textbox", name="Title of the conversation")).to_have_value("Second")
+
+
+MEASURE = """() => {
+  const box = (selector) => {
+    const { top, bottom, left, right } = document.querySelector(selector).getBoundingClientRect();
+    return { top, bottom, left, right };
+  };
+  const scroll = document.querySelector(".rail-scroll");
+  return {
+    brand: box(".rail-brand"), scroll: box(".rail-scroll"), person: box(".person-button"),
+    first: box("#conversation-list .conversation-row"),
+    reaches: scroll.scrollHeight - scroll.clientHeight,
+    places: document.querySelectorAll(".rail-places a").length,
+    wide: scroll.scrollWidth - scroll.clientWidth,
+  };
+}"""
+
+
+@pytest.mark.parametrize("rail", ["open", "collapsed"])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_ten_places_and_conversations_fit_a_low_window(arrive, monkeypatch, rail, language):
+    """The page is made here, where ten places are registered, and shown with the house's files."""
+    chat = arrive(role="owner", path=None, viewport={"width": 1024, "height": 600})
+    chat.person.language = language
+    chat.person.save(update_fields=["language"])
+    for number in range(12):
+        make_conversation(chat.person, f"Bundesausbildungsförderungsgesetzesänderung {number}")
+    _discover()
+    monkeypatch.setattr("administration.rail._places", dict(_places))
+    register_ten(rail_place)
+    client = HostClient(f"{TENANTS[0]}.localhost", Scope("tenant", TENANTS[0])).login_as(chat.person)
+    client.cookies["atrium_rail"] = rail
+    with_ten = client.get("/").content.decode()
+    chat.page.route(f"{chat.base_url}/", lambda route: route.fulfill(body=with_ten, content_type="text/html"))
+    chat.go()
+    found = chat.page.evaluate(MEASURE)
+    assert found["places"] == 10 and found["wide"] <= 0
+    assert found["brand"]["top"] >= 0 and found["person"]["bottom"] <= 600
+    if rail == "open":
+        assert found["first"]["bottom"] <= found["scroll"]["bottom"], (
+            "a conversation is in sight below the places"
+        )
+        assert found["reaches"] > 0, "places and conversations scroll as one"
+    else:
+        assert found["reaches"] == 0, "all ten icons are in sight"
+    chat.page.locator(".rail-places a").last.scroll_into_view_if_needed()
+    expect(chat.page.locator(".rail-places a").last).to_be_in_viewport()
+
+
+def test_the_names_of_icons_show_when_they_are_reached(arrive):
+    chat = arrive()
+    chat.page.get_by_role("button", name="Collapse or expand the menu").click()
+    link = chat.page.locator(".rail-places").get_by_role("link", name="Chat")
+    name = link.locator(".rail-label")
+    width = "(element) => element.getBoundingClientRect().width"
+    assert name.evaluate(width) <= 1
+    link.focus()
+    chat.page.keyboard.press("Shift+Tab")
+    chat.page.keyboard.press("Tab")
+    assert name.evaluate(width) > 20
+    box, beside = name.bounding_box(), link.bounding_box()
+    assert box["x"] >= beside["x"] + beside["width"], "beside the icon, not cut off"
+    chat.page.reload()
+    assert chat.page.locator("#rail").bounding_box()["width"] < 80, "it stays so"
+
+
+def test_the_rail_works_without_scripts(arrive):
+    chat = arrive(path="/usage/", java_script_enabled=False)
+    page = chat.page
+    page.locator(".person-button").click()
+    page.locator("#person-menu").get_by_role("link", name="API keys").click()
+    expect(page.locator("h1")).to_have_text("API keys")
+    page.get_by_role("link", name="All conversations").click()
+    expect(page.locator("h1")).to_have_text("Conversations")
+
+
+def test_deleting_shows_a_toast_that_can_be_shut(arrive):
+    chat = arrive(path=None)
+    conversation = make_conversation(chat.person, "To be deleted")
+    chat.go()
+    row = chat.page.locator(f"#conversation-{conversation.pk}")
+    row.hover()
+    row.get_by_role("button").click()
+    chat.page.get_by_role("button", name="Delete …", exact=True).click()
+    chat.page.get_by_role("dialog").get_by_role("button", name="Delete conversation").click()
+    toast = chat.page.locator(".toast")
+    expect(toast).to_contain_text("The conversation was deleted.")
+    expect(chat.page.locator("#announcer")).to_have_text("The conversation was deleted.")
+    toast.get_by_role("button", name="Close").click()
+    expect(toast).to_have_count(0)
+    expect(chat.box).to_be_focused()

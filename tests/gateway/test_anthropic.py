@@ -264,7 +264,17 @@ WRONG = {
         "messages[0].content[1].image_url.url",
     ),
     "sound": (
-        [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA=="}}]}],
+        [
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "input_audio",
+                        "input_audio": {"data": "UklGRiQAAABXQVZFZm10IA==", "format": "wav"},
+                    }
+                ],
+            }
+        ],
         "messages[0].content[0].type",
     ),
     "a file that stands elsewhere": (

@@ -1,0 +1,66 @@
+/* Controls for choosing: files in a drop zone are listed, several of many are told in one line, and filters act
+   at once. All of them work without this. */
+import { on } from "./page.js";
+
+const UNITS = ["kB", "MB", "GB"];
+
+function sayBytes(bytes) {
+  let size = bytes / 1000;
+  let unit = 0;
+  while (size >= 1000 && unit < UNITS.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  const digits = { maximumFractionDigits: size < 10 ? 1 : 0 };
+  return `${size.toLocaleString(document.documentElement.lang, digits)} ${UNITS[unit]}`;
+}
+
+// -- a drop zone: the browser's own field takes the files
+on("change", "[data-drop-zone] input[type=file]", (event, field) => {
+  const zone = field.closest("[data-drop-zone]");
+  const template = zone.querySelector("[data-file-template]");
+  zone.querySelector("[data-files]").replaceChildren(
+    ...[...field.files].map((file) => {
+      const line = template.content.firstElementChild.cloneNode(true);
+      line.querySelector(".file-name").textContent = file.name;
+      line.querySelector(".figure").textContent = sayBytes(file.size);
+      return line;
+    }),
+  );
+});
+
+for (const [type, isOver] of [
+  ["dragenter", true],
+  ["dragover", true],
+  ["dragleave", false],
+  ["drop", false],
+]) {
+  on(type, ".drop-zone", (event, zone) => zone.classList.toggle("is-over", isOver));
+}
+
+// -- several of many
+on("change", "[data-multiselect]", (event, select) => {
+  select.querySelector("[data-chosen]").replaceChildren(
+    ...[...select.querySelectorAll(".choice:has(input:checked) > span")].flatMap((label) => [
+      label.cloneNode(true),
+      " ",
+    ]),
+  );
+});
+
+on("keydown", "[data-multiselect][open]", (event, select) => {
+  if (event.key !== "Escape" || event.defaultPrevented) return;
+  event.preventDefault();
+  select.open = false;
+  select.querySelector("summary").focus();
+});
+
+for (const type of ["click", "focusin"]) {
+  document.addEventListener(type, ({ target }) => {
+    for (const select of document.querySelectorAll("[data-multiselect][open]:not([data-stays-open])"))
+      if (target instanceof Node && !select.contains(target)) select.open = false;
+  });
+}
+
+// -- a filter bar
+on("change", "[data-filter-bar] select", (event, field) => field.form.requestSubmit());
