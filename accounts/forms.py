@@ -31,6 +31,7 @@ def list_time_zones() -> list[tuple[str, str | Promise]]:
 class ProfileForm(forms.ModelForm):
     """Name, language, appearance and time zone."""
 
+    fields: dict[str, Any]
     language = forms.ChoiceField(
         label=_("Language"), required=False, choices=[("", _("Language of the browser")), *settings.LANGUAGES]
     )

@@ -39,18 +39,19 @@ class Told(str):
         return Told(super().__add__(other), [*before, keep(other)])
 
 
-def gettext(msgid: str) -> Told:
+def gettext(msgid: str) -> str:
     return Told(translation.gettext(msgid), {"id": msgid})
 
 
-def ngettext(one: str, many: str, count: int) -> Told:
+def ngettext(one: str, many: str, count: int) -> str:
     return Told(translation.ngettext(one, many, count), {"id": one, "many": many, "count": count})
 
 
 def keep(said: Any) -> Kept:
     """What is kept of a text, or of a parameter of one."""
     if isinstance(said, Promise):
-        function, arguments = said.__reduce__()[1][:2]
+        made_of: Any = said.__reduce__()  # how a lazy text is pickled: of its function and its arguments
+        function, arguments = made_of[1][:2]
         said = Told("", {"id": arguments[0]}) if function is translation.gettext else str(said)
     if isinstance(said, Told):
         return said.kept
