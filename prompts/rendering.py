@@ -24,6 +24,7 @@ from pygments.util import ClassNotFound
 
 from prompts.formulas import math_plugin
 from prompts.links import links_plugin
+from prompts.mathml import MATH
 from prompts.render_budget import MAX_MARKDOWN, MIN_EXPANSION, TOKENS_OF_CELL, References, RenderBudget
 from prompts.rendered import Rendered
 from prompts.task_lists import task_lists_plugin
@@ -57,6 +58,7 @@ TAGS = {
     "td",
     "input",
     "label",
+    *MATH,
 }
 # what stands on its own runs in the direction of its first letter; what it holds follows it
 DIRECTED = ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "blockquote", "table")
@@ -71,6 +73,7 @@ ATTRIBUTES = {
     "th": {"class"},
     "td": {"class"},
     "input": {"class", "type", "checked", "disabled"},
+    **MATH,
 }
 SCHEMES = {"http", "https", "mailto"}
 
@@ -107,8 +110,8 @@ def _as_written(rest: str) -> SafeString:
     return SafeString(f'<p class="muted">{escape(note)}</p><pre><code>{escape(rest)}</code></pre>')
 
 
-def _environment(budget: RenderBudget) -> EnvType:
-    return {"references": References(budget), "budget": budget}
+def _environment(budget: RenderBudget, *, grows: bool = False) -> EnvType:
+    return {"references": References(budget), "budget": budget, "grows": grows}
 
 
 def _clean(html: str) -> SafeString:
@@ -239,6 +242,11 @@ class GrowingText:
         """Add text that is to be rendered later."""
         self._tail += text
 
+    def _for_tail(self, expansion: int = MIN_EXPANSION) -> EnvType:
+        """Each time a budget of its own, but a formula is set once."""
+        budget = RenderBudget(expansion=expansion, formulas=self._budget.formulas)
+        return _environment(budget, grows=True)
+
     def grow(self, text: str) -> tuple[str, str]:
         """Add text; returns (HTML of blocks finished since the last call, HTML of the block that still
         grows).
@@ -246,7 +254,7 @@ class GrowingText:
         self._tail += text
         parser = _plain_parser()
         read, rest = _split(self._tail)
-        env = _environment(RenderBudget(expansion=max(MIN_EXPANSION, len(read))))
+        env = self._for_tail(expansion=max(MIN_EXPANSION, len(read)))
         tokens = parser.parse(read, env)
         starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
         if not starts or starts[-1] == starts[0]:
@@ -256,5 +264,5 @@ class GrowingText:
         finished = "".join(lines[: starts[-1]])
         self._tail = "".join(lines[starts[-1] :]) + rest
         read, rest = _split(self._tail)
-        tail = _clean(parser.render(read, _environment(RenderBudget())))
+        tail = _clean(parser.render(read, self._for_tail()))
         return str(_render(finished, self._budget)), tail + _as_written(rest)

@@ -236,6 +236,8 @@ REPEATED = [
     "a@b.example ",
     "a@",
     "mailto:a@b.example\n",
+    "$x$ ",
+    r"\(\frac{1}{2}\) ",
 ]
 
 
