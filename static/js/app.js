@@ -7,6 +7,7 @@ import "./preferences.js";
 import "./conversations.js";
 import "./palette.js";
 import "./copy.js";
+import "./diagrams.js";
 import "./filtering.js";
 import "./figures.js";
 import "./scrolling.js";

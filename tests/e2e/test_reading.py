@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from prompts.models import Message
 from tests.e2e.browser import Chat
-from tests.prompts.chats import make_conversation
+from tests.prompts.chats import make_conversation, make_process, make_unfinished
 
 LETTER = "Dear Ms Jones,\n\nMain Street 1\n12345 Springfield\n\nKind regards\nMax"
 ARABIC = "مرحبا، كيف يمكنني مساعدتك اليوم؟"
@@ -74,3 +74,112 @@ def test_task_boxes_have_names(arrive):
     show(chat, "- [ ] Call Max\n- [x] Write to https://docs.example/")
     expect(chat.page.get_by_role("checkbox", name="Call Max")).to_be_disabled()
     expect(chat.page.get_by_role("checkbox", name="Write to https://docs.example/")).to_be_checked()
+
+
+# -- diagrams ------------------------------------------------------------------------------------------------
+
+FLOW = "```mermaid\ngraph LR\n  A[Order] --> B{Paid?}\n  B -->|yes| C[Ship]\n  B -->|no| D[Remind]\n```"
+EVIL = "https://evil.example/leak"
+HOSTILE_DIAGRAMS = [
+    'graph LR\n  A["<img src=x onerror=parent.__x=1>"] --> B["<script>parent.__x=1</script>"]',
+    f'graph LR\n  A --> B\n  click A "{EVIL}" _self\n  click B call alert()',
+    f'graph LR\n  A["<img src={EVIL}>"] --> B["<iframe src={EVIL}></iframe>"]',
+    '%%{init: {"securityLevel": "loose", "htmlLabels": true}}%%\ngraph LR\n  A["<svg onload=parent.__x=1>"]',
+    f'%%{{init: {{"themeCSS": "@import \'{EVIL}\'; * {{background: url({EVIL})}}"}}}}%%\ngraph LR\n  A --> B',
+    f'graph LR\n  A@{{ img: "{EVIL}", label: "x", h: 60 }}',
+    f'---\nconfig:\n  fontFamily: "x; background: url({EVIL})"\n---\nsequenceDiagram\n  A->>B: {EVIL}',
+]
+WITH_PICTURE = 5  # cannot be drawn without it
+
+
+def block(text: str) -> str:
+    return f"```mermaid\n{text}\n```"
+
+
+def test_a_diagram_is_drawn_and_its_text_is_one_button_away(arrive):
+    chat = arrive(path=None)
+    show(chat, f"Like this:\n\n{FLOW}\n\nThat was it.")
+    frame, code = chat.text.locator("iframe"), chat.text.locator("pre")
+    drawn = chat.text.frame_locator("iframe").locator("svg").first
+    expect(drawn).to_be_visible()
+    expect(drawn).to_contain_text("Paid?")
+    expect(frame).to_have_attribute("sandbox", "allow-scripts")
+    expect(frame).to_have_attribute("title", re.compile("^Diagram"))
+    expect(code).to_be_hidden()
+    toggle = chat.page.get_by_role("button", name="Show code")
+    toggle.focus()
+    chat.page.keyboard.press("Enter")
+    expect(code).to_contain_text("A[Order] --> B{Paid?}")
+    expect(frame).to_be_hidden()
+    chat.page.get_by_role("button", name="Show diagram").click()
+    expect(frame).to_be_visible()
+    assert 40 < frame.bounding_box()["height"] < 700
+
+
+def test_a_diagrams_frame_reaches_nothing(arrive):
+    chat = arrive(
+        path=None, expected=("policy violated: connect-src", "violates the .*Content Security Policy")
+    )
+    show(chat, FLOW)
+    expect(chat.text.frame_locator("iframe").locator("svg").first).to_be_visible()
+    frame = next(frame for frame in chat.page.frames if frame.url.endswith("/c/diagram/"))
+    assert frame.evaluate("window.origin") == "null"
+    assert frame.evaluate("fetch('/c/').then(() => 'reached', () => 'refused')") == "refused"
+    assert frame.evaluate(
+        "(() => { try { return parent.document.title; } catch { return 'refused'; } })()"
+    ) == ("refused")
+
+
+def test_what_is_no_diagram_stays_text_and_says_so(arrive):
+    chat = arrive(path=None)
+    show(chat, block("graph LR\n  A --> --> B ]["))
+    expect(chat.text).to_contain_text("This diagram could not be drawn.")
+    expect(chat.text.locator("pre")).to_be_visible()
+    expect(chat.text.locator("iframe")).to_have_count(0)
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE_DIAGRAMS)))
+def test_a_hostile_diagram_does_nothing(arrive, number):
+    """What it tries to fetch, the frame's policy refuses."""
+    refused = ("policy violated: (img|font|style|script)-src", "Loading the", "inline event handler")
+    chat = arrive(path=None, expected=(*refused, f"request: {EVIL}"))
+    reached = []
+    chat.page.on("response", lambda response: reached.append(response.url))
+    show(chat, f"{block(HOSTILE_DIAGRAMS[number])}\n\nThe end.")
+    if number == WITH_PICTURE:
+        expect(chat.text).to_contain_text("This diagram could not be drawn.")
+    else:
+        expect(chat.text.locator("[data-shows=diagram]")).to_have_count(1)
+    for frame in chat.page.frames[1:]:
+        assert frame.url.endswith("/c/diagram/") and frame.evaluate("window.__x") is None
+        assert frame.locator("a, script:not([src]), iframe, img, foreignObject").count() == 0
+    assert chat.page.evaluate("window.__x") is None
+    assert not [url for url in reached if "evil.example" in url]
+
+
+def test_a_diagram_follows_light_and_dark(arrive):
+    chat = arrive(path=None)
+    show(chat, FLOW)
+    label = chat.text.frame_locator("iframe").locator("svg .node text").first
+    expect(label).to_be_visible()
+    colour = "element => getComputedStyle(element).fill"
+    light = label.evaluate(colour)
+    chat.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    chat.page.wait_for_timeout(50)
+    expect(label).not_to_have_css("fill", light)
+
+
+def test_nothing_of_mermaid_is_loaded_before_a_diagram_is_finished(arrive):
+    chat = arrive(path=None, expected=("ERR_FAILED",))
+    chat.page.route("**/events/**", lambda route: route.abort())
+    loaded = []
+    chat.page.on("request", lambda request: loaded.append(request.url))
+    conversation = make_conversation(chat.person)
+    make_unfinished(conversation, make_process(), text=FLOW)
+    chat.go(f"/c/{conversation.pk}/")
+    expect(chat.text.locator("pre")).to_contain_text("A[Order]")
+    chat.page.wait_for_load_state("networkidle")
+    assert not [url for url in loaded if "mermaid" in url or url.endswith("/c/diagram/")]
+    show(chat, FLOW)
+    expect(chat.text.frame_locator("iframe").locator("svg").first).to_be_visible()
+    assert [url for url in loaded if "mermaid" in url]
