@@ -76,6 +76,66 @@ def test_task_boxes_have_names(arrive):
     expect(chat.page.get_by_role("checkbox", name="Write to https://docs.example/")).to_be_checked()
 
 
+PASTED = "\n".join(f"line {number} of what was pasted" for number in range(1, 81))
+
+
+def test_a_long_question_is_folded_until_somebody_asks(arrive):
+    chat = arrive(path=None)
+    show(chat, "An answer", PASTED)
+    bubble, button = chat.page.locator(".bubble"), chat.page.locator("button[data-unfold]")
+    assert bubble.bounding_box()["height"] < 300
+    expect(button).to_have_attribute("aria-expanded", "false")
+    button.focus()
+    chat.page.keyboard.press("Enter")
+    expect(button).to_have_text("Show less")
+    expect(button).to_have_attribute("aria-expanded", "true")
+    assert bubble.bounding_box()["height"] > 1_000
+    chat.page.keyboard.press("Enter")
+    expect(button).to_have_text("Show the whole question")
+    assert bubble.bounding_box()["height"] < 300
+    expect(bubble).to_contain_text("line 80 of what was pasted")
+
+
+def test_a_question_that_is_sent_is_folded_too(arrive):
+    chat = arrive(model="mock")
+    chat.box.fill(PASTED)
+    chat.box.press("Enter")
+    chat.wait_for()
+    assert chat.page.locator(".bubble").bounding_box()["height"] < 300
+    chat.ask("short")
+    expect(chat.page.locator("button[data-unfold]")).to_have_count(1)
+
+
+MARKDOWN = "# Title\n\nSome *words*:\n\n- [ ] one\n\n```python\nx = 1\n```\n\n$$x^2$$"
+
+
+def test_an_answer_is_copied_as_it_was_written(arrive):
+    chat = arrive(permissions=["clipboard-read", "clipboard-write"], path=None)
+    show(chat, MARKDOWN)
+    chat.answer.hover()
+    chat.answer.get_by_role("button", name="Copy as Markdown").click()
+    expect(chat.page.locator("#announcer")).to_have_text("Copied")
+    assert chat.page.evaluate("navigator.clipboard.readText()") == MARKDOWN
+
+
+def test_on_paper_there_is_the_conversation_alone(arrive):
+    chat = arrive(path=None, color_scheme="dark")
+    long_line = "x = " + "1 + " * 200
+    show(chat, f"[Docs](https://docs.example/page)\n\n```\n{long_line}\n```", PASTED)
+    chat.page.emulate_media(media="print", color_scheme="dark")
+    chat.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    for hidden in ("#rail", ".topbar", ".dock", ".message-foot", "[data-unfold]", ".link-host"):
+        expect(chat.page.locator(hidden).first).to_be_hidden()
+    expect(chat.page.locator(".print-title")).to_have_text(PASTED[:200].replace("\n", " "))
+    assert chat.page.locator(".bubble").bounding_box()["height"] > 1_000, "it is unfolded"
+    assert "https://docs.example/page" in chat.text.locator("a").evaluate(
+        "link => getComputedStyle(link, '::after').content"
+    )
+    code = chat.text.locator("pre")
+    assert code.evaluate("element => element.scrollWidth <= element.clientWidth"), "code wraps"
+    assert chat.page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+
+
 # -- diagrams ------------------------------------------------------------------------------------------------
 
 FLOW = "```mermaid\ngraph LR\n  A[Order] --> B{Paid?}\n  B -->|yes| C[Ship]\n  B -->|no| D[Remind]\n```"
