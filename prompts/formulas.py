@@ -1,10 +1,11 @@
-r"""TeX in Markdown: `$a$`, `\(a\)`, `$$a$$`, `\[a\]` are kept as they are and shown as code, where
-CommonMark would eat backslashes and stars.
+r"""TeX in Markdown: `$a$`, `\(a\)`, `$$a$$`, `\[a\]` are kept as they are, where CommonMark would eat
+backslashes and stars. They become MathML (`mathml`) as far as the message's budget goes, else code.
 
-Covers: what models write, in a line and in blocks. Amounts of money are no formulas: `$5 and $6`.
-Does not cover: typesetting; formulas with an empty line in them, since a growing text could not tell them
-from prose. Not mdit_py_plugins: its dollar blocks do not break into a paragraph, and its brackets take
-quadratic time where many are left open.
+Covers: what models write, in a line and in blocks. Amounts of money are no formulas: `$5 and $6`. While a
+text grows, the formula that it ends in is shown as code.
+Does not cover: formulas with an empty line in them, since a growing text could not tell them from prose.
+Not mdit_py_plugins: its dollar blocks do not break into a paragraph, and its brackets take quadratic time
+where many are left open.
 """
 
 import re
@@ -13,6 +14,10 @@ from html import escape
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from markdown_it.utils import EnvType
+
+from prompts.render_budget import RenderBudget
 
 MAX_FORMULA_CHARS = 2_000  # an opening without its end costs at most a look that far
 CLOSINGS = {r"\(": r"\)", r"\[": r"\]", "$$": "$$"}
@@ -27,30 +32,45 @@ def math_plugin(parser: MarkdownIt) -> None:
     """
     parser.inline.ruler.before("escape", "formula", _read_inline)
     parser.block.ruler.before("fence", "formula", _read_block, {"alt": BREAKS_INTO})
-    parser.add_render_rule(
-        "formula", lambda _self, tokens, index, _options, _env: _render(tokens[index].content)
-    )
-    parser.add_render_rule(
-        "formula_block",
-        lambda _self, tokens, index, _options, _env: (
-            f"<p>{_render(tokens[index].content, 'math-block')}</p>\n"
-        ),
-    )
+    parser.add_render_rule("formula", _render_inline)
+    parser.add_render_rule("formula_block", _render_block)
 
 
-def _render(content: str, more: str = "") -> str:
-    return f'<code class="{f"math {more}".strip()}">{escape(content.strip())}</code>'
+def _render_inline(_renderer, tokens: list[Token], index: int, _options, env: EnvType) -> str:
+    return _render(tokens[index], env["budget"], is_block=False)
+
+
+def _render_block(_renderer, tokens: list[Token], index: int, _options, env: EnvType) -> str:
+    return f"<p>{_render(tokens[index], env['budget'], is_block=True)}</p>\n"
+
+
+def _render(token: Token, budget: RenderBudget, *, is_block: bool) -> str:
+    tex = token.content.strip()
+    mathml = None if token.meta.get("is_open") else budget.formula(tex, is_block)
+    if mathml is not None:
+        return mathml
+    return f'<code class="math{" math-block" if is_block else ""}">{escape(tex)}</code>'
 
 
 def _read_inline(state: StateInline, silent: bool) -> bool:
     found = _find_pair(state.src, state.pos) or _find_single_dollars(state.src, state.pos)
-    if found is None:
+    opened = _find_opened(state) if found is None else None
+    if found is None and opened is None:
         return False
-    content, end = found
+    content, end = found or opened
     if not silent:
-        state.push("formula", "code", 0).content = content
+        token = state.push("formula", "code", 0)
+        token.content, token.meta = content, {"is_open": found is None}
     state.pos = end
     return True
+
+
+def _find_opened(state: StateInline) -> tuple[str, int] | None:
+    """The formula that a growing text ends in, with its opening. Dollars may be money."""
+    rest = state.src[state.pos : state.pos + MAX_FORMULA_CHARS]
+    if not state.env.get("grows") or rest[:2] not in (r"\(", r"\[") or len(rest) == MAX_FORMULA_CHARS:
+        return None
+    return rest, len(state.src)
 
 
 def _find_pair(text: str, start: int) -> tuple[str, int] | None:
@@ -87,11 +107,13 @@ def _read_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
         if number + 1 == last or state.isEmpty(number + 1) or state.sCount[number + 1] < state.blkIndent:
             break
         lines.append(_line(state, number + 1))
-    if not is_closed or opening in lines[-1] or not any(lines):
+    is_open = not is_closed and state.env.get("grows") and number + 1 == state.lineMax
+    if not (is_closed or is_open) or opening in lines[-1] or not any(lines):
         return False
     if not silent:
         token = state.push("formula_block", "code", 0)
         token.content = "\n".join(lines)
+        token.meta = {"is_open": not is_closed}
         token.map = [start, number + 1]
         state.line = number + 1
     return True

@@ -19,6 +19,8 @@ from prompts.services import MAX_TEXT_CHARS
 from prompts.starters import list_choices, starter_sets
 from usage.selectors import find_tightest_budget
 
+# A question that is longer is folded: it was pasted, and what was asked of it stands at its beginning.
+FOLDED_LINES, FOLDED_CHARS = 24, 2_400
 # Why an attempt was refused: another model may answer.
 REFUSED_MODEL = ("data_policy", "model_not_found", "model_retired")
 
@@ -59,6 +61,7 @@ def _show(message: Message, labels: dict[str, str], offer: Offer | None = None) 
         else message.text
     )
     message.html = render_markdown(text) if message.role == Message.Role.ASSISTANT else ""
+    message.is_long = len(message.text) > FOLDED_CHARS or message.text.count("\n") >= FOLDED_LINES
     message.is_of_today = timezone.localdate(message.created_at) == timezone.localdate()
     return message
 

@@ -2,8 +2,8 @@
 calculation.
 
 Covers: link references used again and again, cells that short rows of wide tables are filled up with, colours
-of code, Markdown of any length. Does not cover: how many messages a page shows, and how often one is rendered
-(`rendering` keeps what is finished).
+of code, formulas, Markdown of any length. Does not cover: how many messages a page shows, and how often one
+is rendered (`rendering` keeps what is finished).
 """
 
 import time
@@ -13,10 +13,14 @@ from typing import Any
 
 from pygments.lexer import Lexer
 
+from prompts.mathml import make_mathml
+
 MIN_EXPANSION = 100_000  # characters that references may put into any text, as in cmark
 MAX_COLOURED = 20_000  # characters of code in one message that get colours
 MAX_COLOURED_LINE = 500  # one step of a lexer takes time by the square of what is left of its line
 MAX_COLOURING_S = 0.3  # CPU seconds for them: some of Pygments' lexers take quadratic time
+MAX_TYPESET = 20_000  # characters of TeX in one message that are set; each becomes about thirty of MathML
+MAX_TYPESETTING_S = 0.3  # CPU seconds for them
 MAX_TABLES = 30_000  # tokens of tables; three to four for each cell
 TOKENS_OF_CELL = 3
 MAX_MARKDOWN = 200_000  # characters read as Markdown; the rest is shown as it is
@@ -30,6 +34,9 @@ class RenderBudget:
     coloured: int = MAX_COLOURED
     colouring_s: float = MAX_COLOURING_S
     tables: int = MAX_TABLES
+    typeset: int = MAX_TYPESET
+    typesetting_s: float = MAX_TYPESETTING_S
+    formulas: dict[tuple[str, bool], str | None] = field(default_factory=dict)  # those that are set already
     clock: Callable[[], float] = field(default=time.thread_time, repr=False)
 
     def colours(self, lexer: Lexer, code: str) -> list[Any] | None:
@@ -47,6 +54,18 @@ class RenderBudget:
                 return None
         self.colouring_s -= self.clock() - began
         return found
+
+    def formula(self, tex: str, is_block: bool) -> str | None:
+        """The formula as MathML; None where the budget does not suffice, or it is none."""
+        name = (tex, is_block)
+        if name not in self.formulas:
+            if len(tex) > self.typeset or self.typesetting_s <= 0:
+                return None
+            began = self.clock()
+            self.formulas[name] = make_mathml(tex, is_block=is_block)
+            self.typesetting_s -= self.clock() - began
+        self.typeset -= len(tex)
+        return self.formulas[name] if self.typeset >= 0 else None
 
 
 class References(dict[str, Any]):

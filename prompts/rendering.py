@@ -1,22 +1,21 @@
 """Markdown of models into HTML: the one place where text becomes markup.
 
-Covers: raw HTML (shown as text), scripts, event handlers, styles, remote images (a link instead), links that
-hide where they lead; texts that make much of little (`render_budget`), which are shown plain where they end;
-finished texts rendered again at each view.
+Covers: raw HTML (shown as text), scripts, event handlers, styles; texts that make much of little
+(`render_budget`), which are shown plain where they end; finished texts rendered again at each view. Links and
+pictures: `links`; formulas: `formulas`.
 Does not cover: text that never passes here; templates escape that.
 """
 
-import re
 from functools import cache
 from html import escape
 from io import StringIO
-from urllib.parse import unquote
 
 import nh3
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock, table
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from pygments.formatters.html import HtmlFormatter
@@ -24,6 +23,8 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 from prompts.formulas import math_plugin
+from prompts.links import links_plugin
+from prompts.mathml import MATH
 from prompts.render_budget import MAX_MARKDOWN, MIN_EXPANSION, TOKENS_OF_CELL, References, RenderBudget
 from prompts.rendered import Rendered
 from prompts.task_lists import task_lists_plugin
@@ -56,17 +57,23 @@ TAGS = {
     "th",
     "td",
     "input",
+    "label",
+    *MATH,
 }
+# what stands on its own runs in the direction of its first letter; what it holds follows it
+DIRECTED = ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "blockquote", "table")
 ATTRIBUTES = {
+    **{tag: {"dir"} for tag in DIRECTED},
     "a": {"href", "title"},
     "code": {"class"},
     "span": {"class"},
-    "ol": {"start"},
+    "ol": {"start", "class", "dir"},
+    "ul": {"class", "dir"},
     "li": {"class"},
-    "ul": {"class"},
     "th": {"class"},
     "td": {"class"},
     "input": {"class", "type", "checked", "disabled"},
+    **MATH,
 }
 SCHEMES = {"http", "https", "mailto"}
 
@@ -103,8 +110,8 @@ def _as_written(rest: str) -> SafeString:
     return SafeString(f'<p class="muted">{escape(note)}</p><pre><code>{escape(rest)}</code></pre>')
 
 
-def _environment(budget: RenderBudget) -> EnvType:
-    return {"references": References(budget), "budget": budget}
+def _environment(budget: RenderBudget, *, grows: bool = False) -> EnvType:
+    return {"references": References(budget), "budget": budget, "grows": grows}
 
 
 def _clean(html: str) -> SafeString:
@@ -121,7 +128,7 @@ def _clean(html: str) -> SafeString:
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = _make_parser({})
+    parser = _make_parser()
     parser.add_render_rule("fence", _render_fence)
     return parser
 
@@ -129,22 +136,28 @@ def _parser() -> MarkdownIt:
 @cache
 def _plain_parser() -> MarkdownIt:
     """The same without colours: for code that is still being written."""
-    return _make_parser({})
+    return _make_parser()
 
 
-def _make_parser(options: dict) -> MarkdownIt:
+def _make_parser() -> MarkdownIt:
     parser = (
-        MarkdownIt("commonmark", {"html": False, **options})
+        MarkdownIt("commonmark", {"html": False, "breaks": True})
         .enable(["table", "strikethrough"])
         .use(task_lists_plugin)
         .use(math_plugin)
+        .use(links_plugin)
     )
+    parser.core.ruler.push("directions", _mark_directions)
     parser.block.ruler.at("table", _read_table, {"alt": ["paragraph", "reference"]})
-    parser.add_render_rule("image", _render_image)
-    parser.add_render_rule("link_close", _render_link_close)
     parser.add_render_rule("th_open", _render_cell)
     parser.add_render_rule("td_open", _render_cell)
     return parser
+
+
+def _mark_directions(state: StateCore) -> None:
+    for token in state.tokens:
+        if token.level == 0 and token.nesting == 1 and token.tag in DIRECTED:
+            token.attrSet("dir", "auto")
 
 
 def _read_table(state: StateBlock, start: int, last: int, silent: bool) -> bool:
@@ -200,54 +213,6 @@ def _colour(code: str, language: str, budget: RenderBudget) -> str:
     return written.getvalue()
 
 
-def _render_image(renderer, tokens: list[Token], index: int, options, env) -> str:
-    """A picture from elsewhere would tell its server who reads what: a link that names the host instead."""
-    token = tokens[index]
-    source = str(token.attrGet("src") or "")
-    label = escape(token.content or _("Image"))
-    return f'<a href="{escape(source)}">{label}</a>{_host_note(source, "")}'
-
-
-def _render_link_close(renderer, tokens: list[Token], index: int, options, env) -> str:
-    depth, position = 1, index
-    while depth and position:
-        position -= 1
-        depth += {"link_close": 1, "link_open": -1}.get(tokens[position].type, 0)
-    shown = "".join(token.content for token in tokens[position + 1 : index])
-    return "</a>" + _host_note(str(tokens[position].attrGet("href") or ""), shown)
-
-
-def _host_note(address: str, shown: str) -> str:
-    """The host a link leads to, or the mailbox, unless the link's text already says it."""
-    if address.lower().startswith("mailto:"):
-        target = unquote(address[len("mailto:") :].partition("?")[0])
-        is_said = shown.strip().lower() in (target.lower(), address.lower())
-    else:
-        target = _host_of(address)
-        is_said = _is_address(shown, address)
-    return f' <span class="link-host">({escape(target)})</span>' if target and not is_said else ""
-
-
-def _host_of(address: str) -> str:
-    """The host as browsers read it: after a web page's scheme they take any number of slashes, also none."""
-    found = re.match(r"(?:https?:[/\\]*|[/\\]{2,})([^/\\?#]*)", address, re.IGNORECASE)
-    return re.sub(r":[0-9]*$", "", found[1].rpartition("@")[2]).lower() if found else ""
-
-
-def _is_address(shown: str, address: str) -> bool:
-    """Whether the link's text is the address itself, or its host alone: then it hides nothing. An address
-    with a name before its host looks as if it led to that name.
-    """
-    text, host = shown.strip().lower().rstrip("/"), _host_of(address)
-    start, slashes, rest = address.partition("://")
-    authority, slash, path = rest.partition("/")
-    if not slashes or "@" in authority:
-        return False
-    full = f"{start}://{authority}{slash}"
-    said = {f"{full}{path}", f"{full}{unquote(path)}", host, f"http://{host}", f"https://{host}"}
-    return text in {one.lower().rstrip("/") for one in said}
-
-
 def _render_cell(renderer, tokens: list[Token], index: int, options, env) -> str:
     """Alignment as a class: style attributes are forbidden."""
     token = tokens[index]
@@ -277,6 +242,11 @@ class GrowingText:
         """Add text that is to be rendered later."""
         self._tail += text
 
+    def _for_tail(self, expansion: int = MIN_EXPANSION) -> EnvType:
+        """Each time a budget of its own, but a formula is set once."""
+        budget = RenderBudget(expansion=expansion, formulas=self._budget.formulas)
+        return _environment(budget, grows=True)
+
     def grow(self, text: str) -> tuple[str, str]:
         """Add text; returns (HTML of blocks finished since the last call, HTML of the block that still
         grows).
@@ -284,7 +254,7 @@ class GrowingText:
         self._tail += text
         parser = _plain_parser()
         read, rest = _split(self._tail)
-        env = _environment(RenderBudget(expansion=max(MIN_EXPANSION, len(read))))
+        env = self._for_tail(expansion=max(MIN_EXPANSION, len(read)))
         tokens = parser.parse(read, env)
         starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
         if not starts or starts[-1] == starts[0]:
@@ -294,5 +264,5 @@ class GrowingText:
         finished = "".join(lines[: starts[-1]])
         self._tail = "".join(lines[starts[-1] :]) + rest
         read, rest = _split(self._tail)
-        tail = _clean(parser.render(read, _environment(RenderBudget())))
+        tail = _clean(parser.render(read, self._for_tail()))
         return str(_render(finished, self._budget)), tail + _as_written(rest)

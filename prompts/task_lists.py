@@ -1,5 +1,5 @@
 """Task lists in Markdown (`- [ ] a`, `- [x] b`), in linear time: mdit_py_plugins' walks back to the list for
-each of its items.
+each of its items. What an item says is the label of its box.
 """
 
 from markdown_it import MarkdownIt
@@ -36,10 +36,10 @@ def _mark_items(state: StateCore) -> None:
         lists[-1].attrSet("class", "contains-task-list")
         inline.content = inline.content[3:]
         inline.children[0].content = inline.children[0].content[3:]
-        checkbox = Token(
-            "html_inline",
-            "",
-            0,
-            content=f'<input class="task-list-item-checkbox" {box}disabled="disabled" type="checkbox">',
-        )
-        inline.children.insert(0, checkbox)
+        checkbox = f'<label><input class="task-list-item-checkbox" {box}disabled="disabled" type="checkbox">'
+        inline.children.insert(0, _markup(checkbox))
+        inline.children.append(_markup("</label>"))
+
+
+def _markup(content: str) -> Token:
+    return Token("html_inline", "", 0, content=content)

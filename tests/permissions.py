@@ -178,6 +178,14 @@ PAGES = [
     page(
         "POST", "prompts:message-continue", "302 - 404 404 404 404 404", object="answer", keyword="message_id"
     ),
+    page(
+        "GET",
+        "prompts:message-markdown",
+        "302 200 404 404 404 404 404",
+        object="answer",
+        keyword="message_id",
+    ),
+    page("GET", "prompts:diagram-frame"),
     # a stream: tests/prompts
     page("GET", "prompts:message-events", "- - - - - - -", object="answer", keyword="message_id"),
 ]

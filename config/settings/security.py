@@ -84,7 +84,13 @@ _POLICY = (
     "base-uri 'none'; form-action 'self'; "
 )
 CONTENT_SECURITY_POLICY = _POLICY + (
-    "script-src 'self'; style-src 'self'; require-trusted-types-for 'script'; trusted-types default dompurify"
+    "script-src 'self'; style-src 'self'; frame-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types default dompurify"
+)
+# A diagram's frame: an origin of its own, which reaches nothing but its two scripts. Mermaid writes styles.
+DIAGRAM_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
+    "base-uri 'none'; form-action 'none'; sandbox allow-scripts"
 )
 # django-unfold's Alpine needs these; the admins never render Markdown or HTML of models or users.
 ADMIN_CONTENT_SECURITY_POLICY = _POLICY + "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"

@@ -21,6 +21,7 @@ ROOT = HERE.parent.parent
 TARGET = ROOT / "static" / "vendor"
 
 INTER, MONO = "@fontsource-variable/inter", "@fontsource-variable/jetbrains-mono"
+MATH = "@fontsource/noto-sans-math"  # whole, in spite of its name
 FILES = {  # where in node_modules → where below static/vendor
     "htmx.org/dist/htmx.min.js": "htmx/htmx.min.js",
     "htmx.org/LICENSE": "htmx/LICENSE",
@@ -31,7 +32,11 @@ FILES = {  # where in node_modules → where below static/vendor
     f"{INTER}/LICENSE": "inter/LICENSE",
     f"{MONO}/files/jetbrains-mono-latin-wght-normal.woff2": "jetbrains-mono/jetbrains-mono-latin.woff2",
     f"{MONO}/LICENSE": "jetbrains-mono/LICENSE",
+    f"{MATH}/files/noto-sans-math-latin-400-normal.woff2": "noto-sans-math/noto-sans-math.woff2",
+    f"{MATH}/LICENSE": "noto-sans-math/LICENSE",
     "lucide-static/LICENSE": "lucide/LICENSE",
+    "mermaid/dist/mermaid.min.js": "mermaid/mermaid.min.js",
+    "mermaid/LICENSE": "mermaid/LICENSE",
 }
 ICON_IN_USE = re.compile(r"""\{% icon "([a-z0-9-]+)"|icon\("([a-z0-9-]+)"\)|\bicon="([a-z0-9-]+)",\s""")
 # the maps are not shipped; Django's manifest storage would look for them

@@ -6,6 +6,7 @@
    carries more fragments, out of band. Until the first update the message may show the answer that this one
    is to replace (data-replaced). After a break the stream goes on at ?after=<last id>; without an id it
    begins anew. A message with data-after was rendered up to that id. */
+import { leaveStop } from "./composer.js";
 import { refreshList } from "./conversations.js";
 import { frameCode } from "./copy.js";
 import { showNotice } from "./notices.js";
@@ -98,6 +99,7 @@ class AnswerStream {
     if (!this.message.isConnected) return;
     const { id } = this.message;
     const hadFocus = this.message.contains(document.activeElement);
+    const wasOnStop = document.activeElement?.matches("[data-stop]");
     window.htmx.swap(this.message, JSON.parse(event.data).html, {
       swapStyle: "outerHTML",
       swapDelay: 0,
@@ -105,6 +107,7 @@ class AnswerStream {
     });
     const finished = document.getElementById(id);
     if (hadFocus) finished?.focus({ preventScroll: true });
+    else if (wasOnStop) leaveStop(finished);
     tell(finished);
     refreshList();
   }

@@ -2,6 +2,7 @@
    reload. On a touch keyboard, which has no Shift+Enter, Enter makes a line; Ctrl or ⌘ + Enter sends
    everywhere. */
 import { refreshList } from "./conversations.js";
+import { showChosen } from "./model-picker.js";
 import { clearNotices } from "./notices.js";
 import { announce, on, words } from "./page.js";
 import { followEnd } from "./scrolling.js";
@@ -19,6 +20,19 @@ function stop() {
   if (message)
     // notices.js tells
     window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, swap: "none" }).catch(() => {});
+}
+
+/** Whether Escape has something else to close. */
+function isAnythingOpen() {
+  const lists = CSS.supports("selector(select:open)") ? ", select:open" : "";
+  return document.querySelector(`:popover-open:not([popover="hint"]), dialog[open]${lists}`);
+}
+
+/** Whoever pressed Stop stands on a button that is gone: on to the field, or to the answer where a field would
+    bring up a keyboard. */
+export function leaveStop(message) {
+  if (text && window.matchMedia("(hover: hover)").matches) text.focus({ preventScroll: true });
+  else message?.focus({ preventScroll: true });
 }
 
 function canSend() {
@@ -77,8 +91,7 @@ if (form) {
   // Wherever one is, unless something else is open that Escape closes.
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.isComposing || event.defaultPrevented || !findUnfinished()) return;
-    const isElsewhere = event.target.closest("form:not([data-composer])");
-    if (isElsewhere || document.querySelector(":popover-open, dialog[open]")) return;
+    if (event.target.closest?.("[data-edit-form]") || isAnythingOpen()) return;
     event.preventDefault();
     stop();
   });
@@ -149,6 +162,7 @@ if (form) {
 on("click", "[data-choose-model]", (event, button) => {
   const picker = document.getElementById("composer-model");
   if (picker) picker.value = button.value;
+  showChosen();
 });
 
 // "Continue", "Answer again" and "Try again" replace the message their button stands in: the focus goes to

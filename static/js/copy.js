@@ -1,7 +1,7 @@
 /* Copying: answers (as formatted text and as plain text), code blocks, keys. Frames code blocks with their
    language and a button. */
 import { showNotice } from "./notices.js";
-import { announce, forEach, icon, on, words } from "./page.js";
+import { announce, forEach, goToLogIn, icon, on, words } from "./page.js";
 
 async function toClipboard(text, html) {
   if (navigator.clipboard?.write && html) {
@@ -11,10 +11,14 @@ async function toClipboard(text, html) {
     };
     return navigator.clipboard.write([new ClipboardItem(parts)]);
   }
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  if (navigator.clipboard?.write && text instanceof Promise) {
+    const blob = text.then((written) => new Blob([written], { type: "text/plain" }));
+    return navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+  }
+  if (navigator.clipboard) return navigator.clipboard.writeText(await text);
   // Plain HTTP in a company network: no clipboard object there.
   const field = Object.assign(document.createElement("textarea"), {
-    value: text,
+    value: await text,
     className: "visually-hidden",
   });
   document.body.append(field);
@@ -67,6 +71,16 @@ function plain(source) {
   return text.trim();
 }
 
+/* The text as it was written comes from the server. The clipboard is asked at once, while the click still
+   counts; it waits for what it was promised. */
+on("click", "[data-copy-markdown]", (event, button) => copyFrom(button, readText(button.dataset.copyMarkdown)));
+
+async function readText(address) {
+  const response = await fetch(address);
+  if (!response.ok || goToLogIn(response.url)) throw new Error(String(response.status));
+  return response.text();
+}
+
 on("click", "[data-copy]", (event, button) =>
   copyFrom(button, document.querySelector(button.dataset.copy).textContent.trim()),
 );
@@ -90,12 +104,10 @@ export function frameCode(root) {
     label.dataset.copyLabel = "";
     label.textContent = words("copy");
     button.append(icon("copy"), label);
-    head.append(
-      Object.assign(document.createElement("span"), {
-        textContent: language?.slice("language-".length) ?? "",
-      }),
-      button,
-    );
+    const name = document.createElement("span");
+    name.dataset.codeLanguage = "";
+    name.textContent = language?.slice("language-".length) ?? "";
+    head.append(name, button);
     pre.replaceWith(frame);
     pre.tabIndex = 0;
     frame.append(head, pre);

@@ -1,6 +1,7 @@
 /* While the embedded runtime makes models ready, the start page looks for them every few seconds and takes
    what it finds into the picker. What the person has chosen stays chosen; a picker that is being used is left
    alone. */
+import { showChosen } from "./model-picker.js";
 import { goToLogIn } from "./page.js";
 import { parsePage } from "./trusted-fragments.js";
 
@@ -15,11 +16,12 @@ function takeModels(fresh) {
   for (const option of [...picker.options]) option.remove();
   picker.append(...fresh.options);
   picker.value = wanted;
+  showChosen();
 }
 
 async function look() {
   try {
-    if (document.visibilityState === "visible" && document.activeElement !== picker) {
+    if (document.visibilityState === "visible" && !document.querySelector("#model-chooser:popover-open")) {
       const response = await fetch(window.location.pathname);
       if (goToLogIn(response.url)) return;
       const page = parsePage(await response.text());

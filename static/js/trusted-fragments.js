@@ -25,7 +25,19 @@ const PAGE = {
   FORBID_ATTR: ["style"],
 };
 
-// What a model writes: text, tables, code. No forms, no data- or aria- attributes, no pictures.
+// Formulas, as prompts/mathml.py writes them.
+const MATH_TAGS = [
+  ...["math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup"],
+  ...["munder", "mover", "munderover", "mmultiscripts", "mprescripts", "mtable", "mtr", "mtd", "mstyle"],
+  ...["mpadded", "mphantom"],
+];
+const MATH_ATTRIBUTES = [
+  ...["accent", "accentunder", "depth", "display", "displaystyle", "fence", "form", "height", "largeop"],
+  ...["linethickness", "lspace", "mathvariant", "maxsize", "minsize", "movablelimits", "rspace", "scriptlevel"],
+  ...["separator", "stretchy", "symmetric", "width"],
+];
+
+// What a model writes: text, tables, code, formulas. No forms, no data- or aria- attributes, no pictures.
 const PROSE = {
   ALLOWED_TAGS: [
     "a",
@@ -51,6 +63,7 @@ const PROSE = {
     "input",
     "ins",
     "kbd",
+    "label",
     "li",
     "mark",
     "ol",
@@ -73,12 +86,14 @@ const PROSE = {
     "u",
     "ul",
     "var",
+    ...MATH_TAGS,
   ],
   ALLOWED_ATTR: [
     "align",
     "checked",
     "class",
     "colspan",
+    "dir",
     "disabled",
     "href",
     "lang",
@@ -88,6 +103,7 @@ const PROSE = {
     "target",
     "title",
     "type",
+    ...MATH_ATTRIBUTES,
   ],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,

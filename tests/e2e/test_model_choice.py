@@ -124,3 +124,20 @@ def test_a_refused_model_gives_way_in_one_click(arrive, careful, without_house_m
     chat.wait_for()
     expect(picker).not_to_have_value(ABROAD)
     expect(chat.answer.locator(".message-model")).not_to_have_text("Big Model")
+
+
+def test_what_the_policy_forbids_cannot_be_chosen_from_the_list(arrive, careful):
+    person, project = careful
+    stay_here(project)
+    chat = arrive(user=person)
+    choose_project(chat, project)
+    expect(chat.page.locator("[data-model-chosen]")).not_to_have_text("Big Model")
+    chat.page.locator("#model-button").click()
+    chat.page.keyboard.type("big model")
+    row = chat.page.get_by_role("option", name="Big Model")
+    expect(row).to_have_attribute("aria-disabled", "true")
+    expect(row).to_contain_text("Not allowed here")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.locator("#model-chooser")).to_be_visible()
+    row.dispatch_event("click")
+    expect(chat.page.locator("#composer-model")).not_to_have_value(ABROAD)

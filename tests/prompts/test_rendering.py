@@ -103,17 +103,6 @@ def test_planted_bug_without_the_allow_list_the_test_above_fails(monkeypatch):
         test_nothing_hostile_survives(HOSTILE[1])
 
 
-def test_links_show_their_host_and_keep_no_referrer():
-    html = render_markdown("[click](https://evil.example/x)")
-    assert 'rel="noopener noreferrer nofollow"' in html and "(evil.example)" in html
-    assert "link-host" not in render_markdown("[docs.example](https://docs.example/)")
-
-
-def test_a_picture_becomes_a_link():
-    html = render_markdown("![Chart](https://pictures.example/a.png)")
-    assert "<img" not in html and ">Chart</a>" in html and "(pictures.example)" in html
-
-
 def test_code_is_highlighted_and_escaped():
     html = render_markdown("```python\nif a < b:\n    pass\n```")
     assert 'class="language-python"' in html and '<span class="k">if</span>' in html and "&lt;" in html
@@ -138,9 +127,9 @@ def test_a_growing_text_ends_as_the_whole_text(seed):
 
 def test_finished_blocks_are_given_once():
     growing = GrowingText()
-    assert growing.grow("One.\n\nTw")[0] == "<p>One.</p>\n"
+    assert growing.grow("One.\n\nTw")[0] == '<p dir="auto">One.</p>\n'
     finished, tail = growing.grow("o.")
-    assert (finished, tail) == ("", "<p>Two.</p>\n")
+    assert (finished, tail) == ("", '<p dir="auto">Two.</p>\n')
 
 
 # -- a long block that still grows ---------------------------------------------------------------------------
@@ -159,7 +148,7 @@ def test_what_is_added_unrendered_is_rendered_with_the_next_piece():
     growing = GrowingText()
     growing.add("One.\n\nTw")
     assert growing.size == 8
-    assert growing.grow("o.") == ("<p>One.</p>\n", "<p>Two.</p>\n")
+    assert growing.grow("o.") == ('<p dir="auto">One.</p>\n', '<p dir="auto">Two.</p>\n')
 
 
 def test_a_long_open_block_of_code_is_cheap_to_render_again(monkeypatch):
@@ -181,7 +170,7 @@ def test_a_block_too_long_to_be_formatted_is_shown_as_it_is_while_it_grows(monke
     monkeypatch.setattr("prompts.rendering.MAX_MARKDOWN", 60)
     growing = GrowingText()
     finished, tail = growing.grow("One.\n\n" + "*a* b\n" * 12)
-    assert finished == "<p>One.</p>\n"
+    assert finished == '<p dir="auto">One.</p>\n'
     assert tail.count("<em>") == 10 and tail.count("*a*") == 2 and "too long to be formatted" in tail
     assert growing.grow("*c* d\n")[1].count("<em>") == 10
     growing = GrowingText()
@@ -189,31 +178,12 @@ def test_a_block_too_long_to_be_formatted_is_shown_as_it_is_while_it_grows(monke
     finished, tail = growing.grow("")
     while more := growing.grow("")[0]:
         finished += more
-    assert finished.count("<p>One.</p>") == 19 and growing.grow("")[1] == "<p>One.</p>\n"
+    assert (
+        finished.count('<p dir="auto">One.</p>') == 19 and growing.grow("")[1] == '<p dir="auto">One.</p>\n'
+    )
 
 
-# -- formulas ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "html"),
-    [
-        (r"\(a_1 * b_2 * c\)", '<p><code class="math">a_1 * b_2 * c</code></p>'),
-        ("$a*b*c$ and $x_1$.", '<p><code class="math">a*b*c</code> and <code class="math">x_1</code>.</p>'),
-        (
-            "so\n$$\na\n= b\n- c \\\\\n$$",
-            '<p>so</p>\n<p><code class="math math-block">a\n= b\n- c \\\\</code></p>',
-        ),
-        (r"\[1 < 2 \\ 3\]", r'<p><code class="math math-block">1 &lt; 2 \\ 3</code></p>'),
-        ("It costs $5 and $10, or US$5 to US$10*.", "<p>It costs $5 and $10, or US$5 to US$10*.</p>"),
-        (r"\$a*b*c\$", "<p>$a<em>b</em>c$</p>"),
-        ("`$a$`", "<p><code>$a$</code></p>"),
-        ("$$open\n\nend", "<p>$$open</p>\n<p>end</p>"),
-        (r"$<script>$", '<p><code class="math">&lt;script&gt;</code></p>'),
-    ],
-)
-def test_formulas_are_kept_as_they_were_written(text, html):
-    assert render_markdown(text).strip() == html
+# -- much of little ------------------------------------------------------------------------------------------
 
 
 def count_lines(text: str) -> int:
@@ -261,6 +231,13 @@ REPEATED = [
     "```\n",
     "# a\n",
     "a\n",
+    "http://",
+    "a http://b.example/c ",
+    "a@b.example ",
+    "a@",
+    "mailto:a@b.example\n",
+    "$x$ ",
+    r"\(\frac{1}{2}\) ",
 ]
 
 
@@ -283,7 +260,7 @@ def test_references_expand_no_further_than_the_text_is_long():
 def test_wide_tables_with_short_rows_are_not_filled_up_without_end():
     wide = "|" + "a|" * 3_000 + "\n|" + "-|" * 3_000 + "\n" + "b\n" * 20 + "\n"
     assert render_markdown(wide * 8).count("<td") < 70_000
-    assert render_markdown("| a | b |\n| - | - |\n| 1 | 2 |\n\n" * 200).count("<table>") == 200
+    assert render_markdown("| a | b |\n| - | - |\n| 1 | 2 |\n\n" * 200).count("<table ") == 200
 
 
 def test_one_wide_table_with_many_short_rows_is_text():
@@ -340,45 +317,3 @@ def test_a_text_is_rendered_once_by_tenant_and_language():
     ask("k")
     ask("a")
     assert made.count("k") == 1 and made.count("a") == 4, "the oldest makes room"
-
-
-SHOWN = [  # (text of a link, address, whether the host is named behind it)
-    ("https://bank.example", "https://bank.example/", False),
-    ("bank.example", "https://bank.example/", False),
-    ("https://bank.example/a?b=c", "https://bank.example/a?b=c", False),
-    ("the bank", "https://bank.example/", True),
-    ("https://evil.example.bank.example", "https://evil.example/", True),
-    ("https://bank.example/?to=evil.example", "https://evil.example/", True),
-    ("evil.example is not where this leads", "https://evil.example/", True),
-    ("https://bank.example@evil.example", "https://evil.example/", True),
-    ("notevil.example", "https://evil.example/", True),
-    ("https://bank.example/evil.example", "https://evil.example/x", True),
-    ("https://bank.example/a b", "https://bank.example/a%20b", False),
-    ("https://bank.example/@evil.example", "https://bank.example%2f@evil.example", True),
-    ("https://bank.example", "http:evil.example", True),
-    ("https://bank.example", "https:/evil.example", True),
-    ("https://bank.example", "https:///evil.example", True),
-    ("https://bank.example", "//evil.example", True),
-    ("https://bank.example@evil.example", "https://bank.example@evil.example", True),
-]
-
-
-@pytest.mark.parametrize(("text", "address", "is_named"), SHOWN)
-def test_a_link_names_its_host_unless_its_text_is_the_address(text, address, is_named):
-    html = render_markdown(f"[{text}]({address})")
-    assert ('class="link-host"' in html) is is_named
-
-
-def test_an_address_alone_with_a_name_before_its_host_says_where_it_leads():
-    assert ">(evil.example)<" in render_markdown("<https://bank.example@evil.example/>")
-
-
-def test_a_block_has_as_many_lines_as_it_likes():
-    lines = "a\n" * 200
-    assert render_markdown(f"$$\n{lines}$$").count('<code class="math math-block">') == 1
-
-
-def test_a_mailbox_that_hides_behind_another_is_named():
-    hidden = render_markdown("[bank@bank.example](mailto:evil@evil.example?subject=x)")
-    assert "(evil@evil.example)" in hidden
-    assert "link-host" not in render_markdown("[evil@evil.example](mailto:evil@evil.example)")

@@ -1,0 +1,118 @@
+/* Choosing a model: a combobox over the list that the form sends. That list keeps the value, so whatever changes
+   it (another project, a model that has been made ready) is what is seen here. */
+import { announce, forEach, on, words } from "./page.js";
+
+const button = document.getElementById("model-button");
+const chooser = document.getElementById("model-chooser");
+const field = document.getElementById("model-search");
+const list = document.getElementById("model-options");
+let active = null;
+
+function picker() {
+  return document.getElementById("composer-model");
+}
+
+function labelOf(option) {
+  return (option.querySelector(".model-label") ?? option).textContent.trim();
+}
+
+/** Say on the button which model is chosen. */
+export function showChosen() {
+  const [option] = picker()?.selectedOptions ?? [];
+  if (button && option) button.querySelector("[data-model-chosen]").textContent = labelOf(option);
+}
+
+function makeRow(option, number) {
+  const row = document.createElement("div");
+  row.id = `model-option-${number}`;
+  row.className = "model-option";
+  row.dataset.value = option.value;
+  row.setAttribute("role", "option");
+  row.setAttribute("aria-selected", String(option.selected));
+  if (option.disabled) row.setAttribute("aria-disabled", "true");
+  row.append(...[...option.childNodes].map((node) => node.cloneNode(true)));
+  if (option.dataset.details) {
+    const details = Object.assign(document.createElement("span"), { className: "model-details" });
+    details.textContent = option.dataset.details;
+    row.append(" ", details);
+  }
+  return row;
+}
+
+function visibleRows() {
+  return [...list.children].filter((row) => !row.hidden);
+}
+
+function activate(row) {
+  active?.classList.remove("is-active");
+  active = row ?? null;
+  active?.classList.add("is-active");
+  active?.scrollIntoView({ block: "nearest" });
+  if (active) field.setAttribute("aria-activedescendant", active.id);
+  else field.removeAttribute("aria-activedescendant");
+}
+
+function step(by) {
+  const rows = visibleRows();
+  if (rows.length) activate(rows[(rows.indexOf(active) + by + rows.length) % rows.length]);
+}
+
+function filter() {
+  const wanted = field.value.trim().toLocaleLowerCase().split(/\s+/);
+  for (const row of list.children) {
+    const said = `${row.textContent} ${row.dataset.value}`.toLocaleLowerCase();
+    row.hidden = !wanted.every((word) => said.includes(word));
+  }
+  const rows = visibleRows();
+  chooser.querySelector("[data-model-none]").hidden = rows.length > 0;
+  activate(rows.find((row) => row.ariaDisabled !== "true") ?? rows[0]);
+  announce(words(rows.length === 1 ? "oneResult" : "results", rows.length));
+}
+
+function open() {
+  field.value = "";
+  list.replaceChildren(...[...picker().options].filter((option) => option.value).map(makeRow));
+  chooser.querySelector("[data-model-none]").hidden = true;
+  activate(list.querySelector('[aria-selected="true"]') ?? list.firstElementChild);
+  field.focus({ preventScroll: true });
+}
+
+function choose(row) {
+  if (!row || row.ariaDisabled === "true") return;
+  chooser.hidePopover();
+  picker().value = row.dataset.value;
+  for (const type of ["input", "change"]) picker().dispatchEvent(new Event(type, { bubbles: true }));
+}
+
+if (button) {
+  forEach("#composer-model", (select) => {
+    select.tabIndex = -1;
+    select.setAttribute("aria-hidden", "true");
+    showChosen();
+  });
+  on("change", "#composer-model", showChosen);
+
+  chooser.addEventListener("toggle", (event) => {
+    if (event.newState === "open") open();
+  });
+  chooser.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !chooser.contains(event.relatedTarget)) chooser.hidePopover();
+  });
+  button.addEventListener("keydown", (event) => {
+    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+    event.preventDefault();
+    button.click();
+  });
+
+  field.addEventListener("input", filter);
+  field.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.keyCode === 229) return;
+    if (event.key === "ArrowDown") step(1);
+    else if (event.key === "ArrowUp") step(-1);
+    else if (event.key === "Enter") choose(active);
+    else return;
+    event.preventDefault();
+  });
+  on("mousedown", ".model-option", (event) => event.preventDefault()); // the field keeps the focus
+  on("click", ".model-option", (event, row) => choose(row));
+}
