@@ -63,7 +63,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["administration.rail", "foundation.amounts", "foundation.icons"],
+            "builtins": ["administration.rail", "foundation.amounts", "foundation.icons", "usage.labels"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
