@@ -2,6 +2,7 @@
 each object and for the whole log.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,10 +12,20 @@ from typing import Any
 from auditlog.models import LogEntry
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import BooleanField, DateField, DateTimeField, DecimalField, Field, ForeignKey, Model
+from django.db.models import (
+    BooleanField,
+    DateField,
+    DateTimeField,
+    DecimalField,
+    Field,
+    ForeignKey,
+    JSONField,
+    Model,
+)
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.formats import date_format, number_format
+from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.timezone import localtime, make_aware
 from django.utils.translation import gettext as _
@@ -58,6 +69,7 @@ class _Kept:
 
 
 _namers: dict[type[Model], Callable[[str], str]] = {}
+_labels: dict[Any, Callable[[], dict[str, str | Promise]]] = {}
 _namers_from_kept: dict[type[Model], Callable[[dict[str, Any]], str]] = {}
 
 
@@ -74,6 +86,11 @@ def name_objects(
         _namers[model] = from_text
     if from_kept is not None:
         _namers_from_kept[model] = from_kept
+
+
+def name_values(model: type[Model], field: str, labels: Callable[[], dict[str, str | Promise]]) -> None:
+    """Register what people call the values of a list in a field."""
+    _labels[model._meta.get_field(field)] = labels
 
 
 def name_object(model: type[Model] | None, text: str) -> str:
@@ -180,9 +197,21 @@ def _localize(field: Field, text: str) -> str:
         return date_format(localtime(make_aware(datetime.fromisoformat(text), UTC)), "DATETIME_FORMAT")
     if isinstance(field, DateField):
         return date_format(field.to_python(text), "DATE_FORMAT")
+    if isinstance(field, JSONField):
+        return _shorten(_list_values(field, json.loads(text)))
     if isinstance(field, DecimalField):
         return number_format(field.to_python(text).normalize(), use_l10n=True, force_grouping=True)
     return _shorten(text)
+
+
+def _list_values(field: JSONField, found: Any) -> str:
+    """“a, b”, and “a: 1, b: 2”: without the signs of JSON."""
+    labels = _labels.get(field, dict)()
+    if isinstance(found, dict):
+        return ", ".join(f"{labels.get(key, key)}: {value}" for key, value in found.items())
+    if isinstance(found, list):
+        return ", ".join(str(labels.get(one, one) if isinstance(one, str) else one) for one in found)
+    return str(found)
 
 
 def _shorten(text: str) -> str:
