@@ -23,7 +23,7 @@ from administration.history import name_objects
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import system_admin
-from foundation.amounts import show_money
+from foundation.amounts import money_cell
 from tenants.links import base_url
 from tenants.measures import Measure
 from tenants.models import Domain, Plan, PlanLimit, Tenant
@@ -88,7 +88,7 @@ def _set_suspended(request: HttpRequest, row: Tenant, is_suspended: bool) -> Non
 
 @admin.register(Tenant, site=system_admin)
 class TenantAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.TENANTS, 10, "apartment")
+    place = Place(MenuGroup.TENANTS, 10, "building-2")
     in_palette = True
     empty_text = _(
         "Each organisation that uses this installation is a tenant with data of its own. Add the first one."
@@ -175,7 +175,7 @@ class TenantAdmin(AtriumModelAdmin):
         _set_suspended,
         suspend=confirmed(
             description=_("Suspend"),
-            icon="pause_circle",
+            icon="circle-pause",
             is_dangerous=True,
             question=_("Suspend access to these tenants?"),
             explanation=_(
@@ -186,7 +186,7 @@ class TenantAdmin(AtriumModelAdmin):
         ),
         resume=confirmed(
             description=_("Resume"),
-            icon="play_circle",
+            icon="circle-play",
             question=_("Give these tenants access again?"),
             explanation=_("People and programs get in within a second."),
             done=ngettext_lazy("%(count)d tenant is active.", "%(count)d tenants are active.", "count"),
@@ -195,7 +195,7 @@ class TenantAdmin(AtriumModelAdmin):
 
     @confirmed(
         description=_("Set up again"),
-        icon="restart_alt",
+        icon="rotate-ccw",
         question=_("Try the set-up of these tenants again?"),
         explanation=_("A worker makes what is missing. What was made already stays."),
         done=ngettext_lazy(
@@ -215,7 +215,7 @@ class TenantAdmin(AtriumModelAdmin):
 
 @admin.register(Domain, site=system_admin)
 class DomainAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.TENANTS, 20, "language")
+    place = Place(MenuGroup.TENANTS, 20, "globe")
     nouns = (_("host"), _("hosts"))
     in_palette = True
     empty_text = _("A host is a name such as chat.example.org that leads to a tenant.")
@@ -290,7 +290,7 @@ name_objects(PlanLimit, from_kept=PlanLimit.name_kept)
 
 @admin.register(Plan, site=system_admin)
 class PlanAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.TENANTS, 30, "sell")
+    place = Place(MenuGroup.TENANTS, 30, "tag")
     empty_text = _("A plan says how much a tenant may use.")
     list_display = ["label", "name", *map(_limit_column, Measure), "show_budget"]
     search_fields = ["name", "label"]
@@ -313,4 +313,4 @@ class PlanAdmin(AtriumModelAdmin):
 
     @display(description=_("monthly budget"), ordering="monthly_budget", empty_value=_("unlimited"))
     def show_budget(self, row: Plan) -> str | None:
-        return show_money(row.monthly_budget) if row.monthly_budget is not None else None
+        return money_cell(row.monthly_budget) if row.monthly_budget is not None else None

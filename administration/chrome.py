@@ -29,6 +29,18 @@ def icon(request: HttpRequest) -> str:
     return static("img/icon.svg")
 
 
+def fonts(request: HttpRequest) -> str:
+    return static("css/fonts.css")
+
+
+def icon_styles(request: HttpRequest) -> str:
+    return static("css/components/icon.css")
+
+
+def unfold_styles(request: HttpRequest) -> str:
+    return static("css/admin/unfold.css")
+
+
 def tokens(request: HttpRequest) -> str:
     return static("css/tokens.css")
 

@@ -2,6 +2,7 @@
 each object and for the whole log.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,16 @@ from auditlog.models import LogEntry
 from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import BooleanField, DateField, DateTimeField, DecimalField, Field, ForeignKey, Model
+from django.db.models import (
+    BooleanField,
+    DateField,
+    DateTimeField,
+    DecimalField,
+    Field,
+    ForeignKey,
+    JSONField,
+    Model,
+)
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.formats import date_format, number_format
@@ -190,9 +200,20 @@ def _localize(field: Field, text: str) -> str:
         return date_format(localtime(make_aware(datetime.fromisoformat(text), UTC)), "DATETIME_FORMAT")
     if isinstance(field, DateField):
         return date_format(field.to_python(text), "DATE_FORMAT")
+    if isinstance(field, JSONField):
+        return _shorten(_list_values(field, json.loads(text)))
     if isinstance(field, DecimalField):
         return number_format(field.to_python(text).normalize(), use_l10n=True, force_grouping=True)
     return _shorten(text)
+
+
+def _list_values(field: JSONField, found: Any) -> str:
+    """“a, b”, and “a: 1, b: 2”: without the signs of JSON."""
+    if isinstance(found, dict):
+        return ", ".join(f"{key}: {value}" for key, value in found.items())
+    if isinstance(found, list):
+        return ", ".join(str(one) for one in found)
+    return str(found)
 
 
 def _shorten(text: str) -> str:

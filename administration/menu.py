@@ -26,7 +26,7 @@ class MenuGroup(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a list stands in the menu. `icon` is a name of Material Symbols; `title` replaces the model's
+    """Where a list stands in the menu. `icon` is a name of Lucide's; `title` replaces the model's
     plural name.
     """
 
@@ -54,7 +54,7 @@ def build_menu(site, request: HttpRequest) -> list[dict[str, Any]]:
                 # the page's heading says the same as the menu (templates/unfold/helpers/header_title.html)
                 request.menu_title = title
     start = reverse(f"{site.name}:index")
-    menu = [{"title": "", "items": [_item(_("Today"), start, "monitoring", request.path == start)]}]
+    menu = [{"title": "", "items": [_item(_("Today"), start, "activity", request.path == start)]}]
     menu += [
         {"title": group.value, "items": [item for _order, item in sorted(items, key=lambda pair: pair[0])]}
         for group, items in groups.items()

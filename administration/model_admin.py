@@ -18,7 +18,7 @@ from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Field, Model, QuerySet
+from django.db.models import DecimalField, Field, Model, QuerySet
 from django.db.models.fields.related import RelatedField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -27,9 +27,11 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from administration.history import show_history
 from administration.menu import Place
+from foundation.amounts import AmountField
 from foundation.errors import AtriumError, Conflict
 from foundation.refusals import Refusal, texts_by_field
 
@@ -200,6 +202,8 @@ class AtriumModelAdmin(ModelAdmin):
     def formfield_for_dbfield(
         self, db_field: Field, request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
+        if isinstance(db_field, DecimalField):  # money: as people write it, without the column's zeros
+            kwargs = {"form_class": AmountField, "widget": UnfoldAdminTextInputWidget(), **kwargs}
         return without_related_links(super().formfield_for_dbfield(db_field, request, **kwargs))
 
     def render_change_form(

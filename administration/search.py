@@ -30,7 +30,7 @@ def _search_rows(site, request: HttpRequest, model_admin, text: str) -> list[Sea
     found, may_repeat = model_admin.get_search_results(request, model_admin.get_queryset(request), text)
     rows = (found.distinct() if may_repeat else found)[:PER_KIND]
     name = f"{site.name}:{opts.app_label}_{opts.model_name}_change"
-    icon = model_admin.place.icon if model_admin.place else "data_object"
+    icon = model_admin.place.icon if model_admin.place else "list"
     return [
         SearchResult(
             title=str(row),

@@ -20,7 +20,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.template.response import TemplateResponse
+from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
@@ -30,6 +30,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
+from administration.icons import draw_icons
 from administration.menu import build_menu
 from administration.search import search_site
 from administration.start_page import render_cards
@@ -93,11 +94,14 @@ class AtriumAdminSite(UnfoldAdminSite):
             if not self.has_permission(request):
                 raise PermissionDenied
             try:
-                return inner(request, *args, **kwargs)
+                response = inner(request, *args, **kwargs)
             except (DisallowedModelAdminLookup, DisallowedModelAdminToField):
                 # Django's answer is a 400 and a traceback; for a filter's wrong value it is this one
                 messages.warning(request, _("This address asks for a filter that the page does not have."))
                 return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+            if isinstance(response, SimpleTemplateResponse):
+                response.add_post_render_callback(draw_icons)
+            return response
 
         return update_wrapper(guarded, inner)
 

@@ -1,10 +1,12 @@
 """Money as people read it, in their own notation, and as they write it.
 
-Those who spend it see cents and signs of currencies, and what is smaller on demand; those who keep the books
-see every figure and the codes.
+One rule for all who read it, in the chat, on pages and in both administrations: two digits behind the point,
+of the currency's unit from 1 on and of its hundredth below ("24.97 €", "0.5 ct"); less than a hundredth of a
+hundredth by that bound ("< 0.01 ct"). The exact figure is in the books: on hover, and on the page of a row.
+What is read by programs (CSV, JSON, commands) has decimal numbers beside the currency's code instead.
 """
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django import forms, template
@@ -17,89 +19,113 @@ from django.utils.translation import gettext as _
 
 from foundation.errors import InvalidInput
 
-SMALLEST = Decimal("0.000001")
-CENT = Decimal("0.01")
-MOST_PLACES = 12
-SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "CNY": "¥"}
-# where a sign of their own means another currency to readers
-SIGNS_ABROAD = {("en", "CNY"): "CN¥", ("de", "CNY"): "CN¥", ("zh", "USD"): "US$"}
+PLACES = 2  # behind the point
+SMALLEST = Decimal("0.0001")  # a hundredth of a hundredth: what is less is told by this bound
+# currency → language → its sign and what its hundredth is called; readers of one may know a sign as another's
+NAMES = {
+    "EUR": {"en": ("€", "ct"), "de": ("€", "ct"), "zh": ("€", "欧分")},
+    "USD": {"en": ("$", "¢"), "de": ("$", "¢"), "zh": ("US$", "美分")},
+    "GBP": {"en": ("£", "p"), "de": ("£", "p"), "zh": ("£", "便士")},
+    "CHF": {"en": ("CHF", "Rp."), "de": ("CHF", "Rp."), "zh": ("CHF", "")},
+    "CNY": {"en": ("CN¥", "fen"), "de": ("CN¥", "Fen"), "zh": ("¥", "分")},
+}
+# in German signs stand behind their figures; in English the euro's does, as its cent
+BEHIND = {("en", "EUR")}
+CLOSE_BY = {"¢", "p"}  # written without a space, as signs in front are
+GAP = "\N{NO-BREAK SPACE}"
 register = template.Library()
 
 
 def show_money(amount: Decimal | None, currency: str = "") -> str:
-    """Two digits after the point from 1 on, four from 0.01, six below; what is smaller still is told by its
-    bound ("< 0.000001"). With the currency behind, if any; "–" for None.
-    """
-    if amount is None:
-        return "–"
-    return f"{_figure(amount)} {currency}".rstrip()
+    """An amount in a sentence: whole units without digits behind the point ("25 €"). “–” for None."""
+    return "–" if amount is None else _show(amount, currency, is_rounded=True)
 
 
-def show_cost(amount: Decimal, currency: str = "") -> str:
-    """With two digits after the point and the currency's sign where the language puts it; less than a cent
-    is told by that bound.
-    """
-    if 0 < abs(amount) < CENT:
-        bound, relation = (CENT, "<") if amount > 0 else (-CENT, ">")
-        return f"{relation} {_with_sign(bound, 2, currency)}"
-    return _with_sign(amount, 2, currency)
+def show_price(amount: Decimal | None, currency: str = "") -> str:
+    """The same, never rounded: what a million tokens cost may be less than any bound."""
+    return "–" if amount is None else _show(amount, currency)
 
 
-def show_price(amount: Decimal, currency: str = "") -> str:
-    """The same without rounding: what a million tokens cost may be less than a cent."""
-    exponent = amount.normalize().as_tuple().exponent
-    return _with_sign(amount, min(MOST_PLACES, max(2, -int(exponent))), currency)
-
-
-def _with_sign(amount: Decimal, places: int, currency: str) -> str:
-    language = (get_language() or "en")[:2]
-    figure = floatformat(abs(amount), f"{places}g")
-    minus = "-" if round(amount, places) < 0 else ""
-    sign = SIGNS_ABROAD.get((language, currency)) or SIGNS.get(currency, currency)
-    if not sign:
-        return f"{minus}{figure}"
-    if language == "de":
-        return f"{minus}{figure}\N{NO-BREAK SPACE}{sign}"
-    return f"{minus}{sign}{chr(0xA0) if sign == currency else ''}{figure}"
+def show_exactly(amount: Decimal | None, currency: str = "") -> str:
+    """All digits, in units: as the books have it."""
+    return "–" if amount is None else _in_units(amount, currency, max(PLACES, _places_of(amount)))
 
 
 @register.filter
-def price(amount: Decimal | None, currency: str | None = "") -> str:
-    """`{{ amount|price:currency }}` in every template: as `show_price`."""
-    return show_price(Decimal(amount or 0), currency or "")
-
-
-@register.filter
-def cost(amount: Decimal | None, currency: str | None = "") -> str:
-    """`{{ amount|cost:currency }}` in every template: as `show_cost`, with the exact figure on hover."""
+def money(amount: Decimal | None, currency: str | None = "") -> str:
+    """`{{ amount|money:currency }}` in every template: as `show_money`, with the exact figure on hover."""
     amount, currency = Decimal(amount or 0), currency or ""
-    if not amount:
-        return show_cost(amount, currency)
-    return format_html(
-        '<span title="{}">{}</span>', show_price(amount, currency), show_cost(amount, currency)
-    )
+    return _with_exact(_show(amount, currency, is_rounded=True), amount, currency)
 
 
 @register.filter
-def short_amount(amount: Decimal | int | None, currency: str | None = "") -> str:
-    """`{{ amount|short_amount:currency }}` in every template: as `show_money`, never broken over two lines;
-    nothing is 0.
-    """
-    figure = _figure(Decimal(amount or 0))
-    return format_html("{}&nbsp;{}", figure, currency) if currency else figure
+def money_cell(amount: Decimal | None, currency: str | None = "") -> str:
+    """The same in a column, where points stand below each other: always with two digits behind them."""
+    amount, currency = Decimal(amount or 0), currency or ""
+    return _with_exact(_show(amount, currency, is_rounded=True, is_cell=True), amount, currency)
 
 
-def _figure(amount: Decimal) -> str:
-    size = abs(amount)
-    if not size:
-        return floatformat(0, 2)
-    if size >= 1:
-        return floatformat(amount, "2g")
-    if size >= CENT:
-        return floatformat(amount, 4)
-    if size >= SMALLEST:
-        return floatformat(amount, 6)
-    return f"< {floatformat(SMALLEST, 6)}" if amount > 0 else f"> {floatformat(-SMALLEST, 6)}"
+@register.filter
+def exactly(amount: Decimal | None, currency: str | None = "") -> str:
+    """`{{ amount|exactly:currency }}` in every template: as `show_exactly`."""
+    return show_exactly(Decimal(amount or 0), currency or "")
+
+
+def _show(amount: Decimal, currency: str, *, is_rounded: bool = False, is_cell: bool = False) -> str:
+    size, (_sign, hundredth) = abs(amount), _names(currency)
+    if is_rounded and 0 < size < SMALLEST:
+        bound = SMALLEST if amount > 0 else -SMALLEST
+        return f"{'<' if amount > 0 else '>'}{GAP}{_show(bound, currency)}"
+    if not 0 < (size.quantize(SMALLEST, ROUND_HALF_UP) if is_rounded else size) < 1:
+        places = PLACES if is_rounded else max(PLACES, _places_of(amount))
+        is_whole = not is_cell and not _places_of(_round(amount, places))
+        return _in_units(amount, currency, 0 if is_whole else places)
+    if not hundredth:
+        return _in_units(
+            amount, currency, max(PLACES, _places_of(_round(amount, 4) if is_rounded else amount))
+        )
+    figure = amount.scaleb(PLACES)
+    places = PLACES if is_cell else _places_of(_round(figure, PLACES) if is_rounded else figure)
+    return f"{_figure(figure, places)}{'' if hundredth in CLOSE_BY else GAP}{hundredth}"
+
+
+def _in_units(amount: Decimal, currency: str, places: int) -> str:
+    sign, _hundredth = _names(currency)
+    if not sign:
+        return _figure(amount, places)
+    if _language() == "de" or (_language(), currency) in BEHIND:
+        return f"{_figure(amount, places)}{GAP}{sign}"
+    minus = "-" if _round(amount, places) < 0 else ""
+    return f"{minus}{sign}{GAP if sign == currency else ''}{_figure(abs(amount), places)}"
+
+
+def _names(currency: str) -> tuple[str, str]:
+    names = NAMES.get(currency, {})
+    return names.get(_language()) or names.get("en") or (currency, "")
+
+
+def _language() -> str:
+    return (get_language() or "en")[:2]
+
+
+def _figure(amount: Decimal, places: int) -> str:
+    return floatformat(amount, f"{places}g")
+
+
+def _round(amount: Decimal, places: int) -> Decimal:
+    return amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+
+
+def _places_of(amount: Decimal) -> int:
+    """How many digits stand behind the point, without zeros at the end."""
+    return max(0, -int(amount.normalize().as_tuple().exponent))
+
+
+def _with_exact(shown: str, amount: Decimal, currency: str) -> str:
+    """With the exact figure on hover, where it says more."""
+    if _places_of(amount) <= (PLACES if abs(amount) >= 1 else 2 * PLACES):
+        return shown
+    return format_html('<span title="{}">{}</span>', show_exactly(amount, currency), shown)
 
 
 def parse_amount(text: str | Decimal) -> Decimal:
@@ -122,6 +148,10 @@ class AmountField(forms.DecimalField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"max_digits": 24, "decimal_places": 12, "localize": True, **kwargs})
+
+    def prepare_value(self, value: Any) -> Any:
+        """An amount that stands, without zeros at its end."""
+        return round(value, _places_of(value)) if isinstance(value, Decimal) else value
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and get_format("THOUSAND_SEPARATOR") in value.strip():

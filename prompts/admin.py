@@ -13,13 +13,13 @@ from administration.columns import ago
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
-from foundation.amounts import show_money
+from foundation.amounts import money_cell
 from prompts.models import Conversation
 
 
 @admin.register(Conversation, site=service_admin)
 class ConversationAdmin(ReadOnlyAdmin):
-    place = Place(MenuGroup.CHAT, 10, "forum")
+    place = Place(MenuGroup.CHAT, 10, "messages-square")
     empty_text = _(
         "Once people chat, you see here who chats how much. What they write is theirs: neither titles nor "
         "messages are shown."
@@ -63,4 +63,4 @@ class ConversationAdmin(ReadOnlyAdmin):
 
     @display(description=_("cost"), ordering="total_cost")
     def show_cost(self, row: Conversation) -> str:
-        return show_money(row.total_cost, row.currency)
+        return money_cell(row.total_cost, row.currency)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.objects import MODEL, label_objects
 from administration.start_page import card
-from foundation.amounts import short_amount, show_money
+from foundation.amounts import money_cell, show_money
 from tenants.selectors import get_currency
 from usage.charts import Bar, BarChart, Series, Share, answered_and_failed, bar_of_calls, round_up
 from usage.labels import say_error
@@ -83,10 +83,10 @@ def cost_per_day(request: HttpRequest) -> dict[str, Any]:
         key="days",
         description=_("Bars: cost per day. The figures are in the table below."),
         top=top,
-        ticks=[short_amount(top, currency), "0"],
+        ticks=[show_money(top, currency), "0"],
         bars=[_bar_of_day(row, currency) for row in days],
         series=[Series("series-1", _("Cost"))],
-        head=[_("Day (UTC)"), _("Calls"), _("Cost, %(currency)s") % {"currency": currency}],
+        head=[_("Day"), _("Calls"), _("Cost")],
     )
     return {
         "heading": _("What did each of the last 30 days cost?"),
@@ -101,7 +101,7 @@ def _bar_of_day(row: UsageRow, currency: str) -> Bar:
         name=date_format(day, "MONTH_DAY_FORMAT"),
         title=f"{date_format(day)}: {show_money(row.cost, currency)}",
         values=[row.cost],
-        cells=(date_format(day), intcomma(row.calls), short_amount(row.cost)) if is_used else (),
+        cells=(date_format(day), intcomma(row.calls), money_cell(row.cost, currency)) if is_used else (),
     )
 
 

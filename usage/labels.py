@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
+from django import template
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.formats import number_format
 from django.utils.functional import Promise
@@ -10,8 +11,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from foundation.amounts import show_money
-from usage.quantities import CLASSES, EACH, MILLION_TOKENS, SECOND, Quantities
+from foundation.amounts import show_price
+from usage.pricing import Price, without_inherited
+from usage.quantities import CLASSES, EACH, INPUT, MILLION_TOKENS, OUTPUT, SECOND, Quantities
 
 LABELS: dict[str, str | Promise] = {
     "input": gettext_lazy("input"),
@@ -60,6 +62,7 @@ PER: dict[int, str | Promise] = {
     EACH: pgettext_lazy("price", "each"),
     SECOND: gettext_lazy("per second"),
 }
+register = template.Library()
 
 
 def say_error(code: str) -> str:
@@ -72,11 +75,29 @@ def show_quantities(quantities: Quantities) -> str:
     return ", ".join(f"{LABELS[name]} {_figure(name, quantities[name])}" for name in _known(quantities))
 
 
+@register.filter
+def say_price(price: Price) -> str:
+    """`{{ model.price|say_price }}` in every template: what a model costs, in a few words. Free is only what
+    somebody said is free.
+    """
+    if price.is_unset:
+        return _("no price set")
+    if price.is_free:
+        return _("free of charge")
+    own = without_inherited(price.amounts)
+    if not own.keys() <= {*INPUT, *OUTPUT} or "input" not in own:
+        return show_prices({name: str(amount) for name, amount in own.items()}, price.currency)
+    shown = {name: show_price(price.amounts.get(name), price.currency) for name in ("input", "output")}
+    if "output" not in own:
+        return _("%(input)s per million tokens") % shown
+    return _("%(input)s in, %(output)s out per million tokens") % shown
+
+
 def show_prices(snapshot: Mapping[str, str], currency: str = "") -> str:
     """The prices of a snapshot, those for the same number of units together."""
     groups: dict[int, list[str]] = {}
     for name in _known(snapshot):
-        price = f"{LABELS[name]} {show_money(Decimal(snapshot[name]), currency)}"
+        price = f"{LABELS[name]} {show_price(Decimal(snapshot[name]), currency)}"
         groups.setdefault(CLASSES[name].per, []).append(price)
     return "; ".join(
         _("%(per)s: %(prices)s") % {"per": PER[per], "prices": ", ".join(prices)}

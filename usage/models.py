@@ -14,6 +14,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from foundation.amounts import show_money
 from foundation.ids import show_request_id, uuid7
@@ -188,8 +189,8 @@ class Budget(TimeStamped):
         KEY = "key", _("API key")
 
     class Period(models.TextChoices):
-        MONTH = "month", _("month (UTC)")
-        DAY = "day", _("day (UTC)")
+        MONTH = "month", pgettext_lazy("period of a budget", "month")
+        DAY = "day", pgettext_lazy("period of a budget", "day")
         TOTAL = "total", _("for ever")
 
     class ManagedBy(models.TextChoices):

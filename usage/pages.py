@@ -1,5 +1,6 @@
 """What the pages of usage show, put together from the selectors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,9 +15,10 @@ from accounts.limit_use import FREED, count_used
 from accounts.models import Limit, User
 from accounts.objects import MODEL, label_objects
 from accounts.selectors import list_own_limits
+from foundation.amounts import money, show_exactly, show_money
 from tenants.measures import say_use
 from usage.charts import Bar, BarChart, Series, round_up
-from usage.selectors import UsageRow, list_binding_budgets, own_usage
+from usage.selectors import BudgetState, UsageRow, list_binding_budgets, own_usage
 
 PERIODS = (7, 30, 90)
 DEFAULT_PERIOD = 30
@@ -37,43 +39,70 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class LimitLine:
-    """A limit of the person's or of one of their keys: what is used of it, and when that is free again."""
+class Bound:
+    """A budget or a limit of the person's or of one of their keys: what is left or used of it, and when it
+    is free again.
+    """
 
     label: str
     text: str
     freed: str
     percent: int
+    is_of_plan: bool = False
+    is_above: bool = False
 
 
-def my_usage_context(user: User, wanted_days: str) -> dict[str, Any]:
-    """The variables of usage/my_usage.html. An unknown period is the default one."""
+def my_usage_context(user: User, wanted_days: str, is_exact: bool) -> dict[str, Any]:
+    """The variables of usage/my_usage.html. An unknown period is the default one. With `is_exact` each amount
+    has all its digits.
+    """
     period = int(wanted_days) if wanted_days in map(str, PERIODS) else DEFAULT_PERIOD
     usage = own_usage(user, period)
     days = [_line(row) for row in usage.days]
     labels = label_objects(MODEL, (row.label for row in usage.models))
     return {
         "periods": [_period(count, count == period) for count in PERIODS],
+        "period": period,
+        "is_exact": is_exact,
         "total": _line(usage.total),
+        "spent_in_all": (show_exactly if is_exact else money)(usage.total.cost, usage.currency),
         "days": days[::-1],
         "chart": _chart(days),
         "models": [_line(row, model_name=labels[row.label]) for row in usage.models],
-        "budgets": list_binding_budgets(user),
+        "budgets": [
+            _budget_line(state, show_exactly if is_exact else show_money)
+            for state in list_binding_budgets(user)
+        ],
         "limits": _list_limits(user),
         "currency": usage.currency,
         "place": "usage",
     }
 
 
-def _list_limits(user: User) -> list[LimitLine]:
+def _budget_line(state: BudgetState, show: Callable[[Decimal, str], str]) -> Bound:
+    """What is left of it; what is held for calls under way counts as used."""
+    limit = show(state.limit, state.currency)
+    if state.is_above:
+        above = show(state.used - state.limit, state.currency)
+        text = _("%(amount)s above the limit of %(limit)s") % {"amount": above, "limit": limit}
+    else:
+        left = show(state.remaining, state.currency)
+        text = _("%(amount)s left of %(limit)s") % {"amount": left, "limit": limit}
+    freed = ""
+    if state.resets_on:
+        freed = _("Begins anew on %(day)s.") % {"day": date_format(state.resets_on)}
+    return Bound(state.label, text, freed, state.percent, state.is_of_plan, state.is_above)
+
+
+def _list_limits(user: User) -> list[Bound]:
     rows = list(list_own_limits(user))
     used = count_used(rows)
     return [_limit_line(row, used[row.pk]) for row in rows]
 
 
-def _limit_line(row: Limit, used: int) -> LimitLine:
+def _limit_line(row: Limit, used: int) -> Bound:
     """The person's own stand without a name, those of a key with the key's."""
-    return LimitLine(
+    return Bound(
         label=str(row.key) if row.key is not None else _("You, with all your keys"),
         text=say_use(row.measure, used, row.amount),
         freed=_("Free again %(when)s.") % {"when": FREED[row.measure]},

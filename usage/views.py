@@ -11,4 +11,5 @@ from usage.pages import my_usage_context
 @login_required
 @require_safe
 def my_usage(request: HttpRequest) -> HttpResponse:
-    return render(request, "usage/my_usage.html", my_usage_context(request.user, request.GET.get("days", "")))
+    context = my_usage_context(request.user, request.GET.get("days", ""), request.GET.get("exact") == "yes")
+    return render(request, "usage/my_usage.html", context)

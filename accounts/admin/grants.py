@@ -76,7 +76,7 @@ class GrantForm(forms.ModelForm):
 
 @admin.register(Grant, site=service_admin)
 class GrantAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.MODELS, 30, "rule")
+    place = Place(MenuGroup.MODELS, 30, "list-checks")
     empty_text = _(
         "Everybody may use every model. Give a role, a project or a person the right to one, and only those "
         "who have it see that model; or refuse it to somebody."

@@ -67,7 +67,7 @@ class StateFilter(admin.SimpleListFilter):
 @admin.register(ApiKey, site=service_admin)
 class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
     limit_level = Limit.Level.KEY
-    place = Place(MenuGroup.PEOPLE, 40, "key")
+    place = Place(MenuGroup.PEOPLE, 40, "key-round")
     in_palette = True
     empty_text = _("An API key lets a program call models, or manage this service, in a person's name.")
     form = KeyForm
@@ -191,7 +191,7 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
 
     @confirmed(
         description=_("Revoke"),
-        icon="key_off",
+        icon="ban",
         is_dangerous=True,
         question=_("Revoke these keys?"),
         explanation=_(

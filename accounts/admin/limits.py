@@ -76,7 +76,7 @@ class LimitForm(SubjectChoice):
 
 @admin.register(Limit, site=service_admin)
 class LimitAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.USAGE, 30, "speed")
+    place = Place(MenuGroup.USAGE, 30, "gauge")
     empty_text = _(
         "A limit bounds how many requests, tokens or calls at once the organisation, a project, a person, a "
         "key or the callers of a model may have."

@@ -28,7 +28,7 @@ class WebOriginForm(forms.ModelForm):
 
 @admin.register(WebOrigin, site=service_admin)
 class WebOriginAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.PEOPLE, 50, "public")
+    place = Place(MenuGroup.PEOPLE, 50, "globe")
     keywords = _("CORS, browser, cross-origin, web page, domain")
     form = WebOriginForm
     empty_text = _(

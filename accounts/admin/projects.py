@@ -57,7 +57,7 @@ class MemberInline(Inline):
 class ProjectAdmin(LimitsAdmin, AtriumModelAdmin):
     limit_level = Limit.Level.PROJECT
     form = ProjectForm
-    place = Place(MenuGroup.PEOPLE, 30, "folder_shared")
+    place = Place(MenuGroup.PEOPLE, 30, "folder")
     in_palette = True
     empty_text = _("A project gathers usage, budgets and keys of those who work on one thing.")
     list_display = ["show_name", "is_default", "show_members", "show_keys", ago("created_at", _("added"))]

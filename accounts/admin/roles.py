@@ -35,7 +35,7 @@ class RoleForm(forms.ModelForm):
 
 @admin.register(Group, site=service_admin)
 class RoleAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.PEOPLE, 20, "badge")
+    place = Place(MenuGroup.PEOPLE, 20, "id-card")
     nouns = (_("role"), _("roles"))
     empty_text = _("A role says what its people may do.")
     form = RoleForm

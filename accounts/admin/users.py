@@ -136,7 +136,7 @@ class PersonAdmin(AtriumModelAdmin):
         _set_locked_out,
         deactivate=confirmed(
             description=_("Lock out"),
-            icon="person_off",
+            icon="user-round-x",
             is_dangerous=True,
             question=_("Lock these people out?"),
             explanation=_(
@@ -149,7 +149,7 @@ class PersonAdmin(AtriumModelAdmin):
         ),
         reactivate=confirmed(
             description=_("Let in again"),
-            icon="how_to_reg",
+            icon="user-round-check",
             question=_("Let these people in again?"),
             explanation=_(
                 "They can log in, and their API keys work again unless they are revoked or expired."
@@ -162,7 +162,7 @@ class PersonAdmin(AtriumModelAdmin):
 
     @confirmed(
         description=_("Send invitation"),
-        icon="outgoing_mail",
+        icon="send",
         question=_("Send these people a link to choose a password?"),
         explanation=_(
             "The mail goes out at once. Their present password works until they choose another one."
@@ -178,7 +178,7 @@ class PersonAdmin(AtriumModelAdmin):
 @admin.register(User, site=service_admin)
 class UserAdmin(LimitsAdmin, PersonAdmin):
     limit_level = Limit.Level.USER
-    place = Place(MenuGroup.PEOPLE, 10, "group")
+    place = Place(MenuGroup.PEOPLE, 10, "users")
     empty_text = _(
         "The people of your organisation. Add someone, and they get a mail with a link to choose a password."
     )
@@ -232,7 +232,7 @@ class UserAdmin(LimitsAdmin, PersonAdmin):
 
 @admin.register(User, site=system_admin)
 class OperatorAdmin(PersonAdmin):
-    place = Place(MenuGroup.SECURITY, 10, "shield_person")
+    place = Place(MenuGroup.SECURITY, 10, "user-cog")
     nouns = (_("operator"), _("operators"))
     empty_text = _("The people who operate this platform.")
     form = PersonForm

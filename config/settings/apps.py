@@ -68,6 +68,7 @@ TEMPLATES = [
                 "foundation.amounts",
                 "foundation.icons",
                 "foundation.paging",
+                "usage.labels",
             ],
             "context_processors": [
                 "django.template.context_processors.request",

@@ -213,7 +213,7 @@ class ConnectionAdminBase(AtriumModelAdmin):
 
     @confirmed(
         description=_("Test"),
-        icon="network_check",
+        icon="activity",
         question=_("Ask these providers whether they answer?"),
         explanation=_("Each is asked for its list of models, with the stored key. That costs nothing."),
     )
@@ -231,7 +231,7 @@ class ConnectionAdminBase(AtriumModelAdmin):
 
     @confirmed(
         description=_("Fetch models"),
-        icon="sync",
+        icon="refresh-cw",
         question=_("Fetch the lists of models of these providers?"),
         explanation=_(
             "New models are added, those that have vanished are switched off. What you have set on a model "

@@ -77,7 +77,7 @@ class ListedPrices(AtriumModelAdmin):
 
     @confirmed(
         description=_("Take over the catalogue's prices"),
-        icon="sell",
+        icon="tag",
         permissions=("price",),
         question=_("Make the prices of the providers' catalogues those of these models?"),
         explanation=_(

@@ -44,7 +44,7 @@ def _set_enabled(request: HttpRequest, row: Model, is_enabled: bool) -> None:
 
 
 class ModelAdminBase(ShownPrices, ListedPrices):
-    place = Place(MenuGroup.MODELS, 20, "neurology")
+    place = Place(MenuGroup.MODELS, 20, "brain")
     in_palette = True
     empty_text = _(
         "Models are what people name in “model”. Fetch them from a connection, or add one by hand."
@@ -162,7 +162,7 @@ class ModelAdminBase(ShownPrices, ListedPrices):
         _set_enabled,
         switch_on=confirmed(
             description=_("Switch on"),
-            icon="toggle_on",
+            icon="toggle-right",
             question=_("Switch these models on?"),
             explanation=_("Whoever may use them can call them from now on."),
             done=ngettext_lazy(
@@ -171,7 +171,7 @@ class ModelAdminBase(ShownPrices, ListedPrices):
         ),
         switch_off=confirmed(
             description=_("Switch off"),
-            icon="toggle_off",
+            icon="toggle-left",
             question=_("Switch these models off?"),
             explanation=_(
                 "Calls of them are refused from now on. They keep their prices and all that is set."

@@ -11,7 +11,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSplitDateTimeWidget
 
 from administration.model_admin import Inline
-from foundation.amounts import show_money
+from foundation.amounts import show_price
 from models_registry.kinds import list_priced_classes
 from models_registry.worlds import Model, ModelPrice
 from usage.labels import LABELS, PER, label_of_price
@@ -33,7 +33,7 @@ def _price_field(name: str) -> forms.DecimalField:
 def _price_column(name: str) -> Callable[[Inline, ModelPrice], str]:
     @display(description=label_of_price(name))
     def show(self: Inline, row: ModelPrice) -> str:
-        return show_money(row.as_price().amounts.get(name), row.currency)
+        return show_price(row.as_price().amounts.get(name), row.currency)
 
     return show
 
@@ -55,7 +55,7 @@ class ShownPrice(forms.Widget):
         self.currency = currency
 
     def render(self, name: str, value: Any, attrs: dict | None = None, renderer: Any = None) -> str:
-        return value if isinstance(value, str) else show_money(value, self.currency)
+        return value if isinstance(value, str) else show_price(value, self.currency)
 
 
 class PriceForm(_NewerFields, forms.ModelForm):

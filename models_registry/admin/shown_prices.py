@@ -14,12 +14,12 @@ from unfold.decorators import display
 
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
-from foundation.amounts import show_money
+from foundation.amounts import show_price
 from models_registry.kinds import list_priced_classes
 from models_registry.selectors import list_current_prices
 from models_registry.services.prices import costs_the_platform
 from models_registry.worlds import Model, active_world
-from usage.labels import show_prices
+from usage.labels import say_price, show_prices
 from usage.pricing import Price
 
 SHOWN = 2  # prices of a model of the platform, in its list: one per currency
@@ -64,7 +64,7 @@ class ShownPrices(AtriumModelAdmin):
             shown.append(f"+{len(prices) - len(shown)}")
         if not shown and row.proposed_price:
             listed = _show_price(Price.from_snapshot(row.proposed_price), row.kind)
-            return gettext("no price; in the catalogue: %(price)s") % {"price": listed}
+            return gettext("no price set; in the catalogue: %(price)s") % {"price": listed}
         return "; ".join(shown) or _say_no_price(row)
 
     @display(description=_("price at present"))
@@ -80,15 +80,16 @@ class ShownPrices(AtriumModelAdmin):
 
 def _say_no_price(row: Model) -> str:
     if row.is_priced_otherwise:
-        return gettext("no price; that of the catalogue cannot be taken over")
+        return gettext("no price set; that of the catalogue cannot be taken over")
     if costs_the_platform(active_world(), row.connection):
-        return gettext("no price")
-    return gettext("no price: calls cost nothing")
+        return gettext("no price set")
+    return gettext("no price set: calls cost nothing")
 
 
 def _show_price(price: Price, kind: str) -> str:
-    if "output" not in list_priced_classes(kind, ()):
-        return show_money(price.input, price.currency)
-    if price.input is None or price.output is None:
-        return show_prices(price.snapshot(), price.currency)
-    return f"{show_money(price.input)} / {show_money(price.output, price.currency)}"
+    """In short, for a column headed “input / output per million”; in words where that says less."""
+    if price.is_free or price.input is None:
+        return say_price(price)
+    if price.output is None or "output" not in list_priced_classes(kind, ()):
+        return show_price(price.input, price.currency)
+    return f"{show_price(price.input, price.currency)} / {show_price(price.output, price.currency)}"

@@ -38,7 +38,12 @@ FILES = {  # where in node_modules → where below static/vendor
     "mermaid/dist/mermaid.min.js": "mermaid/mermaid.min.js",
     "mermaid/LICENSE": "mermaid/LICENSE",
 }
-ICON_IN_USE = re.compile(r"""\{% icon "([a-z0-9-]+)"|icon\("([a-z0-9-]+)"\)|\bicon="([a-z0-9-]+)",\s""")
+ICON_IN_USE = re.compile(
+    r"""\{% icon "([a-z0-9-]+)"|icon\("([a-z0-9-]+)"\)|\bicon="([a-z0-9-]+)"[,)]"""
+    r"""|\bPlace\(MenuGroup\.\w+, \d+, "([a-z0-9-]+)"|start, "([a-z0-9-]+)"|"SITE_SYMBOL": "([a-z0-9-]+)\""""
+    r"""|^    "[a-z_]+": "([a-z0-9-]+)",$""",  # administration/icons.py
+    re.MULTILINE,
+)
 # the maps are not shipped; Django's manifest storage would look for them
 SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*$")
 
@@ -62,13 +67,18 @@ def install(folder: Path, relock: bool) -> Path:
 
 
 def find_icons() -> list[str]:
-    """Names of the Lucide icons that templates (`{% icon "name" %}`), modules (`icon("name")`) and places of
-    the rail (`icon="name"`) show.
+    """Names of the Lucide icons that templates (`{% icon "name" %}`), modules (`icon("name")`), places of the
+    rail (`icon="name"`) and the administrations show.
     """
     sources = [
         *(ROOT / "templates").rglob("*.html"),
         *(ROOT / "static" / "js").rglob("*.js"),
         *ROOT.glob("*/places.py"),
+        *ROOT.glob("*/admin.py"),
+        *ROOT.glob("[!t]*/admin/*.py"),
+        *(ROOT / "administration" / name for name in ("icons.py", "menu.py", "search.py")),
+        ROOT / "config" / "settings" / "admin.py",
+        *ROOT.glob("*/platform/admin.py"),
     ]
     return sorted(
         {

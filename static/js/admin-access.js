@@ -1,21 +1,34 @@
-// What unfold leaves to the mouse and to the eye: icons whose names are read aloud, a button that is a link
-// without an address, heads of columns that begin small once each row is a card.
-const icons = ".material-symbols-outlined:not([aria-hidden])";
+// What unfold leaves to the eye: regions that scroll, choices that one searches and fields in rows get their names,
+// and heads of columns that begin small begin a line once each row is a card.
+function nameFields() {
+  for (const field of document.querySelectorAll("td[data-label] :is(select, input, textarea)")) {
+    if (!field.labels?.length) field.setAttribute("aria-label", field.closest("td").dataset.label);
+  }
+  for (const select of document.querySelectorAll("select.select2-hidden-accessible")) {
+    const name = select.labels?.[0]?.innerText.trim() || select.getAttribute("aria-label");
+    const parts = ".select2-selection, .select2-selection__rendered[role], .select2-search__field";
+    for (const part of name ? select.nextElementSibling.querySelectorAll(parts) : []) {
+      part.setAttribute("aria-label", name);
+    }
+  }
+}
 
-function open(event) {
-  if (event.key !== "Enter" && event.key !== " ") return;
-  event.preventDefault();
-  event.currentTarget.click();
+function nameRegions() {
+  for (const region of document.querySelectorAll(".simplebar-content-wrapper")) {
+    const around = region.parentElement.closest("[aria-label], [aria-labelledby]");
+    const heading = document.getElementById(around?.getAttribute("aria-labelledby"));
+    const name = around?.ariaLabel ?? (heading ?? document.querySelector("h1")).innerText;
+    region.setAttribute("role", "group");
+    region.setAttribute("aria-label", name.trim().replace(/\s+/g, " "));
+  }
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  for (const icon of document.querySelectorAll(icons)) icon.setAttribute("aria-hidden", "true");
-  for (const link of document.querySelectorAll("#changelist a:not([href])")) {
-    link.setAttribute("role", "button");
-    link.tabIndex = 0;
-    link.addEventListener("keydown", open);
-  }
   for (const { dataset } of document.querySelectorAll("td[data-label], th[data-label]")) {
     dataset.label = dataset.label.charAt(0).toLocaleUpperCase() + dataset.label.slice(1);
   }
+  nameFields();
+  /* select2 draws its parts when it is ready, rows are added when somebody wants them */
+  new MutationObserver(nameFields).observe(document.body, { childList: true, subtree: true });
 });
+window.addEventListener("load", nameRegions);

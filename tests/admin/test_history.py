@@ -170,7 +170,7 @@ def test_budgets_and_limits_say_whose_they_are(acme, alice):
     key, model = estate.key.name_with_owner, str(estate.model)
     form = {"period": "month", "warn_at_percent": 80, "level": "key", "key": estate.key.pk, "limit": "2.5"}
     told = acme.post(reverse("service:usage_budget_add", urlconf=TENANT), form, follow=True)
-    assert f"{key}: 2.50 EUR" in text_of(told)
+    assert f"{key}: 2.50 €" in text_of(told)
     form = {"level": "model", "target": estate.model.pk, "measure": "calls_at_once", "amount": 3}
     told = acme.post(reverse("service:accounts_limit_add", urlconf=TENANT), form, follow=True)
     assert f"{model}: 3 calls at once" in text_of(told)
@@ -181,10 +181,10 @@ def test_budgets_and_limits_say_whose_they_are(acme, alice):
     said = [(entry.action, name_entry(entry).replace("\N{NO-BREAK SPACE}", " ")) for entry in entries]
     create, update, delete = LogEntry.Action.CREATE, LogEntry.Action.UPDATE, LogEntry.Action.DELETE
     assert said == [
-        (create, f"{key}: 2.50 EUR"),
+        (create, f"{key}: 2.50 €"),
         (create, f"{model}: 3 calls at once"),
-        (update, f"{key}: 3.00 EUR"),
-        (delete, f"{key}: 3.00 EUR"),
+        (update, f"{key}: 3 €"),
+        (delete, f"{key}: 3 €"),
         (delete, f"{model}: 3 calls at once"),
     ]
 

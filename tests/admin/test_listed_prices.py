@@ -28,13 +28,13 @@ def test_a_proposal_is_told_apart_from_the_price_that_holds(acme, alice):
     page = acme.get(address).content.decode().replace("\xa0", " ")
     row = page.split(">Price in the catalogue</label>")[1].split('<div class="readonly', 1)[1]
     assert row.split("</div>")[0].partition(">")[2] == (
-        "per million tokens: input 0.1500 USD, cached input 0.0750 USD, output 0.6000 USD, reasoning 0.6000 "
-        "USD. Proposed by the provider; nothing is billed by it."
+        "per million tokens: input 15¢, cached input 7.5¢, output 60¢, reasoning 60¢. Proposed by the "
+        "provider; nothing is billed by it."
     )
     names = url("models_registry_model_changelist")
     assert "in the catalogue:" not in acme.get(names).content.decode()
     ModelPrice.objects.all().delete()
-    assert "no price; in the catalogue: " in acme.get(names).content.decode()
+    assert "no price set; in the catalogue: " in acme.get(names).content.decode()
 
 
 def test_an_operator_takes_over_what_the_catalogue_says(on_platform, olga):
@@ -73,7 +73,7 @@ def test_it_is_asked_with_the_prices_and_who_is_left_out(on_platform, olga):
     def asked() -> str:
         return on_platform.get(address).content.decode().replace("\xa0", " ")
 
-    assert "input 0.1500 USD" in asked()
+    assert "input 15¢" in asked()
     assert "billed in" not in asked(), "it has a price in euros: who pays in others has no part in it already"
     with platform():
         row.prices.all().delete()

@@ -4,10 +4,13 @@ words, and safe to show.
 
 import re
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.contrib.staticfiles import finders
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -25,15 +28,17 @@ from accounts.services import (
     grant,
     set_limit,
 )
-from models_registry.services import add_connection, add_model
+from foundation.icons import SPRITE
+from models_registry.services import add_connection, add_model, set_model, set_model_price
 from prompts.models import Conversation
 from tenants.doors import hosts
 from tests.admin.query_counts import CHANGELISTS
+from tests.admin.raw_values import find_raw
 from tests.estate import PROVIDER, make_estate, make_event, make_people, make_platform_estate
 from tests.page_words import assert_no_wrong_words, find_wrong_words, names_in
 from tests.permissions import SERVICE, SYSTEM, WITHOUT_PAGE
 from tests.routes import PLATFORM, TENANT
-from usage.services import set_budget
+from usage.services import change_budget, set_budget
 
 pytestmark = pytest.mark.django_db
 EVIL = '<script>alert(1)</script><b onclick="x">[x](javascript:alert(1))</b>'
@@ -54,15 +59,65 @@ def addresses(site: str, table: dict, urlconf: str, estate) -> list[str]:
     return found
 
 
+def make_ugly(estate, alice):
+    """With what is hard to show: a failed call with lost attempts, odd prices and budgets."""
+    lost = {"upstream_model": "theirs", "error_code": "upstream_timeout", "latency_ms": 120, "cost": "0.25"}
+    estate.event = make_event(
+        alice,
+        status="error",
+        error_code="upstream_timeout",
+        endpoint="chat.completions",
+        source="chat",
+        cost=Decimal("0.000123"),
+        price_snapshot={"currency": "EUR", "input": "0.0000015", "output": "6"},
+        attempts=[lost],
+    )
+    set_model_price(actor=None, model=estate.model, input=Decimal("0.000001"), output=Decimal("1000000"))
+    set_model(actor=None, model=estate.model, context_window=1_047_576, retire_on=date(2031, 1, 1))
+    change_budget(actor=None, budget=estate.budget, limit=Decimal("1234.5"))
+    return estate
+
+
+def missing_icons(page: str) -> set[str]:
+    """Those that a page draws and the sprite has not, and names that unfold's font would draw."""
+    sprite = Path(finders.find(SPRITE)).read_text()
+    drawn = set(re.findall(rf'href="[^"]*{SPRITE}#([^"]*)"', page))
+    left = set(re.findall(r'class="[^"]*(?<![\w:-])material-symbols[^>]*>\s*([^<]*)<', page))
+    assert drawn
+    return (drawn - set(re.findall(r'<symbol id="([^"]+)"', sprite))) | left
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<td>('ok', '0 %')</td>",
+        "<td>(&#x27;ok&#x27;, &#x27;0 %&#x27;)</td>",
+        "<p>None</p>",
+        '<input type="text" value="0.150000000000">',
+        '<input value="1E-12">',
+        '<td title="2026-11-30T08:00:00+00:00">now</td>',
+        "<li>Constraint “usage_budget_never_overspent” is violated.</li>",
+        "<td>upstream_timeout</td>",
+        "<td>Decimal('1')</td>",
+        "<script>x</script><td>datetime.datetime(2026, 1, 1)</td>",
+        "<th>Day (UTC)</th>",
+    ],
+)
+def test_a_raw_value_is_found(page):
+    assert find_raw(page)
+
+
 @pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
 def test_all_pages_of_the_service_administration_work(acme, alice, language):
-    estate = make_estate(alice)
+    estate = make_ugly(make_estate(alice), alice)
     names, found = names_in(estate), {}
     acme.login_as(alice)
     for address in addresses("service", SERVICE, TENANT, estate):
         response = acme.get(address, headers={"accept-language": language})
         assert (response.status_code, response["Content-Language"]) == (200, language), address
         found[address] = find_wrong_words(response.content.decode(), language, names)
+        assert find_raw(response.content.decode()) == [], address
+        assert not missing_icons(response.content.decode()), address
     assert_no_wrong_words(found)
 
 
@@ -75,6 +130,8 @@ def test_all_pages_of_the_system_administration_work(on_platform, olga, language
         response = on_platform.get(address, headers={"accept-language": language})
         assert response.status_code == 200, address
         found[address] = find_wrong_words(response.content.decode(), language, names)
+        assert find_raw(response.content.decode()) == [], address
+        assert not missing_icons(response.content.decode()), address
     assert_no_wrong_words(found)
 
 
@@ -181,6 +238,7 @@ def test_an_auditor_looks_at_everything_and_changes_nothing(acme):
                 reverse(f"service:{name}_change", args=[getattr(estate, item).pk], urlconf=TENANT)
             ).content.decode()
             assert 'name="_save"' not in page and "deletelink" not in page, name
+            assert find_raw(page) == [], name
             assert not re.search(
                 r'<(input|select|textarea)[^>]*name="(name|email|limit|rights|secret|base_url)"', page
             ), name

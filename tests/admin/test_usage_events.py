@@ -105,8 +105,8 @@ def test_an_event_shows_what_its_lost_attempts_cost(acme, alice):
     acme.login_as(alice)
     page = acme.get(url("usage_usageevent_change", event.pk)).content.decode()
     assert (
-        "theirs: upstream_timeout, 120 ms, 0.2500 EUR; theirs: upstream_error, 120 ms; "
-        "theirs: upstream_timeout, 120 ms" in page.replace("\xa0", " ")
+        "theirs: no answer in time, 120 ms, 25 ct; theirs: error of the model server, 120 ms; "
+        "theirs: no answer in time, 120 ms" in page.replace("\xa0", " ")
     )
 
 

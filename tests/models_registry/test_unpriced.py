@@ -44,7 +44,7 @@ def test_the_list_of_models_shows_which_have_no_price(provider, acme: HostClient
     manage(*ADD, "--base-url", provider.base_url)
     manage("model", "set", "small", *PRICE)
     page = acme.login_as(alice).get("/admin/models_registry/model/").content.decode()
-    assert page.count("no price: calls cost nothing") == 1
+    assert page.count("no price set: calls cost nothing") == 1
 
 
 @pytest.mark.scope("platform")

@@ -149,9 +149,9 @@ def test_the_model_picker_shows_what_each_model_costs(as_bob, offer):
     offer("free", ("0", "0"))
     offer("unsaid")
     shown = options(as_bob.get(url("chat-home")).content.decode())
-    assert shown["cheap"] == "cheap €0.075 in, €3.00 out per million tokens"
+    assert shown["cheap"] == "cheap 7.5 ct in, 3 € out per million tokens"
     assert shown["free"] == "free Free of charge"
-    assert shown["unsaid"] == "unsaid No price entered"
+    assert shown["unsaid"] == "unsaid No price set"
 
 
 def test_a_model_that_is_gone_is_named(as_bob, bob):

@@ -105,8 +105,9 @@ async def test_a_call_is_held_on_all_levels_or_on_none(books, tight):
             "month",
             "4",
             (
-                "This API key's budget for this month has no room for this call: of 4.50 EUR, 4.00 EUR are "
-                "spent, and this call could cost 1"
+                "This API key's budget for this month has no room for this call: of "
+                "4.50\N{NO-BREAK SPACE}€, 4\N{NO-BREAK SPACE}€ are spent, "
+                "and this call could cost 1"
             ),
         ),
         ("user", "day", "4", "Your budget for today has"),

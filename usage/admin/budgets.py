@@ -1,6 +1,5 @@
 """Budgets: how much may be spent by whom. Those that come with the plan are only shown."""
 
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -19,11 +18,10 @@ from administration.columns import Badge
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, exists_already
 from administration.sites import service_admin
-from foundation.amounts import show_money
+from foundation.amounts import money_cell, show_money
 from foundation.errors import InvalidInput
 from tenants.selectors import get_currency
 from usage.models import Budget
-from usage.pricing import write_amount
 from usage.selectors.budgets import find_budget
 from usage.selectors.start_page import name_subjects, used_now
 from usage.services import change_budget, remove_budget, set_budget
@@ -47,8 +45,8 @@ class BudgetForm(SubjectChoice):
             text = gettext("In %(currency)s.")
             currency = get_currency() if is_new else self.instance.currency
             self.fields["limit"].help_text = text % {"currency": currency}
-            if not is_new:  # without the zeros of the column
-                self.initial["limit"] = Decimal(write_amount(self.instance.limit))
+            if is_new:
+                self.fields["period"].help_text = gettext("Days and months begin at midnight, UTC.")
 
     def subject_id(self) -> Any:
         """The id the service wants, or None for the organisation."""
@@ -64,7 +62,7 @@ class BudgetForm(SubjectChoice):
 
 @admin.register(Budget, site=service_admin)
 class BudgetAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.USAGE, 20, "savings")
+    place = Place(MenuGroup.USAGE, 20, "piggy-bank")
     empty_text = _(
         "A budget stops calls before they cost more than you want: for the organisation, a project, a person "
         "or a key."
@@ -87,7 +85,15 @@ class BudgetAdmin(AtriumModelAdmin):
         ("managed_by", ChoicesDropdownFilter),
     ]
     ordering = ["level", "period", "pk"]
-    readonly_fields = ["show_subject", "show_spent", "show_held", "show_used", "show_manager", "period_start"]
+    readonly_fields = [
+        "show_subject",
+        "show_limit",
+        "show_spent",
+        "show_held",
+        "show_used",
+        "show_manager",
+        "period_start",
+    ]
     conditional_fields = CONDITIONS | {"project": "level == 'project'"}
 
     def get_fieldsets(self, request: HttpRequest, obj: Budget | None = None):
@@ -99,8 +105,9 @@ class BudgetAdmin(AtriumModelAdmin):
         }
         if _is_above(obj):
             current["description"] = render_to_string("usage/_above_limit.html")
+        limit = "limit" if self.has_change_permission(request, obj) else "show_limit"
         return [
-            (None, {"fields": ["show_subject", "level", "period", "limit", "warn_at_percent"]}),
+            (None, {"fields": ["show_subject", "level", "period", limit, "warn_at_percent"]}),
             (_("Current period"), current),
         ]
 
@@ -151,15 +158,15 @@ class BudgetAdmin(AtriumModelAdmin):
 
     @display(description=_("limit"), ordering="limit")
     def show_limit(self, row: Budget) -> str:
-        return show_money(row.limit, row.currency)
+        return money_cell(row.limit, row.currency)
 
     @display(description=_("spent"))
     def show_spent(self, row: Budget) -> str:
-        return show_money(used_now(row) - row.held, row.currency)
+        return money_cell(used_now(row) - row.held, row.currency)
 
     @display(description=_("held for calls under way"))
     def show_held(self, row: Budget) -> str:
-        return show_money(row.held, row.currency)
+        return money_cell(row.held, row.currency)
 
     @display(description=_("used"), label={"ok": "success", "warn": "warning", "full": "danger"})
     def show_used(self, row: Budget) -> Badge:

@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import localize
+from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -24,10 +25,10 @@ from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
-from foundation.amounts import AmountField, show_money
+from foundation.amounts import AmountField, money_cell, show_exactly, show_money
 from foundation.errors import Conflict
 from foundation.ids import read_request_id, show_request_id
-from usage.labels import OPERATIONS, SOURCES, show_prices, show_quantities
+from usage.labels import OPERATIONS, SOURCES, say_error, show_prices, show_quantities
 from usage.ledger.budget_rules import ZERO
 from usage.models import HourlySum, UsageEvent
 from usage.selectors import list_refundable
@@ -96,7 +97,7 @@ class RefundForm(forms.Form):
 
 @admin.register(UsageEvent, site=service_admin)
 class UsageEventAdmin(ReadOnlyAdmin):
-    place = Place(MenuGroup.USAGE, 10, "receipt_long")
+    place = Place(MenuGroup.USAGE, 10, "receipt-text")
     empty_text = _("Every call of a model is booked here with what it used and cost.")
     list_display = [
         instant("created_at", _("booked at")),
@@ -134,7 +135,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
                     "show_request",
                     "kind",
                     "show_status",
-                    "error_code",
+                    "show_error",
                     "show_person",
                     "show_key",
                     "show_project",
@@ -162,7 +163,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
             {
                 "fields": [
                     "show_quantities",
-                    "show_cost",
+                    "show_bill",
                     "show_price",
                     "show_estimated",
                     "show_over_hold",
@@ -208,7 +209,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
     @confirmed(
         description=_("Refund"),
-        icon="undo",
+        icon="undo-2",
         permissions=["refund"],
         form=RefundForm,
         question=_("Give back what these calls cost?"),
@@ -243,6 +244,14 @@ class UsageEventAdmin(ReadOnlyAdmin):
     def show_operation(self, row: UsageEvent) -> str:
         return str(OPERATIONS.get(row.endpoint, row.endpoint)) or "–"
 
+    @display(description=_("error"))
+    def show_error(self, row: UsageEvent) -> str:
+        """In words, with the code by which programs know it."""
+        said = say_error(row.error_code)
+        if said in ("–", row.error_code):
+            return said
+        return format_html('{} <small class="technical">{}</small>', said, row.error_code)
+
     @display(description=_("figures"))
     def show_estimated(self, row: UsageEvent) -> str:
         if row.estimated:
@@ -273,7 +282,13 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
     @display(description=_("cost"), ordering="cost")
     def show_cost(self, row: UsageEvent) -> str:
-        return show_money(row.cost, row.currency)
+        return money_cell(row.cost, row.currency)
+
+    @display(description=_("cost"))
+    def show_bill(self, row: UsageEvent) -> str:
+        """With all digits below, which lists tell on hover only."""
+        rounded, exact = show_money(row.cost, row.currency), show_exactly(row.cost, row.currency)
+        return format_html('{} <small class="technical">{}</small>', rounded, exact)
 
     @display(description=_("used"))
     def show_quantities(self, row: UsageEvent) -> str:
@@ -294,7 +309,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
 def _show_attempt(lost: dict[str, Any], currency: str) -> str:
     """Its cost where it had one; events of the release before say none."""
-    shown = f"{lost['upstream_model']}: {lost['error_code']}, {lost['latency_ms']} ms"
+    shown = f"{lost['upstream_model']}: {say_error(lost['error_code'])}, {lost['latency_ms']} ms"
     cost = Decimal(lost.get("cost", 0))
     return f"{shown}, {show_money(cost, currency)}" if cost else shown
 

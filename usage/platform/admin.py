@@ -10,7 +10,7 @@ from administration.figures import tenant_figure
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import system_admin
-from foundation.amounts import show_money
+from foundation.amounts import money_cell, show_money
 from usage.labels import show_quantities
 from usage.platform.models import TenantSum
 from usage.platform.selectors import sum_up_month
@@ -31,7 +31,7 @@ def cost_this_month(slugs: list[str]) -> dict[str, str]:
 
 @admin.register(TenantSum, site=system_admin)
 class TenantSumAdmin(ReadOnlyAdmin):
-    place = Place(MenuGroup.USAGE, 10, "query_stats", _("usage by tenant and day"))
+    place = Place(MenuGroup.USAGE, 10, "chart-line", _("usage by tenant and day"))
     nouns = (_("row"), _("rows"))
     empty_text = _("A minute after a tenant's first call, its sums of each day appear here.")
     list_display = ["day", "slug", "calls", "errors", "tokens", "show_others", "show_cost"]
@@ -51,4 +51,4 @@ class TenantSumAdmin(ReadOnlyAdmin):
 
     @display(description=_("cost"), ordering="cost")
     def show_cost(self, row: TenantSum) -> str:
-        return show_money(row.cost, row.currency)
+        return money_cell(row.cost, row.currency)

@@ -51,7 +51,7 @@ def calls_per_day(request: HttpRequest) -> dict[str, Any]:
             for day in days
         ],
         series=answered_and_failed(),
-        head=[_("Day (UTC)"), _("Calls"), _("Failed")],
+        head=[_("Day"), _("Calls"), _("Failed")],
     )
     return {
         "heading": _("How many calls did each of the last 30 days bring?"),

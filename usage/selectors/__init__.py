@@ -2,6 +2,7 @@
 
 from usage.selectors.budgets import (
     NAMES,
+    BudgetState,
     find_tightest_budget,
     get_visible_budget,
     list_binding_budgets,
@@ -27,6 +28,7 @@ __all__ = [
     "DIMENSIONS",
     "NAMES",
     "Bill",
+    "BudgetState",
     "Speed",
     "UsageRow",
     "find_bill_of_call",

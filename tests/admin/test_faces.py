@@ -1,0 +1,180 @@
+"""Both administrations in a browser: looked at by axe-core in both themes, and walked by the keyboard alone.
+
+The pages are those of Django's test client, drawn before; only static files come from the disk. What needs a
+server that answers is in tests/e2e. `ATRIUM_PROOF=night` looks at each page in both themes.
+"""
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.urls import reverse
+from playwright.sync_api import Browser, Page, Route
+
+from accounts.models import User
+from tests.admin.test_pages import addresses, make_ugly
+from tests.e2e.conftest import open_browser
+from tests.estate import make_estate, make_platform_estate
+from tests.permissions import SERVICE, SYSTEM
+from tests.routes import PLATFORM, TENANT
+
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+HOST = "http://admin.localhost"
+THEMES = ("light", "dark")
+STOPS = 400  # more than any page has for the tab key
+AT = """() => {
+  const at = document.activeElement, box = at.getBoundingClientRect(), style = getComputedStyle(at);
+  const name = at.getAttribute("aria-label") || at.innerText || at.title || at.labels?.[0]?.innerText
+    || at.value || at.placeholder || at.getAttribute("aria-labelledby");
+  const isMarked = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0
+    || at.closest(":focus-within[class*='focus-within:outline']");
+  return [at.tagName, at.id, name?.trim() ?? "", box.width > 0 && box.height > 0, Boolean(isMarked)];
+}"""
+Pages = dict[str, tuple[int, dict[str, str], bytes]]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+def draw(client, paths: list[str], language: str = "en") -> Pages:
+    found = {}
+    for path in paths:
+        response = client.get(path, headers={"accept-language": language})
+        assert response.status_code == 200, path
+        found[path] = (200, dict(response.items()), response.content)
+    return found
+
+
+def open_pages(browser: Browser, pages: Pages, width: int = 1440) -> Page:
+    """A tab in which these pages are there, and nothing else."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+
+    def answer(route: Route) -> None:
+        path = urlsplit(route.request.url).path
+        file = (
+            finders.find(path.removeprefix(settings.STATIC_URL))
+            if path.startswith(settings.STATIC_URL)
+            else None
+        )
+        if file:
+            route.fulfill(path=file)
+        elif path in pages:
+            status, headers, body = pages[path]
+            route.fulfill(status=status, headers=headers, body=body)
+        else:
+            route.fulfill(status=204)
+
+    context.route("**/*", answer)
+    page = context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"{page.url}: {error}"))
+    return page
+
+
+def list_violations(page: Page) -> list[str]:
+    """What axe-core finds, of any weight."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]
+    ]
+
+
+def dress(user, theme: str) -> None:
+    User.objects.filter(pk=user.pk).update(theme=theme)
+
+
+def look_at_all(browser: Browser, pages: Pages, theme: str) -> dict[str, list[str]]:
+    """What is found on which page. By day each page in one of the themes, by night in both."""
+    paths = [path for path in pages if not path.endswith(("/jsi18n/", "/history/"))]
+    if os.environ.get("ATRIUM_PROOF") != "night":
+        paths = paths[THEMES.index(theme) :: len(THEMES)]
+    page, found = open_pages(browser, pages), {}
+    for path in paths:
+        page.goto(HOST + path)
+        page.wait_for_function("!document.documentElement.hasAttribute('x-cloak')")
+        if violations := list_violations(page):
+            found[path] = violations
+    page.context.close()
+    return found
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_nothing_is_found_on_the_service_administration(browser, acme, alice, theme):
+    estate = make_ugly(make_estate(alice), alice)
+    dress(alice, theme)
+    listed = addresses("service", SERVICE, TENANT, estate)
+    pages = draw(acme.login_as(alice), [*listed, reverse("service:jsi18n", urlconf=TENANT)])
+    assert look_at_all(browser, pages, theme) == {}
+
+
+@pytest.mark.scope("platform")
+@pytest.mark.parametrize("theme", THEMES)
+def test_nothing_is_found_on_the_system_administration(browser, on_platform, olga, theme):
+    estate = make_platform_estate(olga)
+    dress(olga, theme)
+    listed = addresses("system", SYSTEM, PLATFORM, estate)
+    pages = draw(on_platform.login_as(olga), [*listed, reverse("system:jsi18n", urlconf=PLATFORM)])
+    assert look_at_all(browser, pages, theme) == {}
+
+
+def test_axe_finds_what_is_planted(browser, acme, alice):
+    path = reverse("service:accounts_project_add", urlconf=TENANT)
+    page = open_pages(browser, draw(acme.login_as(alice), [path]))
+    page.goto(HOST + path)
+    page.evaluate("document.querySelector('label[for=id_name]').remove()")
+    assert any(found.startswith("label:") for found in list_violations(page))
+
+
+def walk(page: Page) -> list[tuple[str, str, str, bool, bool]]:
+    """The stops of the tab key, until it leaves the page: kind, id, name, whether it is seen, and marked."""
+    found: list[tuple[str, str, str, bool, bool]] = []
+    for _stop in range(STOPS):
+        page.keyboard.press("Tab")
+        at = tuple(page.evaluate(AT))
+        if at[0] == "BODY":
+            return found
+        found.append(at)
+    raise AssertionError(f"The tab key never leaves {page.url}: {found[-5:]}")
+
+
+def test_the_keyboard_alone_reaches_everything_and_sees_where_it_is(browser, acme, alice):
+    estate = make_ugly(make_estate(alice), alice)
+    names = ("index", "usage_usageevent_changelist", "accounts_limit_add", "auth_group_add")
+    paths = [reverse(f"service:{name}", urlconf=TENANT) for name in names]
+    paths.append(reverse("service:models_registry_model_change", args=[estate.model.pk], urlconf=TENANT))
+    pages = draw(acme.login_as(alice), [*paths, reverse("service:jsi18n", urlconf=TENANT)])
+    page = open_pages(browser, pages)
+    for path in paths:
+        page.goto(HOST + path)
+        page.locator(".skip-link").focus()  # a form's first field may have taken the focus
+        stops = walk(page)
+        assert len(stops) > 20, path
+        assert [stop for stop in stops if not all(stop[2:])] == [], path
+
+
+def test_filters_and_menu_open_by_the_keyboard_and_give_the_focus_back(browser, acme, alice):
+    make_estate(alice)
+    path = reverse("service:usage_usageevent_changelist", urlconf=TENANT)
+    pages = draw(acme.login_as(alice), [path, reverse("service:jsi18n", urlconf=TENANT)])
+    page = open_pages(browser, pages)
+    page.goto(HOST + path)
+    filters, panel = page.locator("#open-filters"), page.locator("#changelist-filter")
+    filters.focus()
+    page.keyboard.press("Enter")
+    panel.wait_for(state="visible")
+    assert page.evaluate("document.activeElement.closest('#changelist-filter') !== null")
+    page.keyboard.press("Escape")
+    panel.wait_for(state="hidden")
+    assert page.evaluate("document.activeElement.id") == "open-filters"
+    menu = page.locator("#main").get_by_role("button", name="Show or hide the menu")
+    menu.focus()
+    page.keyboard.press("Enter")
+    page.locator("#nav-sidebar").wait_for(state="hidden")
+    page.keyboard.press("Space")
+    page.locator("#nav-sidebar").wait_for(state="visible")
