@@ -25,7 +25,16 @@ SAME_IN_GERMAN = {
     "optional",
     "{n} s",
 }
-SAME_IN_CHINESE = {"API", "Ctrl K", "Tokens", "on %(day)s", "tokens", "“%(name)s” %(reason)s."}
+SAME_IN_CHINESE = {
+    "API",
+    "Ctrl",
+    "Ctrl K",
+    "Shift",
+    "Tokens",
+    "on %(day)s",
+    "tokens",
+    "“%(name)s” %(reason)s.",
+}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

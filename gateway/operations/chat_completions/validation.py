@@ -78,7 +78,8 @@ def _first_error(schema: bytes, value: Any) -> str | None:
 @lru_cache(maxsize=256)
 def _validator_of(written: bytes) -> Validator:
     schema = orjson.loads(written)
-    return _counting(dialect_of(schema))(_without_slow(schema), registry=Registry())  # it fetches nothing
+    counting = _counting(dialect_of(schema))  # type: ignore[arg-type]  # a class is hashable
+    return counting(_without_slow(schema), registry=Registry())  # it fetches nothing
 
 
 @cache
