@@ -1,6 +1,6 @@
-"""S28: each fault of the mock's catalogue, streamed or not, for chat and (those of HTTP and of the wire) for
-embeddings, through the real `/v1`: a well-formed end within the connection's limits, one bill, no hold, no
-socket, no secret.
+"""S28: each fault of the mock's catalogue, streamed or not, for chat and messages and (those of HTTP and of
+the wire) for embeddings and for a provider of Anthropic's protocol, through the real `/v1`: a well-formed end
+within the connection's limits, one bill, no hold, no socket, no secret.
 
 `make test` asks once in one order; `make proof` three times, breaking answers at other places. Reranking
 has no operation yet.
@@ -21,6 +21,7 @@ from uuid import UUID
 
 import aiohttp
 import pytest
+from anthropic.types import Message
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -28,6 +29,7 @@ from foundation.ids import uuid7
 from gateway.operations.embeddings import MOST_AROUND_TEXT
 from tests.doubles import MockLLM, mock_faults_content, running_mockllm
 from tests.doubles.mock_faults import FAULTS, find_fault
+from tests.gateway.speaking import assemble, read_events
 from tests.live import TENANTS, House, house_with_bug
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(300)]
@@ -49,8 +51,9 @@ FURTHER = ["fault-echo-secret-400", "fault-echo-secret-403", "fault-echo-secret-
 BREAKING_AFTER_TOKENS = ["500-mid-stream", "hang-mid-stream", "reset-mid-stream", "cut-mid-stream"]
 # What these report cannot be true, or is missing
 INCREDIBLE = {f"{kind}-usage" for kind in ("no", "zero", "negative", "huge", "text", "float", "list")}
-CHAT, EMBEDDINGS = "chat/completions", "embeddings"
-SHAPES = {CHAT: ChatCompletion, EMBEDDINGS: CreateEmbeddingResponse}
+CHAT, EMBEDDINGS, MESSAGES = "chat/completions", "embeddings", "messages"
+SHAPES = {CHAT: ChatCompletion, EMBEDDINGS: CreateEmbeddingResponse, MESSAGES: Message}
+OPENAI, ANTHROPIC = "openai_compatible", "anthropic"  # kinds of connections: what the mock is asked by
 # the pool lets go of idle connections after a second instead of fifteen: what is left then is a leak
 QUICK_POOL = 'import aiohttp; aiohttp.TCPConnector.__init__.__kwdefaults__["keepalive_timeout"] = 1.0\n'
 
@@ -63,6 +66,7 @@ class Ask:
     model: str
     path: str
     is_streamed: bool
+    kind: str = OPENAI
 
     @property
     def fault(self):
@@ -71,16 +75,19 @@ class Ask:
     @property
     def name(self) -> str:
         """As the client calls the model."""
-        return f"s28-{self.path.partition('/')[0]}-{self.model}"
+        return f"s28-{self.kind}-{self.path.partition('/')[0]}-{self.model}"
 
     def __str__(self) -> str:
-        return f"{self.model} ({self.path}{', streamed' if self.is_streamed else ''})"
+        asked_by = ", Anthropic's protocol" if self.kind == ANTHROPIC else ""
+        return f"{self.model} ({self.path}{', streamed' if self.is_streamed else ''}{asked_by})"
 
     def body(self) -> dict:
         text = f"call number {self.number}"
         if self.path == EMBEDDINGS:
             return {"model": self.name, "input": text}
-        options = {"stream": True, "stream_options": {"include_usage": True}} if self.is_streamed else {}
+        options: dict = {"stream": True} if self.is_streamed else {}
+        if self.is_streamed and self.path == CHAT:
+            options["stream_options"] = {"include_usage": True}
         messages = [{"role": "user", "content": text}]
         return {"model": self.name, "max_tokens": MAX_TOKENS, "messages": messages, **options}
 
@@ -105,9 +112,11 @@ def list_asks(seed: int, only: str = "") -> list[Ask]:
     models = [f"fault-{name}" + (f"-{numbers[name]}" if name in numbers else "") for name in FAULTS]
     forms = []
     for model in [*models, *FURTHER]:
-        forms += [(model, CHAT, True), (model, CHAT, False)]
+        forms += [(model, path, is_streamed) for path in (CHAT, MESSAGES) for is_streamed in (True, False)]
         if find_fault(model)[0].run.__module__ != mock_faults_content.__name__:
             forms.append((model, EMBEDDINGS, False))
+            forms += [(model, CHAT, True, ANTHROPIC), (model, MESSAGES, False, ANTHROPIC)]
+            forms.append((model, MESSAGES, True, ANTHROPIC))
     dice.shuffle(forms)
     asks = [Ask(number, *form) for number, form in enumerate(forms)]
     return [ask for ask in asks if only in str(ask)]
@@ -120,15 +129,21 @@ def upstream(house, django_db_blocker) -> Iterator[MockLLM]:
     from tenants.context import tenant
 
     asks = {ask.name: ask for seed in range(SEEDS) for ask in list_asks(seed)}
-    options = {"kind": "openai_compatible", "secret": SECRET, "allow_private": True, **LIMITS_S}
-    with running_mockllm() as mock, django_db_blocker.unblock(), tenant(SLUG):
-        connection = add_connection(actor=None, name="s28", base_url=mock.base_url, **options)
-        try:
-            for path in (CHAT, EMBEDDINGS):
-                add_models(connection, [ask for ask in asks.values() if ask.path == path])
-            yield mock
-        finally:
-            remove_connection(actor=None, connection=connection, force=True)
+    options = {"secret": SECRET, "allow_private": True, **LIMITS_S}
+    with (
+        running_mockllm() as mock,
+        django_db_blocker.unblock(),
+        tenant(SLUG),
+        contextlib.ExitStack() as stack,
+    ):
+        for kind in (OPENAI, ANTHROPIC):
+            connection = add_connection(
+                actor=None, name=f"s28-{kind}", kind=kind, base_url=mock.base_url, **options
+            )
+            stack.callback(remove_connection, actor=None, connection=connection, force=True)
+            for path in (CHAT, EMBEDDINGS, MESSAGES):
+                add_models(connection, [ask for ask in asks.values() if (ask.path, ask.kind) == (path, kind)])
+        yield mock
 
 
 def add_models(connection, asks: list[Ask]) -> None:
@@ -136,8 +151,10 @@ def add_models(connection, asks: list[Ask]) -> None:
     from models_registry.models import Model, ModelPrice
     from models_registry.services import add_model, set_model_price
 
+    if not asks:
+        return
     first, *others = asks
-    kind, prices = ("chat", {"output": Decimal(2)}) if first.path == CHAT else ("embedding", {})
+    kind, prices = ("embedding", {}) if first.path == EMBEDDINGS else ("chat", {"output": Decimal(2)})
     row = add_model(actor=None, connection=connection, name=first.name, upstream_name=first.model, kind=kind)
     price = set_model_price(actor=None, model=row, input=Decimal(1), **prices)
 
@@ -173,12 +190,15 @@ async def put_all(house: House, asks: list[Ask]) -> dict[Ask, Answer]:
         return dict(zip(asks, await asyncio.gather(*map(one, asks)), strict=True))
 
 
-def read_error(ask: Ask, told: dict) -> str:
-    """The code of an error in OpenAI's shape."""
+def read_error(ask: Ask, told: dict) -> None:
+    """In the shape of the dialect that was asked in."""
+    if ask.path == MESSAGES:
+        assert set(told) == {"type", "error", "request_id"} and told["type"] == "error", f"{ask}"
+        assert set(told["error"]) == {"type", "message"} and all(told["error"].values()), f"{ask}"
+        return
     assert set(told) == {"error"} and set(told["error"]) == {"message", "type", "param", "code"}, f"{ask}"
     error = told["error"]
     assert error["message"] and isinstance(error["message"], str) and isinstance(error["type"], str), f"{ask}"
-    return error["code"]
 
 
 def read_end(ask: Ask, answer: Answer) -> str:
@@ -193,7 +213,23 @@ def read_end(ask: Ask, answer: Answer) -> str:
         assert whole.model == ask.name, f"{ask} tells the provider's name of the model"
         return "answer"
     assert answer.headers["content-type"].startswith("text/event-stream"), f"{ask}"
-    return read_stream(ask, answer.raw.decode())
+    return (read_messages if ask.path == MESSAGES else read_stream)(ask, answer.raw.decode())
+
+
+def read_messages(ask: Ask, text: str) -> str:
+    told = read_events(text.encode())
+    assert told, f"{ask}: no end"
+    if told[-1]["type"] == "error":
+        read_error(ask, told[-1])
+        assert "error" not in {event["type"] for event in told[:-1]}, f"{ask}: an error is the last event"
+        return "error"
+    try:
+        message = Message.model_validate(assemble(told))
+    except (ValueError, AssertionError) as exc:
+        raise AssertionError(f"{ask}: no message, or no end: {exc}") from exc
+    assert message.model == ask.name, f"{ask} tells the provider's name of the model"
+    assert message.stop_reason, f"{ask}: no end"
+    return "answer"
 
 
 def read_stream(ask: Ask, text: str) -> str:
@@ -246,9 +282,9 @@ def check_bill(ask: Ask, event, end: str, sent: dict | None) -> None:
     if end == "answer":
         is_credible = ask.fault.name not in INCREDIBLE
         assert event.estimated is not is_credible, f"{ask}: estimated is {event.estimated}"
-        assert event.cost > 0 and (output > 0) is (ask.path == CHAT), f"{ask}: {used}"
+        assert event.cost > 0 and (output > 0) is (ask.path != EMBEDDINGS), f"{ask}: {used}"
         is_counted = sent["usage"] is not None and ask.fault.name != "cached-over-prompt"
-        if is_credible and ask.path == CHAT and is_counted:
+        if is_credible and ask.path != EMBEDDINGS and is_counted:
             assert event.total_tokens == sent["usage"]["total_tokens"], f"{ask}: {used}"
 
 
@@ -354,6 +390,11 @@ BUGS = {
     "a stream just ends": (
         "import gateway.answers.frames as r; r.error_frame = lambda error: b''",
         "fault-cut-mid-stream",
+        "no end",
+    ),
+    "an error in the middle of a message is left out": (
+        "import gateway.operations.messages.events as e; e.error_event = lambda *_: b''",
+        "fault-cut-mid-stream (messages, streamed)",
         "no end",
     ),
     "what fails is our fault": (
