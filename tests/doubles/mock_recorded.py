@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from .mock_answers import MARK_WIDTH, completion_bytes, mark
+from .mock_answers import MARK_WIDTH, mark
 from .mock_http import Exchange
 from .mock_speech import SSE, Speaker
 
@@ -28,7 +28,7 @@ class Recorded:
         self.gap_s = answer.script.gap_s
         if speaker.frames is None:
             self.delay_s = speaker.whole_delay_s
-            body = completion_bytes(answer, 0)
+            body = speaker.written(0)
             data = exchange.head(200, length=len(body)) + body
         else:
             self.delay_s = answer.script.first_s

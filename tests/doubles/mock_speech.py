@@ -37,9 +37,13 @@ class Speaker:
             self.exchange.entry["tokens_sent"] += pieces * self.answer.choices
             self.exchange.entry["usage"] = self.answer.usage
 
+    def written(self, received_ns: int) -> bytes:
+        """The proper answer in one piece."""
+        return completion_bytes(self.answer, received_ns)
+
     def whole_body(self) -> bytes:
         """The body of the proper answer that is not streamed."""
-        return completion_bytes(self.answer, self.exchange.received_ns)
+        return self.written(self.exchange.received_ns)
 
     def say_whole(self) -> None:
         """The not streamed answer, now."""

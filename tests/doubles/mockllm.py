@@ -4,7 +4,7 @@
     python -m tests.doubles.mockllm --list      the fault catalogue
 
 Serves `GET /v1/models`, `POST /v1/chat/completions` (streamed or not), `POST /v1/embeddings`,
-`POST /v1/rerank`, `POST /v1/completions`, and for tests
+`POST /v1/rerank`, `POST /v1/completions`, `POST /v1/messages` (Anthropic's protocol), and for tests
 `GET /_ledger`, `POST /_reset`, `GET /_health`. What a model name means is told in `mock_answers.py` (proper
 answers, rules of counting) and `mock_faults.py` (faults).
 """
@@ -23,6 +23,7 @@ import orjson
 import uvloop
 
 from .mock_answers import EXAMPLES, Script, compose, find_script
+from .mock_claude import MessageSpeaker
 from .mock_embeddings import DIMENSIONS, embeddings_of, find_dimensions
 from .mock_faults import FAULTS, fault_models, find_fault
 from .mock_faults_http import FAILED
@@ -46,6 +47,7 @@ class MockUpstream:
         self.ledger = ledger
         self.fast = fast
         self.known: dict[bytes, Recorded] = {}
+        self.known_messages: dict[bytes, Recorded] = {}
         listed = [
             {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "mock"} for name in models
         ]
@@ -55,7 +57,9 @@ class MockUpstream:
         """Answer one request."""
         path = exchange.path.partition(b"?")[0]
         if path == b"/v1/chat/completions" and exchange.method == b"POST":
-            self.chat(exchange)
+            self.chat(exchange, Speaker, self.known)
+        elif path == b"/v1/messages" and exchange.method == b"POST":
+            self.chat(exchange, MessageSpeaker, self.known_messages)
         elif path == b"/v1/embeddings" and exchange.method == b"POST":
             self.embed(exchange)
         elif path == b"/v1/rerank" and exchange.method == b"POST":
@@ -80,9 +84,9 @@ class MockUpstream:
                 "unknown_url",
             )
 
-    def chat(self, exchange: Exchange) -> None:
-        """A chat completion: at once and without a task where no time has to pass."""
-        if recorded := self.known.get(exchange.body):
+    def chat(self, exchange: Exchange, speak: type[Speaker], known: dict[bytes, Recorded]) -> None:
+        """A chat completion or message: at once and without a task where no time has to pass."""
+        if recorded := known.get(exchange.body):
             recorded.play(exchange)
             return
         try:
@@ -98,9 +102,9 @@ class MockUpstream:
         if script is None:
             _error(exchange, 404, f"The model `{model}` does not exist", "model_not_found")
             return
-        speaker = Speaker(exchange, body, compose(script, body, self.ledger.serial))
-        if self.fast and not fault and speaker.answer.pieces and len(self.known) < RECORDINGS:
-            self.known[exchange.body] = Recorded(speaker)
+        speaker = speak(exchange, body, compose(script, body, self.ledger.serial))
+        if self.fast and not fault and speaker.answer.pieces and len(known) < RECORDINGS:
+            known[exchange.body] = Recorded(speaker)
         if fault:
             exchange.run(fault[0].run(speaker, fault[1]))  # type: ignore[arg-type]
         elif speaker.stream:

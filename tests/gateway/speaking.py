@@ -124,5 +124,8 @@ def assemble(events: list[dict[str, Any]]) -> dict[str, Any]:
     for block, pieces in zip(message["content"], texts, strict=True):
         if block["type"] == "tool_use":
             assert block["input"] == {}
-            block["input"] = json.loads("".join(pieces))
+            try:
+                block["input"] = json.loads("".join(pieces))
+            except ValueError:
+                assert before_last["delta"]["stop_reason"] == "max_tokens", pieces
     return message | before_last["delta"] | {"usage": message["usage"] | before_last["usage"]}

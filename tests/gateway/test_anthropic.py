@@ -297,7 +297,8 @@ HIDDEN = {"type": "redacted_thinking", "data": "Em"}
 
 
 def test_signed_thoughts_go_back_before_what_was_said():
-    given = [{**THOUGHT, "index": 0}, HIDDEN, {"type": "thinking", "thinking": "unsigned"}, "x"]
+    unsigned = [{"type": "thinking", "thinking": "x"}, {**THOUGHT, "signature": ""}, {"type": ["x"]}, "x"]
+    given = [{**THOUGHT, "index": 0}, HIDDEN, *unsigned]
     messages = [
         USER,
         {**HELLO, "reasoning_content": "Hm.", "thinking_blocks": given, "tool_calls": CALLS},

@@ -97,13 +97,10 @@ def test_openais_client_gets_the_thought_with_its_signature():
 
 
 def test_thoughts_are_numbered_without_gaps():
-    hidden = [begun(1, json.dumps(HIDDEN)), stop(1)]
-    second = [
-        begun(2, '{"type":"thinking","thinking":"","signature":""}'),
-        said(2, "signature_delta", "signature", "Er"),
-    ]
-    spoken = [begun(3, '{"type":"text","text":""}'), text(3, "Yes"), stop(3)]
-    heard = hear([START, *THOUGHT, *hidden, *second, stop(2), *spoken, *end()], kind="anthropic")
+    hidden = [begun(2, json.dumps(HIDDEN)), stop(2)]
+    silent = begun(3, '{"type":"thinking","thinking":"","signature":""}')
+    second = [silent, said(3, "signature_delta", "signature", "Er"), stop(3)]
+    heard = hear([START, *THOUGHT, *SPOKEN, *hidden, *second, *end()], kind="anthropic")
     assert message_of(heard)["thinking_blocks"] == [
         {"index": 0, **THINKING},
         {"index": 1, **HIDDEN},

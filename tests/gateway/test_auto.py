@@ -22,8 +22,8 @@ from tests.gateway.test_routing import PROJECT, endpoint, principal, snapshot
 from usage.models import UsageEvent
 from usage.pricing import Price
 
-SEEN = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-HEARD = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+SEEN = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+HEARD = {"type": "input_audio", "input_audio": {"data": "UklGRiQAAABXQVZFZm10IA==", "format": "wav"}}
 
 
 def model(name: str, cost: int | str | None, *capabilities: str, **fields) -> Route:

@@ -373,6 +373,16 @@ def test_a_text_behind_a_call_is_no_piece_of_the_one_before_it():
     second = [begun(2, '{"type":"text","text":""}'), *(piece(2, word) for word in "def"), stop(2)]
     spoken = speak([START, *first, *call, *second, *end()], kind="anthropic", stream=True)
     assert spoken.blocks == [text("abc"), USED, text("def")]
+    call = [call_piece(0, '{"a":1}', id="t1", type="function", name="f")]
+    first, second = ([event({"content": word}) for word in words] for words in ("abc", "def"))
+    spoken = speak([*first, *call, *second, END, usage_event(9), DONE], stream=True)
+    assert spoken.blocks == [text("abc"), USED, text("def")]
+
+
+def test_a_thought_beside_a_text_is_never_lost():
+    parts = [event({"reasoning_content": "Hm", "content": word}) for word in "abcd"]
+    blocks = speak([*parts, END, usage_event(9), DONE], stream=True).blocks
+    assert " ".join(block.get("text") or block["thinking"] for block in blocks) == "Hm a Hm b Hm c Hm d"
 
 
 def test_a_stream_that_breaks_ends_with_an_error_in_anthropics_shape():

@@ -1,6 +1,6 @@
-"""S28: each fault of the mock's catalogue, streamed or not, for chat and (those of HTTP and of the wire) for
-embeddings, reranking and streams of texts, through the real `/v1`: a well-formed end within the connection's
-limits, one bill, no hold, no socket, no secret.
+"""S28: each fault of the mock's catalogue, streamed or not, for chat and messages and (those of HTTP and of
+the wire) for embeddings, reranking, streams of texts and a provider of Anthropic's protocol, through the real
+`/v1`: a well-formed end within the connection's limits, one bill, no hold, no socket, no secret.
 
 `make test` asks once in one order; `make proof` three times, breaking answers at other places.
 """
@@ -21,6 +21,7 @@ from uuid import UUID
 
 import aiohttp
 import pytest
+from anthropic.types import Message
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
@@ -30,6 +31,7 @@ from gateway.operations.embeddings import MOST_AROUND_TEXT
 from gateway.operations.rerank import MOST_AROUND_PAIR
 from tests.doubles import MockLLM, mock_faults_content, running_mockllm
 from tests.doubles.mock_faults import FAULTS, find_fault
+from tests.gateway.speaking import assemble, read_events
 from tests.live import TENANTS, House, house_with_bug
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(300)]
@@ -52,6 +54,7 @@ BREAKING_AFTER_TOKENS = ["500-mid-stream", "hang-mid-stream", "reset-mid-stream"
 # What these report cannot be true, or is missing
 INCREDIBLE = {f"{kind}-usage" for kind in ("no", "zero", "negative", "huge", "text", "float", "list")}
 CHAT, EMBEDDINGS, RERANK, TEXTS = "chat/completions", "embeddings", "rerank", "completions"
+MESSAGES = "messages"
 MOST_AROUND = {EMBEDDINGS: MOST_AROUND_TEXT, RERANK: MOST_AROUND_PAIR}
 
 
@@ -81,8 +84,14 @@ class TextChunk(BaseModel):
     choices: list[TextChoice]
 
 
-SHAPES = {CHAT: ChatCompletion, EMBEDDINGS: CreateEmbeddingResponse, RERANK: Relevances}
+SHAPES = {
+    CHAT: ChatCompletion,
+    EMBEDDINGS: CreateEmbeddingResponse,
+    RERANK: Relevances,
+    MESSAGES: Message,
+}
 CHUNKS = {CHAT: ChatCompletionChunk, TEXTS: TextChunk}
+OPENAI, ANTHROPIC = "openai_compatible", "anthropic"  # kinds of connections: what the mock is asked by
 # the pool lets go of idle connections after a second instead of fifteen: what is left then is a leak
 QUICK_POOL = 'import aiohttp; aiohttp.TCPConnector.__init__.__kwdefaults__["keepalive_timeout"] = 1.0\n'
 
@@ -95,6 +104,7 @@ class Ask:
     model: str
     path: str
     is_streamed: bool
+    kind: str = OPENAI
 
     @property
     def fault(self):
@@ -103,10 +113,11 @@ class Ask:
     @property
     def name(self) -> str:
         """As the client calls the model."""
-        return f"s28-{self.path.partition('/')[0]}-{self.model}"
+        return f"s28-{self.kind}-{self.path.partition('/')[0]}-{self.model}"
 
     def __str__(self) -> str:
-        return f"{self.model} ({self.path}{', streamed' if self.is_streamed else ''})"
+        asked_by = ", Anthropic's protocol" if self.kind == ANTHROPIC else ""
+        return f"{self.model} ({self.path}{', streamed' if self.is_streamed else ''}{asked_by})"
 
     def body(self) -> dict:
         text = f"call number {self.number}"
@@ -114,7 +125,9 @@ class Ask:
             return {"model": self.name, "input": text}
         if self.path == RERANK:
             return {"model": self.name, "query": "number", "documents": [text]}
-        options = {"stream": True, "stream_options": {"include_usage": True}} if self.is_streamed else {}
+        options: dict = {"stream": True} if self.is_streamed else {}
+        if self.is_streamed and self.path != MESSAGES:
+            options["stream_options"] = {"include_usage": True}
         asked = {"prompt": text} if self.path == TEXTS else {"messages": [{"role": "user", "content": text}]}
         return {"model": self.name, "max_tokens": MAX_TOKENS, **asked, **options}
 
@@ -139,9 +152,11 @@ def list_asks(seed: int, only: str = "") -> list[Ask]:
     models = [f"fault-{name}" + (f"-{numbers[name]}" if name in numbers else "") for name in FAULTS]
     forms = []
     for model in [*models, *FURTHER]:
-        forms += [(model, CHAT, True), (model, CHAT, False)]
+        forms += [(model, path, is_streamed) for path in (CHAT, MESSAGES) for is_streamed in (True, False)]
         if find_fault(model)[0].run.__module__ != mock_faults_content.__name__:
             forms += [(model, EMBEDDINGS, False), (model, RERANK, False), (model, TEXTS, True)]
+            forms += [(model, CHAT, True, ANTHROPIC), (model, MESSAGES, False, ANTHROPIC)]
+            forms.append((model, MESSAGES, True, ANTHROPIC))
     dice.shuffle(forms)
     asks = [Ask(number, *form) for number, form in enumerate(forms)]
     return [ask for ask in asks if only in str(ask)]
@@ -154,15 +169,21 @@ def upstream(house, django_db_blocker) -> Iterator[MockLLM]:
     from tenants.context import tenant
 
     asks = {ask.name: ask for seed in range(SEEDS) for ask in list_asks(seed)}
-    options = {"kind": "openai_compatible", "secret": SECRET, "allow_private": True, **LIMITS_S}
-    with running_mockllm() as mock, django_db_blocker.unblock(), tenant(SLUG):
-        connection = add_connection(actor=None, name="s28", base_url=mock.base_url, **options)
-        try:
-            for path in (CHAT, EMBEDDINGS, RERANK, TEXTS):
-                add_models(connection, [ask for ask in asks.values() if ask.path == path])
-            yield mock
-        finally:
-            remove_connection(actor=None, connection=connection, force=True)
+    options = {"secret": SECRET, "allow_private": True, **LIMITS_S}
+    with (
+        running_mockllm() as mock,
+        django_db_blocker.unblock(),
+        tenant(SLUG),
+        contextlib.ExitStack() as stack,
+    ):
+        for kind in (OPENAI, ANTHROPIC):
+            connection = add_connection(
+                actor=None, name=f"s28-{kind}", kind=kind, base_url=mock.base_url, **options
+            )
+            stack.callback(remove_connection, actor=None, connection=connection, force=True)
+            for path in (CHAT, EMBEDDINGS, MESSAGES, RERANK, TEXTS):
+                add_models(connection, [ask for ask in asks.values() if (ask.path, ask.kind) == (path, kind)])
+        yield mock
 
 
 def add_models(connection, asks: list[Ask]) -> None:
@@ -170,6 +191,8 @@ def add_models(connection, asks: list[Ask]) -> None:
     from models_registry.models import Model, ModelPrice
     from models_registry.services import add_model, set_model_price
 
+    if not asks:
+        return
     first, *others = asks
     kind = {EMBEDDINGS: "embedding", RERANK: "rerank"}.get(first.path, "chat")
     prices = {"output": Decimal(2)} if kind == "chat" else {}
@@ -208,12 +231,15 @@ async def put_all(house: House, asks: list[Ask]) -> dict[Ask, Answer]:
         return dict(zip(asks, await asyncio.gather(*map(one, asks)), strict=True))
 
 
-def read_error(ask: Ask, told: dict) -> str:
-    """The code of an error in OpenAI's shape."""
+def read_error(ask: Ask, told: dict) -> None:
+    """In the shape of the dialect that was asked in."""
+    if ask.path == MESSAGES:
+        assert set(told) == {"type", "error", "request_id"} and told["type"] == "error", f"{ask}"
+        assert set(told["error"]) == {"type", "message"} and all(told["error"].values()), f"{ask}"
+        return
     assert set(told) == {"error"} and set(told["error"]) == {"message", "type", "param", "code"}, f"{ask}"
     error = told["error"]
     assert error["message"] and isinstance(error["message"], str) and isinstance(error["type"], str), f"{ask}"
-    return error["code"]
 
 
 def read_end(ask: Ask, answer: Answer) -> str:
@@ -228,7 +254,23 @@ def read_end(ask: Ask, answer: Answer) -> str:
         assert whole.model == ask.name, f"{ask} tells the provider's name of the model"
         return "answer"
     assert answer.headers["content-type"].startswith("text/event-stream"), f"{ask}"
-    return read_stream(ask, answer.raw.decode())
+    return (read_messages if ask.path == MESSAGES else read_stream)(ask, answer.raw.decode())
+
+
+def read_messages(ask: Ask, text: str) -> str:
+    told = read_events(text.encode())
+    assert told, f"{ask}: no end"
+    if told[-1]["type"] == "error":
+        read_error(ask, told[-1])
+        assert "error" not in {event["type"] for event in told[:-1]}, f"{ask}: an error is the last event"
+        return "error"
+    try:
+        message = Message.model_validate(assemble(told))
+    except (ValueError, AssertionError) as exc:
+        raise AssertionError(f"{ask}: no message, or no end: {exc}") from exc
+    assert message.model == ask.name, f"{ask} tells the provider's name of the model"
+    assert message.stop_reason, f"{ask}: no end"
+    return "answer"
 
 
 def read_stream(ask: Ask, text: str) -> str:
@@ -281,9 +323,9 @@ def check_bill(ask: Ask, event, end: str, sent: dict | None) -> None:
     if end == "answer":
         is_credible = ask.fault.name not in INCREDIBLE
         assert event.estimated is not is_credible, f"{ask}: estimated is {event.estimated}"
-        assert event.cost > 0 and (output > 0) is (ask.path in CHUNKS), f"{ask}: {used}"
+        assert event.cost > 0 and (output > 0) is (ask.path not in MOST_AROUND), f"{ask}: {used}"
         is_counted = sent["usage"] is not None and ask.fault.name != "cached-over-prompt"
-        if is_credible and ask.path in CHUNKS and is_counted:
+        if is_credible and ask.path not in MOST_AROUND and is_counted:
             assert event.total_tokens == sent["usage"]["total_tokens"], f"{ask}: {used}"
 
 
@@ -391,6 +433,11 @@ BUGS = {
     "a stream just ends": (
         "import gateway.answers.frames as r; r.error_frame = lambda error: b''",
         "fault-cut-mid-stream",
+        "no end",
+    ),
+    "an error in the middle of a message is left out": (
+        "import gateway.operations.messages.events as e; e.error_event = lambda *_: b''",
+        "fault-cut-mid-stream (messages, streamed)",
         "no end",
     ),
     "what fails is our fault": (

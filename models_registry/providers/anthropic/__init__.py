@@ -6,7 +6,12 @@ from typing import Any
 from models_registry.kinds import Location
 from models_registry.providers.anthropic.answer import read_answer, read_stream_event
 from models_registry.providers.anthropic.request import write_chat, write_count
-from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, COUNT_TOKENS, OpenAICompatible
+from models_registry.providers.openai_compatible import (
+    ALL_FORMATS,
+    CHAT_COMPLETIONS,
+    COUNT_TOKENS,
+    OpenAICompatible,
+)
 from models_registry.providers.openai_compatible.catalogue import find_next_page
 from tenants.sealing import Secret
 
@@ -27,7 +32,7 @@ class Anthropic(OpenAICompatible):
     }
     catalogue_path = "/models?limit=1000"
     gives_several_answers = False
-    kept_formats = frozenset()
+    kept_formats = ALL_FORMATS  # by its own means, else told in words (request.py)
     has_own_events = True
     text_key = b'"text":'
     takes_blocks = True

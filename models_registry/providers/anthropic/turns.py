@@ -118,13 +118,10 @@ def _write_thoughts(given: Any) -> list[Block]:
     blocks = []
     for block in given if isinstance(given, list) else ():
         kind = block.get("type") if isinstance(block, dict) else None
-        if (
-            kind not in THOUGHTS
-            or not isinstance(block.get(THOUGHTS[kind]), str)
-            or not block[THOUGHTS[kind]]
-        ):
+        signed = THOUGHTS.get(kind) if isinstance(kind, str) else None
+        if signed is None or not isinstance(block.get(signed), str) or not block[signed]:
             continue
-        written = {"type": kind, THOUGHTS[kind]: block[THOUGHTS[kind]]}
+        written = {"type": kind, signed: block[signed]}
         blocks.append({**written, "thinking": block.get("thinking") or ""} if kind == "thinking" else written)
     return blocks
 
