@@ -13,8 +13,8 @@ class ModelForm(forms.ModelForm):
     capabilities = NamesField(
         label=_("Capabilities"),
         help_text=_(
-            "Short words, one per line, such as tools or vision. “json_schema”: the model keeps the schema of "
-            "an answer by itself; else it is asked in words, and its answer is checked."
+            "Short words, one per line, such as tools or vision. “json_schema”: the model keeps the schema "
+            "of an answer by itself; else it is asked in words, and its answer is checked."
         ),
     )
     aliases = NamesField(
