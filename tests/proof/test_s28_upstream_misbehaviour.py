@@ -149,20 +149,26 @@ def list_asks(seed: int, only: str = "") -> list[Ask]:
 
 @pytest.fixture(scope="module")
 def upstream(house, django_db_blocker) -> Iterator[MockLLM]:
-    """A mock of its own behind a connection of its own with short limits, as models of the tenant."""
+    """A mock of its own behind connections of its own with short limits, as models of the tenant."""
     from models_registry.services import add_connection, remove_connection
     from tenants.context import tenant
 
     asks = {ask.name: ask for seed in range(SEEDS) for ask in list_asks(seed)}
     options = {"kind": "openai_compatible", "secret": SECRET, "allow_private": True, **LIMITS_S}
-    with running_mockllm() as mock, django_db_blocker.unblock(), tenant(SLUG):
-        connection = add_connection(actor=None, name="s28", base_url=mock.base_url, **options)
-        try:
-            for path in (CHAT, EMBEDDINGS, RERANK, TEXTS):
+    with (
+        running_mockllm() as mock,
+        django_db_blocker.unblock(),
+        tenant(SLUG),
+        contextlib.ExitStack() as stack,
+    ):
+        # two connections: a model that fails ten times in ten seconds at one of them is not asked there
+        for paths in ((CHAT, EMBEDDINGS), (RERANK, TEXTS)):
+            name = f"s28 {paths[0]}"
+            connection = add_connection(actor=None, name=name, base_url=mock.base_url, **options)
+            stack.callback(remove_connection, actor=None, connection=connection, force=True)
+            for path in paths:
                 add_models(connection, [ask for ask in asks.values() if ask.path == path])
-            yield mock
-        finally:
-            remove_connection(actor=None, connection=connection, force=True)
+        yield mock
 
 
 def add_models(connection, asks: list[Ask]) -> None:
