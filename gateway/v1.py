@@ -1,5 +1,8 @@
 """The gateway's own routes of `/v1`."""
 
+import asyncio
+from functools import partial
+
 import orjson
 
 from foundation.errors import AtriumError, NotFound
@@ -20,6 +23,7 @@ from gateway.steps.lookup import find_route, list_visible_routes
 from models_registry.kinds import AUTO, Channel, ModelKind
 from models_registry.routes import Route
 
+SCHEMA = b'"json_schema"'  # in a request for an answer that keeps one
 # where a model of a kind is called
 ADDRESSES: dict[str, str] = {
     ModelKind.CHAT: "/v1/chat/completions",
@@ -92,7 +96,11 @@ async def _read_call(request: Request, operation: Operation) -> Call:
     """
     try:
         raw = await read_json_body(request.scope, request.receive)
-        call = operation.parse(_name_model(raw, request), request.principal, request.visit.request_id)
+        parse = partial(
+            operation.parse, _name_model(raw, request), request.principal, request.visit.request_id
+        )
+        # a schema takes long to check, and others' streams would wait
+        call = await asyncio.to_thread(parse) if SCHEMA in raw else parse()
     except (AtriumError, ClientGone) as exc:
         headers = await admit_unread(request.principal, request.snapshot, request.gateway.limiter)
         if isinstance(exc, AtriumError):

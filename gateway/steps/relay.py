@@ -30,6 +30,7 @@ YIELD_EVERY_BYTES = 65_536
 SOME_EVENTS = 50_000  # that bring nothing: signs of life, ten a second for more than an hour
 TEXTS = ("text/html", "text/plain")  # types of what proxies say, and of answers that are mislabelled
 MAX_BYTES_AT_ONCE = 500_000  # what takes longer to read would hold up the streams of everybody else
+SLOW = MAX_BYTES_AT_ONCE + 1  # as what counts to be checked by somebody's schema, however short it is
 Read = Callable[[], Awaitable[bytes]]
 R = TypeVar("R")
 T = TypeVar("T")
@@ -52,7 +53,8 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
     call.has_begun = True
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
     with _heeding_head(call, response):
-        answer = await read_aside(partial(call.operation.read_answer, call, raw), len(raw))
+        size = SLOW if call.is_form_ours else len(raw)
+        answer = await read_aside(partial(call.operation.read_answer, call, raw), size)
     refuse_empty(call, [answer])
     return answer
 
@@ -187,7 +189,7 @@ async def relay_checked(
             parts = [part async for part in answer]
     except NothingSaid as exc:
         parts = exc.parts
-    for event in form.conclude(call, collected.join(parts)):
+    for event in await read_aside(partial(form.conclude, call, collected.join(parts)), SLOW):
         if (written := face.write(Chunk(event, is_changed=True), b"")) is not None:
             yield written
     if (kept := face.end()) is not None:

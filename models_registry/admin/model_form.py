@@ -11,7 +11,11 @@ from models_registry.selectors import list_seen_models
 
 class ModelForm(forms.ModelForm):
     capabilities = NamesField(
-        label=_("Capabilities"), help_text=_("Short words, one per line, such as tools or vision.")
+        label=_("Capabilities"),
+        help_text=_(
+            "Short words, one per line, such as tools or vision. “json_schema”: the model keeps the schema "
+            "of an answer by itself; else it is asked in words, and its answer is checked."
+        ),
     )
     aliases = NamesField(
         label=_("Other names"), help_text=_("Under which it can be called too, one per line.")

@@ -83,9 +83,7 @@ def test_a_wrong_address_names_the_one_that_is_probably_meant(house, path, meant
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/nothing", "/v1/realtime", "/openai/deployments/mock"])
 def test_an_address_like_none_names_all_as_they_are_written(house, path):
     message = error_of(ask(house, "POST", path, json=BODY))["message"]
-    assert (
-        "/v1/messages, /v1/messages/count_tokens, /v1/models, /v1/models/{model}, /v1/rerank" in message
-    )
+    assert "/v1/messages, /v1/messages/count_tokens, /v1/models, /v1/models/{model}, /v1/rerank" in message
 
 
 def test_who_sends_json_to_a_page_gets_json(house):

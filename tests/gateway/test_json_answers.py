@@ -11,7 +11,7 @@ import pytest
 
 from foundation.errors import InvalidInput
 from gateway.answers.billed import billed_usage
-from gateway.operations.chat_completions.schemas import MAX_SCHEMA_BYTES
+from gateway.operations.chat_completions.schemas import MAX_PARTS, MAX_SCHEMA_BYTES
 from gateway.operations.chat_completions.validation import CannotTell, NotKept, is_quick, read_json
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
@@ -59,6 +59,7 @@ def of(schema, **more) -> dict:
         (of({"properties": {"default": {"$ref": "http://x/"}}}), f"{PLACE}.properties.default.$ref"),
         (of({"$ref": "#/$defs/missing"}), f"{PLACE}.$ref"),
         (of({"enum": ["x" * MAX_SCHEMA_BYTES]}), PLACE),
+        (of({"allOf": [{}] * MAX_PARTS}), PLACE),
     ],
 )
 def test_what_is_no_schema_is_named_by_its_place(wanted, param):

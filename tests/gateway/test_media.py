@@ -87,6 +87,7 @@ IMAGE = f"{PLACE}.image_url.url"
         (image("data:image/png;base64,"), IMAGE),
         (image("data:image/png;base64,!!!!"), IMAGE),
         (image("data:image/png;base64,ä"), IMAGE),
+        (image(data_url(PNG).replace("GgoA", "Ggo!A")), IMAGE),
         (image(data_url(b"hello, I am no picture")), IMAGE),
         (image(data_url(PNG, "image/svg+xml")), IMAGE),
         (image(data_url(PNG, "text/html")), IMAGE),

@@ -164,7 +164,7 @@ def list_asks(seed: int, only: str = "") -> list[Ask]:
 
 @pytest.fixture(scope="module")
 def upstream(house, django_db_blocker) -> Iterator[MockLLM]:
-    """A mock of its own behind a connection of its own with short limits, as models of the tenant."""
+    """A mock of its own behind connections of its own with short limits, as models of the tenant."""
     from models_registry.services import add_connection, remove_connection
     from tenants.context import tenant
 
@@ -176,12 +176,17 @@ def upstream(house, django_db_blocker) -> Iterator[MockLLM]:
         tenant(SLUG),
         contextlib.ExitStack() as stack,
     ):
-        for kind in (OPENAI, ANTHROPIC):
-            connection = add_connection(
-                actor=None, name=f"s28-{kind}", kind=kind, base_url=mock.base_url, **options
-            )
+        # several: a model that fails ten times in ten seconds at one connection is not asked there
+        for kind, paths in (
+            (OPENAI, (CHAT, EMBEDDINGS)),
+            (OPENAI, (MESSAGES,)),
+            (OPENAI, (RERANK, TEXTS)),
+            (ANTHROPIC, (CHAT, MESSAGES)),
+        ):
+            name = f"s28 {kind} {paths[0]}"
+            connection = add_connection(actor=None, name=name, kind=kind, base_url=mock.base_url, **options)
             stack.callback(remove_connection, actor=None, connection=connection, force=True)
-            for path in (CHAT, EMBEDDINGS, MESSAGES, RERANK, TEXTS):
+            for path in paths:
                 add_models(connection, [ask for ask in asks.values() if (ask.path, ask.kind) == (path, kind)])
         yield mock
 

@@ -23,6 +23,7 @@ PLACE = "response_format"
 OBJECT, SCHEMA = "json_object", "json_schema"
 FORMATS = ("text", OBJECT, SCHEMA, "structural_tag")  # the last is vLLM's
 MAX_SCHEMA_BYTES = 64_000
+MAX_PARTS = 2_000  # objects and arrays: each takes the library a tenth of a millisecond and more
 MAX_STEPS = 10_000  # of the search for contradictions
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -80,6 +81,8 @@ def check_schema(schema: Any, place: str) -> None:
     written = orjson.dumps(schema)
     if len(written) > MAX_SCHEMA_BYTES:
         raise wrong(place, _("must have at most %(limit)s kB") % {"limit": MAX_SCHEMA_BYTES // 1_000})
+    if written.count(b"{") + written.count(b"[") > MAX_PARTS:
+        raise wrong(place, _("must have at most %(limit)s objects and arrays") % {"limit": MAX_PARTS})
     found = _find_fault(written)
     if found is not None:
         path, reason = found
