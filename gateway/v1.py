@@ -151,7 +151,7 @@ def list_named(principal: Principal, snapshot: TenantSnapshot) -> list[tuple[str
 async def list_models(request: Request) -> None:
     data = [_describe(one, name, request) for name, one in list_named(request.principal, request.snapshot)]
     if len(among := auto.list_models(request.principal, request.snapshot)) > 1:
-        data.append(_describe_auto(among, request))
+        data = sorted([*data, _describe_auto(among, request)], key=lambda one: one["id"])
     await request.answer(orjson.dumps({"object": "list", "data": data}))
 
 

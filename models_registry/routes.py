@@ -16,10 +16,8 @@ from tenants.data_policy import DataPolicy, forbids_storage, place_of
 from tenants.sealing import Secret
 from usage.pricing import Price
 
-ALLOWED_PLACES: dict[str, tuple[str, ...]] = {
-    DataPolicy.EU: ("local", "eu"),
-    DataPolicy.LOCAL: ("local",),
-}  # others: everywhere
+# others: everywhere
+ALLOWED_PLACES: dict[str, tuple[str, ...]] = {DataPolicy.EU: ("local", "eu"), DataPolicy.LOCAL: ("local",)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,12 +121,20 @@ class _Group:
         return is_even and not self._is_full[wanted]
 
     def take_turn(self, chosen: int) -> None:
-        """Who was away is not flooded when it comes back: nobody is owed more than the lead that others may
-        have.
+        """Who hangs is owed no more than the lead that others may have, and is not flooded when it answers
+        again; what it missed beyond that was the turn of all.
         """
+        missed = 0.0
         for number, (load, share) in enumerate(zip(self._loads, self._shares, strict=True)):
-            load.lead = max(load.lead - share, -self._max_lead(number))
+            load.lead -= share
+            beyond = -self._max_lead(number) - load.lead
+            if beyond > 0:
+                load.lead += beyond
+                missed += beyond
         self._loads[chosen].lead += 1
+        if missed:
+            for load, share in zip(self._loads, self._shares, strict=True):
+                load.lead -= missed * share
 
     def _max_lead(self, number: int) -> float:
         """In calls: of a lighter endpoint fewer, and at least the one whose turn it is."""
