@@ -11,13 +11,25 @@ import sys
 import traceback
 from pathlib import Path
 
-from bench import gateway, isolation, machine, neighbours, profiling, promise, reference, runtime, tenants
+from bench import (
+    dialects,
+    gateway,
+    isolation,
+    machine,
+    neighbours,
+    profiling,
+    promise,
+    reference,
+    runtime,
+    tenants,
+)
 from bench.report import Row, table
 from bench.scene import Scene
 
 BENCHES = {
     "reference": reference.bench,
     "gateway": gateway.bench,
+    "dialects": dialects.bench,
     "isolation": isolation.bench,
     "promise": promise.bench,
     "tenants": tenants.bench,

@@ -113,35 +113,49 @@ def wait_for_http(
     raise BenchError(f"nobody answered {path} on port {port} within {timeout_s:.0f} s")
 
 
+SYSTEM = (
+    "You are a careful assistant of the purchasing department. Answer in one short paragraph and name your "
+    "source."
+)
+QUESTION = {
+    "role": "user",
+    "content": "Compare the three offers for office chairs by price per piece, delivery time and "
+    "warranty, and tell me which one to take. " * 2,
+}
+
+
 def chat_request(key: str, model: str, *, stream: bool = False, host: str = "localhost") -> str:
     """A whole HTTP request for a chat completion of ordinary size (about 400 bytes of prompt)."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [
-            {
-                "role": "system",
-                "content": (
-                    "You are a careful assistant of the purchasing department. Answer in one short paragraph "
-                    "and name your source."
-                ),
-            },
-            {
-                "role": "user",
-                "content": "Compare the three offers for office chairs by price per piece, delivery time and "
-                "warranty, and tell me which one to take. " * 2,
-            },
-        ],
+        "messages": [{"role": "system", "content": SYSTEM}, QUESTION],
         "max_tokens": 256,
         "temperature": 0.2,
     }
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return _request("/v1/chat/completions", key, body, host)
+
+
+def message_request(key: str, model: str, *, stream: bool = False, host: str = "localhost") -> str:
+    """The same in Anthropic's dialect."""
+    body: dict[str, Any] = {
+        "model": model,
+        "system": SYSTEM,
+        "messages": [QUESTION],
+        "max_tokens": 256,
+        "temperature": 0.2,
+    }
+    return _request("/v1/messages", key, body | {"stream": True} if stream else body, host)
+
+
+def _request(path: str, key: str, body: dict[str, Any], host: str) -> str:
     text = json.dumps(body)
     headers = (
         f"Host: {host}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: "
         f"{len(text)}\r\n\r\n"
     )
-    return f"POST /v1/chat/completions HTTP/1.1\r\n{headers}{text}"
+    return f"POST {path} HTTP/1.1\r\n{headers}{text}"
 
 
 @dataclass(slots=True)

@@ -31,6 +31,7 @@ import httptools
 import uvloop
 
 MARK = re.compile(rb"mock_(\d+)_(\d+)")
+ENDS = re.compile(rb"\[DONE\]|message_stop")
 PATIENCE_S = 30.0  # silence after which a run gives up
 
 
@@ -109,6 +110,7 @@ class Client(asyncio.Protocol):
                 self.first = now - self.due
         if self.run.streamed:
             self.tokens += body.count(b'"content":"') - body.count(b'"content":""')
+            self.tokens += body.count(b'"text_delta"')
             self.body = [body]
         else:
             self.body.append(body)
@@ -117,8 +119,8 @@ class Client(asyncio.Protocol):
         status, result = self.parser.get_status_code(), self.run.result
         if status != 200:
             self.fail(f"status {status}", b"".join(self.body))
-        elif self.run.streamed and not (self.body and b"[DONE]" in self.body[-1]):
-            self.fail("no [DONE]", b"".join(self.body))
+        elif self.run.streamed and not (self.body and ENDS.search(self.body[-1])):
+            self.fail("no end", b"".join(self.body))
         else:
             result.answered += 1
             result.tokens += self.tokens

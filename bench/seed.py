@@ -15,6 +15,7 @@ import re
 from django.core.management import call_command
 
 PLAN, PROMISE = "bench", "promise"
+CLAUDE = "claude-"  # before the names of models that are asked in Anthropic's protocol
 MUCH, PROMISED = "100000000", "1000"
 
 
@@ -31,20 +32,14 @@ def seed_platform(upstream: str, models: list[str]) -> None:
     command("plan", "set", PLAN, *limits)
     command("plan", "set", PROMISE, "--requests-per-minute", PROMISED)
     os.environ["BENCH_UPSTREAM_KEY"] = "sk-mock"
-    where = [
-        "--kind",
-        "openai_compatible",
-        "--base-url",
-        upstream,
-        "--api-key-env",
-        "BENCH_UPSTREAM_KEY",
-        "--platform",
-        "--allow-private",
-        "--sync",
-    ]
-    command("connection", "add", "--name", "mock", *where)
+    where = ["--base-url", upstream, "--api-key-env", "BENCH_UPSTREAM_KEY", "--platform", "--allow-private"]
+    command("connection", "add", "--name", "mock", "--kind", "openai_compatible", *where, "--sync")
+    command("connection", "add", "--name", "claude", "--kind", "anthropic", *where)
+    prices = ["--input-price", "0.15", "--output-price", "0.60"]
     for model in models:
-        command("model", "set", model, "--platform", "--input-price", "0.15", "--output-price", "0.60")
+        command("model", "set", model, "--platform", *prices)
+        there = ["--connection", "claude", "--upstream-name", model]
+        command("model", "set", f"{CLAUDE}{model}", "--platform", *there, *prices)
 
 
 def seed_tenant(slug: str, plan: str) -> str:
