@@ -1,6 +1,7 @@
 """The frame of the pages: rail, stage and panel, what is beside the page, and the rail's keys."""
 
 import base64
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from administration.rail import _discover, _places, rail_place
 from tenants.context import Scope
 from tests.admin.test_rail import register_ten
 from tests.conftest import HostClient
+from tests.e2e.axe import list_violations
 from tests.e2e.browser import ARGUMENTS, find_browser, log_in
 from tests.live import TENANTS
 from tests.prompts.chats import make_conversation
@@ -198,3 +200,20 @@ def test_deleting_shows_a_toast_that_can_be_shut(arrive):
     toast.get_by_role("button", name="Close").click()
     expect(toast).to_have_count(0)
     expect(chat.box).to_be_focused()
+
+
+OWN_PAGES = ("/", "/usage/", "/keys/", "/profile/", "/accounts/password/change/", "/c/", "/nothing/")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (390, "light")])
+def test_pages_in_the_shell_are_free_of_findings(arrive, width, theme):
+    chat = arrive(path=None, viewport={"width": width, "height": 844}, color_scheme=theme, expected=("404",))
+    make_conversation(chat.person, "Bundesausbildungsförderungsgesetzesänderung")
+    # half of them in each look: all of them were looked at in both (ATRIUM_PROOF=night does it again)
+    is_night = os.environ.get("ATRIUM_PROOF") == "night"
+    for path in OWN_PAGES if is_night else OWN_PAGES[width == 390 :: 2]:
+        chat.go(path)
+        assert list_violations(chat.page) == [], path
+    opener = ".opens-rail" if width == 390 else ".person-button"
+    chat.page.locator(opener).click()
+    assert list_violations(chat.page, "#rail") == []
