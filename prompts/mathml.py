@@ -208,7 +208,9 @@ def _is_fit(name: str, value: str) -> bool:
     if name not in _LENGTHS:
         return value in _WORDS.get(name, ())
     found = _LENGTH.fullmatch(value.strip())
-    return bool(found and found[1] not in ("", "-")) and abs(float(found[1])) * _EM[found[2]] <= MAX_LENGTH_EM
+    if found is None or found[1] in ("", "-"):
+        return False
+    return abs(float(found[1])) * _EM[found[2]] <= MAX_LENGTH_EM
 
 
 def _letters(text: str, variant: str, tag: str) -> str:
