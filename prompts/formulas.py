@@ -53,14 +53,14 @@ def _render(token: Token, budget: RenderBudget, *, is_block: bool) -> str:
 
 
 def _read_inline(state: StateInline, silent: bool) -> bool:
-    whole = _find_pair(state.src, state.pos) or _find_single_dollars(state.src, state.pos)
-    found = whole or _find_opened(state)
+    closed = _find_pair(state.src, state.pos) or _find_single_dollars(state.src, state.pos)
+    found = closed or _find_opened(state)
     if found is None:
         return False
     content, end = found
     if not silent:
         token = state.push("formula", "code", 0)
-        token.content, token.meta = content, {"is_open": whole is None}
+        token.content, token.meta = content, {"is_open": closed is None}
     state.pos = end
     return True
 

@@ -2,8 +2,8 @@
 appears.
 
 Places: an answer on a page, an answer while it streams, a question, a title in bar, list and palette.
-Does not cover: office previews, KaTeX, mermaid, file names: there are none yet. The whole of S15 is a proof
-of its own.
+Does not cover: office previews, file names: there are none yet; diagrams in depth (test_reading). The whole
+of S15 is a proof of its own.
 """
 
 import os
@@ -50,9 +50,14 @@ PAYLOADS = [
         "&lt;script&gt;window.__x=1&lt;/script&gt;<noscript><p title='</noscript><img src=x "
         "onerror=window.__x=1>'>"
     ),
+    r"$\href{javascript:window.__x=1}{click}$ and $$\text{<img src=x onerror=window.__x=1>}$$",
+    r"\[\text{</mtext></math><script>window.__x=1</script>}\style{background:url(//evil.example)}{x}\]",
+    "javascript://x/%0awindow.__x=1 and data://text/html,<script>window.__x=1</script>",
+    f'```mermaid\ngraph LR\nA["<script>parent.__x=1</script>"]-->B\nclick A "{EVIL}"\n```',
 ]
 FORBIDDEN = (
-    "script, iframe, object, embed, form:not([action^='/']), img, svg[onload], [onerror], [onload], "
+    "script, iframe:not(.diagram[sandbox=allow-scripts]), math [href], math [style], annotation-xml, "
+    "object, embed, form:not([action^='/']), img, svg[onload], [onerror], [onload], "
     "[onclick], [onfocus], [ontoggle], style, base, video"
 )
 

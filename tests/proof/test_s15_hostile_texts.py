@@ -47,11 +47,12 @@ FIND_LIVE = r"""(host) => {
       || attributes.some(({name, value}) => fetched.test(name) && value.includes(host))
       || (/__x|:(?!\/\/localhost)/.test(address) && !(element.localName === "a" && leadsAway(element)));
   };
-  const foreign = "script, iframe, object, embed, form, img, video, audio, style, base, link, meta, math";
+  const foreign = "script, iframe, object, embed, form, img, video, audio, style, base, link, meta";
+  const math = "math [href], math [style], math [src], annotation-xml, annotation, semantics, maction";
   const parts = [...document.querySelectorAll(".prose, .bubble, h1, .message-model")];
   return [
     ...[...document.querySelectorAll("*")].filter(isAlive),
-    ...parts.flatMap((part) => [...part.querySelectorAll(foreign)]),
+    ...parts.flatMap((part) => [...part.querySelectorAll(`${foreign}, ${math}`)]),
   ].map((element) => element.outerHTML);
 }"""
 
