@@ -32,7 +32,17 @@ def prepare(call: Call, snapshot: TenantSnapshot) -> None:
 
 
 async def count(call: Call, gateway: Collaborators) -> bytes:
-    """The answer's JSON. Raises InvalidInput for what the provider finds fault with."""
+    """The answer's JSON. Raises InvalidInput for what the provider finds fault with, and what is raised for
+    too many calls in work at once.
+    """
+    gateway.in_flight.enter(call)
+    try:
+        return await _count(call, gateway)
+    finally:
+        gateway.in_flight.leave(call)
+
+
+async def _count(call: Call, gateway: Collaborators) -> bytes:
     candidate = call.candidate
     if COUNT_TOKENS in candidate.provider.paths and not gateway.breaker.wait_s(call, candidate):
         try:

@@ -23,6 +23,7 @@ MAX_AGE_S = 600  # for so long a browser asks no second time
 EXPOSED = ", ".join(
     [
         "x-request-id",
+        "request-id",
         "retry-after",
         *[
             f"x-ratelimit-{fact}-{kind}"
