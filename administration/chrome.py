@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 BADGES = {"development": "warning", "test": "info"}
 
@@ -20,7 +21,7 @@ def platform_name(request: HttpRequest) -> str:
 
 def environment_badge(request: HttpRequest) -> list[str] | None:
     """The environment's name and colour, unless it is production."""
-    names = {"development": _("Development"), "test": _("Test")}
+    names = {"development": _("Development"), "test": pgettext("environment", "Test")}
     name = names.get(settings.ATRIUM_ENV)
     return [name, BADGES[settings.ATRIUM_ENV]] if name else None
 

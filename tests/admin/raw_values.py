@@ -18,7 +18,7 @@ RAW = {
     "nothing, as Python says it": r"\bNone\b",
     "an ISO timestamp": r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d",
     DECIMALS: r"\d[.,]\d{7,}",
-    "a number with an exponent": r"\b\d(?:\.\d+)?[eE][+-]?\d+\b",
+    "a number with an exponent": r"(?<![\w-])\d(?:\.\d+)?[eE][+-]?\d+(?![\w-])",
     "a code": r"\b[a-z]+_[a-z_]+[a-z]\b",
     "a time zone on a label": r"\(UTC\)",
 }

@@ -29,7 +29,7 @@ STOPS = 400  # more than any page has for the tab key
 AT = """() => {
   const at = document.activeElement, box = at.getBoundingClientRect(), style = getComputedStyle(at);
   const name = at.getAttribute("aria-label") || at.innerText || at.title || at.labels?.[0]?.innerText
-    || at.value || at.placeholder || at.getAttribute("aria-labelledby");
+    || at.value || at.placeholder || at.querySelector("[title]")?.title;
   const isMarked = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0
     || at.closest(":focus-within[class*='focus-within:outline']");
   return [at.tagName, at.id, name?.trim() ?? "", box.width > 0 && box.height > 0, Boolean(isMarked)];
