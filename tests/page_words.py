@@ -82,7 +82,7 @@ BANNED = {
 TITLE_CASE = re.compile(
     r"\b(?!(?:European|United|Simplified|Ctrl|Web)\b)[A-Z][a-z]+ (?!Atrium\b|States\b)[A-Z][a-z]+\b"
 )
-UNSAID = {"code", "pre", "script", "style", "svg", "textarea"}
+UNSAID = {"code", "kbd", "pre", "script", "style", "svg", "textarea"}
 WITHOUT_END = {
     "area",
     "base",
@@ -100,7 +100,7 @@ WITHOUT_END = {
 }
 SAID = ("title", "aria-label", "aria-description", "placeholder", "alt", "data-label", "label")
 # of no language: what the field, the product and the browser call so
-NAMES = {"atrium", "csv", "esc", "xlsx"}
+NAMES = {"atrium", "csv", "ct", "esc", "fen", "rp", "xlsx"}
 # code and names, in either language's quotation marks
 QUOTED = re.compile(r"`[^`]*`|„[^“]*“|“[^”]*”")
 CAST = {

@@ -22,6 +22,7 @@ SAME_IN_GERMAN = {
     "In %(currency)s.",
     "Name",
     "Person",
+    "Test",
     "optional",
     "{n} s",
 }

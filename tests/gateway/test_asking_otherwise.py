@@ -156,7 +156,7 @@ def test_a_connection_says_under_which_name_its_server_knows_the_limit():
 
 
 @pytest.mark.parametrize("asked", ["max_tokens", "max_completion_tokens"])
-@pytest.mark.parametrize("kind", sorted(PROVIDERS.keys() - {"cohere"}))  # it has an address of its own
+@pytest.mark.parametrize("kind", sorted(PROVIDERS.keys() - {"anthropic", "cohere"}))  # APIs of their own
 def test_a_server_gets_the_limit_under_the_name_that_its_kind_honours(kind, asked):
     """Under the other one it may be left out without a word, and the answer has no end (Ollama)."""
 

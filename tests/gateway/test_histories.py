@@ -86,7 +86,9 @@ def test_fields_that_are_null_are_left_out_of_every_message(role):
 DEVELOPERS = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}]
 
 
-@pytest.mark.parametrize("kind", PROVIDERS.keys() - {"cohere"})  # whose own API has its own tests
+@pytest.mark.parametrize(
+    "kind", PROVIDERS.keys() - {"anthropic", "cohere"}
+)  # whose own APIs have their own tests
 def test_only_openai_is_told_of_developers(kind):
     """Others, DeepSeek among them, refuse a role that they do not know."""
 

@@ -23,7 +23,7 @@ from tests.gateway.test_v1 import HELLO
 from tests.live import TENANTS
 
 KNOWING = {"openai", "mistral"}
-SPEAKING = sorted(PROVIDERS.keys() - {"cohere"})  # it has an address of its own
+SPEAKING = sorted(PROVIDERS.keys() - {"anthropic", "cohere"})  # these have APIs of their own
 NAMES = {"prompt_cache_key": "my-app", "user": "bob@acme.example", "safety_identifier": "bob"}
 ID = make_endpoint("http://nowhere/v1").id
 PATH = "/v1/chat/completions"

@@ -69,7 +69,7 @@ def test_the_history_says_who_added_and_changed_models(linked, provider, alice):
     with set_actor(alice):
         sync(linked)
     changes = {
-        entry[1]: entry[3] for entry in history()[3:] if entry[:1] == ("update",) and entry[2] == alice
+        entry[1]: entry[3] for entry in history()[3:] if entry[:1] == ("change",) and entry[2] == alice
     }
     assert changes["A model"]["context_window"] == ["None", "500"]
     assert changes["b"]["is_enabled"] == ["True", "False"]

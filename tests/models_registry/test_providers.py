@@ -8,7 +8,7 @@ import pytest
 
 from models_registry.addresses import read_base_url
 from models_registry.kinds import Location
-from models_registry.providers.openai_compatible import OpenAICompatible
+from models_registry.providers.openai_compatible import COUNT_TOKENS, OpenAICompatible
 from models_registry.providers.table import PROVIDERS, find_provider, kind_choices
 from tenants.sealing import Secret
 
@@ -56,7 +56,7 @@ def test_writing_a_request_leaves_the_callers_as_it_is(kind):
 @KINDS
 def test_a_kind_has_chats_and_no_operation_that_the_gateway_does_not_know(kind):
     provider, body = PROVIDERS[kind], {"model": "m", "input": ["a"]}
-    assert {"chat.completions"} <= provider.paths.keys() <= OpenAICompatible.paths.keys()
+    assert {"chat.completions"} <= provider.paths.keys() <= {*OpenAICompatible.paths, COUNT_TOKENS}
     assert provider.write_body("something.new", body) == body
 
 
