@@ -11,7 +11,11 @@ UNREAD = {"script", "style", "template", "code", "svg"}
 VOID = {"input", "br", "img", "meta", "link", "hr", "source"}
 SAID = ("aria-label", "placeholder", "value", "alt")  # attributes
 DECIMALS = "more decimals than anybody reads"
-KNOWN = {"max_tokens", "max_completion_tokens"}  # fields of requests, which people choose by these names
+KNOWN = {
+    "max_tokens",
+    "max_completion_tokens",
+    "json_schema",
+}  # fields of requests, which people choose by these names
 RAW = {
     "a Python tuple": r"\(['\"]\w+['\"],|\[['\"]\w*['\"][\],]|\{['\"]\w+['\"]:",
     "a Python object": r"<[\w.]+ (?:object|at 0x)|\b(?:Decimal|UUID|datetime\.\w+|Badge|TwoLines)\(",

@@ -72,7 +72,7 @@ def test_a_new_person_gets_roles_and_an_invitation_in_their_language(acme, alice
     ("changes", "says"),
     [
         ({"email": "alice@acme.example"}, "already exists"),
-        ({"email": "nobody"}, "valid email"),
+        ({"email": "nobody"}, "valid e-mail"),
         ({"roles": []}, "required"),
         ({"name": ""}, "required"),
     ],

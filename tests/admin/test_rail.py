@@ -45,7 +45,6 @@ def register(monkeypatch, visit, bob):
 
 # Places to come, in the order they are registered; each leads to some page that there is.
 TO_COME = (
-    (RailGroup.BUILD, 30, "account_logout", "Models"),
     (RailGroup.WORK, 50, "account_email", "Agents"),
     (RailGroup.BUILD, 20, "account_inactive", "Evaluation"),
     (RailGroup.WORK, 20, "prompts:conversation-list", "Use cases"),
@@ -57,17 +56,17 @@ TO_COME = (
 
 
 def register_ten(register) -> None:
-    """With Chat and Administration they are ten."""
+    """With Chat, Models and Administration they are ten."""
     for group, order, url_name, title in TO_COME:
         register(group=group, order=order, url_name=url_name, icon="search", title=title)
 
 
 def test_a_member_sees_the_places_of_the_rooms(visit, bob):
-    assert groups(visit(bob)) == [["Chat"]]
+    assert groups(visit(bob)) == [["Chat"], ["Models"]]
 
 
 def test_who_administers_sees_the_way_there(visit, alice):
-    assert groups(visit(alice)) == [["Chat"], ["Administration"]]
+    assert groups(visit(alice)) == [["Chat"], ["Models"], ["Administration"]]
 
 
 def test_ten_places_stand_in_their_groups_and_orders(register, visit, alice, bob):
@@ -89,7 +88,7 @@ def test_a_place_that_the_person_may_not_see_is_not_shown(register, visit, alice
         title="Knowledge",
         is_visible=lambda user: user.is_staff,
     )
-    assert groups(visit(bob)) == [["Chat"]]
+    assert groups(visit(bob)) == [["Chat"], ["Models"]]
     assert groups(visit(alice))[0] == ["Chat", "Knowledge"]
 
 

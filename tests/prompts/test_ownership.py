@@ -30,6 +30,7 @@ WITH_MESSAGE = {
     "message-edit": "post",
     "message-regenerate": "post",
     "message-continue": "post",
+    "message-markdown": "get",
 }
 ELSEWHERE = {"message-events": "get"}  # tests/prompts/test_answers.py
 

@@ -109,6 +109,7 @@ def test_what_filters_offer_is_taken(acme, alice, on_platform, olga):
 LISTS = (
     "api-apikey-list",
     "api-budget-list",
+    "api-project-list",
     "api-connection-list",
     "api-conversation-list",
     "api-grant-list",
