@@ -61,7 +61,7 @@ def addresses(site: str, table: dict, urlconf: str, estate) -> list[str]:
 
 def make_ugly(estate, alice):
     """With what is hard to show: a failed call with lost attempts, odd prices and budgets."""
-    lost = {"upstream_model": "theirs", "error_code": "upstream_timeout", "latency_ms": 120, "cost": "0.25"}
+    lost = {"upstream_model": "mock", "error_code": "upstream_timeout", "latency_ms": 120, "cost": "0.25"}
     estate.event = make_event(
         alice,
         status="error",
