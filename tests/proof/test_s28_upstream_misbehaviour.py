@@ -43,7 +43,7 @@ LIMITS_S = {"connect_timeout_s": 1, "first_byte_timeout_s": 3, "idle_timeout_s":
 # for a busy machine.
 HANGS_S = 2 * LIMITS_S["total_timeout_s"]
 CLOSED_S = 5
-AT_ONCE = 24
+AT_ONCE = 12
 MAX_TOKENS = 16
 # a stream of more pieces counts as endless (gateway.steps.relay); several may come at once
 MOST_TOKENS = 2 * (4 * MAX_TOKENS + 256)
@@ -341,8 +341,12 @@ def check_bills(ends: dict[Ask, str], answers: dict[Ask, Answer], mock: MockLLM)
     sent = {text_of(entry): entry for entry in mock.ledger()}  # the last attempt of each
     with tenant(SLUG):
         wanted = {answer.request_id: ask for ask, answer in answers.items()}
-        events = list(UsageEvent.objects.filter(request_id__in=wanted))
-        missing = set(wanted) - {event.request_id for event in events}
+        events = UsageEvent.objects.filter(request_id__in=wanted)
+        for _again in range(50):  # a bill that found the database busy is booked a little later
+            missing = set(wanted) - set(events.values_list("request_id", flat=True))
+            if not missing:
+                break
+            time.sleep(0.1)
         assert not missing, f"not booked: {', '.join(str(wanted[one]) for one in missing)}"
         assert len(events) == len(wanted), "one bill for each call"
         assert not Hold.objects.filter(pk__in=wanted).exists(), "something is still held"
