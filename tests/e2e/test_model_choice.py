@@ -96,6 +96,8 @@ def test_on_a_phone_the_small_print_takes_few_lines(arrive, careful, language):
     phone = {"viewport": {"width": 390, "height": 844}}
     chat = arrive(user=person, **phone)
     choose_project(chat, project)
+    # The picker of that project stands: what is chosen before would go with the old one.
+    expect(chat.page.locator(f'#composer-model option[value="{ABROAD}"]')).to_be_disabled()
     chat.page.locator("#composer-model").select_option("atrium-tiny")
     for note in ('.set-note[data-set="demo"]', "#policy-note.is-said", "#budget-note.is-said", ".truth-note"):
         expect(chat.page.locator(note)).to_be_visible()
