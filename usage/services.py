@@ -9,7 +9,7 @@ from operator import or_
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Func, Q, Sum, Value
+from django.db.models import Exists, F, Func, OuterRef, Q, Sum, Value
 from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey, User
@@ -237,7 +237,7 @@ def _add_budget(budget: Budget) -> None:
             _("Somebody else has just set this budget. Look at it and try again."), code="budget_exists"
         )
     balance = as_balance(budget)
-    balance.spent = spent_before + _sum_costs(mine, budget.period_start, created_from=cut)
+    balance.book(spent_before + _sum_costs(mine, budget.period_start, created_from=cut))
     holds = Hold.objects.filter(mine)
     balance.held = holds.aggregate(total=Sum("amount"))["total"] or ZERO
     balance.set_limit(budget.limit)
@@ -272,13 +272,20 @@ def _sum_costs(
     created_from: datetime | None = None,
     created_before: datetime | None = None,
 ) -> Decimal:
-    """What was booked in the period; corrections count where their bill did, so no sum is below zero."""
+    """What was booked in the period: its bills, and what corrects them. A correction that says that it
+    belongs here, while its bill does not, makes no room here: its bill took none.
+    """
     events = UsageEvent.objects.filter(
         mine, booked_at__gte=period_from, created_at__gte=max(period_from, created_from or ALWAYS)
     )
     if created_before is not None:
         events = events.filter(created_at__lt=created_before)
-    return events.aggregate(total=Sum("cost"))["total"] or ZERO
+    of_bill = {"kind": UsageEvent.Kind.SETTLE}
+    corrected = UsageEvent.objects.filter(
+        request_id=OuterRef("request_id"), booked_at__gte=period_from, **of_bill
+    )
+    parts = (events.filter(**of_bill), events.exclude(**of_bill).filter(Exists(corrected)))
+    return sum((part.aggregate(total=Sum("cost"))["total"] or ZERO for part in parts), ZERO)
 
 
 @transaction.atomic
@@ -338,7 +345,7 @@ def rebuild_balances() -> list[Budget]:
             Hold.objects.filter(budget_ids__contains=[balance.id]).aggregate(total=Sum("amount"))["total"]
             or ZERO
         )
-        spent = _sum_costs(mine, balance.period_start)
+        spent = max(ZERO, _sum_costs(mine, balance.period_start))
         if (held, spent) != (balance.held, balance.spent):
             balance.held = held
             balance.spent = spent

@@ -187,6 +187,30 @@ def test_a_refund_of_an_earlier_period_leaves_this_ones_budget(alice, bob):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("given_back", "spent"), [("2", "0.5"), ("0.2", "0.5")])
+def test_a_new_budget_is_not_widened_by_what_was_given_back_of_an_earlier_bill(bob, given_back, spent):
+    """Whoever wrote it there: a correction makes room where its bill took some."""
+    now = datetime.now(UTC)
+    early = an_event("2", now - timedelta(days=40), user_id=bob.pk)
+    an_event(f"-{given_back}", now, user_id=bob.pk, kind="refund", request_id=early.pk)
+    late = an_event("1.5", now, user_id=bob.pk)
+    an_event("-1", now, user_id=bob.pk, kind="refund", request_id=late.pk)
+    of_month = services.set_budget(actor=None, level="user", subject_id=bob.pk, limit=Decimal(3))
+    of_all = services.set_budget(actor=None, level="tenant", limit=Decimal(3), period="total")
+    assert of_month.spent == Decimal(spent) and of_all.spent == Decimal("2.5") - Decimal(given_back)
+    assert services.rebuild_balances() == []
+
+
+@pytest.mark.django_db
+def test_more_given_back_than_was_booked_counts_as_nothing_spent(bob):
+    now = datetime.now(UTC)
+    bill = an_event("1", now, user_id=bob.pk)
+    an_event("-3", now, user_id=bob.pk, kind="refund", request_id=bill.pk)
+    budget = services.set_budget(actor=None, level="user", subject_id=bob.pk, limit=Decimal(1))
+    assert (budget.spent, budget.allowance) == (0, 1) and services.rebuild_balances() == []
+
+
+@pytest.mark.django_db
 def test_who_sees_which_budget(alice, bob):
     project = Project.objects.get(is_default=True)
     of_bob = services.set_budget(actor=None, level="user", subject_id=bob.pk, limit=Decimal(4))
