@@ -19,8 +19,6 @@ from io import BytesIO
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
-from django.middleware.clickjacking import XFrameOptionsMiddleware
-from django.middleware.security import SecurityMiddleware
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
@@ -197,9 +195,7 @@ def _refuse(status: int, request: HttpRequest) -> HttpResponse:
 
 async def _send_refusal(scope, send, status: int) -> None:
     request = ASGIRequest(scope | {"query_string": b""}, BytesIO())
-    answer = RequestIdMiddleware(
-        SecurityHeadersMiddleware(SecurityMiddleware(XFrameOptionsMiddleware(partial(_refuse, status))))
-    )
+    answer = RequestIdMiddleware(SecurityHeadersMiddleware(partial(_refuse, status)))
     response = answer(request)
     response["Content-Length"] = str(len(response.content))
     if status != 503:

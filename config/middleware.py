@@ -4,7 +4,6 @@ import re
 import secrets
 
 from auditlog.middleware import AuditlogMiddleware
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -13,6 +12,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from config.logging import request_id_of_context
 from foundation.error_pages import answer_error, is_program
 from foundation.errors import AtriumError, InvalidInput
+from foundation.header_policies import find_kind, headers_of, may_say
 
 NO_TEXT = "%EF%BF%BD"  # U+FFFD, which stands for what is no text
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.-]{8,64}")
@@ -52,19 +52,17 @@ class QueryMiddleware:
 
 
 class SecurityHeadersMiddleware:
-    """The content security policy: one for the product's pages, one for the admins, which need Alpine."""
+    """Gives each answer the policy of its kind of route (foundation.header_policies)."""
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
         response = self.get_response(request)
-        wide = request.path_info.startswith(("/admin/", "/api/v1/docs"))
-        policy = settings.ADMIN_CONTENT_SECURITY_POLICY if wide else settings.CONTENT_SECURITY_POLICY
-        response.headers.setdefault("Content-Security-Policy", policy)
-        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), payment=(), usb=()")
-        if not request.path_info.startswith("/static/"):
-            response.headers.setdefault("Cache-Control", "private, no-store")
+        kind = find_kind(request.path_info)
+        for name, value in headers_of(kind, is_secure=request.is_secure()).items():
+            if not (may_say(kind, name) and name in response.headers):
+                response.headers[name] = value
         return response
 
 

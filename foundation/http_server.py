@@ -21,10 +21,13 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 
 import httptools
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from foundation.header_policies import Kind, encoded_headers_of
 
 MAX_CONNECTIONS = 4_000
 MAKE_ROOM_AT = MAX_CONNECTIONS - 200  # below the limit, so that those who bring a request find none
@@ -45,6 +48,8 @@ TOO_LONG = (431, f"The address and the headers of a request may have {MAX_HEAD_B
 NO_HOST = (400, 'A request names its host once, in a header such as "Host: example.org:8000".')
 OTHER_VERSION = (505, "This server speaks HTTP/1.1 and HTTP/1.0.")
 CHUNKED_BY_1_0 = (400, "A request of HTTP/1.0 cannot be chunked.")  # RFC 9112, 6.1
+FULL = "This server has as many connections as it can hold. Try again in a few seconds."
+RETRY_AFTER_S = 5
 OTHER_HOST = (400, 'The address of this request names another host than its header "Host".')
 
 
@@ -72,6 +77,27 @@ class Hearers:
         self.is_gone = True
         while self._all:
             self._all.pop()()
+
+
+def _describe(text: str, kind: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Body and headers of a refusal, as clients of /v1 read it: hardly anybody else meets one."""
+    error = {"message": text, "type": kind, "param": None, "code": None}
+    body = json.dumps({"error": error}).encode("ascii")
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *encoded_headers_of(Kind.SERVER),
+    ]
+    return body, headers
+
+
+async def _refuse_as_full(_scope: Any, _receive: Any, send: Any) -> None:
+    """An ASGI application for whoever comes when nobody can be served."""
+    body, headers = _describe(FULL, "service_unavailable_error")
+    headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class Waiting:
@@ -124,6 +150,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.limit_concurrency = None  # `_is_full` says it, and who is refused hears why
         self._waiting = waiting_of(self.server_state)
         self._hearers = Hearers()
         if len(self.connections) > MAX_CONNECTIONS + HEALTH_PLACES:
@@ -156,24 +183,26 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._fault = find_fault(self.url, self.headers, self.parser.get_http_version())
         if self._fault:
             raise ValueError(self._fault)  # the parser stops, and `send_400_response` follows
-        self.limit_concurrency = None if self.url.startswith(HEALTH) else self.config.limit_concurrency
+        self.app = _refuse_as_full if self._is_full() else self.config.loaded_app
         super().on_headers_complete()
         self._listen()
+
+    def _is_full(self) -> bool:
+        """Whether there are as many as there may be; health is asked beyond that."""
+        limit = self.config.limit_concurrency
+        if limit is None or self.url.startswith(HEALTH):
+            return False
+        return len(self.connections) >= limit or len(self.tasks) >= limit
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body):
             self.transport.close()  # of a further request: its refusal would be read as the answer in work
             return
         status, text = self._fault or (400, msg)
-        error = {"message": text, "type": "invalid_request_error", "param": None, "code": None}
-        body = json.dumps({"error": error})  # as clients of /v1 read it; nobody else sends such requests
-        lines = [
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-            "content-type: application/json",
-            f"content-length: {len(body)}",
-            "connection: close",
-        ]
-        self.transport.write("\r\n".join([*lines, "", body]).encode("ascii"))
+        body, headers = _describe(text, "invalid_request_error")
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+        lines += [name + b": " + value for name, value in headers]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
 
     def on_message_complete(self) -> None:

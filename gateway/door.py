@@ -15,6 +15,7 @@ from django.db import OperationalError
 
 from accounts.keys import PREFIX, list_shown, read_key
 from foundation.errors import Unavailable
+from foundation.header_policies import Kind, encoded_headers_of
 from foundation.ids import show_request_id, uuid7
 from foundation.told import gettext as _
 from gateway.calls import Principal
@@ -45,10 +46,15 @@ class Visit:
     web_origins: Collection[str] = ()  # those that may read the answer, as far as is known
     tells_time: bool = True  # refusals of a key all look alike
     dialect: Dialect = OPENAIS
+    is_secure: bool = False  # it came by https
 
     def headers(self, more: Iterable[tuple[bytes, bytes]] = ()) -> list[tuple[bytes, bytes]]:
         """Of an answer that leaves now, with what is to be told beside it."""
-        headers = [(b"x-request-id", show_request_id(self.request_id).encode()), VERSION]
+        headers = [
+            *encoded_headers_of(Kind.V1, is_secure=self.is_secure),
+            (b"x-request-id", show_request_id(self.request_id).encode()),
+            VERSION,
+        ]
         if self.tells_time:
             took_ms = (asyncio.get_running_loop().time() - self.begun_s) * 1000
             headers.append((b"openai-processing-ms", b"%d" % max(1, round(took_ms))))
@@ -68,6 +74,7 @@ def begin_visit(scope: AsgiScope) -> Visit:
         request_id=uuid7(),
         trace=continue_trace(find_header(scope, b"traceparent")),
         origin=find_header(scope, b"origin").decode("latin-1"),
+        is_secure=scope.get("scheme") == "https",
     )
 
 
@@ -117,8 +124,9 @@ async def answer_preflight(scope: AsgiScope, send: Send, visit: Visit) -> None:
     home = await find_tenant_of_host(scope)
     wanted = find_header(scope, b"access-control-request-headers").decode("latin-1")
     allowed = await find_web_origins(home.slug) if home else None
-    headers = cors.preflight_headers(visit.origin, wanted, allowed)
-    await send({"type": "http.response.start", "status": 204, "headers": encoded(headers)})
+    answer = encoded(cors.preflight_headers(visit.origin, wanted, allowed))
+    headers = [*encoded_headers_of(Kind.V1, is_secure=visit.is_secure), *answer]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 

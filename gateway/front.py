@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from foundation import draining
 from foundation.errors import NotFound
+from foundation.header_policies import Kind, encoded_headers_of
 from foundation.told import gettext as _
 from gateway import api, loop
 from gateway.addresses import correct_address, is_v1
@@ -32,9 +33,9 @@ class Front:
             elif self._django is not None:
                 await self._django(scope, receive, send)
             else:
-                await send_answer(
-                    send, 404, error_body(NotFound(_("This process serves /v1 only."), code="unknown_url"))
-                )
+                error = NotFound(_("This process serves /v1 only."), code="unknown_url")
+                headers = encoded_headers_of(Kind.V1, is_secure=scope.get("scheme") == "https")
+                await send_answer(send, 404, error_body(error), headers)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 

@@ -151,7 +151,6 @@ class _Sender:
         request = self._request
         headers = [
             EVENT_STREAM,
-            (b"cache-control", b"no-store"),
             (b"x-accel-buffering", b"no"),  # for nginx
             *request.visit.headers(headers_of(self._call)),
         ]

@@ -58,7 +58,6 @@ async def message_events(request: HttpRequest, message_id: UUID) -> HttpResponse
     response = StreamingHttpResponse(
         _stream(request, slug, user, message_id, after, surroundings), content_type="text/event-stream"
     )
-    response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
 

@@ -161,9 +161,7 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
             "media": self.media,
         }
         request.current_app = self.admin_site.name
-        return TemplateResponse(
-            request, "admin/accounts/apikey_created.html", context, headers={"Cache-Control": "no-store"}
-        )
+        return TemplateResponse(request, "admin/accounts/apikey_created.html", context)
 
     @display(description=_("key"), ordering="name", header=True)
     def show_key(self, row: ApiKey) -> list[str]:

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from config.settings.env import BASE_DIR
-from config.settings.security import INSTANCE
+from config.settings.security import INSTANCE, USES_TLS
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("de", _("German")), ("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
@@ -16,3 +16,4 @@ TIME_ZONE = "UTC"
 LANGUAGE_COOKIE_NAME = f"atrium_language_{INSTANCE}"
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SECURE = USES_TLS

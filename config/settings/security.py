@@ -61,7 +61,7 @@ for _proxy in TRUSTED_PROXIES:
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = USES_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if USES_TLS else None
 SECURE_HSTS_SECONDS = 31_536_000 if USES_TLS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = USES_TLS
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = USES_TLS  # all headers: foundation.header_policies
 SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_NAME = f"atrium_session_{INSTANCE}"
@@ -74,23 +74,5 @@ CSRF_USE_SESSIONS = True  # the token lives in the tenant's session, so none of 
 CSRF_COOKIE_NAME = f"atrium_csrf_{INSTANCE}"
 MESSAGE_STORAGE = "config.message_storage.MessageStorage"
 SIGNED_COOKIE_LEGACY_SALT_FALLBACK = False
-X_FRAME_OPTIONS = "DENY"
-SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000  # of any body: config.intake refuses more while it comes
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
-
-_POLICY = (
-    "default-src 'none'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'self'; "
-)
-CONTENT_SECURITY_POLICY = _POLICY + (
-    "script-src 'self'; style-src 'self'; frame-src 'self'; "
-    "require-trusted-types-for 'script'; trusted-types default dompurify"
-)
-# A diagram's frame: an origin of its own, which reaches nothing but its two scripts. Mermaid writes styles.
-DIAGRAM_CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
-    "base-uri 'none'; form-action 'none'; sandbox allow-scripts"
-)
-# django-unfold's Alpine needs these; the admins never render Markdown or HTML of models or users.
-ADMIN_CONTENT_SECURITY_POLICY = _POLICY + "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"

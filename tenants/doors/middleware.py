@@ -74,6 +74,7 @@ class TenantMiddleware:
         request.tenant = None
         request.web_origins = ()
         if request.path_info.startswith(OPEN_ON_EVERY_HOST):
+            request.COOKIES = {}  # a tenant's session is none here: it would be taken for one that has ended
             return self._platform(request), None
         try:
             door, refusal = (

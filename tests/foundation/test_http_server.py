@@ -158,7 +158,10 @@ def test_more_connections_than_there_may_be_are_sent_away():
     with serving(limit_concurrency=2) as server:
         clients = [server.connect() for _number in range(3)]
         clients[-1].sendall(ASK)
-        assert clients[-1].recv(1000).startswith(b"HTTP/1.1 503")
+        said, _, body = clients[-1].recv(2_000).decode().partition("\r\n\r\n")
+        assert said.startswith("HTTP/1.1 503") and "\r\nretry-after: 5" in said
+        assert "\r\nx-content-type-options: nosniff" in said
+        assert json.loads(body)["error"]["type"] == "service_unavailable_error"
 
 
 @pytest.fixture
