@@ -25,7 +25,7 @@ from typing import Any
 
 import httptools
 from django.conf import settings
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from foundation.header_policies import Kind, encoded_headers_of
 
@@ -138,7 +138,8 @@ class Waiting:
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Closes a connection on which a request has begun, or none yet came, and whose headers are not complete
-    after HEAD_TIMEOUT_S; and the one that was silent for longest where there are too many.
+    after HEAD_TIMEOUT_S; and the one that was silent for longest where there are too many. What stands behind
+    a body (trailers) is read over.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -153,6 +154,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.limit_concurrency = None  # `_is_full` says it, and who is refused hears why
         self._waiting = waiting_of(self.server_state)
         self._hearers = Hearers()
+        self._unanswered: list[RequestResponseCycle] = []
         if len(self.connections) > MAX_CONNECTIONS + HEALTH_PLACES:
             transport.abort()
             return
@@ -166,7 +168,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._wait()
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._fault = TOO_LONG
             self.send_400_response("")
 
@@ -177,6 +179,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_head:  # what follows a body was not judged with the head, and must not speak for it
+            super().on_header(name, value.rstrip(b" \t"))
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0  # what follows is counted: the line before each piece, and lines after the last
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         self._stop_timer()
         self._is_in_head = False
@@ -185,6 +195,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise ValueError(self._fault)  # the parser stops, and `send_400_response` follows
         self.app = _refuse_as_full if self._is_full() else self.config.loaded_app
         super().on_headers_complete()
+        self._unanswered = [one for one in self._unanswered if not one.response_complete]
+        self._unanswered.append(self.cycle)
         self._listen()
 
     def _is_full(self) -> bool:
@@ -196,17 +208,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body):
+            self._leave_unanswered()
             self.transport.close()  # of a further request: its refusal would be read as the answer in work
             return
         status, text = self._fault or (400, msg)
         body, headers = _describe(text, "invalid_request_error")
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
         lines += [name + b": " + value for name, value in headers]
+        self._leave_unanswered()
         self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._head_bytes = 0
         self._listen()
         self._is_waiting = False
         self._waiting.remove(self)
@@ -220,8 +235,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._is_waiting = False
         self._waiting.remove(self)
+        self._leave_unanswered()
         super().connection_lost(exc)
         self._hearers.tell()
+
+    def _leave_unanswered(self) -> None:
+        """What is in work answers nobody any more; uvicorn tells it to the last request alone."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def _listen(self) -> None:
         """Read on after a large body, or the head of a second request, at which uvicorn stops: nothing is

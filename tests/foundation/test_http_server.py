@@ -24,6 +24,7 @@ class Hello:
         self.gate.set()
         self.in_work = 0
         self.gone = 0
+        self.headers: list[tuple[bytes, bytes]] = []  # of the last request
 
     def _note_gone(self) -> None:
         self.gone += 1
@@ -32,6 +33,7 @@ class Hello:
         scope[connections.HEARERS].add(self._note_gone)
         while (message := await receive()).get("more_body"):
             pass
+        self.headers = list(scope["headers"])
         if message["type"] == "http.disconnect":
             return
         self.in_work += 1
@@ -353,6 +355,38 @@ def test_a_head_that_never_ends_is_not_kept():
         wait_until(lambda: not server.server.server_state.connections)
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost:\t localhost \t\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
+def test_what_stands_behind_a_body_is_not_taken_for_a_header():
+    """Else a key in a trailer, which many a proxy passes on unread, would say who asks."""
+    with serving() as server:
+        client = server.connect(CHUNKED + b"Authorization: Bearer x\r\nHost: evil.example\r\n\r\n")
+        assert client.recv(1_000).startswith(b"HTTP/1.1 200")
+        assert server.app.headers == [(b"host", b"localhost"), (b"transfer-encoding", b"chunked")]
+
+
+@pytest.mark.parametrize("endless", [b"X: ", b"X: y\r\n"], ids=["a value", "lines"])
+def test_trailers_have_an_end(endless):
+    with serving() as server:
+        client = server.connect(CHUNKED + endless)
+        with contextlib.suppress(OSError):
+            for _piece in range(200):
+                client.sendall(endless * 3_000)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1_000).startswith(b"HTTP/1.1 431 ")
+        wait_until(lambda: not server.server.server_state.connections)
+
+
+def test_a_body_in_many_pieces_is_no_head_without_end():
+    with serving() as server:
+        client = server.connect(CHUNKED[: -len(b"0\r\n")])
+        for _piece in range(20):
+            client.sendall(b"1\r\n{\r\n" * 5_000)
+        client.sendall(b"0\r\n\r\n")
+        assert client.recv(1_000).startswith(b"HTTP/1.1 200")
+
+
 def end_own_side(client: socket.socket) -> None:
     """As `nc -N` does. Nothing tells it from a client that has gone (docs/architecture.md)."""
     client.shutdown(socket.SHUT_WR)
@@ -389,6 +423,22 @@ def test_who_leaves_behind_a_second_request_is_heard_of_too(second):
         wait_until(lambda: len(side.pipeline) == 1)
         client.close()
         wait_until(lambda: running.app.gone == 1)
+
+
+def test_whoever_answers_a_client_that_has_left_behind_a_second_request_is_not_disturbed(caplog):
+    """The server alone knows which requests were in work."""
+    with serving() as running:
+        running.app.gate.clear()
+        client = running.connect(POST + b"{}")
+        wait_until(lambda: running.app.in_work == 1)
+        side = running._side_of(client)
+        client.sendall(POST + b"{}")
+        wait_until(lambda: len(side.pipeline) == 1)
+        client.close()
+        wait_until(lambda: running.app.gone == 1)
+        running.app.gate.set()
+        wait_until(lambda: not running.server.server_state.tasks)
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_what_is_sent_ahead_is_bounded_and_answered_in_its_order():
