@@ -58,6 +58,18 @@ def keep(said: Any) -> Kept:
     return said if isinstance(said, int | float) else as_kept(str(said))
 
 
+def words_of(said: Any) -> Kept | None:
+    """What is kept beside a text to say it anew for another reader; None of one that can only be repeated."""
+    kept = keep(said)
+    return None if isinstance(kept, str) else kept
+
+
+def say(words: Kept | None, text: str) -> str:
+    """A kept text for whoever reads now; as it was written where it can only be repeated."""
+    said = read(words) if words is not None and text else None
+    return text if said is None else said
+
+
 def read(kept: Kept) -> str | None:
     """The text in the language of now; None if this release does not know it, or not in this language."""
     try:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from foundation.egress import EgressPolicy, Target, check_url, parse_url
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 
 USUAL_PATH = "/v1"
 # what people copy along with a base address: below it clients write these themselves

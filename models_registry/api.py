@@ -59,6 +59,7 @@ def _seconds(what: str, most: int = MAX_TIMEOUT_S) -> serializers.IntegerField:
 
 class ConnectionSerializer(serializers.ModelSerializer):
     has_secret = serializers.BooleanField()
+    last_error = serializers.CharField(source="failure", help_text="In the language of who asks.")
 
     class Meta:
         model = Connection

@@ -8,7 +8,8 @@ def register_models() -> None:
     from models_registry.platform import models as platform_models
 
     for world in (models, platform_models):
-        auditlog.register(world.Connection, exclude_fields=["secret", "last_checked_at", "last_error"])
+        of_checks = ["last_checked_at", "last_error", "last_error_words"]
+        auditlog.register(world.Connection, exclude_fields=["secret", *of_checks])
         auditlog.register(
             world.Model,
             exclude_fields=["listed_at", "listed_price", "listed_values"],

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from foundation.ids import uuid7
+from foundation.told import say
 from models_registry.kinds import AUTO, Channel, Location, ModelKind, TokenLimitName
 from models_registry.providers.table import kind_choices
 from tenants.models import Tenant, TimeStamped
@@ -129,6 +130,7 @@ class AbstractConnection(TimeStamped):
     is_enabled = models.BooleanField(_("enabled"), default=True)
     last_checked_at = models.DateTimeField(_("last checked"), null=True, blank=True, editable=False)
     last_error = models.TextField(_("last error"), blank=True, editable=False)
+    last_error_words = models.JSONField(null=True, editable=False)  # what it is made of (foundation.told)
 
     class Meta:
         abstract = True
@@ -145,6 +147,11 @@ class AbstractConnection(TimeStamped):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def failure(self) -> str:
+        """What went wrong at the last check, in the reader's language; "" where nothing did."""
+        return say(self.last_error_words, self.last_error)
 
     @property
     def has_secret(self) -> bool:

@@ -5,10 +5,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
-from django.utils.translation import gettext as _
 
 from foundation import egress
 from foundation.errors import UpstreamError
+from foundation.told import gettext as _
 from models_registry.addresses import pinned_policy
 from models_registry.providers.openai_compatible import OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import MAX_MODELS, Catalogue, ListedModel

@@ -308,7 +308,6 @@ def _result(
 ) -> AnswerResult:
     call = answer.call
     usage = call.usage if call and call.is_settled else None
-    words = told.keep(error_message)
     model_name = call.route.name if call and answer.has_spoken else answer.model_name
     has_stood_in = model_name != answer.model_name
     if has_stood_in:
@@ -325,7 +324,7 @@ def _result(
         finish_reason=str(call.finish_reason or "") if call else "",
         error_code=error_code,
         error_message=str(error_message),
-        error_words=None if isinstance(words, str) else words,
+        error_words=told.words_of(error_message),
         error_language=(answer.language or "en") if error_message else "",
         input_tokens=usage.total_input if usage else 0,
         output_tokens=usage.total_output if usage else 0,

@@ -17,7 +17,7 @@ def register_models() -> None:
     from tenants.local.models import WebOrigin
     from tenants.models import Domain, Plan, PlanLimit, Tenant
 
-    auditlog.register(Tenant, exclude_fields=["created_at", "updated_at", "schema_name"])
+    auditlog.register(Tenant, exclude_fields=["created_at", "updated_at", "schema_name", "setup_error_words"])
     auditlog.register(Domain)
     auditlog.register(WebOrigin)
     auditlog.register(Plan, exclude_fields=["created_at", "updated_at"])

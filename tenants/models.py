@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 
 from foundation.ids import uuid7
+from foundation.told import say
 from tenants.data_policy import DataPolicy
 from tenants.measures import LimitRow, Measure, read_amount
 from tenants.slugs import validate_slug
@@ -133,6 +134,7 @@ class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing]
         _("contact"), blank=True, help_text=_("The tenant's first owner: gets a mail with a link to log in.")
     )
     setup_error = models.CharField(_("why the set-up failed"), max_length=300, blank=True, editable=False)
+    setup_error_words = models.JSONField(null=True, editable=False)  # what it is made of (foundation.told)
 
     class Meta:
         ordering = ["slug"]
@@ -141,6 +143,11 @@ class Tenant(TimeStamped, TenantMixin):  # type: ignore[django-manager-missing]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def setup_failure(self) -> str:
+        """Why the set-up failed, in the reader's language; "" where it did not."""
+        return say(self.setup_error_words, self.setup_error)
 
 
 class Domain(DomainMixin):

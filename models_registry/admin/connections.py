@@ -149,7 +149,7 @@ class ConnectionAdminBase(AtriumModelAdmin):
     ]
     list_filter = [("kind", ChoicesDropdownFilter), ("location", ChoicesDropdownFilter), "is_enabled"]
     search_fields = ["name", "base_url"]
-    readonly_fields = ["show_key", "show_check", "last_checked_at", "last_error"]
+    readonly_fields = ["show_key", "show_check", "last_checked_at", "show_error"]
     actions = ["test", "sync"]
     actions_detail = ["test", "sync"]
     extra_fields: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ class ConnectionAdminBase(AtriumModelAdmin):
             ),
             place,
             asked,
-            (_("Last check"), {"fields": ["show_check", "last_checked_at", "last_error"]}),
+            (_("Last check"), {"fields": ["show_check", "last_checked_at", "show_error"]}),
         ]
 
     def get_form(
@@ -210,6 +210,10 @@ class ConnectionAdminBase(AtriumModelAdmin):
         if row.last_checked_at is None:
             return Badge(UNKNOWN, gettext("not checked yet"))
         return Badge(BAD, gettext("failed")) if row.last_error else Badge(OK, gettext("answered"))
+
+    @display(description=_("last error"))
+    def show_error(self, row: Connection) -> str:
+        return row.failure
 
     @confirmed(
         description=_("Test"),

@@ -53,7 +53,7 @@ def get_visible_model(actor: User | None, key: UUID | str) -> Model:
 def list_used_connections() -> list[Connection]:
     """Connections that are switched on, with what the last look at each gave."""
     rows = active_world().connections.objects.filter(is_enabled=True)
-    return list(rows.only("name", "last_error", "last_checked_at"))
+    return list(rows.only("name", "last_error", "last_error_words", "last_checked_at"))
 
 
 def list_leaving_models(notice: timedelta, limit: int) -> list[Model]:

@@ -10,11 +10,11 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
-from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.permissions import require
 from foundation.errors import AtriumError, UpstreamError
+from foundation.told import gettext as _
 from models_registry.catalogue import fetch_catalogue
 from models_registry.kinds import Channel
 from models_registry.providers.openai_compatible.catalogue import Catalogue, ListedModel

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.permissions import require
+from foundation import told
 from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed
 from models_registry.addresses import may_be_local, names_private_address, origin_of, read_base_url
 from models_registry.catalogue import fetch_catalogue
@@ -256,14 +257,17 @@ def test_connection(*, actor: User | None, connection: Connection) -> Connection
 
 def describe_failure(exc: Exception) -> str:
     if isinstance(exc, AtriumError):
-        return str(exc.message)
-    return _("The stored API key cannot be opened any more. Enter it again.")
+        return exc.message if isinstance(exc.message, str) else str(exc.message)
+    return told.gettext("The stored API key cannot be opened any more. Enter it again.")
 
 
 def note_check(connection: Connection, error: str) -> None:
     """Note when a provider was asked and what went wrong; not a change that anyone must hear of."""
     connection.last_checked_at = timezone.now()
-    connection.last_error = error
+    connection.last_error = str(error)
+    connection.last_error_words = told.words_of(error)
     type(connection).objects.filter(pk=connection.pk).update(
-        last_checked_at=connection.last_checked_at, last_error=error
+        last_checked_at=connection.last_checked_at,
+        last_error=connection.last_error,
+        last_error_words=connection.last_error_words,
     )

@@ -59,8 +59,8 @@ def retry_setup(*, slug: str) -> Tenant:
         if row.status not in Tenant.UNREADY:
             raise Conflict(_("This tenant is set up already."), code="tenant_ready")
         row.status = Tenant.Status.PROVISIONING
-        row.setup_error = ""
-        row.save(update_fields=["status", "setup_error", "updated_at"])
+        row.setup_error, row.setup_error_words = "", None
+        row.save(update_fields=["status", "setup_error", "setup_error_words", "updated_at"])
         _enqueue_setup(row)
     return row
 

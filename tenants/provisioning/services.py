@@ -5,10 +5,11 @@ import re
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections, transaction
-from django.utils.translation import gettext as _
 from psycopg import sql
 
 from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.told import gettext as _
+from foundation.told import words_of
 from tenants.context import owner, platform, tenant
 from tenants.database.roles import grant_tenant_role
 from tenants.measures import Measure
@@ -92,8 +93,8 @@ def _open(slug: str) -> Tenant:
     with owner(), transaction.atomic(using="owner"):
         row = Tenant.objects.get(slug=slug)
         row.status = Tenant.Status.ACTIVE
-        row.setup_error = ""
-        row.save(update_fields=["status", "setup_error", "updated_at"])
+        row.setup_error, row.setup_error_words = "", None
+        row.save(update_fields=["status", "setup_error", "setup_error_words", "updated_at"])
         announce("tenant", slug)
     return row
 
@@ -229,5 +230,5 @@ def fail_setup(*, slug: str, reason: str) -> None:
         row = Tenant.objects.select_for_update().get(slug=slug)
         if row.status in Tenant.UNREADY:
             row.status = Tenant.Status.FAILED
-            row.setup_error = reason[:300]
-            row.save(update_fields=["status", "setup_error", "updated_at"])
+            row.setup_error, row.setup_error_words = reason[:300], words_of(reason)
+            row.save(update_fields=["status", "setup_error", "setup_error_words", "updated_at"])

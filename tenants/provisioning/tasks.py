@@ -7,9 +7,9 @@ import logging
 from celery import shared_task
 from django.conf import settings
 from django.utils import translation
-from django.utils.translation import gettext as _
 
 from foundation.errors import AtriumError
+from foundation.told import gettext as _
 from tenants.models import Tenant
 from tenants.provisioning.services import fail_setup, set_up_tenant
 from tenants.work.tasks import TenantTask
@@ -37,7 +37,7 @@ def set_up_ordered_tenant(slug: str) -> None:
         except Tenant.DoesNotExist:
             logger.info("tenant %s was ordered and is gone", slug)
         except AtriumError as exc:
-            fail_setup(slug=slug, reason=str(exc.message))
+            fail_setup(slug=slug, reason=exc.message if isinstance(exc.message, str) else str(exc.message))
         except Exception:
             fail_setup(slug=slug, reason=_("The set-up failed. The worker's log says why; try again."))
             raise

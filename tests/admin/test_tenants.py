@@ -143,6 +143,8 @@ def test_a_set_up_that_fails_says_why_and_can_be_tried_again(operator, monkeypat
         OutboxMessage.objects.all().delete()
     page = operator.get(url("tenant_change", pk)).content.decode()
     assert "The set-up failed." in page and "Set up again" in page
+    page = operator.get(url("tenant_change", pk), headers={"accept-language": "de"}).content.decode()
+    assert "Die Einrichtung ist fehlgeschlagen. Den Grund nennt das Protokoll" in page
     assert (
         operator.post(url("tenant_retry", pk), {"confirmed": "yes"}).status_code == 302
         and status() == Tenant.Status.PROVISIONING

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.utils import translation
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from models_registry import services
@@ -295,6 +296,24 @@ def test_a_test_says_what_is_wrong_without_repeating_the_provider(make, provider
     row.refresh_from_db()
     assert not result.is_ok and says in result.error and CANARY not in result.error
     assert row.last_error == result.error
+
+
+def test_why_a_check_failed_is_read_in_the_readers_language(make, provider):
+    """Whoever made it; of a row of the release before there is its text alone."""
+    provider.status = 503
+    row = make.connection(base_url=provider.base_url, allow_private=True)
+    with translation.override("de"):
+        services.test_connection(actor=None, connection=row)
+    row.refresh_from_db()
+    assert "Anbieter" in row.last_error and "HTTP 503" in row.last_error
+    with translation.override("en"):
+        assert row.failure == "The provider answers with an error (HTTP 503)." != row.last_error
+    row.last_error_words = None
+    assert row.failure == row.last_error
+    provider.status = 200
+    services.test_connection(actor=None, connection=row)
+    row.refresh_from_db()
+    assert row.failure == "" and row.last_error_words is None
 
 
 @pytest.mark.parametrize(

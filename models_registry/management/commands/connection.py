@@ -221,5 +221,5 @@ def _describe(row: Connection) -> dict:
         "no_storage": row.no_storage,
         "enabled": row.is_enabled,
         "last_checked_at": row.last_checked_at,
-        "last_error": row.last_error,
+        "last_error": row.failure,
     }

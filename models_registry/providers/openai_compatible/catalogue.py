@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from django.utils.translation import gettext as _
-
 from foundation.errors import UpstreamError
+from foundation.told import gettext as _
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible.prices import names_amounts, read_price
 from usage.pricing import Price
