@@ -12,9 +12,11 @@ sends a byte now and then: it holds a socket, nothing else. Static files pass: t
 
 import asyncio
 import logging
+import string
 import time
 from functools import partial
 from io import BytesIO
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
@@ -25,7 +27,8 @@ from django.utils.translation import gettext as _
 from config.gate import Gate
 from config.middleware import RequestIdMiddleware, SecurityHeadersMiddleware
 from foundation.error_pages import RETRY_AFTER_S, answer_error, speak_to
-from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, Unavailable
+from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, InvalidInput, Unavailable
+from foundation.mime_parameters import can_be_read
 from foundation.moments import wait_for_moment
 from tenants.doors import hosts
 
@@ -39,6 +42,8 @@ BODY_PAUSE_S = 30.0
 TELL_EVERY_S = 10.0
 # of a key that opens nothing at /api/v1: Django takes some milliseconds, whatever it finds
 REFUSAL_STEP_S = 0.02
+_ASCII = string.printable  # what a query may hold as it is: bytes beyond are meant as they are written
+DOUBTFUL = (b"content-type", b"accept")  # headers with parameters that Django reads at every request
 LOGGED_PATH = 200  # characters of a path that a log line repeats
 
 
@@ -57,6 +62,7 @@ class Intake:
         visit = _Visit(self._gate_for(scope["path"]), scope, receive, send)
         try:
             visit.check_declared_size()
+            scope = _readable(scope)
             await self._django(scope, visit.receive, visit.send)
         except _Refused as exc:
             self._tell(exc.status, scope)
@@ -77,6 +83,16 @@ class Intake:
             logger.warning(text, self._untold, status, scope["method"], scope["path"][:LOGGED_PATH])
             self._told_s = time.monotonic()
             self._untold = 0
+
+
+def _readable(scope) -> dict:
+    """The request as Django can read it. Raises _Refused."""
+    for name in DOUBTFUL:
+        value = b",".join(value for key, value in scope["headers"] if key == name)
+        if not can_be_read(value.decode("latin-1")):
+            raise _Refused(400)
+    query: bytes = scope["query_string"]
+    return scope if query.isascii() else scope | {"query_string": quote(query, safe=_ASCII).encode()}
 
 
 class _Refused(Exception):
@@ -178,6 +194,8 @@ def _describe(status: int) -> AtriumError:
         return BodyTimeout(
             _("The rest of the request did not come within %(seconds)d seconds.") % {"seconds": BODY_PAUSE_S}
         )
+    if status == 400:
+        return InvalidInput(_("The request could not be read, or is larger than allowed."))
     return Unavailable(
         _(
             "Atrium has more to do at this moment than it can manage, so it did not begin with this. Try "
@@ -194,6 +212,8 @@ def _refuse(status: int, request: HttpRequest) -> HttpResponse:
 
 
 async def _send_refusal(scope, send, status: int) -> None:
+    if status == 400:  # it is these that cannot be read
+        scope = scope | {"headers": [one for one in scope["headers"] if one[0] not in DOUBTFUL]}
     request = ASGIRequest(scope | {"query_string": b""}, BytesIO())
     answer = RequestIdMiddleware(SecurityHeadersMiddleware(partial(_refuse, status)))
     response = answer(request)

@@ -5,6 +5,7 @@ from django.db.models import Field
 from django.utils.translation import gettext_lazy as _
 
 from foundation.collector import pass_over_loaded_objects
+from foundation.mime_parameters import refuse_doubtful_parameters
 
 
 class TenantsConfig(AppConfig):
@@ -19,6 +20,7 @@ class TenantsConfig(AppConfig):
         from tenants.work import tasks  # noqa: F401
 
         content_types.keep_one_cache_per_schema()
+        refuse_doubtful_parameters()
         from tenants.audit import register_models
 
         register_models()

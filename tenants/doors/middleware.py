@@ -75,6 +75,7 @@ class TenantMiddleware:
         request.web_origins = ()
         if request.path_info.startswith(OPEN_ON_EVERY_HOST):
             request.COOKIES = {}  # a tenant's session is none here: it would be taken for one that has ended
+            _is_allowed(request)  # probes ask at names that no page has, such as a container's
             return self._platform(request), None
         try:
             door, refusal = (

@@ -253,6 +253,16 @@ def test_an_application_that_fails_gives_its_place_back():
     run(main)
 
 
+@pytest.mark.parametrize("name", [b"content-type", b"accept"])
+def test_a_header_that_django_stumbles_over_is_refused_before_it(name):
+    async def main():
+        django = Django()
+        doubtful = Visit(Intake(django), headers=[(name, b"a/b; x*0=a"), (name, b"c; x*=b")])
+        assert await doubtful.end() == 400 and django.begun == 0
+
+    run(main)
+
+
 def test_an_event_stream_holds_no_place_once_it_has_begun():
     async def main():
         django = Django(b"text/event-stream; charset=utf-8")
