@@ -90,6 +90,15 @@ def test_its_events_become_chunks_and_deltas(wants_usage):
     assert (usage.quantities, is_estimated) == (USED, False)
 
 
+@pytest.mark.parametrize("nonsense", ["[1, 2]", '"many"', "17", "null"])
+def test_a_beginning_that_counts_in_nonsense_is_a_beginning(nonsense):
+    told = json.loads(START.partition(b"data: ")[2])
+    told["message"]["usage"] = json.loads(nonsense)
+    start = b"event: message_start\ndata: " + json.dumps(told).encode() + b"\n\n"
+    heard = hear([start, *SPOKEN, *end()], kind="anthropic")
+    assert heard.text() == 'Paris "à"' and heard.error is None
+
+
 def test_openais_client_gets_the_thought_with_its_signature():
     message = message_of(hear(ANSWER, kind="anthropic"))
     assert message["reasoning_content"] == "Hm, so." and message["content"] == 'Paris "à"'

@@ -34,7 +34,8 @@ def read_stream_event(event: dict[str, Any]) -> dict[str, Any]:
 
 def _read_beginning(message: dict[str, Any]) -> dict[str, Any]:
     """Its report counts the prompt; what it says of the answer, which has not begun, is no count."""
-    reported = message.get("usage") or {}
+    reported = message.get("usage")
+    reported = reported if isinstance(reported, dict) else {}
     counted = {name: count for name, count in reported.items() if not name.startswith(OUTPUT)}
     chunk = _chunk({"role": "assistant", "content": ""})
     return {"id": message.get("id"), **chunk, "usage": counted or None}
