@@ -18,9 +18,14 @@ def _event(kind: str, **fields: Any) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps({"type": kind, **fields}))
 
 
-def _usage(answer: Answer) -> dict[str, int]:
-    counted = answer.usage or {"prompt_tokens": 0, "completion_tokens": 0}
-    return {"input_tokens": counted["prompt_tokens"], "output_tokens": counted["completion_tokens"]}
+def _usage(answer: Answer) -> Any:
+    """Of a fault that reports no counts, what it reports."""
+    if not isinstance(answer.usage, dict):
+        return answer.usage
+    return {
+        "input_tokens": answer.usage["prompt_tokens"],
+        "output_tokens": answer.usage["completion_tokens"],
+    }
 
 
 def _reason(answer: Answer) -> str:
@@ -39,7 +44,8 @@ class MessageFrames:
         self.answer = answer
 
     def opening(self, received_ns: int) -> bytes:
-        usage = _usage(self.answer) | {"output_tokens": 1}
+        usage = _usage(self.answer)
+        usage = usage | {"output_tokens": 1} if isinstance(usage, dict) else usage
         message = _message(self.answer, received_ns, content=[], stop_reason=None, usage=usage)
         block = {"type": "text", "text": ""}
         return _event("message_start", message=message) + _event(
@@ -54,7 +60,8 @@ class MessageFrames:
 
     def closing(self, tail: bytes = DONE) -> bytes:
         delta = {"stop_reason": _reason(self.answer), "stop_sequence": None}
-        usage = {"output_tokens": _usage(self.answer)["output_tokens"]}
+        usage = _usage(self.answer)
+        usage = {"output_tokens": usage["output_tokens"]} if isinstance(usage, dict) else usage
         parts = [_event("content_block_stop", index=0), _event("message_delta", delta=delta, usage=usage)]
         return b"".join([*parts, _event("message_stop")]) + (b"" if tail == DONE else tail)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from .mock_answers import DONE, completion_bytes
+from .mock_answers import DONE
 from .mock_faults import fault
 from .mock_speech import Speaker
 
@@ -64,7 +64,7 @@ async def bad_json(speaker: Speaker, number: int | None) -> None:
             speaker, b'data: {"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"content":"\n\n'
         )
         return
-    speaker.exchange.reply(200, completion_bytes(speaker.answer, speaker.exchange.received_ns)[:-40])
+    speaker.exchange.reply(200, speaker.whole_body()[:-40])
 
 
 @fault("no-choices", "an answer whose choices are empty", ends="either")
@@ -158,10 +158,7 @@ async def bad_utf8(speaker: Speaker, number: int | None) -> None:
         await _stream_with(speaker, speaker.frames.token("@@").replace(b"@@", b"\xff\xfe\xc3\x28"))
         return
     speaker.answer.pieces = ["@@", *speaker.answer.pieces[1:]]
-    speaker.exchange.reply(
-        200,
-        completion_bytes(speaker.answer, speaker.exchange.received_ns).replace(b"@@", b"\xff\xfe\xc3\x28"),
-    )
+    speaker.exchange.reply(200, speaker.whole_body().replace(b"@@", b"\xff\xfe\xc3\x28"))
 
 
 @fault(
@@ -175,7 +172,7 @@ async def split_utf8(speaker: Speaker, number: int | None) -> None:
         "total_tokens": 2 + len(CHINESE),
     }
     if not speaker.stream:
-        body = completion_bytes(speaker.answer, speaker.exchange.received_ns)
+        body = speaker.whole_body()
         speaker.exchange.raw(speaker.exchange.head(200, length=len(body)))
         await _send_split(speaker, body)
         speaker.count(len(CHINESE))

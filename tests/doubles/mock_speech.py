@@ -8,6 +8,8 @@ import asyncio
 import time
 from typing import Any
 
+import orjson
+
 from .mock_answers import DONE, Answer, Frames, completion_bytes
 from .mock_http import Exchange
 
@@ -112,6 +114,11 @@ class WholeSpeaker(Speaker):
     def __init__(self, exchange: Exchange, body: dict[str, Any], answer: Answer, body_bytes: bytes) -> None:
         super().__init__(exchange, body, answer)
         self.body_bytes = body_bytes
+        self._usage = answer.usage
 
     def whole_body(self) -> bytes:
-        return self.body_bytes
+        """With the usage of a fault that sets one."""
+        if self.answer.usage is self._usage:
+            return self.body_bytes
+        told = orjson.loads(self.body_bytes) | {"usage": self.answer.usage}
+        return orjson.dumps({name: value for name, value in told.items() if value is not None})

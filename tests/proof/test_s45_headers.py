@@ -121,8 +121,8 @@ def routes_at(host: str) -> Iterator[tuple[str, str]]:
 
 
 def ask_of(caller: Caller, ids: dict[str, str], name: str, pattern: str, method: str) -> Ask:
-    """A caller at a route of their host; `ids`: of what there is, by its kind. Without the token of the forms:
-    what writes is refused, so that nobody loses their session on the way.
+    """A caller at a route of their host; `ids`: of what there is, by its kind. Without the token of the
+    forms: what writes is refused, so that nobody loses their session on the way.
     """
     headers = {name: value for name, value in caller.headers.items() if name != "X-CSRFToken"}
     kind = kind_of(name, pattern)
