@@ -76,6 +76,7 @@ MUST_SAY: dict[str, dict[str, str | None]] = {
 }
 HSTS = f"max-age={365 * 24 * 3600}; includeSubDomains; preload"
 NEVER = ("server", "x-powered-by", "access-control-allow-credentials")
+WITH_COOKIES = ("page", "admin", "docs", "diagram")
 MARKS = {"httponly", "samesite=lax", "path=/"}  # of every cookie
 
 
@@ -258,7 +259,8 @@ def put(port: int, ask: Ask) -> Said:
 
 def judge(ask: Ask, said: Said, *, is_secure: bool = False) -> Iterator[str]:
     """What deviates."""
-    if (ask.status and said.status != ask.status) or (not ask.status and said.status >= 500):
+    is_wrong = said.status >= 500 and said.status != 502  # a model server that nobody reaches
+    if said.status != ask.status if ask.status else is_wrong:
         yield f"{ask}: status {said.status}"
     for name, value in MUST_SAY[ask.kind].items():
         if name == "strict-transport-security" and is_secure and ask.kind != "server":
@@ -270,11 +272,12 @@ def judge(ask: Ask, said: Said, *, is_secure: bool = False) -> Iterator[str]:
         if said.all_of(name):
             yield f"{ask} ({said.status}) says {name}"
     for cookie in said.all_of("set-cookie"):
-        if ask.kind not in ("page", "admin", "docs", "diagram"):
-            yield f"{ask} sets a cookie, which is no page: {cookie}"
         first, *marks = (part.strip().lower() for part in cookie.split(";"))
+        is_taken_away = "max-age=0" in marks
+        if ask.kind not in WITH_COOKIES and not (ask.kind == "api" and is_taken_away):
+            yield f"{ask} sets a cookie, which is no page: {cookie}"
         wanted = MARKS | ({"secure"} if is_secure else set())
-        if "max-age=0" in marks:  # it is taken away, and holds nothing
+        if is_taken_away:  # what is left holds nothing
             wanted = {"path=/"}
         if wanted - set(marks) or any(mark.startswith("domain") for mark in marks):
             yield f"{ask} sets a cookie {first.partition('=')[0]} with {marks}"
@@ -382,6 +385,7 @@ BUGS = {
 def test_planted_bug_a_deviation_is_noticed(house, asks, name):
     bug, sign = BUGS[name]
     some = [ask for ask in asks if ask.path in ("/profile/", "/accounts/login/", "/v1/models", "/")]
+    some = [*some[:100], *(ask for ask in some if ask.kind == "server")]
     with house_with_bug(house, bug) as careless:
-        found = find_deviations(careless.port, some[:200])
+        found = find_deviations(careless.port, some)
     assert any(re.search(sign, one) for one in found), found[:10]
