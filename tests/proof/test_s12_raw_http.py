@@ -1,7 +1,7 @@
 """S12: whatever comes over a socket, the app breaks nowhere (no 5xx), who one is never differs from what one
 shows, no hidden request is answered, limits hold to the byte, and silent connections keep nobody out.
 
-Cases: tests.proof.raw_http, from a seed. `make test` asks 200; `make proof` 3,000, and holds 500 connections
+Cases: tests.proof.raw_cases, from a seed. `make test` asks 200; `make proof` 3,000, and holds 500 connections
 that send a byte in ten seconds.
 """
 
@@ -26,7 +26,8 @@ from accounts.models import User
 from gateway.http import MAX_BODY_BYTES
 from tenants.context import Scope, tenant
 from tests.live import TENANTS, House, house_with_bug
-from tests.proof.raw_http import OURS, REFUSALS, Answer, Case, Stage, exchange, make_cases
+from tests.proof.raw_cases import make_cases
+from tests.proof.raw_http import OURS, REFUSALS, Answer, Case, Stage, exchange
 from tests.proof.walking import session_of
 
 NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
