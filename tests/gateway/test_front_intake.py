@@ -28,8 +28,10 @@ class Django:
         self.begun = 0
         self.read_bytes = 0
         self.may_end = asyncio.Event()
+        self.query = b""
 
     async def __call__(self, scope, receive, send) -> None:
+        self.query = scope["query_string"]
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -259,6 +261,15 @@ def test_a_header_that_django_stumbles_over_is_refused_before_it(name):
         django = Django()
         doubtful = Visit(Intake(django), headers=[(name, b"a/b; x*0=a"), (name, b"c; x*=b")])
         assert await doubtful.end() == 400 and django.begun == 0
+
+    run(main)
+
+
+def test_bytes_of_a_query_are_handed_on_as_django_reads_them():
+    async def main():
+        django = Django()
+        django.may_end.set()
+        assert await Visit(Intake(django)).end() == 200 and django.query == b"%FF"
 
     run(main)
 

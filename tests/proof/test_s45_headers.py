@@ -205,6 +205,7 @@ def refusals(house: House) -> list[Ask]:
         Ask("api", host, "GET", "/api/v1/me", headers=key, status=200),
         Ask("api", host, "GET", "/api/v1/me/?format=csv", headers=key, status=404),
         Ask("page", host, "GET", "/profile", status=301),
+        Ask("health", "my_container:8000", "GET", "/healthz/ready", status=200),
         Ask("page", host, "GET", "/%00%ff", status=404),
         Ask("page", host, "GET", "/c/%2e%2e/diagram/", status=404),
         Ask("file", host, "GET", "/static/css/tokens.css", status=200),
