@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.http import HttpResponse
 
+from config.middleware import StaticFilesMiddleware
 from config.static_storage import StaticStorage, join_styles
 
 ROOT = Path(__file__).resolve().parents[2] / "static"
@@ -85,3 +87,12 @@ def test_the_styles_import_each_file_into_a_layer_and_nothing_deeper():
     assert text.count("@layer ") == (ROOT / "css/app.css").read_text().count("@import") + 1
     for url in re.findall(r'url\("(\.[^"]+)"\)', text):
         assert (ROOT / "css" / url).is_file(), url
+
+
+def test_files_that_are_collected_after_the_process_began_are_served(tmp_path, settings, rf):
+    settings.STATIC_ROOT, settings.WHITENOISE_USE_FINDERS = str(tmp_path), False
+    middleware = StaticFilesMiddleware(lambda _request: HttpResponse("a page"))
+    (tmp_path / "late.css").write_text("p {}")
+    assert middleware(rf.get("/c/")).content == b"a page"
+    assert middleware(rf.get("/static/late.css")).content == b"p {}"
+    assert middleware(rf.get("/static/never.css")).status_code == 404
