@@ -46,8 +46,12 @@ def _is_refused(message: Message) -> bool:
     return message.status == Message.Status.FAILED and message.error_code in REFUSED_MODEL
 
 
-def _show(message: Message, labels: dict[str, str], offer: Offer | None = None) -> Message:
-    """Until a new answer begins, its HTML is that of the one it is to replace."""
+def _show(
+    message: Message, labels: dict[str, str], offer: Offer | None = None, *, is_past: bool = False
+) -> Message:
+    """Until a new answer begins, its HTML is that of the one it is to replace. `is_past`: it is not of the
+    last turn, which alone can be asked or answered anew.
+    """
     message.model_label = labels.get(message.model_name, "")
     message.failed_model_label = labels.get(message.failed_model_name, "")
     message.error_text, message.error_text_language = explain_failure(message)
@@ -62,6 +66,7 @@ def _show(message: Message, labels: dict[str, str], offer: Offer | None = None) 
     )
     message.html = render_markdown(text) if message.role == Message.Role.ASSISTANT else ""
     message.is_long = len(message.text) > FOLDED_CHARS or message.text.count("\n") >= FOLDED_LINES
+    message.is_past = is_past
     message.is_of_today = timezone.localdate(message.created_at) == timezone.localdate()
     return message
 
@@ -126,11 +131,9 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     projects, project_id = list_bookings(request.user, conversation)
     project = _choose(projects, request.GET.get("project", ""), project_id)
     offer = list_offer(request.user, request.tenant, project)
-    messages, has_earlier = (
-        list_messages(conversation, _read_position(request.GET.get("before", "")))
-        if conversation
-        else ([], False)
-    )
+    before_position = _read_position(request.GET.get("before", ""))
+    messages, has_earlier = list_messages(conversation, before_position) if conversation else ([], False)
+    last_turn = 2 if before_position is None else 0
     shown = [as_concluded(message) for message in messages]
     before = conversation.model_name if conversation else request.session.get("model_name", "")
     asked = request.GET.get("model", "")
@@ -138,7 +141,10 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     labels = _name_models({before, *names}, offer)
     return {
         **rail_context(request, conversation),
-        "chat_messages": [_show(message, labels, offer) for message in shown],
+        "chat_messages": [
+            _show(message, labels, offer, is_past=number < len(shown) - last_turn)
+            for number, message in enumerate(shown)
+        ],
         "earlier_before": messages[0].position if has_earlier else "",
         "offer": offer,
         "models": offer.models,
