@@ -67,6 +67,7 @@ TEMPLATES = [
             "builtins": [
                 "administration.rail",
                 "foundation.amounts",
+                "foundation.focus",
                 "foundation.icons",
                 "foundation.paging",
                 "usage.labels",
