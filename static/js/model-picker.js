@@ -36,6 +36,7 @@ function makeRow(option, number) {
   row.setAttribute("aria-selected", String(option.selected));
   if (option.disabled) row.setAttribute("aria-disabled", "true");
   row.append(...[...option.childNodes].map((node) => node.cloneNode(true)));
+  row.dataset.said = `${row.textContent} ${option.value}`.toLocaleLowerCase(); // details may name other models
   if (option.dataset.details) {
     const details = Object.assign(document.createElement("span"), { className: "model-details" });
     details.textContent = option.dataset.details;
@@ -65,8 +66,7 @@ function step(by) {
 function filter() {
   const wanted = field.value.trim().toLocaleLowerCase().split(/\s+/);
   for (const row of list.children) {
-    const said = `${row.textContent} ${row.dataset.value}`.toLocaleLowerCase();
-    row.hidden = !wanted.every((word) => said.includes(word));
+    row.hidden = !wanted.every((word) => row.dataset.said.includes(word));
   }
   const rows = visibleRows();
   chooser.querySelector("[data-model-none]").hidden = rows.length > 0;
