@@ -17,6 +17,7 @@ from bench import (
     isolation,
     machine,
     neighbours,
+    page,
     profiling,
     promise,
     reference,
@@ -34,6 +35,7 @@ BENCHES = {
     "promise": promise.bench,
     "tenants": tenants.bench,
     "runtime": runtime.bench,
+    "page": page.bench,
     "neighbours": neighbours.bench,  # last: it uses up a limit that “promise” needs
 }
 

@@ -92,5 +92,7 @@ DIAGRAM_CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
     "base-uri 'none'; form-action 'none'; sandbox allow-scripts"
 )
+# A static file that somebody opens as a page, such as a picture that could hold scripts, loads nothing.
+FILE_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 # django-unfold's Alpine needs these; the admins never render Markdown or HTML of models or users.
 ADMIN_CONTENT_SECURITY_POLICY = _POLICY + "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"

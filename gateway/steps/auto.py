@@ -9,7 +9,7 @@ Endpoints of one model cost a caller the same, since it is the model that has a 
 anything to choose by cost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -61,13 +61,18 @@ def _targets(route: Route, policy: str) -> tuple[Target, ...]:
 
 
 def _list_named(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
-    """By the project's list in its order, or all that one would choose from."""
     visible = [one for one in list_visible_routes(principal, snapshot) if one.kind == ModelKind.CHAT]
-    names = snapshot.auto_models_of(principal)
+    return list_among(visible, snapshot.routes, snapshot.auto_models_of(principal))
+
+
+def list_among(visible: list[Route], routes: Mapping[str, Route], names: Collection[str]) -> list[Route]:
+    """Of the chat models that somebody may call those among which “auto” chooses: by the project's list of
+    names in its order, or all that one would choose from. `routes`: by name and by alias.
+    """
     if not names:
         return [route for route in visible if _is_chosen_unasked(route)]
     known = {route.model_id for route in visible}
-    listed = (snapshot.routes.get(name) for name in names)  # aliases too
+    listed = (routes.get(name) for name in names)
     wanted = {route.model_id: route for route in listed if route is not None}
     return [route for model_id, route in wanted.items() if model_id in known]
 
