@@ -199,6 +199,87 @@ def test_checking_ends_whatever_the_schema(schema, text):
         read_json(text, schema)
 
 
+# What the library does without a check of its own, each of which costs a step
+DOUBLING = {
+    f"a{number}": {"dependentSchemas": {name: {"$ref": f"#/$defs/a{number + 1}"} for name in "xy"}}
+    for number in range(16)
+}
+NUMBERS = list(range(10_000))
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        # what is left over is looked for behind all references
+        (
+            {"unevaluatedProperties": False, "$ref": "#/$defs/a0", "$defs": {**DOUBLING, "a16": {}}},
+            {"x": 1, "y": 1},
+        ),
+        # and then each item in a list of those that were seen
+        ({"allOf": [{"items": True}], "unevaluatedItems": False}, [1] * 8_000),
+        # each value is compared with each of the choice
+        ({"items": {"enum": NUMBERS}}, [9_999] * 60),
+        ({"allOf": [{"$ref": "#/$defs/c"}] * 60, "$defs": {"c": {"const": [NUMBERS]}}}, [NUMBERS]),
+        # each name is looked for
+        ({"items": {"anyOf": [{"required": list(map(str, NUMBERS))}, True]}}, [{}] * 10),
+        # each error tells all of the value
+        ({"anyOf": [{"allOf": [False] * 1_000}, True]}, "a" * 100_000),
+        ({"anyOf": [{"allOf": [{"type": "number"}] * 1_000}, True]}, [["a" * 100_000]]),
+        ({"allOf": [{"uniqueItems": True}] * 1_000}, [["a" * 100_000]]),
+    ],
+)
+def test_no_work_is_left_uncounted(schema, value):
+    with pytest.raises(CannotTell):
+        read_json(json.dumps(value), schema)
+
+
+def test_long_answers_by_usual_schemas_are_checked():
+    of_kind = [
+        {
+            "type": "object",
+            "properties": {"kind": {"const": f"k{number}"}, "land": {"enum": [f"l{n}" for n in range(250)]}},
+            "required": ["kind", "land"],
+            "unevaluatedProperties": False,
+        }
+        for number in range(4)
+    ]
+    value = [{"kind": "k3", "land": "l249"}] * 200
+    assert read_json(json.dumps(value), {"items": {"anyOf": of_kind}}) == json.dumps(value)
+    with pytest.raises(NotKept):
+        read_json(json.dumps([*value, {"kind": "k3", "land": "l250"}]), {"items": {"anyOf": of_kind}})
+
+
+def test_what_is_nested_too_deep_is_no_answer():
+    with pytest.raises(NotKept, match="too deep"):
+        read_json("[" * 300 + "]" * 300, {"uniqueItems": True})
+
+
+def test_a_pattern_beyond_counting_is_left_out():
+    assert read_json('"a"', {"pattern": "a{99999999999}"}) == '"a"'
+
+
+@pytest.mark.parametrize("dialect", ["draft-03", "draft-04"])
+def test_no_choice_of_a_schema_is_compared_value_by_value(dialect):
+    """The library compares each with each where they cannot be sorted, of 12,000 for 20 seconds: the words of
+    the reason are ours.
+    """
+    address = f"http://json-schema.org/{dialect}/schema#"
+    schema = {"$schema": address, "properties": {"a": {"enum": [7, "a", 7]}}}
+    with pytest.raises(InvalidInput, match="two items that are alike") as raised:
+        parse(response_format=of(schema))
+    assert raised.value.param == f"{PLACE}.properties.a.enum"
+
+
+def test_a_dialect_that_is_no_address_is_none():
+    assert parse(response_format=of({"$schema": "http://[", "type": "object"})).form is not None
+
+
+def test_references_may_be_written_as_in_addresses():
+    schema = {"$ref": "#/$defs/a%20b", "$defs": {"a b": {"type": "object"}}}
+    assert parse(response_format=of(schema)).form is not None
+    assert read_json("{}", schema) == "{}"
+
+
 def test_a_long_list_without_doubles_is_told_apart_in_one_pass():
     items = [{"a": number} for number in range(5_000)]
     assert read_json(json.dumps(items), {"uniqueItems": True})
