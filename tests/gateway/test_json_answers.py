@@ -13,6 +13,7 @@ from foundation.errors import InvalidInput
 from gateway.answers.billed import billed_usage
 from gateway.operations.chat_completions.schemas import MAX_PARTS, MAX_SCHEMA_BYTES
 from gateway.operations.chat_completions.validation import CannotTell, NotKept, is_quick, read_json
+from gateway.v1 import SCHEMA as SCHEMA_IN_BODY
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.test_estimates import DONE, END, event, usage_event
@@ -197,6 +198,15 @@ HARD = [
 def test_checking_ends_whatever_the_schema(schema, text):
     with pytest.raises(CannotTell):
         read_json(text, schema)
+
+
+@pytest.mark.parametrize("letter", "json_schema")
+def test_a_schema_is_found_however_its_name_is_written(letter):
+    """Checking one takes long, and is no work for the loop."""
+    raw = orjson.dumps({"response_format": of(SCHEMA)})
+    assert SCHEMA_IN_BODY.search(raw.replace(letter.encode(), b"\\u%04x" % ord(letter), 1))
+    assert SCHEMA_IN_BODY.search(raw.replace(letter.encode(), b"\\u%04X" % ord(letter)))
+    assert not SCHEMA_IN_BODY.search(json.dumps({"messages": "Grüße, 您好 😀"}).encode())
 
 
 # What the library does without a check of its own, each of which costs a step
