@@ -63,7 +63,8 @@ def check_body(call: Call) -> None:
     if (wanted := check_format(body)) is not None:
         call.form = form = JsonForm(*wanted)
         call.size_bytes += form.most_added_bytes
-    check(body, "tools", list)
+    for name in ("tools", "functions", "modalities"):
+        check(body, name, list)
     _check_tools(body.get("tools") or ())
     _clean_choice(body, "tools", "tool_choice", "parallel_tool_calls")
     _clean_choice(body, "functions", "function_call")
@@ -135,8 +136,10 @@ def _check_tools(tools: Iterable[Any]) -> None:
 
 def _clean_choice(body: dict[str, Any], tools: str, choice: str, *more: str) -> None:
     """An empty list is none, and servers refuse it, as they do what is said of its use. Raises InvalidInput
-    for a use that nothing can be put to.
+    for a use that nothing can be put to, and for one that is none.
     """
+    if body.get(choice) is not None and type(body[choice]) not in (str, dict):
+        raise wrong(choice, _("must be a string or an object"), "invalid_type")
     if body.get(tools) not in (None, []):
         return
     if body.get(choice) not in (None, "auto", "none"):

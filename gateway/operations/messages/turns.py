@@ -121,7 +121,7 @@ def _read_image(block: Part, name: str) -> str:
     if source.get("type") != "base64":
         raise wrong(f"{name}.source.type", _("must be one of %(values)s") % {"values": "base64, url"})
     kind, data = source.get("media_type"), source.get("data")
-    if kind not in BEGINNINGS:
+    if not isinstance(kind, str) or kind not in BEGINNINGS:
         raise wrong(
             f"{name}.source.media_type", _("must be one of %(values)s") % {"values": ", ".join(BEGINNINGS)}
         )

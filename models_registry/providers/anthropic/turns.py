@@ -91,7 +91,7 @@ class _Writer:
                 return content if content.strip() else ""
             return _write_content(message, name)
         if isinstance(given := message.get("content_blocks"), list):
-            kept = [block for block in given if isinstance(block, dict) and block.get("type") in ANSWERED]
+            kept = [block for block in given if isinstance(block, dict) and _kind_of(block) in ANSWERED]
             return [_with_mark(block, block) for block in kept if not _is_blank(block)]
         blocks = [*_write_thoughts(message.get("thinking_blocks")), *_write_content(message, name)]
         blocks += self._write_calls(message, name)
@@ -113,12 +113,17 @@ def refuse(name: str, reason: str) -> InvalidInput:
     )
 
 
+def _kind_of(block: Block) -> str:
+    kind = block.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
 def _write_thoughts(given: Any) -> list[Block]:
     """Those that Anthropic itself has signed: no other is taken back."""
     blocks = []
     for block in given if isinstance(given, list) else ():
-        kind = block.get("type") if isinstance(block, dict) else None
-        signed = THOUGHTS.get(kind) if isinstance(kind, str) else None
+        kind = _kind_of(block) if isinstance(block, dict) else ""
+        signed = THOUGHTS.get(kind)
         if signed is None or not isinstance(block.get(signed), str) or not block[signed]:
             continue
         written = {"type": kind, signed: block[signed]}
