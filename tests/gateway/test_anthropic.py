@@ -548,3 +548,11 @@ async def test_the_official_client_sends_its_history_through_the_house(house):
     assert told.choices[0].message.content == 'Paris "à"'
     (body,) = vendor.bodies
     assert [one["role"] for one in body["messages"]] == ["user", "assistant", "user", "assistant"]
+
+
+def test_no_file_of_an_account_is_read_by_its_id():
+    """It may be anybody's who shares the account; the other door refuses it, too."""
+    for kind in ("document", "image"):
+        part = {"type": kind, "source": {"type": "file", "file_id": "file_011"}}
+        refused = refusal(messages=[USER, {**USER, "content": [part]}])
+        assert refused.param == "messages[1].content[0].source.type"

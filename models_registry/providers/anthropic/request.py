@@ -16,10 +16,10 @@ from models_registry.providers.anthropic.generations import (
     generation_of,
     may_rest,
 )
-from models_registry.providers.anthropic.turns import ASSISTANT, Block, write_turns
+from models_registry.providers.anthropic.turns import ASSISTANT, Block, read_mark, write_turns
 
 TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")
-SAME = ("stream", "top_k", "cache_control")
+SAME = ("stream", "top_k")
 USUAL_SHARE = 1  # of temperature and `top_p`: what Anthropic takes where neither is said
 LEAST_BUDGET, MOST_BUDGET = 1_024, 32_000  # tokens of thought
 SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.9}
@@ -39,6 +39,8 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
     if limit is not None:
         written["max_tokens"] = limit
     written |= {name: body[name] for name in SAME if body.get(name) is not None}
+    if (mark := read_mark(body)) is not None:
+        written["cache_control"] = mark
     if stops := _write_stops(body.get("stop")):
         written["stop_sequences"] = stops
     user = body.get("user")
@@ -110,9 +112,8 @@ def _write_tool(tool: dict[str, Any], model: str) -> Block:
         written["description"] = description
     if function.get("strict") is True and generation_of(model) >= KEEPS_SCHEMAS:
         written["strict"] = True
-    mark = tool.get("cache_control")
-    if isinstance(mark, dict):
-        written["cache_control"] = {name: value for name, value in mark.items() if name != "ttl"}
+    if (mark := read_mark(tool)) is not None:
+        written["cache_control"] = mark
     return written
 
 
