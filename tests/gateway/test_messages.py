@@ -103,6 +103,28 @@ def test_an_hour_in_the_cache_becomes_five_minutes():
     ]
 
 
+LONG = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+
+
+def test_no_hour_is_left_anywhere():
+    """It costs more than was held for it."""
+    inner = [text("x", **LONG)]
+    messages = [
+        turn(
+            "user",
+            text("Look.", **LONG),
+            PNG | LONG,
+            {"type": "document", "source": {"type": "content", "content": inner}, **LONG},
+            {"type": "search_result", "source": "s", "title": "t", "content": inner, **LONG},
+        ),
+        turn("assistant", text("I look.", **LONG), USED | LONG),
+        turn("user", GIVEN | {"content": inner, **LONG}),
+    ]
+    body = {"system": [text("Be kind.", **LONG)], "tools": [TOOL | LONG], "messages": messages, **LONG}
+    sent = json.dumps(speak(answer_messages, kind="anthropic", **body).sent)
+    assert "ttl" not in sent and sent.count("cache_control") == json.dumps(body).count("cache_control")
+
+
 def test_a_schema_and_an_effort_reach_claude_in_its_words():
     schema = {"type": "object", "properties": {}, "additionalProperties": False}
     config = {"format": {"type": "json_schema", "schema": schema}}
@@ -315,6 +337,55 @@ def test_calls_of_openais_kind_become_blocks():
     assert spoken.blocks == [text("I look."), first, second] and spoken.message["stop_reason"] == "tool_use"
 
 
+AT_ONCE = {
+    "in turns": (
+        [
+            call_piece(0, "", id="c0", type="function", name="f"),
+            call_piece(1, "", id="c1", type="function", name="g"),
+            call_piece(0, '{"a": '),
+            call_piece(1, '{"b": '),
+            event({"content": "Both."}),
+            call_piece(2, '{"c": 3}', id="c2", type="function", name="h"),
+            call_piece(1, "2}"),
+            call_piece(0, "1}"),
+        ],
+        [("f", {"a": 1}), ("g", {"b": 2}), "Both.", ("h", {"c": 3})],
+    ),
+    "the first without arguments": (
+        [
+            call_piece(0, "", id="c0", type="function", name="f"),
+            call_piece(1, '{"b": 2}', id="c1", type="function", name="g"),
+        ],
+        [("f", {}), ("g", {"b": 2})],
+    ),
+    "one after the other": (
+        [
+            call_piece(0, '{"a": {}}', id="c0", type="function", name="f"),
+            call_piece(1, '{"b":', id="c1", type="function", name="g"),
+            call_piece(1, " 2}"),
+            event({"content": "Both."}),
+        ],
+        [("f", {"a": {}}), ("g", {"b": 2}), "Both."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("parts", "expected"), AT_ONCE.values(), ids=AT_ONCE)
+def test_calls_that_are_told_at_once_become_blocks_one_after_the_other(parts, expected):
+    stream = [event({"role": "assistant", "content": ""}), *parts, ended("tool_calls"), usage_event(5), DONE]
+    blocks = speak(b"".join(stream), stream=True, tools=[TOOL]).blocks
+    told = [one["text"] if one["type"] == "text" else (one["name"], one["input"]) for one in blocks]
+    assert told == expected
+
+
+def test_a_call_is_told_while_it_is_made():
+    """Only what would have to go on later is held back."""
+    parts = [*AT_ONCE["one after the other"][0], ended("tool_calls"), usage_event(5), DONE]
+    events = read_events(speak(b"".join(parts), stream=True, tools=[TOOL]).body)
+    pieces = [one["delta"]["partial_json"] for one in events if one.get("delta", {}).get("partial_json")]
+    assert pieces == ['{"a": {}}', '{"b":', " 2}"]
+
+
 @pytest.mark.parametrize("arguments", ['{"a": 1', "[1]", "seven"])
 def test_arguments_that_are_none_are_told_as_they_are(arguments):
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}}
@@ -430,6 +501,17 @@ WRONG = {
         {"messages": [turn("user", text("a"), {"type": "image", "source": BAD})]},
         "messages[0].content[1].source.data",
     ),
+    "an image that is broken, behind a system": (
+        {
+            "system": "s",
+            "messages": [turn("user", {"type": "image", "source": PNG["source"] | {"data": "iVBORw0KGgo!"}})],
+        },
+        "messages[0].content[0].source.data",
+    ),
+    "a document that is broken": (
+        {"messages": [turn("user", {**PDF, "source": {"type": "base64", "data": "JVBERi0!"}})]},
+        "messages[0].content[0].source.data",
+    ),
     "an image of no kind": (
         {"messages": [turn("user", {"type": "image", "source": BAD | {"media_type": "image/tiff"}})]},
         "messages[0].content[0].source.media_type",
@@ -483,6 +565,10 @@ WRONG = {
     ),
     "an effort": ({"output_config": {"effort": "huge"}}, "output_config.effort"),
     "a form": ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
+    "a schema that nobody can keep": (
+        {"output_config": {"format": {"type": "json_schema", "schema": {"enum": []}}}},
+        "output_config.format.schema.enum",
+    ),
     "a schema that is none": (
         {"output_config": {"format": {"type": "json_schema", "schema": []}}},
         "output_config.format.schema",

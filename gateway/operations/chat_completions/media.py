@@ -40,7 +40,7 @@ def _check_image(part: dict[str, Any], name: str) -> None:
         return
     if kind not in IMAGES:
         raise wrong(place, _("has a media type that is not one of %(kinds)s") % {"kinds": ", ".join(IMAGES)})
-    if not _is_image(content):
+    if not is_image(content):
         raise wrong(place, _("holds no image"))
 
 
@@ -69,7 +69,7 @@ def _read_address(address: str, name: str) -> tuple[str | None, bytes]:
     if not begin.startswith("data:"):
         raise wrong(name, _("must be an address that begins with http:// or https://, or a data URL"))
     kind, data = _read_data_url(address, name)
-    return kind, _decode(data, name)
+    return kind, decode(data, name)
 
 
 def _read_data_url(address: str, name: str) -> tuple[str, str]:
@@ -80,7 +80,7 @@ def _read_data_url(address: str, name: str) -> tuple[str, str]:
     return kind.strip(), unquote(data) if "%" in data[:MOST_ESCAPED] else data
 
 
-def _decode(data: str, name: str) -> bytes:
+def decode(data: str, name: str) -> bytes:
     """Raises InvalidInput. Without its padding and over several lines base64 is read everywhere."""
     bare = "".join(data.split()).rstrip("=")
     try:
@@ -92,7 +92,7 @@ def _decode(data: str, name: str) -> bytes:
     return content
 
 
-def _is_image(content: bytes) -> bool:
+def is_image(content: bytes) -> bool:
     is_webp = content.startswith(b"RIFF") and content[8:12] == b"WEBP"
     return content.startswith(BEGINNINGS) or is_webp or content[4:8] == BOX
 
@@ -108,7 +108,7 @@ def _check_sound(part: dict[str, Any], name: str) -> None:
     data = sound["data"]
     if data[:5].lower() == "data:":
         _kind, data = _read_data_url(data, f"{place}.data")
-    content = _decode(data, f"{place}.data")
+    content = decode(data, f"{place}.data")
     is_fine = SOUNDS.get(sound["format"].lower())
     if is_fine is not None and not is_fine(content):
         raise wrong(f"{place}.data", _("holds no sound of the format that “format” names"))
@@ -138,9 +138,13 @@ def _check_file(part: dict[str, Any], name: str) -> None:
     kind = ""
     if data[:5].lower() == "data:":
         kind, data = _read_data_url(data, f"{place}.file_data")
-    content = _decode(data, f"{place}.file_data")
-    if kind == PDF and b"%PDF-" not in content[:1_024]:
+    content = decode(data, f"{place}.file_data")
+    if kind == PDF and not is_pdf(content):
         raise wrong(f"{place}.file_data", _("holds no PDF"))
+
+
+def is_pdf(content: bytes) -> bool:
+    return b"%PDF-" in content[:1_024]
 
 
 SOUNDS = {"wav": _is_wav, "mp3": _is_mp3}

@@ -11,6 +11,7 @@ from foundation.told import gettext as _
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import MAX_PLACE, check, check_range, load_object, wrong
 from gateway.operations.chat_completions.request import MAX_MESSAGES, MAX_OUTPUT_TOKENS, check_body
+from gateway.operations.chat_completions.schemas import check_schema
 from gateway.operations.messages.turns import read_system, read_turns
 
 COUNTED = frozenset(
@@ -196,7 +197,6 @@ def _read_output(given: dict[str, Any]) -> dict[str, Any]:
         return body
     if not isinstance(form, dict) or form.get("type") != "json_schema":
         raise wrong("output_config.format.type", _("must be one of %(values)s") % {"values": "json_schema"})
-    if not isinstance(form.get("schema"), dict):
-        raise wrong("output_config.format.schema", _("must be an object"), "invalid_type")
+    check_schema(form.get("schema"), "output_config.format.schema")
     named = {"name": "answer", "strict": True, "schema": form["schema"]}
     return {**body, "response_format": {"type": "json_schema", "json_schema": named}}
