@@ -337,6 +337,36 @@ def test_calls_of_openais_kind_become_blocks():
     assert spoken.blocks == [text("I look."), first, second] and spoken.message["stop_reason"] == "tool_use"
 
 
+OF_NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+FORM = {"format": {"type": "json_schema", "schema": OF_NAME}}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_model_that_keeps_no_schema_is_held_to_it_here_too(stream):
+    said = iter(['{"nam": 1}', 'Here: {"name": "a"}'])
+
+    def answer(_body: dict) -> tuple[int, bytes]:
+        return 200, streamed_whole(next(said)) if stream else openais_whole(next(said))
+
+    spoken = speak(answer, kind="siliconflow", stream=stream, output_config=FORM)
+    assert spoken.blocks == [text('{"name": "a"}')]
+    assert len(spoken.call.attempts) == 1, "both are paid"
+    assert "nam" in spoken.sent["messages"][-2]["content"]
+
+
+def test_a_form_that_is_never_kept_is_told_in_the_callers_words():
+    spoken = speak(openais_whole("Hello"), kind="siliconflow", output_config=FORM)
+    assert spoken.error.code == "upstream_broken_form" and "output_config.format" in str(spoken.error.message)
+    slow = {"$defs": {"a": {"enum": list(range(9_000))}}, "items": {"$ref": "#/$defs/a"}}
+    form = {"format": {"type": "json_schema", "schema": slow}}
+    spoken = speak(openais_whole(json.dumps([8_999] * 60)), kind="siliconflow", output_config=form)
+    assert isinstance(spoken.error, InvalidInput) and spoken.error.param == "output_config.format"
+
+
+def streamed_whole(said: str) -> bytes:
+    return event({"role": "assistant", "content": said}) + END + usage_event(5) + DONE
+
+
 AT_ONCE = {
     "in turns": (
         [

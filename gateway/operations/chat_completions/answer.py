@@ -26,13 +26,21 @@ MOST_VALUES = 5_000_000  # as many as fit into the longest answer
 
 def read_answer(call: Call, raw: bytes) -> bytes:
     """The answer as the client gets it. Raises UpstreamError, InvalidInput."""
-    answer = parse_answer(call, raw)
-    if call.form is not None:
-        call.form.check(call, answer)
+    answer = read_checked(call, raw)
     try:
         return write_json(answer)
     except ValueError as exc:
         raise nonsense() from exc
+
+
+def read_checked(call: Call, raw: bytes) -> dict[str, Any]:
+    """A whole answer in OpenAI's shape and in the form that was asked for. Raises UpstreamError, BrokenForm,
+    InvalidInput.
+    """
+    answer = parse_answer(call, raw)
+    if call.form is not None:
+        call.form.check(call, answer)
+    return answer
 
 
 def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:

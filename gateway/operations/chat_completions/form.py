@@ -38,6 +38,7 @@ class JsonForm:
 
     name: str  # json_object, json_schema
     schema: dict[str, Any]
+    place: str = PLACE  # in the request, as its caller knows it
 
     def is_ours_to_keep(self, candidate: Candidate) -> bool:
         """A model that has the word of the form among its capabilities keeps it wherever it runs."""
@@ -73,12 +74,15 @@ class JsonForm:
         try:
             return read_json(text, self.schema)
         except NotKept as exc:
-            raise _broken(Correction(text[:MOST_SENT_BACK], str(exc))) from exc
+            raise _broken(Correction(text[:MOST_SENT_BACK], str(exc)), self.place) from exc
         except CannotTell as exc:
             raise InvalidInput(
                 _("“%(name)s” %(reason)s.")
-                % {"name": PLACE, "reason": _("takes too long to check an answer by; simplify the schema")},
-                param=PLACE,
+                % {
+                    "name": self.place,
+                    "reason": _("takes too long to check an answer by; simplify the schema"),
+                },
+                param=self.place,
             ) from exc
 
     def conclude(self, call: Call, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -87,13 +91,13 @@ class JsonForm:
         return as_chunks(call, answer)
 
 
-def _broken(correction: Correction) -> BrokenForm:
+def _broken(correction: Correction, place: str) -> BrokenForm:
     """As the caller is told where it stays so."""
     message = _(
-        "The model's answer is not the JSON that “response_format” asks for (%(reason)s). Simplify the "
-        "schema, or choose another model."
+        "The model's answer is not the JSON that “%(name)s” asks for (%(reason)s). Simplify the schema, or "
+        "choose another model."
     )
-    return BrokenForm(message % {"reason": correction.reason}, correction)
+    return BrokenForm(message % {"name": place, "reason": correction.reason}, correction)
 
 
 def _instructed(messages: list[dict[str, Any]], instruction: str) -> list[dict[str, Any]]:
