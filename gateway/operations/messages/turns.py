@@ -6,7 +6,7 @@ from typing import Any
 from foundation.told import gettext as _
 from gateway.answers.json_text import write_json
 from gateway.operations.body import MAX_PLACE, wrong
-from gateway.operations.chat_completions.media import decode, is_image, is_pdf
+from gateway.operations.chat_completions.media import check_address, decode, is_image, is_pdf
 
 Part = dict[str, Any]
 ROLES = ("user", "assistant", "system")
@@ -128,6 +128,7 @@ def _read_url(source: Part, name: str) -> str:
     url = source.get("url")
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
         raise wrong(f"{name}.source.url", _("must be an address that begins with “https://”"))
+    check_address(url, f"{name}.source.url")
     return url
 
 
