@@ -129,8 +129,8 @@ def _read_calls(message: dict[str, Any]) -> None:
         return
     seen: set[str] = set()
     for tool in message["tool_calls"]:
-        if tool.get("id") in seen:
-            del tool["id"]  # each has its own
+        if not isinstance(tool.get("id"), str) or tool["id"] in seen:
+            tool.pop("id", None)  # each has its own
         complete(tool, no_arguments=NO_ARGUMENTS)
         seen.add(tool["id"])
 
@@ -158,5 +158,6 @@ def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
     numbered = {}
     for name in ("tool_calls", "thinking_blocks"):
         if isinstance(pieces := message.get(name), list) and pieces:
-            numbered[name] = [{**one, "index": number} for number, one in enumerate(pieces)]
+            objects = [one for one in pieces if isinstance(one, dict)]
+            numbered[name] = [{**one, "index": number} for number, one in enumerate(objects)]
     return {**message, **numbered}
