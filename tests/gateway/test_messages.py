@@ -239,6 +239,13 @@ def test_others_get_what_they_know():
     assert not spoken.sent.keys() & {"thinking", "user", "metadata", "system", "cache_control"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_sent"), [("openai", False), ("mistral", False), ("openai_compatible", True), ("vllm", True)]
+)
+def test_a_field_that_openai_refuses_goes_to_those_that_know_it(kind, is_sent):
+    assert ("top_k" in speak(openais_whole("Hello"), kind=kind, top_k=5).sent) == is_sent
+
+
 FORCED = {"type": "function", "function": {"name": "f"}}
 
 

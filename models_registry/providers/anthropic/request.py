@@ -11,6 +11,7 @@ import orjson
 from models_registry.providers.anthropic.generations import (
     KEEPS_SCHEMAS,
     KNOWS_MOST_EFFORTS,
+    TAKES_ONE_SAMPLING,
     THINKS,
     THINKS_BY_ITSELF,
     generation_of,
@@ -69,8 +70,8 @@ def _write_stops(stop: Any) -> list[str]:
 
 
 def _write_sampling(body: dict[str, Any], *, has_thoughts: bool) -> dict[str, Any]:
-    """What says the usual is left out: newer models refuse both names, or one beside the other. OpenAI's
-    temperature goes to 2.
+    """What says the usual is left out, since the newest models refuse both names; of the two the temperature
+    goes to those that refuse one beside the other. OpenAI's temperature goes to 2.
     """
     temperature, share = body.get("temperature"), body.get("top_p")
     written = {}
@@ -78,8 +79,9 @@ def _write_sampling(body: dict[str, Any], *, has_thoughts: bool) -> dict[str, An
         written["temperature"] = temperature
     if share is not None and share < USUAL_SHARE:
         written["top_p"] = share
-    if has_thoughts and share is not None and share < LEAST_TOP_P_OF_THOUGHT:
-        del written["top_p"]
+    is_second = "temperature" in written and generation_of(body["model"]) >= TAKES_ONE_SAMPLING
+    if is_second or (has_thoughts and share is not None and share < LEAST_TOP_P_OF_THOUGHT):
+        written.pop("top_p", None)
     return written
 
 
@@ -107,7 +109,10 @@ def _write_tools(body: dict[str, Any]) -> dict[str, Any]:
 def _write_tool(tool: dict[str, Any], model: str) -> Block:
     function = tool.get("function")
     function = function if isinstance(function, dict) else {}
-    written = {"name": function.get("name"), "input_schema": function.get("parameters") or NO_FIELDS}
+    schema = function.get("parameters") or NO_FIELDS
+    if isinstance(schema, dict) and "type" not in schema:  # which OpenAI does not ask for
+        schema = {"type": "object", **schema}
+    written = {"name": function.get("name"), "input_schema": schema}
     if description := function.get("description"):
         written["description"] = description
     if function.get("strict") is True and generation_of(model) >= KEEPS_SCHEMAS:
