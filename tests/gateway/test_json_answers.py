@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tracemalloc
 from decimal import Decimal
 
 import openai
@@ -11,6 +12,9 @@ import pytest
 
 from foundation.errors import InvalidInput
 from gateway.answers.billed import billed_usage
+from gateway.calls import Chunk
+from gateway.operations.chat_completions import ChatCompletions
+from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.schemas import MAX_PARTS, MAX_SCHEMA_BYTES
 from gateway.operations.chat_completions.validation import CannotTell, NotKept, is_quick, read_json
 from gateway.v1 import SCHEMA as SCHEMA_IN_BODY
@@ -371,6 +375,25 @@ def test_one_that_breaks_it_twice_is_an_error_and_nobody_is_asked_again(stream):
     call, said, seen = told(saying(BAD, stream=stream), stream=stream)
     assert said == b"upstream_broken_form", "as a status of its own: nothing has gone out"
     assert len(seen) == 2 and call.status == "error" and len(call.attempts) == 1
+
+
+def test_a_stream_that_waits_for_its_check_takes_no_more_than_its_text():
+    """Events as objects took a kilobyte each: one long answer, or eight at once, took the process."""
+    event_of = json.dumps({"id": "c", "choices": [{"index": 0, "delta": {"content": "%d"}}]})
+    gathered = Gathered()
+    tracemalloc.start()
+    for number in range(10_000):
+        gathered.write(Chunk(json.loads(event_of % number), is_changed=True), b"")
+    size, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 2_000_000
+
+
+def test_a_stream_that_waits_for_its_check_is_no_longer_than_an_answer(monkeypatch):
+    monkeypatch.setattr(ChatCompletions, "max_answer_bytes", 10_000)
+    pieces = [event({"content": "x" * 100}) for _number in range(200)]
+    _call, said, _seen = told((200, b"".join([*pieces, END, DONE])), stream=True)
+    assert said == b"upstream_endless"
 
 
 def test_the_hold_covers_the_second_try_before_it_is_sent():

@@ -15,7 +15,7 @@ from foundation.told import gettext as _
 from gateway.answers.broken import BrokenForm
 from gateway.calls import Call, Correction
 from gateway.operations.chat_completions.answer import as_chunks
-from gateway.operations.chat_completions.assembly import join_events
+from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.finish import STOP
 from gateway.operations.chat_completions.schemas import OBJECT, PLACE, SCHEMA
 from gateway.operations.chat_completions.validation import CannotTell, NotKept, read_json
@@ -85,8 +85,11 @@ class JsonForm:
                 param=self.place,
             ) from exc
 
-    def conclude(self, call: Call, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        answer = join_events(call, [event for event in events if event.get("choices")])
+    def gather(self) -> Gathered:
+        return Gathered()
+
+    def conclude(self, call: Call, gathered: Gathered) -> list[dict[str, Any]]:
+        answer = gathered.whole(call)
         self.check(call, answer)
         return as_chunks(call, answer)
 
