@@ -7,6 +7,7 @@ import pytest
 from foundation.errors import InvalidInput
 from gateway.answers.billed import billed_usage
 from gateway.operations.chat_completions import chunks as chunks_module
+from gateway.operations.messages import events as events_module
 from tests.doubles.anthropic import (
     ANSWER,
     CALL,
@@ -413,6 +414,14 @@ def test_calls_that_are_told_at_once_become_blocks_one_after_the_other(parts, ex
     blocks = speak(b"".join(stream), stream=True, tools=[TOOL]).blocks
     told = [one["text"] if one["type"] == "text" else (one["name"], one["input"]) for one in blocks]
     assert told == expected
+
+
+def test_what_waits_for_a_call_is_bounded(monkeypatch):
+    monkeypatch.setattr(events_module, "MOST_WAITING", 50)
+    begun_call = call_piece(0, '{"a":', id="c0", type="function", name="f")
+    texts = [event({"content": "x"}) for _number in range(60)]
+    body = speak(b"".join([begun_call, *texts, ended("tool_calls"), DONE]), stream=True, tools=[TOOL]).body
+    assert read_events(body)[-1]["type"] == "error"
 
 
 def test_a_call_is_told_while_it_is_made():

@@ -22,6 +22,7 @@ from gateway.operations.messages.errors import error_event
 from usage.pricing import Usage
 
 Step = tuple[str, Any]  # thought, thinking, text or call, and a piece of it
+MOST_WAITING = 200_000  # some 20 MB
 TEXT_KEY = b'"text":'
 START, DELTA, STOP = "content_block_start", "content_block_delta", "content_block_stop"
 EMPTY: dict[str, dict[str, Any]] = {
@@ -105,6 +106,8 @@ class Events:
         goes_on = kind == "call" and said["index"] == self._call_open
         if self._open == "tool_use" and not goes_on and (self._waiting or not self._is_call_whole()):
             self._waiting.append(step)
+            if len(self._waiting) > MOST_WAITING:
+                raise ValueError("a call is never whole")
             return
         if kind == "call":
             self._tell_call(said, parts)
