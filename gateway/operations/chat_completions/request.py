@@ -45,11 +45,13 @@ def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation:
     return call
 
 
-def check_body(call: Call) -> None:
-    """Check the fields of the body and note in the call what they say. Raises InvalidInput."""
+def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
+    """Check the fields of the body and note in the call what they say; those of the messages' parts unless
+    that was done, since decoding a picture takes long. Raises InvalidInput.
+    """
     body = call.body
     refuse_fields(body, OTHER_LENGTHS, _("is not allowed: “max_tokens” bounds the answer"))
-    call.has_media = _check_messages(body)
+    call.has_media = _check_messages(body, are_parts_checked=are_parts_checked)
     body["messages"] = clean_history(body["messages"])
     call.has_sound = call.has_media or _names_sound(body)
     for name in ("max_tokens", "max_completion_tokens"):
@@ -157,7 +159,7 @@ def _names_sound(body: dict[str, Any]) -> bool:
     )
 
 
-def _check_messages(body: dict[str, Any]) -> bool:
+def _check_messages(body: dict[str, Any], *, are_parts_checked: bool) -> bool:
     """Whether a message holds anything but text. Raises InvalidInput."""
     messages = body.get("messages")
     if messages is None:
@@ -184,17 +186,18 @@ def _check_messages(body: dict[str, Any]) -> bool:
         if message.get("tool_calls"):
             check_calls(message["tool_calls"], f"messages[{index}].tool_calls")
         if type(content) is list:
-            has_media |= _check_parts(content, f"messages[{index}].content")
+            if not are_parts_checked:
+                _check_parts(content, f"messages[{index}].content")
+            has_media |= any(part.get("type") not in TEXT_PARTS for part in content)
     return has_media
 
 
-def _check_parts(parts: list, name: str) -> bool:
-    """Whether a part is anything but text. Raises InvalidInput."""
+def _check_parts(parts: list, name: str) -> None:
+    """Raises InvalidInput."""
     for position, part in enumerate(parts):
         if type(part) is not dict:
             raise wrong(f"{name}[{position}]", _("must be an object"), "invalid_type")
         _check_part(part, f"{name}[{position}]")
-    return any(part.get("type") not in TEXT_PARTS for part in parts)
 
 
 def _check_part(part: dict[str, Any], name: str) -> None:

@@ -55,7 +55,7 @@ def parse_request(
         operation=operation,
         request_id=request_id,
     )
-    check_body(call)
+    check_body(call, are_parts_checked=True)
     if isinstance(call.form, JsonForm):
         call.form = replace(call.form, place=FORM)
     return call
