@@ -16,7 +16,7 @@ from gateway.calls import Chunk
 from gateway.operations.chat_completions import ChatCompletions
 from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.schemas import MAX_PARTS, MAX_SCHEMA_BYTES
-from gateway.operations.chat_completions.validation import CannotTell, NotKept, is_quick, read_json
+from gateway.operations.chat_completions.validation import CannotTell, NotKept, Work, is_quick, read_json
 from gateway.v1 import SCHEMA as SCHEMA_IN_BODY
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
@@ -245,6 +245,16 @@ NUMBERS = list(range(10_000))
 def test_no_work_is_left_uncounted(schema, value):
     with pytest.raises(CannotTell):
         read_json(json.dumps(value), schema)
+
+
+def test_the_texts_of_one_answer_share_what_may_be_done():
+    schema, text = {"items": {"enum": list(range(1_000))}}, json.dumps([999] * 250)
+    assert read_json(text, schema) == text
+    few, many = Work(4), Work(128)
+    assert [read_json(text, schema, few) for _number in range(4)] == [text] * 4
+    with pytest.raises(CannotTell):
+        for _number in range(128):
+            read_json(text, schema, many)
 
 
 def test_long_answers_by_usual_schemas_are_checked():

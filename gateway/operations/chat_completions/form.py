@@ -18,7 +18,7 @@ from gateway.operations.chat_completions.answer import as_chunks
 from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.finish import STOP
 from gateway.operations.chat_completions.schemas import OBJECT, PLACE, SCHEMA
-from gateway.operations.chat_completions.validation import CannotTell, NotKept, read_json
+from gateway.operations.chat_completions.validation import CannotTell, NotKept, Work, read_json
 from models_registry.routes import Candidate
 
 # for models: no text that a person reads, so not translated
@@ -65,14 +65,15 @@ class JsonForm:
     def check(self, call: Call, answer: dict[str, Any]) -> None:
         if not self.is_ours_to_keep(call.candidate):
             return
+        work = Work(len(answer["choices"]))
         for choice in answer["choices"]:
             message = choice["message"]
             if choice["finish_reason"] == STOP and not message.get("refusal"):
-                message["content"] = self._read(message.get("content") or "")
+                message["content"] = self._read(message.get("content") or "", work)
 
-    def _read(self, text: str) -> str:
+    def _read(self, text: str, work: Work) -> str:
         try:
-            return read_json(text, self.schema)
+            return read_json(text, self.schema, work)
         except NotKept as exc:
             raise _broken(Correction(text[:MOST_SENT_BACK], str(exc)), self.place) from exc
         except CannotTell as exc:

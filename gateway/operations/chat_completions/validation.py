@@ -21,7 +21,8 @@ from referencing.exceptions import Unresolvable
 
 from gateway.operations.chat_completions.schemas import BY_NAME, VALUES, check_unique, dialect_of
 
-MAX_STEPS = 40_000  # about a tenth of a second, in a thread
+MAX_STEPS = 40_000  # for a text: about a tenth of a second, in a thread
+MOST_TEXTS = 8  # of an answer (`n`) that may take so long: a call may have 128
 # What costs about as much as a step: comparisons of values, and of texts; characters of an error's message
 # and of JSON that is written; squares of a text's length that a pattern is matched against, and of the number
 # of items and properties that are looked up in a list
@@ -32,7 +33,7 @@ _FENCED = re.compile(r"```[a-zA-Z0-9_-]*[ \t]*\r?\n(.*?)```", re.DOTALL)
 _PIECES = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?[:=!]|\{\d+\}|\{\d*,\d*\}|.", re.DOTALL)
 MOST_OPTIONAL, MOST_REPEATED, MAX_PATTERN = 6, 2, 500
 
-_steps_left: ContextVar[list[int]] = ContextVar("steps_left")
+_work: ContextVar["Work"] = ContextVar("work")
 
 
 class CannotTell(Exception):
@@ -43,12 +44,19 @@ class NotKept(Exception):
     """The text is no JSON, or not of this schema; the message says where, for the model."""
 
 
-def read_json(text: str, schema: dict[str, Any]) -> str:
+class Work:
+    """How many steps are left for all the texts of one answer."""
+
+    def __init__(self, texts: int = 1) -> None:
+        self.steps_left = MAX_STEPS * min(texts, MOST_TEXTS)
+
+
+def read_json(text: str, schema: dict[str, Any], work: Work | None = None) -> str:
     """The JSON of a text in which nothing else is, but thoughts, fences and a word before and after. Raises
     NotKept, CannotTell.
     """
     written, value = _find_json(text)
-    error = _first_error(orjson.dumps(schema), value)
+    error = _first_error(orjson.dumps(schema), value, work or Work())
     if error is not None:
         raise NotKept(error)
     return written
@@ -79,8 +87,8 @@ def _check_depth(value: Any) -> None:
         raise NotKept("it is nested too deep") from None
 
 
-def _first_error(schema: bytes, value: Any) -> str | None:
-    _steps_left.set([MAX_STEPS])
+def _first_error(schema: bytes, value: Any, work: Work) -> str | None:
+    _work.set(work)
     try:
         error = next(_validator_of(schema).iter_errors(value), None)
     except (RecursionError, Unresolvable):
@@ -115,9 +123,9 @@ def _counting(dialect: type[Validator]) -> type[Validator]:
 
 
 def _spend(steps: int) -> None:
-    left = _steps_left.get()
-    left[0] -= steps
-    if left[0] < 0:
+    work = _work.get()
+    work.steps_left -= steps
+    if work.steps_left < 0:
         raise CannotTell
 
 
