@@ -27,7 +27,7 @@ from usage.pricing import UnpricedClass, highest_cost
 MOST_MODELS = 3  # the choice, and those that answer where it does not: the dearest is what a call holds
 UNKNOWN_WINDOW = 8_192  # what a model is taken to hold of which nobody says
 USUAL_ANSWER = 1_000  # tokens, where the caller bounds none
-PARTS = {"image_url": VISION, "input_audio": AUDIO, "file": FILES, "video_url": "video"}
+PARTS = {"image_url": VISION, "image": VISION, "input_audio": AUDIO, "file": FILES, "video_url": "video"}
 
 
 def list_models(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
@@ -97,7 +97,14 @@ def _kinds_of_parts(messages: Any) -> Iterable[Any]:
     for message in messages or ():
         content = message.get("content")
         if isinstance(content, list):
-            yield from (part.get("type") for part in content if isinstance(part, dict))
+            yield from (_kind_of(part) for part in content if isinstance(part, dict))
+
+
+def _kind_of(part: dict[str, Any]) -> Any:
+    """Anthropic's documents are files, unless their text stands there."""
+    kind, source = part.get("type"), part.get("source")
+    is_file = isinstance(source, dict) and source.get("type") not in ("text", "content")
+    return "file" if kind == "document" and is_file else kind
 
 
 def _can(route: Route, needs: frozenset[str], call: Call) -> bool:

@@ -324,3 +324,11 @@ def test_other_servers_get_no_thoughts_and_the_messages_as_they_are():
             return vendor.bodies[0]["messages"]
 
     assert asyncio.run(run()) == [USER, {**HELLO, "content": " "}]
+
+
+def test_no_file_of_an_account_is_read_by_its_id():
+    """It may be anybody's who shares the account; the other door refuses it, too."""
+    for kind in ("document", "image"):
+        part = {"type": kind, "source": {"type": "file", "file_id": "file_011"}}
+        refused = refusal(messages=[USER, {**USER, "content": [part]}])
+        assert refused.param == "messages[1].content[0].source.type"

@@ -40,6 +40,8 @@ FIELDS = {
     "a stop": ({"stop": "END"}, {"stop_sequences": ["END"]}),
     "stops, one of white space": ({"stop": ["\n\n", "END"]}, {"stop_sequences": ["END"]}),
     "a temperature": ({"temperature": 0.2, "top_k": 5}, {"temperature": 0.2, "top_k": 5}),
+    "one beside the other": ({"temperature": 0.2, "top_p": 0.5}, {"temperature": 0.2}),
+    "the other alone": ({"temperature": 1, "top_p": 0.5}, {"top_p": 0.5}),
     "one that it does not know": ({"temperature": 1.7, "top_p": 1}, {}),
     "whose call it is": ({"user": "u-1"}, {"metadata": {"user_id": "u-1"}}),
     "what it does not know": (
@@ -68,6 +70,10 @@ FIELDS = {
         {"tools": [{"type": "function", "function": {"name": "f"}}]},
         {"tools": [{"name": "f", "input_schema": {"type": "object", "properties": {}}}]},
     ),
+    "a tool whose schema has no type": (
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": {}}}}}]},
+        {"tools": [{"name": "f", "input_schema": {"type": "object", "properties": {"a": {}}}}]},
+    ),
     "a call that must be": (
         {"tools": [TOOL], "tool_choice": "required", "parallel_tool_calls": False},
         {"tools": [THEIR_TOOL], "tool_choice": ANY},
@@ -91,6 +97,11 @@ FIELDS = {
 def test_fields_are_named_as_it_names_them(given, expected):
     body = sent(**given)
     assert body == {"model": SONNET, "messages": [USER], "stream": False, "max_tokens": 100, **expected}
+
+
+def test_elder_models_take_both_ways_to_sample():
+    body = sent("claude-3-5-haiku-20241022", temperature=0.2, top_p=0.5)
+    assert (body["temperature"], body["top_p"]) == (0.2, 0.5)
 
 
 def test_a_history_with_calls_brings_its_tools():
@@ -130,7 +141,8 @@ def test_how_long_to_think_is_said_in_the_models_own_way(model, effort, expected
     body = sent(model, reasoning_effort=effort, max_tokens=20_000, temperature=0.3, top_p=0.5)
     thinks = expected.get("thinking", {}).get("type") in ("enabled", "adaptive")
     assert {name: body.get(name) for name in ("thinking", "output_config") if name in body} == expected
-    assert ("temperature" in body, "top_p" in body) == (not thinks, not thinks)
+    assert ("temperature" in body) == (not thinks)
+    assert ("top_p" in body) == (not thinks and model.startswith("claude-3"))
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,28 @@ def test_an_hour_in_the_cache_becomes_five_minutes():
     ]
 
 
+LONG = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+
+
+def test_no_hour_is_left_anywhere():
+    """It costs more than was held for it."""
+    inner = [text("x", **LONG)]
+    messages = [
+        turn(
+            "user",
+            text("Look.", **LONG),
+            PNG | LONG,
+            {"type": "document", "source": {"type": "content", "content": inner}, **LONG},
+            {"type": "search_result", "source": "s", "title": "t", "content": inner, **LONG},
+        ),
+        turn("assistant", text("I look.", **LONG), USED | LONG),
+        turn("user", GIVEN | {"content": inner, **LONG}),
+    ]
+    body = {"system": [text("Be kind.", **LONG)], "tools": [TOOL | LONG], "messages": messages, **LONG}
+    sent = json.dumps(speak(answer_messages, kind="anthropic", **body).sent)
+    assert "ttl" not in sent and sent.count("cache_control") == json.dumps(body).count("cache_control")
+
+
 def test_a_schema_and_an_effort_reach_claude_in_its_words():
     schema = {"type": "object", "properties": {}, "additionalProperties": False}
     config = {"format": {"type": "json_schema", "schema": schema}}
@@ -205,6 +227,17 @@ WRONG = {
         {"messages": [turn("user", text("a"), {"type": "image", "source": BAD})]},
         "messages[0].content[1].source.data",
     ),
+    "an image that is broken, behind a system": (
+        {
+            "system": "s",
+            "messages": [turn("user", {"type": "image", "source": PNG["source"] | {"data": "iVBORw0KGgo!"}})],
+        },
+        "messages[0].content[0].source.data",
+    ),
+    "a document that is broken": (
+        {"messages": [turn("user", {**PDF, "source": {"type": "base64", "data": "JVBERi0!"}})]},
+        "messages[0].content[0].source.data",
+    ),
     "an image of no kind": (
         {"messages": [turn("user", {"type": "image", "source": BAD | {"media_type": "image/tiff"}})]},
         "messages[0].content[0].source.media_type",
@@ -258,6 +291,10 @@ WRONG = {
     ),
     "an effort": ({"output_config": {"effort": "huge"}}, "output_config.effort"),
     "a form": ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
+    "a schema that nobody can keep": (
+        {"output_config": {"format": {"type": "json_schema", "schema": {"enum": []}}}},
+        "output_config.format.schema.enum",
+    ),
     "a schema that is none": (
         {"output_config": {"format": {"type": "json_schema", "schema": []}}},
         "output_config.format.schema",

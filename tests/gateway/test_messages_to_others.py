@@ -6,6 +6,7 @@ import pytest
 
 from foundation.errors import InvalidInput
 from gateway.operations.chat_completions import chunks as chunks_module
+from gateway.operations.messages import events as events_module
 from tests.doubles.anthropic import (
     START,
     THOUGHT,
@@ -63,6 +64,13 @@ def test_others_get_what_they_know():
     assert spoken.sent["parallel_tool_calls"] is False and spoken.sent["stop"] == ["END"]
     assert (spoken.sent["max_tokens"], spoken.sent["reasoning_effort"]) == (5_000, "xhigh")
     assert not spoken.sent.keys() & {"thinking", "user", "metadata", "system", "cache_control"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_sent"), [("openai", False), ("mistral", False), ("openai_compatible", True), ("vllm", True)]
+)
+def test_a_field_that_openai_refuses_goes_to_those_that_know_it(kind, is_sent):
+    assert ("top_k" in speak(openais_whole("Hello"), kind=kind, top_k=5).sent) == is_sent
 
 
 FORCED = {"type": "function", "function": {"name": "f"}}
@@ -161,6 +169,93 @@ def test_calls_of_openais_kind_become_blocks():
     first = {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}}
     second = {"type": "tool_use", "id": "c2", "name": "g", "input": {}}
     assert spoken.blocks == [text("I look."), first, second] and spoken.message["stop_reason"] == "tool_use"
+
+
+OF_NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+FORM = {"format": {"type": "json_schema", "schema": OF_NAME}}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_model_that_keeps_no_schema_is_held_to_it_here_too(stream):
+    said = iter(['{"nam": 1}', 'Here: {"name": "a"}'])
+
+    def answer(_body: dict) -> tuple[int, bytes]:
+        return 200, streamed_whole(next(said)) if stream else openais_whole(next(said))
+
+    spoken = speak(answer, kind="siliconflow", stream=stream, output_config=FORM)
+    assert spoken.blocks == [text('{"name": "a"}')]
+    assert len(spoken.call.attempts) == 1, "both are paid"
+    assert "nam" in spoken.sent["messages"][-2]["content"]
+
+
+def test_a_form_that_is_never_kept_is_told_in_the_callers_words():
+    spoken = speak(openais_whole("Hello"), kind="siliconflow", output_config=FORM)
+    assert spoken.error.code == "upstream_broken_form" and "output_config.format" in str(spoken.error.message)
+    slow = {"$defs": {"a": {"enum": list(range(9_000))}}, "items": {"$ref": "#/$defs/a"}}
+    form = {"format": {"type": "json_schema", "schema": slow}}
+    spoken = speak(openais_whole(json.dumps([8_999] * 60)), kind="siliconflow", output_config=form)
+    assert isinstance(spoken.error, InvalidInput) and spoken.error.param == "output_config.format"
+
+
+def streamed_whole(said: str) -> bytes:
+    return event({"role": "assistant", "content": said}) + END + usage_event(5) + DONE
+
+
+AT_ONCE = {
+    "in turns": (
+        [
+            call_piece(0, "", id="c0", type="function", name="f"),
+            call_piece(1, "", id="c1", type="function", name="g"),
+            call_piece(0, '{"a": '),
+            call_piece(1, '{"b": '),
+            event({"content": "Both."}),
+            call_piece(2, '{"c": 3}', id="c2", type="function", name="h"),
+            call_piece(1, "2}"),
+            call_piece(0, "1}"),
+        ],
+        [("f", {"a": 1}), ("g", {"b": 2}), "Both.", ("h", {"c": 3})],
+    ),
+    "the first without arguments": (
+        [
+            call_piece(0, "", id="c0", type="function", name="f"),
+            call_piece(1, '{"b": 2}', id="c1", type="function", name="g"),
+        ],
+        [("f", {}), ("g", {"b": 2})],
+    ),
+    "one after the other": (
+        [
+            call_piece(0, '{"a": {}}', id="c0", type="function", name="f"),
+            call_piece(1, '{"b":', id="c1", type="function", name="g"),
+            call_piece(1, " 2}"),
+            event({"content": "Both."}),
+        ],
+        [("f", {"a": {}}), ("g", {"b": 2}), "Both."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("parts", "expected"), AT_ONCE.values(), ids=AT_ONCE)
+def test_calls_that_are_told_at_once_become_blocks_one_after_the_other(parts, expected):
+    stream = [event({"role": "assistant", "content": ""}), *parts, ended("tool_calls"), usage_event(5), DONE]
+    blocks = speak(b"".join(stream), stream=True, tools=[TOOL]).blocks
+    told = [one["text"] if one["type"] == "text" else (one["name"], one["input"]) for one in blocks]
+    assert told == expected
+
+
+def test_what_waits_for_a_call_is_bounded(monkeypatch):
+    monkeypatch.setattr(events_module, "MOST_WAITING", 50)
+    begun_call = call_piece(0, '{"a":', id="c0", type="function", name="f")
+    texts = [event({"content": "x"}) for _number in range(60)]
+    body = speak(b"".join([begun_call, *texts, ended("tool_calls"), DONE]), stream=True, tools=[TOOL]).body
+    assert read_events(body)[-1]["type"] == "error"
+
+
+def test_a_call_is_told_while_it_is_made():
+    """Only what would have to go on later is held back."""
+    parts = [*AT_ONCE["one after the other"][0], ended("tool_calls"), usage_event(5), DONE]
+    events = read_events(speak(b"".join(parts), stream=True, tools=[TOOL]).body)
+    pieces = [one["delta"]["partial_json"] for one in events if one.get("delta", {}).get("partial_json")]
+    assert pieces == ['{"a": {}}', '{"b":', " 2}"]
 
 
 @pytest.mark.parametrize("arguments", ['{"a": 1', "[1]", "seven"])

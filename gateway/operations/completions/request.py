@@ -38,7 +38,8 @@ def check_body(call: Call) -> None:
     check_stream(call)
     call.answer_count = call.text_count * _count_answers(call)
     if call.answer_count > MAX_CHOICES:
-        raise wrong("n", _("asks for more than %(limit)s answers") % {"limit": MAX_CHOICES})
+        name = "n" if call.text_count <= MAX_CHOICES else "prompt"
+        raise wrong(name, _("asks for more than %(limit)s answers") % {"limit": MAX_CHOICES})
 
 
 def _count_answers(call: Call) -> int:

@@ -26,7 +26,9 @@ class Messages(ChatCompletions):
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
         body = super().write_body(call, token_limit_name, asks_for_usage=asks_for_usage)
         provider = call.candidate.provider
-        return body if provider.takes_blocks else as_plain(body, wants_thoughts=provider.wants_thoughts)
+        if provider.takes_blocks:
+            return body
+        return as_plain(body, wants_thoughts=provider.wants_thoughts, takes_top_k=provider.takes_top_k)
 
     def read_answer(self, call: Call, raw: bytes) -> bytes:
         return read_answer(call, raw)

@@ -3,7 +3,7 @@ in words they do. Texts in several blocks become one, since many servers know no
 
 Left out: thoughts (none but Anthropic takes back what it has signed; those that want their own get them as
 text), marks for its cache, how long to think (`output_config.effort` is said by `reasoning_effort`), whose
-call it is.
+call it is; `top_k` where it would be refused.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,12 @@ OF_MESSAGES = frozenset({"thinking_blocks", "content_blocks", "cache_control", "
 BETWEEN = "\n\n"
 
 
-def as_plain(body: dict[str, Any], *, wants_thoughts: bool = False) -> dict[str, Any]:
+def as_plain(body: dict[str, Any], *, wants_thoughts: bool, takes_top_k: bool) -> dict[str, Any]:
     """The body, as it is left. `wants_thoughts`: the provider takes them back as text. Raises InvalidInput
     for what has no plain form.
     """
-    body = {name: value for name, value in body.items() if name not in OF_ANTHROPIC}
+    left_out = OF_ANTHROPIC if takes_top_k else (*OF_ANTHROPIC, "top_k")
+    body = {name: value for name, value in body.items() if name not in left_out}
     if body.get("reasoning_effort") == "max":
         body["reasoning_effort"] = "xhigh"
     if "tools" in body:

@@ -97,6 +97,8 @@ class OpenAICompatible:
     # The member of these that is a piece of text: one that differs from the last in nothing else passes
     # unread, as OpenAI's do (`bare_event`). Empty: none does.
     text_key = b""
+    # It knows `top_k`, which is none of OpenAI's fields; others refuse what they do not know.
+    takes_top_k = True
     # It takes back what it thought, signed by it, and marks of what its cache is to keep: fields of messages
     # that others refuse or know nothing of (gateway.operations.messages).
     takes_blocks = False
