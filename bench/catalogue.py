@@ -16,9 +16,9 @@ from bench.scene import Scene
 
 MODELS, CALLED, CALLS = 200, 60, 50  # in all; those that were called lately, and how often each
 LIMIT_MS = 100.0
-USUAL = "the profile’s page"
+USUAL = "an empty list of keys"
 PAGES = {
-    USUAL: "/profile/",
+    USUAL: "/keys/",
     f"catalogue of {MODELS} models": "/models/",
     "… sorted by speed": "/models/?sort=-speed",
     "… searched": "/models/?q=model+7&kind=chat",

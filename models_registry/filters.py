@@ -102,8 +102,11 @@ class CatalogueFilter(forms.Form):
         for name, field in self.fields.items():
             if name == "sort" or not (value := self.data[name]):
                 continue
-            shown = dict(field.choices)[value] if isinstance(field, forms.ChoiceField) else f"“{value}”"
-            label = gettext("%(filter)s: %(choice)s") % {"filter": field.label, "choice": shown}
+            if isinstance(field, forms.ChoiceField):
+                texts = {"filter": field.label, "choice": dict(field.choices)[value]}
+                label = gettext("%(filter)s: %(choice)s") % texts
+            else:
+                label = gettext("Search: “%(words)s”") % {"words": value}
             applied.append({"label": label, "url": _address(given, without=(name, "page"))})
         return applied
 
