@@ -9,16 +9,16 @@ import os
 from decimal import Decimal
 
 from bench.atrium import run_inside
-from bench.harness import BenchError, Measured, best, measure
+from bench.harness import BenchError, Measured, measure
 from bench.load import Plan
 from bench.report import Row
 from bench.scene import Scene
 
 MODELS, CALLED, CALLS = 200, 60, 50  # in all; those that were called lately, and how often each
 LIMIT_MS = 100.0
-USUAL = "an empty list of keys"
+USUAL = "the page of the log-out"
 PAGES = {
-    USUAL: "/keys/",
+    USUAL: "/accounts/logout/",
     f"catalogue of {MODELS} models": "/models/",
     "… sorted by speed": "/models/?sort=-speed",
     "… searched": "/models/?q=model+7&kind=chat",
@@ -48,19 +48,21 @@ def bench(scene: Scene) -> list[Row]:
                 raise BenchError(f"{run.name}: {run.errors}")
             runs[what].append(run)
     usual, *others = PAGES
-    reference = _median_ms(runs[usual])
+    reference = min(map(_server_ms, runs[usual]))
     return [_row(what, runs[what], reference) for what in others]
 
 
-def _median_ms(runs: list[Measured]) -> float:
-    return min(run.latency_ms["p50"] for run in runs)
+def _server_ms(run: Measured) -> float:
+    """What a page takes of the web process and of the database: a thousand of them take as many seconds."""
+    return run.cpu_per_1k + run.aux_per_1k
 
 
 def _row(what: str, runs: list[Measured], reference: float) -> Row:
-    cheapest = best(runs)
-    note = f"{cheapest.cpu_per_1k:.0f} ms of CPU, {cheapest.aux_per_1k:.0f} of the database’s"
+    cheapest = min(runs, key=_server_ms)
+    note = f"{cheapest.aux_per_1k:.0f} of it the database’s; p50 {cheapest.latency_ms['p50']:.0f} ms"
     target = f"≤ {LIMIT_MS:.0f} ms"
-    return Row(f"{what}: p50", _median_ms(runs), "ms", reference, USUAL, LIMIT_MS, target, note=note)
+    what = f"{what}: CPU of the server"
+    return Row(what, _server_ms(cheapest), "ms", reference, USUAL, LIMIT_MS, target, note=note)
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """The catalogue that people see: the models they may use, what each is, what it costs and how it does."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from datetime import date
 from uuid import UUID
 
 from django.db.models import TextChoices
@@ -16,7 +17,7 @@ from accounts.selectors import list_member_projects
 from models_registry.kinds import ABILITIES, Location, ModelKind, list_priced_classes
 from models_registry.routes import Endpoint, Route, list_ways
 from models_registry.selectors import list_routes
-from models_registry.worlds import PLATFORM, Model, active_world
+from models_registry.worlds import PLATFORM, World, active_world
 from tenants.context import platform
 from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import KnownTenant
@@ -37,6 +38,19 @@ class Health(TextChoices):
     UNKNOWN = "off", _("Not asked yet")
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the table knows of a model beside its route, column by column."""
+
+    notes: str
+    licence: str
+    aliases: list[str]
+    capabilities: list[str]
+    stable_since: date | None
+    retire_on: date | None
+    successor: str
+
+
 @dataclass(frozen=True)
 class Entry:
     """A model of the catalogue. `policy`: the data policy that forbids it here, wherever the person works.
@@ -44,7 +58,7 @@ class Entry:
     """
 
     route: Route
-    row: Model
+    row: Facts
     speed: Speed = NOT_MEASURED
     policy: str = ""
 
@@ -103,16 +117,16 @@ def list_catalogue(user: User, door: KnownTenant) -> list[Entry]:
     routes = list_routes(UUID(door.plan_id), door.currency)
     named = {name: route for name, route in routes.items() if name == route.name}
     policies = _policies_for(user, door)
-    rows = _rows_of(named.values())
+    facts = _facts_of(named.values())
     entries = []
     for name, route in named.items():
-        if (open_to := policies(route)) is None or route.model_id not in rows:
+        if (open_to := policies(route)) is None or route.model_id not in facts:
             continue
         is_allowed = any(list_ways(route, name, routes.get, policy) for policy in open_to)
         entries.append(
             Entry(
                 route=route,
-                row=rows[route.model_id],
+                row=facts[route.model_id],
                 policy="" if is_allowed else open_to[0],
             )
         )
@@ -152,14 +166,19 @@ def _policies_for(user: User, door: KnownTenant) -> Callable[[Route], list[str] 
     return find
 
 
-def _rows_of(routes: Iterable[Route]) -> dict[UUID, Model]:
-    """What the table knows beside the routes, by id: the tenant's own models, and the platform's."""
-    columns = ("notes", "licence", "aliases", "capabilities", "stable_since", "retire_on", "successor")
+def _facts_of(routes: Iterable[Route]) -> dict[UUID, Facts]:
+    """By id: of the tenant's own models, and of the platform's."""
     ids: dict[str, list[UUID]] = {"tenant": [], "platform": []}
     for route in routes:
         ids[route.origin].append(route.model_id)
-    found = active_world().models.objects.only(*columns).in_bulk(ids["tenant"])
+    found = _read_facts(active_world(), ids["tenant"])
     if ids["platform"]:
         with platform():
-            found |= PLATFORM.models.objects.only(*columns).in_bulk(ids["platform"])
+            found |= _read_facts(PLATFORM, ids["platform"])
     return found
+
+
+def _read_facts(world: World, ids: list[UUID]) -> dict[UUID, Facts]:
+    rows = world.models.objects.filter(pk__in=ids).order_by()
+    names = [field.name for field in fields(Facts)]
+    return {key: Facts(*values) for key, *values in rows.values_list("pk", *names)}
