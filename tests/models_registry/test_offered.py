@@ -15,6 +15,7 @@ from accounts.services import create_project, grant, set_project_member
 from models_registry.examples import list_examples
 from models_registry.offered import Health, judge, list_catalogue, measure
 from models_registry.pages import PER_PAGE
+from models_registry.services import set_model_price
 from tenants.context import platform, tenant
 from tenants.doors import hosts
 from tenants.doors.hosts import find_tenant_by_slug
@@ -125,6 +126,15 @@ def test_who_may_change_models_is_led_there(acme, alice, bob, make):
 def test_an_organisation_without_models_is_told_where_they_come_from(acme, alice, bob):
     assert "An administrator of your organisation" in acme.login_as(bob).get(LIST).text
     assert "Models come with a connection" in acme.login_as(alice).get(LIST).text
+
+
+def test_what_a_model_never_writes_costs_nothing_in_words(acme, bob, make):
+    row = make.model("vectors", kind="embedding")
+    set_model_price(actor=None, model=row, input=Decimal("0.5"))
+    acme.login_as(bob)
+    for path in (LIST, detail(row)):
+        page = acme.get(path).text
+        assert "50\N{NO-BREAK SPACE}ct per million tokens" in page and "out per million" not in page
 
 
 # -- figures -------------------------------------------------------------------------------------------------
