@@ -63,9 +63,11 @@ class CatalogueFilter(forms.Form):
             value = given.get(name, "")
             data[name] = value if value in dict(offered) else ""
         super().__init__(data, auto_id="filter_%s")
+        self.labels = {name: dict(offered) for name, (_all, offered) in choices.items()}
         for name, (all_of_them, offered) in choices.items():
-            if offered:
-                self.fields[name].choices = [("", all_of_them), *offered]
+            field = self.fields[name]
+            if offered and isinstance(field, forms.ChoiceField):
+                field.choices = [("", all_of_them), *offered]
             else:
                 del self.fields[name]
 
@@ -102,8 +104,8 @@ class CatalogueFilter(forms.Form):
         for name, field in self.fields.items():
             if name == "sort" or not (value := self.data[name]):
                 continue
-            if isinstance(field, forms.ChoiceField):
-                texts = {"filter": field.label, "choice": dict(field.choices)[value]}
+            if name in self.labels:
+                texts = {"filter": field.label, "choice": self.labels[name][value]}
                 label = gettext("%(filter)s: %(choice)s") % texts
             else:
                 label = gettext("Search: “%(words)s”") % {"words": value}
