@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 
 from bench import (
+    catalogue,
     dialects,
     gateway,
     isolation,
@@ -34,6 +35,7 @@ BENCHES = {
     "isolation": isolation.bench,
     "promise": promise.bench,
     "tenants": tenants.bench,
+    "catalogue": catalogue.bench,
     "runtime": runtime.bench,
     "page": page.bench,
     "neighbours": neighbours.bench,  # last: it uses up a limit that “promise” needs

@@ -21,5 +21,5 @@ async def wait_for_moment(begun_s: float, step_s: float) -> None:
     end_s = time.perf_counter()
     end_s += rest_of_step_s(end_s - begun_s, step_s)
     await asyncio.sleep(end_s - time.perf_counter() - TIMER_S)
-    while time.perf_counter() < end_s:  # noqa: ASYNC110, no event tells the time
+    while time.perf_counter() < end_s:  # noqa: ASYNC110 - no event tells the time
         await asyncio.sleep(0)
