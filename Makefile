@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 READY := $(VENV)/.ready-ml$(ML)
+# What the tests alone need: others' clients
+CLIENTS := $(VENV)/clients/.ready
 # Not made when a download failed, so that the next start tries again.
 MODELS := $(if $(filter 1,$(ML)),.models/.ready)
 
@@ -19,16 +21,16 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(READY) $(MODELS)
 	@$(BIN)/python manage.py up --port $(PORT) --data $(DATA) $(ARGS)
 
-test: $(READY)
+test: $(READY) $(CLIENTS)
 	@tests/run.sh $(ARGS)
 
-check: $(READY)
+check: $(READY) $(CLIENTS)
 	@requirements/check.sh
 
 bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)
 
-proof: $(READY)
+proof: $(READY) $(CLIENTS)
 	@ATRIUM_PROOF=night $(BIN)/python -m pytest tests/proof --timeout=14400 $(ARGS)
 
 messages: $(READY)
@@ -37,7 +39,7 @@ messages: $(READY)
 format: $(READY)
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
 
-lock: $(READY)
+lock: $(READY) $(CLIENTS)
 	@requirements/lock.sh --upgrade
 
 clean:
@@ -45,6 +47,10 @@ clean:
 
 $(READY): pyproject.toml requirements/lock.txt requirements/lock-ml.txt requirements/install.sh
 	@PYTHON="$(PYTHON)" ML="$(ML)" requirements/install.sh
+	@touch $@
+
+$(CLIENTS): requirements/clients/lock.txt requirements/clients/package-lock.json requirements/clients/install.sh | $(READY)
+	@requirements/clients/install.sh
 	@touch $@
 
 $(MODELS): requirements/models.txt requirements/fetch_models.py | $(READY)

@@ -2,24 +2,46 @@
 language of whoever gets them.
 """
 
+import math
+import time
+
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
-from django.conf import settings
+from allauth.core.internal import ratelimit
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils import translation
 from django.utils.translation import ngettext
 
 from accounts.models import User
 
 
+def find_lock_s(request: HttpRequest, key: str) -> float:
+    """For how many seconds no log-in is tried, after too many wrong ones of an account or an address."""
+    limit = {"app": "allauth.account", "action": "login_failed"}
+    wait_s = 0.0
+    for rate in ratelimit.get_rates(**limit):
+        tries = cache.get(ratelimit.get_cache_key(request, **limit, rate=rate, key=key), [])
+        if len(tries) >= rate.amount:  # the newest first
+            wait_s = max(wait_s, tries[rate.amount - 1] + rate.duration - time.time())
+    return wait_s
+
+
 class AccountAdapter(DefaultAccountAdapter):
+    _lock_s = 0.0
+
     def is_open_for_signup(self, request) -> bool:
         return False
+
+    def pre_authenticate(self, request: HttpRequest, **credentials) -> None:
+        self._lock_s = find_lock_s(request, self._get_login_attempts_cache_key(request, **credentials))
+        super().pre_authenticate(request, **credentials)
 
     def validation_error(self, code: str, *args: object) -> ValidationError:
         if code != "too_many_login_attempts":
             return super().validation_error(code, *args)
-        minutes = settings.LOGIN_LOCK_MINUTES
+        minutes = max(1, math.ceil(self._lock_s / 60))
         text = ngettext(
             "Too many failed tries. Try again in %(minutes)d minute.",
             "Too many failed tries. Try again in %(minutes)d minutes.",

@@ -12,11 +12,13 @@ import traceback
 from pathlib import Path
 
 from bench import (
+    catalogue,
     dialects,
     gateway,
     isolation,
     machine,
     neighbours,
+    page,
     profiling,
     promise,
     reference,
@@ -33,7 +35,9 @@ BENCHES = {
     "isolation": isolation.bench,
     "promise": promise.bench,
     "tenants": tenants.bench,
+    "catalogue": catalogue.bench,
     "runtime": runtime.bench,
+    "page": page.bench,
     "neighbours": neighbours.bench,  # last: it uses up a limit that “promise” needs
 }
 

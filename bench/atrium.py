@@ -124,8 +124,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def platform(upstream_port: int, models: list[str], tenants: int) -> Iterator[Platform]:
-    """A platform with `tenants` tenants `bench-1` …, each with a key, and the mock's models."""
+def platform(
+    upstream_port: int, models: list[str], tenants: int, environment: dict[str, str] | None = None
+) -> Iterator[Platform]:
+    """A platform with `tenants` tenants `bench-1` …, each with a key, and the mock's models; `environment`:
+    further variables of its processes.
+    """
     with tempfile.TemporaryDirectory(prefix="atrium-bench-", ignore_cleanup_errors=True) as folder:
         data, port = Path(folder), free_port()
         command = [
@@ -143,7 +147,9 @@ def platform(upstream_port: int, models: list[str], tenants: int) -> Iterator[Pl
         with running(
             *command,
             cores=set(machine.allowed_cores()),
-            env=profiling.environment("atrium") | {"ATRIUM_RUNTIME_TOKEN": RUNTIME_TOKEN},
+            env=profiling.environment("atrium")
+            | {"ATRIUM_RUNTIME_TOKEN": RUNTIME_TOKEN}
+            | (environment or {}),
             stdout=sys.stderr,
         ) as process:
             wait_for_http(port, "/healthz/ready", process, ok=(200,), timeout_s=START_S)

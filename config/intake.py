@@ -117,7 +117,7 @@ class _Visit:
         self._is_complete = False
         self._is_inside = False
         self._is_api = scope["path"].startswith("/api/")
-        self._begun_s = asyncio.get_running_loop().time()
+        self._begun_s = time.perf_counter()
 
     def check_declared_size(self) -> None:
         # Python refuses to read some thousand digits, and 20 are too many already

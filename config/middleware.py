@@ -2,10 +2,13 @@
 
 import re
 import secrets
+from threading import Lock
 
 from auditlog.middleware import AuditlogMiddleware
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
+from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -51,6 +54,16 @@ class QueryMiddleware:
         return self.get_response(request)
 
 
+class CompressionMiddleware(GZipMiddleware):
+    """Compresses pages; their secrets are masked anew in each (Django's CSRF tokens), and their length is
+    padded by chance, so that it tells nothing. Streams of answers are left alone, and what programs read.
+    """
+
+    def process_response(self, request, response):
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        return super().process_response(request, response) if is_page and not response.streaming else response
+
+
 class SecurityHeadersMiddleware:
     """Gives each answer the policy of its kind of route (foundation.header_policies)."""
 
@@ -81,13 +94,24 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
     iterate.
 
     A file that is not there is refused here, without session or database: config.intake lets these paths pass
-    uncounted.
+    uncounted. Which there are is read when one is first asked for: processes load their code while `prepare`
+    still collects them.
     """
 
+    def __init__(self, get_response):
+        self.get_response = get_response
+        self._reading = Lock()
+        self._is_read = False
+
     def __call__(self, request):
-        if request.path_info.startswith(self.static_prefix) and request.path_info not in self.files:
-            return HttpResponse(status=404)
-        return super().__call__(request)
+        if not request.path_info.startswith(settings.STATIC_URL):
+            return self.get_response(request)
+        with self._reading:
+            if not self._is_read:
+                super().__init__(self.get_response)
+                self._is_read = True
+        file = self.files.get(request.path_info)
+        return HttpResponse(status=404) if file is None else self.serve(file, request)
 
     @staticmethod
     def serve(static_file, request):

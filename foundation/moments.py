@@ -6,6 +6,9 @@ slowest way of refusing stays below.
 """
 
 import asyncio
+import time
+
+TIMER_S = 0.001  # a loop's timers count whole milliseconds, from when the wait began
 
 
 def rest_of_step_s(elapsed_s: float, step_s: float) -> float:
@@ -14,5 +17,9 @@ def rest_of_step_s(elapsed_s: float, step_s: float) -> float:
 
 
 async def wait_for_moment(begun_s: float, step_s: float) -> None:
-    """Return a whole number of steps after `begun_s`, a time of the running loop. Holds no thread."""
-    await asyncio.sleep(rest_of_step_s(asyncio.get_running_loop().time() - begun_s, step_s))
+    """Return a whole number of steps after `begun_s`, a time of `time.perf_counter`. Holds no thread."""
+    end_s = time.perf_counter()
+    end_s += rest_of_step_s(end_s - begun_s, step_s)
+    await asyncio.sleep(end_s - time.perf_counter() - TIMER_S)
+    while time.perf_counter() < end_s:  # noqa: ASYNC110 - no event tells the time
+        await asyncio.sleep(0)

@@ -159,8 +159,11 @@ class Form(Protocol):
         InvalidInput.
         """
 
-    def conclude(self, call: Call, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The chunks of a stream that has ended, checked, as those that go out. Raises what `check` does."""
+    def gather(self) -> Any:
+        """What takes the events of a stream (gateway.answers.stream.Face) while nobody sees them."""
+
+    def conclude(self, call: Call, gathered: Any) -> list[dict[str, Any]]:
+        """Those of a stream that has ended, checked, as the chunks that go out. Raises what `check` does."""
 
 
 @dataclass(frozen=True, slots=True)

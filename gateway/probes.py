@@ -1,5 +1,5 @@
-"""Looks after endpoints that are left alone: asks for their catalogue of models, which costs nothing, and
-lets the next call try as soon as one answers, before its pause is over.
+"""Looks after endpoints that are left alone: asks for their catalogue of models, or whatever else of theirs
+costs nothing and tells more, and lets the next call try as soon as one answers, before its pause is over.
 
 An answer proves that the server is there, not that it can do its work. So no circuit is closed by it: one
 call tries, as after any pause, and if that fails the pause begins anew. A probe that fails changes nothing.
@@ -87,7 +87,7 @@ class Probes:
             async with (
                 asyncio.timeout(TIMEOUT_S),
                 self._client_for(endpoint).get(
-                    provider.catalogue_url(endpoint.base_url),
+                    provider.health_url(endpoint.base_url),
                     headers=provider.catalogue_headers(endpoint.secret),
                     allow_redirects=False,
                 ) as response,

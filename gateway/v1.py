@@ -1,6 +1,7 @@
 """The gateway's own routes of `/v1`."""
 
 import asyncio
+import re
 from functools import partial
 
 import orjson
@@ -23,7 +24,8 @@ from gateway.steps.lookup import find_route, list_visible_routes
 from models_registry.kinds import AUTO, Channel, ModelKind
 from models_registry.routes import Route
 
-SCHEMA = b'"json_schema"'  # in a request for an answer that keeps one
+# In a request for an answer that keeps one; also where letters are escaped, as no program writes them
+SCHEMA = re.compile(rb'"json_schema"|\\u00(?:6[1-9a-fA-F]|7[0-9aA]|5[fF])')
 # where a model of a kind is called
 ADDRESSES: dict[str, str] = {
     ModelKind.CHAT: "/v1/chat/completions",
@@ -100,7 +102,7 @@ async def _read_call(request: Request, operation: Operation) -> Call:
             operation.parse, _name_model(raw, request), request.principal, request.visit.request_id
         )
         # a schema takes long to check, and others' streams would wait
-        call = await asyncio.to_thread(parse) if SCHEMA in raw else parse()
+        call = await asyncio.to_thread(parse) if SCHEMA.search(raw) else parse()
     except (AtriumError, ClientGone) as exc:
         headers = await admit_unread(request.principal, request.snapshot, request.gateway.limiter)
         if isinstance(exc, AtriumError):

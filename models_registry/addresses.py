@@ -10,7 +10,6 @@ from foundation.egress import EgressPolicy, Target, check_url, parse_url
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
 
-USUAL_PATH = "/v1"
 # what people copy along with a base address: below it clients write these themselves
 ROUTES = re.compile(r"(?:/chat/completions|/completions|/embeddings|/responses|/messages|(?<=.)/models)\Z")
 
@@ -25,8 +24,8 @@ def _as_base_url() -> Iterator[None]:
         raise
 
 
-def read_base_url(text: str, *, allow_private: bool) -> Target:
-    """A base address in its one form: no slash at its end and no route, `/v1` where no path was given.
+def read_base_url(text: str, *, allow_private: bool, usual_path: str = "/v1") -> Target:
+    """A base address in its one form: no slash at its end and no route, the usual path where none was given.
     Raises InvalidInput (param `base_url`).
     """
     with _as_base_url():
@@ -37,7 +36,7 @@ def read_base_url(text: str, *, allow_private: bool) -> Target:
             raise InvalidInput(
                 _("In production, providers are reached with https only."), code="https_required"
             )
-    path = ROUTES.sub("", target.path.rstrip("/")).rstrip("/") or USUAL_PATH
+    path = ROUTES.sub("", target.path.rstrip("/")).rstrip("/") or usual_path
     return Target(target.scheme, target.host, target.port, path, target.address)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 
 from foundation import egress
-from foundation.errors import UpstreamError
+from foundation.errors import AtriumError, UpstreamError
 from foundation.told import gettext as _
 from models_registry.addresses import pinned_policy
 from models_registry.providers.openai_compatible import OpenAICompatible
@@ -45,8 +45,22 @@ def fetch_catalogue(connection: Connection) -> Catalogue:
             skipped += page.skipped
             is_whole = is_whole and page.is_whole
             url = _next_url(url, provider, body)
+        if len(found) == 1 and (details := provider.details_url(connection.base_url)):
+            found = {name: _with_details(http, provider, details, model) for name, model in found.items()}
     is_whole = is_whole and url in asked and len(found) <= MAX_MODELS
     return Catalogue(list(found.values())[:MAX_MODELS], skipped, latency_ms, is_whole)
+
+
+def _with_details(
+    http: httpx.Client, provider: OpenAICompatible, url: str, model: ListedModel
+) -> ListedModel:
+    """What is missing there is missing: the list alone is enough to call the model."""
+    try:
+        response = http.get(url)
+        is_told = response.status_code == 200
+        return provider.read_details(model, egress.read_json(response)) if is_told else model
+    except AtriumError:
+        return model
 
 
 def _next_url(url: str, provider: OpenAICompatible, body: Any) -> str:

@@ -43,7 +43,7 @@ def find_providers(
     local = (
         {provider.kind: provider.base_url for provider in list_local()} if addresses is None else addresses
     )
-    found = [FoundProvider(kind, url) for kind, url in local.items() if _answers(url)]
+    found = [FoundProvider(kind, url) for kind, url in local.items() if _answers(kind, url)]
     for provider in list_by_key():
         key = environment.get(provider.key_variable, "").strip()
         if key:
@@ -51,12 +51,12 @@ def find_providers(
     return found
 
 
-def _answers(base_url: str) -> bool:
+def _answers(kind: str, base_url: str) -> bool:
     try:
         with egress.client(_GLANCE) as http:
             response = http.get(f"{base_url}/models")
             body = egress.read_json(response) if response.status_code == 200 else None
-            return isinstance(body, dict) or (isinstance(body, list) and bool(body))
+            return find_provider(kind).is_listed_by(body)
     except AtriumError:
         return False
 

@@ -21,7 +21,7 @@ def list_examples(route: Route, base_url: str) -> list[Example]:
     if route.kind == ModelKind.CHAT:
         messages = [{"role": "user", "content": "Hello!"}]
         return [
-            _curl(f"{base_url}/chat/completions", {"model": route.name, "messages": messages}),
+            _curl(f"{base_url}/chat/completions", model=route.name, messages=messages),
             _python(
                 base_url,
                 f"answer = client.chat.completions.create(\n    model={json.dumps(route.name)},\n"
@@ -31,18 +31,21 @@ def list_examples(route: Route, base_url: str) -> list[Example]:
     if route.kind == ModelKind.EMBEDDING:
         texts = ["Hello!"]
         return [
-            _curl(f"{base_url}/embeddings", {"model": route.name, "input": texts}),
+            _curl(f"{base_url}/embeddings", model=route.name, input=texts),
             _python(
                 base_url,
-                f"answer = client.embeddings.create(model={json.dumps(route.name)}, "
-                f"input={json.dumps(texts)})\nprint(answer.data[0].embedding)",
+                f"answer = client.embeddings.create(\n    model={json.dumps(route.name)},\n"
+                f"    input={json.dumps(texts)},\n)\nprint(answer.data[0].embedding)",
             ),
         ]
     return []
 
 
-def _curl(address: str, body: dict) -> Example:
-    text = shlex.quote(json.dumps(body, ensure_ascii=False))
+def _curl(address: str, **body: object) -> Example:
+    lines = (
+        f"    {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in body.items()
+    )
+    text = shlex.quote("{\n" + ",\n".join(lines) + "\n  }")
     code = (
         f"curl {address} \\\n"
         f'  -H "Authorization: Bearer {KEY}" \\\n'
@@ -55,6 +58,6 @@ def _curl(address: str, body: dict) -> Example:
 def _python(base_url: str, call: str) -> Example:
     code = (
         "import os\n\nfrom openai import OpenAI\n\n"
-        f'client = OpenAI(base_url="{base_url}", api_key=os.environ["ATRIUM_API_KEY"])\n{call}'
+        f'client = OpenAI(\n    base_url="{base_url}",\n    api_key=os.environ["ATRIUM_API_KEY"],\n)\n{call}'
     )
     return Example("Python", code)

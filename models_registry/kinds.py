@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from usage.quantities import CLASSES
 
@@ -43,6 +44,14 @@ TOOLS = "tools"
 VISION = "vision"
 FILES = "files"
 JSON = "json_schema"  # keeps to a schema by itself
+# what people call them; others stand as they were entered
+ABILITIES = {
+    TOOLS: pgettext_lazy("what a model can", "Tools"),
+    VISION: pgettext_lazy("what a model can", "Images"),
+    FILES: pgettext_lazy("what a model can", "Files"),
+    AUDIO: pgettext_lazy("what a model can", "Sound"),
+    JSON: pgettext_lazy("what a model can", "JSON by a schema"),
+}
 AUTO = "auto"  # the name under which the gateway picks a model
 
 

@@ -1,51 +1,78 @@
 """The catalogue that people see: the models they may use, what each is, what it costs and how it does."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, fields, replace
+from datetime import date
 from uuid import UUID
 
+from django.db.models import TextChoices
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
 
 from accounts.grants import holders_of, load_grants
 from accounts.models import Project, User
 from accounts.objects import MODEL
 from accounts.selectors import list_member_projects
-from models_registry.kinds import Location, ModelKind
+from models_registry.kinds import ABILITIES, Location, ModelKind, list_priced_classes
 from models_registry.routes import Endpoint, Route, list_ways
 from models_registry.selectors import list_routes
-from models_registry.worlds import PLATFORM, Model, active_world
+from models_registry.worlds import PLATFORM, World, active_world
 from tenants.context import platform
 from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import KnownTenant
+from usage.labels import say_price
 from usage.selectors import Speed, measure_models
 
+NOT_MEASURED = Speed()
 
-class Health(StrEnum):
-    """What the last calls say, else the last look at the connections."""
 
-    GOOD = "good"
-    UNSTEADY = "unsteady"
-    DOWN = "down"
-    UNKNOWN = "unknown"
+class Health(TextChoices):
+    """What the last calls say, else the last look at the connections. The values are the states of
+    components/_status.html.
+    """
+
+    GOOD = "good", _("Answers")
+    UNSTEADY = "warn", _("Fails at times")
+    DOWN = "bad", _("Does not answer")
+    UNKNOWN = "off", _("Not asked yet")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the table knows of a model beside its route, column by column."""
+
+    notes: str
+    licence: str
+    aliases: list[str]
+    capabilities: list[str]
+    stable_since: date | None
+    retire_on: date | None
+    successor: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model of the catalogue. `policy`: the data policy that forbids it here, wherever the person works."""
+    """A model of the catalogue. `policy`: the data policy that forbids it here, wherever the person works.
+    `speed`: empty until it was measured.
+    """
 
     route: Route
-    row: Model
-    speed: Speed
+    row: Facts
+    speed: Speed = NOT_MEASURED
     policy: str = ""
 
     @property
-    def kind_label(self) -> str:
+    def kind_text(self) -> str:
         return str(ModelKind(self.route.kind).label)
 
     @property
     def policy_label(self) -> str:
         return str(DataPolicy(self.policy).label)
+
+    @property
+    def abilities(self) -> list[str]:
+        return [str(ABILITIES.get(word, word)) for word in self.row.capabilities]
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -62,9 +89,18 @@ class Entry:
         return judge(self.speed, self.endpoints)
 
     @property
+    def price_text(self) -> str:
+        return say_price_of(self.route)
+
+    @property
     def first_token_s(self) -> float | None:
         first_ms = self.speed.first_token_ms
         return None if first_ms is None else first_ms / 1000
+
+
+def say_price_of(route: Route) -> str:
+    """In words; what a model of its kind never writes is left out."""
+    return capfirst(say_price(route.price, "output" in list_priced_classes(route.kind, ())))
 
 
 def judge(speed: Speed, endpoints: Iterable[Endpoint]) -> Health:
@@ -77,31 +113,37 @@ def judge(speed: Speed, endpoints: Iterable[Endpoint]) -> Health:
 
 
 def list_catalogue(user: User, door: KnownTenant) -> list[Entry]:
-    """The models that a person may use in one project or another, by label."""
+    """The models that a person may use in one project or another, by label; their speeds are not measured."""
     routes = list_routes(UUID(door.plan_id), door.currency)
     named = {name: route for name, route in routes.items() if name == route.name}
     policies = _policies_for(user, door)
-    rows = _rows_of(named.values())
+    facts = _facts_of(named.values())
     entries = []
-    speeds = measure_models(named)
     for name, route in named.items():
-        if (open_to := policies(route)) is None or route.model_id not in rows:
+        if (open_to := policies(route)) is None or route.model_id not in facts:
             continue
         is_allowed = any(list_ways(route, name, routes.get, policy) for policy in open_to)
         entries.append(
             Entry(
                 route=route,
-                row=rows[route.model_id],
-                speed=speeds.get(name, Speed()),
+                row=facts[route.model_id],
                 policy="" if is_allowed else open_to[0],
             )
         )
     return sorted(entries, key=lambda one: (one.route.label or one.route.name).casefold())
 
 
+def measure(entries: Iterable[Entry]) -> list[Entry]:
+    """The same with their speeds."""
+    found = list(entries)
+    speeds = measure_models(one.route.name for one in found)
+    return [replace(one, speed=speeds.get(one.route.name, one.speed)) for one in found]
+
+
 def find_entry(user: User, door: KnownTenant, model_id: UUID) -> Entry | None:
-    """One of them."""
-    return next((one for one in list_catalogue(user, door) if one.route.model_id == model_id), None)
+    """One of them, measured."""
+    found = [one for one in list_catalogue(user, door) if one.route.model_id == model_id]
+    return next(iter(measure(found)), None)
 
 
 def _policies_for(user: User, door: KnownTenant) -> Callable[[Route], list[str] | None]:
@@ -124,13 +166,19 @@ def _policies_for(user: User, door: KnownTenant) -> Callable[[Route], list[str] 
     return find
 
 
-def _rows_of(routes: Iterable[Route]) -> dict[UUID, Model]:
-    """What the table knows beside the routes, by id: the tenant's own models, and the platform's."""
+def _facts_of(routes: Iterable[Route]) -> dict[UUID, Facts]:
+    """By id: of the tenant's own models, and of the platform's."""
     ids: dict[str, list[UUID]] = {"tenant": [], "platform": []}
     for route in routes:
         ids[route.origin].append(route.model_id)
-    found = active_world().models.objects.in_bulk(ids["tenant"])
+    found = _read_facts(active_world(), ids["tenant"])
     if ids["platform"]:
         with platform():
-            found |= PLATFORM.models.objects.in_bulk(ids["platform"])
+            found |= _read_facts(PLATFORM, ids["platform"])
     return found
+
+
+def _read_facts(world: World, ids: list[UUID]) -> dict[UUID, Facts]:
+    rows = world.models.objects.filter(pk__in=ids).order_by()
+    names = [field.name for field in fields(Facts)]
+    return {key: Facts(*values) for key, *values in rows.values_list("pk", *names)}

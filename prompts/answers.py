@@ -24,13 +24,16 @@ from gateway.errors import AccessEnded
 from gateway.loop import GatewayLoop
 from gateway.run import Run, goes_on, run
 from gateway.state.snapshot import TenantSnapshot
+from gateway.steps import auto
 from gateway.steps.authenticate import check_door
+from models_registry.kinds import AUTO
 from prompts import events
 from prompts.echo import Echo
 from prompts.history import (
     Room,
     Turn,
     find_room,
+    find_widest_room,
     join_turns,
     keep_newer_half,
     measure_bytes_per_token,
@@ -58,6 +61,8 @@ TRIMMED = "context_trimmed"
 STOOD_IN = "stood_in"
 REPLACED = "model_replaced"
 PROJECT_LEFT = "project_left"
+# why “auto” chose the model that answered: templates/prompts/_answer_head.html
+AUTO_LISTED, AUTO_CHEAPEST, AUTO_UNPRICED = "auto_listed", "auto_cheapest", "auto_unpriced"
 
 
 @dataclass(slots=True)
@@ -76,6 +81,7 @@ class Answer:
     refused_calls: list[str] = field(default_factory=list)  # their request ids
     notices: list[str] = field(default_factory=list)
     unpublished: list[str] = field(default_factory=list)
+    is_listed: bool = False  # among which models “auto” chooses, the project says
     is_saved: bool = True  # the row has the whole text
     has_spoken: bool = False  # there is text of this attempt
     is_thinking: bool = False  # there is none yet, but reasoning
@@ -146,7 +152,11 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
         raise InvalidInput(told.gettext("This organisation no longer exists."), code="unknown_tenant")
     check_door(snapshot)
     principal = await _find_principal(gateway, snapshot, answer)
-    room = find_room(snapshot.routes.get(answer.model_name))
+    answer.is_listed = bool(snapshot.auto_models_of(principal))
+    if answer.model_name == AUTO:
+        room = find_widest_room(auto.list_models(principal, snapshot))
+    else:
+        room = find_room(snapshot.routes.get(answer.model_name))
     is_continued = bool(answer.text) and goes_on(answer.model_name, principal, snapshot)
     answer.earlier_text, answer.echo = answer.text, Echo(answer.text if is_continued else "")
     turns, is_trimmed = await in_tenant(
@@ -204,7 +214,7 @@ def _ask_model(
     gateway: GatewayLoop, principal: Principal, answer: Answer, turns: list[Turn], room: Room | None
 ) -> Run:
     body: dict[str, Any] = {"model": answer.model_name, "messages": join_turns(turns)}
-    if room:
+    if room and answer.model_name != AUTO:  # else as the model that is chosen usually has it
         body["max_tokens"] = room.answer
     return run(principal, body, "chat", request_id=answer.call_id, gateway=gateway)
 
@@ -303,15 +313,23 @@ def _note(answer: Answer, *, arrived: bool) -> None:
     answer.has_hole = not arrived
 
 
+def _tell_choice(call: Call, is_listed: bool) -> str:
+    if is_listed:
+        return AUTO_LISTED
+    return AUTO_UNPRICED if call.route.price.is_unset else AUTO_CHEAPEST
+
+
 def _result(
     answer: Answer, status: Message.Status, error_code: str = "", error_message: str | Promise = ""
 ) -> AnswerResult:
     call = answer.call
     usage = call.usage if call and call.is_settled else None
     model_name = call.route.name if call and answer.has_spoken else answer.model_name
-    has_stood_in = model_name != answer.model_name
+    has_stood_in = model_name != answer.model_name and answer.model_name != AUTO
     if has_stood_in:
         answer.notices = [STOOD_IN, *(notice for notice in answer.notices if notice != REPLACED)]
+    elif call and model_name != answer.model_name:
+        answer.notices = [_tell_choice(call, answer.is_listed), *answer.notices]
     return AnswerResult(
         text=answer.text,
         status=status,

@@ -4,7 +4,7 @@ A turn is a question with its answer, if it has one. Tokens are told from bytes:
 last bill, else of a cautious guess.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import itemgetter
@@ -55,6 +55,12 @@ def find_room(route: Route | None) -> Room | None:
     window = route.context_window
     answer = max(1, min(route.default_max_output_tokens, route.max_output_tokens or window, window // 2))
     return Room(messages=window - answer, answer=answer)
+
+
+def find_widest_room(routes: Iterable[Route]) -> Room | None:
+    """That of the model which holds most, where one is to be chosen; None where no window is known."""
+    rooms = [room for route in routes if (room := find_room(route))]
+    return max(rooms, key=lambda room: room.messages, default=None)
 
 
 def read_history(

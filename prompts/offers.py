@@ -9,9 +9,11 @@ from django.utils.translation import get_language
 from accounts.grants import list_closed_objects
 from accounts.models import Project, User
 from accounts.objects import MODEL
+from accounts.selectors import find_auto_models
+from gateway.steps.auto import list_among
 from models_registry.first_models import find_first_model
-from models_registry.kinds import Channel
-from models_registry.routes import Route, list_ways
+from models_registry.kinds import AUTO, Channel
+from models_registry.routes import Route, is_allowed, list_ways
 from models_registry.selectors import find_successor, list_routes
 from tenants.data_policy import DataPolicy, strictest
 from tenants.doors.hosts import KnownTenant
@@ -20,21 +22,26 @@ from tenants.doors.hosts import KnownTenant
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The models that may be used, the first choice first, those that the data policy forbids here, and the
-    names that the rights of use deny to this person.
+    names that the rights of use deny to this person. `among`: of the models those among which “auto” chooses,
+    none where there would be nothing to choose; `is_listed`: the project names them, in their order.
     """
 
     models: list[Route]
     closed: list[Route]
     policy: str
     denied: frozenset[str]
+    among: list[Route]
+    is_listed: bool
 
     @property
     def policy_label(self) -> str:
         return str(DataPolicy(self.policy).label)
 
-    def find(self, name: str) -> Route | None:
-        """The model of this name, allowed or not."""
-        return next((route for route in (*self.models, *self.closed) if route.name == name), None)
+    @property
+    def names(self) -> set[str]:
+        """What may be named, allowed or not."""
+        auto = {AUTO} if self.among else set()
+        return auto | {route.name for route in (*self.models, *self.closed)}
 
     def is_closed(self, name: str) -> bool:
         return any(route.name == name for route in self.closed)
@@ -45,7 +52,7 @@ class Offer:
         """
         if not wanted:
             return self.models[0].name if self.models else ""
-        names = {route.name for route in (*self.models, *self.closed)}
+        names = self.names
         name, passed = wanted, set()
         while (
             name and "\0" not in name and name not in names and name not in passed
@@ -58,8 +65,8 @@ class Offer:
 def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
     """The first is an administrator's choice, else the best one for the reader's language."""
     closed = set(list_closed_objects(MODEL, user, project.pk))
-    all_routes = list_routes(UUID(door.plan_id), door.currency).items()
-    chat = {name: route for name, route in all_routes if route.kind == "chat"}
+    known = list_routes(UUID(door.plan_id), door.currency)
+    chat = {name: route for name, route in known.items() if route.kind == "chat"}
     routes = {name: route for name, route in chat.items() if route.model_id not in closed}
     ranked = sorted(
         (route for name, route in routes.items() if name == route.name),
@@ -67,11 +74,19 @@ def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
     )
     policy = strictest(door.data_policy, project.data_policy)
     allowed = {route.name for route in ranked if list_ways(route, route.name, routes.get, policy)}
+    named = find_auto_models(project)
+    among = [
+        route
+        for route in list_among(sorted(ranked, key=lambda one: one.name), chat, named)
+        if any(is_allowed(target.endpoint, policy) for target in route.targets)
+    ]
     return Offer(
         models=[route for route in ranked if route.name in allowed],
         closed=[route for route in ranked if route.name not in allowed],
         policy=policy,
         denied=frozenset(chat.keys() - routes.keys()),
+        among=among if len(among) > 1 else [],
+        is_listed=bool(named),
     )
 
 

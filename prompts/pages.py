@@ -5,8 +5,10 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
+from models_registry.kinds import AUTO
 from models_registry.routes import Route
 from models_registry.selectors import label_models, list_preparing_models
 from prompts.conclusions import as_concluded
@@ -16,11 +18,12 @@ from prompts.offers import Offer, find_undecided, list_offer
 from prompts.rendering import render_markdown
 from prompts.selectors import list_bookings, list_messages, page_of_conversations
 from prompts.services import MAX_TEXT_CHARS
-from prompts.starters import list_choices, starter_sets
+from prompts.starters import find_auto_set, list_choices, starter_sets
 from usage.selectors import find_tightest_budget
 
 # A question that is longer is folded: it was pasted, and what was asked of it stands at its beginning.
 FOLDED_LINES, FOLDED_CHARS = 24, 2_400
+AUTO_LABELS = 5  # of the models among which “auto” chooses, so many are named
 # Why an attempt was refused: another model may answer.
 REFUSED_MODEL = ("data_policy", "model_not_found", "model_retired")
 
@@ -38,6 +41,7 @@ def show_message(request: HttpRequest, message: Message) -> Message:
 def _name_models(names: set[str], offer: Offer | None = None) -> dict[str, str]:
     """Name → what people call it, of these and of all that are offered."""
     labels = {route.name: route.label for route in (*offer.models, *offer.closed)} if offer else {}
+    labels[AUTO] = _("Automatic")
     unknown = names - labels.keys() - {""}
     return labels | label_models(unknown) if unknown else labels
 
@@ -46,8 +50,12 @@ def _is_refused(message: Message) -> bool:
     return message.status == Message.Status.FAILED and message.error_code in REFUSED_MODEL
 
 
-def _show(message: Message, labels: dict[str, str], offer: Offer | None = None) -> Message:
-    """Until a new answer begins, its HTML is that of the one it is to replace."""
+def _show(
+    message: Message, labels: dict[str, str], offer: Offer | None = None, *, is_past: bool = False
+) -> Message:
+    """Until a new answer begins, its HTML is that of the one it is to replace. `is_past`: it is not of the
+    last turn, which alone can be asked or answered anew.
+    """
     message.model_label = labels.get(message.model_name, "")
     message.failed_model_label = labels.get(message.failed_model_name, "")
     message.error_text, message.error_text_language = explain_failure(message)
@@ -62,6 +70,7 @@ def _show(message: Message, labels: dict[str, str], offer: Offer | None = None) 
     )
     message.html = render_markdown(text) if message.role == Message.Role.ASSISTANT else ""
     message.is_long = len(message.text) > FOLDED_CHARS or message.text.count("\n") >= FOLDED_LINES
+    message.is_past = is_past
     message.is_of_today = timezone.localdate(message.created_at) == timezone.localdate()
     return message
 
@@ -126,11 +135,9 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     projects, project_id = list_bookings(request.user, conversation)
     project = _choose(projects, request.GET.get("project", ""), project_id)
     offer = list_offer(request.user, request.tenant, project)
-    messages, has_earlier = (
-        list_messages(conversation, _read_position(request.GET.get("before", "")))
-        if conversation
-        else ([], False)
-    )
+    before_position = _read_position(request.GET.get("before", ""))
+    messages, has_earlier = list_messages(conversation, before_position) if conversation else ([], False)
+    last_turn = 2 if before_position is None else 0
     shown = [as_concluded(message) for message in messages]
     before = conversation.model_name if conversation else request.session.get("model_name", "")
     asked = request.GET.get("model", "")
@@ -138,7 +145,10 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     labels = _name_models({before, *names}, offer)
     return {
         **rail_context(request, conversation),
-        "chat_messages": [_show(message, labels, offer) for message in shown],
+        "chat_messages": [
+            _show(message, labels, offer, is_past=number < len(shown) - last_turn)
+            for number, message in enumerate(shown)
+        ],
         "earlier_before": messages[0].position if has_earlier else "",
         "offer": offer,
         "models": offer.models,
@@ -155,13 +165,28 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     }
 
 
+def _describe_auto(offer: Offer) -> dict[str, Any] | None:
+    if not offer.among:
+        return None
+    labels = [route.label for route in offer.among]
+    shown = labels[:AUTO_LABELS] + ["…"] * (len(labels) > AUTO_LABELS)
+    return {
+        "name": AUTO,
+        "label": _("Automatic"),
+        "count": len(labels),
+        "models": ", ".join(shown),
+        "is_listed": offer.is_listed,
+        "set": find_auto_set(offer),
+    }
+
+
 def _choose_model(
     before: str, asked: str, offer: Offer, labels: dict[str, str], *, is_new: bool
 ) -> dict[str, Any]:
     """The model that is chosen at first, and why it is not the one that was. What only the address names is
     nobody's word, unless it is offered.
     """
-    wanted = asked if offer.find(asked) else before
+    wanted = asked if asked in offer.names else before
     chosen = offer.choose(wanted)
     is_closed = offer.is_closed(chosen)
     selected = "" if is_closed else chosen
@@ -171,6 +196,7 @@ def _choose_model(
     return {
         "selected_model": selected,
         "choices": list_choices(offer),
+        "auto": _describe_auto(offer),
         "closed_model": labels[chosen] if is_closed and not selected else "",
         "retired_model": {
             "name": labels[wanted],

@@ -29,6 +29,12 @@ def list_choices(offer: Offer) -> list[Choice]:
     return [Choice(model, set_of(model)) for model in offer.models] + closed
 
 
+def find_auto_set(offer: Offer) -> str:
+    """The set that fits whichever model “auto” chooses."""
+    sets = {set_of(model) for model in offer.among}
+    return sets.pop() if len(sets) == 1 else CAPABLE
+
+
 def set_of(model: Route) -> str:
     return SETS.get(model.targets[0].upstream_name, CAPABLE) if find_first_model(model) else CAPABLE
 

@@ -16,6 +16,7 @@ EXCEPTIONS: dict[str, str] = {  # name → reason
     "axe-playwright-python": "for tests: MIT by its LICENSE file, and brings axe-core, MPL-2.0",
 }
 ROOT = Path(__file__).parent
+LOCKS = ("lock.txt", "lock-ml.txt", "clients/lock.txt")
 
 
 def locked_names(lock: Path) -> list[str]:
@@ -43,7 +44,8 @@ def licence_of(name: str) -> str:
 
 def main() -> int:
     bad = []
-    for name in sorted({*locked_names(ROOT / "lock.txt"), *locked_names(ROOT / "lock-ml.txt")}):
+    names = {name for lock in LOCKS for name in locked_names(ROOT / lock)}
+    for name in sorted(names):
         try:
             licence = licence_of(name)
         except metadata.PackageNotFoundError:

@@ -10,7 +10,7 @@ waiting="tests/proof/test_s10_revocation.py tests/proof/test_s46_rotation.py"  #
 groups=(
   "tests/e2e tests/launcher tests/runtimes tests/api tests/accounts"
   "tests/proof tests/usage tests/upgrade ${waiting//tests/--ignore=tests}"
-  "tests/gateway $waiting"
+  "tests/gateway tests/clients $waiting"
 )
 logs=$(mktemp -d)
 runs=()

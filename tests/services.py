@@ -28,6 +28,10 @@ def _start() -> None:
         "SILICONFLOW_API_KEY",
         "MISTRAL_API_KEY",
         "COHERE_API_KEY",
+        "XAI_API_KEY",
+        "DEEPSEEK_API_KEY",
+        "MOONSHOT_API_KEY",
+        "GROQ_API_KEY",
         "ATRIUM_RUNTIME_URL",
     ):
         os.environ.pop(name, None)

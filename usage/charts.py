@@ -51,6 +51,19 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class FiguresTable:
+    """What `usage/_figures_table.html` draws: the first of each line names it, the others are figures."""
+
+    head: Sequence[str]
+    lines: Sequence[Sequence[str]]
+
+    @property
+    def rows(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """(what the line is about, its (name of the column, figure))."""
+        return [(line[0], list(zip(self.head[1:], line[1:], strict=True))) for line in self.lines]
+
+
+@dataclass(frozen=True, slots=True)
 class BarChart:
     """`key` names the heading's element; `ticks` are the axis' figures from the top to zero; `top` is what
     the plot's height stands for, 0 where there is nothing to draw.
@@ -78,9 +91,9 @@ class BarChart:
         return [(WIDTH * place, bar, self._parts(bar)) for place, bar in enumerate(self.bars)]
 
     @property
-    def lines(self) -> list[Sequence[str]]:
-        """The table's lines, the latest first."""
-        return [bar.cells for bar in reversed(self.bars) if bar.cells]
+    def table(self) -> FiguresTable:
+        """The same figures, the latest first."""
+        return FiguresTable(self.head, [bar.cells for bar in reversed(self.bars) if bar.cells])
 
     def _parts(self, bar: Bar) -> list[Part]:
         heights = [

@@ -76,9 +76,9 @@ def show_quantities(quantities: Quantities) -> str:
 
 
 @register.filter
-def say_price(price: Price) -> str:
+def say_price(price: Price, has_output: bool = True) -> str:
     """`{{ model.price|say_price }}` in every template: what a model costs, in a few words. Free is only what
-    somebody said is free.
+    somebody said is free. `has_output`: whether it writes at all.
     """
     if price.is_unset:
         return _("no price set")
@@ -88,7 +88,7 @@ def say_price(price: Price) -> str:
     if not own.keys() <= {*INPUT, *OUTPUT} or "input" not in own:
         return show_prices({name: str(amount) for name, amount in own.items()}, price.currency)
     shown = {name: show_price(price.amounts.get(name), price.currency) for name in ("input", "output")}
-    if "output" not in own:
+    if "output" not in own or not has_output:
         return _("%(input)s per million tokens") % shown
     return _("%(input)s in, %(output)s out per million tokens") % shown
 

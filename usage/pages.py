@@ -15,9 +15,9 @@ from accounts.limit_use import FREED, count_used
 from accounts.models import Limit, User
 from accounts.objects import MODEL, label_objects
 from accounts.selectors import list_own_limits
-from foundation.amounts import money, show_exactly, show_money
+from foundation.amounts import money, money_cell, show_exactly, show_money
 from tenants.measures import say_use
-from usage.charts import Bar, BarChart, Series, round_up
+from usage.charts import Bar, BarChart, FiguresTable, Series, round_up
 from usage.selectors import BudgetState, UsageRow, list_binding_budgets, own_usage
 
 PERIODS = (7, 30, 90)
@@ -31,11 +31,19 @@ class Line:
     """
 
     date: date | None
-    model_name: str
     calls: int
     input_tokens: int
     output_tokens: int
     cost: Decimal
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self.calls or self.cost)  # refunds alone have no calls
+
+    def say(self, subject: str, show: Callable[[Decimal], str]) -> tuple[str, ...]:
+        """Its line of a table."""
+        counts = (self.calls, self.input_tokens, self.output_tokens)
+        return (subject, *map(intcomma, counts), show(self.cost))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +66,27 @@ def my_usage_context(user: User, wanted_days: str, is_exact: bool) -> dict[str, 
     """
     period = int(wanted_days) if wanted_days in map(str, PERIODS) else DEFAULT_PERIOD
     usage = own_usage(user, period)
-    days = [_line(row) for row in usage.days]
     labels = label_objects(MODEL, (row.label for row in usage.models))
+
+    def show(cost: Decimal) -> str:
+        return (show_exactly if is_exact else money_cell)(cost, usage.currency)
+
+    models = [(labels[row.label], _line(row)) for row in usage.models]
     return {
         "periods": [_period(count, count == period) for count in PERIODS],
         "period": period,
         "is_exact": is_exact,
         "total": _line(usage.total),
         "spent_in_all": (show_exactly if is_exact else money)(usage.total.cost, usage.currency),
-        "days": days[::-1],
-        "chart": _chart(days),
-        "models": [_line(row, model_name=labels[row.label]) for row in usage.models],
+        "chart": _chart([_line(row) for row in usage.days], show),
+        "models": FiguresTable(
+            _head(_("Model")), [line.say(label, show) for label, line in models if line.is_used]
+        ),
         "budgets": [
             _budget_line(state, show_exactly if is_exact else show_money)
             for state in list_binding_budgets(user)
         ],
         "limits": _list_limits(user),
-        "currency": usage.currency,
         "place": "usage",
     }
 
@@ -110,19 +122,24 @@ def _limit_line(row: Limit, used: int) -> Bound:
     )
 
 
-def _chart(days: list[Line]) -> BarChart:
+def _head(subject: str) -> list[str]:
+    return [subject, _("Calls"), _("Input tokens"), _("Output tokens"), _("Cost")]
+
+
+def _chart(days: list[Line], show: Callable[[Decimal], str]) -> BarChart:
     top = round_up(max(line.input_tokens + line.output_tokens for line in days))
     return BarChart(
         key="chart",
         description=_("Bars: tokens per day. The figures are in the table below."),
         top=top,
         ticks=[intcomma(top), intcomma(top // 2), "0"],
-        bars=[_bar(line) for line in days],
+        bars=[_bar(line, show) for line in days],
         series=[Series("series-2", _("Output tokens")), Series("series-1", _("Input tokens"))],
+        head=_head(_("Day")),
     )
 
 
-def _bar(line: Line) -> Bar:
+def _bar(line: Line, show: Callable[[Decimal], str]) -> Bar:
     day = cast(date, line.date)
     figures = {"read": intcomma(line.input_tokens), "written": intcomma(line.output_tokens)}
     text = _("Input tokens: %(read)s, output tokens: %(written)s") % figures
@@ -130,6 +147,7 @@ def _bar(line: Line) -> Bar:
         name=date_format(day, "MONTH_DAY_FORMAT"),
         title=f"{date_format(day)}: {text}" if line.calls else "",
         values=(line.output_tokens, line.input_tokens),
+        cells=line.say(date_format(day), show) if line.is_used else (),
     )
 
 
@@ -141,10 +159,9 @@ def _period(days: int, is_current: bool) -> dict[str, Any]:
     }
 
 
-def _line(row: UsageRow, *, model_name: str = "") -> Line:
+def _line(row: UsageRow) -> Line:
     return Line(
         date=row.key if isinstance(row.key, date) else None,
-        model_name=model_name,
         calls=row.calls,
         input_tokens=row.tokens_read,
         output_tokens=row.tokens_written,

@@ -47,6 +47,7 @@ from accounts.selectors.people import (
     search_people,
 )
 from accounts.selectors.projects import (
+    find_auto_models,
     find_project,
     get_auto_models,
     get_default_project_id,
@@ -67,6 +68,7 @@ __all__ = [
     "LimitFacts",
     "PersonFacts",
     "count_made_keys",
+    "find_auto_models",
     "find_key",
     "find_key_facts",
     "find_limit",

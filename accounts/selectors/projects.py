@@ -77,5 +77,12 @@ def get_auto_models() -> dict[UUID, tuple[str, ...]]:
     return {pk: tuple(names) for pk, names in rows}
 
 
+def find_auto_models(project: Project) -> tuple[str, ...]:
+    """The models among which “auto” chooses for calls of a project: its own list, else the default one's."""
+    if project.auto_models or project.is_default:
+        return tuple(project.auto_models)
+    return tuple(Project.objects.values_list("auto_models", flat=True).get(is_default=True))
+
+
 def get_default_project_id() -> UUID:
     return Project.objects.values_list("pk", flat=True).get(is_default=True)

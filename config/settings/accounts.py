@@ -17,7 +17,7 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
-# so long after as many wrong passwords, at most, an account takes none at all
+# so long after as many wrong passwords an account takes none at all; accounts.adapter tells what is left
 LOGIN_LOCK_MINUTES = 5
 # all others are for a minute, which errors/429.html tells
 ACCOUNT_RATE_LIMITS = {

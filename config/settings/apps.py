@@ -35,6 +35,7 @@ INSTALLED_APPS = [*_WITHOUT_TABLES, *SHARED_APPS, *[app for app in TENANT_APPS i
 MIDDLEWARE = [
     "config.middleware.RequestIdMiddleware",
     "config.middleware.QueryMiddleware",
+    "config.middleware.CompressionMiddleware",
     "config.middleware.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.StaticFilesMiddleware",
@@ -65,6 +66,7 @@ TEMPLATES = [
             "builtins": [
                 "administration.rail",
                 "foundation.amounts",
+                "foundation.focus",
                 "foundation.icons",
                 "foundation.paging",
                 "usage.labels",

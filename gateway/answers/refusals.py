@@ -22,7 +22,7 @@ TRANSIENT = (408, 409, 425)  # too slow, in conflict, too early: the next moment
 MAX_REASON = 2_000
 MAX_RETRY_AFTER_S = 3_600
 USUAL_RETRY_AFTER_S = 5
-SECRET = re.compile(r"\b(sk-|AIza[\w-]|hf_\w|gsk_\w|AKIA[A-Z0-9]|gh[ps]_\w|xox[abp]-)|Bearer")
+SECRET = re.compile(r"\b(sk-|xai-\w{8}|AIza[\w-]|hf_\w|gsk_\w|AKIA[A-Z0-9]|gh[ps]_\w|xox[abp]-)|Bearer")
 SECRET_RUN = 6  # so many characters of a secret in a row are too many to pass on
 ADDRESS = re.compile(
     r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>)\]]+"
@@ -40,7 +40,7 @@ HIDDEN = "[…]"
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
 NOT_OF_CODES = re.compile(r"[^A-Za-z0-9_.-]+")
 NO_CREDIT = re.compile(
-    r"insufficient_quota|exceeded your current quota|credit balance|billing", re.IGNORECASE
+    r"insufficient_quota|exceeded(_| your )current[_ ]quota|credit balance|billing", re.IGNORECASE
 )
 # With a status that blames the request, by which a caller's own words may be repeated: no other place counts.
 NO_CREDIT_CODE = re.compile(r"insufficient_quota|billing_hard_limit_reached|arrearage", re.IGNORECASE)

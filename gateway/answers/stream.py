@@ -273,22 +273,6 @@ class AnswerEvents(Generic[T]):
         return as_failure(call, fault_in_answer(error, call.candidate.endpoint, has_begun=has_begun))
 
 
-class Collected:
-    """The face of a stream that nobody sees yet: its chunks as they are."""
-
-    def pass_on(self, call: Call, chunk: bytes) -> None:
-        return None
-
-    def write(self, chunk: Chunk, data: bytes) -> list[dict[str, Any]]:
-        return [chunk.event]
-
-    def end(self) -> None:
-        return None
-
-    def join(self, parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        return [event for part in parts for event in part]
-
-
 def incomplete() -> UpstreamError:
     return UpstreamError(
         _("The model server ended its answer in the middle. What arrived is kept."),

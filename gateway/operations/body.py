@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.utils.translation import gettext_noop
@@ -14,9 +15,12 @@ from foundation.errors import InvalidInput
 from foundation.json_bounds import check_value_count
 from foundation.json_numbers import find_long_number, may_have_long_number
 from foundation.told import gettext as _
+from gateway.calls import Call, Operation, Principal
 
 MAX_PLACE = 120  # characters of a name that callers make up
 MAX_DEPTH = 250  # orjson reads about 1,000 levels and writes 254
+MAX_TOKENS = 300_000  # of texts that come as tokens: OpenAI's bound for all of a request
+MODEL_TOKENS = "model_tokens"  # a field of ours: the tokens are the model's own (docs/decisions/0014)
 # Servers' own names for further models: a key, a hold and a bill know one model (OpenRouter, LiteLLM).
 OTHER_MODELS = ("models", "route", "fallbacks")
 # What reaches beyond the model and its price: queues, memory and stores that tenants share, tariffs that no
@@ -54,6 +58,21 @@ _HALVES = re.compile(
     rb"(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
 MOST_HALVES = 10_000
+
+
+def parse_request(
+    raw: bytes, principal: Principal, request_id: UUID, operation: Operation, *, more_numbers: int = 0
+) -> Call:
+    """A checked call. `more_numbers`: see `load_object`. Raises InvalidInput naming the parameter."""
+    call = Call(
+        principal=principal,
+        body=load_object(raw, more_numbers),
+        size_bytes=len(raw),
+        operation=operation,
+        request_id=request_id,
+    )
+    operation.check(call)
+    return call
 
 
 def load_object(raw: bytes, more_numbers: int = 0) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Endpoints of one model cost a caller the same, since it is the model that has a 
 anything to choose by cost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -27,7 +27,7 @@ from usage.pricing import UnpricedClass, highest_cost
 MOST_MODELS = 3  # the choice, and those that answer where it does not: the dearest is what a call holds
 UNKNOWN_WINDOW = 8_192  # what a model is taken to hold of which nobody says
 USUAL_ANSWER = 1_000  # tokens, where the caller bounds none
-PARTS = {"image_url": VISION, "input_audio": AUDIO, "file": FILES, "video_url": "video"}
+PARTS = {"image_url": VISION, "image": VISION, "input_audio": AUDIO, "file": FILES, "video_url": "video"}
 
 
 def list_models(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
@@ -61,13 +61,18 @@ def _targets(route: Route, policy: str) -> tuple[Target, ...]:
 
 
 def _list_named(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
-    """By the project's list in its order, or all that one would choose from."""
     visible = [one for one in list_visible_routes(principal, snapshot) if one.kind == ModelKind.CHAT]
-    names = snapshot.auto_models_of(principal)
+    return list_among(visible, snapshot.routes, snapshot.auto_models_of(principal))
+
+
+def list_among(visible: list[Route], routes: Mapping[str, Route], names: Collection[str]) -> list[Route]:
+    """Of the chat models that somebody may call those among which “auto” chooses: by the project's list of
+    names in its order, or all that one would choose from. `routes`: by name and by alias.
+    """
     if not names:
         return [route for route in visible if _is_chosen_unasked(route)]
     known = {route.model_id for route in visible}
-    listed = (snapshot.routes.get(name) for name in names)  # aliases too
+    listed = (routes.get(name) for name in names)
     wanted = {route.model_id: route for route in listed if route is not None}
     return [route for model_id, route in wanted.items() if model_id in known]
 
@@ -92,7 +97,14 @@ def _kinds_of_parts(messages: Any) -> Iterable[Any]:
     for message in messages or ():
         content = message.get("content")
         if isinstance(content, list):
-            yield from (part.get("type") for part in content if isinstance(part, dict))
+            yield from (_kind_of(part) for part in content if isinstance(part, dict))
+
+
+def _kind_of(part: dict[str, Any]) -> Any:
+    """Anthropic's documents are files, unless their text stands there."""
+    kind, source = part.get("type"), part.get("source")
+    is_file = isinstance(source, dict) and source.get("type") not in ("text", "content")
+    return "file" if kind == "document" and is_file else kind
 
 
 def _can(route: Route, needs: frozenset[str], call: Call) -> bool:

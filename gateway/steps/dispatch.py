@@ -170,10 +170,11 @@ def _adds_stream_options(call: Call) -> bool:
 
 
 async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aiohttp.ClientResponse:
-    endpoint = call.candidate.endpoint
+    candidate = call.candidate
+    endpoint, asked = candidate.endpoint, call.operation.upstream_name
     request = client.request(
         "POST",
-        f"{endpoint.base_url}{endpoint.provider.paths[call.operation.upstream_name]}",
+        candidate.provider.operation_url(endpoint.base_url, asked, candidate.upstream_name),
         data=body,
         headers=request_headers(call) | trace_headers(call.trace),
         allow_redirects=False,

@@ -5,7 +5,7 @@ the last frame waits for the bill.
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from gateway.answers.empty import LastParts, NothingSaid, refuse_empty
 from gateway.answers.estimate import estimate_tokens
 from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import note_pause
-from gateway.answers.stream import AnswerEvents, Collected, Face
+from gateway.answers.stream import AnswerEvents, Face
 from gateway.answers.usage import PIECES_PER_TOKEN
 from gateway.answers.whole import INVALID, is_page, page
 from gateway.calls import Call, Chunk, Form
@@ -139,7 +139,9 @@ def _reader(response: aiohttp.ClientResponse, watch: IdleWatch) -> Read:
     return watch.read
 
 
-async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> AsyncGenerator[T]:
+async def relay(
+    call: Call, response: aiohttp.ClientResponse, face: Face[T], most_bytes: int = 0
+) -> AsyncGenerator[T]:
     """A streamed answer without its `[DONE]`, several events joined where several came. Nothing goes out
     before the answer has said something: until then another server may still give it.
 
@@ -153,7 +155,7 @@ async def relay(call: Call, response: aiohttp.ClientResponse, face: Face[T]) -> 
             read = _reader(response, watch)
             while not events.is_done and (chunk := await read()):
                 size += len(chunk)
-                _check_bounds(call, events.seen, size)
+                _check_bounds(call, events.seen, size, most_bytes or MAX_STREAM_BYTES)
                 if events.is_plain and (passed := face.pass_on(call, chunk)) is not None:
                     yield passed
                     continue
@@ -183,13 +185,12 @@ async def relay_checked(
     """A streamed answer whose form is ours to keep: it goes out when it is whole and was checked. Raises what
     `relay` and `form.conclude` do.
     """
-    collected = Collected()
-    try:
-        async with aclosing(relay(call, response, collected)) as answer:
-            parts = [part async for part in answer]
-    except NothingSaid as exc:
-        parts = exc.parts
-    for event in await read_aside(partial(form.conclude, call, collected.join(parts)), SLOW):
+    gathered, most = form.gather(), call.operation.max_answer_bytes
+    with suppress(NothingSaid):
+        async with aclosing(relay(call, response, gathered, most)) as answer:
+            async for _part in answer:
+                pass
+    for event in await read_aside(partial(form.conclude, call, gathered), SLOW):
         if (written := face.write(Chunk(event, is_changed=True), b"")) is not None:
             yield written
     if (kept := face.end()) is not None:
@@ -202,9 +203,9 @@ async def _rest_of(events: AnswerEvents[T]) -> Iterable[T]:
     return events.end()
 
 
-def _check_bounds(call: Call, events: int, size: int) -> None:
+def _check_bounds(call: Call, events: int, size: int, most_bytes: int) -> None:
     most_pieces = PIECES_PER_TOKEN * call.most_written + SOME_PIECES
-    if call.pieces_seen > most_pieces or events > most_pieces + SOME_EVENTS or size > MAX_STREAM_BYTES:
+    if call.pieces_seen > most_pieces or events > most_pieces + SOME_EVENTS or size > most_bytes:
         raise UpstreamError(
             _("The model server did not end its answer where it was told to. What arrived is kept."),
             code="upstream_endless",

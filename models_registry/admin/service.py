@@ -15,6 +15,7 @@ from models_registry.admin.models import ModelAdminBase
 from models_registry.admin.prices import PriceInline
 from models_registry.kinds import ModelKind
 from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice
+from models_registry.offered import say_price_of
 from models_registry.selectors import list_hidden, list_offered
 
 
@@ -66,6 +67,10 @@ class ModelAdmin(LimitsAdmin, GrantsAdmin, ModelAdminBase):
         """Below the tenant's own models: those that the platform offers it, and those that it would."""
         terms = request.tenant.plan_id, request.tenant.currency
         routes = list_offered(*terms)
-        offered = [(route, ModelKind(route.kind).label) for route in routes if route.origin == "platform"]
+        offered = [
+            (route, ModelKind(route.kind).label, say_price_of(route))
+            for route in routes
+            if route.origin == "platform"
+        ]
         more = {"offered": offered, "hidden": list_hidden(*terms)}
         return super().changelist_view(request, more | (extra_context or {}))

@@ -1,6 +1,7 @@
 """The models that can be called, and where and at what price each is."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from uuid import UUID
@@ -14,7 +15,15 @@ from models_registry.kinds import Channel, Location
 from models_registry.platform.models import Model as PlatformModel
 from models_registry.providers.table import find_provider
 from models_registry.routes import Endpoint, Route, Target
-from models_registry.worlds import PLATFORM, Connection, Model, ModelPrice, World, active_world
+from models_registry.worlds import (
+    PLATFORM,
+    Connection,
+    Model,
+    ModelEndpoint,
+    ModelPrice,
+    World,
+    active_world,
+)
 from tenants.context import find_tenant, platform
 from tenants.sealing import BrokenSeal, NoDataKey
 from tenants.selectors import list_tenants_billed_otherwise
@@ -82,13 +91,9 @@ def list_offered(plan_id: UUID | None = None, currency: str = "") -> list[Route]
 def _routes_of(world: World, models: QuerySet, currency: str) -> dict[str, Route]:
     today = timezone.now().date()
     usable = models.filter(is_enabled=True).exclude(channel=Channel.RETIRED).exclude(retire_on__lte=today)
-    rows = list(
-        usable.select_related("connection")
-        .prefetch_related("endpoints__connection")
-        .order_by("name")
-        .distinct()
-    )
-    ways = {row.pk: list(_ways(row)) for row in rows}
+    rows = list(usable.select_related("connection").order_by("name").distinct())
+    further = _list_further(world, rows)
+    ways = {row.pk: list(_ways(row, further[row.pk])) for row in rows}
     connections = {one.pk: one for found in ways.values() for one, _name, _weight in found}
     endpoints = _open_endpoints(world, connections.values())
     prices = list_current_prices(rows)
@@ -109,11 +114,20 @@ def _routes_of(world: World, models: QuerySet, currency: str) -> dict[str, Route
     return names | routes
 
 
-def _ways(row: Model) -> Iterator[tuple[Connection, str, int]]:
+def _list_further(world: World, models: Iterable[Model]) -> dict[UUID, list[ModelEndpoint]]:
+    """Model id → its endpoints beside its own. A prefetch would make a query set for each of the models."""
+    found: dict[UUID, list[ModelEndpoint]] = defaultdict(list)
+    rows = world.endpoints.objects.filter(model__in=[model.pk for model in models])
+    for row in rows.select_related("connection"):
+        found[row.model_id].append(row)
+    return found
+
+
+def _ways(row: Model, further: Iterable[ModelEndpoint]) -> Iterator[tuple[Connection, str, int]]:
     """(connection, name there, weight) of each endpoint that is switched on; the model's own first."""
     if row.connection.is_enabled:
         yield row.connection, row.upstream_name, row.weight
-    for endpoint in row.endpoints.all():
+    for endpoint in further:
         if endpoint.connection.is_enabled:
             yield endpoint.connection, endpoint.upstream_name, endpoint.weight
 

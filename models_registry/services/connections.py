@@ -17,7 +17,7 @@ from models_registry.addresses import may_be_local, names_private_address, origi
 from models_registry.catalogue import fetch_catalogue
 from models_registry.kinds import Location
 from models_registry.providers.embedded import Embedded
-from models_registry.providers.table import PROVIDERS
+from models_registry.providers.table import PROVIDERS, find_provider
 from models_registry.services.prices import costs_the_platform, lacks_its_price
 from models_registry.worlds import PLATFORM, Connection, World, active_world
 from tenants.notify import announce
@@ -78,7 +78,7 @@ def add_connection(
     )
     row.location = _usual_location(kind, address) if location is None else location
     row.allow_private = _may_be_private(world, actor, address, allow_private)
-    row.base_url = read_base_url(address, allow_private=row.allow_private).url
+    row.base_url = _one_form(row, address)
     _save(world, row)
     return row
 
@@ -158,9 +158,15 @@ def _move(world: World, actor: User | None, row: Connection, changes: dict[str, 
         row.allow_private = True
     else:
         row.allow_private = _may_be_private(world, actor, address, wanted)
-    row.base_url = read_base_url(address, allow_private=row.allow_private).url
+    row.base_url = _one_form(row, address)
     if is_elsewhere and "location" not in changes:
         row.location = _usual_location(row.kind, row.base_url)
+
+
+def _one_form(row: Connection, address: str) -> str:
+    """Raises InvalidInput."""
+    usual_path = find_provider(row.kind).usual_path
+    return read_base_url(address, allow_private=row.allow_private, usual_path=usual_path).url
 
 
 def _usual_location(kind: str, address: str) -> str:

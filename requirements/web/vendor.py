@@ -25,10 +25,10 @@ MATH = "@fontsource/noto-sans-math"  # whole, in spite of its name
 FILES = {  # where in node_modules → where below static/vendor
     "htmx.org/dist/htmx.min.js": "htmx/htmx.min.js",
     "htmx.org/LICENSE": "htmx/LICENSE",
-    "dompurify/dist/purify.es.mjs": "dompurify/purify.js",  # .js: every server knows its media type
+    "dompurify/dist/purify.min.js": "dompurify/purify.min.js",
     "dompurify/LICENSE": "dompurify/LICENSE",
-    f"{INTER}/files/inter-latin-opsz-normal.woff2": "inter/inter-latin.woff2",
-    f"{INTER}/files/inter-latin-ext-opsz-normal.woff2": "inter/inter-latin-ext.woff2",
+    f"{INTER}/files/inter-latin-wght-normal.woff2": "inter/inter-latin.woff2",
+    f"{INTER}/files/inter-latin-ext-wght-normal.woff2": "inter/inter-latin-ext.woff2",
     f"{INTER}/LICENSE": "inter/LICENSE",
     f"{MONO}/files/jetbrains-mono-latin-wght-normal.woff2": "jetbrains-mono/jetbrains-mono-latin.woff2",
     f"{MONO}/LICENSE": "jetbrains-mono/LICENSE",

@@ -64,3 +64,9 @@ for (const type of ["click", "focusin"]) {
 
 // -- a filter bar
 on("change", "[data-filter-bar] select", (event, field) => field.form.requestSubmit());
+
+// what asks for nothing does not stand in the address
+document.addEventListener("formdata", ({ target, formData }) => {
+  if (!target.matches("[data-filter-bar]")) return;
+  for (const [name, value] of [...formData]) if (value === "") formData.delete(name);
+});

@@ -1,12 +1,17 @@
 /* Choosing a model: a combobox over the list that the form sends. That list keeps the value, so whatever changes
-   it (another project, a model that has been made ready) is what is seen here. */
+   it (another project, a model that has been made ready) is what is seen here.
+
+   Another project brings another list from the server, with the choice as it was when that was asked for. Who
+   chooses meanwhile is asked for again, so that the server has the last word on what is allowed there. */
 import { announce, forEach, on, words } from "./page.js";
 
 const button = document.getElementById("model-button");
 const chooser = document.getElementById("model-chooser");
 const field = document.getElementById("model-search");
 const list = document.getElementById("model-options");
+const project = document.getElementById("composer-project");
 let active = null;
+let asking = null; // the request for another project's list
 
 function picker() {
   return document.getElementById("composer-model");
@@ -31,6 +36,7 @@ function makeRow(option, number) {
   row.setAttribute("aria-selected", String(option.selected));
   if (option.disabled) row.setAttribute("aria-disabled", "true");
   row.append(...[...option.childNodes].map((node) => node.cloneNode(true)));
+  row.dataset.said = `${row.textContent} ${option.value}`.toLocaleLowerCase(); // details may name other models
   if (option.dataset.details) {
     const details = Object.assign(document.createElement("span"), { className: "model-details" });
     details.textContent = option.dataset.details;
@@ -60,8 +66,7 @@ function step(by) {
 function filter() {
   const wanted = field.value.trim().toLocaleLowerCase().split(/\s+/);
   for (const row of list.children) {
-    const said = `${row.textContent} ${row.dataset.value}`.toLocaleLowerCase();
-    row.hidden = !wanted.every((word) => said.includes(word));
+    row.hidden = !wanted.every((word) => row.dataset.said.includes(word));
   }
   const rows = visibleRows();
   chooser.querySelector("[data-model-none]").hidden = rows.length > 0;
@@ -69,11 +74,15 @@ function filter() {
   announce(words(rows.length === 1 ? "oneResult" : "results", rows.length));
 }
 
-function open() {
-  field.value = "";
+function fill() {
   list.replaceChildren(...[...picker().options].filter((option) => option.value).map(makeRow));
   chooser.querySelector("[data-model-none]").hidden = true;
   activate(list.querySelector('[aria-selected="true"]') ?? list.firstElementChild);
+}
+
+function open() {
+  field.value = "";
+  fill();
   field.focus({ preventScroll: true });
 }
 
@@ -89,8 +98,18 @@ if (button) {
     select.tabIndex = -1;
     select.setAttribute("aria-hidden", "true");
     showChosen();
+    if (!chooser.matches(":popover-open")) return;
+    fill();
+    if (field.value) filter();
   });
-  on("change", "#composer-model", showChosen);
+  on("change", "#composer-model", () => {
+    showChosen();
+    if (asking) window.htmx.trigger(project, "change");
+  });
+  project?.addEventListener("htmx:beforeSend", (event) => (asking = event.detail.xhr));
+  project?.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.xhr === asking) asking = null;
+  });
 
   chooser.addEventListener("toggle", (event) => {
     if (event.newState === "open") open();

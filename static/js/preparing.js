@@ -2,15 +2,15 @@
    what it finds into the picker. What the person has chosen stays chosen; a picker that is being used is left
    alone. */
 import { showChosen } from "./model-picker.js";
-import { goToLogIn } from "./page.js";
+import { goToLogIn, on } from "./page.js";
 import { parsePage } from "./trusted-fragments.js";
 
 const PAUSE_MS = 4000;
 const note = document.getElementById("preparing");
-const picker = document.getElementById("composer-model");
 let chosen = "";
 
 function takeModels(fresh) {
+  const picker = document.getElementById("composer-model"); // another project may have brought it
   if (!fresh || fresh.options.length === picker.options.length) return;
   const wanted = [...fresh.options].some((option) => option.value === chosen) ? chosen : fresh.value;
   for (const option of [...picker.options]) option.remove();
@@ -40,7 +40,7 @@ function lookLater() {
   else note.replaceChildren();
 }
 
-if (note && picker) {
-  picker.addEventListener("change", () => (chosen = picker.value));
+if (note && document.getElementById("composer-model")) {
+  on("change", "#composer-model", (event, picker) => (chosen = picker.value));
   lookLater();
 }

@@ -13,6 +13,12 @@ function distanceToEnd() {
   return page.scrollHeight - window.scrollY - window.innerHeight;
 }
 
+/** What was said before the last turn: message.css shows it at rest. */
+function leavePast() {
+  for (const message of [...thread.querySelectorAll(".message:not(.is-past)")].slice(0, -2))
+    message.classList.add("is-past");
+}
+
 /** Go to the end and stay there. */
 export function followEnd({ smooth = false } = {}) {
   isFollowing = true;
@@ -52,7 +58,8 @@ if (thread) {
   document.addEventListener("htmx:beforeSwap", (event) => {
     belowView = event.detail.target?.matches?.("[data-earlier]") ? page.scrollHeight - window.scrollY : null;
   });
-  document.addEventListener("htmx:afterSwap", () => {
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target === thread) leavePast();
     if (belowView === null) return;
     window.scrollTo({ top: page.scrollHeight - belowView, behavior: "instant" });
     belowView = null;

@@ -1,5 +1,7 @@
 """Log-in, profile and keys as pages."""
 
+import time
+
 import pytest
 from django.conf import settings
 from django.utils import translation
@@ -61,6 +63,21 @@ def test_guessing_is_limited(acme):
             headers={"accept-language": language},
         )
         assert locked.status_code == 200 and text in locked.content.decode()
+
+
+def test_a_lock_tells_how_long_it_still_lasts(acme, monkeypatch):
+    def log_in(name: str) -> str:
+        sent = {"login": f"{name}@acme.example", "password": "wrong"}
+        return acme.post("/accounts/login/", sent).content.decode()
+
+    for number in range(5):
+        log_in("bob")
+        log_in(f"person-{number}")
+    assert "Try again in 1 minute." in log_in("another"), "the address is locked, for a minute"
+    assert "Try again in 5 minutes." in log_in("bob"), "and for longer where the account is, too"
+    later_s = time.time() + 130
+    monkeypatch.setattr(time, "time", lambda: later_s)
+    assert "Try again in 3 minutes." in log_in("bob")
 
 
 def test_who_asks_for_too_many_links_reads_how_long_to_wait(acme):

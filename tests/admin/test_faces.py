@@ -4,26 +4,30 @@ The pages are those of Django's test client, drawn before; only static files com
 server that answers is in tests/e2e. `ATRIUM_PROOF=night` looks at each page in both themes.
 """
 
+import mimetypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.urls import reverse
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
 from accounts.models import User
 from tests.admin.test_pages import addresses, make_ugly
+from tests.e2e.axe import list_violations
 from tests.e2e.conftest import open_browser
 from tests.estate import make_estate, make_platform_estate
 from tests.permissions import SERVICE, SYSTEM
 from tests.routes import PLATFORM, TENANT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
-HOST = "http://admin.localhost"
 THEMES = ("light", "dark")
 STOPS = 400  # more than any page has for the tab key
 AT = """() => {
@@ -52,81 +56,102 @@ def draw(client, paths: list[str], language: str = "en") -> Pages:
     return found
 
 
-def open_pages(browser: Browser, pages: Pages, width: int = 1440) -> Page:
-    """A tab in which these pages are there, and nothing else."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+class _Shelf(BaseHTTPRequestHandler):
+    """Drawn pages and static files, which a browser keeps; of everything else nothing."""
 
-    def answer(route: Route) -> None:
-        path = urlsplit(route.request.url).path
-        file = (
-            finders.find(path.removeprefix(settings.STATIC_URL))
-            if path.startswith(settings.STATIC_URL)
-            else None
-        )
-        if file:
-            route.fulfill(path=file)
-        elif path in pages:
-            status, headers, body = pages[path]
-            route.fulfill(status=status, headers=headers, body=body)
+    pages: Pages
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        if file := path.startswith(settings.STATIC_URL) and finders.find(
+            path.removeprefix(settings.STATIC_URL)
+        ):
+            kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+            headers = {"Content-Type": kind, "Cache-Control": "max-age=600"}
+            self._answer(200, headers, Path(file).read_bytes())
         else:
-            route.fulfill(status=204)
+            self._answer(*self.pages.get(path, (204, {}, b"")))
 
-    context.route("**/*", answer)
-    page = context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"{page.url}: {error}"))
-    return page
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(len(body))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args) -> None:
+        pass
 
 
-def list_violations(page: Page) -> list[str]:
-    """What axe-core finds, of any weight."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]
-    ]
+@pytest.fixture
+def open_pages(browser) -> Iterator[Callable[[Pages], Page]]:
+    """Opens a tab in which these pages are there, and nothing else."""
+    with ExitStack() as ends:
+
+        def open_tab(pages: Pages) -> Page:
+            server = ThreadingHTTPServer(("127.0.0.1", 0), type("Shelf", (_Shelf,), {"pages": pages}))
+            thread = Thread(target=server.serve_forever)
+            thread.start()
+            for end in (server.server_close, thread.join, server.shutdown):
+                ends.callback(end)
+            context = browser.new_context(
+                base_url=f"http://admin.localhost:{server.server_port}",
+                viewport={"width": 1440, "height": 900},
+                reduced_motion="reduce",
+            )
+            ends.callback(context.close)
+            page = context.new_page()
+            page.on("pageerror", lambda error: pytest.fail(f"{page.url}: {error}"))
+            return page
+
+        yield open_tab
 
 
 def dress(user, theme: str) -> None:
     User.objects.filter(pk=user.pk).update(theme=theme)
 
 
-def look_at_all(browser: Browser, pages: Pages, theme: str) -> dict[str, list[str]]:
-    """What is found on which page. By day each page in one of the themes, by night in both."""
-    paths = [path for path in pages if not path.endswith(("/jsi18n/", "/history/"))]
-    if os.environ.get("ATRIUM_PROOF") != "night":
-        paths = paths[THEMES.index(theme) :: len(THEMES)]
-    page, found = open_pages(browser, pages), {}
+def of_theme(paths: list[str], theme: str) -> list[str]:
+    """Those to look at. By day each page in one of the themes, by night in both."""
+    paths = [path for path in paths if not path.endswith("/history/")]
+    return paths if os.environ.get("ATRIUM_PROOF") == "night" else paths[THEMES.index(theme) :: len(THEMES)]
+
+
+def look_at_all(page: Page, paths: list[str]) -> dict[str, list[str]]:
+    """What is found on which page."""
+    found = {}
     for path in paths:
-        page.goto(HOST + path)
+        page.goto(path)
         page.wait_for_function("!document.documentElement.hasAttribute('x-cloak')")
         if violations := list_violations(page):
             found[path] = violations
-    page.context.close()
     return found
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_nothing_is_found_on_the_service_administration(browser, acme, alice, theme):
+def test_nothing_is_found_on_the_service_administration(open_pages, acme, alice, theme):
     estate = make_ugly(make_estate(alice), alice)
     dress(alice, theme)
-    listed = addresses("service", SERVICE, TENANT, estate)
+    listed = of_theme(addresses("service", SERVICE, TENANT, estate), theme)
     pages = draw(acme.login_as(alice), [*listed, reverse("service:jsi18n", urlconf=TENANT)])
-    assert look_at_all(browser, pages, theme) == {}
+    assert look_at_all(open_pages(pages), listed) == {}
 
 
 @pytest.mark.scope("platform")
 @pytest.mark.parametrize("theme", THEMES)
-def test_nothing_is_found_on_the_system_administration(browser, on_platform, olga, theme):
+def test_nothing_is_found_on_the_system_administration(open_pages, on_platform, olga, theme):
     estate = make_platform_estate(olga)
     dress(olga, theme)
-    listed = addresses("system", SYSTEM, PLATFORM, estate)
+    listed = of_theme(addresses("system", SYSTEM, PLATFORM, estate), theme)
     pages = draw(on_platform.login_as(olga), [*listed, reverse("system:jsi18n", urlconf=PLATFORM)])
-    assert look_at_all(browser, pages, theme) == {}
+    assert look_at_all(open_pages(pages), listed) == {}
 
 
-def test_axe_finds_what_is_planted(browser, acme, alice):
+def test_axe_finds_what_is_planted(open_pages, acme, alice):
     path = reverse("service:accounts_project_add", urlconf=TENANT)
-    page = open_pages(browser, draw(acme.login_as(alice), [path]))
-    page.goto(HOST + path)
+    page = open_pages(draw(acme.login_as(alice), [path]))
+    page.goto(path)
     page.evaluate("document.querySelector('label[for=id_name]').remove()")
     assert any(found.startswith("label:") for found in list_violations(page))
 
@@ -143,27 +168,27 @@ def walk(page: Page) -> list[tuple[str, str, str, bool, bool]]:
     raise AssertionError(f"The tab key never leaves {page.url}: {found[-5:]}")
 
 
-def test_the_keyboard_alone_reaches_everything_and_sees_where_it_is(browser, acme, alice):
+def test_the_keyboard_alone_reaches_everything_and_sees_where_it_is(open_pages, acme, alice):
     estate = make_ugly(make_estate(alice), alice)
     names = ("index", "usage_usageevent_changelist", "accounts_limit_add", "auth_group_add")
     paths = [reverse(f"service:{name}", urlconf=TENANT) for name in names]
     paths.append(reverse("service:models_registry_model_change", args=[estate.model.pk], urlconf=TENANT))
     pages = draw(acme.login_as(alice), [*paths, reverse("service:jsi18n", urlconf=TENANT)])
-    page = open_pages(browser, pages)
+    page = open_pages(pages)
     for path in paths:
-        page.goto(HOST + path)
+        page.goto(path)
         page.locator(".skip-link").focus()  # a form's first field may have taken the focus
         stops = walk(page)
         assert len(stops) > 20, path
         assert [stop for stop in stops if not all(stop[2:])] == [], path
 
 
-def test_filters_and_menu_open_by_the_keyboard_and_give_the_focus_back(browser, acme, alice):
+def test_filters_and_menu_open_by_the_keyboard_and_give_the_focus_back(open_pages, acme, alice):
     make_estate(alice)
     path = reverse("service:usage_usageevent_changelist", urlconf=TENANT)
     pages = draw(acme.login_as(alice), [path, reverse("service:jsi18n", urlconf=TENANT)])
-    page = open_pages(browser, pages)
-    page.goto(HOST + path)
+    page = open_pages(pages)
+    page.goto(path)
     filters, panel = page.locator("#open-filters"), page.locator("#changelist-filter")
     filters.focus()
     page.keyboard.press("Enter")

@@ -23,6 +23,7 @@ class Asked:
     key: str
     body: dict[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
 
 
 @dataclass
@@ -43,7 +44,7 @@ async def running_vendor(answers: Mapping[str, Answer]) -> AsyncIterator[Vendor]
     async def reply(request: web.Request) -> web.Response:
         body = await request.json()
         key = request.headers.get("Authorization", "")
-        vendor.asked.append(Asked(request.path, key, body, request.headers))
+        vendor.asked.append(Asked(request.path, key, body, request.headers, request.query_string))
         said = answers[request.path](body)
         status, content, *more = await said if inspect.isawaitable(said) else said
         kind = "application/json" if content.startswith(b"{") else "text/event-stream"

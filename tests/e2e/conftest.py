@@ -33,7 +33,8 @@ def open_browser() -> Iterator[Browser]:
     path = find_browser()
     if path is None:
         message = (
-            "No Chromium was found: install it (Debian: apt install chromium), or name it in ATRIUM_BROWSER."
+            "No Chromium was found: install it (Debian: apt install chromium-headless-shell), or name it in "
+            "ATRIUM_BROWSER."
         )
         pytest.fail(message) if os.environ.get("ATRIUM_REQUIRE_BROWSER") == "1" else pytest.skip(message)
     with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:

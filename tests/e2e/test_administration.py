@@ -91,3 +91,27 @@ def test_a_limits_key_is_chosen_by_the_keyboard(arrive):
     keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/admin/accounts/limit/$"))
     assert Limit.objects.get(key=key).amount == 60
+
+
+def test_what_is_checked_looks_checked(arrive):
+    """Ground and sign: both once were those of an empty box."""
+    person = make_person(TENANTS[0])
+    page = arrive(role="owner", path=f"/admin/accounts/user/{person.pk}/change/").page
+    boxes = page.locator("input[name=roles]")
+    looks = boxes.evaluate_all(
+        """boxes => boxes.map(box => [box.checked, getComputedStyle(box).backgroundColor,
+                                      getComputedStyle(box, "::after").maskImage.includes("M20 6 9 17")])"""
+    )
+    grounds = {is_checked: ground for is_checked, ground, _sign in looks}
+    assert len(grounds) == 2 and grounds[True] != grounds[False]
+    assert all(is_sign for is_checked, _ground, is_sign in looks if is_checked)
+
+
+def test_a_long_name_pushes_no_column_out_of_a_list(arrive):
+    connection = add_connection(actor=None, name="Long", kind="openai", secret="x")
+    add_model(actor=None, connection=connection, name="long-name", label="Donaudampfschifffahrt" * 5)
+    page = arrive(
+        role="owner", path="/admin/models_registry/model/", viewport={"width": 1440, "height": 900}
+    ).page
+    last = page.locator("#result_list thead th").last.bounding_box()
+    assert last["x"] + last["width"] <= 1440

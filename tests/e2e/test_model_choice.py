@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from accounts.models import User
-from accounts.services import create_project, set_data_policy, set_project_member
+from accounts.services import create_project, set_auto_models, set_data_policy, set_project_member
 from models_registry.platform.models import Connection, Model
 from models_registry.seeds import seed_platform
 from models_registry.services import add_connection, add_model, set_model, set_model_price
@@ -133,6 +133,7 @@ def test_what_the_policy_forbids_cannot_be_chosen_from_the_list(arrive, careful)
     stay_here(project)
     chat = arrive(user=person)
     choose_project(chat, project)
+    expect(chat.page.locator(f'#composer-model option[value="{ABROAD}"]')).to_be_disabled()
     expect(chat.page.locator("[data-model-chosen]")).not_to_have_text("Big Model")
     chat.page.locator("#model-button").click()
     chat.page.keyboard.type("big model")
@@ -143,3 +144,74 @@ def test_what_the_policy_forbids_cannot_be_chosen_from_the_list(arrive, careful)
     expect(chat.page.locator("#model-chooser")).to_be_visible()
     row.dispatch_event("click")
     expect(chat.page.locator("#composer-model")).not_to_have_value(ABROAD)
+
+
+@pytest.fixture
+def with_auto(careful):
+    """The person's project says among which models “auto” chooses."""
+    person, project = careful
+    with tenant(SLUG):
+        set_auto_models(actor=None, project=project, names=[ABROAD, "mock"])
+    return person, project
+
+
+def test_auto_is_chosen_by_keyboard_tells_who_answered_and_stays(arrive, with_auto):
+    person, project = with_auto
+    chat = arrive(user=person)
+    choose_project(chat, project)
+    expect(chat.page.locator('#composer-model option[value="auto"]')).to_be_attached()
+    chat.page.locator("#model-button").focus()
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.get_by_role("option", name="Automatic")).to_contain_text("Chooses among Big Model")
+    chat.page.keyboard.type("big model")
+    expect(chat.page.get_by_role("option", name="Automatic")).to_be_hidden()
+    chat.page.keyboard.press("Control+a")
+    chat.page.keyboard.type("automatic")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.locator("[data-model-chosen]")).to_have_text("Automatic")
+    chat.ask("hello")
+    chat.wait_for()
+    expect(chat.answer.locator(".message-model")).to_have_text("Big Model")
+    expect(chat.answer.locator(".message-choice")).to_contain_text("the first of the project's list")
+    chat.page.reload()
+    expect(chat.page.locator("[data-model-chosen]")).to_have_text("Automatic")
+    chat.go("/")
+    choose_project(chat, project)
+    expect(chat.page.locator("#composer-model")).to_have_value("auto")
+
+
+def test_a_model_that_is_chosen_while_another_project_comes_stays_chosen(arrive, careful):
+    """The list of that project was asked for with the choice before."""
+    person, project = careful
+    chat = arrive(user=person, expected=("htmx:sendAbort",))
+    held = []
+    chat.page.route("**/?project=*", lambda route: held.append(route))
+    chat.page.locator("#composer-project").select_option(str(project.pk))
+    chat.page.wait_for_timeout(50)
+    chat.page.locator("#model-button").click()
+    chat.page.keyboard.type("big model")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.locator("#composer-model")).to_have_value(ABROAD)
+    with chat.page.expect_response(lambda response: f"model={ABROAD}" in response.url):
+        chat.page.wait_for_timeout(50)
+        held[-1].continue_()
+    expect(chat.page.locator("[data-model-chosen]")).to_have_text("Big Model")
+    expect(chat.page.locator("#composer-project")).to_have_value(str(project.pk))
+    chat.ask("hello")
+    expect(chat.wait_for().locator(".message-model")).to_have_text("Big Model")
+
+
+def test_what_the_new_project_forbids_does_not_stay_chosen(arrive, careful):
+    person, project = careful
+    stay_here(project)
+    chat = arrive(user=person, expected=("htmx:sendAbort",))
+    held = []
+    chat.page.route("**/?project=*", lambda route: held.append(route))
+    chat.page.locator("#composer-project").select_option(str(project.pk))
+    chat.page.wait_for_timeout(50)
+    chat.page.locator("#composer-model").select_option(ABROAD)
+    with chat.page.expect_response(lambda response: f"model={ABROAD}" in response.url):
+        chat.page.wait_for_timeout(50)
+        held[-1].continue_()
+    expect(chat.page.locator("#composer-model")).to_have_value("")
+    expect(chat.page.locator("#policy-note")).to_contain_text("Big Model is not allowed here")

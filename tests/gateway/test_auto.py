@@ -76,6 +76,25 @@ def test_a_model_can_do_what_the_call_asks_for(body, first):
     assert chosen(snapshot(*SOME), **body)[0] == first
 
 
+@pytest.mark.parametrize(
+    ("source", "first"),
+    [
+        ({"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}, "reads"),
+        ({"type": "url", "url": "https://a.example/b.pdf"}, "reads"),
+        ({"type": "text", "media_type": "text/plain", "data": "x"}, "cheap"),
+    ],
+)
+def test_a_document_of_anthropics_needs_a_model_that_reads_files(source, first):
+    seen = [{"role": "user", "content": [{"type": "document", "source": source}]}]
+    assert chosen(snapshot(*SOME, model("reads", 4, "files")), messages=seen)[0] == first
+
+
+def test_a_picture_of_anthropics_needs_a_model_that_sees():
+    source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    seen = [{"role": "user", "content": [{"type": "image", "source": source}]}]
+    assert chosen(snapshot(*SOME), messages=seen)[0] == "dear"
+
+
 def test_json_is_helped_along_where_nobody_keeps_to_it():
     assert chosen(snapshot(model("a", 2), model("b", 1)), response_format={"type": "json_object"})[0] == "b"
 

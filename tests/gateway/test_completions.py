@@ -64,6 +64,7 @@ def test_prompts_come_in_every_form(prompt, count):
         ({"best_of": 2, "stream": True}, "best_of"),
         ({"n_cmpl": 2}, "n_cmpl"),
         ({"prompt": ["a"] * 65, "n": 2}, "n"),
+        ({"prompt": ["a"] * 129}, "prompt"),
         ({"logprobs": 21}, "logprobs"),
         ({"logprobs": True}, "logprobs"),
         ({"echo": "yes"}, "echo"),

@@ -18,8 +18,9 @@ from foundation.json_bounds import MAX_VALUES
 from gateway import pipeline
 from gateway.answers.billed import billed_usage
 from gateway.calls import Principal
+from gateway.operations.body import MAX_TOKENS
 from gateway.operations.embeddings import OPERATION
-from gateway.operations.embeddings.request import MAX_TEXTS, MAX_TOKENS
+from gateway.operations.embeddings.request import MAX_TEXTS
 from models_registry.routes import Candidate
 from tests.doubles.mock_embeddings import vector_of
 from tests.doubles.vendor import running_vendor

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tracemalloc
 from decimal import Decimal
 
 import openai
@@ -11,8 +12,12 @@ import pytest
 
 from foundation.errors import InvalidInput
 from gateway.answers.billed import billed_usage
+from gateway.calls import Chunk
+from gateway.operations.chat_completions import ChatCompletions
+from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.schemas import MAX_PARTS, MAX_SCHEMA_BYTES
-from gateway.operations.chat_completions.validation import CannotTell, NotKept, is_quick, read_json
+from gateway.operations.chat_completions.validation import CannotTell, NotKept, Work, is_quick, read_json
+from gateway.v1 import SCHEMA as SCHEMA_IN_BODY
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.test_estimates import DONE, END, event, usage_event
@@ -199,6 +204,106 @@ def test_checking_ends_whatever_the_schema(schema, text):
         read_json(text, schema)
 
 
+@pytest.mark.parametrize("letter", "json_schema")
+def test_a_schema_is_found_however_its_name_is_written(letter):
+    """Checking one takes long, and is no work for the loop."""
+    raw = orjson.dumps({"response_format": of(SCHEMA)})
+    assert SCHEMA_IN_BODY.search(raw.replace(letter.encode(), b"\\u%04x" % ord(letter), 1))
+    assert SCHEMA_IN_BODY.search(raw.replace(letter.encode(), b"\\u%04X" % ord(letter)))
+    assert not SCHEMA_IN_BODY.search(json.dumps({"messages": "Grüße, 您好 😀"}).encode())
+
+
+# What the library does without a check of its own, each of which costs a step
+DOUBLING = {
+    f"a{number}": {"dependentSchemas": {name: {"$ref": f"#/$defs/a{number + 1}"} for name in "xy"}}
+    for number in range(16)
+}
+NUMBERS = list(range(10_000))
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        # what is left over is looked for behind all references
+        (
+            {"unevaluatedProperties": False, "$ref": "#/$defs/a0", "$defs": {**DOUBLING, "a16": {}}},
+            {"x": 1, "y": 1},
+        ),
+        # and then each item in a list of those that were seen
+        ({"allOf": [{"items": True}], "unevaluatedItems": False}, [1] * 8_000),
+        # each value is compared with each of the choice
+        ({"items": {"enum": NUMBERS}}, [9_999] * 60),
+        ({"allOf": [{"$ref": "#/$defs/c"}] * 60, "$defs": {"c": {"const": [NUMBERS]}}}, [NUMBERS]),
+        # each name is looked for
+        ({"items": {"anyOf": [{"required": list(map(str, NUMBERS))}, True]}}, [{}] * 10),
+        # each error tells all of the value
+        ({"anyOf": [{"allOf": [False] * 1_000}, True]}, "a" * 100_000),
+        ({"anyOf": [{"allOf": [{"type": "number"}] * 1_000}, True]}, [["a" * 100_000]]),
+        ({"allOf": [{"uniqueItems": True}] * 1_000}, [["a" * 100_000]]),
+    ],
+)
+def test_no_work_is_left_uncounted(schema, value):
+    with pytest.raises(CannotTell):
+        read_json(json.dumps(value), schema)
+
+
+def test_the_texts_of_one_answer_share_what_may_be_done():
+    schema, text = {"items": {"enum": list(range(1_000))}}, json.dumps([999] * 250)
+    assert read_json(text, schema) == text
+    few, many = Work(4), Work(128)
+    assert [read_json(text, schema, few) for _number in range(4)] == [text] * 4
+    with pytest.raises(CannotTell):
+        for _number in range(128):
+            read_json(text, schema, many)
+
+
+def test_long_answers_by_usual_schemas_are_checked():
+    of_kind = [
+        {
+            "type": "object",
+            "properties": {"kind": {"const": f"k{number}"}, "land": {"enum": [f"l{n}" for n in range(250)]}},
+            "required": ["kind", "land"],
+            "unevaluatedProperties": False,
+        }
+        for number in range(4)
+    ]
+    value = [{"kind": "k3", "land": "l249"}] * 200
+    assert read_json(json.dumps(value), {"items": {"anyOf": of_kind}}) == json.dumps(value)
+    with pytest.raises(NotKept):
+        read_json(json.dumps([*value, {"kind": "k3", "land": "l250"}]), {"items": {"anyOf": of_kind}})
+
+
+def test_what_is_nested_too_deep_is_no_answer():
+    with pytest.raises(NotKept, match="too deep"):
+        read_json("[" * 300 + "]" * 300, {"uniqueItems": True})
+
+
+def test_a_pattern_beyond_counting_is_left_out():
+    assert read_json('"a"', {"pattern": "a{99999999999}"}) == '"a"'
+
+
+@pytest.mark.parametrize("dialect", ["draft-03", "draft-04"])
+def test_no_choice_of_a_schema_is_compared_value_by_value(dialect):
+    """The library compares each with each where they cannot be sorted, of 12,000 for 20 seconds: the words of
+    the reason are ours.
+    """
+    address = f"http://json-schema.org/{dialect}/schema#"
+    schema = {"$schema": address, "properties": {"a": {"enum": [7, "a", 7]}}}
+    with pytest.raises(InvalidInput, match="two items that are alike") as raised:
+        parse(response_format=of(schema))
+    assert raised.value.param == f"{PLACE}.properties.a.enum"
+
+
+def test_a_dialect_that_is_no_address_is_none():
+    assert parse(response_format=of({"$schema": "http://[", "type": "object"})).form is not None
+
+
+def test_references_may_be_written_as_in_addresses():
+    schema = {"$ref": "#/$defs/a%20b", "$defs": {"a b": {"type": "object"}}}
+    assert parse(response_format=of(schema)).form is not None
+    assert read_json("{}", schema) == "{}"
+
+
 def test_a_long_list_without_doubles_is_told_apart_in_one_pass():
     items = [{"a": number} for number in range(5_000)]
     assert read_json(json.dumps(items), {"uniqueItems": True})
@@ -280,6 +385,25 @@ def test_one_that_breaks_it_twice_is_an_error_and_nobody_is_asked_again(stream):
     call, said, seen = told(saying(BAD, stream=stream), stream=stream)
     assert said == b"upstream_broken_form", "as a status of its own: nothing has gone out"
     assert len(seen) == 2 and call.status == "error" and len(call.attempts) == 1
+
+
+def test_a_stream_that_waits_for_its_check_takes_no_more_than_its_text():
+    """Events as objects took a kilobyte each: one long answer, or eight at once, took the process."""
+    event_of = json.dumps({"id": "c", "choices": [{"index": 0, "delta": {"content": "%d"}}]})
+    gathered = Gathered()
+    tracemalloc.start()
+    for number in range(10_000):
+        gathered.write(Chunk(json.loads(event_of % number), is_changed=True), b"")
+    size, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 2_000_000
+
+
+def test_a_stream_that_waits_for_its_check_is_no_longer_than_an_answer(monkeypatch):
+    monkeypatch.setattr(ChatCompletions, "max_answer_bytes", 10_000)
+    pieces = [event({"content": "x" * 100}) for _number in range(200)]
+    _call, said, _seen = told((200, b"".join([*pieces, END, DONE])), stream=True)
+    assert said == b"upstream_endless"
 
 
 def test_the_hold_covers_the_second_try_before_it_is_sent():

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from foundation.errors import InvalidInput
+from tests.gateway.speaking import parse as parse_messages
 from tests.gateway.test_parse import parse
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
@@ -143,3 +144,60 @@ def test_a_tool_call_that_is_one_passes(arguments):
 def test_ten_megabytes_of_picture_are_read_once():
     url = data_url(PNG + bytes(6_000_000))
     assert orjson.dumps(send(image(url)).body["messages"]).count(b"base64") == 1
+
+
+NEAR = (
+    "http://169.254.169.254/latest/meta-data",
+    "http://localhost:8000/x.png",
+    "HTTP://127.0.0.1/x.png",
+    "http://127.1/x.png",
+    "http://2130706433/x.png",
+    "http://0x7f.0.0.1/",
+    "http://[::1]/x.png",
+    "http://[::ffff:10.0.0.1]/",
+    "http://10.0.0.5/admin",
+    "http://metadata.google.internal/computeMetadata/v1/",
+    "http://a.example@127.0.0.1/",
+    "http://a.example\\@127.0.0.1/",
+    "http://127.0.0.1\t.a.example/",
+    "http:///127.0.0.1/",
+    "http://127。0。0。1/",
+    "http://a.example:22/",
+)
+
+
+@pytest.mark.parametrize("url", NEAR)
+def test_no_model_server_is_sent_to_a_machine_of_the_site(url):
+    parts = {
+        f"{PLACE}.image_url.url": image(url),
+        f"{PLACE}.image_url": {"type": "image_url", "image_url": url},
+        f"{PLACE}.video_url.url": {"type": "video_url", "video_url": {"url": url}},
+        f"{PLACE}.audio_url.url": {"type": "audio_url", "audio_url": {"url": url}},
+        f"{PLACE}.source.url": {"type": "document", "source": {"type": "url", "url": url}},
+    }
+    for place, part in parts.items():
+        with pytest.raises(InvalidInput) as caught:
+            send(part)
+        assert caught.value.param == place
+    for kind in ("image", "document"):
+        with pytest.raises(InvalidInput) as caught:
+            parse_messages(
+                messages=[
+                    {"role": "user", "content": [{"type": kind, "source": {"type": "url", "url": url}}]}
+                ]
+            )
+        assert caught.value.param == f"{PLACE}.source.url"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example/ü/b c.png?x=@127.0.0.1#y",
+        "https://93.184.216.34/a.png",
+        "https://a.example:8443/" + "x" * 3_000,
+        "http://nas.example.internal/a.png",
+    ],
+)
+def test_addresses_on_the_internet_pass_as_they_are_written(url):
+    call = send(image(url))
+    assert call.body["messages"][0]["content"][0]["image_url"]["url"] == url

@@ -24,6 +24,7 @@ from tests.live import TENANTS
 
 KNOWING = {"openai", "mistral"}
 SPEAKING = sorted(PROVIDERS.keys() - {"anthropic", "cohere"})  # these have APIs of their own
+EMBEDDING = [kind for kind in SPEAKING if "embeddings" in PROVIDERS[kind].paths]
 NAMES = {"prompt_cache_key": "my-app", "user": "bob@acme.example", "safety_identifier": "bob"}
 ID = make_endpoint("http://nowhere/v1").id
 PATH = "/v1/chat/completions"
@@ -90,12 +91,17 @@ def test_people_are_known_by_their_names_in_their_tenants_own_account_alone(name
 def test_openai_is_told_to_store_nothing(kind, said):
     (body,) = sent(endpoint={"kind": kind, "origin": "tenant"}, **said)
     assert body.get("store", "unsaid") == (False if kind == "openai" else "unsaid")
-    assert ("metadata" in body) == (kind != "openai" and bool(said)), "refused beside `store: false`"
+    assert ("metadata" in body) == (kind not in ("openai", "azure") and bool(said)), "refused unless stored"
+
+
+@pytest.mark.parametrize("kind", EMBEDDING)
+def test_of_vectors_nothing_is_stored_anyway(kind):
     assert "store" not in sent(input="text", endpoint={"kind": kind})[0]
 
 
-@pytest.mark.parametrize("more", [{}, {"input": "text"}])
-@pytest.mark.parametrize("kind", SPEAKING)
+@pytest.mark.parametrize(
+    ("kind", "more"), [*((kind, {}) for kind in SPEAKING), *((kind, {"input": "text"}) for kind in EMBEDDING)]
+)
 def test_what_callers_note_of_their_calls_stays_out_of_the_platforms_account(kind, more):
     """Names of people, addresses, numbers of customers."""
     (body,) = sent(metadata={"customer": "bob@acme.example"}, endpoint={"kind": kind}, **more)

@@ -17,16 +17,20 @@ from tests.gateway.calling import call_of, make_endpoint, make_route
 
 
 @contextlib.asynccontextmanager
-async def catalogue(status: int = 200, **headers: str):
-    """A server that says this of its models; gives its address and the requests that came."""
+async def catalogue(status: int = 200, health: int = 200, **headers: str):
+    """A server that says this of its models and of its health; gives its address and the requests that
+    came.
+    """
     seen: list[web.Request] = []
 
     async def reply(request: web.Request) -> web.Response:
         seen.append(request)
-        return web.json_response({"data": []}, status=status, headers=headers)
+        told = health if request.path == "/health" else status
+        return web.json_response({"data": []}, status=told, headers=headers)
 
     app = web.Application()
     app.router.add_get("/v1/models", reply)
+    app.router.add_get("/health", reply)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -91,6 +95,19 @@ def test_one_call_may_try_once_the_server_answers(code, times, status, may_try):
                 assert not watch.breaker.is_ready(call, call.candidate), (
                     "an answer of its catalogue is no cure"
                 )
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("health", "may_try"), [(503, False), (200, True)])
+def test_a_server_that_lists_its_model_while_that_loads_is_asked_for_its_health(health, may_try):
+    async def run() -> None:
+        async with catalogue(200, health) as (url, seen), watching() as watch:
+            call = call_of(make_route([make_endpoint(url, kind="llamacpp")]))
+            watch.fail(call)
+            await watch.look_until(FIRST_PAUSE_S + 0.5)
+            assert [one.path for one in seen] == ["/health"]
+            assert watch.breaker.is_ready(call, call.candidate) is may_try
 
     asyncio.run(run())
 

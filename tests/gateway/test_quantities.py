@@ -106,7 +106,7 @@ class Books:
         ({"user": "x"}, False),
         ({"modalities": ["text"]}, False),
         ({"modalities": ["text", "audio"]}, True),
-        ({"modalities": 5}, True),
+        ({"modalities": [5]}, True),
         ({"audio": {"voice": "alloy"}}, True),
         ({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, True),
         (None, True),

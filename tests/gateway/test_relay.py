@@ -26,7 +26,7 @@ from gateway.answers.refusals import callers_fault
 from gateway.answers.sse import DONE, EventReader, frame
 from gateway.calls import Call
 from gateway.errors import UpstreamTimeout
-from gateway.operations.chat_completions import ASSUMED_WINDOW
+from gateway.operations.chat_completions import AROUND_PROMPT, ASSUMED_WINDOW
 from gateway.state.quirks import Quirks
 from gateway.steps.dispatch import dispatch
 from gateway.steps.relay import read_answer, relay
@@ -390,18 +390,19 @@ def test_what_is_held_is_enough_for_an_answer_that_was_only_reasoning():
     price = Price("EUR", *map(Decimal, ("1", "5", "2", "9")))
     call = call_of(make_route([make_endpoint("http://nowhere/v1")], price=price))
     asyncio.run(reserve(call, Books()))
-    assert held == [cost(call.route.price, Usage(0, call.size_bytes, 0, call.max_output_tokens))]
+    most = call.size_bytes + AROUND_PROMPT
+    assert held == [cost(call.route.price, Usage(0, most, 0, call.max_output_tokens))]
 
 
 @pytest.mark.parametrize(
     ("window", "has_media", "size", "most"),
     [
-        (None, False, 70_000, 70_000),
+        (None, False, 70_000, 70_000 + AROUND_PROMPT),
         (512, False, 70_000, 512),
-        (200_000, False, 70_000, 70_000),
+        (200_000, False, 70_000, 70_000 + AROUND_PROMPT),
         (200_000, True, 70_000, 200_000),
         (None, True, 70_000, ASSUMED_WINDOW),
-        (None, True, ASSUMED_WINDOW + 1, ASSUMED_WINDOW + 1),
+        (None, True, ASSUMED_WINDOW, ASSUMED_WINDOW + AROUND_PROMPT),
     ],
 )
 def test_what_bytes_do_not_bound_holds_the_whole_window(window, has_media, size, most):
@@ -409,6 +410,20 @@ def test_what_bytes_do_not_bound_holds_the_whole_window(window, has_media, size,
     call.size_bytes, call.has_media = size, has_media
     route = replace(call.route, context_window=window)
     assert call.operation.most_input_tokens(call, route) == most
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tools": [{"type": "function", "function": {"name": "f"}}]},
+        {"functions": [{"name": "f"}]},
+        {"response_format": {"type": "json_object"}},
+    ],
+)
+def test_what_a_provider_says_about_tools_is_held_too(more):
+    """Of Claude's 530 tokens about them no byte stands in a request: a small one cost more than was held."""
+    call = call_of(make_route([make_endpoint("http://nowhere/v1")]), **more)
+    assert call.operation.most_input_tokens(call, call.route) >= call.size_bytes + 530
 
 
 def test_an_error_after_the_first_token_is_billed(mock):

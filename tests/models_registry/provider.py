@@ -10,7 +10,8 @@ from typing import Any
 
 class Provider:
     """`listed` is what `/v1/models` gives: names or whole entries. `status` and `body` override the answer;
-    `seen` keeps the headers. `health` is what `/health` gives, if it is there at all.
+    `seen` keeps the headers. `health` and `props` are what `/health` and `/props` give, if they are there at
+    all.
     """
 
     def __init__(self) -> None:
@@ -20,6 +21,7 @@ class Provider:
         self.body = None
         self.headers = {}
         self.health: Any = None
+        self.props: Any = None
         self.seen: list[dict[str, str]] = []
         self.paths: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -48,8 +50,9 @@ class Provider:
                 if provider.pages:
                     body = json.dumps(provider.pages.get(self.path.partition("?")[2], {})).encode()
                 is_known = self.path.startswith("/v1/models")
-                if self.path == "/health" and provider.health is not None:
-                    is_known, body = True, json.dumps(provider.health).encode()
+                for path, told in (("/health", provider.health), ("/props", provider.props)):
+                    if self.path == path and told is not None:
+                        is_known, body = True, told if isinstance(told, bytes) else json.dumps(told).encode()
                 self.send_response(provider.status if is_known else 404)
                 for name, value in provider.headers.items():
                     self.send_header(name, value)

@@ -56,6 +56,24 @@ def test_bad_values_are_refused(make, options, error):
     assert not Connection.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("https://a.openai.azure.com/", "https://a.openai.azure.com/openai/v1"),
+        ("https://a.openai.azure.com/openai", "https://a.openai.azure.com/openai"),
+        (
+            "https://a.openai.azure.com/openai/deployments/gpt/chat/completions",
+            "https://a.openai.azure.com/openai/deployments/gpt",
+        ),
+    ],
+)
+def test_an_address_without_a_path_gets_that_of_its_kind(make, given, stored):
+    row = make.connection(kind="azure", base_url=given)
+    assert row.base_url == stored
+    row = services.update_connection(actor=None, connection=row, base_url="https://a.openai.azure.com")
+    assert row.base_url == "https://a.openai.azure.com/openai/v1"
+
+
 def test_adding_twice_under_one_name_is_refused(make):
     make.connection()
     with pytest.raises(ValidationError, match="already"):

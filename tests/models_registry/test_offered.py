@@ -13,7 +13,9 @@ from django.utils.html import escape
 
 from accounts.services import create_project, grant, set_project_member
 from models_registry.examples import list_examples
-from models_registry.offered import Health, judge, list_catalogue
+from models_registry.offered import Health, judge, list_catalogue, measure
+from models_registry.pages import PER_PAGE
+from models_registry.services import set_model_price
 from tenants.context import platform, tenant
 from tenants.doors import hosts
 from tenants.doors.hosts import find_tenant_by_slug
@@ -30,7 +32,7 @@ def detail(model) -> str:
 
 def catalogue(person) -> dict:
     door = find_tenant_by_slug("acme")
-    return {entry.route.name: entry for entry in list_catalogue(person, door)}
+    return {entry.route.name: entry for entry in measure(list_catalogue(person, door))}
 
 
 # -- who sees what -------------------------------------------------------------------------------------------
@@ -59,7 +61,7 @@ def test_a_model_is_shown_with_what_the_registry_knows_of_it(acme, bob, make):
     for text in (
         "Apache-2.0",
         "Reads pictures.",
-        "vision",
+        "Images",
         "128,000 tokens",
         "big</code>",
         "?model=big%2Fmodel%3A1",
@@ -126,6 +128,15 @@ def test_an_organisation_without_models_is_told_where_they_come_from(acme, alice
     assert "Models come with a connection" in acme.login_as(alice).get(LIST).text
 
 
+def test_what_a_model_never_writes_costs_nothing_in_words(acme, bob, make):
+    row = make.model("vectors", kind="embedding")
+    set_model_price(actor=None, model=row, input=Decimal("0.5"))
+    acme.login_as(bob)
+    for path in (LIST, detail(row)):
+        page = acme.get(path).text
+        assert "50\N{NO-BREAK SPACE}ct per million tokens" in page and "out per million" not in page
+
+
 # -- figures -------------------------------------------------------------------------------------------------
 
 
@@ -168,34 +179,92 @@ def test_a_model_is_well_as_its_last_calls_were(bob):
 # -- looking for one -----------------------------------------------------------------------------------------
 
 
-def test_filters_and_order_are_in_the_address(acme, bob, make):
-    cheap = make.model("cheap", context_window=8_000, capabilities=["tools"])
+def names(client, query: str) -> list[str]:
+    return [entry.route.name for entry in client.get(f"{LIST}?{query}").context["page"]]
+
+
+@pytest.fixture
+def three(make):
+    """A cheap one that calls tools, a dear one for letters, and vectors that nobody priced."""
+    cheap = make.model("cheap", context_window=8_000, capabilities=["tools", "own-word"])
     make.price(cheap, input=Decimal("0.1"), output=Decimal("0.1"))
     dear = make.model("dear", label="A dear one", context_window=200_000, notes="for letters")
     make.price(dear)
-    make.model("vectors", kind="embedding", context_window=512)
+    return cheap, dear, make.model("vectors", kind="embedding")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["dear", "cheap", "vectors"]),
+        ("sort=-name", ["vectors", "cheap", "dear"]),
+        ("sort=price", ["cheap", "dear", "vectors"]),
+        ("sort=-price", ["dear", "cheap", "vectors"]),
+        ("sort=context", ["cheap", "dear", "vectors"]),
+        ("sort=-context", ["dear", "cheap", "vectors"]),
+        ("kind=embedding", ["vectors"]),
+        ("can=tools", ["cheap"]),
+        ("q=LETTERS+for", ["dear"]),
+        ("q=nothing", []),
+    ],
+)
+def test_filters_and_order_are_in_the_address(acme, bob, three, query, found):
+    """What nobody knows of a model comes last, upwards and downwards."""
+    assert names(acme.login_as(bob), query) == found
+
+
+def test_the_order_of_speeds_is_that_of_all_models_not_of_a_page(acme, bob, three, monkeypatch):
+    monkeypatch.setattr("models_registry.pages.PER_PAGE", 1)
+    for name, first_ms in (("dear", 300), ("cheap", 900)):
+        make_event(bob, model=name, first_token_ms=first_ms, latency_ms=first_ms + 1_000, output_tokens=100)
     acme.login_as(bob)
+    assert [names(acme, f"sort=-first&page={page}") for page in (1, 2, 3)] == [
+        ["cheap"],
+        ["dear"],
+        ["vectors"],
+    ]
+    assert names(acme, "sort=first") == ["dear"]
+    assert "0.30" in acme.get(LIST).text, "the page's own models are measured in any order"
 
-    def names(query: str) -> list[str]:
-        return [entry.route.name for entry in acme.get(f"{LIST}?{query}").context["page"]]
 
-    assert names("") == ["dear", "cheap", "vectors"]
-    assert names("sort=price") == ["cheap", "dear", "vectors"], "what nobody priced comes last"
-    assert names("sort=context") == ["dear", "cheap", "vectors"]
-    assert names("kind=embedding") == ["vectors"] and names("can=tools") == ["cheap"]
-    assert names("q=LETTERS+for") == ["dear"] and names("q=nothing") == []
-    assert "No model fits" in acme.get(f"{LIST}?q=nothing").text
+def test_filters_in_force_are_said_in_words_and_taken_away_one_by_one(acme, bob, three):
+    acme.login_as(bob)
+    page = acme.get(f"{LIST}?q=cheap&kind=chat&can=tools&sort=-price&page=1")
+    assert [one["label"] for one in page.context["applied"]] == [
+        "Search: “cheap”",
+        "Kind: Chat",
+        "Ability: Tools",
+    ]
+    assert page.context["applied"][1]["url"] == "?q=cheap&can=tools&sort=-price"
+    assert page.context["clear_url"] == "?sort=-price"
+    assert "1 of 3 models" in page.text
+    assert '<input type="hidden" name="sort" value="-price"' in page.text, "a new filter keeps the order"
+    assert acme.get(f"{LIST}?can=own-word").context["applied"][0]["label"] == "Ability: own-word"
+    assert acme.get(LIST).context["applied"] == []
+
+
+def test_a_filter_offers_what_leads_to_something(acme, bob, make):
+    make.model("one")
+    form = acme.login_as(bob).get(LIST).context["form"]
+    assert [value for value, _label in form.fields["kind"].choices] == ["", "chat"]
+    assert "can" not in form.fields, "no model says what it can"
+
+
+def test_nothing_found_leads_back(acme, bob, three):
+    page = acme.login_as(bob).get(f"{LIST}?q=nothing&sort=price").text
+    assert "No model fits" in page and 'href="?sort=price"' in page and "<table" not in page
 
 
 def test_a_long_catalogue_comes_in_pages(acme, bob, make):
     connection_row = make.connection()
-    for number in range(101):
+    for number in range(PER_PAGE + 1):
         make.model(f"m-{number:03}", connection_row)
     acme.login_as(bob)
-    assert "101 of 101 models" in (first := acme.get(f"{LIST}?q=m").text) and "m-099" in first
-    assert "q=m&amp;page=2" in first and "m-100" not in first
-    assert "m-100" in (last := acme.get(f"{LIST}?q=m&page=2").text) and "m-099" not in last
-    assert "m-100" in acme.get(f"{LIST}?page=999").text, "beyond the end is the end"
+    last_name = f"m-{PER_PAGE:03}"
+    assert f"{PER_PAGE + 1} of {PER_PAGE + 1} models" in (first := acme.get(f"{LIST}?q=m").text)
+    assert "m-000" in first and "q=m&amp;page=2" in first and last_name not in first
+    assert last_name in (last := acme.get(f"{LIST}?q=m&page=2").text) and "m-000" not in last
+    assert last_name in acme.get(f"{LIST}?page=999").text, "beyond the end is the end"
 
 
 @pytest.mark.parametrize(

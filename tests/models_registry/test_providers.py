@@ -102,9 +102,10 @@ def test_a_begun_answer_is_gone_on_with_where_a_kind_can():
     assert [kind for kind, one in PROVIDERS.items() if one.continues_answers] == [
         "vllm",
         "mistral",
+        "moonshot",
         "embedded",
     ]
-    for kind in PROVIDERS.keys() - {"vllm", "mistral", "cohere"}:
+    for kind in PROVIDERS.keys() - {"vllm", "mistral", "moonshot", "cohere"}:
         assert written(kind, QUESTION, BEGUN) == {"model": "m", "messages": [QUESTION, BEGUN]}, kind
 
 

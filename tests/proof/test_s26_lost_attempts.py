@@ -23,7 +23,10 @@ CALLS, ROOM_FOR = 200, 10
 KILLS = 20 if os.environ.get("ATRIUM_PROOF") == "night" else 3
 CALLS_PER_KILL = 8
 HANG, CUT = "fault-hang-before-header", "fault-close-before-header"
-BUSY, GOOD, SLOW = "fault-503", "mock-tokens-100-1", "mock-tokens-100-20"
+BUSY, GOOD, SLOW = "fault-503", "mock-tokens-300-1", "mock-tokens-100-20"
+LONGEST = (
+    300  # tokens: what is lost and what is answered weigh more than what a hold has to spare for the prompt
+)
 DEAR, CHEAP = Decimal(10), Decimal(9)
 NO_BREAKER = (
     "import gateway.state.breaker\ngateway.state.breaker.FAILURES = 10**9\n"
@@ -72,7 +75,7 @@ async def ask(session, port: int, model: str, number: int, *, stream: bool) -> s
     """The error's code, "ok", or "gone" where the server has died."""
     body = {
         "model": model,
-        "max_tokens": 100,
+        "max_tokens": LONGEST,
         "stream": stream,
         "messages": [{"role": "user", "content": str(number)}],
     }

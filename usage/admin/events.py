@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import localize
@@ -277,8 +278,8 @@ class UsageEventAdmin(ReadOnlyAdmin):
         return row.names["project_id"]
 
     @display(description=_("tokens"))
-    def show_tokens(self, row: UsageEvent) -> int:
-        return row.total_tokens
+    def show_tokens(self, row: UsageEvent) -> str:
+        return str(intcomma(row.total_tokens))
 
     @display(description=_("cost"), ordering="cost")
     def show_cost(self, row: UsageEvent) -> str:

@@ -19,6 +19,10 @@ from models_registry.routes import Route
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
 ASSUMED_WINDOW = 128_000  # of a model whose context window nobody has entered, for calls with media
 TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
+# Tokens that no byte of the request stands for: what a template says of itself (who it is, the date, how to
+# think), and what is said about tools and forms: 264 to 530 at Anthropic, some 200 in templates of others.
+AROUND_PROMPT, AROUND_TOOLS = 256, 768
+SAY_MORE = ("tools", "functions", "response_format")
 
 
 class ChatCompletions:
@@ -55,13 +59,16 @@ class ChatCompletions:
         return min(limit, route.max_output_tokens or limit, window or limit)
 
     def most_input_tokens(self, call: Call, route: Route) -> int:
-        """Every byte a token (no tokenizer makes more), at most the context window. Images and other media
-        cost tokens that their bytes do not bound, so a call with any may fill the window.
+        """Every byte a token (no tokenizer makes more) and what is put around them, at most the context
+        window. Images and other media cost tokens that their bytes do not bound, so a call with any may fill
+        the window.
         """
         window = route.context_window
+        around = AROUND_TOOLS if any(call.body.get(name) for name in SAY_MORE) else AROUND_PROMPT
+        most = call.size_bytes + around
         if call.has_media:
-            return window or max(ASSUMED_WINDOW, call.size_bytes)
-        return min(call.size_bytes, window) if window else call.size_bytes
+            return window or max(ASSUMED_WINDOW, most)
+        return min(most, window) if window else most
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
         """OpenAI's request with a bounded answer and, for streams, the wish for a usage report. What is null

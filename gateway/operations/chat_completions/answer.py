@@ -26,13 +26,21 @@ MOST_VALUES = 5_000_000  # as many as fit into the longest answer
 
 def read_answer(call: Call, raw: bytes) -> bytes:
     """The answer as the client gets it. Raises UpstreamError, InvalidInput."""
-    answer = parse_answer(call, raw)
-    if call.form is not None:
-        call.form.check(call, answer)
+    answer = read_checked(call, raw)
     try:
         return write_json(answer)
     except ValueError as exc:
         raise nonsense() from exc
+
+
+def read_checked(call: Call, raw: bytes) -> dict[str, Any]:
+    """A whole answer in OpenAI's shape and in the form that was asked for. Raises UpstreamError, BrokenForm,
+    InvalidInput.
+    """
+    answer = parse_answer(call, raw)
+    if call.form is not None:
+        call.form.check(call, answer)
+    return answer
 
 
 def parse_answer(call: Call, raw: bytes) -> dict[str, Any]:
@@ -121,8 +129,8 @@ def _read_calls(message: dict[str, Any]) -> None:
         return
     seen: set[str] = set()
     for tool in message["tool_calls"]:
-        if tool.get("id") in seen:
-            del tool["id"]  # each has its own
+        if not isinstance(tool.get("id"), str) or tool["id"] in seen:
+            tool.pop("id", None)  # each has its own
         complete(tool, no_arguments=NO_ARGUMENTS)
         seen.add(tool["id"])
 
@@ -150,5 +158,6 @@ def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
     numbered = {}
     for name in ("tool_calls", "thinking_blocks"):
         if isinstance(pieces := message.get(name), list) and pieces:
-            numbered[name] = [{**one, "index": number} for number, one in enumerate(pieces)]
+            objects = [one for one in pieces if isinstance(one, dict)]
+            numbered[name] = [{**one, "index": number} for number, one in enumerate(objects)]
     return {**message, **numbered}

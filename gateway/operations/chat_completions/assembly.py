@@ -3,16 +3,17 @@ proxies turn it on for everybody. Events, objects one to a line, or a list of th
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from foundation.errors import AtriumError
 from foundation.json_bounds import has_more_values
 from gateway.answers.json_text import load_or_none, write_json
 from gateway.answers.sse import frame
-from gateway.answers.stream import AnswerEvents, Collected
+from gateway.answers.stream import AnswerEvents
 from gateway.answers.usage import usage_body
 from gateway.answers.whole import NOTHING, nonsense
-from gateway.calls import Call
+from gateway.calls import Call, Chunk
 
 FIELD = re.compile(rb"(?:data|event|id|retry)?:", re.IGNORECASE)  # how a stream of events begins
 MAX_EVENTS = 500_000
@@ -50,30 +51,58 @@ def assemble(call: Call, events: bytes) -> dict[str, Any]:
     if events.count(b"\n") > 2 * MAX_EVENTS:
         raise nonsense()
     by_bytes, call.output_tokens_seen = call.output_tokens_seen, 0  # its pieces are counted by themselves
-    reader = AnswerEvents(call, Collected())
+    gathered = Gathered()
+    reader = AnswerEvents(call, gathered)
     try:
-        parts = [*reader.take(events), *(() if reader.is_done else reader.end())]
-        parts += reader.conclude()
+        exhaust(reader.take(events))
+        exhaust(() if reader.is_done else reader.end())
+        exhaust(reader.conclude())
     except AtriumError:
         if not call.pieces_seen:
             call.output_tokens_seen = by_bytes
         raise
-    return join_events(call, Collected().join(parts))
+    return gathered.whole(call)
 
 
-def join_events(call: Call, events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The answer that the chunks of a stream make."""
-    answer: dict[str, Any] = {}
-    choices: dict[int, _Choice] = {}
-    for event in events:
+def exhaust(parts: Iterable[Any]) -> None:
+    for _part in parts:
+        pass
+
+
+class Gathered:
+    """The face of a stream that nobody sees yet: the answer that its chunks make, joined as they come. An
+    event takes a kilobyte, its piece of text a few bytes.
+    """
+
+    def __init__(self) -> None:
+        self._answer: dict[str, Any] = {}
+        self._choices: dict[int, _Choice] = {}
+
+    def pass_on(self, call: Call, chunk: bytes) -> None:
+        return None
+
+    def write(self, chunk: Chunk, data: bytes) -> bool:
+        event = chunk.event
+        if not event.get("choices"):
+            return True
         for choice in event["choices"]:
-            choices.setdefault(choice["index"], _Choice()).add(choice)
-        answer = {**event, **answer}  # as its first event says
-    answer["choices"] = [choices[index].whole(index) for index in sorted(choices)]
-    answer.pop("usage", None)
-    if call.usage is not None:
-        answer["usage"] = usage_body(call.usage)
-    return answer
+            self._choices.setdefault(choice["index"], _Choice()).add(choice)
+        self._answer = {**event, **self._answer}  # as its first event says
+        return True
+
+    def end(self) -> None:
+        return None
+
+    def join(self, parts: list[bool]) -> bool:
+        return True
+
+    def whole(self, call: Call) -> dict[str, Any]:
+        choices, answer = self._choices, dict(self._answer)
+        answer["choices"] = [choices[index].whole(index) for index in sorted(choices)]
+        answer.pop("usage", None)
+        if call.usage is not None:
+            answer["usage"] = usage_body(call.usage)
+        return answer
 
 
 class _Choice:

@@ -15,10 +15,10 @@ from foundation.told import gettext as _
 from gateway.answers.broken import BrokenForm
 from gateway.calls import Call, Correction
 from gateway.operations.chat_completions.answer import as_chunks
-from gateway.operations.chat_completions.assembly import join_events
+from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.finish import STOP
 from gateway.operations.chat_completions.schemas import OBJECT, PLACE, SCHEMA
-from gateway.operations.chat_completions.validation import CannotTell, NotKept, read_json
+from gateway.operations.chat_completions.validation import CannotTell, NotKept, Work, read_json
 from models_registry.routes import Candidate
 
 # for models: no text that a person reads, so not translated
@@ -38,6 +38,7 @@ class JsonForm:
 
     name: str  # json_object, json_schema
     schema: dict[str, Any]
+    place: str = PLACE  # in the request, as its caller knows it
 
     def is_ours_to_keep(self, candidate: Candidate) -> bool:
         """A model that has the word of the form among its capabilities keeps it wherever it runs."""
@@ -64,36 +65,43 @@ class JsonForm:
     def check(self, call: Call, answer: dict[str, Any]) -> None:
         if not self.is_ours_to_keep(call.candidate):
             return
+        work = Work(len(answer["choices"]))
         for choice in answer["choices"]:
             message = choice["message"]
             if choice["finish_reason"] == STOP and not message.get("refusal"):
-                message["content"] = self._read(message.get("content") or "")
+                message["content"] = self._read(message.get("content") or "", work)
 
-    def _read(self, text: str) -> str:
+    def _read(self, text: str, work: Work) -> str:
         try:
-            return read_json(text, self.schema)
+            return read_json(text, self.schema, work)
         except NotKept as exc:
-            raise _broken(Correction(text[:MOST_SENT_BACK], str(exc))) from exc
+            raise _broken(Correction(text[:MOST_SENT_BACK], str(exc)), self.place) from exc
         except CannotTell as exc:
             raise InvalidInput(
                 _("“%(name)s” %(reason)s.")
-                % {"name": PLACE, "reason": _("takes too long to check an answer by; simplify the schema")},
-                param=PLACE,
+                % {
+                    "name": self.place,
+                    "reason": _("takes too long to check an answer by; simplify the schema"),
+                },
+                param=self.place,
             ) from exc
 
-    def conclude(self, call: Call, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        answer = join_events(call, [event for event in events if event.get("choices")])
+    def gather(self) -> Gathered:
+        return Gathered()
+
+    def conclude(self, call: Call, gathered: Gathered) -> list[dict[str, Any]]:
+        answer = gathered.whole(call)
         self.check(call, answer)
         return as_chunks(call, answer)
 
 
-def _broken(correction: Correction) -> BrokenForm:
+def _broken(correction: Correction, place: str) -> BrokenForm:
     """As the caller is told where it stays so."""
     message = _(
-        "The model's answer is not the JSON that “response_format” asks for (%(reason)s). Simplify the "
-        "schema, or choose another model."
+        "The model's answer is not the JSON that “%(name)s” asks for (%(reason)s). Simplify the schema, or "
+        "choose another model."
     )
-    return BrokenForm(message % {"reason": correction.reason}, correction)
+    return BrokenForm(message % {"name": place, "reason": correction.reason}, correction)
 
 
 def _instructed(messages: list[dict[str, Any]], instruction: str) -> list[dict[str, Any]]:

@@ -54,7 +54,9 @@ def check_calls(calls: Any, name: str) -> None:
     """Raises InvalidInput for arguments that are no JSON: servers fail at them, with an error that blames
     something else.
     """
-    for number, call in enumerate(calls if isinstance(calls, list) else ()):
+    if not isinstance(calls, list):
+        raise wrong(name, _("must be an array"), "invalid_type")
+    for number, call in enumerate(calls):
         function = call.get("function") if isinstance(call, dict) else None
         arguments = function.get("arguments") if isinstance(function, dict) else None
         if isinstance(arguments, str) and arguments and not _is_json(arguments):

@@ -2,16 +2,22 @@
 anything is held or sent. A provider would say it later, and of some message or other.
 
 Covers: data URLs without base64, base64 that is broken, bytes that are no image, sound or PDF, kinds of media
-that no model reads, addresses with other schemes than http and https.
-Does not cover: what stands at an address (the provider fetches it), files that a provider keeps (`file_id`),
-parts of kinds that we do not know; a picture that is broken behind its first bytes.
+that no model reads, addresses with other schemes than http and https, and such as lead to a machine of the
+site or to a cloud's credentials: a model server that stands there would fetch them for anybody.
+Does not cover: what stands at an address (the provider fetches it), what a name resolves to there, files that
+a provider keeps (`file_id`), parts of kinds that we do not know; a picture that is broken behind its first
+bytes.
 """
 
 import binascii
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
+from foundation.egress import PUBLIC
+from foundation.egress.urls import check_host, parse_url
+from foundation.errors import InvalidInput
 from foundation.told import gettext as _
 from gateway.operations.body import wrong
 
@@ -22,6 +28,7 @@ IMAGES = (
 PDF = "application/pdf"
 BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
 ADDRESSES = ("http://", "https://")
+ORIGIN = re.compile(r"[a-z]+://[^/?#]*", re.IGNORECASE)  # with all that any reader takes for a host
 MOST_ESCAPED = 1_000  # characters in which an escape would stand, if there were any
 BOX = b"ftyp"  # of HEIC and AVIF, behind four bytes of its length
 
@@ -40,7 +47,7 @@ def _check_image(part: dict[str, Any], name: str) -> None:
         return
     if kind not in IMAGES:
         raise wrong(place, _("has a media type that is not one of %(kinds)s") % {"kinds": ", ".join(IMAGES)})
-    if not _is_image(content):
+    if not is_image(content):
         raise wrong(place, _("holds no image"))
 
 
@@ -65,11 +72,23 @@ def _read_address(address: str, name: str) -> tuple[str | None, bytes]:
     """
     begin = address[:8].lower()
     if begin.startswith(ADDRESSES):
+        check_address(address, name)
         return None, b""
     if not begin.startswith("data:"):
         raise wrong(name, _("must be an address that begins with http:// or https://, or a data URL"))
     kind, data = _read_data_url(address, name)
-    return kind, _decode(data, name)
+    return kind, decode(data, name)
+
+
+def check_address(address: str, name: str) -> None:
+    """Raises InvalidInput where the host of an address that others fetch is none, or not on the internet."""
+    found = ORIGIN.match(address)
+    try:
+        target = parse_url(f"{found[0]}/" if found else address)
+        check_host(target.host, target.port, PUBLIC)
+    except InvalidInput:
+        reason = _("must be at a host on the internet; send what is nearer in the request itself")
+        raise wrong(name, reason) from None
 
 
 def _read_data_url(address: str, name: str) -> tuple[str, str]:
@@ -80,7 +99,7 @@ def _read_data_url(address: str, name: str) -> tuple[str, str]:
     return kind.strip(), unquote(data) if "%" in data[:MOST_ESCAPED] else data
 
 
-def _decode(data: str, name: str) -> bytes:
+def decode(data: str, name: str) -> bytes:
     """Raises InvalidInput. Without its padding and over several lines base64 is read everywhere."""
     bare = "".join(data.split()).rstrip("=")
     try:
@@ -92,7 +111,7 @@ def _decode(data: str, name: str) -> bytes:
     return content
 
 
-def _is_image(content: bytes) -> bool:
+def is_image(content: bytes) -> bool:
     is_webp = content.startswith(b"RIFF") and content[8:12] == b"WEBP"
     return content.startswith(BEGINNINGS) or is_webp or content[4:8] == BOX
 
@@ -108,10 +127,17 @@ def _check_sound(part: dict[str, Any], name: str) -> None:
     data = sound["data"]
     if data[:5].lower() == "data:":
         _kind, data = _read_data_url(data, f"{place}.data")
-    content = _decode(data, f"{place}.data")
+    content = decode(data, f"{place}.data")
     is_fine = SOUNDS.get(sound["format"].lower())
     if is_fine is not None and not is_fine(content):
         raise wrong(f"{place}.data", _("holds no sound of the format that “format” names"))
+
+
+def _check_source(part: dict[str, Any], name: str) -> None:
+    """Of Anthropic's own parts, which go to it as they are."""
+    source = part.get("source")
+    if isinstance(source, dict) and isinstance(source.get("url"), str):
+        check_address(source["url"], f"{name}.source.url")
 
 
 def _is_wav(content: bytes) -> bool:
@@ -138,9 +164,13 @@ def _check_file(part: dict[str, Any], name: str) -> None:
     kind = ""
     if data[:5].lower() == "data:":
         kind, data = _read_data_url(data, f"{place}.file_data")
-    content = _decode(data, f"{place}.file_data")
-    if kind == PDF and b"%PDF-" not in content[:1_024]:
+    content = decode(data, f"{place}.file_data")
+    if kind == PDF and not is_pdf(content):
         raise wrong(f"{place}.file_data", _("holds no PDF"))
+
+
+def is_pdf(content: bytes) -> bool:
+    return b"%PDF-" in content[:1_024]
 
 
 SOUNDS = {"wav": _is_wav, "mp3": _is_mp3}
@@ -150,4 +180,6 @@ KINDS: dict[Any, Callable[[dict[str, Any], str], None]] = {
     "audio_url": _check_other_address,
     "input_audio": _check_sound,
     "file": _check_file,
+    "image": _check_source,
+    "document": _check_source,
 }

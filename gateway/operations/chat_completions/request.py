@@ -45,11 +45,13 @@ def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation:
     return call
 
 
-def check_body(call: Call) -> None:
-    """Check the fields of the body and note in the call what they say. Raises InvalidInput."""
+def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
+    """Check the fields of the body and note in the call what they say; those of the messages' parts unless
+    that was done, since decoding a picture takes long. Raises InvalidInput.
+    """
     body = call.body
     refuse_fields(body, OTHER_LENGTHS, _("is not allowed: “max_tokens” bounds the answer"))
-    call.has_media = _check_messages(body)
+    call.has_media = _check_messages(body, are_parts_checked=are_parts_checked)
     body["messages"] = clean_history(body["messages"])
     call.has_sound = call.has_media or _names_sound(body)
     for name in ("max_tokens", "max_completion_tokens"):
@@ -63,7 +65,8 @@ def check_body(call: Call) -> None:
     if (wanted := check_format(body)) is not None:
         call.form = form = JsonForm(*wanted)
         call.size_bytes += form.most_added_bytes
-    check(body, "tools", list)
+    for name in ("tools", "functions", "modalities"):
+        check(body, name, list)
     _check_tools(body.get("tools") or ())
     _clean_choice(body, "tools", "tool_choice", "parallel_tool_calls")
     _clean_choice(body, "functions", "function_call")
@@ -135,8 +138,10 @@ def _check_tools(tools: Iterable[Any]) -> None:
 
 def _clean_choice(body: dict[str, Any], tools: str, choice: str, *more: str) -> None:
     """An empty list is none, and servers refuse it, as they do what is said of its use. Raises InvalidInput
-    for a use that nothing can be put to.
+    for a use that nothing can be put to, and for one that is none.
     """
+    if body.get(choice) is not None and type(body[choice]) not in (str, dict):
+        raise wrong(choice, _("must be a string or an object"), "invalid_type")
     if body.get(tools) not in (None, []):
         return
     if body.get(choice) not in (None, "auto", "none"):
@@ -154,7 +159,7 @@ def _names_sound(body: dict[str, Any]) -> bool:
     )
 
 
-def _check_messages(body: dict[str, Any]) -> bool:
+def _check_messages(body: dict[str, Any], *, are_parts_checked: bool) -> bool:
     """Whether a message holds anything but text. Raises InvalidInput."""
     messages = body.get("messages")
     if messages is None:
@@ -181,17 +186,18 @@ def _check_messages(body: dict[str, Any]) -> bool:
         if message.get("tool_calls"):
             check_calls(message["tool_calls"], f"messages[{index}].tool_calls")
         if type(content) is list:
-            has_media |= _check_parts(content, f"messages[{index}].content")
+            if not are_parts_checked:
+                _check_parts(content, f"messages[{index}].content")
+            has_media |= any(part.get("type") not in TEXT_PARTS for part in content)
     return has_media
 
 
-def _check_parts(parts: list, name: str) -> bool:
-    """Whether a part is anything but text. Raises InvalidInput."""
+def _check_parts(parts: list, name: str) -> None:
+    """Raises InvalidInput."""
     for position, part in enumerate(parts):
         if type(part) is not dict:
             raise wrong(f"{name}[{position}]", _("must be an object"), "invalid_type")
         _check_part(part, f"{name}[{position}]")
-    return any(part.get("type") not in TEXT_PARTS for part in parts)
 
 
 def _check_part(part: dict[str, Any], name: str) -> None:

@@ -9,9 +9,10 @@ from uuid import UUID
 from gateway.answers.frames import Frames
 from gateway.answers.sse import MAX_EVENT_BYTES
 from gateway.calls import Call, ClientFace, Operation, Principal, StreamedOperation
+from gateway.operations.body import MAX_TOKENS, parse_request
 from gateway.operations.completions.answer import read_answer, read_whole
 from gateway.operations.completions.chunks import TextChunkReader
-from gateway.operations.completions.request import check_body, parse_request, write_body
+from gateway.operations.completions.request import check_body, write_body
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import COMPLETIONS as NAME
 from models_registry.routes import Route
@@ -34,7 +35,7 @@ class Completions:
         return self
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
-        return parse_request(raw, principal, request_id, self)
+        return parse_request(raw, principal, request_id, self, more_numbers=MAX_TOKENS)
 
     def check(self, call: Call) -> None:
         check_body(call)

@@ -1,12 +1,11 @@
 """A request to continue texts, checked, and as the candidate's provider takes it."""
 
 from typing import Any
-from uuid import UUID
 
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
-from gateway.calls import Call, Operation, Principal
-from gateway.operations.body import check, check_range, load_object, missing, wrong
+from gateway.calls import Call
+from gateway.operations.body import MODEL_TOKENS, check, check_range, missing, wrong
 from gateway.operations.chat_completions.answer import MAX_CHOICES
 from gateway.operations.chat_completions.request import (
     OTHER_LENGTHS,
@@ -15,23 +14,8 @@ from gateway.operations.chat_completions.request import (
     refuse_fields,
 )
 
-MAX_TOKENS = 300_000  # of a prompt that comes as tokens
 MAX_LOGPROBS = 20  # vLLM's bound; OpenAI's is 5
-MODEL_TOKENS = "model_tokens"  # a field of ours: the tokens are the model's own (docs/decisions/0014)
 LENGTHS = (*OTHER_LENGTHS, "max_completion_tokens")
-
-
-def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation: Operation) -> Call:
-    """A checked call. Raises InvalidInput naming the parameter."""
-    call = Call(
-        principal=principal,
-        body=load_object(raw, more_numbers=MAX_TOKENS),
-        size_bytes=len(raw),
-        operation=operation,
-        request_id=request_id,
-    )
-    check_body(call)
-    return call
 
 
 def check_body(call: Call) -> None:
@@ -54,7 +38,8 @@ def check_body(call: Call) -> None:
     check_stream(call)
     call.answer_count = call.text_count * _count_answers(call)
     if call.answer_count > MAX_CHOICES:
-        raise wrong("n", _("asks for more than %(limit)s answers") % {"limit": MAX_CHOICES})
+        name = "n" if call.text_count <= MAX_CHOICES else "prompt"
+        raise wrong(name, _("asks for more than %(limit)s answers") % {"limit": MAX_CHOICES})
 
 
 def _count_answers(call: Call) -> int:

@@ -4,9 +4,10 @@ from typing import Any
 from uuid import UUID
 
 from gateway.calls import Call, DividedOperation, Operation, Principal
+from gateway.operations.body import MAX_TOKENS, parse_request
 from gateway.operations.embeddings.answer import read_answer
 from gateway.operations.embeddings.division import divide, join
-from gateway.operations.embeddings.request import check_body, parse_request, write_body
+from gateway.operations.embeddings.request import check_body, write_body
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import EMBEDDINGS as NAME
 from models_registry.routes import Route
@@ -29,7 +30,7 @@ class Embeddings:
         return self
 
     def parse(self, raw: bytes, principal: Principal, request_id: UUID) -> Call:
-        return parse_request(raw, principal, request_id, self)
+        return parse_request(raw, principal, request_id, self, more_numbers=MAX_TOKENS)
 
     def check(self, call: Call) -> None:
         check_body(call)

@@ -1,32 +1,16 @@
 """A request for embeddings, checked, and as the candidate's provider takes it."""
 
 from typing import Any
-from uuid import UUID
 
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
-from gateway.calls import Call, Operation, Principal
-from gateway.operations.body import check, load_object, missing, wrong
+from gateway.calls import Call
+from gateway.operations.body import MODEL_TOKENS, check, missing, wrong
 from models_registry.providers.openai_compatible import OpenAICompatible
 
 MAX_TEXTS = 2_048
-MAX_TOKENS = 300_000  # OpenAI's bound for all texts of a request
 MAX_DIMENSIONS = 65_536
 FORMATS = ("float", "base64")
-MODEL_TOKENS = "model_tokens"  # a field of ours: the tokens are the model's own (docs/decisions/0014)
-
-
-def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation: Operation) -> Call:
-    """A checked call. Raises InvalidInput naming the parameter."""
-    call = Call(
-        principal=principal,
-        body=load_object(raw, more_numbers=MAX_TOKENS),
-        size_bytes=len(raw),
-        operation=operation,
-        request_id=request_id,
-    )
-    check_body(call)
-    return call
 
 
 def check_body(call: Call) -> None:

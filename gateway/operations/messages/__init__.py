@@ -25,7 +25,10 @@ class Messages(ChatCompletions):
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
         body = super().write_body(call, token_limit_name, asks_for_usage=asks_for_usage)
-        return body if call.candidate.provider.takes_blocks else as_plain(body)
+        provider = call.candidate.provider
+        if provider.takes_blocks:
+            return body
+        return as_plain(body, wants_thoughts=provider.wants_thoughts, takes_top_k=provider.takes_top_k)
 
     def read_answer(self, call: Call, raw: bytes) -> bytes:
         return read_answer(call, raw)

@@ -8,7 +8,7 @@ from gateway.answers.billed import billed_usage
 from gateway.answers.json_text import load_or_none, write_json
 from gateway.answers.whole import nonsense
 from gateway.calls import Call
-from gateway.operations.chat_completions.answer import parse_answer
+from gateway.operations.chat_completions.answer import read_checked
 from gateway.operations.chat_completions.parts import find_reasoning
 from usage.pricing import Usage
 
@@ -26,8 +26,8 @@ NO_JSON = "INVALID_JSON"  # as Anthropic's own description names arguments that 
 
 
 def read_answer(call: Call, raw: bytes) -> bytes:
-    """A whole answer. Raises UpstreamError, InvalidInput."""
-    answer = parse_answer(call, raw)
+    """A whole answer. Raises UpstreamError, BrokenForm, InvalidInput."""
+    answer = read_checked(call, raw)
     choice = answer["choices"][0]
     reason, sequence = name_end(choice)
     told = {

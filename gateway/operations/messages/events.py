@@ -3,6 +3,9 @@ closed; at the end the reason and the usage that was billed.
 
 Pieces of text that differ from the last in nothing else pass unread, as they do for OpenAI's clients
 (gateway.answers.deltas).
+
+OpenAI's servers may tell several calls at once, piece by piece, and a block that was closed is not gone on
+with: while the arguments of a call are not whole, whatever else is told waits.
 """
 
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 from foundation.errors import AtriumError
 from gateway.answers.deltas import KEY, DeltaShape
 from gateway.answers.estimate import estimate_tokens
+from gateway.answers.json_text import load_or_none
 from gateway.answers.whole import nonsense
 from gateway.calls import Call, Chunk
 from gateway.operations.chat_completions.parts import find_reasoning
@@ -17,6 +21,8 @@ from gateway.operations.messages.answer import END, name_answer, name_end, usage
 from gateway.operations.messages.errors import error_event
 from usage.pricing import Usage
 
+Step = tuple[str, Any]  # thought, thinking, text or call, and a piece of it
+MOST_WAITING = 200_000  # some 20 MB
 TEXT_KEY = b'"text":'
 START, DELTA, STOP = "content_block_start", "content_block_delta", "content_block_stop"
 EMPTY: dict[str, dict[str, Any]] = {
@@ -36,7 +42,10 @@ class Events:
         self._has_begun = False
         self._open = ""  # the kind of the block that is open
         self._place = -1  # of the last block
-        self._calls: dict[int, int] = {}  # the number of a call → the place of its block
+        self._calls: set[int] = set()  # the numbers of those that have begun
+        self._call_open = -1  # the number of the one whose block is open
+        self._arguments: list[str] = []  # of that, so far
+        self._waiting: list[Step] = []
         self._thought = -1  # the number of the thought that was told last
         self._end: tuple[str, str | None] = (END, None)
 
@@ -83,16 +92,46 @@ class Events:
         thoughts = delta.get("thinking_blocks")
         if isinstance(thoughts, list):
             for piece in thoughts:
-                self._tell_thought(piece, parts)
+                self._take(("thought", piece), parts)
         elif thought := find_reasoning(delta):
-            self._open_block("thinking", parts)
-            parts.append(self._piece(type="thinking_delta", thinking=thought))
+            self._take(("thinking", thought), parts)
         for name in ("content", "refusal"):
             if isinstance(text := delta.get(name), str) and text:
-                self._open_block("text", parts)
-                parts.append(self._piece(type="text_delta", text=text))
+                self._take(("text", text), parts)
         for call in delta.get("tool_calls") or ():
-            self._tell_call(call, parts)
+            self._take(("call", call), parts)
+
+    def _take(self, step: Step, parts: list[bytes]) -> None:
+        kind, said = step
+        goes_on = kind == "call" and said["index"] == self._call_open
+        if self._open == "tool_use" and not goes_on and (self._waiting or not self._is_call_whole()):
+            self._waiting.append(step)
+            if len(self._waiting) > MOST_WAITING:
+                raise ValueError("a call is never whole")
+            return
+        if kind == "call":
+            self._tell_call(said, parts)
+            if self._waiting and self._is_call_whole():
+                self._take_waiting(parts)
+        elif kind == "thought":
+            self._tell_thought(said, parts)
+        else:
+            self._open_block(kind, parts)
+            parts.append(self._piece(**{"type": f"{kind}_delta", kind: said}))
+
+    def _take_waiting(self, parts: list[bytes]) -> None:
+        """The next in line, and what can follow it."""
+        waiting, self._waiting = self._waiting, []
+        self._close(parts)
+        for step in waiting:
+            self._take(step, parts)
+
+    def _is_call_whole(self) -> bool:
+        """Whether the arguments of the open call make an object."""
+        if not (self._arguments and self._arguments[-1].rstrip().endswith("}")):
+            return False
+        self._arguments = ["".join(self._arguments)]
+        return isinstance(load_or_none(self._arguments[0]), dict)
 
     def _tell_thought(self, piece: dict[str, Any], parts: list[bytes]) -> None:
         if piece["index"] != self._thought:
@@ -110,14 +149,16 @@ class Events:
         function = call.get("function")
         function = function if isinstance(function, dict) else {}
         number = call["index"]
-        if number not in self._calls:
+        if number != self._call_open or self._open != "tool_use":
+            if number in self._calls:  # it was whole, or there was no more to come
+                return
             named = {"id": call.get("id") or "", "name": function.get("name") or ""}
             self._start({"type": "tool_use", **named, "input": {}}, parts)
-            self._calls[number] = self._place
+            self._calls.add(number)
+            self._call_open, self._arguments = number, []
         if arguments := function.get("arguments"):
-            place = self._calls[number]
-            piece = {"type": "input_json_delta", "partial_json": arguments}
-            parts.append(write_event(DELTA, index=place, delta=piece))
+            self._arguments.append(arguments)
+            parts.append(self._piece(type="input_json_delta", partial_json=arguments))
 
     def _piece(self, **delta: str) -> bytes:
         return write_event(DELTA, index=self._place, delta=delta)
@@ -151,6 +192,8 @@ class Events:
         if failure is not None:
             return error_event(failure, self._call.request_id)
         parts: list[bytes] = [] if self._has_begun else [self._begin({})]
+        while self._waiting:
+            self._take_waiting(parts)
         self._close(parts)
         reason, sequence = self._end
         delta = {"stop_reason": reason, "stop_sequence": sequence}

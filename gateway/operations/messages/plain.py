@@ -1,8 +1,9 @@
 """A call in Anthropic's dialect for providers that speak OpenAI's: what they do not know is left out or put
 in words they do. Texts in several blocks become one, since many servers know no others.
 
-Left out: thoughts (none but Anthropic takes back what it has signed), marks for its cache, how long to think
-(`output_config.effort` is said by `reasoning_effort`), whose call it is.
+Left out: thoughts (none but Anthropic takes back what it has signed; those that want their own get them as
+text), marks for its cache, how long to think (`output_config.effort` is said by `reasoning_effort`), whose
+call it is; `top_k` where it would be refused.
 """
 
 from collections.abc import Iterator
@@ -16,15 +17,24 @@ OF_MESSAGES = frozenset({"thinking_blocks", "content_blocks", "cache_control", "
 BETWEEN = "\n\n"
 
 
-def as_plain(body: dict[str, Any]) -> dict[str, Any]:
-    """The body, as it is left. Raises InvalidInput for what has no plain form."""
-    body = {name: value for name, value in body.items() if name not in OF_ANTHROPIC}
+def as_plain(body: dict[str, Any], *, wants_thoughts: bool, takes_top_k: bool) -> dict[str, Any]:
+    """The body, as it is left. `wants_thoughts`: the provider takes them back as text. Raises InvalidInput
+    for what has no plain form.
+    """
+    left_out = OF_ANTHROPIC if takes_top_k else (*OF_ANTHROPIC, "top_k")
+    body = {name: value for name, value in body.items() if name not in left_out}
     if body.get("reasoning_effort") == "max":
         body["reasoning_effort"] = "xhigh"
     if "tools" in body:
         body["tools"] = [{"type": "function", "function": tool["function"]} for tool in body["tools"]]
-    body["messages"] = list(_write_messages(body["messages"]))
+    messages = [_with_thoughts(one) for one in body["messages"]] if wants_thoughts else body["messages"]
+    body["messages"] = list(_write_messages(messages))
     return body
+
+
+def _with_thoughts(message: dict[str, Any]) -> dict[str, Any]:
+    thoughts = "".join(block.get("thinking") or "" for block in message.get("thinking_blocks") or ())
+    return {**message, "reasoning_content": thoughts} if thoughts else message
 
 
 def _write_messages(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

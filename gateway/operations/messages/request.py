@@ -4,13 +4,16 @@ documents), so that nothing is lost on the way to Anthropic. Other providers get
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from foundation.told import gettext as _
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import MAX_PLACE, check, check_range, load_object, wrong
+from gateway.operations.chat_completions.form import JsonForm
 from gateway.operations.chat_completions.request import MAX_MESSAGES, MAX_OUTPUT_TOKENS, check_body
+from gateway.operations.chat_completions.schemas import check_schema
 from gateway.operations.messages.turns import read_system, read_turns
 
 COUNTED = frozenset(
@@ -29,6 +32,7 @@ KNOWN = COUNTED | {
 LEFT_OUT = frozenset({"service_tier", "context_management", "speed", "user_profile_id", "diagnostics"})
 SAME = ("stream", "temperature", "top_p", "top_k")
 LEAST_BUDGET = 1_024
+FORM = "output_config.format"
 THINKING = ("enabled", "disabled", "adaptive")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
@@ -51,7 +55,9 @@ def parse_request(
         operation=operation,
         request_id=request_id,
     )
-    check_body(call)
+    check_body(call, are_parts_checked=True)
+    if isinstance(call.form, JsonForm):
+        call.form = replace(call.form, place=FORM)
     return call
 
 
@@ -195,8 +201,7 @@ def _read_output(given: dict[str, Any]) -> dict[str, Any]:
     if form is None:
         return body
     if not isinstance(form, dict) or form.get("type") != "json_schema":
-        raise wrong("output_config.format.type", _("must be one of %(values)s") % {"values": "json_schema"})
-    if not isinstance(form.get("schema"), dict):
-        raise wrong("output_config.format.schema", _("must be an object"), "invalid_type")
+        raise wrong(f"{FORM}.type", _("must be one of %(values)s") % {"values": "json_schema"})
+    check_schema(form.get("schema"), f"{FORM}.schema")
     named = {"name": "answer", "strict": True, "schema": form["schema"]}
     return {**body, "response_format": {"type": "json_schema", "json_schema": named}}

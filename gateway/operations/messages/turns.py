@@ -6,6 +6,7 @@ from typing import Any
 from foundation.told import gettext as _
 from gateway.answers.json_text import write_json
 from gateway.operations.body import MAX_PLACE, wrong
+from gateway.operations.chat_completions.media import check_address, decode, is_image, is_pdf
 
 Part = dict[str, Any]
 ROLES = ("user", "assistant", "system")
@@ -14,14 +15,7 @@ OF_ANSWERS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
 OF_RESULTS = frozenset({"text", "image", "document", "search_result"})
 TEXT = frozenset({"text"})
 ORDER = {"thinking": 0, "redacted_thinking": 0, "text": 1, "tool_use": 2}
-# How files of these kinds begin, in base64
-BEGINNINGS = {
-    "image/png": "iVBORw0KGgo",
-    "image/jpeg": "/9j/",
-    "image/gif": "R0lGOD",
-    "image/webp": "UklGR",
-}
-PDF = "JVBERi"
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 FIELDS = {  # of each kind of block: those that must be there, and are texts
     "text": ("text",),
     "thinking": ("thinking", "signature"),
@@ -121,11 +115,11 @@ def _read_image(block: Part, name: str) -> str:
     if source.get("type") != "base64":
         raise wrong(f"{name}.source.type", _("must be one of %(values)s") % {"values": "base64, url"})
     kind, data = source.get("media_type"), source.get("data")
-    if kind not in BEGINNINGS:
+    if kind not in IMAGES:
         raise wrong(
-            f"{name}.source.media_type", _("must be one of %(values)s") % {"values": ", ".join(BEGINNINGS)}
+            f"{name}.source.media_type", _("must be one of %(values)s") % {"values": ", ".join(IMAGES)}
         )
-    if not isinstance(data, str) or not data.startswith(tuple(BEGINNINGS.values())):
+    if not isinstance(data, str) or not is_image(decode(data, f"{name}.source.data")):
         raise wrong(f"{name}.source.data", _("is no image in base64"))
     return f"data:{kind};base64,{data}"
 
@@ -134,6 +128,7 @@ def _read_url(source: Part, name: str) -> str:
     url = source.get("url")
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
         raise wrong(f"{name}.source.url", _("must be an address that begins with “https://”"))
+    check_address(url, f"{name}.source.url")
     return url
 
 
@@ -141,7 +136,7 @@ def _check_document(block: Part, name: str) -> None:
     source = _source_of(block, name)
     kind, data = source.get("type"), source.get("data")
     if kind == "base64":
-        if not isinstance(data, str) or not data.startswith(PDF):
+        if not isinstance(data, str) or not is_pdf(decode(data, f"{name}.source.data")):
             raise wrong(f"{name}.source.data", _("is no PDF in base64"))
     elif kind == "text":
         if not isinstance(data, str):

@@ -4,8 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from gateway.calls import Call, Operation, Principal
+from gateway.operations.body import parse_request
 from gateway.operations.rerank.answer import read_answer
-from gateway.operations.rerank.request import check_body, parse_request, write_body
+from gateway.operations.rerank.request import check_body, write_body
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import RERANK as NAME
 from models_registry.routes import Route

@@ -5,28 +5,14 @@ Cohere, Jina, vLLM, SiliconFlow and LiteLLM share the fields `query`, `documents
 """
 
 from typing import Any
-from uuid import UUID
 
 from foundation.told import gettext as _
-from gateway.calls import Call, Operation, Principal
-from gateway.operations.body import check, load_object, missing, wrong
+from gateway.calls import Call
+from gateway.operations.body import check, missing, wrong
 
 MAX_DOCUMENTS = 2_048  # Jina's bound; Cohere advises 1,000
 # Some servers cut a long document into pieces, and read the question with each: tokens that no hold foresees.
 PIECES = ("max_chunks_per_doc", "overlap_tokens")
-
-
-def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation: Operation) -> Call:
-    """A checked call. Raises InvalidInput naming the parameter."""
-    call = Call(
-        principal=principal,
-        body=load_object(raw),
-        size_bytes=len(raw),
-        operation=operation,
-        request_id=request_id,
-    )
-    check_body(call)
-    return call
 
 
 def check_body(call: Call) -> None:

@@ -11,15 +11,16 @@ import orjson
 from models_registry.providers.anthropic.generations import (
     KEEPS_SCHEMAS,
     KNOWS_MOST_EFFORTS,
+    TAKES_ONE_SAMPLING,
     THINKS,
     THINKS_BY_ITSELF,
     generation_of,
     may_rest,
 )
-from models_registry.providers.anthropic.turns import ASSISTANT, Block, write_turns
+from models_registry.providers.anthropic.turns import ASSISTANT, Block, read_mark, write_turns
 
 TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")
-SAME = ("stream", "top_k", "cache_control")
+SAME = ("stream", "top_k")
 USUAL_SHARE = 1  # of temperature and `top_p`: what Anthropic takes where neither is said
 LEAST_BUDGET, MOST_BUDGET = 1_024, 32_000  # tokens of thought
 SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.9}
@@ -39,6 +40,8 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
     if limit is not None:
         written["max_tokens"] = limit
     written |= {name: body[name] for name in SAME if body.get(name) is not None}
+    if (mark := read_mark(body)) is not None:
+        written["cache_control"] = mark
     if stops := _write_stops(body.get("stop")):
         written["stop_sequences"] = stops
     user = body.get("user")
@@ -67,8 +70,8 @@ def _write_stops(stop: Any) -> list[str]:
 
 
 def _write_sampling(body: dict[str, Any], *, has_thoughts: bool) -> dict[str, Any]:
-    """What says the usual is left out: newer models refuse both names, or one beside the other. OpenAI's
-    temperature goes to 2.
+    """What says the usual is left out, since the newest models refuse both names; of the two the temperature
+    goes to those that refuse one beside the other. OpenAI's temperature goes to 2.
     """
     temperature, share = body.get("temperature"), body.get("top_p")
     written = {}
@@ -76,8 +79,9 @@ def _write_sampling(body: dict[str, Any], *, has_thoughts: bool) -> dict[str, An
         written["temperature"] = temperature
     if share is not None and share < USUAL_SHARE:
         written["top_p"] = share
-    if has_thoughts and share is not None and share < LEAST_TOP_P_OF_THOUGHT:
-        del written["top_p"]
+    is_second = "temperature" in written and generation_of(body["model"]) >= TAKES_ONE_SAMPLING
+    if is_second or (has_thoughts and share is not None and share < LEAST_TOP_P_OF_THOUGHT):
+        written.pop("top_p", None)
     return written
 
 
@@ -105,14 +109,16 @@ def _write_tools(body: dict[str, Any]) -> dict[str, Any]:
 def _write_tool(tool: dict[str, Any], model: str) -> Block:
     function = tool.get("function")
     function = function if isinstance(function, dict) else {}
-    written = {"name": function.get("name"), "input_schema": function.get("parameters") or NO_FIELDS}
+    schema = function.get("parameters") or NO_FIELDS
+    if isinstance(schema, dict) and "type" not in schema:  # which OpenAI does not ask for
+        schema = {"type": "object", **schema}
+    written = {"name": function.get("name"), "input_schema": schema}
     if description := function.get("description"):
         written["description"] = description
     if function.get("strict") is True and generation_of(model) >= KEEPS_SCHEMAS:
         written["strict"] = True
-    mark = tool.get("cache_control")
-    if isinstance(mark, dict):
-        written["cache_control"] = {name: value for name, value in mark.items() if name != "ttl"}
+    if (mark := read_mark(tool)) is not None:
+        written["cache_control"] = mark
     return written
 
 

@@ -21,6 +21,7 @@ ASSISTANT = "assistant"
 THOUGHTS = {"thinking": "signature", "redacted_thinking": "data"}  # and what each must have
 ANSWERED = frozenset({*THOUGHTS, "text", "tool_use"})  # blocks of answers that come back
 OWN_PARTS = frozenset({"image", "document", "search_result"})  # Anthropic's, by clients of its dialect
+SOURCES = ("base64", "text", "content", "url")  # and no files by id, of an account that others share
 _NOT_OF_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+/-]{1,100})(?:;[\w=.-]{1,60})*;base64,", re.IGNORECASE)
 
@@ -91,7 +92,7 @@ class _Writer:
                 return content if content.strip() else ""
             return _write_content(message, name)
         if isinstance(given := message.get("content_blocks"), list):
-            kept = [block for block in given if isinstance(block, dict) and block.get("type") in ANSWERED]
+            kept = [block for block in given if isinstance(block, dict) and _kind_of(block) in ANSWERED]
             return [_with_mark(block, block) for block in kept if not _is_blank(block)]
         blocks = [*_write_thoughts(message.get("thinking_blocks")), *_write_content(message, name)]
         blocks += self._write_calls(message, name)
@@ -113,12 +114,17 @@ def refuse(name: str, reason: str) -> InvalidInput:
     )
 
 
+def _kind_of(block: Block) -> str:
+    kind = block.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
 def _write_thoughts(given: Any) -> list[Block]:
     """Those that Anthropic itself has signed: no other is taken back."""
     blocks = []
     for block in given if isinstance(given, list) else ():
-        kind = block.get("type") if isinstance(block, dict) else None
-        signed = THOUGHTS.get(kind) if isinstance(kind, str) else None
+        kind = _kind_of(block) if isinstance(block, dict) else ""
+        signed = THOUGHTS.get(kind)
         if signed is None or not isinstance(block.get(signed), str) or not block[signed]:
             continue
         written = {"type": kind, signed: block[signed]}
@@ -178,12 +184,34 @@ def _is_blank(part: dict[str, Any]) -> bool:
     return part.get("type", "text") == "text" and not (isinstance(text, str) and text.strip())
 
 
-def _with_mark(block: Block, source: dict[str, Any]) -> Block:
-    """With what is to be kept in Anthropic's cache, for the usual five minutes: an hour has another price."""
+def read_mark(source: dict[str, Any]) -> dict[str, Any] | None:
+    """Of what is to be kept in Anthropic's cache, for the usual five minutes: an hour has another price."""
     mark = source.get("cache_control")
-    if not isinstance(mark, dict):
-        return block
-    return {**block, "cache_control": {name: value for name, value in mark.items() if name != "ttl"}}
+    return {name: mark[name] for name in mark if name != "ttl"} if isinstance(mark, dict) else None
+
+
+def _with_mark(block: Block, source: dict[str, Any]) -> Block:
+    mark = read_mark(source)
+    return block if mark is None else {**block, "cache_control": mark}
+
+
+def _write_own(part: Block, name: str) -> Block:
+    """A part of Anthropic's own shape, and the marks of the blocks in it."""
+    source = part.get("source")
+    if isinstance(source, dict):
+        if source.get("type") not in SOURCES:
+            raise refuse(
+                f"{name}.source.type", _("must be one of %(values)s") % {"values": ", ".join(SOURCES)}
+            )
+        part = {**part, "source": {**source, **_marked(source)}}
+    return _with_mark({**part, **_marked(part)}, part)
+
+
+def _marked(holder: Block) -> Block:
+    content = holder.get("content")
+    if not isinstance(content, list):
+        return {}
+    return {"content": [_with_mark(one, one) if isinstance(one, dict) else one for one in content]}
 
 
 def _write_part(part: dict[str, Any], name: str) -> Block:
@@ -197,7 +225,7 @@ def _write_part(part: dict[str, Any], name: str) -> Block:
     if kind == "file":
         return _with_mark(_write_file(part.get("file"), f"{name}.file"), part)
     if kind in OWN_PARTS:
-        return _with_mark(part, part)
+        return _write_own(part, name)
     raise refuse(
         f"{name}.type", _("is “%(kind)s”, which this model does not take") % {"kind": str(kind)[:60]}
     )

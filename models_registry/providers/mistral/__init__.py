@@ -34,6 +34,7 @@ class Mistral(OpenAICompatible):
     continues_answers = True
     knows_prompt_cache_key = True
     takes_tokens = False
+    takes_top_k = False
     most_texts = 512
     kept_formats = ALL_FORMATS
 

@@ -17,4 +17,5 @@ class OpenAI(OpenAICompatible):
     knows_developer = True
     stores_answers = True
     packs_vectors = True
+    takes_top_k = False
     kept_formats = ALL_FORMATS

@@ -8,7 +8,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from models_registry.kinds import Location
-from models_registry.providers.openai_compatible.catalogue import Catalogue, find_next_page, read_catalogue
+from models_registry.providers.openai_compatible.catalogue import (
+    Catalogue,
+    ListedModel,
+    find_next_page,
+    read_catalogue,
+)
 from models_registry.providers.openai_compatible.errors import ProviderError, read_error
 from models_registry.providers.openai_compatible.usage import read_usage
 from tenants.sealing import Secret
@@ -48,6 +53,7 @@ class OpenAICompatible:
     kind = "openai_compatible"
     label: str | Promise = _("other server that speaks OpenAI's API")
     base_url = ""
+    usual_path = "/v1"  # of a base address that has none
     location = Location.UNKNOWN
     key_variable = ""  # where the provider's own tools look for the key
     is_found_locally = False  # looked for at `base_url` at each start
@@ -91,17 +97,33 @@ class OpenAICompatible:
     # The member of these that is a piece of text: one that differs from the last in nothing else passes
     # unread, as OpenAI's do (`bare_event`). Empty: none does.
     text_key = b""
+    # It knows `top_k`, which is none of OpenAI's fields; others refuse what they do not know.
+    takes_top_k = True
     # It takes back what it thought, signed by it, and marks of what its cache is to keep: fields of messages
     # that others refuse or know nothing of (gateway.operations.messages).
     takes_blocks = False
+    # It wants back what it thought before it called tools, as text (`reasoning_content`).
+    wants_thoughts = False
 
     def auth_headers(self, secret: Secret | None) -> dict[str, str]:
         """The headers that carry the key."""
         return {"Authorization": f"Bearer {secret.reveal()}"} if secret else {}
 
+    def operation_url(self, base_url: str, operation: str, model: str) -> str:
+        """Where it is asked for an operation of `paths`. `model`: the name that it knows."""
+        return f"{base_url}{self.paths[operation]}"
+
     def catalogue_url(self, base_url: str) -> str:
         """Where its models are listed."""
         return f"{base_url}{self.catalogue_path}"
+
+    def health_url(self, base_url: str) -> str:
+        """What it answers, without an error of its own, once it can be called again."""
+        return self.catalogue_url(base_url)
+
+    def details_url(self, base_url: str) -> str:
+        """Where a server of one model says more of it than its list; "" where none does."""
+        return ""
 
     def catalogue_headers(self, secret: Secret | None) -> dict[str, str]:
         """Those of a question for the catalogue."""
@@ -145,3 +167,11 @@ class OpenAICompatible:
     def read_catalogue(self, body: Any) -> Catalogue:
         """The models in an answer from `catalogue_path`. Raises UpstreamError."""
         return read_catalogue(body)
+
+    def read_details(self, model: ListedModel, body: Any) -> ListedModel:
+        """The model with what an answer from `details_url` says of it."""
+        return model
+
+    def is_listed_by(self, body: Any) -> bool:
+        """Whether a list of models, found at the usual address, is one of a server of this kind."""
+        return isinstance(body, dict) or (isinstance(body, list) and bool(body))

@@ -34,7 +34,7 @@ _KINDS_BY_NAME: tuple[tuple[tuple[str, ...], ModelKind | None], ...] = (
     (("embed", "bge-", "gte-", "e5-", "voyage-", "minilm", "mpnet", "jina-clip"), ModelKind.EMBEDDING),
     (tuple(f"snowflake-arctic-{size}" for size in ("xs", "s", "m", "l")), ModelKind.EMBEDDING),
     (("whisper", "transcribe", "paraformer", "sensevoice"), ModelKind.TRANSCRIPTION),
-    (("tts", "cosyvoice"), ModelKind.SPEECH),
+    (("tts", "cosyvoice", "orpheus"), ModelKind.SPEECH),
     (("dall-e", "gpt-image", "stable-diffusion", "flux", "imagen", "qwen-image", "wanx"), ModelKind.IMAGE),
     (("moderation", "realtime", "sora", "veo-", "lyria", "mistral-ocr"), None),
     (("davinci", "babbage", "gpt-3.5-turbo-instruct"), None),
@@ -207,11 +207,11 @@ def _outputs_of(entry: dict[str, Any]) -> list[Any]:
 def _first_count(entry: Any, names: tuple[str, ...]) -> int | None:
     if not isinstance(entry, dict):
         return None
-    counts = (_read_count(entry.get(name)) for name in names)
+    counts = (read_count(entry.get(name)) for name in names)
     return next((count for count in counts if count is not None), None)
 
 
-def _read_count(value: Any) -> int | None:
+def read_count(value: Any) -> int | None:
     """A number of tokens, also as text or with a fraction of nothing; None for what is none."""
     if isinstance(value, str):
         value = int(value) if _DIGITS.fullmatch(value) else None

@@ -153,6 +153,8 @@ def find_error(event: dict[str, Any]) -> ProviderError | None:
         return read_error_object({name: event[name] for name in ("error", *_STATUSES) if name in event})
     if event.get("object") == "error" or event.get("type") == "error":
         return read_error_object(event)
+    if isinstance(groq := event.get("x_groq"), dict) and groq.get("error"):
+        return read_error_object(groq)
     status = event.get("base_resp")
     if isinstance(status, dict) and _is_failure(status.get("status_code")):
         return read_error_object(status)
