@@ -80,12 +80,6 @@ function fill() {
   activate(list.querySelector('[aria-selected="true"]') ?? list.firstElementChild);
 }
 
-function open() {
-  field.value = "";
-  fill();
-  field.focus({ preventScroll: true });
-}
-
 function choose(row) {
   if (!row || row.ariaDisabled === "true") return;
   chooser.hidePopover();
@@ -111,9 +105,13 @@ if (button) {
     if (event.detail.xhr === asking) asking = null;
   });
 
-  chooser.addEventListener("toggle", (event) => {
-    if (event.newState === "open") open();
+  // before it opens: its field has the focus at once (autofocus), and who types quickly does not wait
+  chooser.addEventListener("beforetoggle", (event) => {
+    if (event.newState !== "open") return;
+    field.value = "";
+    fill();
   });
+  chooser.addEventListener("toggle", () => active?.scrollIntoView({ block: "nearest" }));
   chooser.addEventListener("focusout", (event) => {
     if (event.relatedTarget && !chooser.contains(event.relatedTarget)) chooser.hidePopover();
   });

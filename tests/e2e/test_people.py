@@ -100,7 +100,7 @@ def test_a_new_key_is_shown_once(arrive):
     chat = arrive(path="/keys/", permissions=["clipboard-read", "clipboard-write"])
     chat.page.get_by_role("button", name="Create key").first.click()
     dialog = chat.page.get_by_role("dialog", name="New API key")
-    dialog.get_by_label("Name").fill("My script")
+    dialog.get_by_label("Name", exact=True).fill("My script")
     dialog.get_by_role("button", name="Create key").click()
     text = chat.page.locator("#key-text").inner_text()
     assert re.fullmatch(rf"atr_{SLUG}_[\w-]{{8}}_[\w-]{{43}}", text)
