@@ -9,6 +9,7 @@ import asyncio
 import time
 
 TIMER_S = 0.001  # a loop's timers count whole milliseconds, from when the wait began
+SETTLING_S = 0.01
 
 
 def rest_of_step_s(elapsed_s: float, step_s: float) -> float:
@@ -17,9 +18,15 @@ def rest_of_step_s(elapsed_s: float, step_s: float) -> float:
 
 
 async def wait_for_moment(begun_s: float, step_s: float) -> None:
-    """Return a whole number of steps after `begun_s`, a time of `time.perf_counter`. Holds no thread."""
-    end_s = time.perf_counter()
-    end_s += rest_of_step_s(end_s - begun_s, step_s)
-    await asyncio.sleep(end_s - time.perf_counter() - TIMER_S)
-    while time.perf_counter() < end_s:  # noqa: ASYNC110 - no event tells the time
-        await asyncio.sleep(0)
+    """Return a whole number of steps and SETTLING_S after `begun_s`, a time of `time.perf_counter`. Holds no
+    thread.
+
+    A processor that has rested for longer answers some microseconds later. So the last rest is as long for
+    everybody.
+    """
+    now_s = time.perf_counter()
+    whole_s = now_s + rest_of_step_s(now_s - begun_s, step_s)
+    for end_s in (whole_s, whole_s + SETTLING_S):
+        await asyncio.sleep(end_s - time.perf_counter() - TIMER_S)
+        while time.perf_counter() < end_s:  # noqa: ASYNC110 - no event tells the time
+            await asyncio.sleep(0)
