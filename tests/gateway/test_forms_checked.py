@@ -70,7 +70,8 @@ async def test_few_schemas_are_read_at_once_and_known_ones_do_not_wait():
     try:
         reading = asyncio.create_task(verify.verify(new))
         await verify.verify(known)
-        assert await asyncio.to_thread(lambda: new.form.is_known) is False, "long answers have other threads"
+        looks = [await asyncio.to_thread(lambda: new.form.is_known) for _number in range(100)]
+        assert not any(looks), "long answers have other threads"
     finally:
         release.set()
     await reading
