@@ -151,6 +151,13 @@ class DividedOperation(Protocol):
 class Form(Protocol):
     """What an answer is to be like, where it may be we who hold its model to it."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether `verify` takes no time."""
+
+    def verify(self) -> None:
+        """Whether it is a form at all, which may take long to tell. Raises InvalidInput."""
+
     def is_ours_to_keep(self, candidate: Candidate) -> bool:
         """Whether neither this model nor its server keeps it by itself."""
 

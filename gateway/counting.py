@@ -13,7 +13,7 @@ from gateway.calls import Call
 from gateway.operations.messages.count import estimate
 from gateway.pipeline import Collaborators
 from gateway.state.snapshot import TenantSnapshot
-from gateway.steps import dispatch, guard, relay, resolve
+from gateway.steps import dispatch, guard, relay, resolve, verify
 from models_registry.providers.openai_compatible import COUNT_TOKENS
 
 logger = logging.getLogger(__name__)
@@ -22,8 +22,11 @@ PATIENCE_S = 20.0  # with a provider: clients ask before each call of theirs
 ESTIMATED = (b"x-atrium-estimated", b"true")
 
 
-def prepare(call: Call, snapshot: TenantSnapshot) -> None:
-    """Find who is asked. Raises what the pipeline's steps 3 and 5 raise."""
+async def prepare(call: Call, snapshot: TenantSnapshot) -> None:
+    """Find who is asked. Raises what the pipeline's steps 3 and 5 raise, and InvalidInput for a form that is
+    none.
+    """
+    await verify.verify(call)
     call.body.pop("stream", None)
     call.wants_stream = False
     resolve.resolve(call, snapshot)

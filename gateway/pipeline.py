@@ -4,7 +4,8 @@
 2 parse         the request into a Call (gateway.operations)
 3 resolve       the model's name into candidates, from memory, as far as they can do what is asked
                 (gateway.steps.capable)
-4 admit         all limits of requests, tokens and calls at once, in one round trip
+4 admit         all limits of requests, tokens and calls at once, in one round trip; then the form that is
+                wanted is checked, where that takes long (gateway.steps.verify)
 5 guard         the input
 6 reserve       the highest possible cost
 7 dispatch      to an endpoint; another attempt may follow one that failed before its first byte. More texts
@@ -46,6 +47,7 @@ from gateway.steps import (
     reserve,
     resolve,
     settle,
+    verify,
 )
 from models_registry.routes import Endpoint
 from usage.ledger.ledger import Ledger
@@ -82,6 +84,7 @@ async def prepare(call: Call, snapshot: TenantSnapshot, gateway: Collaborators) 
             capable.keep_capable(call)
         finally:  # a call of a model that does not exist counts as a request too
             await admit.admit(call, snapshot, gateway.limiter)
+        await verify.verify(call)
         guard.guard_input(call)
         choose.arrange(call, gateway.breaker, gateway.load)
         attempts.choose_first(call, gateway.breaker)

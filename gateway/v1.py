@@ -1,9 +1,5 @@
 """The gateway's own routes of `/v1`."""
 
-import asyncio
-import re
-from functools import partial
-
 import orjson
 
 from foundation.errors import AtriumError, NotFound
@@ -24,8 +20,6 @@ from gateway.steps.lookup import find_route, list_visible_routes
 from models_registry.kinds import AUTO, Channel, ModelKind
 from models_registry.routes import Route
 
-# In a request for an answer that keeps one; also where letters are escaped, as no program writes them
-SCHEMA = re.compile(rb'"json_schema"|\\u00(?:6[1-9a-fA-F]|7[0-9aA]|5[fF])')
 # where a model of a kind is called
 ADDRESSES: dict[str, str] = {
     ModelKind.CHAT: "/v1/chat/completions",
@@ -55,7 +49,7 @@ async def count_tokens(request: Request) -> None:
     call = await _read_call(request, COUNT)
     call.headers += await admit_unread(request.principal, request.snapshot, request.gateway.limiter)
     try:
-        counting.prepare(call, request.snapshot)
+        await counting.prepare(call, request.snapshot)
         await answer_whole(request, counting.count(call, request.gateway), call)
     except AtriumError as exc:
         error = _name_address(exc, call, request)
@@ -98,11 +92,7 @@ async def _read_call(request: Request, operation: Operation) -> Call:
     """
     try:
         raw = await read_json_body(request.scope, request.receive)
-        parse = partial(
-            operation.parse, _name_model(raw, request), request.principal, request.visit.request_id
-        )
-        # a schema takes long to check, and others' streams would wait
-        call = await asyncio.to_thread(parse) if SCHEMA.search(raw) else parse()
+        call = operation.parse(_name_model(raw, request), request.principal, request.visit.request_id)
     except (AtriumError, ClientGone) as exc:
         headers = await admit_unread(request.principal, request.snapshot, request.gateway.limiter)
         if isinstance(exc, AtriumError):

@@ -27,7 +27,12 @@ from usage.pricing import UnpricedClass, highest_cost
 MOST_MODELS = 3  # the choice, and those that answer where it does not: the dearest is what a call holds
 UNKNOWN_WINDOW = 8_192  # what a model is taken to hold of which nobody says
 USUAL_ANSWER = 1_000  # tokens, where the caller bounds none
-PARTS = {"image_url": VISION, "image": VISION, "input_audio": AUDIO, "file": FILES, "video_url": "video"}
+PARTS = {
+    **dict.fromkeys(("image_url", "input_image", "image"), VISION),
+    **dict.fromkeys(("audio_url", "input_audio"), AUDIO),
+    "video_url": "video",
+    "file": FILES,
+}
 
 
 def list_models(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
@@ -94,10 +99,13 @@ def list_needs(call: Call) -> frozenset[str]:
 
 
 def _kinds_of_parts(messages: Any) -> Iterable[Any]:
+    """Also those of fields that servers read whatever the type says."""
     for message in messages or ():
         content = message.get("content")
-        if isinstance(content, list):
-            yield from (_kind_of(part) for part in content if isinstance(part, dict))
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict):
+                yield _kind_of(part)
+                yield from (name for name in part if part[name] is not None)
 
 
 def _kind_of(part: dict[str, Any]) -> Any:

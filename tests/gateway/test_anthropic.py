@@ -256,7 +256,7 @@ WRONG = {
     ),
     "a call of nothing": (
         [USER, {**HELLO, "tool_calls": [{"id": "c1"}]}, RESULT],
-        "messages[1].tool_calls[0]",
+        "messages[1].tool_calls[0].function",
     ),
     "an image that is none": (
         [{"role": "user", "content": [text("a"), {"type": "image_url", "image_url": {"url": "cat.png"}}]}],

@@ -71,6 +71,7 @@ def test_texts_come_in_every_form(texts, count):
         ({"input": "a", "encoding_format": 7}, "encoding_format"),
         ({"input": [7], "model_tokens": "yes"}, "model_tokens"),
         ({"input": "a", "models": ["dear"]}, "models"),
+        ({"input": "a", "messages": [{"role": "user", "content": "b"}]}, "messages"),
     ],
 )
 def test_what_is_wrong_is_named(body, param):

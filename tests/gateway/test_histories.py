@@ -26,6 +26,7 @@ def sent_on(**fields):
     return {name: value for name, value in message.items() if name != "role"}
 
 
+CUSTOM = {"id": "c2", "type": "custom", "custom": {"name": "g", "input": ""}}
 CASES = {
     "a refusal": ({"content": None, "refusal": "No."}, {"content": "No."}),
     "a refusal alone": ({"refusal": "No."}, {"content": "No."}),
@@ -38,8 +39,8 @@ CASES = {
     "tool calls": ({"content": None, "tool_calls": TOOL_CALLS}, {"content": None, "tool_calls": TOOL_CALLS}),
     "tool calls alone": ({"tool_calls": TOOL_CALLS}, {"tool_calls": TOOL_CALLS}),
     "tool calls without arguments": (
-        {"tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": ""}}, 7, {"function": "f"}]},
-        {"tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": "{}"}}, 7, {"function": "f"}]},
+        {"tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": ""}}, CUSTOM]},
+        {"tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": "{}"}}, CUSTOM]},
     ),
     "sound": ({"content": None, "audio": {"id": "a"}}, {"content": None, "audio": {"id": "a"}}),
     "an answer that came to nothing": ({"content": None, "tool_calls": []}, {"content": ""}),

@@ -25,6 +25,10 @@ def data_url(content: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{b64(content)}"
 
 
+def boxed(brand: bytes) -> bytes:
+    return b"\0\0\0\x18ftyp" + brand + bytes(12)
+
+
 def sound(content: bytes, kind: str = "wav") -> dict:
     return {"type": "input_audio", "input_audio": {"data": b64(content), "format": kind}}
 
@@ -63,6 +67,10 @@ def send(*parts):
         file(file_data=data_url(b"a,b", "text/csv"), filename="a.csv"),
         {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}},
         {"type": "of_another_kind", "of_another_kind": 7},
+        {"type": "of_another_kind", "url": "https://example.com/a"},
+        {"type": "input_image", "image_url": "https://example.com/a.png"},
+        {"type": "text", "text": "x", "uuid": "u", "image_url": {"url": "https://example.com/a.png"}},
+        *(image(data_url(boxed(brand), "image/heic")) for brand in (b"avif", b"heic", b"mif1", b"hevc")),
     ],
 )
 def test_what_is_one_passes_as_it_is(part):
@@ -103,6 +111,13 @@ IMAGE = f"{PLACE}.image_url.url"
         (file(file_data="data:application/pdf;base64,?"), f"{PLACE}.file.file_data"),
         (file(file_data=data_url(b"no pdf", "application/pdf")), f"{PLACE}.file.file_data"),
         ({"type": "video_url", "video_url": {"url": "javascript:1"}}, f"{PLACE}.video_url.url"),
+        *((image(data_url(boxed(brand), "image/avif")), IMAGE) for brand in (b"isom", b"mp42", b"qt  ")),
+        ({}, f"{PLACE}.type"),
+        ({"type": None, "image_url": "https://example.com/a.png"}, f"{PLACE}.type"),
+        ({"image_url": "https://example.com/a.png"}, f"{PLACE}.type"),
+        ({"type": "text", "text": "x", "image_url": "file:///etc/passwd"}, f"{PLACE}.image_url"),
+        ({"type": "input_image", "image_url": data_url(b"no picture")}, f"{PLACE}.image_url"),
+        ({"type": "of_another_kind", "url": " file:///etc/passwd"}, f"{PLACE}.url"),
     ],
 )
 def test_what_is_none_is_named_by_its_place(part, place):
@@ -134,6 +149,34 @@ def test_a_tool_call_whose_arguments_are_no_json_is_named_by_its_place(arguments
     with pytest.raises(InvalidInput) as caught:
         parse(messages=called(arguments))
     assert caught.value.param == "messages[1].tool_calls[0].function.arguments"
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"tool_calls": [{}]}, "tool_calls[0].function"),
+        ({"tool_calls": [{"type": "function", "function": "f"}]}, "tool_calls[0].function"),
+        ({"tool_calls": [{"function": {"arguments": "{}"}}]}, "tool_calls[0].function.name"),
+        ({"tool_calls": [{"function": {"name": 5}}]}, "tool_calls[0].function.name"),
+        ({"tool_calls": ["f"]}, "tool_calls[0]"),
+        ({"tool_calls": [None]}, "tool_calls[0]"),
+        ({"tool_calls": [{"type": "custom", "custom": "f"}]}, "tool_calls[0].custom"),
+        ({"function_call": {"arguments": "{}"}}, "function_call.name"),
+        ({"function_call": {"name": "f", "arguments": "{"}}, "function_call.arguments"),
+        ({"function_call": "f"}, "function_call"),
+    ],
+)
+def test_a_call_of_nothing_is_named_by_its_place(fields, place):
+    blocks = [{"type": "text", "text": "x"}]
+    with pytest.raises(InvalidInput) as caught:
+        parse(messages=[*called("{}"), {"role": "assistant", "content_blocks": blocks, **fields}])
+    assert caught.value.param == f"messages[2].{place}"
+
+
+def test_a_call_of_a_custom_tool_is_one():
+    call = {"id": "c", "type": "custom", "custom": {"name": "f", "input": "{"}}
+    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call]}]
+    assert parse(messages=messages).body["messages"][1]["tool_calls"] == [call]
 
 
 @pytest.mark.parametrize("arguments", ["{}", '{"a": [1]}', "", "null"])
@@ -168,17 +211,34 @@ NEAR = (
 
 @pytest.mark.parametrize("url", NEAR)
 def test_no_model_server_is_sent_to_a_machine_of_the_site(url):
-    parts = {
-        f"{PLACE}.image_url.url": image(url),
-        f"{PLACE}.image_url": {"type": "image_url", "image_url": url},
-        f"{PLACE}.video_url.url": {"type": "video_url", "video_url": {"url": url}},
-        f"{PLACE}.audio_url.url": {"type": "audio_url", "audio_url": {"url": url}},
-        f"{PLACE}.source.url": {"type": "document", "source": {"type": "url", "url": url}},
-    }
-    for place, part in parts.items():
+    text = {"type": "text", "text": "x", "uuid": "u"}
+    parts = [
+        ("image_url.url", image(url)),
+        ("image_url", {"type": "image_url", "image_url": url}),
+        ("video_url.url", {"type": "video_url", "video_url": {"url": url}}),
+        ("audio_url.url", {"type": "audio_url", "audio_url": {"url": url}}),
+        ("source.url", {"type": "document", "source": {"type": "url", "url": url}}),
+        ("image_url", {"type": "input_image", "image_url": url}),
+        ("image_url", {**text, "image_url": url}),
+        ("image_url.url", {**text, "image_url": {"url": url}}),
+        ("audio_url.url", {**text, "audio_url": {"url": url}}),
+        ("video_url", {**text, "video_url": url}),
+        ("input_audio.data", {**text, "input_audio": {"data": url}}),
+        ("input_image.url", {**text, "input_image": {"url": url}}),
+        ("file_url", {"type": "input_file", "file_url": url}),
+        ("video[1]", {"type": "video", "video": ["https://example.com/a.png", url]}),
+        ("a[0].b", {"type": "of_another_kind", "a": [{"b": f"\nh\tt{url[2:]}"}]}),
+    ]
+    for field, part in parts:
         with pytest.raises(InvalidInput) as caught:
             send(part)
-        assert caught.value.param == place
+        assert caught.value.param == f"{PLACE}.{field}"
+    with pytest.raises(InvalidInput) as caught:
+        parse_messages(messages=[{"role": "user", "content": [{**text, "image_url": url}]}])
+    assert caught.value.param == f"{PLACE}.image_url"
+    with pytest.raises(InvalidInput) as caught:
+        send({"image_url": url})
+    assert caught.value.param == f"{PLACE}.type"
     for kind in ("image", "document"):
         with pytest.raises(InvalidInput) as caught:
             parse_messages(
@@ -187,6 +247,20 @@ def test_no_model_server_is_sent_to_a_machine_of_the_site(url):
                 ]
             )
         assert caught.value.param == f"{PLACE}.source.url"
+
+
+def test_who_writes_of_a_machine_of_the_site_sends_nobody_there():
+    url = NEAR[0]
+    assert not send({"type": "text", "text": url}).has_media
+    found = {"type": "search_result", "source": url, "title": url, "content": [{"type": "text", "text": url}]}
+    called = {"type": "tool_use", "id": "c", "name": "fetch", "input": {"url": url}}
+    parse_messages(
+        messages=[
+            {"role": "user", "content": [found]},
+            {"role": "assistant", "content": [called]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": url}]},
+        ]
+    )
 
 
 @pytest.mark.parametrize(

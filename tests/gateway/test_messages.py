@@ -262,6 +262,18 @@ WRONG = {
         {"messages": [turn("user", {**GIVEN, "content": [{"type": "image", "source": BAD}]})]},
         "messages[0].content[0].content[0].source.data",
     ),
+    "a result that is a number": (
+        {"messages": [turn("user", {**GIVEN, "content": 0})]},
+        "messages[0].content[0].content",
+    ),
+    "a result that is no": (
+        {"messages": [turn("user", {**GIVEN, "content": False})]},
+        "messages[0].content[0].content",
+    ),
+    "a result that is an object": (
+        {"messages": [turn("user", {**GIVEN, "content": {}})]},
+        "messages[0].content[0].content",
+    ),
     "a result of no call": (
         {"messages": [turn("user", {"type": "tool_result", "content": "x"})]},
         "messages[0].content[0].tool_use_id",
@@ -307,8 +319,24 @@ WRONG = {
 @pytest.mark.parametrize(("body", "place"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_told_with_its_place(body, place):
     with pytest.raises(InvalidInput) as caught:
-        parse(**body)
+        parse(**body).form.verify()
     assert caught.value.param == place and place in str(caught.value.message)
+
+
+def test_addresses_are_read_whatever_their_case():
+    source = {"type": "url", "url": "HTTPS://example.com/a.png"}
+    sent = speak(
+        answer_messages, kind="anthropic", messages=[turn("user", {"type": "image", "source": source})]
+    )
+    assert sent.sent["messages"][0]["content"] == [{"type": "image", "source": source}]
+    for url in ("ftp://example.com/a.png", "a.png"):
+        with pytest.raises(InvalidInput, match="begins with http:// or https://"):
+            parse(messages=[turn("user", {"type": "image", "source": {"type": "url", "url": url}})])
+
+
+@pytest.mark.parametrize("content", [None, "", []])
+def test_a_result_of_nothing_is_one(content):
+    parse(messages=[turn("user", {**GIVEN, "content": content})])
 
 
 @pytest.mark.parametrize("name", ["service_tier", "context_management", "speed"])

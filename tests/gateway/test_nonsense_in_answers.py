@@ -12,10 +12,10 @@ import pytest
 
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
-from foundation.errors import AtriumError
+from foundation.errors import AtriumError, UpstreamError
 from gateway import pipeline
 from gateway.calls import Call, Operation, Principal
-from gateway.operations import chat_completions, messages
+from gateway.operations import chat_completions, embeddings, messages, rerank
 from models_registry.routes import Candidate
 from tests.doubles.anthropic import ANSWER, TOOLS, WHOLE, WHOLE_TOOLS
 from tests.doubles.vendor import running_vendor
@@ -61,7 +61,27 @@ OPENAIS_WHOLE = {
     "choices": [{"index": 0, "message": MESSAGE, "finish_reason": "tool_calls", "stop_reason": "x"}],
     "usage": USAGE,
 }
-NONSENSE = (None, "x", [], [None])
+BODIES = {
+    embeddings.OPERATION: {"input": "a"},
+    rerank.OPERATION: {"query": "a", "documents": ["b"]},
+}
+NONSENSE = (None, "x", [], [None], {}, 7)
+COHERES = {
+    "id": "c",
+    "message": {
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "Hi"}],
+        "tool_plan": "p",
+        "tool_calls": [CALL],
+    },
+    "finish_reason": "TOOL_CALL",
+    "usage": {"billed_units": {"input_tokens": 1, "output_tokens": 1}, "tokens": {"input_tokens": 2}},
+}
+CUSTOM = {"id": "c2", "type": "custom", "function": {"name": "f", "arguments": "{}"}}
+CUSTOM_WHOLE = {"choices": [{"message": {"content": None, "tool_calls": [CALL, CUSTOM]}}], "usage": USAGE}
+VECTORS = {"embeddings": {"float": [[0.5]]}, "meta": {"billed_units": {"input_tokens": 1}}, "id": "v"}
+EMBEDDED = {"data": [{"index": 0, "embedding": [0.5]}], "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+RANKED = {"results": [{"index": 0, "relevance_score": 0.5}], "meta": {"billed_units": {"search_units": 1}}}
 
 
 def events_of(stream: list[bytes]) -> list[dict]:
@@ -77,6 +97,9 @@ ANSWERS = {
     "OpenAI's stream": ("openai_compatible", True, OPENAIS),
     "OpenAI's whole answer": ("openai_compatible", False, [OPENAIS_WHOLE]),
     "OpenAI's whole answer for a stream": ("openai_compatible", True, [OPENAIS_WHOLE]),
+    "OpenAI's whole answer of Claude": ("anthropic", False, [OPENAIS_WHOLE | {"content_blocks": []}]),
+    "Custom calls": ("openai_compatible", False, [CUSTOM_WHOLE]),
+    "Cohere's whole answer": ("cohere", False, [COHERES]),
 }
 
 
@@ -100,7 +123,8 @@ def write(events: list[dict]) -> bytes:
 
 
 def make_call(operation: Operation, url: str, kind: str, *, stream: bool) -> Call:
-    body = {"model": "ours", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
+    body = BODIES.get(operation, {"max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]})
+    body = {"model": "ours", **body}
     principal = Principal("acme", uuid4(), uuid4())
     call = operation.parse(json.dumps(body | {"stream": stream}).encode(), principal, uuid4())
     route = make_route([make_endpoint(url, kind=kind)], "claude-sonnet-4-5")
@@ -140,3 +164,39 @@ async def test_no_nonsense_in_any_field_of_an_answer_breaks_anything(kind, strea
                 if what := await hear(call, client):
                     broken.append((operation.name, place, what))
     assert broken == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "answer"),
+    [
+        (embeddings.OPERATION, "cohere", VECTORS),
+        (embeddings.OPERATION, "openai_compatible", EMBEDDED),
+        (rerank.OPERATION, "cohere", RANKED),
+        (rerank.OPERATION, "openai_compatible", RANKED),
+    ],
+)
+def test_no_nonsense_in_vectors_and_relevances_breaks_anything(operation, kind, answer):
+    broken = []
+    for place, changed in with_nonsense([answer]):
+        call = make_call(operation, "http://nowhere/v1", kind, stream=False)
+        try:
+            json.loads(operation.read_answer(call, write(changed)))
+        except AtriumError as exc:
+            if exc.http_status == 500:
+                broken.append((place, exc.code))
+        except Exception as exc:
+            broken.append((place, repr(exc)))
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [{"type": "custom", "function": "foo"}, {"type": "custom", "custom": {"name": "f"}}, {"type": "custom"}],
+)
+def test_a_call_of_nothing_is_no_answer_in_anthropics_dialect(tool):
+    """Another endpoint is asked, if there is one."""
+    call = make_call(messages.OPERATION, "http://nowhere/v1", "openai_compatible", stream=False)
+    answer = {"choices": [{"message": {"content": None, "tool_calls": [tool]}}]}
+    with pytest.raises(UpstreamError) as caught:
+        messages.OPERATION.read_answer(call, json.dumps(answer).encode())
+    assert caught.value.code == "upstream_invalid_response"

@@ -163,6 +163,18 @@ ANTHROPICS = {
     "service_tier": "auto",
 }
 SOUND = [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "flac"}}]
+CALLED = {
+    "model": "ours",
+    "messages": [
+        {
+            "role": "assistant",
+            "content_blocks": [{"type": "text", "text": "t"}],
+            "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+            "function_call": {"name": "f", "arguments": "{}"},
+        },
+        {"role": "user", "content": "u"},
+    ],
+}
 HEARD = {
     **OPENAIS,
     "audio": {"voice": "v", "format": "wav"},
@@ -200,6 +212,7 @@ EMBEDDED = {
 }
 BODIES = {
     "chat_completions": (chat_completions.OPERATION, OPENAIS),
+    "calls without tools": (chat_completions.OPERATION, CALLED),
     "sound": (chat_completions.OPERATION, HEARD),
     "messages": (messages.OPERATION, ANTHROPICS),
     "count_tokens": (COUNT, ANTHROPICS),
@@ -247,6 +260,8 @@ def with_nonsense(body: dict, place: tuple, nonsense: Any) -> bytes:
 def go_through(operation: Any, raw: bytes) -> None:
     """What the steps do with a body before it is sent, at each kind of provider."""
     call = operation.parse(raw, PRINCIPAL, uuid7())
+    if call.form is not None:
+        call.form.verify()
     list_needs(call)
     find_beginning(call)
     if operation is COUNT:

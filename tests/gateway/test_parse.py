@@ -139,7 +139,10 @@ def test_what_is_not_a_json_object_is_400(raw):
         ("hi", False),
         ([{"type": "text", "text": "hi"}], False),
         ([{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}], True),
-        ([{}], True),
+        ([{"type": "of_another_kind"}], True),
+        ([{"type": "refusal", "refusal": "no", "image_url": None}], False),
+        ([{"type": "text", "text": "x", "uuid": "u", "image_url": "https://example.com/a.png"}], True),
+        ([{"type": "text", "text": "x", "input_audio": {"data": "AAAA", "format": "wav"}}], True),
     ],
 )
 def test_media_are_noticed(content, has_media):

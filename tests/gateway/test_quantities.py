@@ -1,6 +1,7 @@
 """What a provider counted, by class; and models whose prices do not cover what is asked of them."""
 
 import asyncio
+import base64
 import time
 from decimal import Decimal
 
@@ -76,10 +77,13 @@ def test_what_was_seen_is_added_to_what_was_counted_of_every_class():
     assert billed_usage(call) == (Usage(10, 0, 3 + 20 - 9, 2, output_audio=4), True)
 
 
-PICTURE = {
-    "role": "user",
-    "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}],
-}
+PICTURE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+SOUND = {"data": base64.b64encode(b"RIFF" + bytes(4) + b"WAVEfmt ").decode(), "format": "wav"}
+PDF = f"data:application/pdf;base64,{base64.b64encode(b'%PDF-1.7').decode()}"
+
+
+def sent(*parts) -> dict:
+    return {"messages": [{"role": "user", "content": list(parts)}]}
 
 
 def priced(price: Price, **body):
@@ -109,12 +113,21 @@ class Books:
         ({"modalities": [5]}, True),
         ({"audio": {"voice": "alloy"}}, True),
         ({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, True),
-        (None, True),
+        (sent(PICTURE, {"type": "text", "text": "x"}), False),
+        (sent({"type": "file", "file": {"file_data": PDF}}), False),
+        (sent({"type": "document", "source": {"type": "text", "data": "x"}}), False),
+        (sent({"type": "file", "file": {"file_data": "data:audio/mpeg;base64,AAAA"}}), True),
+        (sent({"type": "file", "file": {"file_id": "file-1"}}), True),
+        (sent(PICTURE, {"type": "input_audio", "input_audio": SOUND}), True),
+        (sent({"type": "text", "text": "x", "input_audio": SOUND}), True),
+        (sent({**PICTURE, "uuid": "u", "audio_url": {"url": "https://example.com/a.wav"}}), True),
+        (sent({"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}), True),
+        (sent({"type": "of_another_kind"}), True),
     ],
 )
 def test_sound_is_held_for_where_it_is_heard_or_asked_for(changes, has_sound):
     price = Price("EUR", Decimal(0), Decimal(0), Decimal(1), output_audio=Decimal(9))
-    books, call = Books(), priced(price, **(changes or {"messages": [PICTURE]}))
+    books, call = Books(), priced(price, **changes)
     call.operation.check(call)
     asyncio.run(reserve(call, books))
     assert books.holds[0].amount == call.max_output_tokens * Decimal("0.000001") * (9 if has_sound else 1)

@@ -5,6 +5,8 @@ import socket
 import httpx
 import pytest
 
+from tests.gateway.test_json_answers import of
+from tests.gateway.test_v1 import HELLO
 from tests.gateway.test_v1_limits import AT_ONCE, RPM, ask, bound, eventually
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
@@ -14,6 +16,7 @@ UNREAD = {
     "no JSON": (400, {"content": b'{"model": '}),
     "no body": (400, {"content": b""}),
     "a wrong type": (400, {"json": {"model": "mock", "messages": "hello"}}),
+    "no schema": (400, {"json": {"model": "mock", "messages": HELLO, "response_format": of({"enum": []})}}),
     "too large": (413, {"content": b" " * 10_000_001}),
     "too large, by pieces": (413, {"content": (b" " * 1_000_001 for _number in range(10))}),
     "compressed": (415, {"content": b"{}", "headers": {"content-encoding": "gzip"}}),

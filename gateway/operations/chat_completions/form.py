@@ -17,7 +17,7 @@ from gateway.calls import Call, Correction
 from gateway.operations.chat_completions.answer import as_chunks
 from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.finish import STOP
-from gateway.operations.chat_completions.schemas import OBJECT, PLACE, SCHEMA
+from gateway.operations.chat_completions.schemas import OBJECT, PLACE, SCHEMA, is_known, read_schema
 from gateway.operations.chat_completions.validation import CannotTell, NotKept, Work, read_json
 from models_registry.routes import Candidate
 
@@ -39,6 +39,15 @@ class JsonForm:
     name: str  # json_object, json_schema
     schema: dict[str, Any]
     place: str = PLACE  # in the request, as its caller knows it
+    schema_place: str = f"{PLACE}.{SCHEMA}.schema"
+
+    @property
+    def is_known(self) -> bool:
+        return self.name == OBJECT or is_known(self.schema)
+
+    def verify(self) -> None:
+        if self.name != OBJECT:
+            read_schema(self.schema, self.schema_place)
 
     def is_ours_to_keep(self, candidate: Candidate) -> bool:
         """A model that has the word of the form among its capabilities keeps it wherever it runs."""

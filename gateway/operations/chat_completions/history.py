@@ -42,25 +42,38 @@ def _clean(message: dict[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _with_arguments(call: Any) -> Any:
+def _with_arguments(call: dict[str, Any]) -> dict[str, Any]:
     """Servers read them as JSON, and "" is none."""
-    function = call.get("function") if isinstance(call, dict) else None
+    function = call.get("function")
     if not isinstance(function, dict) or function.get("arguments") != "":
         return call
     return {**call, "function": {**function, "arguments": NO_ARGUMENTS}}
 
 
 def check_calls(calls: Any, name: str) -> None:
-    """Raises InvalidInput for arguments that are no JSON: servers fail at them, with an error that blames
-    something else.
+    """Raises InvalidInput for what calls nothing, and for arguments that are no JSON: servers fail at them,
+    with an error that blames something else.
     """
     if not isinstance(calls, list):
         raise wrong(name, _("must be an array"), "invalid_type")
     for number, call in enumerate(calls):
-        function = call.get("function") if isinstance(call, dict) else None
-        arguments = function.get("arguments") if isinstance(function, dict) else None
-        if isinstance(arguments, str) and arguments and not _is_json(arguments):
-            raise wrong(f"{name}[{number}].function.arguments", _("must be JSON, as a string"))
+        if not isinstance(call, dict):
+            raise wrong(f"{name}[{number}]", _("must be an object"), "invalid_type")
+        if call.get("type") != "custom":
+            check_function(call.get("function"), f"{name}[{number}].function")
+        elif not isinstance(call.get("custom"), dict):  # its input is a text
+            raise wrong(f"{name}[{number}].custom", _("must be an object"), "invalid_type")
+
+
+def check_function(function: Any, name: str) -> None:
+    """Of a call. Raises InvalidInput."""
+    if not isinstance(function, dict):
+        raise wrong(name, _("must be an object"), "invalid_type")
+    if not isinstance(function.get("name"), str):
+        raise wrong(f"{name}.name", _("must be a string"), "invalid_type")
+    arguments = function.get("arguments")
+    if isinstance(arguments, str) and arguments and not _is_json(arguments):
+        raise wrong(f"{name}.arguments", _("must be JSON, as a string"))
 
 
 def _is_json(text: str) -> bool:

@@ -3,15 +3,17 @@ anything is held or sent. A provider would say it later, and of some message or 
 
 Covers: data URLs without base64, base64 that is broken, bytes that are no image, sound or PDF, kinds of media
 that no model reads, addresses with other schemes than http and https, and such as lead to a machine of the
-site or to a cloud's credentials: a model server that stands there would fetch them for anybody.
+site or to a cloud's credentials: a model server that stands there would fetch them for anybody. Servers go by
+the fields of a part as well as by its `type` (vLLM does where there is none, or a `uuid` beside it), so a
+part is held to both, and an address is one wherever it stands in it.
 Does not cover: what stands at an address (the provider fetches it), what a name resolves to there, files that
-a provider keeps (`file_id`), parts of kinds that we do not know; a picture that is broken behind its first
-bytes.
+a provider keeps (`file_id`), the content of kinds that we do not know; a picture that is broken behind its
+first bytes.
 """
 
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,7 +21,7 @@ from foundation.egress import PUBLIC
 from foundation.egress.urls import check_host, parse_url
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
-from gateway.operations.body import wrong
+from gateway.operations.body import MAX_PLACE, wrong
 
 IMAGES = (
     *("image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp", "image/bmp", "image/tiff"),
@@ -30,14 +32,74 @@ BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM"
 ADDRESSES = ("http://", "https://")
 ORIGIN = re.compile(r"[a-z]+://[^/?#]*", re.IGNORECASE)  # with all that any reader takes for a host
 MOST_ESCAPED = 1_000  # characters in which an escape would stand, if there were any
-BOX = b"ftyp"  # of HEIC and AVIF, behind four bytes of its length
+BOX = b"ftyp"  # of HEIC and AVIF, behind four bytes of its length; films have it too, of other brands
+BRANDS = frozenset(
+    {
+        *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"heif"),
+        *(b"mif1", b"mif2", b"msf1", b"miaf", b"avif", b"avis"),
+    }
+)
+TEXTS = frozenset({"text", "refusal"})
+FIELDS = ("image_url", "video_url", "audio_url")  # are read of a part of any type
+# Types and fields of what is looked at and not heard; sound is what nobody knows, too.
+SEEN = frozenset(
+    {"image_url", "input_image", "image", "image_embeds", "image_pil", "document", "document_url"}
+)
+HEARD = frozenset({"audio_url", "input_audio", "audio", "audio_embeds", "video_url", "video"})
+MEDIA = SEEN | HEARD | {"file", "input_file", "file_url"}
+SILENT = SEEN | {"search_result", "thinking", "redacted_thinking"}
+SILENT_FILES = ("data:application/pdf", "data:text/", "data:image/")
+# Fields that hold what is read: no server fetches an address that stands there.
+READ = frozenset({"text", "refusal", "thinking", "reasoning", "content", "title", "context", "filename"})
+ASIDE = frozenset({"citations", "annotations", "input", "arguments"})
+# How an address begins, with what many readers leave out of one
+ADDRESS = re.compile(
+    r"""[\s\0-\x20]*+ (?: h{n}t{n}t{n}p{n}(?:s{n})?: | [a-z](?:{n}[a-z0-9+.-]){0,20}{n}:{n}/{n}/ )""".replace(
+        "{n}", r"[\t\r\n]*+"
+    ),
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 def check_media(part: dict[str, Any], name: str) -> None:
     """Raises InvalidInput naming the place."""
-    check_kind = KINDS.get(part.get("type"))
-    if check_kind is not None:
-        check_kind(part, name)
+    for kind in dict.fromkeys([part["type"], *(field for field in FIELDS if part.get(field) is not None)]):
+        if (check_kind := KINDS.get(kind)) is not None:
+            check_kind(part, name)
+    check_addresses(part, name)
+
+
+def kinds_of(part: dict[str, Any]) -> Iterator[str]:
+    """What a part may be read as: of its type, and of the fields that servers read whatever that says."""
+    if part["type"] not in TEXTS:
+        yield part["type"]
+    yield from (field for field in part if field in MEDIA and part[field] is not None)
+
+
+def may_sound(part: dict[str, Any]) -> bool:
+    """Whether anything of a part may be heard: its tokens have a price of their own."""
+    return any(not (_is_silent_file(part) if kind == "file" else kind in SILENT) for kind in kinds_of(part))
+
+
+def _is_silent_file(part: dict[str, Any]) -> bool:
+    file = part.get("file")
+    data = file.get("file_data") if isinstance(file, dict) else None
+    return isinstance(data, str) and data[:40].lower().startswith(SILENT_FILES)
+
+
+def check_addresses(value: Any, name: str) -> None:
+    """All that a server might fetch, at any depth. Raises InvalidInput naming the place."""
+    if isinstance(value, str):
+        if ADDRESS.match(value):
+            check_address(value.strip(), name)
+    elif isinstance(value, list):
+        for position, one in enumerate(value):
+            check_addresses(one, f"{name}[{position}]")
+    elif isinstance(value, dict):
+        for field, one in value.items():
+            is_read = field in READ or (field == "source" and value.get("type") == "search_result")
+            if field not in ASIDE and not (is_read and isinstance(one, str)):
+                check_addresses(one, f"{name}.{field[:MAX_PLACE]}")
 
 
 def _check_image(part: dict[str, Any], name: str) -> None:
@@ -51,9 +113,13 @@ def _check_image(part: dict[str, Any], name: str) -> None:
         raise wrong(place, _("holds no image"))
 
 
-def _check_other_address(part: dict[str, Any], name: str) -> None:
-    """Of a film or of sound, as vLLM and Qwen take them."""
-    _read_address(*_address_of(part, part["type"], name))
+def _check_film(part: dict[str, Any], name: str) -> None:
+    """As vLLM and Qwen take them."""
+    _read_address(*_address_of(part, "video_url", name))
+
+
+def _check_heard(part: dict[str, Any], name: str) -> None:
+    _read_address(*_address_of(part, "audio_url", name))
 
 
 def _address_of(part: dict[str, Any], field: str, name: str) -> tuple[str, str]:
@@ -113,7 +179,8 @@ def decode(data: str, name: str) -> bytes:
 
 def is_image(content: bytes) -> bool:
     is_webp = content.startswith(b"RIFF") and content[8:12] == b"WEBP"
-    return content.startswith(BEGINNINGS) or is_webp or content[4:8] == BOX
+    is_boxed = content[4:8] == BOX and content[8:12] in BRANDS
+    return content.startswith(BEGINNINGS) or is_webp or is_boxed
 
 
 def _check_sound(part: dict[str, Any], name: str) -> None:
@@ -176,8 +243,8 @@ def is_pdf(content: bytes) -> bool:
 SOUNDS = {"wav": _is_wav, "mp3": _is_mp3}
 KINDS: dict[Any, Callable[[dict[str, Any], str], None]] = {
     "image_url": _check_image,
-    "video_url": _check_other_address,
-    "audio_url": _check_other_address,
+    "video_url": _check_film,
+    "audio_url": _check_heard,
     "input_audio": _check_sound,
     "file": _check_file,
     "image": _check_source,

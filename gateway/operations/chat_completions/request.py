@@ -1,6 +1,6 @@
 """A request for a chat completion, checked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +9,17 @@ from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import check, check_range, load_object, missing, wrong
 from gateway.operations.chat_completions.answer import MAX_CHOICES
 from gateway.operations.chat_completions.form import JsonForm
-from gateway.operations.chat_completions.history import check_calls, clean_history, may_lack_content
-from gateway.operations.chat_completions.media import check_media
+from gateway.operations.chat_completions.history import (
+    check_calls,
+    check_function,
+    clean_history,
+    may_lack_content,
+)
+from gateway.operations.chat_completions.media import check_media, kinds_of, may_sound
 from gateway.operations.chat_completions.schemas import check_format
 
 MAX_MESSAGES = 2_000
 MAX_OUTPUT_TOKENS = 10_000_000  # far beyond any model; a hold for more would not fit the ledger
-TEXT_PARTS = frozenset({"text", "refusal"})
 # Servers' own names for the number of answers and for their length: a hold and a bill know the number that
 # `n` says and the length that `max_tokens` says (llama.cpp lets n_predict go before max_tokens; vLLM, TGI,
 # Ollama).
@@ -51,9 +55,11 @@ def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
     """
     body = call.body
     refuse_fields(body, OTHER_LENGTHS, _("is not allowed: “max_tokens” bounds the answer"))
-    call.has_media = _check_messages(body, are_parts_checked=are_parts_checked)
+    _check_messages(body, are_parts_checked=are_parts_checked)
+    parts = list(_parts_of(body["messages"]))
+    call.has_media = any(True for part in parts for _kind in kinds_of(part))
     body["messages"] = clean_history(body["messages"])
-    call.has_sound = call.has_media or _names_sound(body)
+    call.has_sound = _names_sound(body) or any(map(may_sound, parts))
     for name in ("max_tokens", "max_completion_tokens"):
         check_length(body, name)
     check_range(body, "temperature", 0, 2)
@@ -159,8 +165,14 @@ def _names_sound(body: dict[str, Any]) -> bool:
     )
 
 
-def _check_messages(body: dict[str, Any], *, are_parts_checked: bool) -> bool:
-    """Whether a message holds anything but text. Raises InvalidInput."""
+def _parts_of(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for message in messages:
+        if isinstance(content := message.get("content"), list):
+            yield from content
+
+
+def _check_messages(body: dict[str, Any], *, are_parts_checked: bool) -> None:
+    """Raises InvalidInput."""
     messages = body.get("messages")
     if messages is None:
         raise missing(body, "messages", '[{"role": "user", "content": "…"}]', ("prompt", "input"))
@@ -168,7 +180,6 @@ def _check_messages(body: dict[str, Any], *, are_parts_checked: bool) -> bool:
         raise wrong("messages", _("must be an array"), "invalid_type")
     if not messages:
         raise wrong("messages", _("must hold at least one message"))
-    has_media = False
     for index, message in enumerate(messages):
         if type(message) is not dict:
             raise wrong(f"messages[{index}]", _("must be an object"), "invalid_type")
@@ -185,11 +196,10 @@ def _check_messages(body: dict[str, Any], *, are_parts_checked: bool) -> bool:
             raise wrong(f"messages[{index}].content", _("is missing"), "missing_required_parameter")
         if message.get("tool_calls"):
             check_calls(message["tool_calls"], f"messages[{index}].tool_calls")
-        if type(content) is list:
-            if not are_parts_checked:
-                _check_parts(content, f"messages[{index}].content")
-            has_media |= any(part.get("type") not in TEXT_PARTS for part in content)
-    return has_media
+        if message.get("function_call"):
+            check_function(message["function_call"], f"messages[{index}].function_call")
+        if type(content) is list and not are_parts_checked:
+            _check_parts(content, f"messages[{index}].content")
 
 
 def _check_parts(parts: list, name: str) -> None:
@@ -201,8 +211,10 @@ def _check_parts(parts: list, name: str) -> None:
 
 
 def _check_part(part: dict[str, Any], name: str) -> None:
-    if "type" in part and type(part["type"]) is not str:
+    if part.get("type") is None:  # some servers guess then, each in its own way
+        raise wrong(f"{name}.type", _("is missing"), "missing_required_parameter")
+    if type(part["type"]) is not str:
         raise wrong(f"{name}.type", _("must be a string"), "invalid_type")
-    if part.get("type") == "text" and type(part.get("text")) is not str:
+    if part["type"] == "text" and type(part.get("text")) is not str:
         raise wrong(f"{name}.text", _("must be a string"), "invalid_type")
     check_media(part, name)

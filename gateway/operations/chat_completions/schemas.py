@@ -1,5 +1,8 @@
 """The JSON schema of `response_format`: whether it is one, and whether any answer could keep it.
 
+Reading one by the schema of schemas takes up to a third of a second, so it is done apart from the rest of a
+request (gateway.steps.verify).
+
 Guards against: addresses in `$ref`, which nobody fetches; schemas that take long to read; schemas whose
 contradictions stand open (a property that must be there and may not, a least above a most, a reference that
 never ends).
@@ -8,7 +11,8 @@ Does not guard against: contradictions that need a proof. There every answer fai
 
 import re
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,6 +30,7 @@ FORMATS = ("text", OBJECT, SCHEMA, "structural_tag")  # the last is vLLM's
 MAX_SCHEMA_BYTES = 64_000
 MAX_PARTS = 2_000  # objects and arrays: each takes the library a tenth of a millisecond and more
 MAX_STEPS = 10_000  # of the search for contradictions
+MOST_KNOWN = 256  # schemas: programs send the same one with each call
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 VALUES = frozenset({"const", "enum", "default", "examples", "example"})  # hold no schemas
@@ -49,8 +54,8 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 
 def check_format(body: dict[str, Any]) -> tuple[str, Any] | None:
-    """(format, schema) of an answer that is to be JSON; None for any other. Raises InvalidInput naming the
-    place.
+    """(format, schema) of an answer that is to be JSON; None for any other. The schema is not read yet: see
+    `read_schema`. Raises InvalidInput naming the place.
     """
     check(body, PLACE, dict)
     wanted = body.get(PLACE)
@@ -71,12 +76,12 @@ def check_format(body: dict[str, Any]) -> tuple[str, Any] | None:
         raise wrong(f"{place}.name", _("must be 1 to 64 letters, digits, “_” or “-”"))
     if "schema" not in named:
         return SCHEMA, {"type": "object"}
-    check_schema(named["schema"], f"{place}.schema")
+    check_size(named["schema"], f"{place}.schema")
     return SCHEMA, named["schema"]
 
 
-def check_schema(schema: Any, place: str) -> None:
-    """Raises InvalidInput for what is no JSON schema, and for one that no answer can keep."""
+def check_size(schema: Any, place: str) -> None:
+    """Raises InvalidInput for what is no object, and for one that takes too long to read."""
     if not isinstance(schema, dict):
         raise wrong(place, _("must be an object"), "invalid_type")
     written = orjson.dumps(schema)
@@ -84,7 +89,30 @@ def check_schema(schema: Any, place: str) -> None:
         raise wrong(place, _("must have at most %(limit)s kB") % {"limit": MAX_SCHEMA_BYTES // 1_000})
     if written.count(b"{") + written.count(b"[") > MAX_PARTS:
         raise wrong(place, _("must have at most %(limit)s objects and arrays") % {"limit": MAX_PARTS})
-    found = _find_fault(written)
+
+
+Path = tuple[str | int, ...]
+Fault = tuple[Path, str | None]  # where; why it is no schema, None where it is one that nobody can keep
+_known: dict[bytes, Fault | None] = {}
+_knowing = Lock()
+
+
+def is_known(schema: dict[str, Any]) -> bool:
+    """Whether it was read lately, so that reading it takes no time."""
+    return orjson.dumps(schema) in _known
+
+
+def read_schema(schema: dict[str, Any], place: str) -> None:
+    """Takes long. Raises InvalidInput for what is no JSON schema, and for one that no answer can keep."""
+    written = orjson.dumps(schema)
+    with _knowing:
+        is_new, found = written not in _known, _known.get(written)
+    if is_new:
+        found = _find_fault(written)
+        with _knowing:
+            while len(_known) >= MOST_KNOWN:
+                del _known[next(iter(_known))]
+            _known[written] = found
     if found is not None:
         path, reason = found
         raise wrong(
@@ -96,12 +124,7 @@ def check_schema(schema: Any, place: str) -> None:
         )
 
 
-Path = tuple[str | int, ...]
-
-
-@lru_cache(maxsize=256)  # programs send the same one with each call
-def _find_fault(written: bytes) -> tuple[Path, str | None] | None:
-    """(where, why it is no schema; None where it is one that nobody can keep)."""
+def _find_fault(written: bytes) -> Fault | None:
     schema = orjson.loads(written)
     try:
         for path, target in _references(schema, ()):

@@ -2,15 +2,15 @@
 its arguments as text. Clients put the pieces of a stream together by their numbers, and trip over gaps.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from gateway.answers.json_text import as_number, load_or_none, write_json
+from gateway.operations.chat_completions.nesting import Nesting
 
 NO_ARGUMENTS = "{}"  # what clients read where a function takes none
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)  # of JSON, whole
+MOST_CALLS = 1_000  # of one answer: some steps look at all of them
 ARGUMENTS = ("arguments", "parameters", "input")  # their names, OpenAI's first
 
 
@@ -22,7 +22,7 @@ class _Begun:
     name: str
     is_whole: bool  # all of it came with its first piece
     lacks_arguments: bool  # so far
-    arguments: list[str] = field(default_factory=list)  # its pieces
+    arguments: Nesting = field(default_factory=Nesting)
 
 
 class CallReader:
@@ -42,7 +42,7 @@ class CallReader:
 
     def read(self, delta: dict[str, Any]) -> bool:
         """Bring the pieces of a delta into shape, in place; whether anything was changed. Raises ValueError
-        for arguments that cannot be written.
+        for arguments that cannot be written, and for more calls than anybody makes.
         """
         is_changed = list_calls(delta)
         kept = []
@@ -63,6 +63,8 @@ class CallReader:
         number = self._find(piece, place)
         if number is None:
             number = len(self._begun)
+            if number >= MOST_CALLS:
+                raise ValueError("nobody makes that many calls")
             if piece.get("id") in self._by_id:
                 del piece["id"]  # each has its own
             is_changed = complete(piece, no_arguments="")
@@ -74,7 +76,7 @@ class CallReader:
         call = self._begun[number]
         if _has_arguments(piece):
             call.lacks_arguments = False
-            call.arguments.append(piece["function"]["arguments"])
+            call.arguments.add(piece["function"]["arguments"])
         if place is not None:
             self._numbers[place] = number
         self._last = number
@@ -91,7 +93,7 @@ class CallReader:
     @property
     def is_cut(self) -> bool:
         """Whether the arguments of any call have not come whole so far."""
-        return any(is_cut("".join(call.arguments)) for call in self._begun)
+        return any(call.arguments.is_cut for call in self._begun)
 
     def end(self) -> list[dict[str, Any]]:
         """The last pieces of calls whose arguments never came: `{}`, since clients read them as JSON, and ""
@@ -134,11 +136,9 @@ def is_nameless(call: dict[str, Any]) -> bool:
 
 def is_cut(arguments: str) -> bool:
     """Whether arguments end in the middle of their JSON. What else is odd is as the model wrote it."""
-    text = arguments.strip()
-    if not text.startswith("{"):
-        return False
-    rest = _STRING.sub("", text)
-    return '"' in rest or any(rest.count(opened) > rest.count(closed) for opened, closed in ("{}", "[]"))
+    nesting = Nesting()
+    nesting.add(arguments)
+    return nesting.is_cut
 
 
 def has_cut_arguments(call: dict[str, Any]) -> bool:

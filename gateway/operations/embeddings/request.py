@@ -18,6 +18,8 @@ def check_body(call: Call) -> None:
     body = call.body
     if body.get("input") is None:
         raise missing(body, "input", '["…"]', ("messages", "prompt", "texts"))
+    if body.get("messages") is not None:  # vLLM may read them instead, with pictures to be fetched
+        raise wrong("messages", _("is not allowed: “input” says what is read"))
     call.text_count = _count_texts(body["input"])
     check(body, "dimensions", int)
     if (dimensions := body.get("dimensions")) is not None and not 1 <= dimensions <= MAX_DIMENSIONS:

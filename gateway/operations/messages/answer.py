@@ -76,23 +76,33 @@ def _read_blocks(message: dict[str, Any], call: Call) -> list[dict[str, Any]]:
     blocks = []
     if call.candidate.provider.takes_blocks:  # they are of its own shape
         if "content_blocks" in message:
-            return message["content_blocks"]
-        blocks = list(message.get("thinking_blocks") or ())
+            return _checked_blocks(message["content_blocks"])
+        blocks = _checked_blocks(message.get("thinking_blocks") or [])
     if not blocks and (thought := find_reasoning(message)):
         blocks.append({"type": "thinking", "thinking": thought, "signature": ""})
     for name in ("content", "refusal"):
         if isinstance(text := message.get(name), str) and text:
             blocks.append({"type": "text", "text": text})
-    return [*blocks, *(_read_call(call) for call in message.get("tool_calls") or ())]
+    return [*blocks, *(_read_call(tool) for tool in message.get("tool_calls") or ())]
 
 
-def _read_call(call: dict[str, Any]) -> dict[str, Any]:
-    function = call.get("function") or {}
+def _checked_blocks(given: Any) -> list[dict[str, Any]]:
+    if not isinstance(given, list) or not all(isinstance(block, dict) for block in given):
+        raise nonsense()
+    return [*given]
+
+
+def _read_call(tool: dict[str, Any]) -> dict[str, Any]:
+    function = tool.get("function")
+    if not isinstance(function, dict):  # nobody can tell what it calls
+        raise nonsense()
     arguments = function.get("arguments")
     given = load_or_none(arguments) if isinstance(arguments, str) else None
     if not isinstance(given, dict):  # cut off in the middle, or written wrongly
         given = {NO_JSON: arguments}
-    return {"type": "tool_use", "id": call["id"], "name": function.get("name") or "", "input": given}
+    name = function.get("name")
+    name = name if isinstance(name, str) else ""
+    return {"type": "tool_use", "id": tool["id"], "name": name, "input": given}
 
 
 def write_event(kind: str, **fields: Any) -> bytes:

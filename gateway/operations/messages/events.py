@@ -5,17 +5,19 @@ Pieces of text that differ from the last in nothing else pass unread, as they do
 (gateway.answers.deltas).
 
 OpenAI's servers may tell several calls at once, piece by piece, and a block that was closed is not gone on
-with: while the arguments of a call are not whole, whatever else is told waits.
+with: while the arguments of a call are not whole, whatever else is told waits, each call's pieces together.
+Whatever a server sends, each piece is put off once at most, and read once.
 """
 
+from collections import deque
 from typing import Any
 
 from foundation.errors import AtriumError
 from gateway.answers.deltas import KEY, DeltaShape
 from gateway.answers.estimate import estimate_tokens
-from gateway.answers.json_text import load_or_none
 from gateway.answers.whole import nonsense
 from gateway.calls import Call, Chunk
+from gateway.operations.chat_completions.nesting import Nesting
 from gateway.operations.chat_completions.parts import find_reasoning
 from gateway.operations.messages.answer import END, name_answer, name_end, usage_body, write_event
 from gateway.operations.messages.errors import error_event
@@ -44,8 +46,10 @@ class Events:
         self._place = -1  # of the last block
         self._calls: set[int] = set()  # the numbers of those that have begun
         self._call_open = -1  # the number of the one whose block is open
-        self._arguments: list[str] = []  # of that, so far
-        self._waiting: list[Step] = []
+        self._arguments = Nesting()  # of that, so far
+        self._waiting: deque[tuple[str, list[Any]]] = deque()  # what comes behind it: a kind, and its pieces
+        self._later: dict[int, list[dict[str, Any]]] = {}  # those of calls, by their numbers
+        self._waiting_pieces = 0
         self._thought = -1  # the number of the thought that was told last
         self._end: tuple[str, str | None] = (END, None)
 
@@ -104,34 +108,50 @@ class Events:
     def _take(self, step: Step, parts: list[bytes]) -> None:
         kind, said = step
         goes_on = kind == "call" and said["index"] == self._call_open
-        if self._open == "tool_use" and not goes_on and (self._waiting or not self._is_call_whole()):
-            self._waiting.append(step)
-            if len(self._waiting) > MOST_WAITING:
-                raise ValueError("a call is never whole")
+        if self._open != "tool_use" or goes_on or self._arguments.is_whole:
+            self._tell_step(step, parts)
+            if self._waiting and self._arguments.is_whole:
+                self._tell_waiting(parts)
+        else:
+            self._put_off(step)
+
+    def _put_off(self, step: Step) -> None:
+        kind, said = step
+        self._waiting_pieces += 1
+        if self._waiting_pieces > MOST_WAITING:
+            raise ValueError("a call is never whole")
+        if kind == "call" and said["index"] in self._later:
+            self._later[said["index"]].append(said)
             return
+        if self._waiting and self._waiting[-1][0] == kind != "call":
+            self._waiting[-1][1].append(said)
+            return
+        pieces = [said]
+        self._waiting.append((kind, pieces))
+        if kind == "call":
+            self._later[said["index"]] = pieces
+
+    def _tell_waiting(self, parts: list[bytes], *, is_end: bool = False) -> None:
+        """In its order, up to a call that may go on."""
+        while self._waiting:
+            kind, pieces = self._waiting.popleft()
+            self._waiting_pieces -= len(pieces)
+            for piece in pieces if kind == "thought" else [_join(kind, pieces)]:
+                self._tell_step((kind, piece), parts)
+            if kind == "call":
+                del self._later[pieces[0]["index"]]
+                if not (is_end or self._arguments.is_whole):
+                    return
+
+    def _tell_step(self, step: Step, parts: list[bytes]) -> None:
+        kind, said = step
         if kind == "call":
             self._tell_call(said, parts)
-            if self._waiting and self._is_call_whole():
-                self._take_waiting(parts)
         elif kind == "thought":
             self._tell_thought(said, parts)
         else:
             self._open_block(kind, parts)
             parts.append(self._piece(**{"type": f"{kind}_delta", kind: said}))
-
-    def _take_waiting(self, parts: list[bytes]) -> None:
-        """The next in line, and what can follow it."""
-        waiting, self._waiting = self._waiting, []
-        self._close(parts)
-        for step in waiting:
-            self._take(step, parts)
-
-    def _is_call_whole(self) -> bool:
-        """Whether the arguments of the open call make an object."""
-        if not (self._arguments and self._arguments[-1].rstrip().endswith("}")):
-            return False
-        self._arguments = ["".join(self._arguments)]
-        return isinstance(load_or_none(self._arguments[0]), dict)
 
     def _tell_thought(self, piece: dict[str, Any], parts: list[bytes]) -> None:
         if piece["index"] != self._thought:
@@ -152,12 +172,13 @@ class Events:
         if number != self._call_open or self._open != "tool_use":
             if number in self._calls:  # it was whole, or there was no more to come
                 return
-            named = {"id": call.get("id") or "", "name": function.get("name") or ""}
+            name = function.get("name")
+            named = {"id": call.get("id") or "", "name": name if isinstance(name, str) else ""}
             self._start({"type": "tool_use", **named, "input": {}}, parts)
             self._calls.add(number)
-            self._call_open, self._arguments = number, []
+            self._call_open, self._arguments = number, Nesting()
         if arguments := function.get("arguments"):
-            self._arguments.append(arguments)
+            self._arguments.add(arguments)
             parts.append(self._piece(type="input_json_delta", partial_json=arguments))
 
     def _piece(self, **delta: str) -> bytes:
@@ -192,11 +213,20 @@ class Events:
         if failure is not None:
             return error_event(failure, self._call.request_id)
         parts: list[bytes] = [] if self._has_begun else [self._begin({})]
-        while self._waiting:
-            self._take_waiting(parts)
+        self._tell_waiting(parts, is_end=True)
         self._close(parts)
         reason, sequence = self._end
         delta = {"stop_reason": reason, "stop_sequence": sequence}
         usage = usage_body(self._call.usage or Usage())
         parts += [write_event("message_delta", delta=delta, usage=usage), write_event("message_stop")]
         return b"".join(parts)
+
+
+def _join(kind: str, pieces: list[Any]) -> Any:
+    """Those that waited, as one: texts, or pieces of one call."""
+    if kind != "call":
+        return "".join(pieces)
+    functions = [one["function"] for one in pieces if isinstance(one.get("function"), dict)]
+    name = next((one["name"] for one in functions if one.get("name")), "")
+    arguments = "".join(one.get("arguments") or "" for one in functions)
+    return {**pieces[0], "function": {"name": name, "arguments": arguments}}

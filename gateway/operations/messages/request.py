@@ -13,7 +13,7 @@ from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import MAX_PLACE, check, check_range, load_object, wrong
 from gateway.operations.chat_completions.form import JsonForm
 from gateway.operations.chat_completions.request import MAX_MESSAGES, MAX_OUTPUT_TOKENS, check_body
-from gateway.operations.chat_completions.schemas import check_schema
+from gateway.operations.chat_completions.schemas import check_size
 from gateway.operations.messages.turns import read_system, read_turns
 
 COUNTED = frozenset(
@@ -57,7 +57,7 @@ def parse_request(
     )
     check_body(call, are_parts_checked=True)
     if isinstance(call.form, JsonForm):
-        call.form = replace(call.form, place=FORM)
+        call.form = replace(call.form, place=FORM, schema_place=f"{FORM}.schema")
     return call
 
 
@@ -202,6 +202,6 @@ def _read_output(given: dict[str, Any]) -> dict[str, Any]:
         return body
     if not isinstance(form, dict) or form.get("type") != "json_schema":
         raise wrong(f"{FORM}.type", _("must be one of %(values)s") % {"values": "json_schema"})
-    check_schema(form.get("schema"), f"{FORM}.schema")
+    check_size(form.get("schema"), f"{FORM}.schema")
     named = {"name": "answer", "strict": True, "schema": form["schema"]}
     return {**body, "response_format": {"type": "json_schema", "json_schema": named}}

@@ -6,7 +6,14 @@ from typing import Any
 from foundation.told import gettext as _
 from gateway.answers.json_text import write_json
 from gateway.operations.body import MAX_PLACE, wrong
-from gateway.operations.chat_completions.media import check_address, decode, is_image, is_pdf
+from gateway.operations.chat_completions.media import (
+    ADDRESSES,
+    check_address,
+    check_addresses,
+    decode,
+    is_image,
+    is_pdf,
+)
 
 Part = dict[str, Any]
 ROLES = ("user", "assistant", "system")
@@ -60,7 +67,9 @@ def _read_content(content: Any, name: str, allowed: frozenset[str]) -> str | lis
         return content
     if not isinstance(content, list):
         raise wrong(name, _("must be a string or an array of blocks"), "invalid_type")
-    return [_read_block(block, f"{name}[{place}]", allowed) for place, block in enumerate(content)]
+    blocks = [_read_block(block, f"{name}[{place}]", allowed) for place, block in enumerate(content)]
+    check_addresses(content, name)  # in fields that are of no concern here, too
+    return blocks
 
 
 def _read_block(block: Any, name: str, allowed: frozenset[str]) -> Part:
@@ -97,7 +106,8 @@ def _read_result(block: Part, name: str) -> Part:
     if type(block.get("is_error", False)) is not bool:
         raise wrong(f"{name}.is_error", _("must be true or false"), "invalid_type")
     content = block.get("content")
-    return {**block, "content": _read_content(content or "", f"{name}.content", OF_RESULTS)}
+    content = "" if content is None else _read_content(content, f"{name}.content", OF_RESULTS)
+    return {**block, "content": content}
 
 
 def _source_of(block: Part, name: str) -> Part:
@@ -126,8 +136,8 @@ def _read_image(block: Part, name: str) -> str:
 
 def _read_url(source: Part, name: str) -> str:
     url = source.get("url")
-    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-        raise wrong(f"{name}.source.url", _("must be an address that begins with “https://”"))
+    if not isinstance(url, str) or not url[:8].lower().startswith(ADDRESSES):
+        raise wrong(f"{name}.source.url", _("must be an address that begins with http:// or https://"))
     check_address(url, f"{name}.source.url")
     return url
 

@@ -136,10 +136,10 @@ def _called_names(messages: list[dict[str, Any]]) -> Iterable[str]:
     for message in messages:
         if message["role"] != ASSISTANT:
             continue
-        for call in message.get("tool_calls") or ():
-            yield call["function"]["name"]
-        if isinstance(function := message.get("function_call"), dict):
-            yield function["name"]
+        called = [call.get("function") for call in message.get("tool_calls") or () if isinstance(call, dict)]
+        for function in (*called, message.get("function_call")):
+            if isinstance(function, dict) and isinstance(function.get("name"), str):
+                yield function["name"]
 
 
 # -- the form of the answer ----------------------------------------------------------------------------------

@@ -233,7 +233,7 @@ def _write_part(part: dict[str, Any], name: str) -> Block:
 
 def _write_image(given: Any, name: str) -> Block:
     url = given.get("url") if isinstance(given, dict) else given
-    if isinstance(url, str) and url.startswith(("https://", "http://")):
+    if isinstance(url, str) and url[:8].lower().startswith(("https://", "http://")):
         return {"type": "image", "source": {"type": "url", "url": url}}
     media_type, data = _split_data_url(url, f"{name}.url")
     return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}

@@ -71,5 +71,5 @@ def _read_vectors(answer: dict[str, Any]) -> dict[str, Any]:
     """Of the types that were asked for, floats or else the first: OpenAI knows one."""
     vectors = answer["embeddings"]
     if isinstance(vectors, dict):
-        vectors = vectors.get("float") or next(iter(vectors.values()))
+        vectors = vectors.get("float") or next(iter(vectors.values()), None)
     return {"embeddings": vectors, "usage": _read_usage(answer.get("meta"))}
