@@ -16,7 +16,14 @@ from gateway.calls import Chunk
 from gateway.operations.chat_completions import ChatCompletions
 from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.schemas import MAX_PARTS, MAX_SCHEMA_BYTES
-from gateway.operations.chat_completions.validation import CannotTell, NotKept, Work, is_quick, read_json
+from gateway.operations.chat_completions.validation import (
+    CLOSED_THOUGHTS,
+    CannotTell,
+    NotKept,
+    Work,
+    is_quick,
+    read_json,
+)
 from gateway.v1 import SCHEMA as SCHEMA_IN_BODY
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
@@ -144,6 +151,13 @@ def test_other_forms_are_none_of_ours():
 )
 def test_json_is_found_in_what_models_put_around_it(text):
     assert read_json(text, SCHEMA) == GOOD
+
+
+@pytest.mark.parametrize("mark", CLOSED_THOUGHTS)
+@pytest.mark.parametrize("around", ["%s", "```json\n%s\n```", "%s That is all."])
+def test_json_may_speak_of_the_marks_that_close_thoughts(mark, around):
+    good = json.dumps({"name": f"uses {mark} here", "count": 1}, ensure_ascii=False)
+    assert read_json(around % good, SCHEMA) == good
 
 
 @pytest.mark.parametrize("text", ["", "w0 w1", BAD, '{"name": "a", "count": "1"}', "[1]", GOOD[:-1], "NaN"])

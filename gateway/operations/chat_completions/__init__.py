@@ -78,7 +78,7 @@ class ChatCompletions:
             name: value for name, value in call.body.items() if value is not None and name not in TOKEN_LIMITS
         }
         body[token_limit_name] = call.max_output_tokens
-        if isinstance(call.form, JsonForm) and call.is_form_ours:
+        if isinstance(call.form, JsonForm):
             call.form.write(call, body)
         if call.wants_stream:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}

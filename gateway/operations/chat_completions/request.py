@@ -11,7 +11,7 @@ from gateway.operations.chat_completions.answer import MAX_CHOICES
 from gateway.operations.chat_completions.form import JsonForm
 from gateway.operations.chat_completions.history import check_calls, clean_history, may_lack_content
 from gateway.operations.chat_completions.media import check_media
-from gateway.operations.chat_completions.schemas import check_format
+from gateway.operations.chat_completions.schemas import PLACE, check_format
 
 MAX_MESSAGES = 2_000
 MAX_OUTPUT_TOKENS = 10_000_000  # far beyond any model; a hold for more would not fit the ledger
@@ -63,7 +63,7 @@ def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
     check(body, "reasoning_effort", str)
     check(body, "metadata", dict)
     if (wanted := check_format(body)) is not None:
-        call.form = form = JsonForm(*wanted)
+        call.form = form = JsonForm(*wanted, body[PLACE])
         call.size_bytes += form.most_added_bytes
     for name in ("tools", "functions", "modalities"):
         check(body, name, list)
