@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tracemalloc
+from contextlib import suppress
 from decimal import Decimal
 
 import openai
@@ -10,8 +11,9 @@ import orjson
 import pydantic
 import pytest
 
-from foundation.errors import InvalidInput
+from foundation.errors import InvalidInput, QuotaExceeded
 from gateway.answers.billed import billed_usage
+from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Chunk
 from gateway.operations.chat_completions import ChatCompletions
 from gateway.operations.chat_completions.assembly import Gathered
@@ -24,10 +26,12 @@ from gateway.operations.chat_completions.validation import (
     is_quick,
     read_json,
 )
+from gateway.steps.reserve import highest_price
 from gateway.v1 import SCHEMA as SCHEMA_IN_BODY
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.test_estimates import DONE, END, event, usage_event
+from tests.gateway.test_lost_attempts import Bills
 from tests.gateway.test_parse import parse
 from tests.gateway.test_v1 import HELLO, ONE, events_of
 from usage.pricing import Price
@@ -442,6 +446,23 @@ def test_the_hold_covers_the_second_try_before_it_is_sent():
     call, before, (followed,) = asyncio.run(run())
     assert call.size_bytes >= before + len(BAD), "what was said is read again"
     assert followed.amount > call.attempts[0].cost and followed.attempts == tuple(call.attempts)
+
+
+@pytest.mark.parametrize("no", [QuotaExceeded("no", code="insufficient_quota"), asyncio.CancelledError()])
+def test_a_second_try_that_is_not_sent_leaves_the_bill_of_the_first_alone(no):
+    async def run():
+        books = Bills(no)
+        async with serving((200, {"choices": answer(BAD)[1]["choices"]})) as server:
+            call = calling(server.url, of(SCHEMA), stream=False)
+            call.held, tokens = highest_price(call), estimate_input_tokens(call)
+            with suppress(asyncio.CancelledError):
+                await ask(call, ledger=books)
+            return books, tokens, server.seen
+
+    books, tokens, seen = asyncio.run(run())
+    (bill,) = books.bills
+    assert len(seen) == len(books.followed) == 1 and not bill.attempts
+    assert bill.usage.input_tokens == tokens
 
 
 @pytest.mark.parametrize("text", ["{", '{"name": "w'])
