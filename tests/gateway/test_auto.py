@@ -264,3 +264,11 @@ def test_the_choice_is_shown_billed_listed_and_a_matter_of_the_project(place):
         assert f'"model":"{name}"' in streamed.text and '"auto"' not in streamed.text
         with tenant(place.slug):
             assert set(UsageEvent.objects.order_by("-pk")[:2].values_list("model", flat=True)) == {name}
+    set_list(place, "mock")
+    deadline = time.monotonic() + 10
+    while "auto" in {one["id"] for one in ask(place, "models").json()["data"]}:
+        assert time.monotonic() < deadline
+    assert ask(place, "models/auto").status_code == 404, (
+        "where there is no choice it is shown as it is listed"
+    )
+    assert ask(place, **hello).json()["model"] == "mock"
