@@ -1,6 +1,6 @@
 """A server that speaks OpenAI's API, and what every kind does unless it says otherwise."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,11 @@ class Timeouts:
     first_byte: float = 120.0
     idle: float = 30.0
     total: float = 1_800.0
+
+
+def messages_without(messages: Iterable[dict[str, Any]], names: Set[str]) -> list[dict[str, Any]]:
+    """Messages without these fields, for providers that refuse them."""
+    return [{name: value for name, value in one.items() if name not in names} for one in messages]
 
 
 REMOTE = Timeouts()
