@@ -62,7 +62,7 @@ class Breaker:
     """The circuits of one process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._circuits: dict[tuple[str, UUID, str], _Circuit] = {}
+        self._circuits: dict[tuple[str, UUID, str, str], _Circuit] = {}
         self._clock = clock
 
     def wait_s(self, call: Call, candidate: Candidate) -> float:
@@ -163,8 +163,9 @@ def resting(wait_s: float) -> UpstreamError:
     return UpstreamError(message % {"seconds": seconds}, code="upstream_unavailable", retry_after_s=seconds)
 
 
-def _name(call: Call, candidate: Candidate) -> tuple[str, UUID, str]:
-    """Apart for each tenant: requests of one that make a shared server fail must not close it to the
-    others.
+def _name(call: Call, candidate: Candidate) -> tuple[str, UUID, str, str]:
+    """Apart for each tenant: requests of one that make a shared server fail must not close it to the others.
+    And for each operation: who counts tokens may be unable to answer.
     """
-    return call.principal.tenant, candidate.endpoint.id, candidate.upstream_name
+    asked = call.operation.upstream_name
+    return call.principal.tenant, candidate.endpoint.id, candidate.upstream_name, asked
