@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils import translation
 from django.utils.functional import Promise
+from django.utils.translation import trans_real
 
 from foundation.texts import as_kept
 
@@ -88,10 +89,21 @@ def _read(kept: Any) -> str:
     text = (
         translation.ngettext(msgid, kept["many"], kept["count"]) if is_counted else translation.gettext(msgid)
     )
-    if text in (msgid, kept.get("many")) and (translation.get_language() or "en") != "en":
+    if text in (msgid, kept.get("many")) and not _is_known(msgid, is_counted=is_counted):
         raise KeyError(msgid)
     values = {
         name: _read(value) if isinstance(value, dict | list) else value
         for name, value in kept.get("with", {}).items()
     }
     return text % values if "with" in kept else text
+
+
+def _is_known(msgid: str, *, is_counted: bool) -> bool:
+    """Whether the language of now has a text, which may read like its msgid. The catalogue keeps what is
+    counted by msgid and number of the form.
+    """
+    if (translation.get_language() or "en") == "en":
+        return True
+    catalogue: Any = trans_real.catalog()  # of the language, and not of the one it falls back to
+    known = catalogue._catalog
+    return (msgid, 0) in known or (not is_counted and msgid in known)

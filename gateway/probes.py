@@ -1,11 +1,12 @@
-"""Looks after endpoints that are left alone: asks for their catalogue of models, or whatever else of theirs
-costs nothing and tells more, and lets the next call try as soon as one answers, before its pause is over.
+"""Looks after endpoints that are closed: asks for their catalogue of models, or whatever else of theirs costs
+nothing and tells more, and lets the next call try as soon as one answers, before its pause is over.
 
 An answer proves that the server is there, not that it can do its work. So no circuit is closed by it: one
-call tries, as after any pause, and if that fails the pause begins anew. A probe that fails changes nothing.
+call tries, as after any pause, and if that fails the pause begins anew. A probe that fails changes nothing,
+and who rests since calls waited in vain is not asked: what hangs lists its models still.
 
-Bounded: AT_ONCE at a time, each for TIMEOUT_S, with growing pauses for each endpoint; outside of any call;
-with the endpoint's own key, under its own egress policy, without following a redirect.
+Bounded: AT_ONCE at a time, each for TIMEOUT_S, with pauses that grow until a call was answered; outside of
+any call; with the endpoint's own key, under its own egress policy, without following a redirect.
 """
 
 import asyncio
@@ -64,14 +65,16 @@ class Probes:
                 logger.exception("endpoints that are left alone could not be asked")
 
     async def look(self) -> None:
-        """Ask those whose turn it is."""
-        ill = self._breaker.list_left_alone()
+        """Ask those whose turn it is. Who has let one call try and failed it goes on with longer pauses."""
+        ill = self._breaker.list_ill()
         now_s = self._clock()
         self._turns = {
             endpoint: self._turns.get(endpoint) or _Turn(now_s + FIRST_PAUSE_S * self._jitter(0.5, 1.5))
             for endpoint in ill
         }
-        due = [endpoint for endpoint, turn in self._turns.items() if turn.due_s <= now_s][:AT_ONCE]
+        due = [endpoint for endpoint, turn in self._turns.items() if ill[endpoint] and turn.due_s <= now_s][
+            :AT_ONCE
+        ]
         for endpoint in due:
             turn = self._turns[endpoint]
             turn.pause_s = min(2 * turn.pause_s, LAST_PAUSE_S)

@@ -139,17 +139,23 @@ def list_named(principal: Principal, snapshot: TenantSnapshot) -> list[tuple[str
     return [(name, named[name]) for name in sorted(named) if named[name].kind in ADDRESSES]
 
 
+def _list_auto(request: Request) -> list[Route]:
+    """Among which “auto” chooses for the caller; none where there is no choice, though it can be called."""
+    among = auto.list_models(request.principal, request.snapshot)
+    return among if len(among) > 1 else []
+
+
 @route("GET", "models")
 async def list_models(request: Request) -> None:
     data = [_describe(one, name, request) for name, one in list_named(request.principal, request.snapshot)]
-    if len(among := auto.list_models(request.principal, request.snapshot)) > 1:
+    if among := _list_auto(request):
         data = sorted([*data, _describe_auto(among, request)], key=lambda one: one["id"])
     await request.answer(orjson.dumps({"object": "list", "data": data}))
 
 
 @route("GET", "models/{model:path}")
 async def show_model(request: Request, model: str) -> None:
-    if model == AUTO and (among := auto.list_models(request.principal, request.snapshot)):
+    if model == AUTO and (among := _list_auto(request)):
         await request.answer(orjson.dumps(_describe_auto(among, request)))
         return
     found = find_route(model, request.principal, request.snapshot)

@@ -15,6 +15,7 @@ from django.db.models import F, Q
 from foundation.errors import NotFound
 from foundation.told import gettext as _
 from gateway.calls import Call
+from gateway.operations.chat_completions.request import MAX_MESSAGES
 from models_registry.routes import Route
 from prompts.models import Message
 
@@ -34,6 +35,7 @@ CAUTION = 0.9
 TELLING_SHARE = 8  # a bill of less than this part of the window says more of templates than of texts
 FRAME_BYTES = 12  # for role and delimiters of a message, five to seven tokens in atrium-tiny
 MOST_BYTES = 8_000_000  # some two million tokens: no model reads more
+MOST_TURNS = MAX_MESSAGES // 2 - 1  # of two messages each, and the wish to go on
 
 Turn = list[dict]
 
@@ -90,7 +92,7 @@ def read_history(
         turn.insert(0, {"role": role, "content": text})
         if role == Message.Role.USER:
             size_bytes += count_bytes(turn)
-            if turns and size_bytes > most_bytes:
+            if turns and (size_bytes > most_bytes or len(turns) >= MOST_TURNS):
                 return turns[::-1], True
             turns.append(turn)
             turn = []

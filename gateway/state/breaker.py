@@ -5,11 +5,11 @@ seconds. One call may try after a pause.
 
 Resting, which means asked only where nobody else is: one that let us wait in vain several times in a row,
 however far apart, for as long as the last wait was; one that asked to be left alone; and one that takes no
-request as the connection is set up (a dead key, no credit). A rest that was asked for, or follows from the
-set-up, ends by time alone. All of it ends at once where the connection was changed.
+request as the connection is set up (a dead key, no credit). A rest ends by time; that after waits in vain by
+an answer too. All of it ends at once where the connection was changed.
 
-Refusals of a single request are none of these. A server that is left alone for its failures is asked by us
-meanwhile (gateway.probes): if it answers, a call may try before the pause is over.
+Refusals of a single request are none of these. A server that is closed is asked by us meanwhile
+(gateway.probes): if it answers, a call may try before the pause is over.
 """
 
 import time
@@ -62,7 +62,7 @@ class Breaker:
     """The circuits of one process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._circuits: dict[tuple[str, UUID, str], _Circuit] = {}
+        self._circuits: dict[tuple[str, UUID, str, str], _Circuit] = {}
         self._clock = clock
 
     def wait_s(self, call: Call, candidate: Candidate) -> float:
@@ -107,22 +107,25 @@ class Breaker:
             if circuit.rests_until_s <= now_s:
                 del self._circuits[_name(call, call.candidate)]
 
-    def list_left_alone(self) -> set[Endpoint]:
-        """The endpoints that nobody asks now since they failed; for other reasons time alone helps."""
+    def list_ill(self) -> dict[Endpoint, bool]:
+        """The endpoints that were closed and have answered no call since; of each whether it is closed now.
+        Who only rests is helped by time alone.
+        """
         now_s = self._clock()
-        return {
-            circuit.endpoint
-            for circuit in self._circuits.values()
-            if max(circuit.open_until_s, circuit.slow_until_s) > now_s
-        }
+        ill: dict[Endpoint, bool] = {}
+        for circuit in self._circuits.values():
+            if circuit.open_until_s:
+                ill[circuit.endpoint] = ill.get(circuit.endpoint, False) or circuit.open_until_s > now_s
+        return ill
 
     def let_try(self, endpoint: Endpoint) -> None:
-        """It gave a sign of life: the next call may try, as after the pause, of each tenant and model one."""
+        """It gave a sign of life: the next call may try, as after the pause, of each tenant and model one. No
+        rest after waits in vain ends by it: servers that hang list their models still.
+        """
         now_s = self._clock()
         for circuit in self._circuits.values():
             if circuit.endpoint == endpoint:
                 circuit.open_until_s = min(circuit.open_until_s, now_s)
-                circuit.slow_until_s = min(circuit.slow_until_s, now_s)
 
     def _find(self, call: Call, candidate: Candidate) -> _Circuit | None:
         """None too where what is known is of the connection as it was before a change."""
@@ -160,8 +163,9 @@ def resting(wait_s: float) -> UpstreamError:
     return UpstreamError(message % {"seconds": seconds}, code="upstream_unavailable", retry_after_s=seconds)
 
 
-def _name(call: Call, candidate: Candidate) -> tuple[str, UUID, str]:
-    """Apart for each tenant: requests of one that make a shared server fail must not close it to the
-    others.
+def _name(call: Call, candidate: Candidate) -> tuple[str, UUID, str, str]:
+    """Apart for each tenant: requests of one that make a shared server fail must not close it to the others.
+    And for each operation: who counts tokens may be unable to answer.
     """
-    return call.principal.tenant, candidate.endpoint.id, candidate.upstream_name
+    asked = call.operation.upstream_name
+    return call.principal.tenant, candidate.endpoint.id, candidate.upstream_name, asked

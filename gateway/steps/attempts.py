@@ -127,10 +127,15 @@ class Attempts:
         call, correction = self._call, error.correction
         if call.correction is not None or self._count >= MAX_ATTEMPTS or call.left_s() <= 0:
             return False
-        lost = lost_attempt(call)
+        lost, size_bytes, is_covered = lost_attempt(call), call.size_bytes, False
         call.correction = correction
         call.size_bytes += len(correction.text.encode()) + AROUND_CORRECTION
-        if not await self._is_covered(lost, call.candidate):
+        try:
+            is_covered = await self._is_covered(lost, call.candidate)
+        finally:
+            if not is_covered:  # the first answer's bill is of what was sent for it
+                call.correction, call.size_bytes = None, size_bytes
+        if not is_covered:
             return False
         call.lose_attempt(lost)
         self._count += 1

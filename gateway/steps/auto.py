@@ -20,18 +20,22 @@ from gateway.answers.usage import BYTES_PER_TOKEN_ESTIMATE
 from gateway.calls import Call, Principal
 from gateway.state.snapshot import TenantSnapshot
 from gateway.steps.lookup import list_visible_routes, model_not_found, policy_refuses
-from models_registry.kinds import AUDIO, AUTO, FILES, JSON, TOOLS, VISION, Channel, ModelKind
-from models_registry.routes import Route, Target, Way, is_allowed
+from models_registry.kinds import AUDIO, AUTO, FILES, TOOLS, VISION, Channel, ModelKind
+from models_registry.routes import Candidate, Route, Target, Way, is_allowed
 from usage.pricing import UnpricedClass, highest_cost
 
 MOST_MODELS = 3  # the choice, and those that answer where it does not: the dearest is what a call holds
 UNKNOWN_WINDOW = 8_192  # what a model is taken to hold of which nobody says
 USUAL_ANSWER = 1_000  # tokens, where the caller bounds none
-PARTS = {
-    **dict.fromkeys(("image_url", "input_image", "image"), VISION),
-    **dict.fromkeys(("audio_url", "input_audio"), AUDIO),
-    "video_url": "video",
+PARTS = {  # kinds of a message's parts (all of operations.chat_completions.media), and who can read them
+    "image_url": VISION,
+    "input_image": VISION,
+    "image": VISION,
+    "input_audio": AUDIO,
+    "audio_url": AUDIO,
     "file": FILES,
+    "document": FILES,
+    "video_url": "video",
 }
 
 
@@ -50,7 +54,7 @@ def list_auto_ways(call: Call, snapshot: TenantSnapshot) -> list[Way]:
     needs = list_needs(call)
     capable = [route for route in named if _can(route, needs, call)]
     if not snapshot.auto_models_of(principal):
-        capable.sort(key=lambda route: _rank(route, call))
+        capable.sort(key=lambda route: _rank(route, _targets(route, policy), call))
     ways = (Way(route, route.name, found) for route in capable if (found := _targets(route, policy)))
     if chosen := list(islice(ways, MOST_MODELS)):
         return chosen
@@ -103,16 +107,16 @@ def _kinds_of_parts(messages: Any) -> Iterable[Any]:
     for message in messages or ():
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
-            if isinstance(part, dict):
-                yield _kind_of(part)
+            if isinstance(part, dict) and not _is_text(part):
+                yield part.get("type")
                 yield from (name for name in part if part[name] is not None)
 
 
-def _kind_of(part: dict[str, Any]) -> Any:
+def _is_text(part: dict[str, Any]) -> bool:
     """Anthropic's documents are files, unless their text stands there."""
-    kind, source = part.get("type"), part.get("source")
-    is_file = isinstance(source, dict) and source.get("type") not in ("text", "content")
-    return "file" if kind == "document" and is_file else kind
+    source = part.get("source")
+    given = source.get("type") if isinstance(source, dict) else "text"
+    return part.get("type") == "document" and given in ("text", "content")
 
 
 def _can(route: Route, needs: frozenset[str], call: Call) -> bool:
@@ -130,16 +134,14 @@ def _tokens(call: Call) -> int:
     return _input_tokens(call) + call.asked_output_tokens
 
 
-def _rank(route: Route, call: Call) -> tuple[bool, bool, Decimal, bool, str]:
-    """The least first. Who keeps to a schema by itself comes before all who must be helped."""
-    must_be_helped = _wants_json(call) and JSON not in route.capabilities
+def _rank(route: Route, targets: Iterable[Target], call: Call) -> tuple[bool, bool, Decimal, bool, str]:
+    """The least first. Who keeps the form that is asked for at each endpoint comes before all who must be
+    helped.
+    """
+    candidates = (Candidate(route, target, route.name) for target in targets)
+    must_be_helped = call.form is not None and any(map(call.form.is_ours_to_keep, candidates))
     cost = _cost(route, _input_tokens(call), call.asked_output_tokens or USUAL_ANSWER) or Decimal(0)
     return must_be_helped, route.price.is_unset, cost, not route.is_default, route.name
-
-
-def _wants_json(call: Call) -> bool:
-    wanted = call.body.get("response_format")
-    return isinstance(wanted, dict) and str(wanted.get("type", "")).startswith("json")
 
 
 def _cost(route: Route, input_tokens: int, output_tokens: int) -> Decimal | None:

@@ -71,7 +71,6 @@ def find_beginning(call: Call) -> int | None:
 
 
 def _texts(body: dict[str, Any]) -> Iterator[str]:
-    yield from _texts_of(body.get("system"))
     for message in body["messages"][:MAX_MESSAGES]:
         if not isinstance(message, dict):
             return

@@ -161,7 +161,7 @@ def _may_store(call: Call) -> bool:
 
 def _is_ours(call: Call, limit: int) -> bool:
     """Whether we bound an answer that the caller did not, or not so low."""
-    return bool(limit) and limit != (call.body.get("max_completion_tokens") or call.body.get("max_tokens"))
+    return bool(limit) and limit != call.asked_output_tokens
 
 
 def _adds_stream_options(call: Call) -> bool:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from django.utils.translation import gettext_lazy, override
+from django.utils.translation import gettext_lazy, override, trans_real
 
 from foundation.errors import QuotaExceeded
 from foundation.told import gettext, keep, ngettext, read
@@ -52,6 +52,22 @@ def test_a_plain_text_is_kept_as_it_is():
     with override("de"):
         assert keep("their words") == read("their words") == "their words"
         assert keep(f"{gettext('Your budget')}!") == "Ihr Budget!"
+
+
+@pytest.mark.parametrize("word", ["Chat", "Budget"])
+def test_a_text_may_be_the_same_in_two_languages(word):
+    said = gettext("%(whose)s is reached: %(how_much)s.") % {"whose": gettext(word), "how_much": "1"}
+    with override("de"):
+        assert gettext(word) == word and read(keep(said)) == f"{word} ist erreicht: 1."
+
+
+def test_a_counted_text_may_be_the_same_in_two_languages(monkeypatch):
+    with override("de"):
+        known = trans_real.catalog()._catalog._catalogs[0]
+        monkeypatch.setitem(known, ("%(n)s Test", 0), "%(n)s Test")
+        monkeypatch.setitem(known, ("%(n)s Test", 1), "%(n)s Tests")
+        assert read(keep(ngettext("%(n)s Test", "%(n)s Tests", 1) % {"n": 1})) == "1 Test"
+        assert read(keep(ngettext("%(n)s Text", "%(n)s Texts", 1) % {"n": 1})) is None
 
 
 @pytest.mark.parametrize(

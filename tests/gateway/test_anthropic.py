@@ -10,6 +10,7 @@ import pytest
 from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, InvalidInput
+from foundation.told import keep
 from gateway import pipeline
 from tenants.sealing import Secret
 from tests.doubles.anthropic import answer_messages
@@ -287,6 +288,7 @@ WRONG = {
 def test_what_it_cannot_be_asked_is_told_with_its_place(messages, place):
     told = refusal(messages=messages)
     assert isinstance(told, InvalidInput) and told.param == place and place in str(told.message)
+    assert isinstance(keep(told.message)["with"]["reason"], dict), "read by somebody else later, it is theirs"
 
 
 # -- thoughts that come back ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ answer, and its refusals. By its published description; nobody has asked the ven
 """
 
 import asyncio
+import json
 
 import pytest
 
@@ -10,10 +11,14 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError
 from gateway import pipeline
-from tests.doubles.anthropic import answer_messages, error
+from models_registry.routes import Candidate
+from tests.doubles.anthropic import START, THINKING, THOUGHT, answer_messages, begun, end, error, stop, whole
+from tests.doubles.anthropic import text as piece
 from tests.doubles.vendor import running_vendor
+from tests.gateway.asking import ask
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
 from tests.gateway.connecting import connected
+from tests.gateway.speaking import parse
 from tests.gateway.test_anthropic import (
     CALLS,
     FUNCTION,
@@ -181,15 +186,94 @@ def test_a_schema_that_is_to_be_kept_is():
     assert body["output_config"].keys() == {"format", "effort"}
 
 
-@pytest.mark.parametrize(
-    ("model", "wanted"),
-    [(SONNET, form()), ("claude-3-7-sonnet-20250219", form(strict=True)), (SONNET, {"type": "json_object"})],
-)
-def test_where_it_cannot_it_is_told_in_words(model, wanted):
-    body = sent(model, response_format=wanted, messages=[{"role": "system", "content": "Be kind."}, USER])
-    assert "output_config" not in body and body["system"][0] == text("Be kind.")
-    said = body["system"][1]["text"]
-    assert "JSON" in said and ('"additionalProperties":false' in said) == (wanted["type"] == "json_schema")
+OLD = "claude-3-7-sonnet-20250219"
+LOOSE = [
+    (SONNET, form()),
+    (OLD, form(strict=True)),
+    (SONNET, {"type": "json_object"}),
+    (SONNET, {"type": "json_schema", "json_schema": {"name": "x", "strict": True}}),
+]
+
+
+def saying(*said: str, stream: bool):
+    """Claude, who thinks and then says these, one after the other."""
+    texts = iter(said)
+
+    def answer(_body: dict) -> tuple[int, bytes]:
+        block = text(next(texts))
+        if not stream:
+            return 200, whole(THINKING, block)
+        spoken = [begun(1, '{"type":"text","text":""}'), piece(1, block["text"]), stop(1)]
+        return 200, b"".join([START, *THOUGHT, *spoken, *end()])
+
+    return answer
+
+
+def held(*said: str, wanted: dict, model: str = SONNET, stream: bool = False, capabilities=()):
+    """The call, the message (or the error's code), and what was asked."""
+
+    async def run():
+        async with running_vendor({PATH: saying(*said, stream=stream)}) as vendor:
+            there = make_endpoint(f"{vendor.url}/v1", kind="anthropic")
+            route = make_route([there], model, capabilities=frozenset(capabilities))
+            call = call_of(route, stream=stream, messages=[USER], response_format=wanted)
+            call.operation.check(call)
+            return call, await ask(call), vendor.bodies
+
+    call, answer, bodies = asyncio.run(run())
+    if not answer.startswith((b"{", b"data:")):
+        return call, answer.decode(), bodies
+    if not stream:
+        return call, json.loads(answer)["choices"][0]["message"], bodies
+    chunks = [json.loads(line[6:]) for line in answer.split(b"\n") if line.startswith(b"data: {")]
+    deltas = [one["choices"][0]["delta"] for one in chunks if one["choices"]]
+    blocks = [block for delta in deltas for block in delta.get("thinking_blocks") or ()]
+    blocks = [{name: value for name, value in block.items() if name != "index"} for block in blocks]
+    return (
+        call,
+        {"content": "".join(one.get("content") or "" for one in deltas), "thinking_blocks": blocks},
+        bodies,
+    )
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("model", "wanted"), LOOSE)
+@pytest.mark.parametrize("capabilities", [(), ("json_schema",)])
+def test_where_it_keeps_no_form_it_is_asked_in_words_and_checked(model, wanted, stream, capabilities):
+    """Whatever the model is said to keep: Anthropic holds it to nothing that it is not told."""
+    said = ['```json\n{"a": 1\n```', 'Here it is:\n```json\n{"a": "x"}\n```']
+    call, message, (first, again) = held(
+        *said, wanted=wanted, model=model, stream=stream, capabilities=capabilities
+    )
+    assert "output_config" not in first and "JSON" in first["system"]
+    assert ('"additionalProperties":false' in first["system"]) == ("schema" in wanted.get("json_schema", {}))
+    assert again["messages"][1:-1] == [{"role": "assistant", "content": said[0]}]
+    assert "not valid JSON" in again["messages"][-1]["content"]
+    assert message["content"] == '{"a": "x"}' and message["thinking_blocks"] == [THINKING]
+    assert [one.error_code for one in call.attempts] == ["upstream_broken_form"]
+
+
+def test_what_breaks_the_schema_twice_is_no_answer():
+    _call, code, bodies = held('{"a": 1}', '{"a": 2}', wanted=form())
+    assert (code, len(bodies)) == ("upstream_broken_form", 2)
+
+
+def test_a_form_that_anthropic_keeps_passes_unchecked():
+    _call, message, (asked,) = held("as it was said", wanted=form(strict=True), stream=True)
+    assert message["content"] == "as it was said" and "output_config" in asked and "system" not in asked
+
+
+def test_an_answer_in_pieces_is_told_as_it_was_checked():
+    async def run():
+        blocks = [text("```json\n"), THINKING, text('{"a": "x"}\n```')]
+        async with running_vendor({PATH: lambda _body: (200, whole(*blocks))}) as vendor:
+            route = make_route([make_endpoint(f"{vendor.url}/v1", kind="anthropic")], OLD)
+            call = parse(output_config={"format": {"type": "json_schema", "schema": SCHEMA}})
+            call.candidates = [Candidate(route, target, route.name) for target in route.targets]
+            call.begin_attempt(call.candidates[0])
+            return json.loads(await ask(call))
+
+    assert asyncio.run(run())["content"] == [THINKING, text('{"a": "x"}')]
 
 
 # -- refusals ------------------------------------------------------------------------------------------------

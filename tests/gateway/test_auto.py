@@ -13,16 +13,19 @@ from accounts.services import set_auto_models
 from foundation.errors import AtriumError
 from gateway.calls import Call, Principal
 from gateway.operations import chat_completions, embeddings
-from gateway.steps.auto import MOST_MODELS, list_models
+from gateway.operations.chat_completions.media import KINDS
+from gateway.steps.auto import MOST_MODELS, PARTS, list_models
 from gateway.steps.resolve import resolve
 from models_registry.routes import Route
 from tenants.context import tenant
-from tests.gateway.calling import make_route
+from tests.gateway.calling import make_endpoint, make_route
 from tests.gateway.test_routing import PROJECT, endpoint, principal, snapshot
 from usage.models import UsageEvent
 from usage.pricing import Price
 
 SEEN = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+HEARD_THERE = {"type": "audio_url", "audio_url": {"url": "https://a.example/b.wav"}}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
 HEARD = {"type": "input_audio", "input_audio": {"data": "UklGRiQAAABXQVZFZm10IA==", "format": "wav"}}
 
 
@@ -66,11 +69,16 @@ def test_the_cheapest_comes_first_and_the_next_ones_stand_in():
         ({"messages": [{"role": "user", "content": [SEEN]}]}, "dear"),
         ({"messages": [{"role": "user", "content": [HEARD]}]}, "no_capable_model"),
         ({"modalities": ["text", "audio"], "audio": {"voice": "a"}}, "no_capable_model"),
-        ({"response_format": {"type": "json_object"}}, "dear"),
+        ({"messages": [{"role": "user", "content": [HEARD_THERE]}]}, "no_capable_model"),
+        ({"response_format": SCHEMA}, "dear"),
+        ({"response_format": {"type": "json_object"}}, "cheap"),
         ({"response_format": {"type": "text"}}, "cheap"),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}, "cheap"),
     ],
-    ids=["tools", "an image", "sound", "sound asked for", "JSON", "text", "parts of text"],
+    ids=[
+        *("tools", "an image", "sound", "sound asked for", "sound elsewhere"),
+        *("JSON by a schema", "any JSON, which servers of its kind keep", "text", "parts of text"),
+    ],
 )
 def test_a_model_can_do_what_the_call_asks_for(body, first):
     assert chosen(snapshot(*SOME), **body)[0] == first
@@ -96,7 +104,29 @@ def test_a_picture_of_anthropics_needs_a_model_that_sees():
 
 
 def test_json_is_helped_along_where_nobody_keeps_to_it():
-    assert chosen(snapshot(model("a", 2), model("b", 1)), response_format={"type": "json_object"})[0] == "b"
+    assert chosen(snapshot(model("a", 2), model("b", 1)), response_format=SCHEMA)[0] == "b"
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "first"),
+    [
+        ("openai", "json_schema", "dear"),
+        ("anthropic", "json_object", "cheap"),
+        ("lmstudio", "json_object", "cheap"),
+    ],
+)
+def test_who_keeps_a_form_is_asked_of_each_endpoint(kind, wanted, first):
+    """Not of the model's capabilities alone, and not of one endpoint for all."""
+    keeps = make_endpoint("https://there.example/v1", kind=kind, location="eu")
+    form = SCHEMA if wanted == "json_schema" else {"type": wanted}
+    cheap, dear = model("cheap", 1), model("dear", 2, endpoints=[keeps])
+    assert chosen(snapshot(cheap, dear), response_format=form)[0] == first
+    mixed = model("dear", 2, endpoints=[keeps, cheap.targets[0].endpoint])
+    assert chosen(snapshot(cheap, mixed), response_format=form)[0] == "cheap"
+
+
+def test_every_kind_of_media_that_is_read_has_its_capability():
+    assert PARTS.keys() >= KINDS.keys()
 
 
 def test_what_a_call_costs_decides_and_not_one_price():
@@ -234,3 +264,11 @@ def test_the_choice_is_shown_billed_listed_and_a_matter_of_the_project(place):
         assert f'"model":"{name}"' in streamed.text and '"auto"' not in streamed.text
         with tenant(place.slug):
             assert set(UsageEvent.objects.order_by("-pk")[:2].values_list("model", flat=True)) == {name}
+    set_list(place, "mock")
+    deadline = time.monotonic() + 10
+    while "auto" in {one["id"] for one in ask(place, "models").json()["data"]}:
+        assert time.monotonic() < deadline
+    assert ask(place, "models/auto").status_code == 404, (
+        "where there is no choice it is shown as it is listed"
+    )
+    assert ask(place, **hello).json()["model"] == "mock"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tracemalloc
+from contextlib import suppress
 from decimal import Decimal
 
 import openai
@@ -10,16 +11,26 @@ import orjson
 import pydantic
 import pytest
 
-from foundation.errors import InvalidInput
+from foundation.errors import InvalidInput, QuotaExceeded
 from gateway.answers.billed import billed_usage
+from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Chunk
 from gateway.operations.chat_completions import ChatCompletions
 from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.schemas import MAX_PARTS, MAX_SCHEMA_BYTES
-from gateway.operations.chat_completions.validation import CannotTell, NotKept, Work, is_quick, read_json
+from gateway.operations.chat_completions.validation import (
+    CLOSED_THOUGHTS,
+    CannotTell,
+    NotKept,
+    Work,
+    is_quick,
+    read_json,
+)
+from gateway.steps.reserve import highest_price
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.test_estimates import DONE, END, event, usage_event
+from tests.gateway.test_lost_attempts import Bills
 from tests.gateway.test_parse import parse
 from tests.gateway.test_v1 import HELLO, ONE, events_of
 from usage.pricing import Price
@@ -150,6 +161,13 @@ def test_other_forms_are_none_of_ours():
 )
 def test_json_is_found_in_what_models_put_around_it(text):
     assert read_json(text, SCHEMA) == GOOD
+
+
+@pytest.mark.parametrize("mark", CLOSED_THOUGHTS)
+@pytest.mark.parametrize("around", ["%s", "```json\n%s\n```", "%s That is all."])
+def test_json_may_speak_of_the_marks_that_close_thoughts(mark, around):
+    good = json.dumps({"name": f"uses {mark} here", "count": 1}, ensure_ascii=False)
+    assert read_json(around % good, SCHEMA) == good
 
 
 @pytest.mark.parametrize("text", ["", "w0 w1", BAD, '{"name": "a", "count": "1"}', "[1]", GOOD[:-1], "NaN"])
@@ -425,6 +443,23 @@ def test_the_hold_covers_the_second_try_before_it_is_sent():
     call, before, (followed,) = asyncio.run(run())
     assert call.size_bytes >= before + len(BAD), "what was said is read again"
     assert followed.amount > call.attempts[0].cost and followed.attempts == tuple(call.attempts)
+
+
+@pytest.mark.parametrize("no", [QuotaExceeded("no", code="insufficient_quota"), asyncio.CancelledError()])
+def test_a_second_try_that_is_not_sent_leaves_the_bill_of_the_first_alone(no):
+    async def run():
+        books = Bills(no)
+        async with serving((200, {"choices": answer(BAD)[1]["choices"]})) as server:
+            call = calling(server.url, of(SCHEMA), stream=False)
+            call.held, tokens = highest_price(call), estimate_input_tokens(call)
+            with suppress(asyncio.CancelledError):
+                await ask(call, ledger=books)
+            return books, tokens, server.seen
+
+    books, tokens, seen = asyncio.run(run())
+    (bill,) = books.bills
+    assert len(seen) == len(books.followed) == 1 and not bill.attempts
+    assert bill.usage.input_tokens == tokens
 
 
 @pytest.mark.parametrize("text", ["{", '{"name": "w'])

@@ -120,6 +120,12 @@ def test_no_hour_is_left_anywhere():
     assert "ttl" not in sent and sent.count("cache_control") == json.dumps(body).count("cache_control")
 
 
+def test_turns_are_counted_and_not_what_becomes_of_them():
+    """Each result of a tool is a message of its own."""
+    turns = [turn("assistant", USED, USED | {"id": "t2"}), turn("user", GIVEN, GIVEN | {"tool_use_id": "t2"})]
+    assert len(parse(messages=[USER, *turns * 800]).body["messages"]) > 2_000
+
+
 def test_a_schema_and_an_effort_reach_claude_in_its_words():
     schema = {"type": "object", "properties": {}, "additionalProperties": False}
     config = {"format": {"type": "json_schema", "schema": schema}}
@@ -203,6 +209,8 @@ WRONG = {
     "no bound": ({"max_tokens": None}, "max_tokens"),
     "a bound of nothing": ({"max_tokens": 0}, "max_tokens"),
     "a bound that is none": ({"max_tokens": "7"}, "max_tokens"),
+    "a bound beyond any model": ({"max_tokens": 10_000_001}, "max_tokens"),
+    "more turns than may be": ({"messages": [USER] * 2_001}, "messages"),
     "a field of OpenAI's": ({"n": 2}, "n"),
     "a field of nobody's": ({"x" * 200: 1}, "x" * 120),
     "a container": ({"container": "c"}, "container"),

@@ -322,6 +322,16 @@ def test_a_text_behind_a_call_is_no_piece_of_the_one_before_it():
     assert spoken.blocks == [text("abc"), USED, text("def")]
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("signed", [[], [{"type": "thinking", "thinking": "Other", "signature": "s"}]])
+def test_thoughts_that_anybody_else_has_signed_are_told_as_text(signed, stream):
+    thought = {"reasoning_content": "Hm", "thinking_blocks": signed}
+    said = b"".join([event(thought), event({"content": "Hi"}), END, usage_event(9), DONE])
+    whole = {"choices": [{"message": {"content": "Hi", **thought}, "finish_reason": "stop"}]}
+    blocks = speak(said if stream else json.dumps(whole).encode(), stream=stream).blocks
+    assert blocks == [{"type": "thinking", "thinking": "Hm", "signature": ""}, text("Hi")]
+
+
 def test_a_thought_beside_a_text_is_never_lost():
     parts = [event({"reasoning_content": "Hm", "content": word}) for word in "abcd"]
     blocks = speak([*parts, END, usage_event(9), DONE], stream=True).blocks

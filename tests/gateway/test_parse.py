@@ -8,10 +8,10 @@ import pytest
 
 from foundation.errors import InvalidInput
 from foundation.ids import uuid7
-from gateway.calls import Principal
+from gateway.calls import Call, Principal
 from gateway.operations.body import OTHER_MODELS
 from gateway.operations.chat_completions import OPERATION
-from gateway.operations.chat_completions.request import OTHER_LENGTHS
+from gateway.operations.chat_completions.request import MAX_MESSAGES, OTHER_LENGTHS
 from gateway.operations.embeddings import OPERATION as EMBEDDINGS
 
 PRINCIPAL = Principal("acme", uuid4(), uuid4())
@@ -147,6 +147,15 @@ def test_what_is_not_a_json_object_is_400(raw):
 )
 def test_media_are_noticed(content, has_media):
     assert parse(messages=[{"role": "user", "content": content}]).has_media is has_media
+
+
+def test_a_call_has_no_more_messages_than_may_be_whoever_makes_it():
+    many = GOOD | {"messages": GOOD["messages"] * (MAX_MESSAGES + 1)}
+    from_inside = Call(PRINCIPAL, dict(many), 1, OPERATION)
+    for make in (lambda: parse(**many), lambda: OPERATION.check(from_inside)):
+        with pytest.raises(InvalidInput) as caught:
+            make()
+        assert caught.value.param == "messages" and str(MAX_MESSAGES) in str(caught.value.message)
 
 
 def told_of(raw: bytes, operation=OPERATION) -> InvalidInput:

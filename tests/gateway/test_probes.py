@@ -11,7 +11,7 @@ from aiohttp import web
 from foundation.egress import PRIVATE, PUBLIC
 from foundation.egress.data_plane import open_session
 from gateway.probes import AT_ONCE, FIRST_PAUSE_S, LAST_PAUSE_S, Probes
-from gateway.state.breaker import FAILURES, PAUSE_S, SLOW_FAILURES, Breaker
+from gateway.state.breaker import FAILURES, MAX_SLOW_REST_S, PAUSE_S, SLOW_FAILURES, Breaker
 from tenants.sealing import Secret
 from tests.gateway.calling import call_of, make_endpoint, make_route
 
@@ -73,25 +73,20 @@ async def watching(policy=PRIVATE):
 
 
 @pytest.mark.parametrize(
-    ("code", "times"),
-    [("upstream_error", FAILURES), ("upstream_timeout", SLOW_FAILURES)],
-    ids=["ill", "slow"],
-)
-@pytest.mark.parametrize(
     ("status", "may_try"), [(200, True), (401, True), (404, True), (500, False), (503, False)]
 )
-def test_one_call_may_try_once_the_server_answers(code, times, status, may_try):
+def test_one_call_may_try_once_the_server_answers(status, may_try):
     async def run() -> None:
         async with catalogue(status) as (url, _seen), watching() as watch:
             call = call_of(make_route([make_endpoint(url)]))
-            watch.fail(call, code, times)
+            watch.fail(call)
             assert not watch.breaker.is_ready(call, call.candidate)
             await watch.look_until(FIRST_PAUSE_S + 0.5)
             assert watch.breaker.is_ready(call, call.candidate) is may_try
             if may_try:
                 watch.breaker.begin(call)
                 assert not watch.breaker.is_ready(call, call.candidate), "the others wait for this one"
-                watch.breaker.note(call, code)
+                watch.breaker.note(call, "upstream_error")
                 assert not watch.breaker.is_ready(call, call.candidate), (
                     "an answer of its catalogue is no cure"
                 )
@@ -148,6 +143,49 @@ def test_pauses_between_probes_grow_up_to_a_limit():
                 watch.breaker._circuits[next(iter(watch.breaker._circuits))].open_until_s = watch.now.s + 60
                 await watch.look_until(60)
             assert 10 <= len(seen) <= 5 + 360 / LAST_PAUSE_S
+
+    asyncio.run(run())
+
+
+def test_pauses_grow_while_it_answers_probes_and_fails_its_calls():
+    async def run() -> None:
+        async with catalogue() as (url, seen), watching() as watch:
+            call = call_of(make_route([make_endpoint(url)]))
+            watch.fail(call)
+            gaps, tried_s = [], watch.now.s
+            while len(gaps) < 3:
+                await watch.look_until(0.1)
+                if watch.breaker.is_ready(call, call.candidate):  # each call that may try fails
+                    gaps.append(watch.now.s - tried_s)
+                    tried_s = watch.now.s
+                    await watch.look_until(0.2)  # until one comes
+                    watch.breaker.begin(call)
+                    watch.fail(call, times=1)
+            first, second, third = gaps
+            assert second > 1.5 * first and third > 1.5 * second and len(seen) == 3
+            watch.breaker.note(call, "")
+            await watch.probes.look()
+            watch.fail(call)
+            await watch.look_until(FIRST_PAUSE_S + 0.5)
+            assert len(seen) == 4, "an answer to a call starts anew"
+
+    asyncio.run(run())
+
+
+def test_a_rest_after_waits_in_vain_is_not_ended_by_a_catalogue():
+    """What hangs lists its models still: each call that tried would wait as long again."""
+
+    async def run() -> None:
+        async with catalogue() as (url, seen), watching() as watch:
+            call = call_of(make_route([make_endpoint(url)]))
+            call.attempt_started_s -= MAX_SLOW_REST_S
+            watch.fail(call, "upstream_timeout", SLOW_FAILURES)
+            await watch.look_until(MAX_SLOW_REST_S - 1)
+            assert not seen and not watch.breaker.is_ready(call, call.candidate)
+            watch.fail(call, "upstream_timeout")  # so often in a row that it is closed, too
+            await watch.look_until(FIRST_PAUSE_S + 0.5)
+            assert seen and not watch.breaker.wait_s(call, call.candidate), "closed no longer"
+            assert not watch.breaker.is_ready(call, call.candidate), "and at rest"
 
     asyncio.run(run())
 

@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 
 from foundation.ids import uuid7
+from gateway.operations.chat_completions.request import MAX_MESSAGES
 from models_registry.routes import Endpoint, Route, Target
+from prompts import history
 from prompts.history import CONTINUE_PROMPT, FRAME_BYTES, Room, find_room, keep_newer_half, read_history
 from prompts.models import Conversation, Message
 from tests.prompts.chats import last_answer, make_conversation
@@ -55,6 +57,14 @@ def test_the_newest_turns_that_fit_are_read(alice, room, turns, is_trimmed):
         [["user", "assistant"]] * turns + [["user"]],
         is_trimmed,
     )
+
+
+def test_no_more_is_read_than_a_call_may_hold(alice, monkeypatch):
+    """Many short turns fit into a large window, and a call has a most of messages."""
+    assert 2 * (history.MOST_TURNS + 1) <= MAX_MESSAGES
+    monkeypatch.setattr(history, "MOST_TURNS", 3)
+    read, was_trimmed = read_history(a_history(alice, 5).pk, alice.pk, None)
+    assert (len(read), was_trimmed) == (3, True)
 
 
 def test_before_any_bill_a_token_is_taken_for_less_than_two_bytes(alice):

@@ -8,10 +8,11 @@ from gateway.answers.frames import Frames
 from gateway.answers.sse import MAX_EVENT_BYTES
 from gateway.answers.usage import TEMPLATE_TOKENS
 from gateway.calls import Call, ClientFace, Operation, Principal, StreamedOperation
+from gateway.operations.body import parse_request
 from gateway.operations.chat_completions.answer import as_chunks, parse_answer, read_answer
 from gateway.operations.chat_completions.chunks import ChatChunkReader
 from gateway.operations.chat_completions.form import JsonForm
-from gateway.operations.chat_completions.request import check_body, parse_request
+from gateway.operations.chat_completions.request import check_body
 from models_registry.kinds import ModelKind
 from models_registry.providers.openai_compatible import CHAT_COMPLETIONS as NAME
 from models_registry.routes import Route
@@ -51,7 +52,7 @@ class ChatCompletions:
         """In tokens: as asked, at most the model's limit; where nothing is asked, the model's default, as far
         as the window has room for it beside the prompt.
         """
-        asked = call.body.get("max_completion_tokens") or call.body.get("max_tokens")
+        asked = call.asked_output_tokens
         limit = asked or route.default_max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
         window = route.context_window
         if window and not asked and not call.has_media:
@@ -78,7 +79,7 @@ class ChatCompletions:
             name: value for name, value in call.body.items() if value is not None and name not in TOKEN_LIMITS
         }
         body[token_limit_name] = call.max_output_tokens
-        if isinstance(call.form, JsonForm) and call.is_form_ours:
+        if isinstance(call.form, JsonForm):
             call.form.write(call, body)
         if call.wants_stream:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}

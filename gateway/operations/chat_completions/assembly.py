@@ -113,6 +113,7 @@ class _Choice:
         self._texts: dict[str, list[str]] = {}
         self._calls: dict[int, dict[str, Any]] = {}
         self._arguments: dict[int, list[str]] = {}
+        self._thoughts: dict[int, dict[str, Any]] = {}  # signed ones, each of texts in pieces
         self._rest: dict[str, Any] = {}  # beside the delta: log probabilities
         self._reason: str | None = None
 
@@ -120,6 +121,8 @@ class _Choice:
         for name, value in choice["delta"].items():
             if isinstance(value, str) and name not in APART:
                 self._texts.setdefault(name, []).append(value)
+            elif name == "thinking_blocks" and isinstance(value, list):
+                self._add_thoughts(value)
             elif value is not None and name != "tool_calls":
                 _join(self._message, name, value)
         for piece in choice["delta"].get("tool_calls") or ():
@@ -136,14 +139,31 @@ class _Choice:
         call["function"] |= {name: value for name, value in function.items() if name != "arguments"}
         call |= {name: value for name, value in piece.items() if name not in ("index", "function")}
 
+    def _add_thoughts(self, pieces: list[Any]) -> None:
+        for piece in pieces:
+            thought = self._thoughts.setdefault(piece["index"], {})
+            for name, value in piece.items():
+                if name == "type":
+                    thought[name] = value
+                elif isinstance(value, str):
+                    thought.setdefault(name, []).append(value)
+
     def whole(self, index: int) -> dict[str, Any]:
         message = {"role": "assistant", "content": None, **self._message}
         message |= {name: "".join(texts) for name, texts in self._texts.items()}
+        if self._thoughts:
+            message["thinking_blocks"] = [
+                _whole_thought(self._thoughts[one]) for one in sorted(self._thoughts)
+            ]
         for number, call in self._calls.items():
             call["function"]["arguments"] = "".join(self._arguments[number])
         if self._calls:
             message["tool_calls"] = [self._calls[number] for number in sorted(self._calls)]
         return {"index": index, "message": message, "finish_reason": self._reason, **self._rest}
+
+
+def _whole_thought(pieces: dict[str, Any]) -> dict[str, Any]:
+    return {name: "".join(value) if isinstance(value, list) else value for name, value in pieces.items()}
 
 
 def _join(whole: dict[str, Any], name: str, value: Any) -> None:

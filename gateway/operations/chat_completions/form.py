@@ -38,6 +38,7 @@ class JsonForm:
 
     name: str  # json_object, json_schema
     schema: dict[str, Any]
+    wanted: dict[str, Any]  # as the request has it
     place: str = PLACE  # in the request, as its caller knows it
     schema_place: str = f"{PLACE}.{SCHEMA}.schema"
 
@@ -50,12 +51,13 @@ class JsonForm:
             read_schema(self.schema, self.schema_place)
 
     def is_ours_to_keep(self, candidate: Candidate) -> bool:
-        """A model that has the word of the form among its capabilities keeps it wherever it runs."""
-        is_kept = self.name in candidate.provider.kept_formats
-        return not is_kept and not {self.name, SCHEMA}.intersection(candidate.route.capabilities)
+        capabilities = candidate.route.capabilities
+        return not candidate.provider.keeps_form(self.wanted, candidate.upstream_name, capabilities)
 
     def write(self, call: Call, body: dict[str, Any]) -> None:
-        """Ask for it in words, in place."""
+        """Ask for it in words, in place, where it is ours to keep."""
+        if not self.is_ours_to_keep(call.candidate):
+            return
         del body[PLACE]
         if self.name == SCHEMA and OBJECT in call.candidate.provider.kept_formats:
             body[PLACE] = {"type": OBJECT}
@@ -79,6 +81,7 @@ class JsonForm:
             message = choice["message"]
             if choice["finish_reason"] == STOP and not message.get("refusal"):
                 message["content"] = self._read(message.get("content") or "", work)
+                message.pop("content_blocks", None)  # the same once more, as it was written
 
     def _read(self, text: str, work: Work) -> str:
         try:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Any
-from uuid import UUID
 
 from foundation.told import gettext as _
-from gateway.calls import Call, Operation, Principal
-from gateway.operations.body import check, check_range, load_object, missing, wrong
+from gateway.calls import Call
+from gateway.operations.body import check, check_range, missing, wrong
 from gateway.operations.chat_completions.answer import MAX_CHOICES
 from gateway.operations.chat_completions.form import JsonForm
 from gateway.operations.chat_completions.history import (
@@ -16,7 +15,7 @@ from gateway.operations.chat_completions.history import (
     may_lack_content,
 )
 from gateway.operations.chat_completions.media import check_media, kinds_of, may_sound
-from gateway.operations.chat_completions.schemas import check_format
+from gateway.operations.chat_completions.schemas import PLACE, check_format
 
 MAX_MESSAGES = 2_000
 MAX_OUTPUT_TOKENS = 10_000_000  # far beyond any model; a hold for more would not fit the ledger
@@ -36,22 +35,10 @@ MAX_TOP_LOGPROBS = 20  # OpenAI's bound
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
-def parse_request(raw: bytes, principal: Principal, request_id: UUID, operation: Operation) -> Call:
-    """A checked call. Raises InvalidInput naming the parameter."""
-    body = load_object(raw)
-    call = Call(
-        principal=principal, body=body, size_bytes=len(raw), operation=operation, request_id=request_id
-    )
-    messages = body.get("messages")
-    if isinstance(messages, list) and len(messages) > MAX_MESSAGES:
-        raise wrong("messages", _("may hold at most %(limit)s messages") % {"limit": MAX_MESSAGES})
-    check_body(call)
-    return call
-
-
 def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
-    """Check the fields of the body and note in the call what they say; those of the messages' parts unless
-    that was done, since decoding a picture takes long. Raises InvalidInput.
+    """Check the fields of the body and note in the call what they say; the messages' number and their parts
+    unless that was done, since decoding a picture takes long, and one turn of another dialect may be several
+    messages. Raises InvalidInput naming the parameter.
     """
     body = call.body
     refuse_fields(body, OTHER_LENGTHS, _("is not allowed: “max_tokens” bounds the answer"))
@@ -69,7 +56,7 @@ def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
     check(body, "reasoning_effort", str)
     check(body, "metadata", dict)
     if (wanted := check_format(body)) is not None:
-        call.form = form = JsonForm(*wanted)
+        call.form = form = JsonForm(*wanted, body[PLACE])
         call.size_bytes += form.most_added_bytes
     for name in ("tools", "functions", "modalities"):
         check(body, name, list)
@@ -180,6 +167,8 @@ def _check_messages(body: dict[str, Any], *, are_parts_checked: bool) -> None:
         raise wrong("messages", _("must be an array"), "invalid_type")
     if not messages:
         raise wrong("messages", _("must hold at least one message"))
+    if not are_parts_checked and len(messages) > MAX_MESSAGES:
+        raise wrong("messages", _("may hold at most %(limit)s messages") % {"limit": MAX_MESSAGES})
     for index, message in enumerate(messages):
         if type(message) is not dict:
             raise wrong(f"messages[{index}]", _("must be an object"), "invalid_type")

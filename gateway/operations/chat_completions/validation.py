@@ -29,6 +29,7 @@ MOST_TEXTS = 8  # of an answer (`n`) that may take so long: a call may have 128
 COMPARED, TEXTS, CHARACTERS, PATTERN_SQUARE, LEFT_SQUARE = 10, 500, 500, 500, 1_000
 MAX_REASON = 300
 CLOSED_THOUGHTS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "[/THINK]", "◁/think▷")
+BEGINNINGS = ("{", "[", "```")
 _FENCED = re.compile(r"```[a-zA-Z0-9_-]*[ \t]*\r?\n(.*?)```", re.DOTALL)
 _PIECES = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?[:=!]|\{\d+\}|\{\d*,\d*\}|.", re.DOTALL)
 MOST_OPTIONAL, MOST_REPEATED, MAX_PATTERN = 6, 2, 500
@@ -63,13 +64,8 @@ def read_json(text: str, schema: dict[str, Any], work: Work | None = None) -> st
 
 
 def _find_json(text: str) -> tuple[str, Any]:
-    for closing in CLOSED_THOUGHTS:
-        text = text.rpartition(closing)[2]
-    bare = text.strip()
-    fenced = _FENCED.search(bare)
-    ends = [place for mark in "{[" if (place := bare.find(mark)) >= 0]
-    inner = bare[min(ends) : max(bare.rfind("}"), bare.rfind("]")) + 1] if ends else ""
-    for written in (bare, fenced[1].strip() if fenced else "", inner):
+    whole = text.strip()
+    for written in (whole, *_list_places(whole)):
         try:
             value = orjson.loads(written)
         except orjson.JSONDecodeError:
@@ -77,6 +73,24 @@ def _find_json(text: str) -> tuple[str, Any]:
         _check_depth(value)
         return written, value
     raise NotKept("it is not valid JSON")
+
+
+def _list_places(whole: str) -> Iterator[str]:
+    """Where JSON may stand in a text. What begins with it may speak of the marks that close thoughts."""
+    if whole.startswith(BEGINNINGS):
+        yield from _list_inner(whole)
+    for closing in CLOSED_THOUGHTS:
+        whole = whole.rpartition(closing)[2]
+    yield whole.strip()
+    yield from _list_inner(whole)
+
+
+def _list_inner(text: str) -> Iterator[str]:
+    if fenced := _FENCED.search(text):
+        yield fenced[1].strip()
+    ends = [place for mark in "{[" if (place := text.find(mark)) >= 0]
+    if ends:
+        yield text[min(ends) : max(text.rfind("}"), text.rfind("]")) + 1]
 
 
 def _check_depth(value: Any) -> None:

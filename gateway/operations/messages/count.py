@@ -15,6 +15,7 @@ from gateway.answers.json_text import load_or_none
 from gateway.answers.usage import BYTES_PER_TOKEN_ESTIMATE
 from gateway.answers.whole import nonsense
 from gateway.calls import Call, Operation, Principal
+from gateway.operations.chat_completions.form import JsonForm
 from gateway.operations.messages import Messages
 from gateway.operations.messages.request import parse_request
 from models_registry.providers.openai_compatible import COUNT_TOKENS
@@ -42,7 +43,10 @@ class CountTokens(Messages):
         return 0
 
     def write_body(self, call: Call, token_limit_name: str, *, asks_for_usage: bool) -> dict[str, Any]:
-        return dict(call.body)
+        body = dict(call.body)
+        if isinstance(call.form, JsonForm):
+            call.form.write(call, body)
+        return body
 
     def read_answer(self, call: Call, raw: bytes) -> bytes:
         told = load_or_none(raw)

@@ -93,8 +93,9 @@ class Events:
         return write_event("message_start", message=message)
 
     def _tell(self, delta: dict[str, Any], parts: list[bytes]) -> None:
-        thoughts = delta.get("thinking_blocks")
-        if isinstance(thoughts, list):
+        takes_blocks = self._call.candidate.provider.takes_blocks  # they are of its own shape
+        thoughts = delta.get("thinking_blocks") if takes_blocks else None
+        if thoughts and isinstance(thoughts, list):
             for piece in thoughts:
                 self._take(("thought", piece), parts)
         elif thought := find_reasoning(delta):

@@ -12,7 +12,7 @@ from foundation.told import gettext as _
 from gateway.calls import Call, Operation, Principal
 from gateway.operations.body import MAX_PLACE, check, check_range, load_object, wrong
 from gateway.operations.chat_completions.form import JsonForm
-from gateway.operations.chat_completions.request import MAX_MESSAGES, MAX_OUTPUT_TOKENS, check_body
+from gateway.operations.chat_completions.request import MAX_MESSAGES, check_body
 from gateway.operations.chat_completions.schemas import check_size
 from gateway.operations.messages.turns import read_system, read_turns
 
@@ -65,9 +65,6 @@ def _read_body(given: dict[str, Any], *, is_count: bool) -> dict[str, Any]:
     body: dict[str, Any] = {"model": given["model"]}
     check(given, "max_tokens", int, required=not is_count)
     if (limit := given.get("max_tokens")) is not None:
-        if not 1 <= limit <= MAX_OUTPUT_TOKENS:
-            limits = {"low": 1, "high": MAX_OUTPUT_TOKENS}
-            raise wrong("max_tokens", _("must lie between %(low)s and %(high)s") % limits)
         body["max_tokens"] = limit
     check(given, "stream", bool)
     check_range(given, "temperature", 0, 1)

@@ -14,6 +14,7 @@ from gateway.operations.chat_completions.media import (
     is_image,
     is_pdf,
 )
+from models_registry.providers.anthropic.answer import ORDER
 
 Part = dict[str, Any]
 ROLES = ("user", "assistant", "system")
@@ -21,7 +22,6 @@ OF_USERS = frozenset({"text", "image", "document", "search_result", "tool_result
 OF_ANSWERS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
 OF_RESULTS = frozenset({"text", "image", "document", "search_result"})
 TEXT = frozenset({"text"})
-ORDER = {"thinking": 0, "redacted_thinking": 0, "text": 1, "tool_use": 2}
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 FIELDS = {  # of each kind of block: those that must be there, and are texts
     "text": ("text",),

@@ -1,17 +1,12 @@
 """Anthropic, by its own API (Messages): requests, answers and events of its own shape."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from models_registry.kinds import Location
 from models_registry.providers.anthropic.answer import read_answer, read_stream_event
-from models_registry.providers.anthropic.request import write_chat, write_count
-from models_registry.providers.openai_compatible import (
-    ALL_FORMATS,
-    CHAT_COMPLETIONS,
-    COUNT_TOKENS,
-    OpenAICompatible,
-)
+from models_registry.providers.anthropic.request import find_kept_schema, write_chat, write_count
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, COUNT_TOKENS, OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import find_next_page
 from tenants.sealing import Secret
 
@@ -32,7 +27,7 @@ class Anthropic(OpenAICompatible):
     }
     catalogue_path = "/models?limit=1000"
     gives_several_answers = False
-    kept_formats = ALL_FORMATS  # by its own means, else told in words (request.py)
+    kept_formats = frozenset()  # some, see below
     has_own_events = True
     text_key = b'"text":'
     takes_blocks = True
@@ -44,6 +39,10 @@ class Anthropic(OpenAICompatible):
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         writers = {CHAT_COMPLETIONS: write_chat, COUNT_TOKENS: write_count}
         return writers[operation](body) if operation in writers else body
+
+    def keeps_form(self, wanted: Mapping[str, Any], model: str, capabilities: Set[str]) -> bool:
+        """Whatever the model is said to keep: without the schema it is not held to it."""
+        return find_kept_schema(wanted, model) is not None
 
     def read_event(self, event: dict[str, Any]) -> dict[str, Any]:
         kind = event.get("type")

@@ -3,10 +3,8 @@ refuses what it does not know, and some of what it knows (containers, servers of
 business of a caller's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-import orjson
 
 from models_registry.providers.anthropic.generations import (
     KEEPS_SCHEMAS,
@@ -28,7 +26,6 @@ EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "
 LEAST_TOP_P_OF_THOUGHT = 0.95
 MOST_USER_CHARS = 256
 NO_FIELDS = {"type": "object", "properties": {}}
-JSON_ALONE = "Answer with one JSON object and nothing else: no words around it, no code fence."
 COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "cache_control")
 
 
@@ -48,7 +45,8 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
     if isinstance(user, str) and user:
         written["metadata"] = {"user_id": user[:MOST_USER_CHARS]}
     written |= _write_tools(body)
-    system += _write_format(body, written)
+    if (schema := find_kept_schema(body.get("response_format"), body["model"])) is not None:
+        written["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     if system:
         is_plain = len(system) == 1 and "cache_control" not in system[0]
         written["system"] = system[0]["text"] if is_plain else system
@@ -145,24 +143,16 @@ def _called_names(messages: list[dict[str, Any]]) -> Iterable[str]:
 # -- the form of the answer ----------------------------------------------------------------------------------
 
 
-def _write_format(body: dict[str, Any], written: dict[str, Any]) -> list[Block]:
-    """JSON by a schema as Anthropic keeps it where the caller wants it kept (`strict`) and the model can. The
-    wish in words, for `system`, in all other cases: Anthropic knows no JSON without a schema, and refuses
-    schemas that leave fields open.
+def find_kept_schema(wanted: Any, model: str) -> dict[str, Any] | None:
+    """The schema that Anthropic holds the model to: where the caller wants it kept (`strict`) and the model
+    can. None for all other forms, which are asked for in words: it knows no JSON without a schema, and
+    refuses schemas that leave fields open.
     """
-    wanted = body.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, dict) else None
-    if kind not in ("json_object", "json_schema"):
-        return []
-    named = wanted.get("json_schema") if isinstance(wanted, dict) else None
-    schema = named.get("schema") if isinstance(named, dict) else None
-    if not isinstance(named, dict) or not isinstance(schema, dict):
-        return [{"type": "text", "text": JSON_ALONE}]
-    if named.get("strict") is True and generation_of(body["model"]) >= KEEPS_SCHEMAS:
-        written["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-        return []
-    said = orjson.dumps(schema).decode()
-    return [{"type": "text", "text": f"{JSON_ALONE} It must be valid by this JSON Schema:\n{said}"}]
+    named = wanted.get("json_schema") if isinstance(wanted, Mapping) else None
+    if not isinstance(named, dict) or wanted.get("type") != "json_schema" or named.get("strict") is not True:
+        return None
+    schema = named.get("schema")
+    return schema if isinstance(schema, dict) and generation_of(model) >= KEEPS_SCHEMAS else None
 
 
 # -- thinking ------------------------------------------------------------------------------------------------

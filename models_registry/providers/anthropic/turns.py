@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from django.utils.translation import gettext as _
 
 from foundation.errors import InvalidInput
+from foundation.told import gettext as _
 
 Block = dict[str, Any]
 RESULTS = ("tool", "function")  # roles of what tools gave, which may be nothing

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models_registry.providers.openai_compatible import messages_without
+
 OURS_TO_THEIRS = {
     "max_completion_tokens": "max_tokens",
     "top_p": "p",
@@ -32,7 +34,10 @@ def _rename(body: dict[str, Any]) -> dict[str, Any]:
 
 def write_chat(body: dict[str, Any]) -> dict[str, Any]:
     written = _rename(body)
-    written["messages"] = [_write_message(message) for message in body["messages"]]
+    written["messages"] = [
+        {name: value for name, value in message.items() if value is not None}
+        for message in messages_without(body["messages"], UNKNOWN_OF_MESSAGES)
+    ]
     if isinstance(share := written.get("p"), int | float):  # OpenAI's bounds are 0 and 1
         written["p"] = min(max(share, LEAST_SHARE), LARGEST_SHARE)
     if isinstance(stop := written.get("stop_sequences"), str):
@@ -45,14 +50,6 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
     if isinstance(wanted, dict) and isinstance(named := wanted.get("json_schema"), dict):
         written["response_format"] = {"type": "json_object", "json_schema": named.get("schema")}
     return written
-
-
-def _write_message(message: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in message.items()
-        if name not in UNKNOWN_OF_MESSAGES and value is not None
-    }
 
 
 def _write_tools(tools: list[Any], choice: Any) -> dict[str, Any]:

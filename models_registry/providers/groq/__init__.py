@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from models_registry.kinds import Location
-from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, OpenAICompatible
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, OpenAICompatible, messages_without
 
 # It refuses every field that it does not know. These change nothing of the answer.
 UNKNOWN = frozenset({"safety_identifier"})
@@ -27,9 +27,5 @@ class Groq(OpenAICompatible):
         if operation != CHAT_COMPLETIONS:
             return body
         written = {name: value for name, value in body.items() if name not in UNKNOWN}
-        written["messages"] = [_write_message(message) for message in body["messages"]]
+        written["messages"] = messages_without(body["messages"], UNKNOWN_OF_MESSAGES)
         return written
-
-
-def _write_message(message: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in message.items() if name not in UNKNOWN_OF_MESSAGES}

@@ -9,6 +9,7 @@ from models_registry.providers.openai_compatible import (
     CHAT_COMPLETIONS,
     EMBEDDINGS,
     OpenAICompatible,
+    messages_without,
 )
 from models_registry.providers.openai_compatible.catalogue import Catalogue, guess_kind, read_catalogue
 
@@ -46,7 +47,7 @@ class Mistral(OpenAICompatible):
             # base64 of other numbers than 32-bit floats (`output_dtype`) is nothing that our clients read
             return written | {"encoding_format": "float"}
         if operation == CHAT_COMPLETIONS:
-            *earlier, last = [_write_message(message) for message in body["messages"]]
+            *earlier, last = messages_without(body["messages"], UNKNOWN_OF_MESSAGES)
             # without it, a last message of the assistant's is refused
             is_begun = last.get("role") == "assistant"
             written["messages"] = [*earlier, {"prefix": True, **last} if is_begun else last]
@@ -54,10 +55,6 @@ class Mistral(OpenAICompatible):
 
     def read_catalogue(self, body: Any) -> Catalogue:
         return read_catalogue(body, find_kind=_find_kind)
-
-
-def _write_message(message: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in message.items() if name not in UNKNOWN_OF_MESSAGES}
 
 
 def _find_kind(entry: dict[str, Any], name: str) -> ModelKind | None:

@@ -1,6 +1,6 @@
 """A server that speaks OpenAI's API, and what every kind does unless it says otherwise."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,11 @@ class Timeouts:
     first_byte: float = 120.0
     idle: float = 30.0
     total: float = 1_800.0
+
+
+def messages_without(messages: Iterable[dict[str, Any]], names: Set[str]) -> list[dict[str, Any]]:
+    """Messages without these fields, for providers that refuse them."""
+    return [{name: value for name, value in one.items() if name not in names} for one in messages]
 
 
 REMOTE = Timeouts()
@@ -89,8 +94,7 @@ class OpenAICompatible:
     continues_answers = False
     # It writes several answers to one call (`n`). Others refuse that, or give one without a word.
     gives_several_answers = True
-    # Forms of an answer (`response_format`) that it holds its models to. Others are asked in words, and
-    # checked by us (gateway.operations.chat_completions.form).
+    # Forms of an answer (`response_format`) that it holds all of its models to.
     kept_formats: frozenset[str] = frozenset({"json_object"})
     # Its events are no chunks of OpenAI's shape: each is read by `read_event`.
     has_own_events = False
@@ -142,6 +146,14 @@ class OpenAICompatible:
         InvalidInput for what the provider cannot be asked.
         """
         return body
+
+    def keeps_form(self, wanted: Mapping[str, Any], model: str, capabilities: Set[str]) -> bool:
+        """Whether it holds this model to this form of an answer (`response_format`); else the model is asked
+        in words, and checked by us (gateway.operations.chat_completions.form). One that has the word of a
+        form among its capabilities keeps it behind any server.
+        """
+        kind = wanted["type"]
+        return kind in self.kept_formats or not capabilities.isdisjoint({kind, "json_schema"})
 
     def bare_event(self, chunk: bytes) -> bytes:
         """An event's bytes without what differs from one to the next and says nothing."""
