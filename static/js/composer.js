@@ -22,10 +22,11 @@ function stop() {
     window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, swap: "none" }).catch(() => {});
 }
 
-/** Whether Escape has something else to close. */
+/** Whether Escape has something else to close: toasts and the panel stay, wherever else one is. */
 function isAnythingOpen() {
   const lists = CSS.supports("selector(select:open)") ? ", select:open" : "";
-  return document.querySelector(`:popover-open:not([popover="hint"]), dialog[open]${lists}`);
+  const closing = ':popover-open:not([popover="hint"], [popover="manual"]), dialog[open]';
+  return document.querySelector(`${closing}${lists}`);
 }
 
 /** Whoever pressed Stop stands on a button that is gone: on to the field, or to the answer where a field would
