@@ -21,17 +21,11 @@ from gateway.state.snapshot import TenantSnapshot
 from gateway.steps import auto
 from gateway.steps.admit import admit_unread
 from gateway.steps.lookup import find_route, list_visible_routes
-from models_registry.kinds import AUTO, Channel, ModelKind
+from models_registry.kinds import ADDRESSES, AUTO, Channel, ModelKind
 from models_registry.routes import Route
 
 # In a request for an answer that keeps one; also where letters are escaped, as no program writes them
 SCHEMA = re.compile(rb'"json_schema"|\\u00(?:6[1-9a-fA-F]|7[0-9aA]|5[fF])')
-# where a model of a kind is called
-ADDRESSES: dict[str, str] = {
-    ModelKind.CHAT: "/v1/chat/completions",
-    ModelKind.EMBEDDING: "/v1/embeddings",
-    ModelKind.RERANK: "/v1/rerank",
-}
 
 
 @route("POST", "chat/completions")
@@ -134,7 +128,7 @@ def _name_address(error: AtriumError, call: Call, request: Request) -> AtriumErr
         _("“%(name)s” is a model of the kind “%(kind)s”. Call it at %(address)s.")
         if address
         else _("“%(name)s” is a model of the kind “%(kind)s”, which this version does not serve.")
-    ) % {"name": name[:100], "kind": ModelKind(found.kind).label, "address": address}
+    ) % {"name": name[:100], "kind": ModelKind(found.kind).label, "address": f"/v1/{address}"}
     return NotFound(message, code="model_not_found", param="model")
 
 

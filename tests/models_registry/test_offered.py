@@ -13,6 +13,7 @@ from django.utils.html import escape
 
 from accounts.services import create_project, grant, set_data_policy, set_project_member
 from models_registry.examples import list_examples
+from models_registry.kinds import ADDRESSES, ModelKind
 from models_registry.offered import Health, judge, list_catalogue, measure
 from models_registry.pages import PER_PAGE
 from models_registry.services import set_model_price
@@ -325,10 +326,11 @@ def test_a_long_catalogue_takes_no_more_queries_than_a_short_one(acme, bob, make
 # -- examples ------------------------------------------------------------------------------------------------
 
 
-def test_examples_are_programs(make, bob):
-    for kind in ("chat", "embedding"):
-        make.model(kind, kind=kind)
-    for entry in catalogue(bob).values():
-        curl, python = list_examples(entry.route, "http://acme.localhost/v1")
-        compile(python.code, "example", "exec")
-        assert entry.route.name in curl.code and "http://acme.localhost/v1/" in curl.code
+@pytest.mark.parametrize("kind", ModelKind)
+def test_what_is_served_has_an_example(acme, bob, make, kind):
+    """Whether it is answered: tests/gateway/test_examples.py."""
+    row = make.model("mine", kind=kind)
+    page = acme.login_as(bob).get(detail(row)).text
+    assert ("How is it called from a program?" in page) is (kind in ADDRESSES)
+    for example in list_examples(catalogue(bob)["mine"].route, "http://acme.localhost/v1"):
+        assert "http://acme.localhost/v1" in example.code and escape(example.code) in page
