@@ -43,7 +43,7 @@ async def catalogue(status: int = 200, health: int = 200, **headers: str):
 class Watch:
     """A breaker with its probes, at a time that stands still."""
 
-    def __init__(self, client, policy=None) -> None:
+    def __init__(self, client) -> None:
         self.now = SimpleNamespace(s=1_000.0)
         self.breaker = Breaker(clock=lambda: self.now.s)
         self.asked: list = []
