@@ -18,7 +18,7 @@ from gateway.calls import Chunk
 from gateway.operations.chat_completions import ChatCompletions
 from gateway.operations.chat_completions.assembly import Gathered
 from tests.gateway.asking import ask, serving
-from tests.gateway.calling import call_of, make_endpoint, make_route
+from tests.gateway.calling import OpenBooks, call_of, make_endpoint, make_route
 from tests.gateway.schemas import ENDLESS, PLACE, SCHEMA, of, required
 from tests.gateway.test_estimates import DONE, END, event, usage_event
 from tests.gateway.test_parse import parse
@@ -126,18 +126,8 @@ def test_a_stream_that_waits_for_its_check_is_no_longer_than_an_answer(monkeypat
 
 
 def test_the_hold_covers_the_second_try_before_it_is_sent():
-    class Books:
-        def __init__(self):
-            self.followed = []
-
-        def mark(self, *_mark):
-            pass
-
-        async def follow(self, _slug, attempt):
-            self.followed.append(attempt)
-
     async def run():
-        books = Books()
+        books = OpenBooks()
         async with serving(answer(BAD), answer(GOOD)) as server:
             call = calling(server.url, of(SCHEMA), stream=False)
             before = call.size_bytes
