@@ -14,7 +14,7 @@ from tests.foundation.test_error_pages import failing
 
 pytestmark = pytest.mark.django_db
 RAIL, CARD = 'id="rail"', 'class="plain-card"'
-BAND = re.compile(r"<body[^>]* is-platform\b")
+BAND = re.compile(r"<body[^>]*\bis-platform\b")
 NOBODYS = "/c/00000000-0000-0000-0000-000000000000/"
 
 

@@ -120,9 +120,9 @@ def test_what_the_data_policy_forbids_is_shown_and_said(acme, bob, make, set_acm
 
 def test_what_is_promised_counts_no_stand_in_that_the_person_may_not_use(acme, alice, bob, make, set_acme):
     """Nor one that they may use in another project, where the model itself is not theirs."""
-    here = make.model("here", make.connection("Here", location="local"))
+    here = make.model("here", make.connection("Here", location="eu"))
     first = make.model("first", make.connection(location="us"), fallbacks=["here"])
-    set_acme(data_policy="local")
+    set_acme(data_policy="eu")
     assert catalogue(bob)["first"].policies == ()
     law, art = (create_project(actor=None, name=name) for name in ("Law", "Art"))
     for project in (law, art):
@@ -130,7 +130,7 @@ def test_what_is_promised_counts_no_stand_in_that_the_person_may_not_use(acme, a
     grant(actor=None, kind="model", target=here.pk, project=art)
     assert catalogue(bob)["first"].policies == (), "both in Art"
     grant(actor=None, kind="model", target=first.pk, project=law)
-    assert catalogue(bob)["first"].policies == ("local",)
+    assert catalogue(bob)["first"].policies == ("eu",)
     assert "first" not in catalogue(alice)
     assert "Begin a chat" not in acme.login_as(bob).get(detail(first)).text
 
