@@ -235,10 +235,10 @@ def test_a_diagram_that_left_the_page_is_waited_for_no_longer(arrive):
     chat.page.clock.install()
     chat.page.route("**/c/diagram/", lambda route: route.fulfill(body="", content_type="text/html"))
     show(chat, f"{FLOW}\n\n{PROSE * 20}\n\n{FLOW}")
-    first = chat.text.locator(".code-block").first
-    expect(first.locator("iframe")).to_have_count(1)
+    seen = chat.text.locator(".code-block").last  # a conversation is read from its end
+    expect(seen.locator("iframe")).to_have_count(1)
     expect(chat.text.locator("iframe")).to_have_count(1)
-    first.evaluate("block => block.remove()")
+    seen.evaluate("block => block.remove()")
     chat.text.locator("pre").scroll_into_view_if_needed()
     expect(chat.text.locator("iframe")).to_have_count(1)
     chat.page.clock.fast_forward(16_000)
