@@ -2,6 +2,8 @@
 
 from django.conf import settings
 
+from tenants.doors import hosts
+
 
 def surroundings(request) -> dict:
     user, tenant = getattr(request, "user", None), getattr(request, "tenant", None)
@@ -9,7 +11,8 @@ def surroundings(request) -> dict:
     return {
         "chat_tenant": tenant,
         "environment": settings.ATRIUM_ENV,
-        "is_platform_host": tenant is None,
+        # no tenant's either is a host that nobody has
+        "is_platform_host": hosts.is_platform_host(hosts.name_of(request.META.get("HTTP_HOST", ""))),
         # whether errors and the pages of the account are shown inside the shell, with the rail beside them
         "is_in_shell": is_known and tenant is not None,
         "theme": getattr(user, "theme", "system") if is_known else "system",

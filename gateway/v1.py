@@ -17,15 +17,8 @@ from gateway.state.snapshot import TenantSnapshot
 from gateway.steps import auto
 from gateway.steps.admit import admit_unread
 from gateway.steps.lookup import find_route, list_visible_routes
-from models_registry.kinds import AUTO, Channel, ModelKind
+from models_registry.kinds import ADDRESSES, AUTO, Channel, ModelKind
 from models_registry.routes import Route
-
-# where a model of a kind is called
-ADDRESSES: dict[str, str] = {
-    ModelKind.CHAT: "/v1/chat/completions",
-    ModelKind.EMBEDDING: "/v1/embeddings",
-    ModelKind.RERANK: "/v1/rerank",
-}
 
 
 @route("POST", "chat/completions")
@@ -124,7 +117,7 @@ def _name_address(error: AtriumError, call: Call, request: Request) -> AtriumErr
         _("“%(name)s” is a model of the kind “%(kind)s”. Call it at %(address)s.")
         if address
         else _("“%(name)s” is a model of the kind “%(kind)s”, which this version does not serve.")
-    ) % {"name": name[:100], "kind": ModelKind(found.kind).label, "address": address}
+    ) % {"name": name[:100], "kind": ModelKind(found.kind).label, "address": f"/v1/{address}"}
     return NotFound(message, code="model_not_found", param="model")
 
 

@@ -4,10 +4,21 @@ import json
 import shlex
 from dataclasses import dataclass
 
-from models_registry.kinds import ModelKind
+from models_registry.kinds import ADDRESSES, ModelKind
 from models_registry.routes import Route
 
 KEY = "$ATRIUM_API_KEY"
+# what a request says beside the model
+BODIES: dict[str, dict[str, object]] = {
+    ModelKind.CHAT: {"messages": [{"role": "user", "content": "Hello!"}]},
+    ModelKind.EMBEDDING: {"input": ["Hello!"]},
+    ModelKind.RERANK: {"query": "What is red?", "documents": ["A tomato.", "The sky."]},
+}
+# what OpenAI's client calls it, and what of the answer is read; it knows no rerankers
+CALLS: dict[str, tuple[str, str]] = {
+    ModelKind.CHAT: ("chat.completions.create", "choices[0].message.content"),
+    ModelKind.EMBEDDING: ("embeddings.create", "data[0].embedding"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,31 +28,17 @@ class Example:
 
 
 def list_examples(route: Route, base_url: str) -> list[Example]:
-    """None for a kind that has no address at `/v1`."""
-    if route.kind == ModelKind.CHAT:
-        messages = [{"role": "user", "content": "Hello!"}]
-        return [
-            _curl(f"{base_url}/chat/completions", model=route.name, messages=messages),
-            _python(
-                base_url,
-                f"answer = client.chat.completions.create(\n    model={json.dumps(route.name)},\n"
-                f"    messages={json.dumps(messages)},\n)\nprint(answer.choices[0].message.content)",
-            ),
-        ]
-    if route.kind == ModelKind.EMBEDDING:
-        texts = ["Hello!"]
-        return [
-            _curl(f"{base_url}/embeddings", model=route.name, input=texts),
-            _python(
-                base_url,
-                f"answer = client.embeddings.create(\n    model={json.dumps(route.name)},\n"
-                f"    input={json.dumps(texts)},\n)\nprint(answer.data[0].embedding)",
-            ),
-        ]
-    return []
+    """None for a kind that has no address at `/v1`, where `base_url` leads."""
+    if route.kind not in ADDRESSES:
+        return []
+    body = {"model": route.name, **BODIES[route.kind]}
+    examples = [_curl(f"{base_url}/{ADDRESSES[route.kind]}", body)]
+    if route.kind in CALLS:
+        examples.append(_python(base_url, body, *CALLS[route.kind]))
+    return examples
 
 
-def _curl(address: str, **body: object) -> Example:
+def _curl(address: str, body: dict[str, object]) -> Example:
     lines = (
         f"    {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in body.items()
     )
@@ -55,9 +52,11 @@ def _curl(address: str, **body: object) -> Example:
     return Example("curl", code)
 
 
-def _python(base_url: str, call: str) -> Example:
+def _python(base_url: str, body: dict[str, object], call: str, read: str) -> Example:
+    arguments = "".join(f"    {name}={json.dumps(value)},\n" for name, value in body.items())
     code = (
         "import os\n\nfrom openai import OpenAI\n\n"
-        f'client = OpenAI(\n    base_url="{base_url}",\n    api_key=os.environ["ATRIUM_API_KEY"],\n)\n{call}'
+        f'client = OpenAI(\n    base_url="{base_url}",\n    api_key=os.environ["ATRIUM_API_KEY"],\n)\n'
+        f"answer = client.{call}(\n{arguments})\nprint(answer.{read})"
     )
     return Example("Python", code)

@@ -29,6 +29,12 @@ class ModelKind(models.TextChoices):
     TRANSCRIPTION = "transcription", _("transcription")
 
 
+# where a model of a kind is called, below /v1; other kinds are not served
+ADDRESSES: dict[str, str] = {
+    ModelKind.CHAT: "chat/completions",
+    ModelKind.EMBEDDING: "embeddings",
+    ModelKind.RERANK: "rerank",
+}
 # what a model of a kind may be paid for: the form of its prices asks for these
 PRICED_CLASSES: dict[str, tuple[str, ...]] = {
     ModelKind.CHAT: ("input", "cached", "cache_write", "output", "reasoning"),

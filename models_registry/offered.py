@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import date
+from functools import partial
 from uuid import UUID
 
 from django.db.models import TextChoices
@@ -10,7 +11,7 @@ from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from accounts.grants import holders_of, load_grants
+from accounts.grants import Holder, holders_of, load_grants
 from accounts.models import Project, User
 from accounts.objects import MODEL
 from accounts.selectors import list_member_projects
@@ -25,6 +26,7 @@ from usage.labels import say_price
 from usage.selectors import Speed, measure_models
 
 NOT_MEASURED = Speed()
+FindRoute = Callable[[str], Route | None]
 
 
 class Health(TextChoices):
@@ -53,22 +55,22 @@ class Facts:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model of the catalogue. `policy`: the data policy that forbids it here, wherever the person works.
-    `speed`: empty until it was measured.
+    """A model of the catalogue. `policies`: the data policies that forbid it, each once, if none of the
+    projects where the person may use it has another. `speed`: empty until it was measured.
     """
 
     route: Route
     row: Facts
     speed: Speed = NOT_MEASURED
-    policy: str = ""
+    policies: tuple[str, ...] = ()
 
     @property
     def kind_text(self) -> str:
         return str(ModelKind(self.route.kind).label)
 
     @property
-    def policy_label(self) -> str:
-        return str(DataPolicy(self.policy).label)
+    def policies_text(self) -> str:
+        return "; ".join(str(DataPolicy(policy).label) for policy in self.policies)
 
     @property
     def abilities(self) -> list[str]:
@@ -116,20 +118,16 @@ def list_catalogue(user: User, door: KnownTenant) -> list[Entry]:
     """The models that a person may use in one project or another, by label; their speeds are not measured."""
     routes = list_routes(UUID(door.plan_id), door.currency)
     named = {name: route for name, route in routes.items() if name == route.name}
-    policies = _policies_for(user, door)
+    work = _list_work(user, door, routes)
     facts = _facts_of(named.values())
     entries = []
     for name, route in named.items():
-        if (open_to := policies(route)) is None or route.model_id not in facts:
+        open_to = [(find, policy) for find, policy in work if find(name) is not None]
+        if not open_to or route.model_id not in facts:
             continue
-        is_allowed = any(list_ways(route, name, routes.get, policy) for policy in open_to)
-        entries.append(
-            Entry(
-                route=route,
-                row=facts[route.model_id],
-                policy="" if is_allowed else open_to[0],
-            )
-        )
+        is_allowed = any(list_ways(route, name, find, policy) for find, policy in open_to)
+        policies = () if is_allowed else tuple(dict.fromkeys(policy for _find, policy in open_to))
+        entries.append(Entry(route=route, row=facts[route.model_id], policies=policies))
     return sorted(entries, key=lambda one: (one.route.label or one.route.name).casefold())
 
 
@@ -146,24 +144,26 @@ def find_entry(user: User, door: KnownTenant, model_id: UUID) -> Entry | None:
     return next(iter(measure(found)), None)
 
 
-def _policies_for(user: User, door: KnownTenant) -> Callable[[Route], list[str] | None]:
-    """What tells of a model under which data policies the person could use it, one for each project that lets
-    them; None where none does.
+def _list_work(user: User, door: KnownTenant, routes: dict[str, Route]) -> list[tuple[FindRoute, str]]:
+    """Of each project that a person works on: what finds the models that they may use there, as a call finds
+    its stand-ins, and where its data may go.
     """
     grants = load_grants(MODEL)
     groups = list(user.groups.values_list("pk", flat=True))
     projects: list[Project] = list(list_member_projects(user))
-    work = [
-        (holders_of(user.pk, groups, project.pk), strictest(door.data_policy, project.data_policy))
+
+    def find(holders: frozenset[Holder], name: str) -> Route | None:
+        route = routes.get(name)
+        granted = grants.get(route.model_id) if route else None
+        return route if granted is None or granted.permit(holders) else None
+
+    return [
+        (
+            partial(find, holders_of(user.pk, groups, project.pk)),
+            strictest(door.data_policy, project.data_policy),
+        )
         for project in projects
     ]
-
-    def find(route: Route) -> list[str] | None:
-        granted = grants.get(route.model_id)
-        found = [policy for holders, policy in work if granted is None or granted.permit(holders)]
-        return found or None
-
-    return find
 
 
 def _facts_of(routes: Iterable[Route]) -> dict[UUID, Facts]:

@@ -63,4 +63,4 @@ class ConversationAdmin(ReadOnlyAdmin):
 
     @display(description=_("cost"), ordering="total_cost")
     def show_cost(self, row: Conversation) -> str:
-        return money_cell(row.total_cost, row.currency)
+        return money_cell(row.total_cost, row.currency) if row.currency else "–"  # no call yet

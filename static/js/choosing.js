@@ -57,7 +57,7 @@ on("keydown", "[data-multiselect][open]", (event, select) => {
 
 for (const type of ["click", "focusin"]) {
   document.addEventListener(type, ({ target }) => {
-    for (const select of document.querySelectorAll("[data-multiselect][open]:not([data-stays-open])"))
+    for (const select of document.querySelectorAll("[data-multiselect][open]"))
       if (target instanceof Node && !select.contains(target)) select.open = false;
   });
 }

@@ -4,7 +4,7 @@
 import { refreshList } from "./conversations.js";
 import { showChosen } from "./model-picker.js";
 import { clearNotices } from "./notices.js";
-import { announce, on, words } from "./page.js";
+import { announce, isComposing, on, words } from "./page.js";
 import { followEnd } from "./scrolling.js";
 
 const form = document.querySelector("[data-composer]");
@@ -22,10 +22,11 @@ function stop() {
     window.htmx.ajax("POST", message.dataset.stopUrl, { source: message, swap: "none" }).catch(() => {});
 }
 
-/** Whether Escape has something else to close. */
+/** Whether Escape has something else to close: toasts and the panel stay, wherever else one is. */
 function isAnythingOpen() {
   const lists = CSS.supports("selector(select:open)") ? ", select:open" : "";
-  return document.querySelector(`:popover-open:not([popover="hint"]), dialog[open]${lists}`);
+  const closing = ':popover-open:not([popover="hint"], [popover="manual"]), dialog[open]';
+  return document.querySelector(`${closing}${lists}`);
 }
 
 /** Whoever pressed Stop stands on a button that is gone: on to the field, or to the answer where a field would
@@ -81,7 +82,7 @@ if (form) {
   });
 
   text.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isComposing(event)) return;
     if (isSending(event)) {
       event.preventDefault();
       if (canSend()) form.requestSubmit(form.querySelector("[data-send]"));
@@ -90,7 +91,7 @@ if (form) {
 
   // Wherever one is, unless something else is open that Escape closes.
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.isComposing || event.defaultPrevented || !findUnfinished()) return;
+    if (event.key !== "Escape" || isComposing(event) || event.defaultPrevented || !findUnfinished()) return;
     if (event.target.closest?.("[data-edit-form]") || isAnythingOpen()) return;
     event.preventDefault();
     stop();

@@ -1,5 +1,5 @@
 /* The list of conversations: which one is open, and renaming in place. Deleting is in dialogs.js. */
-import { on } from "./page.js";
+import { isComposing, on } from "./page.js";
 
 export function openConversationId() {
   return document.getElementById("chat-header")?.dataset.conversationId ?? "";
@@ -120,7 +120,7 @@ on("keydown", "[data-rename-form]", (event, form) => {
     event.stopPropagation();
     event.preventDefault();
     closeForm(form);
-  } else if (event.key === "Enter" && (event.isComposing || event.keyCode === 229)) {
+  } else if (event.key === "Enter" && isComposing(event)) {
     event.preventDefault(); // Enter chooses a word in an input method
   }
 });

@@ -19,7 +19,11 @@ function theme() {
 
 function begin(block) {
   const source = block.querySelector("code").textContent;
-  for (const frame of drawings.keys()) if (!frame.isConnected) drawings.delete(frame);
+  for (const [frame, { timer }] of drawings) {
+    if (frame.isConnected) continue;
+    clearTimeout(timer);
+    drawings.delete(frame);
+  }
   if (source.length > MAX_CHARACTERS || drawings.size >= MAX_DIAGRAMS) return;
   const frame = document.createElement("iframe");
   frame.setAttribute("sandbox", "allow-scripts");

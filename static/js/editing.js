@@ -4,7 +4,7 @@
 import { findUnfinished, grow, isSending } from "./composer.js";
 import { refreshList } from "./conversations.js";
 import { clearNotices } from "./notices.js";
-import { on } from "./page.js";
+import { isComposing, on } from "./page.js";
 import { followEnd } from "./scrolling.js";
 
 const composer = document.getElementById("composer-text");
@@ -40,7 +40,7 @@ on("click", "[data-edit-cancel]", (event, button) => close(button.form));
 on("input", "[data-edit-form]", (event, form) => grow(form.elements.text));
 
 on("keydown", "[data-edit-form]", (event, form) => {
-  if (event.isComposing || event.keyCode === 229) return;
+  if (isComposing(event)) return;
   if (event.key === "Escape") {
     event.preventDefault();
     close(form);
@@ -51,7 +51,7 @@ on("keydown", "[data-edit-form]", (event, form) => {
 });
 
 composer?.addEventListener("keydown", (event) => {
-  const isPlain = !(event.isComposing || event.shiftKey || event.altKey || event.ctrlKey || event.metaKey);
+  const isPlain = !(isComposing(event) || event.shiftKey || event.altKey || event.ctrlKey || event.metaKey);
   const button = [...document.querySelectorAll("[data-edit]")].at(-1);
   if (event.key !== "ArrowUp" || !isPlain || composer.value || !button || findUnfinished()) return;
   event.preventDefault();

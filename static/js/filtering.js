@@ -1,6 +1,6 @@
 /* A field that shows only those choices around it whose text holds what is typed. What is chosen stays in
    sight: it counts, whatever one looks for. */
-import { on } from "./page.js";
+import { isComposing, on } from "./page.js";
 
 function filter(field) {
   const query = field.value.trim().toLocaleLowerCase();
@@ -17,7 +17,7 @@ function filter(field) {
 on("input", "[data-filters]", (_event, field) => filter(field));
 
 on("keydown", "[data-filters]", (event, field) => {
-  if (event.isComposing) return;
+  if (isComposing(event)) return;
   if (event.key === "Enter") event.preventDefault(); // the form is sent by its button
   if (event.key === "Escape" && field.value) {
     event.preventDefault(); // the first one empties the field, the next one closes the dialog

@@ -3,7 +3,7 @@
 
    Another project brings another list from the server, with the choice as it was when that was asked for. Who
    chooses meanwhile is asked for again, so that the server has the last word on what is allowed there. */
-import { announce, forEach, on, words } from "./page.js";
+import { announce, forEach, isComposing, on, setActiveOption, words } from "./page.js";
 
 const button = document.getElementById("model-button");
 const chooser = document.getElementById("model-chooser");
@@ -53,9 +53,7 @@ function activate(row) {
   active?.classList.remove("is-active");
   active = row ?? null;
   active?.classList.add("is-active");
-  active?.scrollIntoView({ block: "nearest" });
-  if (active) field.setAttribute("aria-activedescendant", active.id);
-  else field.removeAttribute("aria-activedescendant");
+  setActiveOption(field, active);
 }
 
 function step(by) {
@@ -123,7 +121,7 @@ if (button) {
 
   field.addEventListener("input", filter);
   field.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isComposing(event)) return;
     if (event.key === "ArrowDown") step(1);
     else if (event.key === "ArrowUp") step(-1);
     else if (event.key === "Enter") choose(active);

@@ -1,5 +1,5 @@
-/* What several modules need: texts from the page, icons, the live region, and "now and for all that comes".
- */
+/* What several modules need: texts from the page, icons, the live region, keys, and "now and for all that
+   comes". */
 
 const dataset = document.getElementById("words")?.dataset ?? {};
 
@@ -43,6 +43,23 @@ export function on(type, selector, handle) {
     const element = event.target instanceof Element && event.target.closest(selector);
     if (element) handle(event, element);
   });
+}
+
+export const isApple = /Mac|iPhone|iPad/.test(navigator.platform); // its keyboards say ⌘
+
+/** Whether a key belongs to an input method that makes a word; Safari says so of the last one only by 229. */
+export function isComposing(event) {
+  return event.isComposing || event.keyCode === 229;
+}
+
+/** Of a combobox, whose field keeps the focus: the option that Enter would choose, if any. */
+export function setActiveOption(field, option) {
+  if (!option) {
+    field.removeAttribute("aria-activedescendant");
+    return;
+  }
+  field.setAttribute("aria-activedescendant", option.id);
+  option.scrollIntoView({ block: "nearest" });
 }
 
 /**

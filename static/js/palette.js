@@ -1,5 +1,5 @@
 /* Ctrl/⌘ K. The field keeps the focus; the chosen option is named by aria-activedescendant. */
-import { announce, on, words } from "./page.js";
+import { announce, isComposing, on, setActiveOption, words } from "./page.js";
 
 const dialog = document.getElementById("palette");
 const field = document.getElementById("palette-input");
@@ -20,12 +20,7 @@ function choose(index) {
     option.setAttribute("aria-selected", String(position === chosen));
     option.tabIndex = -1;
   });
-  if (chosen < 0) {
-    field.removeAttribute("aria-activedescendant");
-    return;
-  }
-  field.setAttribute("aria-activedescendant", all[chosen].id);
-  all[chosen].scrollIntoView({ block: "nearest" });
+  setActiveOption(field, all[chosen]);
 }
 
 function showPages() {
@@ -69,7 +64,7 @@ if (dialog) {
   });
 
   field.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isComposing(event)) return;
     if (event.key === "ArrowDown") choose(chosen + 1);
     else if (event.key === "ArrowUp") choose(chosen - 1);
     else if (event.key === "Enter") options()[chosen]?.click();

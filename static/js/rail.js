@@ -1,6 +1,6 @@
 /* The rail: collapsed or not (kept in a cookie, so that the server draws it right at once), and the sheet on
    small screens. */
-import { on } from "./page.js";
+import { isApple, on } from "./page.js";
 
 const YEAR_S = 365 * 24 * 3600;
 
@@ -17,7 +17,4 @@ window.matchMedia("(min-width: 50rem)").addEventListener("change", () => {
   if (rail?.matches(":popover-open")) rail.hidePopover();
 });
 
-// Apple's keyboards say ⌘.
-if (/Mac|iPhone|iPad/.test(navigator.platform)) {
-  document.querySelectorAll("[data-shortcut]").forEach((key) => (key.textContent = "⌘ K"));
-}
+if (isApple) document.querySelectorAll("[data-shortcut]").forEach((key) => (key.textContent = "⌘ K"));

@@ -1,6 +1,6 @@
 /* Keys that work anywhere on a page: a new chat, and the list of all keys. `?` alone opens the list outside of
    fields, unless the person has switched that off: who speaks instead of typing may say it by chance. */
-import { on } from "./page.js";
+import { isApple, isComposing, on } from "./page.js";
 
 const KEPT = "atrium:question-mark";
 const dialog = document.getElementById("shortcuts");
@@ -20,7 +20,7 @@ if (dialog) {
   on("change", "[data-question-mark]", () => localStorage.setItem(KEPT, choice.checked ? "on" : "off"));
 
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.isComposing || event.altKey) return;
+    if (event.defaultPrevented || isComposing(event) || event.altKey) return;
     const hasCommand = event.ctrlKey || event.metaKey;
     if (hasCommand && event.key === "/") toggle();
     else if (hasCommand && event.shiftKey && event.code === "KeyO") {
@@ -30,7 +30,5 @@ if (dialog) {
     event.preventDefault();
   });
 
-  // Apple's keyboards say ⌘.
-  if (/Mac|iPhone|iPad/.test(navigator.platform))
-    dialog.querySelectorAll("[data-command-key]").forEach((key) => (key.textContent = "⌘"));
+  if (isApple) dialog.querySelectorAll("[data-command-key]").forEach((key) => (key.textContent = "⌘"));
 }

@@ -108,7 +108,7 @@ def open_pages(browser) -> Iterator[Callable[[Pages], Page]]:
         yield open_tab
 
 
-def dress(user, theme: str) -> None:
+def set_theme(user, theme: str) -> None:
     User.objects.filter(pk=user.pk).update(theme=theme)
 
 
@@ -132,7 +132,7 @@ def look_at_all(page: Page, paths: list[str]) -> dict[str, list[str]]:
 @pytest.mark.parametrize("theme", THEMES)
 def test_nothing_is_found_on_the_service_administration(open_pages, acme, alice, theme):
     estate = make_ugly(make_estate(alice), alice)
-    dress(alice, theme)
+    set_theme(alice, theme)
     listed = of_theme(addresses("service", SERVICE, TENANT, estate), theme)
     pages = draw(acme.login_as(alice), [*listed, reverse("service:jsi18n", urlconf=TENANT)])
     assert look_at_all(open_pages(pages), listed) == {}
@@ -142,7 +142,7 @@ def test_nothing_is_found_on_the_service_administration(open_pages, acme, alice,
 @pytest.mark.parametrize("theme", THEMES)
 def test_nothing_is_found_on_the_system_administration(open_pages, on_platform, olga, theme):
     estate = make_platform_estate(olga)
-    dress(olga, theme)
+    set_theme(olga, theme)
     listed = of_theme(addresses("system", SYSTEM, PLATFORM, estate), theme)
     pages = draw(on_platform.login_as(olga), [*listed, reverse("system:jsi18n", urlconf=PLATFORM)])
     assert look_at_all(open_pages(pages), listed) == {}

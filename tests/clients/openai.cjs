@@ -48,12 +48,14 @@ async function vectors() {
   return { lengths: answer.data.map((one) => one.embedding.length), usage: answer.usage };
 }
 
-async function stop() {
-  const answer = await client.chat.completions.create({ model: "mock-tokens-300-20", messages, stream: true });
+async function leave() {
+  const question = [{ role: "user", content: "I shall leave." }];
+  const asked = client.chat.completions.create({ model: "mock-tokens-300-20", messages: question, stream: true });
+  const { data: answer, request_id } = await asked.withResponse();
   for await (const _chunk of answer) {
     answer.controller.abort();
   }
-  return answer.controller.signal.aborted;
+  return request_id;
 }
 
 async function refused(model, key) {
@@ -77,7 +79,7 @@ async function main() {
     stream: await stream(),
     loop: await loop(),
     vectors: await vectors(),
-    stop: await stop(),
+    left: await leave(),
     names: await names(),
     unknown: await refused("none-such", apiKey),
     stranger: await refused("mock", "atr_wrong"),

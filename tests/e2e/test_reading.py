@@ -229,6 +229,22 @@ def test_a_diagram_follows_light_and_dark(arrive):
     expect(label).not_to_have_css("fill", light)
 
 
+def test_a_diagram_that_left_the_page_is_waited_for_no_longer(arrive):
+    """Its frame says nothing; the next one that is drawn finds it gone. The watch hears what breaks."""
+    chat = arrive(path=None)
+    chat.page.clock.install()
+    chat.page.route("**/c/diagram/", lambda route: route.fulfill(body="", content_type="text/html"))
+    show(chat, f"{FLOW}\n\n{PROSE * 20}\n\n{FLOW}")
+    seen = chat.text.locator(".code-block").last  # a conversation is read from its end
+    expect(seen.locator("iframe")).to_have_count(1)
+    expect(chat.text.locator("iframe")).to_have_count(1)
+    seen.evaluate("block => block.remove()")
+    chat.text.locator("pre").scroll_into_view_if_needed()
+    expect(chat.text.locator("iframe")).to_have_count(1)
+    chat.page.clock.fast_forward(16_000)
+    expect(chat.text).to_contain_text("This diagram could not be drawn.")
+
+
 def test_nothing_of_mermaid_is_loaded_before_a_diagram_is_finished(arrive):
     chat = arrive(path=None, expected=("ERR_FAILED",))
     chat.page.route("**/events/**", lambda route: route.abort())

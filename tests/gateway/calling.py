@@ -11,11 +11,14 @@ from gateway.operations import chat_completions
 from gateway.state.breaker import Breaker
 from gateway.state.load import Load
 from gateway.state.quirks import Quirks
+from gateway.state.snapshot import TenantSnapshot
 from models_registry.routes import Candidate, Endpoint, Route, Target
-from usage.ledger.bookings import NextAttempt
+from tenants.doors.hosts import DoorState
+from usage.ledger.bookings import HoldRequest, NextAttempt, Settlement
 from usage.pricing import Price
 
 FREE = Price("EUR", *(Decimal(0),) * 4)
+PROJECT = uuid4()
 
 
 def make_endpoint(base_url: str, **fields) -> Endpoint:
@@ -66,17 +69,45 @@ def call_of(*routes: Route, stream: bool = True, max_tokens: int = 100, **body) 
     return call
 
 
+def snapshot(
+    *routes, policy: str = "", project_policy: str = "", aliases: dict | None = None
+) -> TenantSnapshot:
+    """What is in memory of a tenant with these models, among them those of PROJECT."""
+    table = {route.name: route for route in routes}
+    return TenantSnapshot(
+        slug="acme",
+        door=DoorState.OPEN,
+        bounds=(),
+        project_bounds={},
+        model_bounds={},
+        project_id=PROJECT,
+        routes=table | {alias: table[name] for alias, name in (aliases or {}).items()},
+        grants={},
+        loaded_s=0.0,
+        data_policy=policy,
+        project_policies={PROJECT: project_policy} if project_policy else {},
+    )
+
+
 class OpenBooks:
-    """A ledger that refuses nothing, and knows what it was asked for."""
+    """A ledger that refuses nothing, and keeps what it is given."""
 
     def __init__(self) -> None:
+        self.holds: list[HoldRequest] = []
         self.followed: list[NextAttempt] = []
+        self.bills: list[Settlement] = []
+
+    async def reserve(self, _slug: str, hold: HoldRequest) -> None:
+        self.holds.append(hold)
 
     def mark(self, *_mark) -> None:
         pass
 
     async def follow(self, _slug: str, attempt: NextAttempt) -> None:
         self.followed.append(attempt)
+
+    async def settle(self, _slug: str, bill: Settlement) -> None:
+        self.bills.append(bill)
 
 
 async def yes(principal) -> bool:

@@ -18,8 +18,8 @@ from gateway.steps.auto import MOST_MODELS, PARTS, list_models
 from gateway.steps.resolve import resolve
 from models_registry.routes import Route
 from tenants.context import tenant
-from tests.gateway.calling import make_endpoint, make_route
-from tests.gateway.test_routing import PROJECT, endpoint, principal, snapshot
+from tests.gateway.calling import PROJECT, make_endpoint, make_route, snapshot
+from tests.gateway.test_routing import endpoint, principal
 from usage.models import UsageEvent
 from usage.pricing import Price
 

@@ -189,19 +189,6 @@ def test_rare_failures_and_refusals_open_nothing(circuit):
     assert not circuit.is_open(), "a success in between"
 
 
-class Books:
-    """A ledger that only counts what is held and settled."""
-
-    def __init__(self) -> None:
-        self.held = self.settled = 0
-
-    async def reserve(self, slug, hold) -> None:
-        self.held += 1
-
-    async def settle(self, slug, settlement) -> None:
-        self.settled += 1
-
-
 async def one_call(host, call, end: str) -> str:
     """A whole call's way; its error's code."""
     snapshot = SimpleNamespace(
@@ -227,14 +214,14 @@ async def one_call(host, call, end: str) -> str:
 def test_a_call_leaves_its_place_however_it_ends(mock, model, end):
     async def run() -> None:
         async with open_session(PRIVATE) as client:
-            host = collaborators(client, in_flight=InFlight(), ledger=Books(), limiter=None)
+            host = collaborators(client, in_flight=InFlight())
             await one_call(host, make_call(mock.base_url, model, stream=end == "left"), end)
             unknown = make_call(mock.base_url, model)
             unknown.body["model"] = "unknown"
             assert await one_call(host, unknown, end) == "model_not_found"
             assert (host.in_flight._all, host.in_flight._by_name) == (0, {}) and (
-                host.ledger.held,
-                host.ledger.settled,
+                len(host.ledger.holds),
+                len(host.ledger.bills),
             ) == (1, 1)
 
     asyncio.run(run())
@@ -246,12 +233,12 @@ def test_calls_to_an_upstream_that_is_left_alone_hold_and_send_nothing(mock, mon
 
     async def run() -> None:
         async with open_session(PRIVATE) as client:
-            host = collaborators(client, in_flight=InFlight(), ledger=Books(), limiter=None)
+            host = collaborators(client, in_flight=InFlight())
             first = make_call(mock.base_url, "fault-500", stream=stream)
             for _number in range(FAILURES + 3):
                 call = replace(first, request_id=uuid4())
                 codes.append(await one_call(host, call, "left" if stream else "whole"))
-            assert (host.ledger.held, host.ledger.settled) == (FAILURES, FAILURES)
+            assert (len(host.ledger.holds), len(host.ledger.bills)) == (FAILURES, FAILURES)
 
     codes: list[str] = []
     asyncio.run(run())

@@ -23,7 +23,7 @@ CLOCK = {"type": "function", "function": {"name": "clock", "parameters": {"type"
 # -- requests ------------------------------------------------------------------------------------------------
 
 
-def test_openais_fields_are_written_as_it_knows_them_and_it_is_asked_once():
+def test_openais_messages_are_written_as_it_knows_them():
     said = {
         "role": "assistant",
         "content": None,
@@ -38,10 +38,21 @@ def test_openais_fields_are_written_as_it_knows_them_and_it_is_asked_once():
         said | {"tool_calls": [use], "reasoning": "x"},
         {"role": "tool", "tool_call_id": "c1", "content": "3 °C"},
     ]
+    _answer, call, vendor = ask(messages=messages)
+    (asked,) = vendor.asked
+    assert call.status == "ok" and asked.body["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+        {"role": "assistant", "tool_calls": [use]},
+        {"role": "tool", "tool_call_id": "c1", "content": "3 °C"},
+    ]
+    assert messages[1]["name"] == "bob" and messages[2]["content"] is None, "another candidate gets OpenAI's"
+
+
+def test_openais_fields_are_written_as_it_knows_them_and_it_is_asked_once():
     unsaid = {"n": 1, "user": "u", "store": False, "service_tier": "auto", "metadata": {}}
     schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
     _answer, call, vendor = ask(
-        messages=messages,
         max_completion_tokens=70,
         top_p=1,
         top_k=5,
@@ -56,12 +67,7 @@ def test_openais_fields_are_written_as_it_knows_them_and_it_is_asked_once():
     assert call.status == "ok" and (asked.path, asked.key) == ("/v2/chat", "Bearer co-0123456789")
     assert asked.body == {
         "model": "command-a-03-2025",
-        "messages": [
-            {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": [{"type": "text", "text": "hi"}]},
-            {"role": "assistant", "tool_calls": [use]},
-            {"role": "tool", "tool_call_id": "c1", "content": "3 °C"},
-        ],
+        "messages": [{"role": "user", "content": "hi"}],
         "stream": True,
         "max_tokens": 100,
         "p": 0.99,
@@ -71,7 +77,6 @@ def test_openais_fields_are_written_as_it_knows_them_and_it_is_asked_once():
         "response_format": {"type": "json_object", "json_schema": {"type": "object"}},
         "thinking": {"type": "disabled"},
     }
-    assert messages[1]["name"] == "bob" and messages[2]["content"] is None, "another candidate gets OpenAI's"
 
 
 @pytest.mark.parametrize(

@@ -59,20 +59,9 @@ def number_of(text: str) -> float:
     return float(text.split()[-1])
 
 
-class Books(OpenBooks):
-    """Knows what was booked too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.settled: list = []
-
-    async def settle(self, _slug: str, settlement) -> None:
-        self.settled.append(settlement)
-
-
-async def ask(call: Call, books: Books | None = None) -> bytes:
+async def ask(call: Call, books: OpenBooks | None = None) -> bytes:
     async with open_session(PRIVATE) as client:
-        return await pipeline.complete(call, collaborators(client, ledger=books or Books()))
+        return await pipeline.complete(call, collaborators(client, ledger=books or OpenBooks()))
 
 
 def numbers(answer: bytes) -> list[tuple[int, float]]:
@@ -80,7 +69,7 @@ def numbers(answer: bytes) -> list[tuple[int, float]]:
 
 
 async def test_all_texts_have_their_vectors_and_the_call_one_bill():
-    books = Books()
+    books = OpenBooks()
     async with running_vendor({PATH: vectors}) as vendor:
         answer = await ask(make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen")), books)
     assert sorted(len(body["input"]) for body in vendor.bodies) == [5, 10, 10]
@@ -88,7 +77,7 @@ async def test_all_texts_have_their_vectors_and_the_call_one_bill():
     told = orjson.loads(answer)
     assert told["usage"] == {"prompt_tokens": 25, "total_tokens": 25} and told["model"] == "nick"
     assert told["object"] == "list" and {one["object"] for one in told["data"]} == {"embedding"}
-    (booked,) = books.settled
+    (booked,) = books.bills
     assert booked.usage.total_tokens == booked.usage.total_input == 25
     assert not booked.estimated and booked.attempts == () and booked.status == "ok"
 
@@ -214,13 +203,13 @@ FIRST_TEN, SECOND_TEN = (  # tokens, by estimate
 
 @pytest.mark.parametrize(("answer", "lost"), [(refusing(0, 500), 0), *((one, FIRST_TEN) for one in LOST)])
 async def test_another_endpoint_is_asked_where_the_first_part_failed(answer, lost):
-    books = Books()
+    books = OpenBooks()
     async with running_vendor({PATH: answer}) as ill, running_vendor({PATH: vectors}) as fine:
         limits = {"total_timeout_s": 0.3} if answer is say_nothing else {}
         first = make_endpoint(f"{ill.url}/v1", kind="qwen", **limits)
         answered = await ask(make_call(first, make_endpoint(f"{fine.url}/v1", kind="qwen")), books)
     assert len(numbers(answered)) == 25 and (len(ill.asked), len(fine.asked)) == (1, 3)
-    (booked,) = books.settled
+    (booked,) = books.bills
     assert booked.usage.total_input == 25 and [one.usage.total_input for one in booked.attempts] == [lost]
 
 
@@ -228,17 +217,17 @@ async def test_a_first_part_that_was_paid_for_is_not_bought_elsewhere():
     def answer(body: dict) -> tuple[int, bytes]:
         return 200, orjson.dumps({"data": 7, "usage": {"prompt_tokens": 8, "total_tokens": 8}})
 
-    books = Books()
+    books = OpenBooks()
     async with running_vendor({PATH: answer}) as ill, running_vendor({PATH: vectors}) as fine:
         ways = [make_endpoint(f"{one.url}/v1", kind="qwen") for one in (ill, fine)]
         with pytest.raises(AtriumError):
             await ask(make_call(*ways), books)
-    assert not fine.asked and (books.settled[0].usage.total_input, books.settled[0].estimated) == (8, False)
+    assert not fine.asked and (books.bills[0].usage.total_input, books.bills[0].estimated) == (8, False)
 
 
 async def test_who_leaves_before_the_next_attempt_pays_for_the_lost_part_once(monkeypatch):
     monkeypatch.setattr(attempts, "PAUSES_S", (3, 3))
-    books = Books()
+    books = OpenBooks()
     async with running_vendor({PATH: cut}) as vendor:
         call = make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen"))
         asking = asyncio.ensure_future(ask(call, books))
@@ -247,7 +236,7 @@ async def test_who_leaves_before_the_next_attempt_pays_for_the_lost_part_once(mo
         asking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asking
-    (booked,) = books.settled
+    (booked,) = books.bills
     assert [one.usage.total_input for one in booked.attempts] == [FIRST_TEN]
     assert booked.usage.total_tokens == 0
 
@@ -258,12 +247,12 @@ async def test_a_part_that_is_refused_is_sent_again_and_no_other(status):
         is_first_time = [one["input"] for one in vendor.bodies].count(body["input"]) == 1
         return refusing(10, status)(body) if is_first_time else vectors(body)
 
-    books = Books()
+    books = OpenBooks()
     async with running_vendor({PATH: answer}) as vendor:
         answered = await ask(make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen")), books)
     assert [index for index, _number in numbers(answered)] == list(range(25))
     assert sorted(body["input"][0] for body in vendor.bodies) == ["text 0", "text 10", "text 10", "text 20"]
-    (booked,) = books.settled
+    (booked,) = books.bills
     assert (booked.usage.total_input, booked.estimated, booked.attempts) == (25, False, ())
 
 
@@ -287,13 +276,13 @@ async def cut_later(body: dict) -> tuple[int, bytes, dict]:
     ids=["invalid", "busy for good", "nonsense", "cut"],
 )
 async def test_a_later_failure_ends_the_call_and_what_was_answered_is_billed(answer, asked, lost):
-    books = Books()
+    books = OpenBooks()
     async with running_vendor({PATH: answer}) as vendor:
         call = make_call(make_endpoint(f"{vendor.url}/v1", kind="qwen"), texts=TEXTS[:20])
         with pytest.raises(AtriumError) as caught:
             await ask(call, books)
     assert len(vendor.asked) == asked, "nothing is bought twice"
-    (booked,) = books.settled
+    (booked,) = books.bills
     assert (booked.usage.total_input, booked.estimated, booked.status) == (10 + lost, bool(lost), "error")
     assert retry_header(call, caught.value) == [(b"x-should-retry", b"false")]
 

@@ -30,20 +30,16 @@ PATIENCE_S = 30
 
 
 class Bills(OpenBooks):
-    """Keeps the bills, and refuses to hold more where it is told to."""
+    """Refuses to hold more where it is told to."""
 
     def __init__(self, no: Exception | None = None) -> None:
         super().__init__()
         self.no = no
-        self.bills: list[Settlement] = []
 
     async def follow(self, slug, attempt) -> None:
         await super().follow(slug, attempt)
         if self.no:
             raise self.no
-
-    async def settle(self, _slug, bill: Settlement) -> None:
-        self.bills.append(bill)
 
 
 def two_models(first, second, stream: bool, **fields) -> Call:

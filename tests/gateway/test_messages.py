@@ -23,52 +23,25 @@ from tests.doubles.anthropic import (
     stop,
     whole,
 )
-from tests.gateway.speaking import USER, parse, read_events, speak
-
-MARK = {"cache_control": {"type": "ephemeral"}}
-PNG = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
-PDF = {
-    "type": "document",
-    "title": "A",
-    "citations": {"enabled": True},
-    "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
-}
-THOUGHT_BLOCK = {"type": "thinking", "thinking": "Hm.", "signature": "Eq"}
-USED = {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}}
-GIVEN = {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "42"}, PNG]}
-TOOL = {"name": "f", "description": "F.", "input_schema": {"type": "object", "properties": {"a": {}}}}
-OPENAIS_TOOL = {
-    "type": "function",
-    "function": {"name": "f", "description": "F.", "parameters": TOOL["input_schema"]},
-}
-
-
-def text(said: str, **more) -> dict:
-    return {"type": "text", "text": said, **more}
-
-
-def turn(role: str, *content: dict) -> dict:
-    return {"role": role, "content": list(content)}
-
+from tests.gateway.speaking import (
+    FULL,
+    GIVEN,
+    HISTORY,
+    MARK,
+    PDF,
+    PNG,
+    THOUGHT_BLOCK,
+    TOOL,
+    USED,
+    USER,
+    parse,
+    read_events,
+    speak,
+    text,
+    turn,
+)
 
 # -- to Claude and back: nothing is lost ---------------------------------------------------------------------
-
-HISTORY = [
-    turn("user", text("Look.", **MARK), PNG, PDF),
-    turn("assistant", THOUGHT_BLOCK, {"type": "redacted_thinking", "data": "Em"}, text("I look."), USED),
-    turn("user", GIVEN | {"is_error": True, **MARK}, text("And?")),
-]
-FULL = {
-    "system": [text("Be kind.", **MARK), text("Be short.")],
-    "messages": HISTORY,
-    "max_tokens": 5_000,
-    "stop_sequences": ["END"],
-    "top_p": 0.95,
-    "tools": [TOOL | MARK],
-    "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
-    "thinking": {"type": "enabled", "budget_tokens": 2_000},
-    "metadata": {"user_id": "u-1"},
-}
 
 
 @pytest.mark.parametrize("stream", [True, False])

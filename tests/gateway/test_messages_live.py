@@ -2,6 +2,7 @@
 that do not; errors, headers, limits and bills.
 """
 
+import contextlib
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ from tests.gateway.test_v1_limits import RPM, bound, eventually
 from usage.services import set_budget
 
 pytestmark = pytest.mark.scope(None)
+CLAUDE = "claude-opus-4-7"
 HELLO = [{"role": "user", "content": "hello"}]
 GO_ON = {"role": "user", "content": "Go on."}
 TOOL = {"name": "weather", "input_schema": {"type": "object", "properties": {"at": {"type": "integer"}}}}
@@ -39,71 +41,73 @@ def post(house, path: str = "messages", key: str | None = None, **body) -> httpx
 # -- Claude --------------------------------------------------------------------------------------------------
 
 
-async def test_anthropics_client_speaks_with_claude_through_the_house(house):
-    prices = {"input": Decimal(1), "output": Decimal(2), "cached": Decimal("0.1"), "cache_write": Decimal(3)}
+@contextlib.asynccontextmanager
+async def claude(house, **prices: Decimal):
+    """Where its model is called, and a client."""
     async with (
         running_vendor(ROUTES) as vendor,
-        connected("anthropic", f"{vendor.url}/v1", {"claude-opus-4-7": "chat"}, **prices),
+        connected("anthropic", f"{vendor.url}/v1", {CLAUDE: "chat"}, **prices),
         client_of(house) as client,
     ):
-        whole = await client.messages.create(model="claude-opus-4-7", **ASKED)
-        async with client.messages.stream(
-            model="claude-opus-4-7", thinking={"type": "adaptive"}, **ASKED
-        ) as stream:
-            said = "".join([text async for text in stream.text_stream])
-            streamed = await stream.get_final_message()
-        history = [
-            *HELLO,
-            {"role": "assistant", "content": streamed.content},
-            {"role": "user", "content": "Go on."},
-        ]
-        called = await client.messages.create(
-            model="claude-opus-4-7", max_tokens=100, messages=history, tools=[TOOL], system="Be kind."
-        )
-        counted = await client.messages.count_tokens(
-            model="claude-opus-4-7", messages=history, tools=[TOOL], system="Be kind."
-        )
+        yield vendor, client
+
+
+async def stream_of(client: anthropic.AsyncAnthropic) -> tuple[str, anthropic.types.Message]:
+    """The texts of an answer with thoughts, and the whole of it."""
+    async with client.messages.stream(model=CLAUDE, thinking={"type": "adaptive"}, **ASKED) as stream:
+        said = "".join([text async for text in stream.text_stream])
+        return said, await stream.get_final_message()
+
+
+async def test_anthropics_client_speaks_with_claude_through_the_house(house):
+    prices = {"input": Decimal(1), "output": Decimal(2), "cached": Decimal("0.1"), "cache_write": Decimal(3)}
+    async with claude(house, **prices) as (vendor, client):
+        whole = await client.messages.create(model=CLAUDE, **ASKED)
+        said, streamed = await stream_of(client)
     assert said == TEXT == whole.content[-1].text == streamed.content[-1].text
     assert streamed.content[0].model_dump(exclude_none=True) == THINKING
-    assert (whole.model, streamed.model, streamed.stop_reason) == (
-        "claude-opus-4-7",
-        "claude-opus-4-7",
-        "end_turn",
-    )
+    assert (whole.model, streamed.model, streamed.stop_reason) == (CLAUDE, CLAUDE, "end_turn")
     for usage in (whole.usage, streamed.usage):
         counts = usage.cache_creation_input_tokens, usage.cache_read_input_tokens
         assert (usage.input_tokens, *counts, usage.output_tokens) == (17, 5, 30, 12)
-    assert (called.stop_reason, called.content[1].name, called.content[1].input) == (
-        "tool_use",
-        "weather",
-        {"at": 1},
-    )
-    assert counted.input_tokens == 2095
-    sent = vendor.bodies[2]
-    assert sent["messages"][1]["content"][0] == THINKING and sent["system"] == "Be kind."
-    assert [one.path for one in vendor.asked] == ["/v1/messages"] * 3 + ["/v1/messages/count_tokens"]
+    assert [one.path for one in vendor.asked] == ["/v1/messages"] * 2
     assert all(one.headers["x-api-key"] == "sk-1" and not one.key for one in vendor.asked)
-    events = await sync_to_async(events_of)(ONE, 3)
+    events = await sync_to_async(events_of)(ONE, 2)
     cost = Decimal(17 + 3 + 15 + 24) / 1_000_000
     billed = [(one.endpoint, one.total_tokens, one.cost, one.estimated) for one in events]
-    assert billed == [("messages", 64, cost, False)] * 3
+    assert billed == [("messages", 64, cost, False)] * 2
+
+
+async def test_anthropics_client_gives_claude_its_thoughts_back_calls_tools_and_counts(house):
+    async with claude(house) as (vendor, client):
+        _said, streamed = await stream_of(client)
+        history = [*HELLO, {"role": "assistant", "content": streamed.content}, GO_ON]
+        asked = {"model": CLAUDE, "messages": history, "tools": [TOOL], "system": "Be kind."}
+        called = await client.messages.create(max_tokens=100, **asked)
+        counted = await client.messages.count_tokens(**asked)
+    use = called.content[1]
+    assert (called.stop_reason, use.name, use.input) == ("tool_use", "weather", {"at": 1})
+    assert counted.input_tokens == 2095
+    sent = vendor.bodies[1]
+    assert sent["messages"][1]["content"][0] == THINKING and sent["system"] == "Be kind."
+    assert [one.path for one in vendor.asked] == ["/v1/messages"] * 2 + ["/v1/messages/count_tokens"]
 
 
 async def test_openais_client_gives_claude_its_thoughts_back(house):
     async with (
         running_vendor(ROUTES) as vendor,
-        connected("anthropic", f"{vendor.url}/v1", {"claude-opus-4-7": "chat"}),
+        connected("anthropic", f"{vendor.url}/v1", {CLAUDE: "chat"}),
         house.async_client() as client,
     ):
         async with client.chat.completions.stream(
-            model="claude-opus-4-7", messages=HELLO, reasoning_effort="high", temperature=0.5
+            model=CLAUDE, messages=HELLO, reasoning_effort="high", temperature=0.5
         ) as stream:
             async for _event in stream:
                 pass
             first = (await stream.get_final_completion()).choices[0].message
         assert first.content == TEXT and first.reasoning_content == "Hm, so."
         answer = first.model_dump(exclude_none=True)
-        await client.chat.completions.create(model="claude-opus-4-7", messages=[*HELLO, answer, GO_ON])
+        await client.chat.completions.create(model=CLAUDE, messages=[*HELLO, answer, GO_ON])
     asked, again = vendor.bodies
     assert asked["thinking"] == {"type": "adaptive", "display": "summarized"}
     assert asked["output_config"] == {"effort": "high"} and "temperature" not in asked
@@ -151,19 +155,19 @@ async def test_a_provider_that_does_not_count_is_estimated_and_its_no_is_told(ho
 
     async with (
         running_vendor(said | {"/v1/messages/count_tokens": refuse}) as vendor,
-        connected("anthropic", f"{vendor.url}/v1", {"claude-opus-4-7": "chat"}),
+        connected("anthropic", f"{vendor.url}/v1", {CLAUDE: "chat"}),
         client_of(house) as client,
     ):
-        counted = await client.messages.count_tokens(model="claude-opus-4-7", messages=HELLO)
+        counted = await client.messages.count_tokens(model=CLAUDE, messages=HELLO)
         assert 1 < counted.input_tokens < 20
     async with (
         running_vendor(ROUTES) as vendor,
-        connected("anthropic", f"{vendor.url}/v1", {"claude-opus-4-7": "chat"}),
+        connected("anthropic", f"{vendor.url}/v1", {CLAUDE: "chat"}),
         client_of(house) as client,
     ):
         blank = [*HELLO, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": " "}]
         with pytest.raises(anthropic.BadRequestError, match="non-whitespace text"):
-            await client.messages.count_tokens(model="claude-opus-4-7", messages=blank)
+            await client.messages.count_tokens(model=CLAUDE, messages=blank)
 
 
 # -- errors --------------------------------------------------------------------------------------------------

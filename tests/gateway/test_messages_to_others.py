@@ -16,17 +16,9 @@ from tests.doubles.anthropic import (
     stop,
 )
 from tests.doubles.anthropic import text as piece
-from tests.gateway.speaking import assemble, read_events, speak
+from tests.gateway.speaking import FULL, OPENAIS_TOOL, TOOL, USED, assemble, read_events, speak, text, turn
 from tests.gateway.telling import whole as openais_whole
 from tests.gateway.test_estimates import DONE, END, event, usage_event
-from tests.gateway.test_messages import (
-    FULL,
-    OPENAIS_TOOL,
-    TOOL,
-    USED,
-    text,
-    turn,
-)
 
 # -- to all others -------------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ async def catalogue(status: int = 200, health: int = 200, **headers: str):
 class Watch:
     """A breaker with its probes, at a time that stands still."""
 
-    def __init__(self, client, policy=None) -> None:
+    def __init__(self, client) -> None:
         self.now = SimpleNamespace(s=1_000.0)
         self.breaker = Breaker(clock=lambda: self.now.s)
         self.asked: list = []
@@ -137,11 +137,9 @@ def test_pauses_between_probes_grow_up_to_a_limit():
     async def run() -> None:
         async with catalogue(500) as (url, seen), watching() as watch:
             call = call_of(make_route([make_endpoint(url)]))
-            for _minute in range(6):  # nobody else asks it, and it stays closed
-                watch.breaker._circuits.clear()
+            for _turn in range(40):  # who tries before the pause is over fails, and it stays closed
                 watch.fail(call)
-                watch.breaker._circuits[next(iter(watch.breaker._circuits))].open_until_s = watch.now.s + 60
-                await watch.look_until(60)
+                await watch.look_until(PAUSE_S - 1)
             assert 10 <= len(seen) <= 5 + 360 / LAST_PAUSE_S
 
     asyncio.run(run())

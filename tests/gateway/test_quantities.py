@@ -14,7 +14,7 @@ from gateway.answers.usage import usage_frame
 from gateway.steps.reserve import reserve
 from gateway.steps.settle import settle
 from models_registry.providers.openai_compatible.usage import read_report
-from tests.gateway.calling import call_of, make_call, make_endpoint, make_route
+from tests.gateway.calling import OpenBooks, call_of, make_call, make_endpoint, make_route
 from tests.live import TENANTS
 from usage.pricing import Price, Usage
 
@@ -90,20 +90,6 @@ def priced(price: Price, **body):
     return call_of(make_route([make_endpoint("http://nowhere/v1")], price=price), **body)
 
 
-class Books:
-    """A ledger that says yes and keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.holds = []
-        self.bills = []
-
-    async def reserve(self, slug, hold):
-        self.holds.append(hold)
-
-    async def settle(self, slug, bill):
-        self.bills.append(bill)
-
-
 @pytest.mark.parametrize(
     ("changes", "has_sound"),
     [
@@ -127,21 +113,21 @@ class Books:
 )
 def test_sound_is_held_for_where_it_is_heard_or_asked_for(changes, has_sound):
     price = Price("EUR", Decimal(0), Decimal(0), Decimal(1), output_audio=Decimal(9))
-    books, call = Books(), priced(price, **changes)
+    books, call = OpenBooks(), priced(price, **changes)
     call.operation.check(call)
     asyncio.run(reserve(call, books))
     assert books.holds[0].amount == call.max_output_tokens * Decimal("0.000001") * (9 if has_sound else 1)
 
 
 def test_without_a_price_for_what_it_will_use_no_call_is_sent():
-    books, call = Books(), priced(ONLY_IMAGES)
+    books, call = OpenBooks(), priced(ONLY_IMAGES)
     with pytest.raises(InvalidInput, match="input") as refused:
         asyncio.run(reserve(call, books))
     assert (refused.value.code, refused.value.param, books.holds) == ("model_not_priced", "model", [])
 
 
 def test_a_class_that_nobody_expected_costs_what_was_held_and_never_nothing():
-    books, call = Books(), priced(Price("EUR", input=Decimal(1)))
+    books, call = OpenBooks(), priced(Price("EUR", input=Decimal(1)))
     call.held, call.was_dispatched = Decimal("0.5"), True
     call.note_usage(Usage(10, 0, 5, 0))
     asyncio.run(settle(call, books))

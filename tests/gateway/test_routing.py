@@ -15,33 +15,11 @@ from gateway.steps.resolve import resolve
 from gateway.v1 import list_named
 from models_registry.routes import list_ways
 from tenants.data_policy import DataPolicy, strictest
-from tenants.doors.hosts import DoorState
-from tests.gateway.calling import make_endpoint, make_route
-
-PROJECT = uuid4()
+from tests.gateway.calling import PROJECT, make_endpoint, make_route, snapshot
 
 
 def endpoint(location: str = "", **fields):
     return make_endpoint("https://api.example.com/v1", location=location, **fields)
-
-
-def snapshot(
-    *routes, policy: str = "", project_policy: str = "", aliases: dict | None = None
-) -> TenantSnapshot:
-    table = {route.name: route for route in routes}
-    return TenantSnapshot(
-        slug="acme",
-        door=DoorState.OPEN,
-        bounds=(),
-        project_bounds={},
-        model_bounds={},
-        project_id=PROJECT,
-        routes=table | {alias: table[name] for alias, name in (aliases or {}).items()},
-        grants={},
-        loaded_s=0.0,
-        data_policy=policy,
-        project_policies={PROJECT: project_policy} if project_policy else {},
-    )
 
 
 def principal(**fields) -> Principal:

@@ -40,3 +40,9 @@ def make(db):
         )
 
     return SimpleNamespace(connection=connection, model=model, price=price)
+
+
+@pytest.fixture
+def linked(make, provider):
+    """A connection of Acme to the provider."""
+    return make.connection(name="My vLLM", base_url=provider.base_url, allow_private=True)

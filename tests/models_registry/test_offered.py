@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
-from accounts.services import create_project, grant, set_project_member
+from accounts.services import create_project, grant, set_data_policy, set_project_member
 from models_registry.examples import list_examples
+from models_registry.kinds import ADDRESSES, ModelKind
 from models_registry.offered import Health, judge, list_catalogue, measure
 from models_registry.pages import PER_PAGE
 from models_registry.services import set_model_price
@@ -24,6 +25,7 @@ from usage.selectors import Speed, measure_models
 
 pytestmark = pytest.mark.django_db
 LIST = "/models/"
+LOCAL = "this installation's own network only"
 
 
 def detail(model) -> str:
@@ -113,7 +115,37 @@ def test_what_the_data_policy_forbids_is_shown_and_said(acme, bob, make, set_acm
         in acme.get(LIST).text
     )
     page = acme.get(detail(row)).text
-    assert "This model answers elsewhere." in page and "Begin a chat" not in page
+    assert escape(f"not allowed where you work. Data policy: {LOCAL}.") in page and "Begin a chat" not in page
+
+
+def test_what_is_promised_counts_no_stand_in_that_the_person_may_not_use(acme, alice, bob, make, set_acme):
+    """Nor one that they may use in another project, where the model itself is not theirs."""
+    here = make.model("here", make.connection("Here", location="eu"))
+    first = make.model("first", make.connection(location="us"), fallbacks=["here"])
+    set_acme(data_policy="eu")
+    assert catalogue(bob)["first"].policies == ()
+    law, art = (create_project(actor=None, name=name) for name in ("Law", "Art"))
+    for project in (law, art):
+        set_project_member(actor=None, project=project, user=bob, role="editor")
+    grant(actor=None, kind="model", target=here.pk, project=art)
+    assert catalogue(bob)["first"].policies == (), "both in Art"
+    grant(actor=None, kind="model", target=first.pk, project=law)
+    assert catalogue(bob)["first"].policies == ("eu",)
+    assert "first" not in catalogue(alice)
+    assert "Begin a chat" not in acme.login_as(bob).get(detail(first)).text
+
+
+def test_each_policy_that_forbids_a_model_is_named_once(acme, bob, make, set_acme):
+    row = make.model("elsewhere", make.connection(location="us"))
+    set_acme(data_policy="eu")
+    for name, policy in (("A", "eu"), ("B", "local"), ("C", "+unstored")):
+        project = create_project(actor=None, name=name)
+        set_data_policy(actor=None, project=project, data_policy=policy)
+        set_project_member(actor=None, project=project, user=bob, role="editor")
+        grant(actor=None, kind="model", target=row.pk, project=project)
+    assert sorted(catalogue(bob)["elsewhere"].policies) == ["eu", "eu+unstored", "local"]
+    page = acme.login_as(bob).get(detail(row)).text
+    assert page.count("European Union only;") == 1 and escape(LOCAL) in page
 
 
 def test_who_may_change_models_is_led_there(acme, alice, bob, make):
@@ -294,10 +326,11 @@ def test_a_long_catalogue_takes_no_more_queries_than_a_short_one(acme, bob, make
 # -- examples ------------------------------------------------------------------------------------------------
 
 
-def test_examples_are_programs(make, bob):
-    for kind in ("chat", "embedding"):
-        make.model(kind, kind=kind)
-    for entry in catalogue(bob).values():
-        curl, python = list_examples(entry.route, "http://acme.localhost/v1")
-        compile(python.code, "example", "exec")
-        assert entry.route.name in curl.code and "http://acme.localhost/v1/" in curl.code
+@pytest.mark.parametrize("kind", ModelKind)
+def test_what_is_served_has_an_example(acme, bob, make, kind):
+    """Whether it is answered: tests/gateway/test_examples.py."""
+    row = make.model("mine", kind=kind)
+    page = acme.login_as(bob).get(detail(row)).text
+    assert ("How is it called from a program?" in page) is (kind in ADDRESSES)
+    for example in list_examples(catalogue(bob)["mine"].route, "http://acme.localhost/v1"):
+        assert "http://acme.localhost/v1" in example.code and escape(example.code) in page

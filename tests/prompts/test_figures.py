@@ -1,12 +1,15 @@
 """Whose tokens and cost an answer shows: its own. The conversation has those of all attempts."""
 
+import re
 from decimal import Decimal
 
 import pytest
+from django.utils.html import strip_tags
 
+from foundation.amounts import GAP
 from prompts.models import Conversation, Message
 from prompts.services import conclude_if_orphaned, finish_answer, restart_answer
-from tests.prompts.chats import make_process
+from tests.prompts.chats import make_conversation, make_process
 from tests.prompts.turns import Status, a_bill, ask
 
 pytestmark = pytest.mark.django_db
@@ -93,3 +96,15 @@ def test_who_continues_an_answer_is_not_the_conversations_model(alice, process_i
     finish_answer(message_id=answer.pk, result=a_bill(answer, Status.STOPPED))
     again(answer, process_id, keep_text=True)
     assert Conversation.objects.get(pk=answer.conversation_id).model_name == "mock"
+
+
+def test_a_conversation_without_a_call_has_no_cost(acme, alice, answered):
+    """An amount without a currency is none."""
+    acme.login_as(alice)
+    without = make_conversation(alice)
+    cost = f'title="0.00002{GAP}€"'
+    assert cost in acme.get(f"/c/{answered.conversation_id}/").text
+    figures = acme.get(f"/c/{without.pk}/").text.split('id="chat-figures"')[1].split("</dl>")[0]
+    assert strip_tags(figures).split()[-2:] == ["Cost", "–"]
+    listed = acme.get("/admin/prompts/conversation/").text
+    assert cost in listed and not re.search(r"\b0\.00\b", strip_tags(listed))
