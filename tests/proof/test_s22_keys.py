@@ -30,7 +30,7 @@ from tests.live import TENANTS, house_with_bug
 pytestmark = [pytest.mark.scope(None)]
 IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
 ROUNDS = 20_000
-CLIENTS = {"/v1/models": 8, "/api/v1/me/": 2}  # more keep Django busy for longer than a step
+CLIENTS = {"/v1/models": 8, "/api/v1/me/": 3}  # more keep Django busy for longer than a step
 WELCH_T = 4.5
 SECRET = "x" * 43
 PATHS = ("/v1/models", "/api/v1/me/")
