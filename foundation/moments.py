@@ -1,15 +1,14 @@
 """Answers that leave at fixed moments, so that how long they took says nothing of how they came about.
 
 Guards against: learning from a refusal's time which tenants and key ids exist. Does not guard
-against: work of more than a step, which moves the answer to the next moment; choose a step that the
-slowest way of refusing stays below.
+against: work of more than a step, which moves the answer to the next moment (choose a step that the slowest
+way of refusing stays below); others' answers that leave later because this one was work.
 """
 
 import asyncio
 import time
 
 TIMER_S = 0.001  # a loop's timers count whole milliseconds, from when the wait began
-SETTLING_S = 0.01
 
 
 def rest_of_step_s(elapsed_s: float, step_s: float) -> float:
@@ -18,15 +17,9 @@ def rest_of_step_s(elapsed_s: float, step_s: float) -> float:
 
 
 async def wait_for_moment(begun_s: float, step_s: float) -> None:
-    """Return a whole number of steps and SETTLING_S after `begun_s`, a time of `time.perf_counter`. Holds no
-    thread.
-
-    A processor that has rested for longer answers some microseconds later. So the last rest is as long for
-    everybody.
-    """
+    """Return a whole number of steps after `begun_s`, a time of `time.perf_counter`. Holds no thread."""
     now_s = time.perf_counter()
-    whole_s = now_s + rest_of_step_s(now_s - begun_s, step_s)
-    for end_s in (whole_s, whole_s + SETTLING_S):
-        await asyncio.sleep(end_s - time.perf_counter() - TIMER_S)
-        while time.perf_counter() < end_s:  # noqa: ASYNC110 - no event tells the time
-            await asyncio.sleep(0)
+    end_s = now_s + rest_of_step_s(now_s - begun_s, step_s)
+    await asyncio.sleep(end_s - time.perf_counter() - TIMER_S)
+    while time.perf_counter() < end_s:  # noqa: ASYNC110 - no event tells the time
+        await asyncio.sleep(0)
