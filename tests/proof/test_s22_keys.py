@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.scope(None)]
 IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
 ROUNDS = 20_000
 CLIENTS = {"/v1/models": 8, "/api/v1/me/": 3}  # more keep Django busy for longer than a step
+# for the planted bug: `/v1` answers from memory what it refused once, so that little differs there
+ENOUGH = {"/v1/models": ROUNDS, "/api/v1/me/": ROUNDS // 20}
 WELCH_T = 4.5
 SECRET = "x" * 43
 PATHS = ("/v1/models", "/api/v1/me/")
@@ -265,4 +267,4 @@ if IS_NIGHT:  # it takes minutes and a quiet machine
     def test_planted_bug_refusals_that_leave_when_they_are_ready_are_told_apart(house, keys, path):
         bug = "import foundation.moments as m; m.rest_of_step_s = lambda elapsed_s, step_s: 0.0"
         with house_with_bug(house, bug) as hasty, pytest.raises(AssertionError, match="differ"):
-            test_no_time_tells_one_wrong_key_from_another(hasty, keys, path, rounds=ROUNDS // 20)
+            test_no_time_tells_one_wrong_key_from_another(hasty, keys, path, rounds=ENOUGH[path])
