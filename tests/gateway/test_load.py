@@ -49,8 +49,10 @@ class Traffic:
     """Calls of one model, so many at once, each in work as long as the others."""
 
     def __init__(self, route: Route, at_once: int = 1) -> None:
-        self.route, self.at_once = route, at_once
-        self.load, self.breaker = Load(), Breaker()
+        self.route = route
+        self.at_once = at_once
+        self.load = Load()
+        self.breaker = Breaker()
         self.running: list[Call] = []
         self.seen: Counter[str] = Counter()
         self.most: Counter[str] = Counter()  # in work at the same time

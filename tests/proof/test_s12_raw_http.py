@@ -208,7 +208,9 @@ class Dripping:
     """Connections that send a byte now and then; one that was closed is opened again."""
 
     def __init__(self, house: House) -> None:
-        self.house, self.opened, self.all = house, 0, {}
+        self.house = house
+        self.opened = 0
+        self.all: dict[int, socket.socket] = {}
         for number in range(SLOW):
             self.open(number)
 

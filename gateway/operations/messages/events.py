@@ -177,7 +177,8 @@ class Events:
             named = {"id": call.get("id") or "", "name": name if isinstance(name, str) else ""}
             self._start({"type": "tool_use", **named, "input": {}}, parts)
             self._calls.add(number)
-            self._call_open, self._arguments = number, Nesting()
+            self._call_open = number
+            self._arguments = Nesting()
         if arguments := function.get("arguments"):
             self._arguments.add(arguments)
             parts.append(self._piece(type="input_json_delta", partial_json=arguments))
