@@ -40,8 +40,9 @@ LINE, WAIT_S = 200, 5.0
 HEALTH_PLACES, HEALTH_LINE = 2, 50
 BODY_PAUSE_S = 30.0
 TELL_EVERY_S = 10.0
-# of a key that opens nothing at /api/v1: Django takes some milliseconds, whatever it finds
-REFUSAL_STEP_S = 0.02
+# of a key that opens nothing at /api/v1: Django takes some milliseconds, and now and then more than 20 where
+# it has to log in to the database anew, which only some refusals need
+REFUSAL_STEP_S = 0.05
 _ASCII = string.printable  # what a query may hold as it is: bytes beyond are meant as they are written
 DOUBTFUL = (b"content-type", b"accept")  # headers with parameters that Django reads at every request
 LOGGED_PATH = 200  # characters of a path that a log line repeats

@@ -22,7 +22,8 @@ import pytest
 from django.utils import timezone
 
 from config import intake
-from foundation.moments import rest_of_step_s
+from foundation import moments
+from foundation.moments import rest_of_step_s, wait_for_moment
 from gateway import api
 from tenants.context import tenant
 from tests.live import TENANTS, house_with_bug
@@ -30,7 +31,7 @@ from tests.live import TENANTS, house_with_bug
 pytestmark = [pytest.mark.scope(None)]
 IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
 ROUNDS = 20_000
-CLIENTS = {"/v1/models": 8, "/api/v1/me/": 3}  # more keep Django busy for longer than a step
+CLIENTS = {"/v1/models": 8, "/api/v1/me/": 7}  # more keep Django busy for longer than a step
 # for the planted bug: `/v1` answers from memory what it refused once, so that little differs there
 ENOUGH = {"/v1/models": ROUNDS, "/api/v1/me/": ROUNDS // 20}
 WELCH_T = 4.5
@@ -110,6 +111,21 @@ def test_the_rest_of_a_step_ends_on_a_whole_one():
             and math.isclose(steps, round(steps))
             and round(steps) == int(elapsed_s / 0.005 + 1e-9) + 1
         )
+
+
+def test_the_moment_is_a_step_and_a_drawn_part_of_one(monkeypatch):
+    drawn = []
+
+    class Longest:
+        def uniform(self, least: float, most: float) -> float:
+            drawn.append((least, most))
+            return most
+
+    monkeypatch.setattr(moments, "_random", Longest())
+    began_s = time.perf_counter()
+    asyncio.run(wait_for_moment(began_s, 0.01))
+    assert time.perf_counter() - began_s >= 0.012
+    assert drawn == [(0, 0.002)]
 
 
 def scope_of(path: str, key: str) -> dict:
@@ -265,6 +281,6 @@ if IS_NIGHT:  # it takes minutes and a quiet machine
 
     @pytest.mark.parametrize("path", PATHS)
     def test_planted_bug_refusals_that_leave_when_they_are_ready_are_told_apart(house, keys, path):
-        bug = "import foundation.moments as m; m.rest_of_step_s = lambda elapsed_s, step_s: 0.0"
+        bug = "import foundation.moments as m; m.rest_of_step_s = lambda elapsed_s, step_s: 0.0; m.BLUR = 0"
         with house_with_bug(house, bug) as hasty, pytest.raises(AssertionError, match="differ"):
             test_no_time_tells_one_wrong_key_from_another(hasty, keys, path, rounds=ENOUGH[path])
