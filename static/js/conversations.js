@@ -5,17 +5,24 @@ export function openConversationId() {
   return document.getElementById("chat-header")?.dataset.conversationId ?? "";
 }
 
-/** Ask the rail for its first page anew: an order or a title has changed. */
+// Somebody is at a row: its menu, its new title, its dialog. The list does not change under that.
+const AT_A_ROW = "[data-rename-form], #conversation-menu:popover-open, #delete-dialog[open]";
+let isListDue = false;
+
+/** Ask the rail for its first page anew, at once or when nobody is at a row: an order or a title has changed. */
 export function refreshList() {
   const list = document.querySelector(".rail-scroll");
-  if (
-    !document.querySelector("[data-rename-form]") &&
-    !document.querySelector("#conversation-menu:popover-open") &&
-    (list?.scrollTop ?? 0) < 40
-  ) {
+  isListDue = document.querySelector(AT_A_ROW) !== null;
+  if (!isListDue && (list?.scrollTop ?? 0) < 40) {
     document.body.dispatchEvent(new CustomEvent("conversations-changed"));
   }
 }
+
+function leaveRow() {
+  if (isListDue) refreshList();
+}
+document.addEventListener("toggle", (event) => event.target.id === "conversation-menu" && leaveRow(), true);
+document.addEventListener("close", (event) => event.target.id === "delete-dialog" && leaveRow(), true);
 
 function markOpen() {
   const id = openConversationId();
@@ -28,7 +35,13 @@ function markOpen() {
 // The list comes anew as a whole: who is in it by keyboard stays at the same row.
 let focused = null;
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target?.id !== "conversation-list") return;
+  if (!event.detail.target?.matches?.(".conversation-list")) return;
+  if (document.querySelector(AT_A_ROW)) {
+    event.detail.shouldSwap = false; // it was asked for before
+    isListDue = true;
+    return;
+  }
+  if (event.detail.target.id !== "conversation-list") return;
   const row = document.activeElement?.closest("#conversation-list > li");
   focused = row && { id: row.id, control: document.activeElement.localName };
 });
@@ -101,6 +114,7 @@ function closeForm(form) {
   form.dataset.sent = "";
   form.remove();
   row.querySelector("a").focus();
+  leaveRow();
 }
 
 on("click", "[data-rename]", () => {
@@ -130,7 +144,10 @@ on("focusout", "[data-rename-form]", (event, form) => {
   if (!form.isConnected || "sent" in form.dataset || form.contains(event.relatedTarget)) return;
   const field = form.elements.title;
   if (field.value.trim() && field.value !== field.defaultValue) form.requestSubmit();
-  else form.remove();
+  else {
+    form.remove();
+    leaveRow();
+  }
 });
 
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -160,4 +177,5 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (id === `conversation-${openConversationId()}`) showTitle(title);
   markOpen();
   document.getElementById(id)?.querySelector("a")?.focus();
+  leaveRow();
 });
