@@ -7,13 +7,14 @@ from django.db import connection
 
 from usage.older_counts import COUNTS
 
-LAST_CALLS = 50  # of a model, within the days: read by an index, however many there are
+LAST_CALLS = 50  # of a model, with corrections, within the days: read by an index, however many there are
 JUDGED_CALLS = 5  # the last of these tell whether it answers
 DAYS = 7
 LEAST_STREAM_MS = 20  # between the first token and the end; an answer in one piece has none
 LEAST_TOKENS = 8  # of an answer whose speed says something
 _WRITTEN = f"coalesce({COUNTS['output']}, 0) + coalesce({COUNTS['reasoning']}, 0)"
-# failures are the servers', not those of requests that nobody could answer
+# Failures are the servers', not those of requests that nobody could answer. Rows are compared and ordered as
+# the index has them: with `model = …` PostgreSQL may look for a rare model's calls among everybody's.
 _QUERY = f"""
 SELECT names.name,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY first_token_ms) FILTER (WHERE is_streamed),
@@ -27,10 +28,14 @@ SELECT names.name,
               row_number() OVER (ORDER BY created_at DESC) AS number,
               status = 'ok' AND latency_ms - first_token_ms >= {LEAST_STREAM_MS} AS is_streamed,
               status = 'error' AND error_code LIKE 'upstream%%' AS is_failed
-         FROM usage_usageevent
-        WHERE model = names.name AND kind = 'settle'
-              AND created_at > now() - make_interval(days => {DAYS})
-        ORDER BY created_at DESC LIMIT {LAST_CALLS}
+         FROM (
+              SELECT *
+                FROM usage_usageevent
+               WHERE (model, created_at) > (names.name, now() - make_interval(days => {DAYS}))
+                     AND (model, created_at) <= (names.name, 'infinity')
+               ORDER BY model DESC, created_at DESC LIMIT {LAST_CALLS}
+              ) AS latest
+        WHERE kind = 'settle'
        ) AS events
  GROUP BY names.name
 """  # noqa: S608  (constants)
