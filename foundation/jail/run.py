@@ -147,7 +147,8 @@ def _run(folder: Path, readable: list[str], order: bytes, limits: Limits) -> tup
 def _listen(process: subprocess.Popen[bytes], folder: Path, limits: Limits) -> bytes:
     """Its output, up to its end. Raises JailError at a limit: whoever calls ends the process."""
     ends_at = time.monotonic() + limits.wall_s
-    pieces, size, channel = [], 0, process.stdout
+    pieces: list[bytes] = []
+    size, channel = 0, process.stdout
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)  # type: ignore[arg-type]
         while True:

@@ -1,6 +1,8 @@
-"""The kinds of work there are: a room registers each of its own, imported by its `apps.py`.
+"""The kinds of work there are: a room registers each of its own, in a module that its `apps.py` imports.
 
-work_kind("rag.ingest", queue="knowledge", run=ingest, label=_("Reading a document"))
+    work_kind("rag.ingest", queue="knowledge", run=ingest, label=_("Reading a document"))
+
+A queue is served by every worker that is told nothing else.
 """
 
 from collections.abc import Callable, Mapping

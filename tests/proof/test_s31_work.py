@@ -205,6 +205,16 @@ def test_what_hangs_is_cancelled_or_ends_at_its_limit():
     assert wait_until(lambda: not any(map(is_alive, pids)))
 
 
+def test_what_a_killed_worker_had_begun_ends_with_it():
+    with tenant("acme"):
+        order(HANG)
+        with crews() as running:
+            assert wait_until(lambda: len(count_effects()) == 1)
+            left = descendants(running[0].pid)
+            kill(running[0])
+    assert len(left) >= 2 and wait_until(lambda: not any(map(is_alive, left)), 20)
+
+
 def test_one_tenants_long_pieces_leave_a_place_to_others():
     work_kinds.let_go.clear()
     crew = Crew(OTHER_QUEUE, 3)

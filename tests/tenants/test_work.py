@@ -11,7 +11,8 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from foundation.errors import Conflict
+from accounts.services import cancel_work, retry_work
+from foundation.errors import Conflict, NotAllowed
 from tenants.context import platform, tenant
 from tenants.local.models import Work
 from tenants.models import Duty
@@ -347,6 +348,19 @@ def test_an_administrator_cancels_and_tries_again(acme, alice, action):
     acme.post(address, {"confirmed": "1"})
     assert fresh(row).state == (Work.State.CANCELLED if action == "cancel" else Work.State.QUEUED)
     assert alice.pk in set(_actors(row))
+
+
+@pytest.mark.parametrize("action", [cancel_work, retry_work])
+def test_who_may_not_change_tasks_neither_cancels_nor_tries_again(alice, bob, action):
+    row = order(FAIL, arguments={"is_refused": True})
+    if action is retry_work:
+        carry_out(claim_next(QUEUE))
+    before = fresh(row).state
+    with pytest.raises(NotAllowed):
+        action(actor=bob, row=row)
+    assert fresh(row).state == before
+    action(actor=alice, row=row)
+    assert fresh(row).state != before
 
 
 def _actors(row: Work):
