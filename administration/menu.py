@@ -21,6 +21,7 @@ class MenuGroup(Enum):
     MODELS = pgettext_lazy("menu", "Models")
     CHAT = pgettext_lazy("menu", "Chat")
     USAGE = _("Usage and cost")
+    OPERATION = pgettext_lazy("menu", "Operation")
     SECURITY = _("Security")
 
 

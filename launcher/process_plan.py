@@ -33,6 +33,7 @@ OWN_SECRETS = (
 )
 PROGRESS = re.compile(r"^(?!\{)")  # all that `prepare` says except its closing JSON line
 RUNTIME_NICENESS = 5  # it loads its model while the web process starts, which should win
+PROVISIONING_NICENESS = 10  # it waits for orders, mostly
 MODELS = ROOT / "runtimes" / "models"
 RECIPES = ROOT / "runtimes" / "recipes"
 MODEL_FILES = ROOT / ".models"  # what requirements/fetch_models.py has fetched
@@ -97,7 +98,9 @@ def read_drain_s() -> int:
 
 
 def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
-    """The platform's own processes. Only `prepare` and the worker get the owner's log-in."""
+    """The platform's own processes. Only `prepare` and the worker that sets tenants up get the owner's
+    log-in.
+    """
     common = _common_environment(options, addresses)
     owner = common | {"ATRIUM_OWNER_DATABASE_URL": addresses.owner_database_url}
     manage = [sys.executable, str(ROOT / "manage.py")]
@@ -119,9 +122,18 @@ def make_plan(options: Options, addresses: Addresses) -> ProcessPlan:
     ]
     if addresses.runtime_url:
         early.append(_runtime(options.data, addresses))
-    return ProcessPlan(
-        early, prepare, [ChildSpec("worker", [*manage, "serve", "worker", "--scheduler"], owner, ROOT)]
-    )
+    serve_worker = [*manage, "serve", "worker"]
+    late = [
+        ChildSpec("worker", [*serve_worker, "--scheduler"], common, ROOT),
+        ChildSpec(
+            "worker-provisioning",
+            [*serve_worker, "--queues", "provisioning", "--concurrency", "1"],
+            owner,
+            ROOT,
+            niceness=PROVISIONING_NICENESS,
+        ),
+    ]
+    return ProcessPlan(early, prepare, late)
 
 
 def prepared_file(data: Path) -> Path:

@@ -14,12 +14,14 @@ AT_ONCE = 500  # rows of one statement
 
 
 def register_models() -> None:
-    from tenants.local.models import WebOrigin
+    from tenants.local.models import WebOrigin, Work
     from tenants.models import Domain, Plan, PlanLimit, Tenant
 
     auditlog.register(Tenant, exclude_fields=["created_at", "updated_at", "schema_name", "setup_error_words"])
     auditlog.register(Domain)
     auditlog.register(WebOrigin)
+    # what people do: workers write past it
+    auditlog.register(Work, include_fields=["state", "cancel_wanted_at"])
     auditlog.register(Plan, exclude_fields=["created_at", "updated_at"])
     auditlog.register(PlanLimit, exclude_fields=["created_at", "updated_at"])
 

@@ -2,7 +2,9 @@
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import Error, register
+from django.core.checks import Error, Info, Warning, register
+
+from foundation.jail.state import describe_jail
 
 
 def _tables(app_names) -> set[str]:
@@ -65,3 +67,16 @@ def tenant_schemas_stay_small(app_configs, **kwargs):
         if count > 120
         else []
     )
+
+
+@register(deploy=True)
+def untrusted_files_are_read_in_a_jail(app_configs, **kwargs):
+    """Tried with a jailed process; so only with `check --deploy`."""
+    state = describe_jail()
+    if not state.is_working:
+        return [Error("No process can be jailed: documents cannot be read.", id="atrium.E005")]
+    if state.open:
+        hint = "Install bubblewrap and allow user namespaces, or use a kernel with Landlock (5.13)."
+        return [Warning(f"Jailed processes reach: {', '.join(state.open)}.", hint=hint, id="atrium.W005")]
+    walls = "bubblewrap, Landlock and seccomp" if state.has_bubblewrap else "Landlock and seccomp"
+    return [Info(f"Untrusted files are read behind {walls}.", id="atrium.I005")]

@@ -26,6 +26,8 @@ from prompts.models import Conversation, Message
 from tenants.context import platform
 from tenants.local.models import WebOrigin
 from tenants.models import Domain, Plan, Tenant
+from tenants.work.services import order
+from tests import work_kinds
 from usage.models import Budget, UsageEvent
 from usage.platform.models import TenantSum
 from usage.services import ensure_plan_budget, set_budget
@@ -88,6 +90,7 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
     return SimpleNamespace(
         user=owner,
         origin=origin,
+        work=order(work_kinds.NOTE, uuid7()),
         project=project,
         member=member,
         key=key,
@@ -162,6 +165,7 @@ def make_platform_estate(operator: User) -> SimpleNamespace:
             day=day,
             tenant=tenant,
             domain=second,
+            work=order(work_kinds.NOTE, uuid7()),
             plan=Plan.objects.first(),
             entry=LogEntry.objects.order_by("-pk").first(),
             budget=Budget,

@@ -215,6 +215,7 @@ SERVICE = {
     "accounts_grant": ("right", f"auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
     "accounts_limit": ("limit", f"auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
     "local_weborigin": ("origin", f"auditor {ADMINS}", ADMINS, "", ADMINS, {}),
+    "local_work": ("work", f"auditor {ADMINS}", "", "", "", {"cancel": ADMINS, "retry": ADMINS}),
     "auth_group": ("role", f"auditor {ADMINS}", ADMINS, ADMINS, ADMINS, {}),
     "auditlog_logentry": ("entry", f"auditor {ADMINS}", "", "", "", {}),
     "models_registry_connection": (
@@ -247,6 +248,7 @@ SYSTEM = {
         {"deactivate": "operator", "reactivate": "operator", "invite": "operator"},
     ),
     "auditlog_logentry": ("entry", "operator", "", "", "", {}),
+    "local_work": ("work", "operator", "", "", "", {"cancel": "operator", "retry": "operator"}),
     "registry_platform_connection": (
         "connection",
         "operator",

@@ -1,4 +1,5 @@
-"""The administrations' people, roles, projects, keys, rights of use, limits and audit log. Operators (in
+"""The administrations' people, roles, projects, keys, rights of use, limits, background tasks and audit log.
+Operators (in
 `public`) stand on the platform's site, all else on the tenant's.
 """
 
@@ -12,4 +13,5 @@ from accounts.admin import (  # noqa: F401
     projects,
     roles,
     users,
+    work,
 )

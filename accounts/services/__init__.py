@@ -1,4 +1,6 @@
-"""Every write of this room: users, roles, projects, API keys, rights of use, limits, web origins."""
+"""Every write of this room: users, roles, projects, API keys, rights of use, limits, web origins, and
+what is done about background tasks.
+"""
 
 from accounts.services.grants import forget_object, grant, revoke_grant
 from accounts.services.keys import create_api_key, record_key_use, revoke_api_key, update_api_key
@@ -25,10 +27,12 @@ from accounts.services.users import (
     update_profile,
     update_user,
 )
+from accounts.services.work import cancel_work, retry_work
 
 __all__ = [
     "adopt_time_zone",
     "allow_web_origin",
+    "cancel_work",
     "change_limit",
     "create_api_key",
     "create_project",
@@ -45,6 +49,7 @@ __all__ = [
     "remove_limit",
     "remove_project_member",
     "rename_project",
+    "retry_work",
     "revoke_api_key",
     "revoke_grant",
     "set_auto_models",

@@ -40,7 +40,8 @@ def duty(kind: str) -> Callable[[W], W]:
     return register
 
 
-def _scope_of_role(role: str) -> Scope:
+def scope_of_role(role: str) -> Scope:
+    """The schema whose role noted a duty."""
     schema = role.removeprefix(f"{connection.settings_dict['NAME']}_")
     return Scope("platform") if schema == "platform" else Scope("tenant", slug_of_schema(schema))
 
@@ -58,7 +59,7 @@ def carry_out_duties(on_error: Callable[[str, str, Exception], None]) -> int:
         due.setdefault((row.role, row.kind), []).append(row.pk)
     for (role, kind), ids in due.items():
         try:
-            with use_scope(_scope_of_role(role)):
+            with use_scope(scope_of_role(role)):
                 _workers[kind]()
         except Exception as exc:
             on_error(role, kind, exc)

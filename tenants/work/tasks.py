@@ -9,7 +9,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from celery import Task, current_app
+from celery import Task, current_app, shared_task
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from tenants.work.duties import duty, note_duty
 
 logger = logging.getLogger(__name__)
 
+WAKE_EXPIRES_S = 30  # workers look by themselves every two seconds
 HEADER = "atrium_tenant"
 PLATFORM = "*platform"  # no slug contains an asterisk
 
@@ -89,3 +90,11 @@ def relay_outbox() -> None:
         ):
             _send(message)
         OutboxMessage.objects.filter(sent_at__lt=timezone.now() - timedelta(days=7)).delete()
+
+
+@shared_task(base=TenantTask, name="tenants.work.wake")
+def wake(queue: str) -> None:
+    """There is work in a queue. The message may be lost, come twice or too late: the rows are the queue."""
+    from tenants.work.crew import wake_crew
+
+    wake_crew(queue)

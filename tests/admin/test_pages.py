@@ -32,6 +32,8 @@ from foundation.icons import SPRITE
 from models_registry.services import add_connection, add_model, set_model, set_model_price
 from prompts.models import Conversation
 from tenants.doors import hosts
+from tenants.work.services import order
+from tests import work_kinds
 from tests.admin.query_counts import CHANGELISTS
 from tests.admin.raw_values import find_raw
 from tests.estate import PROVIDER, make_estate, make_event, make_people, make_platform_estate
@@ -261,6 +263,7 @@ def grow(alice) -> None:
         set_budget(actor=None, level="user", subject_id=person.pk, limit=Decimal(1))
         make_event(person, project_id=project.pk, model=f"m{number}")
         Conversation.objects.create(user=person, title="t", last_message_at=person.created_at)
+        order(work_kinds.NOTE)
 
 
 def queries_of_lists(client, site: str, names: Iterable[str], urlconf: str) -> dict[str, int]:

@@ -45,6 +45,22 @@ def test_the_documents_name_each_room():
         assert [room for room in sorted(rooms()) if not re.search(rf"\b{room}\b", text)] == [], document
 
 
+def test_a_worker_knows_each_kind_of_work_before_it_has_seen_a_page():
+    script = (
+        "import django; django.setup(); from tenants.work.kinds import list_all_kinds; "
+        "print(*(kind.name for kind in list_all_kinds()))"
+    )
+    known = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+    ).stdout.split()
+    registered = sum(
+        len(re.findall(r"^(?:\w+ = )?work_kind\(", path.read_text(), re.MULTILINE))
+        for room in rooms()
+        for path in (settings.BASE_DIR / room).rglob("*.py")
+    )
+    assert len(known) == registered
+
+
 def test_a_worker_knows_each_duty_before_it_has_seen_a_page():
     """Where the function that carries it out is imported by its room's `apps.py`."""
     script = "import django; django.setup(); from tenants.work import duties; print(*sorted(duties._workers))"

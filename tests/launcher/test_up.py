@@ -47,8 +47,9 @@ WORKER = """
     if os.environ.get("DEAF"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     grandchild = os.fork() or time.sleep(60)
-    with open(os.environ["ATRIUM_DATA"] + "/worker.json", "w") as file:
-        owner = "ATRIUM_OWNER_DATABASE_URL" in os.environ
+    owner = "ATRIUM_OWNER_DATABASE_URL" in os.environ
+    name = "owner.json" if owner else "worker.json"
+    with open(os.environ["ATRIUM_DATA"] + "/" + name, "w") as file:
         json.dump({"pid": os.getpid(), "grandchild": grandchild, "owner": owner}, file)
     print("quiet line", flush=True)
     time.sleep(60)
@@ -189,11 +190,9 @@ def wait_until_gone(noted, timeout_s: float = 12.0) -> None:
     ]
 
 
-def worker_state(data: Path) -> dict:
-    assert processes.wait_until(
-        lambda: (data / "worker.json").exists() and (data / "worker.json").stat().st_size > 0, 30
-    )
-    return json.loads((data / "worker.json").read_text())
+def worker_state(data: Path, name: str = "worker.json") -> dict:
+    assert processes.wait_until(lambda: (data / name).exists() and (data / name).stat().st_size > 0, 30)
+    return json.loads((data / name).read_text())
 
 
 def test_up_tells_all_one_needs_and_ctrl_c_leaves_nothing(up, folder):
@@ -210,10 +209,19 @@ def test_up_tells_all_one_needs_and_ctrl_c_leaves_nothing(up, folder):
     ):
         assert text in said
     assert running.ask_web()["secrets"] == ["ATRIUM_MASTER_KEYS", "DATABASE_URL"]
-    state = worker_state(folder)
-    assert state["owner"] is True
+    state, provisioning = worker_state(folder), worker_state(folder, "owner.json")
+    assert (state["owner"], provisioning["owner"]) == (False, True)
     noted = running.noted()
-    assert set(noted) == {"guardian", "postgres", "valkey", "web-1", "web-2", "worker"}
+    assert set(noted) == {
+        "guardian",
+        "postgres",
+        "valkey",
+        "web-1",
+        "web-2",
+        "worker",
+        "worker-provisioning",
+    }
+    assert noted["worker-provisioning"].pid == provisioning["pid"]
     assert services_file.find_services(folder).pid == running.process.pid
     code, said, complained = running.finish(signal.SIGINT)
     # the progress line of `prepare` and each web's warning, nothing else
@@ -352,7 +360,7 @@ def test_half_an_external_database_is_refused(up):
     assert code == 1 and "ATRIUM_OWNER_DATABASE_URL belong together" in complained
 
 
-def test_only_the_worker_and_prepare_get_the_owners_login(folder, monkeypatch):
+def test_only_prepare_and_the_worker_that_sets_tenants_up_get_the_owners_login(folder, monkeypatch):
     for name in (
         "DATABASE_URL",
         "ATRIUM_OWNER_DATABASE_URL",
@@ -375,8 +383,9 @@ def test_only_the_worker_and_prepare_get_the_owners_login(folder, monkeypatch):
     specs = {spec.name: spec for spec in [*plan.early, plan.prepare, *plan.late]}
     assert {name for name, spec in specs.items() if "ATRIUM_OWNER_DATABASE_URL" in spec.environment} == {
         "prepare",
-        "worker",
+        "worker-provisioning",
     }
+    assert specs["worker-provisioning"].command[-4:] == ["--queues", "provisioning", "--concurrency", "1"]
     assert (
         specs["web"].environment["DATABASE_URL"] == "app" and specs["web"].environment["ATRIUM_PORT"] == port
     )
@@ -385,7 +394,13 @@ def test_only_the_worker_and_prepare_get_the_owners_login(folder, monkeypatch):
     )
     assert specs["prepare"].command[-1] == "--demo"
     tokens = {name: spec.environment.get("ATRIUM_RUNTIME_TOKEN") for name, spec in specs.items()}
-    assert tokens == {"prepare": "token", "runtime": "token", "web": None, "worker": None}
+    assert tokens == {
+        "prepare": "token",
+        "runtime": "token",
+        "web": None,
+        "worker": None,
+        "worker-provisioning": None,
+    }
 
 
 def test_what_is_missing_and_what_is_to_be_made_is_told_in_one_line_each(tmp_path):

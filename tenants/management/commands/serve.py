@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PREPARED_TIMEOUT_S, LOOK_EVERY_S = 900, 0.02
+PROVISIONING = "provisioning"  # the queue of what needs the owner's log-in
 
 
 class Command(BaseCommand):
@@ -46,9 +47,15 @@ class Command(BaseCommand):
             "--scheduler", action="store_true", help="with worker: run the scheduler in the same process"
         )
         parser.add_argument(
-            "--queues", help="with worker: default, and provisioning where the process has the owner's log-in"
+            "--queues",
+            help="with worker: all, but provisioning only where the process has the owner's log-in",
         )
-        parser.add_argument("--concurrency", type=int, default=4)
+        parser.add_argument(
+            "--concurrency",
+            type=int,
+            default=4,
+            help="with worker: how many tasks at once, and pieces of work of each queue",
+        )
         parser.add_argument("--models", action="append", help="with runtime: folders of models")
 
     def handle(self, *args, **options) -> None:
@@ -111,8 +118,12 @@ class Command(BaseCommand):
             raise CommandError(f"Cannot listen on {where}: {exc.strerror}.") from exc
 
     def serve_worker(self, options) -> None:
+        from tenants.work.crew import start_crews, stop_crews
+        from tenants.work.kinds import list_queues
+
         app = import_string("config.celery.app")
         self._check_start()
+        queues = (options["queues"] or default_queues()).split(",")
         if options["scheduler"]:
             threading.Thread(
                 target=self._schedule_beside, args=(options,), daemon=True, name="scheduler"
@@ -120,7 +131,7 @@ class Command(BaseCommand):
         worker = app.Worker(
             pool="threads",
             concurrency=options["concurrency"],
-            queues=(options["queues"] or default_queues()).split(","),
+            queues=queues,
             loglevel="WARNING",
             quiet=True,
             without_gossip=True,
@@ -128,7 +139,9 @@ class Command(BaseCommand):
             without_heartbeat=True,
             hostname=f"atrium-{os.getpid()}@{socket.gethostname()}",
         )
+        start_crews([queue for queue in queues if queue in list_queues()], options["concurrency"])
         worker.start()
+        stop_crews()
         sys.exit(worker.exitcode)
 
     def _schedule_beside(self, options) -> None:
@@ -179,7 +192,10 @@ def default_queues() -> str:
     """What a worker listens on. Only one with the owner's log-in may take the set-up of a tenant:
     without it, the task could but fail.
     """
-    return "default,provisioning" if settings.HAS_OWNER_LOGIN else "default"
+    from tenants.work.kinds import list_queues
+
+    queues = ["default", *(queue for queue in list_queues() if queue not in ("default", PROVISIONING))]
+    return ",".join([*queues, PROVISIONING] if settings.HAS_OWNER_LOGIN else queues)
 
 
 def make_server(config):

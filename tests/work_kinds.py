@@ -1,0 +1,108 @@
+"""Kinds of work for tests, and for workers that tests start. What they do is written down as rows of the
+outbox that were sent already, so that it can be counted.
+
+A bug in $ATRIUM_TEST_WORK_BUG is planted in each process that imports this.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from foundation.errors import InvalidInput, UpstreamError
+from tenants.local.models import OutboxMessage, Work
+from tenants.work.kinds import work_kind
+from tenants.work.runs import Run
+
+QUEUE, OTHER_QUEUE = "proof", "proof-other"
+NOTE, NOTE_BESIDE, HOLD, FAIL, HANG, DIE = (
+    f"tests.{name}" for name in ("note", "note_beside", "hold", "fail", "hang", "die")
+)
+EFFECT = "tests.effect"
+STEPS = 3
+LEASE_S = 1.0
+LABEL = _("Usage and cost")  # any text that is translated
+let_go = threading.Event()
+told: list[Work] = []  # failures
+
+
+def leave_effect(run: Run, step: int | str) -> None:
+    arguments = {"work": str(run.work_id), "step": step}
+    OutboxMessage.objects.create(task=EFFECT, arguments=arguments, sent_at=timezone.now())
+
+
+def count_effects() -> Counter:
+    """How often each step of each piece of work has been done."""
+    rows = OutboxMessage.objects.filter(task=EFFECT).values_list("arguments", flat=True)
+    return Counter((row["work"], row["step"]) for row in rows)
+
+
+def note(run: Run) -> None:
+    """Steps that go on where an earlier attempt stopped, and an end that is one with its effect."""
+    done = OutboxMessage.objects.filter(task=EFFECT, arguments__work=str(run.work_id)).count()
+    for step in range(done, STEPS):
+        run.progress("steps", step, STEPS)
+        time.sleep(run.arguments.get("pause_s", 0))
+        with run.step():
+            leave_effect(run, step)
+    run.progress("steps", STEPS, STEPS)
+    with run.conclusion():
+        leave_effect(run, "end")
+
+
+def hold(run: Run) -> None:
+    """Until it is let go or told to stop."""
+    while not let_go.wait(0.02):
+        run.check()
+
+
+def fail(run: Run) -> None:
+    leave_effect(run, run.attempt)
+    if run.attempt <= run.arguments.get("times", 99):
+        if run.arguments.get("is_refused"):
+            raise InvalidInput("This document is encrypted.", code="encrypted")
+        raise UpstreamError("The server is away.", code="away")
+
+
+def hang(run: Run) -> None:
+    """In spite of everything that Python can say."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    leave_effect(run, os.getpid())
+    time.sleep(600)
+
+
+def die(run: Run) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_crew(queue: str, places: int, bug: str) -> None:
+    """A worker's part for one queue, as a process of its own."""
+    os.setsid()
+    os.environ["ATRIUM_TEST_WORK_BUG"] = bug
+    exec(bug, {})
+    from tenants.work.crew import Crew
+
+    Crew(queue, places).run()
+
+
+work_kind(
+    NOTE, queue=QUEUE, run=note, label=LABEL, stages={"steps": LABEL}, lease_s=LEASE_S, most_attempts=99
+)
+work_kind(
+    NOTE_BESIDE,
+    queue=QUEUE,
+    run=note,
+    label=LABEL,
+    is_killable=False,
+    lease_s=LEASE_S,
+    most_attempts=99,
+)
+work_kind(HOLD, queue=OTHER_QUEUE, run=hold, label=LABEL, is_killable=False, lease_s=LEASE_S)
+work_kind(FAIL, queue=QUEUE, run=fail, label=LABEL, is_killable=False, on_failure=told.append)
+work_kind(HANG, queue=QUEUE, run=hang, label=LABEL, lease_s=LEASE_S, longest_s=2)
+work_kind(DIE, queue=QUEUE, run=die, label=LABEL, lease_s=LEASE_S, most_attempts=2, backoff_s=0.1)
+exec(os.environ.get("ATRIUM_TEST_WORK_BUG", ""), {})
