@@ -34,9 +34,9 @@ class PgvectorEngine:
         return count
 
     def status(self, collection: Collection) -> IndexStatus:
-        row = Generation.objects.only("chunk_count", "vector_count", "dimensions").get(
-            pk=collection.active_generation_id
-        )
+        if collection.active_generation_id is None:
+            return IndexStatus(0, 0, wants_vectors=False)
+        row = Generation.objects.defer("lexicon").get(pk=collection.active_generation_id)
         return IndexStatus(row.chunk_count, row.vector_count, row.dimensions is not None)
 
     def search(self, question: Question) -> list[Hit]:

@@ -5,6 +5,7 @@ then `switch`. Documents that come meanwhile go into both.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
@@ -99,16 +100,9 @@ def _list_missing(generation: Generation):
 
 
 def read_block(row: Block) -> ParsedBlock:
-    box = tuple(row.box) if row.box else None
-    return ParsedBlock(
-        row.text,
-        row.kind,
-        row.page,
-        tuple(row.headings),
-        row.char_from,
-        row.char_to,
-        box,  # type: ignore[arg-type]
-    )
+    kind: Any = row.kind  # the column's choices are those of the type
+    box: Any = tuple(row.box) if row.box else None
+    return ParsedBlock(row.text, kind, row.page, tuple(row.headings), row.char_from, row.char_to, box)
 
 
 def list_wanting(generation: Generation, limit: int = 200) -> list[tuple[int, str]]:

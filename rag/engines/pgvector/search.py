@@ -137,11 +137,7 @@ def _show(
     hits = []
     for chunk, score in ranking:
         if row := rows.get(chunk):
-            (_id, document, collection, title, text, headings, *span) = row
-            hits.append(
-                Hit(
-                    chunk, document, collection, title, text, tuple(headings), *span,
-                    score=score, word_score=word_scores.get(chunk, 0.0), similarity=similarities.get(chunk),
-                )
-            )  # fmt: skip
+            _id, document, collection, title, text, headings, *span = row
+            scores = (score, word_scores.get(chunk, 0.0), similarities.get(chunk))
+            hits.append(Hit(chunk, document, collection, title, text, tuple(headings), *span, *scores))
     return hits

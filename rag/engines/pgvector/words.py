@@ -55,7 +55,8 @@ def number_of(term: str) -> int:
 
 def indexed_text(title: str, chunk: Chunk) -> str:
     """What a chunk is found by: its document's title and its headings, which are not cited, and its text."""
-    return "\n".join([title, *(heading for heading in chunk.headings if heading != title), chunk.text])
+    above = [title, *(heading for heading in chunk.headings if heading != title)]
+    return "\n".join([text for text in above if text] + [chunk.text])
 
 
 class Writer:
