@@ -269,6 +269,6 @@ def test_what_the_words_count_is_tried_on_the_collection_itself(make_collection,
         for number, (text, vector) in enumerate(zip(texts, embed(texts), strict=True))
     ]
     generations.keep_vectors(generation.pk, zip([chunk for chunk, _text in wanting], passages, strict=True))
-    assert calibrate(generation.pk, embed) == {"en": 0.5, "zh": 1.0} == generation_of(collection).weights
+    assert calibrate(generation, embed) == {"en": 0.5, "zh": 1.0} == generation_of(collection).weights
     asked = Question("第3页的句子", Collection.objects.all(), {MODEL: axis(*[0.0] * 7, 1.0)})
     assert PgvectorEngine().search(asked)[0].title == "页 3"

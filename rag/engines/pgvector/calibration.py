@@ -28,11 +28,10 @@ SELECT array_agg(chunk_id) FROM (
 """
 
 
-def calibrate(generation_id: int, embed: Embed) -> dict[str, float]:
+def calibrate(generation: Generation, embed: Embed) -> dict[str, float]:
     """Try the vectors of a generation and keep what the words count from now on, by language. `embed` is
     called outside any transaction of ours.
     """
-    generation = Generation.objects.defer("lexicon").get(pk=generation_id)
     weights: dict[str, float] = {}
     if generation.dimensions is None:
         return weights
@@ -47,7 +46,7 @@ def calibrate(generation_id: int, embed: Embed) -> dict[str, float]:
             ]
             weights[language] = weigh(ranks, DEPTH)
     with transaction.atomic():
-        for row in generations.lock(pk=generation_id):
+        for row in generations.lock(pk=generation.pk):
             row.weights = weights
             row.save(update_fields=["weights"])
     return weights

@@ -131,8 +131,8 @@ def switch(generation_id: int) -> None:
     """From now on this generation answers, and the others of its collection are gone. Raises Conflict while
     documents or vectors are missing.
     """
-    generation = Generation.objects.get(pk=generation_id)
-    rows = lock(collection_id=generation.collection_id)
+    here = Generation.objects.filter(pk=generation_id).values_list("collection_id", flat=True).get()
+    rows = lock(collection_id=here)
     (generation,) = [row for row in rows if row.pk == generation_id]
     wants = generation.dimensions is not None and generation.vector_count < generation.chunk_count
     if wants or _list_missing(generation).exists():
