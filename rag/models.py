@@ -240,7 +240,7 @@ class Posting(models.Model):
 
 class VectorRow(models.Model):
     """A chunk's vector, of length 1. The graph of the index holds those marked so: below some 20,000 rows
-    every vector is compared, which is exact, and a row outside the graph is written fifty times as fast.
+    every vector is compared, which is exact, and a row outside the graph is written without searching it.
     """
 
     chunk_id = models.BigIntegerField(primary_key=True)

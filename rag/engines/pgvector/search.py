@@ -137,7 +137,8 @@ def _show(
     hits = []
     for chunk, score in ranking:
         if row := rows.get(chunk):
-            _id, document, collection, title, text, headings, *span = row
+            _id, document, collection, title, text, headings, *_span = row
             scores = (score, word_scores.get(chunk, 0.0), similarities.get(chunk))
-            hits.append(Hit(chunk, document, collection, title, text, tuple(headings), *span, *scores))
+            place = (row[6], row[7], row[8], row[9])
+            hits.append(Hit(chunk, document, collection, title, text, tuple(headings), *place, *scores))
     return hits
