@@ -15,7 +15,7 @@ _MANAGE, _VIEW = ("add", "change", "delete", "view"), ("view",)
 ROLES: dict[str, dict[str, tuple[str, ...]]] = {
     "owner": {ALL: _MANAGE},
     "admin": {ALL: _MANAGE},
-    "ai_developer": {"models_registry.*": _VIEW, "prompts.*": _VIEW, "usage.*": _VIEW},
+    "ai_developer": {"models_registry.*": _VIEW, "prompts.*": _VIEW, "rag.*": _MANAGE, "usage.*": _VIEW},
     "user": {},
     "auditor": {ALL: _VIEW},
     "billing": {"usage.*": _MANAGE},

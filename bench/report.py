@@ -9,7 +9,7 @@ from typing import Any
 @dataclass(slots=True)
 class Row:
     """One figure beside its reference and its target. `limit` judges `ratio` where there is one,
-    else `value`; no limit, no verdict.
+    else `value`, as a ceiling or (`is_floor`) as a floor; no limit, no verdict.
     """
 
     what: str
@@ -21,6 +21,7 @@ class Row:
     target: str = ""
     judge_ratio: bool = False
     note: str = ""
+    is_floor: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -35,6 +36,8 @@ class Row:
             return ""
         if judged is None:
             return "missing"
+        if self.is_floor:
+            return "ok" if judged >= self.limit else "UNDER"
         return "ok" if judged <= self.limit else "OVER"
 
     def cells(self) -> list[str]:

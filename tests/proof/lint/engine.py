@@ -28,6 +28,7 @@ ROOMS = (
     "runtimes",
     "gateway",
     "prompts",
+    "rag",
 )
 REGISTRY = Path(__file__).parent / "registry.toml"
 

@@ -1,0 +1,71 @@
+"""How good the search of collections is, by words, by vectors and by both, beside what was measured before it
+was built: on the sample of `make test`, or on whole sets in the folder that ATRIUM_BENCH_SETS names.
+
+The sets are indexed and searched in a process with a database of its own (`bench.rag_quality`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.harness import ROOT, BenchError
+from bench.report import Row
+from bench.scene import Scene
+
+TIMEOUT_S = 3600
+# nDCG@10 of plain BM25 (Snowball), of multilingual-e5-small, and of both with equal weights, in numpy
+BEFORE = {
+    "xquad-en": {"words": 0.970, "vectors": 0.979, "fused": 0.991},
+    "xquad-de": {"words": 0.952, "vectors": 0.967, "fused": 0.981},
+    "xquad-zh": {"words": 0.970, "vectors": 0.958, "fused": 0.979},
+    "cmrc-zh": {"words": 0.979, "vectors": 0.957, "fused": 0.979},
+    "gesetze-de": {"words": 0.648, "vectors": 0.696, "fused": 0.730},
+    "musique-multihop-en": {"words": 0.588, "vectors": 0.619, "fused": 0.632},
+}
+TARGETS = {"xquad-en": 0.988, "xquad-de": 0.980, "xquad-zh": 0.980, "cmrc-zh": 0.980, "gesetze-de": 0.76}
+FUSED_LOSES = 0.01  # at most, against the better of both
+OTHERS = ("MRR@10", "recall@10", "all-gold@10")
+
+
+def bench(scene: Scene) -> list[Row]:
+    sets = os.environ.get("ATRIUM_BENCH_SETS")
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "figures.json"
+        command = [sys.executable, "-m", "bench.rag_quality", "--json", str(answer)]
+        done = subprocess.run([*command, *(["--sets", sets] if sets else [])], cwd=ROOT, timeout=TIMEOUT_S)
+        if done.returncode:
+            raise BenchError(f"bench.rag_quality ended with {done.returncode}")
+        figures = json.loads(answer.read_text())
+    return [row for name, legs in figures.items() for row in _rows(name, legs, is_whole=bool(sets))]
+
+
+def _rows(name: str, legs: dict[str, dict[str, list[float]]], *, is_whole: bool) -> list[Row]:
+    rows = []
+    for leg, measures in legs.items():
+        mean, low, high = measures["nDCG@10"]
+        others = ", ".join(f"{measure} {measures[measure][0]:.3f}" for measure in OTHERS)
+        target = TARGETS.get(name) if leg == "fused" and is_whole else None
+        rows.append(
+            Row(
+                f"{name}, {leg}: nDCG@10",
+                mean,
+                "",
+                reference=BEFORE.get(name, {}).get(leg) if is_whole else None,
+                reference_name="before" if is_whole else "",
+                limit=target,
+                target=f"≥ {target:.3f}" if target else "",
+                is_floor=True,
+                note=f"95 %: {low:.3f} to {high:.3f}; {others}",
+            )
+        )
+    best = max(legs[leg]["nDCG@10"][0] for leg in ("words", "vectors"))
+    lost = best - legs["fused"]["nDCG@10"][0]
+    rows.append(
+        Row("… what fusing loses against the better", lost, "", limit=FUSED_LOSES, target=f"≤ {FUSED_LOSES}")
+    )
+    return rows

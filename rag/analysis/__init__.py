@@ -1,0 +1,11 @@
+"""From text to index terms, one function for index and question, in German, English and Chinese. No Django.
+
+An index stores the VERSION that made its terms and the words of its lexicon: a question is read in the same
+way, and another version means a new generation of the index.
+"""
+
+from rag.analysis.analyzer import VERSION, Analyzer, learn_lexicon
+from rag.analysis.compounds import Lexicon
+from rag.analysis.language import LANGUAGES, detect_language
+
+__all__ = ["LANGUAGES", "VERSION", "Analyzer", "Lexicon", "detect_language", "learn_lexicon"]

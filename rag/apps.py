@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class RagConfig(AppConfig):
+    name = "rag"
+    verbose_name = _("knowledge")
+
+    def ready(self) -> None:
+        from rag import granted  # noqa: F401  (objects of rights)
+        from rag.audit import register_models
+
+        register_models()

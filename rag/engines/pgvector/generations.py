@@ -1,0 +1,143 @@
+"""Generations of an index: one is made beside the one that answers, and takes its place at once.
+
+`make`, then `fill` until no document is missing, then vectors (`list_wanting`, `keep_vectors`) until none is,
+then `switch`. Documents that come meanwhile go into both.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext as _
+from psycopg import sql
+
+from foundation.errors import Conflict
+from rag import chunking
+from rag.analysis import VERSION
+from rag.engines.pgvector import vectors, words
+from rag.models import Block, Chunk, Collection, Document, Generation
+from rag.parsed import ParsedBlock
+
+COUNTS = ["chunk_count", "term_count", "vector_count", "lexicon", "lexicon_chunks"]
+LIST_WANTING = """
+SELECT c.id FROM rag_chunk c WHERE c.generation_id = %s
+AND NOT EXISTS (SELECT FROM {} v WHERE v.chunk_id = c.id) ORDER BY c.id LIMIT %s
+"""
+
+
+def make(collection: Collection) -> Generation:
+    """An empty index, made as the collection says now."""
+    return Generation.objects.create(
+        collection=collection,
+        analyzer_version=VERSION,
+        chunk_characters=collection.chunk_characters,
+        embedding_model=collection.embedding_model,
+        dimensions=collection.dimensions,
+    )
+
+
+def lock(**which: object) -> list[Generation]:
+    """In one order, so that nobody waits in a circle."""
+    return list(Generation.objects.select_for_update(of=("self",)).filter(**which).order_by("pk"))
+
+
+def add(
+    generation: Generation, collection: Collection, parsed: Mapping[Document, Sequence[ParsedBlock]]
+) -> int:
+    chunks = [
+        Chunk(
+            generation=generation,
+            document=document,
+            position=position,
+            page_from=passage.page_from,
+            page_to=passage.page_to,
+            char_from=passage.char_from,
+            char_to=passage.char_to,
+            headings=list(passage.headings),
+            text=passage.text,
+            language=passage.language,
+        )
+        for document, blocks in parsed.items()
+        for position, passage in enumerate(
+            chunking.cut(blocks, limit=generation.chunk_characters, languages=collection.languages)
+        )
+    ]
+    Chunk.objects.bulk_create(chunks, batch_size=1000)
+    words.Writer(generation).add(chunks, {document.pk: document.title for document in parsed})
+    generation.save(update_fields=COUNTS)
+    return len(chunks)
+
+
+def drop(generation: Generation) -> None:
+    words.forget_generation(generation.pk)
+    vectors.forget_generation(generation)
+    Chunk.objects.filter(generation=generation).delete()
+    generation.delete()
+
+
+@transaction.atomic
+def fill(generation_id: int, limit: int = 50) -> int:
+    """Index the next documents that this generation lacks, from their blocks. Gives how many: 0 when none is
+    left. Safe to call again.
+    """
+    (generation,) = lock(pk=generation_id)
+    documents = list(_list_missing(generation)[:limit])
+    blocks = Block.objects.filter(document__in=documents).order_by("document_id", "position")
+    parsed: dict[Document, list[ParsedBlock]] = {document: [] for document in documents}
+    by_id = {document.pk: document for document in documents}
+    for block in blocks:
+        parsed[by_id[block.document_id]].append(read_block(block))
+    add(generation, generation.collection, parsed)
+    return len(documents)
+
+
+def _list_missing(generation: Generation):
+    has_chunks = Chunk.objects.filter(generation=generation, document=OuterRef("pk"))
+    has_blocks = Block.objects.filter(document=OuterRef("pk"))
+    ready = Document.objects.filter(collection=generation.collection_id, state=Document.State.READY)
+    return ready.filter(~Exists(has_chunks), Exists(has_blocks)).order_by("pk")
+
+
+def read_block(row: Block) -> ParsedBlock:
+    kind: Any = row.kind  # the column's choices are those of the type
+    box: Any = tuple(row.box) if row.box else None
+    return ParsedBlock(row.text, kind, row.page, tuple(row.headings), row.char_from, row.char_to, box)
+
+
+def list_wanting(generation: Generation, limit: int = 200) -> list[tuple[int, str]]:
+    """The next chunks without a vector, with the text that is embedded."""
+    if generation.dimensions is None:
+        return []
+    table = sql.Identifier(vectors.TABLE[generation.dimensions])
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(LIST_WANTING).format(table), [generation.pk, limit])
+        ids = [chunk_id for (chunk_id,) in cursor.fetchall()]
+    chunks = Chunk.objects.filter(pk__in=ids).select_related("document").order_by("pk")
+    return [(chunk.pk, words.indexed_text(chunk.document.title, chunk)) for chunk in chunks]
+
+
+@transaction.atomic
+def keep_vectors(generation_id: int, rows: Iterable[tuple[int, Sequence[float]]]) -> int:
+    """Keep the vectors of chunks. Gives how many were new; safe to call again. Raises InvalidInput."""
+    (generation,) = lock(pk=generation_id)
+    kept = vectors.add(generation, rows)
+    generation.save(update_fields=["vector_count"])
+    return kept
+
+
+@transaction.atomic
+def switch(generation_id: int) -> None:
+    """From now on this generation answers, and the others of its collection are gone. Raises Conflict while
+    documents or vectors are missing.
+    """
+    here = Generation.objects.filter(pk=generation_id).values_list("collection_id", flat=True).get()
+    rows = lock(collection_id=here)
+    (generation,) = [row for row in rows if row.pk == generation_id]
+    wants = generation.dimensions is not None and generation.vector_count < generation.chunk_count
+    if wants or _list_missing(generation).exists():
+        raise Conflict(_("This index is not complete yet."))
+    Collection.objects.filter(pk=generation.collection_id).update(active_generation=generation)
+    for row in rows:
+        if row.pk != generation_id:
+            drop(row)

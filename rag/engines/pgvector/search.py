@@ -1,0 +1,144 @@
+"""A search: candidates by words and by vectors, fused, with what is shown of them."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from statistics import fmean
+from threading import Lock
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from foundation.errors import InvalidInput
+from rag.analysis import Analyzer, Lexicon, detect_language
+from rag.engines import Hit, Question
+from rag.engines.pgvector import statements
+from rag.engines.pgvector.fusion import UNCHECKED, fuse
+from rag.engines.pgvector.statements import CANDIDATES, Where
+from rag.engines.pgvector.vectors import EXACT_ROWS, write_vector
+from rag.engines.pgvector.words import number_of
+from rag.models import Generation
+from tenants.context import scope_label
+
+MAX_COUNT = 100
+MAX_QUESTION = 2_000  # characters that are looked at
+KEPT_ANALYZERS = 100
+
+_analyzers: OrderedDict[tuple[str, int, int], Analyzer] = OrderedDict()
+_reading = Lock()  # of the analyzers, which are not for several threads
+
+
+@transaction.atomic
+def search(question: Question) -> list[Hit]:
+    """The best passages, the best first; none where nothing matches. Raises InvalidInput."""
+    if not 1 <= question.count <= MAX_COUNT:
+        raise InvalidInput(
+            _("From 1 to %(limit)d passages can be asked for.") % {"limit": MAX_COUNT}, param="count"
+        )
+    question = replace(question, text=question.text[:MAX_QUESTION])
+    try:
+        where = Where.of(question)
+    except EmptyResultSet:
+        return []
+    generations = {
+        row.pk: row
+        for row in Generation.objects.filter(pk__in=question.collections.values("active_generation"))
+        .select_related("collection")
+        .defer("lexicon")
+    }
+    words = [] if question.leg == "vectors" else _find_by_words(question, generations.values(), where)
+    vectors = [] if question.leg == "words" else _find_by_vectors(question, generations.values(), where)
+    origin = {chunk: generation for rows in (words, *vectors) for chunk, generation, _score in rows}
+    languages = _languages_of(generations.values())
+    language = detect_language(question.text, languages)
+
+    def weight_of(chunk_id: int) -> float:
+        weights = generations[origin[chunk_id]].weights
+        return weights.get(language) or fmean(weights.values() or [UNCHECKED])
+
+    word_scores = {chunk: score for chunk, _generation, score in words}
+    similarities = [{chunk: score for chunk, _generation, score in rows} for rows in vectors]
+    ranking = fuse(word_scores, similarities, weight_of)[: question.count]
+    return _show(
+        ranking, word_scores, {key: value for leg in similarities for key, value in leg.items()}, where
+    )
+
+
+def _languages_of(generations: Iterable[Generation]) -> list[str]:
+    return list(dict.fromkeys(language for row in generations for language in row.collection.languages))
+
+
+def _find_by_words(question: Question, generations: Iterable[Generation], where: Where) -> list[tuple]:
+    terms = dict.fromkeys(
+        term for row in generations for term in _read(question.text, row, row.collection.languages)
+    )
+    if not terms:
+        return []
+    limit = max(CANDIDATES, question.count)
+    params = statements.words_params([number_of(term) for term in terms], limit)
+    return where.fetch(statements.WORDS, params, row="p")
+
+
+def _read(text: str, generation: Generation, languages: Sequence[str]) -> list[str]:
+    """The question's terms as this generation's analyzer reads them."""
+    key = (scope_label(), generation.pk, generation.lexicon_chunks)
+    with _reading:
+        analyzer = _analyzers.get(key)
+        if analyzer is None:
+            analyzer = _analyzers[key] = Analyzer(Lexicon(generation.lexicon))
+            if len(_analyzers) > KEPT_ANALYZERS:
+                _analyzers.popitem(last=False)
+        _analyzers.move_to_end(key)
+        return analyzer.list_question_terms(text, languages)
+
+
+def _find_by_vectors(
+    question: Question, generations: Iterable[Generation], where: Where
+) -> list[list[tuple]]:
+    """One list for each embedding model: similarities of two cannot be compared."""
+    found = []
+    for model, vector in question.vectors.items():
+        rows = [row for row in generations if row.embedding_model == model and row.vector_count]
+        if not rows:
+            continue
+        dimensions = len(vector)
+        if any(row.dimensions != dimensions for row in rows):
+            raise InvalidInput(_("The question's vector has another length than those of the collection."))
+        asked, limit = write_vector(vector), max(CANDIDATES, question.count)
+        if _are_many(rows, where, dimensions):
+            with connection.cursor() as cursor:
+                cursor.execute(statements.ITERATE)
+            params = [model, asked, limit, asked, limit, limit]
+            found.append(where.fetch(statements.GRAPH, params, dimensions=dimensions))
+        else:
+            found.append(where.fetch(statements.EXACT, [asked, model, limit], dimensions=dimensions))
+    return found
+
+
+def _are_many(rows: Sequence[Generation], where: Where, dimensions: int) -> bool:
+    """Whether comparing all vectors that may be found would take too long."""
+    if sum(row.vector_count for row in rows) <= EXACT_ROWS:
+        return False
+    if not where.is_filtered:
+        return True
+    return where.fetch(statements.COUNT_VECTORS, [EXACT_ROWS + 1], dimensions=dimensions)[0][0] > EXACT_ROWS
+
+
+def _show(
+    ranking: Sequence[tuple[int, float]],
+    word_scores: dict[int, float],
+    similarities: dict[int, float],
+    where: Where,
+) -> list[Hit]:
+    if not ranking:
+        return []
+    rows = {row[0]: row for row in where.fetch(statements.HITS, [[chunk for chunk, _score in ranking]])}
+    hits = []
+    for chunk, score in ranking:
+        if row := rows.get(chunk):
+            _id, document, collection, title, text, headings, *_span = row
+            scores = (score, word_scores.get(chunk, 0.0), similarities.get(chunk))
+            place = (row[6], row[7], row[8], row[9])
+            hits.append(Hit(chunk, document, collection, title, text, tuple(headings), *place, *scores))
+    return hits

@@ -1,0 +1,153 @@
+"""The postings of a generation: written as chunks come, taken away with them.
+
+A term is kept as a number, the first 64 bits of its BLAKE2 hash: a list of terms would be one more table to
+look up, to lock in one order and to clear of what deleted documents said, and the rows would be no smaller.
+Among a million terms, the chance that any two share a number is 1 in 37 million.
+
+Guards against: a term counted twice or left behind, whoever writes at the same time (one writer a generation:
+the caller locks its row). Does not cover: vacuuming, which PostgreSQL does by itself, and before which a
+search of new postings reads the table beside the index.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from uuid import UUID
+
+from django.db import connection
+
+from rag.analysis import Analyzer, Lexicon, learn_lexicon
+from rag.models import Chunk, Generation
+
+BATCH = 2000  # chunks whose terms are held in memory
+LEXICON_IS_LEARNT = 20_000  # chunks: so many know the words of a collection
+LONGEST = 32_767  # of a smallint
+COPY_POSTINGS = "COPY rag_posting (term, chunk_id, generation_id, frequency, length) FROM STDIN"
+COUNT_UP = """
+INSERT INTO rag_termcount (generation_id, term, chunk_count)
+SELECT %s, term, count FROM unnest(%s::bigint[], %s::int[]) AS new (term, count)
+ON CONFLICT (generation_id, term) DO UPDATE SET chunk_count = rag_termcount.chunk_count + excluded.chunk_count
+"""
+# Postings of a chunk tell all that the counts lose. Those that come to nothing are removed in a second step,
+# because one statement cannot change a row twice.
+DELETE_POSTINGS = """
+WITH gone AS (DELETE FROM rag_posting WHERE chunk_id = ANY(%s) RETURNING generation_id, term, frequency),
+counts AS (SELECT generation_id, term, count(*)::int AS count FROM gone GROUP BY 1, 2),
+counted AS (
+  UPDATE rag_termcount t SET chunk_count = t.chunk_count - c.count FROM counts c
+  WHERE t.generation_id = c.generation_id AND t.term = c.term RETURNING t.term
+)
+SELECT (SELECT array_agg(term) FROM counted),
+       (SELECT jsonb_object_agg(generation_id, terms) FROM
+         (SELECT generation_id, sum(frequency)::bigint AS terms FROM gone GROUP BY 1) AS lengths)
+"""
+DELETE_COUNTS = (
+    "DELETE FROM rag_termcount WHERE term = ANY(%s) AND generation_id = ANY(%s) AND chunk_count = 0"
+)
+
+
+@lru_cache(maxsize=200_000)
+def number_of(term: str) -> int:
+    return int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def indexed_text(title: str, chunk: Chunk) -> str:
+    """What a chunk is found by: its document's title and its headings, which are not cited, and its text."""
+    above = [title, *(heading for heading in chunk.headings if heading != title)]
+    return "\n".join([text for text in above if text] + [chunk.text])
+
+
+class Writer:
+    """Writes the terms of a generation whose row the caller has locked, and changes its counts; the caller
+    saves them.
+    """
+
+    def __init__(self, generation: Generation) -> None:
+        self.generation = generation
+        self.analyzer = Analyzer(Lexicon(generation.lexicon))
+
+    def add(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
+        """The terms of chunks that stand in the database; `titles` by document."""
+        if self._must_learn(len(chunks)):
+            self._learn(chunks)
+        for begin in range(0, len(chunks), BATCH):
+            self._write(chunks[begin : begin + BATCH], titles)
+        self.generation.chunk_count += len(chunks)
+
+    def _must_learn(self, added: int) -> bool:
+        """Whether the collection has doubled since its German words were learnt: so all of it is read again a
+        few times at most.
+        """
+        known = self.generation.lexicon_chunks
+        return known < LEXICON_IS_LEARNT and self.generation.chunk_count + added >= 2 * known
+
+    def _learn(self, added: Sequence[Chunk]) -> None:
+        """Learn the lexicon anew, and read with it what stands in the index already."""
+        generation = self.generation
+        earlier = Chunk.objects.filter(generation=generation).exclude(pk__in=[chunk.pk for chunk in added])
+        texts = earlier.filter(language="de").values_list("text", flat=True)
+        lexicon = learn_lexicon(
+            [*texts.iterator(BATCH), *(chunk.text for chunk in added if chunk.language == "de")]
+        )
+        generation.lexicon_chunks = generation.chunk_count + len(added)
+        if dict(lexicon.counts) == generation.lexicon:
+            return
+        generation.lexicon = dict(lexicon.counts)
+        self.analyzer = Analyzer(lexicon)
+        forget_generation(generation.pk)
+        generation.term_count = 0
+        batch: list[Chunk] = []
+        for chunk in earlier.select_related("document").iterator(BATCH):
+            batch.append(chunk)
+            if len(batch) == BATCH:
+                self._write(batch, _titles_of(batch))
+                batch = []
+        self._write(batch, _titles_of(batch))
+
+    def _write(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
+        in_chunks: Counter[str] = Counter()
+        lines: list[str] = []
+        for chunk in chunks:
+            terms = self.analyzer.list_terms(indexed_text(titles[chunk.document_id], chunk), chunk.language)
+            counts = Counter(terms)
+            in_chunks.update(counts.keys())
+            self.generation.term_count += len(terms)
+            end = f"{min(len(terms), LONGEST)}\n"
+            middle = f"\t{chunk.pk}\t{self.generation.pk}\t"
+            lines += [
+                f"{number_of(term)}{middle}{min(frequency, LONGEST)}\t{end}"
+                for term, frequency in counts.items()
+            ]
+        if not in_chunks:
+            return
+        with connection.cursor() as cursor:
+            with cursor.copy(COPY_POSTINGS) as copy:
+                copy.write("".join(lines))
+            numbers = [number_of(term) for term in in_chunks]
+            cursor.execute(COUNT_UP, [self.generation.pk, numbers, list(in_chunks.values())])
+
+
+def _titles_of(chunks: Iterable[Chunk]) -> dict[UUID, str]:
+    return {chunk.document_id: chunk.document.title for chunk in chunks}
+
+
+def remove(chunk_ids: Sequence[int]) -> dict[int, int]:
+    """Remove the postings of these chunks. Gives how many terms they had, by generation; the caller has
+    locked these.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(DELETE_POSTINGS, [list(chunk_ids)])
+        terms, lengths = cursor.fetchone()
+        found = {int(generation): count for generation, count in json.loads(lengths or "{}").items()}
+        if terms:
+            cursor.execute(DELETE_COUNTS, [terms, list(found)])
+    return found
+
+
+def forget_generation(generation_id: int) -> None:
+    """Remove all postings of a generation."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM rag_posting WHERE generation_id = %s", [generation_id])
+        cursor.execute("DELETE FROM rag_termcount WHERE generation_id = %s", [generation_id])

@@ -1,0 +1,278 @@
+"""Collections, their documents, and the index of the pgvector engine.
+
+An index is a generation: chunks, terms and vectors made in one way. Another way (analyzer, chunking,
+embedding model) is another generation, made beside the one that answers. Postings and vectors carry no
+foreign key: at thousands of rows a second each would be looked up again; `rag.engines.pgvector` removes them
+with their chunk.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from pgvector.django import HalfVectorField, HnswIndex
+
+from foundation.ids import uuid7
+from tenants.data_policy import DataPolicy
+from tenants.models import TimeStamped
+
+DIMENSIONS = (384, 768, 1024, 1536)
+
+
+class Language(models.TextChoices):
+    ENGLISH = "en", _("English")
+    GERMAN = "de", _("German")
+    CHINESE = "zh", _("Chinese")
+
+
+def all_languages() -> list[str]:
+    return list(Language.values)
+
+
+class Collection(TimeStamped):
+    """Documents that are searched together. Who may read it: the rights of use of the kind “collection”."""
+
+    class Engine(models.TextChoices):
+        PGVECTOR = "pgvector", "PostgreSQL"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(_("name"), max_length=120, unique=True)
+    languages = ArrayField(
+        models.CharField(max_length=2, choices=Language),
+        verbose_name=_("languages"),
+        default=all_languages,
+        help_text=_("In which its documents are written."),
+    )
+    engine = models.CharField(_("engine"), max_length=16, choices=Engine, default=Engine.PGVECTOR)
+    embedding_model = models.CharField(
+        _("embedding model"),
+        max_length=120,
+        blank=True,
+        help_text=_("Empty: found by words only."),
+    )
+    dimensions = models.PositiveSmallIntegerField(
+        _("dimensions"), null=True, blank=True, choices=[(number, str(number)) for number in DIMENSIONS]
+    )
+    chunk_characters = models.PositiveSmallIntegerField(
+        _("characters of a passage"),
+        default=900,
+        validators=[MinValueValidator(200), MaxValueValidator(4000)],
+        help_text=_("At most, from 200 to 4,000; in Chinese half as many."),
+    )
+    data_policy = models.CharField(
+        _("where data may go"), max_length=16, choices=DataPolicy, default=DataPolicy.ANYWHERE, blank=True
+    )
+    active_generation = models.ForeignKey(
+        "Generation", null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("collection")
+        verbose_name_plural = _("collections")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(embedding_model="", dimensions=None)
+                | (~models.Q(embedding_model="") & models.Q(dimensions__in=DIMENSIONS)),
+                name="rag_collection_model_with_dimensions",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(chunk_characters__gte=200, chunk_characters__lte=4000),
+                name="rag_collection_chunk_range",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Document(TimeStamped):
+    """One version of a file, page, text or mail in a collection. The same bytes are one document."""
+
+    class Source(models.TextChoices):
+        UPLOAD = "upload", _("file")
+        URL = "url", _("web page")
+        TEXT = "text", _("text")
+        MAIL = "mail", _("e-mail")
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        READY = "ready", _("ready")
+        FAILED = "failed", _("failed")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    collection = models.ForeignKey(
+        Collection, verbose_name=_("collection"), on_delete=models.CASCADE, related_name="documents"
+    )
+    title = models.CharField(_("title"), max_length=300, blank=True)
+    source = models.CharField(_("source"), max_length=6, choices=Source, default=Source.UPLOAD)
+    address = models.CharField(_("file name or address"), max_length=2000, blank=True)
+    content_hash = models.CharField(max_length=64, editable=False)  # SHA-256 of its bytes, in hex
+    version = models.PositiveIntegerField(_("version"), default=1)
+    state = models.CharField(_("state"), max_length=7, choices=State, default=State.WAITING)
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    metadata = models.JSONField(_("properties"), default=dict, blank=True)
+
+    class Meta:
+        ordering = ["title", "pk"]
+        verbose_name = _("document")
+        verbose_name_plural = _("documents")
+        constraints = [
+            models.UniqueConstraint(fields=["collection", "content_hash"], name="rag_document_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.address
+
+
+class Block(models.Model):
+    """A piece of a parsed document as its author made it: what chunks are cut from, in each generation."""
+
+    class Kind(models.TextChoices):
+        HEADING = "heading", _("heading")
+        PARAGRAPH = "paragraph", _("paragraph")
+        TABLE = "table", _("table")
+
+    document = models.ForeignKey(
+        Document, verbose_name=_("document"), on_delete=models.CASCADE, related_name="blocks"
+    )
+    position = models.PositiveIntegerField()
+    kind = models.CharField(max_length=9, choices=Kind, default=Kind.PARAGRAPH)
+    text = models.TextField()
+    page = models.PositiveIntegerField(null=True)  # None: the format knows no pages
+    headings = ArrayField(models.TextField(), default=list)  # above it, the outermost first
+    char_from = models.PositiveIntegerField()  # where it stands in the document's text
+    char_to = models.PositiveIntegerField()
+    box = ArrayField(models.FloatField(), null=True)  # left, bottom, right, top, in points of the page
+
+    class Meta:
+        ordering = ["document", "position"]
+        verbose_name = _("part of a document")
+        verbose_name_plural = _("parts of documents")
+        constraints = [models.UniqueConstraint(fields=["document", "position"], name="rag_block_position")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.position}"
+
+
+class Generation(models.Model):
+    """A collection's index, made in one way. The collection names the one that answers."""
+
+    id = models.AutoField(primary_key=True)
+    collection = models.ForeignKey(
+        Collection, verbose_name=_("collection"), on_delete=models.CASCADE, related_name="generations"
+    )
+    analyzer_version = models.PositiveSmallIntegerField()
+    chunk_characters = models.PositiveSmallIntegerField()
+    embedding_model = models.CharField(max_length=120, blank=True)
+    dimensions = models.PositiveSmallIntegerField(null=True)
+    # German stems → chunks they occur in; learnt when there were so many chunks
+    lexicon = models.JSONField(default=dict)
+    lexicon_chunks = models.PositiveIntegerField(default=0)
+    chunk_count = models.PositiveIntegerField(default=0)
+    term_count = models.BigIntegerField(default=0)  # of all chunks, repetitions included
+    vector_count = models.PositiveIntegerField(default=0)
+    # language → what the words count in the search, from 0 to 1; the vectors count the rest
+    weights = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name = _("index")
+        verbose_name_plural = _("indexes")
+
+    def __str__(self) -> str:
+        return f"{self.collection_id} {self.pk}"
+
+
+class Chunk(models.Model):
+    """A passage that is found and cited: whole blocks, or a piece of one."""
+
+    generation = models.ForeignKey(
+        Generation, on_delete=models.CASCADE, db_index=False, related_name="chunks"
+    )
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
+    position = models.PositiveIntegerField()
+    page_from = models.PositiveIntegerField(null=True)
+    page_to = models.PositiveIntegerField(null=True)
+    char_from = models.PositiveIntegerField()
+    char_to = models.PositiveIntegerField()
+    headings = ArrayField(models.TextField(), default=list)
+    text = models.TextField()
+    language = models.CharField(max_length=2, blank=True)
+
+    class Meta:
+        ordering = ["document", "position"]
+        verbose_name = _("passage")
+        verbose_name_plural = _("passages")
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "document", "position"], name="rag_chunk_position")
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+
+class TermCount(models.Model):
+    """In how many chunks of a generation a term occurs. A term is a number (rag.engines.pgvector.words)."""
+
+    pk = models.CompositePrimaryKey("generation_id", "term")
+    term = models.BigIntegerField()
+    generation_id = models.IntegerField()
+    chunk_count = models.IntegerField()
+
+
+class Posting(models.Model):
+    """How often a term occurs in a chunk, and how many terms that has. The migration makes its key cover
+    both, so that a search reads the index alone.
+    """
+
+    pk = models.CompositePrimaryKey("generation_id", "term", "chunk_id")
+    term = models.BigIntegerField()  # the order of the columns leaves no gaps between them
+    chunk_id = models.BigIntegerField()
+    generation_id = models.IntegerField()
+    frequency = models.SmallIntegerField()
+    length = models.SmallIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["chunk_id"], name="rag_posting_chunk")]
+
+
+class VectorRow(models.Model):
+    """A chunk's vector, of length 1. The graph of the index holds those marked so: below some 20,000 rows
+    every vector is compared, which is exact, and a row outside the graph is written without searching it.
+    """
+
+    chunk_id = models.BigIntegerField(primary_key=True)
+    generation_id = models.IntegerField()
+    is_indexed = models.BooleanField(default=False)
+
+    class Meta:
+        abstract = True
+        indexes = [
+            models.Index(fields=["generation_id", "is_indexed"], name="%(app_label)s_%(class)s_rows"),
+            HnswIndex(
+                fields=["embedding"],
+                name="%(app_label)s_%(class)s_graph",
+                m=16,
+                ef_construction=64,
+                opclasses=["halfvec_ip_ops"],
+                condition=models.Q(is_indexed=True),
+            ),
+        ]
+
+
+class Vector384(VectorRow):
+    embedding = HalfVectorField(dimensions=384)
+
+
+class Vector768(VectorRow):
+    embedding = HalfVectorField(dimensions=768)
+
+
+class Vector1024(VectorRow):
+    embedding = HalfVectorField(dimensions=1024)
+
+
+class Vector1536(VectorRow):
+    embedding = HalfVectorField(dimensions=1536)
