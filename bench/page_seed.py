@@ -52,12 +52,13 @@ def main() -> None:
 
 def make(user, turns: int) -> str:
     """A conversation of so many turns; returns its id."""
-    from prompts.models import Message
+    from prompts.models import Message, Part
     from tests.prompts.chats import make_conversation
 
     conversation = make_conversation(user, turns=turns)
-    rows = list(conversation.messages.all())
-    for row in rows:
-        row.text = ANSWER if row.role == Message.Role.ASSISTANT else QUESTION.format(number=row.position)
-    Message.objects.bulk_update(rows, ["text"], batch_size=500)
+    parts = list(Part.objects.filter(message__conversation=conversation).select_related("message"))
+    for part in parts:
+        is_answer = part.message.role == Message.Role.ASSISTANT
+        part.text = ANSWER if is_answer else QUESTION.format(number=part.message.position)
+    Part.objects.bulk_update(parts, ["text"], batch_size=500)
     return str(conversation.pk)

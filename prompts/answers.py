@@ -28,6 +28,7 @@ from gateway.steps import auto
 from gateway.steps.authenticate import check_door
 from models_registry.kinds import AUTO
 from prompts import events
+from prompts.drafts import Draft
 from prompts.echo import Echo
 from prompts.history import (
     Room,
@@ -76,15 +77,14 @@ class Answer:
     language: str
     call_id: UUID  # of the call in work
     project_id: UUID | None = None  # on which it is booked; None: the default one
-    text: str = ""  # the whole text so far
-    earlier_text: str = ""  # that of the answer which is gone on with
+    draft: Draft = field(default_factory=Draft)  # all parts so far, with those of what is gone on with
     refused_calls: list[str] = field(default_factory=list)  # their request ids
     notices: list[str] = field(default_factory=list)
     unpublished: list[str] = field(default_factory=list)
+    unpublished_thoughts: list[str] = field(default_factory=list)
     is_listed: bool = False  # among which models “auto” chooses, the project says
-    is_saved: bool = True  # the row has the whole text
+    is_saved: bool = True  # the rows have all of it
     has_spoken: bool = False  # there is text of this attempt
-    is_thinking: bool = False  # there is none yet, but reasoning
     has_hole: bool = False  # an entry of the event stream was lost
     echo: Echo = field(default_factory=Echo)
     call: Call | None = None  # the one in work; None before the first
@@ -157,8 +157,9 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
         room = find_widest_room(auto.list_models(principal, snapshot))
     else:
         room = find_room(snapshot.routes.get(answer.model_name))
-    is_continued = bool(answer.text) and goes_on(answer.model_name, principal, snapshot)
-    answer.earlier_text, answer.echo = answer.text, Echo(answer.text if is_continued else "")
+    text = answer.draft.text
+    is_continued = bool(text) and goes_on(answer.model_name, principal, snapshot)
+    answer.echo = Echo(text if is_continued else "")
     turns, is_trimmed = await in_tenant(
         answer.slug, read_history, answer.message_id, answer.user_id, room, is_continued=is_continued
     )
@@ -220,7 +221,7 @@ def _ask_model(
 
 
 async def _follow(gateway: GatewayLoop, answer: Answer, asked: Run) -> None:
-    """Take in the stream: pieces go to the event stream every 40 ms and to the row every second."""
+    """Take in the stream: pieces go to the event stream every 40 ms and to the rows every second."""
     is_over = asyncio.Event()
     publisher = asyncio.create_task(_publish_regularly(gateway, answer, is_over))
     saved_s = time.monotonic()
@@ -233,6 +234,7 @@ async def _follow(gateway: GatewayLoop, answer: Answer, asked: Run) -> None:
                 await _save_progress(answer)
         _add(answer, answer.echo.let_go())
     finally:
+        answer.draft.end_reasoning()
         await asked.aclose()
         is_over.set()  # not cancelled: what it is sending must arrive before what comes after
         await asyncio.gather(publisher, return_exceptions=True)
@@ -243,65 +245,70 @@ async def _save_progress(answer: Answer) -> None:
     """A database that is away or locked for a moment does not end the answer: the next second tries
     again, and the end tries for minutes.
     """
+    first, pieces = answer.draft.unsaved()
     try:
-        await in_tenant(answer.slug, save_progress, message_id=answer.message_id, text=answer.text)
+        await in_tenant(answer.slug, save_progress, message_id=answer.message_id, pieces=pieces, first=first)
     except DatabaseError:
         answer.is_saved = False
         logger.warning("the text of an answer so far could not be saved", exc_info=True)
+    else:
+        answer.draft.note_saved()
 
 
 def _take(answer: Answer, delta: Delta) -> None:
     if isinstance(delta, Text):
         piece = answer.echo.pass_on(delta.text.replace("\0", ""))  # PostgreSQL keeps no such character
         answer.has_spoken = True
-        answer.is_thinking = False
         _add(answer, piece)
     elif isinstance(delta, TextWasReasoning):
-        answer.text = answer.earlier_text
+        answer.draft.take_back_text()
         answer.echo.begin_anew()
-        answer.unpublished.clear()
         answer.has_hole = True  # pages begin anew with the next piece
         answer.has_spoken = answer.is_saved = False
-        answer.is_thinking = True
-    elif isinstance(delta, Reasoning):
-        answer.is_thinking = not answer.has_spoken
+    elif isinstance(delta, Reasoning) and (thought := delta.text.replace("\0", "")):
+        answer.draft.add_reasoning(thought)
+        answer.unpublished_thoughts.append(thought)
+        answer.is_saved = False
 
 
 def _add(answer: Answer, piece: str) -> None:
     if piece:
-        answer.text += piece
+        answer.draft.add_text(piece)
         answer.unpublished.append(piece)
         answer.is_saved = False
 
 
 async def _publish_regularly(gateway: GatewayLoop, answer: Answer, is_over: asyncio.Event) -> None:
-    has_told = False
     while not is_over.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PUBLISH_EVERY_S):
                 await is_over.wait()
-        if answer.is_thinking and not has_told:
-            has_told = await events.publish(gateway.redis, answer.slug, answer.message_id, {"thinking": "1"})
         await _publish(gateway, answer)
 
 
 async def _publish(gateway: GatewayLoop, answer: Answer) -> None:
-    if not answer.unpublished:
-        return
-    if answer.has_hole:
-        await _begin_stream(gateway, answer)
-        return
-    text = "".join(answer.unpublished)
-    answer.unpublished.clear()
-    _note(answer, arrived=await events.publish(gateway.redis, answer.slug, answer.message_id, {"text": text}))
+    """Thoughts come before the text that they led to; where they take turns, pages show them above it."""
+    for name, pieces in (("thinking", answer.unpublished_thoughts), ("text", answer.unpublished)):
+        if answer.has_hole and (answer.unpublished or answer.unpublished_thoughts):
+            await _begin_stream(gateway, answer)
+        elif pieces:
+            fields = {name: "".join(pieces)}
+            pieces.clear()
+            arrived = await events.publish(gateway.redis, answer.slug, answer.message_id, fields)
+            _note(answer, arrived=arrived)
 
 
 async def _begin_stream(gateway: GatewayLoop, answer: Answer) -> None:
-    """Begin the event stream with the whole text so far; also after an entry was lost, so that no reader
-    misses a piece.
+    """Begin the event stream with all there is so far; also after an entry was lost, so that no reader misses
+    a piece.
     """
     answer.unpublished.clear()
-    _note(answer, arrived=await events.begin(gateway.redis, answer.slug, answer.message_id, answer.text))
+    answer.unpublished_thoughts.clear()
+    draft = answer.draft
+    arrived = await events.begin(
+        gateway.redis, answer.slug, answer.message_id, text=draft.text, thoughts=draft.reasoning
+    )
+    _note(answer, arrived=arrived)
 
 
 def _note(answer: Answer, *, arrived: bool) -> None:
@@ -331,7 +338,7 @@ def _result(
     elif call and model_name != answer.model_name:
         answer.notices = [_tell_choice(call, answer.is_listed), *answer.notices]
     return AnswerResult(
-        text=answer.text,
+        pieces=tuple(answer.draft.pieces),
         status=status,
         model_name=model_name,
         failed_model_name=answer.model_name if has_stood_in else "",

@@ -6,8 +6,9 @@ from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
+from prompts.branches import list_branch
 from prompts.failures import explain_failure
-from prompts.models import Conversation, Message
+from prompts.models import Conversation, Message, Part
 from prompts.selectors import get_visible_conversation, list_visible_conversations
 from prompts.services import delete_conversation, rename_conversation
 from rest.permissions import ANYONE
@@ -23,11 +24,17 @@ class ConversationSerializer(serializers.ModelSerializer):
         read_only=True, help_text="On which it is booked; null: the default project."
     )
 
+    leaf = serializers.PrimaryKeyRelatedField(
+        read_only=True,
+        help_text="The last message of the branch that was written to last.",
+    )
+
     class Meta:
         model = Conversation
         fields = [
             "id",
             "title",
+            "leaf",
             "project",
             "model_name",
             "total_tokens",
@@ -39,9 +46,24 @@ class ConversationSerializer(serializers.ModelSerializer):
         ]
 
 
+class PartSerializer(serializers.ModelSerializer):
+    """A piece of a message: text, or what was thought, looked up or given for it."""
+
+    class Meta:
+        model = Part
+        fields = ["kind", "text", "data", "duration_ms"]
+
+
 class MessageSerializer(serializers.ModelSerializer):
     """A message as it was written. An answer under way grows."""
 
+    parent = serializers.PrimaryKeyRelatedField(
+        read_only=True,
+        help_text="The message it follows; those that follow the same one are other versions of it.",
+    )
+    position = serializers.IntegerField(read_only=True, help_text="Its place on its branch, from 1.")
+    text = serializers.CharField(read_only=True, help_text="The text of all its parts of that kind.")
+    parts = PartSerializer(many=True, read_only=True)
     cost = serializers.DecimalField(**AMOUNT)
     error_message = serializers.SerializerMethodField(help_text="In the reader's language, where it can be.")
 
@@ -49,9 +71,11 @@ class MessageSerializer(serializers.ModelSerializer):
         model = Message
         fields = [
             "id",
+            "parent",
             "position",
             "role",
             "text",
+            "parts",
             "status",
             "finish_reason",
             "model_name",
@@ -79,6 +103,12 @@ class ConversationQuery(StrictSerializer):
     q = serializers.CharField(required=False, max_length=200, help_text="Words of the title.")
 
 
+class MessageQuery(StrictSerializer):
+    all_branches = serializers.BooleanField(
+        required=False, help_text="Also what is not on the branch that was written to last."
+    )
+
+
 class ConversationViewSet(AtriumViewSet):
     """Your own conversations. New ones begin in the chat; programs call `/v1/chat/completions`."""
 
@@ -90,7 +120,7 @@ class ConversationViewSet(AtriumViewSet):
         "destroy": ANYONE,
         "messages": ANYONE,
     }
-    query_serializers = {"list": ConversationQuery}
+    query_serializers = {"list": ConversationQuery, "messages": MessageQuery}
     ordering = ("-last_message_at", "-pk")
 
     def get_queryset(self):
@@ -118,14 +148,19 @@ class ConversationViewSet(AtriumViewSet):
         delete_conversation(conversation=get_visible_conversation(request.user, pk))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(responses=MessageSerializer(many=True), filters=True)
+    @extend_schema(parameters=[MessageQuery], responses=MessageSerializer(many=True), filters=True)
     @action(
         detail=True,
         methods=["get"],
         serializer_class=MessageSerializer,
         is_paged=True,
-        ordering=("position",),
+        ordering=("position", "pk"),
     )
     def messages(self, request: HttpRequest, pk: str) -> Response:
-        """The messages of a conversation, from the first to the last."""
-        return self.page(get_visible_conversation(request.user, pk).messages.all())
+        """The messages of a conversation, from the first to the last: of the branch that was written to
+        last, or of all (a tree: each names its `parent`).
+        """
+        conversation = get_visible_conversation(request.user, pk)
+        if self.query.get("all_branches"):
+            return self.page(conversation.messages.prefetch_related("parts"))
+        return self.page(list_branch(conversation.leaf_id))

@@ -32,17 +32,17 @@ def stop_key(slug: str, message_id: UUID | str) -> str:
     return f"{slug}:stop:{message_id}"
 
 
-async def begin(redis: Redis, slug: str, message_id: UUID, text: str) -> bool:
-    """Start the stream anew with the text so far. Requests to stop an earlier attempt end here. Returns
+async def begin(redis: Redis, slug: str, message_id: UUID, *, text: str, thoughts: str = "") -> bool:
+    """Start the stream anew with what there is so far. Requests to stop an earlier attempt end here. Returns
     whether it arrived.
     """
-    return await _add(
-        redis, slug, message_id, [{"start": "1"}, *([{"text": text}] if text else [])], is_new=True
-    )
+    written = {name: said for name, said in (("thinking", thoughts), ("text", text)) if said}
+    entries = [{"start": "1"}, *({name: said} for name, said in written.items())]
+    return await _add(redis, slug, message_id, entries, is_new=True)
 
 
 async def publish(redis: Redis, slug: str, message_id: UUID, fields: dict[str, str]) -> bool:
-    """Add an entry: `text` (a piece of the answer), `thinking` (before the first piece) or `end`. Returns
+    """Add an entry: `text` (a piece of the answer), `thinking` (a piece of its reasoning) or `end`. Returns
     whether it arrived.
     """
     return await _add(redis, slug, message_id, [fields])

@@ -1,4 +1,4 @@
-"""What a model is asked with: the newest turns of a conversation, as many as it can probably read.
+"""What a model is asked with: the newest turns of a branch, as many as it can probably read.
 
 A turn is a question with its answer, if it has one. Tokens are told from bytes: of the conversation's own
 last bill, else of a cautious guess.
@@ -10,13 +10,12 @@ from itertools import chain, groupby
 from operator import itemgetter
 from uuid import UUID
 
-from django.db.models import F, Q
-
 from foundation.errors import NotFound
 from foundation.told import gettext as _
 from gateway.calls import Call
 from gateway.operations.chat_completions.request import MAX_MESSAGES
 from models_registry.routes import Route
+from prompts.branches import read_upwards
 from prompts.models import Message
 
 CONTINUE_PROMPT = "Continue exactly where you stopped. Do not repeat anything."
@@ -68,15 +67,17 @@ def find_widest_room(routes: Iterable[Route]) -> Room | None:
 def read_history(
     message_id: UUID, user_id: UUID, room: Room | None = None, *, is_continued: bool = False
 ) -> tuple[list[Turn], bool]:
-    """The turns before a person's answer, with what it already says, in OpenAI's form; and whether older
-    ones were left out for want of room. `is_continued`: what it says stands last, to be gone on with;
-    otherwise the model is asked to.
+    """The turns before a person's answer on its branch, with what it already says, in OpenAI's form; and
+    whether older ones were left out for want of room. `is_continued`: what it says stands last, to be gone
+    on with; otherwise the model is asked to.
 
-    The last turn is always there. Failed answers without text are left out, and so are answers to what a
-    question said before it was changed, and questions that were refused for what they say.
+    The last turn is always there. Reasoning is not sent back. Failed answers without text are left out, and
+    so are answers to what a question said before it was changed, and questions that were refused for what
+    they say.
     """
     message = (
         Message.objects.select_related("conversation")
+        .prefetch_related("parts")
         .filter(pk=message_id, conversation__user_id=user_id)
         .first()
     )
@@ -85,11 +86,11 @@ def read_history(
     most_bytes, size_bytes = _most_bytes(room, message.conversation.bytes_per_token), 0
     turns: list[Turn] = []
     turn: Turn = []
-    if message.text:
-        turn = [{"role": "assistant", "content": message.text}]
+    if text := message.text:
+        turn = [{"role": "assistant", "content": text}]
         turn += [] if is_continued else [{"role": "user", "content": CONTINUE_PROMPT}]
-    for role, text in _read_backwards(message):  # so that what cannot fit is not read
-        turn.insert(0, {"role": role, "content": text})
+    for role, said in _read_backwards(message):  # so that what cannot fit is not read
+        turn.insert(0, {"role": role, "content": said})
         if role == Message.Role.USER:
             size_bytes += count_bytes(turn)
             if turns and (size_bytes > most_bytes or len(turns) >= MOST_TURNS):
@@ -102,12 +103,18 @@ def read_history(
 
 
 def _read_backwards(message: Message) -> Iterator[tuple[str, str]]:
-    """(role, text) of what counts before a message, the newest first."""
-    rows = Message.objects.filter(conversation_id=message.conversation_id, position__lt=message.position)
-    is_no_answer = Q(text="") | Q(notice__contains=Message.OF_EARLIER_QUESTION)
-    refused = rows.filter(is_no_answer, error_code__in=REFUSED_FOR_CONTENT).values(question=F("position") - 1)
-    kept = rows.exclude(is_no_answer).exclude(position__in=refused).order_by("-position")
-    return kept.values_list("role", "text").iterator(chunk_size=100)
+    """(role, text) of what counts before a message on its branch, the newest first."""
+    is_refused = False
+    for earlier in read_upwards(message):
+        is_answer = earlier.role == Message.Role.ASSISTANT
+        text = earlier.text
+        if is_answer and (not text or Message.OF_EARLIER_QUESTION in earlier.notice):
+            is_refused = earlier.error_code in REFUSED_FOR_CONTENT
+        elif is_answer or not is_refused:
+            is_refused = False
+            yield earlier.role, text
+        else:
+            is_refused = False
 
 
 def _most_bytes(room: Room | None, bytes_per_token: float | None) -> float:

@@ -1,4 +1,4 @@
-"""Conversations and messages: a person's prompt history."""
+"""Conversations, their messages and what these are made of: a person's prompt history."""
 
 from uuid import UUID
 
@@ -12,7 +12,9 @@ from usage.models import MoneyField
 
 
 class Conversation(TimeStamped):
-    """A thread of messages of one person. Its sums are kept with it, so that lists need not add up."""
+    """A tree of messages of one person: each way from its beginning to a leaf is a branch of it, which reads
+    like a thread. Its sums, of all branches, are kept with it, so that lists need not add up.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(
@@ -32,6 +34,16 @@ class Conversation(TimeStamped):
     )
     title = models.CharField(_("title"), max_length=200)
     model_name = models.CharField(_("model"), max_length=200, blank=True)
+    # where the branch ends that was written to last: it opens there; empty before the first message
+    leaf = models.ForeignKey(
+        "prompts.Message",
+        verbose_name=_("newest message"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
     last_message_at = models.DateTimeField(_("last message"))
     total_tokens = models.PositiveBigIntegerField(_("tokens"), default=0, editable=False)
     total_cost = MoneyField(_("cost"), default=0, editable=False)
@@ -52,7 +64,10 @@ class Conversation(TimeStamped):
 
 
 class Message(TimeStamped):
-    """What a person said or a model answered. An answer's text grows while it is being written."""
+    """What a person said or a model answered, after another message or, the first, after none. Whoever puts a
+    question differently, or has it answered anew, adds a sibling of what was there. What it says are its
+    parts; those of an answer grow while it is being written.
+    """
 
     class Role(models.TextChoices):
         USER = "user", _("user")
@@ -67,16 +82,24 @@ class Message(TimeStamped):
         FAILED = "failed", _("failed")
 
     UNFINISHED = (Status.PENDING, Status.STREAMING)
-    # a notice: the question was changed since, and no answer to the new one has come
+    # a notice of earlier releases, which changed a question where it stood: this answer was given before
     OF_EARLIER_QUESTION = "of_earlier_question"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     conversation = models.ForeignKey(
         Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="messages"
     )
+    parent = models.ForeignKey(
+        "self",
+        verbose_name=_("follows"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="children",
+    )
+    # on its branch, from 1
     position = models.PositiveIntegerField(_("position"))
     role = models.CharField(_("role"), max_length=9, choices=Role)
-    text = models.TextField(_("text"), blank=True)
     status = models.CharField(_("status"), max_length=11, choices=Status, default=Status.DONE)
     model_name = models.CharField(_("model"), max_length=200, blank=True)
     # the one that did not answer, where another stood in for it
@@ -85,8 +108,6 @@ class Message(TimeStamped):
     )
     # the process that writes the answer; its heartbeat tells whether it lives
     process_id = models.UUIDField(null=True, editable=False)
-    # the answer that the last attempt was to replace; it comes back if the attempt brings no text
-    replaced = models.JSONField(null=True, editable=False)
     # of the last attempt, from its beginning
     request_id = models.CharField(_("request"), max_length=64, blank=True)
     # the figures below hold that request's bill
@@ -109,10 +130,8 @@ class Message(TimeStamped):
         ordering = ["position"]
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        constraints = [
-            models.UniqueConstraint(fields=["conversation", "position"], name="prompts_message_position")
-        ]
         indexes = [
+            models.Index(fields=["conversation", "position"], name="prompts_message_place"),
             models.Index(
                 fields=["process_id"],
                 name="prompts_message_unfinished",
@@ -125,6 +144,11 @@ class Message(TimeStamped):
 
     def __str__(self) -> str:
         return f"{self.role} {self.position}"
+
+    @property
+    def text(self) -> str:
+        """What it says, without what was thought for it."""
+        return "".join(part.text for part in self.parts.all() if part.kind == Part.Kind.TEXT)
 
     @property
     def is_unfinished(self) -> bool:
@@ -144,3 +168,40 @@ class Message(TimeStamped):
             and self.OF_EARLIER_QUESTION not in self.notice
             and (broke_off or (self.status == self.Status.DONE and self.finish_reason == "length"))
         )
+
+
+class Part(models.Model):
+    """A piece of a message, of one kind: its ordinal is its place among the message's parts, from 0."""
+
+    class Kind(models.TextChoices):
+        TEXT = "text", _("text")
+        REASONING = "reasoning", _("reasoning")
+        TOOL_CALL = "tool_call", _("tool call")
+        TOOL_RESULT = "tool_result", _("result of a tool")
+        CITATION = "citation", _("citation")
+        FILE = "file", _("file")
+        IMAGE = "image", _("image")
+
+    message = models.ForeignKey(
+        Message,
+        verbose_name=_("message"),
+        on_delete=models.CASCADE,
+        related_name="parts",
+        db_index=False,  # the constraint below has one
+    )
+    ordinal = models.PositiveIntegerField()
+    kind = models.CharField(max_length=11, choices=Kind)
+    text = models.TextField(_("text"), blank=True, default="", db_default="")
+    # what its kind has beside a text: which tool with what arguments, which source at which page
+    data = models.JSONField(default=dict, db_default={}, blank=True)
+    # of reasoning: how long it took
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["message", "ordinal"]
+        verbose_name = _("part of a message")
+        verbose_name_plural = _("parts of messages")
+        constraints = [models.UniqueConstraint(fields=["message", "ordinal"], name="prompts_part_ordinal")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.ordinal}"

@@ -1,22 +1,25 @@
 """What the chat's templates are given."""
 
-import re
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.models import Project
 from models_registry.kinds import AUTO
 from models_registry.routes import Route
 from models_registry.selectors import label_models, list_preparing_models
+from prompts.branches import find_leaf_below, find_siblings, list_branch
 from prompts.conclusions import as_concluded
 from prompts.failures import explain_failure
-from prompts.models import Conversation, Message
+from prompts.models import Conversation, Message, Part
 from prompts.offers import Offer, find_undecided, list_offer
 from prompts.rendering import render_markdown
-from prompts.selectors import list_bookings, list_messages, page_of_conversations
+from prompts.selectors import HISTORY_SIZE, get_message_of, list_bookings, page_of_conversations
 from prompts.services import MAX_TEXT_CHARS
 from prompts.starters import find_auto_set, list_choices, starter_sets
 from usage.selectors import find_tightest_budget
@@ -24,12 +27,15 @@ from usage.selectors import find_tightest_budget
 # A question that is longer is folded: it was pasted, and what was asked of it stands at its beginning.
 FOLDED_LINES, FOLDED_CHARS = 24, 2_400
 AUTO_LABELS = 5  # of the models among which “auto” chooses, so many are named
+# A page that begins where branches part may be so long; a longer one shows the branch's end.
+LONGEST_BRANCH = 5 * HISTORY_SIZE
 # Why an attempt was refused: another model may answer.
 REFUSED_MODEL = ("data_policy", "model_not_found", "model_retired")
 
 
 def show_message(request: HttpRequest, message: Message) -> Message:
     """Give a message what the templates show beside its columns."""
+    message.siblings = find_siblings([message]).get(message.pk)
     labels = _name_models({message.model_name, message.failed_model_name})
     if not (_is_refused(message) or message.can_continue):
         return _show(message, labels)
@@ -53,9 +59,7 @@ def _is_refused(message: Message) -> bool:
 def _show(
     message: Message, labels: dict[str, str], offer: Offer | None = None, *, is_past: bool = False
 ) -> Message:
-    """Until a new answer begins, its HTML is that of the one it is to replace. `is_past`: it is not of the
-    last turn, which alone can be asked or answered anew.
-    """
+    """`is_past`: it is not of the last turn."""
     message.model_label = labels.get(message.model_name, "")
     message.failed_model_label = labels.get(message.failed_model_name, "")
     message.error_text, message.error_text_language = explain_failure(message)
@@ -63,16 +67,28 @@ def _show(
     message.may_continue = message.can_continue and not message.is_denied
     if offer and (_is_refused(message) or message.is_denied):
         message.alternative = _find_alternative(message, offer)
-    text = (
-        message.replaced["text"]
-        if message.is_unfinished and message.replaced and not message.text
-        else message.text
-    )
+    text = message.text
     message.html = render_markdown(text) if message.role == Message.Role.ASSISTANT else ""
-    message.is_long = len(message.text) > FOLDED_CHARS or message.text.count("\n") >= FOLDED_LINES
+    message.is_long = len(text) > FOLDED_CHARS or text.count("\n") >= FOLDED_LINES
+    message.thoughts = [
+        {"text": part.text, "duration": _say_duration(part.duration_ms)}
+        for part in message.parts.all()
+        if part.kind == Part.Kind.REASONING and part.text.strip()
+    ]
     message.is_past = is_past
     message.is_of_today = timezone.localdate(message.created_at) == timezone.localdate()
     return message
+
+
+def _say_duration(duration_ms: int | None) -> str:
+    """How long somebody has thought: seconds up to two minutes. Empty where nobody knows."""
+    if duration_ms is None:
+        return ""
+    seconds = max(1, round(duration_ms / 1000))
+    if seconds < 120:
+        return ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds}
+    minutes = round(seconds / 60)
+    return ngettext("%(count)d minute", "%(count)d minutes", minutes) % {"count": minutes}
 
 
 def _find_alternative(message: Message, offer: Offer) -> Route | None:
@@ -124,32 +140,95 @@ def _group_of(days_ago: int) -> str:
     )
 
 
-def _read_position(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a page shows of a conversation."""
+
+    messages: list[Message]
+    earlier_before: UUID | None  # the id of its first message where there are earlier ones
+    leaf_id: UUID | None  # what a question asked on this page follows
+    at: UUID | None  # the message that chose the branch, if one did
+    is_end: bool  # it reaches to the leaf
+
+
+def read_stretch(request: HttpRequest, conversation: Conversation | None) -> Stretch:
+    """`?at=` is a message on the wanted branch; without it, it is the one that was written to last.
+    `?before=` is the message before which earlier ones are wanted. Raises NotFound: one that is not of this
+    conversation.
+    """
+    if conversation is None:
+        return Stretch([], None, None, None, is_end=True)
+    at = get_message_of(conversation, request.GET["at"]) if request.GET.get("at") else None
+    leaf_id = find_leaf_below(at) if at else conversation.leaf_id
+    last_id, most = leaf_id, HISTORY_SIZE
+    if before := request.GET.get("before"):
+        last_id = get_message_of(conversation, before).parent_id
+    elif at is not None and leaf_id is not None:
+        below = get_message_of(conversation, leaf_id).position - at.position
+        most = max(most, below + 3) if below + 3 <= LONGEST_BRANCH else most
+    messages = list(list_branch(last_id, most)) if last_id else []
+    has_earlier = bool(messages) and messages[0].parent_id is not None
+    return Stretch(
+        messages=[as_concluded(message) for message in messages],
+        earlier_before=messages[0].pk if has_earlier else None,
+        leaf_id=leaf_id,
+        at=at.pk if at else None,
+        is_end=not before,
+    )
+
+
+def branch_context(request: HttpRequest, conversation: Conversation) -> dict[str, Any] | None:
+    """The branch of `?at=` from that message on, to take the place of a sibling and what follows it; None
+    where that is too much for a fragment.
+    """
+    stretch = read_stretch(request, conversation)
+    ids = [message.pk for message in stretch.messages]
+    if stretch.at not in ids:
+        return None
+    project = find_booking(request, conversation)
+    offer = list_offer(request.user, request.tenant, project)
+    below = stretch.messages[ids.index(stretch.at) :]
+    labels = _name_models(_names_in(below), offer)
+    return {
+        "chat_messages": _show_all(below, labels, offer, has_last_turn=True),
+        "conversation": conversation,
+        "leaf_id": stretch.leaf_id,
+        **budget_context(request, project, offer.models),
+    }
+
+
+def _names_in(messages: list[Message]) -> set[str]:
+    return {name for message in messages for name in (message.model_name, message.failed_model_name)}
+
+
+def _show_all(
+    messages: list[Message], labels: dict[str, str], offer: Offer, *, has_last_turn: bool
+) -> list[Message]:
+    siblings = find_siblings(messages)
+    past = len(messages) - (2 if has_last_turn else 0)
+    for number, message in enumerate(messages):
+        message.siblings = siblings.get(message.pk)
+        _show(message, labels, offer, is_past=number < past)
+    return messages
 
 
 def chat_context(request: HttpRequest, conversation: Conversation | None) -> dict:
-    """Everything the chat page shows. `?before=` is the position before which earlier messages are wanted;
-    `?project=` and `?model=` are what the composer has chosen, where it asks what that offers.
+    """Everything the chat page shows (read_stretch: of which messages). `?project=` and `?model=` are what
+    the composer has chosen, where it asks what that offers.
     """
     projects, project_id = list_bookings(request.user, conversation)
     project = _choose(projects, request.GET.get("project", ""), project_id)
     offer = list_offer(request.user, request.tenant, project)
-    before_position = _read_position(request.GET.get("before", ""))
-    messages, has_earlier = list_messages(conversation, before_position) if conversation else ([], False)
-    last_turn = 2 if before_position is None else 0
-    shown = [as_concluded(message) for message in messages]
+    stretch = read_stretch(request, conversation)
     before = conversation.model_name if conversation else request.session.get("model_name", "")
     asked = request.GET.get("model", "")
-    names = {name for message in shown for name in (message.model_name, message.failed_model_name)}
-    labels = _name_models({before, *names}, offer)
+    labels = _name_models({before, *_names_in(stretch.messages)}, offer)
     return {
         **rail_context(request, conversation),
-        "chat_messages": [
-            _show(message, labels, offer, is_past=number < len(shown) - last_turn)
-            for number, message in enumerate(shown)
-        ],
-        "earlier_before": messages[0].position if has_earlier else "",
+        "chat_messages": _show_all(stretch.messages, labels, offer, has_last_turn=stretch.is_end),
+        "earlier_before": stretch.earlier_before,
+        "at": stretch.at,
+        "leaf_id": stretch.leaf_id,
         "offer": offer,
         "models": offer.models,
         **_choose_model(before, asked, offer, labels, is_new=conversation is None),

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -56,7 +57,19 @@ def get_visible_conversation(user: User, pk: UUID | str) -> Conversation:
 
 def get_visible_message(user: User, pk: UUID | str) -> Message:
     """A message of one of the person's conversations. Raises NotFound."""
-    row = Message.objects.select_related("conversation").filter(conversation__user=user, pk=pk).first()
+    rows = Message.objects.select_related("conversation", "parent").prefetch_related("parts")
+    row = rows.filter(conversation__user=user, pk=pk).first()
+    if row is None:
+        raise NotFound(_("There is no such message."))
+    return row
+
+
+def get_message_of(conversation: Conversation, pk: UUID | str) -> Message:
+    """A message of this conversation, by what an address says. Raises NotFound, also of what is no id."""
+    try:
+        row = conversation.messages.filter(pk=pk).first()
+    except ValidationError:
+        row = None
     if row is None:
         raise NotFound(_("There is no such message."))
     return row
@@ -71,17 +84,8 @@ def list_bookings(user: User, conversation: Conversation | None) -> tuple[list[P
     return projects, chosen if chosen in {project.pk for project in projects} else projects[0].pk
 
 
-def list_messages(conversation: Conversation, before: int | None = None) -> tuple[list[Message], bool]:
-    """The latest messages (before a position), in order, and whether there are earlier ones."""
-    rows = conversation.messages.order_by("-position")
-    if before is not None:
-        rows = rows.filter(position__lt=before)
-    page = list(rows[: HISTORY_SIZE + 1])
-    return page[:HISTORY_SIZE][::-1], len(page) > HISTORY_SIZE
-
-
 def list_unfinished(conversation: Conversation) -> QuerySet[Message]:
-    """The answers that are being written: at most one."""
+    """The answers that are being written: at most one on a branch."""
     return conversation.messages.filter(status__in=Message.UNFINISHED)
 
 

@@ -45,8 +45,8 @@ SMALL_CHARACTERS = 2_000  # rendered in about a millisecond
 
 @require_safe
 async def message_events(request: HttpRequest, message_id: UUID) -> HttpResponseBase:
-    """`thinking` and `update` events while the answer is written, then one `done` with the finished message.
-    401 for those who are not logged in.
+    """`thinking` and `update` events while the answer is written (docs: static/js/answer-stream.js), then one
+    `done` with the finished message. 401 for those who are not logged in.
     """
     user = await request.auser()
     if isinstance(user, AnonymousUser):
@@ -197,15 +197,19 @@ async def _follow(redis, slug: str, user, message_id: UUID, after: str) -> Async
     """Updates from the event stream until the answer ends. Entries the page has seen are taken in
     silently. Raises RedisError, _HoleInStream.
     """
-    screen, has_start, rounds = _Screen(after), False, 0
+    screen, has_start, is_anew, rounds = _Screen(after), False, False, 0
     async for entry_id, fields in events.read_events(
         redis, slug, message_id, events.START, screen.patience_ms
     ):
         if "start" in fields:
             screen.restart()
-            has_start = True
-        elif "thinking" in fields and not screen.has_seen(entry_id):
-            yield _event("thinking", {}, entry_id)
+            has_start = is_anew = True
+        elif "thinking" in fields:
+            if not screen.has_seen(entry_id):
+                if screen.has_news(is_last=True):
+                    yield await screen.show()  # or this event's id would say that it was shown
+                yield _event("thinking", {"text": fields["thinking"], "anew": is_anew}, entry_id)
+            is_anew = False
         elif "text" in fields:
             if not has_start:
                 raise _HoleInStream

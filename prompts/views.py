@@ -1,6 +1,7 @@
 """The chat's pages. Each answers plain requests with pages and redirects, and htmx with fragments."""
 
 import re
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -15,15 +16,17 @@ from foundation.errors import NotFound
 from gateway.loop import ensure_loop, submit_to_loop
 from prompts import pages
 from prompts.answers import REPLACED, Answer, write_answer
+from prompts.drafts import Draft, pieces_of
 from prompts.models import Conversation, Message
 from prompts.offers import list_offer
 from prompts.running import stop_answer
 from prompts.selectors import get_visible_conversation, get_visible_message
 from prompts.services import (
+    answer_again,
+    continue_answer,
     delete_conversation,
     edit_question,
     rename_conversation,
-    restart_answer,
     start_turn,
 )
 from prompts.streaming import message_events
@@ -46,11 +49,20 @@ def chat_home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def conversation_detail(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = get_visible_conversation(request.user, conversation_id)
+    if request.htmx and "at" in request.GET and "before" not in request.GET:
+        return _show_branch(request, conversation)
     fragments = {"before": "prompts/_messages.html", "project": "prompts/_offer.html"}
     wanted = [fragments[name] for name in fragments if request.htmx and name in request.GET]
     return render(
         request, wanted[0] if wanted else "prompts/chat.html", pages.chat_context(request, conversation)
     )
+
+
+def _show_branch(request: HttpRequest, conversation: Conversation) -> HttpResponse:
+    context = pages.branch_context(request, conversation)
+    if context is None:  # the page that shows the branch's end
+        return HttpResponse(headers={"HX-Redirect": request.get_full_path()})
+    return render(request, "prompts/_branch.html", context)
 
 
 @login_required
@@ -83,6 +95,7 @@ def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpRespons
         model_name=model_name,
         process_id=ensure_loop().process_id,
         conversation=conversation,
+        parent_id=request.POST.get("parent") or None,
         project_id=request.POST.get("project") or None,
     )
     _begin(request, answer, is_replaced=_is_replaced(request, model_name))
@@ -97,13 +110,26 @@ def _show_turn(
 ) -> HttpResponse:
     if not request.htmx:
         return redirect("prompts:conversation-detail", answer.conversation_id)
+    response = _render_branch(request, [question, answer], is_new=is_new, status=status)
+    if not is_new:
+        _leave_address(response, answer)
+    return response
+
+
+def _render_branch(request: HttpRequest, messages: list[Message], **more: Any) -> HttpResponse:
+    """The end of a branch: what takes its place in the thread, and what belongs to it elsewhere."""
     context = {
-        "user_message": pages.show_message(request, question),
-        "answer": pages.show_message(request, answer),
-        "conversation": answer.conversation,
-        "is_new": is_new,
+        "chat_messages": [pages.show_message(request, message) for message in messages],
+        "conversation": messages[-1].conversation,
+        "leaf_id": messages[-1].pk,
+        "is_new": more.pop("is_new", False),
     }
-    return render(request, "prompts/_turn.html", context, status=status)
+    return render(request, "prompts/_branch.html", context, **more)
+
+
+def _leave_address(response: HttpResponse, answer: Message) -> None:
+    """The page's address may name another branch (?at=)."""
+    response["HX-Replace-Url"] = reverse("prompts:conversation-detail", args=[answer.conversation_id])
 
 
 def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
@@ -135,7 +161,7 @@ def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None
         model_name=message.model_name,
         language=get_language(),
         call_id=message.call_id,
-        text=message.text,
+        draft=Draft(pieces_of(message)),
         notices=[REPLACED] if is_replaced else [],
     )
     submit_to_loop(lambda gateway: write_answer(gateway, answer), name=f"answer {message.pk}")
@@ -220,23 +246,30 @@ def message_edit(request: HttpRequest, message_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def message_regenerate(request: HttpRequest, message_id: UUID) -> HttpResponse:
-    return _write_again(request, message_id, keep_text=False)
+    message = get_visible_message(request.user, message_id)
+    model_name = _model_for(request, message)
+    answer = answer_again(message=message, model_name=model_name, process_id=ensure_loop().process_id)
+    _begin(request, answer, is_replaced=_is_replaced(request, model_name))
+    if not request.htmx:
+        return redirect("prompts:conversation-detail", answer.conversation_id)
+    response = _render_branch(request, [answer])
+    _leave_address(response, answer)
+    return response
 
 
 @login_required
 @require_POST
 def message_continue(request: HttpRequest, message_id: UUID) -> HttpResponse:
-    return _write_again(request, message_id, keep_text=True)
-
-
-def _write_again(request: HttpRequest, message_id: UUID, *, keep_text: bool) -> HttpResponse:
     message = get_visible_message(request.user, message_id)
-    model_name = _model_of(request, message.conversation) if request.POST.get("model") else message.model_name
-    message = restart_answer(
-        message=message, model_name=model_name, process_id=ensure_loop().process_id, keep_text=keep_text
-    )
+    model_name = _model_for(request, message)
+    message = continue_answer(message=message, model_name=model_name, process_id=ensure_loop().process_id)
     _begin(request, message, is_replaced=_is_replaced(request, model_name))
     return _show_message(request, message)
+
+
+def _model_for(request: HttpRequest, message: Message) -> str:
+    """The one that is wanted, else the one that gave this answer."""
+    return _model_of(request, message.conversation) if request.POST.get("model") else message.model_name
 
 
 def _show_message(request: HttpRequest, message: Message) -> HttpResponse:

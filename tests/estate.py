@@ -22,12 +22,13 @@ from accounts.services import (
 )
 from foundation.ids import uuid7
 from models_registry.services import add_connection, add_model, set_model_price
-from prompts.models import Conversation, Message
+from prompts.models import Conversation
 from tenants.context import platform
 from tenants.local.models import WebOrigin
 from tenants.models import Domain, Plan, Tenant
 from tenants.work.services import order
 from tests import work_kinds
+from tests.prompts.chats import add_turns, say
 from usage.models import Budget, UsageEvent
 from usage.platform.models import TenantSum
 from usage.services import ensure_plan_budget, set_budget
@@ -68,16 +69,8 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
     conversation = Conversation.objects.create(
         user=owner, title=f"Title {canary}", model_name="mock", last_message_at=timezone.now()
     )
-    question, answer = (
-        Message.objects.create(
-            conversation=conversation,
-            position=position,
-            role=role_name,
-            text=f"Text {canary}",
-            model_name="mock",
-        )
-        for position, role_name in ((1, "user"), (2, "assistant"))
-    )
+    question, answer = add_turns(conversation, 1)
+    say([question, answer], f"Text {canary}")
     event = make_event(owner, key_id=key.pk, project_id=project.pk)
     budget = set_budget(actor=None, level="tenant", limit=Decimal(100))
     right = grant(actor=None, kind="model", target=model.pk, project=project)

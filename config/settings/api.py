@@ -44,6 +44,7 @@ SPECTACULAR_SETTINGS = {
         "ConnectionKind": "models_registry.providers.table.kind_choices",
         "LimitLevel": "accounts.models.Limit.Level",
         "MessageStatus": "prompts.models.Message.Status",
+        "MessagePartKind": "prompts.models.Part.Kind",
         "ModelKind": "models_registry.kinds.ModelKind",
         "UsageEventKind": "usage.models.UsageEvent.Kind",
         "UsageEventStatus": "usage.models.UsageEvent.Status",

@@ -1,10 +1,9 @@
 /* Follows an answer while it is written.
 
-   The server sends, on data-events-url: `thinking` {} while the model reasons before it writes; `update`
-   {"append": html, "tail": html, "anew": bool}: `append` joins what no longer changes, `tail` replaces the
-   block that is still growing, `anew` drops all that came before; `done` {"html": _answer_done.html}, which
-   carries more fragments, out of band. Until the first update the message may show the answer that this one
-   is to replace (data-replaced). After a break the stream goes on at ?after=<last id>; without an id it
+   The server sends, on data-events-url: `thinking` {"text": a piece of what the model thinks, "anew": bool};
+   `update` {"append": html, "tail": html, "anew": bool}: `append` joins what no longer changes, `tail` replaces
+   the block that is still growing, `anew` drops all that came before; `done` {"html": _answer_done.html}, which
+   carries more fragments, out of band. After a break the stream goes on at ?after=<last id>; without an id it
    begins anew. A message with data-after was rendered up to that id. */
 import { leaveStop } from "./composer.js";
 import { refreshList } from "./conversations.js";
@@ -24,6 +23,7 @@ class AnswerStream {
     this.stable = message.querySelector("[data-answer-stable]");
     this.tail = message.querySelector("[data-answer-tail]");
     this.elapsed = message.querySelector("[data-elapsed]");
+    this.reasoning = message.querySelector("[data-reasoning]");
     this.after = message.dataset.after ?? "";
     this.failures = 0;
     this.waiting = [];
@@ -62,6 +62,11 @@ class AnswerStream {
     this.failures = 0;
     this.after = event.lastEventId;
     this.isThinking = true;
+    const { text, anew } = JSON.parse(event.data);
+    const thoughts = this.reasoning.querySelector(".reasoning-text");
+    if (anew) thoughts.replaceChildren();
+    thoughts.append(text);
+    this.reasoning.hidden = false;
     this.showElapsed();
   }
 
@@ -73,10 +78,7 @@ class AnswerStream {
     if (!this.waiting.length) return;
     const begin = this.waiting.findLastIndex((update) => update.anew);
     const updates = this.waiting.splice(0).slice(Math.max(0, begin));
-    if (begin >= 0) {
-      this.stable.replaceChildren();
-      delete this.stable.dataset.replaced;
-    }
+    if (begin >= 0) this.stable.replaceChildren();
     const append = updates.map((update) => update.append ?? "").join("");
     if (append) this.stable.append(framed(append));
     this.tail.replaceChildren(framed(updates.at(-1).tail ?? ""));
@@ -99,6 +101,7 @@ class AnswerStream {
     if (!this.message.isConnected) return;
     const { id } = this.message;
     const hadFocus = this.message.contains(document.activeElement);
+    const wasOpen = this.reasoning.open;
     const wasOnStop = document.activeElement?.matches("[data-stop]");
     window.htmx.swap(this.message, JSON.parse(event.data).html, {
       swapStyle: "outerHTML",
@@ -106,6 +109,7 @@ class AnswerStream {
       settleDelay: 0,
     });
     const finished = document.getElementById(id);
+    if (wasOpen) finished?.querySelectorAll(".reasoning").forEach((thoughts) => (thoughts.open = true));
     if (hadFocus) finished?.focus({ preventScroll: true });
     else if (wasOnStop) leaveStop(finished);
     tell(finished);
@@ -127,7 +131,7 @@ class AnswerStream {
   /** The stream does not come back: take the message as the page has it now, whatever became of it. */
   async reload() {
     try {
-      const response = await fetch(window.location.pathname);
+      const response = await fetch(window.location.pathname + window.location.search);
       if (response.status === 404) {
         this.close();
         showNotice(words("gone"));
@@ -169,8 +173,7 @@ function framed(html) {
 function tell(message) {
   if (!message) return;
   if (message.dataset.status === "stopped") announce(words("answerStopped"));
-  else if (message.dataset.status === "failed" || message.querySelector("[data-not-replaced]"))
-    announce(words("answerFailed"));
+  else if (message.dataset.status === "failed") announce(words("answerFailed"));
   else {
     const text =
       message.querySelector(".prose").innerText.trim() ||

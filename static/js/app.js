@@ -20,6 +20,7 @@ import "./model-picker.js";
 import "./composer.js";
 import "./preparing.js";
 import "./editing.js";
+import "./branches.js";
 import "./answer-stream.js";
 import "./shortcuts.js";
 import "./printing.js";

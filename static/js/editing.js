@@ -1,6 +1,6 @@
-/* Editing the last question: its bubble gives way to a field, in which keys do what they do in the composer;
-   Escape leaves all as it was. ArrowUp in the empty composer begins it, too. What the server refuses stays in
-   the field. */
+/* Editing a question: its bubble gives way to a field, in which keys do what they do in the composer; Escape leaves
+   all as it was. ArrowUp in the empty composer begins it for the last one. What the server refuses stays in the
+   field; else the new question takes the place of the old one, which stays beside it (branches.js). */
 import { findUnfinished, grow, isSending } from "./composer.js";
 import { refreshList } from "./conversations.js";
 import { clearNotices } from "./notices.js";
@@ -11,14 +11,12 @@ const composer = document.getElementById("composer-text");
 let opener = null; // gets the focus back
 
 function open(button, from) {
-  document.querySelector("[data-edit-form]")?.remove(); // of a question that is not the last any more
+  document.querySelector("[data-edit-form]")?.remove(); // of another question
   const message = button.closest(".message");
   message.append(document.getElementById("edit-template").content.cloneNode(true));
   const form = message.querySelector("[data-edit-form]");
   form.action = button.dataset.edit;
   form.setAttribute("hx-post", form.action);
-  // the answer comes along with the question
-  form.setAttribute("hx-select-oob", `#${message.nextElementSibling.id}`);
   window.htmx.process(form);
   const { text } = form.elements;
   text.value = message.querySelector(".bubble").textContent;
@@ -67,7 +65,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (!event.detail.successful || !form.matches?.("[data-edit-form]")) return;
   // As after sending; but a finger did not ask for a keyboard over the answer.
   if (window.matchMedia("(hover: hover)").matches) composer.focus({ preventScroll: true });
-  else document.getElementById(form.getAttribute("hx-select-oob").slice(1))?.focus({ preventScroll: true });
+  else [...document.querySelectorAll(".message-answer")].at(-1)?.focus({ preventScroll: true });
   followEnd();
   refreshList();
 });

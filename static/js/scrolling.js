@@ -14,9 +14,15 @@ function distanceToEnd() {
 }
 
 /** What was said before the last turn: message.css shows it at rest. */
-function leavePast() {
+export function markPast() {
+  for (const message of [...thread.querySelectorAll(".message")].slice(-2)) message.classList.remove("is-past");
   for (const message of [...thread.querySelectorAll(".message:not(.is-past)")].slice(0, -2))
     message.classList.add("is-past");
+}
+
+/** What comes is read from where it begins. */
+export function stay() {
+  isFollowing = false;
 }
 
 /** Go to the end and stay there. */
@@ -27,7 +33,12 @@ export function followEnd({ smooth = false } = {}) {
 
 if (thread) {
   history.scrollRestoration = "manual";
-  if (thread.querySelector(".message")) followEnd();
+  // an address may name the message that is wanted: a link to another branch does
+  const wanted = /^#message-[0-9a-f-]+$/.test(window.location.hash) && document.querySelector(window.location.hash);
+  if (wanted) {
+    stay();
+    wanted.scrollIntoView({ block: "start" });
+  } else if (thread.querySelector(".message")) followEnd();
 
   window.addEventListener(
     "scroll",
@@ -59,7 +70,7 @@ if (thread) {
     belowView = event.detail.target?.matches?.("[data-earlier]") ? page.scrollHeight - window.scrollY : null;
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target === thread) leavePast();
+    if (event.detail.target === thread) markPast();
     if (belowView === null) return;
     window.scrollTo({ top: page.scrollHeight - belowView, behavior: "instant" });
     belowView = null;

@@ -15,7 +15,7 @@ from prompts.models import Conversation
 from tenants.context import platform, tenant
 from tests.estate import PROVIDER, make_estate, make_event, make_people
 from tests.models_registry.provider import Provider
-from tests.prompts.chats import make_conversation
+from tests.prompts.chats import add_turns, make_conversation
 from usage.models import Budget
 
 pytestmark = pytest.mark.django_db
@@ -167,6 +167,21 @@ def test_conversations_are_read_renamed_and_deleted(api, alice):
     assert api.patch(address, {"title": " Books "}, **JSON).json()["title"] == "Books"
     assert api.patch(address, {"title": "x", "user": str(uuid4())}, **JSON).status_code == 400
     assert api.delete(address).status_code == 204 and not Conversation.objects.exists()
+
+
+def test_messages_are_those_of_the_branch_that_was_written_to_last_or_all(api, alice):
+    conversation = make_conversation(alice, turns=2)
+    first = conversation.messages.get(position=1)
+    branch = add_turns(conversation, 1, conversation.messages.get(position=2))
+    address = f"/api/v1/conversations/{conversation.pk}/"
+    assert api.get(address).json()["leaf"] == str(branch[-1].pk)
+    rows = api.get(f"{address}messages/").json()["results"]
+    assert [row["position"] for row in rows] == [1, 2, 3, 4] and rows[-1]["id"] == str(branch[-1].pk)
+    assert rows[0]["parent"] is None and rows[1]["parent"] == str(first.pk)
+    assert rows[0]["parts"] == [{"kind": "text", "text": "text 1", "data": {}, "duration_ms": None}]
+    assert rows[0]["text"] == "text 1"
+    rows = api.get(f"{address}messages/?all_branches=true").json()["results"]
+    assert [row["position"] for row in rows] == [1, 2, 3, 3, 4, 4]
 
 
 def test_not_even_the_owner_of_the_organisation_reads_anothers_conversations(api, bob):

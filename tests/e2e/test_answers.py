@@ -7,8 +7,14 @@ from decimal import Decimal
 
 from playwright.sync_api import expect
 
-from prompts.models import Message
-from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
+from tests.prompts.chats import (
+    add_turns,
+    last_answer,
+    make_conversation,
+    make_process,
+    make_unfinished,
+    say,
+)
 from tests.prompts.visitor import said
 from usage.services import set_budget
 
@@ -140,7 +146,7 @@ def test_the_model_picker_changes_the_model(arrive):
 def test_copying_an_answer_and_a_block_of_code(arrive):
     chat = arrive(permissions=["clipboard-read", "clipboard-write"], path=None)
     conversation = make_conversation(chat.person, "Code")
-    Message.objects.filter(pk=last_answer(conversation).pk).update(text=CODE)
+    say(last_answer(conversation), CODE)
     chat.go(f"/c/{conversation.pk}/")
 
     def clipboard() -> str:
@@ -187,23 +193,46 @@ def test_a_model_that_thinks_is_said_to_think(arrive):
     assert chat.read() == said(8)
 
 
-def test_the_earlier_answer_is_read_until_the_new_one_begins_and_stays_when_that_fails(arrive):
+def test_thoughts_come_folded_and_stay_open_for_whoever_reads_them(arrive):
+    chat = arrive(model="thinks-6-s")
+    chat.ask("hello")
+    thoughts = chat.answer.locator("details.reasoning")
+    thoughts.locator("summary").click()
+    expect(thoughts.locator(".reasoning-text")).to_contain_text(re.compile(r"\w"))
+    chat.wait_for()
+    expect(thoughts.locator("summary")).to_have_text(re.compile(r"Thought for \d seconds?"))
+    expect(thoughts.locator(".reasoning-text")).to_be_visible()
+    assert chat.read() == said(8)
+    chat.page.reload()
+    expect(thoughts.locator(".reasoning-text")).to_be_hidden()
+
+
+def test_another_answer_stands_beside_the_first_and_arrows_lead_between_them(arrive):
     chat = arrive(model="mock")
     chat.ask("hello")
     chat.wait_for()
-    for model, text in (("fault-500", said(8)), ("thinks-6-s", said(8)), ("mock-echo", "hello")):
+    expect(chat.page.locator(".siblings")).to_have_count(0)
+    for model, status in (("fault-500", "failed"), ("mock-echo", "done")):
         chat.page.locator("#composer-model").select_option(model)
         chat.answer.hover()
-        chat.answer.get_by_role("button", name="Answer again").click()
-        if model == "thinks-6-s":
-            expect(chat.answer).to_have_attribute("data-status", "pending")
-            assert chat.read() == said(8)
-        chat.wait_for("done")
-        expect(chat.answer).not_to_have_attribute("data-events-url", re.compile("."))
+        again = "Answer again" if model == "fault-500" else "Try again"
+        chat.answer.get_by_role("button", name=again).click()
+        chat.wait_for(status)
+        expect(chat.page.locator(".message-answer")).to_have_count(1)
+    arrows = chat.answer.get_by_role("navigation", name="Answers to this question")
+    expect(arrows).to_contain_text("3 of 3")
+    expect(chat.text).to_have_text("hello")
+    for text, place in (("", "2 of 3"), (said(8), "1 of 3")):
+        arrows.get_by_role("link", name="Earlier answer").click()
+        expect(arrows).to_contain_text(place)
         expect(chat.text).to_have_text(text)
-        expect(chat.answer.get_by_text("this is still the earlier one")).to_have_count(
-            1 if model == "fault-500" else 0
-        )
+        expect(chat.page.locator("#announcer")).to_have_text(place)
+    expect(arrows.get_by_role("link", name="Later answer")).to_be_focused()  # there is no earlier one
+    for place in ("2 of 3", "3 of 3"):
+        chat.page.keyboard.press("ArrowRight")
+        expect(arrows).to_contain_text(place)
+    chat.page.go_back()
+    expect(arrows).to_contain_text("2 of 3")
 
 
 def test_the_last_question_is_edited_and_asked_again(arrive):
@@ -214,11 +243,11 @@ def test_the_last_question_is_edited_and_asked_again(arrive):
     pencils = chat.page.get_by_role("button", name="Edit the question")
     bubble = chat.page.locator(".message-user .bubble").last
     field = chat.page.get_by_role("textbox", name="Your question")
-    expect(pencils).to_have_count(1)  # the earlier question has none any more
+    expect(pencils).to_have_count(2)
 
     bubble.hover()
     # Escape leaves all as it was, and so does Cancel; the focus goes back to where it came from
-    pencils.click()
+    pencils.last.click()
     expect(field).to_be_focused()
     expect(field).to_have_value("second")
     expect(bubble).to_be_hidden()
@@ -226,7 +255,7 @@ def test_the_last_question_is_edited_and_asked_again(arrive):
     field.press("Escape")
     expect(field).to_have_count(0)
     expect(bubble).to_have_text("second")
-    expect(pencils).to_be_focused()
+    expect(pencils.last).to_be_focused()
     chat.box.press("ArrowUp")
     expect(field).to_be_focused()
     chat.page.get_by_role("button", name="Cancel").click()
@@ -258,6 +287,46 @@ def stop_answer(chat) -> None:
     chat.wait_for("stopped")
 
 
+def test_any_question_begins_a_branch_and_the_next_one_follows_what_is_shown(arrive):
+    chat = arrive(model="mock-echo")
+    for text in ("one", "two", "three"):
+        chat.ask(text)
+        chat.wait_for()
+    bubbles = chat.page.locator(".message-user .bubble")
+    bubbles.nth(1).hover()
+    chat.page.get_by_role("button", name="Edit the question").nth(1).click()
+    chat.page.get_by_role("textbox", name="Your question").fill("zwei")
+    chat.page.get_by_role("button", name="Ask again").click()
+    expect(bubbles).to_have_text(["one", "zwei"])
+    chat.wait_for()
+    chat.ask("drei")
+    chat.wait_for()
+    arrows = chat.page.get_by_role("navigation", name="Versions of this question")
+    arrows.get_by_role("link", name="Earlier version").click()
+    expect(bubbles).to_have_text(["one", "two", "three"])
+    chat.ask("four")
+    chat.wait_for()
+    for is_reloaded in (False, True):
+        if is_reloaded:
+            chat.page.reload()
+        expect(bubbles).to_have_text(["one", "two", "three", "four"])
+        expect(chat.page).to_have_url(re.compile(r"/c/[0-9a-f-]{36}/$"))
+    arrows.get_by_role("link", name="Later version").click()
+    expect(bubbles).to_have_text(["one", "zwei", "drei"])
+
+
+def test_without_scripts_arrows_are_links(arrive):
+    chat = arrive(path=None, java_script_enabled=False)
+    conversation = make_conversation(chat.person, "Forked")
+    add_turns(conversation, 2)
+    chat.go(f"/c/{conversation.pk}/")
+    bubbles = chat.page.locator(".message-user .bubble")
+    expect(bubbles).to_have_count(2)
+    chat.page.get_by_role("link", name="Earlier version").click()
+    expect(bubbles).to_have_count(1)
+    expect(chat.page.get_by_role("navigation", name="Versions of this question")).to_contain_text("1 of 2")
+
+
 def test_what_is_refused_stays_in_the_field(arrive):
     chat = arrive(model="chat-10-s", expected=("409", "400"))
     chat.ask("hello")
@@ -274,18 +343,18 @@ def test_what_is_refused_stays_in_the_field(arrive):
     field.fill("  ")
     field.press("Enter")
     expect(notice).to_contain_text("Write a message first.")
-    other.ask("and?")
+    other.answer.hover()
+    other.answer.get_by_role("button", name="Answer again").click()
+    other.wait_for_words(1)
     field.fill("anew")
-    chat.page.get_by_role("button", name="Ask again").click()
-    expect(notice).to_contain_text("An answer is still being written")
-    stop_answer(other)
     field.press("Enter")
-    expect(notice).to_contain_text("Only the last question can be changed.")
+    expect(notice).to_contain_text("An answer is still being written")
     expect(field).to_have_value("anew")
     expect(field).to_be_focused()
     field.press("Escape")
     expect(notice).to_be_empty()
     assert chat.read() == stopped
+    stop_answer(other)
 
 
 def test_a_finger_edits_too(arrive):

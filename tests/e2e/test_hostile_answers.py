@@ -11,9 +11,8 @@ import os
 import pytest
 from playwright.sync_api import expect
 
-from prompts.models import Message
 from tests.live import listen, running_web
-from tests.prompts.chats import make_conversation
+from tests.prompts.chats import make_conversation, say
 
 EVIL = "https://evil.example/leak"
 PAYLOADS = [
@@ -79,8 +78,7 @@ def write_down(person, payloads: list[str]) -> str:
     conversation = make_conversation(person, payloads[0], turns=len(payloads))
     messages = list(conversation.messages.order_by("position"))
     for number, message in enumerate(messages):
-        message.text = payloads[number // 2]
-    Message.objects.bulk_update(messages, ["text"])
+        say(message, payloads[number // 2])
     for payload in payloads:
         make_conversation(person, payload[:200], turns=0)
     return f"/c/{conversation.pk}/"

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from prompts.models import Message
 from tests.e2e.browser import Chat
-from tests.prompts.chats import make_conversation, make_process, make_unfinished
+from tests.prompts.chats import make_conversation, make_process, make_unfinished, say
 
 LETTER = "Dear Ms Jones,\n\nMain Street 1\n12345 Springfield\n\nKind regards\nMax"
 ARABIC = "مرحبا، كيف يمكنني مساعدتك اليوم؟"
@@ -32,7 +32,7 @@ def show(chat: Chat, answer: str, question: str = "A question") -> None:
     conversation = make_conversation(chat.person, question[:200])
     for message in conversation.messages.all():
         text = question if message.role == Message.Role.USER else answer
-        Message.objects.filter(pk=message.pk).update(text=text)
+        say(message, text)
     chat.go(f"/c/{conversation.pk}/")
 
 

@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from prompts.models import Conversation, Message
+from prompts.models import Conversation
 from tests.e2e.browser import Chat
-from tests.prompts.chats import last_answer, make_conversation
+from tests.prompts.chats import last_answer, make_conversation, say
 from tests.prompts.visitor import said
 
 PHONE = {
@@ -124,7 +124,7 @@ def test_nothing_is_wider_than_360_pixels(arrive, language):
     chat.person.language = language
     chat.person.save(update_fields=["language"])
     conversation = make_conversation(chat.person, "Bundesausbildungsförderungsgesetzesänderung" * 2)
-    Message.objects.filter(pk=last_answer(conversation).pk).update(text=WIDE)
+    say(last_answer(conversation), WIDE)
     for path in (
         "/",
         f"/c/{conversation.pk}/",

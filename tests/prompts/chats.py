@@ -1,12 +1,15 @@
 """Conversations as rows, made past the services: for tests of what reads and shows them."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
 
 from foundation.ids import uuid7
-from prompts.models import Conversation, Message
+from prompts.drafts import Piece
+from prompts.models import Conversation, Message, Part
+from prompts.services import write_parts
 from tenants.context import platform
 from usage.platform.models import Process
 
@@ -23,17 +26,39 @@ def make_conversation(
     conversation = Conversation.objects.create(
         user=user, title=title, model_name=model_name, last_message_at=timezone.now() - age
     )
-    Message.objects.bulk_create(
-        Message(
+    add_turns(conversation, turns)
+    return conversation
+
+
+def add_turns(conversation: Conversation, turns: int, parent: Message | None = None) -> list[Message]:
+    """So many finished turns more, after a message of the conversation or as its beginning; its branch ends
+    with them.
+    """
+    messages: list[Message] = []
+    for number in range(2 * turns):
+        before = messages[-1] if messages else parent
+        message = Message(
             conversation=conversation,
-            position=position,
-            role="assistant" if position % 2 == 0 else "user",
-            text=f"text {position}",
+            parent=before,
+            position=before.position + 1 if before else 1,
+            role="assistant" if number % 2 else "user",
             model_name="mock",
         )
-        for position in range(1, 2 * turns + 1)
+        messages.append(message)
+    Message.objects.bulk_create(messages)
+    Part.objects.bulk_create(
+        Part(message=message, ordinal=0, kind="text", text=f"text {message.position}") for message in messages
     )
-    return conversation
+    if messages:
+        conversation.leaf = messages[-1]
+        conversation.save()
+    return messages
+
+
+def say(messages: Message | Iterable[Message], text: str) -> None:
+    """Let this be all that the messages say."""
+    for message in [messages] if isinstance(messages, Message) else messages:
+        write_parts(message.pk, [Piece(Part.Kind.TEXT, text)] if text else [])
 
 
 def last_answer(conversation: Conversation) -> Message:
@@ -49,8 +74,9 @@ def make_unfinished(
 ) -> Message:
     """The last answer as one that a process is writing, last heard of so long ago."""
     message = last_answer(conversation)
+    say(message, text)
     Message.objects.filter(pk=message.pk).update(
-        status=Message.Status.STREAMING, process_id=process_id, text=text, updated_at=timezone.now() - age
+        status=Message.Status.STREAMING, process_id=process_id, updated_at=timezone.now() - age
     )
     message.refresh_from_db()
     return message

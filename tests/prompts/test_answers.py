@@ -16,7 +16,7 @@ from prompts.models import Message
 from prompts.services import MAX_TEXT_CHARS
 from tenants.context import tenant
 from tests.live import TENANTS
-from tests.prompts.visitor import Visitor, make_person, said, show, text_of
+from tests.prompts.visitor import Visitor, find_begun, make_person, said, show, text_of
 from usage.models import UsageEvent
 
 pytestmark = [pytest.mark.scope(TENANTS[0]), pytest.mark.timeout(180)]
@@ -157,84 +157,76 @@ def test_a_stopped_answer_goes_on_where_it_was(bob):
     assert bob.do("continue", message).status_code == 409, "twice"
 
 
-def test_an_answer_is_written_again_with_another_model(bob):
+def test_an_answer_of_another_model_stands_beside_the_first(bob):
     first = bob.finished(bob.ask("one two", "mock-tokens-20-5"))
-    assert bob.do("regenerate", first, model="mock-echo").status_code == 200
-    message = bob.finished(first)
-    assert (message.pk, message.text, message.model_name) == (first.pk, "one two", "mock-echo")
-    assert (
-        (message.input_tokens, message.output_tokens) == (3, 2) != (first.input_tokens, first.output_tokens)
-    )
-    assert message.conversation.total_tokens == 5 + first.input_tokens + first.output_tokens
-    assert bob.conversation(message.conversation_id).messages.count() == 2
-
-
-def test_the_earlier_answer_stands_until_a_new_one_begins(bob):
-    first = bob.finished(bob.ask("one two", "mock-tokens-20-5"))
-    shown = bob.do("regenerate", first, model="mock-slow-3000").text
-    assert said(20) in text_of(shown) and "data-replaced" in shown
-    events = list(bob.events(first))
-    assert events[0].data["anew"], "the new text takes its place"
-    assert bob.message(first.pk).text == said(8)
+    second = bob.finished(bob.begin("regenerate", first, model="mock-echo"))
+    assert (second.text, second.model_name, second.parent_id) == ("one two", "mock-echo", first.parent_id)
+    assert (second.input_tokens, second.output_tokens) == (3, 2)
+    assert bob.message(first.pk).text == said(20), "nothing was taken away"
+    assert second.conversation.total_tokens == 5 + first.input_tokens + first.output_tokens
+    page = bob.get(f"/c/{first.conversation_id}/").text
+    assert "one two" in text_of(page) and said(20) not in text_of(page) and "2 of 2" in text_of(page)
+    assert said(20) in text_of(bob.get(f"/c/{first.conversation_id}/?at={first.pk}").text)
 
 
 @pytest.mark.parametrize("way", ["fails", "is stopped", "is empty"])
-def test_an_answer_survives_an_attempt_that_brings_nothing(bob, way):
+def test_an_attempt_that_brings_nothing_leaves_the_way_back(bob, way):
     first = bob.finished(bob.ask("one two", "mock-tokens-20-5"))
-    bob.do(
-        "regenerate",
-        first,
-        model={"fails": "fault-500", "is stopped": "mock-slow-3000", "is empty": "empty-answers"}[way],
-    )
+    model = {"fails": "fault-500", "is stopped": "mock-slow-3000", "is empty": "empty-answers"}[way]
+    attempt = bob.begin("regenerate", first, model=model)
     if way == "is stopped":
-        bob.do("stop", first)
-    message = bob.finished(first)
-    assert (message.status, message.text, message.model_name, message.notice) == (
-        Status.DONE,
-        said(20),
-        "mock-tokens-20-5",
-        "not_replaced",
-    )
-    page = bob.get(f"/c/{message.conversation_id}/").text
-    assert said(20) in text_of(page) and "this is still the earlier one" in page
-    assert (message.error_message in page) and bool(message.error_message) == (way == "fails")
+        bob.do("stop", attempt)
+    attempt = bob.finished(attempt)
+    assert attempt.text == "" and bob.message(first.pk).text == said(20)
+    page = bob.get(f"/c/{first.conversation_id}/").text
+    assert f"?at={first.pk}" in page and "the arrows lead back to them" in page
+    assert (attempt.error_message in page) and bool(attempt.error_message) == (way == "fails")
 
 
-def question_of(visitor: Visitor, answer: Message) -> Message:
-    with tenant(visitor.slug):
-        return Message.objects.get(conversation_id=answer.conversation_id, position=answer.position - 1)
-
-
-def test_the_last_question_is_edited_and_asked_again(bob):
+def test_a_question_is_put_differently_beside_the_first(bob):
     first = bob.finished(bob.ask("one two", "mock-tokens-20-5"))
-    question = question_of(bob, first)
-    shown = bob.do("edit", question, text="<b>three", model="mock-echo")
-    assert shown.status_code == 200 and "&lt;b&gt;three" in shown.text and said(20) in text_of(shown.text)
-    assert f'id="message-{question.pk}"' in shown.text and f'id="message-{first.pk}"' in shown.text
-    message = bob.finished(first)
-    assert (message.text, message.model_name, question_of(bob, message).text) == (
-        "<b>three",
-        "mock-echo",
-        "<b>three",
+    shown = bob.do("edit", first.parent, text="<b>three", model="mock-echo")
+    assert shown.status_code == 200 and "&lt;b&gt;three" in shown.text and "2 of 2" in text_of(shown.text)
+    second = bob.finished(bob.message(find_begun(shown.text)))
+    assert (second.text, second.model_name, second.parent.text) == ("<b>three", "mock-echo", "<b>three")
+    assert second.input_tokens == 2, "the model reads this branch alone"
+    assert (second.conversation.title, second.conversation.messages.count()) == ("one two", 4)
+    third = bob.finished(bob.begin("edit", second.parent, text="four"))
+    assert third.text == "four", "the conversation's model answers where none is named"
+
+
+def test_an_earlier_question_begins_a_branch_of_what_was_said_before_it(bob):
+    """And the question after that follows what its page shows."""
+    first = bob.finished(bob.ask("one", "mock-echo"))
+    second = bob.finished(bob.ask("two", "mock-echo", first.conversation_id))
+    bob.finished(bob.ask("three", "mock-echo", first.conversation_id))
+    branch = bob.finished(bob.begin("edit", second.parent, text="zwei"))
+    assert (branch.position, branch.input_tokens) == (4, 2 + 2 + 2), "one, its answer, zwei"
+    words = text_of(bob.get(f"/c/{first.conversation_id}/").text)
+    assert "zwei" in words and "three" not in words
+    answer = bob.post(
+        f"/c/{first.conversation_id}/messages/",
+        data={"text": "and two", "model": "mock-echo", "parent": str(second.pk)},
     )
-    assert (message.conversation.title, bob.conversation(message.conversation_id).messages.count()) == (
-        "one two",
-        2,
-    )
-    assert bob.do("edit", question, text="four").status_code == 200, (
-        "the conversation's model answers where none is named"
-    )
-    assert bob.finished(first).text == "four"
+    on_the_first = bob.finished(bob.message(find_begun(answer.text)))
+    assert (on_the_first.position, on_the_first.input_tokens) == (6, 2 + 2 + 2 + 2 + 3)
+
+
+def test_two_tabs_branch_at_once_and_nothing_is_lost(bob):
+    first = bob.finished(bob.ask("one", "mock-echo"))
+    begun = [bob.begin("edit", first.parent, text=text, model="mock-slow-50") for text in ("two", "three")]
+    assert [bob.finished(answer).text for answer in begun] == [said(8)] * 2
+    assert [bob.message(answer.pk).parent.text for answer in begun] == ["two", "three"]
 
 
 def test_an_edited_question_is_refused_with_a_notice(bob):
     answer = bob.finished(bob.ask("hello", "mock"))
-    question = question_of(bob, answer)
+    question = answer.parent
     for text in ("", " ", "x" * (MAX_TEXT_CHARS + 1)):
         response = bob.do("edit", question, text=text)
         assert (response.status_code, "data-notice" in response.text) == (400, True)
     assert bob.do("edit", answer, text="mine").status_code == 409, "an answer is no question"
-    assert question_of(bob, bob.message(answer.pk)).text == "hello"
+    assert bob.message(answer.pk).conversation.messages.count() == 2
 
 
 def test_an_answer_that_reached_its_greatest_length_says_so_and_goes_on(bob):
@@ -268,19 +260,27 @@ def test_an_answer_that_is_not_there_says_why(bob, model, text, words):
 def test_a_model_that_thinks_is_said_to_think(bob):
     message = bob.ask("hello", "fault-thinks")
     events = list(bob.events(message))
-    assert [event.name for event in events[:2]] == ["thinking", "update"] and events[-1].name == "done"
+    thoughts = [event for event in events if event.name == "thinking"]
+    assert events[: len(thoughts)] == thoughts and thoughts[0].data["anew"] and events[-1].name == "done"
     assert show(events) == said(8)
-    again = list(bob.events(message, after=events[0].id))
+    [kept] = [part for part in bob.finished(message).parts.all() if part.kind == "reasoning"]
+    assert "".join(event.data["text"] for event in thoughts) == kept.text and kept.duration_ms is not None
+    again = list(bob.events(message, after=thoughts[-1].id))
     assert "thinking" not in {event.name for event in again} and show(again) == said(8), (
         "a page that goes on knows"
     )
+    done = events[-1].data["html"]
+    assert '<details class="reasoning">' in done and kept.text in text_of(done)
+    assert "Thought for 1 second" in text_of(done)
 
 
 def test_text_that_turns_out_to_be_thought_is_no_answer(bob):
     """Some models' templates open the thought in the prompt, so that its end alone is heard."""
     message = bob.ask("hello", "fault-thinks-aloud")
     events = list(bob.events(message))
-    assert show(events) == said(8) and bob.finished(message).text == said(8)
+    message = bob.finished(message)
+    assert show(events) == message.text == said(8)
+    assert [part.kind for part in message.parts.all()] == ["reasoning", "text"]
 
 
 def test_a_model_that_is_gone_is_replaced_by_its_successor_and_the_answer_says_so(bob):
@@ -305,14 +305,13 @@ def test_what_cannot_be_done_while_an_answer_is_written(bob):
         bob.post(f"/c/{message.conversation_id}/messages/", data={"text": "and?", "model": "mock"}),
         bob.do("regenerate", message),
         bob.do("continue", message),
-        bob.do("edit", question_of(bob, message), text="another"),
+        bob.do("edit", message.parent, text="another"),
     ]
     assert [answer.status_code for answer in refusals] == [409] * 4 and all(
         "data-notice" in answer.text for answer in refusals
     )
     bob.do("stop", message)
     assert bob.finished(message).conversation.messages.count() == 2
-    assert question_of(bob, message).text == "hello"
 
 
 def test_deleting_a_conversation_stops_its_answer(bob, house):
@@ -355,12 +354,26 @@ def test_plain_forms_are_answered_with_redirects(bob):
     for verb, model in (("stop", ""), ("continue", "mock"), ("regenerate", "mock")):
         answer = bob.post(f"/m/{message.pk}/{verb}/", data={"model": model}, headers=PLAIN)
         assert (answer.status_code, answer.headers["location"]) == (302, address)
-        bob.finished(message)
+        bob.finished(bob.message(bob.conversation(conversation.pk).leaf_id))
     answer = bob.post(f"{address}messages/", data={"text": "more", "model": "mock"}, headers=PLAIN)
     assert (answer.status_code, answer.headers["location"]) == (302, address)
 
 
 # -- whose ---------------------------------------------------------------------------------------------------
+
+
+def test_a_question_follows_nobody_elses_answer(bob, visit):
+    """Nor one of another conversation, though it is one's own."""
+    mine = bob.finished(bob.ask("one", "mock-echo"))
+    other = bob.finished(bob.ask("two", "mock-echo"))
+    strangers = (visit(), visit(slug=TENANTS[1]))
+    foreign = [stranger.finished(stranger.ask("three", "mock-echo")).pk for stranger in strangers]
+    for parent in (other.pk, *foreign, uuid4(), "x"):
+        data = {"text": "and?", "model": "mock-echo", "parent": str(parent)}
+        for address in (f"/c/{mine.conversation_id}/messages/", "/c/new/"):
+            assert bob.post(address, data=data).status_code == 404
+        assert bob.get(f"/c/{mine.conversation_id}/?at={parent}").status_code == 404
+    assert bob.conversation(mine.conversation_id).messages.count() == 2
 
 
 def test_an_event_stream_is_its_owners_alone(bob, visit, house):
@@ -371,6 +384,6 @@ def test_an_event_stream_is_its_owners_alone(bob, visit, house):
         assert [answer.status_code for answer in answers] == [404, 404] and "secret" not in answers[0].text
         for verb in ("stop", "regenerate", "continue"):
             assert stranger.do(verb, message).status_code == 404
-        assert stranger.do("edit", question_of(bob, message), text="mine").status_code == 404
+        assert stranger.do("edit", message.parent, text="mine").status_code == 404
     bob.cookies.clear()
     assert [bob.get(f"/m/{pk}/events/").status_code for pk in (message.pk, uuid4())] == [401, 401]

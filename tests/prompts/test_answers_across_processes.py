@@ -248,7 +248,7 @@ def test_an_outage_of_valkey_is_one_line_in_the_log_of_an_answer(caplog):
     async def write() -> None:
         await answers._begin_stream(Silence, answer)
         for piece in ("one ", "two ", "three"):
-            answer.text += piece
+            answer.draft.add_text(piece)
             answer.unpublished.append(piece)
             await answers._publish(Silence, answer)
 
@@ -273,12 +273,12 @@ def test_a_result_is_saved_as_soon_as_the_database_is_back(monkeypatch, failures
             raise OperationalError("the database is away")
 
     monkeypatch.setattr(answers, "in_tenant", save)
-    answer = answers.Answer("live-one", uuid4(), uuid4(), "mock", "en", uuid4(), text="whole")
+    answer = answers.Answer("live-one", uuid4(), uuid4(), "mock", "en", uuid4())
     asyncio.run(
         answers._conclude(
             Silence,
             answer,
-            AnswerResult("whole", Status.DONE, "mock", answer.request_id),
+            AnswerResult((), Status.DONE, "mock", answer.request_id),
             pauses_s=(0.0, 0.0),
         )
     )

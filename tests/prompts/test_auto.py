@@ -10,7 +10,7 @@ from accounts.services.grants import grant
 from accounts.services.projects import ensure_default_project
 from models_registry.platform.models import Connection, Model
 from models_registry.services import add_model, set_model_price
-from prompts.models import Message
+from prompts.models import Message, Part
 from tenants.context import platform, tenant
 from tests.live import TENANTS
 from tests.prompts.chats import make_conversation
@@ -72,7 +72,7 @@ def test_where_it_is_gone_another_model_has_to_be_chosen(as_bob, bob, offer):
     assert page.context["selected_model"] == ""
     assert "Automatic is no longer offered. Choose another model to go on." in page.content.decode()
     refused = as_bob.post(url("conversation-create"), {"text": "private", "model": "auto"})
-    assert refused.status_code == 404 and not Message.objects.filter(text="private").exists()
+    assert refused.status_code == 404 and not Part.objects.filter(text="private").exists()
 
 
 @pytest.mark.django_db

@@ -61,12 +61,12 @@ async def test_an_answer_that_ends_while_its_publisher_sends_arrives_whole_and_i
 
     async with asyncio.timeout(10):
         await answers._follow(SimpleNamespace(redis=redis), answer, deltas())
-    assert redis.sent == ["first ", "last"] and answer.text == "first last"
+    assert redis.sent == ["first ", "last"] and answer.draft.text == "first last"
 
 
 async def test_a_request_to_stop_is_not_lost_in_redis():
     redis = StubbornRedis()
-    sending = asyncio.create_task(events.begin(redis, "acme", uuid4(), ""))
+    sending = asyncio.create_task(events.begin(redis, "acme", uuid4(), text=""))
     await redis.is_executing.wait()
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -1,8 +1,11 @@
-"""A question put differently: what becomes of it, of its answer, and of what was refused."""
+"""A question put differently: it makes a branch, and what was there stays; what models read of it, and of
+what was refused.
+"""
 
 import pytest
 
 from foundation.errors import Conflict, InvalidInput, NotFound
+from prompts.branches import list_branch
 from prompts.history import read_history
 from prompts.models import Conversation, Message
 from prompts.services import MAX_TEXT_CHARS, edit_question, finish_answer
@@ -23,115 +26,107 @@ def an_answered_question(alice, process_id) -> tuple[Message, Message]:
     return question, answer
 
 
-def test_the_last_question_is_put_differently_and_asked_anew(alice, process_id):
+def texts_of(conversation_id) -> list[str]:
+    leaf_id = Conversation.objects.get(pk=conversation_id).leaf_id
+    return [message.text for message in list_branch(leaf_id)]
+
+
+def test_a_question_is_put_differently_beside_the_first(alice, process_id):
     question, answer = an_answered_question(alice, process_id)
     newer = make_conversation(alice)
-    edit(question, process_id, "  What is\r\na journal?\0 ")
-    question.refresh_from_db()
-    answer.refresh_from_db()
-    assert (question.text, question.position, question.status) == ("What is\na journal?", 1, Status.DONE)
-    assert (answer.status, answer.text, answer.model_name, answer.notice) == (Status.PENDING, "", "other", "")
-    assert answer.replaced["text"] == "An account book.", "it is shown until the new one begins"
+    other, pending = edit(question, process_id, "  What is\r\na journal?\0 ")
+    assert (other.text, other.position, other.parent_id) == ("What is\na journal?", 1, None)
+    assert (pending.status, pending.text, pending.model_name) == (Status.PENDING, "", "other")
+    for message, text in ((question, "What is a ledger?"), (answer, "An account book.")):
+        message.refresh_from_db()
+        assert message.text == text
     conversation = Conversation.objects.get(pk=question.conversation_id)
     assert (conversation.title, conversation.model_name, conversation.messages.count()) == (
         "What is a ledger?",
         "other",
-        2,
+        4,
     )
     assert list(Conversation.objects.filter(user=alice)) == [conversation, newer]
+    assert texts_of(conversation.pk) == ["What is\na journal?", ""]
 
 
-@pytest.mark.parametrize("is_first_attempt", [True, False])
-def test_a_question_is_not_edited_while_its_answer_is_being_written(alice, process_id, is_first_attempt):
-    question, _answer = (
-        ask(alice, process_id)
-        if is_first_attempt
-        else edit(an_answered_question(alice, process_id)[0], process_id, "What is a ledger?")
-    )
+@pytest.mark.parametrize("position", [1, 3, 5])
+def test_any_question_makes_a_branch_of_what_came_before_it(alice, process_id, position):
+    conversation = make_conversation(alice, turns=3)
+    _question, answer = edit(conversation.messages.get(position=position), process_id, "Anew")
+    assert texts_of(conversation.pk) == [f"text {n}" for n in range(1, position)] + ["Anew", ""]
+    [*before, last], is_trimmed = read_history(answer.pk, alice.pk)
+    assert not is_trimmed and last == [{"role": "user", "content": "Anew"}]
+    assert [message["content"] for turn in before for message in turn] == [
+        f"text {n}" for n in range(1, position)
+    ]
+
+
+def test_a_question_is_not_edited_while_its_answer_is_being_written(alice, process_id):
+    question, _answer = ask(alice, process_id)
     with pytest.raises(Conflict) as caught:
         edit(question, process_id)
-    question.refresh_from_db()
-    assert (caught.value.code, question.text) == ("answer_in_progress", "What is a ledger?")
+    assert (caught.value.code, Message.objects.count()) == ("answer_in_progress", 2)
 
 
-@pytest.mark.parametrize("position", [1, 2, 4])
-def test_only_the_last_question_is_edited(alice, process_id, position):
-    conversation = make_conversation(alice, turns=2)
+def test_a_question_is_edited_while_an_answer_on_another_branch_is_being_written(alice, process_id):
+    question, _answer = an_answered_question(alice, process_id)
+    edit(question, process_id)
+    edit(question, process_id, "And a book?")
+    with pytest.raises(Conflict):
+        edit(question, process_id, "And a book?")
+    assert question.conversation.messages.filter(parent=None).count() == 3
+
+
+def test_an_answer_is_not_edited(alice, process_id):
+    _question, answer = an_answered_question(alice, process_id)
     with pytest.raises(Conflict) as caught:
-        edit(conversation.messages.get(position=position), process_id)
-    assert caught.value.code == "not_last_question"
-    assert [message.text for message in conversation.messages.all()] == [
-        "text 1",
-        "text 2",
-        "text 3",
-        "text 4",
-    ]
+        edit(answer, process_id)
+    assert caught.value.code == "not_a_question"
 
 
 @pytest.mark.parametrize("text", ["", " \n\t ", "\0", "x" * (MAX_TEXT_CHARS + 1)])
 def test_an_edited_question_needs_a_text_of_bearable_length(alice, process_id, text):
-    question, answer = an_answered_question(alice, process_id)
+    question, _answer = an_answered_question(alice, process_id)
     with pytest.raises(InvalidInput) as caught:
         edit(question, process_id, text)
-    question.refresh_from_db()
-    answer.refresh_from_db()
-    assert (caught.value.param, question.text, answer.text) == (
-        "text",
-        "What is a ledger?",
-        "An account book.",
-    )
+    assert (caught.value.param, question.conversation.messages.count()) == ("text", 2)
 
 
 def test_a_question_of_a_conversation_that_was_just_deleted_is_not_found(alice, process_id):
     question, _answer = an_answered_question(alice, process_id)
-    Conversation.objects.filter(pk=question.conversation_id).delete()
+    Conversation.objects.get(pk=question.conversation_id).delete()
     with pytest.raises(NotFound):
         edit(question, process_id)
 
 
-def test_an_answer_that_comes_back_says_that_it_was_given_to_another_question(alice, process_id):
-    """However often the new one fails; it is not continued, and models are not told of it."""
-    question, answer = an_answered_question(alice, process_id)
-    for text in ("What is a journal?", "And a book?"):
-        edit(question, process_id, text)
-        finish_answer(message_id=answer.pk, result=a_bill(answer, Status.STOPPED, text=""))
-        answer.refresh_from_db()
-        assert (answer.text, set(answer.notice.split())) == (
-            "An account book.",
-            {"context_trimmed", "not_replaced", "of_earlier_question"},
-        )
-    assert len(answer.notice.split()) == 3
-    Message.objects.filter(pk=answer.pk).update(status=Status.STOPPED)
+def test_an_edited_question_that_is_refused_for_what_it_says_does_not_stay_in_the_way(alice, process_id):
+    question, _answer = an_answered_question(alice, process_id)
+    _question, refused = edit(question, process_id, "something forbidden")
+    finish_answer(
+        message_id=refused.pk, result=a_bill(refused, Status.FAILED, text="", error_code="content_filter")
+    )
+    _question, following = ask(alice, process_id, "Go on", conversation=refused.conversation)
+    assert read_history(following.pk, alice.pk) == ([[{"role": "user", "content": "Go on"}]], False)
+
+
+def test_an_answer_of_an_earlier_release_to_what_its_question_was_is_not_read(alice, process_id):
+    """It is not continued, either."""
+    _question, answer = an_answered_question(alice, process_id)
+    Message.objects.filter(pk=answer.pk).update(
+        notice="of_earlier_question not_replaced", status=Status.STOPPED
+    )
     answer.refresh_from_db()
     assert not answer.can_continue
     _question, following = ask(alice, process_id, "Go on", conversation=answer.conversation)
     assert read_history(following.pk, alice.pk) == (
-        [[{"role": "user", "content": text}] for text in ("And a book?", "Go on")],
+        [[{"role": "user", "content": text}] for text in ("What is a ledger?", "Go on")],
         False,
     )
 
 
-def test_an_edited_question_that_is_refused_for_what_it_says_does_not_stay_in_the_way(alice, process_id):
-    question, answer = an_answered_question(alice, process_id)
-    edit(question, process_id, "something forbidden")
-    finish_answer(
-        message_id=answer.pk, result=a_bill(answer, Status.FAILED, text="", error_code="content_filter")
-    )
-    _question, following = ask(alice, process_id, "Go on", conversation=answer.conversation)
-    assert read_history(following.pk, alice.pk) == ([[{"role": "user", "content": "Go on"}]], False)
-
-
-def test_an_answer_to_the_edited_question_is_an_answer_like_any_other(alice, process_id):
-    question, answer = an_answered_question(alice, process_id)
-    edit(question, process_id)
-    finish_answer(message_id=answer.pk, result=a_bill(answer, text="A diary."))
-    answer.refresh_from_db()
-    assert (answer.text, answer.notice, answer.replaced) == ("A diary.", "", None)
-
-
 def test_the_same_question_may_be_asked_again(alice, process_id):
-    question, answer = an_answered_question(alice, process_id)
-    edit(question, process_id, question.text)
-    finish_answer(message_id=answer.pk, result=a_bill(answer, Status.FAILED, text=""))
-    answer.refresh_from_db()
-    assert (answer.text, answer.notice) == ("An account book.", "context_trimmed not_replaced")
+    question, _answer = an_answered_question(alice, process_id)
+    other, answer = edit(question, process_id, question.text)
+    finish_answer(message_id=answer.pk, result=a_bill(answer, text="A diary."))
+    assert other.pk != question.pk and texts_of(question.conversation_id) == ["What is a ledger?", "A diary."]

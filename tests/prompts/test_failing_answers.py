@@ -48,8 +48,7 @@ def test_a_failed_answer_can_be_tried_again(bob, house):
     house.mock.reset()  # the fault counts from here, and every answer tries three times
     message = bob.finished(bob.ask("hello", "fault-flaky"))
     assert message.status == Status.FAILED
-    assert bob.do("regenerate", message).status_code == 200
-    message = bob.finished(message)
+    message = bob.finished(bob.begin("regenerate", message))
     assert (message.status, message.text, message.error_code, message.error_message) == (
         Status.DONE,
         said(8),
@@ -142,8 +141,7 @@ def test_a_used_up_budget_is_named_and_costs_nothing(bob):
     )
     with tenant(bob.slug):
         remove_budget(actor=None, budget=budget)
-    bob.do("regenerate", message)
-    assert bob.finished(message).status == Status.DONE
+    assert bob.finished(bob.begin("regenerate", message)).status == Status.DONE
 
 
 def test_a_model_that_was_removed_is_named(bob):
@@ -161,10 +159,8 @@ def test_a_model_that_was_removed_is_named(bob):
     assert message.status == Status.DONE
     with platform():
         remove_model(actor=None, model=model)
-    bob.do("regenerate", message)
-    assert bob.finished(message).error_code == "model_not_found"
-    bob.do("regenerate", message, model="mock")
-    assert bob.finished(message).status == Status.DONE
+    assert bob.finished(bob.begin("regenerate", message)).error_code == "model_not_found"
+    assert bob.finished(bob.begin("regenerate", message, model="mock")).status == Status.DONE
 
 
 def test_who_stood_in_for_the_chosen_model_is_named(bob):
@@ -174,5 +170,5 @@ def test_who_stood_in_for_the_chosen_model_is_named(bob):
     assert bob.conversation(message.conversation_id).model_name == "falls-over"
     html = bob.get(f"/c/{message.conversation_id}/").text
     assert "falls-over did not answer; short-answers stood in for it." in html
-    bob.do("regenerate", message, model="short-answers")
-    assert bob.finished(message).failed_model_name == ""
+    again = bob.finished(bob.begin("regenerate", message, model="short-answers"))
+    assert again.failed_model_name == ""

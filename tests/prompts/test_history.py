@@ -10,8 +10,8 @@ from gateway.operations.chat_completions.request import MAX_MESSAGES
 from models_registry.routes import Endpoint, Route, Target
 from prompts import history
 from prompts.history import CONTINUE_PROMPT, FRAME_BYTES, Room, find_room, keep_newer_half, read_history
-from prompts.models import Conversation, Message
-from tests.prompts.chats import last_answer, make_conversation
+from prompts.models import Conversation, Message, Part
+from tests.prompts.chats import last_answer, make_conversation, say
 from usage.pricing import Price
 
 pytestmark = pytest.mark.django_db
@@ -22,9 +22,10 @@ FREE = Price("EUR", Decimal(0), Decimal(0), Decimal(0), Decimal(0))
 def a_history(alice, turns: int, text: str = "x" * 88) -> Message:
     """The pending answer after so many turns, each of whose messages counts 100 bytes."""
     conversation = make_conversation(alice, turns=turns + 1)
-    conversation.messages.update(text=text)
+    Part.objects.filter(message__conversation=conversation).update(text=text)
     answer = last_answer(conversation)
-    Message.objects.filter(pk=answer.pk).update(text="", status=Status.PENDING)
+    say(answer, "")
+    Message.objects.filter(pk=answer.pk).update(status=Status.PENDING)
     return answer
 
 
@@ -76,7 +77,7 @@ def test_before_any_bill_a_token_is_taken_for_less_than_two_bytes(alice):
 
 def test_an_answer_that_goes_on_keeps_its_question_and_its_text(alice):
     answer = a_history(alice, 2)
-    Message.objects.filter(pk=answer.pk).update(text="so far")
+    say(answer, "so far")
     [turn], is_trimmed = read_history(answer.pk, alice.pk, room_for(0.1))
     assert is_trimmed and [message["content"] for message in turn] == ["x" * 88, "so far", CONTINUE_PROMPT]
 

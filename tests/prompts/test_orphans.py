@@ -12,15 +12,16 @@ from foundation.ids import uuid7
 from prompts.models import Message
 from prompts.services import (
     AnswerResult,
+    answer_again,
     conclude_if_orphaned,
     conclude_orphaned_answers,
     finish_answer,
-    restart_answer,
     start_turn,
 )
 from tenants.context import platform
 from tenants.models import Duty
-from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
+from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished, say
+from tests.prompts.turns import said
 from usage.models import Hold, UsageEvent
 from usage.platform.models import LEASE, Process
 
@@ -78,21 +79,18 @@ def test_the_duty_concludes_what_the_dead_left_and_comes_again_for_the_living(al
     assert (left.status, living.status) == (INTERRUPTED, STREAMING) and answers_due() > before
 
 
-def test_the_earlier_answer_comes_back_when_the_process_ends_before_the_new_one(alice):
-    message = restart_answer(
-        message=last_answer(make_conversation(alice)),
-        model_name="other",
-        process_id=make_process(is_alive=False),
-        keep_text=False,
-    )
+def test_the_earlier_answer_stays_when_the_process_ends_before_the_new_one(alice):
+    earlier = last_answer(make_conversation(alice))
+    message = answer_again(message=earlier, model_name="other", process_id=make_process(is_alive=False))
     Message.objects.filter(pk=message.pk).update(updated_at=timezone.now() - timedelta(minutes=1))
     message.refresh_from_db()
     message = conclude_if_orphaned(message)
-    assert (message.status, message.text, message.model_name, message.notice) == (
+    earlier.refresh_from_db()
+    assert (message.status, message.text, earlier.status, earlier.text) == (
+        INTERRUPTED,
+        "",
         Message.Status.DONE,
         "text 2",
-        "mock",
-        "not_replaced",
     )
 
 
@@ -104,8 +102,9 @@ def left_with_call(alice) -> Message:
     _question, message = start_turn(
         actor=alice, text="hello", model_name="mock", process_id=make_process(is_alive=False)
     )
+    say(message, "as far as it came")
     Message.objects.filter(pk=message.pk).update(
-        status=STREAMING, text="as far as it came", updated_at=timezone.now() - timedelta(minutes=1)
+        status=STREAMING, updated_at=timezone.now() - timedelta(minutes=1)
     )
     message.refresh_from_db()
     Hold.objects.create(
@@ -171,7 +170,7 @@ def test_a_writer_taken_for_dead_brings_its_text_and_is_not_billed_twice(alice):
     settle(message, output_tokens=40, cost=Decimal("0.5"))
     conclude_if_orphaned(message)
     result = AnswerResult(
-        "the whole",
+        said("the whole"),
         Message.Status.DONE,
         "mock",
         message.request_id,

@@ -13,7 +13,7 @@ import pytest
 from django.urls import reverse
 
 from prompts import urls
-from prompts.models import Conversation, Message
+from prompts.models import Conversation, Message, Part
 from prompts.selectors import get_visible_message
 from tenants.context import tenant
 from tests.prompts.chats import last_answer, make_conversation
@@ -61,7 +61,9 @@ def knock(client, name: str, pk, headers) -> tuple[int, str]:
 
 def state_of(slug: str) -> list:
     with tenant(slug):
-        return [*Conversation.objects.order_by("pk").values(), *Message.objects.order_by("pk").values()]
+        return [
+            row for model in (Conversation, Message, Part) for row in model.objects.order_by("pk").values()
+        ]
 
 
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["page", "htmx"])

@@ -14,7 +14,7 @@ from prompts.events import BLOCK_MS, START, stream_key
 from prompts.models import Message
 from tenants.context import tenant
 from tests.live import TENANTS
-from tests.prompts.chats import make_conversation, make_process, make_unfinished
+from tests.prompts.chats import make_conversation, make_process, make_unfinished, say
 from tests.prompts.visitor import Event, show, text_of
 
 pytestmark = [pytest.mark.scope(TENANTS[0]), pytest.mark.timeout(120)]
@@ -33,7 +33,8 @@ def write(bob, message: Message, pieces: list[str], pause_s: float) -> None:
 
 def conclude(bob, message: Message, text: str) -> None:
     with tenant(bob.slug):
-        Message.objects.filter(pk=message.pk).update(status=Message.Status.DONE, text=text)
+        say(message, text)
+        Message.objects.filter(pk=message.pk).update(status=Message.Status.DONE)
     with Redis.from_url(settings.REDIS_URL) as valkey:
         valkey.xadd(stream_key(bob.slug, message.pk), {"end": "1"})
 

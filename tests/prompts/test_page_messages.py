@@ -7,9 +7,11 @@ import pytest
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from prompts.models import Message
+from prompts.drafts import Piece
+from prompts.models import Message, Part
 from prompts.selectors import HISTORY_SIZE
-from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
+from prompts.services import write_parts
+from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished, say
 from tests.prompts.pages import HTMX, url
 from tests.prompts.visitor import text_of
 
@@ -18,8 +20,9 @@ pytestmark = pytest.mark.django_db
 
 def test_a_conversation_shows_its_messages_and_its_figures(as_bob, bob):
     conversation = make_conversation(bob, "Ledgers & <books>")
+    say(last_answer(conversation), "**bold** <b>raw</b>")
     Message.objects.filter(pk=last_answer(conversation).pk).update(
-        text="**bold** <b>raw</b>", input_tokens=1200, output_tokens=34, cost="0.002", currency="EUR"
+        input_tokens=1200, output_tokens=34, cost="0.002", currency="EUR"
     )
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
     assert "Ledgers &amp; &lt;books&gt;" in html and "<books>" not in html
@@ -31,22 +34,19 @@ def test_a_conversation_shows_its_messages_and_its_figures(as_bob, bob):
 def test_earlier_messages_come_as_a_fragment(as_bob, bob):
     conversation = make_conversation(bob, turns=HISTORY_SIZE // 2 + 3)
     page = as_bob.get(url("conversation-detail", conversation.pk))
-    assert page.context["earlier_before"] == 7
-    fragment = as_bob.get(url("conversation-detail", conversation.pk, query="?before=7"), headers=HTMX)
+    before = f"?before={page.context['earlier_before']}"
+    assert before == f"?before={conversation.messages.get(position=7).pk}"
+    fragment = as_bob.get(url("conversation-detail", conversation.pk, query=before), headers=HTMX)
     assert fragment.content.decode().count("<article") == 6 and b"<html" not in fragment.content
-    assert (
-        as_bob.get(url("conversation-detail", conversation.pk, query="?before=7"))
-        .content.decode()
-        .count("<article")
-        == 6
-    ), "without scripts"
+    without_scripts = as_bob.get(url("conversation-detail", conversation.pk, query=before))
+    assert without_scripts.content.decode().count("<article") == 6
 
 
-def test_only_the_last_question_can_be_edited(as_bob, bob):
+def test_every_question_can_be_edited(as_bob, bob):
     conversation = make_conversation(bob, turns=3)
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
     assert re.findall(r'data-edit="([^"]*)"', html) == [
-        url("message-edit", conversation.messages.get(position=5).pk)
+        url("message-edit", conversation.messages.get(position=position).pk) for position in (1, 3, 5)
     ]
     assert (
         html.count('id="edit-template"') == 1 and b"edit-template" in as_bob.get(url("chat-home")).content
@@ -58,6 +58,28 @@ def test_an_answer_to_what_the_question_was_before_says_so(as_bob, bob):
     Message.objects.filter(pk=last_answer(conversation).pk).update(notice="of_earlier_question not_replaced")
     html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
     assert "No answer to the changed question came." in html and "this is still the earlier one" not in html
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "words"),
+    [
+        (3, "Thought for 1 second"),
+        (12_400, "Thought for 12 seconds"),
+        (119_400, "Thought for 119 seconds"),
+        (200_000, "Thought for 3 minutes"),
+        (None, "Thoughts"),
+    ],
+)
+def test_what_was_thought_is_folded_with_its_duration(as_bob, bob, duration_ms, words):
+    conversation = make_conversation(bob)
+    pieces = [Piece(Part.Kind.REASONING, "<b>Hm</b>\n\nso.", duration_ms), Piece(Part.Kind.TEXT, "A book.")]
+    write_parts(conversation.leaf_id, pieces)
+    html = as_bob.get(url("conversation-detail", conversation.pk)).content.decode()
+    (folded,) = re.findall(r'(?s)<details class="reasoning">(.*?)</details>', html)
+    assert text_of(re.findall(r"(?s)<summary>(.*?)</summary>", folded)[0]) == words
+    assert "&lt;b&gt;Hm&lt;/b&gt;\n\nso." in folded and "A book." not in folded
+    copied = as_bob.get(url("message-markdown", conversation.leaf_id))
+    assert copied.content.decode() == "A book."
 
 
 def test_looking_at_an_orphaned_answer_concludes_it(as_bob, bob):

@@ -14,7 +14,7 @@ from models_registry.platform.models import Model
 from models_registry.seeds import seed_platform
 from models_registry.services import add_connection, add_model, set_model, set_model_price
 from models_registry.services import test_connection as check_connection
-from prompts.models import Message
+from prompts.models import Part
 from prompts.starters import starter_sets
 from tenants.context import platform
 from tests.models_registry.provider import running_provider
@@ -192,4 +192,4 @@ def test_what_was_written_for_one_model_goes_to_no_other(as_bob, bob, offer, ali
         assert response.status_code == 404 and "is not offered to you here" in response.content.decode()
     response = as_bob.post(url("message-create", conversation.pk), {"text": "private", "model": ""})
     assert response.status_code == 404, "the conversation's own model is meant"
-    assert not Message.objects.filter(text="private").exists()
+    assert not Part.objects.filter(text="private").exists()

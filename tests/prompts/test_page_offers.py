@@ -18,7 +18,7 @@ from models_registry.services import add_connection, add_model, set_model
 from prompts.failures import WORDS
 from prompts.models import Message
 from tenants.context import platform
-from tests.prompts.chats import last_answer, make_conversation
+from tests.prompts.chats import last_answer, make_conversation, say
 from tests.prompts.pages import HTMX, options, url
 from tests.prompts.visitor import text_of
 
@@ -133,8 +133,8 @@ def test_nonsense_in_the_composers_question_is_no_accident(as_bob, bob, offer_bo
 
 def refuse(conversation, code: str, model_name: str) -> Message:
     answer = last_answer(conversation)
+    say(answer, "")
     Message.objects.filter(pk=answer.pk).update(
-        text="",
         status="failed",
         error_code=code,
         error_message="raw words",
@@ -190,7 +190,7 @@ def test_a_model_that_is_denied_to_somebody_is_not_called_withdrawn(as_bob, bob,
     words = text_of(html())
     assert "You may no longer use this model Big Model is there, but the rights of use" in words
     assert "no longer offered" not in words and ">Try again</button>" not in html()
-    Message.objects.filter(pk=answer.pk).update(text="the beginning")
+    say(answer, "the beginning")
     assert ">Continue</button>" not in html(), "the rest would be refused again"
 
 
@@ -209,7 +209,8 @@ def test_a_fragment_of_a_denied_answer_says_so_too(as_bob, bob, deny):
 def card(client, bob, language: str, **columns) -> str:
     """What a person who reads this language sees of a failed answer."""
     conversation = make_conversation(bob)
-    columns = {"text": "", "status": "failed", "error_message": "raw words"} | columns
+    columns = {"status": "failed", "error_message": "raw words"} | columns
+    say(last_answer(conversation), "")
     Message.objects.filter(pk=last_answer(conversation).pk).update(**columns)
     bob.language = language
     bob.save()

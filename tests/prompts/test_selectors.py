@@ -10,11 +10,9 @@ import pytest
 from foundation.errors import NotFound
 from prompts.models import Conversation
 from prompts.selectors import (
-    HISTORY_SIZE,
     LIST_SIZE,
     get_visible_conversation,
     get_visible_message,
-    list_messages,
     list_visible_conversations,
     page_of_conversations,
 )
@@ -99,11 +97,3 @@ def test_a_cursor_that_makes_no_sense_is_no_accident(bob, after):
     mine = make_conversation(bob)
     page, _next = page_of_conversations(bob, after=after)
     assert set(page) <= {mine}
-
-
-def test_long_conversations_come_from_their_end(bob):
-    conversation = make_conversation(bob, turns=HISTORY_SIZE // 2 + 5)
-    latest, has_earlier = list_messages(conversation)
-    assert [message.position for message in latest] == list(range(11, HISTORY_SIZE + 11)) and has_earlier
-    earlier, has_earlier = list_messages(conversation, before=latest[0].position)
-    assert [message.position for message in earlier] == list(range(1, 11)) and not has_earlier

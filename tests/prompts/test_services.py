@@ -14,22 +14,24 @@ from accounts.services import (
 )
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from foundation.ids import uuid7
+from prompts.drafts import Draft
 from prompts.models import Conversation, Message
 from prompts.services import (
     MAX_TEXT_CHARS,
     AnswerResult,
+    answer_again,
+    continue_answer,
     delete_conversation,
     finish_answer,
     note_call,
     rename_conversation,
-    restart_answer,
     save_progress,
     start_turn,
 )
 from tenants.context import platform
 from tenants.models import Duty
 from tests.prompts.chats import last_answer, make_conversation, make_process, make_unfinished
-from tests.prompts.turns import a_bill, ask
+from tests.prompts.turns import a_bill, ask, said
 
 pytestmark = pytest.mark.django_db
 Status = Message.Status
@@ -96,6 +98,35 @@ def test_a_question_is_refused_while_an_answer_is_being_written(alice, process_i
     assert caught.value.code == "answer_in_progress" and answer.conversation.messages.count() == 2
 
 
+def test_the_same_question_at_the_same_place_was_sent_twice(alice, process_id):
+    """A form without scripts, posted again; another question is a branch."""
+    answer = last_answer(make_conversation(alice))
+    ask(alice, process_id, "And?", conversation=answer.conversation, parent_id=answer.pk)
+    with pytest.raises(Conflict) as caught:
+        ask(alice, process_id, " And?", conversation=answer.conversation, parent_id=answer.pk)
+    assert caught.value.code == "answer_in_progress"
+    question, _answer = ask(alice, process_id, "But?", conversation=answer.conversation, parent_id=answer.pk)
+    assert (question.parent_id, question.position) == (answer.pk, 3)
+
+
+def test_a_question_follows_only_an_answer_of_its_conversation(alice, bob, process_id):
+    conversation, other = make_conversation(alice), make_conversation(alice)
+    wrong = [
+        last_answer(other).pk,
+        last_answer(make_conversation(bob)).pk,
+        conversation.messages.first().pk,
+        uuid7(),
+        "no id",
+        "\0",
+    ]
+    for parent_id in wrong:
+        with pytest.raises(NotFound):
+            ask(alice, process_id, conversation=conversation, parent_id=parent_id)
+    with pytest.raises(NotFound):
+        ask(alice, process_id, parent_id=last_answer(other).pk)
+    assert conversation.messages.count() == other.messages.count() == 2
+
+
 def test_a_question_is_taken_when_the_writers_process_is_gone(alice, process_id):
     conversation = make_conversation(alice)
     left = make_unfinished(conversation, make_process(is_alive=False))
@@ -136,16 +167,22 @@ def test_a_title_is_the_beginning_of_the_question(alice, process_id, text, title
     assert ask(alice, process_id, text)[0].conversation.title == title
 
 
-# -- restart_answer ------------------------------------------------------------------------------------------
+# -- answer_again and continue_answer ------------------------------------------------------------------------
 
 
-def restart(message, process_id, *, keep_text=False):
-    return restart_answer(message=message, model_name="other", process_id=process_id, keep_text=keep_text)
+def again(message, process_id) -> Message:
+    return answer_again(message=message, model_name="other", process_id=process_id)
 
 
-def test_the_last_answer_is_written_again(alice, process_id):
+def go_on(message, process_id) -> Message:
+    return continue_answer(message=message, model_name="other", process_id=process_id)
+
+
+@pytest.mark.parametrize("position", [2, 4])
+def test_any_answer_is_given_again_beside_the_first(alice, process_id, position):
     conversation = make_conversation(alice, turns=2)
-    message = restart(last_answer(conversation), process_id)
+    first = conversation.messages.get(position=position)
+    message = again(first, process_id)
     message.refresh_from_db()
     assert (message.status, message.text, message.model_name, message.process_id) == (
         Status.PENDING,
@@ -153,7 +190,10 @@ def test_the_last_answer_is_written_again(alice, process_id):
         "other",
         process_id,
     )
-    assert Conversation.objects.get(pk=conversation.pk).model_name == "other"
+    assert (message.parent_id, message.position) == (first.parent_id, position)
+    assert Message.objects.get(pk=first.pk).text == f"text {position}"
+    conversation.refresh_from_db()
+    assert (conversation.model_name, conversation.leaf_id) == ("other", message.pk)
 
 
 @pytest.mark.parametrize("status", [Status.STOPPED, Status.INTERRUPTED, Status.FAILED])
@@ -165,35 +205,50 @@ def test_a_broken_answer_is_continued_where_it_stopped(alice, process_id, status
             message, status, error_code="upstream_error", error_message="broken", notice="context_trimmed"
         ),
     )
-    message = restart(message, process_id, keep_text=True)
-    assert (message.status, message.text, message.error_code, message.error_message, message.notice) == (
+    continued = go_on(message, process_id)
+    assert continued.pk == message.pk
+    assert (continued.status, continued.text, continued.error_code, continued.error_message) == (
         Status.PENDING,
         "An account book.",
         "",
         "",
-        "",
     )
+    assert continued.notice == ""
 
 
 def test_a_complete_answer_is_not_continued(alice, process_id):
     with pytest.raises(Conflict) as caught:
-        restart(last_answer(make_conversation(alice)), process_id, keep_text=True)
+        go_on(last_answer(make_conversation(alice)), process_id)
     assert caught.value.code == "answer_complete"
 
 
-@pytest.mark.parametrize("position", [2, 3])
-def test_only_the_last_answer_is_written_again(alice, process_id, position):
-    conversation = make_conversation(alice, turns=2)
+def test_an_answer_that_the_conversation_went_on_from_is_not_continued(alice, process_id):
+    """What follows was said to the answer as it is."""
+    _question, message = ask(alice, process_id)
+    finish_answer(message_id=message.pk, result=a_bill(message, Status.STOPPED))
+    _question, following = ask(alice, process_id, conversation=message.conversation)
+    finish_answer(message_id=following.pk, result=a_bill(following))
     with pytest.raises(Conflict) as caught:
-        restart(conversation.messages.get(position=position), process_id)
+        go_on(message, process_id)
     assert caught.value.code == "not_last_answer"
 
 
-def test_an_answer_is_not_begun_twice(alice, process_id):
-    message = restart(last_answer(make_conversation(alice)), process_id)
+@pytest.mark.parametrize("do", [again, go_on])
+def test_a_question_is_not_answered(alice, process_id, do):
+    conversation = make_conversation(alice, turns=2)
     with pytest.raises(Conflict) as caught:
-        restart(message, process_id)
-    assert caught.value.code == "answer_in_progress"
+        do(conversation.messages.get(position=3), process_id)
+    assert caught.value.code in ("not_an_answer", "not_last_answer")
+    assert conversation.messages.count() == 4
+
+
+def test_a_question_has_one_answer_at_a_time(alice, process_id):
+    first = last_answer(make_conversation(alice))
+    second = again(first, process_id)
+    for message in (first, second):
+        with pytest.raises(Conflict) as caught:
+            again(message, process_id)
+        assert caught.value.code == "answer_in_progress"
 
 
 @pytest.mark.parametrize(
@@ -212,58 +267,11 @@ def test_an_answer_that_was_cut_off_at_its_greatest_length_is_continued(
         is_continued,
     )
     if is_continued:
-        answer = restart(answer, process_id, keep_text=True)
+        answer = go_on(answer, process_id)
         assert (answer.status, answer.text, answer.finish_reason) == (Status.PENDING, "An account book.", "")
     else:
         with pytest.raises(Conflict):
-            restart(answer, process_id, keep_text=True)
-
-
-def good_answer_asked_anew(alice, process_id) -> Message:
-    _question, answer = ask(alice, process_id)
-    result = a_bill(answer, notice="model_replaced context_trimmed", failed_model_name="first")
-    finish_answer(message_id=answer.pk, result=result)
-    answer.refresh_from_db()
-    return restart(answer, process_id)
-
-
-@pytest.mark.parametrize("status", [Status.FAILED, Status.STOPPED, Status.INTERRUPTED, Status.DONE])
-def test_an_attempt_without_text_gives_the_earlier_answer_back(alice, process_id, status):
-    """However often that is told, and however often it happens."""
-    answer = good_answer_asked_anew(alice, process_id)
-    for _attempt in range(3):
-        assert (answer.text, answer.model_name, answer.failed_model_name) == ("", "other", "")
-        result = a_bill(
-            answer,
-            status,
-            text="",
-            error_code="insufficient_quota",
-            error_message="no room",
-            output_tokens=0,
-            input_tokens=0,
-            cost=Decimal(0),
-        )
-        for _time in range(2):
-            finish_answer(message_id=answer.pk, result=result)
-            answer.refresh_from_db()
-            assert (answer.status, answer.text, answer.model_name) == (
-                Status.DONE,
-                "An account book.",
-                "mock",
-            )
-            assert (answer.notice, answer.error_code) == (
-                "model_replaced context_trimmed not_replaced",
-                "insufficient_quota",
-            )
-            assert (answer.output_tokens, answer.failed_model_name) == (5, "first")
-        answer = restart(answer, process_id)
-
-
-def test_an_attempt_with_text_takes_the_earlier_answers_place(alice, process_id):
-    answer = good_answer_asked_anew(alice, process_id)
-    finish_answer(message_id=answer.pk, result=a_bill(answer, Status.FAILED, text="A be"))
-    answer.refresh_from_db()
-    assert (answer.status, answer.text, answer.notice, answer.replaced) == (Status.FAILED, "A be", "", None)
+            go_on(answer, process_id)
 
 
 @pytest.mark.parametrize("is_noted", [True, False])
@@ -280,12 +288,12 @@ def test_an_attempt_of_several_calls_ends_with_its_last(alice, process_id, is_no
 
 def test_the_end_of_an_earlier_attempt_changes_nothing(alice, process_id):
     _question, answer = ask(alice, process_id)
-    early = a_bill(answer)
+    early = a_bill(answer, Status.STOPPED)
     finish_answer(message_id=answer.pk, result=early)
-    restart(answer, process_id)
+    go_on(answer, process_id)
     finish_answer(message_id=answer.pk, result=early)
     answer.refresh_from_db()
-    assert (answer.status, answer.output_tokens) == (Status.PENDING, 0)
+    assert (answer.status, answer.output_tokens) == (Status.PENDING, 5)
 
 
 # -- save_progress and finish_answer -------------------------------------------------------------------------
@@ -293,13 +301,52 @@ def test_the_end_of_an_earlier_attempt_changes_nothing(alice, process_id):
 
 def test_progress_is_kept_until_the_answer_is_concluded(alice, process_id):
     _question, answer = ask(alice, process_id)
-    save_progress(message_id=answer.pk, text="An acc")
+    save_progress(message_id=answer.pk, pieces=said("An acc"))
     answer.refresh_from_db()
     assert (answer.status, answer.text) == (Status.STREAMING, "An acc")
     finish_answer(message_id=answer.pk, result=a_bill(answer))
-    save_progress(message_id=answer.pk, text="late")
+    save_progress(message_id=answer.pk, pieces=said("late"))
     answer.refresh_from_db()
     assert (answer.status, answer.text) == (Status.DONE, "An account book.")
+
+
+def test_reasoning_is_kept_beside_the_text_with_its_duration(alice, process_id):
+    """Each time what is not saved yet; in the end, what there is."""
+    _question, answer = ask(alice, process_id)
+    draft = Draft(clock=iter([10.0, 10.0, 12.5]).__next__)
+    draft.add_reasoning("Hm, ")
+    first, pieces = draft.unsaved()
+    save_progress(message_id=answer.pk, pieces=pieces, first=first)
+    draft.note_saved()
+    draft.add_reasoning("so.")
+    draft.add_text("An account book.")
+    first, pieces = draft.unsaved()
+    assert (first, len(pieces)) == (0, 2)
+    save_progress(message_id=answer.pk, pieces=pieces, first=first)
+    draft.note_saved()
+    assert draft.unsaved()[0] == 1, "what does not grow any more is not written again"
+    finish_answer(message_id=answer.pk, result=a_bill(answer, pieces=draft.pieces))
+    answer.refresh_from_db()
+    assert [(part.kind, part.text, part.duration_ms) for part in answer.parts.all()] == [
+        ("reasoning", "Hm, so.", 2500),
+        ("text", "An account book.", None),
+    ]
+    assert answer.text == "An account book."
+
+
+def test_text_that_was_reasoning_takes_nothing_of_what_the_answer_said_before(alice, process_id):
+    draft = Draft(said("One."), clock=iter([1.0, 2.0, 4.0]).__next__)
+    draft.add_text(" Let me think")
+    draft.take_back_text()
+    draft.add_reasoning("!")
+    draft.add_text(" Two.")
+    assert draft.text == "One. Two."
+    assert [(piece.kind, piece.text) for piece in draft.pieces] == [
+        ("text", "One."),
+        ("reasoning", " Let me think!"),
+        ("text", " Two."),
+    ]
+    assert draft.pieces[1].duration_ms == 3000
 
 
 def test_a_finished_answer_bears_its_bill_and_so_does_its_conversation(alice, process_id):
@@ -325,7 +372,7 @@ def test_a_finished_answer_bears_its_bill_and_so_does_its_conversation(alice, pr
 def test_all_attempts_at_an_answer_add_up(alice, process_id):
     _question, answer = ask(alice, process_id)
     finish_answer(message_id=answer.pk, result=a_bill(answer, Status.STOPPED))
-    restart(answer, process_id, keep_text=True)
+    go_on(answer, process_id)
     finish_answer(message_id=answer.pk, result=a_bill(answer, output_tokens=7))
     answer.refresh_from_db()
     assert (answer.input_tokens, answer.output_tokens, answer.cost) == (20, 12, Decimal("0.00004"))
@@ -345,7 +392,7 @@ def test_the_same_call_is_billed_once_however_often_it_is_told(alice, process_id
 def test_a_failure_without_a_call_costs_nothing(alice, process_id):
     _question, answer = ask(alice, process_id)
     result = AnswerResult(
-        "", Status.FAILED, "mock", answer.request_id, error_code="model_not_found", error_message="gone"
+        (), Status.FAILED, "mock", answer.request_id, error_code="model_not_found", error_message="gone"
     )
     finish_answer(message_id=answer.pk, result=result)
     answer.refresh_from_db()

@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from prompts.models import Message
+from prompts.drafts import Piece
+from prompts.models import Message, Part
 from prompts.services import AnswerResult, start_turn
 
 Status = Message.Status
@@ -12,11 +13,15 @@ def ask(actor, process_id, text="What is a ledger?", **more):
     return start_turn(actor=actor, text=text, model_name="mock", process_id=process_id, **more)
 
 
-def a_bill(answer: Message, status=Status.DONE, **changes) -> AnswerResult:
+def said(text: str) -> list[Piece]:
+    return [Piece(Part.Kind.TEXT, text)] if text else []
+
+
+def a_bill(answer: Message, status=Status.DONE, text: str = "An account book.", **changes) -> AnswerResult:
     """The end of the answer's attempt in work, or (request_id) of another one."""
     answer.refresh_from_db()
     figures = {
-        "text": "An account book.",
+        "pieces": said(text),
         "request_id": answer.request_id,
         "input_tokens": 10,
         "output_tokens": 5,

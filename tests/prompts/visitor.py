@@ -86,11 +86,17 @@ class Visitor(httpx.Client):
         more = {"project": str(project)} if project else {}
         response = self.post(address, data={"text": text, "model": model, **more})
         assert response.status_code == 201, response.text
-        return self.message(re.search(r'data-events-url="/m/([0-9a-f-]{36})/events/"', response.text)[1])
+        return self.message(find_begun(response.text))
 
     def do(self, verb: str, message: Message, **data: str) -> httpx.Response:
         """stop, regenerate, continue or (a question, with `text`) edit."""
         return self.post(f"/m/{message.pk}/{verb}/", data=data)
+
+    def begin(self, verb: str, message: Message, **data: str) -> Message:
+        """regenerate, continue or edit, and get the answer that has begun."""
+        response = self.do(verb, message, **data)
+        assert response.status_code == 200, response.text
+        return self.message(find_begun(response.text))
 
     def events(self, message: Message, after: str = "") -> Iterator[Event]:
         """The answer's event stream, until the house ends it. Close the generator to hang up."""
@@ -106,7 +112,10 @@ class Visitor(httpx.Client):
 
     def message(self, pk) -> Message:
         with tenant(self.slug):
-            return Message.objects.select_related("conversation").get(pk=pk)
+            rows = Message.objects.select_related("conversation", "parent").prefetch_related(
+                "parts", "parent__parts"
+            )
+            return rows.get(pk=pk)
 
     def conversation(self, pk) -> Conversation:
         with tenant(self.slug):
@@ -128,6 +137,11 @@ class Visitor(httpx.Client):
     def grown(self, message: Message, characters: int = 20) -> Message:
         """The message once so much of it is in its row."""
         return self.wait_for(message, lambda found: len(found.text) >= characters)
+
+
+def find_begun(html: str) -> str:
+    """The id of the answer that a page is to follow."""
+    return re.search(r'data-events-url="/m/([0-9a-f-]{36})/events/"', html)[1]
 
 
 def _read_events(response: httpx.Response) -> Iterator[Event]:

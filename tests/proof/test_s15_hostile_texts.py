@@ -20,7 +20,7 @@ from prompts.models import Message
 from tests.e2e.browser import Chat, log_in
 from tests.e2e.conftest import arrive, open_browser  # noqa: F401  arrive: a fixture
 from tests.live import TENANTS, listen, running_web
-from tests.prompts.chats import make_conversation
+from tests.prompts.chats import make_conversation, say
 from tests.prompts.conftest import chat_models  # noqa: F401  a fixture
 from tests.proof.hostile_markup import HOST, payloads
 from tests.routes import TENANT
@@ -75,11 +75,12 @@ def write_down(person, batch: list[str]) -> str:
     conversation = make_conversation(person, batch[0][:200], turns=len(batch))
     messages = list(conversation.messages.order_by("position"))
     for number, message in enumerate(messages):
-        message.text = batch[number // 2]
+        text = batch[number // 2]
+        say(message, text)
         if message.role == "assistant":
             message.status, message.error_code = Message.Status.FAILED, "upstream_error"
-            message.error_message, message.model_name = message.text, message.text[:200]
-    Message.objects.bulk_update(messages, ["text", "status", "error_code", "error_message", "model_name"])
+            message.error_message, message.model_name = text, text[:200]
+    Message.objects.bulk_update(messages, ["status", "error_code", "error_message", "model_name"])
     for payload in batch:
         make_conversation(person, payload[:200], turns=0)
     return f"/c/{conversation.pk}/"

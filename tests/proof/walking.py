@@ -18,6 +18,7 @@ from tenants.context import Scope, platform, tenant, use_scope
 from tenants.models import Tenant
 from tenants.provisioning.services import create_tenant
 from tests.estate import PROVIDER, ROLES, make_estate, make_people
+from tests.prompts.chats import say
 
 OWN_OF_A_PERSON = ("conversation", "question", "answer")
 
@@ -77,7 +78,7 @@ class World:
         estate = self.estates[self.a]
         with tenant(self.a):
             Conversation.objects.filter(pk=estate.conversation.pk).update(title=self.private)
-            Message.objects.filter(conversation=estate.conversation.pk).update(text=self.private)
+            say(Message.objects.filter(conversation=estate.conversation.pk), self.private)
             type(estate.key).objects.filter(pk=estate.key.pk).update(name=self.key_name)
             self.second = create_user(actor=None, email=f"two@{self.a}.example", name="Two", roles=["user"])
 

@@ -160,10 +160,16 @@ def _check_rows(slug: str, fail: Callable[[str], None]) -> None:
 
     from accounts.models import User
     from models_registry.models import Connection
+    from prompts.branches import list_branch
+    from prompts.models import Conversation
     from tenants.sealing import open_field
     from usage.models import UsageEvent
 
     with tenant(slug):
+        conversation = Conversation.objects.get()
+        said = [(message.role, message.text) for message in list_branch(conversation.leaf_id)]
+        if said != [(role, f"Text {slug} of old") for role in ("user", "assistant")]:
+            fail(f"{slug}: the conversation reads {said}.")
         if EmailAddress.objects.filter(email=STRAY).exists():
             fail(f"{slug}: an address that a person had added by hand is still there.")
         person = User.objects.get(name={"acme": "Alice", "globex": "Charlie"}[slug])
