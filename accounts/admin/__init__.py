@@ -5,6 +5,7 @@
 # each registers itself
 from accounts.admin import (  # noqa: F401
     audit,
+    files,
     grants,
     keys,
     limits,
