@@ -25,7 +25,7 @@ from tenants.files.streams import BlobWriter, Place, read_blob
 from tenants.models import Duty
 from tenants.provisioning.plans import set_plan
 from tenants.sealing import BrokenSeal
-from tests.files.keeping import age, content_of, keep, list_bytes, remove_all
+from tests.files.keeping import ABOUT, age, content_of, keep, list_bytes, remove_all
 
 pytestmark = pytest.mark.scope(None)
 
@@ -128,9 +128,13 @@ def test_a_place_that_is_gone_before_its_first_byte_gets_none(monkeypatch):
             assert not Blob.objects.exists()
             super().__init__(place, **options)
 
+    def unread() -> Iterator[bytes]:
+        pytest.fail("it is written to a place that nobody cleans any more")
+        yield b""
+
     monkeypatch.setattr(services, "BlobWriter", Sleeper)
     with pytest.raises(Conflict) as refusal:
-        keep(b"content")
+        services.store_file(unread(), size_bytes=9, most_bytes=9, **ABOUT)
     assert refusal.value.code == "file_given_up" and list_bytes() == {}
 
 
