@@ -74,6 +74,13 @@ def has_access(slug: str, session_key: str, user_id: UUID) -> bool:
     return door is not None and door.state != DoorState.SUSPENDED and get_user(request).pk == user_id
 
 
+def is_logged_in(session_key: str) -> bool:
+    """Whether somebody of the active tenant is, by this session."""
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    return get_user(request).is_authenticated
+
+
 @duty(SESSIONS)
 def sweep_sessions() -> None:
     """Delete expired sessions, and look again when the next have expired; at once where there were

@@ -266,7 +266,7 @@ class PlanForm(forms.ModelForm):
 
     class Meta:
         model = Plan
-        fields = ["label", "name", "monthly_budget"]
+        fields = ["label", "name", "monthly_budget", "storage_bytes", "largest_file_bytes"]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -295,7 +295,7 @@ class PlanAdmin(AtriumModelAdmin):
     list_display = ["label", "name", *map(_limit_column, Measure), "show_budget"]
     search_fields = ["name", "label"]
     form = PlanForm
-    fields = ["label", "name", *Measure.values, "monthly_budget"]
+    fields = ["label", "name", *Measure.values, "monthly_budget", "storage_bytes", "largest_file_bytes"]
 
     def get_queryset(self, request: HttpRequest):
         return super().get_queryset(request).prefetch_related("limits")

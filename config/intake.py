@@ -1,10 +1,10 @@
 """What a request meets before Django: how large its body may be, how long it may take, and how many are in
 work at once.
 
-Guards against: a body that is spooled without bound or never ends, more work than there are database
-connections, one host that takes every place, and places held by event streams, by bodies that are still
-coming, or by clients that have left the line; a refusal of the API that tells by its time which tenants and
-keys exist.
+Guards against: a body that is spooled without bound (those with files have another: `config.uploads`) or
+never ends, more work than there are database connections, one host that takes every place, and places held by
+event streams, by bodies that are still coming, or by clients that have left the line; a refusal of the API
+that tells by its time which tenants and keys exist.
 Does not guard: `/v1` (gateway.state.limits, gateway.http), a client that reads its answer slowly, or one that
 sends a byte now and then: it holds a socket, nothing else. Static files pass: they need no database
 (config.middleware).
@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 
 from config.gate import Gate
 from config.middleware import RequestIdMiddleware, SecurityHeadersMiddleware
+from config.uploads import find_body_limit
 from foundation.error_pages import RETRY_AFTER_S, answer_error, speak_to
 from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, InvalidInput, Unavailable
 from foundation.mime_parameters import can_be_read
@@ -38,6 +39,7 @@ KEPT_FREE = 6  # connections of the pool for health checks and for the steps of 
 PLACES = settings.DATABASE_POOL["max_size"] - KEPT_FREE
 LINE, WAIT_S = 200, 5.0
 HEALTH_PLACES, HEALTH_LINE = 2, 50
+LARGE_PLACES = 32  # bodies with files, which lie on the disk, and twice while Django reads them
 BODY_PAUSE_S = 30.0
 TELL_EVERY_S = 10.0
 # of a key that opens nothing at /api/v1: Django takes some milliseconds, and now and then more than 20 where
@@ -56,18 +58,20 @@ class Intake:
         self._pages = pages or Gate(PLACES, LINE, WAIT_S)
         # of its own: whoever asks whether we live is answered when we are busy, too
         self._health = Gate(HEALTH_PLACES, HEALTH_LINE, WAIT_S)
+        self._large = Gate(LARGE_PLACES, 0, 0)
         self._told_s = -TELL_EVERY_S
         self._untold = 0
 
     async def __call__(self, scope, receive, send) -> None:
         visit = _Visit(self._gate_for(scope["path"]), scope, receive, send)
         try:
+            visit.allow(await find_body_limit(scope, visit.host), self._large)
             visit.check_declared_size()
             scope = _readable(scope)
             await self._django(scope, visit.receive, visit.send)
         except _Refused as exc:
             self._tell(exc.status, scope)
-            await _send_refusal(scope, send, exc.status)
+            await _send_refusal(scope, send, exc)
         finally:
             visit.leave()
 
@@ -97,8 +101,9 @@ def _readable(scope) -> dict:
 
 
 class _Refused(Exception):
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE) -> None:
         self.status = status
+        self.limit = limit
 
 
 class _Visit:
@@ -111,20 +116,29 @@ class _Visit:
         self._receive = receive
         self._send = send
         headers = dict(scope["headers"])
-        self._host = hosts.name_of(headers.get(b"host", b"").decode("latin-1"))
+        self.host = hosts.name_of(headers.get(b"host", b"").decode("latin-1"))
         self._declared_size = headers.get(b"content-length", b"")
         self._size = 0
         self._limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         self._is_complete = False
         self._is_inside = False
+        self._large: Gate | None = None
         self._is_api = scope["path"].startswith("/api/")
         self._begun_s = time.perf_counter()
+
+    def allow(self, limit: int, large: Gate) -> None:
+        """A body of so many bytes. Raises _Refused where too many such are on the way."""
+        if limit <= self._limit:
+            return
+        if not large.enter_at_once(self.host):
+            raise _Refused(503)
+        self._limit, self._large = limit, large
 
     def check_declared_size(self) -> None:
         # Python refuses to read some thousand digits, and 20 are too many already
         size = self._declared_size[:20]
         if size.isdigit() and int(size) > self._limit:
-            raise _Refused(413)
+            raise _Refused(413, self._limit)
 
     async def receive(self) -> dict:
         if self._is_complete:
@@ -138,7 +152,7 @@ class _Visit:
             return message
         self._size += len(message.get("body", b""))
         if self._size > self._limit:
-            raise _Refused(413)
+            raise _Refused(413, self._limit)
         if message.get("more_body"):
             return message
         self._is_complete = True
@@ -148,13 +162,13 @@ class _Visit:
         """Wait in line; False if the client left meanwhile."""
         if self._gate is None:
             return True
-        self._is_inside = self._gate.enter_at_once(self._host)
+        self._is_inside = self._gate.enter_at_once(self.host)
         if self._is_inside:
             return True
         # after the body nothing comes but the end of the connection
         gone = asyncio.ensure_future(self._receive())
         try:
-            self._is_inside = await self._gate.enter(self._host, gone)
+            self._is_inside = await self._gate.enter(self.host, gone)
             if gone.done():
                 return False
         finally:
@@ -173,10 +187,13 @@ class _Visit:
         await self._send(message)
 
     def leave(self) -> None:
-        """Give the place back; more than once is harmless."""
+        """Give the places back; more than once is harmless."""
+        if self._large is not None:
+            self._large.leave(self.host)
+            self._large = None
         if self._gate is not None and self._is_inside:
             self._is_inside = False
-            self._gate.leave(self._host)
+            self._gate.leave(self.host)
 
 
 def _is_event_stream(headers) -> bool:
@@ -185,11 +202,12 @@ def _is_event_stream(headers) -> bool:
     )
 
 
-def _describe(status: int) -> AtriumError:
+def _describe(refused: _Refused) -> AtriumError:
+    status = refused.status
     if status == 413:
         return BodyTooLarge(
             _("The request is larger than %(limit)s MB.")
-            % {"limit": number_format(settings.DATA_UPLOAD_MAX_MEMORY_SIZE / 1_000_000, 1)}
+            % {"limit": number_format(refused.limit / 1_000_000, 1)}
         )
     if status == 408:
         return BodyTimeout(
@@ -207,16 +225,17 @@ def _describe(status: int) -> AtriumError:
     )
 
 
-def _refuse(status: int, request: HttpRequest) -> HttpResponse:
+def _refuse(refused: _Refused, request: HttpRequest) -> HttpResponse:
     with speak_to(request):
-        return answer_error(request, _describe(status))
+        return answer_error(request, _describe(refused))
 
 
-async def _send_refusal(scope, send, status: int) -> None:
+async def _send_refusal(scope, send, refused: _Refused) -> None:
+    status = refused.status
     if status == 400:  # it is these that cannot be read
         scope = scope | {"headers": [one for one in scope["headers"] if one[0] not in DOUBTFUL]}
     request = ASGIRequest(scope | {"query_string": b""}, BytesIO())
-    answer = RequestIdMiddleware(SecurityHeadersMiddleware(partial(_refuse, status)))
+    answer = RequestIdMiddleware(SecurityHeadersMiddleware(partial(_refuse, refused)))
     response = answer(request)
     response["Content-Length"] = str(len(response.content))
     if status != 503:

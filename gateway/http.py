@@ -63,7 +63,7 @@ def _too_large() -> BodyTooLarge:
 
 async def read_body(receive: Receive) -> bytes:
     """The whole body, counted while it comes in. Raises BodyTooLarge, BodyTimeout, ClientGone."""
-    message = await _receive(receive)
+    message = await receive_message(receive)
     body = message.get("body", b"")
     if message["type"] == "http.request" and not message.get("more_body") and len(body) <= MAX_BODY_BYTES:
         return body
@@ -78,10 +78,11 @@ async def read_body(receive: Receive) -> bytes:
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
-        message = await _receive(receive)
+        message = await receive_message(receive)
 
 
-async def _receive(receive: Receive) -> dict[str, Any]:
+async def receive_message(receive: Receive) -> dict[str, Any]:
+    """The next piece of a body, or that the client has left. Raises BodyTimeout."""
     try:
         async with asyncio.timeout(BODY_PAUSE_S):
             return await receive()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from foundation.errors import AtriumError
 from foundation.http_server import HEARERS, Hearers
@@ -50,6 +51,14 @@ class Request:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await send_answer(self.send, 200, body, self.visit.headers(headers))
+        except TimeoutError:
+            raise ClientGone from None
+
+    async def send_in_time(self, message: dict[str, Any]) -> None:
+        """A piece of an answer that the caller makes. Raises ClientGone as `answer` does."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self.send(message)
         except TimeoutError:
             raise ClientGone from None
 

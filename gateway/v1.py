@@ -7,6 +7,7 @@ from foundation.told import gettext as _
 from gateway import counting, pipeline
 from gateway.addresses import DEPLOYMENT
 from gateway.calls import Call, Operation, Principal
+from gateway.files import uploads, views  # noqa: F401  (they register their routes)
 from gateway.http import ClientGone, read_json_body
 from gateway.operations import chat_completions, completions, embeddings, messages, rerank
 from gateway.operations.body import BYTE_ORDER_MARK

@@ -1,6 +1,6 @@
 """The shared tables of tenancy. They live in `public`; only the platform's role and the owner read them."""
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
@@ -10,6 +10,8 @@ from foundation.told import say
 from tenants.data_policy import DataPolicy
 from tenants.measures import LimitRow, Measure, read_amount
 from tenants.slugs import validate_slug
+
+MAX_BYTES = 10**15
 
 
 class TimeStamped(models.Model):
@@ -40,6 +42,20 @@ class Plan(TimeStamped):
         blank=True,
         validators=[MinValueValidator(0)],
         help_text=_("In the tenant's currency. Read-only for the tenant."),
+    )
+    storage_bytes = models.PositiveBigIntegerField(
+        _("storage"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MAX_BYTES)],
+        help_text=_("How many bytes a tenant's files may have together."),
+    )
+    largest_file_bytes = models.PositiveBigIntegerField(
+        _("largest file"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_BYTES)],
+        help_text=_("In bytes. Empty: what each place takes at most."),
     )
 
     class Meta:

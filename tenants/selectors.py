@@ -64,6 +64,22 @@ def get_plan_budget(slug: str) -> Decimal | None:
         return Tenant.objects.values_list("plan__monthly_budget", flat=True).get(slug=slug)
 
 
+@dataclass(frozen=True, slots=True)
+class StorageAllowance:
+    """What a plan allows to be kept, and how large one file may be; None: no limit."""
+
+    storage_bytes: int | None
+    largest_file_bytes: int | None
+
+
+def get_storage_allowance() -> StorageAllowance:
+    """Of the active tenant's plan."""
+    slug = current_tenant()
+    with platform():
+        rows = Tenant.objects.values_list("plan__storage_bytes", "plan__largest_file_bytes")
+        return StorageAllowance(*rows.get(slug=slug))
+
+
 def list_plans(names: list[str]) -> list[Plan]:
     """The plans with these names; those that there are not are missing."""
     with platform():

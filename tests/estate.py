@@ -24,6 +24,7 @@ from foundation.ids import uuid7
 from models_registry.services import add_connection, add_model, set_model_price
 from prompts.models import Conversation
 from tenants.context import platform
+from tenants.files.models import Blob, File
 from tenants.local.models import WebOrigin
 from tenants.models import Domain, Plan, Tenant
 from tenants.work.services import order
@@ -84,6 +85,7 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
         user=owner,
         origin=origin,
         work=order(work_kinds.NOTE, uuid7()),
+        file=make_file(owner, name=f"File {canary}"),
         project=project,
         member=member,
         key=key,
@@ -104,6 +106,14 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
         owner_role=Group.objects.get(name="owner"),
         entry=LogEntry.objects.order_by("-pk").first(),
     )
+
+
+def make_file(owner: User, **changes) -> File:
+    """A file whose bytes are nowhere."""
+    digest = uuid7().hex * 2
+    blob = Blob.objects.create(state=Blob.State.STORED, size_bytes=1_500, sha256=digest)
+    facts = {"name": "a.pdf", "sniffed_type": "application/pdf", "purpose": "user_data"}
+    return File.objects.create(owner=owner, blob=blob, size_bytes=1_500, sha256=digest, **facts | changes)
 
 
 def make_event(user: User | None, **changes) -> UsageEvent:

@@ -235,6 +235,7 @@ SERVICE = {
         {"take_price": ADMINS},
     ),
     "prompts_conversation": ("conversation", f"ai_developer auditor {ADMINS}", "", "", "", {}),
+    "files_file": ("file", f"auditor {ADMINS}", "", "", "", {}),
     "usage_usageevent": ("event", EVERYONE, "", "", "", {"refund": f"billing {ADMINS}"}),
     "usage_budget": ("budget", EVERYONE, f"billing {ADMINS}", f"billing {ADMINS}", f"billing {ADMINS}", {}),
 }
@@ -278,7 +279,7 @@ SYSTEM = {
     "usage_platform_tenantsum": ("day", "operator", "", "", "", {}),
 }
 # lists whose lines lead nowhere: 404 or 403 for everyone
-WITHOUT_PAGE = {"prompts_conversation", "usage_platform_tenantsum"}
+WITHOUT_PAGE = {"prompts_conversation", "files_file", "usage_platform_tenantsum"}
 
 
 def admin_rows(site: str, table: dict, roles: tuple[str, ...]) -> Iterator[Row]:
@@ -317,7 +318,7 @@ def admin_rows(site: str, table: dict, roles: tuple[str, ...]) -> Iterator[Row]:
 
 
 def _hidden(name: str) -> str:
-    return "404" if name == "prompts_conversation" else "403"
+    return "404" if name in ("prompts_conversation", "files_file") else "403"
 
 
 def _for(roles: tuple[str, ...], allowed: str, granted: str = "200", refused: str = "403") -> str:

@@ -6,6 +6,7 @@ Operators (in
 # each registers itself
 from accounts.admin import (  # noqa: F401
     audit,
+    files,
     grants,
     keys,
     limits,

@@ -14,7 +14,7 @@ IDENTITY_APPS = [  # tables in `public` (operators) and in every tenant schema
     "allauth.account",
 ]
 SHARED_APPS = ["django_tenants", "tenants", *IDENTITY_APPS, "models_registry.platform", "usage.platform"]
-TENANT_APPS = [*IDENTITY_APPS, "usage", "models_registry", "rag", "prompts"]
+TENANT_APPS = [*IDENTITY_APPS, "tenants.files", "usage", "models_registry", "rag", "prompts"]
 _WITHOUT_TABLES = [
     "unfold",
     "unfold.contrib.filters",

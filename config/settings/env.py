@@ -63,6 +63,12 @@ VARIABLES = [
         "`$ATRIUM_DATA/media`",
     ),
     Variable(
+        "ATRIUM_SEAL_FILES",
+        "`1`: files that come from now on are kept encrypted, each with a key of its own that the "
+        "tenant's data key seals",
+        "0",
+    ),
+    Variable(
         "ATRIUM_ALLOWED_HOSTS",
         "comma-separated hosts whose pages are answered (programs with a key are at any); empty: those of "
         "the platform and of the tenants' domains",

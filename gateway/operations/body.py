@@ -79,6 +79,15 @@ def load_object(raw: bytes, more_numbers: int = 0) -> dict[str, Any]:
     """The body, with a model named. `more_numbers`: in lists, beside the values that any body may hold.
     Raises InvalidInput.
     """
+    body = load_any_object(raw, more_numbers)
+    check_model(body)
+    for name in NOT_PASSED_ON:
+        body.pop(name, None)
+    return body
+
+
+def load_any_object(raw: bytes, more_numbers: int = 0) -> dict[str, Any]:
+    """The body, which need not name a model. Raises InvalidInput."""
     check_value_count(raw, more_numbers)
     body = _load(raw)
     if not isinstance(body, dict):
@@ -87,9 +96,6 @@ def load_object(raw: bytes, more_numbers: int = 0) -> dict[str, Any]:
         _check_depth(body)
     if may_have_long_number(raw):
         _check_numbers(raw)
-    check_model(body)
-    for name in NOT_PASSED_ON:
-        body.pop(name, None)
     return body
 
 

@@ -117,6 +117,7 @@ class TenantSnapshot:
     routes: dict[str, Route]  # by name and by alias
     grants: dict[UUID, ObjectGrants]
     loaded_s: float
+    largest_file_bytes: int | None = None  # as the plan says; None: what each place takes
     data_policy: str = DataPolicy.ANYWHERE
     project_policies: dict[UUID, str] = field(default_factory=dict)  # of those that have one
     auto_models: dict[UUID, tuple[str, ...]] = field(default_factory=dict)  # by project, where it names some
@@ -338,6 +339,7 @@ def _make_snapshot(known: KnownTenant, plan: Plan, facts: TenantFacts, loaded_s:
         routes=facts.routes,
         grants=facts.grants,
         loaded_s=loaded_s,
+        largest_file_bytes=plan.largest_file_bytes,
         data_policy=known.data_policy,
         project_policies=facts.project_policies,
         auto_models=facts.auto_models,

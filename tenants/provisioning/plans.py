@@ -31,6 +31,8 @@ class PlanChanges(TypedDict, total=False):
     tokens_per_day: int | None
     calls_at_once: int | None
     monthly_budget: Decimal | None
+    storage_bytes: int | None
+    largest_file_bytes: int | None
 
 
 def create_plan(*, name: str, **limits: Unpack[PlanChanges]) -> Plan:

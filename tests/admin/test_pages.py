@@ -36,7 +36,7 @@ from tenants.work.services import order
 from tests import work_kinds
 from tests.admin.query_counts import CHANGELISTS
 from tests.admin.raw_values import find_raw
-from tests.estate import PROVIDER, make_estate, make_event, make_people, make_platform_estate
+from tests.estate import PROVIDER, make_estate, make_event, make_file, make_people, make_platform_estate
 from tests.page_words import assert_no_wrong_words, find_wrong_words, names_in
 from tests.permissions import SERVICE, SYSTEM, WITHOUT_PAGE
 from tests.routes import PLATFORM, TENANT
@@ -262,6 +262,7 @@ def grow(alice) -> None:
         set_limit(actor=None, level="user", subject_id=person.pk, measure="calls_at_once", amount=9)
         set_budget(actor=None, level="user", subject_id=person.pk, limit=Decimal(1))
         make_event(person, project_id=project.pk, model=f"m{number}")
+        make_file(person)
         Conversation.objects.create(user=person, title="t", last_message_at=person.created_at)
         order(work_kinds.NOTE)
 

@@ -9,7 +9,8 @@ from tenants.measures import Measure
 from tenants.models import Plan
 from tenants.provisioning.plans import set_plan
 
-FIELDS = ("label", *Measure.values, "monthly_budget")
+SIZES = ("storage_bytes", "largest_file_bytes")
+FIELDS = ("label", *Measure.values, "monthly_budget", *SIZES)
 
 
 def limit(text: str) -> int | None:
@@ -45,6 +46,14 @@ class Command(AtriumCommand):
             metavar="AMOUNT",
             help="“none” removes the budget; 0 lets only free models answer",
         )
+        for size in SIZES:
+            change.add_argument(
+                f"--{size.replace('_', '-')}",
+                type=limit,
+                default=SUPPRESS,
+                metavar="N",
+                help="“none” removes the limit",
+            )
         self.add_action("list", self.list, "show all plans")
 
     def set(self, options) -> None:
