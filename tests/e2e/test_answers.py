@@ -288,6 +288,33 @@ def test_what_is_refused_stays_in_the_field(arrive):
     assert chat.read() == stopped
 
 
+def test_nothing_is_edited_while_a_question_is_sent(arrive):
+    """What is written into a field that is about to go would be lost."""
+    chat = arrive(model="mock-echo", expected=("500", "htmx:"))
+    chat.ask("hello")
+    chat.wait_for()
+    held: list = []
+    chat.page.route(re.compile("/(messages|edit)/$"), lambda route: held.append(route))
+    chat.box.fill("one more")
+    with chat.page.expect_request("**/messages/"):
+        chat.box.press("Enter")
+    chat.box.press("ArrowUp")
+    field = chat.page.locator("#edit-text")
+    expect(field).to_have_count(0)
+    held.pop().fulfill(status=500, body="")
+    expect(chat.box).to_have_value("one more")
+
+    chat.box.fill("")
+    chat.box.press("ArrowUp")
+    field.fill("anew")
+    with chat.page.expect_request("**/edit/"):
+        field.press("Enter")
+    expect(field).not_to_be_editable()
+    held.pop().fulfill(status=500, body="")
+    expect(field).to_be_editable()
+    expect(field).to_have_value("anew")
+
+
 def test_a_finger_edits_too(arrive):
     chat = arrive(model="mock-echo", has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740})
     chat.box.fill("one")
