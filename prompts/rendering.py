@@ -22,6 +22,7 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from prompts.cjk import cjk_plugin
 from prompts.formulas import math_plugin
 from prompts.links import links_plugin
 from prompts.mathml import MATH
@@ -143,6 +144,7 @@ def _make_parser() -> MarkdownIt:
     parser = (
         MarkdownIt("commonmark", {"html": False, "breaks": True})
         .enable(["table", "strikethrough"])
+        .use(cjk_plugin)
         .use(task_lists_plugin)
         .use(math_plugin)
         .use(links_plugin)

@@ -108,6 +108,30 @@ def test_code_is_highlighted_and_escaped():
     assert 'class="language-python"' in html and '<span class="k">if</span>' in html and "&lt;" in html
 
 
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("**注意：**正文", "<strong>注意：</strong>正文"),
+        (
+            "**「重点」**内容 含**（测试）**后文",
+            "<strong>「重点」</strong>内容 含<strong>（测试）</strong>后文",
+        ),
+        ('한국어 **"강조"**는', "한국어 <strong>&quot;강조&quot;</strong>는"),
+        ("日本語**「強調」**です", "日本語<strong>「強調」</strong>です"),
+        ("他说**“重点”**内容", "他说<strong>“重点”</strong>内容"),
+        ("这个*`code`*吗", "这个<em><code>code</code></em>吗"),
+        ("~~（旧）~~新", "<s>（旧）</s>新"),
+        ("葛\U000e0100**(a)**葛", "葛\U000e0100<strong>(a)</strong>葛"),  # with a selector of a variant
+        ("2 * 3 * 4，a_b_c，文件_名_称", "2 * 3 * 4，a_b_c，文件_名_称"),
+        ("a**“b”**c", "a**“b”**c"),
+        ("👍**(a)**b", "👍**(a)**b"),
+    ],
+)
+def test_emphasis_beside_punctuation_of_languages_without_blanks(text, html):
+    """As in the CJK-friendly amendment to CommonMark; other languages are read as ever."""
+    assert render_markdown(text).strip().replace('"', "&quot;") == f"<p dir=&quot;auto&quot;>{html}</p>"
+
+
 def test_tables_align_by_class():
     assert '<td class="align-right">' in render_markdown("| a |\n|-:|\n| 1 |")
 
