@@ -6,9 +6,11 @@ pictures: `links`; formulas: `formulas`.
 Does not cover: text that never passes here; templates escape that.
 """
 
+import re
 from functools import cache
 from html import escape
 from io import StringIO
+from itertools import pairwise
 
 import nh3
 from django.utils.safestring import SafeString
@@ -77,6 +79,7 @@ ATTRIBUTES = {
     **MATH,
 }
 SCHEMES = {"http", "https", "mailto"}
+BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 
 
 _finished = Rendered()
@@ -150,6 +153,7 @@ def _make_parser() -> MarkdownIt:
         .use(links_plugin)
     )
     parser.core.ruler.push("directions", _mark_directions)
+    parser.core.ruler.after("inline", "cell-breaks", _break_cells)
     parser.block.ruler.at("table", _read_table, {"alt": ["paragraph", "reference"]})
     parser.add_render_rule("th_open", _render_cell)
     parser.add_render_rule("td_open", _render_cell)
@@ -178,6 +182,22 @@ def _read_table(state: StateBlock, start: int, last: int, silent: bool) -> bool:
     table(state, start, last, False)
     budget.tables -= len(state.tokens) - before
     return True
+
+
+def _break_cells(state: StateCore) -> None:
+    """`<br>` ends a line in a cell, where Markdown has no way to say so; other HTML is text. Before escaped
+    text is joined: `\\<br>` says that it is meant.
+    """
+    for cell, inline in pairwise(state.tokens):
+        if cell.type in ("td_open", "th_open") and inline.children and "<" in inline.content:
+            inline.children = [piece for token in inline.children for piece in _split_at_breaks(token)]
+
+
+def _split_at_breaks(token: Token) -> list[Token]:
+    if token.type != "text":
+        return [token]
+    first, *others = (Token("text", "", 0, content=piece) for piece in BREAK.split(token.content))
+    return [first, *(token for text in others for token in (Token("hardbreak", "br", 0), text))]
 
 
 def _count_cells(state: StateBlock, start: int, last: int) -> int:

@@ -136,6 +136,22 @@ def test_tables_align_by_class():
     assert '<td class="align-right">' in render_markdown("| a |\n|-:|\n| 1 |")
 
 
+@pytest.mark.parametrize(
+    ("cell", "html"),
+    [
+        ("one<br>**two<BR/>three**<br />", "one<br>\n<strong>two<br>\nthree</strong><br>\n"),
+        ("`<br>` and \\<br>, &lt;br>", "<code>&lt;br&gt;</code> and &lt;br&gt;, &lt;br&gt;"),
+        ("<br onclick=x><b>a</b><hr>", "&lt;br onclick=x&gt;&lt;b&gt;a&lt;/b&gt;&lt;hr&gt;"),
+    ],
+)
+def test_a_cell_breaks_its_lines_and_knows_no_other_html(cell, html):
+    assert f"<td>{html}</td>" in render_markdown(f"| a |\n|---|\n| {cell} |")
+
+
+def test_outside_of_cells_a_break_is_text():
+    assert "a&lt;br&gt;b" in render_markdown("a<br>b")
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_growing_text_ends_as_the_whole_text(seed):
     """However the text is cut into pieces, the finished blocks and the last one are what the whole renders
@@ -257,6 +273,7 @@ REPEATED = [
     "<!-- ",
     "&amp;",
     "| a | b |\n",
+    "| a |\n|---|\n| <br>",
     "1. a\n",
     "```\n",
     "# a\n",
