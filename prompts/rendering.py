@@ -16,7 +16,7 @@ import nh3
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock, table
+from markdown_it.rules_block import StateBlock, reference, table
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -155,6 +155,7 @@ def _make_parser() -> MarkdownIt:
     parser.core.ruler.push("directions", _mark_directions)
     parser.core.ruler.after("inline", "cell-breaks", _break_cells)
     parser.block.ruler.at("table", _read_table, {"alt": ["paragraph", "reference"]})
+    parser.block.ruler.at("reference", _read_reference)
     parser.add_render_rule("th_open", _render_cell)
     parser.add_render_rule("td_open", _render_cell)
     return parser
@@ -182,6 +183,12 @@ def _read_table(state: StateBlock, start: int, last: int, silent: bool) -> bool:
     table(state, start, last, False)
     budget.tables -= len(state.tokens) - before
     return True
+
+
+def _read_reference(state: StateBlock, start: int, last: int, silent: bool) -> bool:
+    """The library's rule, except for footnotes (`[^1]: Smith`): they stay as written, no links to `Smith`."""
+    begin = state.bMarks[start] + state.tShift[start]
+    return not state.src.startswith("[^", begin) and reference(state, start, last, silent)
 
 
 def _break_cells(state: StateCore) -> None:

@@ -148,6 +148,14 @@ def test_a_cell_breaks_its_lines_and_knows_no_other_html(cell, html):
     assert f"<td>{html}</td>" in render_markdown(f"| a |\n|---|\n| {cell} |")
 
 
+def test_footnotes_stay_as_they_were_written():
+    html = render_markdown("So it is[^1], see [b].\n\n[^1]: Smith\n[^n]: /c/ 'x'\n\n[b]: /c/")
+    assert html == (
+        '<p dir="auto">So it is[^1], see <a href="/c/" rel="noopener noreferrer nofollow">b</a>.</p>\n'
+        "<p dir=\"auto\">[^1]: Smith<br>\n[^n]: /c/ 'x'</p>\n"
+    )
+
+
 def test_outside_of_cells_a_break_is_text():
     assert "a&lt;br&gt;b" in render_markdown("a<br>b")
 
