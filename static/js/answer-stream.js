@@ -11,6 +11,7 @@ import { refreshList } from "./conversations.js";
 import { frameCode } from "./copy.js";
 import { showNotice } from "./notices.js";
 import { announce, forEach, goToLogIn, words } from "./page.js";
+import { keepSelection } from "./selection.js";
 import { parsePage, proseFragment } from "./trusted-fragments.js";
 
 const FIRST_PAUSE_MS = 400;
@@ -71,6 +72,7 @@ class AnswerStream {
   show() {
     this.frame = null;
     if (!this.waiting.length) return;
+    const select = keepSelection(this.stable.parentElement);
     const begin = this.waiting.findLastIndex((update) => update.anew);
     const updates = this.waiting.splice(0).slice(Math.max(0, begin));
     if (begin >= 0) {
@@ -80,6 +82,7 @@ class AnswerStream {
     const append = updates.map((update) => update.append ?? "").join("");
     if (append) this.stable.append(framed(append));
     this.tail.replaceChildren(framed(updates.at(-1).tail ?? ""));
+    select(this.stable.parentElement);
     this.message.dataset.status = "streaming";
     this.elapsed.textContent = "";
   }
@@ -99,6 +102,7 @@ class AnswerStream {
     if (!this.message.isConnected) return;
     const { id } = this.message;
     const hadFocus = this.message.contains(document.activeElement);
+    const select = keepSelection(this.stable.parentElement);
     const wasOnStop = document.activeElement?.matches("[data-stop]");
     window.htmx.swap(this.message, JSON.parse(event.data).html, {
       swapStyle: "outerHTML",
@@ -108,6 +112,7 @@ class AnswerStream {
     const finished = document.getElementById(id);
     if (hadFocus) finished?.focus({ preventScroll: true });
     else if (wasOnStop) leaveStop(finished);
+    select(finished?.querySelector(".prose"));
     tell(finished);
     refreshList();
   }
@@ -138,11 +143,13 @@ class AnswerStream {
       const fresh = page.getElementById(this.message.id);
       if (!fresh || fresh.dataset.eventsUrl || !this.message.isConnected) return;
       this.close();
+      const select = keepSelection(this.stable.parentElement);
       window.htmx.swap(this.message, fresh.outerHTML, {
         swapStyle: "outerHTML",
         swapDelay: 0,
         settleDelay: 0,
       });
+      select(document.getElementById(fresh.id)?.querySelector(".prose"));
     } catch {
       // Still out of reach: the next try comes anyway.
     }

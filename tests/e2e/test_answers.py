@@ -35,6 +35,30 @@ def test_an_answer_grows_while_it_is_written(arrive):
     expect(chat.box).to_have_value("")
 
 
+def test_what_is_selected_in_an_answer_stays_selected(arrive):
+    """While it grows and when it ends, also backwards."""
+    chat = arrive(model="chat-3-s")
+    chat.ask("hello")
+    chat.wait_for_words(6)
+    chat.text.evaluate("""(prose) => {
+        const walker = document.createTreeWalker(prose, NodeFilter.SHOW_TEXT);
+        while (!walker.nextNode().data.includes("w4"));
+        const { currentNode: node } = walker;
+        const [from, to] = ["w5", "w2"].map((word) => node.data.indexOf(word));
+        document.getSelection().setBaseAndExtent(node, from, node, to);
+        window.stays = new Set();
+        document.addEventListener("selectionchange", () => {
+            requestAnimationFrame(() => window.stays.add(document.getSelection().toString().trim()));
+        });
+    }""")
+    chat.wait_for_words(30)
+    chat.wait_for()
+    selected = "() => [getSelection().toString().trim(), getSelection().direction]"
+    assert chat.page.evaluate(selected) == ["w2 w3 w4", "backward"]
+    assert chat.text.evaluate("(prose) => prose.contains(getSelection().anchorNode)")
+    assert chat.page.evaluate("[...window.stays]") == ["w2 w3 w4"]
+
+
 def test_a_reload_in_mid_answer_loses_nothing(arrive):
     chat = arrive(model="chat-3-s")
     chat.ask("hello")
