@@ -1,8 +1,9 @@
 r"""TeX in Markdown: `$a$`, `\(a\)`, `$$a$$`, `\[a\]` are kept as they are, where CommonMark would eat
 backslashes and stars. They become MathML (`mathml`) as far as the message's budget goes, else code.
 
-Covers: what models write, in a line and in blocks. Amounts of money are no formulas: `$5 and $6`. While a
-text grows, the formula that it ends in is shown as code.
+Covers: what models write, in a line and in blocks, environments also bare: `\begin{align}…\end{align}`.
+Amounts of money are no formulas: `$5 and $6`. While a text grows, the formula that it ends in is shown as
+code.
 Does not cover: formulas with an empty line in them, since a growing text could not tell them from prose.
 Not mdit_py_plugins: its dollar blocks do not break into a paragraph, and its brackets take quadratic time
 where many are left open.
@@ -17,12 +18,17 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
+from prompts.cjk import is_cjk
+from prompts.mathml import ENVIRONMENTS
 from prompts.render_budget import RenderBudget
 
 MAX_FORMULA_CHARS = 2_000  # an opening without its end costs at most a look that far
 CLOSINGS = {r"\(": r"\)", r"\[": r"\]", "$$": "$$"}
 # a look takes 100 bytes of memory for each
 SINGLE_DOLLARS = re.compile(r"\$(?![\s$])((?:\\.|[^\\$\n]){1,2000}?)(?<!\s)\$(?![\d$])")
+AMOUNT = re.compile(r"[\d.,]+\s*")
+# these names only: a block's look ends where its name comes again, so lines are read that often at most
+BARE = re.compile(rf"\\begin\{{({'|'.join(map(re.escape, ENVIRONMENTS))})\}}")
 BREAKS_INTO = ["paragraph", "reference", "blockquote", "list"]
 
 
@@ -68,25 +74,47 @@ def _read_inline(state: StateInline, silent: bool) -> bool:
 def _find_opened(state: StateInline) -> tuple[str, int] | None:
     """The formula that a growing text ends in, with its opening. Dollars may be money."""
     rest = state.src[state.pos : state.pos + MAX_FORMULA_CHARS]
-    if not state.env.get("grows") or rest[:2] not in (r"\(", r"\[") or len(rest) == MAX_FORMULA_CHARS:
+    if not state.env.get("grows") or len(rest) == MAX_FORMULA_CHARS:
+        return None
+    if rest[:2] not in (r"\(", r"\[") and not BARE.match(rest):
         return None
     return rest, len(state.src)
 
 
 def _find_pair(text: str, start: int) -> tuple[str, int] | None:
-    """(the formula, where it ends) for the delimiters of two characters."""
-    closing = CLOSINGS.get(text[start : start + 2])
-    end = text.find(closing, start + 2, start + MAX_FORMULA_CHARS) if closing else -1
-    content = text[start + 2 : end] if end >= 0 else ""
-    return (content, end + 2) if content.strip() else None
+    """(the formula, where it ends) for the delimiters of two characters, and for bare environments."""
+    opening, closing = _delimiters(text, start)
+    end = text.find(closing, start + len(opening), start + MAX_FORMULA_CHARS) if closing else -1
+    content = text[start + len(opening) : end] if end >= 0 else ""
+    if not content.strip():
+        return None
+    return _whole(opening, content, closing), end + len(closing)
+
+
+def _delimiters(text: str, start: int) -> tuple[str, str]:
+    """What opens a formula here, and what closes it; nothing where none begins."""
+    bare = BARE.match(text, start)
+    opening = bare[0] if bare else text[start : start + 2]
+    return opening, rf"\end{{{bare[1]}}}" if bare else CLOSINGS.get(opening, "")
+
+
+def _whole(opening: str, content: str, closing: str) -> str:
+    """The formula: the environment's name is a part of it, other delimiters are not."""
+    return opening + content + closing if opening.startswith(r"\begin") else content
 
 
 def _find_single_dollars(text: str, start: int) -> tuple[str, int] | None:
-    """The same for `$`: no space inside, no letter or digit before, no digit after."""
-    if text[start] != "$" or text[max(0, start - 1) : start].isalnum():
+    """The same for `$`: no space inside, no digit after, and before it no digit and no letter of languages
+    that part words (`US$5`); no amount that goes on in one that does not (`$5，涨到$x$`).
+    """
+    before = text[max(0, start - 1) : start]
+    if text[start] != "$" or (before.isascii() and before.isalnum()):
         return None
     match = SINGLE_DOLLARS.match(text, start)
-    return (match[1], match.end()) if match else None
+    amount = AMOUNT.match(match[1]) if match else None
+    if match is None or (amount and is_cjk(match[1][amount.end() :][:1] or " ")):
+        return None
+    return match[1], match.end()
 
 
 def _read_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
@@ -94,12 +122,12 @@ def _read_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
     opening ends the look: no line is read twice.
     """
     first = _line(state, start)
-    opening = first[:2]
-    if opening not in (r"\[", "$$") or state.is_code_block(start):
+    opening, closing = _delimiters(first, 0)
+    if opening == r"\(" or not closing or state.is_code_block(start):
         return False
-    lines, is_closed = [first[2:]], False
+    lines, is_closed = [first[len(opening) :]], False
     for number in range(start, last):
-        body = lines[-1].rstrip().removesuffix(CLOSINGS[opening])
+        body = lines[-1].rstrip().removesuffix(closing)
         is_closed = body != lines[-1].rstrip()
         lines[-1] = body
         if is_closed or opening in body:
@@ -112,7 +140,7 @@ def _read_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
         return False
     if not silent:
         token = state.push("formula_block", "code", 0)
-        token.content = "\n".join(lines)
+        token.content = _whole(opening, "\n".join(lines), closing if is_closed else "")
         token.meta = {"is_open": not is_closed}
         token.map = [start, number + 1]
         state.line = number + 1

@@ -62,7 +62,7 @@ MATH = {  # element → its attributes
     "mphantom": set(),
 }
 # environment → the one that the library knows; others stay TeX
-_ENVIRONMENTS = {
+ENVIRONMENTS = {
     **{
         name: name
         for name in ("matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix")
@@ -150,7 +150,7 @@ def _prepare(tex: str) -> str:
 
 
 def _known_environment(found: re.Match[str]) -> str:
-    name = _ENVIRONMENTS.get(found[2])
+    name = ENVIRONMENTS.get(found[2])
     if name is None:
         raise _NotUnderstoodError(found[2])
     if name == "eqnarray":

@@ -6,15 +6,17 @@ pictures: `links`; formulas: `formulas`.
 Does not cover: text that never passes here; templates escape that.
 """
 
+import re
 from functools import cache
 from html import escape
 from io import StringIO
+from itertools import pairwise
 
 import nh3
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock, table
+from markdown_it.rules_block import StateBlock, reference, table
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -22,6 +24,7 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from prompts.cjk import cjk_plugin
 from prompts.formulas import math_plugin
 from prompts.links import links_plugin
 from prompts.mathml import MATH
@@ -76,6 +79,7 @@ ATTRIBUTES = {
     **MATH,
 }
 SCHEMES = {"http", "https", "mailto"}
+BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 
 
 _finished = Rendered()
@@ -143,12 +147,15 @@ def _make_parser() -> MarkdownIt:
     parser = (
         MarkdownIt("commonmark", {"html": False, "breaks": True})
         .enable(["table", "strikethrough"])
+        .use(cjk_plugin)
         .use(task_lists_plugin)
         .use(math_plugin)
         .use(links_plugin)
     )
     parser.core.ruler.push("directions", _mark_directions)
+    parser.core.ruler.after("inline", "cell-breaks", _break_cells)
     parser.block.ruler.at("table", _read_table, {"alt": ["paragraph", "reference"]})
+    parser.block.ruler.at("reference", _read_reference)
     parser.add_render_rule("th_open", _render_cell)
     parser.add_render_rule("td_open", _render_cell)
     return parser
@@ -176,6 +183,28 @@ def _read_table(state: StateBlock, start: int, last: int, silent: bool) -> bool:
     table(state, start, last, False)
     budget.tables -= len(state.tokens) - before
     return True
+
+
+def _read_reference(state: StateBlock, start: int, last: int, silent: bool) -> bool:
+    """The library's rule, except for footnotes (`[^1]: Smith`): they stay as written, no links to `Smith`."""
+    begin = state.bMarks[start] + state.tShift[start]
+    return not state.src.startswith("[^", begin) and reference(state, start, last, silent)
+
+
+def _break_cells(state: StateCore) -> None:
+    """`<br>` ends a line in a cell, where Markdown has no way to say so; other HTML is text. Before escaped
+    text is joined: `\\<br>` says that it is meant.
+    """
+    for cell, inline in pairwise(state.tokens):
+        if cell.type in ("td_open", "th_open") and inline.children and "<" in inline.content:
+            inline.children = [piece for token in inline.children for piece in _split_at_breaks(token)]
+
+
+def _split_at_breaks(token: Token) -> list[Token]:
+    if token.type != "text":
+        return [token]
+    first, *others = (Token("text", "", 0, content=piece) for piece in BREAK.split(token.content))
+    return [first, *(token for text in others for token in (Token("hardbreak", "br", 0), text))]
 
 
 def _count_cells(state: StateBlock, start: int, last: int) -> int:

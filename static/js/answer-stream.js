@@ -10,6 +10,7 @@ import { refreshList } from "./conversations.js";
 import { frameCode } from "./copy.js";
 import { showNotice } from "./notices.js";
 import { announce, forEach, goToLogIn, words } from "./page.js";
+import { keepSelection } from "./selection.js";
 import { parsePage, proseFragment } from "./trusted-fragments.js";
 
 const FIRST_PAUSE_MS = 400;
@@ -76,12 +77,14 @@ class AnswerStream {
   show() {
     this.frame = null;
     if (!this.waiting.length) return;
+    const select = keepSelection(this.stable.parentElement);
     const begin = this.waiting.findLastIndex((update) => update.anew);
     const updates = this.waiting.splice(0).slice(Math.max(0, begin));
     if (begin >= 0) this.stable.replaceChildren();
     const append = updates.map((update) => update.append ?? "").join("");
     if (append) this.stable.append(framed(append));
     this.tail.replaceChildren(framed(updates.at(-1).tail ?? ""));
+    select(this.stable.parentElement);
     this.message.dataset.status = "streaming";
     this.elapsed.textContent = "";
   }
@@ -102,6 +105,7 @@ class AnswerStream {
     const { id } = this.message;
     const hadFocus = this.message.contains(document.activeElement);
     const wasOpen = this.reasoning.open;
+    const select = keepSelection(this.stable.parentElement);
     const wasOnStop = document.activeElement?.matches("[data-stop]");
     window.htmx.swap(this.message, JSON.parse(event.data).html, {
       swapStyle: "outerHTML",
@@ -112,6 +116,7 @@ class AnswerStream {
     if (wasOpen) finished?.querySelectorAll(".reasoning").forEach((thoughts) => (thoughts.open = true));
     if (hadFocus) finished?.focus({ preventScroll: true });
     else if (wasOnStop) leaveStop(finished);
+    select(finished?.querySelector(".prose"));
     tell(finished);
     refreshList();
   }
@@ -142,11 +147,13 @@ class AnswerStream {
       const fresh = page.getElementById(this.message.id);
       if (!fresh || fresh.dataset.eventsUrl || !this.message.isConnected) return;
       this.close();
+      const select = keepSelection(this.stable.parentElement);
       window.htmx.swap(this.message, fresh.outerHTML, {
         swapStyle: "outerHTML",
         swapDelay: 0,
         settleDelay: 0,
       });
+      select(document.getElementById(fresh.id)?.querySelector(".prose"));
     } catch {
       // Still out of reach: the next try comes anyway.
     }

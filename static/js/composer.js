@@ -1,5 +1,5 @@
-/* Writing and sending: Enter sends, Shift+Enter makes a line, input methods are left alone, drafts survive a
-   reload. On a touch keyboard, which has no Shift+Enter, Enter makes a line; Ctrl or ⌘ + Enter sends
+/* Writing and sending: Enter sends and empties the field, Shift+Enter makes a line, input methods are left
+   alone, drafts survive a reload. What could not be sent comes back, before what was written meanwhile. On a touch keyboard, which has no Shift+Enter, Enter makes a line; Ctrl or ⌘ + Enter sends
    everywhere. */
 import { refreshList } from "./conversations.js";
 import { showChosen } from "./model-picker.js";
@@ -61,11 +61,32 @@ export function grow(field) {
   field.style.height = `${field.scrollHeight}px`;
 }
 
+let sent = null; // what is under way: its text, where it was written, whether the server took it
+
+/** What is written and what is under way, as it comes back if that fails. */
+function unsent() {
+  return [sent?.text, text.value].filter(Boolean).join("\n");
+}
+
+function keepDraft() {
+  const draft = unsent();
+  if (draft) sessionStorage.setItem(draftKey(), draft);
+  else sessionStorage.removeItem(draftKey());
+}
+
 function setText(value) {
   text.value = value;
   grow(text);
-  if (value) sessionStorage.setItem(draftKey(), value);
-  else sessionStorage.removeItem(draftKey());
+  keepDraft();
+}
+
+/** Put back what could not be sent; the caret stays in what was written meanwhile. */
+function putBack() {
+  const fromEnd = text.value.length - text.selectionEnd;
+  const whole = unsent();
+  sent = null;
+  setText(whole);
+  text.setSelectionRange(whole.length - fromEnd, whole.length - fromEnd);
 }
 
 if (form) {
@@ -77,8 +98,7 @@ if (form) {
 
   text.addEventListener("input", () => {
     grow(text);
-    if (text.value) sessionStorage.setItem(draftKey(), text.value);
-    else sessionStorage.removeItem(draftKey());
+    keepDraft();
   });
 
   text.addEventListener("keydown", (event) => {
@@ -116,21 +136,25 @@ if (form) {
     if (event.target !== form) return;
     clearNotices();
     form.classList.add("is-sending");
+    sent = { text: text.value, key: draftKey(), isTaken: false };
+    setText("");
   });
 
-  let sentFrom = "";
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.requestConfig.elt === form && event.detail.xhr.status < 400 && event.detail.shouldSwap) {
-      sentFrom = draftKey();
-      setText("");
-    }
+    if (event.detail.requestConfig.elt === form)
+      sent.isTaken = event.detail.xhr.status < 400 && event.detail.shouldSwap;
   });
 
   form.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== form) return;
     form.classList.remove("is-sending");
-    if (!event.detail.successful) return;
-    sessionStorage.removeItem(sentFrom);
+    if (!sent.isTaken) {
+      putBack();
+      return;
+    }
+    sessionStorage.removeItem(sent.key);
+    sent = null;
+    keepDraft(); // a new conversation has a place of its own
     const header = document.getElementById("chat-header");
     form.action = header.dataset.messagesUrl;
     document.title = header.dataset.pageTitle;

@@ -1,6 +1,7 @@
 /* Editing a question: its bubble gives way to a field, in which keys do what they do in the composer; Escape leaves
    all as it was. ArrowUp in the empty composer begins it for the last one. What the server refuses stays in the
-   field; else the new question takes the place of the old one, which stays beside it (branches.js). */
+   field, which takes nothing while it is sent, since the swap would lose it; else the new question takes the place
+   of the old one, which stays beside it (branches.js). */
 import { findUnfinished, grow, isSending } from "./composer.js";
 import { refreshList } from "./conversations.js";
 import { clearNotices } from "./notices.js";
@@ -52,17 +53,23 @@ composer?.addEventListener("keydown", (event) => {
   const isPlain = !(isComposing(event) || event.shiftKey || event.altKey || event.ctrlKey || event.metaKey);
   const button = [...document.querySelectorAll("[data-edit]")].at(-1);
   if (event.key !== "ArrowUp" || !isPlain || composer.value || !button || findUnfinished()) return;
+  if (composer.form.matches(".is-sending")) return; // another question is about to be the last
   event.preventDefault();
   open(button, composer);
 });
 
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.detail.elt.matches?.("[data-edit-form]")) clearNotices();
+  const { elt } = event.detail;
+  if (!elt.matches?.("[data-edit-form]")) return;
+  clearNotices();
+  elt.elements.text.readOnly = true;
 });
 
 document.addEventListener("htmx:afterRequest", (event) => {
   const form = event.detail.requestConfig.elt; // the swap took it away
-  if (!event.detail.successful || !form.matches?.("[data-edit-form]")) return;
+  if (!form.matches?.("[data-edit-form]")) return;
+  form.elements.text.readOnly = false;
+  if (!event.detail.successful) return;
   // As after sending; but a finger did not ask for a keyboard over the answer.
   if (window.matchMedia("(hover: hover)").matches) composer.focus({ preventScroll: true });
   else [...document.querySelectorAll(".message-answer")].at(-1)?.focus({ preventScroll: true });

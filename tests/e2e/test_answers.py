@@ -41,6 +41,30 @@ def test_an_answer_grows_while_it_is_written(arrive):
     expect(chat.box).to_have_value("")
 
 
+def test_what_is_selected_in_an_answer_stays_selected(arrive):
+    """While it grows and when it ends, also backwards."""
+    chat = arrive(model="chat-3-s")
+    chat.ask("hello")
+    chat.wait_for_words(6)
+    chat.text.evaluate("""(prose) => {
+        const walker = document.createTreeWalker(prose, NodeFilter.SHOW_TEXT);
+        while (!walker.nextNode().data.includes("w4"));
+        const { currentNode: node } = walker;
+        const [from, to] = ["w5", "w2"].map((word) => node.data.indexOf(word));
+        document.getSelection().setBaseAndExtent(node, from, node, to);
+        window.stays = new Set();
+        document.addEventListener("selectionchange", () => {
+            requestAnimationFrame(() => window.stays.add(document.getSelection().toString().trim()));
+        });
+    }""")
+    chat.wait_for_words(30)
+    chat.wait_for()
+    selected = "() => [getSelection().toString().trim(), getSelection().direction]"
+    assert chat.page.evaluate(selected) == ["w2 w3 w4", "backward"]
+    assert chat.text.evaluate("(prose) => prose.contains(getSelection().anchorNode)")
+    assert chat.page.evaluate("[...window.stays]") == ["w2 w3 w4"]
+
+
 def test_a_reload_in_mid_answer_loses_nothing(arrive):
     chat = arrive(model="chat-3-s")
     chat.ask("hello")
@@ -355,6 +379,33 @@ def test_what_is_refused_stays_in_the_field(arrive):
     expect(notice).to_be_empty()
     assert chat.read() == stopped
     stop_answer(other)
+
+
+def test_nothing_is_edited_while_a_question_is_sent(arrive):
+    """What is written into a field that is about to go would be lost."""
+    chat = arrive(model="mock-echo", expected=("500", "htmx:"))
+    chat.ask("hello")
+    chat.wait_for()
+    held: list = []
+    chat.page.route(re.compile("/(messages|edit)/$"), lambda route: held.append(route))
+    chat.box.fill("one more")
+    with chat.page.expect_request("**/messages/"):
+        chat.box.press("Enter")
+    chat.box.press("ArrowUp")
+    field = chat.page.locator("#edit-text")
+    expect(field).to_have_count(0)
+    held.pop().fulfill(status=500, body="")
+    expect(chat.box).to_have_value("one more")
+
+    chat.box.fill("")
+    chat.box.press("ArrowUp")
+    field.fill("anew")
+    with chat.page.expect_request("**/edit/"):
+        field.press("Enter")
+    expect(field).not_to_be_editable()
+    held.pop().fulfill(status=500, body="")
+    expect(field).to_be_editable()
+    expect(field).to_have_value("anew")
 
 
 def test_a_finger_edits_too(arrive):

@@ -238,6 +238,55 @@ def test_a_draft_survives_a_reload(arrive):
     expect(chat.box).to_have_value("half a thought")
 
 
+def hold_sending(chat) -> list:
+    """The routes of messages that are under way, which then wait to be let go."""
+    held: list = []
+    chat.page.route(
+        re.compile(r"/c/(new/|[^/]+/messages/)$"),
+        lambda route: held.append(route) if route.request.method == "POST" else route.continue_(),
+    )
+    return held
+
+
+def send_and_write_on(chat, text: str, more: str) -> None:
+    chat.box.fill(text)
+    with chat.page.expect_request(lambda request: request.method == "POST"):
+        chat.box.press("Enter")
+    expect(chat.box).to_have_value("")
+    chat.page.keyboard.type(more)
+
+
+def test_what_is_written_while_a_message_is_sent_stays(arrive):
+    """Also in a draft: in mid-sending with what may not have arrived, later by itself."""
+    chat = arrive(model="mock-echo")
+    held = hold_sending(chat)
+    send_and_write_on(chat, "sent text", "also this please")
+    assert chat.page.evaluate("sessionStorage.getItem('draft:/')") == "sent text\nalso this please"
+    held[0].continue_()
+    chat.wait_for()
+    expect(chat.box).to_have_value("also this please")
+    drafts = "Object.entries(sessionStorage).filter(([key]) => key.startsWith('draft:'))"
+    place = chat.page.url.removeprefix(chat.base_url)
+    assert chat.page.evaluate(drafts) == [[f"draft:{place}", "also this please"]]
+    chat.page.reload()
+    expect(chat.box).to_have_value("also this please")
+    expect(chat.page.locator(".bubble")).to_have_text(["sent text"])
+
+
+@pytest.mark.parametrize("failure", ["no line", "refused"])
+def test_what_could_not_be_sent_comes_back_before_what_was_written_meanwhile(arrive, failure):
+    chat = arrive(model="mock-echo", expected=("500", "ERR_FAILED", "htmx:"))
+    held = hold_sending(chat)
+    send_and_write_on(chat, "sent text", "also this please")
+    chat.box.press("ArrowLeft")
+    held[0].abort() if failure == "no line" else held[0].fulfill(status=500, body="")
+    expect(chat.box).to_have_value("sent text\nalso this please")
+    chat.page.keyboard.type("!")
+    expect(chat.box).to_have_value("sent text\nalso this pleas!e")
+    chat.page.reload()
+    expect(chat.box).to_have_value("sent text\nalso this pleas!e")
+
+
 def test_a_model_that_is_being_made_ready_comes_into_the_picker_by_itself(arrive):
     """What the person has chosen meanwhile stays chosen."""
     with platform():

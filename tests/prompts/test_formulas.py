@@ -32,6 +32,12 @@ def text_of(html: str) -> str:
         (r"$$\begin{eqnarray} a &=& b \end{eqnarray}$$", True, "a=b"),
         (r"$$\begin{matrix} a & b & \end{matrix}$$", True, "ab"),
         (r"$$\lim_{x \to 0} f(x) = \boxed{42}$$", True, "limx→0f(x)=42"),
+        ("设$a$为实数，当$x>0$时，函数$f(x)=x^2$的导数", False, "设a为实数，当x&gt;0时，函数f(x)=x2的导数"),
+        ("ถ้า$x$เป็น, 함수$f$는, 値段は$5、数$y$です", False, "ถ้าxเป็น,함수f는,値段は$5、数yです"),
+        ("\\begin{align}\na &= b \\\\\nc &= d\n\\end{align}", True, "a=bc=d"),
+        ("Thus\n  \\begin{gather*} a \\\\ b \\end{gather*}\nso", True, "Thusabso"),
+        (r"so \begin{align} a &= b \\ c &= d \end{align}. Then", False, "soa=bc=d.Then"),
+        ("> \\begin{align*}\n> a &= \\begin{cases} b \\\\ c \\end{cases}\n> \\end{align*}", True, None),
         (r"$$\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}$$", True, "(1234)"),
     ],
 )
@@ -48,6 +54,13 @@ def test_formulas_are_set(text, is_block, read):
         (
             "It costs $5 and $10, or US$5 to US$10*.",
             '<p dir="auto">It costs $5 and $10, or US$5 to US$10*.</p>',
+        ),
+        ("从$5涨到$10，花了 $5 元和$x", '<p dir="auto">从$5涨到$10，花了 $5 元和$x</p>'),
+        ("从$5和10$的", '<p dir="auto">从$5和10$的</p>'),
+        (
+            "\\begin{align}\na = \\unheardof<b> \\\\\n\\end{align}",
+            '<p><code class="math math-block">'
+            "\\begin{align}\na = \\unheardof&lt;b&gt; \\\\\n\\end{align}</code></p>",
         ),
         (r"\$a*b*c\$", '<p dir="auto">$a<em>b</em>c$</p>'),
         ("`$a$`", '<p dir="auto"><code>$a$</code></p>'),

@@ -108,8 +108,56 @@ def test_code_is_highlighted_and_escaped():
     assert 'class="language-python"' in html and '<span class="k">if</span>' in html and "&lt;" in html
 
 
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("**注意：**正文", "<strong>注意：</strong>正文"),
+        (
+            "**「重点」**内容 含**（测试）**后文",
+            "<strong>「重点」</strong>内容 含<strong>（测试）</strong>后文",
+        ),
+        ('한국어 **"강조"**는', "한국어 <strong>&quot;강조&quot;</strong>는"),
+        ("日本語**「強調」**です", "日本語<strong>「強調」</strong>です"),
+        ("他说**“重点”**内容", "他说<strong>“重点”</strong>内容"),
+        ("这个*`code`*吗", "这个<em><code>code</code></em>吗"),
+        ("~~（旧）~~新", "<s>（旧）</s>新"),
+        ("葛\U000e0100**(a)**葛", "葛\U000e0100<strong>(a)</strong>葛"),  # with a selector of a variant
+        ("2 * 3 * 4，a_b_c，文件_名_称", "2 * 3 * 4，a_b_c，文件_名_称"),
+        ("a**“b”**c", "a**“b”**c"),
+        ("👍**(a)**b", "👍**(a)**b"),
+    ],
+)
+def test_emphasis_beside_punctuation_of_languages_without_blanks(text, html):
+    """As in the CJK-friendly amendment to CommonMark; other languages are read as ever."""
+    assert render_markdown(text).strip().replace('"', "&quot;") == f"<p dir=&quot;auto&quot;>{html}</p>"
+
+
 def test_tables_align_by_class():
     assert '<td class="align-right">' in render_markdown("| a |\n|-:|\n| 1 |")
+
+
+@pytest.mark.parametrize(
+    ("cell", "html"),
+    [
+        ("one<br>**two<BR/>three**<br />", "one<br>\n<strong>two<br>\nthree</strong><br>\n"),
+        ("`<br>` and \\<br>, &lt;br>", "<code>&lt;br&gt;</code> and &lt;br&gt;, &lt;br&gt;"),
+        ("<br onclick=x><b>a</b><hr>", "&lt;br onclick=x&gt;&lt;b&gt;a&lt;/b&gt;&lt;hr&gt;"),
+    ],
+)
+def test_a_cell_breaks_its_lines_and_knows_no_other_html(cell, html):
+    assert f"<td>{html}</td>" in render_markdown(f"| a |\n|---|\n| {cell} |")
+
+
+def test_footnotes_stay_as_they_were_written():
+    html = render_markdown("So it is[^1], see [b].\n\n[^1]: Smith\n[^n]: /c/ 'x'\n\n[b]: /c/")
+    assert html == (
+        '<p dir="auto">So it is[^1], see <a href="/c/" rel="noopener noreferrer nofollow">b</a>.</p>\n'
+        "<p dir=\"auto\">[^1]: Smith<br>\n[^n]: /c/ 'x'</p>\n"
+    )
+
+
+def test_outside_of_cells_a_break_is_text():
+    assert "a&lt;br&gt;b" in render_markdown("a<br>b")
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -211,6 +259,12 @@ REPEATED = [
     "\\[\n",
     "$a",
     "$$\n",
+    "中$5a",
+    "\\begin{align}\n",
+    r"so \begin{align} ",
+    "\\begin{align}\n\\begin{cases}\n",
+    "中**（",
+    "*\ufe00",
     "- [ ] a\n",
     "- a\n  - b\n",
     "[",
@@ -227,6 +281,7 @@ REPEATED = [
     "<!-- ",
     "&amp;",
     "| a | b |\n",
+    "| a |\n|---|\n| <br>",
     "1. a\n",
     "```\n",
     "# a\n",
