@@ -24,6 +24,7 @@ BLOCKS = {
 }
 TOOL_FIELDS = {"name", "description", "input_schema", "cache_control", "strict", "type"}
 ID = re.compile(r"[a-zA-Z0-9_-]+")
+TAKES_SAMPLING = re.compile(r"claude-(3-\d|[a-z]+-4-(6|5|1|0|2\d{7}))")
 BY_BUDGET = re.compile(r"claude-(3-7|[a-z]+-4-(5|1|0|2\d{7}))")
 INPUT, WRITTEN, READ, OUTPUT = 17, 5, 30, 12
 USAGE = (
@@ -129,6 +130,9 @@ def _refuse(body: dict, known: set[str]) -> str:
         return f"{name}: Extra inputs are not permitted"
     for name in {"model", "messages", *(("max_tokens",) if "max_tokens" in known else ())} - body.keys():
         return f"{name}: Field required"
+    for name in body.keys() & {"temperature", "top_p", "top_k"}:
+        if not TAKES_SAMPLING.search(body["model"]):
+            return f"`{name}` is deprecated for this model."
     if not 0 <= body.get("temperature", 1) <= 1:
         return "temperature: range: 0..1"
     if any(not one.strip() for one in body.get("stop_sequences", ())):
@@ -150,6 +154,8 @@ def _refuse_thinking(body: dict) -> str:
     if thinking.get("type") in ("enabled", "adaptive"):
         if body.get("temperature", 1) != 1:
             return "`temperature` may only be set to 1 when thinking is enabled"
+        if "top_k" in body:
+            return "`top_k` must be unset when thinking is enabled"
         if (body.get("tool_choice") or {}).get("type") in ("any", "tool"):
             return "Thinking may not be enabled when tool_choice forces tool use."
     return ""

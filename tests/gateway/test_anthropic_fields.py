@@ -109,6 +109,12 @@ def test_elder_models_take_both_ways_to_sample():
     assert (body["temperature"], body["top_p"]) == (0.2, 0.5)
 
 
+@pytest.mark.parametrize("model", [OPUS, "claude-opus-4-8", "claude-sonnet-5", "claude-next"])
+def test_the_newest_are_asked_without_ways_to_sample(model):
+    body = sent(model, temperature=0.2, top_p=0.5, top_k=5)
+    assert body.keys() == {"model", "messages", "stream", "max_tokens"}
+
+
 def test_a_history_with_calls_brings_its_tools():
     body = sent(messages=[USER, {**HELLO, "tool_calls": [*CALLS]}, RESULT, USER])
     assert body["tools"] == KNOWN["tools"] and body["tool_choice"] == {"type": "none"}
@@ -143,10 +149,11 @@ EFFORTS = {
 
 @pytest.mark.parametrize(("model", "effort", "expected"), EFFORTS.values(), ids=EFFORTS)
 def test_how_long_to_think_is_said_in_the_models_own_way(model, effort, expected):
-    body = sent(model, reasoning_effort=effort, max_tokens=20_000, temperature=0.3, top_p=0.5)
+    body = sent(model, reasoning_effort=effort, max_tokens=20_000, temperature=0.3, top_p=0.5, top_k=5)
     thinks = expected.get("thinking", {}).get("type") in ("enabled", "adaptive")
     assert {name: body.get(name) for name in ("thinking", "output_config") if name in body} == expected
-    assert ("temperature" in body) == (not thinks)
+    takes_any = not (thinks or model in (OPUS, "claude-fable-5-1"))
+    assert ("temperature" in body, "top_k" in body) == (takes_any, takes_any)
     assert ("top_p" in body) == (not thinks and model.startswith("claude-3"))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from models_registry.providers.anthropic.generations import (
     KEEPS_SCHEMAS,
     KNOWS_MOST_EFFORTS,
+    TAKES_NO_SAMPLING,
     TAKES_ONE_SAMPLING,
     THINKS,
     THINKS_BY_ITSELF,
@@ -18,7 +19,6 @@ from models_registry.providers.anthropic.generations import (
 from models_registry.providers.anthropic.turns import ASSISTANT, Block, read_mark, write_turns
 
 TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")
-SAME = ("stream", "top_k")
 USUAL_SHARE = 1  # of temperature and `top_p`: what Anthropic takes where neither is said
 LEAST_BUDGET, MOST_BUDGET = 1_024, 32_000  # tokens of thought
 SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.9}
@@ -36,7 +36,8 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
     limit = next((body[name] for name in TOKEN_LIMITS if body.get(name)), None)
     if limit is not None:
         written["max_tokens"] = limit
-    written |= {name: body[name] for name in SAME if body.get(name) is not None}
+    if body.get("stream") is not None:
+        written["stream"] = body["stream"]
     if (mark := read_mark(body)) is not None:
         written["cache_control"] = mark
     if stops := _write_stops(body.get("stop")):
@@ -68,11 +69,13 @@ def _write_stops(stop: Any) -> list[str]:
 
 
 def _write_sampling(body: dict[str, Any], *, has_thoughts: bool) -> dict[str, Any]:
-    """What says the usual is left out, since the newest models refuse both names; of the two the temperature
-    goes to those that refuse one beside the other. OpenAI's temperature goes to 2.
+    """Nothing for models that refuse it. What says the usual is left out; of the two the temperature goes to
+    those that refuse one beside the other. OpenAI's temperature goes to 2.
     """
-    temperature, share = body.get("temperature"), body.get("top_p")
-    written = {}
+    if generation_of(body["model"]) >= TAKES_NO_SAMPLING:
+        return {}
+    temperature, share, most = (body.get(name) for name in ("temperature", "top_p", "top_k"))
+    written = {"top_k": most} if most is not None and not has_thoughts else {}
     if temperature is not None and temperature < USUAL_SHARE and not has_thoughts:
         written["temperature"] = temperature
     if share is not None and share < USUAL_SHARE:
