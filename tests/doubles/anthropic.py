@@ -24,7 +24,7 @@ BLOCKS = {
 }
 TOOL_FIELDS = {"name", "description", "input_schema", "cache_control", "strict", "type"}
 ID = re.compile(r"[a-zA-Z0-9_-]+")
-TAKES_SAMPLING = re.compile(r"claude-(3-\d|[a-z]+-4-(6|5|1|0|2\d{7}))")
+UP_TO_4_6 = re.compile(r"claude-(3-\d|[a-z]+-4-(6|5|1|0|2\d{7}))")
 BY_BUDGET = re.compile(r"claude-(3-7|[a-z]+-4-(5|1|0|2\d{7}))")
 INPUT, WRITTEN, READ, OUTPUT = 17, 5, 30, 12
 USAGE = (
@@ -131,19 +131,20 @@ def _refuse(body: dict, known: set[str]) -> str:
     for name in {"model", "messages", *(("max_tokens",) if "max_tokens" in known else ())} - body.keys():
         return f"{name}: Field required"
     for name in body.keys() & {"temperature", "top_p", "top_k"}:
-        if not TAKES_SAMPLING.search(body["model"]):
+        if not UP_TO_4_6.search(body["model"]):
             return f"`{name}` is deprecated for this model."
     if not 0 <= body.get("temperature", 1) <= 1:
         return "temperature: range: 0..1"
     if any(not one.strip() for one in body.get("stop_sequences", ())):
         return "stop_sequences: each stop sequence must contain non-whitespace"
-    return _refuse_thinking(body) or _refuse_tools(body) or _refuse_messages(body["messages"])
+    wrong = _refuse_thinking(body) or _refuse_tools(body) or _refuse_messages(body["messages"])
+    return wrong or _refuse_thoughtless(body)
 
 
 def _refuse_thinking(body: dict) -> str:
     thinking = body.get("thinking") or {}
     if thinking.get("type") == "enabled":
-        if not BY_BUDGET.search(body["model"]):
+        if not UP_TO_4_6.search(body["model"]):
             return "thinking.type: enabled is not supported by this model"
         if thinking["budget_tokens"] < 1024:
             return "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
@@ -159,6 +160,22 @@ def _refuse_thinking(body: dict) -> str:
         if (body.get("tool_choice") or {}).get("type") in ("any", "tool"):
             return "Thinking may not be enabled when tool_choice forces tool use."
     return ""
+
+
+def _refuse_thoughtless(body: dict) -> str:
+    """Calls whose results are there, and before which no thought stands, though thoughts are asked for."""
+    if (body.get("thinking") or {}).get("type") != "enabled":
+        return ""
+    begins = ""
+    for message in body["messages"]:
+        blocks = message["content"] if isinstance(message["content"], list) else [{"type": "text"}]
+        if message["role"] == "assistant":
+            begins = begins or blocks[0]["type"]
+        elif not any(block["type"] == "tool_result" for block in blocks):
+            begins = ""
+    if begins in ("", "thinking", "redacted_thinking"):
+        return ""
+    return f"messages: Expected `thinking` or `redacted_thinking`, but found `{begins}`."
 
 
 def _refuse_tools(body: dict) -> str:

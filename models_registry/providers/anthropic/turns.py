@@ -93,6 +93,7 @@ class _Writer:
             return _write_content(message, name)
         if isinstance(given := message.get("content_blocks"), list):
             kept = [block for block in given if isinstance(block, dict) and _kind_of(block) in ANSWERED]
+            kept = [block for block in kept if _kind_of(block) not in THOUGHTS or _is_signed(block)]
             return [_with_mark(block, block) for block in kept if not _is_blank(block)]
         blocks = [*_write_thoughts(message.get("thinking_blocks")), *_write_content(message, name)]
         blocks += self._write_calls(message, name)
@@ -119,13 +120,18 @@ def _kind_of(block: Block) -> str:
     return kind if isinstance(kind, str) else ""
 
 
+def _is_signed(thought: Block) -> bool:
+    signed = thought.get(THOUGHTS[_kind_of(thought)])
+    return isinstance(signed, str) and signed != ""
+
+
 def _write_thoughts(given: Any) -> list[Block]:
     """Those that Anthropic itself has signed: no other is taken back."""
     blocks = []
     for block in given if isinstance(given, list) else ():
         kind = _kind_of(block) if isinstance(block, dict) else ""
         signed = THOUGHTS.get(kind)
-        if signed is None or not isinstance(block.get(signed), str) or not block[signed]:
+        if signed is None or not _is_signed(block):
             continue
         written = {"type": kind, signed: block[signed]}
         blocks.append({**written, "thinking": block.get("thinking") or ""} if kind == "thinking" else written)
