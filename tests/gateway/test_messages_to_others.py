@@ -223,6 +223,37 @@ AT_ONCE = {
         ],
         [("f", {"a": {}}), ("g", {"b": 2}), "Both."],
     ),
+    "the name behind the id": (
+        [
+            call_piece(0, "", id="c0", type="function", name=""),
+            event({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}),
+            call_piece(0, '{"a": 1}'),
+        ],
+        [("f", {"a": 1})],
+    ),
+    "the name behind the arguments": (
+        [
+            call_piece(0, '{"a":', id="c0", type="function", name=""),
+            call_piece(0, " 1}"),
+            event({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}),
+            call_piece(1, '{"b": 2}', id="c1", type="function", name="g"),
+        ],
+        [("f", {"a": 1}), ("g", {"b": 2})],
+    ),
+    "the name behind all arguments, without a number": (
+        [
+            event({"tool_calls": [{"id": "c0", "function": {"name": "", "arguments": '{"a": 1}'}}]}),
+            event({"tool_calls": [{"function": {"name": "f"}}]}),
+        ],
+        [("f", {"a": 1})],
+    ),
+    "a call without a name beside one with a name": (
+        [
+            call_piece(0, '{"a": 1}', id="c0", type="function", name=""),
+            call_piece(1, '{"b": 2}', id="c1", type="function", name="g"),
+        ],
+        [("g", {"b": 2})],
+    ),
 }
 
 
@@ -232,6 +263,37 @@ def test_calls_that_are_told_at_once_become_blocks_one_after_the_other(parts, ex
     blocks = speak(b"".join(stream), stream=True, tools=[TOOL]).blocks
     told = [one["text"] if one["type"] == "text" else (one["name"], one["input"]) for one in blocks]
     assert told == expected
+
+
+def test_a_call_without_a_name_is_left_out_beside_others_and_alone_no_answer():
+    nameless, named = (
+        {"id": name, "type": "function", "function": {"name": name.strip("-"), "arguments": '{"a": 1}'}}
+        for name in ("-", "f")
+    )
+
+    def telling_calls(*calls: dict) -> bytes:
+        message = {"content": None, "tool_calls": list(calls)}
+        return json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]}).encode()
+
+    (block,) = speak(telling_calls(nameless, named), tools=[TOOL]).blocks
+    assert block["name"] == "f"
+    assert speak(telling_calls(nameless), tools=[TOOL]).error is not None
+    parts = [
+        call_piece(0, "{}", id="c0", type="function", name=""),
+        ended("tool_calls"),
+        usage_event(5),
+        DONE,
+    ]
+    assert read_events(speak(b"".join(parts), stream=True, tools=[TOOL]).body)[-1]["type"] == "error"
+
+
+def test_what_waits_for_a_name_is_bounded(monkeypatch):
+    monkeypatch.setattr(events_module, "MOST_WAITING", 50)
+    begun_call = call_piece(0, '{"a":', id="c0", type="function", name="")
+    texts = [call_piece(0, " ") for _number in range(60)]
+    texts.append(call_piece(1, "{}", id="c1", type="function", name="g"))
+    body = speak(b"".join([begun_call, *texts, ended("tool_calls"), DONE]), stream=True, tools=[TOOL]).body
+    assert read_events(body)[-1]["type"] == "error"
 
 
 def test_what_waits_for_a_call_is_bounded(monkeypatch):
