@@ -28,6 +28,7 @@ class Anthropic(OpenAICompatible):
     catalogue_path = "/models?limit=1000"
     gives_several_answers = False
     kept_formats = frozenset()  # some, see below
+    vouches_for_strict = True
     has_own_events = True
     text_key = b'"text":'
     takes_blocks = True
