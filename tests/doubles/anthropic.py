@@ -23,6 +23,10 @@ BLOCKS = {
     "tool_result": {"tool_use_id", "content", "is_error", "cache_control"},
 }
 TOOL_FIELDS = {"name", "description", "input_schema", "cache_control", "strict", "type"}
+UNKNOWN_OF_SCHEMAS = {
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
+    *("maxItems", "uniqueItems", "minProperties", "maxProperties", "oneOf", "not", "if", "patternProperties"),
+}
 ID = re.compile(r"[a-zA-Z0-9_-]+")
 UP_TO_4_6 = re.compile(r"claude-(3-\d|[a-z]+-4-(6|5|1|0|2\d{7}))")
 BY_BUDGET = re.compile(r"claude-(3-7|[a-z]+-4-(5|1|0|2\d{7}))")
@@ -137,8 +141,24 @@ def _refuse(body: dict, known: set[str]) -> str:
         return "temperature: range: 0..1"
     if any(not one.strip() for one in body.get("stop_sequences", ())):
         return "stop_sequences: each stop sequence must contain non-whitespace"
+    form = (body.get("output_config") or {}).get("format") or {}
+    if wrong := _refuse_schema(form.get("schema")):
+        return f"output_config.format.schema: {wrong}"
     wrong = _refuse_thinking(body) or _refuse_tools(body) or _refuse_messages(body["messages"])
     return wrong or _refuse_thoughtless(body)
+
+
+def _refuse_schema(schema: object) -> str:
+    if isinstance(schema, list):
+        return next((wrong for one in schema if (wrong := _refuse_schema(one))), "")
+    if not isinstance(schema, dict):
+        return ""
+    for name in UNKNOWN_OF_SCHEMAS & schema.keys():
+        return f"For '{schema.get('type')}' type, property '{name}' is not supported"
+    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
+        return "For 'object' type, 'additionalProperties' must be explicitly set to false"
+    inner = [one for name in ("properties", "$defs") for one in schema.get(name, {}).values()]
+    return _refuse_schema([*inner, schema.get("items"), *schema.get("anyOf", ())])
 
 
 def _refuse_thinking(body: dict) -> str:
@@ -182,6 +202,8 @@ def _refuse_tools(body: dict) -> str:
     for place, tool in enumerate(body.get("tools", ())):
         if wrong := tool.keys() - TOOL_FIELDS:
             return f"tools.{place}.custom.{wrong.pop()}: Extra inputs are not permitted"
+        if tool.get("strict") and (wrong := _refuse_schema(tool["input_schema"])):
+            return f"tools.{place}.custom: {wrong}"
         if not tool.get("name") or tool["input_schema"].get("type") != "object":
             return f"tools.{place}.custom.input_schema.type: Field required"
     if body.get("tool_choice") and not body.get("tools"):

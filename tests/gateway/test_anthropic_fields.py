@@ -38,6 +38,7 @@ from tests.gateway.test_anthropic import (
 
 TOOL = {"type": "function", "function": FUNCTION}
 THEIR_TOOL = {"name": "f", "description": "F.", "input_schema": FUNCTION["parameters"]}
+CLOSED = {**FUNCTION["parameters"], "additionalProperties": False}
 FORCED = {"type": "function", "function": {"name": "f"}}
 ANY = {"type": "any", "disable_parallel_tool_use": True}
 FIELDS = {
@@ -69,7 +70,7 @@ FIELDS = {
     "tools of the kind before": ({"functions": [FUNCTION]}, {"tools": [THEIR_TOOL]}),
     "a tool with a mark, and kept to its schema": (
         {"tools": [{**TOOL, "function": {**FUNCTION, "strict": True}, **MARK}]},
-        {"tools": [{**THEIR_TOOL, "strict": True, **MARK}]},
+        {"tools": [{**THEIR_TOOL, "strict": True, "input_schema": CLOSED, **MARK}]},
     ),
     "a tool without fields": (
         {"tools": [{"type": "function", "function": {"name": "f"}}]},
@@ -191,6 +192,62 @@ def test_a_schema_that_is_to_be_kept_is():
     assert "system" not in body
     body = sent(OPUS, response_format=form(strict=True), reasoning_effort="low")
     assert body["output_config"].keys() == {"format", "effort"}
+
+
+BOUNDED = {
+    "type": "object",
+    "properties": {
+        "n": {"type": "integer", "minimum": 1, "maximum": 9, "description": "How many."},
+        "s": {"type": "array", "items": {"type": "string", "minLength": 2, "format": "date"}, "minItems": 2},
+        "t": {"oneOf": [{"$ref": "#/$defs/t"}, {"type": "null"}]},
+    },
+    "$defs": {"t": {"type": "object", "properties": {}, "maxProperties": 3}},
+}
+NARROWED = {
+    "type": "object",
+    "properties": {
+        "n": {"type": "integer", "description": 'How many.\n\n{"minimum":1,"maximum":9}'},
+        "s": {
+            "type": "array",
+            "items": {"type": "string", "format": "date", "description": '{"minLength":2}'},
+            "description": '{"minItems":2}',
+        },
+        "t": {"anyOf": [{"$ref": "#/$defs/t"}, {"type": "null"}]},
+    },
+    "$defs": {
+        "t": {
+            "type": "object",
+            "properties": {},
+            "additionalProperties": False,
+            "description": '{"maxProperties":3}',
+        }
+    },
+    "additionalProperties": False,
+}
+MAP = {"type": "object", "properties": {"a": {"type": "object", "additionalProperties": {"type": "string"}}}}
+
+
+def test_what_anthropic_does_not_hold_to_is_told_and_checked():
+    said = ['{"n": 10}', '{"n": 9}']
+    call, message, (first, again) = held(*said, wanted=form(strict=True, schema=BOUNDED))
+    assert first["output_config"] == again["output_config"]
+    assert first["output_config"]["format"]["schema"] == NARROWED and "system" not in first
+    assert "10 is greater than the maximum of 9" in again["messages"][-1]["content"]
+    assert message["content"] == said[1] and len(call.attempts) == 1
+
+
+def test_a_strict_tool_is_told_as_much():
+    strict = {"name": "f", "strict": True, "parameters": BOUNDED}
+    (tool,) = sent(tools=[{"type": "function", "function": strict}])["tools"]
+    assert tool["strict"] is True and tool["input_schema"] == NARROWED
+    (tool,) = sent(tools=[{"type": "function", "function": {**strict, "parameters": MAP}}])["tools"]
+    assert "strict" not in tool and tool["input_schema"] == MAP
+
+
+def test_a_schema_that_leaves_fields_open_is_asked_for_in_words():
+    said = ['{"a": {"b": 1}}', '{"a": {"b": "c"}}']
+    _call, message, (first, _again) = held(*said, wanted=form(strict=True, schema=MAP))
+    assert "output_config" not in first and message["content"] == said[1]
 
 
 OLD = "claude-3-7-sonnet-20250219"

@@ -12,6 +12,7 @@ from models_registry.providers.anthropic.generations import (
     TAKES_ONE_SAMPLING,
     generation_of,
 )
+from models_registry.providers.anthropic.schemas import is_open, narrow
 from models_registry.providers.anthropic.thinking import thinks, write_thinking
 from models_registry.providers.anthropic.turns import ASSISTANT, Block, read_mark, write_turns
 
@@ -41,7 +42,7 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
         written["metadata"] = {"user_id": user[:MOST_USER_CHARS]}
     written |= _write_tools(body)
     if (schema := find_kept_schema(body.get("response_format"), body["model"])) is not None:
-        written["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        written["output_config"] = {"format": {"type": "json_schema", "schema": narrow(schema)}}
     if system:
         is_plain = len(system) == 1 and "cache_control" not in system[0]
         written["system"] = system[0]["text"] if is_plain else system
@@ -106,8 +107,9 @@ def _write_tool(tool: dict[str, Any], model: str) -> Block:
     written = {"name": function.get("name"), "input_schema": schema}
     if description := function.get("description"):
         written["description"] = description
-    if function.get("strict") is True and generation_of(model) >= KEEPS_SCHEMAS:
+    if function.get("strict") is True and generation_of(model) >= KEEPS_SCHEMAS and not is_open(schema):
         written["strict"] = True
+        written["input_schema"] = narrow(schema)
     if (mark := read_mark(tool)) is not None:
         written["cache_control"] = mark
     return written
@@ -145,4 +147,6 @@ def find_kept_schema(wanted: Any, model: str) -> dict[str, Any] | None:
     if not isinstance(named, dict) or wanted.get("type") != "json_schema" or named.get("strict") is not True:
         return None
     schema = named.get("schema")
-    return schema if isinstance(schema, dict) and generation_of(model) >= KEEPS_SCHEMAS else None
+    if not isinstance(schema, dict) or is_open(schema):
+        return None
+    return schema if generation_of(model) >= KEEPS_SCHEMAS else None
