@@ -20,9 +20,10 @@ BLOCKS = {
     "thinking": {"thinking", "signature"},
     "redacted_thinking": {"data"},
     "tool_use": {"id", "name", "input", "cache_control"},
+    "tool_reference": {"tool_name", "cache_control"},
     "tool_result": {"tool_use_id", "content", "is_error", "cache_control"},
 }
-TOOL_FIELDS = {"name", "description", "input_schema", "cache_control", "strict", "type"}
+TOOL_FIELDS = {"name", "description", "input_schema", "cache_control", "strict", "type", "defer_loading"}
 UNKNOWN_OF_SCHEMAS = {
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
     *("maxItems", "uniqueItems", "minProperties", "maxProperties", "oneOf", "not", "if", "patternProperties"),

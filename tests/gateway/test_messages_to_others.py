@@ -16,7 +16,18 @@ from tests.doubles.anthropic import (
     stop,
 )
 from tests.doubles.anthropic import text as piece
-from tests.gateway.speaking import FULL, OPENAIS_TOOL, TOOL, USED, assemble, read_events, speak, text, turn
+from tests.gateway.speaking import (
+    FULL,
+    GIVEN,
+    OPENAIS_TOOL,
+    TOOL,
+    USED,
+    assemble,
+    read_events,
+    speak,
+    text,
+    turn,
+)
 from tests.gateway.telling import whole as openais_whole
 from tests.gateway.test_estimates import DONE, END, event, usage_event
 
@@ -92,6 +103,14 @@ def test_a_document_that_nobody_has_is_refused():
     far = {"type": "document", "source": {"type": "url", "url": "https://a.example/b.pdf"}}
     spoken = speak(openais_whole("Hi"), messages=[turn("user", far)])
     assert isinstance(spoken.error, InvalidInput) and not spoken.sent
+
+
+def test_what_a_search_among_tools_has_found_is_told_in_words():
+    found = {**GIVEN, "content": [text("Found:"), {"type": "tool_reference", "tool_name": "f"}]}
+    messages = [turn("user", text("hi")), turn("assistant", USED), turn("user", found)]
+    spoken = speak(openais_whole("Hi"), messages=messages, tools=[{**TOOL, "defer_loading": True}])
+    assert spoken.sent["messages"][-1]["content"] == "Found:\n\nTool: f"
+    assert spoken.sent["tools"] == [OPENAIS_TOOL]
 
 
 def test_a_word_in_the_middle_stands_in_its_place():

@@ -110,6 +110,8 @@ def _write_tool(tool: dict[str, Any], model: str) -> Block:
     if function.get("strict") is True and generation_of(model) >= KEEPS_SCHEMAS and not is_open(schema):
         written["strict"] = True
         written["input_schema"] = narrow(schema)
+    if tool.get("defer_loading") is True:
+        written["defer_loading"] = True
     if (mark := read_mark(tool)) is not None:
         written["cache_control"] = mark
     return written

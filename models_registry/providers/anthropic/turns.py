@@ -20,7 +20,8 @@ INSTRUCTIONS = ("system", "developer")
 ASSISTANT = "assistant"
 THOUGHTS = {"thinking": "signature", "redacted_thinking": "data"}  # and what each must have
 ANSWERED = frozenset({*THOUGHTS, "text", "tool_use"})  # blocks of answers that come back
-OWN_PARTS = frozenset({"image", "document", "search_result"})  # Anthropic's, by clients of its dialect
+# Anthropic's, by clients of its dialect
+OWN_PARTS = frozenset({"image", "document", "search_result", "tool_reference"})
 SOURCES = ("base64", "text", "content", "url")  # and no files by id, of an account that others share
 _NOT_OF_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+/-]{1,100})(?:;[\w=.-]{1,60})*;base64,", re.IGNORECASE)
