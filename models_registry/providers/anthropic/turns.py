@@ -13,6 +13,7 @@ import orjson
 
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
+from models_registry.providers.anthropic.images import type_of
 
 Block = dict[str, Any]
 RESULTS = ("tool", "function")  # roles of what tools gave, which may be nothing
@@ -211,14 +212,14 @@ def _write_own(part: Block, name: str) -> Block:
                 f"{name}.source.type", _("must be one of %(values)s") % {"values": ", ".join(SOURCES)}
             )
         part = {**part, "source": {**source, **_marked(source)}}
-    return _with_mark({**part, **_marked(part)}, part)
+    return _with_mark(_as_typed({**part, **_marked(part)}), part)
 
 
 def _marked(holder: Block) -> Block:
     content = holder.get("content")
     if not isinstance(content, list):
         return {}
-    return {"content": [_with_mark(one, one) if isinstance(one, dict) else one for one in content]}
+    return {"content": [_with_mark(_as_typed(one), one) if isinstance(one, dict) else one for one in content]}
 
 
 def _write_part(part: dict[str, Any], name: str) -> Block:
@@ -243,7 +244,16 @@ def _write_image(given: Any, name: str) -> Block:
     if isinstance(url, str) and url[:8].lower().startswith(("https://", "http://")):
         return {"type": "image", "source": {"type": "url", "url": url}}
     media_type, data = _split_data_url(url, f"{name}.url")
-    return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
+    return _as_typed({"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}})
+
+
+def _as_typed(block: Block) -> Block:
+    """A picture whose bytes are of another type than it says."""
+    source = block.get("source") if block.get("type") == "image" else None
+    data = source.get("data") if isinstance(source, dict) else None
+    if not isinstance(source, dict) or not isinstance(data, str):
+        return block
+    return {**block, "source": {**source, "media_type": type_of(data, str(source.get("media_type")))}}
 
 
 def _split_data_url(url: Any, name: str) -> tuple[str, str]:
