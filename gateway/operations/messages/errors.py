@@ -10,6 +10,8 @@ from django.utils import translation
 from foundation.errors import AtriumError
 from foundation.ids import show_request_id
 from gateway.dialects import OPENAIS, Dialect, Header
+from gateway.http import AsgiScope
+from gateway.operations.messages import models
 
 PATH = "/v1/messages"  # and what stands below it
 OVERLOADED = 529
@@ -87,6 +89,7 @@ class AnthropicsDialect:
 ANTHROPICS: Dialect = AnthropicsDialect()
 
 
-def find_dialect(path: str) -> Dialect:
-    """In which everything at an address is told."""
-    return ANTHROPICS if path == PATH or path.startswith(f"{PATH}/") else OPENAIS
+def find_dialect(scope: AsgiScope) -> Dialect:
+    """In which everything about a request is told."""
+    path: str = scope["path"]
+    return ANTHROPICS if path == PATH or path.startswith(f"{PATH}/") or models.is_asked(scope) else OPENAIS
