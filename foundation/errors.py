@@ -29,6 +29,7 @@ class AtriumError(Exception):
     code = "internal_error"
     # of an answer at /v1: what was known of limits and deprecation when the call was refused
     headers: Sequence[tuple[bytes, bytes]] = ()
+    is_overload = False  # a provider's, of all its callers: some clients know a word of its own for it
 
     def __init__(
         self,

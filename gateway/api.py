@@ -30,7 +30,7 @@ async def serve(scope: AsgiScope, receive: Receive, send: Send) -> None:
     """Answer one request to `/v1`; never raises."""
     gateway = get_loop()
     visit = door.begin_visit(scope)
-    visit.dialect = find_dialect(scope["path"])
+    visit.dialect = find_dialect(scope)
     language = _activate_language(find_header(scope, b"accept-language"))
     try:
         if door.is_preflight(scope, visit):

@@ -161,6 +161,9 @@ class Form(Protocol):
     def is_ours_to_keep(self, candidate: Candidate) -> bool:
         """Whether neither this model nor its server keeps it by itself."""
 
+    def is_ours_to_check(self, candidate: Candidate) -> bool:
+        """The same, or they say that they do, and nobody vouches for it."""
+
     def check(self, call: Call, answer: dict[str, Any]) -> None:
         """Bring a whole answer into this form, in place, where that is ours. Raises BrokenForm,
         InvalidInput.
@@ -310,8 +313,8 @@ class Call:
 
     @property
     def is_form_ours(self) -> bool:
-        """Whether it is we who hold the current candidate's answer to the form that was asked for."""
-        return self.form is not None and self.form.is_ours_to_keep(self.candidate)
+        """Whether it is we who check the current candidate's answer by the form that was asked for."""
+        return self.form is not None and self.form.is_ours_to_check(self.candidate)
 
     @property
     def most_written(self) -> int:

@@ -11,6 +11,7 @@ from gateway.files import uploads, views  # noqa: F401  (they register their rou
 from gateway.http import ClientGone, read_json_body
 from gateway.operations import chat_completions, completions, embeddings, messages, rerank
 from gateway.operations.body import BYTE_ORDER_MARK
+from gateway.operations.messages import models as anthropics
 from gateway.operations.messages.count import OPERATION as COUNT
 from gateway.request import Request, answer_whole, attempts_header, retry_header, send_stream
 from gateway.routes import route
@@ -141,16 +142,21 @@ def _list_auto(request: Request) -> list[Route]:
 
 @route("GET", "models")
 async def list_models(request: Request) -> None:
-    data = [_describe(one, name, request) for name, one in list_named(request.principal, request.snapshot)]
+    named = list_named(request.principal, request.snapshot)
+    listed = [(_describe(one, name, request), one.label) for name, one in named]
     if among := _list_auto(request):
-        data = sorted([*data, _describe_auto(among, request)], key=lambda one: one["id"])
-    await request.answer(orjson.dumps({"object": "list", "data": data}))
+        listed = sorted([*listed, (_describe_auto(among, request), AUTO)], key=lambda one: one[0]["id"])
+    if anthropics.is_asked(request.scope):
+        told = anthropics.as_models(listed)
+    else:
+        told = {"object": "list", "data": [one for one, _label in listed]}
+    await request.answer(orjson.dumps(told))
 
 
 @route("GET", "models/{model:path}")
 async def show_model(request: Request, model: str) -> None:
     if model == AUTO and (among := _list_auto(request)):
-        await request.answer(orjson.dumps(_describe_auto(among, request)))
+        await _answer_model(request, _describe_auto(among, request), AUTO)
         return
     found = find_route(model, request.principal, request.snapshot)
     if found is None:
@@ -159,7 +165,12 @@ async def show_model(request: Request, model: str) -> None:
             code="model_not_found",
             param="model",
         )
-    await request.answer(orjson.dumps(_describe(found, model, request)))
+    await _answer_model(request, _describe(found, model, request), found.label)
+
+
+async def _answer_model(request: Request, one: dict, label: str) -> None:
+    told = anthropics.as_model(one, label) if anthropics.is_asked(request.scope) else one
+    await request.answer(orjson.dumps(told))
 
 
 def _describe(one: Route, name: str, request: Request) -> dict:

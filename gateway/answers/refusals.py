@@ -17,7 +17,8 @@ from models_registry.providers.openai_compatible.errors import ProviderError
 from models_registry.routes import Endpoint
 
 CALLERS_FAULT = (400, 413, 422)
-BUSY = (429, 529)  # by the connection's limit, or for everybody (Anthropic)
+OVERLOADED = 529  # Anthropic
+BUSY = (429, OVERLOADED)  # by the connection's limit, or for everybody
 TRANSIENT = (408, 409, 425)  # too slow, in conflict, too early: the next moment may be better
 MAX_REASON = 2_000
 MAX_RETRY_AFTER_S = 3_600
@@ -78,11 +79,12 @@ class UpstreamBusy(QuotaExceeded):
 
     code = "upstream_rate_limited"
 
-    def __init__(self, asked_pause_s: int | None) -> None:
+    def __init__(self, asked_pause_s: int | None, *, is_overload: bool = False) -> None:
         super().__init__(
             _("The provider's limit is reached. Try again later, or choose another model."),
             retry_after_s=asked_pause_s or USUAL_RETRY_AFTER_S,
         )
+        self.is_overload = is_overload
 
 
 class OverLimit(UpstreamError):
@@ -146,7 +148,7 @@ def _fault_of_server(status: int, error: ProviderError, headers: Mapping[str, st
             code="upstream_refused",
         )
     if status in BUSY:
-        return UpstreamBusy(read_retry_after(headers))
+        return UpstreamBusy(read_retry_after(headers), is_overload=status == OVERLOADED)
     if status in (*CALLERS_FAULT, 401, 403):
         return UpstreamError(
             _(
@@ -252,7 +254,9 @@ def fault_in_answer(error: ProviderError, endpoint: Endpoint, *, has_begun: bool
     if error.message and not error.is_bad_key and not has_secret(error.text, endpoint):
         reason = hide_addresses(error.message, endpoint)
         message += " " + _("The provider says: %(reason)s") % {"reason": reason}
-    return UpstreamError(message, code="upstream_error")
+    found = UpstreamError(message, code="upstream_error")
+    found.is_overload = error.status == OVERLOADED
+    return found
 
 
 def note_advice(call: Call, headers: Mapping[str, str]) -> None:

@@ -20,10 +20,16 @@ BLOCKS = {
     "thinking": {"thinking", "signature"},
     "redacted_thinking": {"data"},
     "tool_use": {"id", "name", "input", "cache_control"},
+    "tool_reference": {"tool_name", "cache_control"},
     "tool_result": {"tool_use_id", "content", "is_error", "cache_control"},
 }
-TOOL_FIELDS = {"name", "description", "input_schema", "cache_control", "strict", "type"}
+TOOL_FIELDS = {"name", "description", "input_schema", "cache_control", "strict", "type", "defer_loading"}
+UNKNOWN_OF_SCHEMAS = {
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
+    *("maxItems", "uniqueItems", "minProperties", "maxProperties", "oneOf", "not", "if", "patternProperties"),
+}
 ID = re.compile(r"[a-zA-Z0-9_-]+")
+UP_TO_4_6 = re.compile(r"claude-(3-\d|[a-z]+-4-(6|5|1|0|2\d{7}))")
 BY_BUDGET = re.compile(r"claude-(3-7|[a-z]+-4-(5|1|0|2\d{7}))")
 INPUT, WRITTEN, READ, OUTPUT = 17, 5, 30, 12
 USAGE = (
@@ -129,17 +135,37 @@ def _refuse(body: dict, known: set[str]) -> str:
         return f"{name}: Extra inputs are not permitted"
     for name in {"model", "messages", *(("max_tokens",) if "max_tokens" in known else ())} - body.keys():
         return f"{name}: Field required"
+    for name in body.keys() & {"temperature", "top_p", "top_k"}:
+        if not UP_TO_4_6.search(body["model"]):
+            return f"`{name}` is deprecated for this model."
     if not 0 <= body.get("temperature", 1) <= 1:
         return "temperature: range: 0..1"
     if any(not one.strip() for one in body.get("stop_sequences", ())):
         return "stop_sequences: each stop sequence must contain non-whitespace"
-    return _refuse_thinking(body) or _refuse_tools(body) or _refuse_messages(body["messages"])
+    form = (body.get("output_config") or {}).get("format") or {}
+    if wrong := _refuse_schema(form.get("schema")):
+        return f"output_config.format.schema: {wrong}"
+    wrong = _refuse_thinking(body) or _refuse_tools(body) or _refuse_messages(body["messages"])
+    return wrong or _refuse_thoughtless(body)
+
+
+def _refuse_schema(schema: object) -> str:
+    if isinstance(schema, list):
+        return next((wrong for one in schema if (wrong := _refuse_schema(one))), "")
+    if not isinstance(schema, dict):
+        return ""
+    for name in UNKNOWN_OF_SCHEMAS & schema.keys():
+        return f"For '{schema.get('type')}' type, property '{name}' is not supported"
+    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
+        return "For 'object' type, 'additionalProperties' must be explicitly set to false"
+    inner = [one for name in ("properties", "$defs") for one in schema.get(name, {}).values()]
+    return _refuse_schema([*inner, schema.get("items"), *schema.get("anyOf", ())])
 
 
 def _refuse_thinking(body: dict) -> str:
     thinking = body.get("thinking") or {}
     if thinking.get("type") == "enabled":
-        if not BY_BUDGET.search(body["model"]):
+        if not UP_TO_4_6.search(body["model"]):
             return "thinking.type: enabled is not supported by this model"
         if thinking["budget_tokens"] < 1024:
             return "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
@@ -150,15 +176,35 @@ def _refuse_thinking(body: dict) -> str:
     if thinking.get("type") in ("enabled", "adaptive"):
         if body.get("temperature", 1) != 1:
             return "`temperature` may only be set to 1 when thinking is enabled"
+        if "top_k" in body:
+            return "`top_k` must be unset when thinking is enabled"
         if (body.get("tool_choice") or {}).get("type") in ("any", "tool"):
             return "Thinking may not be enabled when tool_choice forces tool use."
     return ""
+
+
+def _refuse_thoughtless(body: dict) -> str:
+    """Calls whose results are there, and before which no thought stands, though thoughts are asked for."""
+    if (body.get("thinking") or {}).get("type") != "enabled":
+        return ""
+    begins = ""
+    for message in body["messages"]:
+        blocks = message["content"] if isinstance(message["content"], list) else [{"type": "text"}]
+        if message["role"] == "assistant":
+            begins = begins or blocks[0]["type"]
+        elif not any(block["type"] == "tool_result" for block in blocks):
+            begins = ""
+    if begins in ("", "thinking", "redacted_thinking"):
+        return ""
+    return f"messages: Expected `thinking` or `redacted_thinking`, but found `{begins}`."
 
 
 def _refuse_tools(body: dict) -> str:
     for place, tool in enumerate(body.get("tools", ())):
         if wrong := tool.keys() - TOOL_FIELDS:
             return f"tools.{place}.custom.{wrong.pop()}: Extra inputs are not permitted"
+        if tool.get("strict") and (wrong := _refuse_schema(tool["input_schema"])):
+            return f"tools.{place}.custom: {wrong}"
         if not tool.get("name") or tool["input_schema"].get("type") != "object":
             return f"tools.{place}.custom.input_schema.type: Field required"
     if body.get("tool_choice") and not body.get("tools"):

@@ -67,6 +67,36 @@ def refusal(**body) -> AtriumError:
 
 # -- messages ------------------------------------------------------------------------------------------------
 
+JPEG = "/9j/4AAQSkZJRgABAQ=="
+WEBP = "UklGRiQAAABXRUJQVlA4"
+
+
+@pytest.mark.parametrize(
+    ("declared", "data", "kind"),
+    [
+        ("image/png", JPEG, "image/jpeg"),
+        ("image/jpg", JPEG, "image/jpeg"),
+        ("image/jpeg", "iVBO\nRw0K\nGgo=", "image/png"),
+        ("image/png", "R0lGODlhAQABAA==", "image/gif"),
+        ("image/png", WEBP, "image/webp"),
+        ("image/png", "iVBORw0KGgo=", "image/png"),
+        ("image/bmp", "Qk0AAAAA", "image/bmp"),
+    ],
+)
+def test_a_picture_goes_out_as_what_it_is(declared, data, kind):
+    part = {"type": "image_url", "image_url": {"url": f"data:{declared};base64,{data}"}}
+    (message,) = sent(messages=[{"role": "user", "content": [part]}])["messages"]
+    assert message["content"][0]["source"] == {"type": "base64", "media_type": kind, "data": data}
+
+
+def test_a_picture_in_a_document_goes_out_as_what_it_is():
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": JPEG}}
+    part = {"type": "document", "source": {"type": "content", "content": [image]}}
+    (message,) = sent(messages=[{"role": "user", "content": [part]}])["messages"]
+    (inner,) = message["content"][0]["source"]["content"]
+    assert inner["source"]["media_type"] == "image/jpeg"
+
+
 ASSISTANT_CALLS = {"role": "assistant", "content": [USED]}
 RESULTS = {"role": "user", "content": [result()]}
 TURNS = {

@@ -14,6 +14,7 @@ from gateway.answers.billed import billed_usage
 from gateway.calls import Call
 from gateway.deltas import Finish, Reasoning, Text, ToolCall
 from gateway.operations.chat_completions import chunks as chunks_module
+from gateway.operations.messages.errors import as_error_object, status_of
 from tests.doubles.anthropic import (
     ANSWER,
     CALL,
@@ -37,6 +38,7 @@ from tests.doubles.anthropic import (
 )
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
+from tests.gateway.speaking import read_events, speak
 from tests.gateway.test_what_servers_send import hear
 
 USED = {"input": 17, "cached": 30, "cache_write": 5, "output": 12}
@@ -207,6 +209,28 @@ def test_an_error_in_the_middle_ends_the_answer_and_what_came_is_billed():
     assert heard.text() == heard.inner_text == "Paris"
     assert "Overloaded" in heard.error["message"] and "10.0.0.7" not in heard.error["message"]
     assert heard.call.error_code == "upstream_error" and isinstance(heard.deltas[-1], UpstreamError)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "told"),
+    [
+        (529, "overloaded_error", (529, "overloaded_error")),
+        (429, "rate_limit_error", (429, "rate_limit_error")),
+    ],
+)
+def test_who_is_overloaded_is_told_so_in_anthropics_words(status, kind, told):
+    answer = error(kind, "No.")
+    spoken = speak(lambda _body: (status, answer), kind="anthropic")
+    assert spoken.error is not None and spoken.error.http_status == 429, "as OpenAI's clients read it"
+    body = as_error_object(spoken.error, spoken.call.request_id)
+    assert (status_of(spoken.error), body["error"]["type"]) == told
+
+
+@pytest.mark.parametrize("kind", ["overloaded_error", "api_error"])
+def test_who_is_overloaded_in_the_middle_says_so(kind):
+    late = b"event: error\ndata: " + error(kind, "No.") + b"\n\n"
+    spoken = speak(lambda _body: (200, b"".join([START, *SPOKEN[:3], late])), kind="anthropic", stream=True)
+    assert read_events(spoken.body)[-1]["error"]["type"] == kind
 
 
 @pytest.mark.parametrize(

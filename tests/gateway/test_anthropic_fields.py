@@ -38,6 +38,7 @@ from tests.gateway.test_anthropic import (
 
 TOOL = {"type": "function", "function": FUNCTION}
 THEIR_TOOL = {"name": "f", "description": "F.", "input_schema": FUNCTION["parameters"]}
+CLOSED = {**FUNCTION["parameters"], "additionalProperties": False}
 FORCED = {"type": "function", "function": {"name": "f"}}
 ANY = {"type": "any", "disable_parallel_tool_use": True}
 FIELDS = {
@@ -69,7 +70,7 @@ FIELDS = {
     "tools of the kind before": ({"functions": [FUNCTION]}, {"tools": [THEIR_TOOL]}),
     "a tool with a mark, and kept to its schema": (
         {"tools": [{**TOOL, "function": {**FUNCTION, "strict": True}, **MARK}]},
-        {"tools": [{**THEIR_TOOL, "strict": True, **MARK}]},
+        {"tools": [{**THEIR_TOOL, "strict": True, "input_schema": CLOSED, **MARK}]},
     ),
     "a tool without fields": (
         {"tools": [{"type": "function", "function": {"name": "f"}}]},
@@ -109,6 +110,12 @@ def test_elder_models_take_both_ways_to_sample():
     assert (body["temperature"], body["top_p"]) == (0.2, 0.5)
 
 
+@pytest.mark.parametrize("model", [OPUS, "claude-opus-4-8", "claude-sonnet-5", "claude-next"])
+def test_the_newest_are_asked_without_ways_to_sample(model):
+    body = sent(model, temperature=0.2, top_p=0.5, top_k=5)
+    assert body.keys() == {"model", "messages", "stream", "max_tokens"}
+
+
 def test_a_history_with_calls_brings_its_tools():
     body = sent(messages=[USER, {**HELLO, "tool_calls": [*CALLS]}, RESULT, USER])
     assert body["tools"] == KNOWN["tools"] and body["tool_choice"] == {"type": "none"}
@@ -143,10 +150,11 @@ EFFORTS = {
 
 @pytest.mark.parametrize(("model", "effort", "expected"), EFFORTS.values(), ids=EFFORTS)
 def test_how_long_to_think_is_said_in_the_models_own_way(model, effort, expected):
-    body = sent(model, reasoning_effort=effort, max_tokens=20_000, temperature=0.3, top_p=0.5)
+    body = sent(model, reasoning_effort=effort, max_tokens=20_000, temperature=0.3, top_p=0.5, top_k=5)
     thinks = expected.get("thinking", {}).get("type") in ("enabled", "adaptive")
     assert {name: body.get(name) for name in ("thinking", "output_config") if name in body} == expected
-    assert ("temperature" in body) == (not thinks)
+    takes_any = not (thinks or model in (OPUS, "claude-fable-5-1"))
+    assert ("temperature" in body, "top_k" in body) == (takes_any, takes_any)
     assert ("top_p" in body) == (not thinks and model.startswith("claude-3"))
 
 
@@ -184,6 +192,62 @@ def test_a_schema_that_is_to_be_kept_is():
     assert "system" not in body
     body = sent(OPUS, response_format=form(strict=True), reasoning_effort="low")
     assert body["output_config"].keys() == {"format", "effort"}
+
+
+BOUNDED = {
+    "type": "object",
+    "properties": {
+        "n": {"type": "integer", "minimum": 1, "maximum": 9, "description": "How many."},
+        "s": {"type": "array", "items": {"type": "string", "minLength": 2, "format": "date"}, "minItems": 2},
+        "t": {"oneOf": [{"$ref": "#/$defs/t"}, {"type": "null"}]},
+    },
+    "$defs": {"t": {"type": "object", "properties": {}, "maxProperties": 3}},
+}
+NARROWED = {
+    "type": "object",
+    "properties": {
+        "n": {"type": "integer", "description": 'How many.\n\n{"minimum":1,"maximum":9}'},
+        "s": {
+            "type": "array",
+            "items": {"type": "string", "format": "date", "description": '{"minLength":2}'},
+            "description": '{"minItems":2}',
+        },
+        "t": {"anyOf": [{"$ref": "#/$defs/t"}, {"type": "null"}]},
+    },
+    "$defs": {
+        "t": {
+            "type": "object",
+            "properties": {},
+            "additionalProperties": False,
+            "description": '{"maxProperties":3}',
+        }
+    },
+    "additionalProperties": False,
+}
+MAP = {"type": "object", "properties": {"a": {"type": "object", "additionalProperties": {"type": "string"}}}}
+
+
+def test_what_anthropic_does_not_hold_to_is_told_and_checked():
+    said = ['{"n": 10}', '{"n": 9}']
+    call, message, (first, again) = held(*said, wanted=form(strict=True, schema=BOUNDED))
+    assert first["output_config"] == again["output_config"]
+    assert first["output_config"]["format"]["schema"] == NARROWED and "system" not in first
+    assert "10 is greater than the maximum of 9" in again["messages"][-1]["content"]
+    assert message["content"] == said[1] and len(call.attempts) == 1
+
+
+def test_a_strict_tool_is_told_as_much():
+    strict = {"name": "f", "strict": True, "parameters": BOUNDED}
+    (tool,) = sent(tools=[{"type": "function", "function": strict}])["tools"]
+    assert tool["strict"] is True and tool["input_schema"] == NARROWED
+    (tool,) = sent(tools=[{"type": "function", "function": {**strict, "parameters": MAP}}])["tools"]
+    assert "strict" not in tool and tool["input_schema"] == MAP
+
+
+def test_a_schema_that_leaves_fields_open_is_asked_for_in_words():
+    said = ['{"a": {"b": 1}}', '{"a": {"b": "c"}}']
+    _call, message, (first, _again) = held(*said, wanted=form(strict=True, schema=MAP))
+    assert "output_config" not in first and message["content"] == said[1]
 
 
 OLD = "claude-3-7-sonnet-20250219"

@@ -37,9 +37,10 @@ BAD = '{"name": "w0"}'
 # -- asking --------------------------------------------------------------------------------------------------
 
 
-def answer(text: str, reason: str = "stop", **usage) -> tuple[int, object]:
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": reason}
-    report = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15} | usage
+def answer(text: str, reason: str = "stop", **more) -> tuple[int, object]:
+    message = {"role": "assistant", "content": text or None, **more}
+    choice = {"index": 0, "message": message, "finish_reason": reason}
+    report = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
     return 200, {"choices": [choice], "usage": report}
 
 
@@ -193,9 +194,38 @@ def test_who_keeps_a_form_is_asked_for_it_and_others_in_words(kind, capabilities
     assert text_of(said, stream=False) == GOOD
 
 
-def test_a_model_that_keeps_a_form_is_not_checked_and_its_stream_is_not_held_back():
-    _call, said, seen = told(streamed(BAD), stream=True, kind="vllm")
+@pytest.mark.parametrize("kind", ["openai", "azure", "mistral"])
+def test_a_form_that_is_vouched_for_is_not_checked_and_its_stream_is_not_held_back(kind):
+    _call, said, seen = told(streamed(BAD), wanted=of(SCHEMA, strict=True), stream=True, kind=kind)
     assert text_of(said, stream=True) == BAD and said.count(b'"content"') > 2 and len(seen) == 1
+
+
+CLAIMS = [("vllm", True), ("vllm", False), ("openai", False), ("azure", False), ("mistral", False)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("kind", "strict"), CLAIMS)
+@pytest.mark.parametrize("bad", [BAD, 'Here {as asked}: {"n": 3}', f"{GOOD}\n{GOOD}", ""])
+def test_who_only_says_that_it_keeps_a_schema_is_checked_and_asked_again(kind, strict, bad, stream):
+    wanted = of(SCHEMA, strict=strict)
+    first = saying(bad, stream=stream) if bad else answer("", reasoning_content="Hm.")
+    _call, said, seen = told(first, saying(GOOD, stream=stream), wanted=wanted, stream=stream, kind=kind)
+    assert text_of(said, stream=stream) == GOOD
+    *earlier, correction = seen[1]["messages"]
+    assert seen[1]["response_format"] == seen[0]["response_format"] == wanted
+    assert earlier[: len(seen[0]["messages"])] == seen[0]["messages"]
+    assert "That is wrong" in correction["content"]
+
+
+def test_an_answer_that_a_server_took_for_a_thought_is_told_as_one():
+    _call, said, seen = told(answer("", reasoning_content=GOOD), kind="vllm")
+    assert text_of(said, stream=False) == GOOD and len(seen) == 1
+    assert "reasoning_content" not in orjson.loads(said)["choices"][0]["message"]
+
+
+def test_a_schema_that_cannot_be_checked_passes_where_the_server_keeps_it():
+    _call, said, seen = told(answer("{}"), wanted=of(ENDLESS), kind="vllm")
+    assert text_of(said, stream=False) == "{}" and len(seen) == 1
 
 
 def test_a_schema_that_cannot_be_checked_is_the_callers():

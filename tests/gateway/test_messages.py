@@ -304,6 +304,13 @@ def test_what_is_wrong_is_told_with_its_place(body, place):
     assert caught.value.param == place and place in str(caught.value.message)
 
 
+def test_beside_tools_a_budget_may_be_larger_than_one_answer():
+    """As with the beta of thoughts between calls, where it holds for all of them together."""
+    budget = {"type": "enabled", "budget_tokens": 8_000}
+    spoken = speak(answer_messages, kind="anthropic", thinking=budget, max_tokens=2_000, tools=[TOOL])
+    assert spoken.sent["thinking"] == {"type": "enabled", "budget_tokens": 1_999}
+
+
 def test_addresses_are_read_whatever_their_case():
     source = {"type": "url", "url": "HTTPS://example.com/a.png"}
     sent = speak(
@@ -318,6 +325,24 @@ def test_addresses_are_read_whatever_their_case():
 @pytest.mark.parametrize("content", [None, "", []])
 def test_a_result_of_nothing_is_one(content):
     parse(messages=[turn("user", {**GIVEN, "content": content})])
+
+
+FOUND = {"type": "tool_reference", "tool_name": "f"}
+SEARCHED = [USER, turn("assistant", USED), turn("user", {**GIVEN, "content": [FOUND]})]
+
+
+def test_what_a_search_among_tools_has_found_reaches_claude_as_it_is():
+    later = {**TOOL, "defer_loading": True}
+    spoken = speak(answer_messages, kind="anthropic", messages=SEARCHED, tools=[TOOL, later])
+    assert spoken.sent["messages"] == SEARCHED and spoken.sent["tools"] == [TOOL, later]
+    assert not spoken.call.has_media and not spoken.call.has_sound
+
+
+def test_a_reference_to_no_tool_is_told_with_its_place():
+    wrong = turn("user", {**GIVEN, "content": [{"type": "tool_reference"}]})
+    with pytest.raises(InvalidInput) as caught:
+        parse(messages=[wrong])
+    assert caught.value.param == "messages[0].content[0].content[0].tool_name"
 
 
 @pytest.mark.parametrize("name", ["service_tier", "context_management", "speed"])

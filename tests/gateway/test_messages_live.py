@@ -170,6 +170,28 @@ async def test_a_provider_that_does_not_count_is_estimated_and_its_no_is_told(ho
             await client.messages.count_tokens(model=CLAUDE, messages=blank)
 
 
+# -- models --------------------------------------------------------------------------------------------------
+
+
+async def test_anthropics_client_lists_models_and_others_see_them_as_before(house):
+    key = {"Authorization": f"Bearer {house.keys[ONE]}"}
+    plain = httpx.get(f"{house.base_url}/models", headers=key).json()
+    assert plain.keys() == {"object", "data"} and all("display_name" not in one for one in plain["data"])
+    async with client_of(house) as client:
+        page = await client.models.list(limit=2)
+        listed = [one async for one in client.models.list(limit=2)]
+        (first, *_others) = listed
+        shown = await client.models.retrieve(first.id)
+        with pytest.raises(anthropic.NotFoundError) as caught:
+            await client.models.retrieve("nobody's")
+    assert [one.id for one in listed] == [one["id"] for one in plain["data"]]
+    assert (page.has_more, page.first_id, page.last_id) == (False, listed[0].id, listed[-1].id)
+    assert all(one.type == "model" and one.display_name for one in listed)
+    assert shown == first and int(first.created_at.timestamp()) == plain["data"][0]["created"]
+    assert caught.value.body["error"]["type"] == "not_found_error"
+    assert httpx.get(f"{house.base_url}/models/{first.id}", headers=key).json() == plain["data"][0]
+
+
 # -- errors --------------------------------------------------------------------------------------------------
 
 

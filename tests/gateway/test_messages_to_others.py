@@ -16,7 +16,18 @@ from tests.doubles.anthropic import (
     stop,
 )
 from tests.doubles.anthropic import text as piece
-from tests.gateway.speaking import FULL, OPENAIS_TOOL, TOOL, USED, assemble, read_events, speak, text, turn
+from tests.gateway.speaking import (
+    FULL,
+    GIVEN,
+    OPENAIS_TOOL,
+    TOOL,
+    USED,
+    assemble,
+    read_events,
+    speak,
+    text,
+    turn,
+)
 from tests.gateway.telling import whole as openais_whole
 from tests.gateway.test_estimates import DONE, END, event, usage_event
 
@@ -92,6 +103,14 @@ def test_a_document_that_nobody_has_is_refused():
     far = {"type": "document", "source": {"type": "url", "url": "https://a.example/b.pdf"}}
     spoken = speak(openais_whole("Hi"), messages=[turn("user", far)])
     assert isinstance(spoken.error, InvalidInput) and not spoken.sent
+
+
+def test_what_a_search_among_tools_has_found_is_told_in_words():
+    found = {**GIVEN, "content": [text("Found:"), {"type": "tool_reference", "tool_name": "f"}]}
+    messages = [turn("user", text("hi")), turn("assistant", USED), turn("user", found)]
+    spoken = speak(openais_whole("Hi"), messages=messages, tools=[{**TOOL, "defer_loading": True}])
+    assert spoken.sent["messages"][-1]["content"] == "Found:\n\nTool: f"
+    assert spoken.sent["tools"] == [OPENAIS_TOOL]
 
 
 def test_a_word_in_the_middle_stands_in_its_place():
@@ -223,6 +242,37 @@ AT_ONCE = {
         ],
         [("f", {"a": {}}), ("g", {"b": 2}), "Both."],
     ),
+    "the name behind the id": (
+        [
+            call_piece(0, "", id="c0", type="function", name=""),
+            event({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}),
+            call_piece(0, '{"a": 1}'),
+        ],
+        [("f", {"a": 1})],
+    ),
+    "the name behind the arguments": (
+        [
+            call_piece(0, '{"a":', id="c0", type="function", name=""),
+            call_piece(0, " 1}"),
+            event({"tool_calls": [{"index": 0, "function": {"name": "f"}}]}),
+            call_piece(1, '{"b": 2}', id="c1", type="function", name="g"),
+        ],
+        [("f", {"a": 1}), ("g", {"b": 2})],
+    ),
+    "the name behind all arguments, without a number": (
+        [
+            event({"tool_calls": [{"id": "c0", "function": {"name": "", "arguments": '{"a": 1}'}}]}),
+            event({"tool_calls": [{"function": {"name": "f"}}]}),
+        ],
+        [("f", {"a": 1})],
+    ),
+    "a call without a name beside one with a name": (
+        [
+            call_piece(0, '{"a": 1}', id="c0", type="function", name=""),
+            call_piece(1, '{"b": 2}', id="c1", type="function", name="g"),
+        ],
+        [("g", {"b": 2})],
+    ),
 }
 
 
@@ -232,6 +282,37 @@ def test_calls_that_are_told_at_once_become_blocks_one_after_the_other(parts, ex
     blocks = speak(b"".join(stream), stream=True, tools=[TOOL]).blocks
     told = [one["text"] if one["type"] == "text" else (one["name"], one["input"]) for one in blocks]
     assert told == expected
+
+
+def test_a_call_without_a_name_is_left_out_beside_others_and_alone_no_answer():
+    nameless, named = (
+        {"id": name, "type": "function", "function": {"name": name.strip("-"), "arguments": '{"a": 1}'}}
+        for name in ("-", "f")
+    )
+
+    def telling_calls(*calls: dict) -> bytes:
+        message = {"content": None, "tool_calls": list(calls)}
+        return json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]}).encode()
+
+    (block,) = speak(telling_calls(nameless, named), tools=[TOOL]).blocks
+    assert block["name"] == "f"
+    assert speak(telling_calls(nameless), tools=[TOOL]).error is not None
+    parts = [
+        call_piece(0, "{}", id="c0", type="function", name=""),
+        ended("tool_calls"),
+        usage_event(5),
+        DONE,
+    ]
+    assert read_events(speak(b"".join(parts), stream=True, tools=[TOOL]).body)[-1]["type"] == "error"
+
+
+def test_what_waits_for_a_name_is_bounded(monkeypatch):
+    monkeypatch.setattr(events_module, "MOST_WAITING", 50)
+    begun_call = call_piece(0, '{"a":', id="c0", type="function", name="")
+    texts = [call_piece(0, " ") for _number in range(60)]
+    texts.append(call_piece(1, "{}", id="c1", type="function", name="g"))
+    body = speak(b"".join([begun_call, *texts, ended("tool_calls"), DONE]), stream=True, tools=[TOOL]).body
+    assert read_events(body)[-1]["type"] == "error"
 
 
 def test_what_waits_for_a_call_is_bounded(monkeypatch):

@@ -318,7 +318,8 @@ def test_azure_lists_what_may_be_deployed_which_offers_nothing(base, address):
 
 
 def test_llamacpp_finds_the_schema_in_both_places_where_it_may_look():
-    _answer, _call, asked = ask(LLAMACPP, response_format=FORM)
+    saying = replace(LLAMACPP, text='{"a": 1}')
+    _answer, _call, asked = ask(saying, stream=False, response_format=FORM)
     assert asked.body["response_format"] == {**FORM, "schema": SCHEMA}
     _answer, _call, asked = ask(LLAMACPP, response_format={"type": "json_object"})
     assert asked.body["response_format"] == {"type": "json_object"}

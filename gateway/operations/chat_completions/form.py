@@ -1,10 +1,12 @@
-"""Answers in JSON (`response_format`) of models that keep no form by themselves: the model is told of the
-schema, its answer is checked, and one that breaks it goes back to the model once, with what is wrong with it.
+"""Answers in JSON (`response_format`): models that keep no form by themselves are told of the schema. Where
+their provider does not vouch for it, the answer is checked, and one that breaks it goes back to the model
+once, with what is wrong with it.
 
 Does not cover: answers that were cut at their greatest length, refused, or call tools. They pass as they are,
 and their `finish_reason` says what they are.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from gateway.calls import Call, Correction
 from gateway.operations.chat_completions.answer import as_chunks
 from gateway.operations.chat_completions.assembly import Gathered
 from gateway.operations.chat_completions.finish import STOP
+from gateway.operations.chat_completions.parts import REASONING, find_reasoning
 from gateway.operations.chat_completions.schemas import OBJECT, PLACE, SCHEMA, is_known, read_schema
 from gateway.operations.chat_completions.validation import CannotTell, NotKept, Work, read_json
 from models_registry.routes import Candidate
@@ -54,16 +57,18 @@ class JsonForm:
         capabilities = candidate.route.capabilities
         return not candidate.provider.keeps_form(self.wanted, candidate.upstream_name, capabilities)
 
+    def is_ours_to_check(self, candidate: Candidate) -> bool:
+        return self.is_ours_to_keep(candidate) or not candidate.provider.vouches_for(self.wanted)
+
     def write(self, call: Call, body: dict[str, Any]) -> None:
-        """Ask for it in words, in place, where it is ours to keep."""
-        if not self.is_ours_to_keep(call.candidate):
-            return
-        del body[PLACE]
-        if self.name == SCHEMA and OBJECT in call.candidate.provider.kept_formats:
-            body[PLACE] = {"type": OBJECT}
-        body["messages"] = _instructed(body["messages"], self._instruction())
+        """Ask for it in words, in place, where it is ours to keep; and say what was wrong with an answer."""
+        if self.is_ours_to_keep(call.candidate):
+            del body[PLACE]
+            if self.name == SCHEMA and OBJECT in call.candidate.provider.kept_formats:
+                body[PLACE] = {"type": OBJECT}
+            body["messages"] = _instructed(body["messages"], self._instruction())
         if call.correction is not None:
-            body["messages"] += _correcting(call.correction)
+            body["messages"] = [*body["messages"], *_correcting(call.correction)]
 
     def _instruction(self) -> str:
         return ANY_OBJECT if self.name == OBJECT else OF_SCHEMA + orjson.dumps(self.schema).decode()
@@ -74,21 +79,35 @@ class JsonForm:
         return len(self._instruction().encode()) + 100
 
     def check(self, call: Call, answer: dict[str, Any]) -> None:
-        if not self.is_ours_to_keep(call.candidate):
+        if not self.is_ours_to_check(call.candidate):
             return
+        is_kept = not self.is_ours_to_keep(call.candidate)
         work = Work(len(answer["choices"]))
         for choice in answer["choices"]:
             message = choice["message"]
             if choice["finish_reason"] == STOP and not message.get("refusal"):
-                message["content"] = self._read(message.get("content") or "", work)
+                message["content"] = self._read_message(message, work, is_kept=is_kept)
                 message.pop("content_blocks", None)  # the same once more, as it was written
 
-    def _read(self, text: str, work: Work) -> str:
+    def _read_message(self, message: dict[str, Any], work: Work, *, is_kept: bool) -> str:
+        """`is_kept`: by the server, as it says."""
+        text = message.get("content") or ""
+        if is_kept and not text.strip() and (thought := find_reasoning(message)):
+            with suppress(NotKept, CannotTell):  # where servers take an answer for a thought (vLLM)
+                found = read_json(thought, self.schema, work)
+                for name in REASONING:
+                    message.pop(name, None)
+                return found
+        return self._read(text, work, is_kept=is_kept)
+
+    def _read(self, text: str, work: Work, *, is_kept: bool) -> str:
         try:
             return read_json(text, self.schema, work)
         except NotKept as exc:
             raise _broken(Correction(text[:MOST_SENT_BACK], str(exc)), self.place) from exc
         except CannotTell as exc:
+            if is_kept:
+                return text
             raise InvalidInput(
                 _("“%(name)s” %(reason)s.")
                 % {

@@ -39,7 +39,7 @@ BRANDS = frozenset(
         *(b"mif1", b"mif2", b"msf1", b"miaf", b"avif", b"avis"),
     }
 )
-TEXTS = frozenset({"text", "refusal"})
+TEXTS = frozenset({"text", "refusal", "tool_reference"})
 FIELDS = ("image_url", "video_url", "audio_url")  # are read of a part of any type
 # Types and fields of what is looked at and not heard; sound is what nobody knows, too.
 SEEN = frozenset(

@@ -114,6 +114,8 @@ class CallReader:
         if given_id and given_id != call.id:
             # old servers invent an id for each piece of a call, but name the function once
             return self._by_id.get(given_id, None if name or place is None else number)
+        if name and not call.name and not _has_arguments(piece):
+            return number  # the name alone comes behind the id, or behind the arguments
         if name and not given_id and (place is None or call.is_whole):
             return None
         if name and call.is_whole and (name != call.name or _is_whole(piece)):

@@ -83,7 +83,11 @@ def _read_blocks(message: dict[str, Any], call: Call) -> list[dict[str, Any]]:
     for name in ("content", "refusal"):
         if isinstance(text := message.get(name), str) and text:
             blocks.append({"type": "text", "text": text})
-    return [*blocks, *(_read_call(tool) for tool in message.get("tool_calls") or ())]
+    calls = [_read_call(tool) for tool in message.get("tool_calls") or ()]
+    named = [call for call in calls if call["name"]]
+    if calls and not named:
+        raise nonsense()
+    return [*blocks, *named]
 
 
 def _checked_blocks(given: Any) -> list[dict[str, Any]]:

@@ -10,8 +10,11 @@ from django.utils import translation
 from foundation.errors import AtriumError
 from foundation.ids import show_request_id
 from gateway.dialects import OPENAIS, Dialect, Header
+from gateway.http import AsgiScope
+from gateway.operations.messages import models
 
 PATH = "/v1/messages"  # and what stands below it
+OVERLOADED = 529
 KINDS = {
     401: "authentication_error",
     402: "billing_error",
@@ -20,10 +23,10 @@ KINDS = {
     413: "request_too_large",
     429: "rate_limit_error",
     504: "timeout_error",
-    529: "overloaded_error",
+    OVERLOADED: "overloaded_error",
 }
 USED_UP = "insufficient_quota"
-STATUSES = {503: 529}  # Anthropic's own word for a house that is full
+STATUSES = {503: OVERLOADED}  # Anthropic's own word for a house that is full
 REQUEST_ID, LIMIT = b"x-request-id", b"x-ratelimit-"
 OF_OPENAI = frozenset({b"openai-version", b"openai-processing-ms"})
 
@@ -31,6 +34,8 @@ OF_OPENAI = frozenset({b"openai-version", b"openai-processing-ms"})
 def status_of(error: AtriumError) -> int:
     if error.code == USED_UP:
         return 402  # to ask again changes nothing
+    if error.is_overload:
+        return OVERLOADED
     return STATUSES.get(error.http_status, error.http_status)
 
 
@@ -84,6 +89,7 @@ class AnthropicsDialect:
 ANTHROPICS: Dialect = AnthropicsDialect()
 
 
-def find_dialect(path: str) -> Dialect:
-    """In which everything at an address is told."""
-    return ANTHROPICS if path == PATH or path.startswith(f"{PATH}/") else OPENAIS
+def find_dialect(scope: AsgiScope) -> Dialect:
+    """In which everything about a request is told."""
+    path: str = scope["path"]
+    return ANTHROPICS if path == PATH or path.startswith(f"{PATH}/") or models.is_asked(scope) else OPENAIS

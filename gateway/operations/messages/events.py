@@ -45,6 +45,7 @@ class Events:
         self._open = ""  # the kind of the block that is open
         self._place = -1  # of the last block
         self._calls: set[int] = set()  # the numbers of those that have begun
+        self._unnamed: dict[int, list[dict[str, Any]]] = {}  # the pieces of calls whose names have not come
         self._call_open = -1  # the number of the one whose block is open
         self._arguments = Nesting()  # of that, so far
         self._waiting: deque[tuple[str, list[Any]]] = deque()  # what comes behind it: a kind, and its pieces
@@ -70,6 +71,7 @@ class Events:
                 self._tell(choice.get("delta") or {}, parts)
                 if choice.get("finish_reason"):
                     self._end = name_end(choice)
+                    self._check_named()
         except ValueError as exc:
             raise nonsense() from exc
         if chunk.text and self._shape is not None and len(parts) == 1:
@@ -118,9 +120,7 @@ class Events:
 
     def _put_off(self, step: Step) -> None:
         kind, said = step
-        self._waiting_pieces += 1
-        if self._waiting_pieces > MOST_WAITING:
-            raise ValueError("a call is never whole")
+        self._count_waiting()
         if kind == "call" and said["index"] in self._later:
             self._later[said["index"]].append(said)
             return
@@ -131,6 +131,11 @@ class Events:
         self._waiting.append((kind, pieces))
         if kind == "call":
             self._later[said["index"]] = pieces
+
+    def _count_waiting(self) -> None:
+        self._waiting_pieces += 1
+        if self._waiting_pieces > MOST_WAITING:
+            raise ValueError("a call is never whole")
 
     def _tell_waiting(self, parts: list[bytes], *, is_end: bool = False) -> None:
         """In its order, up to a call that may go on."""
@@ -173,8 +178,15 @@ class Events:
         if number != self._call_open or self._open != "tool_use":
             if number in self._calls:  # it was whole, or there was no more to come
                 return
-            name = function.get("name")
-            named = {"id": call.get("id") or "", "name": name if isinstance(name, str) else ""}
+            pieces = self._unnamed.setdefault(number, [])
+            pieces.append(call)
+            if not (isinstance(name := function.get("name"), str) and name):
+                self._count_waiting()  # it comes behind the id at some, or behind the arguments
+                return
+            self._waiting_pieces -= len(pieces) - 1
+            call = _join("call", self._unnamed.pop(number))
+            function = call["function"]
+            named = {"id": call.get("id") or "", "name": function["name"]}
             self._start({"type": "tool_use", **named, "input": {}}, parts)
             self._calls.add(number)
             self._call_open = number
@@ -182,6 +194,11 @@ class Events:
         if arguments := function.get("arguments"):
             self._arguments.add(arguments)
             parts.append(self._piece(type="input_json_delta", partial_json=arguments))
+
+    def _check_named(self) -> None:
+        """A call without a name is left out beside others. Raises ValueError where there is no other."""
+        if self._unnamed and not (self._calls or self._waiting):
+            raise ValueError("nobody can tell what is called")
 
     def _piece(self, **delta: str) -> bytes:
         return write_event(DELTA, index=self._place, delta=delta)
@@ -229,6 +246,7 @@ def _join(kind: str, pieces: list[Any]) -> Any:
     if kind != "call":
         return "".join(pieces)
     functions = [one["function"] for one in pieces if isinstance(one.get("function"), dict)]
-    name = next((one["name"] for one in functions if one.get("name")), "")
+    names = (one.get("name") for one in functions)
+    name = next((one for one in names if isinstance(one, str) and one), "")
     arguments = "".join(one.get("arguments") or "" for one in functions)
     return {**pieces[0], "function": {"name": name, "arguments": arguments}}

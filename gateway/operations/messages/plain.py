@@ -71,6 +71,8 @@ def _write_part(part: dict[str, Any]) -> dict[str, Any]:
     if kind == "search_result":
         texts = [part["title"], part["source"], *_texts_of(part["content"])]
         return {"type": "text", "text": "\n".join(texts)}
+    if kind == "tool_reference":  # of a search among tools, all of which this model was told
+        return {"type": "text", "text": f"Tool: {part['tool_name']}"}
     return {"type": "text", "text": part["text"]}
 
 

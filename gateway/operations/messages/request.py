@@ -75,7 +75,7 @@ def _read_body(given: dict[str, Any], *, is_count: bool) -> dict[str, Any]:
         body["stop"] = stops
     body["messages"] = [*read_system(given), *_read_messages(given)]
     body |= _read_tools(given)
-    body |= _read_thinking(given, limit)
+    body |= _read_thinking(given, None if given.get("tools") else limit)
     body |= _read_output(given)
     check(given, "metadata", dict)
     metadata = given.get("metadata") or {}
@@ -143,6 +143,8 @@ def _read_tool(tool: Any, name: str) -> dict[str, Any]:
         function["strict"] = True
     mark = tool.get("cache_control")
     written: dict[str, Any] = {"type": "function", "function": function}
+    if tool.get("defer_loading") is True:
+        written["defer_loading"] = True
     return {**written, "cache_control": mark} if isinstance(mark, dict) else written
 
 
@@ -170,6 +172,9 @@ def _read_choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_thinking(given: dict[str, Any], limit: int | None) -> dict[str, Any]:
+    """`limit`: what a budget must stay below. Beside tools nothing: there it may be that of several answers
+    (Anthropic's beta of thoughts between calls), and is fitted to this one.
+    """
     check(given, "thinking", dict)
     thinking = given.get("thinking")
     if not thinking:

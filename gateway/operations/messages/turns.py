@@ -20,7 +20,7 @@ Part = dict[str, Any]
 ROLES = ("user", "assistant", "system")
 OF_USERS = frozenset({"text", "image", "document", "search_result", "tool_result", "mid_conv_system"})
 OF_ANSWERS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
-OF_RESULTS = frozenset({"text", "image", "document", "search_result"})
+OF_RESULTS = frozenset({"text", "image", "document", "search_result", "tool_reference"})
 TEXT = frozenset({"text"})
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 FIELDS = {  # of each kind of block: those that must be there, and are texts
@@ -30,6 +30,7 @@ FIELDS = {  # of each kind of block: those that must be there, and are texts
     "tool_use": ("id", "name"),
     "tool_result": ("tool_use_id",),
     "search_result": ("source", "title"),
+    "tool_reference": ("tool_name",),
 }
 
 

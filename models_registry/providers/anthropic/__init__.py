@@ -6,6 +6,7 @@ from typing import Any
 from models_registry.kinds import Location
 from models_registry.providers.anthropic.answer import read_answer, read_stream_event
 from models_registry.providers.anthropic.request import find_kept_schema, write_chat, write_count
+from models_registry.providers.anthropic.schemas import narrow
 from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, COUNT_TOKENS, OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import find_next_page
 from tenants.sealing import Secret
@@ -43,6 +44,11 @@ class Anthropic(OpenAICompatible):
     def keeps_form(self, wanted: Mapping[str, Any], model: str, capabilities: Set[str]) -> bool:
         """Whatever the model is said to keep: without the schema it is not held to it."""
         return find_kept_schema(wanted, model) is not None
+
+    def vouches_for(self, wanted: Mapping[str, Any]) -> bool:
+        """For as much of a schema as it is told."""
+        schema = (wanted.get("json_schema") or {}).get("schema")
+        return narrow(schema) == schema
 
     def read_event(self, event: dict[str, Any]) -> dict[str, Any]:
         kind = event.get("type")

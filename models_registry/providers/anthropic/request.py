@@ -8,21 +8,16 @@ from typing import Any
 
 from models_registry.providers.anthropic.generations import (
     KEEPS_SCHEMAS,
-    KNOWS_MOST_EFFORTS,
+    TAKES_NO_SAMPLING,
     TAKES_ONE_SAMPLING,
-    THINKS,
-    THINKS_BY_ITSELF,
     generation_of,
-    may_rest,
 )
+from models_registry.providers.anthropic.schemas import is_open, narrow
+from models_registry.providers.anthropic.thinking import thinks, write_thinking
 from models_registry.providers.anthropic.turns import ASSISTANT, Block, read_mark, write_turns
 
 TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")
-SAME = ("stream", "top_k")
 USUAL_SHARE = 1  # of temperature and `top_p`: what Anthropic takes where neither is said
-LEAST_BUDGET, MOST_BUDGET = 1_024, 32_000  # tokens of thought
-SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.9}
-EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 LEAST_TOP_P_OF_THOUGHT = 0.95
 MOST_USER_CHARS = 256
 NO_FIELDS = {"type": "object", "properties": {}}
@@ -36,7 +31,8 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
     limit = next((body[name] for name in TOKEN_LIMITS if body.get(name)), None)
     if limit is not None:
         written["max_tokens"] = limit
-    written |= {name: body[name] for name in SAME if body.get(name) is not None}
+    if body.get("stream") is not None:
+        written["stream"] = body["stream"]
     if (mark := read_mark(body)) is not None:
         written["cache_control"] = mark
     if stops := _write_stops(body.get("stop")):
@@ -46,12 +42,12 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
         written["metadata"] = {"user_id": user[:MOST_USER_CHARS]}
     written |= _write_tools(body)
     if (schema := find_kept_schema(body.get("response_format"), body["model"])) is not None:
-        written["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        written["output_config"] = {"format": {"type": "json_schema", "schema": narrow(schema)}}
     if system:
         is_plain = len(system) == 1 and "cache_control" not in system[0]
         written["system"] = system[0]["text"] if is_plain else system
-    _write_thinking(body, written)
-    written |= _write_sampling(body, has_thoughts=_thinks(written))
+    write_thinking(body, written)
+    written |= _write_sampling(body, has_thoughts=thinks(written))
     return written
 
 
@@ -68,11 +64,13 @@ def _write_stops(stop: Any) -> list[str]:
 
 
 def _write_sampling(body: dict[str, Any], *, has_thoughts: bool) -> dict[str, Any]:
-    """What says the usual is left out, since the newest models refuse both names; of the two the temperature
-    goes to those that refuse one beside the other. OpenAI's temperature goes to 2.
+    """Nothing for models that refuse it. What says the usual is left out; of the two the temperature goes to
+    those that refuse one beside the other. OpenAI's temperature goes to 2.
     """
-    temperature, share = body.get("temperature"), body.get("top_p")
-    written = {}
+    if generation_of(body["model"]) >= TAKES_NO_SAMPLING:
+        return {}
+    temperature, share, most = (body.get(name) for name in ("temperature", "top_p", "top_k"))
+    written = {"top_k": most} if most is not None and not has_thoughts else {}
     if temperature is not None and temperature < USUAL_SHARE and not has_thoughts:
         written["temperature"] = temperature
     if share is not None and share < USUAL_SHARE:
@@ -81,10 +79,6 @@ def _write_sampling(body: dict[str, Any], *, has_thoughts: bool) -> dict[str, An
     if is_second or (has_thoughts and share is not None and share < LEAST_TOP_P_OF_THOUGHT):
         written.pop("top_p", None)
     return written
-
-
-def _thinks(written: dict[str, Any]) -> bool:
-    return written.get("thinking", {}).get("type") in ("enabled", "adaptive")
 
 
 # -- tools ---------------------------------------------------------------------------------------------------
@@ -113,8 +107,11 @@ def _write_tool(tool: dict[str, Any], model: str) -> Block:
     written = {"name": function.get("name"), "input_schema": schema}
     if description := function.get("description"):
         written["description"] = description
-    if function.get("strict") is True and generation_of(model) >= KEEPS_SCHEMAS:
+    if function.get("strict") is True and generation_of(model) >= KEEPS_SCHEMAS and not is_open(schema):
         written["strict"] = True
+        written["input_schema"] = narrow(schema)
+    if tool.get("defer_loading") is True:
+        written["defer_loading"] = True
     if (mark := read_mark(tool)) is not None:
         written["cache_control"] = mark
     return written
@@ -152,54 +149,6 @@ def find_kept_schema(wanted: Any, model: str) -> dict[str, Any] | None:
     if not isinstance(named, dict) or wanted.get("type") != "json_schema" or named.get("strict") is not True:
         return None
     schema = named.get("schema")
-    return schema if isinstance(schema, dict) and generation_of(model) >= KEEPS_SCHEMAS else None
-
-
-# -- thinking ------------------------------------------------------------------------------------------------
-
-
-def _write_thinking(body: dict[str, Any], written: dict[str, Any]) -> None:
-    """By Anthropic's own field, where a caller knows it, or as much as `reasoning_effort` says. Left out
-    where Anthropic refuses it: beside a call that must be made, or an answer that has begun.
-    """
-    effort, given = body.get("reasoning_effort"), body.get("thinking")
-    if isinstance(given, dict):
-        written |= _fit(given, written.get("max_tokens"))
-        if effort in EFFORTS and generation_of(body["model"]) >= THINKS_BY_ITSELF:
-            _set_effort(body["model"], effort, written)
-    elif effort is not None:
-        is_forced = written.get("tool_choice", {}).get("type") in ("any", "tool")
-        if effort == "none" or not (is_forced or written["messages"][-1]["role"] == ASSISTANT):
-            _write_effort(body["model"], effort, written)
-
-
-def _fit(given: dict[str, Any], limit: int | None) -> dict[str, Any]:
-    """Anthropic's field as it was written, its budget below the bound of the answer, which may be ours."""
-    budget = given.get("budget_tokens")
-    if given.get("type") != "enabled" or type(budget) is not int or limit is None or budget < limit:
-        return {"thinking": given}
-    return {"thinking": {**given, "budget_tokens": limit - 1}} if limit > LEAST_BUDGET else {}
-
-
-def _write_effort(model: str, effort: str, written: dict[str, Any]) -> None:
-    generation, limit = generation_of(model), written.get("max_tokens") or 0
-    if generation < THINKS:
-        return
-    if generation >= THINKS_BY_ITSELF:
-        if effort != "none":
-            # else newer models keep their thoughts to themselves
-            written["thinking"] = {"type": "adaptive", "display": "summarized"}
-        elif may_rest(model):
-            written["thinking"] = {"type": "disabled"}
-            return
-        _set_effort(model, "low" if effort == "none" else effort, written)
-    elif effort in SHARES and limit > LEAST_BUDGET:
-        budget = min(max(int(limit * SHARES[effort]), LEAST_BUDGET), MOST_BUDGET)
-        written["thinking"] = {"type": "enabled", "budget_tokens": budget}
-
-
-def _set_effort(model: str, effort: str, written: dict[str, Any]) -> None:
-    if effort == "xhigh" and generation_of(model) < KNOWS_MOST_EFFORTS:
-        effort = "high"
-    if (name := EFFORTS.get(effort)) is not None:
-        written["output_config"] = {**written.get("output_config", {}), "effort": name}
+    if not isinstance(schema, dict) or is_open(schema):
+        return None
+    return schema if generation_of(model) >= KEEPS_SCHEMAS else None

@@ -13,6 +13,7 @@ import orjson
 
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
+from models_registry.providers.anthropic.images import type_of
 
 Block = dict[str, Any]
 RESULTS = ("tool", "function")  # roles of what tools gave, which may be nothing
@@ -20,7 +21,8 @@ INSTRUCTIONS = ("system", "developer")
 ASSISTANT = "assistant"
 THOUGHTS = {"thinking": "signature", "redacted_thinking": "data"}  # and what each must have
 ANSWERED = frozenset({*THOUGHTS, "text", "tool_use"})  # blocks of answers that come back
-OWN_PARTS = frozenset({"image", "document", "search_result"})  # Anthropic's, by clients of its dialect
+# Anthropic's, by clients of its dialect
+OWN_PARTS = frozenset({"image", "document", "search_result", "tool_reference"})
 SOURCES = ("base64", "text", "content", "url")  # and no files by id, of an account that others share
 _NOT_OF_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+/-]{1,100})(?:;[\w=.-]{1,60})*;base64,", re.IGNORECASE)
@@ -93,6 +95,7 @@ class _Writer:
             return _write_content(message, name)
         if isinstance(given := message.get("content_blocks"), list):
             kept = [block for block in given if isinstance(block, dict) and _kind_of(block) in ANSWERED]
+            kept = [block for block in kept if _kind_of(block) not in THOUGHTS or _is_signed(block)]
             return [_with_mark(block, block) for block in kept if not _is_blank(block)]
         blocks = [*_write_thoughts(message.get("thinking_blocks")), *_write_content(message, name)]
         blocks += self._write_calls(message, name)
@@ -119,13 +122,18 @@ def _kind_of(block: Block) -> str:
     return kind if isinstance(kind, str) else ""
 
 
+def _is_signed(thought: Block) -> bool:
+    signed = thought.get(THOUGHTS[_kind_of(thought)])
+    return isinstance(signed, str) and signed != ""
+
+
 def _write_thoughts(given: Any) -> list[Block]:
     """Those that Anthropic itself has signed: no other is taken back."""
     blocks = []
     for block in given if isinstance(given, list) else ():
         kind = _kind_of(block) if isinstance(block, dict) else ""
         signed = THOUGHTS.get(kind)
-        if signed is None or not isinstance(block.get(signed), str) or not block[signed]:
+        if signed is None or not _is_signed(block):
             continue
         written = {"type": kind, signed: block[signed]}
         blocks.append({**written, "thinking": block.get("thinking") or ""} if kind == "thinking" else written)
@@ -204,14 +212,14 @@ def _write_own(part: Block, name: str) -> Block:
                 f"{name}.source.type", _("must be one of %(values)s") % {"values": ", ".join(SOURCES)}
             )
         part = {**part, "source": {**source, **_marked(source)}}
-    return _with_mark({**part, **_marked(part)}, part)
+    return _with_mark(_as_typed({**part, **_marked(part)}), part)
 
 
 def _marked(holder: Block) -> Block:
     content = holder.get("content")
     if not isinstance(content, list):
         return {}
-    return {"content": [_with_mark(one, one) if isinstance(one, dict) else one for one in content]}
+    return {"content": [_with_mark(_as_typed(one), one) if isinstance(one, dict) else one for one in content]}
 
 
 def _write_part(part: dict[str, Any], name: str) -> Block:
@@ -236,7 +244,16 @@ def _write_image(given: Any, name: str) -> Block:
     if isinstance(url, str) and url[:8].lower().startswith(("https://", "http://")):
         return {"type": "image", "source": {"type": "url", "url": url}}
     media_type, data = _split_data_url(url, f"{name}.url")
-    return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
+    return _as_typed({"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}})
+
+
+def _as_typed(block: Block) -> Block:
+    """A picture whose bytes are of another type than it says."""
+    source = block.get("source") if block.get("type") == "image" else None
+    data = source.get("data") if isinstance(source, dict) else None
+    if not isinstance(source, dict) or not isinstance(data, str):
+        return block
+    return {**block, "source": {**source, "media_type": type_of(data, str(source.get("media_type")))}}
 
 
 def _split_data_url(url: Any, name: str) -> tuple[str, str]:

@@ -38,6 +38,7 @@ class Azure(OpenAICompatible):
     token_limit_name = "max_completion_tokens"  # noqa: S105
     packs_vectors = True
     kept_formats = ALL_FORMATS
+    vouches_for_strict = True
 
     def auth_headers(self, secret: Secret | None) -> dict[str, str]:
         return {"api-key": secret.reveal()} if secret else {}

@@ -38,6 +38,7 @@ class Mistral(OpenAICompatible):
     takes_top_k = False
     most_texts = 512
     kept_formats = ALL_FORMATS
+    vouches_for_strict = True
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         written = {

@@ -19,3 +19,4 @@ class OpenAI(OpenAICompatible):
     packs_vectors = True
     takes_top_k = False
     kept_formats = ALL_FORMATS
+    vouches_for_strict = True

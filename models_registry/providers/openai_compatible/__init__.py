@@ -96,6 +96,8 @@ class OpenAICompatible:
     gives_several_answers = True
     # Forms of an answer (`response_format`) that it holds all of its models to.
     kept_formats: frozenset[str] = frozenset({"json_object"})
+    # A schema that is to be kept to the letter (`strict`) is, for certain.
+    vouches_for_strict = False
     # Its events are no chunks of OpenAI's shape: each is read by `read_event`.
     has_own_events = False
     # The member of these that is a piece of text: one that differs from the last in nothing else passes
@@ -154,6 +156,15 @@ class OpenAICompatible:
         """
         kind = wanted["type"]
         return kind in self.kept_formats or not capabilities.isdisjoint({kind, "json_schema"})
+
+    def vouches_for(self, wanted: Mapping[str, Any]) -> bool:
+        """Whether what it keeps of this form is kept for certain. All others say that they keep a schema, and
+        answer beside it at times: their answers are checked, too.
+        """
+        if wanted["type"] != "json_schema":
+            return True
+        named = wanted.get("json_schema")
+        return self.vouches_for_strict and isinstance(named, dict) and named.get("strict") is True
 
     def bare_event(self, chunk: bytes) -> bytes:
         """An event's bytes without what differs from one to the next and says nothing."""
