@@ -275,3 +275,18 @@ def test_a_long_word_stays_in_its_cell_on_paper_too(arrive):
     chat.page.emulate_media(media="print")
     assert cells.evaluate_all(HANGS_OVER) == 0
     assert chat.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_on_paper_diagrams_are_light_and_questions_have_a_name(arrive):
+    chat = arrive(path=None, color_scheme="dark")
+    show(chat, FLOW)
+    expect(chat.text.frame_locator("iframe").locator("svg").first).to_be_visible()
+    look = "frame => getComputedStyle(frame).filter"
+    assert chat.text.locator("iframe").evaluate(look) == "none"
+    chat.page.emulate_media(media="print", color_scheme="light")
+    assert "invert(1)" in chat.text.locator("iframe").evaluate(look)
+    question, answer = chat.page.locator(".message").first, chat.page.locator(".message-head").first
+    name = question.get_by_role("heading", name="You")
+    assert name.bounding_box()["height"] >= 10
+    bubble, head = question.locator(".bubble").bounding_box(), answer.bounding_box()
+    assert head["y"] - (bubble["y"] + bubble["height"]) >= 8
