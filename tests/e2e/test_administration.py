@@ -143,3 +143,12 @@ def test_no_icon_is_a_word(arrive):
     page.locator("#changelist-filter .select2-selection").first.click()
     expect(page.locator(".select2-results__option").first).to_be_visible()
     assert page.evaluate(WRITTEN_BY_STYLES) == []
+
+
+def test_after_a_save_that_failed_the_first_field_in_error_is_at_hand(arrive):
+    path = "/admin/models_registry/connection/add/"
+    page = arrive(role="owner", path=path, expected=("400",)).page
+    page.locator("#id_name").fill("Wrong")
+    page.locator("#id_base_url").fill("not an address")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#id_base_url")).to_be_focused()
