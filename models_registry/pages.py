@@ -1,8 +1,10 @@
 """What the pages of the catalogue show."""
 
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.paginator import Paginator
 from django.http import HttpRequest
@@ -48,9 +50,19 @@ def detail_context(request: HttpRequest, model_id: UUID) -> dict[str, Any]:
     entry = find_entry(request.user, request.tenant, model_id)
     if entry is None:
         raise NotFound(_("There is no such model, or you may not use it."), code="model_not_found")
-    base_url = request.build_absolute_uri("/v1")
     return {
         "entry": entry,
-        "examples": list_examples(entry.route, base_url),
+        "examples": list_examples(entry.route, _base_url(request)),
         "may_change": request.user.has_perm("models_registry.change_model"),
     }
+
+
+def _base_url(request: HttpRequest) -> str:
+    """Where programs reach `/v1`. Browsers find names below .localhost, many programs do not; the key tells
+    whose it is at any of our hosts.
+    """
+    address = urlsplit(request.build_absolute_uri("/v1"))
+    if address.hostname and address.hostname.endswith(settings.DEMO_HOST_SUFFIX):
+        host = settings.DEMO_HOST_SUFFIX.removeprefix(".")
+        address = address._replace(netloc=f"{host}:{address.port}" if address.port else host)
+    return address.geturl()

@@ -32,3 +32,18 @@ document.addEventListener("DOMContentLoaded", () => {
   new MutationObserver(nameFields).observe(document.body, { childList: true, subtree: true });
 });
 window.addEventListener("load", nameRegions);
+
+// After a save that failed: to the first field in error, or to what is said of all of them.
+window.addEventListener("load", () => {
+  const faulty = document.querySelector('#content [aria-invalid="true"]:not([type="hidden"])');
+  const fold = faulty?.closest("details");
+  if (fold) fold.open = true;
+  const seen = faulty?.matches(".select2-hidden-accessible")
+    ? faulty.nextElementSibling.querySelector(".select2-selection")
+    : faulty;
+  seen?.focus();
+  const note = document.querySelector("#content .errornote");
+  if (!note || (seen && document.activeElement === seen)) return;
+  note.tabIndex = -1;
+  note.focus();
+});

@@ -11,6 +11,7 @@ const PATIENCE_MS = 15_000;
 const address = document.getElementById("thread")?.dataset.diagramUrl;
 const drawings = new Map(); // frame → {block, source, timer}
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const paper = window.matchMedia("print");
 
 function theme() {
   const { theme: chosen } = document.documentElement.dataset;
@@ -36,7 +37,8 @@ function begin(block) {
 }
 
 function send(frame) {
-  frame.contentWindow.postMessage({ source: drawings.get(frame).source, theme: theme() }, "*");
+  frame.dataset.theme = theme(); // for paper: print.css
+  frame.contentWindow.postMessage({ source: drawings.get(frame).source, theme: frame.dataset.theme }, "*");
 }
 
 function giveUp(frame) {
@@ -94,7 +96,10 @@ if (address) {
     frameCode(prose);
     for (const code of prose.querySelectorAll("code.language-mermaid")) near.observe(code.closest(".code-block"));
   });
-  const drawAgain = () => [...drawings.keys()].filter((frame) => frame.isConnected).forEach(send);
+  const drawAgain = () => {
+    if (paper.matches) return; // light by itself, and printed before anything is drawn
+    [...drawings.keys()].filter((frame) => frame.isConnected).forEach(send);
+  };
   dark.addEventListener("change", drawAgain);
   new MutationObserver(drawAgain).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 }

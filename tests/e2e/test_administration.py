@@ -115,3 +115,40 @@ def test_a_long_name_pushes_no_column_out_of_a_list(arrive):
     ).page
     last = page.locator("#result_list thead th").last.bounding_box()
     assert last["x"] + last["width"] <= 1440
+
+
+# what a style sheet writes before and after every element of the page
+WRITTEN_BY_STYLES = """() => [...document.querySelectorAll("body, body *")].flatMap(element =>
+  ["::before", "::after"].map(part => getComputedStyle(element, part).content)
+    .filter(content => /^"[a-z]+(_[a-z]+)*"$/.test(content)))"""
+
+
+def test_no_icon_is_a_word(arrive):
+    """Unfold's font would draw names of icons; it is not served."""
+    connection = add_connection(actor=None, name="Signs", kind="openai", secret="x")
+    add_model(actor=None, connection=connection, name="signs")
+    path = "/admin/models_registry/connection/add/"
+    page = arrive(role="owner", path=path, expected=("400",)).page
+    page.locator("#id_name").fill("Wrong")
+    page.locator("#id_base_url").fill("not an address")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".errorlist").first).to_be_visible()
+    assert page.evaluate(WRITTEN_BY_STYLES) == []
+    page.goto(page.url.replace("connection/add/", "model/"))
+    page.get_by_role("button", name="Filters").click()
+    arrow = page.locator("#changelist-filter .select2-selection__arrow").first
+    expect(arrow).to_be_visible()
+    assert page.evaluate(WRITTEN_BY_STYLES) == []
+    assert page.locator("#changelist-filter .select2-container ~ .icon:visible").count() == 0
+    page.locator("#changelist-filter .select2-selection").first.click()
+    expect(page.locator(".select2-results__option").first).to_be_visible()
+    assert page.evaluate(WRITTEN_BY_STYLES) == []
+
+
+def test_after_a_save_that_failed_the_first_field_in_error_is_at_hand(arrive):
+    path = "/admin/models_registry/connection/add/"
+    page = arrive(role="owner", path=path, expected=("400",)).page
+    page.locator("#id_name").fill("Wrong")
+    page.locator("#id_base_url").fill("not an address")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#id_base_url")).to_be_focused()

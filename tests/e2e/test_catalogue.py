@@ -3,7 +3,11 @@
 import pytest
 from playwright.sync_api import expect
 
+from accounts.models import User
+from tenants.context import tenant
 from tests.e2e.axe import list_violations
+from tests.e2e.conftest import SLUG
+from tests.prompts.visitor import make_person
 
 
 def test_all_of_the_filters_stand_in_one_row_and_work_without_scripts(arrive):
@@ -47,3 +51,15 @@ def test_on_a_telephone_the_cards_can_be_sorted(arrive):
     page = arrive(path="/models/", viewport={"width": 390, "height": 844}).page
     page.locator("main thead").get_by_role("link", name="Price").click()
     page.wait_for_url("**/models/?sort=price")
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh-hans"])
+def test_beside_the_open_rail_no_column_is_missing(arrive, language):
+    person = make_person(SLUG)
+    with tenant(SLUG):
+        User.objects.filter(pk=person.pk).update(language=language)
+    page = arrive(user=person, path="/models/", viewport={"width": 1024, "height": 768}).page
+    heads = page.locator("main thead th")
+    assert [head.is_visible() for head in heads.all()] == [True] * 7
+    frame = page.locator("main .table-frame")
+    assert frame.evaluate("box => box.scrollWidth - box.clientWidth") <= 0

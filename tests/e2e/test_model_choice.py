@@ -109,6 +109,10 @@ def test_on_a_phone_the_small_print_takes_few_lines(arrive, careful, language):
     owner.page.locator("#composer-model").select_option("atrium-tiny")
     expect(owner.page.locator('.set-note[data-set="demo"] a')).to_be_visible()
     assert count_lines_of_print(owner) < 3.1
+    model, truth = (
+        owner.page.locator(note).bounding_box() for note in ('.set-note[data-set="demo"]', ".truth-note")
+    )
+    assert truth["y"] >= model["y"] + model["height"] - 2, "each a line of its own"
 
 
 def test_a_refused_model_gives_way_in_one_click(arrive, careful, without_house_models):

@@ -104,6 +104,7 @@ def test_a_new_key_is_shown_once(arrive):
     dialog.get_by_role("button", name="Create key").click()
     text = chat.page.locator("#key-text").inner_text()
     assert re.fullmatch(rf"atr_{SLUG}_[\w-]{{8}}_[\w-]{{43}}", text)
+    expect(chat.page.get_by_role("region", name="“My script” is ready")).to_be_focused()
     chat.page.get_by_role("button", name="Copy").click()
     expect(chat.page.locator("#announcer")).to_have_text("Copied")
     assert chat.page.evaluate("navigator.clipboard.readText()") == text

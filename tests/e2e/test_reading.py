@@ -259,3 +259,34 @@ def test_nothing_of_mermaid_is_loaded_before_a_diagram_is_finished(arrive):
     show(chat, FLOW)
     expect(chat.text.frame_locator("iframe").locator("svg").first).to_be_visible()
     assert [url for url in loaded if "mermaid" in url]
+
+
+LONG_WORD = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
+HANGS_OVER = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).length"
+
+
+def test_a_long_word_stays_in_its_cell_on_paper_too(arrive):
+    chat = arrive(path=None)
+    row = f"| {LONG_WORD} | 1 | {LONG_WORD} | 2 | 3 | 4 | 5 |"
+    show(chat, f"| A | B | C | D | E | F | G |\n|---|---|---|---|---|---|---|\n{row}")
+    cells = chat.text.locator("td")
+    assert cells.evaluate_all(HANGS_OVER) == 0
+    chat.page.set_viewport_size({"width": 720, "height": 1000})
+    chat.page.emulate_media(media="print")
+    assert cells.evaluate_all(HANGS_OVER) == 0
+    assert chat.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_on_paper_diagrams_are_light_and_questions_have_a_name(arrive):
+    chat = arrive(path=None, color_scheme="dark")
+    show(chat, FLOW)
+    expect(chat.text.frame_locator("iframe").locator("svg").first).to_be_visible()
+    look = "frame => getComputedStyle(frame).filter"
+    assert chat.text.locator("iframe").evaluate(look) == "none"
+    chat.page.emulate_media(media="print", color_scheme="light")
+    assert "invert(1)" in chat.text.locator("iframe").evaluate(look)
+    question, answer = chat.page.locator(".message").first, chat.page.locator(".message-head").first
+    name = question.get_by_role("heading", name="You")
+    assert name.bounding_box()["height"] >= 10
+    bubble, head = question.locator(".bubble").bounding_box(), answer.bounding_box()
+    assert head["y"] - (bubble["y"] + bubble["height"]) >= 8

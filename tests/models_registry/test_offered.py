@@ -332,5 +332,6 @@ def test_what_is_served_has_an_example(acme, bob, make, kind):
     row = make.model("mine", kind=kind)
     page = acme.login_as(bob).get(detail(row)).text
     assert ("How is it called from a program?" in page) is (kind in ADDRESSES)
-    for example in list_examples(catalogue(bob)["mine"].route, "http://acme.localhost/v1"):
-        assert "http://acme.localhost/v1" in example.code and escape(example.code) in page
+    # the name below .localhost is one that Python does not find everywhere
+    for example in list_examples(catalogue(bob)["mine"].route, "http://localhost/v1"):
+        assert "http://localhost/v1" in example.code and escape(example.code) in page
