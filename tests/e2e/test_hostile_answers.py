@@ -93,6 +93,7 @@ def test_a_page_of_payloads_does_nothing(arrive):
     chat.page.keyboard.press("Control+k")
     chat.page.keyboard.type("x=1")
     expect(chat.page.locator("#palette-conversations a").first).to_be_visible()
+    chat.page.wait_for_load_state("networkidle")  # the last letter's search may still be under way
     is_harmless(chat)
 
 
