@@ -20,7 +20,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import DecimalField, Field, Model, QuerySet
 from django.db.models.fields.related import RelatedField
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import Promise, cached_property
 from django.utils.html import format_html
@@ -341,6 +341,22 @@ class ReadOnlyAdmin(AtriumModelAdmin):
     """Rows that the administration shows and nobody edits there."""
 
     show_add_link = False
+
+
+class ListOnlyAdmin(ReadOnlyAdmin):
+    """A list of what is people's own: who and how much. No row opens, nor its history."""
+
+    list_display_links = None
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        raise Http404
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict | None = None
+    ) -> HttpResponse:
+        raise Http404
 
 
 class Inline(TabularInline):

@@ -34,7 +34,8 @@ class CachedModel:
     def __init__(self, name: str, cache: Path) -> None:
         from tests.rag.sample_of_sets import StoredVectors
 
-        self._cache, self._path = cache, cache / f"{name}.vectors"
+        self._cache = cache
+        self._path = cache / f"{name}.vectors"
         self.vectors = dict(StoredVectors(self._path).by_key) if self._path.exists() else {}
         self._engine = None
 

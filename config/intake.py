@@ -132,7 +132,8 @@ class _Visit:
             return
         if not large.enter_at_once(self.host):
             raise _Refused(503)
-        self._limit, self._large = limit, large
+        self._limit = limit
+        self._large = large
 
     def check_declared_size(self) -> None:
         # Python refuses to read some thousand digits, and 20 are too many already

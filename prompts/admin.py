@@ -4,21 +4,21 @@ out of it, titles too.
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
 from unfold.decorators import display
 
 from administration.columns import ago
 from administration.menu import MenuGroup, Place
-from administration.model_admin import ReadOnlyAdmin
+from administration.model_admin import ListOnlyAdmin
 from administration.sites import service_admin
 from foundation.amounts import money_cell
 from prompts.models import Conversation
 
 
 @admin.register(Conversation, site=service_admin)
-class ConversationAdmin(ReadOnlyAdmin):
+class ConversationAdmin(ListOnlyAdmin):
     place = Place(MenuGroup.CHAT, 10, "messages-square")
     empty_text = _(
         "Once people chat, you see here who chats how much. What they write is theirs: neither titles nor "
@@ -33,7 +33,6 @@ class ConversationAdmin(ReadOnlyAdmin):
         ago("last_message_at", _("last message")),
         ago("created_at", _("begun")),
     ]
-    list_display_links = None
     list_filter = [("last_message_at", RangeDateFilter), ("user", AutocompleteSelectFilter)]
     search_fields = ["user__name", "user__email", "model_name"]
     list_select_related = ["user"]
@@ -42,16 +41,6 @@ class ConversationAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         return super().get_queryset(request).defer("title").annotate(message_count=Count("messages"))
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
-    ) -> HttpResponse:
-        raise Http404
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict | None = None
-    ) -> HttpResponse:
-        raise Http404
 
     @display(description=_("person"), ordering="user__name", header=True)
     def show_person(self, row: Conversation) -> list[str]:

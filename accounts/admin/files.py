@@ -2,14 +2,14 @@
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
 from unfold.decorators import display
 
 from administration.columns import ago
 from administration.menu import MenuGroup, Place
-from administration.model_admin import ReadOnlyAdmin
+from administration.model_admin import ListOnlyAdmin
 from administration.sites import service_admin
 from tenants.files.limits import say_size
 from tenants.files.models import File
@@ -17,7 +17,7 @@ from tenants.files.purposes import name_purpose
 
 
 @admin.register(File, site=service_admin)
-class FileAdmin(ReadOnlyAdmin):
+class FileAdmin(ListOnlyAdmin):
     place = Place(MenuGroup.USAGE, 40, "folder")
     empty_text = _(
         "Once people and programs bring files, you see here whose they are and how large. What they are "
@@ -31,7 +31,6 @@ class FileAdmin(ReadOnlyAdmin):
         ago("created_at", _("added")),
         ago("expires_at", _("expires")),
     ]
-    list_display_links = None
     list_filter = [("created_at", RangeDateFilter), ("owner", AutocompleteSelectFilter)]
     search_fields = ["owner__name", "owner__email", "sniffed_type"]
     list_select_related = ["owner"]
@@ -39,16 +38,6 @@ class FileAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[File]:
         return super().get_queryset(request).defer("name")
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
-    ) -> HttpResponse:
-        raise Http404
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict | None = None
-    ) -> HttpResponse:
-        raise Http404
 
     @display(description=_("person"), ordering="owner__name", header=True)
     def show_person(self, row: File) -> list[str]:

@@ -46,7 +46,9 @@ class _Splitter:
     """The splits of one word; each end of it is looked at once for each number of parts."""
 
     def __init__(self, word: str, counts: Mapping[str, int], stem: Callable[[str], str]) -> None:
-        self.word, self.counts, self.stem = word, counts, stem
+        self.word = word
+        self.counts = counts
+        self.stem = stem
         self._known: dict[tuple[int, int], Split | None] = {}
         self._heads: dict[tuple[int, int], Split | None] = {}
 
