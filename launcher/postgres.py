@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from launcher import processes
-from launcher.account import let_read
+from launcher.account import let_read, let_through
 from launcher.data_folders import SERVER_ENVIRONMENT, DataFolders
 from launcher.errors import ServiceError
 from launcher.private_files import write_json_once
@@ -180,16 +180,21 @@ class Postgres:
         arguments = ["-D", str(draft), "--pwfile", str(password_file), f"--lc-ctype={_utf8_ctype()}"]
         arguments += INITDB_ARGUMENTS
         arguments += ["--no-sync"] * self.is_test
-        account = self.folders.account.popen_arguments()
+        options = {
+            "timeout": INITDB_TIMEOUT_S,
+            "env": SERVER_ENVIRONMENT,
+            "cwd": self.folders.postgres,
+            **self.folders.account.popen_arguments(),
+        }
         try:
-            _run(
-                "initdb",
-                arguments,
-                timeout=INITDB_TIMEOUT_S,
-                env=SERVER_ENVIRONMENT,
-                cwd=self.folders.postgres,
-                **account,
-            )
+            try:
+                _run("initdb", arguments, **options)
+            except ServiceError:
+                # seen once in thousands of starts, on a loaded machine: refused to read the password's file,
+                # which was in order a moment later
+                shutil.rmtree(draft, ignore_errors=True)
+                let_through(self.folders.postgres, self.folders.account)
+                _run("initdb", arguments, **options)
         finally:
             password_file.unlink()
         (draft / "pg_hba.conf").write_text("local all all scram-sha-256\n")

@@ -3,7 +3,9 @@
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Value
 from django.utils.translation import gettext_lazy as _
 
 from foundation.ids import read_request_id, uuid7
@@ -33,6 +35,8 @@ class Conversation(TimeStamped):
         related_name="+",
     )
     title = models.CharField(_("title"), max_length=200)
+    # whose documents its questions are answered from
+    collection_ids = ArrayField(models.UUIDField(), default=list, db_default=Value("{}"), editable=False)
     model_name = models.CharField(_("model"), max_length=200, blank=True)
     # where the branch ends that was written to last: it opens there; empty before the first message
     leaf = models.ForeignKey(

@@ -8,5 +8,6 @@ def register_models() -> None:
 
     auditlog.register(Collection, exclude_fields=["active_generation", "created_at", "updated_at"])
     auditlog.register(
-        Document, exclude_fields=["content_hash", "state", "reason", "created_at", "updated_at"]
+        Document,
+        exclude_fields=["content_hash", "state", "reason", "reason_words", "created_at", "updated_at"],
     )

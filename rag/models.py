@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, HnswIndex
 
 from foundation.ids import uuid7
+from foundation.told import say
 from tenants.data_policy import DataPolicy
 from tenants.models import TimeStamped
 
@@ -36,7 +37,11 @@ class Collection(TimeStamped):
         PGVECTOR = "pgvector", "PostgreSQL"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    name = models.CharField(_("name"), max_length=120, unique=True)
+    name = models.CharField(_("name"), max_length=120)
+    # a person's own documents, which nobody else sees; empty: shared, by the rights of use
+    owner_id = models.UUIDField(null=True, editable=False)
+    # the files brought into one conversation, which no list shows
+    conversation_id = models.UUIDField(null=True, unique=True, editable=False)
     languages = ArrayField(
         models.CharField(max_length=2, choices=Language),
         verbose_name=_("languages"),
@@ -80,6 +85,13 @@ class Collection(TimeStamped):
                 condition=models.Q(chunk_characters__gte=200, chunk_characters__lte=4000),
                 name="rag_collection_chunk_range",
             ),
+            models.UniqueConstraint(
+                fields=["name", "owner_id"],
+                condition=models.Q(conversation_id=None),
+                nulls_distinct=False,
+                name="rag_collection_name",
+                violation_error_message=_("There is a collection of this name."),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -97,8 +109,10 @@ class Document(TimeStamped):
 
     class State(models.TextChoices):
         WAITING = "waiting", _("waiting")
+        READING = "reading", _("being read")
         READY = "ready", _("ready")
         FAILED = "failed", _("failed")
+        STOPPED = "stopped", _("stopped")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     collection = models.ForeignKey(
@@ -110,7 +124,32 @@ class Document(TimeStamped):
     content_hash = models.CharField(max_length=64, editable=False)  # SHA-256 of its bytes, in hex
     version = models.PositiveIntegerField(_("version"), default=1)
     state = models.CharField(_("state"), max_length=7, choices=State, default=State.WAITING)
+    # why it failed, or what was left out
     reason = models.CharField(_("reason"), max_length=500, blank=True)
+    reason_words = models.JSONField(null=True, editable=False)  # what it is made of (foundation.told)
+    file = models.ForeignKey(
+        "files.File",
+        verbose_name=_("file"),
+        null=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    # the mail or archive that brought it
+    parent = models.ForeignKey(
+        "self", null=True, editable=False, on_delete=models.CASCADE, related_name="attachments"
+    )
+    created_by = models.UUIDField(null=True, editable=False)
+    page_count = models.PositiveIntegerField(_("pages"), null=True, editable=False)
+    # pictures without a text that nobody could read
+    scanned_page_count = models.PositiveIntegerField(_("scanned pages"), default=0, editable=False)
+    recrawl_days = models.PositiveSmallIntegerField(
+        _("look again after days"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(365)],
+    )
+    fetched_at = models.DateTimeField(_("fetched"), null=True, editable=False)
     metadata = models.JSONField(_("properties"), default=dict, blank=True)
 
     class Meta:
@@ -123,6 +162,37 @@ class Document(TimeStamped):
 
     def __str__(self) -> str:
         return self.title or self.address
+
+    @property
+    def why(self) -> str:
+        """The reason, in the language of whoever reads it."""
+        return say(self.reason_words, self.reason)
+
+
+class SavedQuestion(TimeStamped):
+    """A question whose answer is known to stand somewhere: what the search of a collection is measured by."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    collection = models.ForeignKey(
+        Collection, verbose_name=_("collection"), on_delete=models.CASCADE, related_name="questions"
+    )
+    text = models.CharField(_("question"), max_length=500)
+    # where its answer stands: somewhere in the document, or in this piece of its text; empty: not known yet
+    document = models.ForeignKey(
+        Document, verbose_name=_("document"), null=True, blank=True, on_delete=models.CASCADE
+    )
+    char_from = models.PositiveIntegerField(null=True, editable=False)
+    char_to = models.PositiveIntegerField(null=True, editable=False)
+    created_by = models.UUIDField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "pk"]
+        verbose_name = _("saved question")
+        verbose_name_plural = _("saved questions")
+        constraints = [models.UniqueConstraint(fields=["collection", "text"], name="rag_question_once")]
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Block(models.Model):

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.grants import list_closed_objects
@@ -22,7 +22,10 @@ def list_visible_collections(user: User | None, project_id: UUID | None = None) 
         return rows
     if not user.is_active:
         return rows.none()
-    return rows.exclude(pk__in=list_closed_objects(COLLECTION, user, project_id or UUID(int=0)))
+    own_or_shared = Q(owner_id=None) | Q(owner_id=user.pk)
+    return rows.filter(own_or_shared).exclude(
+        pk__in=list_closed_objects(COLLECTION, user, project_id or UUID(int=0))
+    )
 
 
 def get_visible_collection(

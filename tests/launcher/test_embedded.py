@@ -14,7 +14,8 @@ import psycopg
 import pytest
 import redis
 
-from launcher import embedded, processes, services_file
+from launcher import embedded, postgres, processes, services_file
+from launcher.errors import ServiceError
 from launcher.guardian import ROOT
 
 HOLD = """
@@ -431,3 +432,18 @@ def test_what_commands_write_is_nobody_elses_to_read(tmp_path):
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, umask=0o022, cwd=tmp_path)
     assert mode_of(tmp_path / "written") == 0o600
+
+
+def test_a_first_start_that_was_refused_once_is_tried_again(folder, monkeypatch):
+    real, asked = postgres._run, []
+
+    def refuse_once(program, arguments, **options):
+        asked.append(program)
+        if asked == ["initdb"]:
+            raise ServiceError("could not open file: Permission denied")
+        real(program, arguments, **options)
+
+    monkeypatch.setattr(postgres, "_run", refuse_once)
+    server = postgres.Postgres(embedded.prepare_folders(embedded.prepare_data(folder)), is_test=True)
+    server.prepare()
+    assert asked == ["initdb", "initdb"] and server.cluster.exists()
