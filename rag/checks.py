@@ -9,9 +9,10 @@ from rag.parsing.ocr import LANGUAGES, find_recogniser
 def scanned_pages_are_recognised(app_configs, **kwargs):
     """Tried with a jailed process; so only with `check --deploy`."""
     recogniser = find_recogniser()
-    missing = [name for name in LANGUAGES if recogniser is None or name not in recogniser.languages]
-    if missing:
-        what = "Scanned pages are not read" if recogniser is None else "Scanned pages are read in part"
-        hint = "Install tesseract (Debian: tesseract-ocr tesseract-ocr-deu tesseract-ocr-chi-sim)."
-        return [Warning(f"{what}: no {', '.join(missing)}.", hint=hint, id="atrium.W006")]
-    return [Info(f"Scanned pages are read by {recogniser.path}.", id="atrium.I006")]
+    known = recogniser.languages if recogniser else ()
+    if recogniser and known == LANGUAGES:
+        return [Info(f"Scanned pages are read by {recogniser.path}.", id="atrium.I006")]
+    missing = ", ".join(name for name in LANGUAGES if name not in known)
+    what = "are read in part" if recogniser else "are not read"
+    hint = "Install tesseract (Debian: tesseract-ocr tesseract-ocr-deu tesseract-ocr-chi-sim)."
+    return [Warning(f"Scanned pages {what}: no {missing}.", hint=hint, id="atrium.W006")]

@@ -90,9 +90,9 @@ def _read_pictures(parsed: Parsed, content: Path | bytes, progress: Callable[[in
 def _tell_unread(count: int) -> str:
     if find_recogniser() is None:
         return ngettext(
-            "%(count)d page is a picture. Nobody can search in it, for this installation has no text "
+            "%(count)d page is a picture. Its text cannot be found: this installation has no text "
             "recognition.",
-            "%(count)d pages are pictures. Nobody can search in them, for this installation has no text "
+            "%(count)d pages are pictures. Their text cannot be found: this installation has no text "
             "recognition.",
             count,
         ) % {"count": count}
