@@ -1,0 +1,151 @@
+"""What stands in a document of a stranger: read in the jail, by its content and whatever its name says.
+
+Guards against: what `foundation.jail.run` guards against; archives, pages, texts and attachments beyond the
+bounds; results of another shape. Does not cover: that what a document says is true, or meant for people.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from foundation.errors import InvalidInput
+from foundation.jail.limits import Limits
+from foundation.jail.run import CRASHED, UNREADABLE, JailError, run_jailed
+from foundation.told import gettext as _
+from foundation.told import ngettext
+from rag.parsed import ParsedBlock
+from rag.parsing import bounds
+from rag.parsing.ocr import find_recogniser, recognise_page, recognise_picture
+from rag.parsing.result import Parsed, Unshaped, place, unpack
+
+READ = "rag.parsing.inside.entry:read"
+LIMITS = Limits(
+    wall_s=120,
+    cpu_s=100,
+    memory_bytes=1_500 * bounds.MEGABYTE,
+    disk_bytes=50 * bounds.MEGABYTE,
+    output_bytes=150 * bounds.MEGABYTE,
+)
+ENCRYPTED, EMPTY, BROKEN = "document_encrypted", "document_empty", "document_broken"
+UNKNOWN, TOO_LARGE, SCANNED = "document_type", "document_too_large", "document_scanned"
+
+
+def parse(
+    content: Path | bytes,
+    *,
+    name: str,
+    declared_type: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Parsed:
+    """What was found, its blocks in their order. `progress` hears how many of the pages that are pictures are
+    read, and may end the reading by an exception. Raises InvalidInput with one of the codes above, or
+    Unavailable.
+    """
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    if size > bounds.MOST_BYTES:
+        raise _refusal(TOO_LARGE)
+    arguments = {"name": name[-255:], "declared_type": declared_type[:127]}
+    try:
+        result = run_jailed(READ, files={"document": content}, arguments=arguments, limits=LIMITS)
+        parsed = unpack(result)
+    except JailError as exc:
+        raise _explain(exc) from exc
+    except Unshaped as exc:
+        raise _refusal(BROKEN) from exc
+    notes = [_explain_note(note) for note in parsed.notes]
+    if parsed.scanned_pages:
+        parsed = _read_pictures(parsed, content, progress or (lambda done, total: None))
+    if not parsed.blocks and not parsed.attachments:
+        raise _refusal(SCANNED if parsed.scanned_pages else EMPTY)
+    if parsed.scanned_pages:
+        notes.append(_tell_unread(len(parsed.scanned_pages)))
+    return replace(parsed, notes=[note for note in notes if note])
+
+
+def _read_pictures(parsed: Parsed, content: Path | bytes, progress: Callable[[int, int], None]) -> Parsed:
+    """With what could be recognised; pages where nothing was stay scanned."""
+    recogniser = find_recogniser()
+    if recogniser is None:
+        return parsed
+    found: list[ParsedBlock] = []
+    pages = parsed.scanned_pages[: bounds.MOST_PAGES_RECOGNISED]
+    is_picture = parsed.metadata.get("kind") == "picture"
+    for done, page in enumerate(pages):
+        progress(done, len(pages))
+        try:
+            found += (
+                recognise_picture(recogniser, content)
+                if is_picture
+                else recognise_page(recogniser, content, page)
+            )
+        except JailError:
+            continue  # one page that takes too long is no reason to lose the others
+    progress(len(pages), len(pages))
+    read = {block.page for block in found}
+    blocks = sorted([*parsed.blocks, *found], key=lambda block: block.page or 0)
+    left = [page for page in parsed.scanned_pages if page not in read]
+    return replace(parsed, blocks=place(blocks), scanned_pages=left)
+
+
+def _tell_unread(count: int) -> str:
+    if find_recogniser() is None:
+        return ngettext(
+            "%(count)d page is a picture. Its text cannot be found: this installation has no text "
+            "recognition.",
+            "%(count)d pages are pictures. Their text cannot be found: this installation has no text "
+            "recognition.",
+            count,
+        ) % {"count": count}
+    return ngettext(
+        "%(count)d page is a picture in which no text could be recognised.",
+        "%(count)d pages are pictures in which no text could be recognised.",
+        count,
+    ) % {"count": count}
+
+
+def _explain_note(code: str) -> str:
+    texts = {
+        "attachments_left_out": _("Attachments beyond %(count)d, or beyond %(size)d MB, were left out.")
+        % {"count": bounds.MOST_ATTACHMENTS, "size": bounds.MOST_ATTACHED_BYTES // bounds.MEGABYTE},
+        "hidden_sheets": _("Hidden sheets were left out."),
+    }
+    return texts.get(code, "")
+
+
+def _explain(error: JailError) -> InvalidInput:
+    if error.code in (CRASHED, UNREADABLE):
+        return _refusal(BROKEN)
+    if error.code in (ENCRYPTED, EMPTY, BROKEN, UNKNOWN, TOO_LARGE):
+        return _refusal(error.code)
+    return InvalidInput(error.message, code=TOO_LARGE)
+
+
+def _refusal(code: str) -> InvalidInput:
+    texts = {
+        ENCRYPTED: _("The file is protected by a password. Save it without one and add it again."),
+        EMPTY: _("There is no text in the file."),
+        BROKEN: _(
+            "The file is damaged and cannot be read. Save it again in the program that it was made with, "
+            "then add it again."
+        ),
+        UNKNOWN: _(
+            "Files of this kind cannot be read. Save it as PDF, Word (.docx), PowerPoint (.pptx), "
+            "Excel (.xlsx), CSV, HTML, Markdown, text or e-mail (.eml) and add it again."
+        ),
+        TOO_LARGE: _(
+            "The file holds more than can be read at once: at most %(size)d MB, %(pages)d pages and "
+            "%(characters)d million characters. Divide it and add its parts."
+        )
+        % {
+            "size": bounds.MOST_BYTES // bounds.MEGABYTE,
+            "pages": bounds.MOST_PAGES,
+            "characters": bounds.MOST_CHARACTERS // bounds.MEGABYTE,
+        },
+        SCANNED: _("The pages of the file are pictures, and no text could be recognised in them.")
+        if find_recogniser()
+        else _(
+            "The pages of the file are pictures, and this installation has no text recognition. Add the file "
+            "with a text layer, or ask your administrator for text recognition."
+        ),
+    }
+    return InvalidInput(texts[code], code=code)
