@@ -38,6 +38,7 @@ class Cohere(OpenAICompatible):
     takes_tokens = False
     most_texts = 96
     gives_several_answers = False
+    cuts_documents = True
     kept_formats = ALL_FORMATS
     refused_fields = LOGPROBS | SOUND
 

@@ -110,6 +110,8 @@ class OpenAICompatible:
     takes_blocks = False
     # It wants back what it thought before it called tools, as text (`reasoning_content`).
     wants_thoughts = False
+    # Of documents to rank it reads as many tokens as a caller says (`max_tokens_per_doc`); others read all.
+    cuts_documents = False
     # Fields of a chat request that change what the answer is, and that it does not know: a call that asks for
     # one does not go there. (`n`: see above.)
     refused_fields: frozenset[str] = frozenset()
