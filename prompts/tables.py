@@ -3,7 +3,7 @@ r"""Tables in Markdown: the library's rule, within the message's budget, and wit
 
 GFM ends a cell at each `|` that no backslash stands before, in code and formulas too, and drops what a row
 has too much. So only where a row has more cells than the table has columns are those in its formulas taken
-for what they are; a row that fits stays as GFM reads it (`| $a | $b |`). `\|` is a bar, as everywhere in cells.
+for what they are; a row that fits stays as GFM reads it (`| $a | $b |`). `\|` is a bar, as in all cells.
 """
 
 import re
