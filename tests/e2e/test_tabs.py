@@ -28,9 +28,9 @@ def test_what_one_tab_writes_the_other_shows_and_what_was_typed_there_stays(arri
     field.fill("hello otherwise")
     field.press("Enter")
     first.wait_for()
-    expect(second.page.locator("#notices")).to_contain_text("in another branch")
+    expect(second.page.locator("#notices")).to_contain_text("went on differently")
     expect(second.page.locator(".bubble")).to_have_text(["hello", "and on"])
-    second.page.get_by_role("link", name="Show that branch").click()
+    second.page.get_by_role("link", name="Show how it went on").click()
     expect(second.page.locator(".bubble")).to_have_text(["hello otherwise"])
     expect(second.box).to_have_value("half a thought")
 
