@@ -256,6 +256,8 @@ class Call:
     has_sound: bool = False  # it is heard or asked for: its tokens cost many times those of text
     form: Form | None = None  # of its answer
     correction: Correction | None = None  # of the first answer, which broke it
+    left_out: Sequence[str] = ()  # fields of the request that go to no provider (gateway.operations.body)
+    dropped: Sequence[str] = ()  # those that this one does not know: wishes, about which the caller is told
     held: Decimal | None = None
     attempts: list[LostAttempt] = field(default_factory=list)  # those that were lost
     attempt_started_s: float = 0.0
@@ -368,6 +370,7 @@ class Call:
         self.max_output_tokens = self.longest_answer(candidate.route)
         self.attempt_started_s = time.monotonic()
         self.attempt_error = ""
+        self.dropped = ()
         self.was_dispatched = self.was_refused = self.has_begun = False
         self.may_ask_again = True
         self.asked_pause_s = None

@@ -1,6 +1,7 @@
 """A request to `/v1` of a known caller, and the ways to answer it."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ NOT_BY_ASKING = frozenset(
         "egress_refused",
     }
 )
+DROPPED = b"x-atrium-dropped-params"
+HEADER_WORD = re.compile(r"[\w.-]{1,60}", re.ASCII)  # callers may name a field anything
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
@@ -64,15 +67,18 @@ class Request:
 
 
 def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
-    """What an answer's headers say of its call: limits, deprecation, who answers, how far we bounded the
-    answer where the caller did not, or not so low, and, once it is settled, what it cost. Headers that left
-    with a sign of life name who was asked at that time.
+    """What an answer's headers say of its call: limits, deprecation, who answers, which wishes go unheeded,
+    how far we bounded the answer where the caller did not, or not so low, and, once it is settled, what it
+    cost. Headers that left with a sign of life name who was asked at that time.
     """
     headers = [
         *call.headers,
         (b"x-atrium-model", call.route.name.encode()),
         *attempts_header(call),
     ]
+    if dropped := sorted({*call.left_out, *call.dropped}):
+        names = ", ".join(name for name in dropped if HEADER_WORD.fullmatch(name))
+        headers.append((DROPPED, names.encode()))
     if call.max_output_tokens and call.max_output_tokens != call.asked_output_tokens:
         headers.append((b"x-atrium-max-tokens", b"%d" % call.max_output_tokens))
     if call.is_settled:

@@ -64,9 +64,11 @@ def parse_request(
     raw: bytes, principal: Principal, request_id: UUID, operation: Operation, *, more_numbers: int = 0
 ) -> Call:
     """A checked call. `more_numbers`: see `load_object`. Raises InvalidInput naming the parameter."""
+    body = load_object(raw, more_numbers)
     call = Call(
         principal=principal,
-        body=load_object(raw, more_numbers),
+        left_out=take_out(body, NOT_PASSED_ON),
+        body=body,
         size_bytes=len(raw),
         operation=operation,
         request_id=request_id,
@@ -81,9 +83,12 @@ def load_object(raw: bytes, more_numbers: int = 0) -> dict[str, Any]:
     """
     body = load_any_object(raw, more_numbers)
     check_model(body)
-    for name in NOT_PASSED_ON:
-        body.pop(name, None)
     return body
+
+
+def take_out(body: dict[str, Any], names: Iterable[str]) -> list[str]:
+    """Take these fields out of a body; those that asked for something."""
+    return [name for name in names if body.pop(name, None)]
 
 
 def load_any_object(raw: bytes, more_numbers: int = 0) -> dict[str, Any]:

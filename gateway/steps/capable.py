@@ -6,6 +6,8 @@ from foundation.errors import InvalidInput
 from foundation.told import gettext as _
 from gateway.calls import Call
 from models_registry.kinds import ModelKind
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS
+from models_registry.providers.openai_compatible.fields import list_asked
 from models_registry.routes import Candidate
 
 
@@ -36,4 +38,17 @@ def _refusal(call: Call, candidate: Candidate) -> InvalidInput | None:
             code="unsupported_value",
             param="n",
         )
+    if operation.upstream_name == CHAT_COMPLETIONS:
+        for name in list_asked(call.body, provider.refused_fields):
+            return _cannot(name, candidate)
     return None
+
+
+def _cannot(name: str, candidate: Candidate) -> InvalidInput:
+    message = _(
+        "The provider of “%(model)s” cannot do what “%(name)s” asks for. Leave it out, or choose another "
+        "model."
+    )
+    return InvalidInput(
+        message % {"model": candidate.asked_name[:100], "name": name}, code="unsupported_value", param=name
+    )

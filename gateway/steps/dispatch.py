@@ -24,11 +24,15 @@ from gateway.steps.identifiers import make_own
 from gateway.trace import trace_headers
 from models_registry.providers.openai_compatible import CHAT_COMPLETIONS
 from models_registry.providers.openai_compatible.errors import ProviderError
+from models_registry.providers.openai_compatible.fields import asks
 
 MAX_ERROR_BYTES = 65_536
 MAX_TRIES = 4  # one more for each thing that we add and a server may not take
 FAULTY_REQUEST = (400, 422)
-BLOCKS = frozenset({"thinking_blocks", "content_blocks"})  # of messages
+IS_ERROR = "is_error"
+FAILED = "Error"  # shorter than the field that it stands for, so a hold by bytes covers it
+BLOCKS = frozenset({"thinking_blocks", "content_blocks", IS_ERROR})  # of messages
+WISHES = ("thinking", "top_k")  # of Anthropic's clients, which few others know (operations.messages.plain)
 NO_ANSWER = (202, 204, 205)  # of the statuses of success: later perhaps, or nothing
 
 
@@ -66,7 +70,16 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
         body.pop("metadata", None)  # of what it stores, and refused beside `store: false`
         if quirk.takes_store:
             body["store"] = False
-    return orjson.dumps(candidate.provider.write_body(asked, body))
+    written = candidate.provider.write_body(asked, body)
+    if asked == CHAT_COMPLETIONS:
+        call.dropped = _list_dropped(call, body, written)
+    return orjson.dumps(written)
+
+
+def _list_dropped(call: Call, body: dict[str, Any], written: dict[str, Any]) -> list[str]:
+    """Wishes of the caller's that this provider is not told."""
+    dropped = call.candidate.provider.find_dropped(body, written)
+    return [*dropped, *(name for name in WISHES if asks(call.body, name) and name not in body)]
 
 
 def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
@@ -74,10 +87,19 @@ def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_blocks(message: dict[str, Any]) -> dict[str, Any]:
-    """Without what only the provider that has written it takes back."""
+    """Without what only the provider that has written it takes back, and fields that others do not know."""
     if BLOCKS.isdisjoint(message):
         return message
-    return {name: value for name, value in message.items() if name not in BLOCKS}
+    plain = {name: value for name, value in message.items() if name not in BLOCKS}
+    return {**plain, "content": _as_error(message.get("content"))} if message.get(IS_ERROR) is True else plain
+
+
+def _as_error(content: Any) -> Any:
+    """What a tool gave that failed: OpenAI's messages have no field for that, so the model reads it."""
+    if isinstance(content, list):
+        return [{"type": "text", "text": FAILED}, *content]
+    said = content or ""
+    return said if said.lstrip().lower().startswith(FAILED.lower()) else f"{FAILED}: {said}".rstrip(": ")
 
 
 @lru_cache

@@ -73,11 +73,13 @@ def refuse_fields(body: dict[str, Any], names: Iterable[str], reason: str) -> No
             raise wrong(name, reason)
 
 
-def check_length(body: dict[str, Any], name: str) -> None:
-    """Raises InvalidInput for a bound of the answer that is none."""
+def check_length(body: dict[str, Any], name: str, least: int = 1) -> None:
+    """Raises InvalidInput for a bound of the answer that is none. `least`: 0 where something comes without an
+    answer.
+    """
     check(body, name, int)
-    if (value := body.get(name)) is not None and value < 1:
-        raise wrong(name, _("must be at least 1"))
+    if (value := body.get(name)) is not None and value < least:
+        raise wrong(name, _("must be at least 1") if least else _("must be at least 0"))
     if value is not None and value > MAX_OUTPUT_TOKENS:
         raise wrong(name, _("must be at most %(limit)s") % {"limit": MAX_OUTPUT_TOKENS})
 

@@ -27,7 +27,7 @@ def check_body(call: Call) -> None:
     if body.get("prompt") is None:
         raise missing(body, "prompt", '"…"', ("messages", "input"))
     call.text_count = _count_prompts(body["prompt"])
-    check_length(body, "max_tokens")
+    check_length(body, "max_tokens", least=0 if body.get("echo") is True else 1)
     check_range(body, "temperature", 0, 2)
     check_range(body, "top_p", 0, 1)
     check(body, "suffix", str)
