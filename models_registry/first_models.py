@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from models_registry.providers.embedded import Embedded
-from models_registry.routes import Route
+from models_registry.routes import Route, Target
 
 PREPARING = "models_registry.preparing"  # key in the platform's cache: labels of chat models that are made
 
@@ -46,5 +46,8 @@ FIRST_MODELS: dict[str, FirstModel] = {
 
 def find_first_model(route: Route) -> FirstModel | None:
     """What is known of a route that leads to a model which the embedded runtime brought along."""
-    target = route.targets[0]
+    return find_brought(route.targets[0])
+
+
+def find_brought(target: Target) -> FirstModel | None:
     return FIRST_MODELS.get(target.upstream_name) if target.endpoint.kind == Embedded.kind else None

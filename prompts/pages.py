@@ -245,7 +245,7 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
 
 
 def _describe_auto(offer: Offer) -> dict[str, Any] | None:
-    if not offer.among:
+    if not offer.has_choice:
         return None
     labels = [route.label for route in offer.among]
     shown = labels[:AUTO_LABELS] + ["…"] * (len(labels) > AUTO_LABELS)
@@ -271,7 +271,8 @@ def _choose_model(
     selected = "" if is_closed else chosen
     if is_new and not (is_closed and asked):  # whom somebody has just chosen nobody else stands in for
         selected = selected or offer.choose("")
-    is_retired = wanted and wanted != chosen and not is_new and not is_closed
+    has_gone = wanted != chosen and not (wanted == AUTO and chosen)
+    is_retired = wanted and has_gone and not is_new and not is_closed
     return {
         "selected_model": selected,
         "choices": list_choices(offer),

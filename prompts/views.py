@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from foundation.errors import NotFound
 from gateway.loop import ensure_loop, submit_to_loop
+from models_registry.kinds import AUTO
 from prompts import pages
 from prompts.answers import REPLACED, Answer, write_answer
 from prompts.drafts import Draft, pieces_of
@@ -147,8 +148,10 @@ def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
 
 
 def _is_replaced(request: HttpRequest, model_name: str) -> bool:
-    """Whether another model answers than the one that was asked for, since that is no longer offered."""
-    return request.POST.get("model", "") not in ("", model_name)
+    """Whether another model answers than the one that was asked for, since that is no longer offered. “auto”
+    names none.
+    """
+    return request.POST.get("model", "") not in ("", AUTO, model_name)
 
 
 def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None:
