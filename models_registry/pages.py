@@ -14,9 +14,10 @@ from django.utils.translation import ngettext
 from foundation.errors import NotFound
 from models_registry.examples import list_examples
 from models_registry.filters import CatalogueFilter
-from models_registry.offered import find_entry, list_catalogue, measure
+from models_registry.offered import Entry, find_entry, list_catalogue, measure
 
 PER_PAGE = 50
+IN_PALETTE = 6
 
 
 def list_context(request: HttpRequest) -> dict[str, Any]:
@@ -43,6 +44,12 @@ def list_context(request: HttpRequest) -> dict[str, Any]:
         "sort": form.data["sort"] or "name",
         "may_add": request.user.has_perm("models_registry.add_connection"),
     }
+
+
+def find_for_palette(request: HttpRequest) -> list[Entry]:
+    """The first few that `?q=` finds; none without it."""
+    entries = list_catalogue(request.user, request.tenant) if request.GET.get("q", "").strip() else []
+    return CatalogueFilter(request.GET, entries).find(entries)[:IN_PALETTE]
 
 
 def detail_context(request: HttpRequest, model_id: UUID) -> dict[str, Any]:

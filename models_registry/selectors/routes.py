@@ -228,6 +228,13 @@ def _make_route(row: Model, targets: tuple[Target, ...], price: Price) -> Route:
     )
 
 
+def list_unpriced(connection: Connection) -> list[str]:
+    """The names of a connection's models that can be called and have no price now."""
+    models = list(active_world().models.objects.filter(connection=connection.pk, is_enabled=True))
+    prices = list_current_prices(models)
+    return [model.name for model in models if model.pk not in prices]
+
+
 def list_current_prices(models: Iterable[Model]) -> dict[UUID, list[ModelPrice]]:
     """Model id → the prices that hold now, one per currency, the newest first; models without one are
     missing.

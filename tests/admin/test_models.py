@@ -77,6 +77,33 @@ def test_a_price_of_a_newer_class_is_added_in_the_form(acme, alice):
     assert wrong.status_code == 200 and estate.model.prices.count() == 2
 
 
+def test_prices_are_typed_in_the_readers_notation_as_budgets_are(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    alice.language = "de"
+    alice.save()
+    address = url("models_registry_model_change", estate.model.pk)
+    page = acme.get(address).content.decode()
+    assert 'type="number" name="prices' not in page and 'inputmode="decimal"' in page
+    wrong = acme.post(address, model_form(estate.model) | prices({"input": "1.5", "output": "8"}))
+    assert "1000,50" in wrong.content.decode() and estate.model.prices.count() == 1
+    assert acme.post(address, model_form(estate.model) | prices({"input": "1,5"})).status_code == 302
+    assert estate.model.prices.order_by("-valid_from").first().input == Decimal("1.5")
+
+
+def test_a_model_is_offered_without_a_price_only_if_somebody_says_so(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    form = model_form(estate.model, connection=estate.model.connection_id) | prices()
+    said = [
+        acme.post(url("models_registry_model_add"), form | more, follow=True).content.decode()
+        for more in ({"name": "waiting", "is_default": "on"}, {"name": "free", "offer_without_price": "on"})
+    ]
+    assert ["switched off until you enter its price" in page for page in said] == [True, False]
+    rows = Model.objects.filter(name__in=["waiting", "free"]).values_list("name", "is_enabled", "is_default")
+    assert set(rows) == {("waiting", False, False), ("free", True, False)}
+
+
 def test_the_list_tells_which_model_of_the_platform_an_alias_hides(acme, alice):
     estate = make_estate(alice)
     set_model(actor=None, model=estate.model, aliases=["late"])

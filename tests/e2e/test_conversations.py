@@ -202,7 +202,7 @@ def test_the_palette_finds_conversations_and_begins_new_chats(arrive):
     ledger = make_conversation(chat.person, "Ledgers of Acme")
     other = make_conversation(chat.person, "Something else")
     chat.go(f"/c/{other.pk}/")
-    palette = chat.page.get_by_role("dialog", name="Search conversations and pages")
+    palette = chat.page.get_by_role("dialog", name="Search conversations, models, pages and actions")
     field = palette.get_by_role("combobox")
     conversations = palette.locator("#palette-conversations a")
     chosen = palette.locator("[aria-selected=true]:visible")
