@@ -15,6 +15,7 @@ from foundation.errors import NotFound
 from models_registry.examples import list_examples
 from models_registry.filters import CatalogueFilter
 from models_registry.offered import Entry, find_entry, list_catalogue, measure
+from models_registry.selectors import label_models
 
 PER_PAGE = 50
 IN_PALETTE = 6
@@ -59,9 +60,15 @@ def detail_context(request: HttpRequest, model_id: UUID) -> dict[str, Any]:
         raise NotFound(_("There is no such model, or you may not use it."), code="model_not_found")
     return {
         "entry": entry,
+        "successor_label": _name_successor(entry),
         "examples": list_examples(entry.route, _base_url(request)),
         "may_change": request.user.has_perm("models_registry.change_model"),
     }
+
+
+def _name_successor(entry: Entry) -> str:
+    name = entry.row.successor
+    return label_models([name])[name] if name else ""
 
 
 def _base_url(request: HttpRequest) -> str:

@@ -44,6 +44,11 @@ def show_message(request: HttpRequest, message: Message) -> Message:
     )
 
 
+def name_model(name: str) -> str:
+    """What people call a model, also one that is no longer offered."""
+    return _name_models({name})[name]
+
+
 def _name_models(names: set[str], offer: Offer | None = None) -> dict[str, str]:
     """Name → what people call it, of these and of all that are offered."""
     labels = {route.name: route.label for route in (*offer.models, *offer.closed)} if offer else {}
@@ -62,7 +67,7 @@ def _show(
     """`is_past`: it is not of the last turn."""
     message.model_label = labels.get(message.model_name, "")
     message.failed_model_label = labels.get(message.failed_model_name, "")
-    message.error_text, message.error_text_language = explain_failure(message)
+    message.error_text, message.error_text_language = explain_failure(message, message.model_label)
     message.is_denied = offer is not None and message.model_name in offer.denied
     message.may_continue = message.can_continue and not message.is_denied
     if offer and (_is_refused(message) or message.is_denied):

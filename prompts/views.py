@@ -139,10 +139,11 @@ def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
     wanted = request.POST.get("model", "") or (conversation.model_name if conversation else "")
     name = list_offer(request.user, request.tenant, project).choose(wanted)
     if wanted and not name:
+        label = pages.name_model(wanted[:80])
         message = _(
             "“%(model)s” is not offered to you here. Choose another model and send your message again."
         )
-        raise NotFound(message % {"model": wanted[:80]}, param="model")
+        raise NotFound(message % {"model": label}, param="model")
     request.session["model_name"] = name
     return name
 
