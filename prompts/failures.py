@@ -75,8 +75,9 @@ WORDS = {
 
 def explain_failure(message: Message, model_label: str = "") -> tuple[str, str]:
     """What to read, and its language where that is not the reader's. Of older rows only the text is kept, and
-    of a server's own words nothing else can be: that one, to whom it is in their language, says most. What was
-    said to a program of a model that is gone calls it by its name there: people read its label.
+    of a server's own words nothing else can be: that one, to whom it is in their language, says most.
+
+    That a model is gone is said with its label: the text names it as programs do.
     """
     if message.error_code == "model_not_found" and model_label:
         return gettext("%(model)s is no longer offered to you. Choose another model.") % {

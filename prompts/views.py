@@ -139,7 +139,7 @@ def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
     wanted = request.POST.get("model", "") or (conversation.model_name if conversation else "")
     name = list_offer(request.user, request.tenant, project).choose(wanted)
     if wanted and not name:
-        label = pages.name_model(wanted[:80])
+        label = pages.name_model(wanted[:80].replace("\0", ""))
         message = _(
             "“%(model)s” is not offered to you here. Choose another model and send your message again."
         )
