@@ -2,7 +2,7 @@
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldBooleanWidget
+from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from accounts.objects import two_names
 from administration.fields import ChosenNameField, ChosenNamesField, NamesField
@@ -25,7 +25,7 @@ class ModelForm(forms.ModelForm):
     offer_without_price = forms.BooleanField(
         label=_("Offer it without a price"),
         required=False,
-        widget=UnfoldBooleanWidget(),
+        widget=UnfoldBooleanSwitchWidget(),
         help_text=_(
             "No price is set yet. Ticked: people may use it at once, and its calls count as costing nothing. "
             "Otherwise it stays switched off until you enter its price and switch it on."

@@ -20,10 +20,15 @@ document.addEventListener(
     const isOpen = event.newState === "open";
     for (const behind of document.querySelectorAll(".skip-link, .shell > :not(#rail)")) behind.inert = isOpen;
     if (isOpen) document.querySelector(".rail-close").focus();
-    else if (document.activeElement === document.body) document.querySelector(".opens-rail")?.focus();
+    else if (isLost(document.activeElement)) document.querySelector(".opens-rail").focus();
   },
   true,
 );
+
+/** Whether the focus is nowhere, or still on what has just been hidden. */
+function isLost(element) {
+  return element === document.body || element.closest("#rail") !== null;
+}
 
 window.matchMedia("(min-width: 50rem)").addEventListener("change", () => {
   const rail = document.getElementById("rail");

@@ -69,7 +69,11 @@ def test_renaming_in_the_list_and_in_the_bar(arrive):
     expect(chat.page.locator("h1")).to_have_text("Second <b>title</b>")
     expect(chat.page).to_have_title(re.compile("^Second <b>title</b>"))
 
-    chat.page.get_by_role("button", name="More for this conversation").click()
+    chat.page.get_by_role("button", name="More for this conversation").press("Enter")
+    chat.page.keyboard.press("ArrowDown")
+    expect(chat.page.locator("#chat-title")).to_be_focused()
+    chat.page.keyboard.press("ArrowDown")
+    expect(chat.page.get_by_role("button", name="Save title")).to_be_focused()
     chat.page.locator("#chat-title").fill("Third title")
     chat.page.get_by_role("button", name="Save title").click()
     expect(chat.page.locator("h1")).to_have_text("Third title")
@@ -221,6 +225,13 @@ def test_the_palette_finds_conversations_and_begins_new_chats(arrive):
     chat.page.keyboard.type("nothing is called so")
     expect(palette.locator("[data-palette-empty]")).to_be_visible()
     chat.page.keyboard.press("Escape")
+    expect(palette).to_be_hidden()
+
+    chat.page.keyboard.press("Control+k")
+    chat.page.keyboard.type("appearance dark")
+    expect(chosen).to_have_text(re.compile("Dark"))
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.locator("html")).to_have_attribute("data-theme", "dark")
     expect(palette).to_be_hidden()
 
     chat.page.keyboard.press("Control+k")

@@ -99,7 +99,9 @@ def test_the_palette_finds_the_models_that_one_may_use(acme, alice, bob, make):
 def test_what_the_house_says_of_its_first_models_is_in_the_readers_language(acme, bob, make):
     first = FIRST_MODELS["SmolLM2-135M-Instruct"]
     with platform():
-        home = make.connection("Runtime", kind="embedded", base_url="http://127.0.0.1:9101", allow_private=True)
+        home = make.connection(
+            "Runtime", kind="embedded", base_url="http://127.0.0.1:9101", allow_private=True
+        )
         row = make.model("smol", home, upstream_name="SmolLM2-135M-Instruct", notes=first.notes)
         other = make.model("other", home, upstream_name="atrium-tiny", notes="An operator's own words.")
     bob.language = "de"
