@@ -1,6 +1,6 @@
 """Why an answer failed, in the reader's language: said anew, of what the text was made of."""
 
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from foundation.told import read
@@ -73,16 +73,10 @@ WORDS = {
 }
 
 
-def explain_failure(message: Message, model_label: str = "") -> tuple[str, str]:
+def explain_failure(message: Message) -> tuple[str, str]:
     """What to read, and its language where that is not the reader's. Of older rows only the text is kept, and
     of a server's own words nothing else can be: that one, to whom it is in their language, says most.
-
-    That a model is gone is said with its label: the text names it as programs do.
     """
-    if message.error_code == "model_not_found" and model_label:
-        return gettext("%(model)s is no longer offered to you. Choose another model.") % {
-            "model": model_label
-        }, ""
     said = read(message.error_words) if message.error_words is not None else None
     if said is not None:
         return said, ""

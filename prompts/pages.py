@@ -67,7 +67,7 @@ def _show(
     """`is_past`: it is not of the last turn."""
     message.model_label = labels.get(message.model_name, "")
     message.failed_model_label = labels.get(message.failed_model_name, "")
-    message.error_text, message.error_text_language = explain_failure(message, message.model_label)
+    message.error_text, message.error_text_language = explain_failure(message)
     message.is_denied = offer is not None and message.model_name in offer.denied
     message.may_continue = message.can_continue and not message.is_denied
     if offer and (_is_refused(message) or message.is_denied):
