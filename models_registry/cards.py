@@ -15,15 +15,13 @@ LIMIT = 6
 
 def _attention(site: str, list_url: str) -> dict[str, Any]:
     connections = list_used_connections()
-    leaving = list(list_leaving_models(NOTICE, LIMIT))
+    leaving = list_leaving_models(NOTICE, LIMIT)
     labels = label_models(row.successor for row in leaving if row.successor)
-    for row in leaving:
-        row.successor_label = labels.get(row.successor, "")
     return {
         "connections": connections,
         "unchecked": sum(row.last_checked_at is None for row in connections),
         "broken": [row for row in connections if row.last_error][:LIMIT],
-        "leaving": leaving,
+        "leaving": [(row, labels.get(row.successor, "")) for row in leaving],
         "connections_url": reverse(f"{site}:{list_url}_changelist"),
     }
 

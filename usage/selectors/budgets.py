@@ -72,7 +72,7 @@ NAMES: dict[str, Callable[[Iterable[UUID]], dict[UUID, str]]] = {
 
 
 # from a person's own to what everybody shares
-ORDER = [Budget.Level.USER, Budget.Level.KEY, Budget.Level.PROJECT, Budget.Level.TENANT]
+ORDER: list[str] = [Budget.Level.USER, Budget.Level.KEY, Budget.Level.PROJECT, Budget.Level.TENANT]
 # shown to nobody but the person
 OWN: dict[str, str | Promise] = {
     Budget.Period.DAY: gettext_lazy("Your daily budget"),
