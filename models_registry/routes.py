@@ -83,10 +83,15 @@ class Route:
     capabilities: frozenset[str] = frozenset()
     fallbacks: tuple[str, ...] = ()  # names or aliases of models that answer where none of the targets does
     created_at: datetime | None = None
+    languages: tuple[str, ...] = ()  # its maker names these alone, by their first two letters; none: no word
 
     @property
     def origin(self) -> Literal["tenant", "platform"]:
         return self.targets[0].endpoint.origin
+
+    def speaks(self, language: str) -> bool:
+        """Whether questions in a language are for it; "" is one that nobody knows."""
+        return not self.languages or language in self.languages
 
 
 @dataclass(frozen=True, slots=True)

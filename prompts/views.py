@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from foundation.errors import NotFound
 from gateway.loop import ensure_loop, submit_to_loop
+from models_registry.kinds import AUTO
 from prompts import pages
 from prompts.answers import REPLACED, Answer, write_answer
 from prompts.drafts import Draft, pieces_of
@@ -165,17 +166,20 @@ def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
     wanted = request.POST.get("model", "") or (conversation.model_name if conversation else "")
     name = list_offer(request.user, request.tenant, project).choose(wanted)
     if wanted and not name:
+        label = pages.name_model(wanted[:80].replace("\0", ""))
         message = _(
             "“%(model)s” is not offered to you here. Choose another model and send your message again."
         )
-        raise NotFound(message % {"model": wanted[:80]}, param="model")
+        raise NotFound(message % {"model": label}, param="model")
     request.session["model_name"] = name
     return name
 
 
 def _is_replaced(request: HttpRequest, model_name: str) -> bool:
-    """Whether another model answers than the one that was asked for, since that is no longer offered."""
-    return request.POST.get("model", "") not in ("", model_name)
+    """Whether another model answers than the one that was asked for, since that is no longer offered. “auto”
+    names none.
+    """
+    return request.POST.get("model", "") not in ("", AUTO, model_name)
 
 
 def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None:

@@ -29,6 +29,7 @@ from accounts.services import (
     set_limit,
 )
 from foundation.icons import SPRITE
+from foundation.spacing import cjk_spaced
 from models_registry.services import add_connection, add_model, set_model, set_model_price
 from prompts.models import Conversation
 from tenants.doors import hosts
@@ -177,7 +178,9 @@ def test_pages_call_what_they_are_about_by_one_name(acme, alice, on_platform, ol
             opts = listed.context["cl"].opts
             with override(language):
                 noun, nouns = str(opts.verbose_name), str(opts.verbose_name_plural)
-                title, button = gettext("Add %s") % noun, gettext("Delete %(name)s") % {"name": noun}
+                title, button = map(
+                    cjk_spaced, (gettext("Add %s") % noun, gettext("Delete %(name)s") % {"name": noun})
+                )
                 wrong = f"{gettext('Delete')} {noun}"
             count = listed.context["cl"].result_count
             if listed.context["cl"].paginator.__class__.__name__ == "Paginator" and count > 1:

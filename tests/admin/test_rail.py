@@ -118,6 +118,22 @@ def test_the_place_of_the_page_is_marked(visit, bob, path, current):
     assert re.findall(r'aria-current="(\w+)"', rail) == ([current] if current else [])
 
 
+def test_the_palette_acts_through_the_forms_of_the_page(visit, bob):
+    html = visit(bob).get("/usage/", headers=ACME).content.decode()
+    actions = html.split('id="palette-actions"')[1].split("</div>")[0]
+    named = re.findall(r'form="([\w-]+)"(?: name="(\w+)" value="([\w-]+)")?', actions)
+    assert named == [
+        ("language-form", "language", "de"),
+        ("language-form", "language", "zh-hans"),
+        ("theme-form", "theme", "light"),
+        ("theme-form", "theme", "dark"),
+        ("theme-form", "theme", "system"),
+        ("logout-form", "", ""),
+    ]
+    assert 'commandfor="shortcuts"' in actions
+    assert all(html.count(f'<form id="{form}"') == 1 for form, _name, _value in named)
+
+
 def test_the_palette_knows_all_places(register, visit, bob):
     register_ten(register)
     html = visit(bob).get("/usage/", headers=ACME).content.decode()
