@@ -10,7 +10,7 @@ from foundation.errors import AtriumError
 from foundation.http_server import HEARERS, Hearers
 from gateway.calls import Call, Principal, streamed_of
 from gateway.door import Visit
-from gateway.http import AsgiScope, ClientGone, Receive, Send, send_answer
+from gateway.http import AsgiScope, ClientGone, Receive, Send, in_time, send_answer
 from gateway.loop import GatewayLoop
 from gateway.state.snapshot import TenantSnapshot
 
@@ -49,16 +49,14 @@ class Request:
     async def answer(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Raises ClientGone if the client takes nothing for SEND_TIMEOUT_S."""
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await send_answer(self.send, 200, body, self.visit.headers(headers))
+            await in_time(SEND_TIMEOUT_S, send_answer(self.send, 200, body, self.visit.headers(headers)))
         except TimeoutError:
             raise ClientGone from None
 
     async def send_in_time(self, message: dict[str, Any]) -> None:
         """A piece of an answer that the caller makes. Raises ClientGone as `answer` does."""
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self.send(message)
+            await in_time(SEND_TIMEOUT_S, self.send(message))
         except TimeoutError:
             raise ClientGone from None
 

@@ -40,14 +40,14 @@ class Endpoint:
     location: str = ""
     no_storage: bool = False  # its provider has agreed to keep nothing
     has_answered: bool = field(default=False, compare=False)  # the last look at it; no change of its own
+    provider: OpenAICompatible = field(init=False, repr=False, compare=False)  # of its kind
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provider", find_provider(self.kind))
 
     @property
     def policy(self) -> EgressPolicy:
         return PRIVATE if self.allow_private else PUBLIC
-
-    @property
-    def provider(self) -> OpenAICompatible:
-        return find_provider(self.kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,7 @@ class Usage:
     them all from a mapping. Raises ValueError for an unknown class or a count below zero.
     """
 
-    __slots__ = ("_counts",)
+    __slots__ = ("_counts", "_total_input", "_total_output")
 
     def __init__(
         self,
@@ -183,15 +183,19 @@ class Usage:
             counts["reasoning"] = reasoning_tokens
         if others:
             counts |= {name: count for name, count in others.items() if count or name not in CLASSES}
-        _check_counts(counts)
-        self._counts = counts
+        self._keep(counts)
 
     @classmethod
     def of(cls, quantities: Quantities) -> "Usage":
         usage = cls.__new__(cls)
-        usage._counts = {name: count for name, count in quantities.items() if count or name not in CLASSES}
-        _check_counts(usage._counts)
+        usage._keep({name: count for name, count in quantities.items() if count or name not in CLASSES})
         return usage
+
+    def _keep(self, counts: dict[str, int]) -> None:
+        _check_counts(counts)
+        self._counts = counts
+        self._total_input = sum([counts[name] for name in INPUT if name in counts])
+        self._total_output = sum([counts[name] for name in OUTPUT if name in counts])
 
     def having(self, **counts: int) -> "Usage":
         """The same, but for the classes named here."""
@@ -213,18 +217,16 @@ class Usage:
     @property
     def total_input(self) -> int:
         """Tokens read, whichever way they were counted."""
-        counts = self._counts
-        return sum([counts[name] for name in INPUT if name in counts])
+        return self._total_input
 
     @property
     def total_output(self) -> int:
         """Tokens written."""
-        counts = self._counts
-        return sum([counts[name] for name in OUTPUT if name in counts])
+        return self._total_output
 
     @property
     def total_tokens(self) -> int:
-        return self.total_input + self.total_output
+        return self._total_input + self._total_output
 
     @property
     def input_tokens(self) -> int:

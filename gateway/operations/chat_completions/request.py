@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from foundation.told import gettext as _
 from gateway.calls import Call
 from gateway.operations.body import check, check_range, missing, wrong
@@ -41,7 +43,7 @@ def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
     messages. Raises InvalidInput naming the parameter.
     """
     body = call.body
-    refuse_fields(body, OTHER_LENGTHS, _("is not allowed: “max_tokens” bounds the answer"))
+    refuse_fields(body, OTHER_LENGTHS, gettext_noop("is not allowed: “max_tokens” bounds the answer"))
     _check_messages(body, are_parts_checked=are_parts_checked)
     parts = list(_parts_of(body["messages"]))
     call.has_media = any(True for part in parts for _kind in kinds_of(part))
@@ -67,10 +69,10 @@ def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
 
 
 def refuse_fields(body: dict[str, Any], names: Iterable[str], reason: str) -> None:
-    """Raises InvalidInput."""
+    """`reason`: a msgid. Raises InvalidInput."""
     for name in names:
         if body.get(name) is not None:
-            raise wrong(name, reason)
+            raise wrong(name, _(reason))
 
 
 def check_length(body: dict[str, Any], name: str) -> None:
