@@ -37,6 +37,7 @@ HEALTH_PLACES = 50  # beyond MAX_CONNECTIONS; further connections are closed at 
 MIN_DESCRIPTORS = 4 * MAX_CONNECTIONS  # a call has one to its client and one to its model server
 HEAD_TIMEOUT_S = 30.0
 MAX_HEAD_BYTES = 65_536  # address and headers; the usual proxies pass on less
+MAX_HOST_BYTES = 300  # a name, a port, and white space
 MAX_QUEUED = 1  # requests that a client sends ahead of the answer to its first; the next one waits unread
 HEALTH = b"/healthz/"
 HEARERS = "atrium.hearers"
@@ -284,16 +285,25 @@ def find_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], version: str)
         return OTHER_VERSION
     if version == "1.0" and any(name == b"transfer-encoding" for name, _value in headers):
         return CHUNKED_BY_1_0
-    shown = [value.strip() for name, value in headers if name == b"host"]
+    shown = [value for name, value in headers if name == b"host"]
     if not shown and version == "1.0":
         return None
-    found = _HOST.fullmatch(shown[0]) if len(shown) == 1 else None
-    if found is None or int(found["port"] or 0) > 65_535:
+    host = _read_host(shown[0].strip()) if len(shown) == 1 and len(shown[0]) <= MAX_HOST_BYTES else b""
+    if not host:
         return NO_HOST
     if url.startswith((b"/", b"*")):
         return None
     named = httptools.parse_url(url).host
-    return OTHER_HOST if named and named.lower() != found["name"].lower().strip(b"[]") else None
+    return OTHER_HOST if named and named.lower() != host else None
+
+
+@lru_cache(maxsize=1_024)
+def _read_host(value: bytes) -> bytes:
+    """The name in a `Host` header, b"" where there is none."""
+    found = _HOST.fullmatch(value)
+    if found is None or int(found["port"] or 0) > 65_535:
+        return b""
+    return found["name"].lower().strip(b"[]")
 
 
 def waiting_of(server_state: object) -> Waiting:

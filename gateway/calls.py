@@ -18,6 +18,7 @@ from usage.ledger.bookings import LostAttempt
 from usage.pricing import Usage
 
 if TYPE_CHECKING:
+    from gateway.state.load import EndpointLoad
     from models_registry.routes import Candidate, Route
 
 ALL_MODELS: frozenset[str] = frozenset()
@@ -284,6 +285,7 @@ class Call:
     error_message: str = ""
     is_settled: bool = False
     is_in_flight: bool = False  # counted by gateway.state.in_flight
+    load: EndpointLoad | None = None  # of the endpoint where it is in work, counted by gateway.state.load
     admitted: Verdict | None = None  # counted by gateway.state.limits, until it is given back
     cost: Decimal = Decimal(0)
     # for the answer: rate limits, deprecation

@@ -1,8 +1,8 @@
 """A request to `/v1` of a known caller, and the ways to answer it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +101,7 @@ async def answer_whole(request: Request, making: Awaitable[bytes], call: Call) -
     """Send the answer once it is there. Where the client leaves before, its bill is exact if it comes within
     READ_ON_S; else its making ends, and the upstream's work. Raises ClientGone, and what the making raises.
     """
-    async with _cancelled_when_gone(request, READ_ON_S):
+    with _cancelled_when_gone(request, READ_ON_S):
         answer = await making
     await request.answer(answer, headers_of(call))
 
@@ -113,7 +113,7 @@ async def send_stream(request: Request, frames: AsyncGenerator[bytes], call: Cal
     While nothing comes for HEARTBEAT_S a comment is sent, so that no proxy takes the stream for dead; before
     the first frame it brings the headers with it, and a refusal after it is an event.
     """
-    async with _cancelled_when_gone(request) as watch:
+    with _cancelled_when_gone(request) as watch:
         sender = _Sender(request, call, watch)
         try:
             try:
@@ -142,6 +142,7 @@ class _Sender:
         self._heartbeat = streamed_of(call).make_face(call).heartbeat
         self._timer = watch.loop.call_later(HEARTBEAT_S, self._look)
         self.has_begun = False
+        watch.watch_sending()
 
     async def send(self, part: bytes) -> None:
         watch = self._watch
@@ -190,8 +191,8 @@ class _Sender:
 
 
 class _ClientWatch:
-    """Cancels a task when its client closes the connection (`patience_s` later), or takes nothing of what is
-    sent for SEND_TIMEOUT_S.
+    """Within it, the running task is cancelled when its client closes the connection (`patience_s` later), or
+    takes nothing of what is sent for SEND_TIMEOUT_S. Raises ClientGone then.
     """
 
     def __init__(self, request: Request, patience_s: float = 0.0) -> None:
@@ -205,8 +206,18 @@ class _ClientWatch:
         self._hearing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    def __enter__(self) -> "_ClientWatch":
+        self.start()
+        return self
+
+    def __exit__(self, _kind: object, exception: BaseException | None, _trace: object) -> None:
+        watched = self._watched
+        self.stop()
+        if self.is_gone and watched is not None and isinstance(exception, asyncio.CancelledError):
+            watched.uncancel()
+            raise ClientGone from None
+
     def start(self) -> None:
-        self._look()
         if self._hearers is not None:
             self._hearers.add(self._begin_to_leave)
         else:  # another server than ours
@@ -231,14 +242,15 @@ class _ClientWatch:
             self._timer.cancel()
         self._timer = self.loop.call_later(self._patience_s, self._give_up)
 
-    def _look(self) -> None:
+    def watch_sending(self) -> None:
+        """By `sends_since_s`, from now on."""
         rest_s = (
             SEND_TIMEOUT_S
             if self.sends_since_s is None
             else self.sends_since_s + SEND_TIMEOUT_S - self.loop.time()
         )
         if rest_s > 0:
-            self._timer = self.loop.call_later(rest_s, self._look)
+            self._timer = self.loop.call_later(rest_s, self.watch_sending)
         else:
             self._give_up()
 
@@ -248,17 +260,5 @@ class _ClientWatch:
             self._watched.cancel()
 
 
-@asynccontextmanager
-async def _cancelled_when_gone(request: Request, patience_s: float = 0.0) -> AsyncIterator[_ClientWatch]:
-    """Cancel the running task when the client is gone, so much later; then raise ClientGone."""
-    watch, task = _ClientWatch(request, patience_s), asyncio.current_task()
-    watch.start()
-    try:
-        yield watch
-    except asyncio.CancelledError:
-        if not watch.is_gone or task is None:
-            raise
-        task.uncancel()
-        raise ClientGone from None
-    finally:
-        watch.stop()
+def _cancelled_when_gone(request: Request, patience_s: float = 0.0) -> AbstractContextManager[_ClientWatch]:
+    return _ClientWatch(request, patience_s)

@@ -44,19 +44,20 @@ class Load:
 
     def __init__(self) -> None:
         self._all: dict[tuple[UUID, str], EndpointLoad] = {}
-        self._of_call: dict[UUID, EndpointLoad] = {}
 
     def move(self, call: Call) -> None:
         """The call is at its candidate now, and nowhere else."""
-        self.leave(call)
-        load = self._of_call[call.request_id] = self._of(call.candidate)
-        load.in_work += 1
+        load = self._of(call.candidate)
+        if load is not call.load:
+            self.leave(call)
+            call.load = load
+            load.in_work += 1
 
     def leave(self, call: Call) -> None:
         """Safe for one that is nowhere."""
-        load = self._of_call.pop(call.request_id, None)
-        if load is not None:
-            load.in_work -= 1
+        if call.load is not None:
+            call.load.in_work -= 1
+            call.load = None
 
     def arrange(self, candidates: Sequence[Candidate], beginning: int | None) -> list[Candidate]:
         """Endpoints of one model with weights above 0, in the order in which a call tries them. It is the
