@@ -169,6 +169,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._wait()
         self._head_bytes += len(data)
         super().data_received(data)
+        if self._is_in_head and self._head_timer is None and not self.transport.is_closing():
+            self._await_head()
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._fault = TOO_LONG
             self.send_400_response("")
@@ -178,7 +180,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.scope[HEARERS] = self._hearers  # type: ignore[literal-required]
         self._is_in_head = True
         self._head_bytes = 0
-        self._await_head()
+        self._stop_timer()  # most heads come whole
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_in_head:  # what follows a body was not judged with the head, and must not speak for it
@@ -279,7 +281,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 def find_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], version: str) -> tuple[int, str] | None:
     """Why a request is refused by its head alone: status and text."""
-    if len(url) + sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
+    if len(url) + sum([len(name) + len(value) for name, value in headers]) > MAX_HEAD_BYTES:
         return TOO_LONG
     if version not in ("1.0", "1.1"):
         return OTHER_VERSION

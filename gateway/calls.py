@@ -328,7 +328,8 @@ class Call:
 
     def left_s(self) -> float:
         """Until the call must be over: all its attempts together have the largest limit of its candidates."""
-        return max(one.endpoint.total_timeout_s for one in self.candidates) - self._since_s(self.started_s)
+        total_s = max([one.target.endpoint.total_timeout_s for one in self.candidates])
+        return total_s - self._since_s(self.started_s)
 
     def attempt_left_s(self) -> float:
         """Until the current attempt must be over."""

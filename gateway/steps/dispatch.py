@@ -58,9 +58,15 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
         body[limit_name] = longest_answer
     asked = call.operation.upstream_name
     if asked == CHAT_COMPLETIONS and not candidate.provider.knows_developer:
-        body["messages"] = [_without_developer(message) for message in body["messages"]]
+        body["messages"] = [
+            {**message, "role": "system"} if message.get("role") == "developer" else message
+            for message in body["messages"]
+        ]
     if asked == CHAT_COMPLETIONS and not candidate.provider.takes_blocks:
-        body["messages"] = [_without_blocks(message) for message in body["messages"]]
+        body["messages"] = [
+            message if BLOCKS.isdisjoint(message) else _without_blocks(message)
+            for message in body["messages"]
+        ]
     make_own(body, candidate, call.principal.tenant)
     if _may_store(call):
         body.pop("metadata", None)  # of what it stores, and refused beside `store: false`
@@ -69,14 +75,8 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
     return orjson.dumps(candidate.provider.write_body(asked, body))
 
 
-def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
-    return {**message, "role": "system"} if message.get("role") == "developer" else message
-
-
 def _without_blocks(message: dict[str, Any]) -> dict[str, Any]:
     """Without what only the provider that has written it takes back."""
-    if BLOCKS.isdisjoint(message):
-        return message
     return {name: value for name, value in message.items() if name not in BLOCKS}
 
 

@@ -46,9 +46,9 @@ def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
     refuse_fields(body, OTHER_LENGTHS, gettext_noop("is not allowed: “max_tokens” bounds the answer"))
     _check_messages(body, are_parts_checked=are_parts_checked)
     parts = list(_parts_of(body["messages"]))
-    call.has_media = any(True for part in parts for _kind in kinds_of(part))
+    call.has_media = bool(parts) and any(True for part in parts for _kind in kinds_of(part))
     body["messages"] = clean_history(body["messages"])
-    call.has_sound = _names_sound(body) or any(map(may_sound, parts))
+    call.has_sound = _names_sound(body) or (bool(parts) and any(map(may_sound, parts)))
     for name in ("max_tokens", "max_completion_tokens"):
         check_length(body, name)
     check_range(body, "temperature", 0, 2)
