@@ -148,12 +148,19 @@ async def relay(
     """
     events, last = AnswerEvents(call, face), LastParts[T](call)
     size = turns = 0
+    most_bytes = most_bytes or MAX_STREAM_BYTES
+    most_pieces = PIECES_PER_TOKEN * call.most_written + SOME_PIECES
     try:
         with _told_as_ours(call, response), _watch(call, response) as watch:
             read = _reader(response, watch)
             while not events.is_done and (chunk := await read()):
                 size += len(chunk)
-                _check_bounds(call, events.seen, size, most_bytes or MAX_STREAM_BYTES)
+                if (
+                    call.pieces_seen > most_pieces
+                    or size > most_bytes
+                    or events.seen > most_pieces + SOME_EVENTS
+                ):
+                    raise _endless()
                 if events.is_plain and (passed := face.pass_on(call, chunk)) is not None:
                     yield passed
                     continue
@@ -201,13 +208,11 @@ async def _rest_of(events: AnswerEvents[T]) -> Iterable[T]:
     return events.end()
 
 
-def _check_bounds(call: Call, events: int, size: int, most_bytes: int) -> None:
-    most_pieces = PIECES_PER_TOKEN * call.most_written + SOME_PIECES
-    if call.pieces_seen > most_pieces or events > most_pieces + SOME_EVENTS or size > most_bytes:
-        raise UpstreamError(
-            _("The model server did not end its answer where it was told to. What arrived is kept."),
-            code="upstream_endless",
-        )
+def _endless() -> UpstreamError:
+    return UpstreamError(
+        _("The model server did not end its answer where it was told to. What arrived is kept."),
+        code="upstream_endless",
+    )
 
 
 @contextmanager
