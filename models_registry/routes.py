@@ -1,5 +1,5 @@
-"""What the gateway keeps in memory of a model: where its calls may go, its limits and its price. Frozen,
-without the ORM. And the one rule by which a call finds its ways there.
+"""What the gateway keeps in memory of a model: where its calls may go, its limits and its price. Frozen, but
+for what each call makes anew; without the ORM. And the one rule by which a call finds its ways there.
 """
 
 from collections.abc import Callable
@@ -89,7 +89,7 @@ class Route:
         return self.targets[0].endpoint.origin
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Candidate:
     """One way to answer a call: a model at one of its endpoints. `asked_name`: its own name or alias that led
     there.
@@ -112,7 +112,7 @@ class Candidate:
         return self.target.endpoint.provider
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Way:
     """A model that may answer a call, where its data may go; `asked_name` as in Candidate."""
 
