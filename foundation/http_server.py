@@ -114,10 +114,12 @@ class Waiting:
         """Note that it waits, or that it said something; then it is the last again. No address: not counted
         by it.
         """
-        self.remove(connection)
+        self._all.pop(connection, None)
         self._all[connection] = address
         if address:
-            self._by_address.setdefault(address, {})[connection] = None
+            of_address = self._by_address.setdefault(address, {})
+            of_address.pop(connection, None)
+            of_address[connection] = None
 
     def remove(self, connection: "BoundedHttpProtocol") -> None:
         """Its request is whole, or it is gone. Safe for one that does not wait."""
@@ -183,8 +185,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_timer()  # most heads come whole
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_head:  # what follows a body was not judged with the head, and must not speak for it
-            super().on_header(name, value.rstrip(b" \t"))
+        if (
+            not self._is_in_head
+        ):  # what follows a body was not judged with the head, and must not speak for it
+            return
+        name, value = name.lower(), value.rstrip(b" \t")
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0  # what follows is counted: the line before each piece, and lines after the last

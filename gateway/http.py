@@ -1,10 +1,10 @@
 """The few things of ASGI that the data plane needs: reading a bounded body, sending an answer."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
+from foundation.deadlines import Deadline
 from foundation.errors import BodyTimeout, BodyTooLarge, UnsupportedBody
 from foundation.told import gettext as _
 
@@ -110,7 +110,7 @@ async def in_time(limit_s: float, work: Coroutine[Any, Any, T]) -> T:
     except StopIteration as done:
         result: T = done.value
         return result
-    async with asyncio.timeout(limit_s):
+    with Deadline(limit_s):
         return await _Begun(work, first)
 
 

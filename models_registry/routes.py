@@ -89,7 +89,7 @@ class Route:
         return self.targets[0].endpoint.origin
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One way to answer a call: a model at one of its endpoints. `asked_name`: its own name or alias that led
     there.

@@ -16,6 +16,7 @@ MAX_PRICE = Decimal(1_000_000)
 TOKEN_CLASSES = ("input", "cached", "output", "reasoning")  # whose price every snapshot has that has any
 SMALLEST = Decimal(1).scaleb(-COST_PLACES)  # of the ledger
 _ZERO = Decimal(0)
+_READ, _WRITTEN = frozenset(INPUT), frozenset(OUTPUT)
 
 
 class UnpricedClass(ValueError):
@@ -192,10 +193,19 @@ class Usage:
         return usage
 
     def _keep(self, counts: dict[str, int]) -> None:
-        _check_counts(counts)
+        read = written = 0
+        for name, count in counts.items():
+            if name not in CLASSES:
+                raise ValueError(f"There is nothing called {name!r} to be counted.")
+            if type(count) is not int or count < 0:
+                raise ValueError(f"Counts are whole and never negative: {counts}.")
+            if name in _READ:
+                read += count
+            elif name in _WRITTEN:
+                written += count
         self._counts = counts
-        self._total_input = sum([counts[name] for name in INPUT if name in counts])
-        self._total_output = sum([counts[name] for name in OUTPUT if name in counts])
+        self._total_input = read
+        self._total_output = written
 
     def having(self, **counts: int) -> "Usage":
         """The same, but for the classes named here."""
@@ -245,14 +255,6 @@ class Usage:
     @property
     def reasoning_tokens(self) -> int:
         return self._counts.get("reasoning", 0)
-
-
-def _check_counts(counts: Mapping[str, int]) -> None:
-    for name, count in counts.items():
-        if name not in CLASSES:
-            raise ValueError(f"There is nothing called {name!r} to be counted.")
-        if type(count) is not int or count < 0:
-            raise ValueError(f"Counts are whole and never negative: {counts}.")
 
 
 def cost(price: Price, usage: Usage) -> Decimal:

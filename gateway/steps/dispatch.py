@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from foundation.deadlines import Deadline
 from foundation.egress.data_plane import BrokenHead, StaleConnection
 from foundation.errors import UpstreamError
 from foundation.told import gettext as _
@@ -191,7 +192,7 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
     call.was_refused = False
     try:
         # the headers of an answer in one piece come when all of it is there
-        async with asyncio.timeout(call.first_byte_left_s()):
+        with Deadline(call.first_byte_left_s()):
             return await request
     except (UpstreamError, aiohttp.ClientError, TimeoutError) as exc:
         raise _as_ours(call, exc) from exc
