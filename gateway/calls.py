@@ -14,11 +14,11 @@ from foundation.errors import AtriumError
 from foundation.ids import uuid7
 from gateway.bounds import Bounds, Verdict
 from gateway.trace import Trace
+from gateway.work import EndpointLoad
 from usage.ledger.bookings import LostAttempt
 from usage.pricing import Usage
 
 if TYPE_CHECKING:
-    from gateway.state.load import EndpointLoad
     from models_registry.routes import Candidate, Route
 
 ALL_MODELS: frozenset[str] = frozenset()

@@ -12,14 +12,13 @@ does their sum; which endpoint a beginning prefers is the same in all of them.
 """
 
 import math
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
 
 from gateway.calls import Call
+from gateway.work import EndpointLoad
 from models_registry.routes import Candidate
 
 SPREAD = 1.25  # so many times its share of the calls in work may an endpoint have
@@ -27,16 +26,6 @@ FREE_PLACES = 4  # with fewer in work no endpoint is full: servers answer some a
 MAX_LEAD = 8.0  # calls that an endpoint of average weight may be ahead of its turn, or behind
 MAX_KNOWN = 20_000  # endpoints; those without work are forgotten first
 _MASK = (1 << 64) - 1
-
-
-@dataclass(slots=True)
-class EndpointLoad:
-    """Of one endpoint under one of its names for models."""
-
-    in_work: int = 0
-    # calls that it got more than its weight says, of those that could have gone to it. Begins anywhere, or
-    # all processes would begin with the same endpoint.
-    lead: float = field(default_factory=lambda: random.random() - 0.5)  # noqa: S311
 
 
 class Load:
