@@ -14,6 +14,7 @@ from foundation.errors import AtriumError
 from foundation.ids import uuid7
 from gateway.bounds import Bounds, Verdict
 from gateway.trace import Trace
+from gateway.work import EndpointLoad
 from usage.ledger.bookings import LostAttempt
 from usage.pricing import Usage
 
@@ -286,6 +287,7 @@ class Call:
     error_message: str = ""
     is_settled: bool = False
     is_in_flight: bool = False  # counted by gateway.state.in_flight
+    load: EndpointLoad | None = None  # of the endpoint where it is in work, counted by gateway.state.load
     admitted: Verdict | None = None  # counted by gateway.state.limits, until it is given back
     cost: Decimal = Decimal(0)
     # for the answer: rate limits, deprecation
@@ -328,7 +330,8 @@ class Call:
 
     def left_s(self) -> float:
         """Until the call must be over: all its attempts together have the largest limit of its candidates."""
-        return max(one.endpoint.total_timeout_s for one in self.candidates) - self._since_s(self.started_s)
+        total_s = max([one.target.endpoint.total_timeout_s for one in self.candidates])
+        return total_s - self._since_s(self.started_s)
 
     def attempt_left_s(self) -> float:
         """Until the current attempt must be over."""

@@ -26,25 +26,27 @@ OTHER_MODELS = ("models", "route", "fallbacks")
 # What reaches beyond the model and its price: queues, memory and stores that tenants share, tariffs that no
 # hold knows, who else reads the data, what the server fetches or loads. Left out, as by a server that does
 # not know them.
-NOT_PASSED_ON = (
-    "cache_salt",
-    "priority",
-    "kv_transfer_params",
-    "service_tier",
-    "web_search_options",
-    "enable_search",  # Qwen's, with what goes with it: each search has its price
-    "search_options",
-    "search_parameters",  # xAI's
-    "plugins",  # OpenRouter's: searches, paid for each
-    "provider",  # OpenRouter's: who answers
-    "data_sources",  # Azure's: addresses that the server fetches
-    "store",
-    "prompt_cache_retention",  # how long a provider keeps prompts
-    "previous_response_id",
-    "background",
-    "lora",  # llama.cpp's
-    "id_slot",
-    "chat_template",
+NOT_PASSED_ON = frozenset(
+    {
+        "cache_salt",
+        "priority",
+        "kv_transfer_params",
+        "service_tier",
+        "web_search_options",
+        "enable_search",  # Qwen's, with what goes with it: each search has its price
+        "search_options",
+        "search_parameters",  # xAI's
+        "plugins",  # OpenRouter's: searches, paid for each
+        "provider",  # OpenRouter's: who answers
+        "data_sources",  # Azure's: addresses that the server fetches
+        "store",
+        "prompt_cache_retention",  # how long a provider keeps prompts
+        "previous_response_id",
+        "background",
+        "lora",  # llama.cpp's
+        "id_slot",
+        "chat_template",
+    }
 )
 
 

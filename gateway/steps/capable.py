@@ -14,6 +14,8 @@ from models_registry.routes import Candidate
 def keep_capable(call: Call) -> None:
     """Raises InvalidInput (`unsupported_operation`, `unsupported_value`)."""
     refusals = [_refusal(call, one) for one in call.candidates]
+    if not any(refusals):
+        return
     candidates = [one for one, refused in zip(call.candidates, refusals, strict=True) if refused is None]
     if not candidates and refusals[0] is not None:
         raise refusals[0]

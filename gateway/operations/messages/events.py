@@ -15,8 +15,7 @@ from typing import Any
 
 from foundation.errors import AtriumError, UpstreamError
 from foundation.told import gettext as _
-from gateway.answers.deltas import KEY, DeltaShape
-from gateway.answers.estimate import estimate_tokens
+from gateway.answers.deltas import KEY, DeltaShape, pass_unread
 from gateway.answers.whole import nonsense
 from gateway.calls import Call, Chunk
 from gateway.operations.chat_completions.parts import find_reasoning
@@ -57,14 +56,7 @@ class Events:
         self._end: tuple[str, str | None] = (END, None)
 
     def pass_on(self, call: Call, chunk: bytes) -> bytes | None:
-        shape = self._shape
-        if shape is None:
-            return None
-        chunk = call.candidate.provider.bare_event(chunk)
-        swapped = shape.swap(chunk)
-        if swapped is not None:
-            call.note_piece(estimate_tokens(len(chunk) - shape.overhead))
-        return swapped
+        return None if self._shape is None else pass_unread(call, chunk, self._shape)
 
     def write(self, chunk: Chunk, data: bytes) -> bytes | None:
         parts: list[bytes] = [] if self._has_begun else [self._begin(chunk.event)]
