@@ -15,6 +15,7 @@ import "./filtering.js";
 import "./choosing.js";
 import "./folding.js";
 import "./figures.js";
+import "./source.js";
 import "./scrolling.js";
 import "./model-picker.js";
 import "./composer.js";
