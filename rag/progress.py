@@ -1,4 +1,4 @@
-"""How far documents and collections are, and why not further. Whoever shows it asks first who may see them."""
+"""How far documents and collections are, and why not further. Who may see them is asked before."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
