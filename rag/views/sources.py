@@ -15,7 +15,7 @@ from rag import sources
 from rag.models import Document
 from rag.original import send_original
 from rag.reach import get_reachable_document
-from rag.shown import PDF, ShownDocument
+from rag.shown import PDF, show_documents
 from rag.views.frame import Context, frame
 from tenants.files.models import Blob
 
@@ -38,7 +38,7 @@ def _source_context(request: HttpRequest, document: Document) -> Context:
     span = sources.read_span(request.GET)
     return frame(request, document.collection, "") | {
         "document": document,
-        "shown": ShownDocument(document),
+        "shown": show_documents([document])[0],
         "span": span,
         "is_pdf": _is_pdf(document),
         "pdf_page": _page_of(request, document, span),
@@ -82,7 +82,7 @@ def show_passages(request: HttpRequest, document_id: UUID) -> HttpResponse:
     page = Paginator(sources.list_passages(document), PASSAGES_PER_PAGE).get_page(request.GET.get("page"))
     context = frame(request, document.collection, "") | {
         "document": document,
-        "shown": ShownDocument(document),
+        "shown": show_documents([document])[0],
         "is_pdf": _is_pdf(document),
         "page": page,
     }

@@ -95,7 +95,7 @@ forEach("[data-arrivals]", (form) => {
     const request = new XMLHttpRequest();
     const body = new FormData();
     const meter = item.line.querySelector("progress");
-    body.append("title", item.path);
+    body.append("path", item.path);
     body.append("file", item.file, item.file.name);
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
