@@ -93,18 +93,19 @@ def _find(generation_id: str) -> Generation | None:
 
 def _fill(run: Run, generation: Generation) -> bool:
     """Whether no chunk is without a vector now; False when its time was over before."""
-    ends_at = time.monotonic() + SLICE_S
+    ends_at, is_over = time.monotonic() + SLICE_S, False
     flying: deque[Batch] = deque()
     try:
         while True:
-            while len(flying) < AT_ONCE and time.monotonic() < ends_at:
+            while not is_over and len(flying) < AT_ONCE:
                 batch = _start_next(generation, flying)
                 if batch is None:
                     break
                 flying.append(batch)
             if not flying:
-                return time.monotonic() < ends_at or not generations.list_wanting(generation, 1)
+                return not generations.list_wanting(generation, 1)
             _land(run, generation, flying.popleft())
+            is_over = time.monotonic() > ends_at
     finally:
         for batch in flying:
             batch.pending.cancel()
