@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Kind = Literal["heading", "paragraph", "table"]
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedBlock:
@@ -11,9 +13,9 @@ class ParsedBlock:
     """
 
     text: str
-    kind: Literal["heading", "paragraph", "table"] = "paragraph"
+    kind: Kind = "paragraph"
     page: int | None = None
     headings: tuple[str, ...] = ()  # above it, the outermost first
     char_from: int = 0
     char_to: int = 0
-    box: tuple[float, float, float, float] | None = None
+    box: tuple[float, float, float, float] | None = None  # left, bottom, right, top, in points of the page

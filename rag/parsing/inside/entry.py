@@ -1,0 +1,44 @@
+"""The way into the jail for documents. What a reader cannot make sense of is a broken file."""
+
+import importlib
+from pathlib import Path
+
+from foundation.jail.inside import Refused
+from rag.parsing.inside import kinds
+from rag.parsing.inside.draft import Draft
+
+# kind → module and function: each brings its own library, whose import takes time
+_READERS = {
+    "pdf": "pdf:read_pdf",
+    "docx": "word:read_docx",
+    "pptx": "slides:read_pptx",
+    "xlsx": "sheets:read_xlsx",
+    "csv": "tables:read_csv",
+    "html": "web:read_html",
+    "markdown": "plain:read_markdown",
+    "text": "plain:read_text",
+    "eml": "mail:read_mail",
+}
+_OF_PATHS = ("pdf", "docx", "pptx", "xlsx")
+
+
+def read(files: dict[str, Path], name: str, declared_type: str) -> bytes:
+    """A packed document (rag.parsing.result). Raises Refused."""
+    path = files["document"]
+    draft = Draft()
+    kind = kinds.find_kind(path, name=name, declared_type=declared_type)
+    draft.say("kind", kind)
+    if kind == "picture":
+        draft.page_count, draft.scanned_pages = 1, [1]
+        return draft.pack()
+    module, _, function = _READERS[kind].partition(":")
+    reader = getattr(importlib.import_module(f"rag.parsing.inside.{module}"), function)
+    try:
+        reader(draft, path if kind in _OF_PATHS else path.read_bytes())
+    except (Refused, MemoryError, OSError):
+        raise
+    except Exception:  # whatever a library says of a file that it cannot read
+        raise Refused(kinds.BROKEN)
+    if draft.is_empty and not draft.scanned_pages:
+        raise Refused(kinds.EMPTY)
+    return draft.pack()

@@ -1,0 +1,67 @@
+"""Rows under a header, and CSV: thirty rows a block, with the header and the place they come from."""
+
+import csv
+import io
+from collections.abc import Iterable
+from itertools import chain, islice
+
+from rag.parsing import bounds
+from rag.parsing.inside.charset import decode
+from rag.parsing.inside.draft import Draft
+
+DELIMITERS = ";,\t|"
+_SAMPLE_ROWS = 50
+_LONGEST_CELL = 2_000_000
+
+
+def read_csv(draft: Draft, data: bytes) -> None:
+    text = decode(data)
+    delimiter = find_delimiter(text) or ","
+    csv.field_size_limit(_LONGEST_CELL)
+    add_table(draft, enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1))
+
+
+def find_delimiter(text: str) -> str:
+    """What stands between the cells of its first rows, in each row as often; "" where it is no table."""
+    lines = text[:200_000].splitlines(keepends=True)[: _SAMPLE_ROWS * 4]
+    found = {}
+    for delimiter in DELIMITERS:
+        try:
+            rows = [row for row in islice(csv.reader(lines, delimiter=delimiter), _SAMPLE_ROWS) if row]
+        except csv.Error:
+            continue
+        widths = [len(row) for row in rows]
+        usual = max(set(widths), key=widths.count, default=0)
+        if usual > 1 and widths.count(usual) >= 0.9 * len(widths):
+            found[delimiter] = usual
+    return max(found, key=lambda delimiter: found[delimiter], default="")
+
+
+def add_table(draft: Draft, rows: Iterable[tuple[int, list[str]]]) -> None:
+    """Numbered rows; the first that holds something is the header."""
+    filled = ((number, row) for number, row in rows if any(cell.strip() for cell in row))
+    first = next(filled, None)
+    if first is None:
+        return
+    begin, header = first
+    body = islice(filled, bounds.ROWS_OF_A_TABLE - 1)
+    while group := list(body):
+        numbers = [number for number, _row in group]
+        width = max(len(header), *(len(row) for _number, row in group))
+        cells = _name_cells(begin, numbers[-1], width)
+        draft.table([header, *(row for _number, row in group)], below=[cells])
+        following = next(filled, None)
+        if following is None:
+            return
+        begin = following[0]
+        body = chain([following], islice(filled, bounds.ROWS_OF_A_TABLE - 2))
+    draft.table([header], below=[_name_cells(begin, begin, len(header))])
+
+
+def _name_cells(first: int, last: int, width: int) -> str:
+    """`A1:F30`, as spreadsheets say it."""
+    column = ""
+    while width:
+        width, letter = divmod(width - 1, 26)
+        column = chr(ord("A") + letter) + column
+    return f"A{first}:{column}{last}"
