@@ -8,13 +8,13 @@ from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
-from rag.intake import add_file
 
 from accounts.models import User
 from foundation.errors import InvalidInput
 from prompts.models import Conversation, Message, Part
+from rag.intake import add_file
 from rag.models import Collection, Document
-from rag.services import create_collection, delete_collection
+from rag.services import PURPOSE, create_collection, delete_collection
 from tenants.files.limits import bound
 from tenants.files.models import File
 from tenants.files.services import delete_file, store_file
@@ -22,7 +22,6 @@ from tenants.selectors import get_storage_allowance
 
 MOST_FILES = 10  # of one question
 MOST_BYTES = 64_000_000  # of one question's files, all together
-PURPOSE = "knowledge"
 SEARCH, WHOLE = "search", "whole"
 
 
@@ -85,9 +84,9 @@ def attach(*, actor: User, question: Message, files: Sequence[NewFile], first: i
         actor=actor, name=conversation.title[:120], owner_id=actor.pk, conversation_id=conversation.pk
     )
     for ordinal, one in enumerate(files, first):
-        document, is_new = add_file(actor=actor, collection=collection, file=one.file)
-        if not is_new:
-            delete_file(one.file)  # its content is there already, as that document's file
+        # an address of its own: a file of the same name is no new version of an earlier question's
+        address = f"{question.pk}/{one.file.name}"
+        document, _is_new = add_file(actor=actor, collection=collection, file=one.file, address=address)
         data = {"document": str(document.pk), "name": one.file.name, "use": one.use}
         Part.objects.create(message=question, ordinal=ordinal, kind=Part.Kind.FILE, data=data)
 
@@ -104,12 +103,8 @@ def copy_files(source: Message, question: Message, first: int = 1) -> None:
 def drop_collection(conversation: Conversation) -> None:
     """With the conversation go its documents and their files."""
     collection = find_collection(conversation)
-    if collection is None:
-        return
-    files = [document.file for document in collection.documents.select_related("file") if document.file]
-    delete_collection(actor=None, collection=collection)
-    for file in files:
-        delete_file(file)
+    if collection is not None:
+        delete_collection(actor=None, collection=collection)
 
 
 def list_unread(document_ids: Iterable[UUID]) -> tuple[list[Document], list[Document]]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.selectors import get_member_project
+from accounts.selectors import get_default_project_id, get_member_project
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.ids import show_request_id, uuid7
 from prompts.attachments import NewFile, attach, copy_files
@@ -75,7 +75,8 @@ def _find_collections(actor: User, conversation: Conversation, wanted: Sequence[
             _("At most %(limit)d collections can be searched at once.") % {"limit": MOST_COLLECTIONS},
             param="collections",
         )
-    readable = list_visible_collections(actor, conversation.project_id).filter(conversation_id=None)
+    project_id = conversation.project_id or get_default_project_id()
+    readable = list_visible_collections(actor, project_id).filter(conversation_id=None)
     try:
         known = set(readable.filter(pk__in=wanted).values_list("pk", flat=True))
         ids = list(dict.fromkeys(UUID(str(one)) for one in wanted))
