@@ -33,6 +33,7 @@ class Excerpt:
     char_from: int = 0
     char_to: int = 0
     sha256: str = ""
+    is_whole: bool = False  # all of the document
     is_cut: bool = False  # there was no room for all of it
     score: float | None = None
     word_score: float | None = None
@@ -55,6 +56,7 @@ class Excerpt:
             "char_to": self.char_to,
             "headings": list(self.headings),
             "sha256": self.sha256,
+            "is_whole": self.is_whole,
         }
 
 
@@ -167,6 +169,7 @@ def _whole(document: Document, text: str) -> Excerpt:
         page_to=document.page_count,
         char_to=len(text),
         sha256=hash_text(text),
+        is_whole=True,
     )
 
 

@@ -18,6 +18,8 @@ import "./figures.js";
 import "./scrolling.js";
 import "./model-picker.js";
 import "./composer.js";
+import "./knowledge.js";
+import "./sources.js";
 import "./preparing.js";
 import "./editing.js";
 import "./branches.js";
