@@ -17,6 +17,7 @@ from foundation.told import gettext as _
 from rag.engines.pgvector import generations
 from rag.models import Collection, Document
 from rag.pages import policy_for
+from rag.parsing import bounds
 from rag.rights import require_edit
 from rag.services import PURPOSE, add_document, forget_files, lock_collection
 from rag.work.names import READ, REBUILD
@@ -27,7 +28,7 @@ from tenants.local.models import Work
 from tenants.work.selectors import find_newest_work
 from tenants.work.services import cancel, order
 
-MOST_DOCUMENT_BYTES = 200 * 1024**2
+MOST_DOCUMENT_BYTES = bounds.MOST_BYTES
 MOST_TEXT = 2_000_000  # characters
 MAIL = "message/rfc822"
 UNREAD = (Document.State.FAILED, Document.State.STOPPED)

@@ -14,7 +14,8 @@ from foundation.told import Told, ngettext
 from foundation.told import gettext as _
 from rag.models import Collection, Document, SavedQuestion
 from rag.pages import Page, PageGone, fetch_page
-from rag.parsing import Parsed, parse
+from rag.parsing.result import Parsed
+from rag.parsing.run import parse
 from rag.services import (
     PURPOSE,
     add_document,

@@ -4,7 +4,7 @@ import { on } from "./page.js";
 
 const UNITS = ["kB", "MB", "GB"];
 
-function sayBytes(bytes) {
+export function sayBytes(bytes) {
   let size = bytes / 1000;
   let unit = 0;
   while (size >= 1000 && unit < UNITS.length - 1) {

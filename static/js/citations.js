@@ -2,7 +2,7 @@
 import { openPanel } from "./panel.js";
 import { on } from "./page.js";
 
-on("click", "[data-source]", async (event, link) => {
+on("click", "[data-opens-source]", async (event, link) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   const place = document.getElementById("source-panel");
   if (!place) return;

@@ -1,0 +1,166 @@
+/* Draws one page of a PDF, with a passage marked. Loaded by source.js where a PDF is shown; it loads PDF.js.
+
+   Covers: the one worker that the page's policy lets begin (foundation/header_policies.py): the policy below
+   knows no other address. PDF.js runs no code of documents (isEvalSupported, no scripting), and no links or
+   forms of theirs are made. Does not cover: what a canvas shows; it is pixels. */
+import { goToLogIn } from "./page.js";
+
+const WIDEST = 2; // device pixels for one of CSS
+let pdfjs = null;
+
+async function load({ library, worker }) {
+  if (pdfjs) return pdfjs;
+  const address = new URL(worker, window.location.href).href;
+  const allowed = window.trustedTypes?.createPolicy("pdf-worker", {
+    createScriptURL(wanted) {
+      if (wanted !== address) throw new TypeError("No other worker.");
+      return wanted;
+    },
+  });
+  pdfjs = await import(library);
+  const started = new Worker(allowed?.createScriptURL(address) ?? address, { type: "module" });
+  pdfjs.GlobalWorkerOptions.workerPort = started;
+  return pdfjs;
+}
+
+/** Open the PDF that `view` (templates/rag/_pdf.html) names. */
+export async function open(view) {
+  try {
+    await show(view);
+  } catch (error) {
+    const stage = view.querySelector(".pdf-stage");
+    if (error?.status === 0 || !goToLogIn(error?.responseURL ?? window.location.href)) {
+      stage.textContent = view.dataset.failed;
+      stage.classList.add("is-failed");
+    }
+  }
+}
+
+async function show(view) {
+  const data = view.dataset;
+  const library = await load(data);
+  const task = library.getDocument({
+    url: data.pdf,
+    cMapUrl: data.cmaps,
+    cMapPacked: true,
+    disableAutoFetch: true,
+    enableXfa: false,
+    isEvalSupported: false,
+    useWasm: false,
+    useWorkerFetch: false, // the worker's own policy reaches nothing
+  });
+  const pdf = await task.promise;
+  const boxes = JSON.parse(data.boxes);
+  const find = (name) => view.querySelector(`[data-pdf-${name}]`);
+  const [field, stage, toPassage] = [find("number"), view.querySelector(".pdf-stage"), find("passage")];
+  const passagePage = boxes[0]?.page ?? null;
+  let number = Math.min(Math.max(1, Number(data.page)), pdf.numPages);
+  let drawing = null;
+
+  field.max = pdf.numPages;
+  find("count").textContent = `/ ${pdf.numPages}`;
+
+  async function turn(wanted, isAsked = true) {
+    number = Math.min(Math.max(1, wanted || number), pdf.numPages);
+    field.value = number;
+    find("previous").disabled = number === 1;
+    find("next").disabled = number === pdf.numPages;
+    toPassage.hidden = passagePage === null || number === passagePage;
+    const page = await pdf.getPage(number);
+    drawing?.cancel();
+    drawing = await draw(library, page, view, (task) => (drawing = task));
+    await mark(page, view, boxes.filter((one) => one.page === number));
+    const text = data.says.replace("{n}", number);
+    view.querySelector("canvas").setAttribute("aria-label", text);
+    if (isAsked) find("said").textContent = text;
+  }
+
+  const go = (wanted) => turn(wanted).catch(() => {}); // another page was asked for meanwhile
+  find("previous").addEventListener("click", () => go(number - 1));
+  find("next").addEventListener("click", () => go(number + 1));
+  toPassage.addEventListener("click", () => {
+    go(passagePage);
+    stage.focus();
+  });
+  field.addEventListener("change", () => go(Number(field.value)));
+  stage.addEventListener("keydown", (event) => {
+    const step = { PageDown: 1, ArrowRight: 1, PageUp: -1, ArrowLeft: -1 }[event.key];
+    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    go(number + step);
+  });
+  let width = stage.clientWidth;
+  new ResizeObserver(() => {
+    if (!view.isConnected) task.destroy();
+    else if (Math.abs(stage.clientWidth - width) > 8) {
+      width = stage.clientWidth;
+      go(number);
+    }
+  }).observe(stage);
+  await turn(number, false);
+}
+
+async function draw(library, page, view, keep) {
+  const stage = view.querySelector(".pdf-stage");
+  const canvas = view.querySelector("canvas");
+  const natural = page.getViewport({ scale: 1 });
+  const room = Math.min(stage.clientWidth || 600, 900);
+  const viewport = page.getViewport({ scale: room / natural.width });
+  const ratio = Math.min(window.devicePixelRatio || 1, WIDEST);
+  canvas.width = Math.floor(viewport.width * ratio);
+  canvas.height = Math.floor(viewport.height * ratio);
+  const sheet = view.querySelector(".pdf-sheet");
+  sheet.style.inlineSize = `${viewport.width}px`;
+  sheet.style.blockSize = `${viewport.height}px`;
+  for (const old of sheet.querySelectorAll(".pdf-mark")) old.remove();
+  const transform = ratio === 1 ? null : [ratio, 0, 0, ratio, 0, 0];
+  const task = page.render({ canvas, viewport, transform, annotationMode: library.AnnotationMode.DISABLE });
+  keep(task);
+  await task.promise;
+  return task;
+}
+
+/** Lay a mark over each box of the passage; where the parser knew none, over its words as PDF.js reads them. */
+async function mark(page, view, places) {
+  const natural = page.getViewport({ scale: 1 });
+  const boxes = places.filter((one) => one.box).map((one) => natural.convertToViewportRectangle(one.box));
+  const texts = places.filter((one) => !one.box).map((one) => one.text);
+  if (texts.length) boxes.push(...(await findWords(page, natural, texts.join(" "))));
+  const sheet = view.querySelector(".pdf-sheet");
+  const marks = boxes.map(([x1, y1, x2, y2]) => {
+    const mark = document.createElement("span");
+    mark.className = "pdf-mark";
+    const share = (length, whole) => `${(100 * length) / whole}%`;
+    mark.style.insetInlineStart = share(Math.min(x1, x2), natural.width);
+    mark.style.insetBlockStart = share(Math.min(y1, y2), natural.height);
+    mark.style.inlineSize = share(Math.abs(x2 - x1), natural.width);
+    mark.style.blockSize = share(Math.abs(y2 - y1), natural.height);
+    return mark;
+  });
+  sheet.append(...marks);
+  const top = marks[0];
+  const box = view.closest(".sheet-body");
+  if (top && box) box.scrollTop += top.getBoundingClientRect().top - box.getBoundingClientRect().top - 80;
+  else top?.scrollIntoView({ block: "center" });
+}
+
+const bare = (text) => text.normalize("NFKC").replace(/\s+/g, "");
+
+async function findWords(page, natural, text) {
+  const { items } = await page.getTextContent();
+  const wanted = bare(text);
+  const starts = [];
+  let all = "";
+  for (const item of items) {
+    starts.push(all.length);
+    all += bare(item.str ?? "");
+  }
+  const first = wanted ? all.indexOf(wanted) : -1;
+  if (first < 0) return [];
+  return items.flatMap((item, index) => {
+    const length = bare(item.str ?? "").length;
+    if (!length || starts[index] >= first + wanted.length || starts[index] + length <= first) return [];
+    const [, , , , x, y] = item.transform;
+    return [natural.convertToViewportRectangle([x, y - item.height * 0.2, x + item.width, y + item.height])];
+  });
+}
