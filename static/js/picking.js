@@ -1,6 +1,6 @@
 /* Choosing documents of the list: how many are chosen, all of a page at once, and the dialog that asks before
    some are deleted. After each action what was done is said, and the focus stays in the list. */
-import { forEach, on } from "./page.js";
+import { forEachOnce, on } from "./page.js";
 import { showToast } from "./toasts.js";
 
 const boxesOf = (form) => [...form.querySelectorAll("input[name=documents]")];
@@ -18,7 +18,7 @@ function tell(form) {
   all.indeterminate = count > 0 && count < boxes.length;
 }
 
-forEach("[data-picking]", (form) => {
+forEachOnce("[data-picking]", (form) => {
   tell(form);
   form.addEventListener("change", (event) => {
     if (event.target.matches("[data-pick-all]"))
@@ -28,12 +28,12 @@ forEach("[data-picking]", (form) => {
 });
 
 // -- what was done
-forEach("[data-said]", (text) => {
+forEachOnce("[data-said]", (text) => {
   showToast(text.textContent);
-  const heading = text.parentElement.querySelector("[tabindex='-1']");
+  const place = text.closest("[tabindex='-1']");
   // the list was exchanged: what had the focus is gone
   setTimeout(() => {
-    if (document.activeElement === document.body || !document.activeElement) heading?.focus();
+    if (document.activeElement === document.body || !document.activeElement) place?.focus();
   });
 });
 
