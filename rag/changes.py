@@ -55,7 +55,7 @@ def save_question(
 
 
 @transaction.atomic
-def delete_question(*, actor: User | None, collection: Collection, question_id: UUID | int) -> None:
+def delete_question(*, actor: User | None, collection: Collection, question_id: UUID) -> None:
     """Safe to call again. Raises NotAllowed."""
     require_edit(actor, collection, CHANGE)
     SavedQuestion.objects.filter(collection=collection, pk=question_id).delete()

@@ -150,7 +150,7 @@ PAGES = [
             ("collection-search", "302 400 400 400 400 400 400"),
             ("collection-evaluation", "302 200 200 200 200 200 200"),
             ("question-create", "302 403 400 403 403 400 400"),
-            ("question-delete", "302 302 302 302 302 302 302"),
+            ("question-delete", "302 404 404 404 404 404 404"),
             ("collection-settings", "302 403 400 403 403 400 400"),
             ("collection-rebuild", "302 403 302 403 403 302 302"),
             ("collection-delete", "302 403 302 403 403 302 302"),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
+from foundation.errors import NotFound
 from rag import benching
 from rag.changes import delete_question, save_question
 from rag.engines import Leg
@@ -108,9 +109,11 @@ def save(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
-    number = request.POST.get("question", "")
-    if number.isascii() and number.isdigit():
-        delete_question(actor=request.user, collection=collection, question_id=int(number[:18]))
+    try:
+        question_id = UUID(request.POST.get("question", ""))
+    except ValueError:
+        raise NotFound(_("There is no such question.")) from None
+    delete_question(actor=request.user, collection=collection, question_id=question_id)
     if request.htmx:
         context = _bench_context(request, collection, BenchForm()) | {"said": _("The question is removed.")}
         return render(request, "rag/_bench_questions.html", context)

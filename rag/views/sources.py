@@ -84,6 +84,7 @@ def show_passages(request: HttpRequest, document_id: UUID) -> HttpResponse:
         "document": document,
         "shown": show_documents([document])[0],
         "is_pdf": _is_pdf(document),
+        "on_passages": True,
         "page": page,
     }
     return render(request, "rag/document_passages.html", context)
