@@ -23,7 +23,8 @@ from accounts.services import (
 from foundation.ids import uuid7
 from models_registry.services import add_connection, add_model, set_model_price
 from prompts.models import Conversation
-from rag.services import add_document, create_collection
+from rag.intake import add_file
+from rag.services import create_collection
 from tenants.context import platform
 from tenants.files.models import Blob, File
 from tenants.local.models import WebOrigin
@@ -82,9 +83,7 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
     )
     plan_budget = ensure_plan_budget(Decimal(500))
     collection = create_collection(actor=None, name=f"Collection {canary}")
-    document, _is_new = add_document(
-        actor=None, collection=collection, title=f"Document {canary}", content_hash=uuid7().hex * 2
-    )
+    document, _is_new = add_file(actor=None, collection=collection, file=make_file(owner, name=f"D {canary}"))
     origin = WebOrigin.objects.get_or_create(origin=f"https://{plain}.example.org")[0]
     return SimpleNamespace(
         user=owner,

@@ -170,7 +170,7 @@ PAGES = [
         for name, statuses in (
             ("document-detail", "302 200 200 200 200 200 200"),
             ("document-passages", "302 200 200 200 200 200 200"),
-            ("document-file", "302 404 404 404 404 404 404"),  # this one came without a file
+            ("document-file", "302 404 404 404 404 404 404"),  # its bytes are nowhere
         )
     ),
     page("GET", "rag:source-panel", "302 404 404 404 404 404 404"),  # of no document
@@ -276,6 +276,22 @@ SERVICE = {
         {"take_price": ADMINS},
     ),
     "prompts_conversation": ("conversation", f"ai_developer auditor {ADMINS}", "", "", "", {}),
+    "rag_collection": (
+        "collection",
+        f"ai_developer auditor {ADMINS}",
+        "",
+        "",
+        f"ai_developer {ADMINS}",
+        {"rebuild": f"ai_developer {ADMINS}"},
+    ),
+    "rag_document": (
+        "document",
+        f"ai_developer auditor {ADMINS}",
+        "",
+        "",
+        f"ai_developer {ADMINS}",
+        {"read_again": f"ai_developer {ADMINS}", "stop": f"ai_developer {ADMINS}"},
+    ),
     "files_file": ("file", f"auditor {ADMINS}", "", "", "", {}),
     "usage_usageevent": ("event", EVERYONE, "", "", "", {"refund": f"billing {ADMINS}"}),
     "usage_budget": ("budget", EVERYONE, f"billing {ADMINS}", f"billing {ADMINS}", f"billing {ADMINS}", {}),

@@ -98,5 +98,5 @@ def send_file(request: HttpRequest, document_id: UUID) -> HttpResponseBase:
         raise NotFound(_("This document came without a file."))
     try:
         return send_original(document.file, request.tenant.slug, request.headers.get("Range", ""))
-    except Blob.DoesNotExist:
-        raise NotFound(_("This document came without a file.")) from None
+    except (Blob.DoesNotExist, FileNotFoundError):
+        raise NotFound(_("The file of this document is gone.")) from None
