@@ -35,7 +35,9 @@ def test_the_list_shows_own_and_shared_and_nobody_elses(acme, people, make_colle
     assert client.get("/knowledge/?list=shared&q=nothing").status_code == 200
 
 
-def test_a_right_that_is_given_to_others_closes_every_page_of_a_collection(acme, people, make_collection, add):
+def test_a_right_that_is_given_to_others_closes_every_page_of_a_collection(
+    acme, people, make_collection, add
+):
     collection = make_collection()
     document = add(collection, "Holidays", "Thirty days a year.")
     addresses = [
