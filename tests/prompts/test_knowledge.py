@@ -165,7 +165,7 @@ def test_who_loses_access_sees_no_more_of_it_anywhere(bob, visit):
         assert "Secret plan" not in shown and handbook.name not in html
         assert "source/?document" not in html
     listed = bob.get(f"/api/v1/conversations/{answer.conversation_id}/messages/?all_branches=true").json()
-    data = [part["data"] for row in listed["data"] for part in row["parts"] if part["kind"] != "text"]
+    data = [part["data"] for row in listed["results"] for part in row["parts"] if part["kind"] != "text"]
     assert (
         data
         and "Secret plan" not in str(data)
@@ -210,18 +210,18 @@ def test_a_deleted_document_leaves_its_number(bob):
 
 
 def test_documents_go_where_their_policy_lets_them(bob):
-    handbook = make_collection(data_policy="local")
+    handbook = make_collection(data_policy="local+unstored")
     add(handbook, "Leave", LEAVE)
     answer = bob.finished(ask(bob, LEAVE, handbook))
     assert (answer.status, answer.error_code) == ("failed", "data_policy")
-    assert "this installation's own network only" in answer.error_message and LEAVE not in answer.text
+    assert "where nothing is stored" in answer.error_message and LEAVE not in answer.text
     with tenant(TENANTS[0]):
         Collection.objects.filter(pk=handbook.pk).update(data_policy="")
     answer = bob.finished(bob.begin("regenerate", answer))
     assert answer.status == "done" and parts(answer, "tool_result")[0]["policy"] == ""
     with tenant(TENANTS[0]):
         Part.objects.filter(message=answer, kind="tool_result").update(
-            data={**parts(answer, "tool_result")[0], "policy": "local"}
+            data={**parts(answer, "tool_result")[0], "policy": "local+unstored"}
         )
     answer = bob.finished(ask(bob, "Sum it up.", conversation=answer.conversation_id))
     assert answer.error_code == "data_policy", (
