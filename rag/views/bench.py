@@ -46,7 +46,8 @@ class BenchForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 def show(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
-    form = BenchForm(request.POST or None, initial={"question": request.GET.get("question", "")[:500]})
+    data = request.POST if request.method == "POST" else None
+    form = BenchForm(data, initial={"question": request.GET.get("question", "")[:500]})
     context = _bench_context(request, collection, form)
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data

@@ -70,7 +70,7 @@ def show_list(request: HttpRequest) -> HttpResponse:
 def create(request: HttpRequest) -> HttpResponse:
     may_share = request.user.has_perm(MAY_SHARE)
     form = CollectionForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         models=list_embedders(request.user, request.tenant),
         may_share=may_share,
         is_new=True,
@@ -103,7 +103,7 @@ def settings(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
     require_edit(request.user, collection, CHANGE)
     form = CollectionForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         initial=values_of(collection),
         models=list_embedders(request.user, request.tenant, collection.embedding_model),
         may_share=False,
@@ -168,7 +168,7 @@ def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def access(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
-    form = AccessForm(request.POST or None)
+    form = AccessForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         if "revoke" in request.POST:
             form.revoke(request.user, collection, request.POST["revoke"])
