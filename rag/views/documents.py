@@ -164,9 +164,10 @@ def _bring(request: HttpRequest, collection_id: UUID, name: str, form: RefusedFo
 @login_required
 @require_POST
 def act(request: HttpRequest, collection_id: UUID) -> HttpResponse:
-    """Tries again, stops or deletes the chosen documents, or `one`: “verb:id”."""
+    """Tries again, stops or deletes: `one` (“verb:id”), else the chosen documents."""
     collection = get_reachable_collection(request.user, collection_id)
-    verb, _colon, one = request.POST.get("one", "").partition(":")
+    given = request.POST.get("one") or request.POST.get("verb", "")
+    verb, _colon, one = given.partition(":")
     verb = verb or request.POST.get("action", "")
     ids = _read_ids([one] if one else request.POST.getlist("documents"))
     said = actions.act_on(request.user, verb, pick_documents(collection, ids))

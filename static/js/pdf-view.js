@@ -3,7 +3,8 @@
    Covers: the one worker that the page's policy lets begin (foundation/header_policies.py): the policy below
    knows no other address. PDF.js runs no code of documents (isEvalSupported, no scripting), and no links or
    forms of theirs are made. Does not cover: what a canvas shows; it is pixels. */
-const WIDEST = 2; // device pixels for one of CSS
+const WIDEST_PX = 900; // of a page
+const FINEST = 2; // device pixels for one of CSS
 let pdfjs = null;
 
 async function load({ library, worker }) {
@@ -109,9 +110,10 @@ async function draw(library, page, view, keep) {
   const stage = view.querySelector(".pdf-stage");
   const canvas = view.querySelector("canvas");
   const natural = page.getViewport({ scale: 1 });
-  const room = Math.min(stage.clientWidth || 600, 900);
+  const rim = 2 * Number.parseFloat(getComputedStyle(stage).paddingInlineStart);
+  const room = Math.min((stage.clientWidth || 600) - rim, WIDEST_PX);
   const viewport = page.getViewport({ scale: room / natural.width });
-  const ratio = Math.min(window.devicePixelRatio || 1, WIDEST);
+  const ratio = Math.min(window.devicePixelRatio || 1, FINEST);
   canvas.width = Math.floor(viewport.width * ratio);
   canvas.height = Math.floor(viewport.height * ratio);
   const sheet = view.querySelector(".pdf-sheet");

@@ -37,16 +37,21 @@ forEachOnce("[data-said]", (text) => {
   });
 });
 
-// -- the dialog
+// -- the dialog: htmx does not see which button of it was pressed, so a field of the list's form says it
 const dialog = document.getElementById("delete-documents");
+
+function aim(verb) {
+  const field = document.querySelector("[data-picking] [data-verb]");
+  if (field) field.value = verb;
+}
+
 dialog?.addEventListener("command", ({ command, source }) => {
   if (command !== "show-modal") return;
-  const button = dialog.querySelector("[data-delete-documents]");
   const subject = dialog.querySelector("[data-subject]");
-  const one = source?.dataset.one;
-  [button.name, button.value] = one ? ["one", one] : ["action", "delete"];
   subject.textContent = source?.dataset.title ?? "";
-  subject.hidden = !one;
+  subject.hidden = !source?.dataset.one;
+  aim(source?.dataset.one ?? "delete:");
 });
+dialog?.addEventListener("close", () => aim(""));
 
 on("click", "[data-delete-documents]", () => setTimeout(() => dialog.close()));
