@@ -26,6 +26,7 @@ from tenants.files.limits import say_size
 from tenants.files.models import File
 from tenants.files.services import delete_file, store_file
 from tenants.local.models import Work
+from tenants.turns import take_turns
 from tenants.work.selectors import find_newest_work
 from tenants.work.services import cancel, order
 
@@ -158,7 +159,7 @@ def add_url(
     require_edit(actor, collection, "rag.add_document")
     url = url.strip().partition("#")[0]
     check_url(url, policy_for(url))
-    lock_collection(collection.pk)
+    take_turns(f"pages of {collection.pk}")
     known = collection.documents.filter(address=url, source=Document.Source.URL).first()
     if known is not None:
         if recrawl_days is not None:
