@@ -101,7 +101,7 @@ def add_text(*, actor: User | None, collection: Collection, title: str, text: st
     if len(text) > MOST_TEXT:
         message = _("A text may have at most %(limit)d characters; upload it as a file.")
         raise InvalidInput(message % {"limit": MOST_TEXT}, code="document_too_large", param="text")
-    raw, title = text.encode("utf-8", "replace"), title.strip()[:300] or _("Text")
+    raw, title = text.encode("utf-8", "replace"), title.strip()[:300] or text.strip().partition("\n")[0][:80]
     with _stored(actor, [raw], len(raw), f"{title}.txt", "text/plain") as file, transaction.atomic():
         return _add(actor, collection, file, title=title, source=Document.Source.TEXT)
 
