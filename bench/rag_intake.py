@@ -73,7 +73,7 @@ def write_pdf(passages: list[str], pages: int) -> bytes:
 
 @contextmanager
 def worker() -> Iterator[None]:
-    from rag.work.names import QUEUE
+    from rag.work_names import QUEUE
     from tenants.work.crew import Crew
 
     crew = Crew(QUEUE, 3)

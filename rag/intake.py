@@ -21,7 +21,7 @@ from rag.pages import policy_for
 from rag.parsing import bounds
 from rag.rights import require_edit
 from rag.services import PURPOSE, add_document, forget_files, lock_collection
-from rag.work.names import READ, REBUILD
+from rag.work_names import READ, REBUILD
 from tenants.files.limits import say_size
 from tenants.files.models import File
 from tenants.files.services import delete_file, store_file

@@ -15,12 +15,12 @@ from accounts.services.grants import forget_object
 from foundation.errors import Conflict, InvalidInput, Unavailable
 from foundation.told import gettext as _
 from foundation.told import words_of
+from rag import work_names as names
 from rag.engines.table import engine_of
 from rag.models import Block, Collection, Document
 from rag.parsed import ParsedBlock
 from rag.rights import require_creation, require_edit
 from rag.selectors import COLLECTION
-from rag.work import names
 from tenants.files.models import File
 from tenants.files.purposes import LABELS
 from tenants.files.services import delete_file

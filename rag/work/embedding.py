@@ -21,8 +21,8 @@ from rag.engines.pgvector import generations
 from rag.engines.pgvector.calibration import calibrate
 from rag.engines.pgvector.vectors import take_into_graph
 from rag.models import Chunk, Collection, Generation
-from rag.work.names import EMBED, REBUILD
 from rag.work.patience import write_alone
+from rag.work_names import EMBED, REBUILD
 from tenants.context import current_tenant
 from tenants.work.runs import Run
 from tenants.work.services import order

@@ -24,8 +24,8 @@ from rag.services import (
     note_reason,
     remove_documents,
 )
-from rag.work.names import EMBED, READ, RECRAWL
 from rag.work.patience import write_alone
+from rag.work_names import EMBED, READ, RECRAWL
 from tenants.files.models import File
 from tenants.files.selectors import get_place
 from tenants.files.services import store_file
