@@ -21,11 +21,12 @@ from rag.pages import policy_for
 from rag.parsing import bounds
 from rag.rights import require_edit
 from rag.services import PURPOSE, add_document, forget_files, lock_collection
-from rag.work.names import READ, REBUILD
+from rag.work_names import READ, REBUILD
 from tenants.files.limits import say_size
 from tenants.files.models import File
 from tenants.files.services import delete_file, store_file
 from tenants.local.models import Work
+from tenants.turns import take_turns
 from tenants.work.selectors import find_newest_work
 from tenants.work.services import cancel, order
 
@@ -100,7 +101,7 @@ def add_text(*, actor: User | None, collection: Collection, title: str, text: st
     if len(text) > MOST_TEXT:
         message = _("A text may have at most %(limit)d characters; upload it as a file.")
         raise InvalidInput(message % {"limit": MOST_TEXT}, code="document_too_large", param="text")
-    raw, title = text.encode("utf-8", "replace"), title.strip()[:300] or _("Text")
+    raw, title = text.encode("utf-8", "replace"), title.strip()[:300] or text.strip().partition("\n")[0][:80]
     with _stored(actor, [raw], len(raw), f"{title}.txt", "text/plain") as file, transaction.atomic():
         return _add(actor, collection, file, title=title, source=Document.Source.TEXT)
 
@@ -158,7 +159,7 @@ def add_url(
     require_edit(actor, collection, "rag.add_document")
     url = url.strip().partition("#")[0]
     check_url(url, policy_for(url))
-    lock_collection(collection.pk)
+    take_turns(f"pages of {collection.pk}")
     known = collection.documents.filter(address=url, source=Document.Source.URL).first()
     if known is not None:
         if recrawl_days is not None:

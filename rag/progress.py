@@ -13,7 +13,7 @@ from psycopg import sql
 from rag.engines import IndexStatus
 from rag.engines.pgvector.vectors import TABLE
 from rag.models import Chunk, Collection, Document, Generation
-from rag.work.names import EMBED, READ, REBUILD
+from rag.work_names import EMBED, READ, REBUILD
 from tenants.local.models import Work
 from tenants.work.selectors import find_newest_work, label_stages
 
@@ -124,7 +124,7 @@ def _count_vectors(documents: Sequence[Document]) -> dict[UUID, int]:
     by_size: dict[int, list[int]] = {}
     wanting: set[UUID] = set()
     for pk, generation, size in rows.values_list("pk", "active_generation", "active_generation__dimensions"):
-        by_size.setdefault(size, []).append(generation)
+        by_size.setdefault(size or 0, []).append(generation)
         wanting.add(pk)
     found = {document.pk: 0 for document in documents if document.collection_id in wanting}
     for size, generations in by_size.items():
@@ -150,7 +150,7 @@ def describe_collections(collections: Sequence[Collection]) -> dict[UUID, Collec
     indexes: dict[UUID, list[Generation]] = {}
     for index in Generation.objects.filter(collection__in=here).defer("lexicon"):
         indexes.setdefault(index.collection_id, []).append(index)
-    embedding = find_newest_work(EMBED, [index.pk for rows in indexes.values() for index in rows])
+    embedding = find_newest_work(EMBED, [str(index.pk) for rows in indexes.values() for index in rows])
     rebuilding = find_newest_work(REBUILD, here)
     return {
         collection.pk: _describe_collection(

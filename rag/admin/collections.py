@@ -29,7 +29,7 @@ def list_shared(user) -> QuerySet[Collection]:
 
 @admin.register(Collection, site=service_admin)
 class CollectionAdmin(ReadOnlyAdmin):
-    place = Place(MenuGroup.KNOWLEDGE, 10, "library")
+    place = Place(MenuGroup.KNOWLEDGE, 10, "box")
     empty_text = _("Once somebody shares a collection of documents, you see here how far its index is.")
     list_display = [
         "name",

@@ -16,7 +16,7 @@ from django.utils import timezone
 from rag.intake import add_content, retry_document
 from rag.models import Chunk, Collection, Document, Generation
 from rag.services import create_collection, delete_collection
-from rag.work.names import QUEUE
+from rag.work_names import QUEUE
 from tenants.context import platform, tenant
 from tenants.files.models import File
 from tenants.local.models import Work

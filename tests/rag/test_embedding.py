@@ -22,7 +22,7 @@ from rag.models import Collection, Generation, Vector384
 from rag.progress import describe_collection, describe_document
 from rag.services import create_collection, delete_collection
 from rag.work import embedding
-from rag.work.names import EMBED
+from rag.work_names import EMBED
 from tenants.context import platform, tenant
 from tenants.local.models import Work
 from tenants.provisioning.services import create_tenant

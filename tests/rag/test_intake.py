@@ -10,7 +10,7 @@ from rag.models import Block, Chunk, Collection, Document, Generation, Posting, 
 from rag.progress import describe_collection, describe_document
 from rag.selectors import list_visible_collections
 from rag.services import create_collection, delete_collection, delete_document
-from rag.work.names import READ
+from rag.work_names import READ
 from tenants.context import tenant
 from tenants.files.models import Blob, File
 from tenants.local.models import Work

@@ -17,7 +17,7 @@ from rag.intake import add_file, add_url, retry_document
 from rag.models import Collection
 from rag.progress import describe_document
 from rag.services import delete_document
-from rag.work.names import RECRAWL
+from rag.work_names import RECRAWL
 from tenants.files.models import File
 from tenants.local.models import Work
 from tests.rag.works import bring, newest, work_off

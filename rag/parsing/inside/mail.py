@@ -53,11 +53,17 @@ def _parts(mail: Message) -> list[Message]:
     waiting = [mail]
     while waiting and len(found) < _MOST_PARTS:
         part = waiting.pop()
-        if part.is_multipart() and part.get_content_maintype() == "multipart":
-            waiting += reversed(part.get_payload())
+        inner = _within(part)
+        if inner and part.get_content_maintype() == "multipart":
+            waiting += reversed(inner)
         else:
             found.append(part)
     return found
+
+
+def _within(part: Message) -> list[Message]:
+    inner = part.get_payload()
+    return [one for one in inner if isinstance(one, Message)] if isinstance(inner, list) else []
 
 
 def _find_body(parts: list[Message]) -> Message | None:
@@ -97,8 +103,7 @@ def _is_attached(part: Message) -> bool:
 def _attach(draft: Draft, part: Message) -> None:
     kind = part.get_content_type()
     if kind == "message/rfc822":
-        inner = part.get_payload()
-        mail = inner[0] if isinstance(inner, list) and inner else part
+        mail = next(iter(_within(part)), part)
         draft.attach(f"{header(mail, 'Subject') or 'mail'}.eml", kind, mail.as_bytes())
         return
     draft.attach(_name(part), kind, _bytes_of(part))
