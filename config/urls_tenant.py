@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("models/", include("models_registry.urls")),
     path("usage/", include("usage.urls")),
+    path("knowledge/", include("rag.urls")),
     path("api/v1/", include("config.urls_api")),
     path("", include("prompts.urls")),
 ]

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     ADMIN = "admin"
     DOCS = "docs"  # the pages over the API's document
     DIAGRAM = "diagram"  # the frame that draws one
+    DOCUMENT = "document"  # the bytes of a file that somebody brought
     API = "api"
     V1 = "v1"
     HEALTH = "health"
@@ -36,9 +37,10 @@ _OWN = (
     "default-src 'none'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'; "
 )
+# The policy pdf-worker knows one address, that of PDF.js' worker (static/js/pdf-view.js): no other begins.
 _PAGES_OWN = (
-    "script-src 'self'; style-src 'self'; frame-src 'self'; "
-    "require-trusted-types-for 'script'; trusted-types default dompurify"
+    "script-src 'self'; style-src 'self'; frame-src 'self'; worker-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types default dompurify pdf-worker"
 )
 # django-unfold's Alpine, and the API's pages, need these; neither renders Markdown or HTML of anybody's.
 _WIDE = "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"
@@ -67,6 +69,7 @@ POLICIES: dict[Kind, Headers] = {
     Kind.ADMIN: _DOCUMENT | {CSP: _OWN + _WIDE},
     Kind.DOCS: _DOCUMENT | {CSP: _OWN + _WIDE},
     Kind.DIAGRAM: _DOCUMENT | {CSP: _FRAME, "X-Frame-Options": "SAMEORIGIN"},
+    Kind.DOCUMENT: _DATA | {CSP: f"{_NOTHING}; sandbox"},
     Kind.API: _DATA,
     Kind.V1: _DATA,
     Kind.HEALTH: _DATA,
@@ -84,6 +87,7 @@ _AREAS = (
     ("/api/v1/docs/", Kind.DOCS),
     ("/api/", Kind.API),
     ("/c/diagram/", Kind.DIAGRAM),
+    ("/knowledge/files/", Kind.DOCUMENT),
 )
 
 

@@ -38,6 +38,7 @@ class Principal:
     model_names: frozenset[str] = ALL_MODELS  # empty: all
     group_ids: frozenset[int] = NO_GROUPS  # the person's roles; a key acts in its person's
     bounds: Bounds = ()  # the limits of the key and of the person
+    data_policy: str = ""  # of what is read for it: documents may go to fewer places than the rest
 
     @property
     def holders(self) -> frozenset[Holder]:

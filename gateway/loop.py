@@ -9,8 +9,9 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from django.conf import settings
@@ -36,7 +37,9 @@ from usage.ledger.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 KEY_USE_EVERY_S = 30.0
+CHECK_EVERY_S = 1.0
 STOP_S = 12.0  # at most, beside what is drained: bookings, connections
 
 
@@ -173,6 +176,27 @@ def submit_to_loop(work: Callable[[GatewayLoop], Coroutine[Any, Any, None]], nam
     """From sync code: let it carry out `work(gateway)` as a task of its own, without waiting for it."""
     gateway = ensure_loop()
     _running_loop().call_soon_threadsafe(lambda: gateway.spawn(work(gateway), name))
+
+
+def start_on_loop(work: Callable[[GatewayLoop], Coroutine[Any, Any, T]]) -> Future[T]:
+    """From sync code: let it carry out `work(gateway)`; cancelling what this gives cancels that."""
+    gateway = ensure_loop()
+    return asyncio.run_coroutine_threadsafe(work(gateway), _running_loop())
+
+
+def wait_on_loop(future: Future[T], check: Callable[[], object] = lambda: None) -> T:
+    """What became of it. `check` is asked every second meanwhile; what that raises ends the work."""
+    while True:
+        try:
+            return future.result(timeout=CHECK_EVERY_S)
+        except TimeoutError:
+            if future.done():
+                raise  # its own
+        try:
+            check()
+        except BaseException:
+            future.cancel()
+            raise
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -9,6 +9,8 @@ begun. Does not cover: a person's log-out, which ends what they look at (`prompt
 that is being written for them; another place of a connection that no model leads to any more.
 """
 
+from dataclasses import replace
+
 from foundation.errors import Unavailable
 from gateway.calls import Call
 from gateway.state.snapshot import Snapshots
@@ -37,6 +39,7 @@ async def may_still_call(call: Call, snapshots: Snapshots) -> bool:
     except Unavailable:
         return True
     candidate = call.candidate
+    now = replace(now, data_policy=principal.data_policy)
     return (
         is_let_in
         and may_call(candidate.route, candidate.asked_name, now, snapshot)

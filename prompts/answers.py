@@ -28,6 +28,7 @@ from gateway.steps import auto
 from gateway.steps.authenticate import check_door
 from models_registry.kinds import AUTO
 from prompts import events
+from prompts.asked import bind, read_asked
 from prompts.drafts import Draft
 from prompts.echo import Echo
 from prompts.history import (
@@ -40,6 +41,7 @@ from prompts.history import (
     measure_bytes_per_token,
     read_history,
 )
+from prompts.knowledge import CUT, Ground, find_ground
 from prompts.models import Message
 from prompts.policies import looser_policy
 from prompts.running import running
@@ -90,6 +92,7 @@ class Answer:
     has_hole: bool = False  # an entry of the event stream was lost
     echo: Echo = field(default_factory=Echo)
     call: Call | None = None  # the one in work; None before the first
+    ground: Ground | None = None  # the documents that it rests on
 
     @property
     def key(self) -> tuple[str, str]:
@@ -160,15 +163,30 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
     check_door(snapshot)
     principal = await _find_principal(gateway, snapshot, answer)
     answer.is_listed = bool(snapshot.auto_models_of(principal))
+    who = (answer.user_id, principal.project_id)
+    asked = await in_tenant(answer.slug, read_asked, answer.message_id, *who)
+    principal = bind(asked, principal, snapshot, answer.model_name)
     if answer.model_name == AUTO:
         room = find_widest_room(auto.list_models(principal, snapshot))
     else:
         room = find_room(snapshot.routes.get(answer.model_name))
+    route = snapshot.routes.get(answer.model_name)
+    ground = await find_ground(gateway, principal, asked, room, route.label if route else answer.model_name)
+    if ground is not None:
+        await _rest_on(gateway, answer, ground)
+        if ground.said:
+            return _result(answer, Message.Status.DONE)
     text = answer.draft.text
     is_continued = bool(text) and goes_on(answer.model_name, principal, snapshot)
     answer.echo = Echo(text if is_continued else "")
     turns, is_trimmed = await in_tenant(
-        answer.slug, read_history, answer.message_id, answer.user_id, room, is_continued=is_continued
+        answer.slug,
+        read_history,
+        answer.message_id,
+        answer.user_id,
+        room,
+        is_continued=is_continued,
+        taken_bytes=ground.passages.size_bytes if ground else 0,
     )
     if is_trimmed:
         answer.notices.append(TRIMMED)
@@ -180,14 +198,14 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
         except InvalidInput as exc:
             if exc.code != "context_length_exceeded" or answer.has_spoken:
                 raise
-            if len(turns) < 2:
+            if len(turns) < 2 and not (ground and ground.passages.halve()):
                 message = told.gettext(
                     "Even the last question by itself is too long for this model. Shorten it, or choose a "
                     "model with more context."
                 )
                 raise InvalidInput(message, code=exc.code) from exc
+            await _begin_shorter_call(answer, TRIMMED if len(turns) > 1 else CUT)
             turns = keep_newer_half(turns)
-            await _begin_shorter_call(answer)
             continue
         return _result(answer, Message.Status.DONE)
 
@@ -210,17 +228,31 @@ async def _find_principal(gateway: GatewayLoop, snapshot: TenantSnapshot, answer
     return person.act_on(snapshot.project_id)
 
 
-async def _begin_shorter_call(answer: Answer) -> None:
+async def _rest_on(gateway: GatewayLoop, answer: Answer, ground: Ground) -> None:
+    """Note what was found, and pass on what the house says of it."""
+    answer.ground = ground
+    answer.notices += ground.notices
+    for kind, data in ground.steps:
+        answer.draft.add_step(kind, data)
+        answer.is_saved = False
+    if ground.said:
+        _add(answer, ground.said)
+        await _publish(gateway, answer)
+
+
+async def _begin_shorter_call(answer: Answer, notice: str) -> None:
     answer.refused_calls.append(answer.request_id)
     answer.call_id = uuid7()
-    if TRIMMED not in answer.notices:
-        answer.notices.append(TRIMMED)
+    if notice not in answer.notices:
+        answer.notices.append(notice)
     await in_tenant(answer.slug, note_call, message_id=answer.message_id, request_id=answer.request_id)
 
 
 def _ask_model(
     gateway: GatewayLoop, principal: Principal, answer: Answer, turns: list[Turn], room: Room | None
 ) -> Run:
+    if answer.ground is not None:
+        turns = answer.ground.put_before(turns)
     body: dict[str, Any] = {"model": answer.model_name, "messages": join_turns(turns)}
     if room and answer.model_name != AUTO:  # else as the model that is chosen usually has it
         body["max_tokens"] = room.answer
@@ -357,7 +389,7 @@ def _result(
     elif call and model_name != answer.model_name:
         answer.notices = [_tell_choice(call, answer.is_listed), *answer.notices]
     return AnswerResult(
-        pieces=tuple(answer.draft.pieces),
+        pieces=tuple(answer.ground.cite(answer.draft.pieces) if answer.ground else answer.draft.pieces),
         status=status,
         model_name=model_name,
         failed_model_name=answer.model_name if has_stood_in else "",

@@ -1,7 +1,7 @@
 """`/api/v1`: one's own conversations with their messages."""
 
 from django.http import HttpRequest
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.response import Response
@@ -11,6 +11,7 @@ from prompts.failures import explain_failure
 from prompts.models import Conversation, Message, Part
 from prompts.selectors import get_visible_conversation, list_visible_conversations
 from prompts.services import delete_conversation, rename_conversation
+from prompts.sources import hide_data
 from rest.permissions import ANYONE
 from rest.serializers import StrictSerializer
 from rest.views import AtriumViewSet
@@ -63,7 +64,7 @@ class MessageSerializer(serializers.ModelSerializer):
     )
     position = serializers.IntegerField(read_only=True, help_text="Its place on its branch, from 1.")
     text = serializers.CharField(read_only=True, help_text="The text of all its parts of that kind.")
-    parts = PartSerializer(many=True, read_only=True)
+    parts = serializers.SerializerMethodField()
     cost = serializers.DecimalField(**AMOUNT)
     error_message = serializers.SerializerMethodField(help_text="In the reader's language, where it can be.")
 
@@ -90,6 +91,14 @@ class MessageSerializer(serializers.ModelSerializer):
             "created_at",
             "updated_at",
         ]
+
+    @extend_schema_field(PartSerializer(many=True))
+    def get_parts(self, message: Message) -> list[dict]:
+        """Sources that its person may not read any more are told by their number alone."""
+        parts = list(message.parts.all())
+        data = hide_data(self.context["request"].user, parts)
+        shown = PartSerializer(parts, many=True).data
+        return [{**part, "data": one} for part, one in zip(shown, data, strict=True)]
 
     def get_error_message(self, message: Message) -> str:
         return explain_failure(message)[0]

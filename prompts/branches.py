@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from prompts.models import Message
+from prompts.models import Message, Part
 
 UPWARDS = """
 WITH RECURSIVE branch AS (
@@ -52,6 +52,15 @@ def list_branch(last_id: UUID | None, most: int = WHOLE) -> QuerySet[Message]:
     """A message and those before it on its branch, at most so many in all, with their parts; in order."""
     ids = RawSQL(UPWARDS, (last_id, most))  # noqa: S611  of this file alone
     return Message.objects.filter(pk__in=ids).prefetch_related("parts").order_by("position")
+
+
+def list_parts(last_id: UUID, kinds: Iterable[str]) -> QuerySet[Part]:
+    """The parts of these kinds of a message and of those before it on its branch, the newest message's
+    first.
+    """
+    ids = RawSQL(UPWARDS, (last_id, WHOLE))  # noqa: S611  of this file alone
+    rows = Part.objects.filter(message_id__in=ids, kind__in=list(kinds))
+    return rows.order_by("-message__position", "ordinal")
 
 
 def read_upwards(message: Message) -> Iterator[Message]:

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from prompts.models import Message, Part
 
-TEXT, REASONING = Part.Kind.TEXT, Part.Kind.REASONING
+TEXT, REASONING, CITATION = Part.Kind.TEXT, Part.Kind.REASONING, Part.Kind.CITATION
 
 
 @dataclass(slots=True)
@@ -16,11 +17,16 @@ class Piece:
     kind: Part.Kind
     text: str
     duration_ms: int | None = None
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def pieces_of(message: Message) -> list[Piece]:
-    """What an answer says already, to be gone on with."""
-    return [Piece(Part.Kind(part.kind), part.text, part.duration_ms) for part in message.parts.all()]
+    """What an answer says already, to be gone on with. What it cites is told anew at its end."""
+    return [
+        Piece(Part.Kind(part.kind), part.text, part.duration_ms, part.data)
+        for part in message.parts.all()
+        if part.kind != CITATION
+    ]
 
 
 def text_of(pieces: Iterable[Piece]) -> str:
@@ -60,6 +66,11 @@ class Draft:
             self._began_s = self._clock()
             self.pieces.append(Piece(REASONING, ""))
         self._add(REASONING, text)
+
+    def add_step(self, kind: Part.Kind, data: dict[str, Any]) -> None:
+        """What was done before the model was asked: it stays, whatever becomes of the answer's text."""
+        for pieces in (self.pieces, self._earlier):
+            pieces.append(Piece(kind, "", data=data))
 
     def end_reasoning(self) -> None:
         if self._began_s is not None:

@@ -65,11 +65,16 @@ def find_widest_room(routes: Iterable[Route]) -> Room | None:
 
 
 def read_history(
-    message_id: UUID, user_id: UUID, room: Room | None = None, *, is_continued: bool = False
+    message_id: UUID,
+    user_id: UUID,
+    room: Room | None = None,
+    *,
+    is_continued: bool = False,
+    taken_bytes: int = 0,
 ) -> tuple[list[Turn], bool]:
     """The turns before a person's answer on its branch, with what it already says, in OpenAI's form; and
     whether older ones were left out for want of room. `is_continued`: what it says stands last, to be gone
-    on with; otherwise the model is asked to.
+    on with; otherwise the model is asked to. `taken_bytes`: of the room, by what else the model is given.
 
     The last turn is always there. Reasoning is not sent back. Failed answers without text are left out, and
     so are answers to what a question said before it was changed, and questions that were refused for what
@@ -83,7 +88,7 @@ def read_history(
     )
     if message is None:
         raise NotFound(_("There is no such message."))
-    most_bytes, size_bytes = _most_bytes(room, message.conversation.bytes_per_token), 0
+    most_bytes, size_bytes = count_room(room, message.conversation.bytes_per_token), taken_bytes
     turns: list[Turn] = []
     turn: Turn = []
     if text := message.text:
@@ -117,7 +122,8 @@ def _read_backwards(message: Message) -> Iterator[tuple[str, str]]:
             is_refused = False
 
 
-def _most_bytes(room: Room | None, bytes_per_token: float | None) -> float:
+def count_room(room: Room | None, bytes_per_token: float | None) -> float:
+    """In bytes of texts, cautiously."""
     if room is None:
         return MOST_BYTES
     return min(

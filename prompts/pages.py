@@ -13,19 +13,24 @@ from accounts.models import Project
 from models_registry.kinds import AUTO
 from models_registry.routes import Route
 from models_registry.selectors import label_models, list_preparing_models
+from prompts import sources
+from prompts.attachments import MOST_FILES
 from prompts.branches import find_leaf_below, find_siblings, list_branch
 from prompts.conclusions import as_concluded
 from prompts.failures import explain_failure
+from prompts.markers import link_numbers
 from prompts.models import Conversation, Message, Part
 from prompts.offers import Offer, find_undecided, list_offer
 from prompts.rendering import render_markdown
 from prompts.selectors import HISTORY_SIZE, get_message_of, list_bookings, page_of_conversations
 from prompts.services import MAX_TEXT_CHARS
 from prompts.starters import find_auto_set, list_choices, starter_sets
+from rag.selectors import list_visible_collections
 from usage.selectors import find_tightest_budget
 
 # A question that is longer is folded: it was pasted, and what was asked of it stands at its beginning.
 FOLDED_LINES, FOLDED_CHARS = 24, 2_400
+MOST_LISTED = 300  # collections to choose from in the composer
 AUTO_LABELS = 5  # of the models among which “auto” chooses, so many are named
 # A page that begins where branches part may be so long; a longer one shows the branch's end.
 LONGEST_BRANCH = 5 * HISTORY_SIZE
@@ -36,12 +41,12 @@ REFUSED_MODEL = ("data_policy", "model_not_found", "model_retired")
 def show_message(request: HttpRequest, message: Message) -> Message:
     """Give a message what the templates show beside its columns."""
     message.siblings = find_siblings([message]).get(message.pk)
+    shown = sources.show_all(request.user, [message]).get(message.pk)
     labels = _name_models({message.model_name, message.failed_model_name})
     if not (_is_refused(message) or message.can_continue):
-        return _show(message, labels)
-    return _show(
-        message, labels, list_offer(request.user, request.tenant, find_booking(request, message.conversation))
-    )
+        return _show(message, labels, shown=shown)
+    offer = list_offer(request.user, request.tenant, find_booking(request, message.conversation))
+    return _show(message, labels, offer, shown=shown)
 
 
 def name_model(name: str) -> str:
@@ -62,7 +67,12 @@ def _is_refused(message: Message) -> bool:
 
 
 def _show(
-    message: Message, labels: dict[str, str], offer: Offer | None = None, *, is_past: bool = False
+    message: Message,
+    labels: dict[str, str],
+    offer: Offer | None = None,
+    *,
+    shown: sources.Shown | None = None,
+    is_past: bool = False,
 ) -> Message:
     """`is_past`: it is not of the last turn."""
     message.model_label = labels.get(message.model_name, "")
@@ -73,7 +83,8 @@ def _show(
     if offer and (_is_refused(message) or message.is_denied):
         message.alternative = _find_alternative(message, offer)
     text = message.text
-    message.html = render_markdown(text) if message.role == Message.Role.ASSISTANT else ""
+    message.html = _render(text, shown) if message.role == Message.Role.ASSISTANT else ""
+    message.shown = shown
     message.is_long = len(text) > FOLDED_CHARS or text.count("\n") >= FOLDED_LINES
     message.thoughts = [
         {"text": part.text, "duration": _say_duration(part.duration_ms)}
@@ -83,6 +94,13 @@ def _show(
     message.is_past = is_past
     message.is_of_today = timezone.localdate(message.created_at) == timezone.localdate()
     return message
+
+
+def _render(text: str, shown: sources.Shown | None) -> str:
+    if shown is None or not shown.sources:
+        return render_markdown(text)
+    cited = [source.number for source in shown.sources if source.number is not None]
+    return link_numbers(render_markdown(text, cited), shown.show_number)
 
 
 def _say_duration(duration_ms: int | None) -> str:
@@ -195,7 +213,7 @@ def branch_context(request: HttpRequest, conversation: Conversation) -> dict[str
     below = stretch.messages[ids.index(stretch.at) :]
     labels = _name_models(_names_in(below), offer)
     return {
-        "chat_messages": _show_all(below, labels, offer, has_last_turn=True),
+        "chat_messages": _show_all(request, below, labels, offer, has_last_turn=True),
         "conversation": conversation,
         "leaf_id": stretch.leaf_id,
         **budget_context(request, project, offer.models),
@@ -207,13 +225,19 @@ def _names_in(messages: list[Message]) -> set[str]:
 
 
 def _show_all(
-    messages: list[Message], labels: dict[str, str], offer: Offer, *, has_last_turn: bool
+    request: HttpRequest,
+    messages: list[Message],
+    labels: dict[str, str],
+    offer: Offer,
+    *,
+    has_last_turn: bool,
 ) -> list[Message]:
     siblings = find_siblings(messages)
+    shown = sources.show_all(request.user, messages)
     past = len(messages) - (2 if has_last_turn else 0)
     for number, message in enumerate(messages):
         message.siblings = siblings.get(message.pk)
-        _show(message, labels, offer, is_past=number < past)
+        _show(message, labels, offer, shown=shown.get(message.pk), is_past=number < past)
     return messages
 
 
@@ -230,7 +254,7 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
     labels = _name_models({before, *_names_in(stretch.messages)}, offer)
     return {
         **rail_context(request, conversation),
-        "chat_messages": _show_all(stretch.messages, labels, offer, has_last_turn=stretch.is_end),
+        "chat_messages": _show_all(request, stretch.messages, labels, offer, has_last_turn=stretch.is_end),
         "earlier_before": stretch.earlier_before,
         "at": stretch.at,
         "leaf_id": stretch.leaf_id,
@@ -246,7 +270,22 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
         "undecided": find_undecided(request.user, offer) if conversation is None else None,
         "draft": request.GET.get("text", "")[:2_000],
         "place": "chat",
+        **knowledge_context(request, conversation, project),
     }
+
+
+def knowledge_context(
+    request: HttpRequest, conversation: Conversation | None, project: Project
+) -> dict[str, Any]:
+    """The collections that may be chosen in the composer, those of the conversation first."""
+    chosen = set(conversation.collection_ids) if conversation else set()
+    rows = list_visible_collections(request.user, project.pk).filter(conversation_id=None)
+    listed = list(rows.order_by("name").only("pk", "name", "data_policy", "owner_id")[:MOST_LISTED])
+    missing = chosen - {row.pk for row in listed}
+    listed += rows.filter(pk__in=missing).only("pk", "name", "data_policy", "owner_id")
+    for row in listed:
+        row.is_chosen = row.pk in chosen
+    return {"collections": listed, "most_files": MOST_FILES}
 
 
 def _describe_auto(offer: Offer) -> dict[str, Any] | None:

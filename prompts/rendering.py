@@ -7,6 +7,7 @@ Does not cover: text that never passes here; templates escape that.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from html import escape
 from io import StringIO
@@ -27,6 +28,7 @@ from pygments.util import ClassNotFound
 from prompts.cjk import cjk_plugin
 from prompts.formulas import math_plugin
 from prompts.links import links_plugin
+from prompts.markers import markers_plugin
 from prompts.mathml import MATH
 from prompts.render_budget import MAX_MARKDOWN, MIN_EXPANSION, References, RenderBudget
 from prompts.rendered import Rendered
@@ -86,17 +88,20 @@ BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 _finished = Rendered()
 
 
-def render_markdown(text: str) -> SafeString:
+def render_markdown(text: str, cited: Iterable[int] = ()) -> SafeString:
     """Safe HTML of a text in CommonMark with tables, strike-through and task lists. A text that this process
-    rendered lately is not rendered again.
+    rendered lately is not rendered again. `cited`: the numbers of its sources (`prompts.markers`).
     """
-    return _finished.get(text, lambda: _render(text, RenderBudget(expansion=max(MIN_EXPANSION, len(text)))))
+    numbers = frozenset(cited)
+    name = f"{text}\0{sorted(numbers)}" if numbers else text
+    budget = RenderBudget(expansion=max(MIN_EXPANSION, len(text)))
+    return _finished.get(name, lambda: _render(text, budget, numbers))
 
 
-def _render(text: str, budget: RenderBudget) -> SafeString:
+def _render(text: str, budget: RenderBudget, cited: frozenset[int] = frozenset()) -> SafeString:
     """The text as HTML, as far as the budget goes."""
     read, rest = _split(text)
-    return _clean(_parser().render(read, _environment(budget))) + _as_written(rest)
+    return _clean(_parser().render(read, _environment(budget, cited=cited))) + _as_written(rest)
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -115,8 +120,10 @@ def _as_written(rest: str) -> SafeString:
     return SafeString(f'<p class="muted">{escape(note)}</p><pre><code>{escape(rest)}</code></pre>')
 
 
-def _environment(budget: RenderBudget, *, grows: bool = False) -> EnvType:
-    return {"references": References(budget), "budget": budget, "grows": grows}
+def _environment(
+    budget: RenderBudget, *, grows: bool = False, cited: frozenset[int] = frozenset()
+) -> EnvType:
+    return {"references": References(budget), "budget": budget, "grows": grows, "cited": cited}
 
 
 def _clean(html: str) -> SafeString:
@@ -152,6 +159,7 @@ def _make_parser() -> MarkdownIt:
         .use(task_lists_plugin)
         .use(math_plugin)
         .use(links_plugin)
+        .use(markers_plugin)
     )
     parser.core.ruler.push("directions", _mark_directions)
     parser.core.ruler.after("inline", "cell-breaks", _break_cells)

@@ -17,6 +17,7 @@ from gateway.loop import ensure_loop, submit_to_loop
 from models_registry.kinds import AUTO
 from prompts import pages
 from prompts.answers import REPLACED, Answer, write_answer
+from prompts.attachments import MOST_BYTES, drop_files, store_uploads
 from prompts.drafts import Draft, pieces_of
 from prompts.models import Conversation, Message
 from prompts.news import find_news
@@ -32,8 +33,12 @@ from prompts.services import (
     start_turn,
 )
 from prompts.streaming import message_events
+from tenants.files.paths import upload_path
 
 __all__ = ["message_events"]
+
+upload_path(r"/c/new/", most_bytes=MOST_BYTES)
+upload_path(r"/c/[0-9a-f-]+/messages/", most_bytes=MOST_BYTES)
 
 
 @login_required
@@ -117,15 +122,22 @@ def message_create(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 
 def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
     model_name = _model_of(request, conversation)
-    question, answer = start_turn(
-        actor=request.user,
-        text=request.POST.get("text", ""),
-        model_name=model_name,
-        process_id=ensure_loop().process_id,
-        conversation=conversation,
-        parent_id=request.POST.get("parent") or None,
-        project_id=request.POST.get("project") or None,
-    )
+    files = store_uploads(request.user, request.FILES.getlist("files"), request.POST.getlist("uses"))
+    try:
+        question, answer = start_turn(
+            actor=request.user,
+            text=request.POST.get("text", ""),
+            model_name=model_name,
+            process_id=ensure_loop().process_id,
+            conversation=conversation,
+            parent_id=request.POST.get("parent") or None,
+            project_id=request.POST.get("project") or None,
+            collection_ids=request.POST.getlist("collections") if "has_collections" in request.POST else None,
+            files=files,
+        )
+    except BaseException:
+        drop_files(files)
+        raise
     _begin(request, answer, is_replaced=_is_replaced(request, model_name))
     response = _show_turn(request, question, answer, is_new=conversation is None, status=201)
     if conversation is None and request.htmx:

@@ -9,5 +9,6 @@ class RagConfig(AppConfig):
     def ready(self) -> None:
         from rag import checks, granted  # noqa: F401  (system checks, objects of rights)
         from rag.audit import register_models
+        from rag.work import kinds  # noqa: F401  (kinds of work)
 
         register_models()

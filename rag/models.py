@@ -150,6 +150,8 @@ class Document(TimeStamped):
         validators=[MinValueValidator(1), MaxValueValidator(365)],
     )
     fetched_at = models.DateTimeField(_("fetched"), null=True, editable=False)
+    # what its server said of the page's version: header → value, sent back when it is asked again
+    validators = models.JSONField(default=dict, editable=False)
     metadata = models.JSONField(_("properties"), default=dict, blank=True)
 
     class Meta:
@@ -244,6 +246,9 @@ class Generation(models.Model):
     vector_count = models.PositiveIntegerField(default=0)
     # language → what the words count in the search, from 0 to 1; the vectors count the rest
     weights = models.JSONField(default=dict)
+    weighed_chunks = models.PositiveIntegerField(default=0)  # there were so many when these were found
+    # who had it made, and pays for the vectors of what stood in the collection then
+    ordered_by = models.UUIDField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -3,25 +3,41 @@ what they bring is kept and indexed in one transaction.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from uuid import UUID
 
-from django.db import transaction
-from django.utils.translation import gettext as _
+from django.db import OperationalError, transaction
+from django.db.models import Max, Q
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
-from accounts.permissions import require
 from accounts.services.grants import forget_object
-from foundation.errors import InvalidInput
+from foundation.errors import Conflict, InvalidInput, Unavailable
+from foundation.told import gettext as _
+from foundation.told import words_of
+from rag import work_names as names
 from rag.engines.table import engine_of
 from rag.models import Block, Collection, Document
 from rag.parsed import ParsedBlock
+from rag.rights import require_creation, require_edit
 from rag.selectors import COLLECTION
+from tenants.files.models import File
+from tenants.files.purposes import LABELS
+from tenants.files.services import delete_file
+from tenants.local.models import Work
+from tenants.work.services import cancel
+
+LOCK_NOT_AVAILABLE = "55P03"
+PURPOSE = "knowledge"  # of files that were brought for a document
+LABELS[PURPOSE] = gettext_lazy("document of a collection")
 
 
 @transaction.atomic
 def create_collection(*, actor: User | None, name: str, **columns: object) -> Collection:
-    """An empty collection with its index. Raises NotAllowed, ValidationError."""
-    require(actor, "rag.add_collection")
+    """An empty collection with its index; everybody may have collections of their own (`owner_id`). Raises
+    NotAllowed, ValidationError.
+    """
+    require_creation(actor, columns.get("owner_id"))
     collection = Collection(name=name.strip(), **columns)
     collection.full_clean()
     if len(set(collection.languages)) < len(collection.languages):
@@ -34,11 +50,14 @@ def create_collection(*, actor: User | None, name: str, **columns: object) -> Co
 @transaction.atomic
 def delete_collection(*, actor: User | None, collection: Collection) -> None:
     """Remove a collection with its documents, their index and the rights of use. Raises NotAllowed."""
-    require(actor, "rag.delete_collection")
-    collection_id: UUID = collection.pk
+    require_edit(actor, collection, "rag.delete_collection")
+    collection_id: UUID = lock_collection(collection.pk).pk
+    documents = list(collection.documents.select_related("file"))
+    end_work([document.pk for document in documents], collection)
     engine_of(collection).drop(collection)
     Block.objects.filter(document__collection=collection).delete()
     collection.delete()
+    forget_files([document.file for document in documents])
     forget_object(kind=COLLECTION, object_id=collection_id)
 
 
@@ -49,11 +68,12 @@ def add_document(
     """A document that waits to be parsed, and whether it is new: the same bytes are one document, also when
     two bring them at once. Raises NotAllowed, ValidationError.
     """
-    require(actor, "rag.add_document")
+    require_edit(actor, collection, "rag.add_document")
     document = Document(collection=collection, title=title.strip(), content_hash=content_hash, **columns)
     document.full_clean(validate_unique=False, validate_constraints=False)
     if document.address:
-        document.version = 1 + collection.documents.filter(address=document.address).count()
+        same = collection.documents.filter(address=document.address, parent=document.parent_id)
+        document.version = 1 + (same.aggregate(newest=Max("version"))["newest"] or 0)
     new = {field: getattr(document, field) for field in ("id", "title", "version", *columns)}
     return Document.objects.get_or_create(collection=collection, content_hash=content_hash, defaults=new)
 
@@ -72,7 +92,7 @@ def index_documents(*, collection: Collection, parsed: Mapping[Document, Sequenc
     )
     count = engine_of(collection).ingest(collection, parsed)
     Document.objects.filter(pk__in=[document.pk for document in parsed]).update(
-        state=Document.State.READY, reason=""
+        state=Document.State.READY, reason="", reason_words=None
     )
     return count
 
@@ -94,12 +114,72 @@ def _rows(document: Document, blocks: Sequence[ParsedBlock]) -> Iterable[Block]:
 
 def fail_document(*, document: Document, reason: str) -> None:
     """What its owner reads, in words that help. What stood in the index stays until it is replaced."""
-    Document.objects.filter(pk=document.pk).update(state=Document.State.FAILED, reason=reason[:500])
+    note_reason(document.pk, reason, state=Document.State.FAILED)
+
+
+def note_reason(document_id: UUID | str, reason: str, **columns: object) -> None:
+    """Why it failed, or what was left out, for readers of any language."""
+    Document.objects.filter(pk=document_id).update(
+        reason=str(reason)[:500], reason_words=words_of(reason), **columns
+    )
 
 
 @transaction.atomic
 def delete_document(*, actor: User | None, document: Document) -> None:
-    """Remove a document and all that the index holds of it. Raises NotAllowed."""
-    require(actor, "rag.delete_document")
-    engine_of(document.collection).delete([document])
-    document.delete()
+    """Remove a document with what it brought, all that the index holds of them, and their files. Raises
+    NotAllowed.
+    """
+    require_edit(actor, document.collection, "rag.delete_document")
+    remove_documents(document.collection, [document.pk])
+
+
+def remove_documents(collection: Collection, document_ids: Iterable[UUID]) -> None:
+    """Without asking. Inside a transaction."""
+    lock_collection(collection.pk)
+    found = level = list(Document.objects.filter(pk__in=document_ids).select_related("file"))
+    while level := list(Document.objects.filter(parent__in=level).select_related("file")):
+        found += level
+    end_work([document.pk for document in found], None)
+    engine_of(collection).delete(found)
+    Document.objects.filter(pk__in=[document.pk for document in found]).delete()
+    forget_files([document.file for document in found])
+
+
+class CollectionBusy(Unavailable):
+    """Somebody else writes in its index at this moment."""
+
+    code = "collection_busy"
+
+
+def lock_collection(collection_id: UUID, *, waits: bool = True) -> Collection:
+    """Whoever changes what stands in its index comes by here, before any other row. Raises CollectionBusy
+    where others hold it: at once, or after what the database lets anybody wait.
+    """
+    rows = Collection.objects.select_for_update(of=("self",), no_key=True, nowait=not waits)
+    try:
+        return rows.get(pk=collection_id)
+    except OperationalError as exc:
+        if getattr(exc.__cause__, "sqlstate", "") != LOCK_NOT_AVAILABLE:
+            raise
+        message = _("Documents are just being written into this collection. Try again in a moment.")
+        raise CollectionBusy(message, retry_after_s=5) from exc
+
+
+def end_work(document_ids: Iterable[UUID], collection: Collection | None) -> None:
+    """Nobody need read these any more, or go on with the collection's index."""
+    wanted = Q(kind__in=names.OF_DOCUMENT, object_id__in=[str(pk) for pk in document_ids])
+    if collection is not None:
+        generations = collection.generations.values_list("pk", flat=True)
+        wanted |= Q(kind=names.REBUILD, object_id=str(collection.pk))
+        wanted |= Q(kind=names.EMBED, object_id__in=[str(pk) for pk in generations])
+    for row in Work.objects.filter(wanted, state__in=Work.ACTIVE):
+        with suppress(Conflict):
+            cancel(row)
+
+
+def forget_files(files: Iterable[File | None]) -> None:
+    """Those that were brought for documents alone, as far as no other needs them."""
+    for file in files:
+        if file is not None and file.purpose == PURPOSE:
+            with suppress(Conflict):
+                delete_file(file)

@@ -22,6 +22,8 @@ SAME_IN_GERMAN = {
     "Chat",
     "China",
     "In %(currency)s.",
+    "Index",
+    "Text",
     "Name",
     "Person",
     "Test",

@@ -31,6 +31,7 @@ LABELS: dict[str, str | Promise] = {
 SOURCES: dict[str, str | Promise] = {
     "api": pgettext_lazy("source of a call", "API"),
     "chat": pgettext_lazy("source of a call", "chat"),
+    "knowledge": pgettext_lazy("source of a call", "knowledge"),
 }
 OPERATIONS: dict[str, str | Promise] = {
     "chat.completions": gettext_lazy("chat"),

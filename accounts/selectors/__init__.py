@@ -39,6 +39,8 @@ from accounts.selectors.origins import (
     list_web_origins,
 )
 from accounts.selectors.people import (
+    find_first_active,
+    find_owner_id,
     get_role,
     get_user_by_email,
     get_visible_user,
@@ -69,9 +71,11 @@ __all__ = [
     "PersonFacts",
     "count_made_keys",
     "find_auto_models",
+    "find_first_active",
     "find_key",
     "find_key_facts",
     "find_limit",
+    "find_owner_id",
     "find_person_facts",
     "find_project",
     "get_auto_models",

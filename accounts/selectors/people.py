@@ -1,6 +1,6 @@
 """People and their roles."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from django.contrib.auth.models import Group
@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.roles import OWNER
 from foundation.errors import NotFound
 
 
@@ -48,3 +49,16 @@ def get_role(name: str) -> Group:
     if row is None:
         raise NotFound(_("There is no role “%(role)s”.") % {"role": name}, param="role")
     return row
+
+
+def find_first_active(user_ids: Sequence[UUID | None]) -> UUID | None:
+    """The first of these people who is let in."""
+    wanted = [pk for pk in user_ids if pk is not None]
+    found = set(User.objects.filter(pk__in=wanted, is_active=True).values_list("pk", flat=True))
+    return next((pk for pk in user_ids if pk in found), None)
+
+
+def find_owner_id() -> UUID | None:
+    """Who answers for the organisation where nobody else does: its first owner who is let in."""
+    owners = User.objects.filter(is_active=True, groups__name=OWNER).order_by("pk")
+    return owners.values_list("pk", flat=True).first()

@@ -69,6 +69,11 @@ VARIABLES = [
         "0",
     ),
     Variable(
+        "ATRIUM_PRIVATE_PAGES",
+        "comma-separated hosts in private networks whose web pages collections may hold; others there are "
+        "never fetched",
+    ),
+    Variable(
         "ATRIUM_ALLOWED_HOSTS",
         "comma-separated hosts whose pages are answered (programs with a key are at any); empty: those of "
         "the platform and of the tenants' domains",

@@ -146,8 +146,11 @@ def _clear_errors() -> Iterator[None]:
 class EgressTransport(httpx.BaseTransport):
     """Like httpx.HTTPTransport, with the policy below it and clear errors above."""
 
-    def __init__(self, policy: EgressPolicy, resolve: Resolve = look_up) -> None:
+    def __init__(
+        self, policy: EgressPolicy, resolve: Resolve = look_up, *, tells_redirects: bool = False
+    ) -> None:
         self._allowance = _Allowance(policy)
+        self._tells_redirects = tells_redirects
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls_context(),
             network_backend=_Backend(self._allowance, resolve),
@@ -186,7 +189,7 @@ class EgressTransport(httpx.BaseTransport):
             stream=_Body(answer.stream),
             extensions=answer.extensions,
         )
-        if answer.status in REDIRECTS:
+        if answer.status in REDIRECTS and not self._tells_redirects:
             response.close()
             raise redirected(answer.status)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
@@ -200,14 +203,17 @@ class EgressTransport(httpx.BaseTransport):
         self._pool.close()
 
 
-def client(policy: EgressPolicy, *, resolve: Resolve = look_up, **options: Any) -> httpx.Client:
+def client(
+    policy: EgressPolicy, *, resolve: Resolve = look_up, tells_redirects: bool = False, **options: Any
+) -> httpx.Client:
     """An httpx client that keeps to one policy. Use it in a `with`, in one thread. Errors are EgressRefused
-    and UpstreamError.
+    and UpstreamError. It follows no redirect; one that tells them answers with it, and whoever asks checks
+    the next address like the first.
     """
     timeout = httpx.Timeout(policy.timeout_read_s, connect=policy.timeout_connect_s)
     headers = {"Accept-Encoding": "identity", "User-Agent": "Atrium", **options.pop("headers", {})}
     return httpx.Client(
-        transport=EgressTransport(policy, resolve),
+        transport=EgressTransport(policy, resolve, tells_redirects=tells_redirects),
         trust_env=False,
         follow_redirects=False,
         timeout=timeout,

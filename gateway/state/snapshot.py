@@ -128,8 +128,9 @@ class TenantSnapshot:
     people: OrderedDict[UUID, tuple[float, Person | None]] = field(default_factory=OrderedDict)
 
     def policy_of(self, principal: Principal) -> str:
-        """Where the data of a call may go: as its organisation and its project say, both."""
-        return strictest(self.data_policy, self.project_policies.get(principal.project_id, ""))
+        """Where the data of a call may go: as its organisation, its project and what is read for it say."""
+        of_project = self.project_policies.get(principal.project_id, "")
+        return strictest(self.data_policy, of_project, principal.data_policy)
 
     def auto_models_of(self, principal: Principal) -> tuple[str, ...]:
         """The models among which “auto” chooses, in their order; none: by price."""

@@ -9,7 +9,7 @@ from foundation.told import gettext as _
 from gateway.calls import Principal
 from gateway.state.snapshot import TenantSnapshot
 from models_registry.routes import Route, Way, list_ways
-from tenants.data_policy import DataPolicy
+from tenants.data_policy import DataPolicy, strictest
 
 
 def list_visible_routes(principal: Principal, snapshot: TenantSnapshot) -> list[Route]:
@@ -62,11 +62,16 @@ def policy_refuses(
     """
     find = partial(find_route, principal=principal, snapshot=snapshot)
     ours, theirs = snapshot.data_policy, snapshot.project_policies.get(principal.project_id, "")
+    of_documents = principal.data_policy
 
     def is_closed(policy: str) -> bool:
         return not any(list_ways(route, route.name, find, policy) for route in routes)
 
-    if is_closed(ours):
+    if of_documents and not is_closed(strictest(ours, theirs)):
+        whose = _("The data policy of these documents (%(policy)s)") % {
+            "policy": DataPolicy(of_documents).label
+        }
+    elif is_closed(ours):
         whose = _("The data policy of your organisation (%(policy)s)") % {"policy": DataPolicy(ours).label}
     elif is_closed(theirs):
         whose = _("The data policy of this project (%(policy)s)") % {"policy": DataPolicy(theirs).label}

@@ -85,12 +85,13 @@ def write_parts(message_id: UUID, pieces: Sequence[Piece], first: int = 0) -> No
                 kind=piece.kind,
                 text=piece.text,
                 duration_ms=piece.duration_ms,
+                data=piece.data,
             )
             for ordinal, piece in enumerate(pieces, first)
         ],
         update_conflicts=True,
         unique_fields=["message", "ordinal"],
-        update_fields=["kind", "text", "duration_ms"],
+        update_fields=["kind", "text", "duration_ms", "data"],
     )
 
 

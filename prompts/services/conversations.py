@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from foundation.errors import InvalidInput
+from prompts.attachments import drop_collection
 from prompts.models import Conversation
 from prompts.running import stop_answer
 from prompts.selectors import list_unfinished
@@ -27,9 +28,10 @@ def rename_conversation(*, conversation: Conversation, title: str) -> Conversati
 
 @transaction.atomic
 def delete_conversation(*, conversation: Conversation) -> None:
-    """Delete a conversation with its messages, and stop the answer that is being written. What it cost stays
-    in the ledger.
+    """Delete a conversation with its messages and its files, and stop the answer that is being written. What
+    it cost stays in the ledger.
     """
     for message in list_unfinished(conversation):
         transaction.on_commit(partial(stop_answer, current_tenant(), message))
+    drop_collection(conversation)
     conversation.delete()

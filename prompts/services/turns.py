@@ -2,27 +2,31 @@
 and a further answer stand beside what was there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.selectors import get_member_project
+from accounts.selectors import get_default_project_id, get_member_project
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.ids import show_request_id, uuid7
+from prompts.attachments import NewFile, attach, copy_files
 from prompts.drafts import Piece
 from prompts.models import Conversation, Message, Part
 from prompts.policies import refuse_looser_policy
 from prompts.selectors import get_message_of
 from prompts.services.answers import SWEEP_AFTER, conclude_if_orphaned, write_parts
+from rag.selectors import list_visible_collections
 from tenants.work.duties import note_duty
 
 MAX_TEXT_CHARS = 100_000
 TITLE_CHARS = 60
+MOST_COLLECTIONS = 20  # of one conversation
 
 
 @transaction.atomic
@@ -35,11 +39,14 @@ def start_turn(
     conversation: Conversation | None = None,
     parent_id: UUID | str | None = None,
     project_id: UUID | str | None = None,
+    collection_ids: Sequence[UUID | str] | None = None,
+    files: Sequence[NewFile] = (),
 ) -> tuple[Message, Message]:
     """Write down a question and the answer that is to come; returns both. It follows the answer `parent_id`,
     or the one that was written last; where another question does already, it makes a branch. From now on the
-    conversation is booked on this project, if one is named. Raises InvalidInput (text), NotFound (project,
-    parent), Conflict (an answer is being written).
+    conversation is booked on this project, if one is named, and answered from these collections, where they
+    are named (an empty list: from none). Raises InvalidInput (text), NotFound (project, parent, collection),
+    Conflict (an answer is being written).
     """
     text = _checked_text(text)
     if conversation is None:
@@ -54,7 +61,33 @@ def start_turn(
         project = get_member_project(actor, project_id)
         refuse_looser_policy(conversation, project)
         conversation.project = None if project.is_default else project
-    return _ask(conversation, parent, text, model_name, process_id)
+    if collection_ids is not None:
+        conversation.collection_ids = _find_collections(actor, conversation, collection_ids)
+    question, answer = _ask(conversation, parent, text, model_name, process_id)
+    attach(actor=actor, question=question, files=files)
+    return question, answer
+
+
+def _find_collections(actor: User, conversation: Conversation, wanted: Sequence[UUID | str]) -> list[UUID]:
+    """In the order in which they are named. Raises NotFound: one that the person may not read."""
+    if len(wanted) > MOST_COLLECTIONS:
+        raise InvalidInput(
+            _("At most %(limit)d collections can be searched at once.") % {"limit": MOST_COLLECTIONS},
+            param="collections",
+        )
+    project_id = conversation.project_id or get_default_project_id()
+    readable = list_visible_collections(actor, project_id).filter(conversation_id=None)
+    try:
+        known = set(readable.filter(pk__in=wanted).values_list("pk", flat=True))
+        ids = list(dict.fromkeys(UUID(str(one)) for one in wanted))
+    except (ValueError, ValidationError):
+        known, ids = set(), [UUID(int=0)]
+    if not known.issuperset(ids):
+        raise NotFound(
+            _("One of these collections is gone, or you may no longer read it. Choose again with #."),
+            param="collections",
+        )
+    return ids
 
 
 def _find_parent(conversation: Conversation, parent_id: UUID | str | None) -> Message | None:
@@ -82,7 +115,9 @@ def edit_question(
     if question.role != Message.Role.USER:
         raise Conflict(_("Only questions can be changed."), code="not_a_question")
     _refuse_unfinished(question.children.all())
-    return _ask(conversation, question.parent, text, model_name, process_id)
+    changed, answer = _ask(conversation, question.parent, text, model_name, process_id)
+    copy_files(question, changed)
+    return changed, answer
 
 
 def _ask(
@@ -131,7 +166,9 @@ def _begin_answer(
     answer.save()
     conversation.leaf = answer
     conversation.model_name = model_name
-    conversation.save(update_fields=["project", "leaf", "model_name", "last_message_at", "updated_at"])
+    conversation.save(
+        update_fields=["project", "collection_ids", "leaf", "model_name", "last_message_at", "updated_at"]
+    )
     return answer
 
 

@@ -37,7 +37,12 @@ FILES = {  # where in node_modules → where below static/vendor
     "lucide-static/LICENSE": "lucide/LICENSE",
     "mermaid/dist/mermaid.min.js": "mermaid/mermaid.min.js",
     "mermaid/LICENSE": "mermaid/LICENSE",
+    "pdfjs-dist/build/pdf.min.mjs": "pdfjs/pdf.min.js",
+    "pdfjs-dist/build/pdf.worker.min.mjs": "pdfjs/pdf.worker.min.js",
+    "pdfjs-dist/LICENSE": "pdfjs/LICENSE",
 }
+# how fonts of Chinese PDFs name their characters, else there is no text: folder → names, and where to
+FOLDERS = {"pdfjs-dist/cmaps": (("*GB*", "*B5*", "UniCNS*"), "pdfjs/cmaps")}
 ICON_IN_USE = re.compile(
     r"""\{% icon "([a-z0-9-]+)"|icon\("([a-z0-9-]+)"\)|\bicon="([a-z0-9-]+)"[,)]"""
     r"""|\bPlace\(MenuGroup\.\w+, \d+, "([a-z0-9-]+)"|start, "([a-z0-9-]+)"|"SITE_SYMBOL": "([a-z0-9-]+)\""""
@@ -54,7 +59,7 @@ def install(folder: Path, relock: bool) -> Path:
     """
     shutil.copy(HERE / "package.json", folder)
     npm = shutil.which("npm") or sys.exit("npm is not installed.")
-    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    quiet = ["--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     if relock:
         subprocess.run([npm, "install", "--omit-lockfile-registry-resolved", *quiet], cwd=folder, check=True)
         shutil.copy(folder / "package-lock.json", HERE)
@@ -116,6 +121,10 @@ def copy(modules: Path) -> None:
             path.write_text(SOURCE_MAP.sub("\n", (modules / source).read_text()))
         else:
             shutil.copyfile(modules / source, path)
+    for source, (patterns, target) in FOLDERS.items():
+        (TARGET / target).mkdir(parents=True)
+        for path in (path for pattern in patterns for path in (modules / source).glob(pattern)):
+            shutil.copyfile(path, TARGET / target / path.name)
     names = find_icons()
     (TARGET / "lucide" / "icons.svg").write_text(make_sprite(modules, names))
     packages = json.loads((HERE / "package.json").read_text())["dependencies"]

@@ -5,6 +5,14 @@ import { on } from "./page.js";
 let opener = null;
 on("click", '[popovertarget="panel"]:not([popovertargetaction="hide"])', (event, button) => (opener = button));
 
+/** Open the panel from a link or another element, to which the focus goes back. */
+export function openPanel(from) {
+  opener = from;
+  const panel = document.querySelector("[data-panel]");
+  if (panel?.matches(":popover-open")) panel.querySelector("button")?.focus();
+  else panel?.showPopover();
+}
+
 on("keydown", "[data-panel]", (event, panel) => {
   if (event.key !== "Escape") return;
   event.preventDefault();
@@ -17,7 +25,7 @@ document.addEventListener(
     const panel = event.target;
     if (!(panel instanceof HTMLElement) || !panel.matches("[data-panel]")) return;
     const isOpen = event.newState === "open";
-    opener?.setAttribute("aria-expanded", String(isOpen));
+    if (opener?.matches("button")) opener.setAttribute("aria-expanded", String(isOpen));
     if (isOpen) panel.querySelector("button")?.focus();
     else opener?.focus();
   },

@@ -97,14 +97,15 @@ def too_large(most_bytes: int) -> BodyTooLarge:
     )
 
 
-def read_blob(place: Place) -> Generator[bytes]:
-    """The content in pieces. Call `next` inside the tenant's scope the first time. Raises FileNotFoundError,
-    BrokenSeal.
+def read_blob(place: Place, start: int = 0) -> Generator[bytes]:
+    """The content from its byte `start` on, in pieces. Call `next` inside the tenant's scope the first time.
+    Raises FileNotFoundError, BrokenSeal.
     """
     with default_storage.open(place.path, "rb") as file:
         if place.key is not None:
-            yield from _unseal(place, file)
+            yield from _unseal(place, file, start)
             return
+        file.seek(start)
         while piece := file.read(PIECE_BYTES):
             yield piece
 
@@ -157,8 +158,9 @@ class _Sealer:
         return self._cipher.encrypt(nonce, piece, self._id)
 
 
-def _unseal(place: Place, file: StorageFile) -> Generator[bytes]:
-    cipher, number = AESGCM(place.key or b""), 0
+def _unseal(place: Place, file: StorageFile, start: int) -> Generator[bytes]:
+    cipher, (number, left_out) = AESGCM(place.key or b""), divmod(start, PIECE_BYTES)
+    file.seek(number * (PIECE_BYTES + TAG_BYTES))
     piece = file.read(PIECE_BYTES + TAG_BYTES)
     while True:
         following = file.read(PIECE_BYTES + TAG_BYTES)
@@ -166,8 +168,8 @@ def _unseal(place: Place, file: StorageFile) -> Generator[bytes]:
             plain = cipher.decrypt(_nonce(number, is_last=not following), piece, place.id.bytes)
         except (InvalidTag, ValueError) as exc:
             raise BrokenSeal("A stored file was changed, or is not whole.") from exc
-        if plain:
+        if plain := plain[left_out:]:
             yield plain
         if not following:
             return
-        piece, number = following, number + 1
+        piece, number, left_out = following, number + 1, 0

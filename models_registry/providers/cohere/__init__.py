@@ -37,6 +37,7 @@ class Cohere(OpenAICompatible):
     has_own_events = True
     takes_tokens = False
     most_texts = 96
+    purposes: Mapping[str, str] = {"query": "search_query", "passage": "search_document"}
     gives_several_answers = False
     cuts_documents = True
     kept_formats = ALL_FORMATS

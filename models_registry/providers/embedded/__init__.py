@@ -21,6 +21,7 @@ class Embedded(OpenAICompatible):
     timeouts = LOCAL
     knows_cache_salt = True
     packs_vectors = True
+    purposes: Mapping[str, str] = {"query": "query", "passage": "passage"}
     has_other_tokens = True
     continues_answers = True
     gives_several_answers = False

@@ -85,6 +85,8 @@ class OpenAICompatible:
     takes_tokens = True
     # Of texts to embed in one request; 0: as many as we take. More go out in several requests.
     most_texts = 0
+    # What it calls texts to embed by what they are for (`input_type`); empty: it does not ask.
+    purposes: Mapping[str, str] = {}
     # Its models' tokens are never those of OpenAI's, which clients send: they count only where a caller says
     # that it made them for this model.
     has_other_tokens = False

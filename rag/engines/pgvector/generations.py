@@ -37,6 +37,16 @@ def make(collection: Collection) -> Generation:
     )
 
 
+def is_made_as(generation: Generation, collection: Collection) -> bool:
+    """Whether `make` would make the same today."""
+    return (
+        generation.analyzer_version == VERSION
+        and generation.chunk_characters == collection.chunk_characters
+        and generation.embedding_model == collection.embedding_model
+        and generation.dimensions == collection.dimensions
+    )
+
+
 def lock(**which: object) -> list[Generation]:
     """In one order, so that nobody waits in a circle."""
     return list(Generation.objects.select_for_update(of=("self",)).filter(**which).order_by("pk"))

@@ -1,0 +1,115 @@
+"""Files that are brought along with a question. Each becomes a document of a collection that belongs to the
+conversation alone, and a part of the question, which says what it is for: to be searched, or read whole.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from foundation.errors import InvalidInput
+from prompts.models import Conversation, Message, Part
+from rag.intake import add_file
+from rag.models import Collection, Document
+from rag.services import PURPOSE, create_collection, delete_collection
+from tenants.files.limits import bound
+from tenants.files.models import File
+from tenants.files.services import delete_file, store_file
+from tenants.selectors import get_storage_allowance
+
+MOST_FILES = 10  # of one question
+MOST_BYTES = 64_000_000  # of one question's files, all together
+SEARCH, WHOLE = "search", "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file that is stored already, and what it is for."""
+
+    file: File
+    use: str = SEARCH
+
+
+def store_uploads(user: User, uploads: Sequence[UploadedFile], uses: Sequence[str]) -> list[NewFile]:
+    """Keep what a form brought; `uses` in the same order, SEARCH where it says nothing. Not inside a
+    transaction. Raises InvalidInput, BodyTooLarge, QuotaExceeded.
+    """
+    if len(uploads) > MOST_FILES:
+        raise InvalidInput(
+            _("At most %(limit)d files can come with one question.") % {"limit": MOST_FILES}, param="files"
+        )
+    if unknown := set(uses) - {SEARCH, WHOLE}:
+        raise InvalidInput(_("“%(value)s” is no use of a file.") % {"value": unknown.pop()[:40]})
+    most_bytes = bound(MOST_BYTES, get_storage_allowance().largest_file_bytes)
+    stored: list[NewFile] = []
+    try:
+        for place, upload in enumerate(uploads):
+            file = store_file(
+                upload.chunks(),
+                size_bytes=upload.size or 0,
+                most_bytes=most_bytes,
+                name=upload.name or "",
+                declared_type=upload.content_type or "",
+                purpose=PURPOSE,
+                owner_id=user.pk,
+                expires_at=None,
+            )
+            stored.append(NewFile(file, uses[place] if place < len(uses) else SEARCH))
+    except BaseException:
+        drop_files(stored)
+        raise
+    return stored
+
+
+def drop_files(stored: Iterable[NewFile]) -> None:
+    """What no question came to hold."""
+    for one in stored:
+        delete_file(one.file)
+
+
+def find_collection(conversation: Conversation) -> Collection | None:
+    """Of the files brought into a conversation."""
+    return Collection.objects.filter(conversation_id=conversation.pk).first()
+
+
+def attach(*, actor: User, question: Message, files: Sequence[NewFile], first: int = 1) -> None:
+    """Inside the transaction that made the question: the parts from the ordinal `first` on are its files."""
+    if not files:
+        return
+    conversation = question.conversation
+    collection = find_collection(conversation) or create_collection(
+        actor=actor, name=conversation.title[:120], owner_id=actor.pk, conversation_id=conversation.pk
+    )
+    for ordinal, one in enumerate(files, first):
+        # an address of its own: a file of the same name is no new version of an earlier question's
+        address = f"{question.pk}/{one.file.name}"
+        document, _is_new = add_file(actor=actor, collection=collection, file=one.file, address=address)
+        data = {"document": str(document.pk), "name": one.file.name, "use": one.use}
+        Part.objects.create(message=question, ordinal=ordinal, kind=Part.Kind.FILE, data=data)
+
+
+def copy_files(source: Message, question: Message, first: int = 1) -> None:
+    """Let a question that is put differently have the files of the one it stands beside."""
+    files = source.parts.filter(kind=Part.Kind.FILE).order_by("ordinal")
+    Part.objects.bulk_create(
+        Part(message=question, ordinal=ordinal, kind=part.kind, data=part.data)
+        for ordinal, part in enumerate(files, first)
+    )
+
+
+def drop_collection(conversation: Conversation) -> None:
+    """With the conversation go its documents and their files."""
+    collection = find_collection(conversation)
+    if collection is not None:
+        delete_collection(actor=None, collection=collection)
+
+
+def list_unread(document_ids: Iterable[UUID]) -> tuple[list[Document], list[Document]]:
+    """Of these documents those that still wait or are being read, and those of which nothing will come."""
+    rows = list(Document.objects.filter(pk__in=list(document_ids)))
+    states = Document.State
+    waiting = [row for row in rows if row.state in (states.WAITING, states.READING)]
+    return waiting, [row for row in rows if row.state in (states.FAILED, states.STOPPED)]

@@ -1,0 +1,239 @@
+"""What an answer rests on: found before the model is asked, in the conversation's collections and in the
+files that came with its questions, as far as its person may read them at that moment.
+
+`prompts.passages` says how a model is given it, `prompts.sources` how a page shows it.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from accounts.models import User
+from foundation.errors import InvalidInput, Unavailable
+from foundation.told import gettext as _
+from gateway.calls import Principal
+from gateway.loop import GatewayLoop
+from prompts.asked import Asked
+from prompts.attachments import list_unread
+from prompts.drafts import Piece
+from prompts.history import Room, Turn, count_room
+from prompts.models import Part
+from prompts.passages import RULES, Passages, as_searched, list_cited, number
+from prompts.steps import tell_steps
+from rag.context import Excerpt, cut_text, excerpt_of, fill, hash_text, read_again, read_whole
+from rag.engines import Hit
+from rag.searching import Found, search
+from rag.selectors import list_visible_collections, list_visible_documents
+from tenants.context import in_tenant
+
+COUNT = 8  # passages that are looked for
+SHOWN = 5  # where no model reads them
+SEARCHED_BYTES = 12_000  # of passages: more of them distracts more than it tells
+SHARE = 0.7  # of a model's room, at most, goes to documents
+LEAST_BYTES = 900  # a model with room for less cannot answer from documents
+WINDOW_BYTES = 200_000  # of documents for a model whose room nobody knows
+SIMILAR = 0.2  # a passage without a word of the question counts from this similarity on
+READ_WITHIN_S, LOOK_EVERY_S = 180.0, 0.25  # files that came with the question
+# what the reader is told before the answer: templates/prompts/_message_notice.html
+BY_HOUSE, TOO_SMALL, CUT = "said_by_house", "window_too_small", "documents_cut"
+
+
+@dataclass(slots=True)
+class Ground:
+    """What was found. `said`: what the house says itself, without asking a model."""
+
+    passages: Passages
+    steps: list[tuple[Part.Kind, dict[str, Any]]] = field(default_factory=list)
+    said: str = ""
+    notices: list[str] = field(default_factory=list)
+
+    def put_before(self, turns: list[Turn]) -> list[Turn]:
+        """The turns with the passages in the last one's question."""
+        if not turns or not self.passages.excerpts:
+            return turns
+        question, *rest = turns[-1]
+        wrapped = {**question, "content": self.passages.wrap(question["content"])}
+        return [*turns[:-1], [wrapped, *rest]]
+
+    def cite(self, pieces: list[Piece]) -> Iterator[Piece]:
+        """The pieces of an answer with what it cites behind them."""
+        yield from pieces
+        excerpts = self.passages.excerpts
+        text = "".join(piece.text for piece in pieces if piece.kind == Part.Kind.TEXT)
+        numbers = list(excerpts) if TOO_SMALL in self.notices else list_cited(text, excerpts)
+        for one in numbers:
+            yield Piece(Part.Kind.CITATION, "", data={"number": one, **excerpts[one].reference})
+
+
+async def find_ground(
+    gateway: GatewayLoop, principal: Principal, asked: Asked, room: Room | None, model_label: str
+) -> Ground | None:
+    """What to answer from; None where the conversation has no documents. Raises InvalidInput where a file
+    that came with the question cannot be read, Unavailable while it takes too long.
+    """
+    if not asked.is_any:
+        return None
+    slug, who = principal.tenant, (principal.user_id, principal.project_id)
+    if asked.kept is not None:
+        excerpts = await in_tenant(slug, _read_kept, *who, asked.kept)
+        return Ground(Passages(excerpts, _absent()))
+    await _wait_for_files(slug, asked)
+    room_bytes = _count_room(room, asked)
+    whole = await in_tenant(slug, _read_whole, *who, asked.whole)
+    found = None
+    if asked.collections:
+        found = await search(
+            principal,
+            as_searched(asked.question, asked.earlier),
+            collections=asked.collections,
+            count=COUNT + len(asked.whole),
+            source="chat",
+            gateway=gateway,
+        )
+    hits = [hit for hit in found.hits if _is_relevant(hit, asked)] if found else []
+    if room_bytes < LEAST_BYTES:
+        return _show_alone(asked.policy, found, hits[:SHOWN], model_label, room)
+    given = _cut_whole(whole, room_bytes)
+    left = min(SEARCHED_BYTES, room_bytes - sum(one.size_bytes for one in given))
+    given += await in_tenant(slug, partial(_fill, *who, asked.collections, hits[:COUNT], left))
+    passages = Passages(number(given), _absent())
+    ground = Ground(passages, tell_steps(asked.policy, found, passages, hits))
+    if any(one.is_cut for one in given):
+        ground.notices.append(CUT)
+    if not given:
+        ground.said = _say_nothing(found)
+        ground.notices.append(BY_HOUSE)
+    return ground
+
+
+def _absent() -> str:
+    return _("The documents do not say anything about this.")
+
+
+def _say_nothing(found: Found | None) -> str:
+    if found is not None and found.trace.closed and not found.trace.collections:
+        return _(
+            "The documents that this conversation was to be answered from are gone, or you may no longer "
+            "read them. Choose others with #, or take them out to ask without documents."
+        )
+    return _(
+        "The documents do not say anything about this: no passage matches the question. Put it in other "
+        "words, or choose other documents with #."
+    )
+
+
+def _count_room(room: Room | None, asked: Asked) -> int:
+    """For documents, in bytes, beside the question and the rules."""
+    if room is None:
+        return WINDOW_BYTES
+    whole = count_room(room, asked.bytes_per_token)
+    return int(min(whole * SHARE, whole - len(asked.question.encode()) - len(RULES)) - len(RULES))
+
+
+def _is_relevant(hit: Hit, asked: Asked) -> bool:
+    if hit.document_id in asked.whole:
+        return False  # it is given as it is
+    return hit.word_score > 0 or (hit.similarity is not None and hit.similarity >= SIMILAR)
+
+
+def _show_alone(
+    policy: str, found: Found | None, hits: list[Hit], model_label: str, room: Room | None
+) -> Ground:
+    """What a model that can read too little is not asked about."""
+    excerpts = number([excerpt_of(hit) for hit in hits])
+    passages = Passages(excerpts, _absent())
+    tokens = (room.messages + room.answer) if room else 0
+    said = _(
+        "%(model)s reads at most %(count)s tokens at once: too few to answer from documents. Choose a model "
+        "that reads more."
+    ) % {"model": model_label, "count": tokens}
+    said += "\n\n" + (
+        _("These passages fit the question best:") + " " + "".join(f"[{one}]" for one in excerpts)
+        if excerpts
+        else _("No passage matches the question.")
+    )
+    steps = tell_steps(policy, found, passages, hits)
+    return Ground(passages, steps, said, [BY_HOUSE, TOO_SMALL])
+
+
+def _cut_whole(whole: list[Excerpt], room_bytes: int) -> list[Excerpt]:
+    """As much of each as there is room for, the first one first."""
+    given: list[Excerpt] = []
+    left = room_bytes
+    for one in whole:
+        if left < LEAST_BYTES:
+            break
+        text = cut_text(one.text, left)
+        one.is_cut, one.text = len(text) < len(one.text), text
+        left -= one.size_bytes
+        given.append(one)
+    return given
+
+
+def _read_whole(user_id: UUID, project_id: UUID, ids: tuple[UUID, ...]) -> list[Excerpt]:
+    if not ids:
+        return []
+    return read_whole(list_visible_documents(User.objects.get(pk=user_id), project_id), ids)
+
+
+def _fill(
+    user_id: UUID, project_id: UUID, collections: tuple[UUID, ...], hits: list[Hit], left: int
+) -> list[Excerpt]:
+    if not hits:
+        return []
+    readable = list_visible_collections(User.objects.get(pk=user_id), project_id)
+    return fill(readable.filter(pk__in=collections), hits, left)
+
+
+def _read_kept(user_id: UUID, project_id: UUID, kept: dict[str, Any]) -> dict[int, Excerpt]:
+    """The passages that an answer was begun with, by their numbers, as far as they may still be read."""
+    references = [one for one in kept.get("passages", []) if one.get("is_given")]
+    documents = list_visible_documents(User.objects.get(pk=user_id), project_id)
+    texts = read_again(documents, references)
+    return {
+        reference["number"]: _excerpt_from(reference, text)
+        for reference, text in zip(references, texts, strict=True)
+        if text is not None
+    }
+
+
+def _excerpt_from(reference: dict[str, Any], text: str) -> Excerpt:
+    return Excerpt(
+        document_id=UUID(reference["document"]),
+        collection_id=UUID(reference["collection"]),
+        title=reference["title"],
+        text=cut_text(text, SEARCHED_BYTES),
+        headings=tuple(reference["headings"]),
+        page_from=reference["page_from"],
+        page_to=reference["page_to"],
+        char_from=reference["char_from"],
+        char_to=reference["char_to"],
+        sha256=hash_text(text),
+    )
+
+
+async def _wait_for_files(slug: str, asked: Asked) -> None:
+    """Until the files that came with the question are read. Raises InvalidInput, Unavailable."""
+    if not asked.files:
+        return
+    end_s = time.monotonic() + READ_WITHIN_S
+    while True:
+        waiting, failed = await in_tenant(slug, list_unread, asked.files)
+        if failed:
+            message = _("“%(name)s” could not be read. %(reason)s") % {
+                "name": str(failed[0]),
+                "reason": failed[0].why,
+            }
+            raise InvalidInput(message, code="document_failed", param="files")
+        if not waiting:
+            return
+        if time.monotonic() > end_s:
+            message = _("“%(name)s” is still being read. Ask again in a few minutes.") % {
+                "name": str(waiting[0])
+            }
+            raise Unavailable(message, code="document_waits")
+        await asyncio.sleep(LOOK_EVERY_S)

@@ -1,0 +1,243 @@
+"""What a page shows of an answer's sources, asked anew at each look: a document that is gone, or that the
+reader may not read any more, keeps its number and loses its title, its place and its text, on every branch.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from accounts.selectors import list_member_projects
+from prompts.attachments import WHOLE
+from prompts.models import Message, Part
+from rag.context import read_again
+from rag.models import Document
+from rag.searching import NO_MODEL, NO_VECTORS, PARTLY, TOO_SLOW
+from rag.selectors import list_visible_documents
+
+HIDDEN = ("document", "collection", "title", "headings", "sha256", "char_from", "char_to")
+SHOWN_CHARS = 600  # of an excerpt
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place in a document. `title` and what follows are empty where it is not the reader's to see."""
+
+    number: int | None
+    title: str = ""
+    page: str = ""
+    address: str = ""
+    excerpt: str = ""
+    is_changed: bool = False  # the document says something else there now
+    is_gone: bool = False
+    score: float | None = None
+    is_given: bool = True
+    is_cut: bool = False
+
+    @property
+    def name(self) -> str:
+        """For those who listen."""
+        if self.is_gone:
+            return _("Source %(number)s: deleted, or no longer open to you") % {"number": self.number}
+        where = f", {self.page}" if self.page else ""
+        return _("Source %(number)s: %(title)s") % {"number": self.number, "title": self.title + where}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How the documents were looked for."""
+
+    question: str
+    way: str
+    gaps: list[str]
+    closed: str
+    milliseconds: int
+    cost: str
+    currency: str
+    passages: list[Source]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    name: str
+    is_whole: bool
+    address: str
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a message's parts other than text are to its reader."""
+
+    sources: list[Source] = field(default_factory=list)
+    search: Search | None = None
+    files: list[AttachedFile] = field(default_factory=list)
+
+    def show_number(self, number: int) -> str:
+        source = next((one for one in self.sources if one.number == number), None)
+        return render_to_string("prompts/_cite.html", {"source": source, "number": number}).strip()
+
+
+def show_all(user: User, messages: Iterable[Message]) -> dict[UUID, Shown]:
+    """By message; a message without such parts has none."""
+    parts: dict[UUID, list[Part]] = {}
+    kinds = (Part.Kind.CITATION, Part.Kind.TOOL_CALL, Part.Kind.TOOL_RESULT, Part.Kind.FILE)
+    for message in messages:
+        if found := [part for part in message.parts.all() if part.kind in kinds]:
+            parts[message.pk] = found
+    if not parts:
+        return {}
+    everything = [part for found in parts.values() for part in found]
+    readable = list_readable_documents(user)
+    known = readable.filter(pk__in=set(_list_documents(everything))).in_bulk()
+    cited = [part.data for part in everything if part.kind == Part.Kind.CITATION]
+    texts = dict(zip(map(_place, cited), read_again(readable, cited), strict=True)) if cited else {}
+    return {pk: _show(found, known, texts) for pk, found in parts.items()}
+
+
+def list_readable_documents(user: User) -> QuerySet[Document]:
+    """On any of the person's projects: what one of them opens is open."""
+    is_open = Q(pk__in=[])
+    for project in list_member_projects(user):
+        is_open |= Q(pk__in=list_visible_documents(user, project.pk).values("pk"))
+    return Document.objects.filter(is_open)
+
+
+def _list_documents(parts: Iterable[Part]) -> Iterable[str]:
+    for part in parts:
+        if "document" in part.data:
+            yield part.data["document"]
+        for passage in part.data.get("passages", ()):
+            yield passage["document"]
+
+
+def _place(reference: dict[str, Any]) -> tuple[str, str]:
+    return reference["document"], reference["sha256"]
+
+
+def _show(
+    parts: Sequence[Part], known: dict[UUID, Document], texts: dict[tuple[str, str], str | None]
+) -> Shown:
+    shown = Shown()
+    question = ""
+    for part in parts:
+        if part.kind == Part.Kind.CITATION:
+            shown.sources.append(_source(part.data, known, texts.get(_place(part.data)), has_excerpt=True))
+        elif part.kind == Part.Kind.TOOL_CALL:
+            question = part.data.get("question", "")
+        elif part.kind == Part.Kind.TOOL_RESULT:
+            shown.search = _search(question, part.data, known)
+        else:
+            shown.files.append(_file(part.data, known))
+    return shown
+
+
+def _source(
+    reference: dict[str, Any],
+    known: dict[UUID, Document],
+    text: str | None = None,
+    *,
+    has_excerpt: bool = False,
+) -> Source:
+    document = known.get(UUID(reference["document"]))
+    if document is None:
+        return Source(reference["number"], is_gone=True, score=reference.get("score"))
+    is_whole = bool(reference.get("is_whole"))
+    excerpt = text or ""
+    return Source(
+        number=reference["number"],
+        title=str(document),
+        page=_say_page(reference),
+        address=_address(reference),
+        excerpt=excerpt[:SHOWN_CHARS] + "…" * (len(excerpt) > SHOWN_CHARS),
+        is_changed=has_excerpt and text is None and not is_whole,
+        score=reference.get("score"),
+        is_given=reference.get("is_given", True),
+        is_cut=reference.get("is_cut", False),
+    )
+
+
+def _say_page(reference: dict[str, Any]) -> str:
+    first, last = reference["page_from"], reference["page_to"]
+    if first is None:
+        return " › ".join(reference["headings"][-1:])
+    if last in (None, first):
+        return _("page %(page)s") % {"page": first}
+    return _("pages %(first)s to %(last)s") % {"first": first, "last": last}
+
+
+def _address(reference: dict[str, Any]) -> str:
+    place = {
+        "document": reference["document"],
+        "from": reference["char_from"],
+        "to": reference["char_to"],
+        "page": reference["page_from"],
+    }
+    asked = urlencode({name: value for name, value in place.items() if value is not None})
+    return f"{reverse('rag:source-panel')}?{asked}"
+
+
+def _file(data: dict[str, Any], known: dict[UUID, Document]) -> AttachedFile:
+    is_there = UUID(data["document"]) in known
+    address = reverse("rag:document-detail", args=[data["document"]]) if is_there else ""
+    return AttachedFile(data["name"], data.get("use") == WHOLE, address)
+
+
+def _search(question: str, result: dict[str, Any], known: dict[UUID, Document]) -> Search:
+    ways = {
+        "both": _("by words and by meaning"),
+        "words": _("by words alone"),
+        "vectors": _("by meaning alone"),
+    }
+    closed = result.get("closed", 0)
+    return Search(
+        question=question,
+        way=ways.get(result.get("leg", ""), _("read whole, without a search")),
+        gaps=list(dict.fromkeys(_say_gap(gap["why"]) for gap in result.get("gaps", ()))),
+        closed=ngettext(
+            "%(count)d chosen collection was gone or closed to you.",
+            "%(count)d chosen collections were gone or closed to you.",
+            closed,
+        )
+        % {"count": closed}
+        if closed
+        else "",
+        milliseconds=sum(result.get("ms", {}).values()),
+        cost=result.get("cost", ""),
+        currency=result.get("currency", ""),
+        passages=[_source(one, known) for one in result.get("passages", ())],
+    )
+
+
+def _say_gap(why: str) -> str:
+    known = {
+        NO_MODEL: _("A collection has no embedding model, so it is searched by words alone."),
+        NO_VECTORS: _("A collection's passages were not embedded yet, so it was searched by words alone."),
+        PARTLY: _("Some passages were not embedded yet and were searched by words alone."),
+        TOO_SLOW: _("The embedding model did not answer in time."),
+    }
+    return known.get(why) or _("The embedding model could not be asked (%(code)s).") % {"code": why}
+
+
+def hide_data(user: User, parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """The data of a message's parts as its person may read it now, for programs."""
+    known: set[str] = set()
+    if wanted := set(_list_documents(parts)):
+        rows = list_readable_documents(user).filter(pk__in=wanted).values_list("pk", flat=True)
+        known = {str(pk) for pk in rows}
+    return [_hide(part.data, known) for part in parts]
+
+
+def _hide(data: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    if "passages" in data:
+        return {**data, "passages": [_hide(one, known) for one in data["passages"]]}
+    if "sha256" not in data or data["document"] in known:
+        return data
+    return {name: value for name, value in data.items() if name not in HIDDEN} | {"is_gone": True}

@@ -1,0 +1,125 @@
+"""The bench: one question in several settings side by side, and what they find of an evaluation set."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from accounts.models import User
+from foundation.errors import AtriumError
+from rag.engines import Hit, Leg
+from rag.models import Collection, SavedQuestion
+from rag.reach import find_project_of
+from rag.searching import Gap, search_now
+
+LEGS: dict[Leg, object] = {
+    "both": pgettext_lazy("search", "Words and meaning"),
+    "words": pgettext_lazy("search", "Words"),
+    "vectors": pgettext_lazy("search", "Meaning"),
+}
+MEASURED = 10  # recall@10, nDCG@10
+MOST_QUESTIONS = 200
+GAPS = {
+    "no_model": _("This collection has no embedding model: it is searched by words only."),
+    "no_vectors": _("The vectors are not made yet: words alone were searched."),
+    "partly": _("Some vectors are not made yet: what lacks them was searched by words only."),
+    "too_slow": _("The embedding model took too long: words alone were searched."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What one setting found. `problem`: why it found less than it could, or nothing."""
+
+    leg: Leg
+    hits: Sequence[Hit] = ()
+    embedding_ms: int = 0
+    search_ms: int = 0
+    problem: str = ""
+
+    @property
+    def label(self) -> str:
+        return str(LEGS[self.leg])
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Means over the questions, from 0 to 1."""
+
+    label: str
+    recall: float
+    mrr: float
+    ndcg: float
+    question_count: int
+    problem: str = ""
+
+
+def ask(user: User, collection: Collection, text: str, legs: Iterable[Leg], count: int) -> list[Column]:
+    return [_ask_one(user, collection, text, leg, count) for leg in legs]
+
+
+def _ask_one(user: User, collection: Collection, text: str, leg: Leg, count: int) -> Column:
+    try:
+        found = search_now(
+            user,
+            text,
+            collections=[collection],
+            project_id=find_project_of(user, collection),
+            count=count,
+            leg=leg,
+        )
+    except AtriumError as exc:
+        return Column(leg, problem=str(exc.message))
+    trace = found.trace
+    problem = " ".join(dict.fromkeys(_say_gap(gap) for gap in trace.gaps))
+    # what was asked for by meaning and could not be is no answer of that setting
+    hits = [] if leg == "vectors" and all(hit.similarity is None for hit in found.hits) else found.hits
+    return Column(leg, hits, trace.embedding_ms, trace.search_ms, problem)
+
+
+def _say_gap(gap: Gap) -> str:
+    text = GAPS.get(gap.why) or _("The embedding model did not answer: words alone were searched.")
+    return str(text)
+
+
+def measure(user: User, collection: Collection, legs: Iterable[Leg]) -> list[Measures]:
+    """Of the saved questions whose place is known, the newest MOST_QUESTIONS."""
+    questions = list(
+        SavedQuestion.objects.filter(collection=collection)
+        .exclude(document=None)
+        .order_by("-created_at")[:MOST_QUESTIONS]
+    )
+    return [_measure_one(user, collection, leg, questions) for leg in legs] if questions else []
+
+
+def _measure_one(
+    user: User, collection: Collection, leg: Leg, questions: Sequence[SavedQuestion]
+) -> Measures:
+    ranks, problem = [], ""
+    for question in questions:
+        column = _ask_one(user, collection, question.text, leg, MEASURED)
+        problem = problem or column.problem
+        ranks.append(rank_of(question, column.hits))
+    return Measures(
+        label=str(LEGS[leg]),
+        recall=fmean(rank is not None for rank in ranks),
+        mrr=fmean(1 / rank if rank else 0.0 for rank in ranks),
+        ndcg=fmean(1 / math.log2(1 + rank) if rank else 0.0 for rank in ranks),
+        question_count=len(ranks),
+        problem=problem,
+    )
+
+
+def rank_of(question: SavedQuestion, hits: Sequence[Hit]) -> int | None:
+    """Of the first passage that holds the answer, from 1."""
+    for rank, hit in enumerate(hits, start=1):
+        if hit.document_id != question.document_id:
+            continue
+        if question.char_from is None or question.char_to is None:
+            return rank
+        if hit.char_from < question.char_to and hit.char_to > question.char_from:
+            return rank
+    return None

@@ -1,0 +1,61 @@
+"""Changing a collection, and the questions that its search is measured by."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from foundation.errors import InvalidInput
+from rag.models import Collection, Document, SavedQuestion
+from rag.rights import require_edit
+
+CHANGE = "rag.change_collection"
+# what another index must be made for
+INDEX_COLUMNS = ("languages", "embedding_model", "dimensions", "chunk_characters")
+
+
+@transaction.atomic
+def change_collection(*, actor: User | None, collection: Collection, **columns: object) -> bool:
+    """Whether its index must be made anew. Raises NotAllowed, ValidationError."""
+    require_edit(actor, collection, CHANGE)
+    row = Collection.objects.select_for_update(of=("self",)).get(pk=collection.pk)
+    before = [getattr(row, name) for name in INDEX_COLUMNS]
+    for name, value in columns.items():
+        setattr(row, name, value)
+    row.full_clean()
+    row.save()
+    return before != [getattr(row, name) for name in INDEX_COLUMNS]
+
+
+@transaction.atomic
+def save_question(
+    *,
+    actor: User | None,
+    collection: Collection,
+    text: str,
+    document: Document | None = None,
+    span: tuple[int, int] | None = None,
+) -> SavedQuestion:
+    """A question of the collection's evaluation set; one that is there gets the new place. Raises NotAllowed,
+    InvalidInput, ValidationError.
+    """
+    require_edit(actor, collection, CHANGE)
+    if document is not None and document.collection_id != collection.pk:
+        raise InvalidInput(_("This document is not in the collection."), param="document")
+    text = " ".join(text.split())
+    row = SavedQuestion.objects.filter(collection=collection, text=text).first() or SavedQuestion(
+        collection=collection, text=text, created_by=actor.pk if actor else None
+    )
+    row.document = document
+    row.char_from, row.char_to = span or (None, None)
+    row.full_clean()
+    row.save()
+    return row
+
+
+@transaction.atomic
+def delete_question(*, actor: User | None, collection: Collection, question_id: UUID) -> None:
+    """Safe to call again. Raises NotAllowed."""
+    require_edit(actor, collection, CHANGE)
+    SavedQuestion.objects.filter(collection=collection, pk=question_id).delete()

@@ -1,0 +1,117 @@
+"""The shape of what a person says of a collection and of what they bring into it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+from foundation.refusals import Refusal, texts_by_field
+from rag.models import Collection, Language
+from tenants.data_policy import DataPolicy
+
+PRIVATE, SHARED = "private", "shared"
+MAX_TEXT = 2_000_000
+
+
+class RefusedForm(forms.Form):
+    """A form that shows what the service refused, each text at its field."""
+
+    def add_refusal(self, refusal: Refusal) -> None:
+        for name, texts in texts_by_field(refusal).items():
+            self.add_error(name if name in self.fields else None, texts)
+
+
+class CollectionForm(RefusedForm):
+    """A collection. Whoever may not share one has no choice of who sees it; what exists cannot change
+    hands.
+    """
+
+    fields: dict[str, Any]
+    name = forms.CharField(label=_("Name"), max_length=120)
+    visibility = forms.ChoiceField(
+        label=_("Who may see it"),
+        choices=[(PRIVATE, _("Only me")), (SHARED, _("Everybody who is given access"))],
+        initial=PRIVATE,
+        widget=forms.RadioSelect,
+    )
+    languages = forms.MultipleChoiceField(
+        label=_("Languages of its documents"),
+        choices=Language.choices,
+        initial=Language.values,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    embedding_model = forms.ChoiceField(
+        label=_("How passages are found"),
+        required=False,
+        help_text=_("An embedding model finds what means the same in other words, also across languages."),
+    )
+    chunk_characters = forms.IntegerField(
+        label=_("Characters of a passage"),
+        min_value=200,
+        max_value=4000,
+        initial=900,
+        help_text=_("At most, from 200 to 4,000; in Chinese half as many."),
+    )
+    data_policy = forms.ChoiceField(
+        label=_("Where its texts may go"),
+        required=False,
+        help_text=_("Which models may read them: those that run in these places."),
+    )
+
+    def __init__(
+        self, *args: Any, models: Sequence[tuple[str, str]], may_share: bool, is_new: bool, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["embedding_model"].choices = [("", _("By words only")), *models]
+        self.fields["data_policy"].choices = [
+            (value, capfirst(str(label))) for value, label in DataPolicy.choices
+        ]
+        if not (is_new and may_share):
+            del self.fields["visibility"]
+        if is_new:
+            del self.fields["chunk_characters"]
+
+    @property
+    def is_shared(self) -> bool:
+        return self.cleaned_data.get("visibility") == SHARED
+
+
+def values_of(collection: Collection) -> dict[str, Any]:
+    """What the form shows of one that exists."""
+    names = ("name", "languages", "embedding_model", "chunk_characters", "data_policy")
+    return {name: getattr(collection, name) for name in names}
+
+
+class TextForm(RefusedForm):
+    title = forms.CharField(label=_("Title"), max_length=300)
+    text = forms.CharField(
+        label=_("Text"),
+        max_length=MAX_TEXT,
+        widget=forms.Textarea(attrs={"rows": 12}),
+        help_text=_("An empty line begins a new paragraph."),
+    )
+
+
+class AddressForm(RefusedForm):
+    url = forms.URLField(
+        label=_("Web address"),
+        max_length=2000,
+        assume_scheme="https",
+        widget=forms.URLInput(attrs={"placeholder": "https://", "inputmode": "url"}),
+        help_text=_("One page is read, not what it links to."),
+    )
+    recrawl_days = forms.TypedChoiceField(
+        label=_("Look again"),
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[
+            ("", _("never")),
+            (1, _("every day")),
+            (7, _("every week")),
+            (30, _("every 30 days")),
+            (90, _("every 90 days")),
+        ],
+    )

@@ -1,0 +1,1 @@
+"""What takes longer than a request: reading documents, vectors, another index, pages looked at again."""

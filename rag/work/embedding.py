@@ -1,0 +1,239 @@
+"""The work of a collection's vectors: batches through the gateway's pipeline, two under way at once, so that
+the model does not wait while the last ones are written.
+
+What the words find does not wait for it. A model that is away, forbidden or too dear for now is asked again
+later, and the collection says why meanwhile. It gives its place up after a while, so that other tenants come
+to theirs.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+from uuid import UUID
+
+from accounts.selectors import find_first_active, find_owner_id
+from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed
+from foundation.told import gettext as _
+from gateway.vectors import Payer, Pending, Vectors, embed_now, start_embedding
+from rag.engines.pgvector import generations
+from rag.engines.pgvector.calibration import calibrate
+from rag.engines.pgvector.vectors import take_into_graph
+from rag.models import Chunk, Collection, Generation
+from rag.work.patience import write_alone
+from rag.work_names import EMBED, REBUILD
+from tenants.context import current_tenant
+from tenants.work.runs import Run
+from tenants.work.services import order
+
+T = TypeVar("T")
+SOURCE = "knowledge"  # on bills
+BATCH = 128  # texts
+AT_ONCE = 2  # batches
+DOCUMENTS_AT_ONCE = 10
+SLICE_S = 60.0  # after which others have their turn
+ASK_AGAIN_S = 900  # where waiting helps, or somebody may change something
+LONG_TEXT = "context_length_exceeded"
+
+
+class Later(AtriumError):
+    """There are no vectors for now, and the model is asked again."""
+
+    http_status = 503
+    code = "later"
+
+
+@dataclass(slots=True)
+class Batch:
+    pending: Pending
+    payer: Payer
+    chunk_ids: list[int]
+    texts: list[str]
+
+
+def embed(run: Run) -> None:
+    """Raises Later, with the reason in words."""
+    generation = _find(run.object_id)
+    if generation is None or generation.dimensions is None:
+        return
+    try:
+        is_done = _fill(run, generation)
+        if is_done and _wants_weights(generation):
+            _weigh(run, generation)
+    except AtriumError as exc:
+        pause_s = min(max(exc.retry_after_s or ASK_AGAIN_S, 60), ASK_AGAIN_S)
+        raise Later(exc.message, code=exc.code, retry_after_s=pause_s) from exc
+    if not is_done:
+        with run.conclusion():
+            order(EMBED, run.object_id, ordered_by=run.ordered_by)
+        return
+    while taken := _take_into_graph(run, generation):
+        run.progress("graph", taken, taken)
+    write_alone(run, generation.collection_id, lambda: take_its_place(generation), run.conclusion)
+
+
+def take_its_place(generation: Generation) -> None:
+    """Let the collection's next index answer, where it is complete; else what it lacks is made first. With
+    the collection locked.
+    """
+    collection = Collection.objects.get(pk=generation.collection_id)
+    if collection.active_generation_id == generation.pk:
+        return
+    try:
+        generations.switch(generation.pk)
+    except Conflict:
+        order(REBUILD, collection.pk, arguments={"generation": generation.pk})
+
+
+def _find(generation_id: str) -> Generation | None:
+    rows = Generation.objects.select_related("collection").defer("lexicon")
+    return rows.filter(pk=int(generation_id)).first()
+
+
+def _fill(run: Run, generation: Generation) -> bool:
+    """Whether no chunk is without a vector now; False when its time was over before."""
+    ends_at, is_over = time.monotonic() + SLICE_S, False
+    flying: deque[Batch] = deque()
+    try:
+        while True:
+            while not is_over and len(flying) < AT_ONCE:
+                batch = _start_next(generation, flying)
+                if batch is None:
+                    break
+                flying.append(batch)
+            if not flying:
+                return not generations.list_wanting(generation, 1)
+            _land(run, generation, flying.popleft())
+            is_over = time.monotonic() > ends_at
+    finally:
+        for batch in flying:
+            batch.pending.cancel()
+
+
+def _start_next(generation: Generation, flying: Sequence[Batch]) -> Batch | None:
+    """The next chunks that one person pays for."""
+    taken = {chunk_id for batch in flying for chunk_id in batch.chunk_ids}
+    wanting = generations.list_wanting(generation, BATCH + len(taken))
+    rows = [row for row in wanting if row[0] not in taken][:BATCH]
+    if not rows:
+        return None
+    payers = _list_payers(generation, [chunk_id for chunk_id, _text in rows])
+    first = payers[rows[0][0]]
+    rows = [row for row in rows if payers[row[0]] == first]
+    payer = _payer(generation, first)
+    texts = [text for _chunk, text in rows]
+    pending = start_embedding(payer, generation.embedding_model, texts, source=SOURCE)
+    return Batch(pending, payer, [chunk_id for chunk_id, _text in rows], texts)
+
+
+def _land(run: Run, generation: Generation, batch: Batch) -> None:
+    try:
+        vectors = cast(Vectors, batch.pending.wait(run.check))
+    except InvalidInput as exc:
+        if exc.code != LONG_TEXT:
+            raise
+        vectors = _embed_shorter(run, generation, batch.payer, batch.texts)
+    finally:
+        run.spend(batch.pending.cost)
+    rows = list(zip(batch.chunk_ids, vectors, strict=True))
+    _write(run, generation, lambda: generations.keep_vectors(generation.pk, rows))
+    generation.refresh_from_db(fields=["chunk_count", "vector_count"])
+    run.progress("embed", min(generation.vector_count, generation.chunk_count), generation.chunk_count)
+
+
+def _write(run: Run, generation: Generation, write: Callable[[], T]) -> T | None:
+    return write_alone(run, generation.collection_id, write, run.step)
+
+
+def _embed_shorter(run: Run, generation: Generation, payer: Payer, texts: Sequence[str]) -> Vectors:
+    """One of them is too long for the model: that one is cut until it fits."""
+    if len(texts) > 1:
+        half = len(texts) // 2
+        parts = (texts[:half], texts[half:])
+    else:
+        parts = ([texts[0][: len(texts[0]) * 2 // 3]],)
+    vectors: Vectors = []
+    for part in parts:
+        run.check()
+        try:
+            vectors += embed_now(payer, generation.embedding_model, part, source=SOURCE)
+        except InvalidInput as exc:
+            if exc.code != LONG_TEXT or not part[0]:
+                raise
+            vectors += _embed_shorter(run, generation, payer, part)
+    return vectors
+
+
+def _list_payers(generation: Generation, chunk_ids: Sequence[int]) -> dict[int, UUID | None]:
+    """By chunk: who brought its document, or who had the index made, where that came after the document."""
+    rows = Chunk.objects.filter(pk__in=chunk_ids)
+    found = rows.values_list("pk", "document__created_by", "document__created_at")
+    return {
+        pk: generation.ordered_by if generation.ordered_by and at <= generation.created_at else brought_by
+        for pk, brought_by, at in found
+    }
+
+
+def _payer(generation: Generation, user_id: UUID | None) -> Payer:
+    """That person, or whoever stands for one who has left. Raises NotAllowed where nobody does."""
+    collection = generation.collection
+    known = find_first_active([user_id, generation.ordered_by, collection.owner_id])
+    if known is None and collection.owner_id is None:
+        known = find_owner_id()
+    if known is None:
+        raise NotAllowed(_("Nobody is known who pays for the vectors of these documents."), code="no_payer")
+    return Payer(current_tenant(), known, data_policy=collection.data_policy)
+
+
+def _wants_weights(generation: Generation) -> bool:
+    """At the first time, and whenever the collection has doubled."""
+    return generation.vector_count >= max(1, 2 * generation.weighed_chunks)
+
+
+def _weigh(run: Run, generation: Generation) -> None:
+    payer = _payer(generation, run.ordered_by or generation.ordered_by)
+
+    def ask(texts: list[str]) -> Vectors:
+        pending = start_embedding(payer, generation.embedding_model, texts, source=SOURCE, purpose="query")
+        try:
+            return cast(Vectors, pending.wait(run.check))
+        finally:
+            run.spend(pending.cost)
+
+    calibrate(generation, ask)
+    Generation.objects.filter(pk=generation.pk).update(weighed_chunks=generation.vector_count)
+
+
+def _take_into_graph(run: Run, generation: Generation) -> int:
+    with run.step():
+        return take_into_graph(generation)
+
+
+def rebuild(run: Run) -> None:
+    """The work of another index: filled from the blocks that are kept, then its vectors, then its place."""
+    generation = _find(str(run.arguments["generation"]))
+    if generation is None:
+        return
+    ends_at, total = time.monotonic() + SLICE_S, generation.collection.documents.count()
+    done = Chunk.objects.filter(generation=generation).values("document").distinct().count()
+    while time.monotonic() < ends_at:
+        run.progress("index", min(done, total), total)
+        filled = _write(run, generation, lambda: generations.fill(generation.pk, DOCUMENTS_AT_ONCE))
+        if not filled:
+            break
+        done += filled
+    else:
+        with run.conclusion():
+            order(REBUILD, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
+        return
+    write_alone(run, generation.collection_id, lambda: _go_on(run, generation), run.conclusion)
+
+
+def _go_on(run: Run, generation: Generation) -> None:
+    """What follows a filled index: its vectors, or its place."""
+    generation.refresh_from_db(fields=["chunk_count", "vector_count"])
+    if generation.dimensions is not None and generation.vector_count < generation.chunk_count:
+        order(EMBED, str(generation.pk), ordered_by=run.ordered_by)
+    else:
+        take_its_place(generation)

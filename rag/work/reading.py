@@ -1,0 +1,274 @@
+"""The work of reading a document: fetched where it is a web page, parsed, cut and indexed by words. All that
+others see of it changes in one transaction, the last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from foundation.errors import InvalidInput
+from foundation.told import Told, ngettext
+from foundation.told import gettext as _
+from rag.models import Collection, Document, SavedQuestion
+from rag.pages import Page, PageGone, fetch_page
+from rag.parsing.result import Parsed
+from rag.parsing.run import parse
+from rag.services import (
+    PURPOSE,
+    add_document,
+    forget_files,
+    index_documents,
+    note_reason,
+    remove_documents,
+)
+from rag.work.patience import write_alone
+from rag.work_names import EMBED, READ, RECRAWL
+from tenants.files.models import File
+from tenants.files.selectors import get_place
+from tenants.files.services import store_file
+from tenants.files.streams import read_blob
+from tenants.local.models import Work
+from tenants.work.runs import Run
+from tenants.work.services import order
+
+WAITING = (Document.State.WAITING, Document.State.READING)
+UNTAKEN_FOR = timedelta(hours=6)  # files that this work brought and that no document took
+MOST_ATTACHMENTS = 100
+DEEPEST = 3  # mails in mails
+UNTITLED = ("", "untitled", "unnamed document")
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What is known of a document before it is kept."""
+
+    file: File
+    parsed: Parsed
+    attachments: Sequence[File]
+    page: Page | None
+
+
+def read(run: Run) -> None:
+    """Raises AtriumError: InvalidInput where the file itself is the reason, others where it may succeed
+    later.
+    """
+    document = Document.objects.select_related("file").filter(pk=run.object_id).first()
+    if document is None:
+        return
+    if document.state in WAITING:
+        with run.step():
+            Document.objects.filter(pk=document.pk).update(state=Document.State.READING)
+    page, file = None, document.file
+    if document.source == Document.Source.URL and (file is None or run.arguments.get("again")):
+        try:
+            page = _fetch(run, document)
+        except PageGone:
+            if document.state != Document.State.READY:
+                raise
+            return _conclude_gone(run, document)
+        if page is None:
+            return _conclude_unchanged(run, document)
+        file = _store(page.content, document.address.rpartition("/")[2] or "page.html", page.declared_type)
+    if file is None:
+        raise InvalidInput(_("The file of this document is gone."), code="document_broken")
+    brought = _parse(run, document, file, page)
+    run.progress("index", 0, 1)
+    write_alone(run, document.collection_id, lambda: _keep(document.pk, brought), run.conclusion)
+    if file.pk != document.file_id and not Document.objects.filter(file=file).exists():
+        forget_files([file])
+
+
+def _fetch(run: Run, document: Document) -> Page | None:
+    run.progress("fetch", 0, 1)
+    known = document.validators if document.state == Document.State.READY else {}
+    page = fetch_page(document.address, known)
+    run.progress("fetch", 1, 1)
+    return page
+
+
+def _parse(run: Run, document: Document, file: File, page: Page | None) -> Brought:
+    run.progress("parse", 0, 1)
+    content = page.content if page is not None else b"".join(read_blob(get_place(file.blob_id)))
+    parsed = parse(content, name=file.name, declared_type=file.declared_type)
+    wanted = parsed.attachments[:MOST_ATTACHMENTS] if _depth_of(document) < DEEPEST else []
+    attachments = [_store(one.content, one.name, one.declared_type) for one in wanted if one.content]
+    run.progress("parse", 1, 1)
+    return Brought(file, parsed, attachments, page)
+
+
+def _store(content: bytes, name: str, declared_type: str) -> File:
+    """A file that goes by itself unless a document takes it."""
+    return store_file(
+        [content],
+        size_bytes=len(content),
+        most_bytes=len(content),
+        name=name,
+        declared_type=declared_type,
+        purpose=PURPOSE,
+        owner_id=None,
+        expires_at=timezone.now() + UNTAKEN_FOR,
+    )
+
+
+def _depth_of(document: Document) -> int:
+    depth, parent_id = 0, document.parent_id
+    while parent_id is not None and depth < DEEPEST:
+        parent_id = Document.objects.values_list("parent_id", flat=True).get(pk=parent_id)
+        depth += 1
+    return depth
+
+
+def _keep(document_id: UUID, brought: Brought) -> None:
+    """The document as it was read, in place of what stood there and of its earlier versions. With the
+    collection locked.
+    """
+    rows = Document.objects.select_related("file", "collection")
+    document = rows.filter(pk=document_id).first()  # as it is behind the lock
+    if document is None:
+        return
+    collection = document.collection
+    if brought.page is not None and not _take_page(collection, document, brought):
+        return
+    if document.title in (document.address, document.file.name if document.file else "") and (
+        brought.parsed.title.strip().lower() not in UNTITLED
+    ):
+        document.title = brought.parsed.title.strip()[:300]
+    document.page_count = brought.parsed.page_count
+    document.scanned_page_count = len(brought.parsed.scanned_pages)
+    document.metadata = {**document.metadata, **brought.parsed.metadata}
+    document.save()
+    index_documents(collection=collection, parsed={document: brought.parsed.blocks})
+    note_reason(document.pk, _say_left_out(brought.parsed))
+    _remove_earlier(collection, document)
+    _take_attachments(collection, document, brought.attachments)
+    order_vectors(collection)
+    order_next_look(document)
+
+
+def _take_page(collection: Collection, document: Document, brought: Brought) -> bool:
+    """What was fetched becomes the document's content. False where another document has the same bytes: then
+    this one says so instead.
+    """
+    page, file = brought.page, brought.file
+    twin = collection.documents.filter(content_hash=file.sha256).exclude(pk=document.pk).first()
+    if page is not None:
+        document.fetched_at, document.validators = timezone.now(), page.validators
+    if twin is not None:
+        message = _("The same content stands here already, as “%(title)s”.") % {"title": str(twin)}
+        state = Document.State.FAILED if document.state in WAITING else document.state
+        note_reason(document.pk, message, state=state, fetched_at=document.fetched_at)
+        order_next_look(document)
+        return False
+    if document.file_id is not None and document.content_hash != file.sha256:
+        document.version += 1
+    earlier, document.file, document.content_hash = document.file, file, file.sha256
+    File.objects.filter(pk=file.pk).update(expires_at=None)
+    document.save(update_fields=["file", "content_hash", "version", "updated_at"])
+    forget_files([earlier])
+    return True
+
+
+def _say_left_out(parsed: Parsed) -> str:
+    """What a reader should know of what is not there; "" where all is."""
+    told = [str(note) for note in parsed.notes]
+    if count := len(parsed.scanned_pages):
+        told.append(
+            ngettext(
+                "%(count)d page is a picture whose text could not be read.",
+                "%(count)d pages are pictures whose text could not be read.",
+                count,
+            )
+            % {"count": count}
+        )
+    if not told:
+        return ""
+    said = told[0]
+    for one in told[1:]:
+        said = said + " " + one
+    return said
+
+
+def _remove_earlier(collection: Collection, document: Document) -> None:
+    """Earlier versions of the same file; questions whose answers stood there are answered here now."""
+    if not document.address or document.parent_id is not None or document.source == Document.Source.URL:
+        return
+    earlier = collection.documents.filter(
+        address=document.address, parent=None, version__lt=document.version
+    ).exclude(source=Document.Source.URL)
+    ids = list(earlier.values_list("pk", flat=True))
+    if ids:
+        SavedQuestion.objects.filter(document__in=ids).update(document=document, char_from=None, char_to=None)
+        remove_documents(collection, ids)
+
+
+def _take_attachments(collection: Collection, document: Document, files: Sequence[File]) -> None:
+    for file in files:
+        child, is_new = add_document(
+            actor=None,
+            collection=collection,
+            title=file.name[:300],
+            content_hash=file.sha256,
+            source=Document.Source.MAIL,
+            address=file.name,
+            file=file,
+            parent=document,
+            created_by=document.created_by,
+        )
+        if is_new:
+            File.objects.filter(pk=file.pk).update(expires_at=None)
+            order(READ, child.pk, ordered_by=document.created_by)
+
+
+def order_vectors(collection: Collection) -> None:
+    """For each index of the collection that wants some."""
+    wanting = collection.generations.exclude(embedding_model="").values_list("pk", flat=True)
+    for generation_id in wanting:
+        order(EMBED, str(generation_id))
+
+
+def order_next_look(document: Document) -> None:
+    if document.source == Document.Source.URL and document.recrawl_days:
+        due_at: datetime = timezone.now() + timedelta(days=document.recrawl_days)
+        order(RECRAWL, document.pk, at=due_at, ordered_by=document.created_by)
+
+
+def _conclude_unchanged(run: Run, document: Document) -> None:
+    with run.conclusion():
+        note_reason(document.pk, "", fetched_at=timezone.now())
+        order_next_look(document)
+
+
+def _conclude_gone(run: Run, document: Document) -> None:
+    with run.conclusion():
+        note_reason(document.pk, _("The page is gone; what was read before is kept."))
+        order_next_look(document)
+
+
+def look_again(run: Run) -> None:
+    """The time has come to fetch a page once more."""
+    document = Document.objects.filter(pk=run.object_id).first()
+    if document is None or not document.recrawl_days:
+        return
+    with run.conclusion():
+        order(READ, document.pk, arguments={"again": True}, ordered_by=document.created_by)
+
+
+def note_failure(row: Work) -> None:
+    """Reading came to nothing: what was found before stays, and says that this is old."""
+    document = Document.objects.filter(pk=row.object_id).first()
+    if document is None:
+        return
+    why = Told(row.error, row.error_words or row.error)
+    if row.state == Work.State.CANCELLED:
+        Document.objects.filter(pk=document.pk, state__in=WAITING).update(
+            state=Document.State.STOPPED, reason="", reason_words=None
+        )
+    elif document.state in WAITING:
+        note_reason(document.pk, why, state=Document.State.FAILED)
+    else:
+        said = _("Reading it again failed; what was read before is kept. %(why)s") % {"why": why}
+        note_reason(document.pk, said)
+    order_next_look(document)

@@ -1,0 +1,8 @@
+"""The kinds of this room's work, by the names under which it is ordered."""
+
+QUEUE = "knowledge"
+READ = "rag.read"  # object: a document
+RECRAWL = "rag.recrawl"  # object: a document
+EMBED = "rag.embed"  # object: a generation
+REBUILD = "rag.rebuild"  # object: a collection
+OF_DOCUMENT = (READ, RECRAWL)

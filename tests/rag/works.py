@@ -1,0 +1,37 @@
+"""Work of the queue `knowledge` as a worker does it, within the test's own process and transaction."""
+
+from rag.services import PURPOSE
+from rag.work_names import QUEUE
+from tenants.files.models import File
+from tenants.files.services import store_file
+from tenants.local.models import Work
+from tenants.work.claims import claim_next
+from tenants.work.runs import carry_out
+
+
+def bring(content: bytes | str, name: str = "rules.txt", owner=None, purpose: str = PURPOSE) -> File:
+    raw = content.encode() if isinstance(content, str) else content
+    return store_file(
+        [raw],
+        size_bytes=len(raw),
+        most_bytes=len(raw),
+        name=name,
+        declared_type="",
+        purpose=purpose,
+        owner_id=owner.pk if owner else None,
+        expires_at=None,
+    )
+
+
+def work_off(most: int = 50) -> int:
+    """All that is due now; how many pieces that was."""
+    for count in range(most):
+        held = claim_next(QUEUE)
+        if held is None:
+            return count
+        carry_out(held)
+    raise AssertionError("it does not end")
+
+
+def newest(kind: str) -> Work:
+    return Work.objects.filter(kind=kind).latest("created_at")
