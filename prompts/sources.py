@@ -36,6 +36,7 @@ class Source:
     excerpt: str = ""
     is_changed: bool = False  # the document says something else there now
     is_gone: bool = False
+    is_unmarked: bool = False  # the model named no source: the answer's words stand there
     score: float | None = None
     is_given: bool = True
     is_cut: bool = False
@@ -154,6 +155,7 @@ def _source(
         page=_say_page(reference),
         address=_address(reference),
         excerpt=excerpt[:SHOWN_CHARS] + "…" * (len(excerpt) > SHOWN_CHARS),
+        is_unmarked=reference.get("is_unmarked", False),
         is_changed=has_excerpt and text is None and not is_whole,
         score=reference.get("score"),
         is_given=reference.get("is_given", True),
