@@ -164,14 +164,14 @@ async def _ask(gateway: GatewayLoop, answer: Answer) -> AnswerResult:
     principal = await _find_principal(gateway, snapshot, answer)
     answer.is_listed = bool(snapshot.auto_models_of(principal))
     who = (answer.user_id, principal.project_id)
-    asked = await in_tenant(answer.slug, read_asked, answer.message_id, *who)
-    principal = bind(asked, principal, snapshot, answer.model_name)
+    wish = await in_tenant(answer.slug, read_asked, answer.message_id, *who)
+    principal = bind(wish, principal, snapshot, answer.model_name)
     if answer.model_name == AUTO:
         room = find_widest_room(auto.list_models(principal, snapshot))
     else:
         room = find_room(snapshot.routes.get(answer.model_name))
     route = snapshot.routes.get(answer.model_name)
-    ground = await find_ground(gateway, principal, asked, room, route.label if route else answer.model_name)
+    ground = await find_ground(gateway, principal, wish, room, route.label if route else answer.model_name)
     if ground is not None:
         await _rest_on(gateway, answer, ground)
         if ground.said:

@@ -4,16 +4,19 @@ conversation alone, and a part of the question, which says what it is for: to be
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.selectors import get_default_project_id
 from foundation.errors import InvalidInput
 from prompts.models import Conversation, Message, Part
 from rag.intake import add_file
 from rag.models import Collection, Document
+from rag.selectors import list_visible_collections
 from rag.services import PURPOSE, create_collection, delete_collection
 from tenants.files.limits import bound
 from tenants.files.models import File
@@ -81,7 +84,11 @@ def attach(*, actor: User, question: Message, files: Sequence[NewFile], first: i
         return
     conversation = question.conversation
     collection = find_collection(conversation) or create_collection(
-        actor=actor, name=conversation.title[:120], owner_id=actor.pk, conversation_id=conversation.pk
+        actor=actor,
+        name=conversation.title[:120],
+        owner_id=actor.pk,
+        conversation_id=conversation.pk,
+        **_choose_embedder(actor, conversation),
     )
     for ordinal, one in enumerate(files, first):
         # an address of its own: a file of the same name is no new version of an earlier question's
@@ -89,6 +96,19 @@ def attach(*, actor: User, question: Message, files: Sequence[NewFile], first: i
         document, _is_new = add_file(actor=actor, collection=collection, file=one.file, address=address)
         data = {"document": str(document.pk), "name": one.file.name, "use": one.use}
         Part.objects.create(message=question, ordinal=ordinal, kind=Part.Kind.FILE, data=data)
+
+
+def _choose_embedder(actor: User, conversation: Conversation) -> dict[str, Any]:
+    """That of the collections which are asked along with the files, else of another one that the person may
+    read: its model was chosen by somebody. None: the files are found by words.
+    """
+    project_id = conversation.project_id or get_default_project_id()
+    rows = list_visible_collections(actor, project_id).exclude(embedding_model="")
+    asked = rows.filter(pk__in=conversation.collection_ids)
+    found = asked.order_by("pk").first() or rows.order_by("pk").first()
+    if found is None:
+        return {}
+    return {"embedding_model": found.embedding_model, "dimensions": found.dimensions}
 
 
 def copy_files(source: Message, question: Message, first: int = 1) -> None:

@@ -22,7 +22,7 @@ from prompts.attachments import list_unread
 from prompts.drafts import Piece
 from prompts.history import Room, Turn, count_room
 from prompts.models import Part
-from prompts.passages import RULES, Passages, as_searched, list_cited, number
+from prompts.passages import RULES, Passages, as_searched, find_unmarked, list_cited, number
 from prompts.steps import tell_steps
 from rag.context import Excerpt, cut_text, excerpt_of, fill, hash_text, read_again, read_whole
 from rag.engines import Hit
@@ -36,7 +36,8 @@ SEARCHED_BYTES = 12_000  # of passages: more of them distracts more than it tell
 SHARE = 0.7  # of a model's room, at most, goes to documents
 LEAST_BYTES = 900  # a model with room for less cannot answer from documents
 WINDOW_BYTES = 200_000  # of documents for a model whose room nobody knows
-SIMILAR = 0.2  # a passage without a word of the question counts from this similarity on
+# a passage without a word of the question counts from this similarity and, among all, this score on
+SIMILAR, LEAST_SCORE = 0.2, 0.1
 READ_WITHIN_S, LOOK_EVERY_S = 180.0, 0.25  # files that came with the question
 # what the reader is told before the answer: templates/prompts/_message_notice.html
 BY_HOUSE, TOO_SMALL, CUT = "said_by_house", "window_too_small", "documents_cut"
@@ -52,12 +53,13 @@ class Ground:
     notices: list[str] = field(default_factory=list)
 
     def put_before(self, turns: list[Turn]) -> list[Turn]:
-        """The turns with the passages in the last one's question."""
+        """The turns with the passages in the last one's question, and the rules before all."""
         if not turns or not self.passages.excerpts:
             return turns
         question, *rest = turns[-1]
         wrapped = {**question, "content": self.passages.wrap(question["content"])}
-        return [*turns[:-1], [wrapped, *rest]]
+        rules = [{"role": "system", "content": self.passages.rules}]
+        return [rules, *turns[:-1], [wrapped, *rest]]
 
     def cite(self, pieces: list[Piece]) -> Iterator[Piece]:
         """The pieces of an answer with what it cites behind them."""
@@ -67,6 +69,10 @@ class Ground:
         numbers = list(excerpts) if TOO_SMALL in self.notices else list_cited(text, excerpts)
         for one in numbers:
             yield Piece(Part.Kind.CITATION, "", data={"number": one, **excerpts[one].reference})
+        if not numbers and BY_HOUSE not in self.notices:
+            for one in find_unmarked(text, excerpts):
+                data = {"number": one, **excerpts[one].reference, "is_unmarked": True}
+                yield Piece(Part.Kind.CITATION, "", data=data)
 
 
 async def find_ground(
@@ -137,7 +143,9 @@ def _count_room(room: Room | None, asked: Asked) -> int:
 def _is_relevant(hit: Hit, asked: Asked) -> bool:
     if hit.document_id in asked.whole:
         return False  # it is given as it is
-    return hit.word_score > 0 or (hit.similarity is not None and hit.similarity >= SIMILAR)
+    if hit.word_score > 0:
+        return True
+    return hit.similarity is not None and hit.similarity >= SIMILAR and hit.score >= LEAST_SCORE
 
 
 def _show_alone(

@@ -42,8 +42,11 @@ def _read(children: list[Token], cited: frozenset[int]) -> list[Token]:
             for piece in split_markers(token.content, cited):
                 if isinstance(piece, str):
                     tokens.append(Token("text", "", 0, content=piece))
-                else:
-                    tokens += [Token("cite", "", 0, content=str(number)) for number in piece]
+                    continue
+                if tokens and tokens[-1].type == "text" and tokens[-1].content.endswith(" "):
+                    # a number begins no line
+                    tokens[-1].content = f"{tokens[-1].content[:-1]}\N{NO-BREAK SPACE}"
+                tokens += [Token("cite", "", 0, content=str(number)) for number in piece]
         else:
             tokens.append(token)
     return tokens

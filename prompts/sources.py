@@ -8,20 +8,18 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import User
-from accounts.selectors import list_member_projects
 from prompts.attachments import WHOLE
 from prompts.models import Message, Part
 from rag.context import read_again
 from rag.models import Document
+from rag.reach import list_reachable_collections
 from rag.searching import NO_MODEL, NO_VECTORS, PARTLY, TOO_SLOW
-from rag.selectors import list_visible_documents
 
 HIDDEN = ("document", "collection", "title", "headings", "sha256", "char_from", "char_to")
 SHOWN_CHARS = 600  # of an excerpt
@@ -38,6 +36,7 @@ class Source:
     excerpt: str = ""
     is_changed: bool = False  # the document says something else there now
     is_gone: bool = False
+    is_unmarked: bool = False  # the model named no source: the answer's words stand there
     score: float | None = None
     is_given: bool = True
     is_cut: bool = False
@@ -56,6 +55,7 @@ class Search:
     """How the documents were looked for."""
 
     question: str
+    collections: list[str]  # their names
     way: str
     gaps: list[str]
     closed: str
@@ -95,19 +95,14 @@ def show_all(user: User, messages: Iterable[Message]) -> dict[UUID, Shown]:
     if not parts:
         return {}
     everything = [part for found in parts.values() for part in found]
-    readable = list_readable_documents(user)
+    open_ones = list_reachable_collections(user)
+    readable = Document.objects.filter(collection__in=open_ones)
     known = readable.filter(pk__in=set(_list_documents(everything))).in_bulk()
     cited = [part.data for part in everything if part.kind == Part.Kind.CITATION]
     texts = dict(zip(map(_place, cited), read_again(readable, cited), strict=True)) if cited else {}
-    return {pk: _show(found, known, texts) for pk, found in parts.items()}
-
-
-def list_readable_documents(user: User) -> QuerySet[Document]:
-    """On any of the person's projects: what one of them opens is open."""
-    is_open = Q(pk__in=[])
-    for project in list_member_projects(user):
-        is_open |= Q(pk__in=list_visible_documents(user, project.pk).values("pk"))
-    return Document.objects.filter(is_open)
+    asked = {pk for part in everything for pk in part.data.get("collections", ())}
+    names = {str(row.pk): row.name for row in open_ones.filter(pk__in=asked, conversation_id=None)}
+    return {pk: _show(found, known, texts, names) for pk, found in parts.items()}
 
 
 def _list_documents(parts: Iterable[Part]) -> Iterable[str]:
@@ -123,17 +118,20 @@ def _place(reference: dict[str, Any]) -> tuple[str, str]:
 
 
 def _show(
-    parts: Sequence[Part], known: dict[UUID, Document], texts: dict[tuple[str, str], str | None]
+    parts: Sequence[Part],
+    known: dict[UUID, Document],
+    texts: dict[tuple[str, str], str | None],
+    names: dict[str, str],
 ) -> Shown:
     shown = Shown()
-    question = ""
+    call: dict[str, Any] = {}
     for part in parts:
         if part.kind == Part.Kind.CITATION:
             shown.sources.append(_source(part.data, known, texts.get(_place(part.data)), has_excerpt=True))
         elif part.kind == Part.Kind.TOOL_CALL:
-            question = part.data.get("question", "")
+            call = part.data
         elif part.kind == Part.Kind.TOOL_RESULT:
-            shown.search = _search(question, part.data, known)
+            shown.search = _search(call, part.data, known, names)
         else:
             shown.files.append(_file(part.data, known))
     return shown
@@ -157,6 +155,7 @@ def _source(
         page=_say_page(reference),
         address=_address(reference),
         excerpt=excerpt[:SHOWN_CHARS] + "…" * (len(excerpt) > SHOWN_CHARS),
+        is_unmarked=reference.get("is_unmarked", False),
         is_changed=has_excerpt and text is None and not is_whole,
         score=reference.get("score"),
         is_given=reference.get("is_given", True),
@@ -190,7 +189,9 @@ def _file(data: dict[str, Any], known: dict[UUID, Document]) -> AttachedFile:
     return AttachedFile(data["name"], data.get("use") == WHOLE, address)
 
 
-def _search(question: str, result: dict[str, Any], known: dict[UUID, Document]) -> Search:
+def _search(
+    call: dict[str, Any], result: dict[str, Any], known: dict[UUID, Document], names: dict[str, str]
+) -> Search:
     ways = {
         "both": _("by words and by meaning"),
         "words": _("by words alone"),
@@ -198,7 +199,8 @@ def _search(question: str, result: dict[str, Any], known: dict[UUID, Document]) 
     }
     closed = result.get("closed", 0)
     return Search(
-        question=question,
+        question=call.get("question", ""),
+        collections=[names[pk] for pk in call.get("collections", ()) if pk in names],
         way=ways.get(result.get("leg", ""), _("read whole, without a search")),
         gaps=list(dict.fromkeys(_say_gap(gap["why"]) for gap in result.get("gaps", ()))),
         closed=ngettext(
@@ -230,8 +232,8 @@ def hide_data(user: User, parts: Sequence[Part]) -> list[dict[str, Any]]:
     """The data of a message's parts as its person may read it now, for programs."""
     known: set[str] = set()
     if wanted := set(_list_documents(parts)):
-        rows = list_readable_documents(user).filter(pk__in=wanted).values_list("pk", flat=True)
-        known = {str(pk) for pk in rows}
+        rows = Document.objects.filter(pk__in=wanted, collection__in=list_reachable_collections(user))
+        known = {str(pk) for pk in rows.values_list("pk", flat=True)}
     return [_hide(part.data, known) for part in parts]
 
 

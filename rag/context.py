@@ -178,7 +178,7 @@ def read_again(documents: QuerySet[Document], references: Sequence[dict[str, Any
     None where the document is gone from their sight, or says something else there.
     """
     wanted = {reference["document"] for reference in references}
-    visible = {str(pk) for pk in documents.filter(pk__in=wanted).values_list("pk", flat=True)}
+    visible = set(documents.filter(pk__in=wanted).values_list("pk", flat=True))
     found: dict[tuple[str, str], str] = {}
     rows = Chunk.objects.filter(
         document__in=visible,
@@ -188,10 +188,10 @@ def read_again(documents: QuerySet[Document], references: Sequence[dict[str, Any
     for document_id, text in rows.values_list("document_id", "text"):
         found[str(document_id), hash_text(text)] = text
     for pk in visible:
-        if any(_is_missing(found, reference, pk) for reference in references):
+        if any(_is_missing(found, reference, str(pk)) for reference in references):
             texts = Block.objects.filter(document=pk).order_by("position").values_list("text", flat=True)
             text = "\n\n".join(texts)
-            found[pk, hash_text(text)] = text
+            found[str(pk), hash_text(text)] = text
     return [found.get((reference["document"], reference["sha256"])) for reference in references]
 
 

@@ -269,3 +269,15 @@ def test_a_file_that_cannot_be_read_is_told_by_name(bob):
     answer = bob.finished(answer)
     assert (answer.status, answer.error_code) == ("failed", "document_failed")
     assert "empty.txt" in answer.error_message
+
+
+def test_an_answer_that_goes_on_rests_on_what_it_was_begun_with(bob):
+    handbook = make_collection()
+    add(handbook, "Leave", LEAVE)
+    answer = bob.finished(ask(bob, LEAVE, handbook, model="short-answers"))
+    assert answer.finish_reason == "length" and answer.can_continue
+    (before,) = parts(answer, "tool_result")
+    add(handbook, "Newer", f"{LEAVE} {LEAVE}")
+    whole = bob.finished(bob.begin("continue", answer))
+    assert len(whole.text) > len(answer.text) and parts(whole, "tool_result") == [before]
+    assert [part.kind for part in whole.parts.all()][:2] == ["tool_call", "tool_result"]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from prompts.passages import Passages, as_searched, list_cited, number
+from prompts.passages import Passages, as_searched, find_unmarked, list_cited, number
 from prompts.rendering import render_markdown
 from rag.context import Excerpt, cut_text
 from tests.prompts.visitor import text_of
@@ -21,7 +21,8 @@ def test_a_document_cannot_end_its_own_passage():
     mark = passages.mark
     assert re.findall(rf"\[(\d)\] <{mark}>", asked) == ["1", "2"] and asked.count(f"\n</{mark}>") == 2
     assert mark not in hostile and mark != Passages({}).mark, "no document can know it"
-    assert "Handbook, page 3" in asked and "Not there." in asked and asked.endswith("Question: What now?")
+    assert "Handbook, page 3" in asked and asked.endswith("Question: What now?")
+    assert mark in passages.rules and "Not there." in passages.rules
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,15 @@ def test_what_a_model_writes_as_html_is_no_citation():
     assert '<span class="cite">' not in render_markdown(
         '<span class="cite">1</span> `[1]` [x](http://x.de)', {1}
     )
+
+
+def test_an_answer_without_numbers_has_the_source_whose_words_it_says():
+    passages = number(
+        [excerpt("Trains are booked by the office."), excerpt("A hotel may cost 120 euros a night.")]
+    )
+    assert find_unmarked("The hotel may cost 120 euros per night.", passages) == [2]
+    assert find_unmarked("Nobody knows what the weather will bring tomorrow morning.", passages) == []
+    assert find_unmarked("120 euros.", passages) == [], "too short to tell"
 
 
 def test_the_worse_half_goes_and_numbers_stay():
