@@ -158,9 +158,9 @@ def _embed_shorter(run: Run, generation: Generation, payer: Payer, texts: Sequen
     """One of them is too long for the model: that one is cut until it fits."""
     if len(texts) > 1:
         half = len(texts) // 2
-        parts = (texts[:half], texts[half:])
+        parts = [texts[:half], texts[half:]]
     else:
-        parts = ([texts[0][: len(texts[0]) * 2 // 3]],)
+        parts = [[texts[0][: len(texts[0]) * 2 // 3]]]
     vectors: Vectors = []
     for part in parts:
         run.check()
