@@ -178,7 +178,8 @@ def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
     wanted = request.POST.get("model", "") or (conversation.model_name if conversation else "")
     name = list_offer(request.user, request.tenant, project).choose(wanted)
     if wanted and not name:
-        label = pages.name_model(wanted[:80].replace("\0", ""))
+        named = wanted[:80].replace("\0", "")
+        label = pages.name_model(named) if named else named
         message = _(
             "“%(model)s” is not offered to you here. Choose another model and send your message again."
         )

@@ -100,7 +100,7 @@ WITHOUT_END = {
 }
 SAID = ("title", "aria-label", "aria-description", "placeholder", "alt", "data-label", "label")
 # of no language: what the field, the product and the browser call so
-NAMES = {"atrium", "csv", "ct", "esc", "fen", "ms", "rp", "xlsx"}
+NAMES = {"atrium", "csv", "ct", "esc", "fen", "ms", "postgresql", "rp", "xlsx"}
 # code and names, in either language's quotation marks
 QUOTED = re.compile(r"`[^`]*`|„[^“]*“|“[^”]*”")
 CAST = {

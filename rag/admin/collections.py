@@ -14,7 +14,7 @@ from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
 from rag.intake import rebuild_collection
-from rag.models import Collection, Document
+from rag.models import Collection, Document, Language
 from rag.progress import CollectionProgress, describe_collections
 from rag.selectors import list_visible_collections
 from rag.services import delete_collection
@@ -54,7 +54,7 @@ class CollectionAdmin(ReadOnlyAdmin):
                     "show_vectors",
                     "show_state",
                     "show_problem",
-                    "languages",
+                    "show_languages",
                     "embedding_model",
                     "chunk_characters",
                     "data_policy",
@@ -75,6 +75,10 @@ class CollectionAdmin(ReadOnlyAdmin):
 
     def has_rebuild_permission(self, request: HttpRequest, obj: Collection | None = None) -> bool:
         return request.user.has_perm("rag.change_collection")
+
+    @display(description=_("languages"))
+    def show_languages(self, row: Collection) -> str:
+        return ", ".join(str(Language(language).label) for language in row.languages)
 
     @display(description=_("documents"))
     def show_documents(self, row: Collection) -> str:
