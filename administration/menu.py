@@ -20,6 +20,7 @@ class MenuGroup(Enum):
     PEOPLE = _("People and access")
     MODELS = pgettext_lazy("menu", "Models")
     CHAT = pgettext_lazy("menu", "Chat")
+    KNOWLEDGE = pgettext_lazy("menu", "Knowledge")
     USAGE = _("Usage and cost")
     OPERATION = pgettext_lazy("menu", "Operation")
     SECURITY = _("Security")

@@ -1,7 +1,8 @@
 """How good the search of collections is, by words, by vectors and by both, beside what was measured before it
-was built: on the sample of `make test`, or on whole sets in the folder that ATRIUM_BENCH_SETS names.
+was built: on the sample of `make test`, or on whole sets in the folder that ATRIUM_BENCH_SETS names. And how
+fast documents come in.
 
-The sets are indexed and searched in a process with a database of its own (`bench.rag_quality`).
+Both run in a process with a database of its own (`bench.rag_quality`, `bench.rag_intake`).
 """
 
 from __future__ import annotations
@@ -28,20 +29,52 @@ BEFORE = {
     "musique-multihop-en": {"words": 0.588, "vectors": 0.619, "fused": 0.632},
 }
 TARGETS = {"xquad-en": 0.988, "xquad-de": 0.980, "xquad-zh": 0.980, "cmrc-zh": 0.980, "gesetze-de": 0.76}
+PASSAGES_PER_S, PDF_FOUND_S = 1_000, 10
 FUSED_LOSES = 0.01  # at most, against the better of both
 OTHERS = ("MRR@10", "recall@10", "all-gold@10")
 
 
 def bench(scene: Scene) -> list[Row]:
     sets = os.environ.get("ATRIUM_BENCH_SETS")
+    figures = _run("bench.rag_quality", *(["--sets", sets] if sets else []))
+    rows = [row for name, legs in figures.items() for row in _rows(name, legs, is_whole=bool(sets))]
+    return rows + _intake_rows(_run("bench.rag_intake"))
+
+
+def _run(module: str, *options: str) -> dict:
+    """What a bench says that runs in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "figures.json"
-        command = [sys.executable, "-m", "bench.rag_quality", "--json", str(answer)]
-        done = subprocess.run([*command, *(["--sets", sets] if sets else [])], cwd=ROOT, timeout=TIMEOUT_S)
+        command = [sys.executable, "-m", module, "--json", str(answer), *options]
+        done = subprocess.run(command, cwd=ROOT, timeout=TIMEOUT_S)
         if done.returncode:
-            raise BenchError(f"bench.rag_quality ended with {done.returncode}")
-        figures = json.loads(answer.read_text())
-    return [row for name, legs in figures.items() for row in _rows(name, legs, is_whole=bool(sets))]
+            raise BenchError(f"{module} ended with {done.returncode}")
+        return json.loads(answer.read_text())
+
+
+def _intake_rows(figures: dict[str, float]) -> list[Row]:
+    return [
+        Row(
+            "documents read and indexed by words: passages",
+            figures["chunks_per_s"],
+            "/s",
+            reference=figures["full_text_per_s"],
+            reference_name="COPY under a GIN index of to_tsvector",
+            limit=PASSAGES_PER_S,
+            target=f"≥ {PASSAGES_PER_S:,}/s",
+            is_floor=True,
+            note=f"{figures['chunks']:.0f} passages, from the upload on, two documents at a time",
+        ),
+        Row(
+            "a PDF of 200 pages: from its upload until its last page is found",
+            figures["pdf_s"],
+            "s",
+            reference=figures["bare_pdf_s"],
+            reference_name="its text by pypdfium2 alone",
+            limit=PDF_FOUND_S,
+            target=f"≤ {PDF_FOUND_S} s",
+        ),
+    ]
 
 
 def _rows(name: str, legs: dict[str, dict[str, list[float]]], *, is_whole: bool) -> list[Row]:

@@ -1,13 +1,36 @@
 """Which of this room's objects keep a history: what people decide, not what the index counts."""
 
+import re
+
 from auditlog.registry import auditlog
+
+from administration.history import name_values
+
+UNDECIDED = [
+    "content_hash",
+    "state",
+    "reason",
+    "reason_words",
+    "page_count",
+    "scanned_page_count",
+    "fetched_at",
+    "validators",
+    "created_at",
+    "updated_at",
+]
 
 
 def register_models() -> None:
     from rag.models import Collection, Document
 
     auditlog.register(Collection, exclude_fields=["active_generation", "created_at", "updated_at"])
-    auditlog.register(
-        Document,
-        exclude_fields=["content_hash", "state", "reason", "reason_words", "created_at", "updated_at"],
-    )
+    auditlog.register(Document, exclude_fields=UNDECIDED)
+    name_values(Collection, "languages", say_languages)
+
+
+def say_languages(kept: str) -> str:
+    """Of the text that the log keeps of a list of codes."""
+    from rag.models import Language
+
+    known = dict(Language.choices)
+    return ", ".join(str(known[code]) for code in re.findall(r"[a-z]{2}", kept) if code in known)

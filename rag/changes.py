@@ -6,24 +6,19 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from foundation.errors import InvalidInput, NotAllowed
+from foundation.errors import InvalidInput
 from rag.models import Collection, Document, SavedQuestion
-from rag.rights import may_edit
+from rag.rights import require_edit
 
+CHANGE = "rag.change_collection"
 # what another index must be made for
 INDEX_COLUMNS = ("languages", "embedding_model", "dimensions", "chunk_characters")
-
-
-def require_edit(actor: User | None, collection: Collection) -> None:
-    """Raises NotAllowed."""
-    if not may_edit(actor, collection):
-        raise NotAllowed(_("You may read this collection, but not change it. Ask whoever looks after it."))
 
 
 @transaction.atomic
 def change_collection(*, actor: User | None, collection: Collection, **columns: object) -> bool:
     """Whether its index must be made anew. Raises NotAllowed, ValidationError."""
-    require_edit(actor, collection)
+    require_edit(actor, collection, CHANGE)
     row = Collection.objects.select_for_update(of=("self",)).get(pk=collection.pk)
     before = [getattr(row, name) for name in INDEX_COLUMNS]
     for name, value in columns.items():
@@ -45,7 +40,7 @@ def save_question(
     """A question of the collection's evaluation set; one that is there gets the new place. Raises NotAllowed,
     InvalidInput, ValidationError.
     """
-    require_edit(actor, collection)
+    require_edit(actor, collection, CHANGE)
     if document is not None and document.collection_id != collection.pk:
         raise InvalidInput(_("This document is not in the collection."), param="document")
     text = " ".join(text.split())
@@ -60,7 +55,7 @@ def save_question(
 
 
 @transaction.atomic
-def delete_question(*, actor: User | None, collection: Collection, question_id: UUID | int) -> None:
+def delete_question(*, actor: User | None, collection: Collection, question_id: UUID) -> None:
     """Safe to call again. Raises NotAllowed."""
-    require_edit(actor, collection)
+    require_edit(actor, collection, CHANGE)
     SavedQuestion.objects.filter(collection=collection, pk=question_id).delete()

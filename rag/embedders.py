@@ -4,12 +4,12 @@ from accounts.models import User
 from accounts.objects import two_names
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
+from gateway.vectors import Payer, embed_now
 from models_registry.kinds import ModelKind
 from models_registry.offered import list_catalogue
-from rag.models import Collection
+from rag.models import DIMENSIONS, Collection
+from tenants.context import current_tenant
 from tenants.doors.hosts import KnownTenant
-
-_KNOWN = {"e5-small": 384, "e5-base": 768, "e5-large": 1024, "bge-m3": 1024, "text-embedding-3-small": 1536}
 
 
 def list_embedders(user: User, door: KnownTenant, present: str = "") -> list[tuple[str, str]]:
@@ -24,14 +24,19 @@ def list_embedders(user: User, door: KnownTenant, present: str = "") -> list[tup
     return list(found.items())
 
 
-def find_dimensions(name: str) -> int | None:
-    """Of the model's vectors; None: no model. Raises InvalidInput where nobody knows them."""
+def find_dimensions(user: User, name: str) -> int | None:
+    """Of the model's vectors: it is asked for one, on the person's bill; None: no model. Raises InvalidInput,
+    and what a call may.
+    """
     if not name:
         return None
     used = Collection.objects.filter(embedding_model=name).values_list("dimensions", flat=True).first()
     if used is not None:
         return used
-    for part, dimensions in _KNOWN.items():
-        if part in name:
-            return dimensions
-    raise InvalidInput(_("Nobody knows how long this model's vectors are."), param="embedding_model")
+    payer = Payer(current_tenant(), user.pk)
+    vectors = embed_now(payer, name, ["Atrium"], source="knowledge")
+    if len(vectors[0]) not in DIMENSIONS:
+        told = _("This model gives vectors of %(size)d numbers; these can be kept: %(sizes)s.")
+        sizes = ", ".join(map(str, DIMENSIONS))
+        raise InvalidInput(told % {"size": len(vectors[0]), "sizes": sizes}, param="embedding_model")
+    return len(vectors[0])

@@ -6,13 +6,14 @@ is ready, the earlier ones go.
 """
 
 import hashlib
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from django.db import transaction
 
 from accounts.models import User
 from foundation.egress import check_url
-from foundation.errors import AtriumError, Conflict, InvalidInput, NotFound
+from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.told import gettext as _
 from rag.engines.pgvector import generations
 from rag.models import Collection, Document
@@ -20,11 +21,12 @@ from rag.pages import policy_for
 from rag.parsing import bounds
 from rag.rights import require_edit
 from rag.services import PURPOSE, add_document, forget_files, lock_collection
-from rag.work.names import READ, REBUILD
+from rag.work_names import READ, REBUILD
 from tenants.files.limits import say_size
 from tenants.files.models import File
 from tenants.files.services import delete_file, store_file
 from tenants.local.models import Work
+from tenants.turns import take_turns
 from tenants.work.selectors import find_newest_work
 from tenants.work.services import cancel, order
 
@@ -45,7 +47,7 @@ def add_file(
     require_edit(actor, collection, "rag.add_document")
     if actor is not None and file.owner_id not in (None, actor.pk):
         raise NotFound(_("There is no such file."), param="file")
-    _check_size(file)
+    _check_size(file.size_bytes)
     is_mail = file.sniffed_type == MAIL
     return _add(
         actor,
@@ -57,10 +59,10 @@ def add_file(
     )
 
 
-def _check_size(file: File) -> None:
-    if file.size_bytes == 0:
+def _check_size(size_bytes: int) -> None:
+    if size_bytes == 0:
         raise InvalidInput(_("This file is empty."), code="document_empty", param="file")
-    if file.size_bytes > MOST_DOCUMENT_BYTES:
+    if size_bytes > MOST_DOCUMENT_BYTES:
         message = _("A document may have at most %(limit)s.") % {"limit": say_size(MOST_DOCUMENT_BYTES)}
         raise InvalidInput(message, code="document_too_large", param="file")
 
@@ -99,21 +101,49 @@ def add_text(*, actor: User | None, collection: Collection, title: str, text: st
     if len(text) > MOST_TEXT:
         message = _("A text may have at most %(limit)d characters; upload it as a file.")
         raise InvalidInput(message % {"limit": MOST_TEXT}, code="document_too_large", param="text")
-    raw, title = text.encode("utf-8", "replace"), title.strip()[:300] or _("Text")
+    raw, title = text.encode("utf-8", "replace"), title.strip()[:300] or text.strip().partition("\n")[0][:80]
+    with _stored(actor, [raw], len(raw), f"{title}.txt", "text/plain") as file, transaction.atomic():
+        return _add(actor, collection, file, title=title, source=Document.Source.TEXT)
+
+
+def add_content(
+    *,
+    actor: User | None,
+    collection: Collection,
+    pieces: Iterable[bytes],
+    size_bytes: int,
+    name: str,
+    declared_type: str = "",
+    title: str = "",
+    address: str = "",
+) -> tuple[Document, bool]:
+    """`add_file` for what is not kept yet; nothing stays of what is refused. Not inside a transaction, like
+    `store_file`. Raises NotAllowed, InvalidInput, QuotaExceeded.
+    """
+    require_edit(actor, collection, "rag.add_document")
+    _check_size(size_bytes)
+    with _stored(actor, pieces, size_bytes, name, declared_type) as file:
+        return add_file(actor=actor, collection=collection, file=file, title=title, address=address)
+
+
+@contextmanager
+def _stored(
+    actor: User | None, pieces: Iterable[bytes], size_bytes: int, name: str, declared_type: str
+) -> Iterator[File]:
+    """A file that goes again where it is not taken."""
     file = store_file(
-        [raw],
-        size_bytes=len(raw),
-        most_bytes=len(raw),
-        name=f"{title}.txt",
-        declared_type="text/plain",
+        pieces,
+        size_bytes=size_bytes,
+        most_bytes=size_bytes,
+        name=name,
+        declared_type=declared_type,
         purpose=PURPOSE,
         owner_id=actor.pk if actor else None,
         expires_at=None,
     )
     try:
-        with transaction.atomic():
-            return _add(actor, collection, file, title=title, source=Document.Source.TEXT)
-    except AtriumError:
+        yield file
+    except BaseException:
         with suppress(Conflict):
             delete_file(file)
         raise
@@ -129,7 +159,7 @@ def add_url(
     require_edit(actor, collection, "rag.add_document")
     url = url.strip().partition("#")[0]
     check_url(url, policy_for(url))
-    lock_collection(collection.pk)
+    take_turns(f"pages of {collection.pk}")
     known = collection.documents.filter(address=url, source=Document.Source.URL).first()
     if known is not None:
         if recrawl_days is not None:

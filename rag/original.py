@@ -42,15 +42,16 @@ def find_range(asked: str, size_bytes: int) -> tuple[int, int] | None:
 
 
 def send_original(file: File, slug: str, asked: str) -> HttpResponseBase:
-    """Raises Blob.DoesNotExist, BrokenSeal."""
+    """Raises Blob.DoesNotExist, FileNotFoundError, BrokenSeal."""
     try:
         span = find_range(asked, file.size_bytes)
     except OutOfRange:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{file.size_bytes}"})
     first, last = span or (0, file.size_bytes - 1)
     pieces = read_blob(get_place(file.blob_id), first)
+    piece = next(pieces, b"")  # what cannot be read at all is refused before anything is sent
     response = StreamingHttpResponse(
-        _send(slug, pieces, last - first + 1),
+        _send(slug, piece, pieces, last - first + 1),
         status=206 if span else 200,
         content_type="application/octet-stream",
     )
@@ -62,7 +63,9 @@ def send_original(file: File, slug: str, asked: str) -> HttpResponseBase:
     return response
 
 
-async def _send(slug: str, pieces: Iterator[bytes], left: int) -> AsyncIterator[bytes]:
-    while left > 0 and (piece := await on_disk(slug, next, pieces, b"")):
+async def _send(slug: str, piece: bytes, pieces: Iterator[bytes], left: int) -> AsyncIterator[bytes]:
+    while left > 0 and piece:
         yield piece[:left]
         left -= len(piece)
+        if left > 0:
+            piece = await on_disk(slug, next, pieces, b"")

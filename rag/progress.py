@@ -10,10 +10,10 @@ from django.db.models import Count
 from django.utils.translation import gettext as _
 from psycopg import sql
 
+from rag.engines import IndexStatus
 from rag.engines.pgvector.vectors import TABLE
-from rag.engines.table import engine_of
-from rag.models import Chunk, Collection, Document
-from rag.work.names import EMBED, READ, REBUILD
+from rag.models import Chunk, Collection, Document, Generation
+from rag.work_names import EMBED, READ, REBUILD
 from tenants.local.models import Work
 from tenants.work.selectors import find_newest_work, label_stages
 
@@ -124,7 +124,7 @@ def _count_vectors(documents: Sequence[Document]) -> dict[UUID, int]:
     by_size: dict[int, list[int]] = {}
     wanting: set[UUID] = set()
     for pk, generation, size in rows.values_list("pk", "active_generation", "active_generation__dimensions"):
-        by_size.setdefault(size, []).append(generation)
+        by_size.setdefault(size or 0, []).append(generation)
         wanting.add(pk)
     found = {document.pk: 0 for document in documents if document.collection_id in wanting}
     for size, generations in by_size.items():
@@ -137,17 +137,49 @@ def _count_vectors(documents: Sequence[Document]) -> dict[UUID, int]:
 
 
 def describe_collection(collection: Collection) -> CollectionProgress:
-    counts = collection.documents.order_by().values_list("state").annotate(count=Count("pk"))
-    status = engine_of(collection).status(collection)
-    ids = list(collection.generations.values_list("pk", flat=True))
-    work = [*find_newest_work(EMBED, ids).values(), *find_newest_work(REBUILD, [collection.pk]).values()]
-    stuck = next((row for row in work if row.failure and row.state != Work.State.DONE), None)
+    return describe_collections([collection])[collection.pk]
+
+
+def describe_collections(collections: Sequence[Collection]) -> dict[UUID, CollectionProgress]:
+    """By collection; in a fixed number of queries."""
+    here = [collection.pk for collection in collections]
+    counts: dict[UUID, dict[str, int]] = {}
+    rows = Document.objects.filter(collection__in=here).order_by().values_list("collection", "state")
+    for pk, state, count in rows.annotate(count=Count("pk")):
+        counts.setdefault(pk, {})[state] = count
+    indexes: dict[UUID, list[Generation]] = {}
+    for index in Generation.objects.filter(collection__in=here).defer("lexicon"):
+        indexes.setdefault(index.collection_id, []).append(index)
+    embedding = find_newest_work(EMBED, [str(index.pk) for rows in indexes.values() for index in rows])
+    rebuilding = find_newest_work(REBUILD, here)
+    return {
+        collection.pk: _describe_collection(
+            collection,
+            counts.get(collection.pk, {}),
+            indexes.get(collection.pk, []),
+            embedding | rebuilding,
+        )
+        for collection in collections
+    }
+
+
+def _describe_collection(
+    collection: Collection, counts: dict[str, int], indexes: Sequence[Generation], work: dict[str, Work]
+) -> CollectionProgress:
+    active = next((index for index in indexes if index.pk == collection.active_generation_id), None)
+    keys = [str(collection.pk), *(str(index.pk) for index in indexes)]
+    rows = [work[key] for key in keys if key in work]
+    stuck = next((row for row in rows if row.failure and row.state != Work.State.DONE), None)
+    wants = active is not None and active.dimensions is not None
+    status = (
+        IndexStatus(active.chunk_count, active.vector_count, wants) if active else IndexStatus(0, 0, False)
+    )
     return CollectionProgress(
-        document_counts=dict(counts),
+        document_counts=counts,
         chunk_count=status.chunk_count,
         vector_count=status.vector_count,
         is_complete=status.is_complete,
-        is_rebuilding=len(ids) > 1,
+        is_rebuilding=len(indexes) > 1,
         problem=stuck.failure if stuck is not None else "",
         next_at=stuck.due_at if stuck is not None and stuck.state == Work.State.QUEUED else None,
     )

@@ -6,27 +6,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.services.grants import forget_object
-from foundation.errors import Conflict, InvalidInput
+from foundation.errors import Conflict, InvalidInput, Unavailable
 from foundation.told import gettext as _
 from foundation.told import words_of
+from rag import work_names as names
 from rag.engines.table import engine_of
 from rag.models import Block, Collection, Document
 from rag.parsed import ParsedBlock
 from rag.rights import require_creation, require_edit
 from rag.selectors import COLLECTION
-from rag.work import names
 from tenants.files.models import File
 from tenants.files.purposes import LABELS
 from tenants.files.services import delete_file
 from tenants.local.models import Work
 from tenants.work.services import cancel
 
+LOCK_NOT_AVAILABLE = "55P03"
 PURPOSE = "knowledge"  # of files that were brought for a document
 LABELS[PURPOSE] = gettext_lazy("document of a collection")
 
@@ -144,9 +145,24 @@ def remove_documents(collection: Collection, document_ids: Iterable[UUID]) -> No
     forget_files([document.file for document in found])
 
 
-def lock_collection(collection_id: UUID) -> Collection:
-    """Whoever changes what stands in its index waits for each other here, before any other row."""
-    return Collection.objects.select_for_update(of=("self",), no_key=True).get(pk=collection_id)
+class CollectionBusy(Unavailable):
+    """Somebody else writes in its index at this moment."""
+
+    code = "collection_busy"
+
+
+def lock_collection(collection_id: UUID, *, waits: bool = True) -> Collection:
+    """Whoever changes what stands in its index comes by here, before any other row. Raises CollectionBusy
+    where others hold it: at once, or after what the database lets anybody wait.
+    """
+    rows = Collection.objects.select_for_update(of=("self",), no_key=True, nowait=not waits)
+    try:
+        return rows.get(pk=collection_id)
+    except OperationalError as exc:
+        if getattr(exc.__cause__, "sqlstate", "") != LOCK_NOT_AVAILABLE:
+            raise
+        message = _("Documents are just being written into this collection. Try again in a moment.")
+        raise CollectionBusy(message, retry_after_s=5) from exc
 
 
 def end_work(document_ids: Iterable[UUID], collection: Collection | None) -> None:

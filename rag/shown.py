@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext, pgettext_lazy
+from django.utils.translation import pgettext_lazy
 
 from rag.models import Document
+from rag.progress import DocumentProgress, Stage, describe_documents
 from tenants.files.limits import say_size
 
 State = Document.State
@@ -35,8 +36,7 @@ KINDS = {
 @dataclass(frozen=True, slots=True)
 class ShownDocument:
     row: Document
-    step: str = ""  # what is being done with it
-    percent: int | None = None  # of that step; None: nobody knows
+    progress: DocumentProgress
 
     @property
     def sign(self) -> str:
@@ -50,14 +50,18 @@ class ShownDocument:
     @property
     def why(self) -> str:
         """Why it failed, or what could not be read of it."""
-        if self.row.why or not self.row.scanned_page_count:
-            return self.row.why
-        count = self.row.scanned_page_count
-        return ngettext(
-            "%(count)s page is a picture and could not be read.",
-            "%(count)s pages are pictures and could not be read.",
-            count,
-        ) % {"count": count}
+        return self.progress.why
+
+    @property
+    def stage(self) -> Stage | None:
+        """What is being done with it."""
+        return next((one for one in self.progress.stages if one.done < one.total), None)
+
+    @property
+    def percent(self) -> int | None:
+        """Of the stage; None: nobody knows."""
+        stage = self.stage
+        return 100 * stage.done // stage.total if stage is not None and stage.total > 1 else None
 
     @property
     def kind(self) -> str:
@@ -75,16 +79,23 @@ class ShownDocument:
 
     @property
     def can_retry(self) -> bool:
-        return self.row.state in (State.FAILED, State.STOPPED)
+        """Offered where it may help; a page of the web may have changed, too."""
+        is_web = self.row.source == Document.Source.URL
+        is_unread = self.row.state in (State.FAILED, State.STOPPED)
+        return self.progress.can_retry and (is_unread or is_web)
 
     @property
     def can_cancel(self) -> bool:
-        return self.is_unfinished
+        return self.progress.can_cancel
 
     @property
     def is_unfinished(self) -> bool:
-        return self.row.state in (State.WAITING, State.READING)
+        is_unread = self.row.state in (State.WAITING, State.READING)
+        return is_unread or self.progress.can_cancel or self.stage is not None
 
 
 def show_documents(rows: Iterable[Document]) -> list[ShownDocument]:
-    return [ShownDocument(row) for row in rows]
+    """In a fixed number of queries."""
+    documents = list(rows)
+    progress = describe_documents(documents)
+    return [ShownDocument(row, progress[row.pk]) for row in documents]

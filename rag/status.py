@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 
 from rag.models import Collection, Generation
+from rag.progress import describe_collection
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`next_percent`: of the index that is being made beside it; None: there is none."""
+    """`next_percent`: of the index that is being made beside it; None: there is none. `problem`: why it does
+    not go on for now.
+    """
 
     chunk_count: int
     vector_count: int
     embedding_model: str
     next_percent: int | None
+    problem: str = ""
 
     @property
     def wants_vectors(self) -> bool:
@@ -39,6 +43,7 @@ def describe_index(collection: Collection) -> Index:
         active.vector_count,
         active.embedding_model,
         _share(following, active) if is_newer and following is not None else None,
+        describe_collection(collection).problem,
     )
 
 

@@ -2,8 +2,8 @@
 
 from django.urls import path
 
+from rag.intake import MOST_DOCUMENT_BYTES
 from rag.views import bench, collections, documents, sources
-from tenants.files.limits import MOST_FILE_BYTES
 from tenants.files.paths import upload_path
 
 app_name = "rag"
@@ -30,4 +30,4 @@ urlpatterns = [
     path("<uuid:collection_id>/delete/", collections.delete, name="collection-delete"),
 ]
 
-upload_path(r"/knowledge/[^/]+/documents/", most_bytes=MOST_FILE_BYTES)
+upload_path(r"/knowledge/[^/]+/documents/", most_bytes=MOST_DOCUMENT_BYTES)

@@ -23,6 +23,8 @@ from accounts.services import (
 from foundation.ids import uuid7
 from models_registry.services import add_connection, add_model, set_model_price
 from prompts.models import Conversation
+from rag.intake import add_file
+from rag.services import create_collection
 from tenants.context import platform
 from tenants.files.models import Blob, File
 from tenants.local.models import WebOrigin
@@ -80,10 +82,14 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
         actor=None, level="user", subject_id=owner.pk, measure="requests_per_minute", amount=600
     )
     plan_budget = ensure_plan_budget(Decimal(500))
+    collection = create_collection(actor=None, name=f"Collection {canary}")
+    document, _is_new = add_file(actor=None, collection=collection, file=make_file(owner, name=f"D {canary}"))
     origin = WebOrigin.objects.get_or_create(origin=f"https://{plain}.example.org")[0]
     return SimpleNamespace(
         user=owner,
         origin=origin,
+        collection=collection,
+        document=document,
         work=order(work_kinds.NOTE, uuid7()),
         file=make_file(owner, name=f"File {canary}"),
         project=project,

@@ -133,6 +133,47 @@ PAGES = [
         object="model",
         keyword="model_id",
     ),
+    page("GET", "rag:collection-list"),
+    page("GET", "rag:collection-create"),
+    page("POST", "rag:collection-create", "302 400 400 400 400 400 400"),
+    *(
+        page("GET", f"rag:{name}", object="collection", keyword="collection_id")
+        for name in ("collection-detail", "collection-search", "document-progress")
+    ),
+    *(
+        page("POST", f"rag:{name}", statuses, object="collection", keyword="collection_id")
+        for name, statuses in (
+            ("document-upload", "302 403 400 403 403 400 400"),
+            ("document-text", "302 403 400 403 403 400 400"),
+            ("document-address", "302 403 400 403 403 400 400"),
+            ("document-action", "302 400 400 400 400 400 400"),
+            ("collection-search", "302 400 400 400 400 400 400"),
+            ("collection-evaluation", "302 200 200 200 200 200 200"),
+            ("question-create", "302 403 400 403 403 400 400"),
+            ("question-delete", "302 404 404 404 404 404 404"),
+            ("collection-settings", "302 403 400 403 403 400 400"),
+            ("collection-rebuild", "302 403 302 403 403 302 302"),
+            ("collection-delete", "302 403 302 403 403 302 302"),
+            ("collection-access", "302 403 403 400 403 400 400"),
+        )
+    ),
+    *(
+        page("GET", f"rag:{name}", statuses, object="collection", keyword="collection_id")
+        for name, statuses in (
+            ("collection-settings", "302 403 200 403 403 200 200"),
+            ("collection-rebuild", "302 403 200 403 403 200 200"),
+            ("collection-access", "302 403 403 200 403 200 200"),
+        )
+    ),
+    *(
+        page("GET", f"rag:{name}", statuses, object="document", keyword="document_id")
+        for name, statuses in (
+            ("document-detail", "302 200 200 200 200 200 200"),
+            ("document-passages", "302 200 200 200 200 200 200"),
+            ("document-file", "302 404 404 404 404 404 404"),  # its bytes are nowhere
+        )
+    ),
+    page("GET", "rag:source-panel", "302 404 404 404 404 404 404"),  # of no document
     page("GET", "styleguide"),
     page("GET", "prompts:chat-home"),
     page("GET", "prompts:conversation-list"),
@@ -235,6 +276,22 @@ SERVICE = {
         {"take_price": ADMINS},
     ),
     "prompts_conversation": ("conversation", f"ai_developer auditor {ADMINS}", "", "", "", {}),
+    "rag_collection": (
+        "collection",
+        f"ai_developer auditor {ADMINS}",
+        "",
+        "",
+        f"ai_developer {ADMINS}",
+        {"rebuild": f"ai_developer {ADMINS}"},
+    ),
+    "rag_document": (
+        "document",
+        f"ai_developer auditor {ADMINS}",
+        "",
+        "",
+        f"ai_developer {ADMINS}",
+        {"read_again": f"ai_developer {ADMINS}", "stop": f"ai_developer {ADMINS}"},
+    ),
     "files_file": ("file", f"auditor {ADMINS}", "", "", "", {}),
     "usage_usageevent": ("event", EVERYONE, "", "", "", {"refund": f"billing {ADMINS}"}),
     "usage_budget": ("budget", EVERYONE, f"billing {ADMINS}", f"billing {ADMINS}", f"billing {ADMINS}", {}),

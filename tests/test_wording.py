@@ -21,6 +21,8 @@ SAME_IN_GERMAN = {
     "Chat",
     "China",
     "In %(currency)s.",
+    "Index",
+    "Text",
     "Name",
     "Person",
     "Test",

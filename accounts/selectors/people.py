@@ -53,7 +53,8 @@ def get_role(name: str) -> Group:
 
 def find_first_active(user_ids: Sequence[UUID | None]) -> UUID | None:
     """The first of these people who is let in."""
-    found = set(User.objects.filter(pk__in=user_ids, is_active=True).values_list("pk", flat=True))
+    wanted = [pk for pk in user_ids if pk is not None]
+    found = set(User.objects.filter(pk__in=wanted, is_active=True).values_list("pk", flat=True))
     return next((pk for pk in user_ids if pk in found), None)
 
 

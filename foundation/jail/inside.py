@@ -8,6 +8,7 @@ as JSON by the standard input; the result, or the reason why there is none, goes
 import errno
 import importlib
 import json
+import mimetypes
 import os
 import socket
 import sys
@@ -30,6 +31,7 @@ class Refused(Exception):
 def main() -> None:
     order = json.load(sys.stdin.buffer)
     channel = os.fdopen(os.dup(1), "wb")
+    mimetypes.knownfiles = []  # libraries would read them, and stand before the wall
     _be_silent()
     # the folder in which our packages lie cannot be listed afterwards
     importlib.import_module(order["function"].partition(".")[0] or "foundation")

@@ -5,6 +5,7 @@ MOST_BYTES = 200 * MEGABYTE
 MOST_UNPACKED_BYTES = 300 * MEGABYTE
 MOST_ENTRIES = 20_000  # of a zip archive, which an office file is
 MOST_PAGES = 5_000
+MOST_PAGES_RECOGNISED = 300  # of those that are pictures: each takes seconds
 MOST_CHARACTERS = 20_000_000
 MOST_BLOCKS = 400_000
 MOST_ATTACHMENTS = 100

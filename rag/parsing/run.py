@@ -4,14 +4,19 @@ Guards against: what `foundation.jail.run` guards against; archives, pages, text
 bounds; results of another shape. Does not cover: that what a document says is true, or meant for people.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from foundation.errors import InvalidInput
 from foundation.jail.limits import Limits
 from foundation.jail.run import CRASHED, UNREADABLE, JailError, run_jailed
 from foundation.told import gettext as _
+from foundation.told import ngettext
+from rag.parsed import ParsedBlock
 from rag.parsing import bounds
-from rag.parsing.result import Parsed, Unshaped, unpack
+from rag.parsing.ocr import find_recogniser, recognise_page, recognise_picture
+from rag.parsing.result import Parsed, Unshaped, place, unpack
 
 READ = "rag.parsing.inside.entry:read"
 LIMITS = Limits(
@@ -25,8 +30,15 @@ ENCRYPTED, EMPTY, BROKEN = "document_encrypted", "document_empty", "document_bro
 UNKNOWN, TOO_LARGE, SCANNED = "document_type", "document_too_large", "document_scanned"
 
 
-def parse(content: Path | bytes, *, name: str, declared_type: str = "") -> Parsed:
-    """What was found, its blocks in their order. Raises InvalidInput with one of the codes above, or
+def parse(
+    content: Path | bytes,
+    *,
+    name: str,
+    declared_type: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Parsed:
+    """What was found, its blocks in their order. `progress` hears how many of the pages that are pictures are
+    read, and may end the reading by an exception. Raises InvalidInput with one of the codes above, or
     Unavailable.
     """
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
@@ -40,7 +52,64 @@ def parse(content: Path | bytes, *, name: str, declared_type: str = "") -> Parse
         raise _explain(exc) from exc
     except Unshaped as exc:
         raise _refusal(BROKEN) from exc
-    return parsed
+    notes = [_explain_note(note) for note in parsed.notes]
+    if parsed.scanned_pages:
+        parsed = _read_pictures(parsed, content, progress or (lambda done, total: None))
+    if not parsed.blocks and not parsed.attachments:
+        raise _refusal(SCANNED if parsed.scanned_pages else EMPTY)
+    if parsed.scanned_pages:
+        notes.append(_tell_unread(len(parsed.scanned_pages)))
+    return replace(parsed, notes=[note for note in notes if note])
+
+
+def _read_pictures(parsed: Parsed, content: Path | bytes, progress: Callable[[int, int], None]) -> Parsed:
+    """With what could be recognised; pages where nothing was stay scanned."""
+    recogniser = find_recogniser()
+    if recogniser is None:
+        return parsed
+    found: list[ParsedBlock] = []
+    pages = parsed.scanned_pages[: bounds.MOST_PAGES_RECOGNISED]
+    is_picture = parsed.metadata.get("kind") == "picture"
+    for done, page in enumerate(pages):
+        progress(done, len(pages))
+        try:
+            found += (
+                recognise_picture(recogniser, content)
+                if is_picture
+                else recognise_page(recogniser, content, page)
+            )
+        except JailError:
+            continue  # one page that takes too long is no reason to lose the others
+    progress(len(pages), len(pages))
+    read = {block.page for block in found}
+    blocks = sorted([*parsed.blocks, *found], key=lambda block: block.page or 0)
+    left = [page for page in parsed.scanned_pages if page not in read]
+    return replace(parsed, blocks=place(blocks), scanned_pages=left)
+
+
+def _tell_unread(count: int) -> str:
+    if find_recogniser() is None:
+        return ngettext(
+            "%(count)d page is a picture. Its text cannot be found: this installation has no text "
+            "recognition.",
+            "%(count)d pages are pictures. Their text cannot be found: this installation has no text "
+            "recognition.",
+            count,
+        ) % {"count": count}
+    return ngettext(
+        "%(count)d page is a picture in which no text could be recognised.",
+        "%(count)d pages are pictures in which no text could be recognised.",
+        count,
+    ) % {"count": count}
+
+
+def _explain_note(code: str) -> str:
+    texts = {
+        "attachments_left_out": _("Attachments beyond %(count)d, or beyond %(size)d MB, were left out.")
+        % {"count": bounds.MOST_ATTACHMENTS, "size": bounds.MOST_ATTACHED_BYTES // bounds.MEGABYTE},
+        "hidden_sheets": _("Hidden sheets were left out."),
+    }
+    return texts.get(code, "")
 
 
 def _explain(error: JailError) -> InvalidInput:
@@ -72,9 +141,11 @@ def _refusal(code: str) -> InvalidInput:
             "pages": bounds.MOST_PAGES,
             "characters": bounds.MOST_CHARACTERS // bounds.MEGABYTE,
         },
-        SCANNED: _(
-            "The pages of the file are pictures, and no text could be recognised in them. Add it with a "
-            "text layer."
+        SCANNED: _("The pages of the file are pictures, and no text could be recognised in them.")
+        if find_recogniser()
+        else _(
+            "The pages of the file are pictures, and this installation has no text recognition. Add the file "
+            "with a text layer, or ask your administrator for text recognition."
         ),
     }
     return InvalidInput(texts[code], code=code)

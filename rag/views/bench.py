@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
+from foundation.errors import NotFound
 from rag import benching
 from rag.changes import delete_question, save_question
 from rag.engines import Leg
@@ -45,7 +46,8 @@ class BenchForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 def show(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
-    form = BenchForm(request.POST or None, initial={"question": request.GET.get("question", "")[:500]})
+    data = request.POST if request.method == "POST" else None
+    form = BenchForm(data, initial={"question": request.GET.get("question", "")[:500]})
     context = _bench_context(request, collection, form)
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
@@ -108,9 +110,11 @@ def save(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
-    number = request.POST.get("question", "")
-    if number.isascii() and number.isdigit():
-        delete_question(actor=request.user, collection=collection, question_id=int(number[:18]))
+    try:
+        question_id = UUID(request.POST.get("question", ""))
+    except ValueError:
+        raise NotFound(_("There is no such question.")) from None
+    delete_question(actor=request.user, collection=collection, question_id=question_id)
     if request.htmx:
         context = _bench_context(request, collection, BenchForm()) | {"said": _("The question is removed.")}
         return render(request, "rag/_bench_questions.html", context)

@@ -14,13 +14,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from foundation.errors import AtriumError
 from rag.access import AccessForm, describe_access
-from rag.changes import change_collection, require_edit
+from rag.changes import CHANGE, change_collection
 from rag.embedders import find_dimensions, list_embedders
 from rag.forms import CollectionForm, values_of
 from rag.intake import rebuild_collection
 from rag.listing import list_shelves, with_figures
 from rag.models import Collection
 from rag.reach import get_reachable_collection, list_reachable_collections
+from rag.rights import require_edit
 from rag.services import create_collection, delete_collection
 from rag.status import describe_index
 from rag.views.frame import frame
@@ -69,7 +70,7 @@ def show_list(request: HttpRequest) -> HttpResponse:
 def create(request: HttpRequest) -> HttpResponse:
     may_share = request.user.has_perm(MAY_SHARE)
     form = CollectionForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         models=list_embedders(request.user, request.tenant),
         may_share=may_share,
         is_new=True,
@@ -81,7 +82,7 @@ def create(request: HttpRequest) -> HttpResponse:
             row = create_collection(
                 actor=request.user,
                 owner_id=None if form.is_shared else request.user.pk,
-                dimensions=find_dimensions(given["embedding_model"]),
+                dimensions=find_dimensions(request.user, given["embedding_model"]),
                 **given,
             )
             messages.success(
@@ -100,9 +101,9 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def settings(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
-    require_edit(request.user, collection)
+    require_edit(request.user, collection, CHANGE)
     form = CollectionForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         initial=values_of(collection),
         models=list_embedders(request.user, request.tenant, collection.embedding_model),
         may_share=False,
@@ -126,7 +127,7 @@ def _save(request: HttpRequest, collection: Collection, form: CollectionForm) ->
     needs_index = change_collection(
         actor=request.user,
         collection=collection,
-        dimensions=find_dimensions(given["embedding_model"]),
+        dimensions=find_dimensions(request.user, given["embedding_model"]),
         **given,
     )
     if needs_index and collection.documents.exists():
@@ -144,7 +145,7 @@ def _save(request: HttpRequest, collection: Collection, form: CollectionForm) ->
 def rebuild(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     """Makes the index anew; a look at it says how far that is."""
     collection = get_reachable_collection(request.user, collection_id)
-    require_edit(request.user, collection)
+    require_edit(request.user, collection, CHANGE)
     if request.method == "GET":
         context = {"collection": collection, "index": describe_index(collection)}
         return render(request, "rag/_index.html", context)
@@ -157,7 +158,7 @@ def rebuild(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
-    require_edit(request.user, collection)
+    require_edit(request.user, collection, CHANGE)
     delete_collection(actor=request.user, collection=collection)
     messages.success(request, _("“%(name)s” is deleted.") % {"name": collection.name})
     return redirect("rag:collection-list")
@@ -167,7 +168,7 @@ def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def access(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
-    form = AccessForm(request.POST or None)
+    form = AccessForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         if "revoke" in request.POST:
             form.revoke(request.user, collection, request.POST["revoke"])

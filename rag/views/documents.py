@@ -17,12 +17,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from foundation.errors import AtriumError, InvalidInput
 from rag import actions, arrivals, intake
-from rag.changes import require_edit
 from rag.filters import DocumentFilter, address
 from rag.forms import AddressForm, RefusedForm, TextForm
 from rag.listing import count_states, list_documents, pick_documents
 from rag.models import Collection, Document
 from rag.reach import get_reachable_collection
+from rag.rights import require_edit
 from rag.shown import show_documents
 from rag.views.frame import Context, frame
 from tenants.files.limits import say_size
@@ -111,7 +111,7 @@ def _read_ids(texts: list[str]) -> list[UUID]:
 def upload(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     """One file with its progress, of the page's module; or some, of a form without scripts."""
     collection = get_reachable_collection(request.user, collection_id)
-    require_edit(request.user, collection)
+    require_edit(request.user, collection, "rag.add_document")
     files = request.FILES.getlist("file")
     if not files:
         raise InvalidInput(_("Choose a file first."), param="file")
@@ -120,7 +120,7 @@ def upload(request: HttpRequest, collection_id: UUID) -> HttpResponse:
             actor=request.user,
             collection=collection,
             uploaded=files[0],
-            title=request.POST.get("title", "")[:300],
+            path=request.POST.get("path", ""),
         )
         text = "" if is_new else _("This file is here already, as “%(title)s”.") % {"title": document.title}
         return JsonResponse({"id": str(document.pk), "is_new": is_new, "note": text}, status=201)
@@ -148,7 +148,7 @@ def fetch(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 
 def _bring(request: HttpRequest, collection_id: UUID, name: str, form: RefusedForm, add: Any) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
-    require_edit(request.user, collection)
+    require_edit(request.user, collection, "rag.add_document")
     if form.is_valid():
         try:
             document, is_new = add(actor=request.user, collection=collection, **form.cleaned_data)
@@ -164,10 +164,10 @@ def _bring(request: HttpRequest, collection_id: UUID, name: str, form: RefusedFo
 @login_required
 @require_POST
 def act(request: HttpRequest, collection_id: UUID) -> HttpResponse:
-    """Tries again, stops or deletes the chosen documents, or `one`: “verb:id”."""
+    """Tries again, stops or deletes: `one` (“verb:id”), else the chosen documents."""
     collection = get_reachable_collection(request.user, collection_id)
-    require_edit(request.user, collection)
-    verb, _colon, one = request.POST.get("one", "").partition(":")
+    given = request.POST.get("one") or request.POST.get("verb", "")
+    verb, _colon, one = given.partition(":")
     verb = verb or request.POST.get("action", "")
     ids = _read_ids([one] if one else request.POST.getlist("documents"))
     said = actions.act_on(request.user, verb, pick_documents(collection, ids))

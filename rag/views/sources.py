@@ -15,7 +15,7 @@ from rag import sources
 from rag.models import Document
 from rag.original import send_original
 from rag.reach import get_reachable_document
-from rag.shown import PDF, ShownDocument
+from rag.shown import PDF, show_documents
 from rag.views.frame import Context, frame
 from tenants.files.models import Blob
 
@@ -38,7 +38,7 @@ def _source_context(request: HttpRequest, document: Document) -> Context:
     span = sources.read_span(request.GET)
     return frame(request, document.collection, "") | {
         "document": document,
-        "shown": ShownDocument(document),
+        "shown": show_documents([document])[0],
         "span": span,
         "is_pdf": _is_pdf(document),
         "pdf_page": _page_of(request, document, span),
@@ -82,8 +82,9 @@ def show_passages(request: HttpRequest, document_id: UUID) -> HttpResponse:
     page = Paginator(sources.list_passages(document), PASSAGES_PER_PAGE).get_page(request.GET.get("page"))
     context = frame(request, document.collection, "") | {
         "document": document,
-        "shown": ShownDocument(document),
+        "shown": show_documents([document])[0],
         "is_pdf": _is_pdf(document),
+        "on_passages": True,
         "page": page,
     }
     return render(request, "rag/document_passages.html", context)
@@ -97,5 +98,5 @@ def send_file(request: HttpRequest, document_id: UUID) -> HttpResponseBase:
         raise NotFound(_("This document came without a file."))
     try:
         return send_original(document.file, request.tenant.slug, request.headers.get("Range", ""))
-    except Blob.DoesNotExist:
-        raise NotFound(_("This document came without a file.")) from None
+    except (Blob.DoesNotExist, FileNotFoundError):
+        raise NotFound(_("The file of this document is gone.")) from None

@@ -8,9 +8,9 @@ to theirs.
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 from uuid import UUID
 
 from accounts.selectors import find_first_active, find_owner_id
@@ -20,13 +20,14 @@ from gateway.vectors import Payer, Pending, Vectors, embed_now, start_embedding
 from rag.engines.pgvector import generations
 from rag.engines.pgvector.calibration import calibrate
 from rag.engines.pgvector.vectors import take_into_graph
-from rag.models import Chunk, Generation
-from rag.services import lock_collection
-from rag.work.names import EMBED, REBUILD
+from rag.models import Chunk, Collection, Generation
+from rag.work.patience import write_alone
+from rag.work_names import EMBED, REBUILD
 from tenants.context import current_tenant
 from tenants.work.runs import Run
 from tenants.work.services import order
 
+T = TypeVar("T")
 SOURCE = "knowledge"  # on bills
 BATCH = 128  # texts
 AT_ONCE = 2  # batches
@@ -69,15 +70,14 @@ def embed(run: Run) -> None:
         return
     while taken := _take_into_graph(run, generation):
         run.progress("graph", taken, taken)
-    with run.conclusion():
-        take_its_place(generation)
+    write_alone(run, generation.collection_id, lambda: take_its_place(generation), run.conclusion)
 
 
 def take_its_place(generation: Generation) -> None:
-    """Let the collection's next index answer, where it is complete; else what it lacks is made first. Inside
-    a transaction.
+    """Let the collection's next index answer, where it is complete; else what it lacks is made first. With
+    the collection locked.
     """
-    collection = lock_collection(generation.collection_id)
+    collection = Collection.objects.get(pk=generation.collection_id)
     if collection.active_generation_id == generation.pk:
         return
     try:
@@ -93,18 +93,19 @@ def _find(generation_id: str) -> Generation | None:
 
 def _fill(run: Run, generation: Generation) -> bool:
     """Whether no chunk is without a vector now; False when its time was over before."""
-    ends_at = time.monotonic() + SLICE_S
+    ends_at, is_over = time.monotonic() + SLICE_S, False
     flying: deque[Batch] = deque()
     try:
         while True:
-            while len(flying) < AT_ONCE and time.monotonic() < ends_at:
+            while not is_over and len(flying) < AT_ONCE:
                 batch = _start_next(generation, flying)
                 if batch is None:
                     break
                 flying.append(batch)
             if not flying:
-                return time.monotonic() < ends_at or not generations.list_wanting(generation, 1)
+                return not generations.list_wanting(generation, 1)
             _land(run, generation, flying.popleft())
+            is_over = time.monotonic() > ends_at
     finally:
         for batch in flying:
             batch.pending.cancel()
@@ -135,10 +136,14 @@ def _land(run: Run, generation: Generation, batch: Batch) -> None:
         vectors = _embed_shorter(run, generation, batch.payer, batch.texts)
     finally:
         run.spend(batch.pending.cost)
-    with run.step():
-        generations.keep_vectors(generation.pk, zip(batch.chunk_ids, vectors, strict=True))
+    rows = list(zip(batch.chunk_ids, vectors, strict=True))
+    _write(run, generation, lambda: generations.keep_vectors(generation.pk, rows))
     generation.refresh_from_db(fields=["chunk_count", "vector_count"])
     run.progress("embed", min(generation.vector_count, generation.chunk_count), generation.chunk_count)
+
+
+def _write(run: Run, generation: Generation, write: Callable[[], T]) -> T | None:
+    return write_alone(run, generation.collection_id, write, run.step)
 
 
 def _embed_shorter(run: Run, generation: Generation, payer: Payer, texts: Sequence[str]) -> Vectors:
@@ -214,18 +219,21 @@ def rebuild(run: Run) -> None:
     done = Chunk.objects.filter(generation=generation).values("document").distinct().count()
     while time.monotonic() < ends_at:
         run.progress("index", min(done, total), total)
-        with run.step():
-            filled = generations.fill(generation.pk, DOCUMENTS_AT_ONCE)
-        done += filled
+        filled = _write(run, generation, lambda: generations.fill(generation.pk, DOCUMENTS_AT_ONCE))
         if not filled:
             break
+        done += filled
     else:
         with run.conclusion():
             order(REBUILD, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
         return
-    with run.conclusion():
-        generation.refresh_from_db(fields=["chunk_count", "vector_count"])
-        if generation.dimensions is not None and generation.vector_count < generation.chunk_count:
-            order(EMBED, str(generation.pk), ordered_by=run.ordered_by)
-        else:
-            take_its_place(generation)
+    write_alone(run, generation.collection_id, lambda: _go_on(run, generation), run.conclusion)
+
+
+def _go_on(run: Run, generation: Generation) -> None:
+    """What follows a filled index: its vectors, or its place."""
+    generation.refresh_from_db(fields=["chunk_count", "vector_count"])
+    if generation.dimensions is not None and generation.vector_count < generation.chunk_count:
+        order(EMBED, str(generation.pk), ordered_by=run.ordered_by)
+    else:
+        take_its_place(generation)

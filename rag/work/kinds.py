@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from rag.work import embedding, reading
-from rag.work.names import EMBED, QUEUE, READ, REBUILD, RECRAWL
+from rag.work_names import EMBED, QUEUE, READ, REBUILD, RECRAWL
 from tenants.work.kinds import work_kind
 
 DAYS_OF_ATTEMPTS = 900  # a quarter of an hour apart

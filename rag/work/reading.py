@@ -21,11 +21,11 @@ from rag.services import (
     add_document,
     forget_files,
     index_documents,
-    lock_collection,
     note_reason,
     remove_documents,
 )
-from rag.work.names import EMBED, READ, RECRAWL
+from rag.work.patience import write_alone
+from rag.work_names import EMBED, READ, RECRAWL
 from tenants.files.models import File
 from tenants.files.selectors import get_place
 from tenants.files.services import store_file
@@ -76,8 +76,7 @@ def read(run: Run) -> None:
         raise InvalidInput(_("The file of this document is gone."), code="document_broken")
     brought = _parse(run, document, file, page)
     run.progress("index", 0, 1)
-    with run.conclusion():
-        _keep(document.pk, brought)
+    write_alone(run, document.collection_id, lambda: _keep(document.pk, brought), run.conclusion)
     if file.pk != document.file_id and not Document.objects.filter(file=file).exists():
         forget_files([file])
 
@@ -123,15 +122,14 @@ def _depth_of(document: Document) -> int:
 
 
 def _keep(document_id: UUID, brought: Brought) -> None:
-    """The document as it was read, in place of what stood there and of its earlier versions."""
-    rows = Document.objects.select_related("file")
-    here = rows.filter(pk=document_id).values_list("collection_id", flat=True).first()
-    if here is None:
-        return
-    collection = lock_collection(here)
+    """The document as it was read, in place of what stood there and of its earlier versions. With the
+    collection locked.
+    """
+    rows = Document.objects.select_related("file", "collection")
     document = rows.filter(pk=document_id).first()  # as it is behind the lock
     if document is None:
         return
+    collection = document.collection
     if brought.page is not None and not _take_page(collection, document, brought):
         return
     if document.title in (document.address, document.file.name if document.file else "") and (

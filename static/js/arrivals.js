@@ -1,14 +1,14 @@
 /* Brings files and folders into a collection: a few at a time, each with its progress, and again where the
    connection broke off. The rest goes on whatever becomes of one. */
 import { sayBytes } from "./choosing.js";
-import { forEach, goToLogIn, on } from "./page.js";
+import { forEachOnce, goToLogIn, on } from "./page.js";
 
 const AT_ONCE = 3;
 const TRIES = 3; // of one file, while the connection breaks off
 const REFRESH_MS = 1_500;
 const HIDDEN = /(^|\/)(\.|__MACOSX|Thumbs\.db|desktop\.ini)/; // what systems put beside people's files
 
-forEach("[data-arrivals]", (form) => {
+forEachOnce("[data-arrivals]", (form) => {
   const list = form.querySelector("[data-arrivals-list]");
   const lines = list.querySelector("[data-files]");
   const said = list.querySelector("[data-arrivals-said]");
@@ -95,7 +95,7 @@ forEach("[data-arrivals]", (form) => {
     const request = new XMLHttpRequest();
     const body = new FormData();
     const meter = item.line.querySelector("progress");
-    body.append("title", item.path);
+    body.append("path", item.path);
     body.append("file", item.file, item.file.name);
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");

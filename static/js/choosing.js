@@ -2,13 +2,13 @@
    at once. All of them work without this. */
 import { on } from "./page.js";
 
-const UNITS = ["kB", "MB", "GB"];
+const UNITS = ["KB", "MB", "GB"]; // of 1,024, as the server says sizes
 
 export function sayBytes(bytes) {
-  let size = bytes / 1000;
+  let size = bytes / 1024;
   let unit = 0;
-  while (size >= 1000 && unit < UNITS.length - 1) {
-    size /= 1000;
+  while (size >= 1024 && unit < UNITS.length - 1) {
+    size /= 1024;
     unit += 1;
   }
   const digits = { maximumFractionDigits: size < 10 ? 1 : 0 };

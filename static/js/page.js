@@ -37,6 +37,16 @@ export function forEach(selector, setUp) {
   document.addEventListener("htmx:load", (event) => within(event.detail.elt));
 }
 
+/** The same, once for each element: the page itself comes by both ways. */
+export function forEachOnce(selector, setUp) {
+  const known = new WeakSet();
+  forEach(selector, (element) => {
+    if (known.has(element)) return;
+    known.add(element);
+    setUp(element);
+  });
+}
+
 /** Delegated listener: `handle(event, element)` for the closest element that matches. */
 export function on(type, selector, handle) {
   document.addEventListener(type, (event) => {

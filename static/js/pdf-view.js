@@ -3,9 +3,8 @@
    Covers: the one worker that the page's policy lets begin (foundation/header_policies.py): the policy below
    knows no other address. PDF.js runs no code of documents (isEvalSupported, no scripting), and no links or
    forms of theirs are made. Does not cover: what a canvas shows; it is pixels. */
-import { goToLogIn } from "./page.js";
-
-const WIDEST = 2; // device pixels for one of CSS
+const WIDEST_PX = 900; // of a page
+const FINEST = 2; // device pixels for one of CSS
 let pdfjs = null;
 
 async function load({ library, worker }) {
@@ -28,12 +27,15 @@ export async function open(view) {
   try {
     await show(view);
   } catch (error) {
-    const stage = view.querySelector(".pdf-stage");
-    if (error?.status === 0 || !goToLogIn(error?.responseURL ?? window.location.href)) {
-      stage.textContent = view.dataset.failed;
-      stage.classList.add("is-failed");
-    }
+    giveUp(view, error);
   }
+}
+
+function giveUp(view, error) {
+  if (error?.name === "RenderingCancelledException") return; // another page was asked for meanwhile
+  const stage = view.querySelector(".pdf-stage");
+  stage.textContent = view.dataset.failed;
+  stage.classList.add("is-failed");
 }
 
 async function show(view) {
@@ -48,6 +50,7 @@ async function show(view) {
     isEvalSupported: false,
     useWasm: false,
     useWorkerFetch: false, // the worker's own policy reaches nothing
+    verbosity: library.VerbosityLevel.ERRORS, // what is odd about a font is nobody's to read here
   });
   const pdf = await task.promise;
   const boxes = JSON.parse(data.boxes);
@@ -56,6 +59,7 @@ async function show(view) {
   const passagePage = boxes[0]?.page ?? null;
   let number = Math.min(Math.max(1, Number(data.page)), pdf.numPages);
   let drawing = null;
+  let turns = 0;
 
   field.max = pdf.numPages;
   find("count").textContent = `/ ${pdf.numPages}`;
@@ -66,16 +70,18 @@ async function show(view) {
     find("previous").disabled = number === 1;
     find("next").disabled = number === pdf.numPages;
     toPassage.hidden = passagePage === null || number === passagePage;
-    const page = await pdf.getPage(number);
+    const [turned, page] = [(turns += 1), await pdf.getPage(number)];
     drawing?.cancel();
-    drawing = await draw(library, page, view, (task) => (drawing = task));
-    await mark(page, view, boxes.filter((one) => one.page === number));
+    await draw(library, page, view, (task) => (drawing = task));
+    const marks = await findMarks(page, boxes.filter((one) => one.page === number));
+    if (turned !== turns) return;
+    showMarks(view, marks);
     const text = data.says.replace("{n}", number);
     view.querySelector("canvas").setAttribute("aria-label", text);
     if (isAsked) find("said").textContent = text;
   }
 
-  const go = (wanted) => turn(wanted).catch(() => {}); // another page was asked for meanwhile
+  const go = (wanted) => turn(wanted).catch((error) => giveUp(view, error));
   find("previous").addEventListener("click", () => go(number - 1));
   find("next").addEventListener("click", () => go(number + 1));
   toPassage.addEventListener("click", () => {
@@ -104,9 +110,10 @@ async function draw(library, page, view, keep) {
   const stage = view.querySelector(".pdf-stage");
   const canvas = view.querySelector("canvas");
   const natural = page.getViewport({ scale: 1 });
-  const room = Math.min(stage.clientWidth || 600, 900);
+  const rim = 2 * Number.parseFloat(getComputedStyle(stage).paddingInlineStart);
+  const room = Math.min((stage.clientWidth || 600) - rim, WIDEST_PX);
   const viewport = page.getViewport({ scale: room / natural.width });
-  const ratio = Math.min(window.devicePixelRatio || 1, WIDEST);
+  const ratio = Math.min(window.devicePixelRatio || 1, FINEST);
   canvas.width = Math.floor(viewport.width * ratio);
   canvas.height = Math.floor(viewport.height * ratio);
   const sheet = view.querySelector(".pdf-sheet");
@@ -117,32 +124,40 @@ async function draw(library, page, view, keep) {
   const task = page.render({ canvas, viewport, transform, annotationMode: library.AnnotationMode.DISABLE });
   keep(task);
   await task.promise;
-  return task;
 }
 
-/** Lay a mark over each box of the passage; where the parser knew none, over its words as PDF.js reads them. */
-async function mark(page, view, places) {
+/** A mark for each box of the passage; where the parser knew none, for its words as PDF.js reads them. */
+async function findMarks(page, places) {
   const natural = page.getViewport({ scale: 1 });
-  const boxes = places.filter((one) => one.box).map((one) => natural.convertToViewportRectangle(one.box));
+  const boxes = places.filter((one) => one.box).map((one) => turnBox(natural, one.box));
   const texts = places.filter((one) => !one.box).map((one) => one.text);
   if (texts.length) boxes.push(...(await findWords(page, natural, texts.join(" "))));
-  const sheet = view.querySelector(".pdf-sheet");
-  const marks = boxes.map(([x1, y1, x2, y2]) => {
+  const share = (length, whole) => `${(100 * length) / whole}%`;
+  return boxes.map(([x1, y1, x2, y2]) => {
     const mark = document.createElement("span");
     mark.className = "pdf-mark";
-    const share = (length, whole) => `${(100 * length) / whole}%`;
-    mark.style.insetInlineStart = share(Math.min(x1, x2), natural.width);
-    mark.style.insetBlockStart = share(Math.min(y1, y2), natural.height);
-    mark.style.inlineSize = share(Math.abs(x2 - x1), natural.width);
-    mark.style.blockSize = share(Math.abs(y2 - y1), natural.height);
+    mark.style.left = share(Math.min(x1, x2), natural.width);
+    mark.style.top = share(Math.min(y1, y2), natural.height);
+    mark.style.width = share(Math.abs(x2 - x1), natural.width);
+    mark.style.height = share(Math.abs(y2 - y1), natural.height);
     return mark;
   });
+}
+
+function showMarks(view, marks) {
+  const sheet = view.querySelector(".pdf-sheet");
+  for (const old of sheet.querySelectorAll(".pdf-mark")) old.remove();
   sheet.append(...marks);
-  const top = marks[0];
-  const box = view.closest(".sheet-body");
+  const [top, box] = [marks[0], view.closest(".sheet-body")];
   if (top && box) box.scrollTop += top.getBoundingClientRect().top - box.getBoundingClientRect().top - 80;
   else top?.scrollIntoView({ block: "center" });
 }
+
+/** Left, bottom, right, top of the page as corners of its picture. */
+const turnBox = (viewport, [left, bottom, right, top]) => [
+  ...viewport.convertToViewportPoint(left, bottom),
+  ...viewport.convertToViewportPoint(right, top),
+];
 
 const bare = (text) => text.normalize("NFKC").replace(/\s+/g, "");
 
@@ -161,6 +176,6 @@ async function findWords(page, natural, text) {
     const length = bare(item.str ?? "").length;
     if (!length || starts[index] >= first + wanted.length || starts[index] + length <= first) return [];
     const [, , , , x, y] = item.transform;
-    return [natural.convertToViewportRectangle([x, y - item.height * 0.2, x + item.width, y + item.height])];
+    return [turnBox(natural, [x, y - item.height * 0.2, x + item.width, y + item.height])];
   });
 }

@@ -1,6 +1,6 @@
 /* Choosing documents of the list: how many are chosen, all of a page at once, and the dialog that asks before
    some are deleted. After each action what was done is said, and the focus stays in the list. */
-import { forEach, on } from "./page.js";
+import { forEachOnce, on } from "./page.js";
 import { showToast } from "./toasts.js";
 
 const boxesOf = (form) => [...form.querySelectorAll("input[name=documents]")];
@@ -18,7 +18,7 @@ function tell(form) {
   all.indeterminate = count > 0 && count < boxes.length;
 }
 
-forEach("[data-picking]", (form) => {
+forEachOnce("[data-picking]", (form) => {
   tell(form);
   form.addEventListener("change", (event) => {
     if (event.target.matches("[data-pick-all]"))
@@ -28,25 +28,30 @@ forEach("[data-picking]", (form) => {
 });
 
 // -- what was done
-forEach("[data-said]", (text) => {
+forEachOnce("[data-said]", (text) => {
   showToast(text.textContent);
-  const heading = text.parentElement.querySelector("[tabindex='-1']");
+  const place = text.closest("[tabindex='-1']");
   // the list was exchanged: what had the focus is gone
   setTimeout(() => {
-    if (document.activeElement === document.body || !document.activeElement) heading?.focus();
+    if (document.activeElement === document.body || !document.activeElement) place?.focus();
   });
 });
 
-// -- the dialog
+// -- the dialog: htmx does not see which button of it was pressed, so a field of the list's form says it
 const dialog = document.getElementById("delete-documents");
+
+function aim(verb) {
+  const field = document.querySelector("[data-picking] [data-verb]");
+  if (field) field.value = verb;
+}
+
 dialog?.addEventListener("command", ({ command, source }) => {
   if (command !== "show-modal") return;
-  const button = dialog.querySelector("[data-delete-documents]");
   const subject = dialog.querySelector("[data-subject]");
-  const one = source?.dataset.one;
-  [button.name, button.value] = one ? ["one", one] : ["action", "delete"];
   subject.textContent = source?.dataset.title ?? "";
-  subject.hidden = !one;
+  subject.hidden = !source?.dataset.one;
+  aim(source?.dataset.one ?? "delete:");
 });
+dialog?.addEventListener("close", () => aim(""));
 
 on("click", "[data-delete-documents]", () => setTimeout(() => dialog.close()));

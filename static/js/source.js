@@ -1,7 +1,7 @@
 /* A source: the passage is scrolled to, and what draws PDFs is loaded where one is shown. */
-import { forEach } from "./page.js";
+import { forEachOnce } from "./page.js";
 
-forEach("[data-source]", (source) => {
+forEachOnce("[data-source]", (source) => {
   const passage = source.querySelector("#passage");
   if (!passage) return;
   const box = source.closest(".sheet-body");
@@ -9,7 +9,7 @@ forEach("[data-source]", (source) => {
   else passage.scrollIntoView({ block: "center" });
 });
 
-forEach("[data-pdf]", async (view) => {
+forEachOnce("[data-pdf]", async (view) => {
   const { open } = await import(view.dataset.module);
   await open(view);
 });

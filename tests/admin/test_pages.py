@@ -31,6 +31,8 @@ from accounts.services import (
 from foundation.icons import SPRITE
 from models_registry.services import add_connection, add_model, set_model, set_model_price
 from prompts.models import Conversation
+from rag.intake import add_file
+from rag.services import create_collection
 from tenants.doors import hosts
 from tenants.work.services import order
 from tests import work_kinds
@@ -262,7 +264,8 @@ def grow(alice) -> None:
         set_limit(actor=None, level="user", subject_id=person.pk, measure="calls_at_once", amount=9)
         set_budget(actor=None, level="user", subject_id=person.pk, limit=Decimal(1))
         make_event(person, project_id=project.pk, model=f"m{number}")
-        make_file(person)
+        collection = create_collection(actor=None, name=f"Collection {number}")
+        add_file(actor=None, collection=collection, file=make_file(person))
         Conversation.objects.create(user=person, title="t", last_message_at=person.created_at)
         order(work_kinds.NOTE)
 

@@ -137,12 +137,12 @@ def test_files_that_were_chosen_are_listed(visit_styleguide):
     zone = page.locator("[data-drop-zone]").first
     zone.locator("input[type=file]").set_input_files(
         [
-            {"name": "Vertrag.pdf", "mimeType": "application/pdf", "buffer": b"x" * 1_500_000},
-            {"name": "合同.txt", "mimeType": "text/plain", "buffer": b"x" * 2_000},
+            {"name": "Vertrag.pdf", "mimeType": "application/pdf", "buffer": b"x" * 1_572_864},
+            {"name": "合同.txt", "mimeType": "text/plain", "buffer": b"x" * 2_048},
         ]
     )
     expect(zone.locator(".file-name")).to_have_text(["Vertrag.pdf", "合同.txt"])
-    expect(zone.locator(".file .figure")).to_have_text(["1.5 MB", "2 kB"])
+    expect(zone.locator(".file .figure")).to_have_text(["1.5 MB", "2 KB"])
 
 
 def test_a_filter_acts_at_once_and_stands_in_the_address(visit_styleguide):

@@ -366,6 +366,13 @@ def test_sealed_content_that_was_touched_is_refused(sealing, harm):
         content_of(file)
 
 
+def test_content_is_read_from_any_byte_on(sealing):
+    content = bytes(range(256)) * 2_100  # more than two pieces
+    place = get_place(keep(content).blob_id)
+    for start in (0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, len(content) - 1):
+        assert b"".join(read_blob(place, start)) == content[start:]
+
+
 def test_without_its_key_a_sealed_blob_says_nothing(sealing):
     place = get_place(keep(b"content").blob_id)
     assert place.key

@@ -80,8 +80,8 @@ def crews(count: int = 1, *, places: int = 3, bug: str = "") -> Iterator[list]:
             kill(process)
 
 
-def start_crew(places: int = 3, bug: str = ""):
-    process = _context.Process(target=work_kinds.run_crew, args=(QUEUE, places, bug))
+def start_crew(places: int = 3, bug: str = "", queue: str = QUEUE):
+    process = _context.Process(target=work_kinds.run_crew, args=(queue, places, bug))
     process.start()
     return process
 
@@ -150,7 +150,7 @@ def wrong_ends(ordered: dict[str, list[str]]) -> list:
     return wrong
 
 
-def kill_at_random(running: list, dice: random.Random) -> list[int]:
+def kill_at_random(running: list, dice: random.Random, queue: str = QUEUE) -> list[int]:
     """kill -9 of a worker, which is started anew, or of a process that does its work; the pids of what a
     killed worker leaves behind.
     """
@@ -162,7 +162,7 @@ def kill_at_random(running: list, dice: random.Random) -> list[int]:
         return []
     left = descendants(running[number].pid)
     kill(running[number])
-    running[number] = start_crew()
+    running[number] = start_crew(queue=queue)
     return left
 
 

@@ -55,8 +55,8 @@ OWN = (
 )
 WIDE = OWN + "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"
 NARROW = (
-    OWN + "script-src 'self'; style-src 'self'; frame-src 'self'; "
-    "require-trusted-types-for 'script'; trusted-types default dompurify"
+    OWN + "script-src 'self'; style-src 'self'; frame-src 'self'; worker-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types default dompurify pdf-worker"
 )
 FRAME = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
@@ -67,6 +67,7 @@ MUST_SAY: dict[str, dict[str, str | None]] = {
     "admin": DOCUMENT | {"content-security-policy": WIDE},
     "docs": DOCUMENT | {"content-security-policy": WIDE},
     "diagram": DOCUMENT | {"content-security-policy": FRAME, "x-frame-options": "SAMEORIGIN"},
+    "document": DATA | {"content-security-policy": DATA["content-security-policy"] + "; sandbox"},
     "api": DATA,
     "v1": DATA,
     "health": DATA,
@@ -76,7 +77,7 @@ MUST_SAY: dict[str, dict[str, str | None]] = {
 }
 HSTS = f"max-age={365 * 24 * 3600}; includeSubDomains; preload"
 NEVER = ("server", "x-powered-by", "access-control-allow-credentials")
-WITH_COOKIES = ("page", "admin", "docs", "diagram")
+WITH_COOKIES = ("page", "admin", "docs", "diagram", "document")
 MARKS = {"httponly", "samesite=lax", "path=/"}  # of every cookie
 
 
@@ -84,8 +85,9 @@ def kind_of(name: str, pattern: str) -> str:
     """Of a route, by its name and pattern."""
     if name in ("service", "system") or name.startswith(("service:", "system:")):
         return "admin"
-    if name in ("api-docs", "prompts:diagram-frame"):
-        return {"api-docs": "docs"}.get(name, "diagram")
+    own = {"api-docs": "docs", "prompts:diagram-frame": "diagram", "rag:document-file": "document"}
+    if name in own:
+        return own[name]
     start = pattern.partition("/")[0]
     return {"api": "api", "healthz": "health", "v1": "v1", "admin": "admin"}.get(start, "page")
 
@@ -127,7 +129,7 @@ def ask_of(caller: Caller, ids: dict[str, str], name: str, pattern: str, method:
     """
     headers = {name: value for name, value in caller.headers.items() if name != "X-CSRFToken"}
     kind = kind_of(name, pattern)
-    if "Authorization" in headers and kind in ("page", "admin", "diagram"):
+    if "Authorization" in headers and kind in ("page", "admin", "diagram", "document"):
         kind = "v1"  # a key says that a program asks (gateway.addresses)
     path = fill(pattern, ids.get(KINDS.get(name, ""), str(uuid4())) if PLACE.search(pattern) else "")
     return Ask(

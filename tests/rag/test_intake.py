@@ -1,7 +1,5 @@
 """What comes into a collection: read on the queue, once, in versions, and gone without a trace."""
 
-import email
-
 import pytest
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -9,13 +7,10 @@ from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, add_text, cancel_document, rebuild_collection, retry_document
 from rag.models import Block, Chunk, Collection, Document, Generation, Posting, SavedQuestion
-from rag.parsed import ParsedBlock
-from rag.parsing import run
-from rag.parsing.result import Attachment, Parsed
 from rag.progress import describe_collection, describe_document
 from rag.selectors import list_visible_collections
 from rag.services import create_collection, delete_collection, delete_document
-from rag.work.names import READ
+from rag.work_names import READ
 from tenants.context import tenant
 from tenants.files.models import Blob, File
 from tenants.local.models import Work
@@ -39,19 +34,6 @@ Content-Disposition: attachment; filename="annex.txt"
 The annex speaks of foghorns.
 --x--
 """
-
-
-@pytest.fixture
-def reads_mails(monkeypatch):
-    def parse(content, *, name, declared_type=""):
-        if not name.endswith(".eml"):
-            return run.parse(content, name=name, declared_type=declared_type)
-        message = email.message_from_bytes(content)
-        text, annex = (part.get_payload(decode=True) for part in message.get_payload())
-        blocks = [ParsedBlock(text.decode(), char_to=len(text))]
-        return Parsed(blocks, attachments=[Attachment("annex.txt", "text/plain", annex)])
-
-    monkeypatch.setattr("rag.work.reading.parse", parse)
 
 
 def found(collection: Collection, text: str) -> list[str]:
@@ -110,7 +92,7 @@ def test_two_files_of_one_name_in_two_folders_are_two(make_collection):
     assert collection.documents.count() == 2
 
 
-def test_what_hangs_on_a_mail_is_a_document_and_goes_with_it(make_collection, reads_mails):
+def test_what_hangs_on_a_mail_is_a_document_and_goes_with_it(make_collection):
     collection = make_collection()
     mail, _new = add_file(actor=None, collection=collection, file=bring(MAIL, "contract.eml"))
     work_off()
@@ -126,7 +108,7 @@ def test_what_hangs_on_a_mail_is_a_document_and_goes_with_it(make_collection, re
     assert not Blob.objects.filter(state="stored").exists()
 
 
-def test_a_crash_before_the_end_leaves_nothing_half(make_collection, monkeypatch, reads_mails):
+def test_a_crash_before_the_end_leaves_nothing_half(make_collection, monkeypatch):
     collection = make_collection()
     document, _new = add_file(actor=None, collection=collection, file=bring(MAIL, "contract.eml"))
 

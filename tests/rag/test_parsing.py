@@ -1,9 +1,37 @@
 """Documents are read by what they are, whatever their names say; what cannot be read says why."""
 
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
+from django.core.management import call_command
 
 from foundation.errors import InvalidInput
+from foundation.jail import run as jail
+from foundation.jail.inside import Refused
+from foundation.jail.limits import Limits
+from rag.parsing import bounds, ocr, run
+from rag.parsing.inside import entry
+from rag.parsing.result import Parsed, Unshaped, unpack
 from rag.parsing.run import parse
+from tests.rag import papers
+
+LEFT = [
+    "Das Arbeitsverhältnis eines Angestellten kann mit",
+    "einer Frist von vier Wochen gekündigt werden. Der",
+    "Betriebsrat ist zu hören, ebenso die Schwerbehin-",
+    "dertenvertretung. Ein- und Ausgang sind zu ver-",
+    "merken, auch von E-Mail-Nachrichten.",
+]
+RIGHT = [
+    "Die Schriftform ist zu wahren. Eine Kündigung per",
+    "Fax genügt nicht, und auch keine E-Mail-",
+    "Nachrichten. Wer das übersieht, kündigt nicht, und",
+    "das Gehalt ist weiter zu zahlen, bis in der Form",
+    "gekündigt wird, die das Gesetz verlangt.",
+]
 
 PAGE = """<!doctype html><html><head><title>Urlaub</title><style>p {}</style></head><body>
 <nav>Menü</nav><h1>Urlaub</h1><p>Wer <b>verreist</b>,<br>sagt es.</p><script>alert(1)</script>
@@ -23,8 +51,15 @@ Ask *Ann* or [Bob](https://example.org).
 """
 
 
-def tell(content: bytes, name: str = "file") -> list[tuple]:
-    parsed = parse(content, name=name)
+def read_here(content: bytes, name: str = "file") -> Parsed:
+    """Without the jail, which takes its time to start: these documents are our own."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return unpack(entry.read({"document": Path(file.name)}, name, ""))
+
+
+def tell(parsed: Parsed) -> list[tuple]:
     text = "\n\n".join(block.text for block in parsed.blocks)
     assert all(text[block.char_from : block.char_to] == block.text for block in parsed.blocks)
     return [(block.kind, block.text, block.headings) for block in parsed.blocks]
@@ -37,8 +72,28 @@ def reason(content: bytes, name: str = "file") -> str:
     return caught.value.code
 
 
+@pytest.mark.parametrize("has_bubblewrap", [False, True])
+def test_each_kind_is_read_in_the_jail(has_bubblewrap, monkeypatch):
+    if not has_bubblewrap:
+        monkeypatch.setattr(jail, "bubblewrap", lambda: ())
+    contents = {
+        "pdf": papers.make_pdf([(60, 700, 10, "words")]),
+        "docx": papers.make_docx(),
+        "pptx": papers.make_pptx(),
+        "xlsx": papers.make_xlsx(2),
+        "eml": papers.make_mail(subject="words", text="words"),
+        "html": PAGE.encode(),
+        "markdown": MARKDOWN.encode(),
+    }
+    if has_bubblewrap:
+        contents = {kind: contents[kind] for kind in ("pdf", "xlsx", "eml")}
+    for kind, content in contents.items():
+        parsed = parse(content, name="file")
+        assert parsed.blocks and parsed.metadata["kind"] == kind
+
+
 def test_a_page_is_read_without_what_nobody_sees():
-    assert tell(PAGE.encode("cp1252"), "page.pdf") == [
+    assert tell(read_here(PAGE.encode("cp1252"), "page.pdf")) == [
         ("heading", "Urlaub", ()),
         ("paragraph", "Wer verreist,\nsagt es.", ("Urlaub",)),
         ("table", "Jahr | Tage\n2025 | 30", ("Urlaub",)),
@@ -46,7 +101,7 @@ def test_a_page_is_read_without_what_nobody_sees():
 
 
 def test_markdown_is_read_without_its_marks():
-    assert tell(MARKDOWN.encode()) == [
+    assert tell(read_here(MARKDOWN.encode())) == [
         ("heading", "Handbook", ()),
         ("paragraph", "Ask Ann or Bob.", ("Handbook",)),
         ("heading", "Rules", ("Handbook",)),
@@ -58,7 +113,7 @@ def test_markdown_is_read_without_its_marks():
 @pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
 def test_a_chinese_table_is_read_in_each_charset(charset):
     table = "姓名,城市,备注\n张三,北京,新员工\n李四,上海,请假\n王五,广州,出差\n"
-    assert tell(table.encode(charset)) == [
+    assert tell(read_here(table.encode(charset))) == [
         (
             "table",
             "姓名 | 城市 | 备注\n张三 | 北京 | 新员工\n李四 | 上海 | 请假\n王五 | 广州 | 出差",
@@ -69,7 +124,7 @@ def test_a_chinese_table_is_read_in_each_charset(charset):
 
 def test_a_long_table_is_told_in_pieces_with_their_header_and_place():
     rows = "".join(f"Müller {number};{number}\r\n" for number in range(2, 102))
-    blocks = tell(f"Größe;Nr\r\n{rows}".encode("cp1252"))
+    blocks = tell(read_here(f"Größe;Nr\r\n{rows}".encode("cp1252")))
     assert [headings for _kind, _text, headings in blocks] == [
         ("A1:B30",),
         ("A31:B59",),
@@ -81,10 +136,194 @@ def test_a_long_table_is_told_in_pieces_with_their_header_and_place():
 
 
 def test_plain_text_has_its_paragraphs():
-    assert tell("Größe ist\nnicht alles.\r\n\r\n\r\nDer ﬁnale Absatz, ohne mehr.".encode()) == [
+    assert tell(read_here("Größe ist\nnicht alles.\r\n\r\n\r\nDer ﬁnale Absatz, ohne mehr.".encode())) == [
         ("paragraph", "Größe ist\nnicht alles.", ()),
         ("paragraph", "Der finale Absatz, ohne mehr.", ()),
     ]
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_a_german_pdf_with_two_columns_is_read_in_its_order(by_row):
+    first = [
+        (60, 780, 20, "Kündigung"),
+        *papers.columns(LEFT, RIGHT, top=740, by_row=by_row),
+        (60, 640, 10, "Fristen im Überblick"),
+        (60, 620, 10, "Dauer"),
+        (200, 620, 10, "Frist"),
+        (60, 606, 10, "zwei Jahre"),
+        (200, 606, 10, "ein Monat"),
+        (280, 40, 8, "Seite 1"),
+    ]
+    others = [[(60, 780, 10, f"Anhang {number}."), (280, 40, 8, f"Seite {number}")] for number in (2, 3)]
+    parsed = read_here(papers.make_pdf(first, *others, bold="Fristen"), "x.txt")
+    assert (parsed.page_count, parsed.scanned_pages) == (3, [])
+    assert [(block.kind, block.text, block.page, block.headings) for block in parsed.blocks] == [
+        ("heading", "Kündigung", 1, ()),
+        (
+            "paragraph",
+            "Das Arbeitsverhältnis eines Angestellten kann mit einer Frist von vier Wochen gekündigt werden. "
+            "Der Betriebsrat ist zu hören, ebenso die Schwerbehindertenvertretung. Ein- und Ausgang sind zu "
+            "vermerken, auch von E-Mail-Nachrichten.",
+            1,
+            ("Kündigung",),
+        ),
+        (
+            "paragraph",
+            "Die Schriftform ist zu wahren. Eine Kündigung per Fax genügt nicht, und auch keine "
+            "E-Mail-Nachrichten. Wer das übersieht, kündigt nicht, und das Gehalt ist weiter zu zahlen, bis "
+            "in der Form gekündigt wird, die das Gesetz verlangt.",
+            1,
+            ("Kündigung",),
+        ),
+        ("heading", "Fristen im Überblick", 1, ("Kündigung",)),
+        ("table", "Dauer | Frist\nzwei Jahre | ein Monat", 1, ("Kündigung", "Fristen im Überblick")),
+        ("paragraph", "Anhang 2.", 2, ("Kündigung", "Fristen im Überblick")),
+        ("paragraph", "Anhang 3.", 3, ("Kündigung", "Fristen im Überblick")),
+    ]
+    left, bottom, right, top = parsed.blocks[1].box
+    assert 58 < left < 62 and 260 < right < 315 and 678 < bottom < 686 and 745 < top < 755
+
+
+def test_word_is_read_as_its_reader_sees_it():
+    content = papers.make_docx()
+    parsed = read_here(content, "letter.pdf")
+    assert tell(parsed) == [
+        ("heading", "Reisekosten", ()),
+        ("paragraph", "Belege sind aufzuheben.", ("Reisekosten",)),
+        ("heading", "Übernachtung", ("Reisekosten",)),
+        ("paragraph", "- Inland: 120 €\n- Ausland: 180 €", ("Reisekosten", "Übernachtung")),
+        ("paragraph", "Frist: sechs Wochen", ("Reisekosten", "Übernachtung")),
+        ("paragraph", "Gezeichnet", ("Reisekosten", "Übernachtung")),
+        ("table", "Ort | Satz\nBonn | 24 €", ("Reisekosten", "Übernachtung")),
+        ("paragraph", "[2] Stand 2026", ()),
+    ]
+    assert (parsed.title, parsed.page_count) == ("Reisekosten", None)
+
+
+def test_slides_are_pages_from_the_top_with_their_notes():
+    parsed = read_here(papers.make_pptx())
+    assert [(block.text, block.page, block.headings) for block in parsed.blocks] == [
+        ("年度计划", 1, ()),
+        ("first", 1, ("年度计划",)),
+        ("second", 1, ("年度计划",)),
+        ("Jahr | Ziel\n2027 | 40 %", 1, ("年度计划",)),
+        ("Langsam sprechen", 1, ("年度计划",)),
+        ("Ende", 2, ()),
+    ]
+    assert parsed.page_count == 2
+    assert parsed.blocks[1].box == pytest.approx((72, 290, 372, 340))
+
+
+def test_a_sheet_of_a_hundred_rows_is_told_in_pieces():
+    parsed = read_here(papers.make_xlsx(100))
+    assert [block.headings for block in parsed.blocks[1:]] == [
+        ("Preise", cells) for cells in ("A1:C30", "A31:C59", "A60:C88", "A89:C100")
+    ]
+    assert parsed.blocks[2].text.splitlines()[:2] == ["Artikel | Preis | Lieferbar", "Teil 30 | 7.5 | TRUE"]
+    assert parsed.notes == ["hidden_sheets"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "charset"),
+    [
+        ("Grüße aus Köln", "Anbei die Preise für März.", "iso-8859-1"),
+        ("关于价格的通知", "附件是三月份的价格表，请查收。", "gb2312"),
+    ],
+)
+def test_a_mail_has_its_header_its_body_and_its_attachments(subject, text, charset):
+    content = papers.make_mail(subject=subject, text=text, charset=charset)
+    parsed = read_here(content)
+    assert parsed.title == subject
+    assert [block.text for block in parsed.blocks] == [
+        "From: Jörg Müller <joerg@example.org>\nTo: office@example.org\n"
+        f"Date: Mon, 30 Nov 2026 10:00:00 +0100\nSubject: {subject}",
+        text,
+    ]
+    [attached] = parsed.attachments
+    assert (attached.name, attached.declared_type) == ("Preise März.xlsx", "application/octet-stream")
+    assert read_here(attached.content).blocks[0].text == "Preise"
+
+
+@pytest.mark.parametrize("charset", ["cp1252", "gb18030", "utf-8"])
+def test_a_mail_that_keeps_to_no_standard_is_read(charset):
+    words = "关于价格的通知" if charset == "gb18030" else "Grüße aus Köln"
+    kind = "content-type: text/plain; charset=nonsense"
+    raw = f"Received: x\nfrom: <a@b.c>\nsubject: {words}\n{kind}\n\n{words}\n"
+    parsed = read_here(raw.encode(charset))
+    assert (parsed.title, parsed.blocks[-1].text) == (words, words)
+
+
+def scanned() -> bytes:
+    lines = [
+        (60, 700 - 40 * row, 24, text)
+        for row, text in enumerate(["Rechnung Nummer 4711", "vom dritten März"])
+    ]
+    picture = papers.picture_of(papers.make_pdf(lines))
+    return papers.make_pdf(picture, [(60, 780, 10, "Diese Seite hat einen Text.")], [])
+
+
+@pytest.mark.skipif(not shutil.which("tesseract"), reason="tesseract is not installed")
+def test_a_scanned_page_is_recognised_where_its_words_stand():
+    heard = []
+    parsed = parse(scanned(), name="scan", progress=lambda done, total: heard.append((done, total)))
+    assert (parsed.page_count, parsed.scanned_pages, heard) == (3, [], [(0, 1), (1, 1)])
+    assert parsed.notes == []
+    first, *_others, last = parsed.blocks
+    assert first.text.startswith("Rechnung Nummer 4711") and (first.page, last.page) == (1, 2)
+    left, bottom, right, top = first.box
+    assert 50 < left < 70 and 250 < right < 330 and 640 < bottom < 705 and 710 < top < 730
+
+
+def test_a_scanned_page_that_nobody_reads_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(ocr.shutil, "which", lambda name: None)
+    parsed = parse(scanned(), name="scan")
+    assert (parsed.scanned_pages, [block.page for block in parsed.blocks]) == ([1], [2])
+    assert parsed.notes[0].startswith("1 page is a picture.")
+    only = papers.make_pdf(papers.Picture(b"\xff" * 100, 10, 10))
+    assert reason(only) == "document_scanned"
+    call_command("check", "--deploy", "--tag", "documents")
+    assert "no deu, eng, chi_sim" in "".join(capsys.readouterr())
+
+
+def test_a_packed_document_is_not_taken_on_trust():
+    good = {
+        "blocks": [["paragraph", "text\0\ud800", 1, ["a"], [0, 0, 1, 1]]],
+        "title": "",
+        "page_count": 1,
+        "scanned_pages": [],
+        "attachments": [["a", "b", 2]],
+        "metadata": {"kind": "pdf"},
+        "notes": [],
+    }
+    packed = unpack(json.dumps(good).encode() + b"\nxy")
+    assert packed.blocks[0].text == "text\ufffd\ufffd" and packed.attachments[0].content == b"xy"
+    block = good["blocks"][0]
+    bad = [
+        {"blocks": [["picture", *block[1:]]]},
+        {"blocks": [[*block[:2], 2, *block[3:]]]},
+        {"blocks": [[*block[:2], True, *block[3:]]]},
+        {"blocks": [[*block[:3], ["x"] * 7, block[4]]]},
+        {"blocks": [[*block[:4], [0, 0, 1, 1e300]]]},
+        {"blocks": [[*block[:1], 5, *block[2:]]]},
+        {"blocks": {}},
+        {"attachments": [["a", "b", 3]]},
+        {"attachments": [["a", "b", -1]]},
+        {"page_count": 10**9},
+        {"scanned_pages": [2]},
+        {"metadata": []},
+        {"title": "x" * 400},
+    ]
+    for change in bad:
+        with pytest.raises(Unshaped):
+            unpack(json.dumps(good | change).encode() + b"\nxy")
+    for content in (b"", b"[]", b"\xff", b"[" * 100_000):
+        with pytest.raises(Unshaped):
+            unpack(content)
+
+
+def test_a_reader_that_was_taken_over_is_a_broken_document(monkeypatch):
+    monkeypatch.setattr(run, "READ", "tests.jailed:echo")
+    assert reason(b"whatever") == "document_broken"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +337,24 @@ def test_plain_text_has_its_paragraphs():
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512), "document_type"),
         (b"\xd0\xcf\x11\xe0" + bytes(512) + "EncryptedPackage".encode("utf-16-le"), "document_encrypted"),
         (b"PK\x03\x04 and no archive", "document_broken"),
+        (papers.make_archive({"a.txt": b"text"}), "document_type"),
+        (papers.make_archive({"word/document.xml": b"<no>"}), "document_broken"),
+        (papers.make_archive({f"word/{number}": b"" for number in range(20_001)}), "document_too_large"),
+        (papers.make_bomb(), "document_too_large"),
+        (papers.make_pdf([(60, 700, 10, "secret")], encrypted=True), "document_encrypted"),
+        (papers.make_pdf([(60, 700, 10, "text")])[:300], "document_broken"),
+        (papers.make_pdf([]), "document_empty"),
     ],
 )
 def test_what_cannot_be_read_says_why(content, code):
-    assert reason(content, "letter.docx") == code
+    with pytest.raises(Refused, match=code):
+        read_here(content, "letter.docx")
+    assert str(run._refusal(code).message).endswith(".")
+
+
+def test_reasons_come_out_of_the_jail_and_limits_are_told(monkeypatch):
+    assert reason(papers.make_bomb()) == "document_too_large"
+    monkeypatch.setattr(bounds, "MOST_BYTES", 10)
+    assert reason(b"eleven bytes") == "document_too_large"
+    monkeypatch.setattr(run, "LIMITS", Limits(output_bytes=5))
+    assert reason(b"text") == "document_too_large"

@@ -1,7 +1,7 @@
 """Work of the queue `knowledge` as a worker does it, within the test's own process and transaction."""
 
 from rag.services import PURPOSE
-from rag.work.names import QUEUE
+from rag.work_names import QUEUE
 from tenants.files.models import File
 from tenants.files.services import store_file
 from tenants.local.models import Work

@@ -13,17 +13,18 @@ from rag.parsing.inside.words import one_line
 
 def read_xlsx(draft: Draft, path: Path) -> None:
     """The sheets that people see, with the values that formulas had when it was last saved."""
-    book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    draft.title = book.properties.title or ""
-    draft.say("author", book.properties.creator)
-    for sheet in book.worksheets:
-        if sheet.sheet_state != "visible":
-            draft.note("hidden_sheets")
-            continue
-        sheet.reset_dimensions()  # what it says of itself need not be true
-        draft.begin_again()
-        draft.heading(sheet.title, 1)
-        add_table(draft, enumerate(_values(sheet.iter_rows(values_only=True)), 1))
+    with path.open("rb") as file:  # of a path it would look at the name
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        draft.title = book.properties.title or ""
+        draft.say("author", book.properties.creator)
+        for sheet in book.worksheets:
+            if sheet.sheet_state != "visible":
+                draft.note("hidden_sheets")
+                continue
+            sheet.reset_dimensions()  # what it says of itself need not be true
+            draft.begin_again()
+            draft.heading(sheet.title, 1)
+            add_table(draft, enumerate(_values(sheet.iter_rows(values_only=True)), 1))
 
 
 def _values(rows: Iterable[tuple[object, ...]]) -> Iterator[list[str]]:

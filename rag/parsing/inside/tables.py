@@ -44,7 +44,7 @@ def add_table(draft: Draft, rows: Iterable[tuple[int, list[str]]]) -> None:
     if first is None:
         return
     begin, header = first
-    body = islice(filled, bounds.ROWS_OF_A_TABLE - 1)
+    body: Iterable[tuple[int, list[str]]] = islice(filled, bounds.ROWS_OF_A_TABLE - 1)
     while group := list(body):
         numbers = [number for number, _row in group]
         width = max(len(header), *(len(row) for _number, row in group))

@@ -36,4 +36,4 @@ def keep_lines(text: str) -> str:
 
 def join_ideographs(text: str) -> str:
     """Without the spaces that a line's end leaves in Chinese."""
-    return _between_ideographs.sub("", text)
+    return text if text.isascii() else _between_ideographs.sub("", text)

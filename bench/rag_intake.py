@@ -1,0 +1,209 @@
+"""`python -m bench.rag_intake --json FILE`: how fast documents come in, with a PostgreSQL of its own and a
+worker's crew in this process; no vectors. Beside it, on the same machine at the same time: the same
+passages under PostgreSQL's own full text index, and the bare reader of the same PDF.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TEXTS, PASSAGES_OF_A_TEXT = 16, 250
+PAGES = 200
+PATIENCE_S = 300.0
+SAMPLES = ("xquad-en", "xquad-de", "xquad-zh")
+
+
+def list_passages() -> list[str]:
+    from tests.rag.measure import read_set
+    from tests.rag.sample_of_sets import FOLDER
+
+    sets = [read_set(FOLDER / name) for name in SAMPLES]
+    rows = zip(*(list(one.passages.values()) for one in sets), strict=False)
+    return [text for row in rows for _title, text in row]
+
+
+def write_text(passages: list[str], number: int) -> bytes:
+    """A file of the passages, of which each is another one than in the file before."""
+    return "\n\n".join(
+        f"{number}.{place} {passages[place % len(passages)]}" for place in range(PASSAGES_OF_A_TEXT)
+    ).encode()
+
+
+def write_pdf(passages: list[str], pages: int) -> bytes:
+    """Each page a column of plain text, as PDF 1.4 has it."""
+    lines = [
+        line.encode("latin-1", "ignore").replace(b"\\", b"").replace(b"(", b"[").replace(b")", b"]")
+        for passage in passages
+        for line in (passage[at : at + 90] for at in range(0, len(passage), 90))
+    ]
+    kids = " ".join(f"{4 + 2 * page} 0 R" for page in range(pages))
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {pages} >>".encode(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+    ]
+    for page in range(pages):
+        body = [lines[(page * 40 + row) % len(lines)] for row in range(40)]
+        shown = b"\n".join(
+            b"(" + line + b") Tj T*" for line in [b"Page %d of the report." % (page + 1), *body]
+        )
+        stream = b"BT /F1 10 Tf 14 TL 50 800 Td\n" + shown + b"\nET"
+        objects += [
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R "
+            b"/Resources << /Font << /F1 3 0 R >> >> >>" % (5 + 2 * page),
+            b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
+        ]
+    written, places = bytearray(b"%PDF-1.4\n"), []
+    for number, one in enumerate(objects, 1):
+        places.append(len(written))
+        written += b"%d 0 obj\n%s\nendobj\n" % (number, one)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    end = b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n"
+    return bytes(written) + end % (len(objects) + 1, table, len(objects) + 1, len(written))
+
+
+@contextmanager
+def worker() -> Iterator[None]:
+    from rag.work_names import QUEUE
+    from tenants.work.crew import Crew
+
+    crew = Crew(QUEUE, 3)
+    thread = threading.Thread(target=crew.run)
+    thread.start()
+    stop, wake = threading.Event(), crew.wake
+
+    def knock() -> None:  # in place of the broker
+        while not stop.wait(0.05):
+            wake()
+
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        crew.stop()
+        thread.join()
+        knocking.join()
+
+
+def wait_until(is_so: Callable[[], Any]) -> float:
+    """The moment."""
+    end = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if time.monotonic() > end:
+            raise SystemExit("what was brought did not become ready")
+        time.sleep(0.02)
+    return time.monotonic()
+
+
+def bring(collection: Any, content: bytes, name: str) -> None:
+    from rag.intake import add_content
+
+    add_content(actor=None, collection=collection, pieces=[content], size_bytes=len(content), name=name)
+
+
+def measure() -> dict[str, float]:
+    from rag.engines import Question
+    from rag.engines.table import engine_of
+    from rag.models import Chunk, Collection, Document
+    from rag.services import create_collection
+
+    passages = list_passages()
+    collection = create_collection(actor=None, name="Bench")
+    here = Collection.objects.filter(pk=collection.pk)
+    with worker():
+        bring(collection, b"The worker is warm.", "warm.txt")
+        wait_until(lambda: Document.objects.filter(state="ready").count() == 1)
+        before, begun = Chunk.objects.count(), time.monotonic()
+        for number in range(TEXTS):
+            bring(collection, write_text(passages, number), f"{number}.txt")
+        ready = wait_until(lambda: Document.objects.filter(state="ready").count() == 1 + TEXTS)
+        chunks = Chunk.objects.count() - before
+        per_s = chunks / (ready - begun)
+        pdf, question = write_pdf(passages, PAGES), Question(f"Page {PAGES} of the report", here)
+        begun = time.monotonic()
+        bring(collection, pdf, "report.pdf")
+        found = wait_until(
+            lambda: any(hit.page_to == PAGES for hit in engine_of(collection).search(question))
+        )
+    return {
+        "chunks": chunks,
+        "chunks_per_s": per_s,
+        "full_text_per_s": measure_full_text(list(Chunk.objects.values_list("text", flat=True)[:chunks])),
+        "pdf_s": found - begun,
+        "bare_pdf_s": measure_bare_reader(pdf),
+    }
+
+
+def measure_full_text(texts: list[str]) -> float:
+    """The same passages in a table with a GIN index of `to_tsvector`, in batches of a document's."""
+    import psycopg
+
+    with psycopg.connect(os.environ["ATRIUM_OWNER_DATABASE_URL"]) as connection:
+        connection.execute("CREATE SCHEMA reference")
+        connection.execute(
+            "CREATE TABLE reference.passage (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, text text, "
+            "terms tsvector GENERATED ALWAYS AS (to_tsvector('english', text)) STORED)"
+        )
+        connection.execute("CREATE INDEX ON reference.passage USING gin (terms)")
+        connection.commit()
+        begun = time.monotonic()
+        for place in range(0, len(texts), PASSAGES_OF_A_TEXT):
+            with (
+                connection.cursor() as cursor,
+                cursor.copy("COPY reference.passage (text) FROM STDIN") as copy,
+            ):
+                for text in texts[place : place + PASSAGES_OF_A_TEXT]:
+                    copy.write_row([text])
+            connection.commit()
+        return len(texts) / (time.monotonic() - begun)
+
+
+def measure_bare_reader(pdf: bytes) -> float:
+    import pypdfium2
+
+    begun = time.monotonic()
+    for page in pypdfium2.PdfDocument(pdf):
+        page.get_textpage().get_text_range()
+    return time.monotonic() - begun
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    import tests.services  # noqa: F401  (starts PostgreSQL and Valkey for this process)
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    import django
+
+    django.setup()
+    from tenants.context import platform, tenant
+    from tenants.database.schemas import migrate_public, migrate_template
+    from tenants.provisioning.services import create_tenant, ensure_default_plans
+
+    migrate_public()
+    migrate_template()
+    with platform():
+        ensure_default_plans()
+    create_tenant(slug="bench", name="Bench", host="bench.localhost", plan="unlimited")
+    with tenant("bench"):
+        figures = measure()
+    print(json.dumps(figures))
+    if options.json:
+        options.json.write_text(json.dumps(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""The tenant administration's collections and documents. People's own, and files of conversations, stay out
+of it.
+"""
+
+from rag.admin import collections, documents  # noqa: F401  (they register themselves)

@@ -1,0 +1,186 @@
+"""`manage.py collection create | add | list | show | search | rebuild | delete`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from accounts.models import User
+from accounts.selectors import get_user_by_email
+from foundation.commands import AtriumCommand
+from foundation.errors import AtriumError, InvalidInput, NotFound
+from rag import services
+from rag.engines import Question
+from rag.engines.table import engine_of
+from rag.intake import add_content, add_url, rebuild_collection
+from rag.models import DIMENSIONS, Collection, Language
+from rag.progress import describe_collection
+from tenants.context import platform, tenant
+from tenants.data_policy import DataPolicy
+from tenants.provisioning.services import get_tenant
+
+PIECE_BYTES = 1_000_000
+
+
+class Command(AtriumCommand):
+    help = "Make collections, bring files, folders and web pages into them, and search them."
+
+    def add_actions(self) -> None:
+        create = self._add("create", self.create, "make a collection; its id is printed")
+        create.add_argument("--language", action="append", choices=Language.values, help="default: all")
+        create.add_argument("--embedding-model", default="", metavar="MODEL", help="none: by words only")
+        create.add_argument("--dimensions", type=int, choices=DIMENSIONS, help="of its vectors")
+        create.add_argument("--chunk-characters", type=int, default=900, metavar="N")
+        create.add_argument("--data-policy", choices=DataPolicy.values, default="")
+        add = self._add("add", self.add, "bring files, folders (with what is below them) or web pages")
+        add.add_argument("sources", nargs="+", metavar="PATH-OR-URL")
+        add.add_argument("--recrawl-days", type=int, metavar="N", help="look at web pages again")
+        add.add_argument(
+            "--as", dest="user", metavar="EMAIL", help="whose they are, and who pays for vectors"
+        )
+        self._add("list", self.list, "show all shared collections", has_name=False)
+        self._add("show", self.show_one, "how far one is, and which documents failed")
+        search = self._add("search", self.search, "passages found by words")
+        search.add_argument("question")
+        search.add_argument("--count", type=int, default=5, metavar="N")
+        rebuild = self._add("rebuild", self.rebuild, "index it anew, as its settings are now")
+        rebuild.add_argument("--as", dest="user", metavar="EMAIL", help="who pays for vectors")
+        delete = self._add("delete", self.delete, "remove it with its documents and their files")
+        delete.add_argument("--yes", action="store_true", help="needed: it cannot be undone")
+
+    def _add(self, name: str, run, help_text: str, *, has_name: bool = True):
+        parser = self.add_action(name, run, help_text)
+        parser.add_argument("--tenant", required=True, metavar="SLUG")
+        if has_name:
+            parser.add_argument("name", metavar="COLLECTION", help="its name or id")
+        return parser
+
+    def create(self, options) -> None:
+        columns = {
+            name: options[name]
+            for name in ("embedding_model", "dimensions", "chunk_characters", "data_policy")
+        }
+        if options["language"]:
+            columns["languages"] = options["language"]
+        with _inside(options):
+            row = services.create_collection(actor=None, name=options["name"], **columns)
+            self.show(_describe(row), str(row.pk))
+
+    def add(self, options) -> None:
+        """A file that is refused is told of, and the others are brought."""
+        told, is_refused = [], False
+        with _inside(options):
+            collection, person = _find(options["name"]), _find_person(options)
+            for source, address in _list_sources(options["sources"]):
+                try:
+                    document, is_new = _bring(collection, person, source, address, options["recrawl_days"])
+                except AtriumError as exc:
+                    is_refused = True
+                    told.append({"source": address, "state": "refused", "reason": str(exc.message)})
+                    continue
+                told.append({"source": address, "id": document.pk, "state": "new" if is_new else "known"})
+        self.show(told)
+        if is_refused:
+            raise InvalidInput("Not all of it was taken.")
+
+    def list(self, options) -> None:
+        with _inside(options):
+            rows = Collection.objects.filter(owner_id=None, conversation_id=None)
+            self.show([_describe(row) for row in rows])
+
+    def show_one(self, options) -> None:
+        with _inside(options):
+            row = _find(options["name"])
+            failed = row.documents.filter(state="failed")
+            told = _describe(row) | {
+                "failed": [{"document": str(one), "reason": one.why} for one in failed[:100]]
+            }
+            self.show(told)
+
+    def search(self, options) -> None:
+        with _inside(options):
+            row = _find(options["name"])
+            here = Collection.objects.filter(pk=row.pk)
+            question = Question(options["question"], here, count=options["count"])
+            hits = engine_of(row).search(question)
+        self.show([{"score": round(hit.score, 3), "document": hit.title, "text": hit.text} for hit in hits])
+
+    def rebuild(self, options) -> None:
+        with _inside(options):
+            row = _find(options["name"])
+            rebuild_collection(actor=_find_person(options), collection=row)
+            self.show(_describe(row), f"Collection {row.name} is being indexed anew.")
+
+    def delete(self, options) -> None:
+        with _inside(options):
+            row = _find(options["name"])
+            if not options["yes"]:
+                count = row.documents.count()
+                raise InvalidInput(f"{row.name} holds {count} documents. Say --yes to remove all of them.")
+            services.delete_collection(actor=None, collection=row)
+            self.show({"deleted": options["name"]}, f"Collection {options['name']} is gone.")
+
+
+@contextmanager
+def _inside(options) -> Iterator[None]:
+    with platform():
+        slug = get_tenant(options["tenant"]).slug
+    with tenant(slug):
+        yield
+
+
+def _find(name: str) -> Collection:
+    rows = Collection.objects.filter(owner_id=None, conversation_id=None)
+    row = rows.filter(name=name).first() or next((one for one in rows if str(one.pk) == name), None)
+    if row is None:
+        raise NotFound(f"There is no shared collection “{name}”.")
+    return row
+
+
+def _find_person(options) -> User | None:
+    return get_user_by_email(options["user"]) if options["user"] else None
+
+
+def _list_sources(sources: list[str]) -> Iterator[tuple[Path | str, str]]:
+    """Each with the name by which its versions belong together: of a file in a folder, its path there."""
+    for source in sources:
+        path = Path(source)
+        if "://" in source:
+            yield source, source
+        elif path.is_dir():
+            for one in sorted(path.rglob("*")):
+                below = one.relative_to(path)
+                if one.is_file() and not any(part.startswith(".") for part in below.parts):
+                    yield one, str(below)
+        elif path.is_file():
+            yield path, path.name
+        else:
+            raise InvalidInput(f"There is no file or folder {source}.")
+
+
+def _bring(
+    collection: Collection, person: User | None, source: Path | str, address: str, recrawl_days: int | None
+):
+    if isinstance(source, str):
+        return add_url(actor=person, collection=collection, url=source, recrawl_days=recrawl_days)
+    with source.open("rb") as content:
+        return add_content(
+            actor=person,
+            collection=collection,
+            pieces=iter(lambda: content.read(PIECE_BYTES), b""),
+            size_bytes=source.stat().st_size,
+            name=source.name,
+            address=address,
+        )
+
+
+def _describe(row: Collection) -> dict:
+    told = describe_collection(row)
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "documents": told.document_counts,
+        "passages": told.chunk_count,
+        "vectors": told.vector_count,
+        "complete": told.is_complete,
+        "problem": told.problem,
+    }

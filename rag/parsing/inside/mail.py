@@ -1,0 +1,115 @@
+"""E-mail: its header, the body that says most, and its attachments."""
+
+import re
+from email import message_from_bytes
+from email.header import decode_header
+from email.message import Message
+from email.policy import compat32
+
+from rag.parsing.inside.charset import decode
+from rag.parsing.inside.draft import Draft
+from rag.parsing.inside.web import read_page
+from rag.parsing.inside.words import one_line
+
+_TOLD = ("From", "To", "Cc", "Date", "Subject")
+_MOST_PARTS = 1_000
+_folded = re.compile(r"\r?\n[ \t]+")
+
+
+def read_mail(draft: Draft, data: bytes) -> None:
+    mail = message_from_bytes(data, policy=compat32)
+    draft.title = header(mail, "Subject")
+    draft.say("author", header(mail, "From"))
+    draft.say("date", header(mail, "Date"))
+    draft.paragraph("\n".join(f"{name}: {said}" for name in _TOLD if (said := header(mail, name))))
+    parts = list(_parts(mail))
+    body = _find_body(parts)
+    if body is not None:
+        _read_body(draft, body)
+    for part in parts:
+        if part is not body and _is_attached(part):
+            _attach(draft, part)
+
+
+def header(mail: Message, name: str) -> str:
+    """Its text, whatever its sender wrote: encoded words, or bytes as they are."""
+    raw = next((str(value) for key, value in mail.raw_items() if key.lower() == name.lower()), "")
+    return _decode_words(_folded.sub(" ", raw).encode("utf-8", "surrogateescape"))
+
+
+def _decode_words(raw: bytes) -> str:
+    if b"=?" not in raw:
+        return one_line(decode(raw))
+    said = ""
+    for piece, charset in decode_header(raw.decode("latin-1")):
+        coded = piece if isinstance(piece, bytes) else piece.encode("latin-1", "replace")
+        said += decode(coded, charset or "")
+    return one_line(said)
+
+
+def _parts(mail: Message) -> list[Message]:
+    """Its leaves; a mail inside it is one of them."""
+    found: list[Message] = []
+    waiting = [mail]
+    while waiting and len(found) < _MOST_PARTS:
+        part = waiting.pop()
+        inner = _within(part)
+        if inner and part.get_content_maintype() == "multipart":
+            waiting += reversed(inner)
+        else:
+            found.append(part)
+    return found
+
+
+def _within(part: Message) -> list[Message]:
+    inner = part.get_payload()
+    return [one for one in inner if isinstance(one, Message)] if isinstance(inner, list) else []
+
+
+def _find_body(parts: list[Message]) -> Message | None:
+    """Plain text before HTML, where there is any."""
+    bodies = [part for part in parts if part.get_content_disposition() != "attachment"]
+    for kind in ("text/plain", "text/html"):
+        for part in bodies:
+            if part.get_content_type() == kind and _bytes_of(part).strip():
+                return part
+    return None
+
+
+def _read_body(draft: Draft, part: Message) -> None:
+    text = decode(_bytes_of(part), part.get_content_charset() or "")
+    if part.get_content_type() == "text/html":
+        title = draft.title
+        read_page(draft, text)
+        draft.title = title
+        return
+    for paragraph in re.split(r"\n[ \t]*\n\s*", text.replace("\r\n", "\n")):
+        draft.paragraph(paragraph)
+
+
+def _bytes_of(part: Message) -> bytes:
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
+
+
+def _is_attached(part: Message) -> bool:
+    """Pictures that stand in the text, which are signatures and letterheads mostly, are not."""
+    if part.get_content_disposition() == "attachment" or part.get_content_type() == "message/rfc822":
+        return True
+    is_drawn = part.get_content_maintype() == "image" and part.get("Content-ID")
+    return bool(part.get_filename()) and not is_drawn
+
+
+def _attach(draft: Draft, part: Message) -> None:
+    kind = part.get_content_type()
+    if kind == "message/rfc822":
+        mail = next(iter(_within(part)), part)
+        draft.attach(f"{header(mail, 'Subject') or 'mail'}.eml", kind, mail.as_bytes())
+        return
+    draft.attach(_name(part), kind, _bytes_of(part))
+
+
+def _name(part: Message) -> str:
+    """A name in RFC 2231's form is decoded by the library."""
+    name = part.get_filename("").encode("utf-8", "surrogateescape")
+    return _decode_words(name).replace("/", "_") or "attachment"

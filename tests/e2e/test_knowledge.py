@@ -1,0 +1,78 @@
+"""Knowledge as people come to it: a file is dropped, read while one looks on, found, opened at its place."""
+
+import re
+
+from playwright.sync_api import expect
+
+from rag.services import create_collection
+from tests.e2e.axe import list_violations
+from tests.rag.works import work_off
+
+
+def make_pdf(*pages: str) -> bytes:
+    """One line a page, in a font that every reader has."""
+    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
+    bodies = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for number, text in enumerate(pages):
+        drawing = f"BT /F1 18 Tf 72 700 Td ({text}) Tj ET"
+        bodies += [
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> "
+            f"/Contents {5 + 2 * number} 0 R >>",
+            f"<< /Length {len(drawing)} >>\nstream\n{drawing}\nendstream",
+        ]
+    content, places = b"%PDF-1.4\n", []
+    for number, body in enumerate(bodies, start=1):
+        places.append(len(content))
+        content += f"{number} 0 obj\n{body}\nendobj\n".encode()
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    size = len(bodies) + 1
+    end = f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer << /Size {size} /Root 1 0 R >>\n"
+    return content + f"{end}startxref\n{len(content)}\n%%EOF\n".encode()
+
+
+def test_a_dropped_file_is_read_found_and_opened_at_its_place(arrive):
+    chat = arrive(path=None)
+    collection = create_collection(actor=chat.person, name="Leuchtturm", owner_id=chat.person.pk)
+    page = chat.go(f"/knowledge/{collection.pk}/")
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
+    page.locator("#arrivals").set_input_files(
+        [
+            {
+                "name": "lamp.pdf",
+                "mimeType": "application/pdf",
+                "buffer": make_pdf("The harbour is calm.", "The lighthouse lamp turns every nine seconds."),
+            },
+            {"name": "empty.txt", "mimeType": "text/plain", "buffer": b""},
+        ]
+    )
+    expect(page.locator(".arrivals .file-bad")).to_contain_text("This file is empty.")
+    row = page.locator(".document-table tbody tr")
+    expect(row).to_contain_text("lamp.pdf")
+    expect(row).to_contain_text("Waiting")
+    work_off()
+    expect(row).to_contain_text("Ready")  # by itself
+    expect(row.locator("[id^=pages-]")).to_have_text("2")
+    assert list_violations(page) == []
+    assert not any("pdfjs" in address for address in loaded), "only where a PDF is opened"
+
+    page.get_by_role("link", name="Search bench").click()
+    page.get_by_label("Question").fill("lighthouse lamp")
+    page.get_by_label("Question").press("Enter")
+    page.locator(".hit-head a").first.click()
+    for number, button in ((1, "Next page"), (2, "To the passage")):  # it goes over both
+        expect(page.locator("canvas")).to_have_attribute("aria-label", re.compile(f"^Page {number} of"))
+        expect(page.locator(".pdf-mark").first).to_be_visible()
+        page.get_by_role("button", name=button).click()
+    expect(page.locator("canvas")).to_have_attribute("aria-label", re.compile("^Page 1 of"))
+    assert list_violations(page) == []
+
+    chat.go(f"/knowledge/{collection.pk}/")
+    page.locator("button[id^=delete-]").click()
+    page.get_by_role("button", name="Delete documents").click()
+    expect(page.get_by_role("heading", name="No documents yet")).to_be_visible()
+    expect(page.locator("#documents")).to_be_focused()
