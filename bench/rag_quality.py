@@ -76,8 +76,8 @@ class CachedModel:
 
 
 def measure(folder: Path, names: Sequence[str]) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Set → leg → measure → mean and the ends of its interval."""
-    from tests.rag.measure import MEASURES, fill, interval, rank, read_set, score
+    """Set → leg → measure → mean and the ends of its interval; `gain` is the graph's, question by question."""
+    from tests.rag.measure import MEASURES, fill, gains, interval, rank, read_set, score
     from tests.rag.sample_of_sets import StoredVectors
 
     found = {}
@@ -93,6 +93,11 @@ def measure(folder: Path, names: Sequence[str]) -> dict[str, dict[str, dict[str,
                 for figures in [score(test_set, ranking, measure)]
             }
             for leg, ranking in rankings.items()
+        }
+        found[name]["gain"] = {
+            measure: [mean(figures), *interval(figures)]
+            for measure in MEASURES
+            for figures in [gains(test_set, rankings, measure)]
         }
         print(
             name, {leg: round(figures["nDCG@10"][0], 4) for leg, figures in found[name].items()}, flush=True

@@ -23,7 +23,13 @@ from rag.parsed import ParsedBlock
 from rag.services import add_document, create_collection, index_documents
 
 MODEL, DIMENSIONS, DEPTH = "multilingual-e5-small", 384, 10
-LEGS: dict[str, Leg] = {"words": "words", "vectors": "vectors", "fused": "both"}
+# name → what is asked, and whether names are followed from the best finds (rag.graph)
+LEGS: dict[str, tuple[Leg, bool]] = {
+    "words": ("words", False),
+    "vectors": ("vectors", False),
+    "fused": ("both", False),
+    "graph": ("both", True),
+}
 Embed = Callable[[Sequence[str], str], Sequence[Sequence[float]]]  # texts, "query" or "passage"
 Rankings = dict[str, list[str]]  # question → passages, the best first
 
@@ -97,8 +103,9 @@ def rank(test_set: TestSet, collection: Collection, embed: Embed) -> dict[str, R
     found: dict[str, Rankings] = {name: {} for name in LEGS}
     here = Collection.objects.filter(pk=collection.pk)
     for key, text in test_set.questions.items():
-        for name, leg in LEGS.items():
-            hits = engine.search(Question(text, here, {MODEL: vectors[key]}, count=3 * DEPTH, leg=leg))
+        for name, (leg, follows) in LEGS.items():
+            asked = Question(text, here, {MODEL: vectors[key]}, 3 * DEPTH, leg=leg, follows_names=follows)
+            hits = engine.search(asked)
             found[name][key] = list(dict.fromkeys(passage_of[hit.document_id] for hit in hits))[:DEPTH]
     return found
 
@@ -131,6 +138,12 @@ MEASURES: dict[str, Callable[[Sequence[str], frozenset[str]], float]] = {
 def score(test_set: TestSet, rankings: Rankings, measure: str) -> list[float]:
     """One figure a question."""
     return [MEASURES[measure](rankings[key], test_set.gold[key]) for key in test_set.questions]
+
+
+def gains(test_set: TestSet, rankings: Mapping[str, Rankings], measure: str) -> list[float]:
+    """What following names adds, question by question."""
+    after, before = (score(test_set, rankings[leg], measure) for leg in ("graph", "fused"))
+    return [one - other for one, other in zip(after, before, strict=True)]
 
 
 def interval(figures: Sequence[float], rounds: int = 1000) -> tuple[float, float]:
