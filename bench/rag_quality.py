@@ -76,7 +76,7 @@ class CachedModel:
 
 
 def measure(folder: Path, names: Sequence[str]) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Set → leg → measure → mean and the ends of its interval; `gain` is the graph's, question by question."""
+    """Set → leg → measure → mean and the ends of its interval; `gain` is the graph's, by question."""
     from tests.rag.measure import MEASURES, fill, gains, interval, rank, read_set, score
     from tests.rag.sample_of_sets import StoredVectors
 

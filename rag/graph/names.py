@@ -18,21 +18,24 @@ LONGEST, MOST_WORDS = 80, 8  # of a name: characters, words
 MOST_IN_TEXT = 60
 SHORTEST_UNSPACED = 2
 # stand inside a name, never at its ends
-_INNER = "of|the|and|de|la|le|du|des|da|do|di|del|van|von|der|den|for|in|y|al|zu|zur|für|und|&"
+_INNER = "of|of the|and|and the|de|la|le|du|des|da|do|di|del|van|von|der|den|for|in|y|al|zu|zur|für|und|&"
 _WORD = r"[A-ZÀ-ÖØ-ÞĀ-Ž0-9][\w’'&.-]*\w|[A-Z]"
-_phrase = re.compile(rf"(?:{_WORD})(?:\s+(?:(?:{_INNER})\s+){{0,2}}(?:{_WORD}))*")
+_phrase = re.compile(rf"(?:{_WORD})(?:\s+(?:(?:{_INNER})\s+)?(?:{_WORD}))*")
 _quoted = re.compile(r"[“„»«「『《]([^“”„»«「」『』《》\n]{2,60})[”“«»」』》]")
-_abbreviation = re.compile(r"\b[A-ZÄÖÜ]{2,}[A-ZÄÖÜ0-9]*(?:-[A-Z0-9]+)*\b")
+_LATIN = "A-Za-zÀ-ÖØ-öø-ÿ0-9"
+_abbreviation = re.compile(rf"(?<![{_LATIN}])[A-ZÄÖÜ]{{2,}}[A-ZÄÖÜ0-9]*(?:-[A-Z0-9]+)*(?![{_LATIN}])")
 _sentence_end = re.compile(r"(?:^|[.!?:;\n]\s*[\"“„(]?)$")
 _brackets = re.compile(r"\s*[(（][^()（）]*[)）]\s*$")
 _token = re.compile(rf"[{UNSPACED}]|(?:(?![{UNSPACED}])\w)+")
 _unspaced = re.compile(f"[{UNSPACED}]")
-_common = frozenset().union(*STOP_WORDS.values()) | {
-    *"also although however many several since despite during among following according".split(),
-    *"january february march april may june july august september october november december".split(),
-    *"monday tuesday wednesday thursday friday saturday sunday one two three first second".split(),
-    *"new other most some both another until upon later today there while after before".split(),
-}
+_gap = re.compile(rf"(?<=[{UNSPACED}]) (?=[{UNSPACED}])")
+_COMMON = """
+also although however many several since despite during among following according new other most some both
+another until upon later today there while after before one two three first second
+january february march april may june july august september october november december
+monday tuesday wednesday thursday friday saturday sunday
+"""
+_common = frozenset(_COMMON.split()).union(*STOP_WORDS.values())
 
 
 @lru_cache(maxsize=50_000)
@@ -48,7 +51,7 @@ def normalise(name: str) -> str:
 
 def _join(tokens: Iterable[str]) -> str:
     text = " ".join(tokens)
-    return re.sub(rf"(?<=[{UNSPACED}]) (?=[{UNSPACED}])", "", text) if _unspaced.search(text) else text
+    return _gap.sub("", text) if _unspaced.search(text) else text
 
 
 @lru_cache(maxsize=200_000)
@@ -89,12 +92,11 @@ def _list_phrases(text: str, language: str) -> Iterator[str]:
         while words and words[0].casefold().strip(".") in _common:
             words, begins_sentence = words[1:], False
         if language == "de":
-            if begins_sentence and len(words) == 2:
-                continue
-            if len(words) < 2:
-                continue
+            words = words if len(words) > (2 if begins_sentence else 1) else []
         if 0 < len(words) <= MOST_WORDS:
             yield " ".join(words)
+            if words[0].isdigit():  # “1936 FA Cup Final”, but “in 1951 Ada King”
+                yield " ".join(words[1:])
 
 
 def _is_name(name: str) -> bool:
@@ -106,18 +108,3 @@ def _is_name(name: str) -> bool:
         or (bool(_unspaced.search(normal)) and len(normal) >= SHORTEST_UNSPACED)
         or name.isupper()
     )
-
-
-def list_possible(question: str) -> list[str]:
-    """Every run of words of a question that may be a name, in the form in which names are compared: people
-    write them in lower case when they ask.
-    """
-    plain = normalise(question[:500])
-    tokens = _token.findall(plain)
-    most = 12 if _unspaced.search(plain) else MOST_WORDS
-    found = [
-        _join(tokens[first : first + count])
-        for count in range(1, most + 1)
-        for first in range(len(tokens) - count + 1)
-    ]
-    return [name for name in dict.fromkeys(found) if name not in _common and len(name) > 1]

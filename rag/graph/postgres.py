@@ -2,8 +2,8 @@
 write it; the edge between two names is the passage that says both.
 
 Guards against: names and edges without a passage, whoever writes at the same time (one writer a generation:
-the caller locks its row); a name that half the collection says (MOST_SAYING, SHARE), which would lead anywhere
-and cost the time of all of it; a passage of a collection that the asker may not read, or that the question's
+the caller locks its row); a name that half the collection says, which would lead anywhere and cost the
+time of all of it; a passage of a collection that the asker may not read, or that the question's
 filter leaves out (`Fetch`).
 """
 
@@ -49,7 +49,8 @@ followed AS MATERIALIZED (
   FROM seeds s JOIN rag_mention m ON m.chunk_id = s.chunk_id JOIN followed f ON f.id = m.generation_id
   GROUP BY 1, 2, 3 ORDER BY score DESC, m.entity_key LIMIT %s
 ), said AS (
-  SELECT n.*, p.chunk_id, p.is_title, count(*) OVER w AS sayers, count(*) FILTER (WHERE p.is_title) OVER w AS titled
+  SELECT n.*, p.chunk_id, p.is_title, count(*) OVER w AS sayers,
+    count(*) FILTER (WHERE p.is_title) OVER w AS titled
   FROM named n CROSS JOIN LATERAL (
     SELECT p.chunk_id, p.is_title FROM rag_mention p
     WHERE p.generation_id = n.generation_id AND p.entity_key = n.entity_key LIMIT n.most + 1
