@@ -69,15 +69,11 @@ def _lines(path: Path) -> Iterator[str]:
     return (line for line in text.split("\n") if line)
 
 
-def fill(test_set: TestSet, embed: Embed, languages: Sequence[str] = ()) -> Collection:
-    """A collection of the set's passages, with their vectors."""
-    collection = create_collection(
-        actor=None,
-        name=test_set.name,
-        languages=list(languages) or [test_set.language],
-        embedding_model=MODEL,
-        dimensions=DIMENSIONS,
-    )
+def fill(test_set: TestSet, embed: Embed | None, languages: Sequence[str] = ()) -> Collection:
+    """A collection of the set's passages, with their vectors; None: without any."""
+    model = {"embedding_model": MODEL, "dimensions": DIMENSIONS} if embed else {}
+    languages = list(languages) or [test_set.language]
+    collection = create_collection(actor=None, name=test_set.name, languages=languages, **model)
     rows = list(test_set.passages.items())
     for begin in range(0, len(rows), 200):
         parsed: dict[Document, list[ParsedBlock]] = {}
@@ -89,6 +85,8 @@ def fill(test_set: TestSet, embed: Embed, languages: Sequence[str] = ()) -> Coll
             parsed[document] = [ParsedBlock(text, char_to=len(text))]
         index_documents(collection=collection, parsed=parsed)
     generation = Generation.objects.get(pk=collection.active_generation_id)
+    if embed is None:
+        return collection
     while wanting := list_wanting(generation):
         vectors = embed([text for _chunk, text in wanting], "passage")
         keep_vectors(generation.pk, zip([chunk for chunk, _text in wanting], vectors, strict=True))
@@ -96,16 +94,18 @@ def fill(test_set: TestSet, embed: Embed, languages: Sequence[str] = ()) -> Coll
     return collection
 
 
-def rank(test_set: TestSet, collection: Collection, embed: Embed) -> dict[str, Rankings]:
-    """Of each leg, and of both fused."""
+def rank(test_set: TestSet, collection: Collection, embed: Embed | None) -> dict[str, Rankings]:
+    """Of each leg, and of both fused; without vectors that is the words."""
     engine, passage_of = PgvectorEngine(), dict(collection.documents.values_list("pk", "address"))
-    vectors = dict(zip(test_set.questions, embed(list(test_set.questions.values()), "query"), strict=True))
+    asked = list(test_set.questions.values())
+    found_vectors = embed(asked, "query") if embed else [()] * len(asked)
+    vectors = dict(zip(test_set.questions, found_vectors, strict=True))
     found: dict[str, Rankings] = {name: {} for name in LEGS}
     here = Collection.objects.filter(pk=collection.pk)
     for key, text in test_set.questions.items():
         for name, (leg, follows) in LEGS.items():
-            asked = Question(text, here, {MODEL: vectors[key]}, 3 * DEPTH, leg=leg, follows_names=follows)
-            hits = engine.search(asked)
+            known = {MODEL: vectors[key]} if embed else {}
+            hits = engine.search(Question(text, here, known, count=3 * DEPTH, leg=leg, follows_names=follows))
             found[name][key] = list(dict.fromkeys(passage_of[hit.document_id] for hit in hits))[:DEPTH]
     return found
 

@@ -23,7 +23,7 @@ BIRTH = "Mara Lindqvist was born in a village near Visby."
     ("language", "text", "names"),
     [
         ("en", "In 1951 the Bank of England hired Ada King.", "Bank of England|Ada King"),
-        ("de", "Die Satzung nennt „Haus am See“. Frau Angela Weber lobt die EU.", "Haus am See|EU|Frau Angela Weber"),
+        ("de", "Die Satzung nennt „Haus am See“. Wo Frau Eva Weber die EU lobt.", "Haus am See|EU|Frau Eva Weber"),
         ("zh", "《红楼梦》是曹雪芹的作品，与“四大名著”及NASA有关。", "红楼梦|四大名著|NASA"),
     ],
 )  # fmt: skip
