@@ -1,8 +1,9 @@
 """What a text names: people, places, works, organisations; found by how they are written, without a model.
 
-English: capitalised phrases. German, where every noun is capitalised: capitalised words side by side,
-abbreviations, quoted names. Chinese: titles of works and quoted names. In each language the document's own
-title is a name. Does not cover: names in lower case, one person under two names, a single German name.
+English: capitalised phrases, but for a single word that begins a sentence. German, where every noun is
+capitalised: capitalised words side by side, abbreviations, quoted names. Chinese: titles of works, quoted
+names, abbreviations. In each language the document's own title is a name. Does not cover: names in lower case,
+one person under two names, a single German name, a Chinese name without marks.
 """
 
 import re
@@ -86,14 +87,13 @@ def _list_phrases(text: str, language: str) -> Iterator[str]:
         return
     if language == "de":
         yield from (match[0] for match in _abbreviation.finditer(text))
+    least = 2 if language == "de" else 1
     for match in _phrase.finditer(text):
         words = match[0].split()
         begins_sentence = bool(_sentence_end.search(text[max(0, match.start() - 4) : match.start()]))
         while words and words[0].casefold().strip(".") in _common:
             words, begins_sentence = words[1:], False
-        if language == "de":
-            words = words if len(words) > (2 if begins_sentence else 1) else []
-        if 0 < len(words) <= MOST_WORDS:
+        if least + begins_sentence <= len(words) <= MOST_WORDS:
             yield " ".join(words)
             if words[0].isdigit():  # “1936 FA Cup Final”, but “in 1951 Ada King”
                 yield " ".join(words[1:])

@@ -19,7 +19,7 @@ from rag.models import Chunk
 # A name that more passages say than this is not followed: so many, or this share of the collection, and never
 # more than MOST_SAYING
 FEW, SHARE, MOST_SAYING = 20, 0.02, 200
-MOST_NAMES = 200  # of all seeds together, the most telling first
+MOST_NAMES = 200  # of all seeds together, those of the best finds first
 REACHED = 20
 MOST_SHOWN = 3  # names beside a find
 COPY_MENTIONS = "COPY rag_mention (entity_key, chunk_id, generation_id, is_title) FROM STDIN"
@@ -35,8 +35,8 @@ WHERE e.generation_id = g.generation_id AND e.key = g.entity_key AND NOT EXISTS 
   SELECT FROM rag_mention m
   WHERE m.generation_id = e.generation_id AND m.entity_key = e.key AND NOT m.chunk_id = ANY(%s))
 """
-# One step of a random walk: from a seed to each of its names, from a name to each passage that says it, and
-# with as much again to those whose title it is.
+# One step of a random walk: from a seed to each of its names, from there to the passages that say it, whose
+# shares are equal; those whose title it is share as much again. A title leads not to the rest of its document.
 REACH = """
 , seeds AS (SELECT * FROM unnest(%s::bigint[], %s::float[]) AS s (chunk_id, score)),
 followed AS MATERIALIZED (
@@ -45,7 +45,7 @@ followed AS MATERIALIZED (
   JOIN rag_collection c ON c.id = r.id AND c.uses_graph
 ), named AS MATERIALIZED (
   SELECT m.generation_id, m.entity_key, f.most, array_agg(s.chunk_id) AS chunk_ids,
-    array_agg(s.score) AS scores, sum(s.score) AS score
+    array_agg(s.score) AS scores, array_agg(m.is_title) AS titles, sum(s.score) AS score
   FROM seeds s JOIN rag_mention m ON m.chunk_id = s.chunk_id JOIN followed f ON f.id = m.generation_id
   GROUP BY 1, 2, 3 ORDER BY score DESC, m.entity_key LIMIT %s
 ), said AS (
@@ -59,8 +59,8 @@ followed AS MATERIALIZED (
 ), led AS (
   SELECT p.chunk_id, p.generation_id, p.entity_key, p.sayers,
     s.score * CASE WHEN p.is_title THEN 1.0 / p.titled ELSE 1.0 / p.sayers END AS weight
-  FROM said p CROSS JOIN LATERAL unnest(p.chunk_ids, p.scores) AS s (chunk_id, score)
-  WHERE p.sayers <= p.most AND s.chunk_id <> p.chunk_id AND NOT p.chunk_id = ANY(%s) {filter}
+  FROM said p CROSS JOIN LATERAL unnest(p.chunk_ids, p.scores, p.titles) AS s (chunk_id, score, is_title)
+  WHERE p.sayers <= p.most AND NOT (s.is_title AND p.is_title) AND NOT p.chunk_id = ANY(%s) {filter}
 ), best AS (
   SELECT chunk_id, generation_id, sum(weight) AS weight,
     (array_agg(entity_key ORDER BY weight DESC, entity_key))[1:%s] AS keys

@@ -23,7 +23,7 @@ BIRTH = "Mara Lindqvist was born in a village near Visby."
     ("language", "text", "names"),
     [
         ("en", "In 1951 the Bank of England hired Ada King.", "Bank of England|Ada King"),
-        ("de", "Die Satzung nennt „Haus am See“. Wo Frau Eva Weber die EU lobt.", "Haus am See|EU|Frau Eva Weber"),
+        ("de", "Die Satzung nennt „Haus am See“. Wo Eva Weber die EU lobt.", "Haus am See|EU|Eva Weber"),
         ("zh", "《红楼梦》是曹雪芹的作品，与“四大名著”及NASA有关。", "红楼梦|四大名著|NASA"),
     ],
 )  # fmt: skip
@@ -62,6 +62,12 @@ def test_a_passage_without_a_word_of_the_question_is_found_by_a_name(make_collec
     )
     Collection.objects.filter(pk=films.pk).update(uses_graph=False)
     assert set(titles(question, films)) == {"Quiet Harbour"}, "switched off"
+
+
+def test_a_title_leads_not_to_the_rest_of_its_document(make_collection, add):
+    rules = make_collection("Rules", chunk_characters=200)
+    add(rules, "Mara Lindqvist", *(f"{word} " * 25 for word in ("harbour", "beacon", "jetty")))
+    assert list(titles("harbour", rules)) == ["Mara Lindqvist"]
 
 
 def test_what_everybody_says_leads_nowhere(make_collection, add):
