@@ -2,8 +2,8 @@
 
 English: capitalised phrases, but for a single word that begins a sentence. German, where every noun is
 capitalised: capitalised words side by side, abbreviations, quoted names. Chinese: titles of works, quoted
-names, abbreviations. In each language the document's own title is a name. Does not cover: names in lower case,
-one person under two names, a single German name, a Chinese name without marks.
+names, abbreviations. In each language the document's own title is a name. Does not cover: names in lower
+case, one person under two names, a single German name, a Chinese name without marks.
 """
 
 import re
@@ -73,12 +73,16 @@ def list_names(text: str, language: str) -> list[str]:
     found = [match[1].strip() for match in _quoted.finditer(text)]
     found += _list_phrases(text, language)
     by_form: dict[str, str] = {}
-    for name in found:
+    for name in map(_without_possession, found):
         if _is_name(name):
             by_form.setdefault(normalise(name), name)
         if len(by_form) == MOST_IN_TEXT:
             break
     return list(by_form.values())
+
+
+def _without_possession(name: str) -> str:
+    return name[:-2] if name.endswith(("’s", "'s")) else name
 
 
 def _list_phrases(text: str, language: str) -> Iterator[str]:

@@ -35,8 +35,8 @@ WHERE e.generation_id = g.generation_id AND e.key = g.entity_key AND NOT EXISTS 
   SELECT FROM rag_mention m
   WHERE m.generation_id = e.generation_id AND m.entity_key = e.key AND NOT m.chunk_id = ANY(%s))
 """
-# One step of a random walk: from a seed to each of its names, from there to the passages that say it, whose
-# shares are equal; those whose title it is share as much again. A title leads not to the rest of its document.
+# One step of a random walk: from a seed to each of its names, from there to the passages that say it in equal
+# shares, and to those whose title it is as if they alone did. A title leads not to the rest of its document.
 REACH = """
 , seeds AS (SELECT * FROM unnest(%s::bigint[], %s::float[]) AS s (chunk_id, score)),
 followed AS MATERIALIZED (
