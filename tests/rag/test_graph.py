@@ -22,7 +22,7 @@ BIRTH = "Mara Lindqvist was born in a village near Visby."
 @pytest.mark.parametrize(
     ("language", "text", "names"),
     [
-        ("en", "In 1951 the Bank of England hired Ada King.", "Bank of England|Ada King"),
+        ("en", "In 1951 the Bank of England hired Ada King. Costs rose.", "Bank of England|Ada King"),
         ("de", "Die Satzung nennt „Haus am See“. Wo Eva Weber die EU lobt.", "Haus am See|EU|Eva Weber"),
         ("zh", "《红楼梦》是曹雪芹的作品，与“四大名著”及NASA有关。", "红楼梦|四大名著|NASA"),
     ],
@@ -67,7 +67,9 @@ def test_a_passage_without_a_word_of_the_question_is_found_by_a_name(make_collec
 def test_a_title_leads_not_to_the_rest_of_its_document(make_collection, add):
     rules = make_collection("Rules", chunk_characters=200)
     add(rules, "Mara Lindqvist", *(f"{word} " * 25 for word in ("harbour", "beacon", "jetty")))
-    assert list(titles("harbour", rules)) == ["Mara Lindqvist"]
+    here = Collection.objects.filter(pk=rules.pk)
+    (hit,) = engine_of(rules).search(Question("harbour", here))
+    assert hit.text.startswith("harbour")
 
 
 def test_what_everybody_says_leads_nowhere(make_collection, add):
