@@ -26,6 +26,8 @@ EMBED_AT_ONCE = 200
 # of the sample: questions, and passages, of each set
 QUESTIONS, PASSAGES = 60, 150
 SAMPLED = ("xquad-de", "xquad-en", "xquad-zh", "gesetze-de")
+# of questions that need several passages, which are searched by words alone: no vectors are kept
+SAMPLED_HOPS, HOP_PASSAGES = ("musique-multihop-en",), 400
 
 
 class CachedModel:
@@ -76,15 +78,17 @@ class CachedModel:
 
 
 def measure(folder: Path, names: Sequence[str]) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Set → leg → measure → mean and the ends of its interval."""
-    from tests.rag.measure import MEASURES, fill, interval, rank, read_set, score
-    from tests.rag.sample_of_sets import StoredVectors
+    """Set → leg → measure → mean and the ends of its interval; `gain` is the graph's, by question."""
+    from tests.rag.measure import MEASURES, fill, gains, interval, rank, read_set, score
+    from tests.rag.sample_of_sets import FOLDER, StoredVectors
 
     found = {}
     for name in names:
         test_set = read_set(folder / name)
         stored = folder / name / "vectors.bin"
         embed = StoredVectors(stored) if stored.exists() else CachedModel(name, cache_folder())
+        if folder == FOLDER and name in SAMPLED_HOPS:
+            embed = None
         rankings = rank(test_set, fill(test_set, embed), embed)
         found[name] = {
             leg: {
@@ -93,6 +97,11 @@ def measure(folder: Path, names: Sequence[str]) -> dict[str, dict[str, dict[str,
                 for figures in [score(test_set, ranking, measure)]
             }
             for leg, ranking in rankings.items()
+        }
+        found[name]["gain"] = {
+            measure: [mean(figures), *interval(figures)]
+            for measure in MEASURES
+            for figures in [gains(test_set, rankings, measure)]
         }
         print(
             name, {leg: round(figures["nDCG@10"][0], 4) for leg, figures in found[name].items()}, flush=True
@@ -108,7 +117,8 @@ def cache_folder() -> Path:
 
 def write_sample(folder: Path, target: Path) -> None:
     """Questions by chance, the passages that answer them, and others up to the number."""
-    for name in SAMPLED:
+    for name in (*SAMPLED, *SAMPLED_HOPS):
+        most = HOP_PASSAGES if name in SAMPLED_HOPS else PASSAGES
         lines = {
             kind: [json.loads(line) for line in (folder / name / f"{kind}.jsonl").read_text().splitlines()]
             for kind in ("corpus", "queries")
@@ -121,10 +131,11 @@ def write_sample(folder: Path, target: Path) -> None:
         qrels = [row for row in judged if row[0] in ids]
         gold = {passage for _question, passage, _score in qrels}
         others = [row["_id"] for row in lines["corpus"] if row["_id"] not in gold]
-        kept = gold | set(chance.sample(others, max(0, min(len(others), PASSAGES - len(gold)))))
+        kept = gold | set(chance.sample(others, max(0, min(len(others), most - len(gold)))))
         passages = [row for row in lines["corpus"] if row["_id"] in kept]
         _write_set(target / name, passages, questions, qrels)
-        _write_vectors(target / name)
+        if name in SAMPLED:
+            _write_vectors(target / name)
 
 
 def _write_set(folder: Path, passages: list[dict], questions: list[dict], qrels: list[list[str]]) -> None:

@@ -70,6 +70,7 @@ def _ask_one(user: User, collection: Collection, text: str, leg: Leg, count: int
             project_id=find_project_of(user, collection),
             count=count,
             leg=leg,
+            follows_names=leg == "both",  # as answers are searched
         )
     except AtriumError as exc:
         return Column(leg, problem=str(exc.message))

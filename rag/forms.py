@@ -54,6 +54,12 @@ class CollectionForm(RefusedForm):
         initial=900,
         help_text=_("At most, from 200 to 4,000; in Chinese half as many."),
     )
+    uses_graph = forms.BooleanField(
+        label=_("Follow names"),
+        required=False,
+        initial=True,
+        help_text=_("Passages that share names with the best finds are found, too."),
+    )
     data_policy = forms.ChoiceField(
         label=_("Where its texts may go"),
         required=False,
@@ -71,7 +77,7 @@ class CollectionForm(RefusedForm):
         if not (is_new and may_share):
             del self.fields["visibility"]
         if is_new:
-            del self.fields["chunk_characters"]
+            del self.fields["chunk_characters"], self.fields["uses_graph"]
 
     @property
     def is_shared(self) -> bool:
@@ -80,7 +86,7 @@ class CollectionForm(RefusedForm):
 
 def values_of(collection: Collection) -> dict[str, Any]:
     """What the form shows of one that exists."""
-    names = ("name", "languages", "embedding_model", "chunk_characters", "data_policy")
+    names = ("name", "languages", "embedding_model", "chunk_characters", "uses_graph", "data_policy")
     return {name: getattr(collection, name) for name in names}
 
 

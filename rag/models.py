@@ -67,6 +67,12 @@ class Collection(TimeStamped):
     data_policy = models.CharField(
         _("where data may go"), max_length=16, choices=DataPolicy, default=DataPolicy.ANYWHERE, blank=True
     )
+    uses_graph = models.BooleanField(
+        _("follow names"),
+        default=True,
+        db_default=True,
+        help_text=_("Passages that share names with the best finds are found, too."),
+    )
     active_generation = models.ForeignKey(
         "Generation", null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
@@ -311,6 +317,30 @@ class Posting(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["chunk_id"], name="rag_posting_chunk")]
+
+
+class Entity(models.Model):
+    """A name that passages of a generation share. Its key is the number of its form (rag.graph.names)."""
+
+    pk = models.CompositePrimaryKey("generation_id", "key")
+    key = models.BigIntegerField()
+    generation_id = models.IntegerField()
+    name = models.CharField(max_length=80)  # as it was first written
+
+
+class Mention(models.Model):
+    """That a passage says a name, or stands under a title that is one. Two names of one passage are related,
+    and the passage is the evidence: no edge outlives it.
+    """
+
+    pk = models.CompositePrimaryKey("generation_id", "entity_key", "chunk_id")
+    entity_key = models.BigIntegerField()
+    chunk_id = models.BigIntegerField()
+    generation_id = models.IntegerField()
+    is_title = models.BooleanField()
+
+    class Meta:
+        indexes = [models.Index(fields=["chunk_id"], name="rag_mention_chunk")]
 
 
 class VectorRow(models.Model):

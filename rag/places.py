@@ -14,6 +14,7 @@ rail_place(
         "rag:collection-create",
         "rag:collection-detail",
         "rag:collection-search",
+        "rag:collection-graph",
         "rag:collection-access",
         "rag:collection-settings",
         "rag:document-detail",

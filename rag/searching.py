@@ -94,6 +94,7 @@ class Wish:
     document_ids: tuple[UUID, ...] | None = None  # None: all; empty: none
     leg: Leg = "both"
     reranker: str = ""  # a model of the kind “rerank”; empty: none
+    follows_names: bool = True  # where the collection wants it
 
     @property
     def asked_count(self) -> int:
@@ -288,6 +289,7 @@ def _find(
             metadata=wish.metadata,
             document_ids=wish.document_ids,
             leg=leg,
+            follows_names=wish.follows_names,
         )
         hits += engine_of(Collection(engine=name)).search(question)
     trace.leg = leg

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from rag.intake import MOST_DOCUMENT_BYTES
-from rag.views import bench, collections, documents, sources
+from rag.views import bench, collections, documents, graph, sources
 from tenants.files.paths import upload_path
 
 app_name = "rag"
@@ -21,6 +21,8 @@ urlpatterns = [
     path("<uuid:collection_id>/progress/", documents.progress, name="document-progress"),
     path("<uuid:collection_id>/actions/", documents.act, name="document-action"),
     path("<uuid:collection_id>/search/", bench.show, name="collection-search"),
+    path("<uuid:collection_id>/graph/", graph.show, name="collection-graph"),
+    path("<uuid:collection_id>/graph.graphml", graph.export, name="graph-export"),
     path("<uuid:collection_id>/questions/", bench.save, name="question-create"),
     path("<uuid:collection_id>/questions/delete/", bench.delete, name="question-delete"),
     path("<uuid:collection_id>/evaluation/", bench.evaluate, name="collection-evaluation"),

@@ -138,7 +138,13 @@ PAGES = [
     page("POST", "rag:collection-create", "302 400 400 400 400 400 400"),
     *(
         page("GET", f"rag:{name}", object="collection", keyword="collection_id")
-        for name in ("collection-detail", "collection-search", "document-progress")
+        for name in (
+            "collection-detail",
+            "collection-search",
+            "collection-graph",
+            "graph-export",
+            "document-progress",
+        )
     ),
     *(
         page("POST", f"rag:{name}", statuses, object="collection", keyword="collection_id")

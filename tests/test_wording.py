@@ -22,6 +22,7 @@ SAME_IN_GERMAN = {
     "Chat",
     "China",
     "In %(currency)s.",
+    "Graph",
     "Index",
     "Text",
     "Name",

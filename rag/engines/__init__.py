@@ -29,6 +29,7 @@ class Question:
     metadata: Mapping[str, object] = field(default_factory=dict)  # what a document's properties must contain
     document_ids: Sequence[UUID] | None = None  # None: all; empty: none
     leg: Leg = "both"
+    follows_names: bool = True  # the graph, where the collection wants it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Hit:
     score: float
     word_score: float  # BM25
     similarity: float | None  # cosine; None: no vector
+    names: tuple[str, ...] = ()  # that led here from better finds
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ def frame(request: HttpRequest, collection: Collection, current: str) -> Context
     """The variables of rag/_frame.html; `current` is the tab's route."""
     can_edit = may_edit(request.user, collection)
     tabs = [("rag:collection-detail", _("Documents")), ("rag:collection-search", _("Search bench"))]
+    tabs.append(("rag:collection-graph", _("Graph")))
     if collection.owner_id is None and request.user.has_perm("accounts.view_grant"):
         tabs.append(("rag:collection-access", _("Access")))
     if can_edit:

@@ -40,6 +40,10 @@ FILES = {  # where in node_modules → where below static/vendor
     "pdfjs-dist/build/pdf.min.mjs": "pdfjs/pdf.min.js",
     "pdfjs-dist/build/pdf.worker.min.mjs": "pdfjs/pdf.worker.min.js",
     "pdfjs-dist/LICENSE": "pdfjs/LICENSE",
+    "graphology/dist/graphology.umd.min.js": "graphology/graphology.min.js",
+    "graphology/LICENSE.txt": "graphology/LICENSE",
+    "sigma/dist/sigma.min.js": "sigma/sigma.min.js",
+    "sigma/LICENSE.txt": "sigma/LICENSE",
 }
 # how fonts of Chinese PDFs name their characters, else there is no text: folder → names, and where to
 FOLDERS = {"pdfjs-dist/cmaps": (("*GB*", "*B5*", "UniCNS*"), "pdfjs/cmaps")}

@@ -23,7 +23,13 @@ from rag.parsed import ParsedBlock
 from rag.services import add_document, create_collection, index_documents
 
 MODEL, DIMENSIONS, DEPTH = "multilingual-e5-small", 384, 10
-LEGS: dict[str, Leg] = {"words": "words", "vectors": "vectors", "fused": "both"}
+# name → what is asked, and whether names are followed from the best finds (rag.graph)
+LEGS: dict[str, tuple[Leg, bool]] = {
+    "words": ("words", False),
+    "vectors": ("vectors", False),
+    "fused": ("both", False),
+    "graph": ("both", True),
+}
 Embed = Callable[[Sequence[str], str], Sequence[Sequence[float]]]  # texts, "query" or "passage"
 Rankings = dict[str, list[str]]  # question → passages, the best first
 
@@ -63,15 +69,11 @@ def _lines(path: Path) -> Iterator[str]:
     return (line for line in text.split("\n") if line)
 
 
-def fill(test_set: TestSet, embed: Embed, languages: Sequence[str] = ()) -> Collection:
-    """A collection of the set's passages, with their vectors."""
-    collection = create_collection(
-        actor=None,
-        name=test_set.name,
-        languages=list(languages) or [test_set.language],
-        embedding_model=MODEL,
-        dimensions=DIMENSIONS,
-    )
+def fill(test_set: TestSet, embed: Embed | None, languages: Sequence[str] = ()) -> Collection:
+    """A collection of the set's passages, with their vectors; None: without any."""
+    model = {"embedding_model": MODEL, "dimensions": DIMENSIONS} if embed else {}
+    languages = list(languages) or [test_set.language]
+    collection = create_collection(actor=None, name=test_set.name, languages=languages, **model)
     rows = list(test_set.passages.items())
     for begin in range(0, len(rows), 200):
         parsed: dict[Document, list[ParsedBlock]] = {}
@@ -83,6 +85,8 @@ def fill(test_set: TestSet, embed: Embed, languages: Sequence[str] = ()) -> Coll
             parsed[document] = [ParsedBlock(text, char_to=len(text))]
         index_documents(collection=collection, parsed=parsed)
     generation = Generation.objects.get(pk=collection.active_generation_id)
+    if embed is None:
+        return collection
     while wanting := list_wanting(generation):
         vectors = embed([text for _chunk, text in wanting], "passage")
         keep_vectors(generation.pk, zip([chunk for chunk, _text in wanting], vectors, strict=True))
@@ -90,15 +94,18 @@ def fill(test_set: TestSet, embed: Embed, languages: Sequence[str] = ()) -> Coll
     return collection
 
 
-def rank(test_set: TestSet, collection: Collection, embed: Embed) -> dict[str, Rankings]:
-    """Of each leg, and of both fused."""
+def rank(test_set: TestSet, collection: Collection, embed: Embed | None) -> dict[str, Rankings]:
+    """Of each leg, and of both fused; without vectors that is the words."""
     engine, passage_of = PgvectorEngine(), dict(collection.documents.values_list("pk", "address"))
-    vectors = dict(zip(test_set.questions, embed(list(test_set.questions.values()), "query"), strict=True))
+    asked = list(test_set.questions.values())
+    found_vectors = embed(asked, "query") if embed else [()] * len(asked)
+    vectors = dict(zip(test_set.questions, found_vectors, strict=True))
     found: dict[str, Rankings] = {name: {} for name in LEGS}
     here = Collection.objects.filter(pk=collection.pk)
     for key, text in test_set.questions.items():
-        for name, leg in LEGS.items():
-            hits = engine.search(Question(text, here, {MODEL: vectors[key]}, count=3 * DEPTH, leg=leg))
+        for name, (leg, follows) in LEGS.items():
+            known = {MODEL: vectors[key]} if embed else {}
+            hits = engine.search(Question(text, here, known, count=3 * DEPTH, leg=leg, follows_names=follows))
             found[name][key] = list(dict.fromkeys(passage_of[hit.document_id] for hit in hits))[:DEPTH]
     return found
 
@@ -131,6 +138,12 @@ MEASURES: dict[str, Callable[[Sequence[str], frozenset[str]], float]] = {
 def score(test_set: TestSet, rankings: Rankings, measure: str) -> list[float]:
     """One figure a question."""
     return [MEASURES[measure](rankings[key], test_set.gold[key]) for key in test_set.questions]
+
+
+def gains(test_set: TestSet, rankings: Mapping[str, Rankings], measure: str) -> list[float]:
+    """What following names adds, question by question."""
+    after, before = (score(test_set, rankings[leg], measure) for leg in ("graph", "fused"))
+    return [one - other for one, other in zip(after, before, strict=True)]
 
 
 def interval(figures: Sequence[float], rounds: int = 1000) -> tuple[float, float]:

@@ -49,6 +49,7 @@ class PgvectorEngine:
             chunks = Chunk.objects.filter(generation=generation, document__in=documents)
             if not (ids := list(chunks.values_list("pk", flat=True))):
                 continue
+            generations.graph.remove(ids)
             generation.term_count -= words.remove(ids).get(generation.pk, 0)
             generation.vector_count -= vectors.remove(generation, ids)
             generation.chunk_count -= len(ids)

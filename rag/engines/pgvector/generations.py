@@ -16,9 +16,12 @@ from foundation.errors import Conflict
 from rag import chunking
 from rag.analysis import VERSION
 from rag.engines.pgvector import vectors, words
+from rag.graph import Graph
+from rag.graph.postgres import PostgresGraph
 from rag.models import Block, Chunk, Collection, Document, Generation
 from rag.parsed import ParsedBlock
 
+graph: Graph = PostgresGraph()
 COUNTS = ["chunk_count", "term_count", "vector_count", "lexicon", "lexicon_chunks"]
 LIST_WANTING = """
 SELECT c.id FROM rag_chunk c WHERE c.generation_id = %s
@@ -74,13 +77,16 @@ def add(
         )
     ]
     Chunk.objects.bulk_create(chunks, batch_size=1000)
-    words.Writer(generation).add(chunks, {document.pk: document.title for document in parsed})
+    titles = {document.pk: document.title for document in parsed}
+    words.Writer(generation).add(chunks, titles)
+    graph.add(generation.pk, chunks, titles)
     generation.save(update_fields=COUNTS)
     return len(chunks)
 
 
 def drop(generation: Generation) -> None:
     words.forget_generation(generation.pk)
+    graph.forget(generation.pk)
     vectors.forget_generation(generation)
     Chunk.objects.filter(generation=generation).delete()
     generation.delete()

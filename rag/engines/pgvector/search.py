@@ -1,7 +1,7 @@
 """A search: candidates by words and by vectors, fused, with what is shown of them."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 from threading import Lock
@@ -15,9 +15,11 @@ from rag.analysis import Analyzer, Lexicon, detect_language
 from rag.engines import Hit, Question
 from rag.engines.pgvector import statements
 from rag.engines.pgvector.fusion import UNCHECKED, fuse
+from rag.engines.pgvector.generations import graph
 from rag.engines.pgvector.statements import CANDIDATES, Where
 from rag.engines.pgvector.vectors import EXACT_ROWS, write_vector
 from rag.engines.pgvector.words import number_of
+from rag.graph import following
 from rag.models import Generation
 from tenants.context import scope_label
 
@@ -59,10 +61,14 @@ def search(question: Question) -> list[Hit]:
 
     word_scores = {chunk: score for chunk, _generation, score in words}
     similarities = [{chunk: score for chunk, _generation, score in rows} for rows in vectors]
-    ranking = fuse(word_scores, similarities, weight_of)[: question.count]
-    return _show(
-        ranking, word_scores, {key: value for leg in similarities for key, value in leg.items()}, where
-    )
+    ranking = fuse(word_scores, similarities, weight_of)
+    ways: Mapping[int, tuple[str, ...]] = {}
+    if question.follows_names and question.count > following.KEPT:
+        reached = graph.reach(where.fetch_of, dict(ranking[: following.KEPT]))
+        ranking, ways = following.insert(ranking, reached)
+    by_meaning = {key: value for leg in similarities for key, value in leg.items()}
+    hits = _show(ranking[: question.count], word_scores, by_meaning, where)
+    return [replace(hit, names=ways.get(hit.chunk_id, ())) for hit in hits]
 
 
 def _languages_of(generations: Iterable[Generation]) -> list[str]:

@@ -135,6 +135,10 @@ class Where:
             cursor.execute(sql.Composed([self.sql, composed]), [*self.params, *params])
             return cursor.fetchall()
 
+    def fetch_of(self, statement: str, params: list[Any], row: str) -> list[tuple]:
+        """The same, as the graph asks (rag.graph.Fetch)."""
+        return self.fetch(statement, params, row=row)
+
 
 def _compile(rows: QuerySet) -> tuple[str, tuple[Any, ...]]:
     return rows.query.sql_with_params()
