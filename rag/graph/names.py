@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
 
-from rag.analysis.language import UNSPACED
-from rag.analysis.stop_words import STOP_WORDS
+from foundation.language.detection import UNSPACED
+from foundation.language.stop_words import STOP_WORDS
 
 LONGEST, MOST_WORDS = 80, 8  # of a name: characters, words
 MOST_IN_TEXT = 60
