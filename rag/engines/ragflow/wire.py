@@ -91,13 +91,12 @@ class Wire(RAGFlow):
 
 def check_meant(method: str, path: str, fields: Any) -> None:
     """Raises Unmeant for a request that is not in the table, has a field that is not, or names no ids."""
-    for (verb, pattern), allowed in ALLOWED.items():
-        if verb == method and re.fullmatch(pattern, path):
-            break
-    else:
+    allowed = next(
+        (names for (verb, form), names in ALLOWED.items() if verb == method and re.fullmatch(form, path)),
+        None,
+    )
+    if allowed is None or not isinstance(fields, dict) or not fields.keys() <= allowed:
         raise Unmeant(f"{method} {path}")
-    if not isinstance(fields, dict) or not fields.keys() <= allowed:
-        raise Unmeant(f"{method} {path}: {fields}")
     named = [name for name in EXPLICIT if name in fields]
     if method == "DELETE" and not named:
         raise Unmeant(f"{method} {path}: nothing is named")
