@@ -47,8 +47,8 @@ def change_account(*, actor: User | None, account: RagflowAccount, **changes: An
         if origin_of(changes["base_url"]) != origin_of(row.base_url) and not changes.get("secret"):
             raise InvalidInput(
                 _(
-                    "The address leads to another server. Enter the API key again, so that it is sent nowhere by "
-                    "mistake."
+                    "The address leads to another server. Enter the API key again, so that it is sent "
+                    "nowhere by mistake."
                 ),
                 param="secret",
             )

@@ -242,10 +242,10 @@ def _want_missing(generation: Generation, is_again: bool) -> None:
 
 def _say_lost(documents: list[Document]) -> str:
     told = ngettext(
-        "RAGFlow could not read %(count)d document (%(title)s), so the old index goes on answering. Delete it, "
-        "or make the index anew.",
-        "RAGFlow could not read %(count)d documents (%(title)s and others), so the old index goes on answering. "
-        "Delete them, or make the index anew.",
+        "RAGFlow could not read %(count)d document (%(title)s), so the old index goes on answering. Delete "
+        "it, or make the index anew.",
+        "RAGFlow could not read %(count)d documents (%(title)s and others), so the old index goes on "
+        "answering. Delete them, or make the index anew.",
         len(documents),
     )
     return told % {"count": len(documents), "title": str(documents[0])}

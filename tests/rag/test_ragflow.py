@@ -17,6 +17,7 @@ from rag.progress import describe_collection, describe_document
 from rag.ragflow import add_account, change_account, check_account, remove_account
 from rag.searching import ENGINE_AWAY, search_now
 from rag.services import delete_collection, delete_document
+from rag.work.handing import LONGEST
 from rag.work_names import HAND_OVER, REBUILD, WATCH
 from tenants.context import tenant
 from tenants.local.models import Work
@@ -24,7 +25,8 @@ from tests.doubles.ragflow import RagflowServer, running_ragflow
 from tests.rag.works import bring, newest, work_off
 
 pytestmark = pytest.mark.django_db
-HANDBOOK = "The lighthouse keeper has thirty days of leave.\n\nBoats moor at the eastern pier."
+KEEPER = "The lighthouse keeper has thirty days of leave."
+HANDBOOK = f"{KEEPER}\n\nBoats moor at the eastern pier."
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def test_a_document_goes_there_is_waited_for_and_found_with_its_place(there, rag
     document.refresh_from_db()
     assert (document.state, document.why) == ("ready", "")
     found = search_now(bob, "lighthouse keeper leave", collections=[there])
-    assert texts(found) == ["The lighthouse keeper has thirty days of leave."] and not found.trace.gaps
+    assert texts(found) == [KEEPER] and not found.trace.gaps
     (hit,) = found.hits
     assert HANDBOOK[hit.char_from : hit.char_to].rstrip(".") == hit.text.rstrip(".")
     assert (hit.score, hit.page_from) == (1.0, None), "places of files without pages are no pages"
@@ -98,17 +100,11 @@ def test_what_it_cannot_read_says_why_and_is_tried_again(there, ragflow):
     assert stuck.state == "stopped" and not ragflow.store.documents
     retry_document(actor=None, document=stuck)
     work_through(4)
-    RagflowDocument.objects.update(started_at=timezone.now() - 2 * accounts_longest())
+    RagflowDocument.objects.update(started_at=timezone.now() - 2 * LONGEST)
     work_through(4)
     stuck.refresh_from_db()
     assert stuck.state == "failed" and "2 hours" in stuck.why and not ragflow.store.documents
     assert all(ids for ids in ragflow.deleted)
-
-
-def accounts_longest():
-    from rag.work.handing import LONGEST
-
-    return LONGEST
 
 
 def test_only_chunks_of_our_copy_that_the_asker_may_read_come_back(
@@ -124,7 +120,7 @@ def test_only_chunks_of_our_copy_that_the_asker_may_read_come_back(
         ragflow.store.documents[foreign].step()
     ragflow.store.leaks = True
     found = search_now(alice, "lighthouse", collections=[there, own])
-    assert texts(found) == ["The lighthouse keeper has thirty days of leave."]
+    assert texts(found) == [KEEPER]
     assert len(search_now(bob, "lighthouse", collections=[there, own]).hits) == 2
 
 
@@ -153,7 +149,7 @@ def test_a_server_that_is_away_costs_meaning_and_the_collection_says_so(
     ragflow.fault, ragflow.fault_at = fault, "/retrieval"
     found = search_now(bob, "lighthouse", collections=[there, here])
     assert set(texts(found)) == {
-        "The lighthouse keeper has thirty days of leave.\n\nBoats moor at the eastern pier.".split("\n\n")[0],
+        KEEPER,
         "the lighthouse closes in winter",
     }
     assert (ENGINE_AWAY, (there.pk,)) in {(gap.why, gap.collections) for gap in found.trace.gaps}
