@@ -45,12 +45,12 @@ class CollectionForm(RefusedForm):
     engine = forms.ChoiceField(
         label=_("Who reads and searches its documents"),
         choices=[
-            (Collection.Engine.PGVECTOR, _("This house")),
+            (Collection.Engine.PGVECTOR, _("Atrium itself")),
             (Collection.Engine.RAGFLOW, _("RAGFlow, with its own models")),
         ],
         initial=Collection.Engine.PGVECTOR,
         widget=forms.RadioSelect,
-        help_text=_("RAGFlow gets the files. An embedding model chosen below counts for this house only."),
+        help_text=_("RAGFlow gets the files. An embedding model chosen below counts for Atrium alone."),
     )
     embedding_model = forms.ChoiceField(
         label=_("How passages are found"),

@@ -290,7 +290,7 @@ SERVICE = {
         f"ai_developer {ADMINS}",
         f"ai_developer {ADMINS}",
         f"ai_developer {ADMINS}",
-        {"check": f"ai_developer {ADMINS}"},
+        {"test": f"ai_developer {ADMINS}"},
     ),
     "rag_document": (
         "document",

@@ -42,17 +42,17 @@ class AccountForm(forms.ModelForm):
 
 @admin.register(RagflowAccount, site=service_admin)
 class RagflowAccountAdmin(AtriumModelAdmin):
-    place = Place(MenuGroup.KNOWLEDGE, 30, "cable", _("RAGFlow"))
+    place = Place(MenuGroup.KNOWLEDGE, 30, "cable", "RAGFlow")
     keywords = _("RAGFlow, engine, account, key")
     empty_text = _(
-        "RAGFlow is a server of its own that reads and searches documents. With an account there, collections "
-        "can be kept by it."
+        "RAGFlow is a server of its own that reads and searches documents. With an account there, "
+        "collections can be kept by it."
     )
     form = AccountForm
     list_display = ["base_url", "show_key", "show_check", ago("last_checked_at", _("checked"))]
     readonly_fields = ["show_key", "show_check", "last_checked_at", "show_error"]
-    actions = ["check"]
-    actions_detail = ["check"]
+    actions = ["test"]
+    actions_detail = ["test"]
 
     def get_fieldsets(self, request: HttpRequest, obj: RagflowAccount | None = None):
         if obj is None:
@@ -99,7 +99,7 @@ class RagflowAccountAdmin(AtriumModelAdmin):
         question=_("Ask RAGFlow whether it answers?"),
         explanation=_("It is asked for its list of datasets, with the stored key. That costs nothing."),
     )
-    def check(self, request: HttpRequest, row: RagflowAccount) -> str:
+    def test(self, request: HttpRequest, row: RagflowAccount) -> str:
         check_account(actor=request.user, account=row)
         return gettext("RAGFlow answers, and knows the key.")
 

@@ -1,8 +1,8 @@
 """What an engine of collections does, whichever it is: it keeps an index of parsed documents and searches it.
 
 The rooms above speak to this interface. `engine_of` gives the engine that a collection names, `engines_in`
-those that hold an index of it: while it moves from one to another, both. Some engines index the blocks that we
-parsed, at once; others take the file (`takes_files`), and the document is ready when they say so.
+those that hold an index of it: while it moves from one to another, both. Some engines index the blocks that
+we parsed, at once; others take the file (`takes_files`), and the document is ready when they say so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -79,8 +79,8 @@ class Engine(Protocol):
         """Make the collection's index, empty. Again changes nothing."""
 
     def ingest(self, collection: Collection, parsed: Mapping[Document, Sequence[ParsedBlock]]) -> int:
-        """Index these documents, all or none, in place of what they had. Gives the number of chunks. An engine
-        that takes files orders the work of handing them over; blocks say then what we could read of them.
+        """Index these documents, all or none, in place of what they had. Gives the number of chunks. An
+        engine that takes files orders the work of handing them over; blocks say what we could read of them.
         """
 
     def status(self, collection: Collection) -> IndexStatus: ...

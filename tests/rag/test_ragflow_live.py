@@ -16,7 +16,11 @@ from tests.rag.test_ragflow import HANDBOOK, work_through
 from tests.rag.works import bring
 
 URL = os.environ.get("ATRIUM_TEST_RAGFLOW_URL", "")
-pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.skipif(not URL, reason="no RAGFlow server")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.slow,
+    pytest.mark.skipif(not URL, reason="no RAGFlow server"),
+]
 
 
 @pytest.mark.timeout(600)

@@ -108,8 +108,8 @@ class Finder:
         self._from = 0
 
     def find(self, text: str, pages: tuple[int, int] | None) -> tuple[int, int]:
-        """The first character and the one after the last: of the passage, else of what begins as it does, else
-        of its pages; else nothing (0, 0).
+        """The first character and the one after the last: of the passage, else of what begins as it does,
+        else of its pages; else nothing (0, 0).
         """
         wanted = "".join(_letters.findall(text)).casefold()
         for piece in dict.fromkeys(
