@@ -62,11 +62,11 @@ def change_account(*, actor: User | None, account: RagflowAccount, **changes: An
     return row
 
 
-def check_key(secret: Secret | str) -> Secret:
+def check_key(secret: Secret | str) -> str:
     text = secret.reveal() if isinstance(secret, Secret) else secret.strip()
     if not text or len(text) > MOST_KEY or not text.isascii() or not text.isprintable() or " " in text:
         raise InvalidInput(_("Enter the API key as RAGFlow shows it."), param="secret")
-    return Secret(text)
+    return text
 
 
 @transaction.atomic

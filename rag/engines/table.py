@@ -29,7 +29,7 @@ def engines_in(collection: Collection) -> list[Engine]:
 
 def find_answering(collection: Collection) -> str:
     """The name of the engine that answers now; before there is any, of the one that it shall have."""
-    here = collection.generations.filter(pk=collection.active_generation_id)
+    here = collection.generations.filter(pk=collection.active_generation_id or 0)
     return here.values_list("engine", flat=True).first() or collection.engine
 
 

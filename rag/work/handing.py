@@ -49,7 +49,7 @@ class Waiting(AtriumError):
 
 def hand_over(run: Run) -> None:
     """Raises Waiting; InvalidInput where RAGFlow could not read the document."""
-    rows = RagflowDocument.objects.filter(document=run.object_id, state=State.WAITING)
+    rows = RagflowDocument.objects.filter(document=UUID(run.object_id), state=State.WAITING)
     account = accounts.find_account()
     for row in rows.select_related("generation__collection", "document__file").order_by("pk"):
         if account is None:
@@ -195,7 +195,7 @@ def note_failure(row: Work) -> None:
     """It came to nothing: in the index that answers, the document says so; in one that is being made, its
     collection does.
     """
-    waiting = RagflowDocument.objects.filter(document=row.object_id, state=State.WAITING)
+    waiting = RagflowDocument.objects.filter(document=UUID(row.object_id), state=State.WAITING)
     why = Told(row.error, row.error_words or row.error)
     is_cancelled = row.state == Work.State.CANCELLED
     for one in waiting.select_related("generation__collection", "document"):

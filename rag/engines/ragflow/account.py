@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 
 from foundation.egress import EgressPolicy, Target, check_url, parse_url
@@ -131,7 +132,7 @@ def is_known_away(account: RagflowAccount) -> bool:
 
 
 @transaction.atomic
-def note_check(account: RagflowAccount, error: str) -> None:
+def note_check(account: RagflowAccount, error: str | Promise) -> None:
     """When the server was asked, and what was wrong."""
     account.last_checked_at, account.last_error = timezone.now(), str(error)[:500]
     account.last_error_words = words_of(error) if error else None
