@@ -19,7 +19,7 @@ from prompts.models import Message, Part
 from rag.context import read_again
 from rag.models import Document
 from rag.reach import list_reachable_collections
-from rag.searching import NO_MODEL, NO_VECTORS, PARTLY, TOO_SLOW
+from rag.searching import ENGINE_AWAY, NO_MODEL, NO_VECTORS, PARTLY, TOO_SLOW
 
 HIDDEN = ("document", "collection", "title", "headings", "sha256", "char_from", "char_to")
 SHOWN_CHARS = 600  # of an excerpt
@@ -223,6 +223,7 @@ def _say_gap(why: str) -> str:
         NO_MODEL: _("A collection has no embedding model, so it is searched by words alone."),
         NO_VECTORS: _("A collection's passages were not embedded yet, so it was searched by words alone."),
         PARTLY: _("Some passages were not embedded yet and were searched by words alone."),
+        ENGINE_AWAY: _("RAGFlow does not answer, so what it had read was searched by words alone."),
         TOO_SLOW: _("The embedding model did not answer in time."),
     }
     return known.get(why) or _("The embedding model could not be asked (%(code)s).") % {"code": why}

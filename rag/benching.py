@@ -26,6 +26,7 @@ GAPS = {
     "no_model": _("This collection has no embedding model: it is searched by words only."),
     "no_vectors": _("The vectors are not made yet: words alone were searched."),
     "partly": _("Some vectors are not made yet: what lacks them was searched by words only."),
+    "engine_away": _("RAGFlow does not answer: what it had read was searched by words only."),
     "too_slow": _("The embedding model took too long: words alone were searched."),
 }
 

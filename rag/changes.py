@@ -7,12 +7,13 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from foundation.errors import InvalidInput
+from rag.engines.ragflow.account import check_engine
 from rag.models import Collection, Document, SavedQuestion
 from rag.rights import require_edit
 
 CHANGE = "rag.change_collection"
 # what another index must be made for
-INDEX_COLUMNS = ("languages", "embedding_model", "dimensions", "chunk_characters")
+INDEX_COLUMNS = ("engine", "languages", "embedding_model", "dimensions", "chunk_characters")
 
 
 @transaction.atomic
@@ -24,6 +25,7 @@ def change_collection(*, actor: User | None, collection: Collection, **columns: 
     for name, value in columns.items():
         setattr(row, name, value)
     row.full_clean()
+    check_engine(row)
     row.save()
     return before != [getattr(row, name) for name in INDEX_COLUMNS]
 

@@ -42,6 +42,16 @@ class CollectionForm(RefusedForm):
         initial=Language.values,
         widget=forms.CheckboxSelectMultiple,
     )
+    engine = forms.ChoiceField(
+        label=_("Who reads and searches its documents"),
+        choices=[
+            (Collection.Engine.PGVECTOR, _("Atrium itself")),
+            (Collection.Engine.RAGFLOW, _("RAGFlow, with its own models")),
+        ],
+        initial=Collection.Engine.PGVECTOR,
+        widget=forms.RadioSelect,
+        help_text=_("RAGFlow gets the files. An embedding model chosen below counts for Atrium alone."),
+    )
     embedding_model = forms.ChoiceField(
         label=_("How passages are found"),
         required=False,
@@ -67,7 +77,13 @@ class CollectionForm(RefusedForm):
     )
 
     def __init__(
-        self, *args: Any, models: Sequence[tuple[str, str]], may_share: bool, is_new: bool, **kwargs: Any
+        self,
+        *args: Any,
+        models: Sequence[tuple[str, str]],
+        may_share: bool,
+        is_new: bool,
+        has_ragflow: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["embedding_model"].choices = [("", _("By words only")), *models]
@@ -76,6 +92,8 @@ class CollectionForm(RefusedForm):
         ]
         if not (is_new and may_share):
             del self.fields["visibility"]
+        if not has_ragflow:
+            del self.fields["engine"]
         if is_new:
             del self.fields["chunk_characters"], self.fields["uses_graph"]
 
@@ -86,7 +104,15 @@ class CollectionForm(RefusedForm):
 
 def values_of(collection: Collection) -> dict[str, Any]:
     """What the form shows of one that exists."""
-    names = ("name", "languages", "embedding_model", "chunk_characters", "uses_graph", "data_policy")
+    names = (
+        "name",
+        "engine",
+        "languages",
+        "embedding_model",
+        "chunk_characters",
+        "uses_graph",
+        "data_policy",
+    )
     return {name: getattr(collection, name) for name in names}
 
 

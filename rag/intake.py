@@ -16,12 +16,13 @@ from foundation.egress import check_url
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.told import gettext as _
 from rag.engines.pgvector import generations
+from rag.engines.ragflow.account import check_engine
 from rag.models import Collection, Document
 from rag.pages import policy_for
 from rag.parsing import bounds
 from rag.rights import require_edit
 from rag.services import PURPOSE, add_document, forget_files, lock_collection
-from rag.work_names import READ, REBUILD
+from rag.work_names import HAND_OVER, READ, REBUILD
 from tenants.files.limits import say_size
 from tenants.files.models import File
 from tenants.files.services import delete_file, store_file
@@ -210,7 +211,7 @@ def cancel_document(*, actor: User | None, document: Document) -> Document:
 
 def find_reading(document: Document) -> Work | None:
     """The work of reading it, where that waits or is being done."""
-    row = find_newest_work(READ, [document.pk]).get(str(document.pk))
+    row = find_newest_work((READ, HAND_OVER), [document.pk]).get(str(document.pk))
     return row if row is not None and row.state in Work.ACTIVE else None
 
 
@@ -221,6 +222,7 @@ def rebuild_collection(*, actor: User | None, collection: Collection) -> Work:
     """
     require_edit(actor, collection, "rag.change_collection")
     collection = lock_collection(collection.pk)
+    check_engine(collection)
     rows = generations.lock(collection_id=collection.pk)
     begun = None
     for row in rows:
@@ -236,6 +238,6 @@ def rebuild_collection(*, actor: User | None, collection: Collection) -> Work:
     return order(
         REBUILD,
         collection.pk,
-        arguments={"generation": generation.pk},
+        arguments={"generation": generation.pk, "again": True},
         ordered_by=actor.pk if actor else None,
     )

@@ -12,8 +12,9 @@ from psycopg import sql
 
 from rag.engines import IndexStatus
 from rag.engines.pgvector.vectors import TABLE
+from rag.engines.ragflow.account import say_away
 from rag.models import Chunk, Collection, Document, Generation
-from rag.work_names import EMBED, READ, REBUILD
+from rag.work_names import EMBED, HAND_OVER, READ, REBUILD
 from tenants.local.models import Work
 from tenants.work.selectors import find_newest_work, label_stages
 
@@ -66,7 +67,7 @@ def describe_document(document: Document) -> DocumentProgress:
 
 def describe_documents(documents: Sequence[Document]) -> dict[UUID, DocumentProgress]:
     """By document; in a fixed number of queries."""
-    work = find_newest_work(READ, [document.pk for document in documents])
+    work = find_newest_work((READ, HAND_OVER), [document.pk for document in documents])
     chunks, vectors = _count_chunks(documents), _count_vectors(documents)
     return {
         document.pk: _describe(
@@ -169,6 +170,7 @@ def _describe_collection(
     active = next((index for index in indexes if index.pk == collection.active_generation_id), None)
     keys = [str(collection.pk), *(str(index.pk) for index in indexes)]
     rows = [work[key] for key in keys if key in work]
+    away = say_away() if any(index.engine == Collection.Engine.RAGFLOW for index in indexes) else ""
     stuck = next((row for row in rows if row.failure and row.state != Work.State.DONE), None)
     wants = active is not None and active.dimensions is not None
     status = (
@@ -180,6 +182,6 @@ def _describe_collection(
         vector_count=status.vector_count,
         is_complete=status.is_complete,
         is_rebuilding=len(indexes) > 1,
-        problem=stuck.failure if stuck is not None else "",
+        problem=stuck.failure if stuck is not None else away,
         next_at=stuck.due_at if stuck is not None and stuck.state == Work.State.QUEUED else None,
     )

@@ -21,8 +21,8 @@ from gateway.calls import Call, Principal
 from gateway.errors import AccessEnded
 from gateway.loop import GatewayLoop, get_loop, start_on_loop, wait_on_loop
 from gateway.vectors import Payer, act_as, embed, rerank
-from rag.engines import Hit, Leg, Question
-from rag.engines.table import engine_of
+from rag.engines import AWAY, Hit, Leg, Question
+from rag.engines.table import engine_named
 from rag.models import Collection
 from rag.selectors import list_visible_collections
 from tenants.context import current_tenant, in_tenant
@@ -35,12 +35,13 @@ MAX_QUESTION = 2_000  # characters that are looked at
 RERANKED = 30  # of the best passages, so many are ranked anew
 # why a leg is missing, beside the codes of errors
 NO_MODEL, NO_VECTORS, PARTLY, TOO_SLOW = "no_model", "no_vectors", "partly", "too_slow"
+ENGINE_AWAY = AWAY
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
     """What was not searched by meaning, and why: NO_MODEL, NO_VECTORS, PARTLY (only some passages have
-    vectors), TOO_SLOW or the code of an error. `collections`: their ids.
+    vectors), TOO_SLOW, AWAY (its engine does not answer) or the code of an error. `collections`: their ids.
     """
 
     why: str
@@ -65,6 +66,9 @@ class Trace:
     reranking_ms: int = 0
     cost: Decimal = Decimal(0)  # of embedding and ranking
     currency: str = ""
+
+    def miss(self, why: str, collections: Sequence[UUID]) -> None:
+        self.gaps = (*self.gaps, Gap(why, "", tuple(collections)))
 
     def note(self, call: Call) -> None:
         """Add what a model's call cost."""
@@ -209,6 +213,8 @@ def _find_gap(row: Collection) -> Gap | None:
     generation = row.active_generation
     if generation is None or not generation.chunk_count:
         return None  # nothing to be found at all
+    if generation.engine != Collection.Engine.PGVECTOR:
+        return None  # it embeds by itself, and says what it could not do
     if not generation.embedding_model:
         return Gap(NO_MODEL, "", (row.pk,))
     if not generation.vector_count:
@@ -280,19 +286,21 @@ def _find(
     wanted = readable.filter(pk__in=wish.collections)
     leg: Leg = wish.leg if found_vectors else "words"
     hits: list[Hit] = []
-    for name in sorted(set(wanted.order_by().values_list("engine", flat=True))):
+    for name in sorted(set(wanted.order_by().values_list("active_generation__engine", flat=True)) - {None}):
+        is_ours = name == Collection.Engine.PGVECTOR
         question = Question(
             text=wish.question,
-            collections=wanted.filter(engine=name),
+            collections=wanted.filter(active_generation__engine=name),
             vectors=_fitting(wanted, found_vectors),
             count=wish.asked_count,
             metadata=wish.metadata,
             document_ids=wish.document_ids,
-            leg=leg,
+            leg=leg if is_ours else wish.leg,
             follows_names=wish.follows_names,
+            note=trace.miss,
         )
-        hits += engine_of(Collection(engine=name)).search(question)
-    trace.leg = leg
+        hits += engine_named(name).search(question)
+        trace.leg = leg if is_ours and trace.leg == "words" else wish.leg
     trace.search_ms = _since_ms(started_s)
     return sorted(hits, key=lambda hit: -hit.score)[: wish.asked_count]
 

@@ -16,7 +16,7 @@ from foundation.errors import Conflict, InvalidInput, Unavailable
 from foundation.told import gettext as _
 from foundation.told import words_of
 from rag import work_names as names
-from rag.engines.table import engine_of
+from rag.engines.table import engine_named, engine_of, engines_in, find_answering, hands_over
 from rag.models import Block, Collection, Document
 from rag.parsed import ParsedBlock
 from rag.rights import require_creation, require_edit
@@ -54,7 +54,8 @@ def delete_collection(*, actor: User | None, collection: Collection) -> None:
     collection_id: UUID = lock_collection(collection.pk).pk
     documents = list(collection.documents.select_related("file"))
     end_work([document.pk for document in documents], collection)
-    engine_of(collection).drop(collection)
+    for engine in engines_in(collection):
+        engine.drop(collection)
     Block.objects.filter(document__collection=collection).delete()
     collection.delete()
     forget_files([document.file for document in documents])
@@ -81,20 +82,24 @@ def add_document(
 @transaction.atomic
 def index_documents(*, collection: Collection, parsed: Mapping[Document, Sequence[ParsedBlock]]) -> int:
     """Keep what parsers found in documents, and index it: all or none, and again replaces it. Gives the
-    number of passages. Raises InvalidInput for a document without any text.
+    number of passages; none yet where an engine reads the files itself, which may find text where we did not.
+    Raises InvalidInput for a document without any text.
     """
+    may_lack_text = hands_over(collection)
     for document, blocks in parsed.items():
-        if not any(block.text.strip() for block in blocks):
+        if not may_lack_text and not any(block.text.strip() for block in blocks):
             raise InvalidInput(_("There is no text in “%(title)s”.") % {"title": document.title})
     Block.objects.filter(document__in=list(parsed)).delete()
     Block.objects.bulk_create(
         (row for document, blocks in parsed.items() for row in _rows(document, blocks)), batch_size=1000
     )
-    count = engine_of(collection).ingest(collection, parsed)
-    Document.objects.filter(pk__in=[document.pk for document in parsed]).update(
-        state=Document.State.READY, reason="", reason_words=None
-    )
-    return count
+    counts = [engine.ingest(collection, parsed) for engine in engines_in(collection)]
+    documents = Document.objects.filter(pk__in=[document.pk for document in parsed])
+    if engine_named(find_answering(collection)).takes_files:
+        documents.exclude(state=Document.State.READY).update(state=Document.State.READING)
+    else:
+        documents.update(state=Document.State.READY, reason="", reason_words=None)
+    return counts[0] if counts else 0
 
 
 def _rows(document: Document, blocks: Sequence[ParsedBlock]) -> Iterable[Block]:
@@ -140,7 +145,8 @@ def remove_documents(collection: Collection, document_ids: Iterable[UUID]) -> No
     while level := list(Document.objects.filter(parent__in=level).select_related("file")):
         found += level
     end_work([document.pk for document in found], None)
-    engine_of(collection).delete(found)
+    for engine in engines_in(collection):
+        engine.delete(found)
     Document.objects.filter(pk__in=[document.pk for document in found]).delete()
     forget_files([document.file for document in found])
 

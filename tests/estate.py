@@ -24,6 +24,8 @@ from foundation.ids import uuid7
 from models_registry.services import add_connection, add_model, set_model_price
 from prompts.models import Conversation
 from rag.intake import add_file
+from rag.models import RagflowAccount
+from rag.ragflow import add_account
 from rag.services import create_collection
 from tenants.context import platform
 from tenants.files.models import Blob, File
@@ -90,6 +92,13 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
         origin=origin,
         collection=collection,
         document=document,
+        ragflow=RagflowAccount.objects.first()
+        or add_account(
+            actor=None,
+            base_url="https://ragflow.example.org",
+            secret=f"ragflow-{plain}",
+            embedding_model=canary,
+        ),
         work=order(work_kinds.NOTE, uuid7()),
         file=make_file(owner, name=f"File {canary}"),
         project=project,

@@ -290,6 +290,14 @@ SERVICE = {
         f"ai_developer {ADMINS}",
         {"rebuild": f"ai_developer {ADMINS}"},
     ),
+    "rag_ragflowaccount": (
+        "ragflow",
+        f"ai_developer auditor {ADMINS}",
+        f"ai_developer {ADMINS}",
+        f"ai_developer {ADMINS}",
+        f"ai_developer {ADMINS}",
+        {"test": f"ai_developer {ADMINS}"},
+    ),
     "rag_document": (
         "document",
         f"ai_developer auditor {ADMINS}",

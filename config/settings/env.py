@@ -74,6 +74,11 @@ VARIABLES = [
         "never fetched",
     ),
     Variable(
+        "ATRIUM_PRIVATE_RAGFLOW",
+        "comma-separated hosts of RAGFlow servers in private networks that tenants may name; data that may "
+        "not leave the installation's own network goes to these alone",
+    ),
+    Variable(
         "ATRIUM_ALLOWED_HOSTS",
         "comma-separated hosts whose pages are answered (programs with a key are at any); empty: those of "
         "the platform and of the tenants' domains",

@@ -15,6 +15,7 @@ WHITENOISE_AUTOREFRESH = False
 MEDIA_ROOT = env.read("ATRIUM_MEDIA_URL") or str(env.DATA_DIR / "media")
 SEALS_FILES = env.read_flag("ATRIUM_SEAL_FILES", False)
 PRIVATE_PAGES = frozenset(host.lower() for host in env.read_list("ATRIUM_PRIVATE_PAGES"))
+PRIVATE_RAGFLOW = frozenset(host.lower() for host in env.read_list("ATRIUM_PRIVATE_RAGFLOW"))
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 STORAGES = {

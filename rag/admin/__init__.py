@@ -2,4 +2,4 @@
 of it.
 """
 
-from rag.admin import collections, documents  # noqa: F401  (they register themselves)
+from rag.admin import collections, documents, ragflow  # noqa: F401  (they register themselves)

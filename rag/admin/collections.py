@@ -55,6 +55,7 @@ class CollectionAdmin(ReadOnlyAdmin):
                     "show_state",
                     "show_problem",
                     "show_languages",
+                    "engine",
                     "embedding_model",
                     "chunk_characters",
                     "data_policy",

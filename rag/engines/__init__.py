@@ -1,9 +1,11 @@
 """What an engine of collections does, whichever it is: it keeps an index of parsed documents and searches it.
 
-The rooms above speak to this interface; `engine_of` gives the engine that a collection names.
+The rooms above speak to this interface. `engine_of` gives the engine that a collection names, `engines_in`
+those that hold an index of it: while it moves from one to another, both. Some engines index the blocks that
+we parsed, at once; others take the file (`takes_files`), and the document is ready when they say so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from uuid import UUID
@@ -14,6 +16,11 @@ from rag.models import Collection, Document
 from rag.parsed import ParsedBlock
 
 Leg = Literal["both", "words", "vectors"]
+AWAY = "engine_away"  # its server does not answer: what is here was searched by words
+
+
+def say_nothing(why: str, collections: Sequence[UUID]) -> None:
+    """Nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,8 @@ class Question:
     document_ids: Sequence[UUID] | None = None  # None: all; empty: none
     leg: Leg = "both"
     follows_names: bool = True  # the graph, where the collection wants it
+    # told of what could not be searched as it should be: why, and in which collections
+    note: Callable[[str, Sequence[UUID]], None] = say_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +75,15 @@ class IndexStatus:
 
 
 class Engine(Protocol):
+    takes_files: bool
+
     def create(self, collection: Collection) -> None:
         """Make the collection's index, empty. Again changes nothing."""
 
     def ingest(self, collection: Collection, parsed: Mapping[Document, Sequence[ParsedBlock]]) -> int:
-        """Index these documents, all or none, in place of what they had. Gives the number of chunks."""
+        """Index these documents, all or none, in place of what they had. Gives the number of chunks. An
+        engine that takes files orders the work of handing them over; blocks say what we could read of them.
+        """
 
     def status(self, collection: Collection) -> IndexStatus: ...
 

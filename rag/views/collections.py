@@ -16,6 +16,7 @@ from foundation.errors import AtriumError
 from rag.access import AccessForm, describe_access
 from rag.changes import CHANGE, change_collection
 from rag.embedders import find_dimensions, list_embedders
+from rag.engines.ragflow.account import find_account
 from rag.forms import CollectionForm, values_of
 from rag.intake import rebuild_collection
 from rag.listing import list_shelves, with_figures
@@ -74,6 +75,7 @@ def create(request: HttpRequest) -> HttpResponse:
         models=list_embedders(request.user, request.tenant),
         may_share=may_share,
         is_new=True,
+        has_ragflow=find_account() is not None,
     )
     if request.method == "POST" and form.is_valid():
         given = dict(form.cleaned_data)
@@ -108,6 +110,7 @@ def settings(request: HttpRequest, collection_id: UUID) -> HttpResponse:
         models=list_embedders(request.user, request.tenant, collection.embedding_model),
         may_share=False,
         is_new=False,
+        has_ragflow=find_account() is not None,
     )
     if request.method == "POST" and form.is_valid():
         try:

@@ -2,8 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from rag.work import embedding, reading
-from rag.work_names import EMBED, QUEUE, READ, REBUILD, RECRAWL
+from rag.work import embedding, filling, handing, reading
+from rag.work_names import EMBED, FORGET, HAND_OVER, QUEUE, READ, REBUILD, RECRAWL, WATCH
 from tenants.work.kinds import work_kind
 
 DAYS_OF_ATTEMPTS = 900  # a quarter of an hour apart
@@ -36,7 +36,35 @@ work_kind(
 work_kind(
     REBUILD,
     queue=QUEUE,
-    run=embedding.rebuild,
+    run=filling.rebuild,
     label=_("Another index of a collection"),
     stages={"index": _("indexed")},
+)
+work_kind(
+    HAND_OVER,
+    queue=QUEUE,
+    run=handing.hand_over,
+    label=_("A document that RAGFlow reads"),
+    stages={"upload": _("sent to RAGFlow"), "ragflow": _("read by RAGFlow, in percent")},
+    is_killable=False,
+    most_attempts=DAYS_OF_ATTEMPTS,
+    backoff_s=0.0,  # each pause is said by what is waited for
+    on_failure=handing.note_failure,
+)
+work_kind(
+    FORGET,
+    queue=QUEUE,
+    run=handing.forget,
+    label=_("Deleting at RAGFlow"),
+    is_killable=False,
+    most_attempts=DAYS_OF_ATTEMPTS,
+)
+work_kind(
+    WATCH,
+    queue=QUEUE,
+    run=handing.watch,
+    label=_("Looking whether RAGFlow answers"),
+    is_killable=False,
+    most_attempts=DAYS_OF_ATTEMPTS,
+    backoff_s=0.0,
 )

@@ -12,6 +12,7 @@ from django.utils import timezone
 from foundation.errors import InvalidInput
 from foundation.told import Told, ngettext
 from foundation.told import gettext as _
+from rag.engines.table import engine_named, find_answering, hands_over
 from rag.models import Collection, Document, SavedQuestion
 from rag.pages import Page, PageGone, fetch_page
 from rag.parsing.result import Parsed
@@ -38,6 +39,7 @@ WAITING = (Document.State.WAITING, Document.State.READING)
 UNTAKEN_FOR = timedelta(hours=6)  # files that this work brought and that no document took
 MOST_ATTACHMENTS = 100
 DEEPEST = 3  # mails in mails
+READ_ELSEWHERE = ("document_scanned", "document_type")
 UNTITLED = ("", "untitled", "unnamed document")
 
 
@@ -55,7 +57,7 @@ def read(run: Run) -> None:
     """Raises AtriumError: InvalidInput where the file itself is the reason, others where it may succeed
     later.
     """
-    document = Document.objects.select_related("file").filter(pk=run.object_id).first()
+    document = Document.objects.select_related("file", "collection").filter(pk=run.object_id).first()
     if document is None:
         return
     if document.state in WAITING:
@@ -92,11 +94,21 @@ def _fetch(run: Run, document: Document) -> Page | None:
 def _parse(run: Run, document: Document, file: File, page: Page | None) -> Brought:
     run.progress("parse", 0, 1)
     content = page.content if page is not None else b"".join(read_blob(get_place(file.blob_id)))
-    parsed = parse(content, name=file.name, declared_type=file.declared_type)
+    parsed = _read(content, file, document)
     wanted = parsed.attachments[:MOST_ATTACHMENTS] if _depth_of(document) < DEEPEST else []
     attachments = [_store(one.content, one.name, one.declared_type) for one in wanted if one.content]
     run.progress("parse", 1, 1)
     return Brought(file, parsed, attachments, page)
+
+
+def _read(content: bytes, file: File, document: Document) -> Parsed:
+    """Nothing, where we find no text and another engine reads the file, too."""
+    try:
+        return parse(content, name=file.name, declared_type=file.declared_type)
+    except InvalidInput as exc:
+        if exc.code not in READ_ELSEWHERE or not hands_over(document.collection):
+            raise
+        return Parsed(blocks=[])
 
 
 def _store(content: bytes, name: str, declared_type: str) -> File:
@@ -142,7 +154,8 @@ def _keep(document_id: UUID, brought: Brought) -> None:
     document.save()
     index_documents(collection=collection, parsed={document: brought.parsed.blocks})
     note_reason(document.pk, _say_left_out(brought.parsed))
-    _remove_earlier(collection, document)
+    if not engine_named(find_answering(collection)).takes_files:  # else once the engine has read it
+        remove_earlier(collection, document)
     _take_attachments(collection, document, brought.attachments)
     order_vectors(collection)
     order_next_look(document)
@@ -191,7 +204,7 @@ def _say_left_out(parsed: Parsed) -> str:
     return said
 
 
-def _remove_earlier(collection: Collection, document: Document) -> None:
+def remove_earlier(collection: Collection, document: Document) -> None:
     """Earlier versions of the same file; questions whose answers stood there are answered here now."""
     if not document.address or document.parent_id is not None or document.source == Document.Source.URL:
         return

@@ -1,6 +1,6 @@
 """Reading work, for pages. Whoever shows it asks first whether the person may see its object."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -14,9 +14,10 @@ def list_work(kind: str, object_id: UUID | str) -> QuerySet[Work]:
     return Work.objects.filter(kind=kind, object_id=str(object_id))
 
 
-def find_newest_work(kind: str, object_ids: Iterable[UUID | str]) -> dict[str, Work]:
-    """The newest work on each of these objects that has any, in one query."""
-    rows = Work.objects.filter(kind=kind, object_id__in=[str(pk) for pk in object_ids])
+def find_newest_work(kind: str | Sequence[str], object_ids: Iterable[UUID | str]) -> dict[str, Work]:
+    """The newest work of this kind, or of these, on each of these objects that has any, in one query."""
+    kinds = [kind] if isinstance(kind, str) else list(kind)
+    rows = Work.objects.filter(kind__in=kinds, object_id__in=[str(pk) for pk in object_ids])
     newest = rows.order_by("object_id", "-created_at", "-pk").distinct("object_id")
     return {row.object_id: row for row in newest}
 

@@ -19,6 +19,7 @@ CHANGELISTS: dict[str, int] = {
     "service:models_registry_model": 18,  # the platform's models that are offered, or hidden, stand below
     "service:prompts_conversation": 11,
     "service:rag_collection": 14,
+    "service:rag_ragflowaccount": 9,
     "service:rag_document": 13,  # how far each is: the newest work, passages, vectors
     "service:files_file": 11,
     "service:usage_usageevent": 19,  # what models are called, in its filter and its rows

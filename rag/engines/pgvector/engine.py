@@ -5,14 +5,19 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 
 from rag.engines import Hit, IndexStatus, Question
-from rag.engines.pgvector import generations, vectors, words
+from rag.engines.pgvector import generations
 from rag.engines.pgvector.search import search
-from rag.models import Chunk, Collection, Document, Generation
+from rag.models import Collection, Document, Generation
 from rag.parsed import ParsedBlock
 
 
 class PgvectorEngine:
-    """Keeps its index in the tenant's schema."""
+    """Keeps its index in the tenant's schema. `engine`: whose indexes; another one keeps a copy here."""
+
+    takes_files = False
+
+    def __init__(self, engine: str = Collection.Engine.PGVECTOR) -> None:
+        self._engine = engine
 
     @transaction.atomic
     def create(self, collection: Collection) -> None:
@@ -27,7 +32,7 @@ class PgvectorEngine:
         """Into each generation of the collection, also one that is being made."""
         self.delete(list(parsed))
         count = 0
-        for generation in generations.lock(collection_id=collection.pk):
+        for generation in generations.lock(collection_id=collection.pk, engine=self._engine):
             added = generations.add(generation, collection, parsed)
             if generation.pk == collection.active_generation_id:
                 count = added
@@ -45,19 +50,11 @@ class PgvectorEngine:
     @transaction.atomic
     def delete(self, documents: Sequence[Document]) -> None:
         collections = {document.collection_id for document in documents}
-        for generation in generations.lock(collection_id__in=collections):
-            chunks = Chunk.objects.filter(generation=generation, document__in=documents)
-            if not (ids := list(chunks.values_list("pk", flat=True))):
-                continue
-            generations.graph.remove(ids)
-            generation.term_count -= words.remove(ids).get(generation.pk, 0)
-            generation.vector_count -= vectors.remove(generation, ids)
-            generation.chunk_count -= len(ids)
-            chunks.delete()
-            generation.save(update_fields=generations.COUNTS)
+        for generation in generations.lock(collection_id__in=collections, engine=self._engine):
+            generations.remove(generation, documents)
 
     @transaction.atomic
     def drop(self, collection: Collection) -> None:
-        for generation in generations.lock(collection_id=collection.pk):
+        for generation in generations.lock(collection_id=collection.pk, engine=self._engine):
             generations.drop(generation)
         collection.active_generation_id = None

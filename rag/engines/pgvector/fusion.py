@@ -11,7 +11,7 @@ UNCHECKED = 0.7  # what the words count as long as nobody has looked how good th
 TRUST = ((0.9, 0.5), (0.6, 0.7), (0.0, 1.0))
 
 
-def _spread(scores: Mapping[int, float]) -> dict[int, float]:
+def spread(scores: Mapping[int, float]) -> dict[int, float]:
     """The best is 1, the worst 0."""
     if not scores:
         return {}
@@ -27,8 +27,8 @@ def fuse(
     """Chunk ids with their scores, the best first. `vectors` are one ranking for each embedding model, over
     different chunks. What one of both did not find counts as its worst.
     """
-    by_words = _spread(words)
-    by_vectors = {key: score for ranking in vectors for key, score in _spread(ranking).items()}
+    by_words = spread(words)
+    by_vectors = {key: score for ranking in vectors for key, score in spread(ranking).items()}
     if not by_vectors or not by_words:
         found = by_words or by_vectors
     else:

@@ -20,6 +20,8 @@ from rag.graph import Graph
 from rag.graph.postgres import PostgresGraph
 from rag.models import Block, Chunk, Collection, Document, Generation
 from rag.parsed import ParsedBlock
+from rag.work_names import FORGET
+from tenants.work.services import order
 
 graph: Graph = PostgresGraph()
 COUNTS = ["chunk_count", "term_count", "vector_count", "lexicon", "lexicon_chunks"]
@@ -31,22 +33,31 @@ AND NOT EXISTS (SELECT FROM {} v WHERE v.chunk_id = c.id) ORDER BY c.id LIMIT %s
 
 def make(collection: Collection) -> Generation:
     """An empty index, made as the collection says now."""
+    embedding_model, dimensions = _find_model(collection)
     return Generation.objects.create(
         collection=collection,
+        engine=collection.engine,
         analyzer_version=VERSION,
         chunk_characters=collection.chunk_characters,
-        embedding_model=collection.embedding_model,
-        dimensions=collection.dimensions,
+        embedding_model=embedding_model,
+        dimensions=dimensions,
     )
+
+
+def _find_model(collection: Collection) -> tuple[str, int | None]:
+    """Other engines embed by themselves."""
+    if collection.engine != Collection.Engine.PGVECTOR:
+        return "", None
+    return collection.embedding_model, collection.dimensions
 
 
 def is_made_as(generation: Generation, collection: Collection) -> bool:
     """Whether `make` would make the same today."""
     return (
-        generation.analyzer_version == VERSION
+        generation.engine == collection.engine
+        and generation.analyzer_version == VERSION
         and generation.chunk_characters == collection.chunk_characters
-        and generation.embedding_model == collection.embedding_model
-        and generation.dimensions == collection.dimensions
+        and (generation.embedding_model, generation.dimensions) == _find_model(collection)
     )
 
 
@@ -84,7 +95,22 @@ def add(
     return len(chunks)
 
 
+def remove(generation: Generation, documents: Sequence[Document]) -> None:
+    """All that a locked index holds of these documents."""
+    chunks = Chunk.objects.filter(generation=generation, document__in=documents)
+    if not (ids := list(chunks.values_list("pk", flat=True))):
+        return
+    graph.remove(ids)
+    generation.term_count -= words.remove(ids).get(generation.pk, 0)
+    generation.vector_count -= vectors.remove(generation, ids)
+    generation.chunk_count -= len(ids)
+    chunks.delete()
+    generation.save(update_fields=COUNTS)
+
+
 def drop(generation: Generation) -> None:
+    if generation.remote_id:
+        order(FORGET, generation.remote_id, arguments={"dataset": generation.remote_id})
     words.forget_generation(generation.pk)
     graph.forget(generation.pk)
     vectors.forget_generation(generation)
@@ -98,7 +124,7 @@ def fill(generation_id: int, limit: int = 50) -> int:
     left. Safe to call again.
     """
     (generation,) = lock(pk=generation_id)
-    documents = list(_list_missing(generation)[:limit])
+    documents = list(list_missing(generation)[:limit])
     blocks = Block.objects.filter(document__in=documents).order_by("document_id", "position")
     parsed: dict[Document, list[ParsedBlock]] = {document: [] for document in documents}
     by_id = {document.pk: document for document in documents}
@@ -108,7 +134,8 @@ def fill(generation_id: int, limit: int = 50) -> int:
     return len(documents)
 
 
-def _list_missing(generation: Generation):
+def list_missing(generation: Generation):
+    """The documents that it must hold before it can answer."""
     has_chunks = Chunk.objects.filter(generation=generation, document=OuterRef("pk"))
     has_blocks = Block.objects.filter(document=OuterRef("pk"))
     ready = Document.objects.filter(collection=generation.collection_id, state=Document.State.READY)
@@ -151,7 +178,7 @@ def switch(generation_id: int) -> None:
     rows = lock(collection_id=here)
     (generation,) = [row for row in rows if row.pk == generation_id]
     wants = generation.dimensions is not None and generation.vector_count < generation.chunk_count
-    if wants or _list_missing(generation).exists():
+    if wants or list_missing(generation).exists():
         raise Conflict(_("This index is not complete yet."))
     Collection.objects.filter(pk=generation.collection_id).update(active_generation=generation)
     for row in rows:
