@@ -6,7 +6,7 @@ is ready, the earlier ones go.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from django.db import transaction
@@ -38,11 +38,17 @@ UNREAD = (Document.State.FAILED, Document.State.STOPPED)
 
 @transaction.atomic
 def add_file(
-    *, actor: User | None, collection: Collection, file: File, title: str = "", address: str = ""
+    *,
+    actor: User | None,
+    collection: Collection,
+    file: File,
+    title: str = "",
+    address: str = "",
+    metadata: Mapping[str, object] | None = None,
 ) -> tuple[Document, bool]:
     """A document that waits to be read, and whether it is new; bytes that the collection has already are not
-    kept again. `address`: the name by which versions belong together, as the path in a folder. Raises
-    NotAllowed, NotFound, InvalidInput.
+    kept again. `address`: the name by which versions belong together, as the path in a folder. `metadata`: of
+    a new one. Raises NotAllowed, NotFound, InvalidInput.
     """
     require_edit(actor, collection, "rag.add_document")
     if actor is not None and file.owner_id not in (None, actor.pk):
@@ -56,6 +62,7 @@ def add_file(
         title=(title or file.name)[:300],
         source=Document.Source.MAIL if is_mail else Document.Source.UPLOAD,
         address=(address or file.name)[:2000],
+        metadata=dict(metadata or {}),
     )
 
 
