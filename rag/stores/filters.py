@@ -6,12 +6,14 @@ not. No match means no result.
 """
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F, Func, JSONField, Q, TextField, Value
 from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
+from rag.models import Collection
 from rag.stores.bodies import refuse_unknown
 
 COMPARISONS = {
@@ -22,6 +24,15 @@ COMPARISONS = {
 }
 TYPES = ("eq", "ne", *COMPARISONS, "in", "nin")
 MOST_FILTERS, DEEPEST, MOST_VALUES = 100, 10, 500
+
+
+def list_filtered(collection: Collection, filters: Q) -> list[UUID]:
+    """The documents of which it holds, with what they brought."""
+    found = level = list(collection.documents.filter(filters, parent=None).values_list("pk", flat=True))
+    while level:
+        level = list(collection.documents.filter(parent__in=level).values_list("pk", flat=True))
+        found = found + level
+    return found
 
 
 def read_filters(given: Any) -> Q:

@@ -21,7 +21,7 @@ from rag.searching import SOURCE, Found, search
 from rag.selectors import list_visible_documents
 from rag.stores.access import get_store, step
 from rag.stores.bodies import read_body, refuse_unknown, wrong
-from rag.stores.filters import read_filters
+from rag.stores.filters import list_filtered, read_filters
 from rag.stores.shapes import show_hit
 
 KNOWN = ("query", "filters", "max_num_results", "ranking_options", "rewrite_query")
@@ -112,13 +112,7 @@ def _read_least_score(body: dict[str, Any]) -> float:
 def _choose(user: User, project_id: UUID, text: str, filters: Q | None) -> tuple[UUID, list[UUID] | None]:
     """The store, and the documents that the filters leave; None: all."""
     store = get_store(user, project_id, text)
-    if filters is None:
-        return store.pk, None
-    found = level = list(store.documents.filter(filters, parent=None).values_list("pk", flat=True))
-    while level:  # what they brought
-        level = list(store.documents.filter(parent__in=level).values_list("pk", flat=True))
-        found = found + level
-    return store.pk, found
+    return store.pk, None if filters is None else list_filtered(store, filters)
 
 
 def _merge(found: Sequence[Found], wanted: Wanted) -> list[Hit]:

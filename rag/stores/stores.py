@@ -16,6 +16,7 @@ from gateway.routes import route
 from gateway.steps.lookup import list_visible_routes
 from gateway.vectors import embed
 from models_registry.kinds import ModelKind
+from models_registry.routes import is_allowed
 from rag.changes import change_collection
 from rag.models import DIMENSIONS, Collection, Language
 from rag.services import create_collection, delete_collection
@@ -55,6 +56,8 @@ async def create_store(request: Request) -> None:
         files = [replace(file, characters=None) for file in read_files(body)]
         model, dimensions = await _choose_model(request, body)
         columns |= {"embedding_model": model, "dimensions": dimensions}
+        # a key's project says where the texts may go, whoever embeds them later
+        columns["data_policy"] = request.snapshot.project_policies.get(request.principal.project_id, "")
         shown = await step(request, _create, columns, files)
         await request.answer(orjson.dumps(shown), headers)
 
@@ -90,10 +93,12 @@ async def _choose_model(request: Request, body: dict[str, Any]) -> tuple[str, in
     asked = body.get("embedding_model")
     if asked == "":
         return "", None
+    policy = request.snapshot.policy_of(request.principal)
     known = [
         one.name
         for one in list_visible_routes(request.principal, request.snapshot)
         if one.kind == ModelKind.EMBEDDING
+        and any(is_allowed(target.endpoint, policy) for target in one.targets)
     ]
     if asked is not None and asked not in known:
         told = _("There is no embedding model “%(name)s”, or you have no access to it. There are: %(names)s")

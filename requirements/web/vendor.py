@@ -41,7 +41,7 @@ FILES = {  # where in node_modules → where below static/vendor
     "pdfjs-dist/build/pdf.worker.min.mjs": "pdfjs/pdf.worker.min.js",
     "pdfjs-dist/LICENSE": "pdfjs/LICENSE",
 }
-# how fonts of Chinese PDFs name their characters, without which there is no text: folder → names, and where to
+# how fonts of Chinese PDFs name their characters, else there is no text: folder → names, and where to
 FOLDERS = {"pdfjs-dist/cmaps": (("*GB*", "*B5*", "UniCNS*"), "pdfjs/cmaps")}
 ICON_IN_USE = re.compile(
     r"""\{% icon "([a-z0-9-]+)"|icon\("([a-z0-9-]+)"\)|\bicon="([a-z0-9-]+)"[,)]"""

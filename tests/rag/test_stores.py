@@ -1,5 +1,5 @@
-"""`/v1/vector_stores` from outside: the official client, unmodified, over a real socket; the work of the queue is
-done here, as a worker does it.
+"""`/v1/vector_stores` from outside: the official client, unmodified, over a real socket. The work of the
+queue is done here, as a worker does it.
 """
 
 import json
@@ -17,6 +17,7 @@ from django.db import connection
 
 from accounts.models import Grant
 from accounts.services.grants import grant
+from rag.intake import add_file
 from rag.models import Chunk, Collection, Document, FileBatch, Posting
 from rag.services import create_collection
 from tenants.context import tenant
@@ -115,6 +116,21 @@ def test_a_german_pdf_is_brought_polled_found_and_gone(cabinet):
     assert refusal.value.body["code"] == "vector_store_not_found"
 
 
+def test_a_file_that_its_owner_deletes_goes_from_the_stores_that_are_theirs(cabinet):
+    client = cabinet.client("frank")
+    store = client.vector_stores.create(name="Mine").id
+    (one,) = fill(client, store, URLAUB)
+    assert client.files.delete(one).deleted
+    assert client.vector_stores.search(store, query="Jahresurlaub").data == []
+    assert client.vector_stores.files.list(store).data == [] and not Posting.objects.exists()
+    shared = create_collection(actor=None, name="House rules")
+    file = File.objects.get(pk=bring(client, REISEN).removeprefix("file-"))
+    add_file(actor=None, collection=shared, file=file)
+    with pytest.raises(openai.ConflictError) as refusal:
+        client.files.delete(f"file-{file.pk.hex}")
+    assert refusal.value.body["code"] == "file_in_use" and shared.documents.exists()
+
+
 def holds(schema: str, told: dict) -> dict:
     """As OpenAI's description of its API wants it."""
     jsonschema.validate(told, {"$ref": f"#/components/schemas/{schema}", **SPEC})
@@ -141,7 +157,7 @@ def test_every_answer_has_openais_shape(cabinet):
     client, plain = cabinet.client(), Plain(cabinet)
     store = holds("VectorStoreObject", plain.ask("POST", "", {"name": "S"}).json())
     holds("ListVectorStoreFilesResponse", plain.ask("GET", f"/{store['id']}/files").json())
-    (one,) = fill(client, store["id"], URLAUB, attributes={"year": 2024, "draft": False})
+    fill(client, store["id"], URLAUB, attributes={"year": 2024, "draft": False})
     listed = holds("ListVectorStoreFilesResponse", plain.ask("GET", f"/{store['id']}/files").json())
     assert holds("VectorStoreFileObject", listed["data"][0])["attributes"] == {"year": 2024, "draft": False}
     holds("ListVectorStoresResponse", plain.ask("GET", "").json())
@@ -254,9 +270,11 @@ def test_lists_go_by_cursors_in_both_directions(cabinet):
 
     assert page(order="asc", after=ids[1], limit=2) == [2, 3] and page(before=ids[1], limit=2) == [3, 2]
     assert page(filter="completed", limit=1) == [4] and page(filter="failed") == []
-    for number, file in enumerate(client.vector_stores.files.list(stores[0], limit=2), start=1):
+    deleted = [
         client.vector_stores.files.delete(file.id, vector_store_id=stores[0])
-    assert number == 5, "what is deleted while one goes through the list hides nothing"
+        for file in client.vector_stores.files.list(stores[0], limit=2)
+    ]
+    assert len(deleted) == 5, "what is deleted while one goes through the list hides nothing"
     plain = Plain(cabinet)
     assert plain.refusal("GET", f"/{stores[0]}/files?after=abc")[2] == "after"
     assert (
