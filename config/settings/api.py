@@ -19,8 +19,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (
         "Manage one tenant: conversations, collections of documents, API keys, connections, models, budgets "
         "and usage. Log in with an API key (`Authorization: Bearer atr_…`, scope `read`, for changes "
-        "`manage`) or with the session of the pages. Lists are paged by cursor. Errors are problem details (RFC 9457). "
-        "Unknown fields and parameters are refused."
+        "`manage`) or with the session of the pages. Lists are paged by cursor. Errors are problem details "
+        "(RFC 9457). Unknown fields and parameters are refused."
     ),
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from auditlog.context import set_actor
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from accounts.models import User
-from foundation.errors import InvalidInput, NotFound
+from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.refusals import texts_by_field
 from foundation.told import gettext as _
 from gateway.files.shapes import PURPOSES
@@ -22,14 +23,17 @@ from rag.stores.ids import FILE, SHOWN_ID, STORE, read_id, unknown_file, unknown
 from tenants.files.selectors import find_own_file
 
 R = TypeVar("R")
+POLL_AFTER = (b"openai-poll-after-ms", b"500")  # heeded by clients that wait until something is read
 
 
 async def step(request: Request, work: Callable[..., R], *arguments: Any) -> R:
-    """work(user, project_id, …) in a transaction. Raises AtriumError."""
+    """work(user, project_id, …) in a transaction. Raises AtriumError; Conflict where others were quicker."""
     principal = request.principal
-    return await on_database(
-        principal.tenant, _act, principal.user_id, principal.project_id, work, *arguments
-    )
+    who = (principal.user_id, principal.project_id)
+    try:
+        return await on_database(principal.tenant, _act, *who, work, *arguments)
+    except IntegrityError as exc:
+        raise Conflict(_("Others changed the same at this moment. Try again.")) from exc
 
 
 def _act(user_id: UUID, project_id: UUID, work: Callable[..., R], *arguments: Any) -> R:

@@ -15,7 +15,7 @@ from gateway.request import Request
 from gateway.routes import route
 from rag.intake import cancel_document
 from rag.models import Document, FileBatch
-from rag.stores.access import get_store, list_files, step
+from rag.stores.access import POLL_AFTER, get_store, list_files, step
 from rag.stores.bodies import ListQuery, WantedFile, read_body, read_files, wrong
 from rag.stores.files import add_files, page_files
 from rag.stores.ids import BATCH, read_id, unknown_batch
@@ -57,7 +57,8 @@ def _get(user: User, project_id: UUID, text: str, batch_text: str) -> FileBatch:
 
 @route("GET", f"{BATCHES}/{{batch_id}}")
 async def show_one(request: Request, vector_store_id: str, batch_id: str) -> None:
-    await request.answer(orjson.dumps(await step(request, _show, vector_store_id, batch_id)))
+    shown = await step(request, _show, vector_store_id, batch_id)
+    await request.answer(orjson.dumps(shown), [POLL_AFTER])
 
 
 def _show(user: User, project_id: UUID, text: str, batch_text: str) -> dict[str, Any]:

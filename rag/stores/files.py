@@ -19,7 +19,7 @@ from rag.changes import change_document
 from rag.intake import add_file
 from rag.models import Collection, Document
 from rag.services import delete_document
-from rag.stores.access import get_file, get_store, list_files, step
+from rag.stores.access import POLL_AFTER, get_file, get_store, list_files, step
 from rag.stores.bodies import (
     ListQuery,
     WantedFile,
@@ -105,7 +105,8 @@ def page_files(rows: Any, query: ListQuery) -> dict[str, Any]:
 
 @route("GET", f"{FILES}/{{file_id}}")
 async def show_one(request: Request, vector_store_id: str, file_id: str) -> None:
-    await request.answer(orjson.dumps(await step(request, _show, vector_store_id, file_id)))
+    shown = await step(request, _show, vector_store_id, file_id)
+    await request.answer(orjson.dumps(shown), [POLL_AFTER])
 
 
 def _show(user: User, project_id: UUID, text: str, file_text: str) -> dict[str, Any]:

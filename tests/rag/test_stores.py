@@ -195,7 +195,8 @@ def test_filters_say_which_files_are_searched(cabinet):
         (one("lt", "n", 2.5), "0"),
         (one("lte", "n", 2.5), "01"),
         (one("gt", "s", "1"), "01"),
-        (one("gte", "s", 0), ""),
+        (one("lt", "s", 5), ""),
+        (one("gt", "n", "a"), ""),
         (one("in", "s", ["a", "1"]), "02"),
         (one("in", "n", []), ""),
         (one("nin", "s", ["a", "b"]), "23"),
@@ -322,6 +323,7 @@ def test_only_what_ones_person_may_use_is_there(cabinet):
     batch = erin.vector_stores.file_batches.create(store, file_ids=[bring(erin, REISEN)])
     assert frank.vector_stores.list().data == []
     own = frank.vector_stores.create(name="Frank's").id
+    fill(frank, own, URLAUB)
     for client in (frank, cabinet.house.client()):
         stores, files, batches = (
             client.vector_stores,
