@@ -1,6 +1,5 @@
 """The shape of what a person may change about themselves and their keys."""
 
-import zoneinfo
 from datetime import date, datetime, time
 from typing import Any
 
@@ -14,16 +13,15 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import ApiKey, User
 from administration.fields import limit_field
 from foundation.refusals import Refusal, texts_by_field
+from foundation.time_zones import list_time_zones
 from tenants.measures import Measure
 
 MODELS_WITHOUT_SEARCH = 8  # so many are seen at a glance
 
 
-def list_time_zones() -> list[tuple[str, str | Promise]]:
+def time_zone_choices() -> list[tuple[str, str | Promise]]:
     zones = [
-        (zone, zone.replace("_", " "))
-        for zone in sorted(zoneinfo.available_timezones())
-        if "/" in zone or zone == "UTC"
+        (zone, zone.replace("_", " ")) for zone in sorted(list_time_zones()) if "/" in zone or zone == "UTC"
     ]
     return [("", _("Time zone of the browser, from the next log-in on")), *zones]
 
@@ -38,7 +36,7 @@ class ProfileForm(forms.ModelForm):
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         required=False,
-        choices=list_time_zones,
+        choices=time_zone_choices,
         widget=forms.Select(attrs={"translate": "no"}),  # names of places
     )
 

@@ -20,7 +20,7 @@ _ALPHABET = string.ascii_letters + string.digits
 _NO_DIGEST = sha256(b"no key has this digest").digest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ParsedKey:
     slug: str
     key_id: str

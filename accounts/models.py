@@ -2,7 +2,6 @@
 platform.
 """
 
-import zoneinfo
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from django.utils.translation import pgettext
 from accounts.objects import MODEL, name_objects
 from accounts.roles import name_role
 from foundation.ids import uuid7
+from foundation.time_zones import list_time_zones
 from tenants.context import scope_label
 from tenants.data_policy import DataPolicy
 from tenants.measures import LimitRow, Measure, read_amount, say_limit
@@ -28,7 +28,7 @@ from tenants.models import TimeStamped
 
 
 def validate_time_zone(value: str) -> None:
-    if value not in zoneinfo.available_timezones():
+    if value not in list_time_zones():
         raise ValidationError(
             _("“%(zone)s” is not a time zone. Use a name such as Europe/Berlin."), params={"zone": value}
         )

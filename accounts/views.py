@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -38,9 +39,15 @@ def profile(request: HttpRequest) -> HttpResponse:
 @require_safe
 def email_address(request: HttpRequest) -> HttpResponse:
     """Which address the person logs in with. Nothing can be changed here: whoever holds a session must not
-    gain the account.
+    gain the account. Who may change people's addresses is led to where that is done.
     """
-    return render(request, "account/email.html")
+    may_change = request.user.has_perm("accounts.change_user")
+    site = "service" if request.tenant else "system"
+    return render(
+        request,
+        "account/email.html",
+        {"change_url": reverse(f"{site}:accounts_user_change", args=[request.user.pk]) if may_change else ""},
+    )
 
 
 @login_required

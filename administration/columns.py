@@ -10,6 +10,8 @@ from django.utils.formats import date_format, get_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 
+from foundation.spacing import cjk_spaced
+
 
 class Badge(NamedTuple):
     """What a column with `label=` shows: `key` gives the colour. Where no label is drawn (the page of one
@@ -35,7 +37,7 @@ def ago(field: str, description: str | Promise) -> Callable[[Any], str]:
 
     def show(row: Any) -> str:
         moment: datetime | None = getattr(row, field)
-        return _time(moment, naturaltime(moment)) if moment else "–"
+        return _time(moment, cjk_spaced(naturaltime(moment))) if moment else "–"
 
     return _as_column(show, field, description)
 

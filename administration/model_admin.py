@@ -34,6 +34,7 @@ from administration.menu import Place
 from foundation.amounts import AmountField
 from foundation.errors import AtriumError, Conflict
 from foundation.refusals import Refusal, texts_by_field
+from foundation.spacing import cjk_spaced
 
 # What Django's and unfold's filters put behind a field's name in an address: equality, sets,
 # "without", and both ends of a range.
@@ -197,6 +198,9 @@ class AtriumModelAdmin(ModelAdmin):
         """Without the nameless address that sends everyone, also strangers, on to an object's page."""
         return [pattern for pattern in super().get_urls() if pattern.name]
 
+    def get_action_choices(self, request: HttpRequest, *args: Any) -> list[tuple[str, str]]:
+        return [(name, cjk_spaced(str(text))) for name, text in super().get_action_choices(request, *args)]
+
     # -- forms -----------------------------------------------------------------------------------------------
 
     def formfield_for_dbfield(
@@ -216,6 +220,7 @@ class AtriumModelAdmin(ModelAdmin):
         obj: Model | None = None,
     ):
         context["show_save_and_add_another"] = False
+        context["title"] = cjk_spaced(str(context["title"]))
         if add:
             request.page_title = context["title"]  # for templates/unfold/helpers/header_title.html
         return super().render_change_form(request, context, add, change, form_url, obj)

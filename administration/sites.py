@@ -34,6 +34,7 @@ from administration.icons import draw_icons
 from administration.menu import build_menu
 from administration.search import search_site
 from administration.start_page import render_cards
+from foundation.drafts import note_leaving
 from tenants.context import current_scope
 
 WITHHELD_ROUTES = {"view_on_site"}  # it would tell which ids exist
@@ -117,7 +118,7 @@ class AtriumAdminSite(UnfoldAdminSite):
     @method_decorator([never_cache, require_POST])
     def logout(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         logout(request)
-        return HttpResponseRedirect(reverse("account_login"))
+        return note_leaving(HttpResponseRedirect(reverse("account_login")))
 
     def password_change(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         return HttpResponseRedirect(reverse("account_change_password"))

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 
+from foundation.drafts import mark_drafts
 from tenants.doors import hosts
 
 
@@ -15,6 +16,7 @@ def surroundings(request) -> dict:
         "is_platform_host": hosts.is_platform_host(hosts.name_of(request.META.get("HTTP_HOST", ""))),
         # whether errors and the pages of the account are shown inside the shell, with the rail beside them
         "is_in_shell": is_known and tenant is not None,
+        "drafts_of": mark_drafts(request),
         "theme": getattr(user, "theme", "system") if is_known else "system",
         "mails_go_to_folder": str(settings.EMAIL_FILE_PATH) if settings.MAILS_GO_TO_FOLDER else "",
         "languages": settings.LANGUAGES,

@@ -4,10 +4,11 @@ from allauth.account import views
 from django.urls import path, re_path
 
 from accounts.views import email_address
+from foundation.drafts import leaving
 
 urlpatterns = [
     path("login/", views.login, name="account_login"),
-    path("logout/", views.logout, name="account_logout"),
+    path("logout/", leaving(views.logout), name="account_logout"),
     path("inactive/", views.account_inactive, name="account_inactive"),
     path("reauthenticate/", views.reauthenticate, name="account_reauthenticate"),
     path("password/change/", views.password_change, name="account_change_password"),

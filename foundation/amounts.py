@@ -2,7 +2,9 @@
 
 One rule for all who read it, in the chat, on pages and in both administrations: two digits behind the point,
 of the currency's unit from 1 on and of its hundredth below ("24.97 €", "0.5 ct"); less than a hundredth of a
-hundredth by that bound ("< 0.01 ct"). The exact figure is in the books: on hover, and on the page of a row.
+hundredth by that bound ("< 0.01 ct"). In Chinese, where the hundredths of several currencies are called
+alike, an amount below 1 stays in units, behind its sign ("€0.005"). The exact figure is in the books: on
+hover, and on the page of a row.
 What is read by programs (CSV, JSON, commands) has decimal numbers beside the currency's code instead.
 """
 
@@ -21,13 +23,14 @@ from foundation.errors import InvalidInput
 
 PLACES = 2  # behind the point
 SMALLEST = Decimal("0.0001")  # a hundredth of a hundredth: what is less is told by this bound
-# currency → language → its sign and what its hundredth is called; readers of one may know a sign as another's
+# currency → language → its sign and what its hundredth is called ("": nobody counts in it); readers of one
+# may know a sign as another's
 NAMES = {
-    "EUR": {"en": ("€", "ct"), "de": ("€", "ct"), "zh": ("€", "欧分")},
-    "USD": {"en": ("$", "¢"), "de": ("$", "¢"), "zh": ("US$", "美分")},
-    "GBP": {"en": ("£", "p"), "de": ("£", "p"), "zh": ("£", "便士")},
+    "EUR": {"en": ("€", "ct"), "de": ("€", "ct"), "zh": ("€", "")},
+    "USD": {"en": ("$", "¢"), "de": ("$", "¢"), "zh": ("US$", "")},
+    "GBP": {"en": ("£", "p"), "de": ("£", "p"), "zh": ("£", "")},
     "CHF": {"en": ("CHF", "Rp."), "de": ("CHF", "Rp."), "zh": ("CHF", "")},
-    "CNY": {"en": ("CN¥", "fen"), "de": ("CN¥", "Fen"), "zh": ("¥", "分")},
+    "CNY": {"en": ("CN¥", "fen"), "de": ("CN¥", "Fen"), "zh": ("¥", "")},
 }
 # in German signs stand behind their figures; in English the euro's does, as its cent
 BEHIND = {("en", "EUR")}
@@ -154,7 +157,12 @@ class AmountField(forms.DecimalField):
         return round(value, _places_of(value)) if isinstance(value, Decimal) else value
 
     def to_python(self, value: Any) -> Any:
+        """Raises ValidationError, which says how amounts are written."""
+        example = {"example": localize(Decimal("1000.50"), use_l10n=True)}
         if isinstance(value, str) and get_format("THOUSAND_SEPARATOR") in value.strip():
-            example = {"example": localize(Decimal("1000.50"), use_l10n=True)}
             raise ValidationError(_("Write the amount as %(example)s, without other separators.") % example)
-        return super().to_python(value)
+        try:
+            return super().to_python(value)
+        except ValidationError as exc:
+            text = _("“%(text)s” is no amount. Write it as %(example)s.")
+            raise ValidationError(text % {"text": str(value).strip()[:40], **example}) from exc

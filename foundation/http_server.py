@@ -37,6 +37,7 @@ HEALTH_PLACES = 50  # beyond MAX_CONNECTIONS; further connections are closed at 
 MIN_DESCRIPTORS = 4 * MAX_CONNECTIONS  # a call has one to its client and one to its model server
 HEAD_TIMEOUT_S = 30.0
 MAX_HEAD_BYTES = 65_536  # address and headers; the usual proxies pass on less
+MAX_HOST_BYTES = 300  # a name, a port, and white space
 MAX_QUEUED = 1  # requests that a client sends ahead of the answer to its first; the next one waits unread
 HEALTH = b"/healthz/"
 HEARERS = "atrium.hearers"
@@ -113,10 +114,12 @@ class Waiting:
         """Note that it waits, or that it said something; then it is the last again. No address: not counted
         by it.
         """
-        self.remove(connection)
+        self._all.pop(connection, None)
         self._all[connection] = address
         if address:
-            self._by_address.setdefault(address, {})[connection] = None
+            of_address = self._by_address.setdefault(address, {})
+            of_address.pop(connection, None)
+            of_address[connection] = None
 
     def remove(self, connection: "BoundedHttpProtocol") -> None:
         """Its request is whole, or it is gone. Safe for one that does not wait."""
@@ -168,6 +171,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._wait()
         self._head_bytes += len(data)
         super().data_received(data)
+        if self._is_in_head and self._head_timer is None and not self.transport.is_closing():
+            self._await_head()
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._fault = TOO_LONG
             self.send_400_response("")
@@ -177,11 +182,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.scope[HEARERS] = self._hearers  # type: ignore[literal-required]
         self._is_in_head = True
         self._head_bytes = 0
-        self._await_head()
+        self._stop_timer()  # most heads come whole
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_head:  # what follows a body was not judged with the head, and must not speak for it
-            super().on_header(name, value.rstrip(b" \t"))
+        if (
+            not self._is_in_head
+        ):  # what follows a body was not judged with the head, and must not speak for it
+            return
+        name, value = name.lower(), value.rstrip(b" \t")
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0  # what follows is counted: the line before each piece, and lines after the last
@@ -278,22 +289,31 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 def find_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], version: str) -> tuple[int, str] | None:
     """Why a request is refused by its head alone: status and text."""
-    if len(url) + sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
+    if len(url) + sum([len(name) + len(value) for name, value in headers]) > MAX_HEAD_BYTES:
         return TOO_LONG
     if version not in ("1.0", "1.1"):
         return OTHER_VERSION
     if version == "1.0" and any(name == b"transfer-encoding" for name, _value in headers):
         return CHUNKED_BY_1_0
-    shown = [value.strip() for name, value in headers if name == b"host"]
+    shown = [value for name, value in headers if name == b"host"]
     if not shown and version == "1.0":
         return None
-    found = _HOST.fullmatch(shown[0]) if len(shown) == 1 else None
-    if found is None or int(found["port"] or 0) > 65_535:
+    host = _read_host(shown[0].strip()) if len(shown) == 1 and len(shown[0]) <= MAX_HOST_BYTES else b""
+    if not host:
         return NO_HOST
     if url.startswith((b"/", b"*")):
         return None
     named = httptools.parse_url(url).host
-    return OTHER_HOST if named and named.lower() != found["name"].lower().strip(b"[]") else None
+    return OTHER_HOST if named and named.lower() != host else None
+
+
+@lru_cache(maxsize=1_024)
+def _read_host(value: bytes) -> bytes:
+    """The name in a `Host` header, b"" where there is none."""
+    found = _HOST.fullmatch(value)
+    if found is None or int(found["port"] or 0) > 65_535:
+        return b""
+    return found["name"].lower().strip(b"[]")
 
 
 def waiting_of(server_state: object) -> Waiting:

@@ -3,7 +3,7 @@ which clients follow without their body or not at all.
 
 Covers: `//v1/…`, `/v1//…`, `/v1/v1/…`, `/V1/…` and a slash at the end; a base address without `/v1`, where a
 key shows that a program asks; `/api/v1/…` without the slash at its end; those of Azure's clients, which begin
-with `/openai` and name the model.
+with `/openai` and name the model; `/v2/rerank` of Cohere's.
 """
 
 import re
@@ -17,6 +17,7 @@ V1 = "/v1"
 # in the scope of a request whose address was corrected: as it was written, and the model that it names
 ASKED, DEPLOYMENT = "atrium.asked", "atrium.deployment"
 _BASE = re.compile(r"/+(?:openai/+)?(?P<api>api/+)?(?:v1(?:/+|$))+", re.IGNORECASE)
+_COHERE = re.compile(r"/+(?:v1/+)?v2/+(?P<path>rerank)/*")  # behind our base address, too
 _AZURE = re.compile(r"/+openai(?:/+|$)")
 _NO_PROGRAMS = ("/api/", "/static/", "/healthz/")
 
@@ -25,10 +26,15 @@ def is_v1(path: str) -> bool:
     return path.startswith("/v1/") or path == V1
 
 
+def is_v2(scope: AsgiScope) -> bool:
+    """Whether it was asked at an address of Cohere's."""
+    return _COHERE.fullmatch(scope.get(ASKED, "")) is not None
+
+
 def correct_address(scope: AsgiScope, is_served: Callable[[str], bool]) -> AsgiScope:
     """The request at the address that is meant. `is_served` says which below `/v1` there are."""
     path: str = scope["path"]
-    if path.startswith("/v1/") and path[-1] != "/" and "//" not in path and path[4:7] != "v1/":
+    if path.startswith("/v1/") and path[-1] != "/" and "//" not in path and path[4:7] not in ("v1/", "v2/"):
         return scope
     meant, model = _find_meant(path, scope, is_served)
     if meant == path:
@@ -39,6 +45,8 @@ def correct_address(scope: AsgiScope, is_served: Callable[[str], bool]) -> AsgiS
 
 def _find_meant(path: str, scope: AsgiScope, is_served: Callable[[str], bool]) -> tuple[str, str]:
     """The path, and the model that it names."""
+    if cohere := _COHERE.fullmatch(path):
+        return f"/v1/{cohere['path']}", ""
     base = _BASE.match(path)
     if base is not None:
         rest = path[base.end() :]

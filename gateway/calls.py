@@ -14,6 +14,7 @@ from foundation.errors import AtriumError
 from foundation.ids import uuid7
 from gateway.bounds import Bounds, Verdict
 from gateway.trace import Trace
+from gateway.work import EndpointLoad
 from usage.ledger.bookings import LostAttempt
 from usage.pricing import Usage
 
@@ -257,6 +258,8 @@ class Call:
     has_sound: bool = False  # it is heard or asked for: its tokens cost many times those of text
     form: Form | None = None  # of its answer
     correction: Correction | None = None  # of the first answer, which broke it
+    left_out: Sequence[str] = ()  # fields of the request that go to no provider (gateway.operations.body)
+    dropped: Sequence[str] = ()  # those that this one does not know: wishes, about which the caller is told
     held: Decimal | None = None
     attempts: list[LostAttempt] = field(default_factory=list)  # those that were lost
     attempt_started_s: float = 0.0
@@ -285,6 +288,7 @@ class Call:
     error_message: str = ""
     is_settled: bool = False
     is_in_flight: bool = False  # counted by gateway.state.in_flight
+    load: EndpointLoad | None = None  # of the endpoint where it is in work, counted by gateway.state.load
     admitted: Verdict | None = None  # counted by gateway.state.limits, until it is given back
     cost: Decimal = Decimal(0)
     # for the answer: rate limits, deprecation
@@ -327,7 +331,8 @@ class Call:
 
     def left_s(self) -> float:
         """Until the call must be over: all its attempts together have the largest limit of its candidates."""
-        return max(one.endpoint.total_timeout_s for one in self.candidates) - self._since_s(self.started_s)
+        total_s = max([one.target.endpoint.total_timeout_s for one in self.candidates])
+        return total_s - self._since_s(self.started_s)
 
     def attempt_left_s(self) -> float:
         """Until the current attempt must be over."""
@@ -369,6 +374,7 @@ class Call:
         self.max_output_tokens = self.longest_answer(candidate.route)
         self.attempt_started_s = time.monotonic()
         self.attempt_error = ""
+        self.dropped = ()
         self.was_dispatched = self.was_refused = self.has_begun = False
         self.may_ask_again = True
         self.asked_pause_s = None

@@ -103,7 +103,7 @@ async def complete(call: Call, gateway: Collaborators) -> bytes:
     """
     following = attempts.Attempts(call, gateway.breaker, gateway.ledger)
     try:
-        with _judged(call), _Progress(call, gateway):
+        with _Judged(call), _Progress(call, gateway):
             while True:
                 try:
                     answer = await _ask(call, gateway)
@@ -178,7 +178,7 @@ async def _relay_and_settle(
     following = attempts.Attempts(call, gateway.breaker, gateway.ledger)
     has_begun = False
     try:
-        with _judged(call), _Progress(call, gateway) as progress:
+        with _Judged(call), _Progress(call, gateway) as progress:
             while True:
                 try:
                     async with _dispatch(call, gateway) as response:
@@ -229,24 +229,28 @@ async def _conclude(call: Call, gateway: Collaborators) -> None:
         admit.give_back(call, gateway.limiter)
 
 
-@contextmanager
-def _judged(call: Call) -> Iterator[None]:
+class _Judged:
     """What the bill says of how the call ended."""
-    try:
-        yield
-    except AtriumError as exc:
-        call.status = "error"
-        call.error_code = exc.code
-        call.error_message = str(exc.message)
-        raise
-    except (asyncio.CancelledError, GeneratorExit):
-        call.status = "cancelled"
-        raise
-    except Exception:
-        # What nobody foresaw is no answer either: the bill says so, and the log says why.
-        call.status = "error"
-        call.error_code = "internal_error"
-        raise
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, exception: BaseException | None, _trace: object) -> None:
+        if exception is None:
+            return
+        call = self._call
+        if isinstance(exception, AtriumError):
+            call.status = "error"
+            call.error_code = exception.code
+            call.error_message = str(exception.message)
+        elif isinstance(exception, asyncio.CancelledError | GeneratorExit):
+            call.status = "cancelled"
+        elif isinstance(exception, Exception):
+            # What nobody foresaw is no answer either: the bill says so, and the log says why.
+            call.status = "error"
+            call.error_code = "internal_error"
 
 
 class _Progress:

@@ -1,8 +1,9 @@
 """A request to `/v1` of a known caller, and the ways to answer it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncGenerator, Awaitable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from foundation.errors import AtriumError
 from foundation.http_server import HEARERS, Hearers
 from gateway.calls import Call, Principal, streamed_of
 from gateway.door import Visit
-from gateway.http import AsgiScope, ClientGone, Receive, Send, send_answer
+from gateway.http import AsgiScope, ClientGone, Receive, Send, in_time, send_answer
 from gateway.loop import GatewayLoop
 from gateway.state.snapshot import TenantSnapshot
 
@@ -31,6 +32,8 @@ NOT_BY_ASKING = frozenset(
         "egress_refused",
     }
 )
+DROPPED = b"x-atrium-dropped-params"
+HEADER_WORD = re.compile(r"[\w.-]{1,60}", re.ASCII)  # callers may name a field anything
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
@@ -49,30 +52,31 @@ class Request:
     async def answer(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Raises ClientGone if the client takes nothing for SEND_TIMEOUT_S."""
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await send_answer(self.send, 200, body, self.visit.headers(headers))
+            await in_time(SEND_TIMEOUT_S, send_answer(self.send, 200, body, self.visit.headers(headers)))
         except TimeoutError:
             raise ClientGone from None
 
     async def send_in_time(self, message: dict[str, Any]) -> None:
         """A piece of an answer that the caller makes. Raises ClientGone as `answer` does."""
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self.send(message)
+            await in_time(SEND_TIMEOUT_S, self.send(message))
         except TimeoutError:
             raise ClientGone from None
 
 
 def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
-    """What an answer's headers say of its call: limits, deprecation, who answers, how far we bounded the
-    answer where the caller did not, or not so low, and, once it is settled, what it cost. Headers that left
-    with a sign of life name who was asked at that time.
+    """What an answer's headers say of its call: limits, deprecation, who answers, which wishes go unheeded,
+    how far we bounded the answer where the caller did not, or not so low, and, once it is settled, what it
+    cost. Headers that left with a sign of life name who was asked at that time.
     """
     headers = [
         *call.headers,
         (b"x-atrium-model", call.route.name.encode()),
         *attempts_header(call),
     ]
+    if dropped := sorted({*call.left_out, *call.dropped}):
+        names = ", ".join(name for name in dropped if HEADER_WORD.fullmatch(name))
+        headers.append((DROPPED, names.encode()))
     if call.max_output_tokens and call.max_output_tokens != call.asked_output_tokens:
         headers.append((b"x-atrium-max-tokens", b"%d" % call.max_output_tokens))
     if call.is_settled:
@@ -103,7 +107,7 @@ async def answer_whole(request: Request, making: Awaitable[bytes], call: Call) -
     """Send the answer once it is there. Where the client leaves before, its bill is exact if it comes within
     READ_ON_S; else its making ends, and the upstream's work. Raises ClientGone, and what the making raises.
     """
-    async with _cancelled_when_gone(request, READ_ON_S):
+    with _cancelled_when_gone(request, READ_ON_S):
         answer = await making
     await request.answer(answer, headers_of(call))
 
@@ -115,7 +119,7 @@ async def send_stream(request: Request, frames: AsyncGenerator[bytes], call: Cal
     While nothing comes for HEARTBEAT_S a comment is sent, so that no proxy takes the stream for dead; before
     the first frame it brings the headers with it, and a refusal after it is an event.
     """
-    async with _cancelled_when_gone(request) as watch:
+    with _cancelled_when_gone(request) as watch:
         sender = _Sender(request, call, watch)
         try:
             try:
@@ -144,6 +148,7 @@ class _Sender:
         self._heartbeat = streamed_of(call).make_face(call).heartbeat
         self._timer = watch.loop.call_later(HEARTBEAT_S, self._look)
         self.has_begun = False
+        watch.watch_sending()
 
     async def send(self, part: bytes) -> None:
         watch = self._watch
@@ -192,8 +197,8 @@ class _Sender:
 
 
 class _ClientWatch:
-    """Cancels a task when its client closes the connection (`patience_s` later), or takes nothing of what is
-    sent for SEND_TIMEOUT_S.
+    """Within it, the running task is cancelled when its client closes the connection (`patience_s` later), or
+    takes nothing of what is sent for SEND_TIMEOUT_S. Raises ClientGone then.
     """
 
     def __init__(self, request: Request, patience_s: float = 0.0) -> None:
@@ -207,8 +212,18 @@ class _ClientWatch:
         self._hearing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    def __enter__(self) -> "_ClientWatch":
+        self.start()
+        return self
+
+    def __exit__(self, _kind: object, exception: BaseException | None, _trace: object) -> None:
+        watched = self._watched
+        self.stop()
+        if self.is_gone and watched is not None and isinstance(exception, asyncio.CancelledError):
+            watched.uncancel()
+            raise ClientGone from None
+
     def start(self) -> None:
-        self._look()
         if self._hearers is not None:
             self._hearers.add(self._begin_to_leave)
         else:  # another server than ours
@@ -233,14 +248,15 @@ class _ClientWatch:
             self._timer.cancel()
         self._timer = self.loop.call_later(self._patience_s, self._give_up)
 
-    def _look(self) -> None:
+    def watch_sending(self) -> None:
+        """By `sends_since_s`, from now on."""
         rest_s = (
             SEND_TIMEOUT_S
             if self.sends_since_s is None
             else self.sends_since_s + SEND_TIMEOUT_S - self.loop.time()
         )
         if rest_s > 0:
-            self._timer = self.loop.call_later(rest_s, self._look)
+            self._timer = self.loop.call_later(rest_s, self.watch_sending)
         else:
             self._give_up()
 
@@ -250,17 +266,5 @@ class _ClientWatch:
             self._watched.cancel()
 
 
-@asynccontextmanager
-async def _cancelled_when_gone(request: Request, patience_s: float = 0.0) -> AsyncIterator[_ClientWatch]:
-    """Cancel the running task when the client is gone, so much later; then raise ClientGone."""
-    watch, task = _ClientWatch(request, patience_s), asyncio.current_task()
-    watch.start()
-    try:
-        yield watch
-    except asyncio.CancelledError:
-        if not watch.is_gone or task is None:
-            raise
-        task.uncancel()
-        raise ClientGone from None
-    finally:
-        watch.stop()
+def _cancelled_when_gone(request: Request, patience_s: float = 0.0) -> AbstractContextManager[_ClientWatch]:
+    return _ClientWatch(request, patience_s)

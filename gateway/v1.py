@@ -101,8 +101,10 @@ async def _read_call(request: Request, operation: Operation) -> Call:
 def _name_model(raw: bytes, request: Request) -> bytes:
     """A body for Azure may leave the model to the address; one that names it, too, names it after this."""
     model = request.scope.get(DEPLOYMENT)
+    if model is None:
+        return raw
     body = raw.removeprefix(BYTE_ORDER_MARK).lstrip()
-    if model is None or not body.startswith(b"{"):
+    if not body.startswith(b"{"):
         return raw
     rest = body[1:].lstrip()
     return b'{"model":' + orjson.dumps(model) + (b"" if rest.startswith(b"}") else b",") + rest

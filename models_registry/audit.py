@@ -4,6 +4,7 @@ from auditlog.registry import auditlog
 
 
 def register_models() -> None:
+    from administration.history import name_objects
     from models_registry import models
     from models_registry.platform import models as platform_models
 
@@ -16,3 +17,5 @@ def register_models() -> None:
             m2m_fields={"plans"} if world is platform_models else set(),
         )
         auditlog.register(world.ModelPrice)
+        price = world.ModelPrice
+        name_objects(price, price.name_text, from_kept=price.name_kept)

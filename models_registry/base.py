@@ -1,6 +1,7 @@
 """The columns and truths that a tenant's tables and the platform's twins share."""
 
 import re
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Q, Value
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from foundation.ids import uuid7
@@ -424,7 +426,22 @@ class AbstractModelPrice(TimeStamped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model} {self.valid_from:%Y-%m-%d}"
+        return self.name_kept(self.get_additional_data())
+
+    def get_additional_data(self) -> dict[str, str]:
+        """What the audit log keeps beside the text, for readers of other languages (auditlog asks for it)."""
+        return {"model": str(self.model), "from": f"{self.valid_from:%Y-%m-%d}"}
+
+    @classmethod
+    def name_kept(cls, kept: dict[str, str]) -> str:
+        """What people call the price of which the audit log keeps this."""
+        return f"{kept['model']} · {date_format(date.fromisoformat(kept['from']))}"
+
+    @classmethod
+    def name_text(cls, text: str) -> str:
+        """The same of what earlier releases kept: the text alone, with its day in ISO's form."""
+        found = re.fullmatch(r"(.+) (\d{4}-\d\d-\d\d)", text)
+        return cls.name_kept({"model": found[1], "from": found[2]}) if found else text
 
     @property
     def own_amounts(self) -> dict[str, Decimal]:

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from administration.start_page import card
-from models_registry.selectors import list_leaving_models, list_used_connections
+from models_registry.selectors import label_models, list_leaving_models, list_used_connections
 
 NOTICE = timedelta(days=90)
 LIMIT = 6
@@ -15,11 +15,13 @@ LIMIT = 6
 
 def _attention(site: str, list_url: str) -> dict[str, Any]:
     connections = list_used_connections()
+    leaving = list_leaving_models(NOTICE, LIMIT)
+    labels = label_models(row.successor for row in leaving if row.successor)
     return {
         "connections": connections,
         "unchecked": sum(row.last_checked_at is None for row in connections),
         "broken": [row for row in connections if row.last_error][:LIMIT],
-        "leaving": list_leaving_models(NOTICE, LIMIT),
+        "leaving": [(row, labels.get(row.successor, "")) for row in leaving],
         "connections_url": reverse(f"{site}:{list_url}_changelist"),
     }
 

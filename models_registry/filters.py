@@ -142,5 +142,5 @@ def _pick(known: Iterable[tuple[str, Any]], found: set[str]) -> Choices:
 
 
 def _matches(entry: Entry, query: str) -> bool:
-    texts = (entry.route.name, entry.route.label, entry.row.notes, entry.row.licence, *entry.row.aliases)
+    texts = (entry.route.name, entry.route.label, entry.notes, entry.row.licence, *entry.row.aliases)
     return all(any(word in text.casefold() for text in texts) for word in query.casefold().split())

@@ -15,6 +15,7 @@ from accounts.grants import Holder, holders_of, load_grants
 from accounts.models import Project, User
 from accounts.objects import MODEL
 from accounts.selectors import list_member_projects
+from models_registry.first_models import say_notes
 from models_registry.kinds import ABILITIES, Location, ModelKind, list_priced_classes
 from models_registry.routes import Endpoint, Route, list_ways
 from models_registry.selectors import list_routes
@@ -63,6 +64,10 @@ class Entry:
     row: Facts
     speed: Speed = NOT_MEASURED
     policies: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> str:
+        return say_notes(self.route, self.row.notes)
 
     @property
     def kind_text(self) -> str:

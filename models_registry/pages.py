@@ -14,9 +14,11 @@ from django.utils.translation import ngettext
 from foundation.errors import NotFound
 from models_registry.examples import list_examples
 from models_registry.filters import CatalogueFilter
-from models_registry.offered import find_entry, list_catalogue, measure
+from models_registry.offered import Entry, find_entry, list_catalogue, measure
+from models_registry.selectors import label_models
 
 PER_PAGE = 50
+IN_PALETTE = 6
 
 
 def list_context(request: HttpRequest) -> dict[str, Any]:
@@ -45,6 +47,12 @@ def list_context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
+def find_for_palette(request: HttpRequest) -> list[Entry]:
+    """The first few that `?q=` finds; none without it."""
+    entries = list_catalogue(request.user, request.tenant) if request.GET.get("q", "").strip() else []
+    return CatalogueFilter(request.GET, entries).find(entries)[:IN_PALETTE]
+
+
 def detail_context(request: HttpRequest, model_id: UUID) -> dict[str, Any]:
     """The variables of models_registry/model_detail.html. Raises NotFound."""
     entry = find_entry(request.user, request.tenant, model_id)
@@ -52,9 +60,15 @@ def detail_context(request: HttpRequest, model_id: UUID) -> dict[str, Any]:
         raise NotFound(_("There is no such model, or you may not use it."), code="model_not_found")
     return {
         "entry": entry,
+        "successor_label": _name_successor(entry),
         "examples": list_examples(entry.route, _base_url(request)),
         "may_change": request.user.has_perm("models_registry.change_model"),
     }
+
+
+def _name_successor(entry: Entry) -> str:
+    name = entry.row.successor
+    return label_models([name])[name] if name else ""
 
 
 def _base_url(request: HttpRequest) -> str:

@@ -1,5 +1,5 @@
-"""What the gateway keeps in memory of a model: where its calls may go, its limits and its price. Frozen,
-without the ORM. And the one rule by which a call finds its ways there.
+"""What the gateway keeps in memory of a model: where its calls may go, its limits and its price. Frozen, but
+for what each call makes anew; without the ORM. And the one rule by which a call finds its ways there.
 """
 
 from collections.abc import Callable
@@ -40,14 +40,14 @@ class Endpoint:
     location: str = ""
     no_storage: bool = False  # its provider has agreed to keep nothing
     has_answered: bool = field(default=False, compare=False)  # the last look at it; no change of its own
+    provider: OpenAICompatible = field(init=False, repr=False, compare=False)  # of its kind
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provider", find_provider(self.kind))
 
     @property
     def policy(self) -> EgressPolicy:
         return PRIVATE if self.allow_private else PUBLIC
-
-    @property
-    def provider(self) -> OpenAICompatible:
-        return find_provider(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,15 @@ class Route:
     capabilities: frozenset[str] = frozenset()
     fallbacks: tuple[str, ...] = ()  # names or aliases of models that answer where none of the targets does
     created_at: datetime | None = None
+    languages: tuple[str, ...] = ()  # its maker names these alone, by their first two letters; none: no word
 
     @property
     def origin(self) -> Literal["tenant", "platform"]:
         return self.targets[0].endpoint.origin
+
+    def speaks(self, language: str) -> bool:
+        """Whether questions in a language are for it; "" is one that nobody knows."""
+        return not self.languages or language in self.languages
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class Candidate:
         return self.target.endpoint.provider
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Way:
     """A model that may answer a call, where its data may go; `asked_name` as in Candidate."""
 

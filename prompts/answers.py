@@ -87,6 +87,8 @@ class Answer:
     is_listed: bool = False  # among which models “auto” chooses, the project says
     is_saved: bool = True  # the rows have all of it
     has_spoken: bool = False  # there is text of this attempt
+    speaker: dict[str, str] = field(default_factory=dict)  # the model that answers, where another was named
+    is_speaker_told: bool = True  # to the event stream
     has_hole: bool = False  # an entry of the event stream was lost
     echo: Echo = field(default_factory=Echo)
     call: Call | None = None  # the one in work; None before the first
@@ -95,6 +97,11 @@ class Answer:
     @property
     def key(self) -> tuple[str, str]:
         return self.slug, str(self.message_id)
+
+    @property
+    def place(self) -> tuple[str, UUID]:
+        """Of its event stream."""
+        return self.slug, self.message_id
 
     @property
     def request_id(self) -> str:
@@ -259,6 +266,7 @@ async def _follow(gateway: GatewayLoop, answer: Answer, asked: Run) -> None:
     saved_s = time.monotonic()
     try:
         async for delta in asked:
+            _note_speaker(answer)
             _take(answer, delta)
             if not answer.is_saved and time.monotonic() - saved_s > SAVE_EVERY_S:
                 saved_s = time.monotonic()
@@ -285,6 +293,15 @@ async def _save_progress(answer: Answer) -> None:
         logger.warning("the text of an answer so far could not be saved", exc_info=True)
     else:
         answer.draft.note_saved()
+
+
+def _note_speaker(answer: Answer) -> None:
+    """Whom “auto” chose, or who stands in: known with the first piece."""
+    route = answer.call.route if answer.call else None
+    known = answer.speaker.get("model", answer.model_name)
+    if route is not None and route.name != known:
+        answer.speaker = {"model": route.name, "label": route.label}
+        answer.is_speaker_told = False
 
 
 def _take(answer: Answer, delta: Delta) -> None:
@@ -320,13 +337,16 @@ async def _publish_regularly(gateway: GatewayLoop, answer: Answer, is_over: asyn
 
 async def _publish(gateway: GatewayLoop, answer: Answer) -> None:
     """Thoughts come before the text that they led to; where they take turns, pages show them above it."""
+    if not answer.is_speaker_told and not answer.has_hole:
+        answer.is_speaker_told = True
+        _note(answer, arrived=await events.publish(gateway.redis, *answer.place, answer.speaker))
     for name, pieces in (("thinking", answer.unpublished_thoughts), ("text", answer.unpublished)):
         if answer.has_hole and (answer.unpublished or answer.unpublished_thoughts):
             await _begin_stream(gateway, answer)
         elif pieces:
             fields = {name: "".join(pieces)}
             pieces.clear()
-            arrived = await events.publish(gateway.redis, answer.slug, answer.message_id, fields)
+            arrived = await events.publish(gateway.redis, *answer.place, fields)
             _note(answer, arrived=arrived)
 
 
@@ -336,10 +356,9 @@ async def _begin_stream(gateway: GatewayLoop, answer: Answer) -> None:
     """
     answer.unpublished.clear()
     answer.unpublished_thoughts.clear()
-    draft = answer.draft
-    arrived = await events.begin(
-        gateway.redis, answer.slug, answer.message_id, text=draft.text, thoughts=draft.reasoning
-    )
+    answer.is_speaker_told = True
+    told_so_far = [answer.speaker, {"thinking": answer.draft.reasoning}, {"text": answer.draft.text}]
+    arrived = await events.begin(gateway.redis, *answer.place, told_so_far)
     _note(answer, arrived=arrived)
 
 

@@ -32,18 +32,17 @@ def stop_key(slug: str, message_id: UUID | str) -> str:
     return f"{slug}:stop:{message_id}"
 
 
-async def begin(redis: Redis, slug: str, message_id: UUID, *, text: str, thoughts: str = "") -> bool:
-    """Start the stream anew with what there is so far. Requests to stop an earlier attempt end here. Returns
-    whether it arrived.
+async def begin(redis: Redis, slug: str, message_id: UUID, said: list[dict[str, str]]) -> bool:
+    """Start the stream anew with what was said so far (fields as of `publish`; empty ones are left out).
+    Requests to stop an earlier attempt end here. Returns whether it arrived.
     """
-    written = {name: said for name, said in (("thinking", thoughts), ("text", text)) if said}
-    entries = [{"start": "1"}, *({name: said} for name, said in written.items())]
+    entries = [{"start": "1"}, *(fields for fields in said if any(fields.values()))]
     return await _add(redis, slug, message_id, entries, is_new=True)
 
 
 async def publish(redis: Redis, slug: str, message_id: UUID, fields: dict[str, str]) -> bool:
-    """Add an entry: `text` (a piece of the answer), `thinking` (a piece of its reasoning) or `end`. Returns
-    whether it arrived.
+    """Add an entry: `text` (a piece of the answer), `thinking` (a piece of its reasoning), `model` and its
+    `label` (who answers, where another was named) or `end`. Returns whether it arrived.
     """
     return await _add(redis, slug, message_id, [fields])
 

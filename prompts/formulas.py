@@ -59,7 +59,7 @@ def _render(token: Token, budget: RenderBudget, *, is_block: bool) -> str:
 
 
 def _read_inline(state: StateInline, silent: bool) -> bool:
-    closed = _find_pair(state.src, state.pos) or _find_single_dollars(state.src, state.pos)
+    closed = find_formula(state.src, state.pos)
     found = closed or _find_opened(state)
     if found is None:
         return False
@@ -69,6 +69,11 @@ def _read_inline(state: StateInline, silent: bool) -> bool:
         token.content, token.meta = content, {"is_open": closed is None}
     state.pos = end
     return True
+
+
+def find_formula(text: str, start: int) -> tuple[str, int] | None:
+    """(the formula that begins at a place, where it ends); None where none does."""
+    return _find_pair(text, start) or _find_single_dollars(text, start)
 
 
 def _find_opened(state: StateInline) -> tuple[str, int] | None:

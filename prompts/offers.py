@@ -22,8 +22,8 @@ from tenants.doors.hosts import KnownTenant
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The models that may be used, the first choice first, those that the data policy forbids here, and the
-    names that the rights of use deny to this person. `among`: of the models those among which “auto” chooses,
-    none where there would be nothing to choose; `is_listed`: the project names them, in their order.
+    names that the rights of use deny to this person. `among`: of the models those among which “auto” chooses;
+    `is_listed`: the project names them, in their order.
     """
 
     models: list[Route]
@@ -38,9 +38,14 @@ class Offer:
         return str(DataPolicy(self.policy).label)
 
     @property
+    def has_choice(self) -> bool:
+        """Whether “auto” would have something to choose."""
+        return len(self.among) > 1
+
+    @property
     def names(self) -> set[str]:
         """What may be named, allowed or not."""
-        auto = {AUTO} if self.among else set()
+        auto = {AUTO} if self.has_choice else set()
         return auto | {route.name for route in (*self.models, *self.closed)}
 
     def is_closed(self, name: str) -> bool:
@@ -48,10 +53,13 @@ class Offer:
 
     def choose(self, wanted: str) -> str:
         """The wanted model if it is still there, allowed or not, else its registered successor, else "": what
-        was written for one model goes to no other that nobody named. The first, if none is wanted.
+        was written for one model goes to no other that nobody named. The first, if none is wanted; of
+        “auto” the only one that is left.
         """
         if not wanted:
             return self.models[0].name if self.models else ""
+        if wanted == AUTO and len(self.among) == 1:
+            return self.among[0].name
         names = self.names
         name, passed = wanted, set()
         while (
@@ -85,7 +93,7 @@ def list_offer(user: User, door: KnownTenant, project: Project) -> Offer:
         closed=[route for route in ranked if route.name not in allowed],
         policy=policy,
         denied=frozenset(chat.keys() - routes.keys()),
-        among=among if len(among) > 1 else [],
+        among=among,
         is_listed=bool(named),
     )
 

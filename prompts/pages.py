@@ -49,6 +49,11 @@ def show_message(request: HttpRequest, message: Message) -> Message:
     return _show(message, labels, offer, shown=shown)
 
 
+def name_model(name: str) -> str:
+    """What people call a model, also one that is no longer offered."""
+    return _name_models({name})[name]
+
+
 def _name_models(names: set[str], offer: Offer | None = None) -> dict[str, str]:
     """Name → what people call it, of these and of all that are offered."""
     labels = {route.name: route.label for route in (*offer.models, *offer.closed)} if offer else {}
@@ -284,7 +289,7 @@ def knowledge_context(
 
 
 def _describe_auto(offer: Offer) -> dict[str, Any] | None:
-    if not offer.among:
+    if not offer.has_choice:
         return None
     labels = [route.label for route in offer.among]
     shown = labels[:AUTO_LABELS] + ["…"] * (len(labels) > AUTO_LABELS)
@@ -310,7 +315,8 @@ def _choose_model(
     selected = "" if is_closed else chosen
     if is_new and not (is_closed and asked):  # whom somebody has just chosen nobody else stands in for
         selected = selected or offer.choose("")
-    is_retired = wanted and wanted != chosen and not is_new and not is_closed
+    has_gone = wanted != chosen and not (wanted == AUTO and chosen)
+    is_retired = wanted and has_gone and not is_new and not is_closed
     return {
         "selected_model": selected,
         "choices": list_choices(offer),

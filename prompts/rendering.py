@@ -2,7 +2,7 @@
 
 Covers: raw HTML (shown as text), scripts, event handlers, styles; texts that make much of little
 (`render_budget`), which are shown plain where they end; finished texts rendered again at each view. Links and
-pictures: `links`; formulas: `formulas`.
+pictures: `links`; formulas: `formulas`; tables: `tables`.
 Does not cover: text that never passes here; templates escape that.
 """
 
@@ -17,7 +17,7 @@ import nh3
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock, reference, table
+from markdown_it.rules_block import StateBlock, reference
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -30,8 +30,9 @@ from prompts.formulas import math_plugin
 from prompts.links import links_plugin
 from prompts.markers import markers_plugin
 from prompts.mathml import MATH
-from prompts.render_budget import MAX_MARKDOWN, MIN_EXPANSION, TOKENS_OF_CELL, References, RenderBudget
+from prompts.render_budget import MAX_MARKDOWN, MIN_EXPANSION, References, RenderBudget
 from prompts.rendered import Rendered
+from prompts.tables import read_table
 from prompts.task_lists import task_lists_plugin
 
 TAGS = {
@@ -162,7 +163,7 @@ def _make_parser() -> MarkdownIt:
     )
     parser.core.ruler.push("directions", _mark_directions)
     parser.core.ruler.after("inline", "cell-breaks", _break_cells)
-    parser.block.ruler.at("table", _read_table, {"alt": ["paragraph", "reference"]})
+    parser.block.ruler.at("table", read_table, {"alt": ["paragraph", "reference"]})
     parser.block.ruler.at("reference", _read_reference)
     parser.add_render_rule("th_open", _render_cell)
     parser.add_render_rule("td_open", _render_cell)
@@ -173,24 +174,6 @@ def _mark_directions(state: StateCore) -> None:
     for token in state.tokens:
         if token.level == 0 and token.nesting == 1 and token.tag in DIRECTED:
             token.attrSet("dir", "auto")
-
-
-def _read_table(state: StateBlock, start: int, last: int, silent: bool) -> bool:
-    """The library's rule, as far as the message's budget for tables goes; further ones stay text. Rows are
-    filled up to the width of the head, so a table is measured before it is made.
-    """
-    budget = state.env["budget"]
-    if budget.tables <= 0 or not table(state, start, last, True):
-        return False
-    if TOKENS_OF_CELL * _count_cells(state, start, last) > budget.tables:
-        budget.tables = 0  # else its lines would be counted again from each that looks like a head
-        return False
-    if silent:
-        return True
-    before = len(state.tokens)
-    table(state, start, last, False)
-    budget.tables -= len(state.tokens) - before
-    return True
 
 
 def _read_reference(state: StateBlock, start: int, last: int, silent: bool) -> bool:
@@ -213,17 +196,6 @@ def _split_at_breaks(token: Token) -> list[Token]:
         return [token]
     first, *others = (Token("text", "", 0, content=piece) for piece in BREAK.split(token.content))
     return [first, *(token for text in others for token in (Token("hardbreak", "br", 0), text))]
-
-
-def _count_cells(state: StateBlock, start: int, last: int) -> int:
-    """The most cells that a table which starts here can have: the columns of its head by the lines to the
-    next empty one.
-    """
-    columns = state.src.count("|", state.bMarks[start], state.eMarks[start]) + 1
-    end = start
-    while end < last and not state.isEmpty(end):
-        end += 1
-    return columns * (end - start)
 
 
 def _render_fence(renderer, tokens: list[Token], index: int, options, env: EnvType) -> str:

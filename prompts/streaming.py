@@ -45,8 +45,8 @@ SMALL_CHARACTERS = 2_000  # rendered in about a millisecond
 
 @require_safe
 async def message_events(request: HttpRequest, message_id: UUID) -> HttpResponseBase:
-    """`thinking` and `update` events while the answer is written (docs: static/js/answer-stream.js), then one
-    `done` with the finished message. 401 for those who are not logged in.
+    """`model`, `thinking` and `update` events while the answer is written (docs: static/js/answer-stream.js),
+    then one `done` with the finished message. 401 for those who are not logged in.
     """
     user = await request.auser()
     if isinstance(user, AnonymousUser):
@@ -204,6 +204,8 @@ async def _follow(redis, slug: str, user, message_id: UUID, after: str) -> Async
         if "start" in fields:
             screen.restart()
             has_start = is_anew = True
+        elif "model" in fields:
+            yield _event("model", {"name": fields["model"], "label": fields["label"]}, None)
         elif "thinking" in fields:
             if not screen.has_seen(entry_id):
                 if screen.has_news(is_last=True):
@@ -274,8 +276,9 @@ def _render_done(request, user, message_id: UUID, surroundings) -> str:
         return render_to_string("prompts/_answer_done.html", context, request)
 
 
-def _event(name: str, data: dict, entry_id: str = "") -> bytes:
+def _event(name: str, data: dict, entry_id: str | None = "") -> bytes:
     """One event. An empty id makes the page forget the last one: it then asks for the whole stream after a
-    break.
+    break. None leaves it as it was.
     """
-    return f"id: {entry_id}\nevent: {name}\n".encode() + b"data: " + orjson.dumps(data) + b"\n\n"
+    head = "" if entry_id is None else f"id: {entry_id}\n"
+    return f"{head}event: {name}\n".encode() + b"data: " + orjson.dumps(data) + b"\n\n"

@@ -14,11 +14,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from foundation.errors import NotFound
 from gateway.loop import ensure_loop, submit_to_loop
+from models_registry.kinds import AUTO
 from prompts import pages
 from prompts.answers import REPLACED, Answer, write_answer
 from prompts.attachments import MOST_BYTES, drop_files, store_uploads
 from prompts.drafts import Draft, pieces_of
 from prompts.models import Conversation, Message
+from prompts.news import find_news
 from prompts.offers import list_offer
 from prompts.running import stop_answer
 from prompts.selectors import get_visible_conversation, get_visible_message
@@ -56,6 +58,8 @@ def conversation_detail(request: HttpRequest, conversation_id: UUID) -> HttpResp
     conversation = get_visible_conversation(request.user, conversation_id)
     if request.htmx and "at" in request.GET and "before" not in request.GET:
         return _show_branch(request, conversation)
+    if request.htmx and "since" in request.GET:
+        return _show_news(request, conversation)
     fragments = {"before": "prompts/_messages.html", "project": "prompts/_offer.html"}
     wanted = [fragments[name] for name in fragments if request.htmx and name in request.GET]
     return render(
@@ -68,6 +72,30 @@ def _show_branch(request: HttpRequest, conversation: Conversation) -> HttpRespon
     if context is None:  # the page that shows the branch's end
         return HttpResponse(headers={"HX-Redirect": request.get_full_path()})
     return render(request, "prompts/_branch.html", context)
+
+
+def _show_news(request: HttpRequest, conversation: Conversation) -> HttpResponse:
+    """For a page that shows it: where what is new belongs says the answer's head, in htmx's words."""
+    found = find_news(
+        conversation,
+        since=request.GET["since"],
+        shown=request.GET.get("leaf", ""),
+        follows="follows" in request.GET,
+    )
+    if found is None:
+        return HttpResponse(status=204)
+    place, way = "#thread", "beforeend"
+    if found.is_anew:
+        (message,) = found.messages
+        response, place, way = _show_message(request, message), f"#message-{message.pk}", "outerHTML"
+    elif found.messages:
+        response = _render_branch(request, found.messages)
+    else:
+        response = render(request, "prompts/_moved_on.html", {"conversation": conversation})
+        place, way = "#notices", "innerHTML"
+    response["HX-Retarget"], response["HX-Reswap"] = place, way
+    response["X-Leaf"] = str(conversation.leaf_id)
+    return response
 
 
 @login_required
@@ -150,17 +178,20 @@ def _model_of(request: HttpRequest, conversation: Conversation | None) -> str:
     wanted = request.POST.get("model", "") or (conversation.model_name if conversation else "")
     name = list_offer(request.user, request.tenant, project).choose(wanted)
     if wanted and not name:
+        label = pages.name_model(wanted[:80].replace("\0", ""))
         message = _(
             "“%(model)s” is not offered to you here. Choose another model and send your message again."
         )
-        raise NotFound(message % {"model": wanted[:80]}, param="model")
+        raise NotFound(message % {"model": label}, param="model")
     request.session["model_name"] = name
     return name
 
 
 def _is_replaced(request: HttpRequest, model_name: str) -> bool:
-    """Whether another model answers than the one that was asked for, since that is no longer offered."""
-    return request.POST.get("model", "") not in ("", model_name)
+    """Whether another model answers than the one that was asked for, since that is no longer offered. “auto”
+    names none.
+    """
+    return request.POST.get("model", "") not in ("", AUTO, model_name)
 
 
 def _begin(request: HttpRequest, message: Message, *, is_replaced: bool) -> None:

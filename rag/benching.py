@@ -72,7 +72,7 @@ def _ask_one(user: User, collection: Collection, text: str, leg: Leg, count: int
             leg=leg,
         )
     except AtriumError as exc:
-        return Column(leg, problem=exc.message)
+        return Column(leg, problem=str(exc.message))
     trace = found.trace
     problem = " ".join(dict.fromkeys(_say_gap(gap) for gap in trace.gaps))
     # what was asked for by meaning and could not be is no answer of that setting

@@ -56,7 +56,7 @@ def save_question(
         raise InvalidInput(_("This document is not in the collection."), param="document")
     text = " ".join(text.split())
     row = SavedQuestion.objects.filter(collection=collection, text=text).first() or SavedQuestion(
-        collection=collection, text=text, created_by=actor and actor.pk
+        collection=collection, text=text, created_by=actor.pk if actor else None
     )
     row.document = document
     row.char_from, row.char_to = span or (None, None)

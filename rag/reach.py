@@ -16,10 +16,9 @@ from rag.selectors import list_visible_collections
 
 def list_reachable_collections(user: User) -> QuerySet[Collection]:
     """Also the files of conversations, which no list shows: a citation leads to them."""
-    projects = [row.pk for row in list_member_projects(user)] or [None]
-    is_open = Q()
-    for project_id in projects:
-        is_open |= Q(pk__in=list_visible_collections(user, project_id).values("pk"))
+    is_open = Q(pk__in=[])
+    for project in list_member_projects(user):
+        is_open |= Q(pk__in=list_visible_collections(user, project.pk).values("pk"))
     return Collection.objects.filter(is_open)
 
 

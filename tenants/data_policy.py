@@ -1,5 +1,7 @@
 """Where an organisation, or one of its projects, lets its data go, and whether it may be kept there."""
 
+from functools import lru_cache
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -30,6 +32,7 @@ def forbids_storage(policy: str) -> bool:
     return policy.endswith(UNSTORED)
 
 
+@lru_cache(maxsize=256)
 def strictest(*policies: str) -> str:
     """What all of these policies allow together."""
     place = max(map(place_of, policies), key=PLACES.index)

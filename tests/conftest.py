@@ -5,10 +5,12 @@ Acme's scope unless it says `@pytest.mark.scope("globex" | "platform" | None)`. 
 test's own thread and transaction.
 """
 
+import functools
 import inspect
 from io import StringIO
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from _pytest.main import pytest_runtestloop as run_tests
 from asgiref.sync import async_to_sync
@@ -129,6 +131,18 @@ def _keep_contexts_of_whole_pages_only(django_test_environment):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Template, "_render", render)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_certificates_once():
+    """Each of httpx's clients, and so each of OpenAI's and Anthropic's, reads all certificates that the
+    machine trusts: 25 ms of CPU, for servers that are asked without TLS.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "httpx._transports.default.create_ssl_context", functools.cache(httpx.create_ssl_context)
+        )
         yield
 
 

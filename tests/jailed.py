@@ -19,6 +19,10 @@ def echo(files: Files, word: str = "") -> bytes:
     return b"".join(path.read_bytes() for path in files.values()) + word.encode()
 
 
+def lie(files: Files, **arguments: object) -> bytes:
+    return b"this is no document"
+
+
 def refuse(files: Files, code: str) -> bytes:
     raise Refused(code)
 

@@ -6,9 +6,9 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
-waiting="tests/proof/test_s10_revocation.py tests/proof/test_s46_rotation.py"  # for what lasts seconds
+waiting="tests/proof/test_s10_revocation.py"  # for what lasts seconds
 groups=(
-  "tests/e2e tests/launcher tests/runtimes tests/api tests/accounts"
+  "tests/e2e tests/launcher tests/runtimes tests/api"
   "tests/proof tests/usage tests/upgrade ${waiting//tests/--ignore=tests}"
   "tests/gateway tests/clients $waiting"
 )

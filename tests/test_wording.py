@@ -16,6 +16,7 @@ SAME_IN_GERMAN = {
     "%(counter)s %(noun)s",
     "%(filter)s: %(choice)s",
     "%(per)s: %(prices)s",
+    "%(problem)s %(advice)s",
     "API",
     "Budget",
     "Chat",
@@ -30,6 +31,7 @@ SAME_IN_GERMAN = {
     "{n} s",
 }
 SAME_IN_CHINESE = {
+    "%(problem)s %(advice)s",
     "API",
     "Ctrl",
     "Ctrl K",

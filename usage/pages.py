@@ -92,14 +92,16 @@ def my_usage_context(user: User, wanted_days: str, is_exact: bool) -> dict[str, 
 
 
 def _budget_line(state: BudgetState, show: Callable[[Decimal, str], str]) -> Bound:
-    """What is left of it; what is held for calls under way counts as used."""
+    """What is used and left of it; what is held for calls under way counts as used."""
     limit = show(state.limit, state.currency)
-    if state.is_above:
+    if not state.is_open:
+        text = _("%(percent)d%% used") % {"percent": state.percent}
+    elif state.is_above:
         above = show(state.used - state.limit, state.currency)
         text = _("%(amount)s above the limit of %(limit)s") % {"amount": above, "limit": limit}
     else:
-        left = show(state.remaining, state.currency)
-        text = _("%(amount)s left of %(limit)s") % {"amount": left, "limit": limit}
+        shown = {"used": show(state.used, state.currency), "left": show(state.remaining, state.currency)}
+        text = _("%(used)s of %(limit)s used, %(left)s left") % {"limit": limit, **shown}
     freed = ""
     if state.resets_on:
         freed = _("Begins anew on %(day)s.") % {"day": date_format(state.resets_on)}

@@ -16,6 +16,7 @@ MAX_PRICE = Decimal(1_000_000)
 TOKEN_CLASSES = ("input", "cached", "output", "reasoning")  # whose price every snapshot has that has any
 SMALLEST = Decimal(1).scaleb(-COST_PLACES)  # of the ledger
 _ZERO = Decimal(0)
+_READ, _WRITTEN = frozenset(INPUT), frozenset(OUTPUT)
 
 
 class UnpricedClass(ValueError):
@@ -162,7 +163,7 @@ class Usage:
     them all from a mapping. Raises ValueError for an unknown class or a count below zero.
     """
 
-    __slots__ = ("_counts",)
+    __slots__ = ("_counts", "_total_input", "_total_output")
 
     def __init__(
         self,
@@ -183,15 +184,28 @@ class Usage:
             counts["reasoning"] = reasoning_tokens
         if others:
             counts |= {name: count for name, count in others.items() if count or name not in CLASSES}
-        _check_counts(counts)
-        self._counts = counts
+        self._keep(counts)
 
     @classmethod
     def of(cls, quantities: Quantities) -> "Usage":
         usage = cls.__new__(cls)
-        usage._counts = {name: count for name, count in quantities.items() if count or name not in CLASSES}
-        _check_counts(usage._counts)
+        usage._keep({name: count for name, count in quantities.items() if count or name not in CLASSES})
         return usage
+
+    def _keep(self, counts: dict[str, int]) -> None:
+        read = written = 0
+        for name, count in counts.items():
+            if name not in CLASSES:
+                raise ValueError(f"There is nothing called {name!r} to be counted.")
+            if type(count) is not int or count < 0:
+                raise ValueError(f"Counts are whole and never negative: {counts}.")
+            if name in _READ:
+                read += count
+            elif name in _WRITTEN:
+                written += count
+        self._counts = counts
+        self._total_input = read
+        self._total_output = written
 
     def having(self, **counts: int) -> "Usage":
         """The same, but for the classes named here."""
@@ -213,18 +227,16 @@ class Usage:
     @property
     def total_input(self) -> int:
         """Tokens read, whichever way they were counted."""
-        counts = self._counts
-        return sum([counts[name] for name in INPUT if name in counts])
+        return self._total_input
 
     @property
     def total_output(self) -> int:
         """Tokens written."""
-        counts = self._counts
-        return sum([counts[name] for name in OUTPUT if name in counts])
+        return self._total_output
 
     @property
     def total_tokens(self) -> int:
-        return self.total_input + self.total_output
+        return self._total_input + self._total_output
 
     @property
     def input_tokens(self) -> int:
@@ -243,14 +255,6 @@ class Usage:
     @property
     def reasoning_tokens(self) -> int:
         return self._counts.get("reasoning", 0)
-
-
-def _check_counts(counts: Mapping[str, int]) -> None:
-    for name, count in counts.items():
-        if name not in CLASSES:
-            raise ValueError(f"There is nothing called {name!r} to be counted.")
-        if type(count) is not int or count < 0:
-            raise ValueError(f"Counts are whole and never negative: {counts}.")
 
 
 def cost(price: Price, usage: Usage) -> Decimal:

@@ -4,8 +4,6 @@ The row that a caller hands in may be old: it is read again under a lock, and on
 Otherwise a change that crosses a lock-out or a new password would take it back.
 """
 
-import zoneinfo
-
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -16,6 +14,7 @@ from accounts.models import User
 from accounts.permissions import require, require_standing, require_to_hold
 from accounts.roles import OWNER
 from foundation.errors import Conflict, InvalidInput, NotAllowed
+from foundation.time_zones import list_time_zones
 from tenants.notify import announce
 from tenants.work.tasks import enqueue
 
@@ -183,6 +182,6 @@ def adopt_time_zone(*, user: User, zone: str) -> None:
     """Give a person who has no time zone that of their browser. What is no time zone, or too rare to be known
     here, changes nothing.
     """
-    if not user.time_zone and zone in zoneinfo.available_timezones():
+    if not user.time_zone and zone in list_time_zones():
         user.time_zone = zone
         user.save(update_fields=["time_zone", "updated_at"])

@@ -69,6 +69,7 @@ TEMPLATES = [
                 "foundation.focus",
                 "foundation.icons",
                 "foundation.paging",
+                "foundation.spacing",
                 "usage.labels",
             ],
             "context_processors": [

@@ -66,6 +66,9 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_NAME = f"atrium_session_{INSTANCE}"
 EARLIER_SESSION_COOKIE_NAME = "atrium_session"  # of the first release: read until its sessions have ended
+# Renewed by each log-out: what a browser's tabs kept before is nobody's any more (foundation.drafts).
+LEFT_COOKIE_NAME = f"atrium_left_{INSTANCE}"
+LEFT_COOKIE_AGE = 365 * 24 * 3600
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 ANONYMOUS_SESSION_AGE = 3600  # of those who are not logged in: as long as a log-in form may stay open
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"

@@ -42,7 +42,7 @@ def billed_usage(call: Call) -> tuple[Usage, bool]:
 
 def _with_output_seen(call: Call, usage: Usage) -> tuple[Usage, bool]:
     """The report, its output no less than what was seen where it is not the last word on that."""
-    is_credible = usage.output_tokens + usage.reasoning_tokens > 0 or call.output_tokens_seen == 0
+    is_credible = usage.output_tokens + usage.reasoning_tokens > 0 or _seen(call) == 0
     if call.is_usage_final and is_credible:
         return usage, False
     unseen = max(0, _seen(call) - usage.total_output)
@@ -50,5 +50,9 @@ def _with_output_seen(call: Call, usage: Usage) -> tuple[Usage, bool]:
 
 
 def _seen(call: Call) -> int:
-    """Output tokens by estimate: no more than were allowed, unless more pieces came."""
+    """Output tokens by estimate: no more than were allowed, unless more pieces came. Where none is to be
+    written what came is the prompt.
+    """
+    if not call.max_output_tokens:
+        return 0
     return min(call.output_tokens_seen, max(call.most_written, call.pieces_seen))

@@ -9,6 +9,10 @@ Guards against: text that could end its JSON string or hide what follows. Quotes
 characters and broken UTF-8 go to the parser.
 """
 
+from gateway.answers.estimate import estimate_tokens
+from gateway.answers.sse import END
+from gateway.calls import Call
+
 KEY = b'"content":'
 MOST_VAIN_LESSONS = 8  # a provider whose every event differs (padding, counters) is not worth more
 
@@ -65,6 +69,31 @@ class DeltaShape:
             return None
         self._vain_lessons = 0
         return b"%b%b%b" % (self._our_head, text, self._our_tail)
+
+
+def pass_unread(call: Call, chunk: bytes, shape: DeltaShape) -> bytes | None:
+    """What goes out for whole events of the known shape, which are noted in the call: one, or several where
+    they come faster than they are read. None if any of them needs the parser.
+    """
+    bare_event = call.candidate.provider.bare_event
+    if chunk.find(END, 0, -len(END)) < 0:
+        chunk = bare_event(chunk)
+        swapped = shape.swap(chunk)
+        if swapped is not None:
+            call.note_piece(estimate_tokens(len(chunk) - shape.overhead))
+        return swapped
+    *events, rest = chunk.split(END)
+    if rest:
+        return None
+    passed = []
+    for place, event in enumerate(events):
+        events[place] = bare_event(event + END)
+        if (swapped := shape.swap(events[place])) is None:
+            return None
+        passed.append(swapped)
+    for event in events:
+        call.note_piece(estimate_tokens(len(event) - shape.overhead))
+    return b"".join(passed)
 
 
 def _split(event: bytes, piece: bytes, key: bytes) -> tuple[bytes, bytes] | None:

@@ -53,10 +53,23 @@ def count_text_bytes(choices: Any, most: int) -> int:
     refusals, arguments, whatever comes next. No more than `most`, the bytes they came in; that itself for an
     answer of too many or too deep values, which nobody walks through while others wait.
     """
+    if (text := _find_only_text(choices)) is not None:
+        return min(most, len(text.encode("utf-8", "surrogatepass")))
     try:
         return min(most, _Walk().measure(choices, depth=0, is_argument=False)[0])
     except _TooMuch:
         return most
+
+
+def _find_only_text(choices: Any) -> str | None:
+    """The text of a choice that says nothing else, as most do; None where there may be more to measure."""
+    if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
+        return None
+    said = [value for name, value in choices[0].items() if value and name not in NO_TEXT]
+    if len(said) != 1 or type(said[0]) is not dict:
+        return None
+    texts = [value for name, value in said[0].items() if value and name not in NO_TEXT]
+    return texts[0] if len(texts) == 1 and type(texts[0]) is str else None
 
 
 class _Walk:

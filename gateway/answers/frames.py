@@ -3,8 +3,7 @@
 import orjson
 
 from foundation.errors import AtriumError
-from gateway.answers.deltas import KEY, DeltaShape
-from gateway.answers.estimate import estimate_tokens
+from gateway.answers.deltas import KEY, DeltaShape, pass_unread
 from gateway.answers.json_text import write_json
 from gateway.answers.sse import DONE, frame
 from gateway.answers.usage import usage_frame
@@ -29,11 +28,7 @@ class Frames:
         self._shape = DeltaShape(self._provider.text_key or KEY)
 
     def pass_on(self, call: Call, chunk: bytes) -> bytes | None:
-        chunk = self._provider.bare_event(chunk)
-        swapped = self._shape.swap(chunk)
-        if swapped is not None:
-            call.note_piece(estimate_tokens(len(chunk) - self._shape.overhead))
-        return swapped
+        return pass_unread(call, chunk, self._shape)
 
     def write(self, chunk: Chunk, data: bytes) -> bytes:
         try:

@@ -74,7 +74,7 @@ class AnswerEvents(Generic[T]):
     @property
     def is_plain(self) -> bool:
         """Whether the next chunk may be an event that needs no reading."""
-        return self._has_begun and not self._events.has_rest and self._call.finish_reason is None
+        return self._has_begun and self._call.finish_reason is None and not self._events.has_rest
 
     @property
     def has_begun(self) -> bool:

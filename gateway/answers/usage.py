@@ -88,20 +88,20 @@ def is_strict(reported: Any, usage: Usage) -> bool:
     """Whether a provider's report is one of OpenAI's, and says what was understood of it and others."""
     if not isinstance(reported, dict):
         return False
-    wanted = {
-        "prompt_tokens": usage.total_input,
-        "completion_tokens": usage.total_output,
-        "total_tokens": usage.total_tokens,
-    }
-    if any(type(reported.get(name)) is not int or reported[name] != count for name, count in wanted.items()):
-        return False
-    parts = (
-        ("prompt_tokens", "cached_tokens", usage.cached_tokens),
-        ("completion_tokens", "reasoning_tokens", usage.reasoning_tokens),
+    read, written = usage.total_input, usage.total_output
+    return (
+        _is_count(reported.get("prompt_tokens"), read)
+        and _is_count(reported.get("completion_tokens"), written)
+        and _is_count(reported.get("total_tokens"), read + written)
+        and _are_parts(reported.get("prompt_tokens_details"), read, "cached_tokens", usage.cached_tokens)
+        and _are_parts(
+            reported.get("completion_tokens_details"), written, "reasoning_tokens", usage.reasoning_tokens
+        )
     )
-    return all(
-        _are_parts(reported.get(f"{name}_details"), wanted[name], part, count) for name, part, count in parts
-    )
+
+
+def _is_count(told: Any, count: int) -> bool:
+    return type(told) is int and told == count
 
 
 def _are_parts(details: Any, whole: int, name: str, expected: int) -> bool:

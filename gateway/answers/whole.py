@@ -83,7 +83,7 @@ def load_answer(call: Call, raw: bytes, max_values: int) -> dict[str, Any]:
         raise nonsense()
     usage = call.candidate.provider.read_usage(answer)
     call.note_usage(usage)  # also where the rest makes no sense
-    call.has_report_of_nothing = counts_nothing(answer)
+    call.has_report_of_nothing = usage is None and counts_nothing(answer)
     has_answer = answer.get("choices") or answer.get("data") or answer.get("results")
     error = find_choice_error(answer) if has_answer else find_error(answer)
     if error is not None:

@@ -26,25 +26,27 @@ OTHER_MODELS = ("models", "route", "fallbacks")
 # What reaches beyond the model and its price: queues, memory and stores that tenants share, tariffs that no
 # hold knows, who else reads the data, what the server fetches or loads. Left out, as by a server that does
 # not know them.
-NOT_PASSED_ON = (
-    "cache_salt",
-    "priority",
-    "kv_transfer_params",
-    "service_tier",
-    "web_search_options",
-    "enable_search",  # Qwen's, with what goes with it: each search has its price
-    "search_options",
-    "search_parameters",  # xAI's
-    "plugins",  # OpenRouter's: searches, paid for each
-    "provider",  # OpenRouter's: who answers
-    "data_sources",  # Azure's: addresses that the server fetches
-    "store",
-    "prompt_cache_retention",  # how long a provider keeps prompts
-    "previous_response_id",
-    "background",
-    "lora",  # llama.cpp's
-    "id_slot",
-    "chat_template",
+NOT_PASSED_ON = frozenset(
+    {
+        "cache_salt",
+        "priority",
+        "kv_transfer_params",
+        "service_tier",
+        "web_search_options",
+        "enable_search",  # Qwen's, with what goes with it: each search has its price
+        "search_options",
+        "search_parameters",  # xAI's
+        "plugins",  # OpenRouter's: searches, paid for each
+        "provider",  # OpenRouter's: who answers
+        "data_sources",  # Azure's: addresses that the server fetches
+        "store",
+        "prompt_cache_retention",  # how long a provider keeps prompts
+        "previous_response_id",
+        "background",
+        "lora",  # llama.cpp's
+        "id_slot",
+        "chat_template",
+    }
 )
 
 
@@ -64,9 +66,11 @@ def parse_request(
     raw: bytes, principal: Principal, request_id: UUID, operation: Operation, *, more_numbers: int = 0
 ) -> Call:
     """A checked call. `more_numbers`: see `load_object`. Raises InvalidInput naming the parameter."""
+    body = load_object(raw, more_numbers)
     call = Call(
         principal=principal,
-        body=load_object(raw, more_numbers),
+        left_out=take_out(body, NOT_PASSED_ON),
+        body=body,
         size_bytes=len(raw),
         operation=operation,
         request_id=request_id,
@@ -81,9 +85,12 @@ def load_object(raw: bytes, more_numbers: int = 0) -> dict[str, Any]:
     """
     body = load_any_object(raw, more_numbers)
     check_model(body)
-    for name in NOT_PASSED_ON:
-        body.pop(name, None)
     return body
+
+
+def take_out(body: dict[str, Any], names: Iterable[str]) -> list[str]:
+    """Take these fields out of a body; those that asked for something."""
+    return [name for name in names if body.pop(name, None)]
 
 
 def load_any_object(raw: bytes, more_numbers: int = 0) -> dict[str, Any]:

@@ -129,6 +129,8 @@ class Breaker:
 
     def _find(self, call: Call, candidate: Candidate) -> _Circuit | None:
         """None too where what is known is of the connection as it was before a change."""
+        if not self._circuits:  # all are well, as nearly always
+            return None
         circuit = self._circuits.get(_name(call, candidate))
         return circuit if circuit is not None and circuit.endpoint == candidate.endpoint else None
 

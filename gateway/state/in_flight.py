@@ -15,7 +15,6 @@ Places are not taken back: after a rush of newcomers a tenant above its share ke
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterator
 
 from foundation.errors import AtriumError, QuotaExceeded, Unavailable
 from foundation.told import gettext as _
@@ -136,7 +135,7 @@ def _overloaded() -> Unavailable:
     )
 
 
-def _names(call: Call) -> Iterator[str]:
+def _names(call: Call) -> tuple[str, str]:
     principal = call.principal
-    yield f"{principal.tenant}/{principal.key_name or principal.user_id}"
-    yield principal.tenant
+    caller = f"{principal.tenant}/{principal.key_name or principal.user_id}"
+    return caller, principal.tenant

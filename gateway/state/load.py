@@ -12,14 +12,13 @@ does their sum; which endpoint a beginning prefers is the same in all of them.
 """
 
 import math
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
 
 from gateway.calls import Call
+from gateway.work import EndpointLoad
 from models_registry.routes import Candidate
 
 SPREAD = 1.25  # so many times its share of the calls in work may an endpoint have
@@ -29,34 +28,25 @@ MAX_KNOWN = 20_000  # endpoints; those without work are forgotten first
 _MASK = (1 << 64) - 1
 
 
-@dataclass(slots=True)
-class EndpointLoad:
-    """Of one endpoint under one of its names for models."""
-
-    in_work: int = 0
-    # calls that it got more than its weight says, of those that could have gone to it. Begins anywhere, or
-    # all processes would begin with the same endpoint.
-    lead: float = field(default_factory=lambda: random.random() - 0.5)  # noqa: S311
-
-
 class Load:
     """The calls in work of one process by endpoint."""
 
     def __init__(self) -> None:
         self._all: dict[tuple[UUID, str], EndpointLoad] = {}
-        self._of_call: dict[UUID, EndpointLoad] = {}
 
     def move(self, call: Call) -> None:
         """The call is at its candidate now, and nowhere else."""
-        self.leave(call)
-        load = self._of_call[call.request_id] = self._of(call.candidate)
-        load.in_work += 1
+        load = self._of(call.candidate)
+        if load is not call.load:
+            self.leave(call)
+            call.load = load
+            load.in_work += 1
 
     def leave(self, call: Call) -> None:
         """Safe for one that is nowhere."""
-        load = self._of_call.pop(call.request_id, None)
-        if load is not None:
-            load.in_work -= 1
+        if call.load is not None:
+            call.load.in_work -= 1
+            call.load = None
 
     def arrange(self, candidates: Sequence[Candidate], beginning: int | None) -> list[Candidate]:
         """Endpoints of one model with weights above 0, in the order in which a call tries them. It is the

@@ -33,7 +33,7 @@ from foundation.errors import Unavailable
 from foundation.told import gettext as _
 from gateway.bounds import Bound, Bounds
 from gateway.calls import Principal
-from models_registry.routes import Endpoint, Route
+from models_registry.routes import Candidate, Endpoint, Route
 from models_registry.selectors import list_routes
 from tenants.context import in_platform, in_tenant
 from tenants.data_policy import DataPolicy, strictest
@@ -122,6 +122,8 @@ class TenantSnapshot:
     project_policies: dict[UUID, str] = field(default_factory=dict)  # of those that have one
     auto_models: dict[UUID, tuple[str, ...]] = field(default_factory=dict)  # by project, where it names some
     endpoints: dict[UUID, Endpoint] = field(default_factory=dict)
+    # by a model's name and a policy of data, of models without stand-ins: found once
+    candidates: dict[tuple[str, str], tuple[Candidate, ...]] = field(default_factory=dict)
     keys: OrderedDict[str, tuple[float, Key | None]] = field(default_factory=OrderedDict)
     people: OrderedDict[UUID, tuple[float, Person | None]] = field(default_factory=OrderedDict)
 

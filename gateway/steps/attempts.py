@@ -59,7 +59,8 @@ def choose_first(call: Call, breaker: Breaker) -> None:
     def standing(candidate: Candidate) -> tuple[bool, bool]:
         return breaker.wait_s(call, candidate) > 0, not breaker.is_ready(call, candidate)
 
-    call.candidates = sorted(call.candidates, key=standing)
+    if len(call.candidates) > 1:
+        call.candidates = sorted(call.candidates, key=standing)
     call.begin_attempt(call.candidates[0])
 
 

@@ -5,6 +5,9 @@ they can do what the call asks for. Of these the cheapest by the price book for 
 the same price the default one; what nobody has priced comes after what has a price. Where the project, or
 the default one, names models for “auto”, these alone, in that order, whatever their price and channel.
 
+A model whose maker names its languages is asked in these alone. Where all name some, and none the question's,
+those that name most come first.
+
 Endpoints of one model cost a caller the same, since it is the model that has a price: only here is there
 anything to choose by cost.
 """
@@ -15,6 +18,7 @@ from itertools import islice
 from typing import Any
 
 from foundation.errors import AtriumError, InvalidInput
+from foundation.language.detection import detect_language
 from foundation.told import gettext as _
 from gateway.answers.usage import BYTES_PER_TOKEN_ESTIMATE
 from gateway.calls import Call, Principal
@@ -24,6 +28,7 @@ from models_registry.kinds import AUDIO, AUTO, FILES, TOOLS, VISION, Channel, Mo
 from models_registry.routes import Candidate, Route, Target, Way, is_allowed
 from usage.pricing import UnpricedClass, highest_cost
 
+MOST_QUESTIONS = 5  # the newest, that are looked at for their language
 MOST_MODELS = 3  # the choice, and those that answer where it does not: the dearest is what a call holds
 UNKNOWN_WINDOW = 8_192  # what a model is taken to hold of which nobody says
 USUAL_ANSWER = 1_000  # tokens, where the caller bounds none
@@ -53,9 +58,10 @@ def list_auto_ways(call: Call, snapshot: TenantSnapshot) -> list[Way]:
     named = _list_named(principal, snapshot) if call.operation.model_kind == ModelKind.CHAT else []
     needs = list_needs(call)
     capable = [route for route in named if _can(route, needs, call)]
+    reachable = [route for route in capable if _targets(route, policy)]
     if not snapshot.auto_models_of(principal):
-        capable.sort(key=lambda route: _rank(route, _targets(route, policy), call))
-    ways = (Way(route, route.name, found) for route in capable if (found := _targets(route, policy)))
+        reachable.sort(key=lambda route: _rank(route, _targets(route, policy), call))
+    ways = (Way(route, route.name, _targets(route, policy)) for route in _by_language(reachable, call))
     if chosen := list(islice(ways, MOST_MODELS)):
         return chosen
     if not named:
@@ -63,6 +69,31 @@ def list_auto_ways(call: Call, snapshot: TenantSnapshot) -> list[Way]:
     if capable or not any(_targets(route, policy) for route in named):
         raise policy_refuses(AUTO, capable or named, principal, snapshot)
     raise _nobody_can(needs, call)
+
+
+def _by_language(routes: list[Route], call: Call) -> list[Route]:
+    """Those for the language of the question; if there are none, the ones that name most languages first."""
+    if not any(route.languages for route in routes):
+        return routes
+    language = _detect_language(call)
+    speaking = [route for route in routes if route.speaks(language)]
+    return speaking or sorted(routes, key=lambda route: -len(route.languages))
+
+
+def _detect_language(call: Call) -> str:
+    """That of the last question that tells one, "" if none does."""
+    messages = call.body.get("messages") or [{"role": "user", "content": call.body.get("prompt")}]
+    questions = (one.get("content") for one in reversed(messages) if one.get("role") == "user")
+    found = (detect_language(_text_of(content)) for content in islice(questions, MOST_QUESTIONS))
+    return next(filter(None, found), "")
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _targets(route: Route, policy: str) -> tuple[Target, ...]:

@@ -6,12 +6,16 @@ from foundation.errors import InvalidInput
 from foundation.told import gettext as _
 from gateway.calls import Call
 from models_registry.kinds import ModelKind
+from models_registry.providers.openai_compatible import CHAT_COMPLETIONS
+from models_registry.providers.openai_compatible.fields import list_asked
 from models_registry.routes import Candidate
 
 
 def keep_capable(call: Call) -> None:
     """Raises InvalidInput (`unsupported_operation`, `unsupported_value`)."""
     refusals = [_refusal(call, one) for one in call.candidates]
+    if not any(refusals):
+        return
     candidates = [one for one, refused in zip(call.candidates, refusals, strict=True) if refused is None]
     if not candidates and refusals[0] is not None:
         raise refusals[0]
@@ -36,4 +40,17 @@ def _refusal(call: Call, candidate: Candidate) -> InvalidInput | None:
             code="unsupported_value",
             param="n",
         )
+    if operation.upstream_name == CHAT_COMPLETIONS:
+        for name in list_asked(call.body, provider.refused_fields):
+            return _cannot(name, candidate)
     return None
+
+
+def _cannot(name: str, candidate: Candidate) -> InvalidInput:
+    message = _(
+        "The provider of “%(model)s” cannot do what “%(name)s” asks for. Leave it out, or choose another "
+        "model."
+    )
+    return InvalidInput(
+        message % {"model": candidate.asked_name[:100], "name": name}, code="unsupported_value", param=name
+    )

@@ -3,14 +3,15 @@ provider's refusals become ours, without its secrets.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any
 
 import aiohttp
 import orjson
 
+from foundation.deadlines import Deadline
 from foundation.egress.data_plane import BrokenHead, StaleConnection
 from foundation.errors import UpstreamError
 from foundation.told import gettext as _
@@ -24,11 +25,15 @@ from gateway.steps.identifiers import make_own
 from gateway.trace import trace_headers
 from models_registry.providers.openai_compatible import CHAT_COMPLETIONS
 from models_registry.providers.openai_compatible.errors import ProviderError
+from models_registry.providers.openai_compatible.fields import asks
 
 MAX_ERROR_BYTES = 65_536
 MAX_TRIES = 4  # one more for each thing that we add and a server may not take
 FAULTY_REQUEST = (400, 422)
-BLOCKS = frozenset({"thinking_blocks", "content_blocks"})  # of messages
+IS_ERROR = "is_error"
+FAILED = "Error"  # shorter than the field that it stands for, so a hold by bytes covers it
+BLOCKS = frozenset({"thinking_blocks", "content_blocks", IS_ERROR})  # of messages
+WISHES = ("thinking", "top_k")  # of Anthropic's clients, which few others know (operations.messages.plain)
 NO_ANSWER = (202, 204, 205)  # of the statuses of success: later perhaps, or nothing
 
 
@@ -58,26 +63,46 @@ def upstream_body(call: Call, limit_name: str, quirk: Quirk, longest_answer: int
         body[limit_name] = longest_answer
     asked = call.operation.upstream_name
     if asked == CHAT_COMPLETIONS and not candidate.provider.knows_developer:
-        body["messages"] = [_without_developer(message) for message in body["messages"]]
+        body["messages"] = [
+            {**message, "role": "system"} if message.get("role") == "developer" else message
+            for message in body["messages"]
+        ]
     if asked == CHAT_COMPLETIONS and not candidate.provider.takes_blocks:
-        body["messages"] = [_without_blocks(message) for message in body["messages"]]
+        body["messages"] = [
+            message if BLOCKS.isdisjoint(message) else _without_blocks(message)
+            for message in body["messages"]
+        ]
     make_own(body, candidate, call.principal.tenant)
     if _may_store(call):
         body.pop("metadata", None)  # of what it stores, and refused beside `store: false`
         if quirk.takes_store:
             body["store"] = False
-    return orjson.dumps(candidate.provider.write_body(asked, body))
+    written = candidate.provider.write_body(asked, body)
+    if asked == CHAT_COMPLETIONS:
+        call.dropped = _list_dropped(call, body, written)
+    return orjson.dumps(written)
 
 
-def _without_developer(message: dict[str, Any]) -> dict[str, Any]:
-    return {**message, "role": "system"} if message.get("role") == "developer" else message
+def _list_dropped(call: Call, body: dict[str, Any], written: dict[str, Any]) -> list[str]:
+    """Wishes of the caller's that this provider is not told."""
+    dropped = call.candidate.provider.find_dropped(body, written)
+    return [*dropped, *(name for name in WISHES if asks(call.body, name) and name not in body)]
 
 
 def _without_blocks(message: dict[str, Any]) -> dict[str, Any]:
-    """Without what only the provider that has written it takes back."""
+    """Without what only the provider that has written it takes back, and fields that others do not know."""
     if BLOCKS.isdisjoint(message):
         return message
-    return {name: value for name, value in message.items() if name not in BLOCKS}
+    plain = {name: value for name, value in message.items() if name not in BLOCKS}
+    return {**plain, "content": _as_error(message.get("content"))} if message.get(IS_ERROR) is True else plain
+
+
+def _as_error(content: Any) -> Any:
+    """What a tool gave that failed: OpenAI's messages have no field for that, so the model reads it."""
+    if isinstance(content, list):
+        return [{"type": "text", "text": FAILED}, *content]
+    said = content or ""
+    return said if said.lstrip().lower().startswith(FAILED.lower()) else f"{FAILED}: {said}".rstrip(": ")
 
 
 @lru_cache
@@ -88,21 +113,28 @@ def _timeouts(connect_s: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s, sock_read=None)
 
 
-@asynccontextmanager
-async def dispatch(
+def dispatch(
     call: Call, client: aiohttp.ClientSession, quirks: Quirks
-) -> AsyncIterator[aiohttp.ClientResponse]:
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
     """The upstream's response with a status of success, its body unread. Leaving the block closes or returns
     the connection.
 
     Raises UpstreamError, UpstreamTimeout, and what the provider holds against the request itself
     (InvalidInput, QuotaExceeded).
     """
-    response = await _ask(call, client, quirks)
-    try:
-        yield response
-    finally:
-        _let_go(response)
+    return _Dispatched(_ask(call, client, quirks))
+
+
+class _Dispatched(AbstractAsyncContextManager[aiohttp.ClientResponse]):
+    def __init__(self, asking: Coroutine[Any, Any, aiohttp.ClientResponse]) -> None:
+        self._asking = asking
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        self._response = await self._asking
+        return self._response
+
+    async def __aexit__(self, *_exception: object) -> None:
+        _let_go(self._response)
 
 
 async def _ask(call: Call, client: aiohttp.ClientSession, quirks: Quirks) -> aiohttp.ClientResponse:
@@ -182,39 +214,37 @@ async def _send(call: Call, client: aiohttp.ClientSession, body: bytes) -> aioht
     )
     call.was_dispatched = True
     call.was_refused = False
-    with _told_as_ours(call):
-        # the headers of an answer in one piece come when all of it is there
-        async with asyncio.timeout(call.first_byte_left_s()):
-            return await request
-
-
-@contextmanager
-def _told_as_ours(call: Call) -> Iterator[None]:
-    """What keeps an answer from coming, as errors of ours; the call notes whether the request was sent."""
     try:
-        yield
-    except UpstreamError as exc:  # the egress policy's word: nothing was sent, or the answer was a redirect
+        # the headers of an answer in one piece come when all of it is there
+        with Deadline(call.first_byte_left_s()):
+            return await request
+    except (UpstreamError, aiohttp.ClientError, TimeoutError) as exc:
+        raise _as_ours(call, exc) from exc
+
+
+def _as_ours(call: Call, exc: Exception) -> UpstreamError | UpstreamTimeout:
+    """What keeps an answer from coming, as errors of ours; the call notes whether the request was sent."""
+    if isinstance(
+        exc, UpstreamError
+    ):  # the egress policy's word: nothing was sent, or the answer was a redirect
         call.was_refused = True
-        raise UpstreamError(_forbidden(exc.code), code=exc.code) from exc
-    except aiohttp.ConnectionTimeoutError as exc:
+        return UpstreamError(_forbidden(exc.code), code=exc.code)
+    if isinstance(exc, aiohttp.ConnectionTimeoutError):
         call.was_dispatched = False
         message = _("The model server does not accept connections. Try again, or choose another model.")
-        raise UpstreamTimeout(message, code="upstream_unreachable") from exc
-    except aiohttp.ClientConnectorError as exc:
+        return UpstreamTimeout(message, code="upstream_unreachable")
+    if isinstance(exc, aiohttp.ClientConnectorError):
         call.was_dispatched = False
-        raise UpstreamError(
+        return UpstreamError(
             _("The model server cannot be reached. Try again, or choose another model."),
             code="upstream_unreachable",
-        ) from exc
-    except TimeoutError as exc:
-        raise UpstreamTimeout(
+        )
+    if isinstance(exc, TimeoutError):
+        return UpstreamTimeout(
             _("The model server did not answer in time. Try again, or choose another model.")
-        ) from exc
-    except aiohttp.ClientError as exc:
-        call.has_begun = isinstance(exc, BrokenHead)
-        raise UpstreamError(
-            _("The model server broke the connection. Try again."), code="upstream_disconnected"
-        ) from exc
+        )
+    call.has_begun = isinstance(exc, BrokenHead)
+    return UpstreamError(_("The model server broke the connection. Try again."), code="upstream_disconnected")
 
 
 def _forbidden(code: str) -> str:

@@ -52,9 +52,12 @@ async def read_answer(call: Call, response: aiohttp.ClientResponse) -> bytes:
         raise page(call)
     call.has_begun = True
     call.output_tokens_seen = estimate_tokens(len(raw))  # whatever it turns out to be
-    with _heeding_head(call, response):
+    try:
         size = SLOW if call.is_form_ours else len(raw)
         answer = await read_aside(partial(call.operation.read_answer, call, raw), size)
+    except AtriumError as exc:
+        _heed_head(call, response, exc)
+        raise
     refuse_empty(call, [answer])
     return answer
 
@@ -74,19 +77,14 @@ async def read_aside(read: Callable[[], R], size: int) -> R:
         raise
 
 
-@contextmanager
-def _heeding_head(call: Call, response: aiohttp.ClientResponse) -> Iterator[None]:
+def _heed_head(call: Call, response: aiohttp.ClientResponse, error: AtriumError) -> None:
     """What the head of an answer says of an error in its body: when to ask again, and that a text which makes
     no sense is a proxy's, not a model's.
     """
-    try:
-        yield
-    except AtriumError as exc:
-        note_pause(call, exc, response.headers)
-        is_silent = call.first_token_s is None and call.usage is None
-        if exc.code == INVALID and is_silent and response.headers.get("Content-Type", "").startswith(TEXTS):
-            call.was_refused = True
-        raise
+    note_pause(call, error, response.headers)
+    is_silent = call.first_token_s is None and call.usage is None
+    if error.code == INVALID and is_silent and response.headers.get("Content-Type", "").startswith(TEXTS):
+        call.was_refused = True
 
 
 def _too_long(limit_bytes: int) -> UpstreamError:
@@ -150,12 +148,19 @@ async def relay(
     """
     events, last = AnswerEvents(call, face), LastParts[T](call)
     size = turns = 0
+    most_bytes = most_bytes or MAX_STREAM_BYTES
+    most_pieces = PIECES_PER_TOKEN * call.most_written + SOME_PIECES
     try:
-        with _told_as_ours(), _heeding_head(call, response), _watch(call, response) as watch:
+        with _told_as_ours(call, response), _watch(call, response) as watch:
             read = _reader(response, watch)
             while not events.is_done and (chunk := await read()):
                 size += len(chunk)
-                _check_bounds(call, events.seen, size, most_bytes or MAX_STREAM_BYTES)
+                if (
+                    call.pieces_seen > most_pieces
+                    or size > most_bytes
+                    or events.seen > most_pieces + SOME_EVENTS
+                ):
+                    raise _endless()
                 if events.is_plain and (passed := face.pass_on(call, chunk)) is not None:
                     yield passed
                     continue
@@ -165,7 +170,7 @@ async def relay(
                 if size // YIELD_EVERY_BYTES > turns:  # it may come faster than it is read
                     turns = size // YIELD_EVERY_BYTES
                     await asyncio.sleep(0)
-        with _heeding_head(call, response):
+        with _told_as_ours(call, response):
             if not (events.is_done or watch.is_over):
                 for part in last.pass_on(await _rest_of(events)):
                     yield part
@@ -203,20 +208,21 @@ async def _rest_of(events: AnswerEvents[T]) -> Iterable[T]:
     return events.end()
 
 
-def _check_bounds(call: Call, events: int, size: int, most_bytes: int) -> None:
-    most_pieces = PIECES_PER_TOKEN * call.most_written + SOME_PIECES
-    if call.pieces_seen > most_pieces or events > most_pieces + SOME_EVENTS or size > most_bytes:
-        raise UpstreamError(
-            _("The model server did not end its answer where it was told to. What arrived is kept."),
-            code="upstream_endless",
-        )
+def _endless() -> UpstreamError:
+    return UpstreamError(
+        _("The model server did not end its answer where it was told to. What arrived is kept."),
+        code="upstream_endless",
+    )
 
 
 @contextmanager
-def _told_as_ours() -> Iterator[None]:
+def _told_as_ours(call: Call, response: aiohttp.ClientResponse) -> Iterator[None]:
     """Silence and a broken connection as errors of ours."""
     try:
         yield
+    except AtriumError as exc:
+        _heed_head(call, response, exc)
+        raise
     except TimeoutError as exc:
         raise UpstreamTimeout(
             _("The model server stopped in the middle of its answer. What arrived is kept."),

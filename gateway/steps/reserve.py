@@ -22,6 +22,8 @@ def highest_price(call: Call) -> Decimal:
     """The most that the call can cost, whichever candidate answers. Raises InvalidInput
     (`model_not_priced`).
     """
+    if len(call.candidates) == 1:
+        return highest_cost_of(call, call.candidates[0].route)
     return max(highest_cost_of(call, route) for route in _routes(call.candidates))
 
 

@@ -19,12 +19,18 @@ def resolve(call: Call, snapshot: TenantSnapshot) -> None:
     (`no_capable_model`).
     """
     name = call.body["model"]
-    ways = list_auto_ways(call, snapshot) if name == AUTO else _list_ways(call, name, snapshot)
-    call.candidates = [Candidate(way.route, target, way.asked_name) for way in ways for target in way.targets]
+    if name == AUTO:
+        call.candidates = _make_candidates(list_auto_ways(call, snapshot))
+    else:
+        call.candidates = _list_candidates(call, name, snapshot)
     call.candidate = call.candidates[0]
 
 
-def _list_ways(call: Call, name: str, snapshot: TenantSnapshot) -> list[Way]:
+def _make_candidates(ways: list[Way]) -> tuple[Candidate, ...]:
+    return tuple(Candidate(way.route, target, way.asked_name) for way in ways for target in way.targets)
+
+
+def _list_candidates(call: Call, name: str, snapshot: TenantSnapshot) -> tuple[Candidate, ...]:
     route = find_route(name, call.principal, snapshot)
     if route is None:
         raise model_not_found(name)
@@ -35,12 +41,18 @@ def _list_ways(call: Call, name: str, snapshot: TenantSnapshot) -> list[Way]:
             "kind": route.kind,
         }
         raise NotFound(message, code="model_not_found", param="model")
-    ways = find_ways(route, name, call.principal, snapshot)
-    if not ways:
-        raise policy_refuses(name, [route], call.principal, snapshot)
+    place = name, snapshot.policy_of(call.principal)
+    candidates = snapshot.candidates.get(place)
+    if candidates is None:
+        ways = find_ways(route, name, call.principal, snapshot)
+        if not ways:
+            raise policy_refuses(name, [route], call.principal, snapshot)
+        candidates = _make_candidates(ways)
+        if not route.fallbacks:  # whether stand-ins may be called is another thing for each caller
+            snapshot.candidates[place] = candidates
     if route.channel == "deprecated":
         call.headers += deprecation_headers(route)
-    return ways
+    return candidates
 
 
 def deprecation_headers(route: Route) -> list[tuple[bytes, bytes]]:

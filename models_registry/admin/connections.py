@@ -26,6 +26,7 @@ from models_registry.admin.listed_prices import bills_in
 from models_registry.providers.openai_compatible import LOCAL, REMOTE
 from models_registry.providers.openai_compatible.prices import CURRENCY
 from models_registry.providers.table import find_provider
+from models_registry.selectors import list_unpriced
 from models_registry.services import (
     SyncReport,
     add_connection,
@@ -251,12 +252,26 @@ class ConnectionAdminBase(AtriumModelAdmin):
         counts = {name: len(getattr(report, name)) for name in ("added", "returned", "vanished")}
         text %= {"name": row.name, "kept": report.kept, **counts}
         link = format_html('<a href="{}" class="underline">{}</a>', self._address_of_models(row), text)
-        return format_html_join(" ", "{}", [(part,) for part in (link, *_tell_more(request, report))])
+        return format_html_join(
+            " ", "{}", [(part,) for part in (link, *_tell_unpriced(row), *_tell_more(request, report))]
+        )
 
     def _address_of_models(self, row: Connection) -> str:
         """Of the list of models, with those of the connection."""
         address = reverse(f"{self.admin_site.name}:{row._meta.app_label}_model_changelist")
         return f"{address}?connection__id__exact={row.pk}"
+
+
+def _tell_unpriced(row: Connection) -> Iterator[str]:
+    """What is called for nothing, since nobody set a price."""
+    if count := len(list_unpriced(row)):
+        yield ngettext(
+            "%(count)d of its models is switched on and has no price: its calls cost nothing, and no budget "
+            "stops them. Enter a price, or switch it off.",
+            "%(count)d of its models are switched on and have no price: their calls cost nothing, and no "
+            "budget stops them. Enter prices, or switch them off.",
+            count,
+        ) % {"count": count}
 
 
 def _tell_more(request: HttpRequest, report: SyncReport) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from accounts.objects import two_names
 from administration.fields import ChosenNameField, ChosenNamesField, NamesField
@@ -21,6 +22,15 @@ class ModelForm(forms.ModelForm):
         label=_("Other names"), help_text=_("Under which it can be called too, one per line.")
     )
     fallbacks = ChosenNamesField(label=_("Stand-ins"), help_text=STAND_INS_HELP)
+    offer_without_price = forms.BooleanField(
+        label=_("Offer it without a price"),
+        required=False,
+        widget=UnfoldBooleanSwitchWidget(),
+        help_text=_(
+            "No price is set yet. Ticked: people may use it at once, and its calls count as costing nothing. "
+            "Otherwise it stays switched off until you enter its price and switch it on."
+        ),
+    )
     successor = ChosenNameField(
         label=_("Successor"), help_text=_("The model to use instead once this one is retired.")
     )
@@ -50,6 +60,8 @@ class ModelForm(forms.ModelForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.fields.pop("offer_without_price", None)
         if "upstream_name" in self.fields:
             self.fields["upstream_name"].required = False
             self.fields["upstream_name"].help_text = _("Empty: the same as the name.")

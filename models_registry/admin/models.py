@@ -78,7 +78,7 @@ class ModelAdminBase(ShownPrices, ListedPrices):
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None):
         """What is changed most comes first."""
         is_new = obj is None
-        price = [] if is_new else ["show_current_price"]
+        price = ["offer_without_price" if is_new else "show_current_price"]
         if obj is not None and obj.listed_price:
             price.append("show_listed_price")
         life = ["channel", "retire_on", "successor", "notes"]
@@ -106,7 +106,11 @@ class ModelAdminBase(ShownPrices, ListedPrices):
         return [self.endpoint_inline, self.price_inline] if obj else []
 
     def create_row(self, request: HttpRequest, form: ModelForm) -> Model:
+        """Whoever wants it offered without a price has to say so."""
         data = dict(form.cleaned_data)
+        wanted = {name: data[name] for name in ("is_enabled", "is_default")}
+        if not data.pop("offer_without_price"):
+            data |= {"is_enabled": False, "is_default": False}
         row = add_model(
             actor=request.user,
             connection=data.pop("connection"),
@@ -114,11 +118,11 @@ class ModelAdminBase(ShownPrices, ListedPrices):
             upstream_name=data.pop("upstream_name"),
             **data,
         )
-        if data["is_enabled"] and not row.is_enabled:
+        if wanted["is_enabled"] and not row.is_enabled:
             messages.warning(
                 request, gettext("It is switched off until you enter its price and switch it on.")
             )
-        if data["is_default"] and not row.is_default:
+        if wanted["is_default"] and not row.is_default:
             messages.warning(request, gettext("It is not the default: make it that once it is switched on."))
         warn_of_unasked_stand_ins(request, row)
         return row

@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSplitDateTimeWidget
+from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
 from administration.model_admin import Inline
-from foundation.amounts import show_price
+from foundation.amounts import AmountField, show_price
 from models_registry.kinds import list_priced_classes
 from models_registry.worlds import Model, ModelPrice
 from usage.labels import LABELS, PER, label_of_price
@@ -21,8 +21,8 @@ from usage.quantities import CLASSES
 NEWER_CLASSES = tuple(name for name in CLASSES if name not in TOKEN_CLASSES)  # without a column of their own
 
 
-def _price_field(name: str) -> forms.DecimalField:
-    return forms.DecimalField(
+def _price_field(name: str) -> AmountField:
+    return AmountField(
         label=label_of_price(name),
         min_value=0,
         max_value=MAX_PRICE,
@@ -38,8 +38,8 @@ def _price_column(name: str) -> Callable[[Inline, ModelPrice], str]:
     return show
 
 
-# What the table's columns and a form of them have by themselves, for the classes without a column.
-_NewerFields = type("NewerFields", (forms.Form,), {name: _price_field(name) for name in NEWER_CLASSES})
+# A field for each class; and for those without a column of the table what it would show.
+_PriceFields = type("PriceFields", (forms.Form,), {name: _price_field(name) for name in CLASSES})
 _NewerColumns = type("NewerColumns", (), {name: _price_column(name) for name in NEWER_CLASSES})
 
 
@@ -58,7 +58,7 @@ class ShownPrice(forms.Widget):
         return value if isinstance(value, str) else show_price(value, self.currency)
 
 
-class PriceForm(_NewerFields, forms.ModelForm):
+class PriceForm(_PriceFields, forms.ModelForm):
     """A new price. What is left empty follows the earlier price, or the price of what it is a part of."""
 
     valid_from = forms.SplitDateTimeField(
@@ -80,7 +80,7 @@ class PriceForm(_NewerFields, forms.ModelForm):
             )
             self.fields[name].required = False
             self.fields[name].widget = (
-                UnfoldAdminDecimalFieldWidget(attrs={"placeholder": hint})
+                UnfoldAdminTextInputWidget(attrs={"placeholder": hint, "inputmode": "decimal"})
                 if self.instance._state.adding
                 else ShownPrice(self.instance.currency)
             )

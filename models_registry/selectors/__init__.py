@@ -23,6 +23,7 @@ from models_registry.selectors.routes import (
     list_offered,
     list_routes,
     list_tenants_left_out,
+    list_unpriced,
     names_of,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "list_seen_models",
     "list_tenants_left_out",
     "list_unasked_stand_ins",
+    "list_unpriced",
     "list_used_connections",
     "list_visible_connections",
     "list_visible_models",

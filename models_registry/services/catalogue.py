@@ -84,7 +84,10 @@ def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
                 _("The provider lists no models at the moment. Nothing was changed."), code="upstream_empty"
             )
     except (AtriumError, BrokenSeal, NoDataKey) as exc:
-        note_check(connection, describe_failure(exc))
+        failure = describe_failure(exc)
+        note_check(connection, failure)
+        if isinstance(exc, AtriumError):
+            exc.message = failure
         raise
     report = apply_catalogue(world, connection, found)
     note_check(connection, "")

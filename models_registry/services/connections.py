@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from accounts.models import User
 from accounts.permissions import require
@@ -28,6 +28,33 @@ TIMEOUTS = ("connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s", "tota
 PLAIN = ("location", "no_storage", "is_enabled", "token_limit_name", *TIMEOUTS)
 CHANGEABLE = frozenset({"name", "kind", "base_url", "secret", "allow_private", *PLAIN})
 MAX_SECRET = 4_000
+# code of a failed check → what to do, where the failure itself does not say it
+ADVICE = {
+    "upstream_unreachable": gettext_noop(
+        "Check that the server runs, and that host and port of the base address are right."
+    ),
+    "host_not_found": gettext_noop(
+        "Check how the host is written in the base address, and whether this machine's name server knows it."
+    ),
+    "upstream_tls": gettext_noop(
+        "Enter the host that the certificate is for, or have it renewed. The operator adds an authority of "
+        "your own to those that this machine trusts."
+    ),
+    "upstream_key_refused": gettext_noop(
+        "Enter a key that is valid, and may list models; whoever runs the account there can say so."
+    ),
+    "upstream_not_found": gettext_noop("Correct the base address, and choose the kind that fits the server."),
+    "upstream_timeout": gettext_noop(
+        "Check that no firewall stands in between and that the server is not overloaded; then test again."
+    ),
+    "upstream_error": gettext_noop(
+        "Test again in a few minutes; if it stays, look into the server's log or at the provider's status "
+        "page."
+    ),
+    "upstream_protocol": gettext_noop(
+        "Check that the base address leads to the API, not to a page for people, and that the kind fits."
+    ),
+}
 MAX_NAMES = 10  # that one refusal tells
 
 
@@ -262,9 +289,14 @@ def test_connection(*, actor: User | None, connection: Connection) -> Connection
 
 
 def describe_failure(exc: Exception) -> str:
-    if isinstance(exc, AtriumError):
-        return exc.message if isinstance(exc.message, str) else str(exc.message)
-    return told.gettext("The stored API key cannot be opened any more. Enter it again.")
+    """What went wrong, and what to do about it."""
+    if not isinstance(exc, AtriumError):
+        return told.gettext("The stored API key cannot be opened any more. Enter it again.")
+    message = exc.message if isinstance(exc.message, str) else str(exc.message)
+    advice = ADVICE.get(exc.code)
+    if advice is None:
+        return message
+    return told.gettext("%(problem)s %(advice)s") % {"problem": message, "advice": told.gettext(advice)}
 
 
 def note_check(connection: Connection, error: str) -> None:

@@ -4,8 +4,8 @@ An index stores the VERSION that made its terms and the words of its lexicon: a 
 way, and another version means a new generation of the index.
 """
 
+from foundation.language.detection import LANGUAGES, detect_language
 from rag.analysis.analyzer import VERSION, Analyzer, learn_lexicon
 from rag.analysis.compounds import Lexicon
-from rag.analysis.language import LANGUAGES, detect_language
 
 __all__ = ["LANGUAGES", "VERSION", "Analyzer", "Lexicon", "detect_language", "learn_lexicon"]

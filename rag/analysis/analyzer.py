@@ -13,9 +13,9 @@ from functools import lru_cache
 
 import Stemmer
 
+from foundation.language.detection import UNSPACED, detect_language
+from foundation.language.stop_words import STOP_WORDS
 from rag.analysis.compounds import Lexicon, split_compound
-from rag.analysis.language import UNSPACED, detect_language
-from rag.analysis.stop_words import STOP_WORDS
 
 VERSION = 1
 MAX_TERM = 64  # characters: what is longer is no word

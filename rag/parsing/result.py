@@ -26,9 +26,9 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """`scanned_pages`: pictures in which nobody could read a text; with them, there may be no block at all
-    only where `blocks` of other pages are. `metadata` has texts only: kind, author, and what else a format
-    says. `notes`: what was left out, in words (foundation.told).
+    """There is a block or an attachment at least. `scanned_pages`: pictures in which no text could be read.
+    `metadata`: kind, author, and what else a format says. `notes`: what was left out, in words
+    (foundation.told).
     """
 
     blocks: list[ParsedBlock]

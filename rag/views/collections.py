@@ -54,9 +54,9 @@ def show_list(request: HttpRequest) -> HttpResponse:
             }
         )
     page = Paginator(lists[chosen], PER_PAGE).get_page(request.GET.get("page"))
-    page.object_list = with_figures(page.object_list)
     context = {
         "page": page,
+        "shelves": with_figures(list(page.object_list)),
         "tabs": tabs,
         "list": chosen,
         "words": words,

@@ -16,7 +16,7 @@ from uuid import UUID
 from accounts.selectors import find_first_active, find_owner_id
 from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed
 from foundation.told import gettext as _
-from gateway.vectors import Payer, Pending, Vectors, embed_now, start_embedding
+from gateway.vectors import Payer, Pending, Purpose, Vectors, start_embedding
 from rag.engines.pgvector import generations
 from rag.engines.pgvector.calibration import calibrate
 from rag.engines.pgvector.vectors import take_into_graph
@@ -146,18 +146,26 @@ def _write(run: Run, generation: Generation, write: Callable[[], T]) -> T | None
     return write_alone(run, generation.collection_id, write, run.step)
 
 
+def _ask(run: Run, generation: Generation, payer: Payer, texts: Sequence[str], purpose: Purpose) -> Vectors:
+    pending = start_embedding(payer, generation.embedding_model, texts, source=SOURCE, purpose=purpose)
+    try:
+        return cast(Vectors, pending.wait(run.check))
+    finally:
+        run.spend(pending.cost)
+
+
 def _embed_shorter(run: Run, generation: Generation, payer: Payer, texts: Sequence[str]) -> Vectors:
     """One of them is too long for the model: that one is cut until it fits."""
     if len(texts) > 1:
         half = len(texts) // 2
-        parts = (texts[:half], texts[half:])
+        parts = [texts[:half], texts[half:]]
     else:
-        parts = ([texts[0][: len(texts[0]) * 2 // 3]],)
+        parts = [[texts[0][: len(texts[0]) * 2 // 3]]]
     vectors: Vectors = []
     for part in parts:
         run.check()
         try:
-            vectors += embed_now(payer, generation.embedding_model, part, source=SOURCE)
+            vectors += _ask(run, generation, payer, part, "passage")
         except InvalidInput as exc:
             if exc.code != LONG_TEXT or not part[0]:
                 raise
@@ -194,14 +202,7 @@ def _wants_weights(generation: Generation) -> bool:
 def _weigh(run: Run, generation: Generation) -> None:
     payer = _payer(generation, run.ordered_by or generation.ordered_by)
 
-    def ask(texts: list[str]) -> Vectors:
-        pending = start_embedding(payer, generation.embedding_model, texts, source=SOURCE, purpose="query")
-        try:
-            return cast(Vectors, pending.wait(run.check))
-        finally:
-            run.spend(pending.cost)
-
-    calibrate(generation, ask)
+    calibrate(generation, lambda texts: _ask(run, generation, payer, texts, "query"))
     Generation.objects.filter(pk=generation.pk).update(weighed_chunks=generation.vector_count)
 
 

@@ -1,6 +1,7 @@
 /* Follows an answer while it is written.
 
-   The server sends, on data-events-url: `thinking` {"text": a piece of what the model thinks, "anew": bool};
+   The server sends, on data-events-url: `model` {"name", "label"}: who answers, where another was named;
+   `thinking` {"text": a piece of what the model thinks, "anew": bool};
    `update` {"append": html, "tail": html, "anew": bool}: `append` joins what no longer changes, `tail` replaces
    the block that is still growing, `anew` drops all that came before; `done` {"html": _answer_done.html}, which
    carries more fragments, out of band. After a break the stream goes on at ?after=<last id>; without an id it
@@ -42,6 +43,7 @@ class AnswerStream {
     const url = new URL(this.message.dataset.eventsUrl, window.location.href);
     if (this.after) url.searchParams.set("after", this.after);
     this.source = new EventSource(url);
+    this.source.addEventListener("model", (event) => this.nameModel(event));
     this.source.addEventListener("thinking", (event) => this.think(event));
     this.source.addEventListener("update", (event) => this.receive(event));
     this.source.addEventListener("done", (event) => this.finish(event));
@@ -57,6 +59,13 @@ class AnswerStream {
     this.after = event.lastEventId;
     this.waiting.push(JSON.parse(event.data));
     this.frame ??= requestAnimationFrame(() => this.show());
+  }
+
+  nameModel(event) {
+    const { name, label } = JSON.parse(event.data);
+    const shown = this.message.querySelector(".message-model");
+    shown.textContent = label;
+    shown.title = name;
   }
 
   think(event) {

@@ -26,5 +26,6 @@ import "./preparing.js";
 import "./editing.js";
 import "./branches.js";
 import "./answer-stream.js";
+import "./tabs.js";
 import "./shortcuts.js";
 import "./printing.js";

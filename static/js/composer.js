@@ -2,6 +2,7 @@
    alone, drafts survive a reload. What could not be sent comes back, before what was written meanwhile. On a touch keyboard, which has no Shift+Enter, Enter makes a line; Ctrl or ⌘ + Enter sends
    everywhere. */
 import { refreshList } from "./conversations.js";
+import { dropDraft, keepDraft, readDraft } from "./drafts.js";
 import { showChosen } from "./model-picker.js";
 import { clearNotices } from "./notices.js";
 import { announce, isComposing, on, words } from "./page.js";
@@ -50,10 +51,6 @@ export function isSending(event) {
   );
 }
 
-function draftKey() {
-  return `draft:${window.location.pathname}`;
-}
-
 /** Give a field the height of its text, where CSS cannot. */
 export function grow(field) {
   if (CSS.supports("field-sizing", "content")) return;
@@ -68,16 +65,14 @@ function unsent() {
   return [sent?.text, text.value].filter(Boolean).join("\n");
 }
 
-function keepDraft() {
-  const draft = unsent();
-  if (draft) sessionStorage.setItem(draftKey(), draft);
-  else sessionStorage.removeItem(draftKey());
+function keepUnsent() {
+  return keepDraft(unsent());
 }
 
 function setText(value) {
   text.value = value;
   grow(text);
-  keepDraft();
+  keepUnsent();
 }
 
 /** Put back what could not be sent; the caret stays in what was written meanwhile. */
@@ -90,7 +85,7 @@ function putBack() {
 }
 
 if (form) {
-  const draft = sessionStorage.getItem(draftKey());
+  const draft = readDraft();
   if (draft && !text.value) setText(draft);
   else grow(text);
   // A finger did not ask for a keyboard that hides half the page.
@@ -98,7 +93,7 @@ if (form) {
 
   text.addEventListener("input", () => {
     grow(text);
-    keepDraft();
+    keepUnsent();
   });
 
   text.addEventListener("keydown", (event) => {
@@ -136,7 +131,7 @@ if (form) {
     if (event.target !== form) return;
     clearNotices();
     form.classList.add("is-sending");
-    sent = { text: text.value, key: draftKey(), isTaken: false };
+    sent = { text: text.value, place: keepUnsent(), isTaken: false };
     setText("");
   });
 
@@ -152,9 +147,9 @@ if (form) {
       putBack();
       return;
     }
-    sessionStorage.removeItem(sent.key);
+    dropDraft(sent.place);
     sent = null;
-    keepDraft(); // a new conversation has a place of its own
+    keepUnsent(); // a new conversation has a place of its own
     const header = document.getElementById("chat-header");
     form.action = header.dataset.messagesUrl;
     document.title = header.dataset.pageTitle;

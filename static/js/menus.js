@@ -29,12 +29,17 @@ function place(menu, anchor) {
   menu.style.top = `${below ? anchor.bottom + 4 : Math.max(8, anchor.top - height - 4)}px`;
 }
 
+function itemsOf(menu) {
+  return [...(menu?.querySelectorAll("a, button, input") ?? [])].filter((item) => item.checkVisibility());
+}
+
 on("click", ".menu-item", (event, item) => item.closest("[popover]")?.hidePopover());
 
 on("keydown", ".menu", (event, menu) => {
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-  const items = [...menu.querySelectorAll("a, button, input")].filter((item) => item.checkVisibility());
-  if (!items.length || event.target.matches("input")) return;
+  const items = itemsOf(menu);
+  // a line of text has no use for these keys, every other field has
+  if (!items.length || event.target.matches("input:not([type='text'])")) return;
   const step = event.key === "ArrowDown" ? 1 : -1;
   items[(items.indexOf(document.activeElement) + step + items.length) % items.length].focus();
   event.preventDefault();
@@ -42,6 +47,6 @@ on("keydown", ".menu", (event, menu) => {
 
 on("keydown", "button[popovertarget][aria-expanded='true']", (event, button) => {
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-  document.getElementById(button.getAttribute("popovertarget"))?.querySelector(".menu-item")?.focus();
+  itemsOf(document.getElementById(button.getAttribute("popovertarget"))).at(0)?.focus();
   event.preventDefault();
 });

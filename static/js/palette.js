@@ -3,12 +3,13 @@ import { announce, isComposing, on, setActiveOption, words } from "./page.js";
 
 const dialog = document.getElementById("palette");
 const field = document.getElementById("palette-input");
-const found = document.getElementById("palette-conversations");
-const pages = [...document.querySelectorAll("#palette-pages a")];
+const found = ["conversations", "models"].map((name) => document.getElementById(`palette-${name}`));
+const standing = [...document.querySelectorAll("#palette-pages a, #palette-actions button")];
 let chosen = -1;
+let chosenOption = null; // of two answers of the server, the second must not move the choice
 
 function options() {
-  return [...dialog.querySelectorAll("#palette-options a")].filter((option) => !option.hidden);
+  return [...dialog.querySelectorAll("#palette-options :is(a, button)")].filter((option) => !option.hidden);
 }
 
 function choose(index) {
@@ -20,19 +21,30 @@ function choose(index) {
     option.setAttribute("aria-selected", String(position === chosen));
     option.tabIndex = -1;
   });
-  setActiveOption(field, all[chosen]);
+  chosenOption = all[chosen];
+  setActiveOption(field, chosenOption);
 }
 
-function showPages() {
-  const query = field.value.trim().toLocaleLowerCase();
-  for (const page of pages)
-    page.hidden = Boolean(query) && !page.textContent.toLocaleLowerCase().includes(query);
+/** Pages and actions whose names hold all words of the query. */
+function showStanding() {
+  const wanted = field.value.toLocaleLowerCase().split(/\s+/);
+  for (const option of standing) {
+    const name = option.textContent.toLocaleLowerCase();
+    option.hidden = !wanted.every((word) => name.includes(word));
+  }
+  showHeading("actions");
+}
+
+function showHeading(name) {
+  const group = document.getElementById(`palette-${name}`);
+  const isEmpty = ![...group.children].some((option) => !option.hidden);
+  document.getElementById(`palette-${name}-heading`).hidden = isEmpty;
 }
 
 function open() {
   if (dialog.open) return;
   field.value = "";
-  showPages();
+  showStanding();
   dialog.showModal();
   field.focus();
   choose(0);
@@ -58,8 +70,10 @@ if (dialog) {
     open();
   });
 
+  on("click", "#palette-actions button", () => dialog.close());
+
   field.addEventListener("input", () => {
-    showPages();
+    showStanding();
     choose(0);
   });
 
@@ -75,12 +89,12 @@ if (dialog) {
   });
 
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target !== found) return;
-    const count = found.childElementCount;
-    document.getElementById("palette-conversations-heading").hidden = count === 0;
+    if (!found.includes(event.detail.target)) return;
+    showHeading("conversations");
+    showHeading("models");
     const isEmpty = options().length === 0;
     dialog.querySelector("[data-palette-empty]").hidden = !isEmpty;
-    choose(0);
+    choose(Math.max(0, options().indexOf(chosenOption)));
     if (field.value)
       announce(
         isEmpty

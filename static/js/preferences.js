@@ -1,5 +1,5 @@
 /* Language and appearance in the person's menu act at once (without scripts the forms lead to the profile
-   page), and what logging out leaves behind: nothing. */
+   page). */
 import { showNotice } from "./notices.js";
 import { on, words } from "./page.js";
 
@@ -30,6 +30,3 @@ on("submit", "form[data-preferences]", async (event, form) => {
   for (const field of document.querySelectorAll('form[data-preferences] input[name="theme"]'))
     field.value = choice.value;
 });
-
-// Whoever uses this tab next must not find a draft of someone else.
-on("submit", 'form[action*="logout"]', () => sessionStorage.clear());

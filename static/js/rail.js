@@ -12,6 +12,24 @@ on("click", "[data-rail-toggle]", () => {
   document.cookie = `atrium_rail=${state}; Path=/; Max-Age=${YEAR_S}; SameSite=Lax${secure}`;
 });
 
+// As a sheet it takes the focus, what lies behind cannot be reached meanwhile, and the focus goes back.
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (!(event.target instanceof HTMLElement) || event.target.id !== "rail") return;
+    const isOpen = event.newState === "open";
+    for (const behind of document.querySelectorAll(".skip-link, .shell > :not(#rail)")) behind.inert = isOpen;
+    if (isOpen) document.querySelector(".rail-close").focus();
+    else if (isLost(document.activeElement)) document.querySelector(".opens-rail").focus();
+  },
+  true,
+);
+
+/** Whether the focus is nowhere, or still on what has just been hidden. */
+function isLost(element) {
+  return element === document.body || element.closest("#rail") !== null;
+}
+
 window.matchMedia("(min-width: 50rem)").addEventListener("change", () => {
   const rail = document.getElementById("rail");
   if (rail?.matches(":popover-open")) rail.hidePopover();

@@ -34,6 +34,7 @@ EXPOSED = ", ".join(
         "x-atrium-model",
         "x-atrium-attempts",
         "x-atrium-max-tokens",
+        "x-atrium-dropped-params",
         "openai-processing-ms",
         "openai-version",
         "traceparent",

@@ -43,6 +43,15 @@ def test_the_page_of_the_address_takes_nothing(acme, bob):
     assert [address.email for address in EmailAddress.objects.filter(user=bob)] == ["bob@acme.example"]
 
 
+def test_it_leads_those_who_may_change_addresses_to_their_own(acme, alice, bob):
+    said = "An administrator of your organisation can change it."
+    assert said in acme.login_as(bob).get("/accounts/email/").content.decode()
+    page = acme.login_as(alice).get("/accounts/email/").content.decode()
+    address = f"/admin/accounts/user/{alice.pk}/change/"
+    assert said not in page and f'href="{address}"' in page
+    assert 'name="email"' in acme.get(address).content.decode()
+
+
 @pytest.mark.scope("platform")
 def test_nor_does_the_platforms(on_platform, olga):
     on_platform.login_as(olga)

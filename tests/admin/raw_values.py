@@ -21,7 +21,8 @@ RAW = {
     "a Python object": r"<[\w.]+ (?:object|at 0x)|\b(?:Decimal|UUID|datetime\.\w+|Badge|TwoLines)\(",
     "nothing, as Python says it": r"\bNone\b",
     "an ISO timestamp": r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d",
-    DECIMALS: r"\d[.,]\d{7,}",
+    # behind a sign stand units, which have two places more than hundredths
+    DECIMALS: r"(?<![€$£¥])\d[.,]\d{7,}|[€$£¥]\d[.,]\d{9,}",
     "a number with an exponent": r"(?<![\w-])\d(?:\.\d+)?[eE][+-]?\d+(?![\w-])",
     "a code": r"\b[a-z]+_[a-z_]+[a-z]\b",
     "a time zone on a label": r"\(UTC\)",

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from foundation.ids import uuid7
 from models_registry.models import Model, ModelPrice
@@ -75,6 +76,45 @@ def test_a_price_of_a_newer_class_is_added_in_the_form(acme, alice):
     assert newest.amounts == {"input": "1", "output": "4", "cache_write": "1.25"}
     wrong = acme.post(address, model_form(estate.model) | prices({"cache_write": "-1"}))
     assert wrong.status_code == 200 and estate.model.prices.count() == 2
+
+
+def test_prices_are_typed_in_the_readers_notation_as_budgets_are(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    alice.language = "de"
+    alice.save()
+    address = url("models_registry_model_change", estate.model.pk)
+    page = acme.get(address).content.decode()
+    assert 'type="number" name="prices' not in page and 'inputmode="decimal"' in page
+    wrong = acme.post(address, model_form(estate.model) | prices({"input": "1.5", "output": "8"}))
+    assert "1000,50" in wrong.content.decode() and estate.model.prices.count() == 1
+    assert acme.post(address, model_form(estate.model) | prices({"input": "1,5"})).status_code == 302
+    assert estate.model.prices.order_by("-valid_from").first().input == Decimal("1.5")
+
+
+def test_deleting_says_what_it_does_and_when_prices_began(acme, alice):
+    estate = make_estate(alice)
+    page = acme.login_as(alice).get(url("models_registry_model_delete", estate.model.pk)).content.decode()
+    shown = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "Delete model" in shown and "Yes" not in shown and "Cancel" in shown
+    assert not re.search(r"\d{4}-\d\d-\d\d", shown) and date_format(estate.price.valid_from) in shown
+    kept = f"{estate.model} 2026-08-01"
+    assert ModelPrice.name_text(kept) == f"{estate.model} · Aug 1, 2026"
+    chosen = {"action": "delete_selected", "_selected_action": [estate.model.pk]}
+    assert "Delete models" in acme.post(url("models_registry_model_changelist"), chosen).content.decode()
+
+
+def test_a_model_is_offered_without_a_price_only_if_somebody_says_so(acme, alice):
+    estate = make_estate(alice)
+    acme.login_as(alice)
+    form = model_form(estate.model, connection=estate.model.connection_id) | prices()
+    said = [
+        acme.post(url("models_registry_model_add"), form | more, follow=True).content.decode()
+        for more in ({"name": "waiting", "is_default": "on"}, {"name": "free", "offer_without_price": "on"})
+    ]
+    assert ["switched off until you enter its price" in page for page in said] == [True, False]
+    rows = Model.objects.filter(name__in=["waiting", "free"]).values_list("name", "is_enabled", "is_default")
+    assert set(rows) == {("waiting", False, False), ("free", True, False)}
 
 
 def test_the_list_tells_which_model_of_the_platform_an_alias_hides(acme, alice):

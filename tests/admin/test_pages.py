@@ -29,6 +29,7 @@ from accounts.services import (
     set_limit,
 )
 from foundation.icons import SPRITE
+from foundation.spacing import cjk_spaced
 from models_registry.services import add_connection, add_model, set_model, set_model_price
 from prompts.models import Conversation
 from rag.intake import add_file
@@ -45,7 +46,7 @@ from tests.routes import PLATFORM, TENANT
 from usage.services import change_budget, set_budget
 
 pytestmark = pytest.mark.django_db
-EVIL = '<script>alert(1)</script><b onclick="x">[x](javascript:alert(1))</b>'
+EVIL = "<script>alert(1)<b/onclick=x>[x](javascript:1)"
 
 
 def addresses(site: str, table: dict, urlconf: str, estate) -> list[str]:
@@ -114,87 +115,80 @@ def test_a_raw_value_is_found(page):
 @pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
 def test_all_pages_of_the_service_administration_work(acme, alice, language):
     estate = make_ugly(make_estate(alice), alice)
-    names, found = names_in(estate), {}
-    acme.login_as(alice)
-    for address in addresses("service", SERVICE, TENANT, estate):
-        response = acme.get(address, headers={"accept-language": language})
-        assert (response.status_code, response["Content-Language"]) == (200, language), address
-        found[address] = find_wrong_words(response.content.decode(), language, names)
-        assert find_raw(response.content.decode()) == [], address
-        assert not missing_icons(response.content.decode()), address
-    assert_no_wrong_words(found)
+    look_at_pages(acme.login_as(alice), "service", estate, language)
 
 
 @pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
 def test_all_pages_of_the_system_administration_work(on_platform, olga, language):
     estate = make_platform_estate(olga)
-    on_platform.login_as(olga)
-    names, found = names_in(estate), {}
-    for address in addresses("system", SYSTEM, PLATFORM, estate):
-        response = on_platform.get(address, headers={"accept-language": language})
-        assert response.status_code == 200, address
+    look_at_pages(on_platform.login_as(olga), "system", estate, language)
+
+
+def look_at_pages(client, site: str, estate, language: str) -> None:
+    """Each page once: its words, its values, its icons, and by which name it calls what it is about."""
+    table, urlconf = (SERVICE, TENANT) if site == "service" else (SYSTEM, PLATFORM)
+    names, found, pages = names_in(estate), {}, {}
+    for address in addresses(site, table, urlconf, estate):
+        pages[address] = response = client.get(address, headers={"accept-language": language})
+        assert (response.status_code, response["Content-Language"]) == (200, language), address
         found[address] = find_wrong_words(response.content.decode(), language, names)
         assert find_raw(response.content.decode()) == [], address
         assert not missing_icons(response.content.decode()), address
     assert_no_wrong_words(found)
+    for name, (item, _view, add, _change, delete, _actions) in table.items():
+        base = f"{site}:{name}"
+        listed = pages[reverse(f"{base}_changelist", urlconf=urlconf)]
+        check_title(listed, name, language)
+        check_count(listed, name, language)
+        if add:
+            check_form(listed, pages[reverse(f"{base}_add", urlconf=urlconf)], name, language)
+        if delete and site == "service" and name not in WITHOUT_PAGE:
+            pk = getattr(estate, item).pk
+            check_button(listed, pages[reverse(f"{base}_change", args=[pk], urlconf=urlconf)], name, language)
 
 
-def test_lists_are_titled_as_the_menu_names_them(acme, alice, on_platform, olga):
-    make_platform_estate(olga)
-    acme.login_as(alice)
-    on_platform.login_as(olga)
-    for client, site, table, urlconf in (
-        (acme, "service", SERVICE, TENANT),
-        (on_platform, "system", SYSTEM, PLATFORM),
-    ):
-        for name in table:
-            response = client.get(
-                reverse(f"{site}:{name}_changelist", urlconf=urlconf), headers={"accept-language": "de"}
-            )
-            (entry,) = [
-                item
-                for group in response.context["sidebar_navigation"]
-                for item in group["items"]
-                if item["active"]
-            ]
-            title = re.search(r"<title>\s*(.*?) ·", response.content.decode(), re.DOTALL)[1]
-            assert title == entry["title"] and "auswählen" not in title, name
+def check_title(listed, name: str, language: str) -> None:
+    """A list is titled as the menu names it."""
+    (entry,) = [
+        item for group in listed.context["sidebar_navigation"] for item in group["items"] if item["active"]
+    ]
+    title = re.search(r"<title>\s*(.*?) ·", listed.content.decode(), re.DOTALL)[1]
+    with override(language):
+        assert title == entry["title"] and "auswählen" not in title, name
 
 
-@pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
-def test_pages_call_what_they_are_about_by_one_name(acme, alice, on_platform, olga, language):
-    """The heading of what is added, the button that deletes, the count below a list."""
-    make_platform_estate(olga)
-    estate = make_estate(alice)
-    acme.login_as(alice)
-    on_platform.login_as(olga)
-    words = {"accept-language": language}
-    for client, site, table, urlconf in (
-        (acme, "service", SERVICE, TENANT),
-        (on_platform, "system", SYSTEM, PLATFORM),
-    ):
-        for name, (item, _view, add, _change, delete, _actions) in table.items():
-            base = f"{site}:{name}"
-            listed = client.get(reverse(f"{base}_changelist", urlconf=urlconf), headers=words)
-            opts = listed.context["cl"].opts
-            with override(language):
-                noun, nouns = str(opts.verbose_name), str(opts.verbose_name_plural)
-                title, button = gettext("Add %s") % noun, gettext("Delete %(name)s") % {"name": noun}
-                wrong = f"{gettext('Delete')} {noun}"
-            count = listed.context["cl"].result_count
-            if listed.context["cl"].paginator.__class__.__name__ == "Paginator" and count > 1:
-                said = f"{count} 个{nouns}" if language == "zh-hans" else f"{count} {nouns}"
-                assert f"{said}</div>" in re.sub(r"\s*([<>])\s*", r"\1", listed.content.decode()), name
-            if add:
-                page = client.get(reverse(f"{base}_add", urlconf=urlconf), headers=words).content.decode()
-                heading = re.search(r"<h1.*?</h1>", page, re.DOTALL)[0]
-                assert capfirst(title) in heading, name
-                assert f'form="{opts.model_name}_form"' in page, "its buttons stand outside the form"
-            if delete and site == "service" and name not in WITHOUT_PAGE:
-                pk = getattr(estate, item).pk
-                page = client.get(reverse(f"{base}_change", args=[pk], urlconf=urlconf), headers=words)
-                page = " ".join(page.content.decode().split())
-                assert f"> {button} <" in page and (button == wrong or f"> {wrong} <" not in page), name
+def nouns_of(listed, language: str) -> tuple[str, str]:
+    """What one object and several are called."""
+    options = listed.context["cl"].opts
+    with override(language):
+        return str(options.verbose_name), str(options.verbose_name_plural)
+
+
+def check_count(listed, name: str, language: str) -> None:
+    """The count below a list."""
+    count, nouns = listed.context["cl"].result_count, nouns_of(listed, language)[1]
+    if listed.context["cl"].paginator.__class__.__name__ == "Paginator" and count > 1:
+        said = f"{count} 个{nouns}" if language == "zh-hans" else f"{count} {nouns}"
+        assert f"{said}</div>" in re.sub(r"\s*([<>])\s*", r"\1", listed.content.decode()), name
+
+
+def check_form(listed, page, name: str, language: str) -> None:
+    """The heading of what is added, and where the form's buttons stand."""
+    noun, text = nouns_of(listed, language)[0], page.content.decode()
+    with override(language):
+        title = cjk_spaced(gettext("Add %s") % noun)
+    assert capfirst(title) in re.search(r"<h1.*?</h1>", text, re.DOTALL)[0], name
+    assert f'form="{listed.context["cl"].opts.model_name}_form"' in text, "its buttons stand outside the form"
+
+
+def check_button(listed, page, name: str, language: str) -> None:
+    """The button that deletes."""
+    noun = nouns_of(listed, language)[0]
+    with override(language):
+        button = cjk_spaced(gettext("Delete %(name)s") % {"name": noun})
+        wrong = f"{gettext('Delete')} {noun}"
+    text = " ".join(page.content.decode().split())
+    assert f"> {button} <" in text and (button == wrong or f"> {wrong} <" not in text), name
 
 
 def test_an_entry_of_the_audit_log_names_its_object_in_words(acme, alice):
@@ -309,27 +303,23 @@ def test_the_platforms_lists_take_a_stored_number_of_queries(on_platform, olga):
         assert count <= CHANGELISTS[f"system:{name}"], f"{name} takes {count} queries"
 
 
-def test_no_page_shows_what_people_write(acme, alice):
-    """Neither titles nor messages, neither in lists nor in the audit log."""
-    estate = make_estate(alice, "hidden-words")
-    acme.login_as(alice)
-    for address in addresses("service", SERVICE, TENANT, estate):
-        page = acme.get(address).content.decode()
-        assert "Title hidden-words" not in page and "Text hidden-words" not in page, address
-        assert "sk-hidden-words" not in page and estate.key_text.rsplit("_", 1)[1] not in page, address
-
-
-def test_names_are_shown_as_text(acme, alice):
-    """Nothing that a person or a model writes is ever HTML or Markdown here."""
-    estate = make_estate(alice, EVIL[:60])
+def test_pages_show_nobodys_words_no_markup_of_others_and_no_script_of_their_own(acme, alice):
+    """Neither titles nor messages, neither in lists nor in the audit log; nothing that a person or a model
+    writes is ever HTML or Markdown here. The policy would block a page's own script; tests/e2e looks with a
+    browser.
+    """
+    estate = make_estate(alice, f"hidden-words{EVIL}")
     User.objects.filter(pk=alice.pk).update(name=EVIL)
     make_event(alice, model=EVIL, error_code=EVIL, status="error")
     acme.login_as(alice)
     for address in addresses("service", SERVICE, TENANT, estate):
         page = acme.get(address).content.decode()
-        assert "<script>alert" not in page and "<b onclick" not in page and 'href="javascript:' not in page, (
-            address
-        )
+        assert "Title hidden-words" not in page and "Text hidden-words" not in page, address
+        assert "sk-hidden-words" not in page and estate.key_text.rsplit("_", 1)[1] not in page, address
+        assert "<script>alert" not in page and "<b/onclick" not in page, address
+        assert 'href="javascript:' not in page, address
+        assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", page), address
+        assert not re.search(r"<[a-z][^>]*\son(click|change|submit|load|error)=", page), address
 
 
 def test_the_pages_carry_the_administrations_policy(acme, alice):
@@ -339,16 +329,6 @@ def test_the_pages_carry_the_administrations_policy(acme, alice):
         and "default-src 'none'" in policy
         and "unsafe-inline" not in policy.split("style-src")[0]
     )
-
-
-def test_no_page_holds_a_script_of_its_own(acme, alice):
-    """The policy would block it; found here without a browser. tests/e2e looks with one."""
-    estate = make_estate(alice)
-    acme.login_as(alice)
-    for address in addresses("service", SERVICE, TENANT, estate):
-        page = acme.get(address).content.decode()
-        assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", page), address
-        assert not re.search(r"<[a-z][^>]*\son(click|change|submit|load|error)=", page), address
 
 
 def test_tooltips_of_charts_stand_in_one_line(acme, alice):

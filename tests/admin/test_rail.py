@@ -50,23 +50,22 @@ TO_COME = (
     (RailGroup.WORK, 20, "prompts:conversation-list", "Use cases"),
     (RailGroup.WORK, 40, "account_change_password", "Prompts"),
     (RailGroup.BUILD, 10, "account_set_password", "Data & training"),
-    (RailGroup.WORK, 30, "accounts:apikey-create", "Knowledge"),
     (RailGroup.RUN, 20, "account_reset_password", "Operations"),
 )
 
 
 def register_ten(register) -> None:
-    """With Chat, Models and Administration they are ten."""
+    """With Chat, Knowledge, Models and Administration they are ten."""
     for group, order, url_name, title in TO_COME:
         register(group=group, order=order, url_name=url_name, icon="search", title=title)
 
 
 def test_a_member_sees_the_places_of_the_rooms(visit, bob):
-    assert groups(visit(bob)) == [["Chat"], ["Models"]]
+    assert groups(visit(bob)) == [["Chat", "Knowledge"], ["Models"]]
 
 
 def test_who_administers_sees_the_way_there(visit, alice):
-    assert groups(visit(alice)) == [["Chat"], ["Models"], ["Administration"]]
+    assert groups(visit(alice)) == [["Chat", "Knowledge"], ["Models"], ["Administration"]]
 
 
 def test_ten_places_stand_in_their_groups_and_orders(register, visit, alice, bob):
@@ -85,11 +84,11 @@ def test_a_place_that_the_person_may_not_see_is_not_shown(register, visit, alice
         order=20,
         url_name="account_email",
         icon="x",
-        title="Knowledge",
+        title="Prompts",
         is_visible=lambda user: user.is_staff,
     )
-    assert groups(visit(bob)) == [["Chat"], ["Models"]]
-    assert groups(visit(alice))[0] == ["Chat", "Knowledge"]
+    assert groups(visit(bob)) == [["Chat", "Knowledge"], ["Models"]]
+    assert groups(visit(alice))[0] == ["Chat", "Prompts", "Knowledge"]
 
 
 def test_a_persons_own_places_are_in_their_menu(visit, bob):
@@ -116,6 +115,22 @@ def test_the_place_of_the_page_is_marked(visit, bob, path, current):
     html = visit(bob).get(path, headers=ACME).content.decode()
     rail = html.split('class="rail-places"')[1].split("</nav>")[0]
     assert re.findall(r'aria-current="(\w+)"', rail) == ([current] if current else [])
+
+
+def test_the_palette_acts_through_the_forms_of_the_page(visit, bob):
+    html = visit(bob).get("/usage/", headers=ACME).content.decode()
+    actions = html.split('id="palette-actions"')[1].split("</div>")[0]
+    named = re.findall(r'form="([\w-]+)"(?: name="(\w+)" value="([\w-]+)")?', actions)
+    assert named == [
+        ("language-form", "language", "de"),
+        ("language-form", "language", "zh-hans"),
+        ("theme-form", "theme", "light"),
+        ("theme-form", "theme", "dark"),
+        ("theme-form", "theme", "system"),
+        ("logout-form", "", ""),
+    ]
+    assert 'commandfor="shortcuts"' in actions
+    assert all(html.count(f'<form id="{form}"') == 1 for form, _name, _value in named)
 
 
 def test_the_palette_knows_all_places(register, visit, bob):

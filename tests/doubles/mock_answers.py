@@ -156,9 +156,9 @@ def _say(script: Script, body: dict[str, Any]) -> tuple[Sequence[str], str | Non
 def compose(script: Script, body: dict[str, Any], serial: int) -> Answer:
     """The answer of one request."""
     pieces, tool = _say(script, body)
-    cap = body.get("max_completion_tokens") or body.get("max_tokens")
+    cap = body.get("max_completion_tokens", body.get("max_tokens"))
     finish = "tool_calls" if tool is not None else "stop"
-    if isinstance(cap, int) and 0 < cap < len(pieces):
+    if isinstance(cap, int) and 0 <= cap < len(pieces):
         pieces, finish = pieces[:cap], "length"
     choices = body.get("n") or 1
     if script.usage:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.e2e.browser import PATIENCE_MS, Chat, Watch, find_browser, launch, log_in
 from tests.live import TENANTS
@@ -16,6 +16,7 @@ from tests.prompts.visitor import make_person
 
 __all__ = ["chat_models"]
 SLUG = TENANTS[0]
+PLAIN = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", "locale": "en-GB"}
 
 
 def pytest_collection_modifyitems(items):
@@ -50,14 +51,38 @@ def browser(house, chat_models) -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="package")
+def free_contexts(browser) -> list[tuple[BrowserContext, Watch]]:
+    """Contexts that journeys without options of their own use one after the other, with the watch over each:
+    the browser keeps the 80 static files of a page, and nothing else. To fetch and compile them was half of a
+    journey's CPU.
+    """
+    return []
+
+
+def clear(context: BrowserContext, port: int) -> bool:
+    """Close its pages and forget what they kept; False where that is not possible."""
+    if not context.pages:
+        return False
+    session = context.new_cdp_session(context.pages[0])
+    for host in (f"{SLUG}.localhost", "localhost"):
+        kept = {"origin": f"http://{host}:{port}", "storageTypes": "cookies,local_storage,indexeddb"}
+        session.send("Storage.clearDataForOrigin", kept)
+    context.clear_cookies()
+    for page in context.pages:
+        page.close()
+    return True
+
+
 @pytest.fixture
-def arrive(house, browser) -> Iterator[Callable[..., Chat]]:
+def arrive(house, browser, free_contexts) -> Iterator[Callable[..., Chat]]:
     """arrive(role=…, model=…, user=…, port=…, host=…, expected=…, **context options): a person at the chat's
     pages, logged in.
 
-    `user=None` makes a new person; `is_known=False` stays in front of the log-in page.
+    `user=None` makes a new person; `is_known=False` stays in front of the log-in page;
+    `is_alone=True` for what changes the whole context, such as its clock.
     """
-    contexts = []
+    contexts: list[tuple[BrowserContext, Watch, bool]] = []
 
     def come(
         *,
@@ -65,22 +90,25 @@ def arrive(house, browser) -> Iterator[Callable[..., Chat]]:
         model: str = "mock",
         user=None,
         is_known: bool = True,
+        is_alone: bool = False,
         port: int = 0,
         host: str = f"{SLUG}.localhost",
         expected: tuple[str, ...] = (),
         path: str | None = "/",
         **options,
     ) -> Chat:
+        is_plain = not (options or is_alone) and port in (0, house.port)
         port = port or house.port
         person = user or (make_person(SLUG, role) if is_known else None)
-        context = browser.new_context(
-            **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", "locale": "en-GB"}
-            | options
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        watch = Watch(port, [*expected])
-        watch.over(context)
-        contexts.append((context, watch))
+        if is_plain and free_contexts:
+            context, watch = free_contexts.pop()
+            watch.expected, watch.complaints = [*expected], []
+        else:
+            context = browser.new_context(**PLAIN | options)
+            context.set_default_timeout(PATIENCE_MS)
+            watch = Watch(port, [*expected])
+            watch.over(context)
+        contexts.append((context, watch, is_plain))
         if is_known:
             log_in(context, SLUG, person, port, model)
         chat = Chat(context, f"http://{host}:{port}", watch, person)
@@ -89,7 +117,10 @@ def arrive(house, browser) -> Iterator[Callable[..., Chat]]:
         return chat
 
     yield come
-    for context, watch in contexts:
+    for context, watch, is_plain in contexts:
         watch.look_into(context)
-        context.close()
-    assert [complaint for _context, watch in contexts for complaint in watch.complaints] == []
+        if is_plain and clear(context, house.port):
+            free_contexts.append((context, watch))
+        else:
+            context.close()
+    assert [complaint for _context, watch, _is_plain in contexts for complaint in watch.complaints] == []

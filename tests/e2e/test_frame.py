@@ -89,6 +89,21 @@ def test_a_conversation_is_one_stop_of_the_tab_key(arrive):
     expect(links.nth(2)).to_be_focused()
 
 
+def test_the_sheet_of_the_rail_keeps_the_focus_and_gives_it_back(arrive):
+    chat = arrive(viewport={"width": 390, "height": 800})
+    opener = chat.page.get_by_role("button", name="Menu", exact=True)
+    for ending in ("Escape", "button"):
+        opener.click()
+        close = chat.page.get_by_role("button", name="Close the menu")
+        expect(close).to_be_focused()
+        for key in ("Shift+Tab", "Shift+Tab", *["Tab"] * 6):
+            chat.page.keyboard.press(key)
+            at = chat.page.evaluate("document.activeElement.closest('.stage, .skip-link')?.className ?? ''")
+            assert at == "", "what lies behind"
+        chat.page.keyboard.press("Escape") if ending == "Escape" else close.click()
+        expect(opener).to_be_focused()
+
+
 def test_the_menu_of_a_conversation_opens_by_its_key(arrive):
     chat = arrive(path=None)
     for title in ("First", "Second", "Third"):

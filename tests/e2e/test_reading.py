@@ -231,7 +231,7 @@ def test_a_diagram_follows_light_and_dark(arrive):
 
 def test_a_diagram_that_left_the_page_is_waited_for_no_longer(arrive):
     """Its frame says nothing; the next one that is drawn finds it gone. The watch hears what breaks."""
-    chat = arrive(path=None)
+    chat = arrive(path=None, is_alone=True)
     chat.page.clock.install()
     chat.page.route("**/c/diagram/", lambda route: route.fulfill(body="", content_type="text/html"))
     show(chat, f"{FLOW}\n\n{PROSE * 20}\n\n{FLOW}")

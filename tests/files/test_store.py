@@ -367,17 +367,9 @@ def test_sealed_content_that_was_touched_is_refused(sealing, harm):
 
 
 def test_content_is_read_from_any_byte_on(sealing):
-    content = bytes(range(256)) * 2_100  # more than two pieces
+    piece, content = streams.PIECE_BYTES, bytes(range(256)) * 2_100  # more than two pieces
     place = get_place(keep(content).blob_id)
-    for start in (
-        0,
-        1,
-        streams.PIECE_BYTES - 1,
-        streams.PIECE_BYTES,
-        streams.PIECE_BYTES + 1,
-        2 * streams.PIECE_BYTES,
-        len(content) - 1,
-    ):
+    for start in (0, 1, piece - 1, piece, piece + 1, 2 * piece, len(content) - 1):
         assert b"".join(read_blob(place, start)) == content[start:]
 
 

@@ -48,12 +48,13 @@ AMOUNTS = {
     ("de", "-2.5", "CHF"): "-2,50 CHF",
     ("de", "0.005", "CNY"): "0,5 Fen",
     ("zh-hans", "12", "CNY"): "¥12",
-    ("zh-hans", "0.005", "CNY"): "0.5 分",
+    ("zh-hans", "0.005", "CNY"): "¥0.005",
     ("zh-hans", "12", "USD"): "US$12",
-    ("zh-hans", "0.005", "USD"): "0.5 美分",
+    ("zh-hans", "0.005", "USD"): "US$0.005",
     ("zh-hans", "24.97", "EUR"): "€24.97",
-    ("zh-hans", "0.005", "EUR"): "0.5 欧分",
+    ("zh-hans", "0.005", "EUR"): "€0.005",
     ("zh-hans", "0.005", "CHF"): "CHF 0.005",
+    ("zh-hans", "0.00001", "USD"): "< US$0.0001",
 }
 # what says of an amount in a template that it is one
 IS_MONEY = re.compile(r"\{\{ (?:\w+\.)*(?:\w+_)?(?:cost|price|spent|held|monthly_budget)\b(?!\.)([^}]*)\}\}")
@@ -160,6 +161,12 @@ def test_an_amount_shown_by_hand_is_found(text):
 )
 def test_an_amount_written_by_hand_is_found(text):
     assert BY_HAND.search(text)
+
+
+@pytest.mark.parametrize(("language", "example"), [("en", "1000.50"), ("de", "1000,50")])
+def test_what_is_no_amount_is_told_how_amounts_are_written(language, example):
+    with translation.override(language), pytest.raises(ValidationError, match=example):
+        AmountField().clean("12 euros")
 
 
 @pytest.mark.parametrize(

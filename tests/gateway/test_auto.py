@@ -125,6 +125,33 @@ def test_who_keeps_a_form_is_asked_of_each_endpoint(kind, wanted, first):
     assert chosen(snapshot(cheap, mixed), response_format=form)[0] == "cheap"
 
 
+GERMAN, CHINESE = "Was ist der Unterschied zwischen Wetter und Klima?", "天气和气候有什么区别？"
+
+
+@pytest.mark.parametrize(
+    ("texts", "first"),
+    [
+        (["What is the weather like in spring?"], "english"),
+        ([GERMAN], "european"),
+        ([CHINESE], "any"),
+        (["Привет, как дела?"], "any"),
+        ([GERMAN, "?"], "european"),
+        ([GERMAN, "And what is it in English?"], "english"),
+    ],
+    ids=["English", "German", "Chinese", "unknown", "as the last question that tells", "the last one counts"],
+)
+def test_a_model_is_asked_in_the_languages_it_names(texts, first):
+    english = model("english", 1, languages=("en",))
+    european = model("european", 2, languages=("en", "de"))
+    asked = [{"role": "user", "content": [{"type": "text", "text": text}]} for text in texts]
+    found = chosen(snapshot(english, european, model("any", 3)), messages=asked)
+    assert found[0] == first and ("english" in found) == (first == "english")
+    only = chosen(snapshot(english, european), messages=[{"role": "user", "content": CHINESE}])
+    assert only == ["european", "english"], "none names it: who names most"
+    listed = replace(snapshot(english, model("any", 3)), auto_models={PROJECT: ("english", "any")})
+    assert chosen(listed, messages=[{"role": "user", "content": GERMAN}]) == ["any"]
+
+
 def test_every_kind_of_media_that_is_read_has_its_capability():
     assert PARTS.keys() >= KINDS.keys()
 

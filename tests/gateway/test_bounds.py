@@ -192,7 +192,11 @@ def test_rare_failures_and_refusals_open_nothing(circuit):
 async def one_call(host, call, end: str) -> str:
     """A whole call's way; its error's code."""
     snapshot = SimpleNamespace(
-        bounds_of=lambda *_call: (), grants={}, routes={"ours": call.route}, policy_of=lambda _principal: ""
+        bounds_of=lambda *_call: (),
+        grants={},
+        routes={"ours": call.route},
+        policy_of=lambda _principal: "",
+        candidates={},
     )
     try:
         await pipeline.prepare(call, snapshot, host)

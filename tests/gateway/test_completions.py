@@ -68,6 +68,9 @@ def test_prompts_come_in_every_form(prompt, count):
         ({"logprobs": 21}, "logprobs"),
         ({"logprobs": True}, "logprobs"),
         ({"echo": "yes"}, "echo"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 0, "echo": False}, "max_tokens"),
+        ({"max_tokens": -1, "echo": True}, "max_tokens"),
         ({"suffix": 7}, "suffix"),
         ({"temperature": 3}, "temperature"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
@@ -90,6 +93,7 @@ def test_who_sends_messages_is_told_what_is_taken():
     [
         ({}, DEFAULT_MAX_TOKENS),
         ({"max_tokens": 50}, 50),
+        ({"max_tokens": 0, "echo": True}, 0),
         ({"max_tokens": 50, "n": 3}, 150),
         ({"max_tokens": 50, "n": 2, "best_of": 5}, 250),
         ({"max_tokens": 50, "n": 2, "prompt": ["a", "b", "c"]}, 300),
@@ -152,6 +156,31 @@ def test_echo_and_best_of_are_billed_as_reported(house):
     )
     assert [one.text for one in answer.choices] == [f"Once{TEXT}"]
     assert events_of(ONE)[0].output_tokens == 24
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_a_prompt_alone_comes_back_and_nothing_is_written(house, is_streamed):
+    """As programs ask that measure how probable a text is."""
+    told = house.client().completions.create(
+        model="mock", prompt="Once", echo=True, max_tokens=0, logprobs=0, stream=is_streamed
+    )
+    if not is_streamed:
+        assert [(one.text, one.finish_reason) for one in told.choices] == [("Once", "length")]
+    else:
+        assert (
+            "".join(one.text for chunk in told for one in chunk.choices) == ""
+        )  # the double echoes no streams
+    event = events_of(ONE)[0]
+    assert (event.output_tokens, event.input_tokens, event.status) == (0, 1, "ok")
+    sent = house.mock.ledger()[-1]["body"]
+    assert (sent["max_tokens"], sent["echo"], sent["logprobs"]) == (0, True, 0)
+
+
+@pytest.mark.parametrize("usage", [{}, {"usage": {"prompt_tokens": 2, "completion_tokens": 0}}])
+def test_a_prompt_that_comes_back_is_not_billed_as_written(usage):
+    choice = {"text": "Once upon " * 9, "index": 0, "finish_reason": "length"}
+    call, _said = answered(orjson.dumps({"choices": [choice], **usage}), echo=True, max_tokens=0)
+    assert billed_usage(call)[0].total_output == 0
 
 
 @pytest.mark.parametrize("wants_usage", [True, False])

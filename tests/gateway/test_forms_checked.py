@@ -41,6 +41,7 @@ def snapshot_of(call: Call, *bounds: Bound) -> SimpleNamespace:
         grants={},
         routes={"ours": call.route},
         policy_of=lambda _principal: "",
+        candidates={},
     )
 
 

@@ -56,7 +56,7 @@ def test_others_get_what_they_know():
                 {"id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
             ],
         },
-        {"role": "tool", "tool_call_id": "t1", "content": "42"},
+        {"role": "tool", "tool_call_id": "t1", "content": "Error: 42"},
         {
             "role": "user",
             "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}],

@@ -19,7 +19,7 @@ from foundation.egress import PRIVATE
 from foundation.egress.data_plane import open_session
 from foundation.errors import AtriumError, InvalidInput, UpstreamError
 from gateway.answers.billed import NOTHING, billed_usage
-from gateway.answers.deltas import MOST_VAIN_LESSONS, DeltaShape
+from gateway.answers.deltas import MOST_VAIN_LESSONS, DeltaShape, pass_unread
 from gateway.answers.frames import Frames
 from gateway.answers.idle import IdleWatch
 from gateway.answers.refusals import callers_fault
@@ -153,12 +153,24 @@ def test_what_may_say_more_goes_to_the_parser(event):
     assert shape.swap(frame(event)) is None
 
 
-def test_two_events_in_one_chunk_go_to_the_parser():
+def test_two_events_are_not_of_the_shape_of_one():
     shape, event = DeltaShape(), frame(orjson.dumps(delta("Hello")))
     shape.learn(event, event, "Hello")
     assert (
         shape.swap(event + event) is None and shape.swap(event[:-1]) is None and shape.swap(event[1:]) is None
     )
+
+
+def test_events_that_came_at_once_pass_unread_if_all_of_them_may():
+    call, shape = make_call("http://nowhere/v1"), DeltaShape()
+    first, second, said = (frame(orjson.dumps(delta(text))) for text in ("Hello", " you", 'a "word"'))
+    ours = first.replace(b"theirs", b"ours")
+    shape.learn(first, ours, "Hello")
+    assert pass_unread(call, first + second, shape) == (first + second).replace(b"theirs", b"ours")
+    assert (call.pieces_seen, call.output_tokens_seen) == (2, 2)
+    for chunk in (first + said + second, first + second[:-1], first + b": comment\n\n", b"\n\n" + first):
+        assert pass_unread(call, chunk, shape) is None
+    assert call.pieces_seen == 2, "what goes to the parser is counted there"
 
 
 def test_a_place_that_is_not_certain_is_not_learnt():

@@ -7,11 +7,12 @@ import orjson
 import pytest
 from asgiref.sync import sync_to_async
 
-from foundation.errors import InvalidInput, UpstreamError
+from foundation.errors import InvalidInput, QuotaExceeded, UpstreamError
 from foundation.ids import uuid7
 from gateway.answers.billed import billed_usage
 from gateway.calls import Principal
 from gateway.operations.rerank import MOST_AROUND_PAIR, OPERATION
+from gateway.operations.rerank.errors import COHERES
 from gateway.operations.rerank.request import MAX_DOCUMENTS
 from models_registry.routes import Candidate
 from tests.doubles.cohere import answer_relevances
@@ -225,3 +226,8 @@ async def test_cohere_is_asked_in_its_own_words(house):
     assert vendor.bodies[0].keys() == {"model", "query", "documents"}
     (event,) = await sync_to_async(events_of)(ONE)
     assert event.estimated and event.cost > 0 and event.model == "rerank-v3.5"
+
+
+def test_an_empty_budget_is_not_asked_again_by_coheres_clients():
+    assert COHERES.status_of(QuotaExceeded("empty", code="insufficient_quota")) == 402
+    assert COHERES.status_of(QuotaExceeded("busy", code="rate_limit_exceeded")) == 429

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.utils import translation
 
-from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound, UpstreamError
 from models_registry import services
 from models_registry.models import Connection, Model
 from models_registry.platform.models import Connection as PlatformConnection
@@ -303,7 +303,14 @@ def test_anthropic_gets_its_key_in_its_own_header(make, provider):
 
 @pytest.mark.parametrize(
     ("status", "says"),
-    [(401, "API key"), (403, "API key"), (404, "/v1"), (429, "later"), (500, "500"), (302, "redirects")],
+    [
+        (401, "Enter a key"),
+        (403, "Enter a key"),
+        (404, "Correct the base address"),
+        (429, "Try again later"),
+        (500, "Test again"),
+        (302, "Enter the final address"),
+    ],
 )
 def test_a_test_says_what_is_wrong_without_repeating_the_provider(make, provider, status, says):
     provider.status = status
@@ -325,7 +332,8 @@ def test_why_a_check_failed_is_read_in_the_readers_language(make, provider):
     row.refresh_from_db()
     assert "Anbieter" in row.last_error and "HTTP 503" in row.last_error
     with translation.override("en"):
-        assert row.failure == "The provider answers with an error (HTTP 503)." != row.last_error
+        assert row.failure.startswith("The provider answers with an error (HTTP 503). Test again")
+        assert row.failure != row.last_error
     row.last_error_words = None
     assert row.failure == row.last_error
     provider.status = 200
@@ -360,7 +368,15 @@ def test_a_test_of_a_dead_provider_and_of_a_broken_key_fails_clearly(make, provi
     row.refresh_from_db()
     assert "Enter it again" in services.test_connection(actor=None, connection=row).error
     provider.close()
-    assert "cannot be reached" in services.test_connection(actor=None, connection=other).error
+    dead = services.test_connection(actor=None, connection=other).error
+    assert "cannot be reached" in dead and "Check that the server runs" in dead
+    with pytest.raises(UpstreamError) as failed:
+        services.sync_catalogue(actor=None, connection=other)
+    assert "Check that the server runs" in failed.value.message
+    lost = make.connection(name="Lost", base_url="https://no-such-host.invalid/v1")
+    assert "Check how the host is written" in services.test_connection(actor=None, connection=lost).error
+    silent = UpstreamError("x", code="upstream_timeout"), UpstreamError("x", code="upstream_tls")
+    assert [services.connections.describe_failure(one)[:10] for one in silent] == ["x Check th", "x Enter th"]
 
 
 def test_a_test_is_refused_to_a_member(make, bob):

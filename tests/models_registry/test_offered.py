@@ -13,6 +13,7 @@ from django.utils.html import escape
 
 from accounts.services import create_project, grant, set_data_policy, set_project_member
 from models_registry.examples import list_examples
+from models_registry.first_models import FIRST_MODELS
 from models_registry.kinds import ADDRESSES, ModelKind
 from models_registry.offered import Health, judge, list_catalogue, measure
 from models_registry.pages import PER_PAGE
@@ -83,6 +84,31 @@ def test_what_is_granted_to_others_is_neither_listed_nor_opened(acme, alice, bob
     assert "theirs" not in acme.get(LIST).text
     missing, foreign = acme.get(f"/models/{uuid4()}/"), acme.get(detail(theirs))
     assert missing.status_code == foreign.status_code == 404
+
+
+def test_the_palette_finds_the_models_that_one_may_use(acme, alice, bob, make):
+    row, closed = make.model("big-one", label="Big One"), make.model("big-other")
+    grant(actor=None, kind="model", target=closed.pk, user=alice)
+    acme.login_as(bob)
+    found = acme.get(f"{LIST}?as=options&q=big").text
+    assert re.findall(r'<a [^>]*href="([^"]+)"', found) == [detail(row)] and ">Big One<" in found
+    assert "<a " not in acme.get(f"{LIST}?as=options&q=").text
+    assert acme.login_as(alice).get(f"{LIST}?as=options&q=big").text.count("<a ") == 2
+
+
+def test_what_the_house_says_of_its_first_models_is_in_the_readers_language(acme, bob, make):
+    first = FIRST_MODELS["SmolLM2-135M-Instruct"]
+    with platform():
+        home = make.connection(
+            "Runtime", kind="embedded", base_url="http://127.0.0.1:9101", allow_private=True
+        )
+        row = make.model("smol", home, upstream_name="SmolLM2-135M-Instruct", notes=first.notes)
+        other = make.model("other", home, upstream_name="atrium-tiny", notes="An operator's own words.")
+    bob.language = "de"
+    bob.save()
+    page = acme.login_as(bob).get(detail(row)).text
+    assert "English only" not in page and "Nur Englisch" in page
+    assert "An operator&#x27;s own words." in acme.get(detail(other)).text
 
 
 def test_another_tenants_models_and_calls_stay_theirs(acme, bob, charlie, make):

@@ -66,9 +66,15 @@ def test_policies_and_rights_of_use_bind_it(as_bob, offer, alice):
 
 
 @pytest.mark.django_db
-def test_where_it_is_gone_another_model_has_to_be_chosen(as_bob, bob, offer):
-    offer("only", ("1", "1"))
-    page = as_bob.get(url("conversation-detail", make_conversation(bob, model_name="auto").pk))
+def test_it_goes_on_with_the_only_one_left_and_ends_with_the_last(as_bob, bob, offer):
+    address = url("conversation-detail", make_conversation(bob, model_name="auto").pk)
+    only = offer("only", ("1", "1"), label="Only One")
+    page = as_bob.get(address)
+    assert page.context["selected_model"] == "only"
+    assert "no longer offered" not in page.content.decode()
+    only.channel = "experimental"
+    only.save()
+    page = as_bob.get(address)
     assert page.context["selected_model"] == ""
     assert "Automatic is no longer offered. Choose another model to go on." in page.content.decode()
     refused = as_bob.post(url("conversation-create"), {"text": "private", "model": "auto"})
@@ -113,7 +119,10 @@ def test_the_answer_bears_the_chosen_models_name_and_the_choice_stays(visit, pri
         set_project_member(actor=None, project=project, user=person, role="viewer")
         set_auto_models(actor=None, project=project, names=["auto-dear", "auto-cheap"])
     bob = visit(user=person)
-    answer = bob.finished(bob.ask("hello", "auto", project=project.pk))
+    asked = bob.ask("hello", "auto", project=project.pk)
+    heads = [event.data for event in bob.events(asked) if event.name == "model"]
+    assert heads == [{"name": "auto-dear", "label": "auto-dear"}], "told while it is written"
+    answer = bob.finished(asked)
     assert (answer.status, answer.model_name, answer.failed_model_name) == (Status.DONE, "auto-dear", "")
     assert answer.notice == "auto_listed" and answer.text == said(8) and answer.cost > 0
     assert bob.conversation(answer.conversation_id).model_name == "auto", "remembered with the conversation"

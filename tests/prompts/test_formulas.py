@@ -212,3 +212,41 @@ def test_letters_of_other_alphabets_are_letters():
         html = make_mathml(rf"\{command}{{{''.join(plain[letter] for letter in letters)}}}", is_block=False)
         assert text_of(html) == letters and "double-struck" not in html
     assert mathml.MATH["mi"] == {"mathvariant"}
+
+
+RULE = "| - | - |\n"
+HEAD = f"| a | b |\n{RULE}"
+
+
+def cells_of(html: str) -> list[str]:
+    return [text_of(cell) for cell in re.findall(r"<t[dh]>(.*?)</t[dh]>", html, re.DOTALL)]
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("| $|x|$ | 1 |", ["|x|", "1"]),
+        (r"| \(P(A|B)\) | $$\{x | x>0\}$$ |", ["P(A|B)", "{x|x&gt;0}"]),
+        ("$|x|$ | $|y|", ["|x|", "$"]),
+        (r"| $\|x\|$ | 1 |", ["|x|", "1"]),
+        ("| $a | $b |", ["$a", "$b"]),
+        ("| $5 | $6 | 7", ["$5", "$6"]),
+        ("| `$x|` | $y$ |", ["`$x", "`"]),
+        (r"| \$x | y\$ | z |", ["$x", "y$"]),
+        ("| $|x|$ |", ["|x|", ""]),
+        ("| $|x | y$ |", ["|x|y", ""]),
+        ("| x$ | $y |", ["x$", "$y"]),
+    ],
+)
+def test_a_bar_in_a_formula_ends_no_cell_where_the_row_would_have_too_many(row, cells):
+    html = render_markdown(HEAD + row)
+    assert cells_of(html)[2:] == cells
+    assert "\0" not in html and "\ufffd" not in html
+
+
+def test_so_it_is_in_the_head_and_while_the_table_is_written():
+    text = f"So:\n| $|x|$ | b |\n{RULE}| $|y|$ | 2 |\n"
+    assert cells_of(render_markdown(text)) == ["|x|", "b", "|y|", "2"]
+    growing = GrowingText()
+    html = "".join(growing.grow(text)) + "".join(growing.grow("\nEnd.\n"))
+    assert cells_of(html)[-4:] == ["|x|", "b", "|y|", "2"]

@@ -171,6 +171,10 @@ def test_a_retired_model_gives_way_to_its_registered_successor(as_bob, bob, offe
     response = as_bob.get(url("conversation-detail", make_conversation(bob, model_name="old").pk))
     assert response.context["selected_model"] == "new"
     assert "old is no longer offered. new takes its place." in response.content.decode()
+    OwnModel.objects.filter(name="lost").update(label="The Lost One")
+    refused = as_bob.post(url("conversation-create"), {"text": "x", "model": "lost"})
+    assert "“The Lost One” is not offered to you here." in refused.content.decode()
+    OwnModel.objects.filter(name="lost").update(label="")
     for name in ("lost", "never-was"):
         response = as_bob.get(url("conversation-detail", make_conversation(bob, model_name=name).pk))
         assert response.context["selected_model"] == "", "nothing that nobody chose"

@@ -18,7 +18,7 @@ from tenants import context
 from tenants.context import in_tenant, tenant
 from tenants.pgbackend.base import DatabaseWrapper
 
-REQUESTS = 20_000 if os.environ.get("ATRIUM_PROOF") == "night" else 2_000
+REQUESTS = 20_000 if os.environ.get("ATRIUM_PROOF") == "night" else 1_000
 WORKERS = 64
 TENANTS = ("acme", "globex")
 

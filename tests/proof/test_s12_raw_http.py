@@ -143,6 +143,7 @@ LIMITS = {
     "api": ("/api/v1/projects/", "localhost", settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
     "chat": ("/v1/chat/completions", "localhost", MAX_BODY_BYTES),
     "messages": ("/v1/messages", "localhost", MAX_BODY_BYTES),
+    "ranking": ("/v2/rerank", "localhost", MAX_BODY_BYTES),
 }
 SAMPLED = [(door, framing) for door in LIMITS for framing in ("chunks", "a length")]
 

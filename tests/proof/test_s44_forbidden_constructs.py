@@ -4,8 +4,10 @@ its planted bug.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,22 +70,23 @@ RUFF = [
 ]
 
 
-@pytest.mark.parametrize(("name", "path", "text"), RUFF)
-def test_ruff_catches_its_planted_bug(name: str, path: str, text: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "ruff",
-        "check",
-        "--quiet",
-        "--stdin-filename",
-        path,
-        "--ignore",
-        "F,I,E402",
-        "-",
-    ]
-    checked = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True)
-    assert checked.returncode == 1, f"ruff has nothing against {name}: {text!r}"
+def test_ruff_catches_each_planted_bug(tmp_path: Path) -> None:
+    for number, (_name, path, text) in enumerate(RUFF):
+        room, _, module = path.partition("/")
+        planted = tmp_path / room / f"planted_{number}" / module
+        planted.parent.mkdir(parents=True)
+        planted.write_text(text)
+    command = ["check", "--quiet", "--config", str(ROOT / "pyproject.toml"), "--ignore", "F,I,E402"]
+    checked = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--no-cache", "--output-format", "json", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 1, checked.stderr
+    caught = {Path(found["filename"]).parent.name for found in json.loads(checked.stdout)}
+    missed = [entry for number, entry in enumerate(RUFF) if f"planted_{number}" not in caught]
+    assert not missed, f"ruff has nothing against {missed}"
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))

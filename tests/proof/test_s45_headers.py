@@ -189,6 +189,7 @@ def refusals(house: House) -> list[Ask]:
         Ask("server", host, "GET", "/" + "x" * 70_000, status=431),
         Ask("server", host, "GET", "http://other.example/", status=400),
         Ask("page", "nobody.example", "GET", "/", status=404),
+        Ask("document", host, "GET", f"/knowledge/files/{uuid4()}/", status=302),
         Ask("page", "nobody.example", "GET", "/", headers=json_asked, status=404),
         Ask("admin", "nobody.example", "GET", "/admin/", status=404),
         Ask("api", "nobody.example", "GET", "/api/v1/me/", status=401),

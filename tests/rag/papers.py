@@ -112,6 +112,7 @@ def make_docx() -> bytes:
     run = '<w:r><w:{0} xml:space="preserve">{1}</w:{0}></w:r>'
     words = nsdecls("w")
     changed._p.append(parse_xml(f"<w:del {words}>{run.format('delText', 'vier')}</w:del>"))
+    changed._p.append(parse_xml(f"<w:moveFrom {words}>{run.format('t', 'Tage')}</w:moveFrom>"))
     changed._p.append(parse_xml(f"<w:ins {words}>{run.format('t', 'sechs Wochen')}</w:ins>"))
     control = (
         f"<w:sdt {words}><w:sdtContent><w:p>{run.format('t', 'Gezeichnet')}</w:p></w:sdtContent></w:sdt>"
@@ -171,7 +172,7 @@ def make_mail(*, subject: str, text: str, charset: str = "utf-8") -> bytes:
     mail["Date"] = "Mon, 30 Nov 2026 10:00:00 +0100"
     mail["Subject"] = subject
     mail.set_content(text, charset=charset)
-    mail.add_alternative(f"<html><body><p>{text}</p></body></html>", subtype="html")
+    mail.add_alternative(f"<html><body><p>{text} (HTML)</p></body></html>", subtype="html")
     mail.add_attachment(
         make_xlsx(2), maintype="application", subtype="octet-stream", filename="Preise März.xlsx"
     )

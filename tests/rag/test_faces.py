@@ -226,7 +226,7 @@ def test_a_right_is_given_and_taken_back_on_the_page(acme, people, make_collecti
     assert client.post(place, person).status_code == 302
     page = text_of(client.get(place))
     assert people["user"].name in page
-    revoke = re.search(r'name="revoke" value="([^"]+)"', page)
+    revoke = re.search(r'name="revoke"\s+value="([^"]+)"', page)
     assert acme.login_as(people["user"]).get(at("rag:collection-detail", collection.pk)).status_code == 404
     acme.login_as(people["owner"]).post(place, {"revoke": revoke[1]})
     assert acme.login_as(people["user"]).get(at("rag:collection-detail", collection.pk)).status_code == 200

@@ -22,13 +22,13 @@ LEFT = [
     "Das Arbeitsverhältnis eines Angestellten kann mit",
     "einer Frist von vier Wochen gekündigt werden. Der",
     "Betriebsrat ist zu hören, ebenso die Schwerbehin-",
-    "dertenvertretung. Ein- und Ausgang sind zu ver-",
-    "merken, auch von E-Mail-Nachrichten.",
+    "dertenvertretung, so-genannte SBV. Zum Ein-",
+    "und Ausgang gilt: Vermerk auf E-Mail-Nachrichten.",
 ]
 RIGHT = [
     "Die Schriftform ist zu wahren. Eine Kündigung per",
-    "Fax genügt nicht, und auch keine E-Mail-",
-    "Nachrichten. Wer das übersieht, kündigt nicht, und",
+    "Fax genügt nicht, und auch keine so-",
+    "genannte E-Mail-Kündigung. Wer das übersieht, und",
     "das Gehalt ist weiter zu zahlen, bis in der Form",
     "gekündigt wird, die das Gesetz verlangt.",
 ]
@@ -86,7 +86,7 @@ def test_each_kind_is_read_in_the_jail(has_bubblewrap, monkeypatch):
         "markdown": MARKDOWN.encode(),
     }
     if has_bubblewrap:
-        contents = {kind: contents[kind] for kind in ("pdf", "xlsx", "eml")}
+        contents = {kind: contents[kind] for kind in ("pdf", "xlsx")}
     for kind, content in contents.items():
         parsed = parse(content, name="file")
         assert parsed.blocks and parsed.metadata["kind"] == kind
@@ -148,8 +148,8 @@ def test_a_german_pdf_with_two_columns_is_read_in_its_order(by_row):
         (60, 780, 20, "Kündigung"),
         *papers.columns(LEFT, RIGHT, top=740, by_row=by_row),
         (60, 640, 10, "Fristen im Überblick"),
-        (60, 620, 10, "Dauer"),
-        (200, 620, 10, "Frist"),
+        (72, 620, 10, "Dauer"),
+        (212, 620, 10, "Frist"),
         (60, 606, 10, "zwei Jahre"),
         (200, 606, 10, "ein Monat"),
         (280, 40, 8, "Seite 1"),
@@ -162,16 +162,16 @@ def test_a_german_pdf_with_two_columns_is_read_in_its_order(by_row):
         (
             "paragraph",
             "Das Arbeitsverhältnis eines Angestellten kann mit einer Frist von vier Wochen gekündigt werden. "
-            "Der Betriebsrat ist zu hören, ebenso die Schwerbehindertenvertretung. Ein- und Ausgang sind zu "
-            "vermerken, auch von E-Mail-Nachrichten.",
+            "Der Betriebsrat ist zu hören, ebenso die Schwerbehindertenvertretung, so-genannte SBV. Zum Ein- "
+            "und Ausgang gilt: Vermerk auf E-Mail-Nachrichten.",
             1,
             ("Kündigung",),
         ),
         (
             "paragraph",
-            "Die Schriftform ist zu wahren. Eine Kündigung per Fax genügt nicht, und auch keine "
-            "E-Mail-Nachrichten. Wer das übersieht, kündigt nicht, und das Gehalt ist weiter zu zahlen, bis "
-            "in der Form gekündigt wird, die das Gesetz verlangt.",
+            "Die Schriftform ist zu wahren. Eine Kündigung per Fax genügt nicht, und auch keine so-genannte "
+            "E-Mail-Kündigung. Wer das übersieht, und das Gehalt ist weiter zu zahlen, bis in der Form "
+            "gekündigt wird, die das Gesetz verlangt.",
             1,
             ("Kündigung",),
         ),
@@ -322,7 +322,7 @@ def test_a_packed_document_is_not_taken_on_trust():
 
 
 def test_a_reader_that_was_taken_over_is_a_broken_document(monkeypatch):
-    monkeypatch.setattr(run, "READ", "tests.jailed:echo")
+    monkeypatch.setattr(run, "READ", "tests.jailed:lie")
     assert reason(b"whatever") == "document_broken"
 
 

@@ -224,8 +224,9 @@ def test_who_sees_which_budget(alice, bob):
     tightest = find_tightest_budget(bob, get_default_project_id())
     assert (tightest.percent, tightest.remaining) == (90, Decimal("0.1"))
     assert find_tightest_budget(bob, uuid4()).percent == 0, "a chat that is booked elsewhere"
-    assert [(state.limit, state.percent, state.is_exhausted) for state in list_binding_budgets(bob)] == [
-        (4, 0, False)
+    assert [(one.limit, one.percent, one.is_open) for one in list_binding_budgets(bob)] == [
+        (4, 0, True),
+        (1, 90, False),
     ]
     Budget.objects.filter(pk=of_project.pk).update(period_start=datetime(2020, 1, 1, tzinfo=UTC))
     assert find_tightest_budget(bob, get_default_project_id()).percent == 0  # last month's money

@@ -122,7 +122,7 @@ def test_a_budget_is_shown_before_anything_is_spent_with_who_can_raise_it(acme, 
     for person in (alice, bob):
         set_budget(actor=None, level="user", subject_id=person.pk, limit=Decimal(40))
     rows = {person: section(acme.login_as(person), "still be spent")[0] for person in (alice, bob)}
-    assert rows[bob].startswith("Your monthly budget 40 € left of 40 €")
+    assert rows[bob].startswith("Your monthly budget 0 € of 40 € used, 40 € left")
     assert "month (UTC)" not in rows[bob] and "Begins anew on" in rows[bob]
     assert rows[bob].endswith(ASK_AN_ADMINISTRATOR)
     assert rows[alice].endswith("Raise it in the administration")

@@ -1,6 +1,7 @@
 """Sums and reports."""
 
 import json
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -206,8 +207,24 @@ def test_the_page_shows_ones_own_usage(acme, three_days, bob):
     response = acme.login_as(bob).get("/usage/?days=7")
     assert response.status_code == 200
     page = response.content.decode()
-    assert "12.25" in page and "big" in page and "left of 40" in page
+    assert "12.25" in page and "big" in page
     assert acme.get("/usage/?days=nonsense").context["chart"].top > 0
+    assert re.search(r"of 40\s€ used, [\d.]+\s€ left", page)
+
+
+def test_the_page_says_which_budgets_bind_and_who_can_raise_them(acme, alice, bob):
+    """How full a shared one is may be known to all whom it stops; its amounts to those who may see it."""
+    from usage import services
+
+    page = acme.login_as(bob).get("/usage/").content.decode()
+    assert "No budget is set" in page and "An administrator of your organisation can set one." in page
+    services.set_budget(actor=None, level="tenant", subject_id=None, limit=Decimal(900))
+    shared = acme.get("/usage/").context["budgets"]
+    assert [(one.label, one.text) for one in shared] == [("organisation · month", "0% used")]
+    assert "An administrator of your organisation can raise it." in acme.get("/usage/").content.decode()
+    page = acme.login_as(alice).get("/usage/").content.decode()
+    assert "0 € of 900 € used, 900 € left".replace(" €", "\N{NO-BREAK SPACE}€") in page
+    assert 'href="/admin/usage/budget/">Raise it in the administration' in page
 
 
 def test_a_day_and_a_model_of_refunds_alone_are_shown(acme, alice, bob):

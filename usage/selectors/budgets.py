@@ -1,7 +1,7 @@
 """Budgets that somebody may see, and how full they are."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, Decimal
 from uuid import UUID
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.selectors import (
+    list_member_projects,
     list_own_api_keys,
     list_projects_of,
     name_keys_with_owners,
@@ -38,6 +39,7 @@ class BudgetState:
     warn_at_percent: int
     # it came with the organisation's plan: only the operator of the platform can raise it
     is_of_plan: bool = False
+    is_open: bool = True  # whether its amounts are for the person, beside how full it is
 
     @property
     def used(self) -> Decimal:
@@ -69,6 +71,8 @@ NAMES: dict[str, Callable[[Iterable[UUID]], dict[UUID, str]]] = {
 }  # level → what its subjects are called, by id
 
 
+# from a person's own to what everybody shares
+ORDER: list[str] = [Budget.Level.USER, Budget.Level.KEY, Budget.Level.PROJECT, Budget.Level.TENANT]
 # shown to nobody but the person
 OWN: dict[str, str | Promise] = {
     Budget.Period.DAY: gettext_lazy("Your daily budget"),
@@ -105,12 +109,20 @@ def find_budget(level: str, subject_id: UUID | None, period: str) -> Budget | No
 
 
 def list_binding_budgets(user: User) -> list[BudgetState]:
-    """What may still be spent by a person: their own budgets and those of their keys."""
-    keys = {key.pk: key for key in list_own_api_keys(user)}
-    rows = Budget.objects.filter(
-        Q(level=Budget.Level.USER, subject_id=user.pk) | Q(level=Budget.Level.KEY, subject_id__in=list(keys))
+    """What may still be spent by a person: their own budgets and those of their keys, then those they share,
+    of the projects that they may book on and of the organisation.
+    """
+    names: dict[UUID, str] = {key.pk: str(key) for key in list_own_api_keys(user)}
+    binding = Q(level=Budget.Level.USER, subject_id=user.pk)
+    binding |= Q(level=Budget.Level.KEY, subject_id__in=list(names))
+    names |= {project.pk: str(project) for project in list_member_projects(user)}
+    binding |= Q(level=Budget.Level.PROJECT, subject_id__in=list(names))
+    binding |= Q(level=Budget.Level.TENANT, subject_id=TENANT_SUBJECT)
+    rows = sorted(
+        Budget.objects.filter(binding), key=lambda row: (ORDER.index(row.level), row.period, row.pk)
     )
-    return [_state(row, str(keys.get(row.subject_id, ""))) for row in rows.order_by("-level", "period", "pk")]
+    visible = set(list_visible_budgets(user).values_list("pk", flat=True))
+    return [replace(_state(row, names.get(row.subject_id, "")), is_open=row.pk in visible) for row in rows]
 
 
 def find_tightest_budget(user: User, project_id: UUID) -> BudgetState | None:

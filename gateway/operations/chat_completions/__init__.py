@@ -23,7 +23,7 @@ TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
 # Tokens that no byte of the request stands for: what a template says of itself (who it is, the date, how to
 # think), and what is said about tools and forms: 264 to 530 at Anthropic, some 200 in templates of others.
 AROUND_PROMPT, AROUND_TOOLS = 256, 768
-SAY_MORE = ("tools", "functions", "response_format")
+SAY_MORE = frozenset({"tools", "functions", "response_format"})
 
 
 class ChatCompletions:
@@ -65,7 +65,8 @@ class ChatCompletions:
         the window.
         """
         window = route.context_window
-        around = AROUND_TOOLS if any(call.body.get(name) for name in SAY_MORE) else AROUND_PROMPT
+        says_more = not SAY_MORE.isdisjoint(call.body) and any(map(call.body.get, SAY_MORE))
+        around = AROUND_TOOLS if says_more else AROUND_PROMPT
         most = call.size_bytes + around
         if call.has_media:
             return window or max(ASSUMED_WINDOW, most)

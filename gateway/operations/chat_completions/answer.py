@@ -115,7 +115,8 @@ def _read_choice(choice: Any, position: int) -> dict[str, Any]:
     choice["message"] = message
     tools = message.get("tool_calls") or ()
     reason = name_end(choice.get("finish_reason"), has_calls=bool(tools))
-    choice["finish_reason"] = name_end_of_calls(reason, is_cut=any(map(has_cut_arguments, tools)))
+    called = [*tools, {"function": message.get("function_call")}]  # of the kind before tools: one
+    choice["finish_reason"] = name_end_of_calls(reason, is_cut=any(map(has_cut_arguments, called)))
     return choice
 
 

@@ -14,11 +14,11 @@ from gateway.calls import Call, Chunk
 from gateway.operations.chat_completions.finish import (
     CALLED,
     STOP,
-    TOOL_CALLS,
     name_end,
     name_end_of_calls,
     name_finish_reason,
 )
+from gateway.operations.chat_completions.nesting import Nesting
 from gateway.operations.chat_completions.parts import read_reasoning, split_content
 from gateway.operations.chat_completions.tool_calls import CallReader
 from models_registry.providers.openai_compatible.usage import counts_nothing
@@ -36,7 +36,8 @@ class ChatChunkReader:
         self._halves = Halves()
         self._calls: dict[int, CallReader] = {}  # of each choice that makes any
         self._thoughts: dict[int | None, int] = {}  # the provider's numbers of signed thoughts → ours
-        self._has_function_call = False  # of the kind before tools, which is passed on as it is
+        # the arguments, by choice, of a call of the kind before tools, which is passed on as it is
+        self._function_arguments: dict[int, Nesting] = {}
         self._reasons: dict[int, str | None] = {}  # of each choice: why it ended
         self._untold: set[int] = set()  # whose reason the client gets at the very end
         self._open: set[int] = set()  # of which a piece came that told no reason
@@ -49,7 +50,7 @@ class ChatChunkReader:
 
     @property
     def has_calls(self) -> bool:
-        is_called = self._has_function_call or not CALLED.isdisjoint(self._reasons.values())
+        is_called = bool(self._function_arguments) or not CALLED.isdisjoint(self._reasons.values())
         return is_called or any(calls.has_calls for calls in self._calls.values())
 
     @property
@@ -153,7 +154,8 @@ class ChatChunkReader:
             self._is_changed |= self._calls.setdefault(choice["index"], CallReader()).read(delta)
         if isinstance(thoughts := delta.get("thinking_blocks"), list):
             self._number_thoughts(thoughts)
-        self._has_function_call |= bool(delta.get("function_call"))
+        if function := delta.get("function_call"):
+            self._note_function(choice["index"], function)
         given = choice.get("finish_reason")
         index = choice["index"]
         may_begin = has_piece or "role" in delta
@@ -168,6 +170,12 @@ class ChatChunkReader:
         choice["finish_reason"] = self._tell(index, reason)
         self._is_changed |= choice["finish_reason"] != given
         self._join_texts(delta, index, is_last=reason is not None)
+
+    def _note_function(self, index: int, function: Any) -> None:
+        nesting = self._function_arguments.setdefault(index, Nesting())
+        piece = function.get("arguments") if isinstance(function, dict) else None
+        if isinstance(piece, str):
+            nesting.add(piece)
 
     def _number_thoughts(self, thoughts: list[Any]) -> None:
         """Clients put their pieces together by these numbers, as those of calls."""
@@ -215,7 +223,7 @@ class ChatChunkReader:
         While a call has no arguments, or not all, they may still come. Where none do it gets `{}` ahead of
         the reason, for its client reads them when that comes; where the rest does not, it is told so.
         """
-        if reason and (self.is_end_doubtful or (reason == TOOL_CALLS and self._has_unfinished(index))):
+        if reason and (self.is_end_doubtful or (reason in CALLED and self._has_unfinished(index))):
             self._call.finish_reason = reason
             self._untold.add(index)
             return None
@@ -225,7 +233,12 @@ class ChatChunkReader:
 
     def _has_unfinished(self, index: int) -> bool:
         calls = self._calls.get(index)
-        return calls is not None and (calls.lacks_arguments or calls.is_cut)
+        return self._is_cut(index) or (calls is not None and calls.lacks_arguments)
+
+    def _is_cut(self, index: int) -> bool:
+        """Whether the arguments of a call have not come whole so far."""
+        calls, arguments = self._calls.get(index), self._function_arguments.get(index)
+        return (calls is not None and calls.is_cut) or (arguments is not None and arguments.is_cut)
 
     def end(self, *, is_whole: bool) -> Chunk | None:
         """The chunk that tells why the answer ended, where the client does not know yet. `is_whole`: the
@@ -241,13 +254,11 @@ class ChatChunkReader:
 
     def _last_choice(self, index: int) -> dict[str, Any]:
         reason = name_end(self._reasons[index], has_calls=self._has_calls(index))
-        calls, pieces = self._calls.get(index), []
-        if calls is not None:
-            reason, pieces = name_end_of_calls(reason, is_cut=calls.is_cut), calls.end()
+        pieces = self._calls[index].end() if index in self._calls else []
         return {
             "index": index,
             "delta": {"tool_calls": pieces} if pieces else {},
-            "finish_reason": reason,
+            "finish_reason": name_end_of_calls(reason, is_cut=self._is_cut(index)),
         }
 
     def _join_texts(self, delta: dict[str, Any], index: int, *, is_last: bool) -> None:

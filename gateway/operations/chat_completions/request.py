@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from foundation.told import gettext as _
 from gateway.calls import Call
 from gateway.operations.body import check, check_range, missing, wrong
@@ -31,6 +33,11 @@ OTHER_LENGTHS = (
     "max_gen_toks",
 )
 OTHER_ANSWERS = ("n_cmpl", "best_of")
+ANSWERS = frozenset({"n", *OTHER_ANSWERS})
+LENGTHS = ("max_tokens", "max_completion_tokens")
+TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"})
+LOGPROBS = frozenset({"logprobs", "top_logprobs"})
+KINDS = {"reasoning_effort": str, "metadata": dict, "tools": list, "functions": list, "modalities": list}
 MAX_TOP_LOGPROBS = 20  # OpenAI's bound
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
@@ -41,43 +48,46 @@ def check_body(call: Call, *, are_parts_checked: bool = False) -> None:
     messages. Raises InvalidInput naming the parameter.
     """
     body = call.body
-    refuse_fields(body, OTHER_LENGTHS, _("is not allowed: “max_tokens” bounds the answer"))
+    refuse_fields(body, OTHER_LENGTHS, gettext_noop("is not allowed: “max_tokens” bounds the answer"))
     _check_messages(body, are_parts_checked=are_parts_checked)
     parts = list(_parts_of(body["messages"]))
-    call.has_media = any(True for part in parts for _kind in kinds_of(part))
+    call.has_media = bool(parts) and any(True for part in parts for _kind in kinds_of(part))
     body["messages"] = clean_history(body["messages"])
-    call.has_sound = _names_sound(body) or any(map(may_sound, parts))
-    for name in ("max_tokens", "max_completion_tokens"):
-        check_length(body, name)
+    call.has_sound = _names_sound(body) or (bool(parts) and any(map(may_sound, parts)))
+    for name in LENGTHS:
+        if name in body:
+            check_length(body, name)
     check_range(body, "temperature", 0, 2)
     check_range(body, "top_p", 0, 1)
     _check_answers(call)
     _check_logprobs(body)
-    check(body, "reasoning_effort", str)
-    check(body, "metadata", dict)
+    for name, kind in KINDS.items():
+        if name in body:
+            check(body, name, kind)
     if (wanted := check_format(body)) is not None:
         call.form = form = JsonForm(*wanted, body[PLACE])
         call.size_bytes += form.most_added_bytes
-    for name in ("tools", "functions", "modalities"):
-        check(body, name, list)
-    _check_tools(body.get("tools") or ())
-    _clean_choice(body, "tools", "tool_choice", "parallel_tool_calls")
-    _clean_choice(body, "functions", "function_call")
+    if not TOOLS.isdisjoint(body):
+        _check_tools(body.get("tools") or ())
+        _clean_choice(body, "tools", "tool_choice", "parallel_tool_calls")
+        _clean_choice(body, "functions", "function_call")
     check_stream(call)
 
 
 def refuse_fields(body: dict[str, Any], names: Iterable[str], reason: str) -> None:
-    """Raises InvalidInput."""
+    """`reason`: a msgid. Raises InvalidInput."""
     for name in names:
         if body.get(name) is not None:
-            raise wrong(name, reason)
+            raise wrong(name, _(reason))
 
 
-def check_length(body: dict[str, Any], name: str) -> None:
-    """Raises InvalidInput for a bound of the answer that is none."""
+def check_length(body: dict[str, Any], name: str, least: int = 1) -> None:
+    """Raises InvalidInput for a bound of the answer that is none. `least`: 0 where something comes without an
+    answer.
+    """
     check(body, name, int)
-    if (value := body.get(name)) is not None and value < 1:
-        raise wrong(name, _("must be at least 1"))
+    if (value := body.get(name)) is not None and value < least:
+        raise wrong(name, _("must be at least 1") if least else _("must be at least 0"))
     if value is not None and value > MAX_OUTPUT_TOKENS:
         raise wrong(name, _("must be at most %(limit)s") % {"limit": MAX_OUTPUT_TOKENS})
 
@@ -96,6 +106,8 @@ def check_stream(call: Call) -> None:
 
 def _check_answers(call: Call) -> None:
     body = call.body
+    if ANSWERS.isdisjoint(body):
+        return
     check(body, "n", int)
     if (count := body.get("n")) is not None and not 1 <= count <= MAX_CHOICES:
         raise wrong("n", _("must lie between %(low)s and %(high)s") % {"low": 1, "high": MAX_CHOICES})
@@ -107,6 +119,8 @@ def _check_answers(call: Call) -> None:
 
 
 def _check_logprobs(body: dict[str, Any]) -> None:
+    if LOGPROBS.isdisjoint(body):
+        return
     check(body, "logprobs", bool)
     check(body, "top_logprobs", int)
     count = body.get("top_logprobs")

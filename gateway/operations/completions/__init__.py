@@ -41,8 +41,9 @@ class Completions:
         check_body(call)
 
     def longest_answer(self, call: Call, route: Route) -> int:
-        """In tokens, of each of the answers."""
-        asked = call.body.get("max_tokens") or DEFAULT_MAX_TOKENS
+        """In tokens, of each of the answers; 0 where the prompt alone is to come back (`echo`)."""
+        asked = call.body.get("max_tokens")
+        asked = DEFAULT_MAX_TOKENS if asked is None else asked
         return min(asked, route.max_output_tokens or asked, route.context_window or asked)
 
     def most_input_tokens(self, call: Call, route: Route) -> int:

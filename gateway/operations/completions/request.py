@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
 from gateway.calls import Call
@@ -23,11 +25,11 @@ def check_body(call: Call) -> None:
     made. Raises InvalidInput.
     """
     body = call.body
-    refuse_fields(body, LENGTHS, _("is not allowed: “max_tokens” bounds the answer"))
+    refuse_fields(body, LENGTHS, gettext_noop("is not allowed: “max_tokens” bounds the answer"))
     if body.get("prompt") is None:
         raise missing(body, "prompt", '"…"', ("messages", "input"))
     call.text_count = _count_prompts(body["prompt"])
-    check_length(body, "max_tokens")
+    check_length(body, "max_tokens", least=0 if body.get("echo") is True else 1)
     check_range(body, "temperature", 0, 2)
     check_range(body, "top_p", 0, 1)
     check(body, "suffix", str)
@@ -45,7 +47,7 @@ def check_body(call: Call) -> None:
 def _count_answers(call: Call) -> int:
     """To each prompt. Of `best_of` all are written and paid for, and `n` of them come."""
     body = call.body
-    refuse_fields(body, ("n_cmpl",), _("is not allowed: “n” says how many answers are given"))
+    refuse_fields(body, ("n_cmpl",), gettext_noop("is not allowed: “n” says how many answers are given"))
     for name in ("n", "best_of"):
         check(body, name, int)
         check_range(body, name, 1, MAX_CHOICES)

@@ -9,9 +9,11 @@ from django.utils import translation
 
 from foundation.errors import AtriumError
 from foundation.ids import show_request_id
+from gateway.addresses import is_v2
 from gateway.dialects import OPENAIS, Dialect, Header
 from gateway.http import AsgiScope
 from gateway.operations.messages import models
+from gateway.operations.rerank.errors import COHERES
 
 PATH = "/v1/messages"  # and what stands below it
 OVERLOADED = 529
@@ -92,4 +94,6 @@ ANTHROPICS: Dialect = AnthropicsDialect()
 def find_dialect(scope: AsgiScope) -> Dialect:
     """In which everything about a request is told."""
     path: str = scope["path"]
+    if is_v2(scope):
+        return COHERES
     return ANTHROPICS if path == PATH or path.startswith(f"{PATH}/") or models.is_asked(scope) else OPENAIS

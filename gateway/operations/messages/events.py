@@ -6,20 +6,21 @@ Pieces of text that differ from the last in nothing else pass unread, as they do
 
 OpenAI's servers may tell several calls at once, piece by piece, and a block that was closed is not gone on
 with: while the arguments of a call are not whole, whatever else is told waits, each call's pieces together.
-Whatever a server sends, each piece is put off once at most, and read once.
+Whatever a server sends, each piece is put off once at most, and read once. Arguments that cannot become JSON
+any more end the stream with an error before they go out: clients read them as they come.
 """
 
 from collections import deque
 from typing import Any
 
-from foundation.errors import AtriumError
-from gateway.answers.deltas import KEY, DeltaShape
-from gateway.answers.estimate import estimate_tokens
+from foundation.errors import AtriumError, UpstreamError
+from foundation.told import gettext as _
+from gateway.answers.deltas import KEY, DeltaShape, pass_unread
 from gateway.answers.whole import nonsense
 from gateway.calls import Call, Chunk
-from gateway.operations.chat_completions.nesting import Nesting
 from gateway.operations.chat_completions.parts import find_reasoning
 from gateway.operations.messages.answer import END, name_answer, name_end, usage_body, write_event
+from gateway.operations.messages.arguments import Arguments
 from gateway.operations.messages.errors import error_event
 from usage.pricing import Usage
 
@@ -47,7 +48,7 @@ class Events:
         self._calls: set[int] = set()  # the numbers of those that have begun
         self._unnamed: dict[int, list[dict[str, Any]]] = {}  # the pieces of calls whose names have not come
         self._call_open = -1  # the number of the one whose block is open
-        self._arguments = Nesting()  # of that, so far
+        self._arguments = Arguments()  # of that, so far
         self._waiting: deque[tuple[str, list[Any]]] = deque()  # what comes behind it: a kind, and its pieces
         self._later: dict[int, list[dict[str, Any]]] = {}  # those of calls, by their numbers
         self._waiting_pieces = 0
@@ -55,14 +56,7 @@ class Events:
         self._end: tuple[str, str | None] = (END, None)
 
     def pass_on(self, call: Call, chunk: bytes) -> bytes | None:
-        shape = self._shape
-        if shape is None:
-            return None
-        chunk = call.candidate.provider.bare_event(chunk)
-        swapped = shape.swap(chunk)
-        if swapped is not None:
-            call.note_piece(estimate_tokens(len(chunk) - shape.overhead))
-        return swapped
+        return None if self._shape is None else pass_unread(call, chunk, self._shape)
 
     def write(self, chunk: Chunk, data: bytes) -> bytes | None:
         parts: list[bytes] = [] if self._has_begun else [self._begin(chunk.event)]
@@ -190,10 +184,13 @@ class Events:
             self._start({"type": "tool_use", **named, "input": {}}, parts)
             self._calls.add(number)
             self._call_open = number
-            self._arguments = Nesting()
+            self._arguments = Arguments()
         if arguments := function.get("arguments"):
-            self._arguments.add(arguments)
-            parts.append(self._piece(type="input_json_delta", partial_json=arguments))
+            try:
+                told = self._arguments.add(arguments)
+            except ValueError as exc:
+                raise _no_json() from exc
+            parts.append(self._piece(type="input_json_delta", partial_json=told))
 
     def _check_named(self) -> None:
         """A call without a name is left out beside others. Raises ValueError where there is no other."""
@@ -239,6 +236,13 @@ class Events:
         usage = usage_body(self._call.usage or Usage())
         parts += [write_event("message_delta", delta=delta, usage=usage), write_event("message_stop")]
         return b"".join(parts)
+
+
+def _no_json() -> UpstreamError:
+    return UpstreamError(
+        _("The model called a tool with arguments that are no JSON. What arrived is kept. Try again."),
+        code="upstream_invalid_response",
+    )
 
 
 def _join(kind: str, pieces: list[Any]) -> Any:

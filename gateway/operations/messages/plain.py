@@ -1,6 +1,9 @@
 """A call in Anthropic's dialect for providers that speak OpenAI's: what they do not know is left out or put
 in words they do. Texts in several blocks become one, since many servers know no others.
 
+That a tool failed (`is_error`) becomes words on the way out, as it does in OpenAI's dialect
+(gateway.steps.dispatch).
+
 Left out: thoughts (none but Anthropic takes back what it has signed; those that want their own get them as
 text), marks for its cache, how long to think (`output_config.effort` is said by `reasoning_effort`), whose
 call it is; `top_k` where it would be refused.
@@ -13,7 +16,7 @@ from foundation.errors import InvalidInput
 from foundation.told import gettext as _
 
 OF_ANTHROPIC = ("thinking", "cache_control", "user")
-OF_MESSAGES = frozenset({"thinking_blocks", "content_blocks", "cache_control", "is_error"})
+OF_MESSAGES = frozenset({"thinking_blocks", "content_blocks", "cache_control"})
 BETWEEN = "\n\n"
 
 

@@ -10,7 +10,15 @@ from uuid import UUID
 
 from foundation.told import gettext as _
 from gateway.calls import Call, Operation, Principal
-from gateway.operations.body import MAX_PLACE, check, check_range, load_object, wrong
+from gateway.operations.body import (
+    MAX_PLACE,
+    NOT_PASSED_ON,
+    check,
+    check_range,
+    load_object,
+    take_out,
+    wrong,
+)
 from gateway.operations.chat_completions.form import JsonForm
 from gateway.operations.chat_completions.request import MAX_MESSAGES, check_body
 from gateway.operations.chat_completions.schemas import check_size
@@ -29,7 +37,7 @@ KNOWN = COUNTED | {
     "metadata",
 }
 # What a server may do without, and the answer stays one: left out, as OpenAI's fields of that kind are.
-LEFT_OUT = frozenset({"service_tier", "context_management", "speed", "user_profile_id", "diagnostics"})
+LEFT_OUT = ("context_management", "speed", "user_profile_id", "diagnostics")
 SAME = ("stream", "temperature", "top_p", "top_k")
 LEAST_BUDGET = 1_024
 FORM = "output_config.format"
@@ -45,11 +53,13 @@ def parse_request(
     InvalidInput naming the place.
     """
     given = load_object(raw)
+    left_out = take_out(given, (*NOT_PASSED_ON, *LEFT_OUT))
     for name in given:
-        if name not in KNOWN and name not in LEFT_OUT:
+        if name not in KNOWN:
             raise wrong(name[:MAX_PLACE], _("is not a field of this API"))
     call = Call(
         principal=principal,
+        left_out=left_out,
         body=_read_body(given, is_count=is_count),
         size_bytes=len(raw),
         operation=operation,

@@ -33,7 +33,7 @@ def read_answer(call: Call, raw: bytes) -> bytes:
             "model": call.told_name,
             "results": [_result(call, index, scores[index]) for index in best],
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-            "meta": {"tokens": {"input_tokens": tokens}},  # where Cohere's clients look for it
+            "meta": {"api_version": {"version": "2"}, "tokens": {"input_tokens": tokens}},  # Cohere's
         }
     )
 

@@ -1,18 +1,21 @@
 """A request to rank documents, checked, and as all providers take it: documents as texts.
 
 Cohere, Jina, vLLM, SiliconFlow and LiteLLM share the fields `query`, `documents`, `top_n` and
-`return_documents`. What comes back of a document is the caller's own, so no provider is asked for it.
+`return_documents`; version 2 of Cohere's has the first three. What comes back of a document is the caller's
+own, so no provider is asked for it.
 """
 
 from typing import Any
 
 from foundation.told import gettext as _
 from gateway.calls import Call
-from gateway.operations.body import check, missing, wrong
+from gateway.operations.body import check, missing, take_out, wrong
 
 MAX_DOCUMENTS = 2_048  # Jina's bound; Cohere advises 1,000
 # Some servers cut a long document into pieces, and read the question with each: tokens that no hold foresees.
 PIECES = ("max_chunks_per_doc", "overlap_tokens")
+
+CUT = "max_tokens_per_doc"  # of Cohere's newer version, which reads so much of each document
 
 
 def check_body(call: Call) -> None:
@@ -39,8 +42,10 @@ def check_body(call: Call) -> None:
     if (top_n := body.get("top_n")) is not None and top_n < 1:
         raise wrong("top_n", _("must be at least 1"))
     check(body, "return_documents", bool)
-    for name in PIECES:
-        body.pop(name, None)
+    check(body, CUT, int)
+    if (most := body.get(CUT)) is not None and most < 1:
+        raise wrong(CUT, _("must be at least 1"))
+    call.left_out = [*call.left_out, *take_out(body, PIECES)]
     call.text_count = len(documents)
     call.size_bytes += len(body["query"].encode()) * (len(documents) - 1)
 
@@ -61,6 +66,9 @@ def write_body(call: Call) -> dict[str, Any]:
         name: value for name, value in body.items() if value is not None and name != "return_documents"
     }
     written["documents"] = [one if isinstance(one, str) else one["text"] for one in body["documents"]]
+    if CUT in written and not call.candidate.provider.cuts_documents:
+        del written[CUT]
+        call.dropped = [CUT]
     if "top_n" in written:
         written["top_n"] = min(body["top_n"], call.text_count)
     return written

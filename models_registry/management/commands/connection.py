@@ -10,9 +10,8 @@ from models_registry.kinds import Location, TokenLimitName
 from models_registry.providers.table import PROVIDERS
 from models_registry.selectors import (
     get_visible_connection,
-    list_current_prices,
+    list_unpriced,
     list_visible_connections,
-    list_visible_models,
 )
 from models_registry.services.catalogue import USUAL_OUTPUT_TOKENS
 from models_registry.services.connections import TIMEOUTS
@@ -74,7 +73,7 @@ class Command(AtriumCommand):
             if options["sync"]:
                 report = self._sync_or_remove(row)
                 added = {"models": report.added, "unpriced": report.unpriced, "refused": report.refused}
-                added["without_price"] = _list_unpriced(row)
+                added["without_price"] = list_unpriced(row)
                 text += f" {len(report.added)} models were added.{_tell_refused(report, options)}"
                 text += _tell_off(report.unpriced) + (_tell_bound(options) if report.added else "")
                 text += _advise(added["without_price"], options)
@@ -136,7 +135,7 @@ class Command(AtriumCommand):
         with chosen_scope(options):
             row = get_visible_connection(None, options["name"])
             report = services.sync_catalogue(actor=None, connection=row)
-            unpriced = _list_unpriced(row)
+            unpriced = list_unpriced(row)
         text = (
             f"{len(report.added)} models added, {report.kept} kept, {len(report.returned)} back, "
             f"{len(report.vanished)} vanished, {report.skipped} skipped.{_tell_refused(report, options)}"
@@ -157,13 +156,6 @@ class Command(AtriumCommand):
     def _usage_error(self, message: str) -> None:
         self.stderr.write(message)
         raise SystemExit(2)
-
-
-def _list_unpriced(row: Connection) -> list[str]:
-    """The names of its models that can be called and have no price."""
-    models = list(list_visible_models(None).filter(connection=row, is_enabled=True))
-    prices = list_current_prices(models)
-    return [model.name for model in models if model.pk not in prices]
 
 
 def _tell_off(names: "list[str]") -> str:

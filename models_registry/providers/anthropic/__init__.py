@@ -5,10 +5,16 @@ from typing import Any
 
 from models_registry.kinds import Location
 from models_registry.providers.anthropic.answer import read_answer, read_stream_event
-from models_registry.providers.anthropic.request import find_kept_schema, write_chat, write_count
+from models_registry.providers.anthropic.request import (
+    find_dropped,
+    find_kept_schema,
+    write_chat,
+    write_count,
+)
 from models_registry.providers.anthropic.schemas import narrow
 from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, COUNT_TOKENS, OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import find_next_page
+from models_registry.providers.openai_compatible.fields import LOGPROBS, SOUND
 from tenants.sealing import Secret
 
 VERSION = "2023-06-01"
@@ -32,6 +38,7 @@ class Anthropic(OpenAICompatible):
     has_own_events = True
     text_key = b'"text":'
     takes_blocks = True
+    refused_fields = LOGPROBS | SOUND
 
     def auth_headers(self, secret: Secret | None) -> dict[str, str]:
         key = {"x-api-key": secret.reveal()} if secret else {}
@@ -40,6 +47,9 @@ class Anthropic(OpenAICompatible):
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         writers = {CHAT_COMPLETIONS: write_chat, COUNT_TOKENS: write_count}
         return writers[operation](body) if operation in writers else body
+
+    def find_dropped(self, body: Mapping[str, Any], written: Mapping[str, Any]) -> list[str]:
+        return find_dropped(body, written)
 
     def keeps_form(self, wanted: Mapping[str, Any], model: str, capabilities: Set[str]) -> bool:
         """Whatever the model is said to keep: without the schema it is not held to it."""

@@ -15,12 +15,23 @@ from models_registry.providers.anthropic.generations import (
 from models_registry.providers.anthropic.schemas import is_open, narrow
 from models_registry.providers.anthropic.thinking import thinks, write_thinking
 from models_registry.providers.anthropic.turns import ASSISTANT, Block, read_mark, write_turns
+from models_registry.providers.openai_compatible.fields import list_asked
 
 TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")
 USUAL_SHARE = 1  # of temperature and `top_p`: what Anthropic takes where neither is said
 LEAST_TOP_P_OF_THOUGHT = 0.95
 MOST_USER_CHARS = 256
 NO_FIELDS = {"type": "object", "properties": {}}
+# What goes out under its own name or another, is kept by us, or says nothing of the answer.
+HEEDED = frozenset(
+    {
+        *("model", "messages", "n", "stream", "stream_options", "stop", "user", "safety_identifier"),
+        *("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls", "response_format"),
+        *("cache_control", "metadata", "prompt_cache_key", *TOKEN_LIMITS),
+    }
+)
+SHARES = ("temperature", "top_p")
+SAMPLING = (*SHARES, "top_k")  # what may go out: see `_write_sampling`
 COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "cache_control")
 
 
@@ -49,6 +60,16 @@ def write_chat(body: dict[str, Any]) -> dict[str, Any]:
     write_thinking(body, written)
     written |= _write_sampling(body, has_thoughts=thinks(written))
     return written
+
+
+def find_dropped(body: Mapping[str, Any], written: Mapping[str, Any]) -> list[str]:
+    """What a request asks for and Anthropic, or this model of it, is not told. A usual value is none."""
+    heeded = {*HEEDED, *(name for name in SAMPLING if name in written)}
+    heeded |= {name for name in SHARES if body.get(name) == USUAL_SHARE}
+    is_told = "thinking" in written or "effort" in written.get("output_config", {})
+    if is_told or body.get("reasoning_effort") == "none":
+        heeded |= {"thinking", "reasoning_effort"}
+    return list_asked(body, body.keys() - heeded)
 
 
 def write_count(body: dict[str, Any]) -> dict[str, Any]:

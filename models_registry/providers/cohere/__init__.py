@@ -16,6 +16,7 @@ from models_registry.providers.openai_compatible import (
     OpenAICompatible,
 )
 from models_registry.providers.openai_compatible.catalogue import Catalogue, guess_kind, read_catalogue
+from models_registry.providers.openai_compatible.fields import LOGPROBS, SOUND
 
 VERSION = "/v2"  # at the end of its base address
 KIND_BY_ENDPOINT = {
@@ -38,7 +39,9 @@ class Cohere(OpenAICompatible):
     most_texts = 96
     purposes: Mapping[str, str] = {"query": "search_query", "passage": "search_document"}
     gives_several_answers = False
+    cuts_documents = True
     kept_formats = ALL_FORMATS
+    refused_fields = LOGPROBS | SOUND
 
     def catalogue_url(self, base_url: str) -> str:
         """Models are listed by version 1 alone."""

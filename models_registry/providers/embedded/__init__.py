@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from models_registry.kinds import Location
 from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, EMBEDDINGS, LOCAL, OpenAICompatible
 from models_registry.providers.openai_compatible.catalogue import Catalogue, read_catalogue
+from models_registry.providers.openai_compatible.fields import LOGPROBS, PENALTIES, SOUND, list_asked
 
 
 class Embedded(OpenAICompatible):
@@ -25,6 +26,13 @@ class Embedded(OpenAICompatible):
     continues_answers = True
     gives_several_answers = False
     kept_formats = frozenset()
+    refused_fields = LOGPROBS | SOUND
+
+    def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in body.items() if name not in PENALTIES}
+
+    def find_dropped(self, body: Mapping[str, Any], written: Mapping[str, Any]) -> list[str]:
+        return list_asked(body, PENALTIES)
 
     def read_catalogue(self, body: Any) -> Catalogue:
         return read_catalogue(body, heeds_channel=True)

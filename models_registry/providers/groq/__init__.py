@@ -5,6 +5,7 @@ from typing import Any
 
 from models_registry.kinds import Location
 from models_registry.providers.openai_compatible import CHAT_COMPLETIONS, OpenAICompatible, messages_without
+from models_registry.providers.openai_compatible.fields import LOGPROBS, SOUND
 
 # It refuses every field that it does not know. These change nothing of the answer.
 UNKNOWN = frozenset({"safety_identifier"})
@@ -22,6 +23,7 @@ class Groq(OpenAICompatible):
     paths: Mapping[str, str] = {CHAT_COMPLETIONS: "/chat/completions"}
     token_limit_name = "max_completion_tokens"  # noqa: S105
     gives_several_answers = False
+    refused_fields = LOGPROBS | SOUND
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         if operation != CHAT_COMPLETIONS:

@@ -12,6 +12,7 @@ from models_registry.providers.openai_compatible import (
     messages_without,
 )
 from models_registry.providers.openai_compatible.catalogue import Catalogue, guess_kind, read_catalogue
+from models_registry.providers.openai_compatible.fields import LOGPROBS, SOUND
 
 OURS_TO_THEIRS = {
     "max_completion_tokens": "max_tokens",
@@ -38,6 +39,7 @@ class Mistral(OpenAICompatible):
     takes_top_k = False
     most_texts = 512
     kept_formats = ALL_FORMATS
+    refused_fields = LOGPROBS | SOUND
     vouches_for_strict = True
 
     def write_body(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from models_registry.providers.openai_compatible import (
     LOCAL,
     OpenAICompatible,
 )
+from models_registry.providers.openai_compatible.fields import SOUND
 
 
 class Ollama(OpenAICompatible):
@@ -28,3 +29,4 @@ class Ollama(OpenAICompatible):
     takes_tokens = False
     gives_several_answers = False
     kept_formats = ALL_FORMATS
+    refused_fields = frozenset({"logit_bias"}) | SOUND

@@ -112,6 +112,11 @@ class OpenAICompatible:
     takes_blocks = False
     # It wants back what it thought before it called tools, as text (`reasoning_content`).
     wants_thoughts = False
+    # Of documents to rank it reads as many tokens as a caller says (`max_tokens_per_doc`); others read all.
+    cuts_documents = False
+    # Fields of a chat request that change what the answer is, and that it does not know: a call that asks for
+    # one does not go there. (`n`: see above.)
+    refused_fields: frozenset[str] = frozenset()
 
     def auth_headers(self, secret: Secret | None) -> dict[str, str]:
         """The headers that carry the key."""
@@ -150,6 +155,12 @@ class OpenAICompatible:
         InvalidInput for what the provider cannot be asked.
         """
         return body
+
+    def find_dropped(self, body: Mapping[str, Any], written: Mapping[str, Any]) -> list[str]:
+        """The fields of a chat request that were wishes, and that `write_body` has left out or that go
+        unheeded: the caller is told.
+        """
+        return []
 
     def keeps_form(self, wanted: Mapping[str, Any], model: str, capabilities: Set[str]) -> bool:
         """Whether it holds this model to this form of an answer (`response_format`); else the model is asked

@@ -43,6 +43,20 @@ _CACHE_WRITES = (  # OpenRouter, LiteLLM, Qwen; Anthropic
 )
 # What tools that run at the provider gave the model to read: Google counts it beside the prompt.
 _TOOL_USE = ("tool_use_prompt_tokens", "tool_use_prompt_token_count", "toolUsePromptTokenCount")
+# How OpenAI writes it.
+_USUAL = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    }
+)
+_USUAL_OF_PROMPT = frozenset({"cached_tokens", "audio_tokens"})
+_USUAL_OF_COMPLETION = frozenset(
+    {"reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"}
+)
 _SOUND = ("audio_tokens",)
 _REASONING = ("reasoning_tokens", "thoughts_token_count", "thoughtsTokenCount", "thinking_tokens")
 
@@ -52,7 +66,7 @@ def read_usage(answer: dict[str, Any]) -> Usage | None:
     stand there, the largest counts: reports grow with the answer; of equal ones that which breaks it down.
     """
     found = [usage for report in _find_reports(answer) if (usage := read_report(report)) is not None]
-    return max(found, key=_weight, default=None)
+    return max(found, key=_weight) if len(found) > 1 else found[0] if found else None
 
 
 def _weight(usage: Usage) -> tuple[int, int]:
@@ -102,6 +116,8 @@ def read_report(reported: Any) -> Usage | None:
     """One report in disjoint classes, or None if it is missing or cannot be true."""
     if not isinstance(reported, dict):
         return None
+    if (usage := _read_usual(reported)) is not None:
+        return usage
     prompt, completion = _find(reported, _PROMPT), _find(reported, _COMPLETION)
     cached, reasoning = _cached(reported), _reasoning(reported)
     total = _find(reported, _TOTAL)
@@ -138,6 +154,37 @@ def read_report(reported: Any) -> Usage | None:
         input_audio=max(0, input_audio),
         output_audio=max(0, output_audio),
     )
+
+
+def _read_usual(reported: dict[str, Any]) -> Usage | None:
+    """A report as OpenAI writes it, in which everything agrees; None for any other, which is not so fast to
+    read.
+    """
+    if not reported.keys() <= _USUAL:
+        return None
+    prompt, completion = reported.get("prompt_tokens"), reported.get("completion_tokens")
+    total = reported.get("total_tokens")
+    if not (type(prompt) is type(completion) is type(total) is int):
+        return None
+    if not (prompt >= 0 <= completion and 0 < prompt + completion == total <= MOST_PLAUSIBLE_TOKENS):
+        return None
+    cached = _read_part(reported.get("prompt_tokens_details"), "cached_tokens", _USUAL_OF_PROMPT)
+    reasoning = _read_part(
+        reported.get("completion_tokens_details"), "reasoning_tokens", _USUAL_OF_COMPLETION
+    )
+    if not (0 <= cached <= prompt and 0 <= reasoning <= completion):
+        return None
+    return Usage(prompt - cached, cached, completion - reasoning, reasoning)
+
+
+def _read_part(details: Any, name: str, usual: frozenset[str]) -> int:
+    """How much of a whole is said to be of this part; -1 where anything else may be said, too."""
+    if details is None:
+        return 0
+    if type(details) is not dict or details.get("audio_tokens") or not details.keys() <= usual:
+        return -1
+    part = details.get(name)
+    return 0 if part is None else part if type(part) is int else -1
 
 
 def _is_anthropics(reported: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from rag.parsing.inside.words import clean
 
 _empty_line = re.compile(r"\n[ \t\f]*\n\s*")
 _front_matter = re.compile(r"\A---\n.{0,10000}?\n---\n", re.DOTALL)
+_DEEPEST = 100
 _LEVELS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 
 
@@ -24,7 +25,7 @@ def read_text(draft: Draft, data: bytes) -> None:
 def read_markdown(draft: Draft, data: bytes) -> None:
     """Headings, paragraphs, items one a line, code, tables; without the marks of emphasis and addresses."""
     text = _front_matter.sub("", clean(decode(data)))
-    tokens = MarkdownIt("commonmark").enable(["table"]).parse(text)
+    tokens = MarkdownIt("commonmark", {"maxNesting": _DEEPEST}).enable(["table"]).parse(text)
     at = 0
     while at < len(tokens):
         at = _take(draft, tokens, at)

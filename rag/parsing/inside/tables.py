@@ -49,13 +49,18 @@ def add_table(draft: Draft, rows: Iterable[tuple[int, list[str]]]) -> None:
         numbers = [number for number, _row in group]
         width = max(len(header), *(len(row) for _number, row in group))
         cells = _name_cells(begin, numbers[-1], width)
-        draft.table([header, *(row for _number, row in group)], below=[cells])
+        draft.table(_without_empty_columns([header, *(row for _number, row in group)]), below=[cells])
         following = next(filled, None)
         if following is None:
             return
         begin = following[0]
         body = chain([following], islice(filled, bounds.ROWS_OF_A_TABLE - 2))
     draft.table([header], below=[_name_cells(begin, begin, len(header))])
+
+
+def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
+    filled = sorted({place for row in rows for place, cell in enumerate(row) if cell.strip()})
+    return [[row[place] if place < len(row) else "" for place in filled] for row in rows]
 
 
 def _name_cells(first: int, last: int, width: int) -> str:

@@ -34,7 +34,7 @@ _TEXT, _SPECIAL = (
 )
 _BOX, _TWIN = qn("w:txbxContent"), "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _AROUND = {qn(f"w:{name}") for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo")}
-_LEFT_OUT = {qn("w:del"), qn("w:moveFrom"), _TWIN}
+_LEFT_OUT = {qn("w:moveFrom"), _TWIN}  # what was deleted is no w:t
 _heading = re.compile(r"heading (\d)", re.IGNORECASE)
 _TITLES, _SUBTITLES = ("title",), ("subtitle",)
 _BODY_LEVEL = 9  # an outline level that says: none

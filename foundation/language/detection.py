@@ -1,9 +1,9 @@
-"""Which of a collection's languages a text is written in: by its script, else by its most frequent words."""
+"""Which of some languages a text is written in: by its script, else by its most frequent words."""
 
 import re
 from collections.abc import Sequence
 
-from rag.analysis.stop_words import STOP_WORDS
+from foundation.language.stop_words import STOP_WORDS
 
 LANGUAGES = ("en", "de", "zh")
 # what is written without spaces between words: Han, kana, Hangul
