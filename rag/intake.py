@@ -98,7 +98,14 @@ def _order_reading(actor: User | None, document: Document, **arguments: object) 
     return order(READ, document.pk, arguments=arguments, ordered_by=actor.pk if actor else None)
 
 
-def add_text(*, actor: User | None, collection: Collection, title: str, text: str) -> tuple[Document, bool]:
+def add_text(
+    *,
+    actor: User | None,
+    collection: Collection,
+    title: str,
+    text: str,
+    metadata: Mapping[str, object] | None = None,
+) -> tuple[Document, bool]:
     """The same for a text that somebody wrote or pasted. Not inside a transaction, like `store_file`. Raises
     NotAllowed, InvalidInput, QuotaExceeded.
     """
@@ -110,7 +117,8 @@ def add_text(*, actor: User | None, collection: Collection, title: str, text: st
         raise InvalidInput(message % {"limit": MOST_TEXT}, code="document_too_large", param="text")
     raw, title = text.encode("utf-8", "replace"), title.strip()[:300] or text.strip().partition("\n")[0][:80]
     with _stored(actor, [raw], len(raw), f"{title}.txt", "text/plain") as file, transaction.atomic():
-        return _add(actor, collection, file, title=title, source=Document.Source.TEXT)
+        source, noted = Document.Source.TEXT, dict(metadata or {})
+        return _add(actor, collection, file, title=title, source=source, metadata=noted)
 
 
 def add_content(
@@ -158,7 +166,12 @@ def _stored(
 
 @transaction.atomic
 def add_url(
-    *, actor: User | None, collection: Collection, url: str, recrawl_days: int | None = None
+    *,
+    actor: User | None,
+    collection: Collection,
+    url: str,
+    recrawl_days: int | None = None,
+    metadata: Mapping[str, object] | None = None,
 ) -> tuple[Document, bool]:
     """The same for a web page, which is fetched on the queue, and again each so many days. An address that
     the collection has already is looked at again. Raises NotAllowed, InvalidInput, ValidationError.
@@ -183,6 +196,7 @@ def add_url(
         source=Document.Source.URL,
         address=url,
         recrawl_days=recrawl_days,
+        metadata=dict(metadata or {}),
         created_by=actor.pk if actor else None,
     )
     _order_reading(actor, document)

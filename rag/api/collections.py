@@ -165,7 +165,7 @@ class CollectionViewSet(AtriumViewSet):
     def _page(self, rows: QuerySet[Any], serializer_class: Any, describe: Any) -> Response:
         """With how far each is, in a fixed number of queries."""
         found = self.paginate_queryset(rows)
-        context = self.get_serializer_context() | {"progress": describe(found)}
+        context = {**self.get_serializer_context(), "progress": describe(found)}
         return self.get_paginated_response(serializer_class(found, many=True, context=context).data)
 
     def retrieve(self, request: HttpRequest, pk: str) -> Response:
@@ -245,12 +245,16 @@ class CollectionViewSet(AtriumViewSet):
         collection = get_collection(request, pk)
         given = self.read_body(NewDocument)
         document, is_new = self._bring(collection, given)
-        if "metadata" in given and document.metadata != given["metadata"]:
+        if not is_new and "metadata" in given and document.metadata != given["metadata"]:
             change_document(actor=request.user, document=document, metadata=given["metadata"])
         return self.respond(document, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
 
     def _bring(self, collection: Collection, given: dict[str, Any]) -> tuple[Document, bool]:
-        about = {"actor": self.request.user, "collection": collection}
+        about = {
+            "actor": self.request.user,
+            "collection": collection,
+            "metadata": given.get("metadata"),
+        }
         if "text" in given:
             return intake.add_text(**about, title=given.get("title", ""), text=given["text"])
         if "url" in given:
@@ -259,9 +263,7 @@ class CollectionViewSet(AtriumViewSet):
         file = find_own_file(self.request.user.pk, PURPOSES, pk) if pk is not None else None
         if file is None:
             raise unknown_file(given["file"])
-        return intake.add_file(
-            **about, file=file, title=given.get("title", ""), metadata=given.get("metadata")
-        )
+        return intake.add_file(**about, file=file, title=given.get("title", ""))
 
     @extend_schema(request=SearchQuestion, responses=FoundSerializer)
     @action(detail=True, methods=["post"])

@@ -29,9 +29,9 @@ POLL_AFTER = (b"openai-poll-after-ms", b"500")  # heeded by clients that wait un
 async def step(request: Request, work: Callable[..., R], *arguments: Any) -> R:
     """work(user, project_id, …) in a transaction. Raises AtriumError; Conflict where others were quicker."""
     principal = request.principal
-    who = (principal.user_id, principal.project_id)
+    user_id, project_id = principal.user_id, principal.project_id
     try:
-        return await on_database(principal.tenant, _act, *who, work, *arguments)
+        return await on_database(principal.tenant, _act, user_id, project_id, work, *arguments)
     except IntegrityError as exc:
         raise Conflict(_("Others changed the same at this moment. Try again.")) from exc
 
@@ -68,7 +68,7 @@ def get_store(user: User, project_id: UUID, text: str) -> Collection:
     return row
 
 
-def list_files(store: Collection) -> QuerySet[Document]:
+def list_files(store: Collection) -> QuerySet[Any]:
     """Without what mails brought, which goes with its mail."""
     rows = store.documents.filter(parent=None).select_related("file", "collection")
     return rows.annotate(shown_id=SHOWN_ID)

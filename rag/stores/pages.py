@@ -7,7 +7,6 @@ from django.db.models import Model, QuerySet
 
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
-from rag.models import Document
 from rag.stores.bodies import ListQuery
 from rag.stores.ids import FILE, STORE, read_id
 
@@ -22,7 +21,7 @@ def page_of_stores(rows: QuerySet[M], query: ListQuery) -> tuple[list[M], bool]:
     return _page(rows, query, column, at)
 
 
-def page_of_files(rows: QuerySet[Document], query: ListQuery) -> tuple[list[Document], bool]:
+def page_of_files(rows: QuerySet[Any], query: ListQuery) -> tuple[list[Document], bool]:
     """The same for `list_files`. The place of a file that was removed meanwhile is guessed by its own id."""
     if not (cursor := query.after or query.before):
         return _page(rows, query, "pk", None)

@@ -130,7 +130,7 @@ def _show(user: User, project_id: UUID, hits: Sequence[Hit]) -> list[dict[str, A
     """Of what may be read at this moment."""
     rows = list_visible_documents(user, project_id).select_related("file")
     known = {row.pk: row for row in rows.filter(pk__in={hit.document_id for hit in hits})}
-    missing = {row.parent_id for row in known.values()} - known.keys() - {None}
+    missing: set[Any] = {row.parent_id for row in known.values()} - known.keys() - {None}
     for _level in range(DEEPEST):
         known |= (found := {row.pk: row for row in rows.filter(pk__in=missing)} if missing else {})
         missing = {row.parent_id for row in found.values()} - known.keys() - {None}

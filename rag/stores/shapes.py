@@ -41,8 +41,8 @@ def show_stores(rows: Sequence[Collection]) -> list[dict[str, Any]]:
     """In a fixed number of queries."""
     files: dict[UUID, list[tuple[str, int]]] = {row.pk: [] for row in rows}
     sizes: dict[UUID, int] = dict.fromkeys(files, 0)
-    found = Document.objects.filter(collection__in=rows, parent=None).order_by()
-    found = found.values_list("collection", "state")
+    documents = Document.objects.filter(collection__in=rows, parent=None).order_by()
+    found: Any = documents.values_list("collection", "state")
     for pk, state, count, size in found.annotate(count=Count("pk"), size=Sum("file__size_bytes")):
         files[pk].append((state, count))
         sizes[pk] += size or 0
