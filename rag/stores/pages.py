@@ -7,6 +7,7 @@ from django.db.models import Model, QuerySet
 
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
+from rag.models import Document
 from rag.stores.bodies import ListQuery
 from rag.stores.ids import FILE, STORE, read_id
 
