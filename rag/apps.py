@@ -7,7 +7,7 @@ class RagConfig(AppConfig):
     verbose_name = _("knowledge")
 
     def ready(self) -> None:
-        from rag import checks, granted  # noqa: F401  (system checks, objects of rights)
+        from rag import checks, granted, letting_go  # noqa: F401  (checks, objects of rights, deleted files)
         from rag.audit import register_models
         from rag.work import kinds  # noqa: F401  (kinds of work)
 

@@ -14,6 +14,7 @@ UNDECIDED = [
     "page_count",
     "scanned_page_count",
     "fetched_at",
+    "facts",
     "validators",
     "created_at",
     "updated_at",

@@ -31,6 +31,17 @@ def change_collection(*, actor: User | None, collection: Collection, **columns: 
 
 
 @transaction.atomic
+def change_document(*, actor: User | None, document: Document, **columns: object) -> Document:
+    """Its title, and what is noted of it. Raises NotAllowed, ValidationError."""
+    require_edit(actor, document.collection, "rag.change_document")
+    for name, value in columns.items():
+        setattr(document, name, value)
+    document.clean_fields(exclude={"content_hash"})
+    document.save(update_fields=[*columns, "updated_at"])
+    return document
+
+
+@transaction.atomic
 def save_question(
     *,
     actor: User | None,

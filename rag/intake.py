@@ -6,7 +6,7 @@ is ready, the earlier ones go.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from django.db import transaction
@@ -39,11 +39,17 @@ UNREAD = (Document.State.FAILED, Document.State.STOPPED)
 
 @transaction.atomic
 def add_file(
-    *, actor: User | None, collection: Collection, file: File, title: str = "", address: str = ""
+    *,
+    actor: User | None,
+    collection: Collection,
+    file: File,
+    title: str = "",
+    address: str = "",
+    metadata: Mapping[str, object] | None = None,
 ) -> tuple[Document, bool]:
     """A document that waits to be read, and whether it is new; bytes that the collection has already are not
-    kept again. `address`: the name by which versions belong together, as the path in a folder. Raises
-    NotAllowed, NotFound, InvalidInput.
+    kept again. `address`: the name by which versions belong together, as the path in a folder. `metadata`: of
+    a new one. Raises NotAllowed, NotFound, InvalidInput.
     """
     require_edit(actor, collection, "rag.add_document")
     if actor is not None and file.owner_id not in (None, actor.pk):
@@ -57,6 +63,7 @@ def add_file(
         title=(title or file.name)[:300],
         source=Document.Source.MAIL if is_mail else Document.Source.UPLOAD,
         address=(address or file.name)[:2000],
+        metadata=dict(metadata or {}),
     )
 
 
@@ -92,7 +99,14 @@ def _order_reading(actor: User | None, document: Document, **arguments: object) 
     return order(READ, document.pk, arguments=arguments, ordered_by=actor.pk if actor else None)
 
 
-def add_text(*, actor: User | None, collection: Collection, title: str, text: str) -> tuple[Document, bool]:
+def add_text(
+    *,
+    actor: User | None,
+    collection: Collection,
+    title: str,
+    text: str,
+    metadata: Mapping[str, object] | None = None,
+) -> tuple[Document, bool]:
     """The same for a text that somebody wrote or pasted. Not inside a transaction, like `store_file`. Raises
     NotAllowed, InvalidInput, QuotaExceeded.
     """
@@ -104,7 +118,8 @@ def add_text(*, actor: User | None, collection: Collection, title: str, text: st
         raise InvalidInput(message % {"limit": MOST_TEXT}, code="document_too_large", param="text")
     raw, title = text.encode("utf-8", "replace"), title.strip()[:300] or text.strip().partition("\n")[0][:80]
     with _stored(actor, [raw], len(raw), f"{title}.txt", "text/plain") as file, transaction.atomic():
-        return _add(actor, collection, file, title=title, source=Document.Source.TEXT)
+        source, noted = Document.Source.TEXT, dict(metadata or {})
+        return _add(actor, collection, file, title=title, source=source, metadata=noted)
 
 
 def add_content(
@@ -152,7 +167,12 @@ def _stored(
 
 @transaction.atomic
 def add_url(
-    *, actor: User | None, collection: Collection, url: str, recrawl_days: int | None = None
+    *,
+    actor: User | None,
+    collection: Collection,
+    url: str,
+    recrawl_days: int | None = None,
+    metadata: Mapping[str, object] | None = None,
 ) -> tuple[Document, bool]:
     """The same for a web page, which is fetched on the queue, and again each so many days. An address that
     the collection has already is looked at again. Raises NotAllowed, InvalidInput, ValidationError.
@@ -177,6 +197,7 @@ def add_url(
         source=Document.Source.URL,
         address=url,
         recrawl_days=recrawl_days,
+        metadata=dict(metadata or {}),
         created_by=actor.pk if actor else None,
     )
     _order_reading(actor, document)

@@ -75,6 +75,9 @@ class Collection(TimeStamped):
         db_default=True,
         help_text=_("Passages that share names with the best finds are found, too."),
     )
+    description = models.CharField(_("description"), max_length=500, blank=True)
+    # what programs note of it, as at /v1/vector_stores
+    metadata = models.JSONField(_("properties"), default=dict, blank=True)
     active_generation = models.ForeignKey(
         "Generation", null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
@@ -160,6 +163,8 @@ class Document(TimeStamped):
     fetched_at = models.DateTimeField(_("fetched"), null=True, editable=False)
     # what its server said of the page's version: header → value, sent back when it is asked again
     validators = models.JSONField(default=dict, editable=False)
+    facts = models.JSONField(default=dict, editable=False)  # what its file says of itself: kind, author
+    # what people and programs note of it, and search by
     metadata = models.JSONField(_("properties"), default=dict, blank=True)
 
     class Meta:
@@ -177,6 +182,23 @@ class Document(TimeStamped):
     def why(self) -> str:
         """The reason, in the language of whoever reads it."""
         return say(self.reason_words, self.reason)
+
+
+class FileBatch(models.Model):
+    """Files that a program brought into a collection at once (/v1/vector_stores/…/file_batches)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="file_batches")
+    document_ids = ArrayField(models.UUIDField(), default=list)
+    refused_count = models.PositiveIntegerField(default=0)  # of its files, which became no documents
+    cancelled_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class SavedQuestion(TimeStamped):

@@ -23,6 +23,7 @@ from accounts.services import (
 from foundation.ids import uuid7
 from models_registry.services import add_connection, add_model, set_model_price
 from prompts.models import Conversation
+from rag.changes import save_question
 from rag.intake import add_file
 from rag.models import RagflowAccount
 from rag.ragflow import add_account
@@ -86,6 +87,8 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
     plan_budget = ensure_plan_budget(Decimal(500))
     collection = create_collection(actor=None, name=f"Collection {canary}")
     document, _is_new = add_file(actor=None, collection=collection, file=make_file(owner, name=f"D {canary}"))
+    saved_question = save_question(actor=None, collection=collection, text=f"Q {canary}", document=document)
+    own_collection = create_collection(actor=owner, name=f"Own {canary}", owner_id=owner.pk)
     origin = WebOrigin.objects.get_or_create(origin=f"https://{plain}.example.org")[0]
     return SimpleNamespace(
         user=owner,
@@ -99,6 +102,8 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
             secret=f"ragflow-{plain}",
             embedding_model=canary,
         ),
+        saved_question=saved_question,
+        own_collection=own_collection,
         work=order(work_kinds.NOTE, uuid7()),
         file=make_file(owner, name=f"File {canary}"),
         project=project,

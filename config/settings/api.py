@@ -17,10 +17,10 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Atrium management API",
     "DESCRIPTION": (
-        "Manage one tenant: conversations, API keys, connections, models, budgets and usage. Log in with an "
-        "API key (`Authorization: Bearer atr_…`, scope `read`, for changes `manage`) or with the session of "
-        "the pages. Lists are paged by cursor. Errors are problem details (RFC 9457). Unknown fields and "
-        "parameters are refused."
+        "Manage one tenant: conversations, collections of documents, API keys, connections, models, budgets "
+        "and usage. Log in with an API key (`Authorization: Bearer atr_…`, scope `read`, for changes "
+        "`manage`) or with the session of the pages. Lists are paged by cursor. Errors are problem details "
+        "(RFC 9457). Unknown fields and parameters are refused."
     ),
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -41,11 +41,17 @@ SPECTACULAR_SETTINGS = {
         "AccessKind": ["session", "api_key"],
         "ApiKeyScope": "accounts.models.ApiKey.Scope",
         "BudgetLevel": "usage.models.Budget.Level",
+        "CollectionLanguage": "rag.models.Language",
+        "CollectionVisibility": "rag.api.shapes.VISIBILITIES",
         "ConnectionKind": "models_registry.providers.table.kind_choices",
+        "DataPolicy": "tenants.data_policy.DataPolicy",
+        "DocumentSource": "rag.models.Document.Source",
+        "DocumentState": "rag.models.Document.State",
         "LimitLevel": "accounts.models.Limit.Level",
         "MessageStatus": "prompts.models.Message.Status",
         "MessagePartKind": "prompts.models.Part.Kind",
         "ModelKind": "models_registry.kinds.ModelKind",
+        "SearchLeg": "rag.api.collections.LEGS",
         "UsageEventKind": "usage.models.UsageEvent.Kind",
         "UsageEventStatus": "usage.models.UsageEvent.Status",
     },

@@ -32,6 +32,7 @@ from tenants.files.limits import MOST_FILE_BYTES, bound
 from tenants.files.models import File
 from tenants.files.names import as_attachment
 from tenants.files.streams import Place, read_blob
+from tenants.files.uses import delete_own_file
 
 logger = logging.getLogger(__name__)
 Headers = list[tuple[bytes, bytes]]
@@ -101,7 +102,7 @@ async def delete_file(request: Request, file_id: str) -> None:
     async with counted(request) as headers:
         file = await _find(request, file_id)
         shown: dict[str, Any] = {"id": f"file-{file.pk.hex}", "object": "file", "deleted": True}
-        await on_database(request.principal.tenant, services.delete_file, file)
+        await on_database(request.principal.tenant, delete_own_file, request.principal.user_id, file)
         await request.answer(orjson.dumps(shown), headers)
 
 

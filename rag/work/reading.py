@@ -150,8 +150,8 @@ def _keep(document_id: UUID, brought: Brought) -> None:
         document.title = brought.parsed.title.strip()[:300]
     document.page_count = brought.parsed.page_count
     document.scanned_page_count = len(brought.parsed.scanned_pages)
-    document.metadata = {**document.metadata, **brought.parsed.metadata}
-    document.save()
+    document.facts = brought.parsed.metadata
+    document.save(update_fields=["title", "page_count", "scanned_page_count", "facts", "updated_at"])
     index_documents(collection=collection, parsed={document: brought.parsed.blocks})
     note_reason(document.pk, _say_left_out(brought.parsed))
     if not engine_named(find_answering(collection)).takes_files:  # else once the engine has read it

@@ -3,6 +3,7 @@
 LISTS: dict[str, int] = {
     "api-apikey-list": 8,
     "api-budget-list": 7,
+    "api-collection-list": 10,
     "api-connection-list": 7,
     "api-conversation-list": 7,
     "api-grant-list": 7,

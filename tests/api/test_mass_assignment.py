@@ -14,6 +14,7 @@ from accounts.models import ApiKey, Grant, Limit, Project, User
 from accounts.services import create_api_key
 from models_registry.models import Connection, Model
 from prompts.models import Conversation
+from rag.models import Collection, Document
 from rest.serializers import StrictMixin
 from tests.estate import make_estate
 from tests.routes import TENANT, list_routes
@@ -22,7 +23,19 @@ from usage.models import Budget
 pytestmark = pytest.mark.django_db
 COLUMNS = {
     field.name
-    for model in (User, ApiKey, Connection, Model, Conversation, Budget, Grant, Limit, Project)
+    for model in (
+        User,
+        ApiKey,
+        Connection,
+        Model,
+        Conversation,
+        Budget,
+        Grant,
+        Limit,
+        Project,
+        Collection,
+        Document,
+    )
     for field in model._meta.get_fields()
 }
 TEMPTING = {
@@ -47,6 +60,13 @@ NAMES = sorted(COLUMNS | TEMPTING)
 CHANGES = {
     "api-apikey-detail": ("key", {"name", "project", "model_names", "requests_per_minute", "expires_at"}),
     "api-budget-detail": ("budget", {"limit", "warn_at_percent"}),
+    "api-collection-detail": (
+        "collection",
+        {
+            *("name", "description", "languages", "embedding_model", "chunk_characters"),
+            *("data_policy", "metadata"),
+        },
+    ),
     "api-connection-detail": (
         "connection",
         {
@@ -56,6 +76,7 @@ CHANGES = {
         },
     ),
     "api-conversation-detail": ("conversation", {"title"}),
+    "api-document-detail": ("document", {"title", "metadata"}),
     "api-limit-detail": ("limit", {"amount"}),
     "api-me": ("user", {"name", "language", "theme", "time_zone"}),
     "api-model-detail": (
@@ -87,6 +108,10 @@ CHANGES = {
 CREATIONS = {
     "api-apikey-list": CHANGES["api-apikey-detail"][1] | {"user", "scopes"},
     "api-budget-list": CHANGES["api-budget-detail"][1] | {"level", "subject_id", "period"},
+    "api-collection-list": CHANGES["api-collection-detail"][1] | {"visibility"},
+    "api-collection-documents": {"file", "text", "url", "title", "recrawl_days", "metadata"},
+    "api-collection-questions": {"text", "document", "char_from", "char_to"},
+    "api-collection-search": {"question", "count", "leg", "reranker", "filters"},
     "api-connection-list": CHANGES["api-connection-detail"][1],
     "api-grant-list": {"kind", "object", "effect", "role", "project", "user"},
     "api-limit-list": {"level", "subject_id", "measure", "amount"},
@@ -96,14 +121,17 @@ CREATIONS = {
     "api-weborigin-list": {"origin"},
 }
 VALUES = [True, "owner", 1]
-NO_FIELDS = {"api-connection-sync", "api-connection-test"}  # they read no body
+NO_FIELDS = {  # they read no body
+    *("api-connection-sync", "api-connection-test"),
+    *("api-collection-rebuild", "api-document-retry", "api-document-cancel"),
+}
 
 
 def state() -> list:
     """Every row of the rooms' tables, as far as a form could change it."""
     models = [
         model
-        for label in ("accounts", "models_registry", "prompts", "usage")
+        for label in ("accounts", "models_registry", "prompts", "rag", "usage")
         for model in apps.get_app_config(label).get_models()
     ]
     return [
@@ -151,9 +179,10 @@ def test_no_other_field_can_be_changed(acme, alice, route):
 @pytest.mark.parametrize("route", CREATIONS)
 def test_no_other_field_can_be_set_at_birth(acme, alice, route):
     estate = make_estate(alice)
-    address = reverse(
-        route, urlconf=TENANT, kwargs={"pk": estate.model.pk} if route == "api-model-prices" else {}
-    )
+    parent = {"api-model-prices": estate.model}.get(route)
+    if route.startswith("api-collection-") and route != "api-collection-list":
+        parent = estate.collection
+    address = reverse(route, urlconf=TENANT, kwargs={"pk": parent.pk} if parent is not None else {})
     acme.login_as(alice)
     before = state()
     for body in bodies(CREATIONS[route], "x"):

@@ -126,6 +126,7 @@ LISTS = (
     "api-apikey-list",
     "api-budget-list",
     "api-project-list",
+    "api-collection-list",
     "api-connection-list",
     "api-conversation-list",
     "api-grant-list",

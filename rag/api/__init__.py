@@ -1,0 +1,1 @@
+"""`/api/v1`: collections with their documents, searches and saved questions."""

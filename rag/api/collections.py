@@ -1,0 +1,307 @@
+"""`/api/v1/collections/`."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.response import Response
+
+from foundation.errors import InvalidInput
+from gateway.files.shapes import PURPOSES, unknown_file
+from gateway.files.shapes import read_id as read_file_id
+from rag import intake
+from rag.api.access import get_collection, get_document, list_readable, project_of
+from rag.api.shapes import (
+    PRIVATE,
+    VISIBILITIES,
+    CollectionSerializer,
+    DocumentSerializer,
+    FoundSerializer,
+    QuestionSerializer,
+)
+from rag.changes import change_collection, change_document, save_question
+from rag.embedders import find_dimensions, list_embedders
+from rag.listing import list_documents
+from rag.models import Collection, Document, Language
+from rag.progress import describe_collections, describe_documents
+from rag.searching import search_now
+from rag.services import create_collection, delete_collection
+from rag.stores.filters import list_filtered, read_filters
+from rest.permissions import ANYONE
+from rest.serializers import StrictSerializer
+from rest.views import AtriumViewSet
+from tenants.data_policy import DataPolicy
+from tenants.files.selectors import find_own_file
+
+LEGS = [("both", "both"), ("words", "words"), ("vectors", "vectors")]
+MOST_PAIRS = 50
+
+
+class PairsField(serializers.DictField):
+    """What is noted of something: names with texts, numbers, true or false."""
+
+    child = serializers.JSONField()
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        value = super().to_internal_value(data)
+        is_plain = all(
+            0 < len(key) <= 64 and isinstance(one, (str, bool, int, float)) and len(str(one)) <= 512
+            for key, one in value.items()
+        )
+        if not is_plain or len(value) > MOST_PAIRS or "\0" in str(value):
+            told = _("At most %(count)d names (64 characters) with texts (512), numbers, true or false.")
+            raise ValidationError(told % {"count": MOST_PAIRS})
+        return value
+
+
+class CollectionChanges(StrictSerializer):
+    name = serializers.CharField(max_length=120)
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    languages = serializers.ListField(
+        child=serializers.ChoiceField(Language.choices), required=False, min_length=1, max_length=3
+    )
+    embedding_model = serializers.CharField(
+        max_length=120, required=False, allow_blank=True, help_text="Empty: found by words only."
+    )
+    chunk_characters = serializers.IntegerField(required=False, min_value=200, max_value=4000)
+    data_policy = serializers.ChoiceField(DataPolicy.choices, required=False, allow_blank=True)
+    metadata = PairsField(required=False)
+
+
+class NewCollection(CollectionChanges):
+    visibility = serializers.ChoiceField(VISIBILITIES, default=PRIVATE)
+
+
+class NewDocument(StrictSerializer):
+    """One of `file`, `text` and `url`."""
+
+    file = serializers.CharField(
+        max_length=80, required=False, help_text="The id of a file of your own at `/v1/files`."
+    )
+    text = serializers.CharField(required=False, max_length=intake.MOST_TEXT)
+    url = serializers.CharField(
+        required=False, max_length=2000, help_text="A web page; again: it is looked at again."
+    )
+    title = serializers.CharField(required=False, max_length=300, help_text="Of a file or text.")
+    recrawl_days = serializers.IntegerField(
+        required=False, min_value=1, max_value=365, help_text="Of a web page: looked at again each so often."
+    )
+    metadata = PairsField(required=False)
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        given = [name for name in ("file", "text", "url") if name in data]
+        if len(given) != 1:
+            raise ValidationError({"file": [_("Give one of “file”, “text” and “url”.")]})
+        if "recrawl_days" in data and given != ["url"]:
+            raise ValidationError({"recrawl_days": [_("Only a web page is looked at again.")]})
+        if "title" in data and given == ["url"]:
+            raise ValidationError({"title": [_("A web page has its own title.")]})
+        return data
+
+
+class NewQuestion(StrictSerializer):
+    text = serializers.CharField(max_length=500)
+    document = serializers.UUIDField(required=False)
+    char_from = serializers.IntegerField(required=False, min_value=0)
+    char_to = serializers.IntegerField(required=False, min_value=1)
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if ("char_from" in data) != ("char_to" in data) or ("char_from" in data and "document" not in data):
+            raise ValidationError({"char_to": [_("A place is “document”, “char_from” and “char_to”.")]})
+        if data.get("char_from", 0) >= data.get("char_to", 1 << 31):
+            raise ValidationError({"char_to": [_("The place must end behind its beginning.")]})
+        return data
+
+
+class SearchQuestion(StrictSerializer):
+    question = serializers.CharField(max_length=2000)
+    count = serializers.IntegerField(default=8, min_value=1, max_value=50)
+    leg = serializers.ChoiceField(LEGS, default="both", help_text="By words, by meaning, or both.")
+    reranker = serializers.CharField(
+        required=False, allow_blank=True, max_length=120, help_text="A model of the kind “rerank”."
+    )
+    filters = serializers.JSONField(
+        required=False, help_text="Over `metadata` of documents, as at `/v1/vector_stores/…/search`."
+    )
+
+
+class CollectionQuery(StrictSerializer):
+    q = serializers.CharField(required=False, max_length=200, help_text="Words of the name.")
+
+
+class DocumentQuery(StrictSerializer):
+    q = serializers.CharField(required=False, max_length=200, help_text="Words of title or address.")
+    state = serializers.ChoiceField(Document.State.choices, required=False)
+    source = serializers.ChoiceField(Document.Source.choices, required=False)
+
+
+class CollectionViewSet(AtriumViewSet):
+    """Collections that you may use: your own and those that are shared with you."""
+
+    serializer_class = CollectionSerializer
+    queryset = Collection.objects.none()
+    # whom a collection lets write is asked by the services
+    rights = dict.fromkeys(
+        (
+            *("list", "retrieve", "create", "partial_update", "destroy", "rebuild", "search"),
+            *("documents", "add_document", "questions", "add_question"),
+        ),
+        ANYONE,
+    )
+    query_serializers = {"list": CollectionQuery, "documents": DocumentQuery}
+
+    @extend_schema(parameters=[CollectionQuery])
+    def list(self, request: HttpRequest) -> Response:
+        rows = list_readable(request)
+        for word in self.query.get("q", "").split():
+            rows = rows.filter(name__icontains=word)
+        return self._page(rows, CollectionSerializer, describe_collections)
+
+    def _page(self, rows: QuerySet[Any], serializer_class: Any, describe: Any) -> Response:
+        """With how far each is, in a fixed number of queries."""
+        found = self.paginate_queryset(rows)
+        context = {**self.get_serializer_context(), "progress": describe(found)}
+        return self.get_paginated_response(serializer_class(found, many=True, context=context).data)
+
+    def retrieve(self, request: HttpRequest, pk: str) -> Response:
+        return self.respond(get_collection(request, pk))
+
+    @extend_schema(request=NewCollection, responses={201: CollectionSerializer})
+    def create(self, request: HttpRequest) -> Response:
+        given = self.read_body(NewCollection)
+        owner_id = request.user.pk if given.pop("visibility") == PRIVATE else None
+        columns = self._with_dimensions(given)
+        return self.create_once(
+            lambda: self.respond(
+                create_collection(actor=request.user, owner_id=owner_id, **columns), status.HTTP_201_CREATED
+            )
+        )
+
+    def _with_dimensions(self, given: dict[str, Any], present: str = "") -> dict[str, Any]:
+        """Raises InvalidInput."""
+        name = given.get("embedding_model")
+        if name is None:
+            return given
+        user = self.request.user
+        if name and name not in dict(list_embedders(user, self.request.tenant, present)):
+            raise InvalidInput(
+                _("There is no embedding model of this name, or you may not use it."), param="embedding_model"
+            )
+        return given | {"dimensions": find_dimensions(user, name)}
+
+    @extend_schema(request=CollectionChanges, responses=CollectionSerializer)
+    def partial_update(self, request: HttpRequest, pk: str) -> Response:
+        """What changes its index has a new one made, beside the one that answers until then."""
+        row = get_collection(request, pk)
+        given = self.read_body(CollectionChanges, partial=True)
+        columns = self._with_dimensions(given, row.embedding_model)
+        needs_index = change_collection(actor=request.user, collection=row, **columns)
+        row.refresh_from_db()
+        if needs_index and row.documents.exists():
+            intake.rebuild_collection(actor=request.user, collection=row)
+        return self.respond(row)
+
+    def destroy(self, request: HttpRequest, pk: str) -> Response:
+        """With its documents and all that is found of them."""
+        delete_collection(actor=request.user, collection=get_collection(request, pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=None, responses={202: CollectionSerializer})
+    @action(detail=True, methods=["post"])
+    def rebuild(self, request: HttpRequest, pk: str) -> Response:
+        """Make its index anew."""
+        row = get_collection(request, pk)
+        intake.rebuild_collection(actor=request.user, collection=row)
+        return self.respond(row, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(parameters=[DocumentQuery], responses=DocumentSerializer(many=True), filters=True)
+    @action(detail=True, methods=["get"], serializer_class=DocumentSerializer, is_paged=True)
+    def documents(self, request: HttpRequest, pk: str) -> Response:
+        """Its documents, the newest first, with how far each is."""
+        rows = list_documents(
+            get_collection(request, pk),
+            words=self.query.get("q", ""),
+            state=self.query.get("state", ""),
+            source=self.query.get("source", ""),
+            sort="",
+        )
+        return self._page(rows, DocumentSerializer, describe_documents)
+
+    @extend_schema(
+        request=NewDocument,
+        responses={
+            201: DocumentSerializer,
+            200: OpenApiResponse(DocumentSerializer, description="The collection has it already."),
+        },
+    )
+    @documents.mapping.post
+    def add_document(self, request: HttpRequest, pk: str) -> Response:
+        """Bring in a file, a text or a web page. It waits until it is read: ask for the document again."""
+        collection = get_collection(request, pk)
+        given = self.read_body(NewDocument)
+        document, is_new = self._bring(collection, given)
+        if not is_new and "metadata" in given and document.metadata != given["metadata"]:
+            change_document(actor=request.user, document=document, metadata=given["metadata"])
+        return self.respond(document, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
+
+    def _bring(self, collection: Collection, given: dict[str, Any]) -> tuple[Document, bool]:
+        about = {
+            "actor": self.request.user,
+            "collection": collection,
+            "metadata": given.get("metadata"),
+        }
+        if "text" in given:
+            return intake.add_text(**about, title=given.get("title", ""), text=given["text"])
+        if "url" in given:
+            return intake.add_url(**about, url=given["url"], recrawl_days=given.get("recrawl_days"))
+        pk = read_file_id(given["file"], "file-")
+        file = find_own_file(self.request.user.pk, PURPOSES, pk) if pk is not None else None
+        if file is None:
+            raise unknown_file(given["file"])
+        return intake.add_file(**about, file=file, title=given.get("title", ""))
+
+    @extend_schema(request=SearchQuestion, responses=FoundSerializer)
+    @action(detail=True, methods=["post"])
+    def search(self, request: HttpRequest, pk: str) -> Response:
+        """The passages that answer a question, the best first, and how they were found."""
+        collection = get_collection(request, pk)
+        given = self.read_body(SearchQuestion)
+        filters = read_filters(given["filters"]) if given.get("filters") is not None else None
+        found = search_now(
+            request.user,
+            given["question"],
+            collections=[collection],
+            project_id=project_of(request, collection),
+            count=given["count"],
+            leg=given["leg"],
+            reranker=given.get("reranker", ""),
+            document_ids=None if filters is None else list_filtered(collection, filters),
+        )
+        return Response(FoundSerializer(found).data)
+
+    @extend_schema(responses=QuestionSerializer(many=True), filters=True)
+    @action(detail=True, methods=["get"], serializer_class=QuestionSerializer, is_paged=True)
+    def questions(self, request: HttpRequest, pk: str) -> Response:
+        """The saved questions, by which its search is measured."""
+        return self.page(get_collection(request, pk).questions.all())
+
+    @extend_schema(request=NewQuestion, responses={201: QuestionSerializer})
+    @questions.mapping.post
+    def add_question(self, request: HttpRequest, pk: str) -> Response:
+        """Save a question; one that is there gets the new place."""
+        collection = get_collection(request, pk)
+        given = self.read_body(NewQuestion)
+        span = (given["char_from"], given["char_to"]) if "char_from" in given else None
+        row = save_question(
+            actor=request.user,
+            collection=collection,
+            text=given["text"],
+            document=get_document(request, given["document"]) if "document" in given else None,
+            span=span,
+        )
+        return self.respond(row, status.HTTP_201_CREATED)

@@ -1,0 +1,18 @@
+"""A file that its owner deletes at /v1/files goes from the collections in which they may delete documents."""
+
+from uuid import UUID
+
+from accounts.models import User
+from rag.models import Document
+from rag.rights import may_edit
+from rag.services import delete_document
+from tenants.files.models import File
+from tenants.files.uses import lets_go
+
+
+@lets_go
+def forget_documents(user_id: UUID, file: File) -> None:
+    user = User.objects.get(pk=user_id)
+    for document in Document.objects.filter(file=file).select_related("collection"):
+        if may_edit(user, document.collection, "rag.delete_document"):
+            delete_document(actor=user, document=document)
