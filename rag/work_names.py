@@ -5,4 +5,5 @@ READ = "rag.read"  # object: a document
 RECRAWL = "rag.recrawl"  # object: a document
 EMBED = "rag.embed"  # object: a generation
 REBUILD = "rag.rebuild"  # object: a collection
+GUIDE = "rag.guide"  # object: the guide's collection
 OF_DOCUMENT = (READ, RECRAWL)
