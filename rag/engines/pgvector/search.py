@@ -15,6 +15,7 @@ from rag.analysis import Analyzer, Lexicon, detect_language
 from rag.engines import Hit, Question
 from rag.engines.pgvector import statements
 from rag.engines.pgvector.fusion import UNCHECKED, fuse
+from rag.engines.pgvector.letters import LOOKED_AT, rank_by_letters
 from rag.engines.pgvector.statements import CANDIDATES, Where
 from rag.engines.pgvector.vectors import EXACT_ROWS, write_vector
 from rag.engines.pgvector.words import number_of
@@ -59,10 +60,13 @@ def search(question: Question) -> list[Hit]:
 
     word_scores = {chunk: score for chunk, _generation, score in words}
     similarities = [{chunk: score for chunk, _generation, score in rows} for rows in vectors]
-    ranking = fuse(word_scores, similarities, weight_of)[: question.count]
-    return _show(
-        ranking, word_scores, {key: value for leg in similarities for key, value in leg.items()}, where
-    )
+    ranking = fuse(word_scores, similarities, weight_of)[: max(question.count, LOOKED_AT)]
+    rows = _read_rows(ranking, where)
+    if word_scores and similarities:
+        texts = {key: "\n".join([row[3], *row[5], row[4]]) for key, row in rows.items()}
+        ranking = rank_by_letters(question.text, language, ranking, texts)
+    scores_of = {key: value for leg in similarities for key, value in leg.items()}
+    return _show(ranking[: question.count], word_scores, scores_of, rows)
 
 
 def _languages_of(generations: Iterable[Generation]) -> list[str]:
@@ -125,15 +129,18 @@ def _are_many(rows: Sequence[Generation], where: Where, dimensions: int) -> bool
     return where.fetch(statements.COUNT_VECTORS, [EXACT_ROWS + 1], dimensions=dimensions)[0][0] > EXACT_ROWS
 
 
+def _read_rows(ranking: Sequence[tuple[int, float]], where: Where) -> dict[int, tuple]:
+    if not ranking:
+        return {}
+    return {row[0]: row for row in where.fetch(statements.HITS, [[chunk for chunk, _score in ranking]])}
+
+
 def _show(
     ranking: Sequence[tuple[int, float]],
     word_scores: dict[int, float],
     similarities: dict[int, float],
-    where: Where,
+    rows: dict[int, tuple],
 ) -> list[Hit]:
-    if not ranking:
-        return []
-    rows = {row[0]: row for row in where.fetch(statements.HITS, [[chunk for chunk, _score in ranking]])}
     hits = []
     for chunk, score in ranking:
         if row := rows.get(chunk):
