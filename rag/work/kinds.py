@@ -2,9 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from rag.guide.collection import fill_guide
 from rag.work import embedding, reading
-from rag.work_names import EMBED, GUIDE, QUEUE, READ, REBUILD, RECRAWL
+from rag.work_names import EMBED, QUEUE, READ, REBUILD, RECRAWL
 from tenants.work.kinds import work_kind
 
 DAYS_OF_ATTEMPTS = 900  # a quarter of an hour apart
@@ -41,4 +40,3 @@ work_kind(
     label=_("Another index of a collection"),
     stages={"index": _("indexed")},
 )
-work_kind(GUIDE, queue=QUEUE, run=fill_guide, label=_("The guide to Atrium"), is_killable=False)
