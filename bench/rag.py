@@ -1,8 +1,9 @@
 """How good the search of collections is, by words, by vectors and by both, beside what was measured before it
-was built: on the sample of `make test`, or on whole sets in the folder that ATRIUM_BENCH_SETS names. And how
-fast documents come in.
+was built: on the sample of `make test`, or on whole sets in the folder that ATRIUM_BENCH_SETS names. How
+fast documents come in, and how long a search of ATRIUM_BENCH_CHUNKS passages takes (default: 100,000).
 
-Both run in a process with a database of its own (`bench.rag_quality`, `bench.rag_intake`).
+Each runs in a process with a database of its own (`bench.rag_quality`, `bench.rag_intake`,
+`bench.rag_speed`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ BEFORE = {
 }
 TARGETS = {"xquad-en": 0.988, "xquad-de": 0.980, "xquad-zh": 0.980, "cmrc-zh": 0.980, "gesetze-de": 0.76}
 PASSAGES_PER_S, PDF_FOUND_S = 1_000, 10
+SEARCH_P50_MS, SEARCH_P95_MS, FILTERED_RECALL = 15, 40, 0.95  # of 100,000 passages
+MANY, FEW = 100_000, 2_000
 FUSED_LOSES = 0.01  # at most, against the better of both
 GRAPH_LOSES = 0.005  # at most, where one passage answers
 MULTI_HOP = ("musique-multihop-en",)
@@ -40,7 +43,9 @@ def bench(scene: Scene) -> list[Row]:
     sets = os.environ.get("ATRIUM_BENCH_SETS")
     figures = _run("bench.rag_quality", *(["--sets", sets] if sets else []))
     rows = [row for name, legs in figures.items() for row in _rows(name, legs, is_whole=bool(sets))]
-    return rows + _intake_rows(_run("bench.rag_intake"))
+    chunks = FEW if scene.quick else int(os.environ.get("ATRIUM_BENCH_CHUNKS") or MANY)
+    rows += _intake_rows(_run("bench.rag_intake"))
+    return rows + _speed_rows(_run("bench.rag_speed", "--chunks", str(chunks)))
 
 
 def _run(module: str, *options: str) -> dict:
@@ -77,6 +82,47 @@ def _intake_rows(figures: dict[str, float]) -> list[Row]:
             target=f"≤ {PDF_FOUND_S} s",
         ),
     ]
+
+
+def _speed_rows(figures: dict[str, float]) -> list[Row]:
+    chunks = int(figures["chunks"])
+    limits = (SEARCH_P50_MS, SEARCH_P95_MS) if chunks >= MANY else (None, None)
+    legs = {
+        "words and vectors": "hybrid",
+        "words": "words",
+        "vectors": "vectors",
+        "words and vectors, a filter to 2 %": "filtered",
+    }
+    rows = []
+    for what, leg in legs.items():
+        for cut, limit in zip(("p50", "p95"), limits, strict=True):
+            wanted = limit if leg in ("hybrid", "filtered") else None
+            rows.append(
+                Row(
+                    f"{chunks:,} passages, {what}: {cut}",
+                    figures[f"{leg}_{cut}_ms"],
+                    "ms",
+                    limit=wanted,
+                    target=f"≤ {wanted} ms" if wanted else "",
+                )
+            )
+    made = "passages of the sample's sentences, vectors of the sample's with noise"
+    for what, name, floor in (
+        ("all", "recall", None),
+        ("a filter to 2 %", "filtered_recall", FILTERED_RECALL),
+    ):
+        rows.append(
+            Row(
+                f"{chunks:,} passages, vectors, {what}: recall@10 against comparing each",
+                figures[name],
+                "",
+                limit=floor,
+                target=f"≥ {floor}" if floor else "",
+                is_floor=True,
+                note=made,
+            )
+        )
+    return rows
 
 
 def _rows(name: str, legs: dict[str, dict[str, list[float]]], *, is_whole: bool) -> list[Row]:

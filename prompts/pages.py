@@ -1,5 +1,6 @@
 """What the chat's templates are given."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from prompts.rendering import render_markdown
 from prompts.selectors import HISTORY_SIZE, get_message_of, list_bookings, page_of_conversations
 from prompts.services import MAX_TEXT_CHARS
 from prompts.starters import find_auto_set, list_choices, starter_sets
+from rag.guide.collection import find_guide
 from rag.selectors import list_visible_collections
 from usage.selectors import find_tightest_budget
 
@@ -265,7 +267,7 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
         "projects": projects if len(projects) > 1 else [],
         "selected_project_id": project.pk,
         "max_text_chars": MAX_TEXT_CHARS,
-        "starter_sets": starter_sets() if conversation is None else {},
+        "starter_sets": starter_sets(find_guide(request.user, project.pk)) if conversation is None else {},
         "preparing": list_preparing_models() if conversation is None else [],
         "undecided": find_undecided(request.user, offer) if conversation is None else None,
         "draft": request.GET.get("text", "")[:2_000],
@@ -277,8 +279,10 @@ def chat_context(request: HttpRequest, conversation: Conversation | None) -> dic
 def knowledge_context(
     request: HttpRequest, conversation: Conversation | None, project: Project
 ) -> dict[str, Any]:
-    """The collections that may be chosen in the composer, those of the conversation first."""
-    chosen = set(conversation.collection_ids) if conversation else set()
+    """The collections that may be chosen in the composer, those of the conversation first; of a new one, what
+    the address names (`?collections=`) is chosen.
+    """
+    chosen = set(conversation.collection_ids) if conversation else _named_collections(request)
     rows = list_visible_collections(request.user, project.pk).filter(conversation_id=None)
     listed = list(rows.order_by("name").only("pk", "name", "data_policy", "owner_id")[:MOST_LISTED])
     missing = chosen - {row.pk for row in listed}
@@ -286,6 +290,14 @@ def knowledge_context(
     for row in listed:
         row.is_chosen = row.pk in chosen
     return {"collections": listed, "most_files": MOST_FILES}
+
+
+def _named_collections(request: HttpRequest) -> set[UUID]:
+    named = set()
+    for text in request.GET.getlist("collections")[:MOST_LISTED]:
+        with suppress(ValueError):
+            named.add(UUID(text))
+    return named
 
 
 def _describe_auto(offer: Offer) -> dict[str, Any] | None:

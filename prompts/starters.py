@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from models_registry.first_models import find_first_model
 from models_registry.routes import Route
 from prompts.offers import Offer
+from rag.models import Collection
 
 # The embedded runtime's own models → the set that fits; every other model is taken for a capable one.
 SETS = {"atrium-tiny": "demo", "SmolLM2-135M-Instruct": "small"}
@@ -39,9 +40,20 @@ def set_of(model: Route) -> str:
     return SETS.get(model.targets[0].upstream_name, CAPABLE) if find_first_model(model) else CAPABLE
 
 
-def starter_sets() -> dict[str, list[dict[str, str]]]:
-    """Set → three questions. The page shows that of the model which is chosen."""
-    return {"demo": _demo(), "small": _small(), CAPABLE: _capable()}
+def starter_sets(guide: Collection | None = None) -> dict[str, list[dict[str, str]]]:
+    """Set → three questions. The page shows that of the model which is chosen. Where there is a guide, the
+    first one is about Atrium, and names it (`collection`).
+    """
+    sets = {"demo": _demo(), "small": _small(), CAPABLE: _capable()}
+    if guide is None:
+        return sets
+    return {name: [_about_atrium(guide, name), *starters[:2]] for name, starters in sets.items()}
+
+
+def _about_atrium(guide: Collection, set_name: str) -> dict[str, str]:
+    asked = "How does Atrium answer from my documents?"
+    text = asked if set_name == "small" else _("How does Atrium answer from my documents?")
+    return {"title": _("Ask about Atrium"), "text": text, "collection": str(guide.pk)}
 
 
 def _demo() -> list[dict[str, str]]:

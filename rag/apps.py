@@ -9,6 +9,7 @@ class RagConfig(AppConfig):
     def ready(self) -> None:
         from rag import checks, granted, letting_go  # noqa: F401  (checks, objects of rights, deleted files)
         from rag.audit import register_models
-        from rag.work import kinds  # noqa: F401  (kinds of work)
+        from rag.guide import kinds as kinds_of_guide  # noqa: F401  (kinds of work)
+        from rag.work import kinds  # noqa: F401
 
         register_models()

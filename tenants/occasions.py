@@ -6,7 +6,7 @@ later (`tell_plan`) or by stopping.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, ParamSpec
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec
 
 if TYPE_CHECKING:
     from tenants.models import Plan
@@ -36,3 +36,6 @@ migrated_tenant = Occasion[[str]]()  # slug: inside its scope, in a transaction
 # slug, plan: a plan has other limits or a tenant another plan; outside any scope
 changed_plan: "Occasion[[str, Plan]]" = Occasion()
 platform_start = Occasion[[]]()  # inside the platform's scope and in no transaction
+# slug, what the demonstration's file keeps of it, which may be changed: at each start, inside the scope of
+# the first tenant of the demonstration, in a transaction; the file is written after that
+demo_tenant: "Occasion[[str, dict[str, Any]]]" = Occasion()

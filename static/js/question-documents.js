@@ -146,6 +146,11 @@ if (chooser && chips && files) {
     if (wasTyped || chooser.contains(document.activeElement)) text.focus({ preventScroll: true });
   });
   chooser.addEventListener("change", show);
+  on("click", "[data-starter]", (event, link) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // composer.js writes its text
+    for (const box of boxes()) box.checked = box.value === link.dataset.collection;
+    show();
+  });
   chooser.addEventListener("mousedown", (event) => {
     if (isTyped) event.preventDefault(); // the message keeps the focus
   });

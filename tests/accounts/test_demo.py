@@ -67,6 +67,7 @@ def test_prepare_finishes_what_a_killed_start_began(
                 ).status_code
                 == 302
             )
+            assert entry["guide"], "the first tenant has it ordered (tests/rag/test_guide.py)"
             assert (
                 client.get(
                     "/api/v1/me/",

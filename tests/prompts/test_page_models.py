@@ -16,10 +16,12 @@ from models_registry.services import add_connection, add_model, set_model, set_m
 from models_registry.services import test_connection as check_connection
 from prompts.models import Part
 from prompts.starters import starter_sets
+from rag.guide.collection import GUIDE_ID, prepare_guide
 from tenants.context import platform
 from tests.models_registry.provider import running_provider
 from tests.prompts.chats import make_conversation
 from tests.prompts.pages import options, url
+from tests.rag.works import work_off
 
 pytestmark = pytest.mark.django_db
 
@@ -112,6 +114,19 @@ def test_starters_and_small_print_are_there_for_each_kind_of_model(as_bob, embed
     notes = dict(re.findall(r'(?s)<span class="set-note" data-set="(\w+)">(.*?)</span>', html))
     assert "Only a demo model." in notes["demo"] and "Small model, English only." in notes["small"]
     assert "href" not in "".join(notes.values()), "only who may connect another one is led there"
+
+
+def test_the_first_starter_asks_the_guide_where_there_is_one(as_bob, embedded_models):
+    page = url("chat-home")
+    assert "data-collection=" not in as_bob.get(page).content.decode()
+    prepare_guide("acme", {})
+    assert "data-collection=" not in as_bob.get(page).content.decode(), "there is nothing in it yet"
+    work_off()
+    html = as_bob.get(page, headers={"accept-language": "de"}).content.decode()
+    first = re.findall(r'class="starter"\s+href="([^"]+)"', html)[0]
+    assert f"collections={GUIDE_ID}" in first and html.count('class="starter"') == 9
+    chosen = as_bob.get(first.replace("&amp;", "&")).content.decode()
+    assert re.search(rf'value="{GUIDE_ID}"[^>]* checked', chosen)
 
 
 def test_people_say_du_to_a_model():

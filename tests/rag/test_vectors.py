@@ -222,6 +222,8 @@ def test_a_change_of_model_never_stops_the_search(collection, add):
         ({1: 9.0, 2: 5.0}, {}, 0.5, [1, 2]),
         ({}, {}, 0.5, []),
         ({7: 2.0, 5: 2.0}, {5: 0.3, 7: 0.3}, 0.5, [5, 7]),
+        # the last by words is not as bad as one that they did not find
+        ({1: 9.0, 2: 6.0}, {3: 0.9, 1: 0.3, 4: 0.1}, 0.5, [1, 3, 2, 4]),
     ],
 )
 def test_fusion(words, found, weight, order):
@@ -230,10 +232,11 @@ def test_fusion(words, found, weight, order):
 
 @pytest.mark.parametrize(
     ("ranks", "weight"),
-    [([0] * 10, 0.5), ([0] * 9 + [None], 0.5), ([0] * 7 + [20] * 3, 0.7), ([None] * 10, 1.0), ([], 1.0)],
+    [([0] * 10, 0.4), ([0] * 9 + [None], 0.4), ([0] * 7 + [20] * 3, 0.7), ([None] * 10, 1.0), ([], 1.0)],
 )
 def test_words_count_more_the_less_vectors_find(ranks, weight):
     assert weigh(ranks) == weight
+    assert weigh(ranks, language="zh") == max(weight, 0.5)
 
 
 def test_each_dimension_has_its_table_with_a_graph():
@@ -269,6 +272,6 @@ def test_what_the_words_count_is_tried_on_the_collection_itself(make_collection,
         for number, (text, vector) in enumerate(zip(texts, embed(texts), strict=True))
     ]
     generations.keep_vectors(generation.pk, zip([chunk for chunk, _text in wanting], passages, strict=True))
-    assert calibrate(generation, embed) == {"en": 0.5, "zh": 1.0} == generation_of(collection).weights
+    assert calibrate(generation, embed) == {"en": 0.4, "zh": 1.0} == generation_of(collection).weights
     asked = Question("第3页的句子", Collection.objects.all(), {MODEL: axis(*[0.0] * 7, 1.0)})
     assert PgvectorEngine().search(asked)[0].title == "页 3"

@@ -44,7 +44,7 @@ def calibrate(generation: Generation, embed: Embed) -> dict[str, float]:
                 _rank(table, generation, chunk, vector)
                 for (chunk, _question), vector in zip(questions, vectors, strict=True)
             ]
-            weights[language] = weigh(ranks, DEPTH)
+            weights[language] = weigh(ranks, DEPTH, language)
     with transaction.atomic():
         for row in generations.lock(pk=generation.pk):
             row.weights = weights

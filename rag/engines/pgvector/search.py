@@ -16,6 +16,7 @@ from rag.engines import Hit, Question
 from rag.engines.pgvector import statements
 from rag.engines.pgvector.fusion import UNCHECKED, fuse
 from rag.engines.pgvector.generations import graph
+from rag.engines.pgvector.letters import LOOKED_AT, rank_by_letters
 from rag.engines.pgvector.statements import CANDIDATES, Where
 from rag.engines.pgvector.vectors import EXACT_ROWS, write_vector
 from rag.engines.pgvector.words import number_of
@@ -62,12 +63,18 @@ def search(question: Question) -> list[Hit]:
     word_scores = {chunk: score for chunk, _generation, score in words}
     similarities = [{chunk: score for chunk, _generation, score in rows} for rows in vectors]
     ranking = fuse(word_scores, similarities, weight_of)
+    rows = _read_rows(ranking[: max(question.count, LOOKED_AT)], where)
+    if word_scores and similarities:
+        texts = {key: "\n".join([row[3], *row[5], row[4]]) for key, row in rows.items()}
+        ranking = rank_by_letters(question.text, language, ranking, texts)
     ways: Mapping[int, tuple[str, ...]] = {}
     if question.follows_names and question.count > following.KEPT:
         reached = graph.reach(where.fetch_of, dict(ranking[: following.KEPT]))
         ranking, ways = following.insert(ranking, reached)
+    ranking = ranking[: question.count]
+    rows |= _read_rows([entry for entry in ranking if entry[0] not in rows], where)
     by_meaning = {key: value for leg in similarities for key, value in leg.items()}
-    hits = _show(ranking[: question.count], word_scores, by_meaning, where)
+    hits = _show(ranking, word_scores, by_meaning, rows)
     return [replace(hit, names=ways.get(hit.chunk_id, ())) for hit in hits]
 
 
@@ -131,15 +138,18 @@ def _are_many(rows: Sequence[Generation], where: Where, dimensions: int) -> bool
     return where.fetch(statements.COUNT_VECTORS, [EXACT_ROWS + 1], dimensions=dimensions)[0][0] > EXACT_ROWS
 
 
+def _read_rows(ranking: Sequence[tuple[int, float]], where: Where) -> dict[int, tuple]:
+    if not ranking:
+        return {}
+    return {row[0]: row for row in where.fetch(statements.HITS, [[chunk for chunk, _score in ranking]])}
+
+
 def _show(
     ranking: Sequence[tuple[int, float]],
     word_scores: dict[int, float],
     similarities: dict[int, float],
-    where: Where,
+    rows: dict[int, tuple],
 ) -> list[Hit]:
-    if not ranking:
-        return []
-    rows = {row[0]: row for row in where.fetch(statements.HITS, [[chunk for chunk, _score in ranking]])}
     hits = []
     for chunk, score in ranking:
         if row := rows.get(chunk):

@@ -17,7 +17,7 @@ from tenants.context import platform, tenant
 from tenants.database.schemas import migrate_public, migrate_template, migrate_tenants
 from tenants.links import base_url
 from tenants.models import Tenant
-from tenants.occasions import platform_start
+from tenants.occasions import demo_tenant, platform_start
 from tenants.provisioning.people import people
 from tenants.provisioning.services import create_tenant, ensure_default_plans, set_up_tenant
 
@@ -69,6 +69,8 @@ class Command(BaseCommand):
         entry = demo["tenants"].setdefault(slug, {"host": host, "users": {}})
         with tenant(slug), transaction.atomic():
             cast = people().make_cast(slug, set(entry["users"]))
+            if slug == next(iter(DEMO_TENANTS)):
+                demo_tenant.run(slug, entry)
         if cast.api_key is not None:
             entry["api_key"] = cast.api_key
         entry["users"].update({name: asdict(login) for name, login in cast.people.items()})

@@ -1,0 +1,9 @@
+"""The guide's kind of work."""
+
+from django.utils.translation import gettext_lazy as _
+
+from rag.guide.collection import fill_guide
+from rag.work_names import GUIDE, QUEUE
+from tenants.work.kinds import work_kind
+
+work_kind(GUIDE, queue=QUEUE, run=fill_guide, label=_("The guide to Atrium"), is_killable=False)
