@@ -68,9 +68,10 @@ class Writer:
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
         self.has_learnt = False  # the lexicon is another
+        self._others = Analyzer()
 
     @cached_property
-    def analyzer(self) -> Analyzer:
+    def _german(self) -> Analyzer:
         return Analyzer(Lexicon(self.generation.lexicon))
 
     def add(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
@@ -102,7 +103,7 @@ class Writer:
         if dict(lexicon.counts) == generation.lexicon:
             return
         generation.lexicon = dict(lexicon.counts)
-        self.has_learnt, self.analyzer = True, Analyzer(lexicon)
+        self.has_learnt, self._german = True, Analyzer(lexicon)
         rows = earlier.select_related("document").iterator(BATCH)
         while batch := list(islice(rows, BATCH)):
             generation.term_count -= remove([chunk.pk for chunk in batch]).get(generation.pk, 0)
@@ -111,7 +112,8 @@ class Writer:
     def _write(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
         by_term: defaultdict[int, list[str]] = defaultdict(list)
         for chunk in chunks:
-            terms = self.analyzer.list_terms(indexed_text(titles[chunk.document_id], chunk), chunk.language)
+            analyzer = self._german if chunk.language == "de" else self._others
+            terms = analyzer.list_terms(indexed_text(titles[chunk.document_id], chunk), chunk.language)
             self.generation.term_count += len(terms)
             place, end = f"\t{chunk.pk}\t{self.generation.pk}\t", f"\t{min(len(terms), LONGEST)}\n"
             for term, frequency in Counter(terms).items():
