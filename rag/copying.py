@@ -1,4 +1,4 @@
-"""Many rows at once, by COPY: a third of what an INSERT with as many parameters costs."""
+"""Many rows at once, by COPY instead of an INSERT with as many parameters."""
 
 from collections.abc import Iterable, Sequence
 
