@@ -286,6 +286,7 @@ def _find(
     wanted = readable.filter(pk__in=wish.collections)
     leg: Leg = wish.leg if found_vectors else "words"
     hits: list[Hit] = []
+    legs: set[Leg] = set()
     for name in sorted(set(wanted.order_by().values_list("active_generation__engine", flat=True)) - {None}):
         is_ours = name == Collection.Engine.PGVECTOR
         question = Question(
@@ -300,7 +301,8 @@ def _find(
             note=trace.miss,
         )
         hits += engine_named(name).search(question)
-        trace.leg = leg if is_ours and trace.leg == "words" else wish.leg
+        legs.add(question.leg)
+    trace.leg = wish.leg if wish.leg in legs else leg
     trace.search_ms = _since_ms(started_s)
     return sorted(hits, key=lambda hit: -hit.score)[: wish.asked_count]
 

@@ -16,6 +16,7 @@ from foundation.errors import Conflict, InvalidInput, Unavailable
 from foundation.told import gettext as _
 from foundation.told import words_of
 from rag import work_names as names
+from rag.copying import copy_rows
 from rag.engines.table import engine_named, engine_of, engines_in, find_answering, hands_over
 from rag.models import Block, Collection, Document
 from rag.parsed import ParsedBlock
@@ -28,6 +29,10 @@ from tenants.local.models import Work
 from tenants.work.services import cancel
 
 LOCK_NOT_AVAILABLE = "55P03"
+BLOCK_COLUMNS = (
+    *("document_id", "position", "kind", "text"),
+    *("page", "headings", "char_from", "char_to", "box"),
+)
 PURPOSE = "knowledge"  # of files that were brought for a document
 LABELS[PURPOSE] = gettext_lazy("document of a collection")
 
@@ -90,8 +95,8 @@ def index_documents(*, collection: Collection, parsed: Mapping[Document, Sequenc
         if not may_lack_text and not any(block.text.strip() for block in blocks):
             raise InvalidInput(_("There is no text in “%(title)s”.") % {"title": document.title})
     Block.objects.filter(document__in=list(parsed)).delete()
-    Block.objects.bulk_create(
-        (row for document, blocks in parsed.items() for row in _rows(document, blocks)), batch_size=1000
+    copy_rows(
+        Block, BLOCK_COLUMNS, (row for document, blocks in parsed.items() for row in _rows(document, blocks))
     )
     counts = [engine.ingest(collection, parsed) for engine in engines_in(collection)]
     documents = Document.objects.filter(pk__in=[document.pk for document in parsed])
@@ -102,19 +107,11 @@ def index_documents(*, collection: Collection, parsed: Mapping[Document, Sequenc
     return counts[0] if counts else 0
 
 
-def _rows(document: Document, blocks: Sequence[ParsedBlock]) -> Iterable[Block]:
+def _rows(document: Document, blocks: Sequence[ParsedBlock]) -> Iterable[tuple[object, ...]]:
     for position, block in enumerate(blocks):
-        yield Block(
-            document=document,
-            position=position,
-            kind=block.kind,
-            text=block.text,
-            page=block.page,
-            headings=list(block.headings),
-            char_from=block.char_from,
-            char_to=block.char_to,
-            box=list(block.box) if block.box else None,
-        )
+        box = list(block.box) if block.box else None
+        place = (block.page, list(block.headings), block.char_from, block.char_to, box)
+        yield (document.pk, position, block.kind, block.text, *place)
 
 
 def fail_document(*, document: Document, reason: str) -> None:

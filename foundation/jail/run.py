@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ from foundation.told import gettext as _
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent.parent
-START = "import sys; sys.path.insert(0, sys.argv[1]); from foundation.jail.inside import main; main()"
+START = "import sys; sys.path[:0] = sys.argv[1:]; from foundation.jail.inside import main; main()"
 SYSTEM = [
     "/usr",
     "/bin",
@@ -112,7 +113,9 @@ def _read_reason(output: bytes) -> str:
 
 def _run(folder: Path, readable: list[str], order: bytes, limits: Limits) -> tuple[bytes, int]:
     """What it wrote and its exit code. Raises JailError."""
-    python = [sys.executable, "-I", "-B", "-c", START, str(ROOT)]
+    # without `site`, which runs whatever installed packages want at each start
+    installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    python = [sys.executable, "-I", "-S", "-B", "-c", START, *dict.fromkeys([str(ROOT), *installed])]
     command = [*bubblewrap(), *_bindings(folder, readable), *python] if bubblewrap() else python
     try:
         process = subprocess.Popen(

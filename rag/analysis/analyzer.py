@@ -55,6 +55,8 @@ class Analyzer:
             language: Stemmer.Stemmer(name, 0).stemWord for language, name in _ALGORITHMS.items()
         }
         self._terms: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._stems: dict[str, tuple[str, ...]] = {}  # of tokens, for a lexicon
+        self._stem_part = lru_cache(maxsize=KEPT_WORDS)(self._read_part)
 
     def list_terms(self, text: str, language: str) -> list[str]:
         """The terms of a text in their order, repetitions included. A language without rules of its own (or
@@ -81,15 +83,24 @@ class Analyzer:
         wanted = [language] if language else languages
         return list(dict.fromkeys(term for one in wanted for term in self.list_terms(question, one)))
 
-    def list_stems(self, text: str, language: str = "de") -> list[str]:
-        """The stems of its whole words without stop words, for a lexicon to learn from."""
-        stem = self._stemmers[language]
-        return [
-            _without_marks(stem(word))
-            for token in _token.findall(fold(text))
+    def list_stems(self, text: str) -> list[str]:
+        """The stems of a German text's whole words without stop words, for a lexicon to learn from."""
+        found: list[str] = []
+        for token in _token.findall(fold(text)):
+            stems = self._stems.get(token)
+            if stems is None:
+                if len(self._stems) >= KEPT_WORDS:
+                    self._stems.clear()
+                stems = self._stems[token] = self._read_stems(token)
+            found += stems
+        return found
+
+    def _read_stems(self, token: str) -> tuple[str, ...]:
+        return tuple(
+            _without_marks(self._stemmers["de"](word))
             for word in _inside.split(token)
-            if len(word) >= 4 and word.isalpha() and word not in STOP_WORDS[language]
-        ]
+            if len(word) >= 4 and word.isalpha() and word not in STOP_WORDS["de"]
+        )
 
     def _read_token(self, token: str, language: str) -> tuple[str, ...]:
         if _unspaced.match(token):
@@ -113,7 +124,7 @@ class Analyzer:
             return (stem(word),)
         return (stem(word), *split_compound(word, self._lexicon, self._stem_part))
 
-    def _stem_part(self, part: str) -> str:
+    def _read_part(self, part: str) -> str:
         return _without_marks(self._stemmers["de"](part))
 
 

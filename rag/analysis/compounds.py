@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import log
 
 LINKS = ("", "s", "es", "n", "en", "er", "e")  # what may stand between two parts
+LINKS_BY_END = {end: [link for link in LINKS if not link or link[-1] == end] for end in "snre"}
 MIN_PART, MIN_COUNT, MAX_PARTS, MAX_LENGTH = 4, 2, 4, 60
 
 
@@ -87,12 +88,10 @@ class _Splitter:
         key = (begin, end)
         if key not in self._heads:
             text = self.word[begin:end]
-            stems = {
-                self.stem(text.removesuffix(link))
-                for link in LINKS
-                if text.endswith(link) and len(text) - len(link) >= MIN_PART
-            }
-            counts = [(count, stem) for stem in stems if (count := self.counts.get(stem, 0))]
-            best = max(counts, default=None)
-            self._heads[key] = (log(best[0]), (best[1],)) if best else None
+            best = (0, "")
+            for link in LINKS_BY_END.get(text[-1], LINKS[:1]):
+                if text.endswith(link) and len(text) - len(link) >= MIN_PART:
+                    stem = self.stem(text.removesuffix(link))
+                    best = max(best, (self.counts.get(stem, 0), stem))
+            self._heads[key] = (log(best[0]), (best[1],)) if best[0] else None
         return self._heads[key]

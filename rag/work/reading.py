@@ -179,7 +179,7 @@ def _take_page(collection: Collection, document: Document, brought: Brought) -> 
         document.version += 1
     earlier, document.file, document.content_hash = document.file, file, file.sha256
     File.objects.filter(pk=file.pk).update(expires_at=None)
-    document.save(update_fields=["file", "content_hash", "version", "updated_at"])
+    document.save(update_fields=["file", "content_hash", "version", "fetched_at", "validators", "updated_at"])
     forget_files([earlier])
     return True
 

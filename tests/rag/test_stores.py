@@ -231,9 +231,10 @@ def test_what_is_noted_of_a_file_can_be_changed_and_survives_its_reading(cabinet
     work_off()
     file = client.vector_stores.files.retrieve(one, vector_store_id=store)
     assert file.attributes == {"kind": "treaty"}, "what its parser says of it is kept elsewhere"
-    (hit,) = client.vector_stores.search(
+    hit, *others = client.vector_stores.search(
         store, query="foghorns", filters={"type": "eq", "key": "kind", "value": "treaty"}
     )
+    assert all(other.file_id == one for other in others), "what shares names with it is of the same mail"
     assert (hit.file_id, hit.filename, hit.attributes) == (one, "annex.txt", {"kind": "treaty"})
     assert client.vector_stores.retrieve(store).file_counts.total == 1, (
         "an attachment is no file of the store"

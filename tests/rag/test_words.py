@@ -5,6 +5,7 @@ from math import log
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Grant
 from accounts.services.grants import grant
@@ -117,6 +118,29 @@ def test_compounds_are_found_by_their_parts_once_the_collection_knows_these(make
     add(collection, "Anderes", "Sonst gilt nichts.")
     assert set(find("Bereitschaft")) == {"Anzeige", "Pflicht", "Zeit"}, "what stood there was read again"
     assert Generation.objects.get().lexicon["bereitschaft"] == 2
+    check_statistics()
+
+
+def test_only_german_passages_know_the_lexicon(make_collection, add):
+    collection = make_collection(languages=["en", "de"])
+    english = add(collection, "Leave", TEXTS["Leave"])
+    add(collection, "Anzeige", "Die Ladebereitschaft ist dem Befrachter anzuzeigen.")
+    with connection.cursor() as cursor:
+        of_english = (
+            "SELECT p.ctid::text, p.* FROM rag_posting p JOIN rag_chunk c ON c.id = p.chunk_id "
+            "WHERE c.document_id = %s ORDER BY p.term"
+        )
+        cursor.execute(of_english, [english.pk])
+        before = cursor.fetchall()
+        add(collection, "Pflicht", "Die Bereitschaft zum Laden ist eine Pflicht.")
+        add(collection, "Zeit", "Bereitschaft und Laden brauchen Zeit.")
+        assert set(find("Bereitschaft")) == {"Anzeige", "Pflicht", "Zeit"}
+        cursor.execute(of_english, [english.pk])
+        assert cursor.fetchall() == before, "the same rows at the same places"
+    add(collection, "Form", "Is there a form for the train?")
+    with CaptureQueriesContext(connection) as asked:
+        add(collection, "Stage", "The stage of the city is the largest.")
+    assert not [query for query in asked if 'lexicon"' in query["sql"]]
     check_statistics()
 
 

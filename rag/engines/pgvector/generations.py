@@ -15,6 +15,7 @@ from psycopg import sql
 from foundation.errors import Conflict
 from rag import chunking
 from rag.analysis import VERSION
+from rag.copying import copy_rows
 from rag.engines.pgvector import vectors, words
 from rag.graph import Graph
 from rag.graph.postgres import PostgresGraph
@@ -24,7 +25,12 @@ from rag.work_names import FORGET
 from tenants.work.services import order
 
 graph: Graph = PostgresGraph()
-COUNTS = ["chunk_count", "term_count", "vector_count", "lexicon", "lexicon_chunks"]
+COUNTS = ["chunk_count", "term_count", "vector_count", "lexicon_chunks"]
+CHUNK_COLUMNS = (
+    *("id", "generation_id", "document_id", "position", "page_from", "page_to"),
+    *("char_from", "char_to", "headings", "text", "language", "remote_id"),
+)
+NEXT_IDS = "SELECT nextval(pg_get_serial_sequence('rag_chunk', 'id')) FROM generate_series(1, %s)"
 LIST_WANTING = """
 SELECT c.id FROM rag_chunk c WHERE c.generation_id = %s
 AND NOT EXISTS (SELECT FROM {} v WHERE v.chunk_id = c.id) ORDER BY c.id LIMIT %s
@@ -62,8 +68,9 @@ def is_made_as(generation: Generation, collection: Collection) -> bool:
 
 
 def lock(**which: object) -> list[Generation]:
-    """In one order, so that nobody waits in a circle."""
-    return list(Generation.objects.select_for_update(of=("self",)).filter(**which).order_by("pk"))
+    """In one order, so that nobody waits in a circle; without their lexicons, which may be large."""
+    rows = Generation.objects.select_for_update(of=("self",)).defer("lexicon")
+    return list(rows.filter(**which).order_by("pk"))
 
 
 def add(
@@ -87,12 +94,24 @@ def add(
             chunking.cut(blocks, limit=generation.chunk_characters, languages=collection.languages)
         )
     ]
-    Chunk.objects.bulk_create(chunks, batch_size=1000)
+    _write(chunks)
     titles = {document.pk: document.title for document in parsed}
-    words.Writer(generation).add(chunks, titles)
+    writer = words.Writer(generation)
+    writer.add(chunks, titles)
     graph.add(generation.pk, chunks, titles)
-    generation.save(update_fields=COUNTS)
+    generation.save(update_fields=[*COUNTS, *(["lexicon"] if writer.has_learnt else [])])
     return len(chunks)
+
+
+def _write(chunks: Sequence[Chunk]) -> None:
+    """Gives them their keys."""
+    with connection.cursor() as cursor:
+        cursor.execute(NEXT_IDS, [len(chunks)])
+        ids = [chunk_id for (chunk_id,) in cursor.fetchall()]
+    for chunk, chunk_id in zip(chunks, ids, strict=True):
+        chunk.pk = chunk_id
+    rows = ([getattr(chunk, column) for column in CHUNK_COLUMNS] for chunk in chunks)
+    copy_rows(Chunk, CHUNK_COLUMNS, rows)
 
 
 def remove(generation: Generation, documents: Sequence[Document]) -> None:

@@ -10,10 +10,11 @@ search of new postings reads the table beside the index.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
+from itertools import chain, islice
 from uuid import UUID
 
 from django.db import connection
@@ -66,7 +67,12 @@ class Writer:
 
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
-        self.analyzer = Analyzer(Lexicon(generation.lexicon))
+        self.has_learnt = False  # the lexicon is another
+        self._others = Analyzer()
+
+    @cached_property
+    def _german(self) -> Analyzer:
+        return Analyzer(Lexicon(self.generation.lexicon))
 
     def add(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
         """The terms of chunks that stand in the database; `titles` by document."""
@@ -84,49 +90,43 @@ class Writer:
         return known < LEXICON_IS_LEARNT and self.generation.chunk_count + added >= 2 * known
 
     def _learn(self, added: Sequence[Chunk]) -> None:
-        """Learn the lexicon anew, and read with it what stands in the index already."""
+        """Learn the lexicon anew, and read with it what German stands in the index already."""
         generation = self.generation
-        earlier = Chunk.objects.filter(generation=generation).exclude(pk__in=[chunk.pk for chunk in added])
-        texts = earlier.filter(language="de").values_list("text", flat=True)
+        earlier = Chunk.objects.filter(generation=generation, language="de").exclude(
+            pk__in=[chunk.pk for chunk in added]
+        )
+        texts = earlier.values_list("text", flat=True)
         lexicon = learn_lexicon(
-            [*texts.iterator(BATCH), *(chunk.text for chunk in added if chunk.language == "de")]
+            chain(texts.iterator(BATCH), (chunk.text for chunk in added if chunk.language == "de"))
         )
         generation.lexicon_chunks = generation.chunk_count + len(added)
         if dict(lexicon.counts) == generation.lexicon:
             return
         generation.lexicon = dict(lexicon.counts)
-        self.analyzer = Analyzer(lexicon)
-        forget_generation(generation.pk)
-        generation.term_count = 0
-        batch: list[Chunk] = []
-        for chunk in earlier.select_related("document").iterator(BATCH):
-            batch.append(chunk)
-            if len(batch) == BATCH:
-                self._write(batch, _titles_of(batch))
-                batch = []
-        self._write(batch, _titles_of(batch))
+        self.has_learnt, self._german = True, Analyzer(lexicon)
+        rows = earlier.select_related("document").iterator(BATCH)
+        while batch := list(islice(rows, BATCH)):
+            generation.term_count -= remove([chunk.pk for chunk in batch]).get(generation.pk, 0)
+            self._write(batch, _titles_of(batch))
 
     def _write(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
-        in_chunks: Counter[str] = Counter()
-        lines: list[str] = []
+        by_term: defaultdict[int, list[str]] = defaultdict(list)
         for chunk in chunks:
-            terms = self.analyzer.list_terms(indexed_text(titles[chunk.document_id], chunk), chunk.language)
-            counts = Counter(terms)
-            in_chunks.update(counts.keys())
+            analyzer = self._german if chunk.language == "de" else self._others
+            terms = analyzer.list_terms(indexed_text(titles[chunk.document_id], chunk), chunk.language)
             self.generation.term_count += len(terms)
-            end = f"{min(len(terms), LONGEST)}\n"
-            middle = f"\t{chunk.pk}\t{self.generation.pk}\t"
-            lines += [
-                f"{number_of(term)}{middle}{min(frequency, LONGEST)}\t{end}"
-                for term, frequency in counts.items()
-            ]
-        if not in_chunks:
+            place, end = f"\t{chunk.pk}\t{self.generation.pk}\t", f"\t{min(len(terms), LONGEST)}\n"
+            for term, frequency in Counter(terms).items():
+                by_term[number_of(term)].append(f"{place}{min(frequency, LONGEST)}{end}")
+        if not by_term:
             return
+        numbers = sorted(by_term)  # in the order of the keys: neighbours go to the same page of the index
         with connection.cursor() as cursor:
             with cursor.copy(COPY_POSTINGS) as copy:
-                copy.write("".join(lines))
-            numbers = [number_of(term) for term in in_chunks]
-            cursor.execute(COUNT_UP, [self.generation.pk, numbers, list(in_chunks.values())])
+                copy.write("".join(f"{number}{row}" for number in numbers for row in by_term[number]))
+            cursor.execute(
+                COUNT_UP, [self.generation.pk, numbers, [len(by_term[number]) for number in numbers]]
+            )
 
 
 def _titles_of(chunks: Iterable[Chunk]) -> dict[UUID, str]:

@@ -51,8 +51,9 @@ def keep(generation: Generation, document: Document, remote: Sequence[RemoteChun
             )
         )
     Chunk.objects.bulk_create(chunks, batch_size=1000)
-    words.Writer(generation).add(chunks, {document.pk: document.title})
-    generation.save(update_fields=generations.COUNTS)
+    writer = words.Writer(generation)
+    writer.add(chunks, {document.pk: document.title})
+    generation.save(update_fields=[*generations.COUNTS, *(["lexicon"] if writer.has_learnt else [])])
     return len(chunks)
 
 

@@ -15,7 +15,7 @@ _READERS = {
     "xlsx": "sheets:read_xlsx",
     "csv": "tables:read_csv",
     "html": "web:read_html",
-    "markdown": "plain:read_markdown",
+    "markdown": "markdown:read_markdown",
     "text": "plain:read_text",
     "eml": "mail:read_mail",
 }
