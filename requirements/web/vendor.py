@@ -4,7 +4,7 @@ uses a new icon.
     python requirements/web/vendor.py            install what the lock names, then copy
     python requirements/web/vendor.py --relock   resolve package.json anew first
 
-fontTools must be installed (`pip install "fonttools[woff]"`; 4.x, MIT): it takes from Inter what no page shows.
+`pip install "fonttools[woff]"` (4.x, MIT) comes first: it takes from Inter what no page shows.
 The lock holds versions and hashes but no registry address: npm's own configuration names the registry. What
 is copied is committed, with its licences, so that neither running nor testing needs npm.
 """
