@@ -5,6 +5,7 @@ import "./dialogs.js";
 import "./toasts.js";
 import "./tooltips.js";
 import "./menus.js";
+import "./panel.js";
 import "./rail.js";
 import "./preferences.js";
 import "./conversations.js";

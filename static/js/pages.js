@@ -1,5 +1,4 @@
 /* What the pages around the chat need beyond app.js: lists, forms, and documents with their sources. */
-import "./panel.js";
 import "./filtering.js";
 import "./choosing.js";
 import "./source.js";
