@@ -38,6 +38,7 @@ class StaticStorage(CompressedManifestStaticFilesStorage):
             (
                 (r"""(?P<matched>from "(?P<url>\.[^"]+)";)""", 'from "%(url)s";'),
                 (r"""(?P<matched>import "(?P<url>\.[^"]+)";)""", 'import "%(url)s";'),
+                (r"""(?P<matched>import\("(?P<url>\.[^"]+)"\))""", 'import("%(url)s")'),
             ),
         ),
     )

@@ -4,6 +4,7 @@ uses a new icon.
     python requirements/web/vendor.py            install what the lock names, then copy
     python requirements/web/vendor.py --relock   resolve package.json anew first
 
+`pip install "fonttools[woff]"` (4.x, MIT) comes first: it takes from Inter what no page shows.
 The lock holds versions and hashes but no registry address: npm's own configuration names the registry. What
 is copied is committed, with its licences, so that neither running nor testing needs npm.
 """
@@ -45,6 +46,9 @@ FILES = {  # where in node_modules → where below static/vendor
     "sigma/dist/sigma.min.js": "sigma/sigma.min.js",
     "sigma/LICENSE.txt": "sigma/LICENSE",
 }
+# a page loads it first: the weights that tokens.css names and bold, and what the styles ask of its glyphs
+INTER_FIRST, INTER_WEIGHTS = "inter/inter-latin.woff2", (400, 700)
+INTER_FEATURES = ["calt", "ccmp", "kern", "locl", "mark", "mkmk", "pnum", "tnum"]
 # how fonts of Chinese PDFs name their characters, else there is no text: folder → names, and where to
 FOLDERS = {"pdfjs-dist/cmaps": (("*GB*", "*B5*", "UniCNS*"), "pdfjs/cmaps")}
 ICON_IN_USE = re.compile(
@@ -116,6 +120,22 @@ def make_sprite(modules: Path, names: list[str]) -> str:
     )
 
 
+def cut_font(path: Path) -> None:
+    """Leave all characters of Inter, the weights of INTER_WEIGHTS and INTER_FEATURES: 48 kB become 32."""
+    from fontTools.subset import Options, Subsetter
+    from fontTools.ttLib import TTFont
+    from fontTools.varLib.instancer import instantiateVariableFont
+
+    font = TTFont(path)
+    options = Options(layout_features=INTER_FEATURES, name_IDs=["*"], notdef_outline=True)
+    subsetter = Subsetter(options)
+    subsetter.populate(unicodes=font.getBestCmap())
+    subsetter.subset(font)
+    font = instantiateVariableFont(font, {"wght": INTER_WEIGHTS})
+    font.flavor = "woff2"
+    font.save(path)
+
+
 def copy(modules: Path) -> None:
     shutil.rmtree(TARGET, ignore_errors=True)
     for source, target in FILES.items():
@@ -125,6 +145,7 @@ def copy(modules: Path) -> None:
             path.write_text(SOURCE_MAP.sub("\n", (modules / source).read_text()))
         else:
             shutil.copyfile(modules / source, path)
+    cut_font(TARGET / INTER_FIRST)
     for source, (patterns, target) in FOLDERS.items():
         (TARGET / target).mkdir(parents=True)
         for path in (path for pattern in patterns for path in (modules / source).glob(pattern)):

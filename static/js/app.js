@@ -1,4 +1,5 @@
-/* Starts what the page has. Each module looks for its own data- attributes and does nothing without them. */
+/* Starts what the page has. Each module looks for its own data- attributes and does nothing without them.
+   What the chat's first message does without: later.js; what only other pages have: pages.js. */
 import "./notices.js";
 import "./dialogs.js";
 import "./toasts.js";
@@ -8,24 +9,16 @@ import "./panel.js";
 import "./rail.js";
 import "./preferences.js";
 import "./conversations.js";
-import "./palette.js";
 import "./copy.js";
-import "./diagrams.js";
-import "./filtering.js";
-import "./choosing.js";
 import "./folding.js";
 import "./figures.js";
-import "./source.js";
 import "./scrolling.js";
 import "./model-picker.js";
 import "./composer.js";
-import "./knowledge.js";
-import "./question-documents.js";
-import "./citations.js";
-import "./preparing.js";
 import "./editing.js";
 import "./branches.js";
 import "./answer-stream.js";
 import "./tabs.js";
 import "./shortcuts.js";
+import "./later.js";
 import "./printing.js";

@@ -41,35 +41,14 @@ function showHeading(name) {
   document.getElementById(`palette-${name}-heading`).hidden = isEmpty;
 }
 
-function open() {
-  if (dialog.open) return;
-  field.value = "";
+/** Show the choices; the dialog is open, its field has the focus (later.js). */
+export function begin() {
   showStanding();
-  dialog.showModal();
-  field.focus();
   choose(0);
   window.htmx.trigger(field, "palette-opened");
 }
 
 if (dialog) {
-  document.addEventListener("keydown", (event) => {
-    if (
-      (event.ctrlKey || event.metaKey) &&
-      !event.shiftKey &&
-      !event.altKey &&
-      event.key.toLowerCase() === "k"
-    ) {
-      event.preventDefault();
-      dialog.open ? dialog.close() : open();
-    }
-  });
-
-  on("click", "[data-opens-palette]", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    open();
-  });
-
   on("click", "#palette-actions button", () => dialog.close());
 
   field.addEventListener("input", () => {

@@ -1,6 +1,7 @@
 /* What a question is answered from: collections, chosen in a list that # in the message opens, and files that come
    along. The form holds both in fields of its own; here they are shown as chips above the message, and can be taken
    out there. */
+import "./filtering.js";
 import { announce, isComposing, on } from "./page.js";
 
 const form = document.querySelector("[data-composer]");
@@ -118,7 +119,6 @@ function choose(box) {
 }
 
 if (chooser && chips && files) {
-  show();
   text.addEventListener("input", follow);
   // before composer.js, whose Enter sends
   text.addEventListener(
@@ -215,4 +215,9 @@ if (chooser && chips && files) {
     setFiles([]);
     show();
   });
+
+  // what was done before this came (later.js)
+  add([]);
+  if (chooser.matches(":popover-open")) filter("");
+  else follow();
 }

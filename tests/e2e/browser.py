@@ -25,9 +25,9 @@ from playwright.sync_api import (
 )
 
 PATIENCE_MS = 40_000
-# What htmx says of a request that was under way as its page was left; what a server fails to answer, the
-# journey sees on the page.
-CUT_BY_LEAVING = ("htmx:afterRequest", "htmx:sendError")
+# What htmx says of a request that was under way as its page was left, or as a later one took its place; what
+# a server fails to answer, the journey sees on the page.
+CUT_BY_LEAVING = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
 # The shell first: the same engine without a window's parts takes three fifths of the CPU.
 NAMES = (
     "chromium-headless-shell",

@@ -67,14 +67,11 @@ def test_escape_stops_from_a_form_of_another_answer(arrive):
 
 
 def open_panel(page: Page) -> None:
-    """As on a page that has one."""
-    page.evaluate("""() => {
-      const panel = Object.assign(document.createElement("aside"), {popover: "manual"});
-      panel.dataset.panel = "";
-      panel.append(document.createElement("button"));
-      document.body.append(panel);
-      panel.showPopover();
-    }""")
+    """As a click on an answer's source does."""
+    page.evaluate(
+        """import("/static/js/panel.js")
+          .then(({openPanel}) => openPanel(document.getElementById("composer-text")))"""
+    )
     expect(page.locator("[data-panel] button")).to_be_focused()
 
 

@@ -76,3 +76,26 @@ def test_a_dropped_file_is_read_found_and_opened_at_its_place(arrive):
     page.get_by_role("button", name="Delete documents").click()
     expect(page.get_by_role("heading", name="No documents yet")).to_be_visible()
     expect(page.locator("#documents")).to_be_focused()
+
+
+def test_a_question_takes_documents_by_key_and_by_file(arrive):
+    """What chooses them comes with the first use of the message's form, and misses nothing of it."""
+    chat = arrive(path=None)
+    create_collection(actor=chat.person, name="Leuchtturm", owner_id=chat.person.pk)
+    loaded: list[str] = []
+    chat.page.on("request", lambda request: loaded.append(request.url))
+    page = chat.go()
+    assert not any("question-documents" in address for address in loaded)
+    chat.box.press_sequentially("How often? #Leu")
+    expect(page.locator(".choice.is-active")).to_have_text(re.compile("Leuchtturm"))
+    chat.box.press("Enter")
+    chips = page.locator("[data-chips] .document-chip-name")
+    expect(chips).to_have_text(["Leuchtturm"])
+    expect(chat.box).to_have_value("How often? ")
+    expect(chat.box).to_be_focused()
+
+    page = chat.go()
+    page.locator("[data-composer-files]").set_input_files(
+        [{"name": "lamp.txt", "mimeType": "text/plain", "buffer": b"Every nine seconds."}]
+    )
+    expect(chips).to_have_text(["lamp.txt"])
