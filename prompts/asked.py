@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from accounts.models import User
+from accounts.selectors.people import get_known_user
 from foundation.errors import NotAllowed
 from foundation.told import gettext as _
 from gateway.calls import Principal
@@ -39,9 +39,9 @@ class Asked:
 
 def read_asked(message_id: UUID, user_id: UUID, project_id: UUID) -> Asked:
     """What the answer `message_id` is to rest on. In the tenant."""
-    message = Message.objects.select_related("conversation", "parent").get(pk=message_id)
+    message = Message.objects.select_related("conversation", "parent").filter(pk=message_id).get()
     conversation, question = message.conversation, message.parent
-    user = User.objects.get(pk=user_id)
+    user = get_known_user(user_id)
     hidden = find_collection(conversation)
     wanted = [*conversation.collection_ids, *([hidden.pk] if hidden else [])]
     readable = list_visible_collections(user, project_id).filter(pk__in=wanted)

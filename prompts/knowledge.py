@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from accounts.models import User
+from accounts.selectors.people import get_known_user
 from foundation.errors import InvalidInput, Unavailable
 from foundation.told import gettext as _
 from gateway.calls import Principal
@@ -185,7 +185,7 @@ def _cut_whole(whole: list[Excerpt], room_bytes: int) -> list[Excerpt]:
 def _read_whole(user_id: UUID, project_id: UUID, ids: tuple[UUID, ...]) -> list[Excerpt]:
     if not ids:
         return []
-    return read_whole(list_visible_documents(User.objects.get(pk=user_id), project_id), ids)
+    return read_whole(list_visible_documents(get_known_user(user_id), project_id), ids)
 
 
 def _fill(
@@ -193,14 +193,14 @@ def _fill(
 ) -> list[Excerpt]:
     if not hits:
         return []
-    readable = list_visible_collections(User.objects.get(pk=user_id), project_id)
+    readable = list_visible_collections(get_known_user(user_id), project_id)
     return fill(readable.filter(pk__in=collections), hits, left)
 
 
 def _read_kept(user_id: UUID, project_id: UUID, kept: dict[str, Any]) -> dict[int, Excerpt]:
     """The passages that an answer was begun with, by their numbers, as far as they may still be read."""
     references = [one for one in kept.get("passages", []) if one.get("is_given")]
-    documents = list_visible_documents(User.objects.get(pk=user_id), project_id)
+    documents = list_visible_documents(get_known_user(user_id), project_id)
     texts = read_again(documents, references)
     return {
         reference["number"]: _excerpt_from(reference, text)

@@ -19,13 +19,14 @@ UNDECIDED = [
     "created_at",
     "updated_at",
 ]
+NOT_OF_COLLECTIONS = ["active_generation", "owner_id", "conversation_id", "created_at", "updated_at"]
 OF_CHECKS = ["last_checked_at", "last_error", "last_error_words"]
 
 
 def register_models() -> None:
     from rag.models import Collection, Document, RagflowAccount
 
-    auditlog.register(Collection, exclude_fields=["active_generation", "created_at", "updated_at"])
+    auditlog.register(Collection, exclude_fields=NOT_OF_COLLECTIONS)
     auditlog.register(Document, exclude_fields=UNDECIDED)
     auditlog.register(RagflowAccount, exclude_fields=["secret", *OF_CHECKS])
     name_values(Collection, "languages", say_languages)

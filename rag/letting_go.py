@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from accounts.models import User
+from accounts.selectors.people import get_known_user
 from rag.models import Document
 from rag.rights import may_edit
 from rag.services import delete_document
@@ -12,7 +12,7 @@ from tenants.files.uses import lets_go
 
 @lets_go
 def forget_documents(user_id: UUID, file: File) -> None:
-    user = User.objects.get(pk=user_id)
+    user = get_known_user(user_id)
     for document in Document.objects.filter(file=file).select_related("collection"):
         if may_edit(user, document.collection, "rag.delete_document"):
             delete_document(actor=user, document=document)

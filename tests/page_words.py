@@ -126,6 +126,7 @@ OWN_WORDS = (
     "origin",
     "slug",
     "upstream_name",
+    "embedding_model",
     "object_repr",
     "key_id",
 )

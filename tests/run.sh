@@ -10,7 +10,7 @@ waiting="tests/proof/test_s10_revocation.py"  # for what lasts seconds
 groups=(
   "tests/e2e tests/launcher tests/runtimes tests/api"
   "tests/proof tests/usage tests/upgrade ${waiting//tests/--ignore=tests}"
-  "tests/gateway tests/clients $waiting"
+  "tests/gateway tests/clients tests/rag $waiting"
 )
 logs=$(mktemp -d)
 runs=()

@@ -64,7 +64,7 @@ def fill_guide(run: Run) -> None:
 
 
 def _write_pages() -> None:
-    collection = Collection.objects.get(pk=GUIDE_ID)
+    collection = Collection.objects.filter(pk=GUIDE_ID).get()
     pages = {page.content_hash: page for page in read_pages()}
     ours = Document.objects.filter(collection=collection, address__startswith="guide/", file=None)
     known = dict(ours.values_list("content_hash", "pk"))
@@ -91,7 +91,7 @@ def _add_meaning(run: Run) -> None:
     """Another index, with the embedded runtime's model; while that is being made, look again later, as a
     piece of work of its own.
     """
-    collection = Collection.objects.get(pk=GUIDE_ID)
+    collection = Collection.objects.filter(pk=GUIDE_ID).get()
     if collection.embedding_model:
         return
     route = list_routes().get(EMBEDDER)

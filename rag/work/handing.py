@@ -92,7 +92,7 @@ def _find_dataset(run: Run, generation_id: int, account: RagflowAccount, ragflow
     """The index's dataset, made where there is none: by one at a time, as equal names are several there."""
     with run.step():
         take_turns(f"dataset of {generation_id}")
-        row = Generation.objects.defer("lexicon").get(pk=generation_id)
+        row = Generation.objects.defer("lexicon").filter(pk=generation_id).get()
         if not row.remote_id:
             name = f"atrium-{row.collection_id}-{row.pk}"
             row.remote_id = ragflow.find_dataset(name) or ragflow.create_dataset(

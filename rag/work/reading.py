@@ -126,10 +126,9 @@ def _store(content: bytes, name: str, declared_type: str) -> File:
 
 
 def _depth_of(document: Document) -> int:
-    depth, parent_id = 0, document.parent_id
-    while parent_id is not None and depth < DEEPEST:
-        parent_id = Document.objects.values_list("parent_id", flat=True).get(pk=parent_id)
-        depth += 1
+    depth, parent = 0, document.parent
+    while parent is not None and depth < DEEPEST:
+        depth, parent = depth + 1, parent.parent
     return depth
 
 

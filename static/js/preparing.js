@@ -41,6 +41,9 @@ function lookLater() {
 }
 
 if (note && document.getElementById("composer-model")) {
-  on("change", "#composer-model", (event, picker) => (chosen = picker.value));
+  const picker = document.getElementById("composer-model");
+  // chosen before this module was there
+  if (picker.selectedOptions[0] && !picker.selectedOptions[0].defaultSelected) chosen = picker.value;
+  on("change", "#composer-model", (event, changed) => (chosen = changed.value));
   lookLater();
 }

@@ -264,6 +264,9 @@ def grow(alice) -> None:
         order(work_kinds.NOTE)
 
 
+ONE_ROW = {"rag_ragflowaccount"}  # of which a tenant has one at most
+
+
 def queries_of_lists(client, site: str, names: Iterable[str], urlconf: str) -> dict[str, int]:
     """How many queries the start page and each list take."""
     counts = {}
@@ -287,6 +290,8 @@ def test_lists_take_a_constant_number_of_queries(acme, alice):
     rows = {name: model.objects.count() for name, model in models.items()}
     grow(alice)
     for name, model in models.items():
+        if name in ONE_ROW:
+            continue
         assert model.objects.count() >= rows[name] + 12, f"`grow` adds nothing that {name} shows"
     for name, count in queries_of_lists(acme, "service", SERVICE, TENANT).items():
         assert count <= one[name] + 1, f"{name} takes {one[name]} queries for one row, {count} for many"

@@ -66,7 +66,7 @@ async def test_an_answer_that_ends_while_its_publisher_sends_arrives_whole_and_i
 
 async def test_a_request_to_stop_is_not_lost_in_redis():
     redis = StubbornRedis()
-    sending = asyncio.create_task(events.begin(redis, "acme", uuid4(), text=""))
+    sending = asyncio.create_task(events.begin(redis, "acme", uuid4(), []))
     await redis.is_executing.wait()
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):

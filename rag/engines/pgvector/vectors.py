@@ -27,9 +27,11 @@ LIST_WANTING = """
 SELECT c.id FROM rag_chunk c WHERE c.id = ANY(%s) AND c.generation_id = %s
 AND NOT EXISTS (SELECT FROM {} v WHERE v.chunk_id = c.id)
 """
+# the rows are chosen once: as a plain subquery some plans choose anew for each row, beyond the limit
 TAKE_INTO_GRAPH = """
-UPDATE {} SET is_indexed = true WHERE chunk_id IN (
+WITH next AS MATERIALIZED (
   SELECT chunk_id FROM {} WHERE generation_id = %s AND NOT is_indexed LIMIT %s FOR UPDATE SKIP LOCKED)
+UPDATE {} SET is_indexed = true WHERE chunk_id IN (SELECT chunk_id FROM next)
 """
 
 
