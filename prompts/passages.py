@@ -25,6 +25,7 @@ LEAST_TERMS, SAME_TERMS = 4, 0.6  # an answer of so many terms, of which so many
 MOST_COMPARED = 20_000  # characters of a passage
 SHORT = 7  # words; in Chinese two signs are one
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s?[,;]\s?\d{1,3})*)\]|【(\d{1,3}(?:\s?[,;、，]\s?\d{1,3})*)】")
+_MARK = re.compile(r"</?passage-[0-9a-f]{8}>")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _CODE = re.compile(r"^(`{3,}|~{3,}).*?(?:^\1|\Z)|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 
@@ -81,6 +82,11 @@ def split_markers(text: str, known: Collection[int]) -> list[str | list[int]]:
             pieces += [text[end : match.start()], numbers]
             end = match.end()
     return [piece for piece in (*pieces, text[end:]) if piece]
+
+
+def drop_marks(text: str) -> str:
+    """Without the marks that passages stood between, which a small model may repeat."""
+    return _MARK.sub("", text)
 
 
 def list_cited(text: str, known: Collection[int]) -> list[int]:

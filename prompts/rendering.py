@@ -30,6 +30,7 @@ from prompts.formulas import math_plugin
 from prompts.links import links_plugin
 from prompts.markers import markers_plugin
 from prompts.mathml import MATH
+from prompts.passages import drop_marks
 from prompts.render_budget import MAX_MARKDOWN, MIN_EXPANSION, References, RenderBudget
 from prompts.rendered import Rendered
 from prompts.tables import read_table
@@ -92,7 +93,7 @@ def render_markdown(text: str, cited: Iterable[int] = ()) -> SafeString:
     """Safe HTML of a text in CommonMark with tables, strike-through and task lists. A text that this process
     rendered lately is not rendered again. `cited`: the numbers of its sources (`prompts.markers`).
     """
-    numbers = frozenset(cited)
+    text, numbers = drop_marks(text), frozenset(cited)
     name = f"{text}\0{sorted(numbers)}" if numbers else text
     budget = RenderBudget(expansion=max(MIN_EXPANSION, len(text)))
     return _finished.get(name, lambda: _render(text, budget, numbers))

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Grant, User
@@ -11,9 +12,10 @@ from accounts.reach import name_holder, say_who
 from accounts.roles import role_label
 from accounts.selectors import get_user_by_email, get_visible_grant, list_projects, list_visible_grants
 from accounts.services import grant, revoke_grant
-from foundation.errors import InvalidInput, NotFound
+from foundation.errors import Conflict, InvalidInput, NotFound
 from rag.forms import RefusedForm
 from rag.models import Collection
+from rag.reach import list_reachable_collections
 from rag.selectors import COLLECTION
 
 
@@ -62,7 +64,9 @@ class AccessForm(RefusedForm):
             holder = {"role": self._roles[given["holder"]]}
         else:
             holder = {"project": self._projects[given["holder"]]}
-        grant(actor=actor, kind=COLLECTION, target=collection.pk, effect=given["effect"], **holder)
+        with transaction.atomic():
+            grant(actor=actor, kind=COLLECTION, target=collection.pk, effect=given["effect"], **holder)
+            _see_reach(actor, collection)
 
     @staticmethod
     def revoke(actor: User, collection: Collection, grant_id: str) -> None:
@@ -70,7 +74,16 @@ class AccessForm(RefusedForm):
         row = get_visible_grant(actor, grant_id)
         if row.object_id != collection.pk:
             raise NotFound(_("There is no such right of use."))
-        revoke_grant(actor=actor, grant=row)
+        with transaction.atomic():
+            revoke_grant(actor=actor, grant=row)
+            _see_reach(actor, collection)
+
+
+def _see_reach(actor: User, collection: Collection) -> None:
+    """Nobody closes a collection to themselves by oversight. Raises Conflict."""
+    if not list_reachable_collections(actor).filter(pk=collection.pk).exists():
+        told = _("Then you could no longer use this collection. Allow it to yourself or your role first.")
+        raise Conflict(told, code="own_access_lost")
 
 
 def describe_access(actor: User, collection: Collection) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The bench: one question in several settings side by side, and what they find of an evaluation set."""
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -22,6 +23,7 @@ LEGS: dict[Leg, object] = {
 }
 MEASURED = 10  # recall@10, nDCG@10
 MOST_QUESTIONS = 200
+LONGEST_S = 8.0  # of one setting: the page waits for it
 GAPS = {
     "no_model": _("This collection has no embedding model: it is searched by words only."),
     "no_vectors": _("The vectors are not made yet: words alone were searched."),
@@ -100,8 +102,14 @@ def measure(user: User, collection: Collection, legs: Iterable[Leg]) -> list[Mea
 def _measure_one(
     user: User, collection: Collection, leg: Leg, questions: Sequence[SavedQuestion]
 ) -> Measures:
-    ranks, problem = [], ""
+    ranks: list[int | None] = []
+    problem = ""
+    ends_s = time.monotonic() + LONGEST_S
     for question in questions:
+        if time.monotonic() > ends_s:
+            told = _("It took too long: the newest %(count)d questions were asked.")
+            problem = problem or str(told) % {"count": len(ranks)}
+            break
         column = _ask_one(user, collection, question.text, leg, MEASURED)
         problem = problem or column.problem
         ranks.append(rank_of(question, column.hits))

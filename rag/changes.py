@@ -56,7 +56,7 @@ def save_question(
     require_edit(actor, collection, CHANGE)
     if document is not None and document.collection_id != collection.pk:
         raise InvalidInput(_("This document is not in the collection."), param="document")
-    text = " ".join(text.split())
+    text = " ".join(text.replace("\0", " ").split())
     row = SavedQuestion.objects.filter(collection=collection, text=text).first() or SavedQuestion(
         collection=collection, text=text, created_by=actor.pk if actor else None
     )

@@ -32,7 +32,10 @@ class CollectionForm(RefusedForm):
     name = forms.CharField(label=_("Name"), max_length=120)
     visibility = forms.ChoiceField(
         label=_("Who may see it"),
-        choices=[(PRIVATE, _("Only me")), (SHARED, _("Everybody who is given access"))],
+        choices=[
+            (PRIVATE, _("Only me")),
+            (SHARED, _("Everybody in your organisation, until you choose who")),
+        ],
         initial=PRIVATE,
         widget=forms.RadioSelect,
     )
@@ -87,6 +90,8 @@ class CollectionForm(RefusedForm):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["embedding_model"].choices = [("", _("By words only")), *models]
+        if is_new and models:
+            self.fields["embedding_model"].initial = models[0][0]
         self.fields["data_policy"].choices = [
             (value, capfirst(str(label))) for value, label in DataPolicy.choices
         ]

@@ -8,7 +8,9 @@ from rag.selectors import COLLECTION
 
 
 def list_collections() -> list[SeenObject]:
-    return [SeenObject(row.pk, row.name) for row in Collection.objects.all()]
+    """Those that are shared: a person's own, and the files of a conversation, are nobody else's business."""
+    shared = Collection.objects.filter(owner_id=None, conversation_id=None)
+    return [SeenObject(row.pk, row.name) for row in shared]
 
 
 def label_collections(names: Iterable[str]) -> dict[str, str]:

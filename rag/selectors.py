@@ -22,10 +22,8 @@ def list_visible_collections(user: User | None, project_id: UUID | None = None) 
         return rows
     if not user.is_active:
         return rows.none()
-    own_or_shared = Q(owner_id=None) | Q(owner_id=user.pk)
-    return rows.filter(own_or_shared).exclude(
-        pk__in=list_closed_objects(COLLECTION, user, project_id or UUID(int=0))
-    )
+    closed = list_closed_objects(COLLECTION, user, project_id or UUID(int=0))
+    return rows.filter(Q(owner_id=user.pk) | Q(Q(owner_id=None) & ~Q(pk__in=closed)))
 
 
 def get_visible_collection(

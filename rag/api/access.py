@@ -7,10 +7,11 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from accounts.authentication import key_of
-from foundation.errors import NotFound
+from foundation.errors import InvalidInput, NotFound
 from rag.models import Collection, Document, SavedQuestion
 from rag.reach import find_project_of, list_reachable_collections
 from rag.selectors import list_visible_collections
+from tenants.data_policy import strictest
 
 
 def list_readable(request: Request) -> QuerySet[Collection]:
@@ -48,6 +49,19 @@ def get_question(request: Request, pk: UUID | str) -> SavedQuestion:
     if row is None:
         raise NotFound(_("There is no such question."))
     return row
+
+
+def check_models(request: Request, *names: str) -> None:
+    """A key calls the models that it names alone. Raises InvalidInput."""
+    key = key_of(request)
+    if key is not None and key.model_names and not set(filter(None, names)) <= set(key.model_names):
+        raise InvalidInput(_("This key may not use that model."), param="embedding_model")
+
+
+def policy_of(request: Request, wanted: str) -> str:
+    """Where the texts of a new collection may go: no further than those of the key's project."""
+    key = key_of(request)
+    return strictest(wanted, key.project.data_policy) if key is not None else wanted
 
 
 def project_of(request: Request, collection: Collection) -> UUID | None:

@@ -15,7 +15,7 @@ from foundation.errors import InvalidInput
 from gateway.files.shapes import PURPOSES, unknown_file
 from gateway.files.shapes import read_id as read_file_id
 from rag import intake
-from rag.api.access import get_collection, get_document, list_readable, project_of
+from rag.api.access import check_models, get_collection, get_document, list_readable, policy_of, project_of
 from rag.api.shapes import (
     PRIVATE,
     VISIBILITIES,
@@ -30,6 +30,7 @@ from rag.listing import list_documents
 from rag.models import Collection, Document, Language
 from rag.progress import describe_collections, describe_documents
 from rag.searching import search_now
+from rag.selectors import list_asked_models
 from rag.services import create_collection, delete_collection
 from rag.stores.filters import list_filtered, read_filters
 from rest.permissions import ANYONE
@@ -53,7 +54,11 @@ class PairsField(serializers.DictField):
             0 < len(key) <= 64 and isinstance(one, (str, bool, int, float)) and len(str(one)) <= 512
             for key, one in value.items()
         )
-        if not is_plain or len(value) > MOST_PAIRS or "\0" in str(value):
+        if (
+            not is_plain
+            or len(value) > MOST_PAIRS
+            or any("\0" in f"{key}{one}" for key, one in value.items())
+        ):
             told = _("At most %(count)d names (64 characters) with texts (512), numbers, true or false.")
             raise ValidationError(told % {"count": MOST_PAIRS})
         return value
@@ -176,6 +181,7 @@ class CollectionViewSet(AtriumViewSet):
         given = self.read_body(NewCollection)
         owner_id = request.user.pk if given.pop("visibility") == PRIVATE else None
         columns = self._with_dimensions(given)
+        columns["data_policy"] = policy_of(request, columns.get("data_policy", ""))
         return self.create_once(
             lambda: self.respond(
                 create_collection(actor=request.user, owner_id=owner_id, **columns), status.HTTP_201_CREATED
@@ -188,6 +194,7 @@ class CollectionViewSet(AtriumViewSet):
         if name is None:
             return given
         user = self.request.user
+        check_models(self.request, name)
         if name and name not in dict(list_embedders(user, self.request.tenant, present)):
             raise InvalidInput(
                 _("There is no embedding model of this name, or you may not use it."), param="embedding_model"
@@ -272,6 +279,9 @@ class CollectionViewSet(AtriumViewSet):
         collection = get_collection(request, pk)
         given = self.read_body(SearchQuestion)
         filters = read_filters(given["filters"]) if given.get("filters") is not None else None
+        check_models(
+            request, given.get("reranker", ""), *list_asked_models(list_readable(request).filter(pk=pk))
+        )
         found = search_now(
             request.user,
             given["question"],

@@ -42,7 +42,7 @@ def read_filters(given: Any) -> Q:
 
 class _Reader:
     def __init__(self) -> None:
-        self._count = 0
+        self._count = self._values = 0
 
     def read(self, given: Any, place: str, depth: int) -> Q:
         self._count += 1
@@ -53,6 +53,11 @@ class _Reader:
             raise _wrong(place, _("must be an object with a “type”"))
         if given.get("type") in ("and", "or"):
             return self._read_compound(given, place, depth)
+        values = given.get("value")
+        self._values += len(values) if isinstance(values, list) else 1
+        if self._values > MOST_VALUES:  # of all together: each is looked for in each document
+            told = _("At most %(limit)d values can be asked for in all.")
+            raise InvalidInput(told % {"limit": MOST_VALUES}, param="filters")
         return _read_comparison(given, place)
 
     def _read_compound(self, given: dict[str, Any], place: str, depth: int) -> Q:

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from foundation.errors import AtriumError
+from foundation.errors import AtriumError, Conflict
 from rag.access import AccessForm, describe_access
 from rag.changes import CHANGE, change_collection
 from rag.embedders import find_dimensions, list_embedders
@@ -21,7 +21,7 @@ from rag.forms import CollectionForm, values_of
 from rag.intake import rebuild_collection
 from rag.listing import list_shelves, with_figures
 from rag.models import Collection
-from rag.reach import get_reachable_collection, list_reachable_collections
+from rag.reach import get_reachable_collection
 from rag.rights import require_edit
 from rag.services import create_collection, delete_collection
 from rag.status import describe_index
@@ -174,23 +174,19 @@ def access(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     form = AccessForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         if "revoke" in request.POST:
-            form.revoke(request.user, collection, request.POST["revoke"])
-            messages.success(request, _("The right is taken back."))
-            return _after_access(request, collection)
+            try:
+                form.revoke(request.user, collection, request.POST["revoke"])
+                messages.success(request, _("The right is taken back."))
+            except Conflict as exc:
+                messages.error(request, exc.message)
+            return redirect("rag:collection-access", collection.pk)
         if form.is_valid():
             try:
                 form.give(request.user, collection)
                 messages.success(request, _("Saved. It holds from now on."))
-                return _after_access(request, collection)
+                return redirect("rag:collection-access", collection.pk)
             except (AtriumError, ValidationError) as exc:
                 form.add_refusal(exc)
     context = frame(request, collection, "rag:collection-access") | describe_access(request.user, collection)
     status = 400 if form.errors else 200
     return render(request, "rag/collection_access.html", context | {"form": form}, status=status)
-
-
-def _after_access(request: HttpRequest, collection: Collection) -> HttpResponse:
-    if list_reachable_collections(request.user).filter(pk=collection.pk).exists():
-        return redirect("rag:collection-access", collection.pk)
-    messages.info(request, _("You may no longer use “%(name)s” yourself.") % {"name": collection.name})
-    return redirect("rag:collection-list")

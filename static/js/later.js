@@ -11,8 +11,17 @@ async function openPalette() {
   field.value = "";
   palette.showModal();
   field.focus();
+  let isEntered = false;
+  const noteEnter = (event) => {
+    if (event.key !== "Enter" || isComposing(event)) return;
+    event.preventDefault();
+    isEntered = true;
+  };
+  field.addEventListener("keydown", noteEnter);
   const { begin } = await import("./palette.js");
+  field.removeEventListener("keydown", noteEnter);
   begin();
+  if (isEntered) field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", cancelable: true }));
 }
 
 if (palette) {
@@ -57,5 +66,11 @@ if (form) {
   const files = form.querySelector("[data-composer-files]");
   for (const type of uses) form.addEventListener(type, getDocuments, true);
   document.addEventListener("dragenter", getDocuments);
+  on("click", "[data-starter]", (event, link) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    for (const box of form.querySelectorAll("[data-collection-chooser] input[type=checkbox]"))
+      box.checked = box.value === link.dataset.collection;
+    getDocuments();
+  });
   if (files?.files.length || form.querySelector("[data-collection-chooser] :checked")) getDocuments();
 }

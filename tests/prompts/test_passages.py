@@ -75,3 +75,8 @@ def test_a_text_is_cut_between_characters_and_words():
     assert cut_text("short", 100) == "short"
     assert cut_text("one two three four", 15) == "one two three"
     assert cut_text("员工的通知期", 10) == "员工的"
+
+
+def test_marks_that_a_model_repeats_are_not_shown():
+    html = render_markdown("It is two. <passage-3166d06e> And </passage-3166d06e>so on, <passage>.")
+    assert "3166d06e" not in html and "&lt;passage&gt;" in html

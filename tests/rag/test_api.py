@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from accounts.models import Grant
+from accounts.models import ApiKey, Grant, Project
 from accounts.services import create_api_key, create_project, set_project_member
 from accounts.services.grants import grant
 from rag.models import Chunk, Collection, Document, SavedQuestion
@@ -92,6 +92,7 @@ def test_a_file_of_ones_own_and_a_page_are_brought(acme, bob, alice):
         ({"text": "a", "recrawl_days": 1}, "recrawl_days"),
         ({"text": "a", "metadata": {"a": []}}, "metadata"),
         ({"text": "a", "metadata": {"": 1}}, "metadata"),
+        ({"text": "a", "metadata": {"a": "x\0y"}}, "metadata"),
     ):
         assert list(program.ask("POST", f"{own}/documents/", body).json()["errors"]) == [place], body
     assert Document.objects.count() == 2
@@ -140,3 +141,15 @@ def test_what_changes_the_index_has_another_made_beside_it(acme, alice, make_col
     assert not told["is_rebuilding"] and told["chunk_count"] == 1
     refused = program.ask("PATCH", f"{row.pk}/", {"embedding_model": "none"})
     assert refused.status_code == 400 and refused.json()["param"] == "embedding_model"
+
+
+def test_a_keys_models_and_its_projects_policy_bind_collections(acme, bob):
+    project = create_project(actor=None, name="Locked")
+    Project.objects.filter(pk=project.pk).update(data_policy="local")
+    set_project_member(actor=None, project=project, user=bob, role="editor")
+    program = Program(acme, bob, project=project)
+    ApiKey.objects.filter(project=project).update(model_names=["mock"])
+    refused = program.ask("POST", "", {"name": "Other", "embedding_model": "another"})
+    assert refused.status_code == 400 and "may not use that model" in refused.json()["detail"]
+    made = program.ask("POST", "", {"name": "Words"})
+    assert made.status_code == 201 and Collection.objects.get().data_policy == "local"

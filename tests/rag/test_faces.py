@@ -228,7 +228,11 @@ def test_a_right_is_given_and_taken_back_on_the_page(acme, people, make_collecti
     assert people["user"].name in page
     revoke = re.search(r'name="revoke"\s+value="([^"]+)"', page)
     assert acme.login_as(people["user"]).get(at("rag:collection-detail", collection.pk)).status_code == 404
-    acme.login_as(people["owner"]).post(place, {"revoke": revoke[1]})
+    owner = acme.login_as(people["owner"])
+    refused = owner.post(place, {"person": people["owner"].email, "effect": "deny"})
+    assert "could no longer use this collection" in text_of(refused)
+    assert owner.get(place).status_code == 200
+    owner.post(place, {"revoke": revoke[1]})
     assert acme.login_as(people["user"]).get(at("rag:collection-detail", collection.pk)).status_code == 200
 
 

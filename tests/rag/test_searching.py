@@ -8,9 +8,11 @@ from accounts.models import Grant
 from accounts.services.grants import grant
 from rag.context import fill, read_again, read_whole
 from rag.engines.pgvector import generations
+from rag.granted import list_collections
 from rag.models import Chunk, Generation
 from rag.searching import NO_MODEL, NO_VECTORS, PARTLY, search_now
 from rag.selectors import list_visible_collections, list_visible_documents
+from rag.services import create_collection
 from tests.rag.conftest import MODEL, axis, paragraph
 
 pytestmark = pytest.mark.django_db
@@ -93,3 +95,11 @@ def test_what_stands_in_a_place_is_read_anew_under_the_readers_rights(make_colle
     grant(actor=None, kind="collection", target="Handbook", user=bob, effect=Grant.Effect.DENY)
     assert read_again(list_visible_documents(bob), places) == [None]
     assert read_whole(list_visible_documents(bob), [document.pk]) == []
+
+
+def test_rights_name_shared_collections_only_and_close_none_to_its_owner(make_collection, bob):
+    shared = make_collection("Ours")
+    own = create_collection(actor=bob, name="Ours", owner_id=bob.pk)
+    assert [row.id for row in list_collections()] == [shared.pk]
+    Grant.objects.create(kind="collection", object_id=own.pk, object_name="Ours", effect="deny", user=bob)
+    assert list_visible_collections(bob).filter(pk=own.pk).exists()
