@@ -45,8 +45,11 @@ def office(house, django_db_blocker):
         with platform():
             connection = Connection.objects.get(name="mock")
             for name, kind in ((MODEL, "embedding"), (RERANKER, "rerank")):
-                if not Model.objects.filter(name=name).exists():
-                    model = add_model(actor=None, connection=connection, name=name, kind=kind)
+                # another module may have left it, without a price
+                model = Model.objects.filter(name=name).first() or add_model(
+                    actor=None, connection=connection, name=name, kind=kind
+                )
+                if not model.prices.exists():
                     set_model_price(actor=None, model=model, input=Decimal(1000), output=Decimal(0))
         create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan="unlimited")
         with tenant(slug):
