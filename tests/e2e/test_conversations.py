@@ -70,6 +70,8 @@ def test_renaming_in_the_list_and_in_the_bar(arrive):
     expect(chat.page).to_have_title(re.compile("^Second <b>title</b>"))
 
     chat.page.get_by_role("button", name="More for this conversation").press("Enter")
+    expect(chat.page.locator("#chat-title")).to_be_visible()
+    chat.page.wait_for_timeout(100)  # the menu's own event comes after it is shown
     chat.page.keyboard.press("ArrowDown")
     expect(chat.page.locator("#chat-title")).to_be_focused()
     chat.page.keyboard.press("ArrowDown")
