@@ -88,6 +88,7 @@ def attach(*, actor: User, question: Message, files: Sequence[NewFile], first: i
         name=conversation.title[:120],
         owner_id=actor.pk,
         conversation_id=conversation.pk,
+        data_policy=conversation.project.data_policy if conversation.project else "",
         **_choose_embedder(actor, conversation),
     )
     for ordinal, one in enumerate(files, first):

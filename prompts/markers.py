@@ -58,4 +58,5 @@ def _render_number(renderer, tokens: list[Token], index: int, options, env) -> s
 
 def link_numbers(html: str, show: Callable[[int], str]) -> SafeString:
     """Each number as `show` has it, which gives safe HTML."""
-    return mark_safe(_NUMBER.sub(lambda match: show(int(match[1])), html))  # noqa: S308 - cleaned before, and from templates
+    linked = _NUMBER.sub(lambda match: show(int(match[1])), html)
+    return mark_safe(linked)  # noqa: S308 - cleaned before, and from templates

@@ -139,13 +139,26 @@ def remove_documents(collection: Collection, document_ids: Iterable[UUID]) -> No
     """Without asking. Inside a transaction."""
     lock_collection(collection.pk)
     found = level = list(Document.objects.filter(pk__in=document_ids).select_related("file"))
-    while level := list(Document.objects.filter(parent__in=level).select_related("file")):
+    while level := _list_orphaned(collection, level, {document.pk for document in found}):
         found += level
     end_work([document.pk for document in found], None)
     for engine in engines_in(collection):
         engine.delete(found)
     Document.objects.filter(pk__in=[document.pk for document in found]).delete()
     forget_files([document.file for document in found])
+
+
+def _list_orphaned(collection: Collection, parents: Sequence[Document], going: set[UUID]) -> list[Document]:
+    """The attachments of these mails that no other mail brought, too; the others go over to that one."""
+    orphaned = []
+    for child in Document.objects.filter(parent__in=parents).select_related("file"):
+        others = collection.documents.filter(facts__attachments__contains=[str(child.pk)])
+        heir = others.exclude(pk__in=going).order_by("pk").first()
+        if heir is None:
+            orphaned.append(child)
+        else:
+            Document.objects.filter(pk=child.pk).update(parent=heir)
+    return orphaned
 
 
 class CollectionBusy(Unavailable):

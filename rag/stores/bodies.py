@@ -175,6 +175,7 @@ class ListQuery:
         self.status = asked.get("filter", "")
         if self.status and self.status not in STATUSES:
             raise wrong("filter", _("must be one of: %(names)s") % {"names": ", ".join(STATUSES)})
-        self.after, self.before = asked.get("after", ""), asked.get("before", "")
+        self.after = asked.get("after", "")
+        self.before = asked.get("before", "")
         if self.after and self.before:
             raise wrong("before", _("and “%(other)s” cannot be given both") % {"other": "after"})

@@ -141,7 +141,7 @@ def _keep(document_id: UUID, brought: Brought) -> None:
     if document is None:
         return
     collection = document.collection
-    if brought.page is not None and not _take_page(collection, document, brought):
+    if brought.page is not None and not _take_page(collection, document, brought.page, brought.file):
         return
     if document.title in (document.address, document.file.name if document.file else "") and (
         brought.parsed.title.strip().lower() not in UNTITLED
@@ -160,14 +160,13 @@ def _keep(document_id: UUID, brought: Brought) -> None:
     order_next_look(document)
 
 
-def _take_page(collection: Collection, document: Document, brought: Brought) -> bool:
+def _take_page(collection: Collection, document: Document, page: Page, file: File) -> bool:
     """What was fetched becomes the document's content. False where another document has the same bytes: then
     this one says so instead.
     """
-    page, file = brought.page, brought.file
     twin = collection.documents.filter(content_hash=file.sha256).exclude(pk=document.pk).first()
-    if page is not None:
-        document.fetched_at, document.validators = timezone.now(), page.validators
+    document.fetched_at = timezone.now()
+    document.validators = page.validators
     if twin is not None:
         message = _("The same content stands here already, as “%(title)s”.") % {"title": str(twin)}
         state = Document.State.FAILED if document.state in WAITING else document.state
@@ -176,7 +175,9 @@ def _take_page(collection: Collection, document: Document, brought: Brought) -> 
         return False
     if document.file_id is not None and document.content_hash != file.sha256:
         document.version += 1
-    earlier, document.file, document.content_hash = document.file, file, file.sha256
+    earlier = document.file
+    document.file = file
+    document.content_hash = file.sha256
     File.objects.filter(pk=file.pk).update(expires_at=None)
     document.save(update_fields=["file", "content_hash", "version", "fetched_at", "validators", "updated_at"])
     forget_files([earlier])
@@ -217,6 +218,8 @@ def remove_earlier(collection: Collection, document: Document) -> None:
 
 
 def _take_attachments(collection: Collection, document: Document, files: Sequence[File]) -> None:
+    """Also those that another mail brought before: they stay as long as one of both."""
+    taken = []
     for file in files:
         child, is_new = add_document(
             actor=None,
@@ -232,6 +235,11 @@ def _take_attachments(collection: Collection, document: Document, files: Sequenc
         if is_new:
             File.objects.filter(pk=file.pk).update(expires_at=None)
             order(READ, child.pk, ordered_by=document.created_by)
+        if child.parent_id is not None:
+            taken.append(str(child.pk))
+    if taken:
+        document.facts = document.facts | {"attachments": taken}
+        document.save(update_fields=["facts"])
 
 
 def order_vectors(collection: Collection) -> None:

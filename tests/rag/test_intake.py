@@ -108,6 +108,22 @@ def test_what_hangs_on_a_mail_is_a_document_and_goes_with_it(make_collection):
     assert not Blob.objects.filter(state="stored").exists()
 
 
+def test_what_two_mails_attached_goes_with_the_last_of_them(make_collection):
+    collection = make_collection()
+    other = MAIL.replace(b"Subject: Contract", b"Subject: Once more")
+    mails = [
+        add_file(actor=None, collection=collection, file=bring(content, name))[0]
+        for content, name in ((MAIL, "one.eml"), (other, "two.eml"))
+    ]
+    work_off()
+    first = Document.objects.get(title="annex.txt").parent
+    (second,) = [mail for mail in mails if mail != first]
+    delete_document(actor=None, document=first)
+    assert Document.objects.get(title="annex.txt").parent == second and found(collection, "foghorns")
+    delete_document(actor=None, document=second)
+    assert not Document.objects.exists() and not found(collection, "foghorns")
+
+
 def test_a_crash_before_the_end_leaves_nothing_half(make_collection, monkeypatch):
     collection = make_collection()
     document, _new = add_file(actor=None, collection=collection, file=bring(MAIL, "contract.eml"))

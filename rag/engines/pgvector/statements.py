@@ -123,14 +123,16 @@ class Where:
         documents = None if question.document_ids is None else list(question.document_ids)
         is_filtered = bool(question.metadata) or documents is not None
         more = (is_filtered, Jsonb(dict(question.metadata)), documents, documents)
-        return cls(sql.SQL(READABLE).format(collections=sql.SQL(text)), (*params, *more), is_filtered)  # type: ignore[arg-type]
+        readable = sql.SQL(READABLE).format(collections=sql.SQL(text))  # type: ignore[arg-type]
+        return cls(readable, (*params, *more), is_filtered)
 
     def fetch(
         self, statement: str, params: list[Any], *, row: str = "v", dimensions: int = 384
     ) -> list[tuple]:
         """What the statement finds of these rows; `row` is the alias whose chunks a filter looks at."""
         filter_rows = sql.SQL(FILTER).format(row=sql.Identifier(row)) if self.is_filtered else sql.SQL("")
-        composed = sql.SQL(statement).format(filter=filter_rows, table=sql.Identifier(TABLE[dimensions]))  # type: ignore[arg-type]
+        table = sql.Identifier(TABLE[dimensions])
+        composed = sql.SQL(statement).format(filter=filter_rows, table=table)  # type: ignore[arg-type]
         with connection.cursor() as cursor:
             cursor.execute(sql.Composed([self.sql, composed]), [*self.params, *params])
             return cursor.fetchall()

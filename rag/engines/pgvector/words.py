@@ -103,7 +103,8 @@ class Writer:
         if dict(lexicon.counts) == generation.lexicon:
             return
         generation.lexicon = dict(lexicon.counts)
-        self.has_learnt, self._german = True, Analyzer(lexicon)
+        self.has_learnt = True
+        self._german = Analyzer(lexicon)
         rows = earlier.select_related("document").iterator(BATCH)
         while batch := list(islice(rows, BATCH)):
             generation.term_count -= remove([chunk.pk for chunk in batch]).get(generation.pk, 0)

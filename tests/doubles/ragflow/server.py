@@ -32,7 +32,8 @@ class RagflowServer:
     def __init__(self) -> None:
         self.store = Store({"key-acme": "acme", "key-globex": "globex"})
         self.asked: list[tuple[str, str, Any]] = []
-        self.fault, self.fault_at = "", ""
+        self.fault = ""
+        self.fault_at = ""
         self.hangs_s = 0.5
         double = self
 

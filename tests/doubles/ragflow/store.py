@@ -50,10 +50,13 @@ class Document:
         if self.steps < STEPS.get(kind, 2):
             self.progress = 0.4
         elif kind == "fail":
-            self.run, self.progress = "FAIL", -1
+            self.run = "FAIL"
+            self.progress = -1
             self.message = "09:00 Task has been received.\n09:01 [ERROR]Internal: no model can read this.\n"
         else:
-            self.run, self.progress, self.message = "DONE", 1.0, "09:02 Done."
+            self.run = "DONE"
+            self.progress = 1.0
+            self.message = "09:02 Done."
             texts = [] if kind == "empty" else self.content.decode("utf-8", "replace").split("\n\n")
             self.chunks = [
                 {"id": new_id(), "content": text, "document_id": self.id, "positions": [[1 + number] * 5]}
