@@ -166,9 +166,9 @@ def _source(
 def _say_page(reference: dict[str, Any]) -> str:
     first, last = reference["page_from"], reference["page_to"]
     if first is None:
-        last = reference["headings"][-1] if reference["headings"] else ""
+        heading = reference["headings"][-1] if reference["headings"] else ""
         return "" if heading == reference["title"] else heading
-    if heading in (None, first):
+    if last in (None, first):
         return _("page %(page)s") % {"page": first}
     return _("pages %(first)s to %(last)s") % {"first": first, "last": last}
 
