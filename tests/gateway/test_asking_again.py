@@ -1,6 +1,7 @@
 """Asking the same server once more after a failure before the first byte, when it says and not for ever."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,7 +65,8 @@ def test_a_server_says_when_it_wants_to_be_asked_again(monkeypatch, headers, ask
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(attempts.asyncio, "sleep", sleep)
+    # of this module alone: other threads of the process sleep, too
+    monkeypatch.setattr(attempts, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": sleep}))
 
     async def run() -> None:
         async with serving((*BUSY, headers), FINE) as server:
