@@ -206,10 +206,10 @@ def test_filters_and_menu_open_by_the_keyboard_and_give_the_focus_back(open_page
     filters.focus()
     page.keyboard.press("Enter")
     panel.wait_for(state="visible")
-    assert page.evaluate("document.activeElement.closest('#changelist-filter') !== null")
+    page.wait_for_function("document.activeElement.closest('#changelist-filter') !== null")
     page.keyboard.press("Escape")
     panel.wait_for(state="hidden")
-    assert page.evaluate("document.activeElement.id") == "open-filters"
+    page.wait_for_function("document.activeElement.id === 'open-filters'")
     menu = page.locator("#main").get_by_role("button", name="Show or hide the menu")
     menu.focus()
     page.keyboard.press("Enter")

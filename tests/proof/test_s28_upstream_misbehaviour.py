@@ -55,8 +55,9 @@ WAITING = {
     "open-after-done",
 }
 MAX_TOKENS = 16
-# a stream of more pieces counts as endless (gateway.steps.relay); several may come at once
-MOST_TOKENS = 2 * (4 * MAX_TOKENS + 256)
+# a stream of more pieces counts as endless (gateway.steps.relay), after the read that brought them: on a full
+# machine one of 64 kB, of pieces of 100 bytes or more
+MOST_TOKENS = 4 * MAX_TOKENS + 256 + 65_536 // 100
 # So that a proper answer fits into the limits above, and into three attempts
 USUAL = {"flaky": 2, "drip": 0, "drip-header": 5}
 FURTHER = ["fault-echo-secret-400", "fault-echo-secret-403", "fault-echo-secret-500", "fault-429-0"]
