@@ -51,6 +51,8 @@ OTHER_VERSION = (505, "This server speaks HTTP/1.1 and HTTP/1.0.")
 CHUNKED_BY_1_0 = (400, "A request of HTTP/1.0 cannot be chunked.")  # RFC 9112, 6.1
 FULL = "This server has as many connections as it can hold. Try again in a few seconds."
 RETRY_AFTER_S = 5
+# for which a connection between two requests outlives the end of its server: the next may be on its way
+LAST_REQUEST_S = 0.5
 OTHER_HOST = (400, 'The address of this request names another host than its header "Host".')
 
 
@@ -151,6 +153,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _is_in_head = True
     _head_bytes = 0
     _fault: "tuple[int, str] | None" = None
+    _is_last = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -208,6 +211,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._unanswered = [one for one in self._unanswered if not one.response_complete]
         self._unanswered.append(self.cycle)
+        if self._is_last:
+            self.cycle.keep_alive = False
         self._listen()
 
     def _is_full(self) -> bool:
@@ -241,6 +246,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self.transport.is_closing() and self.cycle.response_complete:
             self._wait()
+
+    def shutdown(self) -> None:
+        """The server ends. A connection between two requests gets one more answered, and hears that it was
+        the last: closed at once, a request on its way would be reset.
+        """
+        self._is_last = True
+        if self._is_idle():
+            self.loop.call_later(LAST_REQUEST_S, self._close_idle)
+        else:
+            super().shutdown()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_idle(self) -> None:
+        if self._is_idle():
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

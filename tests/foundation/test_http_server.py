@@ -480,3 +480,20 @@ def test_who_has_left_already_is_heard_of_at_once_and_nobody_twice():
     hearers.tell()
     hearers.add(lambda: heard.append("late"))
     assert sorted(heard[:2]) == ["first", "second"] and heard[2:] == ["late"]
+
+
+def test_a_request_on_its_way_when_the_server_ends_is_answered_as_the_last():
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serving() as running:
+        asking, idle = running.connect(), running.connect()
+        for client in (asking, idle):
+            client.sendall(request)
+            assert b"close" not in client.recv(1_000)
+        running.server.should_exit = True
+        wait_until(lambda: not running.server.servers[0].is_serving())
+        asking.sendall(request)
+        answer = asking.recv(1_000)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer.lower()
+        for client in (asking, idle):
+            assert client.recv(1_000) == b"", "closed"
