@@ -16,6 +16,7 @@ import Stemmer
 from foundation.language.detection import UNSPACED, detect_language
 from foundation.language.stop_words import STOP_WORDS
 from rag.analysis.compounds import Lexicon, split_compound
+from rag.analysis.questions import without_question_words
 
 VERSION = 1
 MAX_TERM = 64  # characters: what is longer is no word
@@ -77,11 +78,12 @@ class Analyzer:
 
     def list_question_terms(self, question: str, languages: Sequence[str]) -> list[str]:
         """The terms of a question, each once, in the language it is asked in, or in all of the collection's
-        where the question does not tell.
+        where the question does not tell. A Chinese one loses the words of which only questions are made.
         """
         language = detect_language(question, languages)
         wanted = [language] if language else languages
-        return list(dict.fromkeys(term for one in wanted for term in self.list_terms(question, one)))
+        asked = without_question_words(question) if "zh" in wanted else question
+        return list(dict.fromkeys(term for one in wanted for term in self.list_terms(asked, one)))
 
     def list_stems(self, text: str) -> list[str]:
         """The stems of a German text's whole words without stop words, for a lexicon to learn from."""

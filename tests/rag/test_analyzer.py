@@ -112,6 +112,26 @@ def test_a_question_that_does_not_tell_its_language_is_read_in_all():
     assert analyzer.list_question_terms("who who Anna Anna", ["en"]) == ["anna"]
 
 
+@pytest.mark.parametrize(
+    ("question", "same"),
+    [
+        ("凉茶舖是什么？", "凉茶舖"),
+        ("請問誰建了這座劇院嗎？", "建了這座劇院"),
+        ("夏季剧院运营多久？", "夏季剧院运营"),
+        ("哪吒在多伦多大学学几何，吗啡呢？", "哪吒在多伦多大学学几何，吗啡"),
+    ],
+)
+def test_words_of_which_questions_are_made_are_not_looked_for(question, same):
+    """Texts seldom say them: they would weigh most. What is indexed keeps them."""
+    analyzer = Analyzer()
+    assert analyzer.list_question_terms(question, ["zh", "en"]) == list(
+        dict.fromkeys(analyzer.list_terms(same, "zh"))
+    )
+    assert analyzer.list_question_terms("什么？", ["zh"]) == ["什", "么", "什么"]
+    assert analyzer.list_question_terms("What does 什么 mean?", ["zh", "en"])[:3] == ["什", "么", "什么"]
+    assert "谁" in analyzer.list_terms("谁", "zh")
+
+
 def test_any_text_is_read_and_a_document_matches_itself():
     """Whatever characters come: terms are bounded and hold no space, and a question of the text has them."""
     chance = random.Random(8)
