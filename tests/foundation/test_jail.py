@@ -16,6 +16,7 @@ from django.utils.translation import override
 
 from foundation.errors import Unavailable
 from foundation.jail import run
+from foundation.jail.folders import PREFIX
 from foundation.jail.limits import Limits
 from foundation.jail.run import (
     CRASHED,
@@ -56,7 +57,7 @@ def _nothing_stays():
 
 
 def folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob(f"{run.PREFIX}{os.getpid()}-*"))
+    return set(Path(tempfile.gettempdir()).glob(f"{PREFIX}{os.getpid()}-*"))
 
 
 def jail(name: str, limits: Limits = QUICK, files=None, **arguments) -> bytes:
@@ -166,7 +167,7 @@ def test_a_folder_that_it_locks_is_removed(walls):
 
 
 def test_what_a_killed_process_left_is_removed(walls):
-    left = Path(tempfile.gettempdir()) / f"{run.PREFIX}999999999-x"
+    left = Path(tempfile.gettempdir()) / f"{PREFIX}999999999-x"
     (left / "in").mkdir(parents=True)
     jail("echo")
     assert left.exists(), "it may be in use on another machine"

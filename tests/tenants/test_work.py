@@ -110,7 +110,7 @@ def test_a_worker_that_died_is_followed_by_another_and_writes_nothing_any_more()
     for write in (run.check, lambda: run.progress("steps", 1, 3), lambda: run.spend(Decimal(1))):
         with pytest.raises(ClaimLost):
             write()
-    assert claims.renew(dead) == Wish.LOST and count_effects() == {}
+    assert claims.renew_each([dead])[dead.work_id] == Wish.LOST and count_effects() == {}
     carry_out(dead)
     assert fresh(row).state == Work.State.RUNNING
     carry_out(living)
@@ -121,7 +121,7 @@ def test_a_sign_of_life_keeps_the_lease():
     row = order(NOTE)
     held = claim_next(QUEUE)
     let_leases_end()
-    assert claims.renew(held) == Wish.GO_ON
+    assert claims.renew_each([held])[held.work_id] == Wish.GO_ON
     assert fresh(row).due_at > timezone.now() and claim_next(QUEUE) is None
     let_leases_end()
     with Run(held).step():
@@ -205,7 +205,7 @@ def test_cancelling_what_runs_is_seen_between_two_batches():
     run = Run(held)
     run.progress("steps", 0, STEPS)
     cancel(row)
-    assert claims.renew(held) == Wish.CANCEL and fresh(row).state == Work.State.RUNNING
+    assert claims.renew_each([held])[held.work_id] == Wish.CANCEL and fresh(row).state == Work.State.RUNNING
     with pytest.raises(Cancelled):
         run.progress("steps", STEPS, STEPS)
     carry_out(held)
