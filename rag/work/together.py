@@ -104,6 +104,7 @@ def _keep(several: Several, collection_id: object, brought: dict[str, Brought]) 
     """With the collection locked. Documents that are gone are passed over."""
     held: list[Run] = several.runs
     rows = Document.objects.select_related("file").filter(pk__in=[run.object_id for run in held])
-    documents = {document: brought[str(document.pk)] for document in rows}
+    # of two versions the earlier one first, which the later one then removes
+    documents = {document: brought[str(document.pk)] for document in rows.order_by("version", "pk")}
     if documents:
         keep_all(Collection.objects.get(pk=collection_id), documents)
