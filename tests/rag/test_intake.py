@@ -189,7 +189,7 @@ def test_several_are_read_together_and_what_is_unusual_alone(make_collection, mo
     assert held is not None and len(held.others) == len(added)
     cancel_document(actor=None, document=added["3.txt"])
     carry_out(held)
-    assert kept == [6 + 1], "the texts but one, the mail, the table and the later version"
+    assert kept == [6], "the texts but one, the mail, the table and the later version"
     work_off()
     states = dict(collection.documents.values_list("title", "state"))
     assert (
@@ -197,9 +197,7 @@ def test_several_are_read_together_and_what_is_unusual_alone(make_collection, mo
     )
     assert set(states.values()) == {"ready"} and states.keys() >= {"Contract", "annex.txt", "zh.csv", "2.txt"}
     assert not Document.objects.filter(pk=added["0.txt"].pk).exists(), "the later version is ready"
-    assert found(collection, "Pier 9") == ["Pier 9 is new."] or "Pier 9 is new." in found(
-        collection, "Pier 9"
-    )
+    assert "Pier 9 is new." in found(collection, "Pier 9")
     later.refresh_from_db()
     elsewhere.refresh_from_db()
     assert later.state == elsewhere.state == "ready"

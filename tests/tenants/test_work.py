@@ -156,7 +156,10 @@ def test_several_end_together_or_not_at_all():
         (Work.State.RUNNING, 1),
         (Work.State.QUEUED, 0),
     ]
-    Work.objects.filter(pk=rows[1].pk).update(state=Work.State.QUEUED, claim=None, attempts=0)
+    make_due()
+    Work.objects.filter(pk=rows[1].pk).update(
+        state=Work.State.QUEUED, claim=None, attempts=0, due_at=timezone.now()
+    )
     held = claim_next(QUEUE)
     assert len(held.others) == 2
     with pytest.MonkeyPatch.context() as patch:
