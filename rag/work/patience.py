@@ -14,7 +14,7 @@ from rag.services import CollectionBusy, lock_collection
 from tenants.work.runs import Run, Several
 
 T = TypeVar("T")
-PAUSE_S = 0.2
+PAUSE_S = 0.1
 
 
 def write_alone(
