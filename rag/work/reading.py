@@ -157,8 +157,7 @@ def keep_all(collection: Collection, brought: Mapping[Document, Brought]) -> Non
     """What was read in these documents, in place of what stood there and of their earlier versions. With the
     collection locked.
     """
-    for document, one in brought.items():
-        _describe(document, one)
+    _describe(brought)
     index_documents(
         collection=collection, parsed={document: one.parsed.blocks for document, one in brought.items()}
     )
@@ -173,16 +172,20 @@ def keep_all(collection: Collection, brought: Mapping[Document, Brought]) -> Non
     order_vectors(collection)
 
 
-def _describe(document: Document, brought: Brought) -> None:
-    """What its content says of itself."""
-    if document.title in (document.address, document.file.name if document.file else "") and (
-        brought.parsed.title.strip().lower() not in UNTITLED
-    ):
-        document.title = brought.parsed.title.strip()[:300]
-    document.page_count = brought.parsed.page_count
-    document.scanned_page_count = len(brought.parsed.scanned_pages)
-    document.facts = brought.parsed.metadata
-    document.save(update_fields=["title", "page_count", "scanned_page_count", "facts", "updated_at"])
+def _describe(brought: Mapping[Document, Brought]) -> None:
+    """What their contents say of themselves."""
+    for document, one in brought.items():
+        title = one.parsed.title.strip()[:300]
+        is_unnamed = document.title in (document.address, document.file.name if document.file else "")
+        if is_unnamed and title.lower() not in UNTITLED and title != document.title:
+            document.title = title
+            document.save(update_fields=["title", "updated_at"])
+        document.page_count = one.parsed.page_count
+        document.scanned_page_count = len(one.parsed.scanned_pages)
+        document.facts = one.parsed.metadata
+        document.updated_at = timezone.now()
+    told = ["page_count", "scanned_page_count", "facts", "updated_at"]
+    Document.objects.bulk_update(brought, told)
 
 
 def _take_page(collection: Collection, document: Document, page: Page, file: File) -> bool:

@@ -26,6 +26,7 @@ from rag.models import Chunk, Generation
 
 BATCH = 2000  # chunks whose counts are held in memory
 PART = 500  # chunks that are written in the order of their terms
+FEW, GROWTH_OF_FEW, GROWTH = 500, 2, 4  # chunks, and how many times as many call for another lexicon
 LEXICON_IS_LEARNT = 20_000  # chunks: so many know the words of a collection
 LONGEST = 32_767  # of a smallint
 COPY_POSTINGS = "COPY rag_posting (term, chunk_id, generation_id, frequency, length) FROM STDIN"
@@ -86,11 +87,12 @@ class Writer:
         self.generation.chunk_count += len(chunks)
 
     def _must_learn(self, added: int) -> bool:
-        """Whether the collection has doubled since its German words were learnt: so all of it is read again a
-        few times at most.
+        """Whether the collection has grown so much since its German words were learnt that all of it is worth
+        reading again.
         """
         known = self.generation.lexicon_chunks
-        return known < LEXICON_IS_LEARNT and self.generation.chunk_count + added >= 2 * known
+        growth = GROWTH_OF_FEW if known < FEW else GROWTH
+        return known < LEXICON_IS_LEARNT and self.generation.chunk_count + added >= growth * known
 
     def _learn(self, added: Sequence[Chunk]) -> None:
         """Learn the lexicon anew, and read with it what German stands in the index already."""
