@@ -55,22 +55,24 @@ def shorten_slice() -> bool:
     return ctypes.CDLL(None).syscall(number, 0, attributes, 0) == 0
 
 
-def _stat_fields(pid: int) -> list[str]:
+def stat_fields(pid: int) -> list[str]:
     """The fields of /proc/<pid>/stat after the command's name: [0] state, [1] parent, [11] user ticks, [12]
     system ticks.
     """
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of processes, all threads, ended threads included."""
+def cpu_seconds(pids: Iterable[int], *, with_ended: bool = False) -> float:
+    """User and system time of processes, all threads, ended threads included; `with_ended`: and of those that
+    they had started and that have ended.
+    """
     ticks = 0
     for pid in pids:
         try:
-            fields = _stat_fields(pid)
+            fields = stat_fields(pid)
         except (FileNotFoundError, ProcessLookupError):
             continue
-        ticks += int(fields[11]) + int(fields[12])
+        ticks += sum(map(int, fields[11 : 15 if with_ended else 13]))
     return ticks / TICKS
 
 
@@ -80,7 +82,7 @@ def process_tree(root: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                parents.setdefault(int(_stat_fields(int(entry.name))[1]), []).append(int(entry.name))
+                parents.setdefault(int(stat_fields(int(entry.name))[1]), []).append(int(entry.name))
             except (FileNotFoundError, ProcessLookupError):
                 continue
     tree = [root]

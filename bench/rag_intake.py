@@ -1,6 +1,8 @@
 """`python -m bench.rag_intake --json FILE`: how fast documents come in, with a PostgreSQL of its own and a
 worker's crew in this process; no vectors. Beside it, on the same machine at the same time: the same
-passages under PostgreSQL's own full text index, and the bare reader of the same PDF.
+passages under PostgreSQL's own full text index, and the bare reader of the same PDF. What it costs is told
+in CPU seconds of a thousand passages: through the queue, of the processes and of the database; and stage by
+stage, done here one after the other.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from django.db import connection
+
+from bench import machine
+
 TEXTS, PASSAGES_OF_A_TEXT = 8, 250
+NOTES, PASSAGES_OF_A_NOTE = 100, 2
 PAGES = 200
 LAST_WORDS = b"Quetzals nest where xylophones rust."  # on the last page only
 PATIENCE_S = 300.0
@@ -32,10 +39,10 @@ def list_passages() -> list[str]:
     return [text for row in rows for _title, text in row]
 
 
-def write_text(passages: list[str], number: int) -> bytes:
+def write_text(passages: list[str], number: int, count: int = PASSAGES_OF_A_TEXT) -> bytes:
     """A file of the passages, of which each is another one than in the file before."""
     return "\n\n".join(
-        f"{number}.{place} {passages[place % len(passages)]}" for place in range(PASSAGES_OF_A_TEXT)
+        f"{number}.{place} {passages[place % len(passages)]}" for place in range(count)
     ).encode()
 
 
@@ -85,7 +92,7 @@ def worker() -> Iterator[None]:
     stop, wake = threading.Event(), crew.wake
 
     def knock() -> None:  # in place of the broker
-        while not stop.wait(0.05):
+        while not stop.wait(0.2):
             wake()
 
     knocking = threading.Thread(target=knock)
@@ -105,7 +112,7 @@ def wait_until(is_so: Callable[[], Any]) -> float:
     while not is_so():
         if time.monotonic() > end:
             raise SystemExit("what was brought did not become ready")
-        time.sleep(0.02)
+        time.sleep(0.05)
     return time.monotonic()
 
 
@@ -123,34 +130,105 @@ def bring(collection: Any, content: bytes, name: str) -> None:
     add_content(actor=None, collection=collection, pieces=[content], size_bytes=len(content), name=name)
 
 
+class Spent:
+    """CPU seconds since it was made: of this process and all that it started, and of the database."""
+
+    def __init__(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            self._postmaster = int(machine.stat_fields(cursor.fetchone()[0])[1])
+        self._begun = self._count()
+
+    def _count(self) -> tuple[float, float]:
+        database = machine.process_tree(self._postmaster)
+        ours = set(machine.process_tree(os.getpid())).difference(database)
+        return machine.cpu_seconds(ours, with_ended=True), machine.cpu_seconds(database, with_ended=True)
+
+    def tell(self, chunks: int) -> tuple[float, float]:
+        """Of a thousand passages."""
+        return tuple(
+            1000 * (now - then) / chunks for now, then in zip(self._count(), self._begun, strict=True)
+        )
+
+
 def measure() -> dict[str, float]:
     from rag.engines import Question
     from rag.engines.table import engine_of
-    from rag.models import Chunk, Collection, Document
+    from rag.models import Chunk, Collection
     from rag.services import create_collection
 
     passages = list_passages()
     collection = create_collection(actor=None, name="Bench")
     here = Collection.objects.filter(pk=collection.pk)
+    texts = [write_text(passages, number) for number in range(TEXTS)]
     with worker():
-        bring(collection, b"The worker is warm.", "warm.txt")
-        wait_until(lambda: Document.objects.filter(state="ready").count() == 1)
-        before, begun = Chunk.objects.count(), time.monotonic()
-        for number in range(TEXTS):
-            bring(collection, write_text(passages, number), f"{number}.txt")
-        ready = wait_until(lambda: Document.objects.filter(state="ready").count() == 1 + TEXTS)
-        chunks = Chunk.objects.count() - before
-        per_s = chunks / (ready - begun)
+        bring_all(collection, [b"The worker is warm."], "warm")
+        spent = Spent()
+        chunks, seconds = bring_all(collection, texts, "text")
+        processes, database = spent.tell(chunks)
+        notes = [write_text(passages, number, PASSAGES_OF_A_NOTE) for number in range(NOTES)]
+        spent_on_notes = Spent()
+        _chunks, seconds_of_notes = bring_all(collection, notes, "note")
+        cpu_s_notes = sum(spent_on_notes.tell(1000 * NOTES))
         pdf, question = write_pdf(passages, PAGES), Question(LAST_WORDS.decode(), here)
         begun = time.monotonic()
         bring(collection, pdf, "report.pdf")
         found = wait_until(lambda: engine_of(collection).search(question) or say_failure())
     return {
         "chunks": chunks,
-        "chunks_per_s": per_s,
+        "chunks_per_s": chunks / seconds,
         "full_text_per_s": measure_full_text(list(Chunk.objects.values_list("text", flat=True)[:chunks])),
+        "cpu_s_processes": processes,
+        "cpu_s_database": database,
+        **measure_stages(texts),
+        "notes_per_s": NOTES / seconds_of_notes,
+        "cpu_s_of_a_note": cpu_s_notes,
         "pdf_s": found - begun,
         "bare_pdf_s": measure_bare_reader(pdf),
+    }
+
+
+def bring_all(collection: Any, contents: list[bytes], name: str) -> tuple[int, float]:
+    """How many passages they made, and in how many seconds all of them were found."""
+    from rag.models import Chunk, Document
+
+    before, ready = Chunk.objects.count(), Document.objects.filter(state="ready")
+    wanted, begun = ready.count() + len(contents), time.monotonic()
+    for number, content in enumerate(contents):
+        bring(collection, content, f"{name}-{number}.txt")
+    ended = wait_until(lambda: ready.count() == wanted)
+    return Chunk.objects.count() - before, ended - begun
+
+
+def measure_stages(contents: list[bytes]) -> dict[str, float]:
+    """CPU seconds of a thousand passages, without the queue: each document in a jail of its own, all in one,
+    and all of them indexed, by this process and by the database.
+    """
+    from rag.parsing.run import Unread, parse, parse_each
+    from rag.services import add_document, create_collection, index_documents
+
+    collection = create_collection(actor=None, name="Stages")
+    files = [Unread(content, f"{number}.txt", "text/plain") for number, content in enumerate(contents)]
+    spent = Spent()
+    for one in files:
+        parse(one.content, name=one.name)
+    alone, _database = spent.tell(1000)
+    spent = Spent()
+    found = list(parse_each(files))
+    together, _database = spent.tell(1000)
+    rows = [
+        add_document(actor=None, collection=collection, title=one.name, content_hash=f"{number:064d}")[0]
+        for number, one in enumerate(files)
+    ]
+    spent = Spent()
+    parsed = {row: one.blocks for row, one in zip(rows, found, strict=True) if one is not None}
+    count = index_documents(collection=collection, parsed=parsed)
+    processes, database = spent.tell(count)
+    return {
+        "cpu_s_read_alone": 1000 * alone / count,
+        "cpu_s_read_together": 1000 * together / count,
+        "cpu_s_index_process": processes,
+        "cpu_s_index_database": database,
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from foundation.jail.inside import Refused
 
 Files = dict[str, Path]
+spoilt: list[str] = []
 
 
 def echo(files: Files, word: str = "") -> bytes:
@@ -134,6 +135,18 @@ def surroundings(files: Files) -> bytes:
             continue
         found.append(number)
     return json.dumps([dict(os.environ), found]).encode()
+
+
+def obey(files: Files, name: str, **arguments: object) -> bytes:
+    """One of the others, where several are done by one function."""
+    return globals()[name](files, **arguments)
+
+
+def spoil(files: Files) -> bytes:
+    """What somebody does who has the reader in hand, and what is left of it."""
+    spoilt.append(os.environ.setdefault("SPOILT", "yes"))
+    os.chdir("/")
+    return str(len(spoilt)).encode()
 
 
 def make_thread(files: Files) -> bytes:

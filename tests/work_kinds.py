@@ -9,18 +9,19 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from foundation.errors import InvalidInput, UpstreamError
 from tenants.local.models import OutboxMessage, Work
-from tenants.work.kinds import work_kind
-from tenants.work.runs import Run
+from tenants.work.kinds import Together, work_kind
+from tenants.work.runs import Run, Several
 
 QUEUE, OTHER_QUEUE = "proof", "proof-other"
-NOTE, NOTE_BESIDE, HOLD, FAIL, HANG, DIE = (
-    f"tests.{name}" for name in ("note", "note_beside", "hold", "fail", "hang", "die")
+NOTE, NOTE_BESIDE, NOTE_TOGETHER, HOLD, FAIL, HANG, DIE = (
+    f"tests.{name}" for name in ("note", "note_beside", "note_together", "hold", "fail", "hang", "die")
 )
 EFFECT = "tests.effect"
 STEPS = 3
@@ -79,6 +80,18 @@ def die(run: Run) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def note_together(several: Several) -> None:
+    several.progress("steps", 0, 1)
+    several.put_back([run for run in several.runs if run.arguments.get("is_odd")])
+    with several.conclusion():
+        for run in several.runs:
+            leave_effect(run, "together")
+
+
+def choose(first: Work, waiting: Sequence[Work]) -> list[Work]:
+    return [row for row in waiting if row.arguments["of"] == first.arguments["of"]]
+
+
 def run_crew(queue: str, places: int, bug: str) -> None:
     """A worker's part for one queue, as a process of its own."""
     os.setsid()
@@ -100,6 +113,14 @@ work_kind(
     is_killable=False,
     lease_s=LEASE_S,
     most_attempts=99,
+)
+work_kind(
+    NOTE_TOGETHER,
+    queue=QUEUE,
+    run=note,
+    label=LABEL,
+    lease_s=LEASE_S,
+    together=Together(most=4, choose=choose, run=note_together),
 )
 work_kind(HOLD, queue=OTHER_QUEUE, run=hold, label=LABEL, is_killable=False, lease_s=LEASE_S)
 work_kind(FAIL, queue=QUEUE, run=fail, label=LABEL, is_killable=False, on_failure=told.append)

@@ -2,22 +2,27 @@
 
 It is started as a program of its own, without the house's environment, descriptors or Django. Its order comes
 as JSON by the standard input; the result, or the reason why there is none, goes out by the standard output:
-`R` and the bytes, or `E` and a code.
+`R` and the bytes, or `E` and a code. Of several files (foundation.jail.each), each answer stands behind a
+HEAD: the signal that ended its process, or 0, and how many bytes follow.
 """
 
+import ctypes
 import errno
 import importlib
 import json
 import mimetypes
 import os
+import signal
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn
 
 from foundation.jail import walls
 
+HEAD = struct.Struct(">II")
 RESULT, ERROR = b"R", b"E"
 OUT_OF_MEMORY, TOO_MUCH_WRITTEN, UNREADABLE = "out_of_memory", "too_much_written", "unreadable"
 
@@ -35,6 +40,9 @@ def main() -> None:
     _be_silent()
     # the folder in which our packages lie cannot be listed afterwards
     importlib.import_module(order["function"].partition(".")[0] or "foundation")
+    if "each" in order:
+        _answer_each(order, channel)
+        os._exit(0)
     walls.build(**order["walls"])
     if order["program"]:
         os.dup2(channel.fileno(), 1)
@@ -43,6 +51,57 @@ def main() -> None:
     try:
         channel.write(answer)
         channel.flush()
+    finally:
+        os._exit(0)
+
+
+def _answer_each(order: dict[str, Any], channel: BinaryIO) -> None:
+    """A process for each, so that none finds what the one before it left. This one reads a stranger's bytes
+    only to pass them on.
+    """
+    walls.end_with_parent(ctypes.CDLL(None))
+    for module in (order["function"].partition(":")[0], *order["imports"]):
+        importlib.import_module(module)
+    for one in order["each"]:
+        ours, theirs = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.close(channel.fileno())
+            os.close(ours)
+            _answer_one(order, one, theirs)
+        os.close(theirs)
+        output = _read_at_most(ours, order["most_bytes"])
+        if len(output) > order["most_bytes"]:
+            os.kill(pid, signal.SIGKILL)
+        os.close(ours)
+        _pid, status = os.waitpid(pid, 0)
+        is_killed = os.WIFSIGNALED(status) and len(output) <= order["most_bytes"]
+        number = os.WTERMSIG(status) if is_killed else 0
+        channel.write(HEAD.pack(number, 0 if number else len(output)))
+        channel.write(b"" if number else output)
+        channel.flush()
+
+
+def _read_at_most(descriptor: int, most: int) -> bytes:
+    """One byte more where there is more."""
+    pieces, size = [], 0
+    while size <= most and (piece := os.read(descriptor, min(most + 1 - size, 1_048_576))):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+def _answer_one(order: dict[str, Any], one: dict[str, Any], descriptor: int) -> NoReturn:
+    try:
+        os.chdir(one["out"])
+        os.environ["HOME"] = os.environ["TMPDIR"] = one["out"]
+        wall = order["walls"]
+        walls.build(
+            **wall | {"readable": [*wall["readable"], one["in"]], "writable": [*wall["writable"], one["out"]]}
+        )
+        answer = _answer(one | {"function": order["function"]})
+        with os.fdopen(descriptor, "wb") as channel:
+            channel.write(answer)
     finally:
         os._exit(0)
 

@@ -16,15 +16,15 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from foundation.errors import InvalidInput, Unavailable
 from foundation.jail import inside
+from foundation.jail.folders import bring_in, open_folder
 from foundation.jail.limits import MEGABYTE, Limits
 from foundation.told import gettext as _
 
@@ -44,10 +44,7 @@ SYSTEM = [
 DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"]
 ABOUT_THE_MACHINE = ["/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo"]
 CODE = re.compile(r"[a-z][a-z_]{0,39}")
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 LOOK_EVERY_S = 0.1
-PREFIX = "atrium-jail-"
-FORGOTTEN_AFTER_S = 3_600.0
 READ_BYTES = 65_536
 
 
@@ -79,17 +76,11 @@ def run_jailed(
     The function's module is imported inside: it and what it imports know no Django.
     """
     limits = limits or Limits()
-    with _folder() as folder:
-        paths = _bring_in(folder, files or {})
-        readable = _readable(folder)
+    with open_folder() as folder:
+        paths = bring_in(folder / "in", files or {})
+        readable = [*list_readable(), str(folder / "in")]
         order = {
-            "walls": {
-                "readable": [*readable, *ABOUT_THE_MACHINE],
-                "writable": [str(folder / "out"), *DEVICES],
-                "memory_bytes": limits.memory_bytes,
-                "cpu_s": limits.cpu_s,
-                "file_bytes": limits.disk_bytes,
-            },
+            "walls": describe_walls(readable, [str(folder / "out")], limits),
             "program": what if isinstance(what, list) else [],
             "function": "" if isinstance(what, list) else what,
             "files": {name: str(path) for name, path in paths.items()},
@@ -98,11 +89,27 @@ def run_jailed(
         output, code = _run(folder, readable, json.dumps(order).encode(), limits)
     if isinstance(what, list):
         if code:
-            raise _error(UNREADABLE, limits)
+            raise error_of(UNREADABLE, limits)
         return output
+    return read_answer(output, limits)
+
+
+def describe_walls(readable: list[str], writable: list[str], limits: Limits) -> dict[str, Any]:
+    """As `walls.build` takes them."""
+    return {
+        "readable": [*readable, *ABOUT_THE_MACHINE],
+        "writable": [*writable, *DEVICES],
+        "memory_bytes": limits.memory_bytes,
+        "cpu_s": limits.cpu_s,
+        "file_bytes": limits.disk_bytes,
+    }
+
+
+def read_answer(output: bytes, limits: Limits) -> bytes:
+    """The result in what a jailed function's process said. Raises JailError."""
     if output[:1] == inside.RESULT:
         return output[1:]
-    raise _error(_read_reason(output), limits)
+    raise error_of(_read_reason(output), limits)
 
 
 def _read_reason(output: bytes) -> str:
@@ -113,6 +120,21 @@ def _read_reason(output: bytes) -> str:
 
 def _run(folder: Path, readable: list[str], order: bytes, limits: Limits) -> tuple[bytes, int]:
     """What it wrote and its exit code. Raises JailError."""
+    process = start(folder, readable, order)
+    try:
+        output = _listen(process, folder, limits)
+    finally:
+        code = end(process)
+    if not output and code > 0 and bubblewrap():
+        logger.error("bubblewrap ended with %s", code)
+    number = -code if code < 0 else code - 128  # bubblewrap says it as a shell does
+    if number > 0:
+        raise error_of_signal(number, limits)
+    return output, code
+
+
+def start(folder: Path, readable: list[str], order: bytes) -> subprocess.Popen[bytes]:
+    """The process, which has its order. Raises Unavailable."""
     # without `site`, which runs whatever installed packages want at each start
     installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     python = [sys.executable, "-I", "-S", "-B", "-c", START, *dict.fromkeys([str(ROOT), *installed])]
@@ -129,22 +151,18 @@ def _run(folder: Path, readable: list[str], order: bytes, limits: Limits) -> tup
         )
     except OSError as exc:
         raise _not_started() from exc
-    try:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(order)  # type: ignore[union-attr]
-            process.stdin.close()  # type: ignore[union-attr]
-        output = _listen(process, folder, limits)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.stdout.close()  # type: ignore[union-attr]
-        code = process.wait()
-    if not output and code > 0 and bubblewrap():
-        logger.error("bubblewrap ended with %s", code)
-    number = -code if code < 0 else code - 128  # bubblewrap says it as a shell does
-    if number > 0:
-        raise _error(REASON_OF_SIGNAL.get(number, CRASHED), limits)
-    return output, code
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(order)  # type: ignore[union-attr]
+        process.stdin.close()  # type: ignore[union-attr]
+    return process
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    """With all that it has started. Its exit code."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.stdout.close()  # type: ignore[union-attr]
+    return process.wait()
 
 
 def _listen(process: subprocess.Popen[bytes], folder: Path, limits: Limits) -> bytes:
@@ -156,9 +174,9 @@ def _listen(process: subprocess.Popen[bytes], folder: Path, limits: Limits) -> b
         selector.register(channel, selectors.EVENT_READ)  # type: ignore[arg-type]
         while True:
             if time.monotonic() > ends_at:
-                raise _error(TIMED_OUT, limits)
-            if _is_too_much(folder / "out", limits):
-                raise _error(TOO_MUCH_WRITTEN, limits)
+                raise error_of(TIMED_OUT, limits)
+            if is_too_much(folder / "out", limits):
+                raise error_of(TOO_MUCH_WRITTEN, limits)
             if not selector.select(LOOK_EVERY_S):
                 continue
             piece = os.read(channel.fileno(), READ_BYTES)  # type: ignore[union-attr]
@@ -166,15 +184,15 @@ def _listen(process: subprocess.Popen[bytes], folder: Path, limits: Limits) -> b
                 try:
                     process.wait(max(ends_at - time.monotonic(), 0))
                 except subprocess.TimeoutExpired as exc:
-                    raise _error(TIMED_OUT, limits) from exc
+                    raise error_of(TIMED_OUT, limits) from exc
                 return b"".join(pieces)
             size += len(piece)
             if size > limits.output_bytes:
-                raise _error(OUTPUT_TOO_LARGE, limits)
+                raise error_of(OUTPUT_TOO_LARGE, limits)
             pieces.append(piece)
 
 
-def _is_too_much(folder: Path, limits: Limits) -> bool:
+def is_too_much(folder: Path, limits: Limits) -> bool:
     size = count = 0
     for path, _folders, names in os.walk(folder):
         for name in names:
@@ -186,7 +204,11 @@ def _is_too_much(folder: Path, limits: Limits) -> bool:
     return False
 
 
-def _error(reason: str, limits: Limits) -> JailError:
+def error_of_signal(number: int, limits: Limits) -> JailError:
+    return error_of(REASON_OF_SIGNAL.get(number, CRASHED), limits)
+
+
+def error_of(reason: str, limits: Limits) -> JailError:
     return JailError(_say(reason, limits), code=reason)
 
 
@@ -218,10 +240,10 @@ def _environment(folder: Path) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": out, "TMPDIR": out} | one_thread
 
 
-def _readable(folder: Path) -> list[str]:
+def list_readable() -> list[str]:
     """The system's programs, Python, and the house's code (not the folder around it, where data may lie)."""
     code = [str(path.parent) for path in sorted(ROOT.glob("*/__init__.py"))]
-    return [*SYSTEM, *dict.fromkeys([sys.prefix, sys.base_prefix]), *code, str(folder / "in")]
+    return [*SYSTEM, *dict.fromkeys([sys.prefix, sys.base_prefix]), *code]
 
 
 @cache
@@ -255,50 +277,3 @@ def _bindings(folder: Path, readable: list[str]) -> list[str]:
         bindings += ["--ro-bind-try", os.path.realpath(path), path]
     out = str(folder / "out")
     return [*bindings, "--bind", out, out, "--chdir", out, "--"]
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder with `in` and `out`, removed at the end; with it those that killed processes left."""
-    _remove_forgotten()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-    try:
-        (folder / "in").mkdir()
-        (folder / "out").mkdir()
-        yield folder
-    finally:
-        _remove(folder)
-
-
-def _bring_in(folder: Path, files: Mapping[str, Path | bytes]) -> dict[str, Path]:
-    paths = {}
-    for name, source in files.items():
-        if not NAME.fullmatch(name):
-            raise ValueError("Files get plain names in the jail.")
-        paths[name] = path = folder / "in" / name
-        if isinstance(source, bytes):
-            path.write_bytes(source)
-        else:
-            shutil.copyfile(source, path)
-    return paths
-
-
-def _remove(folder: Path) -> None:
-    def open_and_retry(function, path, _error) -> None:
-        with contextlib.suppress(OSError):
-            Path(path).parent.chmod(0o700)
-            Path(path).chmod(0o700)
-            function(path)
-
-    shutil.rmtree(folder, onerror=open_and_retry)
-    if folder.exists():
-        shutil.rmtree(folder, ignore_errors=True)  # folders that it had locked are open now
-
-
-def _remove_forgotten() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError, ValueError):
-            pid = int(folder.name.removeprefix(PREFIX).partition("-")[0])
-            is_old = time.time() - folder.stat().st_mtime > FORGOTTEN_AFTER_S
-            if is_old and not Path(f"/proc/{pid}").exists():
-                _remove(folder)

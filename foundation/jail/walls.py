@@ -51,7 +51,7 @@ def build(
 ) -> None:
     """Build all walls there are around this process, for good."""
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent(libc)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # what root may do beyond others; without new privileges, no program gives it back
     libc.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24))
@@ -66,6 +66,10 @@ def build(
     ):
         resource.setrlimit(kind, (amount, amount))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))  # SIGXCPU says why, SIGKILL comes after it
+
+
+def end_with_parent(libc: ctypes.CDLL) -> None:
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _wall_off_files(libc: ctypes.CDLL, readable: list[str], writable: list[str]) -> None:

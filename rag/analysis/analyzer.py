@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import add
 
 import Stemmer
 
@@ -23,7 +24,7 @@ MAX_TERM = 64  # characters: what is longer is no word
 KEPT_WORDS = 200_000  # whose terms an analyzer remembers
 
 _ALGORITHMS = {"en": "english", "de": "german"}
-_WORD = rf"(?:(?![{UNSPACED}])[^\W_])"
+_WORD = rf"[^\W_{UNSPACED}]"
 _token = re.compile(
     rf"[{UNSPACED}]+"
     rf"|{_WORD}+(?:[-–./:,_'’+@#&]{_WORD}+)*"  # dual-encoder, 2019/790, Warsaw's
@@ -106,7 +107,7 @@ class Analyzer:
 
     def _read_token(self, token: str, language: str) -> tuple[str, ...]:
         if _unspaced.match(token):
-            return (*token, *(token[at : at + 2] for at in range(len(token) - 1)))
+            return (*token, *map(add, token, token[1:]))
         if _thousands.fullmatch(token):
             return (re.sub(r"\D", "", token)[:MAX_TERM],)
         parts = [part for part in _inside.split(token) if part]

@@ -27,7 +27,9 @@ class Lexicon:
     @classmethod
     def learn(cls, chunks: Iterable[Iterable[str]]) -> "Lexicon":
         """From the stems of each chunk."""
-        counts = Counter(stem for chunk in chunks for stem in set(chunk))
+        counts: Counter[str] = Counter()
+        for chunk in chunks:
+            counts.update(set(chunk))
         return cls({stem: count for stem, count in counts.items() if count >= MIN_COUNT})
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from rag.copying import write_array
 from rag.graph import Fetch, Reached
 from rag.graph.names import list_names, list_title_names, normalise, number_of
 from rag.models import Chunk
@@ -89,7 +90,7 @@ class PostgresGraph:
         if not lines:
             return
         with connection.cursor() as cursor:
-            cursor.execute(ADD_ENTITIES, [generation_id, list(names), list(names.values())])
+            cursor.execute(ADD_ENTITIES, [generation_id, write_array(names), list(names.values())])
             with cursor.copy(COPY_MENTIONS) as copy:
                 copy.write("".join(lines))
 

@@ -4,17 +4,19 @@ Guards against: what `foundation.jail.run` guards against; archives, pages, text
 bounds; results of another shape. Does not cover: that what a document says is true, or meant for people.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foundation.errors import InvalidInput
+from foundation.jail.each import Item, run_jailed_each
 from foundation.jail.limits import Limits
 from foundation.jail.run import CRASHED, UNREADABLE, JailError, run_jailed
 from foundation.told import gettext as _
 from foundation.told import ngettext
 from rag.parsed import ParsedBlock
 from rag.parsing import bounds
+from rag.parsing.inside.entry import READERS
 from rag.parsing.ocr import find_recogniser, recognise_page, recognise_picture
 from rag.parsing.result import Parsed, Unshaped, place, unpack
 
@@ -26,6 +28,8 @@ LIMITS = Limits(
     disk_bytes=50 * bounds.MEGABYTE,
     output_bytes=150 * bounds.MEGABYTE,
 )
+BESIDE_OTHERS = replace(LIMITS, wall_s=15, cpu_s=12, output_bytes=20 * bounds.MEGABYTE)
+KIND_OF_ENDING = {"md": "markdown", "htm": "html"}
 ENCRYPTED, EMPTY, BROKEN = "document_encrypted", "document_empty", "document_broken"
 UNKNOWN, TOO_LARGE, SCANNED = "document_type", "document_too_large", "document_scanned"
 
@@ -60,6 +64,41 @@ def parse(
     if parsed.scanned_pages:
         notes.append(_tell_unread(len(parsed.scanned_pages)))
     return replace(parsed, notes=[note for note in notes if note])
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A small document that is read beside others."""
+
+    content: bytes
+    name: str
+    declared_type: str
+
+
+def parse_each(documents: Sequence[Unread]) -> Generator[Parsed | None]:
+    """The same of each in its order, in one jail; none knows of the others. None for what `parse` is to look
+    at: it cannot be read, takes longer, holds pictures, or nothing but attachments. Raises Unavailable.
+    """
+    items = [
+        Item({"document": one.content}, {"name": one.name[-255:], "declared_type": one.declared_type[:127]})
+        for one in documents
+    ]
+    for outcome in run_jailed_each(READ, items, limits=BESIDE_OTHERS, imports=_list_imports(documents)):
+        try:
+            parsed = None if isinstance(outcome, JailError) else unpack(outcome)
+        except Unshaped:
+            parsed = None
+        if parsed is None or parsed.scanned_pages or not any(block.text.strip() for block in parsed.blocks):
+            yield None
+        else:
+            yield replace(parsed, notes=[note for note in map(_explain_note, parsed.notes) if note])
+
+
+def _list_imports(documents: Sequence[Unread]) -> list[str]:
+    """Of the readers that their names let expect, once for all of them."""
+    endings = {one.name.lower().rpartition(".")[2] for one in documents}
+    kinds = {KIND_OF_ENDING.get(ending, ending) for ending in endings} & READERS.keys() | {"text"}
+    return sorted(f"rag.parsing.inside.{READERS[kind].partition(':')[0]}" for kind in kinds)
 
 
 def _read_pictures(parsed: Parsed, content: Path | bytes, progress: Callable[[int, int], None]) -> Parsed:

@@ -2,9 +2,9 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from rag.work import embedding, filling, handing, reading
+from rag.work import embedding, filling, handing, reading, together
 from rag.work_names import EMBED, FORGET, HAND_OVER, QUEUE, READ, REBUILD, RECRAWL, WATCH
-from tenants.work.kinds import work_kind
+from tenants.work.kinds import Together, work_kind
 
 DAYS_OF_ATTEMPTS = 900  # a quarter of an hour apart
 
@@ -16,6 +16,7 @@ work_kind(
     stages={"fetch": _("fetched"), "parse": _("read"), "index": _("indexed")},
     longest_s=1_800,
     on_failure=reading.note_failure,
+    together=Together(most=together.MOST, choose=together.choose, run=together.read),
 )
 work_kind(
     RECRAWL,

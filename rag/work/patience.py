@@ -11,14 +11,14 @@ from uuid import UUID
 
 from rag.models import Collection
 from rag.services import CollectionBusy, lock_collection
-from tenants.work.runs import Run
+from tenants.work.runs import Run, Several
 
 T = TypeVar("T")
-PAUSE_S = 0.2
+PAUSE_S = 0.1
 
 
 def write_alone(
-    run: Run,
+    run: Run | Several,
     collection_id: UUID,
     write: Callable[[], T],
     within: Callable[[], AbstractContextManager[None]],

@@ -2,7 +2,7 @@
 others see of it changes in one transaction, the last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -95,10 +95,16 @@ def _parse(run: Run, document: Document, file: File, page: Page | None) -> Broug
     run.progress("parse", 0, 1)
     content = page.content if page is not None else b"".join(read_blob(get_place(file.blob_id)))
     parsed = _read(content, file, document)
-    wanted = parsed.attachments[:MOST_ATTACHMENTS] if _depth_of(document) < DEEPEST else []
-    attachments = [_store(one.content, one.name, one.declared_type) for one in wanted if one.content]
+    attachments = store_attachments(document, parsed)
     run.progress("parse", 1, 1)
     return Brought(file, parsed, attachments, page)
+
+
+def store_attachments(document: Document, parsed: Parsed) -> list[File]:
+    if not parsed.attachments or _depth_of(document) >= DEEPEST:
+        return []
+    wanted = parsed.attachments[:MOST_ATTACHMENTS]
+    return [_store(one.content, one.name, one.declared_type) for one in wanted if one.content]
 
 
 def _read(content: bytes, file: File, document: Document) -> Parsed:
@@ -143,21 +149,43 @@ def _keep(document_id: UUID, brought: Brought) -> None:
     collection = document.collection
     if brought.page is not None and not _take_page(collection, document, brought.page, brought.file):
         return
-    if document.title in (document.address, document.file.name if document.file else "") and (
-        brought.parsed.title.strip().lower() not in UNTITLED
-    ):
-        document.title = brought.parsed.title.strip()[:300]
-    document.page_count = brought.parsed.page_count
-    document.scanned_page_count = len(brought.parsed.scanned_pages)
-    document.facts = brought.parsed.metadata
-    document.save(update_fields=["title", "page_count", "scanned_page_count", "facts", "updated_at"])
-    index_documents(collection=collection, parsed={document: brought.parsed.blocks})
-    note_reason(document.pk, _say_left_out(brought.parsed))
-    if not engine_named(find_answering(collection)).takes_files:  # else once the engine has read it
-        remove_earlier(collection, document)
-    _take_attachments(collection, document, brought.attachments)
-    order_vectors(collection)
+    keep_all(collection, {document: brought})
     order_next_look(document)
+
+
+def keep_all(collection: Collection, brought: Mapping[Document, Brought]) -> None:
+    """What was read in these documents, in place of what stood there and of their earlier versions. With the
+    collection locked.
+    """
+    _describe(brought)
+    index_documents(
+        collection=collection, parsed={document: one.parsed.blocks for document, one in brought.items()}
+    )
+    has_read_it = not engine_named(find_answering(collection)).takes_files  # else once the engine has
+    for document, one in brought.items():
+        said = _say_left_out(one.parsed)
+        if said or not has_read_it:
+            note_reason(document.pk, said)
+        if has_read_it:
+            remove_earlier(collection, document)
+        _take_attachments(collection, document, one.attachments)
+    order_vectors(collection)
+
+
+def _describe(brought: Mapping[Document, Brought]) -> None:
+    """What their contents say of themselves."""
+    for document, one in brought.items():
+        title = one.parsed.title.strip()[:300]
+        is_unnamed = document.title in (document.address, document.file.name if document.file else "")
+        if is_unnamed and title.lower() not in UNTITLED and title != document.title:
+            document.title = title
+            document.save(update_fields=["title", "updated_at"])
+        document.page_count = one.parsed.page_count
+        document.scanned_page_count = len(one.parsed.scanned_pages)
+        document.facts = one.parsed.metadata
+        document.updated_at = timezone.now()
+    told = ["page_count", "scanned_page_count", "facts", "updated_at"]
+    Document.objects.bulk_update(brought, told)
 
 
 def _take_page(collection: Collection, document: Document, page: Page, file: File) -> bool:
@@ -207,6 +235,8 @@ def _say_left_out(parsed: Parsed) -> str:
 def remove_earlier(collection: Collection, document: Document) -> None:
     """Earlier versions of the same file; questions whose answers stood there are answered here now."""
     if not document.address or document.parent_id is not None or document.source == Document.Source.URL:
+        return
+    if document.version == 1:
         return
     earlier = collection.documents.filter(
         address=document.address, parent=None, version__lt=document.version

@@ -8,15 +8,16 @@ database; a function that sends something must be safe to call twice.
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import DateTimeField, ExpressionWrapper, Min, Value
-from django.db.models.functions import Now
+from django.db.models import DateTimeField, ExpressionWrapper, F, Min, Value
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from foundation.errors import AtriumError
@@ -61,12 +62,17 @@ class Wish(Enum):
 
 @dataclass(frozen=True)
 class Held:
-    """A claimed piece of work."""
+    """A claimed piece of work. `others`: pieces of the same claim that are done in the same process."""
 
     work_id: UUID
     claim: UUID
     kind: WorkKind
     scope: Scope
+    others: tuple[UUID, ...] = ()
+
+    def each(self) -> list["Held"]:
+        """Each piece by itself."""
+        return [replace(self, work_id=work_id, others=()) for work_id in (self.work_id, *self.others)]
 
     def rows(self):
         return Work.objects.filter(pk=self.work_id, claim=self.claim, state=Work.State.RUNNING)
@@ -104,16 +110,29 @@ def _claim(queue: str) -> Held | None:
         if row.state == Work.State.RUNNING and _end_lost(row):
             continue
         kind, claim = get_kind(row.kind), uuid4()
-        Work.objects.filter(pk=row.pk).update(
+        others = _list_companions(row, kind)
+        Work.objects.filter(pk__in=[row.pk, *others]).update(
             state=Work.State.RUNNING,
             claim=claim,
-            attempts=row.attempts + 1,
+            attempts=F("attempts") + 1,
             due_at=from_now(kind.lease_s),
             heartbeat_at=Now(),
-            started_at=row.started_at or Now(),
+            started_at=Coalesce("started_at", Now()),
         )
-        return Held(row.pk, claim, kind, _scope())
+        return Held(row.pk, claim, kind, _scope(), others)
     return None
+
+
+def _list_companions(row: Work, kind: WorkKind) -> tuple[UUID, ...]:
+    """What waits and may be done in the same process."""
+    if kind.together is None or row.state == Work.State.RUNNING or row.attempts:
+        return ()
+    waiting = Work.objects.filter(
+        queue=row.queue, kind=kind.name, state=Work.State.QUEUED, due_at__lte=Now(), attempts=0
+    ).exclude(pk=row.pk)
+    rows = waiting.order_by("due_at", "pk").select_for_update(skip_locked=True)
+    found = list(rows[: kind.together.most - 1])
+    return tuple(one.pk for one in kind.together.choose(row, found)) if found else ()
 
 
 def _scope() -> Scope:
@@ -143,18 +162,49 @@ def _purge() -> None:
     Work.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:PURGED_AT_ONCE])).delete()
 
 
-def renew(held: Held) -> Wish:
-    """A sign of life; tells whether to go on."""
-    lease = from_now(held.kind.lease_s)
-    if not held.rows().update(due_at=lease, heartbeat_at=Now()):
-        return Wish.LOST
-    return Wish.CANCEL if held.rows().exclude(cancel_wanted_at=None).exists() else Wish.GO_ON
+def renew_each(pieces: Sequence[Held]) -> dict[UUID, Wish]:
+    """A sign of life for pieces of one claim; tells of each, by its id, whether to go on."""
+    rows = rows_of(pieces)
+    rows.update(due_at=from_now(pieces[0].kind.lease_s), heartbeat_at=Now())
+    found = dict(rows.values_list("pk", "cancel_wanted_at"))
+    return {
+        one.work_id: Wish.LOST
+        if one.work_id not in found
+        else Wish.GO_ON
+        if found[one.work_id] is None
+        else Wish.CANCEL
+        for one in pieces
+    }
+
+
+def rows_of(pieces: Sequence[Held]):
+    ids = [one.work_id for one in pieces]
+    return Work.objects.filter(pk__in=ids, claim=pieces[0].claim, state=Work.State.RUNNING)
+
+
+def tell_stages(pieces: Sequence[Held], stages: list[list[Any]]) -> None:
+    """How far they are, of all alike."""
+    rows_of(pieces).update(stages=stages)
 
 
 @transaction.atomic
 def conclude(held: Held) -> None:
     """The work is done. Raises ClaimLost."""
     _write_end(_lock(held), Work.State.DONE)
+
+
+def conclude_each(pieces: Sequence[Held]) -> None:
+    """All of them are done, or none. Inside a transaction. Raises ClaimLost."""
+    rows = list(rows_of(pieces).order_by("pk").select_for_update())
+    if len(rows) < len(pieces):
+        raise ClaimLost
+    for row in rows:
+        if row.is_wanted_again:
+            _write_end(row, Work.State.DONE)
+    ended = [row.pk for row in rows if not row.is_wanted_again]
+    Work.objects.filter(pk__in=ended).update(
+        state=Work.State.DONE, claim=None, ended_at=Now(), **_reason(None)
+    )
 
 
 @transaction.atomic
@@ -183,6 +233,12 @@ def release(held: Held) -> None:
     """Give the piece back undone, because this worker ends: the attempt does not count. Raises ClaimLost."""
     row = _lock(held)
     _queue(row, 0, attempts=max(row.attempts - 1, 0))
+
+
+@transaction.atomic
+def put_back(held: Held) -> None:
+    """For an attempt of its own, after one beside others that came to nothing. Raises ClaimLost."""
+    _queue(_lock(held), 0)
 
 
 def _lock(held: Held) -> Work:

@@ -8,6 +8,9 @@ told to end (what it has is given back).
 import logging
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import UUID
 
 from django.db import DatabaseError, connections
 
@@ -93,42 +96,57 @@ class Crew:
 
     def _watch(self, held: Held) -> None:
         """Until it ends. Raises ClaimLost where nothing is left to write down."""
-        hand = hands.start(held)
+        hand, left = hands.start(held), held.each()
         beat_s = min(BEAT_S, held.kind.lease_s / 4)
         ends_at = time.monotonic() + held.kind.longest_s
         cancel_by: float | None = None
         while not hand.wait(beat_s):
-            wish = self._renew(held)
-            if self._stopping.is_set() or wish == Wish.LOST:
+            wishes = self._renew(left)
+            left = [one for one in left if wishes[one.work_id] != Wish.LOST]
+            if self._stopping.is_set() or not left:
                 hand.stop()
                 if held.kind.is_killable:
-                    return claims.release(held)
+                    return _for_each(left, claims.release)
             if not held.kind.is_killable:
                 continue  # it asks by itself
             if time.monotonic() > ends_at:
                 hand.stop()
-                return self._fail(held, _took_too_long(held))
-            if wish == Wish.CANCEL:
-                cancel_by = cancel_by or time.monotonic() + CANCEL_GRACE_S
-                if time.monotonic() > cancel_by:
-                    hand.stop()
-                    return claims.conclude_cancelled(held)
-        return self._fail(held, claims.worker_lost())
+                return self._fail(left, _took_too_long(held))
+            if Wish.CANCEL not in wishes.values():
+                cancel_by = None
+                continue
+            cancel_by = cancel_by or time.monotonic() + CANCEL_GRACE_S
+            if time.monotonic() > cancel_by:
+                hand.stop()
+                is_cancelled = {one.work_id: wishes[one.work_id] == Wish.CANCEL for one in left}
+                _for_each([one for one in left if is_cancelled[one.work_id]], claims.conclude_cancelled)
+                return _for_each([one for one in left if not is_cancelled[one.work_id]], claims.release)
+        return self._fail(left, claims.worker_lost())
 
     @staticmethod
-    def _renew(held: Held) -> Wish:
+    def _renew(pieces: list[Held]) -> dict[UUID, Wish]:
         try:
-            return claims.renew(held)
+            return claims.renew_each(pieces)
         except DatabaseError:
-            logger.warning("%s %s could not be renewed", held.kind.name, held.work_id)
-            return Wish.GO_ON
+            logger.warning("%s %s could not be renewed", pieces[0].kind.name, pieces[0].work_id)
+            return {one.work_id: Wish.GO_ON for one in pieces}
         finally:
             connections.close_all()
 
     @staticmethod
-    def _fail(held: Held, error: claims.AtriumError) -> None:
-        claims.conclude_attempt(held, error)
-        logger.warning("%s %s: %s", held.kind.name, held.work_id, error.message)
+    def _fail(pieces: list[Held], error: claims.AtriumError) -> None:
+        def fail(one: Held) -> None:
+            claims.conclude_attempt(one, error)
+            logger.warning("%s %s: %s", one.kind.name, one.work_id, error.message)
+
+        _for_each(pieces, fail)
+
+
+def _for_each(pieces: list[Held], write: Callable[[Held], object]) -> None:
+    """Those that were brought to their end meanwhile, by themselves or by others, are passed over."""
+    for one in pieces:
+        with suppress(ClaimLost):
+            write(one)
 
 
 def _took_too_long(held: Held) -> claims.TookTooLong:

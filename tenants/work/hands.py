@@ -48,7 +48,7 @@ class ProcessHand:
         with _starting:
             self._process = _context.Process(
                 target=_work_in_process,
-                args=(held.scope, module, name, held.work_id, held.claim),
+                args=(held.scope, module, name, held.claim, held.work_id, held.others),
                 daemon=True,
             )
             self._process.start()
@@ -70,13 +70,15 @@ class ProcessHand:
         wait([self._process.sentinel])
 
 
-def _work_in_process(scope: Scope, module: str, kind: str, work_id: UUID, claim: UUID) -> None:
+def _work_in_process(
+    scope: Scope, module: str, kind: str, claim: UUID, work_id: UUID, others: tuple[UUID, ...]
+) -> None:
     os.setsid()
     threading.Thread(target=_end_with_worker, daemon=True, name="worker watch").start()
     import_module(module)
     try:
         with use_scope(scope):
-            carry_out(Held(work_id, claim, get_kind(kind), scope))
+            carry_out(Held(work_id, claim, get_kind(kind), scope, others))
     finally:
         connections.close_all()
     logging.shutdown()

@@ -5,7 +5,7 @@
 A queue is served by every worker that is told nothing else.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,19 @@ from django.utils.functional import Promise
 
 if TYPE_CHECKING:
     from tenants.local.models import Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """How several pieces of one tenant are done in one process: `choose` gets a piece and those that wait
+    beside it, none of them tried before, and gives those that go along; `run` gets a
+    `tenants.work.runs.Several`. What it leaves undone, in whatever way it ends, is done alone: so one piece
+    brings no other down twice.
+    """
+
+    most: int
+    choose: "Callable[[Work, Sequence[Work]], Sequence[Work]]"
+    run: Callable[[Any], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +47,7 @@ class WorkKind:
     most_attempts: int = 5
     backoff_s: float = 5.0  # before the second attempt; doubled before each further one
     on_failure: "Callable[[Work], object] | None" = None
+    together: Together | None = None  # of killable kinds alone
 
 
 _kinds: dict[str, WorkKind] = {}

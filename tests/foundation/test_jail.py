@@ -16,6 +16,8 @@ from django.utils.translation import override
 
 from foundation.errors import Unavailable
 from foundation.jail import run
+from foundation.jail.each import Item, run_jailed_each
+from foundation.jail.folders import PREFIX
 from foundation.jail.limits import Limits
 from foundation.jail.run import (
     CRASHED,
@@ -56,7 +58,7 @@ def _nothing_stays():
 
 
 def folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob(f"{run.PREFIX}{os.getpid()}-*"))
+    return set(Path(tempfile.gettempdir()).glob(f"{PREFIX}{os.getpid()}-*"))
 
 
 def jail(name: str, limits: Limits = QUICK, files=None, **arguments) -> bytes:
@@ -166,7 +168,7 @@ def test_a_folder_that_it_locks_is_removed(walls):
 
 
 def test_what_a_killed_process_left_is_removed(walls):
-    left = Path(tempfile.gettempdir()) / f"{run.PREFIX}999999999-x"
+    left = Path(tempfile.gettempdir()) / f"{PREFIX}999999999-x"
     (left / "in").mkdir(parents=True)
     jail("echo")
     assert left.exists(), "it may be in use on another machine"
@@ -186,6 +188,33 @@ def test_several_run_at_once(walls):
     for thread in threads:
         thread.join()
     assert sorted(found) == [b"0", b"1", b"2", b"3"]
+
+
+def test_of_several_each_is_read_by_itself(walls):
+    """A process and limits for each: what goes wrong with one, or what it does to its reader, ends there."""
+    tries: list[tuple[str, dict, str]] = [
+        ("echo", {"word": "1"}, "one 1"),
+        ("read", {"path": "../../in/0/a.txt"}, UNREADABLE),
+        ("spoil", {}, "1"),
+        ("spoil", {}, "1"),
+        ("loop", {}, TIMED_OUT),
+        ("eat_memory", {}, OUT_OF_MEMORY),
+        ("crash", {}, CRASHED),
+        ("refuse", {"code": "encrypted"}, "encrypted"),
+        ("fork", {}, UNREADABLE),
+        ("signal_parent", {}, UNREADABLE),
+        ("resolve", {}, UNREADABLE),
+        ("flood", {"size": 3_000_000}, OUTPUT_TOO_LARGE),
+        ("write_files", {"count": 1_000}, TOO_MUCH_WRITTEN),
+        ("sleep", {}, TIMED_OUT),
+        ("echo", {"word": "2"}, "one 2"),
+    ]
+    items = [Item({"a.txt": b"one "}, {"name": name, **more}) for name, more, _end in tries]
+    ends = [
+        outcome.code if isinstance(outcome, JailError) else outcome.decode()
+        for outcome in run_jailed_each("tests.jailed:obey", items, limits=QUICK)
+    ]
+    assert ends == [end for _name, _more, end in tries]
 
 
 def test_the_reason_is_told_in_the_readers_words(walls):

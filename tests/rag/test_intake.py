@@ -10,10 +10,13 @@ from rag.models import Block, Chunk, Collection, Document, Generation, Posting, 
 from rag.progress import describe_collection, describe_document
 from rag.selectors import list_visible_collections
 from rag.services import create_collection, delete_collection, delete_document
-from rag.work_names import READ
+from rag.work import reading, together
+from rag.work_names import QUEUE, READ
 from tenants.context import tenant
 from tenants.files.models import Blob, File
 from tenants.local.models import Work
+from tenants.work.claims import claim_next
+from tenants.work.runs import carry_out
 from tests.rag.works import bring, newest, work_off
 
 pytestmark = pytest.mark.django_db
@@ -159,6 +162,47 @@ def test_cancelling_and_trying_again(make_collection):
     assert describe_document(Document.objects.get()).is_again and found(collection, "pier")
     cancel_document(actor=None, document=Document.objects.get())
     assert Document.objects.get().state == "ready", "what was read stays"
+
+
+def test_several_are_read_together_and_what_is_unusual_alone(make_collection, monkeypatch):
+    """One process and one transaction, without what is broken, cancelled or of another collection."""
+    collection, other = make_collection("Harbour"), make_collection("Quay")
+    contents: dict[str, bytes] = {f"{number}.txt": f"Pier {number} is long.".encode() for number in range(4)}
+    contents |= {"mail.eml": MAIL, "broken.pdf": b"%PDF-1.4 nothing", "empty.txt": b" "}
+    contents["zh.csv"] = b"pier;length\n1;20\n2;30\n"
+    added = {
+        name: add_file(actor=None, collection=collection, file=bring(content, name))[0]
+        for name, content in contents.items()
+    }
+    later, _is_new = add_file(actor=None, collection=collection, file=bring("Pier 9 is new.", "0.txt"))
+    elsewhere, _is_new = add_file(actor=None, collection=other, file=bring("Another pier."))
+    kept: list[int] = []
+    keep = reading.keep_all
+
+    def note(of, brought):
+        kept.append(len(brought))
+        keep(of, brought)
+
+    for module in (reading, together):
+        monkeypatch.setattr(module, "keep_all", note)
+    held = claim_next(QUEUE)
+    assert held is not None and len(held.others) == len(added)
+    cancel_document(actor=None, document=added["3.txt"])
+    carry_out(held)
+    assert kept == [6], "the texts but one, the mail, the table and the later version"
+    work_off()
+    states = dict(collection.documents.values_list("title", "state"))
+    assert (
+        states.pop("3.txt") == "stopped" and states.pop("broken.pdf") == states.pop("empty.txt") == "failed"
+    )
+    assert set(states.values()) == {"ready"} and states.keys() >= {"Contract", "annex.txt", "zh.csv", "2.txt"}
+    assert not Document.objects.filter(pk=added["0.txt"].pk).exists(), "the later version is ready"
+    assert "Pier 9 is new." in found(collection, "Pier 9")
+    later.refresh_from_db()
+    elsewhere.refresh_from_db()
+    assert later.state == elsewhere.state == "ready"
+    generation = Generation.objects.get(collection=collection)
+    assert generation.chunk_count == Chunk.objects.filter(generation=generation).count()
 
 
 def test_texts_and_what_is_refused(make_collection):

@@ -18,13 +18,13 @@ from tenants.local.models import Work
 from tenants.models import Duty
 from tenants.work import claims, crew, kinds, tasks
 from tenants.work.claims import ClaimLost, Wish, claim_next
-from tenants.work.runs import Cancelled, Run, carry_out
+from tenants.work.runs import Cancelled, Run, Several, carry_out
 from tenants.work.selectors import find_newest_work, label_stages, list_work
 from tenants.work.services import cancel, order, retry
 from tenants.work.turns import list_turns, take_turn
 from tests import work_kinds
 from tests.routes import TENANT
-from tests.work_kinds import FAIL, HOLD, NOTE, QUEUE, STEPS, count_effects
+from tests.work_kinds import FAIL, HOLD, NOTE, NOTE_TOGETHER, QUEUE, STEPS, count_effects, leave_effect
 
 pytestmark = pytest.mark.django_db
 
@@ -110,18 +110,69 @@ def test_a_worker_that_died_is_followed_by_another_and_writes_nothing_any_more()
     for write in (run.check, lambda: run.progress("steps", 1, 3), lambda: run.spend(Decimal(1))):
         with pytest.raises(ClaimLost):
             write()
-    assert claims.renew(dead) == Wish.LOST and count_effects() == {}
+    assert claims.renew_each([dead])[dead.work_id] == Wish.LOST and count_effects() == {}
     carry_out(dead)
     assert fresh(row).state == Work.State.RUNNING
     carry_out(living)
     assert fresh(row).state == Work.State.DONE and set(count_effects().values()) == {1}
 
 
+def test_what_fits_is_done_together_and_what_is_odd_alone():
+    rows = [
+        order(NOTE_TOGETHER, str(place), arguments={"of": "a", "is_odd": place == 1}) for place in range(6)
+    ]
+    another = order(NOTE_TOGETHER, "another", arguments={"of": "b"})
+    tried = rows.pop(2)
+    Work.objects.filter(pk=tried.pk).update(attempts=1)
+    held = claim_next(QUEUE)
+    assert [held.work_id, *held.others] == [row.pk for row in rows[:4]], "the most that go together"
+    cancel(rows[2])
+    carry_out(held)
+    assert [fresh(row).state for row in rows[:4]] == ["done", "queued", "cancelled", "done"]
+    while held := claim_next(QUEUE):
+        assert held.others == ()
+        carry_out(held)
+    assert {row.state for row in Work.objects.exclude(pk=rows[2].pk)} == {Work.State.DONE}
+    together = {str(row.pk) for row in (rows[0], rows[3])}
+    assert {work for work, step in count_effects() if step == "together"} == together
+    assert fresh(another).attempts == 1 and fresh(rows[1]).attempts == fresh(tried).attempts == 2
+
+
+def test_several_end_together_or_not_at_all():
+    rows = [order(NOTE_TOGETHER, str(place), arguments={"of": "a"}) for place in range(3)]
+    held = claim_next(QUEUE)
+    several = Several(held)
+    with pytest.raises(ClaimLost), several.conclusion():
+        for run in several.runs:
+            leave_effect(run, "end")
+        Work.objects.filter(pk=rows[1].pk).update(claim=uuid4())  # another worker has taken it
+    assert count_effects() == {} and {fresh(row).state for row in rows} == {Work.State.RUNNING}
+    Work.objects.filter(pk=rows[1].pk).update(claim=uuid4())
+    several.check()
+    assert [run.work_id for run in several.runs] == [rows[0].pk, rows[2].pk]
+    several.release(several.runs)
+    assert [(fresh(row).state, fresh(row).attempts) for row in rows] == [
+        (Work.State.QUEUED, 0),
+        (Work.State.RUNNING, 1),
+        (Work.State.QUEUED, 0),
+    ]
+    make_due()
+    Work.objects.filter(pk=rows[1].pk).update(
+        state=Work.State.QUEUED, claim=None, attempts=0, due_at=timezone.now()
+    )
+    held = claim_next(QUEUE)
+    assert len(held.others) == 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.work_kinds.leave_effect", None)  # so that doing them together fails
+        carry_out(held)
+    assert {(row.state, row.attempts) for row in Work.objects.all()} == {(Work.State.QUEUED, 1)}
+
+
 def test_a_sign_of_life_keeps_the_lease():
     row = order(NOTE)
     held = claim_next(QUEUE)
     let_leases_end()
-    assert claims.renew(held) == Wish.GO_ON
+    assert claims.renew_each([held])[held.work_id] == Wish.GO_ON
     assert fresh(row).due_at > timezone.now() and claim_next(QUEUE) is None
     let_leases_end()
     with Run(held).step():
@@ -205,7 +256,7 @@ def test_cancelling_what_runs_is_seen_between_two_batches():
     run = Run(held)
     run.progress("steps", 0, STEPS)
     cancel(row)
-    assert claims.renew(held) == Wish.CANCEL and fresh(row).state == Work.State.RUNNING
+    assert claims.renew_each([held])[held.work_id] == Wish.CANCEL and fresh(row).state == Work.State.RUNNING
     with pytest.raises(Cancelled):
         run.progress("steps", STEPS, STEPS)
     carry_out(held)

@@ -18,11 +18,15 @@ from itertools import chain, islice
 from uuid import UUID
 
 from django.db import connection
+from psycopg.copy import QueuedLibpqWriter
 
 from rag.analysis import Analyzer, Lexicon, learn_lexicon
+from rag.copying import write_array
 from rag.models import Chunk, Generation
 
-BATCH = 2000  # chunks whose terms are held in memory
+BATCH = 2000  # chunks whose counts are held in memory
+PART = 500  # chunks that are written in the order of their terms
+FEW, GROWTH_OF_FEW, GROWTH = 500, 2, 4  # chunks, and how many times as many call for another lexicon
 LEXICON_IS_LEARNT = 20_000  # chunks: so many know the words of a collection
 LONGEST = 32_767  # of a smallint
 COPY_POSTINGS = "COPY rag_posting (term, chunk_id, generation_id, frequency, length) FROM STDIN"
@@ -83,11 +87,12 @@ class Writer:
         self.generation.chunk_count += len(chunks)
 
     def _must_learn(self, added: int) -> bool:
-        """Whether the collection has doubled since its German words were learnt: so all of it is read again a
-        few times at most.
+        """Whether the collection has grown so much since its German words were learnt that all of it is worth
+        reading again.
         """
         known = self.generation.lexicon_chunks
-        return known < LEXICON_IS_LEARNT and self.generation.chunk_count + added >= 2 * known
+        growth = GROWTH_OF_FEW if known < FEW else GROWTH
+        return known < LEXICON_IS_LEARNT and self.generation.chunk_count + added >= growth * known
 
     def _learn(self, added: Sequence[Chunk]) -> None:
         """Learn the lexicon anew, and read with it what German stands in the index already."""
@@ -111,23 +116,55 @@ class Writer:
             self._write(batch, _titles_of(batch))
 
     def _write(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
-        by_term: defaultdict[int, list[str]] = defaultdict(list)
+        counts: Counter[int] = Counter()
+        if any(chunk.language == "de" for chunk in chunks):
+            _ = self._german  # loaded before the connection is busy
+        with connection.cursor() as cursor:
+            writer = QueuedLibpqWriter(cursor.cursor)
+            with cursor.cursor.copy(COPY_POSTINGS, writer=writer) as copy:
+                # PostgreSQL takes one part while the next is read
+                for begin in range(0, len(chunks), PART):
+                    rows = self._list_rows(chunks[begin : begin + PART], titles)
+                    counts.update({number: len(found) for number, found in rows.items()})
+                    # in the order of the keys: neighbours go to the same page of the index
+                    copy.write("".join(_write_rows(number, rows[number]) for number in sorted(rows)))
+            numbers = sorted(counts)
+            cursor.execute(
+                COUNT_UP,
+                [self.generation.pk, write_array(numbers), write_array(counts[number] for number in numbers)],
+            )
+
+    def _list_rows(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> dict[int, list[str]]:
+        """By the number of a term, what its rows say behind it."""
+        by_term: defaultdict[str, list[str]] = defaultdict(list)
         for chunk in chunks:
             analyzer = self._german if chunk.language == "de" else self._others
             terms = analyzer.list_terms(indexed_text(titles[chunk.document_id], chunk), chunk.language)
             self.generation.term_count += len(terms)
             place, end = f"\t{chunk.pk}\t{self.generation.pk}\t", f"\t{min(len(terms), LONGEST)}\n"
+            said = _Rows(place, end)
             for term, frequency in Counter(terms).items():
-                by_term[number_of(term)].append(f"{place}{min(frequency, LONGEST)}{end}")
-        if not by_term:
-            return
-        numbers = sorted(by_term)  # in the order of the keys: neighbours go to the same page of the index
-        with connection.cursor() as cursor:
-            with cursor.copy(COPY_POSTINGS) as copy:
-                copy.write("".join(f"{number}{row}" for number in numbers for row in by_term[number]))
-            cursor.execute(
-                COUNT_UP, [self.generation.pk, numbers, [len(by_term[number]) for number in numbers]]
-            )
+                by_term[term].append(said[frequency])
+        by_number: dict[int, list[str]] = {}
+        for term, rows in by_term.items():
+            by_number.setdefault(number_of(term), []).extend(rows)
+        return by_number
+
+
+class _Rows(dict[int, str]):
+    """What the rows of a chunk say behind the term, by the frequency, most of which are few."""
+
+    def __init__(self, place: str, end: str) -> None:
+        self._place, self._end = place, end
+
+    def __missing__(self, frequency: int) -> str:
+        self[frequency] = row = f"{self._place}{min(frequency, LONGEST)}{self._end}"
+        return row
+
+
+def _write_rows(number: int, rows: Sequence[str]) -> str:
+    term = str(number)
+    return term + term.join(rows)
 
 
 def _titles_of(chunks: Iterable[Chunk]) -> dict[UUID, str]:

@@ -8,7 +8,7 @@ from rag.parsing.inside import kinds
 from rag.parsing.inside.draft import Draft
 
 # kind → module and function: each brings its own library, whose import takes time
-_READERS = {
+READERS = {
     "pdf": "pdf:read_pdf",
     "docx": "word:read_docx",
     "pptx": "slides:read_pptx",
@@ -31,7 +31,7 @@ def read(files: dict[str, Path], name: str, declared_type: str) -> bytes:
     if kind == "picture":
         draft.page_count, draft.scanned_pages = 1, [1]
         return draft.pack()
-    module, _, function = _READERS[kind].partition(":")
+    module, _, function = READERS[kind].partition(":")
     reader = getattr(importlib.import_module(f"rag.parsing.inside.{module}"), function)
     try:
         reader(draft, path if kind in _OF_PATHS else path.read_bytes())
