@@ -21,7 +21,6 @@ from rag.models import Document
 from rag.reach import list_reachable_collections
 from rag.searching import ENGINE_AWAY, NO_MODEL, NO_VECTORS, PARTLY, TOO_SLOW
 
-HIDDEN = ("document", "collection", "title", "headings", "sha256", "char_from", "char_to")
 SHOWN_CHARS = 600  # of an excerpt
 
 
@@ -146,7 +145,7 @@ def _source(
 ) -> Source:
     document = known.get(UUID(reference["document"]))
     if document is None:
-        return Source(reference["number"], is_gone=True, score=reference.get("score"))
+        return Source(reference["number"], is_gone=True)
     is_whole = bool(reference.get("is_whole"))
     excerpt = text or ""
     return Source(
@@ -244,4 +243,4 @@ def _hide(data: dict[str, Any], known: set[str]) -> dict[str, Any]:
         return {**data, "passages": [_hide(one, known) for one in data["passages"]]}
     if "sha256" not in data or data["document"] in known:
         return data
-    return {name: value for name, value in data.items() if name not in HIDDEN} | {"is_gone": True}
+    return {"number": data["number"], "is_gone": True}
