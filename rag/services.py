@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from accounts.services.grants import forget_object
 from foundation.errors import Conflict, InvalidInput, Unavailable
+from foundation.told import Own, words_of
 from foundation.told import gettext as _
-from foundation.told import words_of
 from rag import work_names as names
 from rag.copying import copy_rows
 from rag.engines.table import engine_named, engine_of, engines_in, find_answering, hands_over
@@ -93,7 +93,7 @@ def index_documents(*, collection: Collection, parsed: Mapping[Document, Sequenc
     may_lack_text = hands_over(collection)
     for document, blocks in parsed.items():
         if not may_lack_text and not any(block.text.strip() for block in blocks):
-            raise InvalidInput(_("There is no text in “%(title)s”.") % {"title": document.title})
+            raise InvalidInput(_("There is no text in “%(title)s”.") % {"title": Own(document.title)})
     Block.objects.filter(document__in=list(parsed)).delete()
     copy_rows(
         Block, BLOCK_COLUMNS, (row for document, blocks in parsed.items() for row in _rows(document, blocks))
