@@ -16,6 +16,9 @@ from administration.history import model_of, name_only, name_values
 
 UNDECIDED = [
     "content_hash",
+    "key_id",
+    "project_id",
+    "held_bytes",
     "state",
     "reason",
     "reason_words",

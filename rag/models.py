@@ -160,7 +160,12 @@ class Document(TimeStamped):
     parent = models.ForeignKey(
         "self", null=True, editable=False, on_delete=models.CASCADE, related_name="attachments"
     )
-    created_by = models.UUIDField(null=True, editable=False)
+    created_by = models.UUIDField(null=True, editable=False, db_index=True)
+    # the key by which it came, and the project that pays for its vectors; empty: brought on a page
+    key_id = models.UUIDField(null=True, editable=False)
+    project_id = models.UUIDField(null=True, editable=False)
+    # of its text and its index, as it was estimated before it was indexed (rag.holdings)
+    held_bytes = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
     page_count = models.PositiveIntegerField(_("pages"), null=True, editable=False)
     # pictures without a text that nobody could read
     scanned_page_count = models.PositiveIntegerField(_("scanned pages"), default=0, editable=False)
