@@ -36,6 +36,7 @@ class Source:
     is_changed: bool = False  # the document says something else there now
     is_gone: bool = False
     is_unmarked: bool = False  # the model named no source: the answer's words stand there
+    missing: tuple[str, ...] = ()  # figures that the answer rests on it, and that do not stand there
     score: float | None = None
     is_given: bool = True
     is_cut: bool = False
@@ -46,7 +47,20 @@ class Source:
         if self.is_gone:
             return _("Source %(number)s: deleted, or no longer open to you") % {"number": self.number}
         where = f", {self.page}" if self.page else ""
-        return _("Source %(number)s: %(title)s") % {"number": self.number, "title": self.title + where}
+        name = _("Source %(number)s: %(title)s") % {"number": self.number, "title": self.title + where}
+        return f"{name} – {self.doubt}" if self.doubt else name
+
+    @property
+    def doubt(self) -> str:
+        """What the reader should look at twice; "" of nothing."""
+        if not self.missing:
+            return ""
+        told = ngettext(
+            "Figure not found in the source: %(figures)s",
+            "Figures not found in the source: %(figures)s",
+            len(self.missing),
+        )
+        return told % {"figures": " · ".join(self.missing)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +169,7 @@ def _source(
         address=_address(reference),
         excerpt=excerpt[:SHOWN_CHARS] + "…" * (len(excerpt) > SHOWN_CHARS),
         is_unmarked=reference.get("is_unmarked", False),
+        missing=tuple(reference.get("missing_figures", ())),
         is_changed=has_excerpt and text is None and not is_whole,
         score=reference.get("score"),
         is_given=reference.get("is_given", True),
