@@ -234,6 +234,8 @@ def _take_attachments(collection: Collection, document: Document, files: Sequenc
             file=file,
             parent=document,
             created_by=document.created_by,
+            key_id=document.key_id,
+            project_id=document.project_id,
         )
         if is_new:
             File.objects.filter(pk=file.pk).update(expires_at=None)
