@@ -51,6 +51,12 @@ class Source:
         return f"{name} – {self.doubt}" if self.doubt else name
 
     @property
+    def hint(self) -> str:
+        """For those who point at its number."""
+        where = f"{self.title}, {self.page}" if self.page else self.title
+        return f"{where} – {self.doubt}" if self.doubt else where
+
+    @property
     def doubt(self) -> str:
         """What the reader should look at twice; "" of nothing."""
         if not self.missing:

@@ -83,8 +83,7 @@ def _add(actor: User | None, collection: Collection, file: File, **columns: obje
         content_hash=file.sha256,
         file=file,
         created_by=actor.pk if actor else None,
-        **_booked(),
-        **columns,  # type: ignore[arg-type]  # of Document
+        **(_booked() | columns),  # type: ignore[arg-type]  # of Document
     )
     if not is_new and document.file_id != file.pk:
         forget_files([file])
@@ -201,7 +200,8 @@ def add_url(
         recrawl_days=recrawl_days,
         metadata=dict(metadata or {}),
         created_by=actor.pk if actor else None,
-        **_booked(),
+        key_id=get_booking().key_id,
+        project_id=get_booking().project_id,
     )
     _order_reading(actor, document)
     return document, is_new

@@ -1,6 +1,7 @@
 """Figures of an answer beside what it cites: in the three languages' ways to write them."""
 
 import pytest
+from django.utils.translation import override
 
 from foundation.ids import uuid7
 from prompts.drafts import Piece
@@ -8,6 +9,7 @@ from prompts.figures import list_missing, list_unsaid
 from prompts.knowledge import Ground
 from prompts.models import Part
 from prompts.passages import Passages
+from prompts.sources import Shown, Source
 from rag.context import Excerpt
 
 
@@ -66,3 +68,12 @@ def test_an_answer_keeps_what_is_missing_with_its_citation_and_is_not_held_up():
     (unmarked,) = cite("Every employee has 40 days of paid leave in a year.")
     assert unmarked["is_unmarked"] and unmarked["missing_figures"] == ["40"]
     assert list_unsaid("2 days.", "", excerpts[1]) == ["2"]
+
+
+def test_the_number_says_what_is_missing_and_not_by_its_colour_alone():
+    source = Source(1, "Rules", "page 7", "/source/?document=1", missing=("31", "12 %"))
+    html = Shown(sources=[source]).show_number(1)
+    assert "is-doubtful" in html and ">1?</a>" in html
+    assert html.count("Figures not found in the source: 31 · 12 %") == 2, "for eyes and for ears"
+    with override("de"):
+        assert "Zahlen in der Quelle nicht gefunden: 31" in Shown(sources=[source]).show_number(1)
