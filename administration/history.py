@@ -22,6 +22,7 @@ from django.db.models import (
     ForeignKey,
     JSONField,
     Model,
+    QuerySet,
 )
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -70,6 +71,7 @@ class _Kept:
 
 _namers: dict[type[Model], Callable[[str], str]] = {}
 _namers_from_kept: dict[type[Model], Callable[[dict[str, Any]], str]] = {}
+_narrowed: dict[type[Model], Callable[[QuerySet], QuerySet]] = {}
 _value_namers: dict[tuple[type[Model], str], Callable[[str], str]] = {}
 
 
@@ -86,6 +88,11 @@ def name_objects(
         _namers[model] = from_text
     if from_kept is not None:
         _namers_from_kept[model] = from_kept
+
+
+def name_only(model: type[Model], narrow: Callable[[QuerySet], QuerySet]) -> None:
+    """Register which objects of a kind are named where a change points to them; others keep their id."""
+    _narrowed[model] = narrow
 
 
 def name_values(model: type[Model], field: str, from_text: Callable[[str], str]) -> None:
@@ -171,7 +178,11 @@ def _load_names(changes: Iterable[_Kept]) -> dict[tuple[type[Model], str], str]:
     for kept in changes:
         if isinstance(kept.field, ForeignKey):
             wanted[kept.field.related_model] |= {kept.before, kept.after} - {""}
-    rows = ((model, row) for model, ids in wanted.items() for row in model._base_manager.filter(pk__in=ids))
+    rows = (
+        (model, row)
+        for model, ids in wanted.items()
+        for row in _narrowed.get(model, QuerySet.all)(model._base_manager.filter(pk__in=ids))
+    )
     return {(model, str(row.pk)): name_object(model, str(row)) for model, row in rows}
 
 

@@ -18,6 +18,14 @@ from foundation.texts import as_kept
 Kept = str | int | float | dict[str, Any] | list[Any]  # as JSON has it
 
 
+class Own(str):
+    """What somebody calls their own things, as a parameter of a told text: `say(…, hides_own=True)` tells
+    others the text without it.
+    """
+
+    __slots__ = ()
+
+
 class Told(str):
     """A text in the language of whoever it was made for."""
 
@@ -56,6 +64,8 @@ def keep(said: Any) -> Kept:
         said = Told("", {"id": arguments[0]}) if function is translation.gettext else str(said)
     if isinstance(said, Told):
         return said.kept
+    if isinstance(said, Own):
+        return {"own": as_kept(str(said))}
     return said if isinstance(said, int | float) else as_kept(str(said))
 
 
@@ -65,25 +75,37 @@ def words_of(said: Any) -> Kept | None:
     return None if isinstance(kept, str) else kept
 
 
-def say(words: Kept | None, text: str) -> str:
-    """A kept text for whoever reads now; as it was written where it can only be repeated."""
-    said = read(words) if words is not None and text else None
-    return text if said is None else said
+def say(words: Kept | None, text: str, *, hides_own: bool = False) -> str:
+    """A kept text for whoever reads now; as it was written where it can only be repeated, or, where it says
+    what is somebody's own, nothing.
+    """
+    said = read(words, hides_own=hides_own) if words is not None and text else None
+    if said is None:
+        return "" if hides_own and _holds_own(words) else text
+    return said
 
 
-def read(kept: Kept) -> str | None:
+def read(kept: Kept, *, hides_own: bool = False) -> str | None:
     """The text in the language of now; None if this release does not know it, or not in this language."""
     try:
-        return _read(kept)
+        return _read(kept, hides_own=hides_own)
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _read(kept: Any) -> str:
+def _holds_own(kept: Any) -> bool:
     if isinstance(kept, list):
-        return "".join(_read(part) for part in kept)
+        return any(map(_holds_own, kept))
+    return isinstance(kept, dict) and ("own" in kept or any(map(_holds_own, kept.get("with", {}).values())))
+
+
+def _read(kept: Any, *, hides_own: bool) -> str:
+    if isinstance(kept, list):
+        return "".join(_read(part, hides_own=hides_own) for part in kept)
     if not isinstance(kept, dict):
         return str(kept)
+    if "own" in kept:
+        return "…" if hides_own else str(kept["own"])
     msgid = kept["id"]
     is_counted = "many" in kept
     text = (
@@ -92,7 +114,7 @@ def _read(kept: Any) -> str:
     if text in (msgid, kept.get("many")) and not _is_known(msgid, is_counted=is_counted):
         raise KeyError(msgid)
     values = {
-        name: _read(value) if isinstance(value, dict | list) else value
+        name: _read(value, hides_own=hides_own) if isinstance(value, dict | list) else value
         for name, value in kept.get("with", {}).items()
     }
     return text % values if "with" in kept else text

@@ -46,6 +46,7 @@ class Payer:
     user_id: UUID
     project_id: UUID | None = None  # None: the default one
     data_policy: str = ""
+    key_name: str = ""  # by which it was asked for: its budget, limits and models bind, while it is in force
 
 
 async def act_as(payer: Payer, gateway: GatewayLoop | None = None) -> Principal:
@@ -57,6 +58,9 @@ async def act_as(payer: Payer, gateway: GatewayLoop | None = None) -> Principal:
     person = await gateway.snapshots.find_person(snapshot, payer.user_id)
     if person is None or not person.is_active:
         raise NotAllowed(_("Whoever this is done for may no longer use the platform."), code="access_ended")
+    key = await gateway.snapshots.find_key(snapshot, payer.key_name) if payer.key_name else None
+    if key is not None and key.is_usable and key.principal.user_id == payer.user_id:
+        return replace(key.principal, data_policy=payer.data_policy)
     project_id = payer.project_id
     if project_id is None or not person.is_member(project_id):
         project_id = snapshot.project_id

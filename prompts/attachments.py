@@ -14,6 +14,7 @@ from accounts.models import User
 from accounts.selectors import get_default_project_id
 from foundation.errors import InvalidInput
 from prompts.models import Conversation, Message, Part
+from rag.booking import booked_on
 from rag.intake import add_file
 from rag.models import Collection, Document
 from rag.selectors import list_visible_collections
@@ -94,7 +95,8 @@ def attach(*, actor: User, question: Message, files: Sequence[NewFile], first: i
     for ordinal, one in enumerate(files, first):
         # an address of its own: a file of the same name is no new version of an earlier question's
         address = f"{question.pk}/{one.file.name}"
-        document, _is_new = add_file(actor=actor, collection=collection, file=one.file, address=address)
+        with booked_on(project_id=conversation.project_id):
+            document, _is_new = add_file(actor=actor, collection=collection, file=one.file, address=address)
         data = {"document": str(document.pk), "name": one.file.name, "use": one.use}
         Part.objects.create(message=question, ordinal=ordinal, kind=Part.Kind.FILE, data=data)
 

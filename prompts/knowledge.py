@@ -20,6 +20,7 @@ from gateway.loop import GatewayLoop
 from prompts.asked import Asked
 from prompts.attachments import list_unread
 from prompts.drafts import Piece
+from prompts.figures import list_missing, list_unsaid
 from prompts.history import Room, Turn, count_room
 from prompts.models import Part
 from prompts.passages import RULES, Passages, as_searched, find_unmarked, list_cited, number
@@ -51,6 +52,7 @@ class Ground:
     steps: list[tuple[Part.Kind, dict[str, Any]]] = field(default_factory=list)
     said: str = ""
     notices: list[str] = field(default_factory=list)
+    question: str = ""  # whose figures an answer may repeat
 
     def put_before(self, turns: list[Turn]) -> list[Turn]:
         """The turns with the passages in the last one's question, and the rules before all."""
@@ -67,12 +69,20 @@ class Ground:
         excerpts = self.passages.excerpts
         text = "".join(piece.text for piece in pieces if piece.kind == Part.Kind.TEXT)
         numbers = list(excerpts) if TOO_SMALL in self.notices else list_cited(text, excerpts)
+        is_said_by_house = BY_HOUSE in self.notices
+        missing = {} if is_said_by_house else list_missing(text, self.question, excerpts)
         for one in numbers:
-            yield Piece(Part.Kind.CITATION, "", data={"number": one, **excerpts[one].reference})
-        if not numbers and BY_HOUSE not in self.notices:
+            data = {"number": one, **excerpts[one].reference}
+            yield Piece(Part.Kind.CITATION, "", data=data | _tell_missing(missing.get(one, [])))
+        if not numbers and not is_said_by_house:
             for one in find_unmarked(text, excerpts):
                 data = {"number": one, **excerpts[one].reference, "is_unmarked": True}
-                yield Piece(Part.Kind.CITATION, "", data=data)
+                unsaid = list_unsaid(text, self.question, excerpts[one])
+                yield Piece(Part.Kind.CITATION, "", data=data | _tell_missing(unsaid))
+
+
+def _tell_missing(figures: list[str]) -> dict[str, Any]:
+    return {"missing_figures": figures} if figures else {}
 
 
 async def find_ground(
@@ -86,7 +96,7 @@ async def find_ground(
     slug, who = principal.tenant, (principal.user_id, principal.project_id)
     if asked.kept is not None:
         excerpts = await in_tenant(slug, _read_kept, *who, asked.kept)
-        return Ground(Passages(excerpts, _absent()))
+        return Ground(Passages(excerpts, _absent()), question=_questions(asked))
     await _wait_for_files(slug, asked)
     room_bytes = _count_room(room, asked)
     whole = await in_tenant(slug, _read_whole, *who, asked.whole)
@@ -107,13 +117,18 @@ async def find_ground(
     left = min(SEARCHED_BYTES, room_bytes - sum(one.size_bytes for one in given))
     given += await in_tenant(slug, partial(_fill, *who, asked.collections, hits[:COUNT], left))
     passages = Passages(number(given), _absent())
-    ground = Ground(passages, tell_steps(asked.policy, found, passages, hits))
+    steps = tell_steps(asked.policy, found, passages, hits)
+    ground = Ground(passages, steps, question=_questions(asked))
     if any(one.is_cut for one in given):
         ground.notices.append(CUT)
     if not given:
         ground.said = _say_nothing(found)
         ground.notices.append(BY_HOUSE)
     return ground
+
+
+def _questions(asked: Asked) -> str:
+    return f"{asked.earlier}\n{asked.question}"
 
 
 def _absent() -> str:

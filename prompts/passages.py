@@ -89,10 +89,14 @@ def drop_marks(text: str) -> str:
     return _MARK.sub("", text)
 
 
+def drop_code(text: str) -> str:
+    """Without what stands in it as code."""
+    return _CODE.sub(" ", text)
+
+
 def list_cited(text: str, known: Collection[int]) -> list[int]:
     """The numbers that an answer cites, each once, in the order in which they come; code cites nothing."""
-    plain = _CODE.sub(" ", text)
-    pieces = split_markers(plain, known)
+    pieces = split_markers(drop_code(text), known)
     return list(dict.fromkeys(one for piece in pieces if isinstance(piece, list) for one in piece))
 
 

@@ -21,7 +21,6 @@ from rag.models import Document
 from rag.reach import list_reachable_collections
 from rag.searching import ENGINE_AWAY, NO_MODEL, NO_VECTORS, PARTLY, TOO_SLOW
 
-HIDDEN = ("document", "collection", "title", "headings", "sha256", "char_from", "char_to")
 SHOWN_CHARS = 600  # of an excerpt
 
 
@@ -37,6 +36,7 @@ class Source:
     is_changed: bool = False  # the document says something else there now
     is_gone: bool = False
     is_unmarked: bool = False  # the model named no source: the answer's words stand there
+    missing: tuple[str, ...] = ()  # figures that the answer rests on it, and that do not stand there
     score: float | None = None
     is_given: bool = True
     is_cut: bool = False
@@ -47,7 +47,26 @@ class Source:
         if self.is_gone:
             return _("Source %(number)s: deleted, or no longer open to you") % {"number": self.number}
         where = f", {self.page}" if self.page else ""
-        return _("Source %(number)s: %(title)s") % {"number": self.number, "title": self.title + where}
+        name = _("Source %(number)s: %(title)s") % {"number": self.number, "title": self.title + where}
+        return f"{name} – {self.doubt}" if self.doubt else name
+
+    @property
+    def hint(self) -> str:
+        """For those who point at its number."""
+        where = f"{self.title}, {self.page}" if self.page else self.title
+        return f"{where} – {self.doubt}" if self.doubt else where
+
+    @property
+    def doubt(self) -> str:
+        """What the reader should look at twice; "" of nothing."""
+        if not self.missing:
+            return ""
+        told = ngettext(
+            "Figure not found in the source: %(figures)s",
+            "Figures not found in the source: %(figures)s",
+            len(self.missing),
+        )
+        return told % {"figures": " · ".join(self.missing)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +165,7 @@ def _source(
 ) -> Source:
     document = known.get(UUID(reference["document"]))
     if document is None:
-        return Source(reference["number"], is_gone=True, score=reference.get("score"))
+        return Source(reference["number"], is_gone=True)
     is_whole = bool(reference.get("is_whole"))
     excerpt = text or ""
     return Source(
@@ -156,6 +175,7 @@ def _source(
         address=_address(reference),
         excerpt=excerpt[:SHOWN_CHARS] + "…" * (len(excerpt) > SHOWN_CHARS),
         is_unmarked=reference.get("is_unmarked", False),
+        missing=tuple(reference.get("missing_figures", ())),
         is_changed=has_excerpt and text is None and not is_whole,
         score=reference.get("score"),
         is_given=reference.get("is_given", True),
@@ -244,4 +264,4 @@ def _hide(data: dict[str, Any], known: set[str]) -> dict[str, Any]:
         return {**data, "passages": [_hide(one, known) for one in data["passages"]]}
     if "sha256" not in data or data["document"] in known:
         return data
-    return {name: value for name, value in data.items() if name not in HIDDEN} | {"is_gone": True}
+    return {"number": data["number"], "is_gone": True}

@@ -15,6 +15,7 @@ from accounts.models import User
 from foundation.egress import check_url
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.told import gettext as _
+from rag.booking import get_booking
 from rag.engines.pgvector import generations
 from rag.engines.ragflow.account import check_engine
 from rag.models import Collection, Document
@@ -82,7 +83,7 @@ def _add(actor: User | None, collection: Collection, file: File, **columns: obje
         content_hash=file.sha256,
         file=file,
         created_by=actor.pk if actor else None,
-        **columns,  # type: ignore[arg-type]  # of Document
+        **(_booked() | columns),  # type: ignore[arg-type]  # of Document
     )
     if not is_new and document.file_id != file.pk:
         forget_files([file])
@@ -199,9 +200,16 @@ def add_url(
         recrawl_days=recrawl_days,
         metadata=dict(metadata or {}),
         created_by=actor.pk if actor else None,
+        key_id=get_booking().key_id,
+        project_id=get_booking().project_id,
     )
     _order_reading(actor, document)
     return document, is_new
+
+
+def _booked() -> dict[str, object]:
+    booking = get_booking()
+    return {"key_id": booking.key_id, "project_id": booking.project_id}
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ with their chunk.
 """
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -108,6 +109,15 @@ class Collection(TimeStamped):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_private(self) -> bool:
+        """A person's own, or the files of a conversation: nobody else learns what they are called."""
+        return self.owner_id is not None or self.conversation_id is not None
+
+    def get_additional_data(self) -> dict[str, bool]:
+        """What the audit log is told beside the change: `rag.audit` leaves private names out of it."""
+        return {"is_private": self.is_private}
+
 
 class Document(TimeStamped):
     """One version of a file, page, text or mail in a collection. The same bytes are one document."""
@@ -150,7 +160,12 @@ class Document(TimeStamped):
     parent = models.ForeignKey(
         "self", null=True, editable=False, on_delete=models.CASCADE, related_name="attachments"
     )
-    created_by = models.UUIDField(null=True, editable=False)
+    created_by = models.UUIDField(null=True, editable=False, db_index=True)
+    # the key by which it came, and the project that pays for its vectors; empty: brought on a page
+    key_id = models.UUIDField(null=True, editable=False)
+    project_id = models.UUIDField(null=True, editable=False)
+    # of its text and its index, as it was estimated before it was indexed (rag.holdings)
+    held_bytes = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
     page_count = models.PositiveIntegerField(_("pages"), null=True, editable=False)
     # pictures without a text that nobody could read
     scanned_page_count = models.PositiveIntegerField(_("scanned pages"), default=0, editable=False)
@@ -177,6 +192,13 @@ class Document(TimeStamped):
 
     def __str__(self) -> str:
         return self.title or self.address
+
+    def get_additional_data(self) -> dict[str, bool]:
+        """As of its collection; of one that is gone already nobody knows, so it counts as private."""
+        try:
+            return self.collection.get_additional_data()
+        except ObjectDoesNotExist:
+            return {"is_private": True}
 
     @property
     def why(self) -> str:

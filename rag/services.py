@@ -4,6 +4,7 @@ what they bring is kept and indexed in one transaction.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import cast
 from uuid import UUID
 
 from django.db import OperationalError, transaction
@@ -13,11 +14,12 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from accounts.services.grants import forget_object
 from foundation.errors import Conflict, InvalidInput, Unavailable
+from foundation.told import Own, words_of
 from foundation.told import gettext as _
-from foundation.told import words_of
 from rag import work_names as names
 from rag.copying import copy_rows
 from rag.engines.table import engine_named, engine_of, engines_in, find_answering, hands_over
+from rag.holdings import check_count
 from rag.models import Block, Collection, Document
 from rag.parsed import ParsedBlock
 from rag.rights import require_creation, require_edit
@@ -43,6 +45,8 @@ def create_collection(*, actor: User | None, name: str, **columns: object) -> Co
     NotAllowed, ValidationError.
     """
     require_creation(actor, columns.get("owner_id"))
+    if actor is not None and columns.get("conversation_id") is None:
+        check_count(cast(UUID | None, columns.get("owner_id")))
     collection = Collection(name=name.strip(), **columns)
     collection.full_clean()
     if len(set(collection.languages)) < len(collection.languages):
@@ -93,7 +97,7 @@ def index_documents(*, collection: Collection, parsed: Mapping[Document, Sequenc
     may_lack_text = hands_over(collection)
     for document, blocks in parsed.items():
         if not may_lack_text and not any(block.text.strip() for block in blocks):
-            raise InvalidInput(_("There is no text in “%(title)s”.") % {"title": document.title})
+            raise InvalidInput(_("There is no text in “%(title)s”.") % {"title": Own(document.title)})
     Block.objects.filter(document__in=list(parsed)).delete()
     copy_rows(
         Block, BLOCK_COLUMNS, (row for document, blocks in parsed.items() for row in _rows(document, blocks))

@@ -117,7 +117,7 @@ class WorkAdmin(ReadOnlyAdmin):
 
     @display(description=_("reason"))
     def show_failure(self, row: Work) -> str:
-        return row.failure or "–"
+        return row.failure_for_others or "–"
 
     @confirmed(
         description=_("Cancel task"),

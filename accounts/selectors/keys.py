@@ -62,6 +62,11 @@ def find_key(key_id: str) -> ApiKey | None:
     return ApiKey.objects.filter(key_id=key_id).first()
 
 
+def find_key_name(pk: UUID) -> str:
+    """Its 8 public characters; "" of a key that does not exist any more."""
+    return ApiKey.objects.filter(pk=pk).values_list("key_id", flat=True).first() or ""
+
+
 def list_makers(ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
     """Of each key that one of these made, directly or through others: all that made it."""
     rows = ApiKey.objects.filter(maker_ids__overlap=list(ids))

@@ -79,6 +79,18 @@ VARIABLES = [
         "not leave the installation's own network goes to these alone",
     ),
     Variable(
+        "ATRIUM_STORAGE_PER_PERSON_GB",
+        "how much one person's files, and what collections hold of documents that they brought (text and "
+        "index), may take together; plans bound the organisation",
+        "100",
+    ),
+    Variable("ATRIUM_COLLECTIONS_PER_PERSON", "how many collections of their own one person may have", "200"),
+    Variable(
+        "ATRIUM_COLLECTIONS_PER_TENANT",
+        "how many collections an organisation may have, its people's own included",
+        "5000",
+    ),
+    Variable(
         "ATRIUM_ALLOWED_HOSTS",
         "comma-separated hosts whose pages are answered (programs with a key are at any); empty: those of "
         "the platform and of the tenants' domains",

@@ -16,6 +16,9 @@ MEDIA_ROOT = env.read("ATRIUM_MEDIA_URL") or str(env.DATA_DIR / "media")
 SEALS_FILES = env.read_flag("ATRIUM_SEAL_FILES", False)
 PRIVATE_PAGES = frozenset(host.lower() for host in env.read_list("ATRIUM_PRIVATE_PAGES"))
 PRIVATE_RAGFLOW = frozenset(host.lower() for host in env.read_list("ATRIUM_PRIVATE_RAGFLOW"))
+STORAGE_PER_PERSON_BYTES = 10**9 * env.read_count("ATRIUM_STORAGE_PER_PERSON_GB", default=100, most=1_000_000)
+COLLECTIONS_PER_PERSON = env.read_count("ATRIUM_COLLECTIONS_PER_PERSON", default=200, most=1_000_000)
+COLLECTIONS_PER_TENANT = env.read_count("ATRIUM_COLLECTIONS_PER_TENANT", default=5_000, most=10_000_000)
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 STORAGES = {

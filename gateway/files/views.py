@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -54,7 +55,8 @@ async def create_file(request: Request) -> None:
     async with counted(request) as headers:
         principal = request.principal
         most = bound(MOST_FILE_BYTES, request.snapshot.largest_file_bytes)
-        async with Arrival(request, file_field="file", most_bytes=most, begin=services.begin_blob) as arrival:
+        begin = partial(services.begin_blob, owner_id=principal.user_id)
+        async with Arrival(request, file_field="file", most_bytes=most, begin=begin) as arrival:
             arrived = await arrival.receive()
             purpose = read_purpose(arrived.fields.get("purpose"))
             anchor, seconds = (arrived.fields.get(f"expires_after[{name}]") for name in ("anchor", "seconds"))

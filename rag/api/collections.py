@@ -1,5 +1,6 @@
 """`/api/v1/collections/`."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,6 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
+from accounts.authentication import key_of
 from foundation.errors import InvalidInput
 from gateway.files.shapes import PURPOSES, unknown_file
 from gateway.files.shapes import read_id as read_file_id
@@ -24,6 +26,7 @@ from rag.api.shapes import (
     FoundSerializer,
     QuestionSerializer,
 )
+from rag.booking import booked_on
 from rag.changes import change_collection, change_document, save_question
 from rag.embedders import find_dimensions, list_embedders
 from rag.listing import list_documents
@@ -251,7 +254,9 @@ class CollectionViewSet(AtriumViewSet):
         """Bring in a file, a text or a web page. It waits until it is read: ask for the document again."""
         collection = get_collection(request, pk)
         given = self.read_body(NewDocument)
-        document, is_new = self._bring(collection, given)
+        key = key_of(request)
+        with booked_on(key_id=key.pk, project_id=key.project_id) if key else nullcontext():
+            document, is_new = self._bring(collection, given)
         if not is_new and "metadata" in given and document.metadata != given["metadata"]:
             change_document(actor=request.user, document=document, metadata=given["metadata"])
         return self.respond(document, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)

@@ -11,7 +11,7 @@ from pathlib import Path
 from foundation.errors import InvalidInput
 from foundation.jail.each import Item, run_jailed_each
 from foundation.jail.limits import Limits
-from foundation.jail.run import CRASHED, UNREADABLE, JailError, run_jailed
+from foundation.jail.run import CRASHED, TIMED_OUT, UNREADABLE, JailError, run_jailed
 from foundation.told import gettext as _
 from foundation.told import ngettext
 from rag.parsed import ParsedBlock
@@ -32,6 +32,10 @@ BESIDE_OTHERS = replace(LIMITS, wall_s=15, cpu_s=12, output_bytes=20 * bounds.ME
 KIND_OF_ENDING = {"md": "markdown", "htm": "html"}
 ENCRYPTED, EMPTY, BROKEN = "document_encrypted", "document_empty", "document_broken"
 UNKNOWN, TOO_LARGE, SCANNED = "document_type", "document_too_large", "document_scanned"
+ARCHIVE, ENTRIES, UNPACKED = "document_archive", "document_entries", "document_unpacked"
+CONTROLS, CELLS, NESTED = "document_controls", "document_cells", "document_nested"
+SLOW = "document_slow"
+_OF_MANY_PAGES = (b"%PDF-", b"PK\x03\x04")
 
 
 def parse(
@@ -50,7 +54,8 @@ def parse(
         raise _refusal(TOO_LARGE)
     arguments = {"name": name[-255:], "declared_type": declared_type[:127]}
     try:
-        result = run_jailed(READ, files={"document": content}, arguments=arguments, limits=LIMITS)
+        limits = replace(LIMITS, cpu_s=_seconds_for(content, size))
+        result = run_jailed(READ, files={"document": content}, arguments=arguments, limits=limits)
         parsed = unpack(result)
     except JailError as exc:
         raise _explain(exc) from exc
@@ -99,6 +104,18 @@ def _list_imports(documents: Sequence[Unread]) -> list[str]:
     endings = {one.name.lower().rpartition(".")[2] for one in documents}
     kinds = {KIND_OF_ENDING.get(ending, ending) for ending in endings} & READERS.keys() | {"text"}
     return sorted(f"rag.parsing.inside.{READERS[kind].partition(':')[0]}" for kind in kinds)
+
+
+def _seconds_for(content: Path | bytes, size_bytes: int) -> int:
+    """What reading may compute: of a text as its length wants it, several times over."""
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            head = file.read(1_024)
+    else:
+        head = content[:1_024]
+    if any(mark in head for mark in _OF_MANY_PAGES):
+        return LIMITS.cpu_s
+    return min(LIMITS.cpu_s, 10 + 10 * size_bytes // bounds.MEGABYTE)
 
 
 def _read_pictures(parsed: Parsed, content: Path | bytes, progress: Callable[[int, int], None]) -> Parsed:
@@ -154,13 +171,46 @@ def _explain_note(code: str) -> str:
 def _explain(error: JailError) -> InvalidInput:
     if error.code in (CRASHED, UNREADABLE):
         return _refusal(BROKEN)
-    if error.code in (ENCRYPTED, EMPTY, BROKEN, UNKNOWN, TOO_LARGE):
+    if error.code == TIMED_OUT:
+        return _refusal(SLOW)
+    if error.code.startswith("document_") and error.code in _texts():
         return _refusal(error.code)
     return InvalidInput(error.message, code=TOO_LARGE)
 
 
 def _refusal(code: str) -> InvalidInput:
-    texts = {
+    return InvalidInput(_texts()[code], code=code)
+
+
+def _texts() -> dict[str, str]:
+    """Reason → what whoever brought the file reads."""
+    return {
+        ARCHIVE: _(
+            "The file is an archive, which is not unpacked here. Unpack it, and add the files that are in it."
+        ),
+        ENTRIES: _(
+            "The file consists of more than %(count)d parts, which no office program writes. Save it again "
+            "in the program that it was made with, then add it again."
+        )
+        % {"count": bounds.MOST_ENTRIES},
+        UNPACKED: _("The file is packed, and unpacks to more than %(size)d MB. Divide it and add its parts.")
+        % {"size": bounds.MOST_UNPACKED_BYTES // bounds.MEGABYTE},
+        CONTROLS: _(
+            "The file is called a text but is full of control characters, as other kinds of files are. Save "
+            "it as text in UTF-8 and add it again."
+        ),
+        CELLS: _(
+            "The table is larger than can be read at once: at most %(columns)d columns and %(cells)d million "
+            "cells, the empty ones included. Divide it and add its parts."
+        )
+        % {"columns": bounds.MOST_COLUMNS, "cells": bounds.MOST_CELLS // bounds.MEGABYTE},
+        NESTED: _(
+            "What stands in the file is nested deeper than can be read. Save its text alone, and add that."
+        ),
+        SLOW: _(
+            "Reading the file took far longer than a file of its size takes, and was stopped. Divide it, or "
+            "save its text alone, and add that."
+        ),
         ENCRYPTED: _("The file is protected by a password. Save it without one and add it again."),
         EMPTY: _("There is no text in the file."),
         BROKEN: _(
@@ -187,4 +237,3 @@ def _refusal(code: str) -> InvalidInput:
             "with a text layer, or ask your administrator for text recognition."
         ),
     }
-    return InvalidInput(texts[code], code=code)

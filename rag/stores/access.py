@@ -14,9 +14,11 @@ from accounts.models import User
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.refusals import texts_by_field
 from foundation.told import gettext as _
+from gateway.calls import Principal
 from gateway.files.shapes import PURPOSES
 from gateway.files.steps import on_database
 from gateway.request import Request
+from rag.booking import booked_on
 from rag.models import Collection, Document
 from rag.selectors import list_visible_collections
 from rag.stores.ids import FILE, SHOWN_ID, STORE, read_id, unknown_file, unknown_store
@@ -29,19 +31,19 @@ POLL_AFTER = (b"openai-poll-after-ms", b"500")  # heeded by clients that wait un
 async def step(request: Request, work: Callable[..., R], *arguments: Any) -> R:
     """work(user, project_id, …) in a transaction. Raises AtriumError; Conflict where others were quicker."""
     principal = request.principal
-    user_id, project_id = principal.user_id, principal.project_id
     try:
-        return await on_database(principal.tenant, _act, user_id, project_id, work, *arguments)
+        return await on_database(principal.tenant, _act, principal, work, *arguments)
     except IntegrityError as exc:
         raise Conflict(_("Others changed the same at this moment. Try again.")) from exc
 
 
-def _act(user_id: UUID, project_id: UUID, work: Callable[..., R], *arguments: Any) -> R:
-    user = User.objects.filter(pk=user_id).first()
+def _act(principal: Principal, work: Callable[..., R], *arguments: Any) -> R:
+    user = User.objects.filter(pk=principal.user_id).first()
     if user is None or not user.is_active:
         raise NotFound(_("There is no such person any more."))
-    with set_actor(user), _refusals():
-        return work(user, project_id, *arguments)
+    booked = booked_on(key_id=principal.key_id, project_id=principal.project_id)
+    with set_actor(user), booked, _refusals():
+        return work(user, principal.project_id, *arguments)
 
 
 @contextmanager

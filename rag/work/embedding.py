@@ -8,19 +8,21 @@ to theirs.
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar, cast
 from uuid import UUID
 
-from accounts.selectors import find_first_active, find_owner_id
-from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed
+from django.db.models import Q
+
+from accounts.selectors import find_first_active, find_key_name, find_owner_id
+from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed, NotFound, QuotaExceeded
 from foundation.told import gettext as _
 from gateway.vectors import Payer, Pending, Purpose, Vectors, start_embedding
 from rag.engines.pgvector import generations
 from rag.engines.pgvector.calibration import calibrate
 from rag.engines.pgvector.vectors import take_into_graph
-from rag.models import Chunk, Collection, Generation
+from rag.models import Chunk, Collection, Document, Generation
 from rag.work.patience import write_alone
 from rag.work_names import EMBED, REBUILD
 from tenants.context import current_tenant
@@ -34,6 +36,8 @@ AT_ONCE = 2  # batches
 DOCUMENTS_AT_ONCE = 10
 SLICE_S = 60.0  # after which others have their turn
 ASK_AGAIN_S = 900  # where waiting helps, or somebody may change something
+PAID_BY = [f"document__{name}" for name in ("created_by", "key_id", "project_id", "created_at")]
+REFUSALS = (QuotaExceeded, NotAllowed, NotFound)  # to one payer: another may be served
 LONG_TEXT = "context_length_exceeded"
 
 
@@ -44,10 +48,22 @@ class Later(AtriumError):
     code = "later"
 
 
+class Bringer(NamedTuple):
+    """Who brought a document, by which key and for which project."""
+
+    user_id: UUID | None
+    key_id: UUID | None = None
+    project_id: UUID | None = None
+
+
+Refused = dict[Bringer, AtriumError]  # who cannot pay for now, and why
+
+
 @dataclass(slots=True)
 class Batch:
     pending: Pending
     payer: Payer
+    bringer: Bringer
     chunk_ids: list[int]
     texts: list[str]
 
@@ -92,39 +108,67 @@ def _find(generation_id: str) -> Generation | None:
 
 
 def _fill(run: Run, generation: Generation) -> bool:
-    """Whether no chunk is without a vector now; False when its time was over before."""
+    """Whether no chunk is without a vector now; False when its time was over before. Who cannot pay for now
+    holds up nobody else's documents; what was refused to the first of them is raised when all others' are
+    done.
+    """
     ends_at, is_over = time.monotonic() + SLICE_S, False
+    refused: Refused = {}
     flying: deque[Batch] = deque()
     try:
         while True:
             while not is_over and len(flying) < AT_ONCE:
-                batch = _start_next(generation, flying)
+                batch = _start_next(generation, flying, refused)
                 if batch is None:
                     break
                 flying.append(batch)
             if not flying:
+                if refused and not is_over:
+                    raise next(iter(refused.values()))
                 return not generations.list_wanting(generation, 1)
-            _land(run, generation, flying.popleft())
+            batch = flying.popleft()
+            try:
+                _land(run, generation, batch)
+            except REFUSALS as exc:
+                refused.setdefault(batch.bringer, exc)
             is_over = time.monotonic() > ends_at
     finally:
         for batch in flying:
             batch.pending.cancel()
 
 
-def _start_next(generation: Generation, flying: Sequence[Batch]) -> Batch | None:
-    """The next chunks that one person pays for."""
+def _start_next(generation: Generation, flying: Sequence[Batch], refused: Refused) -> Batch | None:
+    """The next chunks that one payer pays for."""
     taken = {chunk_id for batch in flying for chunk_id in batch.chunk_ids}
-    wanting = generations.list_wanting(generation, BATCH + len(taken))
-    rows = [row for row in wanting if row[0] not in taken][:BATCH]
-    if not rows:
-        return None
-    payers = _list_payers(generation, [chunk_id for chunk_id, _text in rows])
-    first = payers[rows[0][0]]
-    rows = [row for row in rows if payers[row[0]] == first]
-    payer = _payer(generation, first)
-    texts = [text for _chunk, text in rows]
-    pending = start_embedding(payer, generation.embedding_model, texts, source=SOURCE)
-    return Batch(pending, payer, [chunk_id for chunk_id, _text in rows], texts)
+    while True:
+        without = _list_documents_of(generation, refused)
+        wanting = generations.list_wanting(generation, BATCH + len(taken), without=without)
+        rows = [row for row in wanting if row[0] not in taken][:BATCH]
+        if not rows:
+            return None
+        bringers = _list_bringers(generation, [chunk_id for chunk_id, _text in rows])
+        first = bringers[rows[0][0]]
+        try:
+            payer = _payer(generation, first)
+        except NotAllowed as exc:
+            refused[first] = exc
+            continue
+        rows = [row for row in rows if bringers[row[0]] == first]
+        texts = [text for _chunk, text in rows]
+        pending = start_embedding(payer, generation.embedding_model, texts, source=SOURCE)
+        return Batch(pending, payer, first, [chunk_id for chunk_id, _text in rows], texts)
+
+
+def _list_documents_of(generation: Generation, bringers: Iterable[Bringer]) -> list[UUID]:
+    """Whose vectors one of these pays for in this index."""
+    rows = Document.objects.filter(collection=generation.collection_id)
+    ordered = Q(created_at__lte=generation.created_at) if generation.ordered_by else Q(pk=None)
+    wanted = Q(pk=None)
+    for one in bringers:
+        wanted |= Q(created_by=one.user_id, key_id=one.key_id, project_id=one.project_id) & ~ordered
+        if one == Bringer(generation.ordered_by):
+            wanted |= ordered
+    return list(rows.filter(wanted).values_list("pk", flat=True)) if bringers else []
 
 
 def _land(run: Run, generation: Generation, batch: Batch) -> None:
@@ -173,25 +217,33 @@ def _embed_shorter(run: Run, generation: Generation, payer: Payer, texts: Sequen
     return vectors
 
 
-def _list_payers(generation: Generation, chunk_ids: Sequence[int]) -> dict[int, UUID | None]:
+def _list_bringers(generation: Generation, chunk_ids: Sequence[int]) -> dict[int, Bringer]:
     """By chunk: who brought its document, or who had the index made, where that came after the document."""
-    rows = Chunk.objects.filter(pk__in=chunk_ids)
-    found = rows.values_list("pk", "document__created_by", "document__created_at")
-    return {
-        pk: generation.ordered_by if generation.ordered_by and at <= generation.created_at else brought_by
-        for pk, brought_by, at in found
-    }
+    rows = Chunk.objects.filter(pk__in=chunk_ids).select_related("document").only(*PAID_BY)
+    return {row.pk: _bringer(generation, row.document) for row in rows}
 
 
-def _payer(generation: Generation, user_id: UUID | None) -> Payer:
-    """That person, or whoever stands for one who has left. Raises NotAllowed where nobody does."""
+def _bringer(generation: Generation, document: Document) -> Bringer:
+    if generation.ordered_by and document.created_at <= generation.created_at:
+        return Bringer(generation.ordered_by)
+    return Bringer(document.created_by, document.key_id, document.project_id)
+
+
+def _payer(generation: Generation, bringer: Bringer) -> Payer:
+    """That person by that key, or whoever stands for one who has left. Raises NotAllowed where nobody
+    does.
+    """
     collection = generation.collection
-    known = find_first_active([user_id, generation.ordered_by, collection.owner_id])
+    known = find_first_active([bringer.user_id, generation.ordered_by, collection.owner_id])
     if known is None and collection.owner_id is None:
         known = find_owner_id()
     if known is None:
         raise NotAllowed(_("Nobody is known who pays for the vectors of these documents."), code="no_payer")
-    return Payer(current_tenant(), known, data_policy=collection.data_policy)
+    payer = Payer(current_tenant(), known, data_policy=collection.data_policy)
+    if known != bringer.user_id:
+        return payer
+    key_name = find_key_name(bringer.key_id) if bringer.key_id else ""
+    return replace(payer, project_id=bringer.project_id, key_name=key_name)
 
 
 def _wants_weights(generation: Generation) -> bool:
@@ -200,8 +252,7 @@ def _wants_weights(generation: Generation) -> bool:
 
 
 def _weigh(run: Run, generation: Generation) -> None:
-    payer = _payer(generation, run.ordered_by or generation.ordered_by)
-
+    payer = _payer(generation, Bringer(run.ordered_by or generation.ordered_by))
     calibrate(generation, lambda texts: _ask(run, generation, payer, texts, "query"))
     Generation.objects.filter(pk=generation.pk).update(weighed_chunks=generation.vector_count)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from foundation.errors import AtriumError, InvalidInput
-from foundation.told import Told, ngettext
+from foundation.told import Own, Told, ngettext
 from foundation.told import gettext as _
 from rag.engines.pgvector import generations
 from rag.engines.ragflow import account as accounts
@@ -160,7 +160,7 @@ def _say_why(there: RemoteDocument) -> str:
         return _("It was stopped in RAGFlow.")
     if not there.message:
         return _("RAGFlow could not read it.")
-    return _("RAGFlow could not read it: %(why)s") % {"why": there.message}
+    return _("RAGFlow could not read it: %(why)s") % {"why": Own(there.message)}
 
 
 def _take(run: Run, row: RagflowDocument, chunks: list[RemoteChunk]) -> None:
@@ -248,7 +248,7 @@ def _say_lost(documents: list[Document]) -> str:
         "answering. Delete them, or make the index anew.",
         len(documents),
     )
-    return told % {"count": len(documents), "title": str(documents[0])}
+    return told % {"count": len(documents), "title": Own(documents[0])}
 
 
 def forget(run: Run) -> None:

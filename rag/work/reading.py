@@ -13,6 +13,7 @@ from foundation.errors import InvalidInput
 from foundation.told import Told, ngettext
 from foundation.told import gettext as _
 from rag.engines.table import engine_named, find_answering, hands_over
+from rag.holdings import make_room
 from rag.models import Collection, Document, SavedQuestion
 from rag.pages import Page, PageGone, fetch_page
 from rag.parsing.result import Parsed
@@ -78,6 +79,8 @@ def read(run: Run) -> None:
         raise InvalidInput(_("The file of this document is gone."), code="document_broken")
     brought = _parse(run, document, file, page)
     run.progress("index", 0, 1)
+    with run.step():
+        make_room(document, brought.parsed.blocks)
     write_alone(run, document.collection_id, lambda: _keep(document.pk, brought), run.conclusion)
     if file.pk != document.file_id and not Document.objects.filter(file=file).exists():
         forget_files([file])
@@ -261,6 +264,8 @@ def _take_attachments(collection: Collection, document: Document, files: Sequenc
             file=file,
             parent=document,
             created_by=document.created_by,
+            key_id=document.key_id,
+            project_id=document.project_id,
         )
         if is_new:
             File.objects.filter(pk=file.pk).update(expires_at=None)
@@ -312,6 +317,8 @@ def note_failure(row: Work) -> None:
     if document is None:
         return
     why = Told(row.error, row.error_words or row.error)
+    if not document.blocks.exists():
+        Document.objects.filter(pk=document.pk).update(held_bytes=0)
     if row.state == Work.State.CANCELLED:
         Document.objects.filter(pk=document.pk, state__in=WAITING).update(
             state=Document.State.STOPPED, reason="", reason_words=None

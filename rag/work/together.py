@@ -1,8 +1,8 @@
 """Several small documents of one collection read in one process: one jail, one transaction of the index.
 
-Whatever is unusual in one of them (it cannot be read, takes long, is a web page) is put back and read alone
-(`reading`), so that it costs the others nothing and says its reasons there. Does not cover: large documents,
-which are worth a process of their own.
+Whatever is unusual in one of them (it cannot be read, takes long, is a web page, finds no room) is put back
+and read alone (`reading`), so that it costs the others nothing and says its reasons there. Does not cover:
+large documents, which are worth a process of their own.
 """
 
 import time
@@ -11,14 +11,18 @@ from contextlib import closing
 
 from django.db import transaction
 
+from foundation.errors import InvalidInput
 from rag.engines.table import hands_over
+from rag.holdings import make_room
 from rag.models import Collection, Document
+from rag.parsing.result import Parsed
 from rag.parsing.run import Unread, parse_each
 from rag.work.patience import write_alone
 from rag.work.reading import WAITING, Brought, keep_all, store_attachments
 from tenants.files.selectors import get_place
 from tenants.files.streams import read_blob
 from tenants.local.models import Work
+from tenants.work.claims import ClaimLost
 from tenants.work.runs import Run, Several
 
 MOST = 64  # documents
@@ -80,7 +84,7 @@ def _parse(several: Several, documents: dict[str, Document]) -> dict[str, Brough
             if run not in several.runs:
                 continue  # cancelled meanwhile
             document = documents[run.object_id]
-            if parsed is None or document.file is None:
+            if parsed is None or document.file is None or not _has_room(run, document, parsed):
                 several.put_back([run])
             else:
                 attachments = store_attachments(document, parsed)
@@ -91,6 +95,15 @@ def _parse(several: Several, documents: dict[str, Document]) -> dict[str, Brough
                 several.progress("parse", 0, 1)
     several.release([run for run in several.runs if run.object_id not in brought])
     return brought
+
+
+def _has_room(run: Run, document: Document, parsed: Parsed) -> bool:
+    try:
+        with run.step():
+            make_room(document, parsed.blocks)
+    except (InvalidInput, ClaimLost):
+        return False
+    return True
 
 
 def _open(document: Document) -> Unread:

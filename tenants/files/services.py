@@ -52,7 +52,7 @@ def store_file(pieces: Iterable[bytes], *, size_bytes: int, most_bytes: int, **a
     """Keep a file of at most `size_bytes`. Not inside a transaction: others must see its place. Raises
     QuotaExceeded, BodyTooLarge.
     """
-    place = begin_blob(size_bytes)
+    place = begin_blob(size_bytes, about["owner_id"])
     writer = BlobWriter(place, most_bytes=min(size_bytes, most_bytes))
     try:
         touch_blob(place.id)
@@ -67,11 +67,11 @@ def store_file(pieces: Iterable[bytes], *, size_bytes: int, most_bytes: int, **a
 
 
 @transaction.atomic
-def begin_blob(size_bytes: int) -> Place:
+def begin_blob(size_bytes: int, owner_id: UUID | None = None) -> Place:
     """A place for at most so many bytes, which count as kept from now on. To be committed before the first of
     them is written. Raises QuotaExceeded.
     """
-    limits.reserve(size_bytes)
+    limits.reserve(size_bytes, owner_id)
     return make_place(size_bytes)
 
 

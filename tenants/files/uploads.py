@@ -46,7 +46,7 @@ class Promise(TypedDict):
 @transaction.atomic
 def create_upload(**promise: Unpack[Promise]) -> Upload:
     """Raises QuotaExceeded."""
-    limits.reserve(promise["size_bytes"])
+    limits.reserve(promise["size_bytes"], promise["owner_id"])
     upload = Upload.objects.create(
         owner_id=promise["owner_id"],
         name=clean_name(promise["name"]),

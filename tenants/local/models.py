@@ -107,6 +107,11 @@ class Work(models.Model):
         """Why the last attempt failed, in the reader's language; "" where none did."""
         return say(self.error_words, self.error)
 
+    @property
+    def failure_for_others(self) -> str:
+        """The same for those to whom it does not belong: without what people call their own."""
+        return say(self.error_words, self.error, hides_own=True)
+
 
 class WebOrigin(models.Model):
     """An origin whose web pages may read what `/v1` and `/api/v1` answer to this tenant's keys."""

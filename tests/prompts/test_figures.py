@@ -1,78 +1,79 @@
-"""Whose tokens and cost an answer shows: its own. The conversation has those of all attempts."""
-
-import re
-from decimal import Decimal
+"""Figures of an answer beside what it cites: in the three languages' ways to write them."""
 
 import pytest
-from django.utils.html import strip_tags
+from django.utils.translation import override
 
-from foundation.amounts import GAP
-from prompts.models import Conversation, Message
-from prompts.services import answer_again, continue_answer, finish_answer
-from tests.prompts.chats import make_conversation
-from tests.prompts.turns import Status, a_bill, ask
-
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def answered(alice, process_id) -> Message:
-    """An answer of 10 and 5 tokens, for 0.00002 EUR."""
-    _question, answer = ask(alice, process_id)
-    finish_answer(message_id=answer.pk, result=a_bill(answer))
-    answer.refresh_from_db()
-    return answer
+from foundation.ids import uuid7
+from prompts.drafts import Piece
+from prompts.figures import list_missing, list_unsaid
+from prompts.knowledge import Ground
+from prompts.models import Part
+from prompts.passages import Passages
+from prompts.sources import Shown, Source
+from rag.context import Excerpt
 
 
-def again(answer: Message, process_id) -> Message:
-    return answer_again(message=answer, model_name="other", process_id=process_id)
+def excerpt(text: str, **columns) -> Excerpt:
+    return Excerpt(uuid7(), uuid7(), "Rules 2024", text, **columns)
 
 
-def figures(answer: Message) -> tuple:
-    answer.refresh_from_db()
-    return answer.input_tokens, answer.output_tokens, answer.cost, answer.currency, answer.is_estimated
+@pytest.mark.parametrize(
+    ("passage", "answer", "missing"),
+    [
+        ("Thirty days of leave, twenty-five of them in summer.", "It is 30 days, 25 in summer [1].", []),
+        ("There are 30 days of leave.", "There are 35 days of leave [1].", ["35"]),
+        ("Dreißig Tage, höchstens fünfunddreißig.", "Es sind 30, höchstens 36 Tage [1].", ["36"]),
+        ("The fine is €1,234.56.", "Die Strafe beträgt 1.234,56 € [1].", []),
+        ("Die Strafe beträgt 1.234,56 €.", "The fine is 1,234.65 euros [1].", ["1,234.65"]),
+        ("1 200 000 people; 12.5 %", "1.2 million people, 12,5 Prozent [1].", []),
+        ("Der Umsatz: 3,4 Mrd. Euro", "Revenue was 3.4 billion, not 3.4 million [1].", []),
+        ("It rose by 3.4 million.", "It rose by 3.4 [1]. It rose by 4.3 million [1].", ["4.3 million"]),
+        ("On 12 March 2026 it ends.", "Es endet am 12.03.2026 [1].", []),
+        ("On 12 March 2026 it ends.", "Es endet am 13.03.2026 [1].", ["13.03.2026"]),
+        ("Am 1. Mai 2025 beginnt es.", "It begins on 2025-05-01 [1], or 01/05/25.", []),
+        ("每年有三十天假期，金额为三百二十万元。", "每年30天，金额320万元【1】。", []),
+        ("每年有三十天假期。", "每年有35天假期。【1】", ["35"]),
+        ("百分之十五，二〇二六年３月", "15%，2026年3月 [1]", []),
+        (
+            "Nothing here.",
+            "1. First [1]\n2. Second, as the question's 77 [1]\n`x = 5` [1] Rules 2024 [1]",
+            [],
+        ),
+        ("No. 5", "It says 6. [1] But 7 without a source. And 5 [1].", ["6"]),
+        ("A half of it, at most.", "At most 50% [1].", []),
+        ("", "In row 1\n| a | 30 | [1] |\n| b | 31 | – |", ["30"]),
+    ],
+)
+def test_figures_that_the_passage_does_not_say_are_found(passage, answer, missing):
+    assert list_missing(answer, "What of 77?", {1: excerpt(passage)}).get(1, []) == missing
 
 
-def sums(answer: Message) -> tuple:
-    conversation = Conversation.objects.get(pk=answer.conversation_id)
-    return conversation.total_tokens, conversation.total_cost
+def test_a_sentence_with_two_sources_rests_on_both_and_each_is_judged_by_its_sentences():
+    excerpts = {1: excerpt("Ten days."), 2: excerpt("Twelve days."), 3: excerpt("No figure.", page_from=9)}
+    answer = "Either 10 or 12 days [1][2]. Or 12 days [1]. See page 9 [3]. Or 13 days [2, 3]."
+    assert list_missing(answer, "", excerpts) == {1: ["12"], 2: ["13"], 3: ["13"]}
 
 
-def test_an_answer_of_another_model_shows_its_own_figures(answered, process_id):
-    other = again(answered, process_id)
-    result = a_bill(other, input_tokens=3, output_tokens=2, cost=Decimal("0.5"), is_estimated=True)
-    finish_answer(message_id=other.pk, result=result)
-    assert figures(other) == (3, 2, Decimal("0.5"), "EUR", True)
-    assert figures(answered) == (10, 5, Decimal("0.00002"), "EUR", False)
-    assert sums(answered) == (20, Decimal("0.50002"))
+def test_an_answer_keeps_what_is_missing_with_its_citation_and_is_not_held_up():
+    excerpts = {1: excerpt("Every employee has thirty days of paid leave in a year.")}
+    ground = Ground(Passages(excerpts), question="In 2031?")
+
+    def cite(text: str) -> list[dict]:
+        pieces = list(ground.cite([Piece(Part.Kind.TEXT, text)]))
+        assert pieces[0].text == text
+        return [piece.data for piece in pieces[1:]]
+
+    assert cite("There are 31 days in 2031 [1].")[0]["missing_figures"] == ["31"]
+    assert "missing_figures" not in cite("There are 30 days in 2031 [1].")[0]
+    (unmarked,) = cite("Every employee has 40 days of paid leave in a year.")
+    assert unmarked["is_unmarked"] and unmarked["missing_figures"] == ["40"]
+    assert list_unsaid("2 days.", "", excerpts[1]) == ["2"]
 
 
-@pytest.mark.parametrize("status", [Status.FAILED, Status.STOPPED])
-def test_an_attempt_without_text_shows_what_it_cost(answered, process_id, status):
-    before = figures(answered)
-    attempt = again(answered, process_id)
-    result = a_bill(attempt, status, text="", input_tokens=100, cost=Decimal(1), is_estimated=True)
-    for _time in range(2):
-        finish_answer(message_id=attempt.pk, result=result)
-    assert figures(answered) == before and figures(attempt)[:3] == (100, 5, 1)
-    assert sums(answered) == (120, Decimal("1.00002"))
-
-
-def test_who_continues_an_answer_is_not_the_conversations_model(alice, process_id):
-    """Another one may only have stood in for that."""
-    _question, answer = ask(alice, process_id)
-    finish_answer(message_id=answer.pk, result=a_bill(answer, Status.STOPPED))
-    continue_answer(message=answer, model_name="other", process_id=process_id)
-    assert Conversation.objects.get(pk=answer.conversation_id).model_name == "mock"
-
-
-def test_a_conversation_without_a_call_has_no_cost(acme, alice, answered):
-    """An amount without a currency is none."""
-    acme.login_as(alice)
-    without = make_conversation(alice)
-    cost = f'title="0.00002{GAP}€"'
-    assert cost in acme.get(f"/c/{answered.conversation_id}/").text
-    figures = acme.get(f"/c/{without.pk}/").text.split('id="chat-figures"')[1].split("</dl>")[0]
-    assert strip_tags(figures).split()[-2:] == ["Cost", "–"]
-    listed = acme.get("/admin/prompts/conversation/").text
-    assert cost in listed and not re.search(r"\b0\.00\b", strip_tags(listed))
+def test_the_number_says_what_is_missing_and_not_by_its_colour_alone():
+    source = Source(1, "Rules", "page 7", "/source/?document=1", missing=("31", "12 %"))
+    html = Shown(sources=[source]).show_number(1)
+    assert "is-doubtful" in html and ">1?</a>" in html
+    assert html.count("Figures not found in the source: 31 · 12 %") == 2, "for eyes and for ears"
+    with override("de"):
+        assert "Zahlen in der Quelle nicht gefunden: 31" in Shown(sources=[source]).show_number(1)

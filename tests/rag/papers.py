@@ -82,6 +82,30 @@ def _file(objects: list[bytes], *, encrypted: bool) -> bytes:
     return written.getvalue()
 
 
+def make_word(body: bytes) -> bytes:
+    """With what stands between the tags of its body."""
+    written = io.BytesIO()
+    Document().save(written)
+    space = b'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    main = b"<w:document %s><w:body>%s</w:body></w:document>" % (space, body)
+    return _with_part(written.getvalue(), "word/document.xml", main)
+
+
+def make_sheet(rows: bytes) -> bytes:
+    """A workbook whose first sheet holds these rows."""
+    written = io.BytesIO()
+    openpyxl.Workbook().save(written)
+    space = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    sheet = b"<worksheet %s><sheetData>%s</sheetData></worksheet>" % (space, rows)
+    return _with_part(written.getvalue(), "xl/worksheets/sheet1.xml", sheet)
+
+
+def _with_part(office_file: bytes, name: str, content: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(office_file)) as archive:
+        parts = {part: archive.read(part) for part in archive.namelist()}
+    return make_archive(parts | {name: content})
+
+
 def picture_of(pdf: bytes, scale: float = 2.0) -> Picture:
     """Its first page, as a scanner sees it."""
     drawn = pypdfium2.PdfDocument(pdf)[0].render(scale=scale, grayscale=True)

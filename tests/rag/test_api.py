@@ -46,6 +46,9 @@ def test_a_collection_from_its_making_to_its_end(acme, bob):
     assert document.status_code == 201 and document.json()["state"] == "waiting"
     assert document.json()["can_cancel"] and not document.json()["can_retry"]
     assert program.ask("POST", f"{own}documents/", text).status_code == 200, "the same is one document"
+    (booked,) = Document.objects.values_list("key_id", "project_id")
+    key = ApiKey.objects.get(name="program")
+    assert booked == (key.pk, key.project_id), "whose budget binds its vectors"
     place = f"/api/v1/documents/{document.json()['id']}/"
     assert program.ask("POST", f"{place}cancel/").json()["state"] == "stopped"
     assert program.ask("POST", f"{place}cancel/").status_code == 409

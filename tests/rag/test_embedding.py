@@ -11,10 +11,17 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from accounts.services import create_user
+from accounts.services import (
+    create_api_key,
+    create_project,
+    create_user,
+    revoke_api_key,
+    set_project_member,
+)
 from foundation.errors import NotAllowed
 from gateway import loop
 from gateway.vectors import Payer, embed_now, rerank_now
+from rag.booking import booked_on
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, rebuild_collection
@@ -29,6 +36,7 @@ from tenants.provisioning.services import create_tenant
 from tests.doubles.mock_embeddings import vector_of
 from tests.rag.works import bring, newest, work_off
 from usage.models import UsageEvent
+from usage.services import change_budget, set_budget
 
 pytestmark = pytest.mark.scope(None)
 MODEL, RERANKER = "mock-embedding-384", "mock-rerank"
@@ -107,6 +115,33 @@ def test_who_brought_a_document_pays_for_its_vectors(office, collection):
     assert newest(EMBED).cost > 0
     before = bills.count()
     assert work_off() == 0 and bills.count() == before, "nothing is embedded twice"
+
+
+def test_a_keys_documents_are_booked_on_it_and_its_budget_holds_up_nobody_else(office, collection):
+    project = create_project(actor=None, name=f"Pier {uuid4().hex[:6]}")
+    set_project_member(actor=None, project=project, user=office.finn, role="editor")
+    key, _secret = create_api_key(actor=None, user=office.finn, name="reader", project=project)
+    budget = set_budget(actor=None, level="key", subject_id=key.pk, limit=Decimal("0.000001"))
+    with booked_on(key_id=key.pk, project_id=project.pk):
+        add(collection, office.finn, *range(3))
+    add(collection, office.erin, 3, 4)
+    work_off()
+    told = describe_collection(collection)
+    assert (told.vector_count, told.chunk_count) == (2, 5), "the others' are made"
+    assert "budget" in told.problem.lower() and newest(EMBED).state == Work.State.QUEUED
+    bills = UsageEvent.objects.filter(source="knowledge", project_id=project.pk)
+    assert not bills.exists()
+    change_budget(actor=None, budget=budget, limit=Decimal(10))
+    make_due()
+    work_off()
+    assert describe_collection(collection).is_complete
+    assert [(bill.user_id, bill.key_id) for bill in bills] == [(office.finn.pk, key.pk)]
+    revoke_api_key(actor=None, key=key)
+    with booked_on(key_id=key.pk, project_id=project.pk):
+        add(collection, office.finn, 5)
+    work_off()
+    assert describe_collection(collection).is_complete
+    assert [bill.key_id for bill in bills.order_by("pk")] == [key.pk, None], "on its project all the same"
 
 
 def test_another_index_is_paid_for_by_who_orders_it(office, collection):

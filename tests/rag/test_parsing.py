@@ -337,23 +337,84 @@ def test_a_reader_that_was_taken_over_is_a_broken_document(monkeypatch):
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512), "document_type"),
         (b"\xd0\xcf\x11\xe0" + bytes(512) + "EncryptedPackage".encode("utf-16-le"), "document_encrypted"),
         (b"PK\x03\x04 and no archive", "document_broken"),
-        (papers.make_archive({"a.txt": b"text"}), "document_type"),
+        (papers.make_archive({"a.txt": b"text"}), "document_archive"),
+        (papers.make_archive({f"{number}.txt": b"" for number in range(10_000)}), "document_archive"),
         (papers.make_archive({"word/document.xml": b"<no>"}), "document_broken"),
-        (papers.make_archive({f"word/{number}": b"" for number in range(20_001)}), "document_too_large"),
-        (papers.make_bomb(), "document_too_large"),
+        (
+            papers.make_archive({"word/document.xml": b""} | {f"{one}": b"" for one in range(20_000)}),
+            "document_entries",
+        ),
+        (papers.make_bomb(), "document_unpacked"),
         (papers.make_pdf([(60, 700, 10, "secret")], encrypted=True), "document_encrypted"),
         (papers.make_pdf([(60, 700, 10, "text")])[:300], "document_broken"),
         (papers.make_pdf([]), "document_empty"),
     ],
 )
 def test_what_cannot_be_read_says_why(content, code):
-    with pytest.raises(Refused, match=code):
+    with pytest.raises(Refused, match=f"^{code}$"):
         read_here(content, "letter.docx")
     assert str(run._refusal(code).message).endswith(".")
 
 
+def test_a_text_of_control_characters_is_called_so():
+    for name in ("notes.txt", "table.csv"):
+        with pytest.raises(Refused, match="document_controls"):
+            read_here(b"\x01\x02\x03 text" * 99, name)
+
+
+MAIL_HEAD = b"From: a@example.com\nSubject: x\n"
+NESTED = {
+    "page": b"<html><body>" + b"<div>" * 2_100,
+    "page never closed": b"<html><body>" + b"<p><b a1>x</p>" * 2_100,
+    "tables": b"<html><body>" + b"<table><tr><td>" * 51,
+    "hidden by a comment": b"<html><body><!-->" + b"<div>" * 2_100,
+    "parts of a mail": MAIL_HEAD
+    + b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (n, n) for n in range(31))
+    + b"\nx",
+    "mails in mails": MAIL_HEAD + (b"Content-Type: message/rfc822\n\n" + MAIL_HEAD) * 2_000 + b"\nx",
+    "Word": papers.make_word(b"<w:p>" * 3_000 + b"</w:p>" * 3_000),
+}
+WIDE = {
+    "CSV": b"a," * 20_000 + b"\n" + b"b," * 20_000,
+    "CSV of empty cells": b"a," * 16_000 + b"\n" + (b"," * 16_000 + b"\n") * 10,
+    "Excel's last row": papers.make_sheet(b'<row r="999999999"><c r="A1"><v>1</v></c></row>'),
+    "Excel's last column": papers.make_sheet(b'<row><c r="XFD1"><v>1</v></c></row>' * 10),
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(content, "document_nested") for content in NESTED.values()]
+    + [(content, "document_cells") for content in WIDE.values()],
+    ids=[*NESTED, *WIDE],
+)
+def test_what_is_nested_or_wide_beyond_reason_is_refused_before_it_costs(content, code, monkeypatch):
+    monkeypatch.setattr(bounds, "MOST_CELLS", 100_000)
+    with pytest.raises(Refused, match=code):
+        read_here(content, "table.csv")
+    assert run._refusal(code).message
+
+
+def test_a_text_that_costs_more_than_its_length_wants_is_stopped(monkeypatch):
+    deep = b"<html><body><p>" + b" ".join(b"a%d" % number for number in range(400_000)) + b">x</p><p><p>"
+    monkeypatch.setattr(run, "_seconds_for", lambda *_about: 1)
+    with pytest.raises(InvalidInput) as caught:
+        parse(deep.replace(b"<p>a0", b"<p a0"), name="page.html")
+    assert (caught.value.code, "far longer" in str(caught.value.message)) == ("document_slow", True)
+    monkeypatch.undo()
+    assert run._seconds_for(deep, 1_000_000) == 20 and run._seconds_for(b"%PDF-1.5", 1_000_000) == 100
+
+
+def test_pages_as_people_write_them_are_no_nests():
+    said = b"<li><span>x<td><b>y</b><br/><img src=a>" * 900 + b"</span><!-- <div> -->" * 3_000
+    assert read_here(b"<html><body><p>Text.</p>" + said + b"<script>'<div>'</script>" * 3_000).blocks
+    page = "<table><tr><th>Menu<td><table><tr><td>a<td>b<tr><td>c<td>d</table></table>"
+    texts = [text for _kind, text, _headings in tell(read_here(f"<html><body>{page}".encode(), "a.html"))]
+    assert texts == ["Menu", "a | b\nc | d"], "tables in tables are read once"
+
+
 def test_reasons_come_out_of_the_jail_and_limits_are_told(monkeypatch):
-    assert reason(papers.make_bomb()) == "document_too_large"
+    assert reason(papers.make_bomb()) == "document_unpacked"
     monkeypatch.setattr(bounds, "MOST_BYTES", 10)
     assert reason(b"eleven bytes") == "document_too_large"
     monkeypatch.setattr(run, "LIMITS", Limits(output_bytes=5))

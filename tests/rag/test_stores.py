@@ -15,7 +15,7 @@ import openai
 import pytest
 from django.db import connection
 
-from accounts.models import Grant
+from accounts.models import ApiKey, Grant
 from accounts.services.grants import grant
 from rag.intake import add_file
 from rag.models import Chunk, Collection, Document, FileBatch, Posting
@@ -243,6 +243,16 @@ def test_what_is_noted_of_a_file_can_be_changed_and_survives_its_reading(cabinet
     assert changed.attributes == {"kind": "mail"}
     old = {"type": "eq", "key": "kind", "value": "treaty"}
     assert client.vector_stores.search(store, query="foghorns", filters=old).data == []
+
+
+def test_what_a_key_brings_is_booked_on_it(cabinet):
+    client = cabinet.client()
+    store = client.vector_stores.create(name="Booked").id
+    fill(client, store, URLAUB)
+    client.vector_stores.file_batches.create(vector_store_id=store, file_ids=[bring(client, REISEN)])
+    key = ApiKey.objects.get(name="erin")
+    assert list(Document.objects.values_list("key_id", "project_id")) == [(key.pk, key.project_id)] * 2
+    work_off()
 
 
 def test_files_of_one_name_are_two_and_of_one_content_one(cabinet):

@@ -6,6 +6,7 @@ then `switch`. Documents that come meanwhile go into both.
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
@@ -33,7 +34,8 @@ CHUNK_COLUMNS = (
 NEXT_IDS = "SELECT nextval(pg_get_serial_sequence('rag_chunk', 'id')) FROM generate_series(1, %s)"
 LIST_WANTING = """
 SELECT c.id FROM rag_chunk c WHERE c.generation_id = %s
-AND NOT EXISTS (SELECT FROM {} v WHERE v.chunk_id = c.id) ORDER BY c.id LIMIT %s
+AND c.document_id <> ALL(%s) AND NOT EXISTS (SELECT FROM {} v WHERE v.chunk_id = c.id)
+ORDER BY c.id LIMIT %s
 """
 
 
@@ -167,13 +169,15 @@ def read_block(row: Block) -> ParsedBlock:
     return ParsedBlock(row.text, kind, row.page, tuple(row.headings), row.char_from, row.char_to, box)
 
 
-def list_wanting(generation: Generation, limit: int = 200) -> list[tuple[int, str]]:
-    """The next chunks without a vector, with the text that is embedded."""
+def list_wanting(
+    generation: Generation, limit: int = 200, *, without: Sequence[UUID] = ()
+) -> list[tuple[int, str]]:
+    """The next chunks without a vector, with the text that is embedded, but for those of `without`."""
     if generation.dimensions is None:
         return []
     table = sql.Identifier(vectors.TABLE[generation.dimensions])
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(LIST_WANTING).format(table), [generation.pk, limit])
+        cursor.execute(sql.SQL(LIST_WANTING).format(table), [generation.pk, list(without), limit])
         ids = [chunk_id for (chunk_id,) in cursor.fetchall()]
     chunks = Chunk.objects.filter(pk__in=ids).select_related("document").order_by("pk")
     return [(chunk.pk, words.indexed_text(chunk.document.title, chunk)) for chunk in chunks]

@@ -6,6 +6,7 @@ from pathlib import Path
 from foundation.jail.inside import Refused
 from rag.parsing.inside import kinds
 from rag.parsing.inside.draft import Draft
+from rag.parsing.inside.nesting import NESTED
 
 # kind → module and function: each brings its own library, whose import takes time
 READERS = {
@@ -37,8 +38,10 @@ def read(files: dict[str, Path], name: str, declared_type: str) -> bytes:
         reader(draft, path if kind in _OF_PATHS else path.read_bytes())
     except (Refused, MemoryError, OSError):
         raise
-    except Exception:  # whatever a library says of a file that it cannot read
-        raise Refused(kinds.BROKEN)
+    except RecursionError:
+        raise Refused(NESTED)
+    except Exception as exc:  # whatever a library says of a file that it cannot read
+        raise Refused(NESTED if "excessive depth" in str(exc).lower() else kinds.BROKEN)
     if draft.is_empty and not draft.scanned_pages:
         raise Refused(kinds.EMPTY)
     return draft.pack()

@@ -12,7 +12,6 @@ from pathlib import Path
 from foundation.jail.inside import Refused
 from rag.parsing import bounds
 from rag.parsing.inside.charset import decode
-from rag.parsing.inside.draft import TOO_LARGE
 from rag.parsing.inside.tables import find_delimiter
 from tenants.files.sniffing import sniff
 
@@ -22,6 +21,9 @@ EMPTY, ENCRYPTED, BROKEN, UNKNOWN = (
     "document_broken",
     "document_type",
 )
+ARCHIVE, ENTRIES, UNPACKED = "document_archive", "document_entries", "document_unpacked"
+CONTROLS = "document_controls"
+TEXTS = (".txt", ".text", ".md", ".csv", ".tsv", ".htm", ".html", ".eml", ".log", ".json", ".xml", ".yaml")
 PICTURES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/gif", "image/webp")
 _HEAD = 65_536
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
@@ -53,7 +55,8 @@ def find_kind(path: Path, *, name: str, declared_type: str) -> str:
     if sniff(head) in PICTURES:
         return "picture"
     if not _is_text(head):
-        raise Refused(UNKNOWN)
+        is_called_text = name.lower().endswith(TEXTS) or declared_type.startswith("text/")
+        raise Refused(CONTROLS if is_called_text else UNKNOWN)
     return _kind_of_text(head, is_table=name.lower().endswith((".csv", ".tsv")) or "csv" in declared_type)
 
 
@@ -64,14 +67,16 @@ def _kind_of_archive(path: Path) -> str:
             parts = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         raise Refused(BROKEN)
-    if len(parts) > bounds.MOST_ENTRIES or sum(part.file_size for part in parts) > bounds.MOST_UNPACKED_BYTES:
-        raise Refused(TOO_LARGE)
     names = {part.filename for part in parts}
     kind = next((kind for main, kind in _MAIN_PARTS.items() if main in names), "")
+    if not kind:
+        raise Refused(ARCHIVE)
     if any(part.flag_bits & 1 for part in parts):
         raise Refused(ENCRYPTED)
-    if not kind:
-        raise Refused(UNKNOWN)
+    if len(parts) > bounds.MOST_ENTRIES:
+        raise Refused(ENTRIES)
+    if sum(part.file_size for part in parts) > bounds.MOST_UNPACKED_BYTES:
+        raise Refused(UNPACKED)
     return kind
 
 

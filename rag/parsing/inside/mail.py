@@ -8,15 +8,19 @@ from email.policy import compat32
 
 from rag.parsing.inside.charset import decode
 from rag.parsing.inside.draft import Draft
+from rag.parsing.inside.nesting import check_parts
 from rag.parsing.inside.web import read_page
 from rag.parsing.inside.words import one_line
 
 _TOLD = ("From", "To", "Cc", "Date", "Subject")
 _MOST_PARTS = 1_000
+_LONGEST_HEADER = 10_000  # of which more is not read
 _folded = re.compile(r"\r?\n[ \t]+")
 
 
 def read_mail(draft: Draft, data: bytes) -> None:
+    """Raises Refused."""
+    check_parts(data)
     mail = message_from_bytes(data, policy=compat32)
     draft.title = header(mail, "Subject")
     draft.say("author", header(mail, "From"))
@@ -34,6 +38,7 @@ def read_mail(draft: Draft, data: bytes) -> None:
 def header(mail: Message, name: str) -> str:
     """Its text, whatever its sender wrote: encoded words, or bytes as they are."""
     raw = next((str(value) for key, value in mail.raw_items() if key.lower() == name.lower()), "")
+    raw = raw[:_LONGEST_HEADER]
     return _decode_words(_folded.sub(" ", raw).encode("utf-8", "surrogateescape"))
 
 
@@ -111,5 +116,5 @@ def _attach(draft: Draft, part: Message) -> None:
 
 def _name(part: Message) -> str:
     """A name in RFC 2231's form is decoded by the library."""
-    name = part.get_filename("").encode("utf-8", "surrogateescape")
+    name = part.get_filename("")[:_LONGEST_HEADER].encode("utf-8", "surrogateescape")
     return _decode_words(name).replace("/", "_") or "attachment"

@@ -2,13 +2,16 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
+from foundation.jail.inside import Refused
 from rag.parsing import bounds
 from rag.parsing.inside.charset import decode
 from rag.parsing.inside.draft import Draft
 
+CELLS_TOO_MANY = "document_cells"
 DELIMITERS = ";,\t|"
 _SAMPLE_ROWS = 50
 _LONGEST_CELL = 2_000_000
@@ -38,8 +41,8 @@ def find_delimiter(text: str) -> str:
 
 
 def add_table(draft: Draft, rows: Iterable[tuple[int, list[str]]]) -> None:
-    """Numbered rows; the first that holds something is the header."""
-    filled = ((number, row) for number, row in rows if any(cell.strip() for cell in row))
+    """Numbered rows; the first that holds something is the header. Raises Refused."""
+    filled = ((number, row) for number, row in _count_cells(rows) if any(cell.strip() for cell in row))
     first = next(filled, None)
     if first is None:
         return
@@ -58,9 +61,20 @@ def add_table(draft: Draft, rows: Iterable[tuple[int, list[str]]]) -> None:
     draft.table([header], below=[_name_cells(begin, begin, len(header))])
 
 
+def _count_cells(rows: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """An empty row counts four cells: it takes its time, too."""
+    count = 0
+    for number, row in rows:
+        count += len(row) or 4
+        if count > bounds.MOST_CELLS or len(row) > bounds.MOST_COLUMNS:
+            raise Refused(CELLS_TOO_MANY)
+        yield number, row
+
+
 def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
+    """Also without what is empty to the right of a row's last cell."""
     filled = sorted({place for row in rows for place, cell in enumerate(row) if cell.strip()})
-    return [[row[place] if place < len(row) else "" for place in filled] for row in rows]
+    return [[row[place] for place in filled[: bisect_left(filled, len(row))]] for row in rows]
 
 
 def _name_cells(first: int, last: int, width: int) -> str:

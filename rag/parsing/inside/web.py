@@ -7,6 +7,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from rag.parsing.inside.charset import decode
 from rag.parsing.inside.draft import Draft
+from rag.parsing.inside.nesting import check_depth
 from rag.parsing.inside.words import join_ideographs, one_line
 
 _UNREAD = "script, style, noscript, template, nav, iframe, object, svg, math, form button, select, [hidden]"
@@ -27,6 +28,8 @@ def read_html(draft: Draft, data: bytes) -> None:
 
 
 def read_page(draft: Draft, text: str) -> None:
+    """Raises Refused."""
+    check_depth(text)
     tree = LexborHTMLParser(text)
     title = tree.css_first("title")
     draft.title = draft.title or (one_line(title.text()) if title else "")
@@ -101,7 +104,7 @@ def _is_whole(node: LexborNode) -> bool:
 
 def _is_data(table: LexborNode) -> bool:
     """Whether it is a table, and not a page's scaffolding."""
-    if table.css_first("table") not in (None, table):
+    if len(table.css("table")) > 1:  # itself is one of them
         return False
     rows = table.css("tr")
     return table.css_first("th") is not None or (
