@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from multiprocessing.process import BaseProcess
 
 # What a forked process takes up although it was loaded without it: all of it is asked of the settings when it
 # is needed, and kept nowhere else.
@@ -60,6 +61,18 @@ class PlantedProcess:
         self._process.join(timeout_s)
         if self._process.exitcode is None:
             raise subprocess.TimeoutExpired("the planted process", timeout_s or 0)
+
+
+def start_program(source: str, line: socket.socket) -> BaseProcess:
+    """A process that runs Python text, whose standard input and output are a socket."""
+    process = _context.Process(target=_run_program, args=(source, line), daemon=True)
+    process.start()
+    return process
+
+
+def _run_program(source: str, line: socket.socket) -> None:
+    sys.stdin, sys.stdout = line.makefile("r"), line.makefile("w")
+    exec(source, {})
 
 
 def _serve(listener: socket.socket, bug: str, variables: dict[str, str], log: str) -> None:
