@@ -397,7 +397,7 @@ def test_planted_bug_a_new_month_forgets_what_is_held(machine, monkeypatch):
 
     monkeypatch.setattr(Balance, "roll", forgetful)
     with pytest.raises((AssertionError, AtriumError)):
-        run(only(machine, "hold", "end_month"), 50)
+        run(only(machine, "hold", "settle", "end_month"), 50)
 
 
 def test_planted_bug_a_correction_books_all_that_was_used_once_more(machine, monkeypatch):
