@@ -21,8 +21,8 @@ PROCESSES, LIMIT, TIMES, WAVES = 4, 1_000, 10, 25
 TOKENS, AT_ONCE = 100_000, 20
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
 
-# Each line it reads is JSON: what to do, and Python that breaks the limiter meanwhile; it
-# answers with a line of JSON.
+# Each line it reads is JSON: what to do, and Python that breaks the limiter meanwhile; it answers with a line
+# of JSON.
 WORKER = """
 import asyncio, json, random, sys
 from gateway.bounds import Bound
@@ -94,6 +94,7 @@ async def keep(limiter, redis, _waves):
 
 async def work(what, bug, waves=0):
     redis = make_redis(socket_timeout_s=20)
+    redis.connection_pool.connection_kwargs["socket_connect_timeout"] = 20  # the machine may be busy
     healthy = {{name: vars(Limiter)[name] for name in ("_ask", "give_back")}}
     exec(bug, {{"Limiter": Limiter}})
     limiter = Limiter(redis)
