@@ -25,8 +25,8 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from foundation.collector import pass_over_loaded_objects
 from tenants.context import Scope, platform, tenant, use_scope
-
-PASSWORD = "correct horse battery staple"
+from tests import services
+from tests.cast import ROUNDS, move_in
 
 
 def _with_room(function, argument):
@@ -63,44 +63,13 @@ def pytest_pyfunc_call(pyfuncitem):
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_blocker):
-    """Migrate public and the template once, clone both tenants, and let the cast move in."""
+    """The cast moves in, unless it came with the data folder."""
     from django.db import connections
 
-    from accounts.services import create_user
-    from tenants.database.schemas import migrate_public, migrate_template
-    from tenants.occasions import platform_start
-    from tenants.provisioning.services import create_tenant, ensure_default_plans
-
     with django_db_blocker.unblock():
-        migrate_public()
-        migrate_template()
-        with platform():
-            ensure_default_plans()
-            platform_start.run()
-            create_user(
-                actor=None,
-                email="olga@atrium.example",
-                name="Olga Orlova",
-                password=PASSWORD,
-                is_operator=True,
-            )
-        for slug, people in {
-            "acme": [("alice", "owner"), ("bob", "user")],
-            "globex": [("charlie", "owner")],
-        }.items():
-            create_tenant(slug=slug, name=slug.capitalize(), host=f"{slug}.localhost", plan="unlimited")
-            with tenant(slug):
-                for name, role in people:
-                    create_user(
-                        actor=None,
-                        email=f"{name}@{slug}.example",
-                        name=name.capitalize(),
-                        password=PASSWORD,
-                        roles=[role],
-                    )
-        connections.close_all()
-    yield
-    with django_db_blocker.unblock():
+        if not services.is_prepared:
+            move_in()
+        yield
         connections.close_all()
 
 
@@ -148,9 +117,9 @@ def _read_certificates_once():
 
 @pytest.fixture(scope="session", autouse=True)
 def _hash_passwords_cheaply():
-    """The same hash with fewer rounds: what the log-ins do is tested, not how long it takes."""
+    """The same hash with fewer rounds, as the cast's passwords have."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PBKDF2PasswordHasher, "iterations", 1_000)
+        patch.setattr(PBKDF2PasswordHasher, "iterations", ROUNDS)
         yield
 
 

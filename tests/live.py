@@ -18,7 +18,7 @@ import openai
 import pytest
 
 from tests.doubles import MockLLM, running_mockllm
-from tests.planted import PlantedProcess
+from tests.planted import PlantedProcess, find_variables
 
 ROOT = Path(__file__).resolve().parent.parent
 TENANTS = ("live-one", "live-two")
@@ -77,7 +77,7 @@ main()
 @contextlib.contextmanager
 def running_web(port_socket: socket.socket, environment: dict[str, str], bug: str = "", log=None):
     """`manage.py serve web` on an inherited socket, ready; `bug` is Python that breaks something
-    first, to see whether a proof notices; `log`: an open file for what it says.
+    first, to see whether a proof notices; `log`: an open file, which has a name, for what it says.
     """
     process = _start_web(port_socket, environment, bug, log)
     try:
@@ -93,8 +93,8 @@ def running_web(port_socket: socket.socket, environment: dict[str, str], bug: st
 
 
 def _start_web(port_socket: socket.socket, environment: dict[str, str], bug: str, log):
-    if bug and log is None and environment == os.environ:
-        return PlantedProcess(port_socket, bug)
+    if (variables := find_variables(environment)) is not None:
+        return PlantedProcess(port_socket, bug, variables, log.name if log else "")
     port_socket.set_inheritable(True)
     program = ["-c", PLANTED.format(bug=bug)] if bug else ["manage.py"]
     return subprocess.Popen(

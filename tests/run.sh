@@ -6,6 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
+.venv/bin/python -m tests.prepared || exit 1  # what each group begins with
 waiting="tests/proof/test_s10_revocation.py"  # for what lasts seconds
 groups=(
   "tests/e2e tests/launcher tests/runtimes tests/api"

@@ -11,7 +11,8 @@ from django.core.management import CommandError, call_command
 from accounts.models import User
 from tenants.context import platform, tenant
 from tenants.local.models import OutboxMessage
-from tests.conftest import PASSWORD, manage
+from tests.cast import PASSWORD
+from tests.conftest import manage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.scope(None)]
 OTTO = "otto@atrium.example"

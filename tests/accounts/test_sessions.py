@@ -13,7 +13,8 @@ from accounts.sessions import SESSIONS, SessionStore, delete_expired_sessions, s
 from tenants.context import platform, tenant
 from tenants.models import Duty
 from tenants.work.duties import carry_out_duties
-from tests.conftest import PASSWORD, HostClient
+from tests.cast import PASSWORD
+from tests.conftest import HostClient
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)

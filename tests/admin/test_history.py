@@ -28,7 +28,7 @@ from tenants.context import platform
 from tenants.doors import hosts
 from tenants.provisioning.plans import set_plan
 from tests.admin.test_people import refusal, url
-from tests.conftest import PASSWORD
+from tests.cast import PASSWORD
 from tests.estate import make_estate, make_platform_estate
 from tests.routes import PLATFORM, TENANT
 from usage.models import Budget

@@ -9,7 +9,7 @@ from accounts.models import User
 from accounts.services import create_user
 from models_registry.services import add_connection, add_model, remove_connection
 from tenants.context import platform
-from tests.conftest import PASSWORD
+from tests.cast import PASSWORD
 from tests.e2e.conftest import SLUG
 from tests.estate import PROVIDER
 

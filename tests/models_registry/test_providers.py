@@ -71,7 +71,7 @@ def test_events_of_openais_shape_pass_as_they_are_where_a_kind_has_none_of_its_o
 @KINDS
 def test_no_test_finds_a_key_of_the_machine(kind):
     variable = PROVIDERS[kind].key_variable
-    assert not variable or variable not in os.environ, f"name {variable} in tests/services.py"
+    assert not variable or variable not in os.environ, f"name {variable} in tests/prepared.py"
 
 
 @KINDS

@@ -1,5 +1,5 @@
 """Filters read no column that a list does not show (S03 of docs/proofs.md): every list × every field and
-chain of its model × every lookup.
+chain of its model × every lookup; in `make test` every third chain, and one lookup each, in turn.
 
 Whoever may see a list of people must not learn a password's hash letter by letter from whether a row
 appears, nor what others asked from the titles that no page shows. Anything but the list's own filters is
@@ -8,6 +8,7 @@ refused, before the database is asked.
 
 import copy
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -27,6 +28,7 @@ from tests.permissions import SERVICE, SYSTEM
 from tests.routes import PLATFORM, TENANT, list_routes
 
 pytestmark = pytest.mark.django_db
+NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
 LOOKUPS = ("__startswith", "__gt")
 VALUE = "0"
 
@@ -46,8 +48,10 @@ def fields_of(model: type[Model]) -> Iterator[str]:
 
 
 def queries_of(model: type[Model]) -> Iterator[str]:
-    for name in fields_of(model):
-        for lookup in LOOKUPS if "__" not in name else LOOKUPS[:1]:
+    for number, name in enumerate(fields_of(model)):
+        if "__" in name and number % 3 and not NIGHT:
+            continue
+        for lookup in LOOKUPS if NIGHT else [LOOKUPS[number % 2]]:
             yield urlencode({f"{name}{lookup}": VALUE})
     yield from (
         urlencode({"_to_field": field.name}) for field in model._meta.concrete_fields if not field.primary_key
@@ -88,14 +92,14 @@ def leaks(
 def test_no_list_of_a_tenants_administration_can_be_filtered_by_what_it_does_not_offer(acme, alice):
     tried, open_ones = leaks(acme.login_as(alice), service_admin, TENANT, SERVICE)
     assert open_ones == []
-    assert tried >= 800
+    assert tried >= (1_200 if NIGHT else 500)
 
 
 @pytest.mark.scope("platform")
 def test_nor_can_one_of_the_platforms(on_platform, olga):
     tried, open_ones = leaks(on_platform.login_as(olga), system_admin, PLATFORM, SYSTEM)
     assert open_ones == []
-    assert tried >= 400
+    assert tried >= (600 if NIGHT else 250)
 
 
 def test_what_filters_offer_is_taken(acme, alice, on_platform, olga):

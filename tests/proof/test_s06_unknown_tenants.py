@@ -62,7 +62,8 @@ UNKNOWN_HOSTS = [
 ]
 
 
-ENOUGH, THREADS = 40, 8 if os.environ.get("ATRIUM_PROOF") == "night" else 4
+IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
+ENOUGH, THREADS = 40, 8 if IS_NIGHT else 2
 
 
 def make_tenant(slug: str) -> str:
@@ -72,6 +73,26 @@ def make_tenant(slug: str) -> str:
     with tenant(slug):
         user = create_user(actor=None, email=f"dora@{slug}.example", name="Dora", roles=["owner"])
         return create_api_key(actor=None, user=user, name="k", scopes=["inference", "read"])[1]
+
+
+_kept: dict[str, str] = {}
+
+
+def keep_tenant(slug: str) -> str:
+    """The same for all tests that leave it as it was."""
+    if slug not in _kept:
+        _kept[slug] = make_tenant(slug)
+    hosts.forget()
+    return _kept[slug]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drop_kept(django_db_setup, django_db_blocker):
+    yield
+    with django_db_blocker.unblock():
+        while _kept:
+            drop_schema(_kept.popitem()[0])
+        connections.close_all()
 
 
 def execute(statement: str) -> None:
@@ -147,68 +168,61 @@ def test_a_page_at_an_unknown_host_suggests_the_port_by_which_one_came(unblocked
 
 
 def test_programs_are_answered_at_any_host_by_their_key_alone(unblocked):
-    key, other = make_tenant("anywhere"), make_tenant("elsewhere")
-    try:
-        for host in UNKNOWN_HOSTS:
-            for text in (key, other):
-                slug = text.split("_")[1]
-                found = Client(headers={"host": host, "authorization": f"Bearer {text}"}).get(API)
-                assert found.status_code == 200, f"{host!r} answered a good key with {found.status_code}"
-                assert found.json()["tenant"]["slug"] == slug
-            for wrong in wrong_keys(key):
-                headers = {"host": host, "authorization": f"Bearer {wrong}"}
-                assert Client(headers=headers).get(API).status_code == 401, (host, wrong)
-        assert {answer[0] for answer in ask_gateway([key, other], UNKNOWN_HOSTS)} == {200}
-        assert {answer[0] for answer in ask_gateway(wrong_keys(key), UNKNOWN_HOSTS)} == {401}
-    finally:
-        drop_schema("anywhere")
-        drop_schema("elsewhere")
+    """Each host is asked with both good keys, and by day with one of the wrong ones, in turn."""
+    key, other = keep_tenant("anywhere"), keep_tenant("elsewhere")
+    wrong = wrong_keys(key)
+    for number, host in enumerate(UNKNOWN_HOSTS):
+        for text in (key, other):
+            slug = text.split("_")[1]
+            found = Client(headers={"host": host, "authorization": f"Bearer {text}"}).get(API)
+            assert found.status_code == 200, f"{host!r} answered a good key with {found.status_code}"
+            assert found.json()["tenant"]["slug"] == slug
+        for text in wrong if IS_NIGHT else [wrong[number % len(wrong)]]:
+            headers = {"host": host, "authorization": f"Bearer {text}"}
+            assert Client(headers=headers).get(API).status_code == 401, (host, text)
+    assert {answer[0] for answer in ask_gateway([key, other], UNKNOWN_HOSTS)} == {200}
+    some = UNKNOWN_HOSTS if IS_NIGHT else UNKNOWN_HOSTS[::10]
+    assert {answer[0] for answer in ask_gateway(wrong, some)} == {401}
 
 
 def test_a_session_counts_at_home_only(unblocked):
     """Nobody becomes Dora by her session's cookie; beside a key it does not even say her language."""
-    key = make_tenant("anywhere")
-    try:
-        with tenant("anywhere"):
-            dora = User.objects.get(email="dora@anywhere.example")
-            User.objects.filter(pk=dora.pk).update(language="de")
-            home = Client(headers={"host": "anywhere.localhost"})
-            home.force_login(dora)
-        assert home.get(API).json()["email"] == dora.email
-        bearer = {"authorization": f"Bearer {key}"}
-        assert home.get(API, headers=bearer)["Content-Language"] == "de"
-        for host in (*UNKNOWN_HOSTS, "localhost"):
-            client = Client(headers={"host": host})
-            client.cookies = home.cookies
-            assert client.get(API).status_code == 401, f"{host!r} let a session in"
-            assert client.get(API, headers=bearer)["Content-Language"] == "en", f"{host!r} read a session"
-    finally:
-        drop_schema("anywhere")
+    key = keep_tenant("anywhere")
+    with tenant("anywhere"):
+        dora = User.objects.get(email="dora@anywhere.example")
+        User.objects.filter(pk=dora.pk).update(language="de")
+        home = Client(headers={"host": "anywhere.localhost"})
+        home.force_login(dora)
+    assert home.get(API).json()["email"] == dora.email
+    bearer = {"authorization": f"Bearer {key}"}
+    assert home.get(API, headers=bearer)["Content-Language"] == "de"
+    for host in (*UNKNOWN_HOSTS, "localhost"):
+        client = Client(headers={"host": host})
+        client.cookies = home.cookies
+        assert client.get(API).status_code == 401, f"{host!r} let a session in"
+        assert client.get(API, headers=bearer)["Content-Language"] == "en", f"{host!r} read a session"
 
 
 def test_links_of_an_answer_lead_to_the_host_that_was_called(unblocked, settings):
     """Where that one cannot be used, or may not be, to the server's own address."""
-    key = make_tenant("linked")
-    try:
-        with tenant("linked"):
-            for number in range(3):
-                create_api_key(actor=None, user=User.objects.first(), name=f"k{number}")
-        for allowed, host, expected in (
-            (["*"], "192.168.1.20:8000", "http://192.168.1.20:8000/"),
-            (["*"], "x?", "http://testserver:80/"),
-            (["chat.example.org"], "192.168.1.20:8000", "http://testserver:80/"),
-            (["chat.example.org"], "linked.localhost", "http://testserver:80/"),
-        ):
-            settings.ALLOWED_HOSTS = allowed
-            client = Client(headers={"host": host, "authorization": f"Bearer {key}"})
-            assert client.get("/api/v1/api-keys/?limit=1").json()["next"].startswith(expected), host
-    finally:
-        drop_schema("linked")
+    key = keep_tenant("anywhere")
+    with tenant("anywhere"):
+        for number in range(3):
+            create_api_key(actor=None, user=User.objects.first(), name=f"k{number}")
+    for allowed, host, expected in (
+        (["*"], "192.168.1.20:8000", "http://192.168.1.20:8000/"),
+        (["*"], "x?", "http://testserver:80/"),
+        (["chat.example.org"], "192.168.1.20:8000", "http://testserver:80/"),
+        (["chat.example.org"], "anywhere.localhost", "http://testserver:80/"),
+    ):
+        settings.ALLOWED_HOSTS = allowed
+        client = Client(headers={"host": host, "authorization": f"Bearer {key}"})
+        assert client.get("/api/v1/api-keys/?limit=1").json()["next"].startswith(expected), host
 
 
 BROKEN = {
     "gone": ("gone", "DROP SCHEMA gone CASCADE", 404),
-    "renamed": ("renamed", "ALTER SCHEMA renamed RENAME TO elsewhere", 404),
+    "renamed": ("renamed", "ALTER SCHEMA renamed RENAME TO moved", 404),
     "half": (
         "half",
         "DELETE FROM half.django_migrations WHERE id = (SELECT max(id) FROM half.django_migrations)",
@@ -231,7 +245,7 @@ def test_a_broken_tenant_is_never_served_from_public(unblocked, slug, statement,
         }, "the host was answered otherwise"
         assert statuses_by_key(key) == {401 if expected == 404 else expected}
     finally:
-        execute("DROP SCHEMA IF EXISTS elsewhere CASCADE")
+        execute("DROP SCHEMA IF EXISTS moved CASCADE")
         drop_schema(slug)
 
 
@@ -304,31 +318,31 @@ def without_request_id(headers) -> dict[str, str]:
 
 
 def test_a_suspended_tenant_gets_403_on_every_door_and_keeps_its_data(unblocked):
-    key = make_tenant("paused")
+    key = keep_tenant("anywhere")
     try:
-        set_tenant_status(slug="paused", status=Tenant.Status.SUSPENDED)
+        set_tenant_status(slug="anywhere", status=Tenant.Status.SUSPENDED)
         hosts.forget()
         for path in PATHS:
-            assert Client(headers={"host": "paused.localhost"}).get(path).status_code == 403
+            assert Client(headers={"host": "anywhere.localhost"}).get(path).status_code == 403
         assert statuses_by_key(key) == {403}
-        set_tenant_status(slug="paused", status=Tenant.Status.ACTIVE)
+        set_tenant_status(slug="anywhere", status=Tenant.Status.ACTIVE)
         hosts.forget()
-        assert Client(headers={"host": "paused.localhost"}).get("/accounts/login/").status_code == 200
+        assert Client(headers={"host": "anywhere.localhost"}).get("/accounts/login/").status_code == 200
         assert statuses_by_key(key) == {200}
     finally:
-        drop_schema("paused")
+        set_tenant_status(slug="anywhere", status=Tenant.Status.ACTIVE)
 
 
 def test_a_wrong_key_at_a_tenants_own_host_is_refused_before_its_door(unblocked):
-    key = make_tenant("paused")
+    key = keep_tenant("anywhere")
     try:
-        set_tenant_status(slug="paused", status=Tenant.Status.SUSPENDED)
+        set_tenant_status(slug="anywhere", status=Tenant.Status.SUSPENDED)
         hosts.forget()
         for text, expected in [(key, 403), *[(wrong, 401) for wrong in wrong_keys(key)]]:
-            headers = {"host": "paused.localhost", "authorization": f"Bearer {text}"}
+            headers = {"host": "anywhere.localhost", "authorization": f"Bearer {text}"}
             assert Client(headers=headers).get("/api/v1/me/").status_code == expected, text
     finally:
-        drop_schema("paused")
+        set_tenant_status(slug="anywhere", status=Tenant.Status.ACTIVE)
 
 
 def test_a_schema_that_is_gone_counts_as_unknown(unblocked):
@@ -437,11 +451,8 @@ def test_planted_bug_a_door_judged_before_the_key_is_noticed(unblocked, monkeypa
 
 def test_planted_bug_two_places_that_refuse_are_noticed(unblocked, monkeypatch):
     """The middleware refuses unknown tenants, the view wrong keys: one status, but not one answer."""
-    key = make_tenant("wordy")
-    try:
-        assert statuses_by_key(key) == {200}
-        monkeypatch.setattr(middleware, "_is_good", lambda key, door: True)
-        with pytest.raises(AssertionError, match="ask_api tells wrong keys apart"):
-            statuses_by_key(key)
-    finally:
-        drop_schema("wordy")
+    key = keep_tenant("anywhere")
+    assert statuses_by_key(key) == {200}
+    monkeypatch.setattr(middleware, "_is_good", lambda key, door: True)
+    with pytest.raises(AssertionError, match="ask_api tells wrong keys apart"):
+        statuses_by_key(key)

@@ -16,6 +16,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
+    RULE_MARKER,
     Bundle,
     RuleBasedStateMachine,
     consumes,
@@ -40,7 +41,7 @@ from usage.pricing import Price, Usage, cost
 from usage.quantities import TOKENS, Quantities, add
 
 IS_NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
-SEQUENCES, STEPS = (2_000, 50) if IS_NIGHT else (100, 12)
+SEQUENCES, STEPS = (2_000, 50) if IS_NIGHT else (50, 12)
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(7_200 if IS_NIGHT else 300)]
 BESIDE_TOKENS = {"images": Decimal("0.000001"), "gpu_ms": Decimal("0.000000001")}
 amounts = st.decimals(0, 3, places=12)
@@ -347,6 +348,20 @@ def run(machine, sequences: int = SEQUENCES) -> None:
     run_state_machine_as_test(machine, settings=plain)
 
 
+def only(machine, *names: str):
+    """The same machine with these rules alone, by which a bug shows soon."""
+
+    def as_method(function):
+        return lambda self, *given, **named: function(self, *given, **named)
+
+    left = {
+        name: as_method(function)
+        for name, function in vars(LedgerModel).items()
+        if hasattr(function, RULE_MARKER) and name not in names
+    }
+    return type("OnlyThese", (machine,), left)
+
+
 def test_the_ledger_does_what_its_model_says(machine):
     run(machine)
 
@@ -382,10 +397,10 @@ def test_planted_bug_a_new_month_forgets_what_is_held(machine, monkeypatch):
 
     monkeypatch.setattr(Balance, "roll", forgetful)
     with pytest.raises((AssertionError, AtriumError)):
-        run(machine, 200)
+        run(only(machine, "hold", "settle", "end_month"), 50)
 
 
 def test_planted_bug_a_correction_books_all_that_was_used_once_more(machine, monkeypatch):
     monkeypatch.setattr(late, "subtract", lambda used, _estimated: used)
     with pytest.raises(AssertionError):
-        run(machine, 600)  # a death between a hold and its bill is rare
+        run(only(machine, "hold", "bill_of_the_dead"), 50)

@@ -5,12 +5,9 @@ B's waiting is counted, not timed: its call waits for the script that runs and f
 asks meanwhile. (The p95 by the clock is the bench's: docs/figures.md.)
 """
 
+import io
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
+import socket
 
 import pytest
 
@@ -18,19 +15,16 @@ from gateway.bounds import Bound
 from gateway.state import limits
 from gateway.state.limits import LEASE_S, Limiter
 from tests.gateway.test_limits import ask, run
+from tests.planted import start_program
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PROCESSES, LIMIT, TIMES = 4, 1_000, 10
+PROCESSES, LIMIT, TIMES, WAVES = 4, 1_000, 10, 25
 TOKENS, AT_ONCE = 100_000, 20
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
 
-# ARGV: a seed. Each line it reads is JSON: what to do, and Python that breaks the limiter meanwhile; it
-# answers with a line of JSON.
+# Each line it reads is JSON: what to do, and Python that breaks the limiter meanwhile; it answers with a line
+# of JSON.
 WORKER = """
-import asyncio, json, os, random, sys
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-import django
-django.setup()
+import asyncio, json, random, sys
 from gateway.bounds import Bound
 from gateway.state.limits import Limiter
 from gateway.state.valkey import make_redis
@@ -39,9 +33,9 @@ A = (Bound("tenant", RPM, {limit}, "a:limit:tenant::rpm"),)
 B = (Bound("tenant", RPM, {limit}, "b:limit:tenant::rpm"),)
 A_TOKENS = (Bound("tenant", TPM, {tokens}, "a:limit:tenant::tpm"),)
 A_AT_ONCE = (Bound("tenant", AT_ONCE, {at_once}, "a:limit:tenant::once"),)
-draw = random.Random(sys.argv[1])
+draw = random.Random({seed})
 
-async def flood(limiter, redis):
+async def flood(limiter, redis, waves):
     scripts = [0]
     run = redis.evalsha
     def counted(*arguments):
@@ -55,13 +49,13 @@ async def flood(limiter, redis):
         found["b_asked"] += 1
         found["b"] += verdict.is_admitted
         found["most_scripts"] = max(found["most_scripts"], scripts[0] - before)
-    for wave in range(25):
+    for wave in range(waves):
         asking = [limiter.admit(A) for _ in range({limit} * {times} // {processes} // 25)]
         *verdicts, _none = await asyncio.gather(*asking, of_b())
         found["a"] += sum(verdict.is_admitted for verdict in verdicts)
     return found
 
-async def spend(limiter, redis):
+async def spend(limiter, redis, _waves):
     # what is used is less than what is taken: 100 calls at once, until nothing is admitted any more
     used = 0
     async def one():
@@ -78,7 +72,7 @@ async def spend(limiter, redis):
         await asyncio.gather(*[one() for _ in range(25)])
     return {{"used": used}}
 
-async def hold(limiter, redis):
+async def hold(limiter, redis, _waves):
     most = admitted = 0
     async def one():
         nonlocal most, admitted
@@ -93,25 +87,26 @@ async def hold(limiter, redis):
         await asyncio.gather(*[one() for _ in range(25)])
     return {{"most": most, "admitted": admitted}}
 
-async def keep(limiter, redis):
+async def keep(limiter, redis, _waves):
     verdicts = await asyncio.gather(*[limiter.admit(A_AT_ONCE) for _ in range({at_once})])
     print(json.dumps({{"held": sum(verdict.is_admitted for verdict in verdicts)}}), flush=True)
     await asyncio.sleep(3600)
 
-async def work(what, bug):
+async def work(what, bug, waves=0):
     redis = make_redis(socket_timeout_s=20)
+    redis.connection_pool.connection_kwargs["socket_connect_timeout"] = 20  # the machine may be busy
     healthy = {{name: vars(Limiter)[name] for name in ("_ask", "give_back")}}
     exec(bug, {{"Limiter": Limiter}})
     limiter = Limiter(redis)
     try:
-        return await globals()[what](limiter, redis)
+        return await globals()[what](limiter, redis, waves)
     finally:
         await limiter.close()
         await redis.aclose()
         for name, function in healthy.items():
             setattr(Limiter, name, function)
 
-async def learn(limiter, redis):
+async def learn(limiter, redis, _waves):
     await limiter.admit((Bound("tenant", RPM, 9, "warm:limit"),))  # the server knows the script
 
 asyncio.run(work("learn", ""))
@@ -121,52 +116,51 @@ for line in sys.stdin:
 """
 
 
-def start(seed: int) -> subprocess.Popen:
-    source = WORKER.format(limit=LIMIT, times=TIMES, tokens=TOKENS, at_once=AT_ONCE, processes=PROCESSES)
-    return subprocess.Popen(
-        [sys.executable, "-c", source, str(seed)],
-        cwd=ROOT,
-        env=dict(os.environ),
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+class Worker:
+    def __init__(self, seed: int) -> None:
+        numbers = {"limit": LIMIT, "times": TIMES, "tokens": TOKENS, "at_once": AT_ONCE}
+        source = WORKER.format(seed=seed, processes=PROCESSES, **numbers)
+        self._line, theirs = socket.socketpair()
+        self._text: io.TextIOWrapper = self._line.makefile("rw")
+        with theirs:
+            self._process = start_program(source, theirs)
 
+    def tell(self, what: str, bug: str = "", waves: int = WAVES) -> None:
+        self._text.write(json.dumps({"what": what, "bug": bug, "waves": waves}) + "\n")
+        self._text.flush()
 
-def end(process: subprocess.Popen) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdin.close()
-    process.stdout.close()
+    def hear(self) -> str:
+        return self._text.readline()
 
-
-def tell(process: subprocess.Popen, what: str, bug: str = "") -> None:
-    process.stdin.write(json.dumps({"what": what, "bug": bug}) + "\n")
-    process.stdin.flush()
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._text.close()
+        self._line.close()
 
 
 @pytest.fixture(scope="module")
 def four():
-    processes = [start(seed) for seed in range(PROCESSES)]
-    assert [process.stdout.readline() for process in processes] == ["ready\n"] * PROCESSES
+    processes = [Worker(seed) for seed in range(PROCESSES)]
+    assert [process.hear() for process in processes] == ["ready\n"] * PROCESSES
     yield processes
     for process in processes:
-        end(process)
+        process.end()
 
 
-def run_four(four: list[subprocess.Popen], what: str, bug: str = "") -> list[dict]:
+def run_four(four: list[Worker], what: str, bug: str = "", waves: int = WAVES) -> list[dict]:
     """What each process found that did it at the same time as the others, with empty counters."""
     run(lambda limiter: limiter._redis.ping())  # empties them
     for process in four:
-        tell(process, what, bug)
-    return [json.loads(process.stdout.readline()) for process in four]
+        process.tell(what, bug, waves)
+    return [json.loads(process.hear()) for process in four]
 
 
-def prove(four, bug: str = "") -> None:
-    found = run_four(four, "flood", bug)
+def prove(four, bug: str = "", waves: int = WAVES) -> None:
+    found = run_four(four, "flood", bug, waves)
     admitted = sum(one["a"] for one in found)
     assert LIMIT * 0.99 <= admitted <= LIMIT * 1.01, f"A got {admitted} of {LIMIT}"
-    assert all(one["b"] == one["b_asked"] == 25 for one in found), "B is never refused"
+    assert all(one["b"] == one["b_asked"] == waves for one in found), "B is never refused"
     assert max(one["most_scripts"] for one in found) <= 2, "B waits for the running script and its own"
 
 
@@ -192,7 +186,7 @@ def test_planted_bug_a_neighbour_in_the_same_queue_is_found_out(four):
         "Limiter._ask = one_by_one"
     )
     with pytest.raises(AssertionError, match="B waits"):
-        prove(four, bug)
+        prove(four, bug, waves=3)
 
 
 def spend_and_count(four, bug: str = "") -> int:
@@ -227,13 +221,13 @@ def test_planted_bug_places_that_never_come_back_are_found_out(four):
 
 def test_a_killed_process_holds_its_calls_no_longer_than_its_lease(monkeypatch):
     run(lambda limiter: limiter._redis.ping())
-    process = start(0)
+    process = Worker(0)
     try:
-        assert process.stdout.readline() == "ready\n"
-        tell(process, "keep")
-        assert json.loads(process.stdout.readline()) == {"held": AT_ONCE}
+        assert process.hear() == "ready\n"
+        process.tell("keep")
+        assert json.loads(process.hear()) == {"held": AT_ONCE}
     finally:
-        end(process)
+        process.end()
     bounds = (Bound("tenant", "calls_at_once", AT_ONCE, "a:limit:tenant::once"),)
     real = limits.time.time
 

@@ -326,6 +326,10 @@ from django.conf import settings as s
 s.USES_TLS = s.SECURE_SSL_REDIRECT = True
 s.SESSION_COOKIE_SECURE = s.LANGUAGE_COOKIE_SECURE = s.CSRF_COOKIE_SECURE = True
 s.SECURE_HSTS_SECONDS, s.SECURE_PROXY_SSL_HEADER = 31_536_000, ("HTTP_X_FORWARDED_PROTO", "https")
+import foundation.header_policies as p
+for kind, is_secure in p._POLICIES:  # made when it was loaded
+    said = p._POLICIES[kind, is_secure] = p._with_transport(p.POLICIES[kind], is_secure=is_secure)
+    p._ENCODED[kind, is_secure] = tuple((name.lower().encode(), text.encode()) for name, text in said.items())
 """
 
 

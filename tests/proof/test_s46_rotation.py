@@ -8,7 +8,6 @@ most.
 
 import contextlib
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from django.test import Client, override_settings
 
 from tests.conftest import manage
 from tests.live import TENANTS, House, house_with_bug, listen, running_web
+from tests.planted import PlantedProcess
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(300)]
 SLUG = TENANTS[0]
@@ -336,6 +336,6 @@ if IS_NIGHT:  # each starts four processes
     def test_planted_bug_processes_that_drop_their_calls_are_found_out(
         house, connection, settings, monkeypatch
     ):
-        monkeypatch.setattr(subprocess.Popen, "terminate", subprocess.Popen.kill)
+        monkeypatch.setattr(PlantedProcess, "terminate", PlantedProcess.kill)
         with pytest.raises(AssertionError, match="calls failed"):
             renew_master_key(house, settings)

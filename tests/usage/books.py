@@ -215,9 +215,9 @@ def new_books(count: int, django_db_blocker) -> Iterator[list[Books]]:
             drop_schema(slug)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def two_books(django_db_setup, django_db_blocker) -> Iterator[list[Books]]:
-    """Made for this module."""
+    """Made once for all modules of a folder: each test finds them empty."""
     with new_books(2, django_db_blocker) as found:
         yield found
 

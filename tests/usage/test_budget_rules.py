@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from usage.ledger.budget_rules import ALWAYS, Balance, period_end, period_start
@@ -85,6 +85,7 @@ def test_a_bill_above_the_limit_is_booked_in_full():
     assert (balance.spent, balance.allowance, balance.limit) == (12, 12, 10)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(amounts, st.lists(st.tuples(amounts, amounts), max_size=20), amounts)
 def test_whatever_happens_what_is_used_stays_within_the_allowance(limit, calls, new_limit):
     balance = a_balance(limit)

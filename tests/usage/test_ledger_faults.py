@@ -59,7 +59,7 @@ async def test_a_tenant_whose_tables_are_locked_holds_up_nobody_else(books, othe
             results = await asyncio.gather(*locked, return_exceptions=True)
         if table != "usage_usageevent":  # a reserve writes no event
             assert all(isinstance(result, Unavailable) for result in results)
-        assert calls > 10, "the other tenant's calls went on while these waited"
+        assert calls > 2, "the other tenant's calls went on while these waited"
         await until(books.events)  # the lane tries again
         await call(books, ledger)
     # the bill was kept, and booked
@@ -83,7 +83,7 @@ async def test_four_locked_tenants_leave_a_connection_to_the_others(books, other
         await call(other_books, ledger)
         with books.locked():
             waiting = [asyncio.create_task(ledger.reserve(books.slug, a_hold())) for _ in range(3)]
-            assert await calls_while_waiting(other_books, ledger, waiting) > 3
+            assert await calls_while_waiting(other_books, ledger, waiting) > 2
             results = await asyncio.gather(*waiting, return_exceptions=True)
             assert all(isinstance(result, Unavailable) for result in results)
 

@@ -12,7 +12,7 @@ from django.db import connections
 
 from models_registry.models import Connection, Model, ModelPrice
 from tenants.context import owner, tenant
-from tests.usage.books import Books
+from tests.usage.books import Books, new_books
 from tests.usage.test_quantities import an_old_event
 from usage.models import HourlySum, UsageEvent
 from usage.selectors import DIMENSIONS, list_usage
@@ -27,6 +27,13 @@ OLD_PRICES = {  # input, cached, output, reasoning → what has a price of its o
     ("100", "100", "0", "0.000001"): {"input": "100", "output": "0", "reasoning": "0.000001"},
     ("0", "0", "0", "0"): {"input": "0", "output": "0"},
 }
+
+
+@pytest.fixture(scope="module")
+def two_books(django_db_setup, django_db_blocker):
+    """Of this module alone: its tables are taken back and brought forward."""
+    with new_books(1, django_db_blocker) as found:
+        yield found
 
 
 @pytest.fixture
