@@ -49,7 +49,12 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] ",
     "jit": "off",
 }  # fmt: skip
-UNSAFE_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+UNSAFE_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",  # goes through thousands of tables each minute, which live as long as the tests
+}
 SMALL_SHARED_MEMORY_BYTES = 512 * 2**20
 CREATE_ROLES = """
 SELECT 'CREATE ROLE atrium_owner LOGIN CREATEROLE {owner_extra} PASSWORD ''{owner_password}'''

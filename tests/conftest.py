@@ -39,6 +39,23 @@ def _with_room(function, argument):
 _with_room.__code__ = _with_room.__code__.replace(co_stacksize=300_000)
 
 
+# Made for each test by pytest-django, for marks that none here has: a tenth of a short test's time each.
+NOT_NEEDED = {
+    "_django_clear_site_cache",
+    "_django_isolate_apps",
+    "_django_set_urlconf",
+    "_django_setup_unittest",
+    "_fail_for_invalid_template_variable",
+    "_live_server_helper",
+    "_template_string_if_invalid_marker",
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.fixturenames[:] = [name for name in item.fixturenames if name not in NOT_NEEDED]
+
+
 def pytest_collection_finish():
     pass_over_loaded_objects()
 
@@ -69,12 +86,13 @@ def django_db_setup(django_db_blocker):
     with django_db_blocker.unblock():
         if not services.is_prepared:
             move_in()
-        yield
+        connections.close_all()
+    yield
+    with django_db_blocker.unblock():
         connections.close_all()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _read_static_files_once():
+def _read_static_files_once(patch: pytest.MonkeyPatch) -> None:
     """Each client makes the chain of middleware anew, and with it WhiteNoise looks at some 300 files."""
     read, files = WhiteNoiseMiddleware.add_files_from_finders, {}
 
@@ -84,13 +102,10 @@ def _read_static_files_once():
             files.update(self.files)
         self.files = files
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", read_once)
-        yield
+    patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", read_once)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _keep_contexts_of_whole_pages_only(django_test_environment):
+def _keep_contexts_of_whole_pages_only(patch: pytest.MonkeyPatch) -> None:
     """Django's test client copies the context of every widget and every part of a page, for nobody."""
 
     def render(template, context):
@@ -98,28 +113,29 @@ def _keep_contexts_of_whole_pages_only(django_test_environment):
             return instrumented_test_render(template, context)
         return template.nodelist.render(context)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Template, "_render", render)
-        yield
+    patch.setattr(Template, "_render", render)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _read_certificates_once():
+def _read_certificates_once(patch: pytest.MonkeyPatch) -> None:
     """Each of httpx's clients, and so each of OpenAI's and Anthropic's, reads all certificates that the
     machine trusts: 25 ms of CPU, for servers that are asked without TLS.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "httpx._transports.default.create_ssl_context", functools.cache(httpx.create_ssl_context)
-        )
-        yield
+    patch.setattr("httpx._transports.default.create_ssl_context", functools.cache(httpx.create_ssl_context))
+
+
+def _hash_passwords_cheaply(patch: pytest.MonkeyPatch) -> None:
+    """The same hash with fewer rounds, as the cast's passwords have."""
+    patch.setattr(PBKDF2PasswordHasher, "iterations", ROUNDS)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _hash_passwords_cheaply():
-    """The same hash with fewer rounds, as the cast's passwords have."""
+def _cheaper(django_test_environment):
+    """What is done again and again to no test's gain."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PBKDF2PasswordHasher, "iterations", ROUNDS)
+        _read_static_files_once(patch)
+        _keep_contexts_of_whole_pages_only(patch)
+        _read_certificates_once(patch)
+        _hash_passwords_cheaply(patch)
         yield
 
 

@@ -5,6 +5,7 @@ bring none.
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,27 +50,34 @@ def folder_of(library: str) -> Path:
     return Path(find_spec(library).submodule_search_locations[0])
 
 
+@cache
+def read_catalogue(path: Path) -> polib.POFile:
+    """Parsed once a run, which takes a third of a second: whoever changes a file reads it anew."""
+    return polib.pofile(str(path))
+
+
 def read_catalogues(library: str, language: str) -> Iterator[polib.POEntry]:
     """What the library's own catalogues say, also those entries that say nothing."""
     for place in CATALOGUES.get(library, []):
         path = folder_of(library) / place / "locale" / language / "LC_MESSAGES" / "django.po"
-        for entry in polib.pofile(str(path)):
+        for entry in read_catalogue(path):
             where = [file for file, _line in entry.occurrences]
             if library != "allauth" or any(file.startswith(WITHIN_REACH) for file in where):
                 yield entry
 
 
-def list_texts(library: str) -> set[str]:
+@cache
+def list_texts(library: str) -> frozenset[str]:
     """The English texts that the library can show here."""
     if library in CATALOGUES:
-        return {entry.msgid for entry in read_catalogues(library, "en") if not entry.obsolete}
+        return frozenset(entry.msgid for entry in read_catalogues(library, "en") if not entry.obsolete)
     root = folder_of(library)
     found: set[str] = set()
     for pattern in SOURCES[library]:
         for place in root.glob(pattern):
             for file in place.rglob("*") if place.is_dir() else [place]:
                 found |= set() if _has_stand_in(file) else _read(file)
-    return found
+    return frozenset(found)
 
 
 def _has_stand_in(file: Path) -> bool:

@@ -12,14 +12,13 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
-import polib
 from django.db.models import Model
 from django.utils.translation import to_locale
 
 from config.messages import catalogue, library_catalogue
 from models_registry.providers.table import PROVIDERS
 from tenants.models import Tenant
-from tests.library_texts import CATALOGUES, folder_of
+from tests.library_texts import CATALOGUES, folder_of, read_catalogue
 
 # pattern → the word instead
 BANNED = {
@@ -243,7 +242,7 @@ def list_words(locale: str) -> frozenset[str]:
         ]
     words = set(NAMES)
     for path in paths:
-        for entry in polib.pofile(str(path)):
+        for entry in read_catalogue(path):
             for text in (entry.msgstr, *entry.msgstr_plural.values()):
                 words.update(_words(re.sub(r"%\(\w+\)[a-z]|%[sd]|\{\w*(:\w)?\}|<[^>]*>", " ", text)))
     return frozenset(words)

@@ -9,7 +9,7 @@ import pytest
 from django.utils import translation
 
 from config.messages import LANGUAGES, LANGUAGES_OF_LIBRARIES, catalogue, library_catalogue
-from tests.library_texts import CATALOGUES, SOURCES, list_texts, read_catalogues
+from tests.library_texts import CATALOGUES, SOURCES, list_texts, read_catalogue, read_catalogues
 from tests.page_words import list_banned
 
 LIBRARIES = [*CATALOGUES, *SOURCES]
@@ -22,7 +22,7 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sdifr]|%[sd]|\{\w*(?::\w)?\}|</?[a-z]+")
 
 
 def entries(language: str) -> polib.POFile:
-    return polib.pofile(str(library_catalogue(language)))
+    return read_catalogue(library_catalogue(language))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -49,9 +49,7 @@ def test_each_text_names_its_library_and_keeps_its_placeholders(language):
 
 @pytest.mark.parametrize("language", LANGUAGES_OF_LIBRARIES)
 def test_each_text_goes_before_the_librarys_own(language):
-    own = (
-        {entry.msgid for entry in polib.pofile(str(catalogue(language)))} if language in LANGUAGES else set()
-    )
+    own = {entry.msgid for entry in read_catalogue(catalogue(language))} if language in LANGUAGES else set()
     with translation.override(language.replace("_", "-")):
         for entry in entries(language):
             assert entry.msgid not in own, f"{entry.msgid}: ours goes first"
@@ -66,7 +64,7 @@ def test_no_text_of_a_library_is_left_in_english(library, language):
     said = {
         entry.msgid
         for path in (catalogue(language), library_catalogue(language))
-        for entry in polib.pofile(str(path))
+        for entry in read_catalogue(path)
     }
     said |= {
         entry.msgid

@@ -11,6 +11,7 @@ import polib
 import pytest
 
 from config.messages import LANGUAGES, ROOT, catalogue, find_gaps
+from tests.library_texts import read_catalogue
 from tests.proof.lint.engine import ROOMS
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sdif]|%[sd]|\{\w+\}|</?[a-z]+[^>]*>")
@@ -24,7 +25,7 @@ def test_nothing_is_missing_or_fuzzy(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_placeholders_survive_translation(language):
     wrong = []
-    for entry in polib.pofile(str(catalogue(language))):
+    for entry in read_catalogue(catalogue(language)):
         texts = entry.msgstr_plural.values() if entry.msgid_plural else [entry.msgstr]
         allowed = {*PLACEHOLDER.findall(entry.msgid), *PLACEHOLDER.findall(entry.msgid_plural)}
         wrong += [entry.msgid for text in texts if not set(PLACEHOLDER.findall(text)) <= allowed]
@@ -44,8 +45,7 @@ def test_every_text_of_the_source_is_in_the_catalogues(tmp_path):
         )
     shutil.copy(ROOT / "manage.py", copy)
     before = {
-        language: {entry.msgid for entry in polib.pofile(str(copy / catalogue(language).relative_to(ROOT)))}
-        for language in LANGUAGES
+        language: {entry.msgid for entry in read_catalogue(catalogue(language))} for language in LANGUAGES
     }
     command = [
         sys.executable,

@@ -4,10 +4,10 @@ pages: test_words_on_pages.py).
 
 import re
 
-import polib
 import pytest
 
 from config.messages import LANGUAGES, catalogue
+from tests.library_texts import read_catalogue
 from tests.page_words import TITLE_CASE, list_banned
 
 # what people say to a model, as friends do
@@ -48,7 +48,7 @@ SAME_IN_CHINESE = {
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_text_of_ours_has_a_banned_word(language):
     wrong = []
-    for entry in polib.pofile(str(catalogue(language))):
+    for entry in read_catalogue(catalogue(language)):
         if entry.msgid in SAID_TO_A_MODEL:
             continue
         for text in [entry.msgstr, *entry.msgstr_plural.values()]:
@@ -58,7 +58,7 @@ def test_no_text_of_ours_has_a_banned_word(language):
 
 def test_our_english_is_in_sentence_case_and_has_no_banned_word():
     wrong = []
-    for entry in polib.pofile(str(catalogue("de"))):
+    for entry in read_catalogue(catalogue("de")):
         for text in filter(None, (entry.msgid, entry.msgid_plural)):
             wrong += list_banned("en", text) + ([text] if TITLE_CASE.search(text) else [])
     assert wrong == []
@@ -66,12 +66,12 @@ def test_our_english_is_in_sentence_case_and_has_no_banned_word():
 
 def test_german_is_german_and_chinese_is_chinese():
     """What reads the same in both languages is listed here: nothing is left in English by oversight."""
-    same = {entry.msgid for entry in polib.pofile(str(catalogue("de"))) if entry.msgstr == entry.msgid}
+    same = {entry.msgid for entry in read_catalogue(catalogue("de")) if entry.msgstr == entry.msgid}
     assert same - SAME_IN_GERMAN == set()
     chinese = re.compile(r"[\u4e00-\u9fff：]")
     latin = {
         entry.msgid
-        for entry in polib.pofile(str(catalogue("zh_Hans")))
+        for entry in read_catalogue(catalogue("zh_Hans"))
         if not any(chinese.search(text) for text in [entry.msgstr, *entry.msgstr_plural.values()])
     }
     assert latin - SAME_IN_CHINESE == set()

@@ -3,6 +3,7 @@ its fields included. Codes, ids and addresses stand in elements of their own: `<
 """
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 from django.apps import apps
@@ -33,20 +34,23 @@ def find_raw(page: str) -> list[str]:
     """Each thing found, with what it is."""
     texts = _Texts()
     texts.feed(page)
-    names = "|".join(map(re.escape, sorted(_names_of_constraints())))
-    patterns = RAW | {"the name of a constraint": rf"\b(?:{names})\b"}
-    said = [(text, patterns) for text in texts.found]
-    said += [(text, patterns | {DECIMALS: r"(?!)"}) for text in texts.on_hover]  # amounts are exact there
     return [
         f"{what}: {text.strip()[:120]}"
-        for text, wrong in said
-        for what, pattern in wrong.items()
-        if {found[0] for found in re.finditer(pattern, text)} - KNOWN
+        for said in (texts.found, texts.on_hover)
+        for text in sorted(set(said))
+        for what, pattern in _patterns().items()
+        # amounts are exact on hover
+        if not (what == DECIMALS and said is texts.on_hover)
+        and {found[0] for found in pattern.finditer(text)} - KNOWN
     ]
 
 
-def _names_of_constraints() -> set[str]:
-    return {one.name for model in apps.get_models() for one in model._meta.constraints}
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    constraints = {one.name for model in apps.get_models() for one in model._meta.constraints}
+    names = "|".join(map(re.escape, sorted(constraints)))
+    patterns = RAW | {"the name of a constraint": rf"\b(?:{names})\b"}
+    return {what: re.compile(pattern) for what, pattern in patterns.items()}
 
 
 class _Texts(HTMLParser):
@@ -63,7 +67,7 @@ class _Texts(HTMLParser):
         if tag not in VOID and (self._closed or tag in UNREAD or "technical" in (given.get("class") or "")):
             self._closed.append(tag)
         is_typed = tag == "input" and given.get("type", "text") in ("text", "number")
-        self.on_hover.append(given.get("title") or "")
+        self.on_hover += [text for text in (given.get("title"),) if text]
         self.found += [text for name in SAID if (text := given.get(name)) and (name != "value" or is_typed)]
 
     def handle_endtag(self, tag: str) -> None:

@@ -1,4 +1,6 @@
-"""Whatever stands in a query string: an answer below 500."""
+"""Whatever stands in a query string: an answer below 500. By day lists are drawn for one of the texts; of the
+others their views and queries are seen, as drawing them asks. `ATRIUM_PROOF=night` draws them all.
+"""
 
 import os
 import re
@@ -23,8 +25,14 @@ NUMBERS = ("9" * 5_000, "-1", "0", "٣", "\0", "9" * 30)
 def test_lists_of_the_administration_take_any_page_order_and_search(acme, alice, name):
     acme.login_as(alice)
     path = reverse(f"service:{name}_changelist", urlconf=TENANT)
-    for text in NUMBERS:
-        assert acme.get(path, dict.fromkeys("oqp", text)).status_code < 500, text[:20]
+    drawn = acme.get(path, dict.fromkeys("oqp", "9" * 5_000))
+    assert drawn.status_code < 500
+    # what surrounds every view answers this one
+    assert acme.get(path, dict.fromkeys("oqp", "\0")).status_code < 500
+    for text in set(NUMBERS) - {"\0"}:
+        answer = ask(drawn.wsgi_request, path, urlencode(dict.fromkeys("oqp", text)), TENANT)
+        assert answer.status_code < 500, text[:20]
+        read_list(answer)
 
 
 HOSTILE = ("9" * 30, "²")
@@ -194,6 +202,9 @@ def test_a_model_of_impossible_name_is_no_model(acme, bob):
     assert acme.get("/?model=%00").status_code < 500
 
 
+NULS = "&".join(f"{name}=%00x" for name in ("q", "o", "p", "s", "term", "next", "cursor", "limit"))
+
+
 @pytest.mark.parametrize(("host", "urlconf"), [("acme", TENANT), ("on_platform", PLATFORM)])
 def test_nul_in_a_path_or_a_parameter_breaks_no_route(request, alice, olga, host, urlconf):
     client = request.getfixturevalue(host).login_as(alice if host == "acme" else olga)
@@ -201,7 +212,7 @@ def test_nul_in_a_path_or_a_parameter_breaks_no_route(request, alice, olga, host
     for route in list_routes(urlconf):
         pattern = route.pattern.replace("^", "").replace("$", "").replace("\\Z", "")
         path = "/" + PLACE.sub("x%00y", pattern)
-        for query in ("", "q=%00x&o=%00x&p=%00x", "s=%00x&term=%00x&next=%00x&cursor=%00x&limit=%00x"):
+        for query in {"" if "%00" in path else NULS, NULS}:
             assert client.get(path, QUERY_STRING=query).status_code < 500, (path, query)
         for method in ("post", "patch", "delete"):
             assert getattr(client, method)(path).status_code < 500, (method, path)

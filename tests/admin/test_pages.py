@@ -37,6 +37,7 @@ from rag.services import create_collection
 from tenants.doors import hosts
 from tenants.work.services import order
 from tests import work_kinds
+from tests.admin.nameless import find_nameless
 from tests.admin.query_counts import CHANGELISTS
 from tests.admin.raw_values import find_raw
 from tests.estate import PROVIDER, make_estate, make_event, make_file, make_people, make_platform_estate
@@ -112,6 +113,22 @@ def test_a_raw_value_is_found(page):
     assert find_raw(page)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<label>Name</label><input id="id_name">',
+        "<button><svg></svg></button>",
+        '<a href="/"><span class="icon"></span></a>',
+        '<img src="x">',
+        '<p id="a"></p><p id="a"></p>',
+        '<input aria-labelledby="nobody">',
+        '<select name="level"></select>',
+    ],
+)
+def test_what_has_no_name_is_found(page):
+    assert find_nameless(page)
+
+
 @pytest.mark.parametrize("language", ["de", "en", "zh-hans"])
 def test_all_pages_of_the_service_administration_work(acme, alice, language):
     estate = make_ugly(make_estate(alice), alice)
@@ -134,6 +151,7 @@ def look_at_pages(client, site: str, estate, language: str) -> None:
         found[address] = find_wrong_words(response.content.decode(), language, names)
         assert find_raw(response.content.decode()) == [], address
         assert not missing_icons(response.content.decode()), address
+        found[address] += find_nameless(response.content.decode())
     assert_no_wrong_words(found)
     for name, (item, _view, add, _change, delete, _actions) in table.items():
         base = f"{site}:{name}"

@@ -45,31 +45,24 @@ def test_the_documents_name_each_room():
         assert [room for room in sorted(rooms()) if not re.search(rf"\b{room}\b", text)] == [], document
 
 
-def test_a_worker_knows_each_kind_of_work_before_it_has_seen_a_page():
+def count_registered(pattern: str) -> int:
+    return sum(
+        len(re.findall(pattern, path.read_text(), re.MULTILINE))
+        for room in rooms()
+        for path in (settings.BASE_DIR / room).rglob("*.py")
+    )
+
+
+def test_a_worker_knows_each_kind_of_work_and_each_duty_before_it_has_seen_a_page():
+    """Where the function that carries a duty out is imported by its room's `apps.py`."""
     script = (
-        "import django; django.setup(); from tenants.work.kinds import list_all_kinds; "
-        "print(*(kind.name for kind in list_all_kinds()))"
+        "import django; django.setup(); from tenants.work import duties; "
+        "from tenants.work.kinds import list_all_kinds; "
+        "print(*(kind.name for kind in list_all_kinds())); print(*sorted(duties._workers))"
     )
     known = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
-    ).stdout.split()
-    registered = sum(
-        len(re.findall(r"^(?:\w+ = )?work_kind\(", path.read_text(), re.MULTILINE))
-        for room in rooms()
-        for path in (settings.BASE_DIR / room).rglob("*.py")
-    )
-    assert len(known) == registered
-
-
-def test_a_worker_knows_each_duty_before_it_has_seen_a_page():
-    """Where the function that carries it out is imported by its room's `apps.py`."""
-    script = "import django; django.setup(); from tenants.work import duties; print(*sorted(duties._workers))"
-    known = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
-    ).stdout.split()
-    registered = sum(
-        len(re.findall(r"^@duty\(", path.read_text(), re.MULTILINE))
-        for room in rooms()
-        for path in (settings.BASE_DIR / room).rglob("*.py")
-    )
-    assert "answers" in known and len(known) == registered > 5
+    ).stdout.splitlines()
+    kinds, workers = (line.split() for line in known)
+    assert len(kinds) == count_registered(r"^(?:\w+ = )?work_kind\(")
+    assert "answers" in workers and len(workers) == count_registered(r"^@duty\(") > 5

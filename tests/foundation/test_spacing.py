@@ -2,12 +2,12 @@
 
 import re
 
-import polib
 import pytest
 
 from config.messages import catalogue, library_catalogue
 from foundation.spacing import CJK, cjk_spaced
 from tests.estate import make_estate
+from tests.library_texts import read_catalogue
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*(?::\w)?\}")
 WRONG = re.compile(rf"[{CJK}][A-Za-z0-9]|[A-Za-z0-9][{CJK}]|[{CJK}] +[{CJK}]")
@@ -16,9 +16,7 @@ NUMBER = re.compile(rf"[{CJK}]%\(\w+\)d|%\(\w+\)d[{CJK}]")
 
 @pytest.mark.parametrize("path", [catalogue("zh_Hans"), library_catalogue("zh_Hans")])
 def test_no_text_of_the_catalogues_breaks_it(path):
-    texts = [
-        text for entry in polib.pofile(str(path)) for text in (entry.msgstr, *entry.msgstr_plural.values())
-    ]
+    texts = [text for entry in read_catalogue(path) for text in (entry.msgstr, *entry.msgstr_plural.values())]
     assert [text for text in texts if WRONG.search(PLACEHOLDER.sub("\0", text)) or NUMBER.search(text)] == []
 
 

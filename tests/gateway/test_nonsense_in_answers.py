@@ -1,5 +1,5 @@
 """Whatever stands in whatever field of an answer: its client gets an answer or a clear error, in its own
-dialect, and nothing of ours breaks on it.
+dialect, and nothing of ours breaks on it. By day each place gets every third kind of nonsense.
 """
 
 import copy
@@ -20,7 +20,7 @@ from models_registry.routes import Candidate
 from tests.doubles.anthropic import ANSWER, TOOLS, WHOLE, WHOLE_TOOLS
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import collaborators, make_endpoint, make_route
-from tests.gateway.test_nonsense_in_fields import places_of
+from tests.gateway.test_nonsense_in_fields import places_of, tried_at
 
 THOUGHT = {"type": "thinking", "thinking": "t", "signature": "s"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":'}}
@@ -103,10 +103,10 @@ ANSWERS = {
 }
 
 
-def with_nonsense(events: list[dict]) -> Iterator[tuple[Any, list]]:
+def with_nonsense(events: list[dict], by_day: int = 1) -> Iterator[tuple[Any, list]]:
     for number, event in enumerate(events):
-        for place in places_of(event):
-            for nonsense in NONSENSE:
+        for turn, place in enumerate(places_of(event)):
+            for nonsense in tried_at(turn, NONSENSE, by_day):
                 changed = copy.deepcopy(events)
                 inner: Any = changed[number]
                 for name in place[:-1]:
@@ -157,7 +157,7 @@ async def test_no_nonsense_in_any_field_of_an_answer_breaks_anything(kind, strea
     broken = []
     routes = dict.fromkeys(("/v1/messages", "/v1/chat/completions"), lambda _body: (200, said[0]))
     async with running_vendor(routes) as vendor, open_session(PRIVATE) as client:
-        for place, changed in with_nonsense(events):
+        for place, changed in with_nonsense(events, by_day=3):
             said[0] = write(changed)
             for operation in (messages.OPERATION, chat_completions.OPERATION):
                 call = make_call(operation, f"{vendor.url}/v1", kind, stream=stream)

@@ -1,10 +1,14 @@
 """Whatever stands in whatever field of a request: it is refused by its place or reaches the provider, and
 nothing of ours breaks on it.
+
+By day each place gets every third kind of nonsense, its neighbours the others; `ATRIUM_PROOF=night` tries
+all of them at each.
 """
 
 import copy
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -248,6 +252,11 @@ def places_of(value: Any, place: tuple = ()) -> Iterator[tuple]:
             yield from places_of(inner, (*place, name))
 
 
+def tried_at(number: int, nonsense: Sequence, by_day: int) -> Sequence:
+    """What stands in the place of this number: by night everything, by day one of so many, in turn."""
+    return nonsense if os.environ.get("ATRIUM_PROOF") == "night" else nonsense[number % by_day :: by_day]
+
+
 def with_nonsense(body: dict, place: tuple, nonsense: Any) -> bytes:
     body = copy.deepcopy(body)
     inner = body
@@ -286,8 +295,8 @@ def test_no_nonsense_in_any_field_breaks_anything(name):
     operation, body = BODIES[name]
     broken = []
     go_through(operation, orjson.dumps(body))
-    for place in places_of(body):
-        for nonsense in NONSENSE:
+    for number, place in enumerate(places_of(body)):
+        for nonsense in tried_at(number, NONSENSE, 3):
             try:
                 go_through(operation, with_nonsense(body, place, nonsense))
             except AtriumError as exc:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from accounts.models import Grant, Limit
+from accounts.models import Grant
 from accounts.services import (
     grant,
     remove_project_member,
@@ -28,7 +28,7 @@ from usage.services import remove_budget, set_budget
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
 SLOW = "mock-tokens-60-50"
-HEARD_S = 5.0  # patience with the notification; within one second is shown by test_snapshot_listener
+HEARD_S = 20.0  # patience with the notification; within one second is shown by test_snapshot_listener
 RPM, TPM, TPD, AT_ONCE = "requests_per_minute", "tokens_per_minute", "tokens_per_day", "calls_at_once"
 
 
@@ -84,9 +84,13 @@ OF = {
     "plan": "The limit of your organisation's plan",
     "model": "The limit of this model",
 }
+OF_ALL = ("tenant", "plan", "model")
 
 
-@pytest.mark.parametrize("level", OF)
+@pytest.mark.parametrize(
+    "level",
+    ["key", "user", "project", *(pytest.param(level, marks=pytest.mark.alone) for level in OF_ALL)],
+)
 def test_a_limit_of_each_level_refuses_and_says_whose_it_is(place, level):
     bound(place, level, RPM, 2)
     answers = []
@@ -109,7 +113,7 @@ def test_tokens_are_taken_at_the_estimate_and_given_back(place):
     bound(place, "key", TPM, 1_000)
     eventually(lambda: "x-ratelimit-limit-tokens" in ask(place, max_tokens=200).headers)
     with tenant(place.slug):
-        used = sum(event.total_tokens for event in UsageEvent.objects.all())
+        used = sum(event.total_tokens for event in UsageEvent.objects.filter(user_id=place.person.pk))
     first = ask(place, max_tokens=400)
     left = int(first.headers["x-ratelimit-remaining-tokens"])
     assert first.headers["x-ratelimit-limit-tokens"] == "1000" and 400 < left < 600 - used + 400
@@ -172,8 +176,8 @@ def room(place) -> int:
 
 @pytest.mark.parametrize("how", ["fault-500", "fault-reset-mid-stream-5", "left", "budget", "stopped"])
 def test_however_a_call_ends_its_place_and_its_tokens_come_back(place, how):
-    bound(place, "tenant", TPD, 100_000)
-    bound(place, "tenant", AT_ONCE, 1)
+    bound(place, "user", TPD, 100_000)
+    bound(place, "user", AT_ONCE, 1)
     eventually(lambda: "x-ratelimit-limit-tokens" in ask(place, max_tokens=10).headers)
     before = room(place)
     if how == "left":
@@ -187,7 +191,7 @@ def test_however_a_call_ends_its_place_and_its_tokens_come_back(place, how):
             assert visitor.finished(message).status == "stopped"
     elif how == "budget":
         with tenant(place.slug):
-            budget = set_budget(actor=None, level="tenant", limit=0)
+            budget = set_budget(actor=None, level="user", subject_id=place.person.pk, limit=0)
         assert ask(place, max_tokens=50_000).json()["error"]["code"] == "insufficient_quota"
         with tenant(place.slug):
             remove_budget(actor=None, budget=budget)
@@ -256,6 +260,7 @@ def test_a_model_that_is_not_granted_looks_as_if_it_did_not_exist(place):
     eventually(lambda: ask(place).status_code == 200)
 
 
+@pytest.mark.alone
 def test_models_are_listed_by_the_names_under_which_a_key_may_call_them(place):
     with tenant(place.slug):
         server = add_connection(actor=None, name="own", kind="openai", base_url="https://own.example/v1")
@@ -270,6 +275,7 @@ def test_models_are_listed_by_the_names_under_which_a_key_may_call_them(place):
     assert one.json()["id"] == "nick"
 
 
+@pytest.mark.alone
 def test_an_answer_bears_the_name_under_which_it_was_asked_for(place):
     """The key knows no other; which model that is stands in a header, and on the bill."""
     with tenant(place.slug):
@@ -292,6 +298,7 @@ def test_an_answer_bears_the_name_under_which_it_was_asked_for(place):
         assert list(billed) == ["own-vectors", "own", "own"]
 
 
+@pytest.mark.alone
 def test_a_key_acts_in_its_persons_roles_and_on_its_project(place):
     from django.contrib.auth.models import Group
 
@@ -316,7 +323,8 @@ def test_a_key_acts_in_its_persons_roles_and_on_its_project(place):
 
 def project_of_last_bill(place):
     with tenant(place.slug):
-        return UsageEvent.objects.order_by("-created_at").first().project_id
+        bills = UsageEvent.objects.filter(user_id=place.person.pk)
+        return bills.order_by("-created_at").first().project_id
 
 
 def test_the_chat_books_the_conversations_project(place):
@@ -353,11 +361,11 @@ def test_who_left_a_stricter_project_takes_no_conversation_along(place):
         assert "Begin a new conversation" in message.error_message
 
 
-@pytest.mark.parametrize("wrong", ["a project of others", "no id", "nobody's"])
-def test_nobody_books_on_a_project_that_is_not_theirs(place, wrong):
-    named = {"a project of others": place.project.pk, "no id": "x", "nobody's": uuid4()}[wrong]
+def test_nobody_books_on_a_project_that_is_not_theirs(place):
+    others, no_id, nobodys = str(place.project.pk), "x", str(uuid4())
     with Visitor(place.house.port, place.slug, place.person) as visitor:
-        response = visitor.post("/c/new/", data={"text": "hi", "model": "mock", "project": str(named)})
-        assert response.status_code == 404
+        for named in (others, no_id, nobodys):
+            response = visitor.post("/c/new/", data={"text": "hi", "model": "mock", "project": named})
+            assert response.status_code == 404, named
     with tenant(place.slug):
-        assert not UsageEvent.objects.exists() and not Limit.objects.exists()
+        assert not UsageEvent.objects.filter(user_id=place.person.pk).exists()

@@ -94,16 +94,19 @@ def fill(test_set: TestSet, embed: Embed | None, languages: Sequence[str] = ()) 
     return collection
 
 
-def rank(test_set: TestSet, collection: Collection, embed: Embed | None) -> dict[str, Rankings]:
-    """Of each leg, and of both fused; without vectors that is the words."""
+def rank(
+    test_set: TestSet, collection: Collection, embed: Embed | None, legs: Sequence[str] = tuple(LEGS)
+) -> dict[str, Rankings]:
+    """Of each of these legs; fused without vectors is the words."""
     engine, passage_of = PgvectorEngine(), dict(collection.documents.values_list("pk", "address"))
     asked = list(test_set.questions.values())
     found_vectors = embed(asked, "query") if embed else [()] * len(asked)
     vectors = dict(zip(test_set.questions, found_vectors, strict=True))
-    found: dict[str, Rankings] = {name: {} for name in LEGS}
+    found: dict[str, Rankings] = {name: {} for name in legs}
     here = Collection.objects.filter(pk=collection.pk)
     for key, text in test_set.questions.items():
-        for name, (leg, follows) in LEGS.items():
+        for name in legs:
+            leg, follows = LEGS[name]
             known = {MODEL: vectors[key]} if embed else {}
             hits = engine.search(Question(text, here, known, count=3 * DEPTH, leg=leg, follows_names=follows))
             found[name][key] = list(dict.fromkeys(passage_of[hit.document_id] for hit in hits))[:DEPTH]

@@ -37,7 +37,7 @@ def test_the_search_is_as_good_as_it_was(name):
 def test_following_names_finds_what_several_passages_answer():
     """By words alone, so that no vectors need be stored. Each question needs two to four passages."""
     test_set = read_set(FOLDER / "musique-multihop-en")
-    rankings = rank(test_set, fill(test_set, None), None)
+    rankings = rank(test_set, fill(test_set, None), None, ("fused", "graph"))
     gained = gains(test_set, rankings, "all-gold@10")
     low, _high = interval(gained)
     assert low > 0 and sum(gained) / len(gained) >= GAINED, (low, sum(gained) / len(gained))
