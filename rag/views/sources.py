@@ -66,10 +66,11 @@ def show_document(request: HttpRequest, document_id: UUID) -> HttpResponse:
 def panel(request: HttpRequest) -> HttpResponse:
     """A source beside an answer: `?document=&from=&to=&page=`."""
     try:
-        document_id = UUID(request.GET.get("document", ""))
-    except ValueError:
+        document = get_reachable_document(request.user, UUID(request.GET.get("document", "")))
+    except (NotFound, ValueError):
+        if request.htmx:
+            return render(request, "rag/_source_gone.html", status=404)
         raise NotFound(_("There is no such document, or you may not read it.")) from None
-    document = get_reachable_document(request.user, document_id)
     context = _source_context(request, document)
     context["blocks"] = sources.list_around(document, context["span"])
     return render(request, "rag/_source.html", context)

@@ -1,5 +1,7 @@
 """How large a file may be, by the place where it comes in and by the plan, and how much a tenant may keep."""
 
+import re
+
 from django.db import connection
 from django.db.models import Q, Sum
 from django.template.defaultfilters import filesizeformat
@@ -16,8 +18,9 @@ MOST_UPLOAD_BYTES = 8 * 1024**3
 
 
 def say_size(size_bytes: int) -> str:
-    """“512 MB”, in the reader's language."""
-    return str(filesizeformat(size_bytes)).replace("\xa0", " ")
+    """“512 MB” or “1.5 GB”, of 1,024, in the reader's language."""
+    text = str(filesizeformat(size_bytes)).replace("\xa0", " ")
+    return re.sub(r"[.,]0(?= )", "", text)
 
 
 def bound(most_bytes: int, largest_file_bytes: int | None) -> int:
