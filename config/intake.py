@@ -205,7 +205,7 @@ def _is_event_stream(headers) -> bool:
 
 
 def _in_megabytes(limit: int) -> str:
-    """As the limit was typed: that of every page of 1,000, that of files of 1,024 and without the form's rim."""
+    """As the limit was typed: every page's of 1,000, that of files of 1,024 and without the form's rim."""
     is_usual = limit == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     size = round(limit / 1_000_000 if is_usual else (limit - RIM_BYTES) / 1024**2, 1)
     return str(number_format(size, 0 if size.is_integer() else 1))

@@ -54,9 +54,9 @@ class Brought:
 
 
 def store_uploads(user: User, uploads: Sequence[UploadedFile], uses: Sequence[str]) -> Brought:
-    """Keep what a form brought; `uses` in the same order, SEARCH where it says nothing. One that is empty, too
-    large or more than there is room for stays out alone. Not inside a transaction. Raises InvalidInput: too
-    many, or none of them came in.
+    """Keep what a form brought; `uses` in the same order, SEARCH where it says nothing. One that is empty,
+    too large or more than there is room for stays out alone. Not inside a transaction. Raises InvalidInput:
+    too many, or none of them came in.
     """
     if len(uploads) > MOST_FILES:
         raise InvalidInput(
@@ -114,8 +114,8 @@ def find_collection(conversation: Conversation) -> Collection | None:
 
 
 def attach(*, actor: User, question: Message, brought: Brought, first: int = 1) -> None:
-    """Inside the transaction that made the question: the parts from the ordinal `first` on are its files, those
-    that did not come in last.
+    """Inside the transaction that made the question: the parts from the ordinal `first` on are its files,
+    those that did not come in last.
     """
     _note_refused(question, brought.refused, first + len(brought.files))
     files = brought.files

@@ -1,5 +1,5 @@
-"""Collections that a conversation was answered from and that its person may not read any more: told before the
-next question goes without them. Their names only where another of the person's projects still opens them.
+"""Collections that a conversation was answered from and that its person may not read any more: told before
+the next question goes without them. Their names only where another of the person's projects still opens them.
 """
 
 from collections.abc import Sequence

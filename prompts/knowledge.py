@@ -79,8 +79,8 @@ class Ground:
 async def find_ground(
     gateway: GatewayLoop, principal: Principal, asked: Asked, room: Room | None, model_label: str
 ) -> Ground | None:
-    """What to answer from; None where the conversation has no documents. Raises InvalidInput where none of the
-    files that came with the question can be read, Unavailable while it takes too long.
+    """What to answer from; None where the conversation has no documents. Raises InvalidInput where none of
+    the files that came with the question can be read, Unavailable while it takes too long.
     """
     if not asked.is_any:
         return None
