@@ -19,7 +19,7 @@ UNDECIDED = [
     "created_at",
     "updated_at",
 ]
-NOT_OF_COLLECTIONS = ["active_generation", "owner_id", "conversation_id", "created_at", "updated_at"]
+NOT_OF_COLLECTIONS = ["active_generation", "keeper_id", "conversation_id", "created_at", "updated_at"]
 OF_CHECKS = ["last_checked_at", "last_error", "last_error_words"]
 
 
@@ -30,6 +30,15 @@ def register_models() -> None:
     auditlog.register(Document, exclude_fields=UNDECIDED)
     auditlog.register(RagflowAccount, exclude_fields=["secret", *OF_CHECKS])
     name_values(Collection, "languages", say_languages)
+    name_values(Collection, "owner_id", say_person)
+
+
+def say_person(kept: str) -> str:
+    """Of the id that the log keeps; everybody of the organisation where it keeps none."""
+    from accounts.models import User
+
+    row = User.objects.filter(pk=kept).first() if re.fullmatch(r"[0-9a-f-]{36}", kept) else None
+    return str(row) if row else kept
 
 
 def say_languages(kept: str) -> str:

@@ -43,6 +43,7 @@ def create_collection(*, actor: User | None, name: str, **columns: object) -> Co
     NotAllowed, ValidationError.
     """
     require_creation(actor, columns.get("owner_id"))
+    columns.setdefault("keeper_id", columns.get("owner_id") or (actor.pk if actor else None))
     collection = Collection(name=name.strip(), **columns)
     collection.full_clean()
     if len(set(collection.languages)) < len(collection.languages):
