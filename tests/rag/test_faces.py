@@ -9,9 +9,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from accounts.services import grant
-from rag.models import Collection, Document, SavedQuestion
+from rag.intake import add_text
+from rag.models import Collection, Document, Generation, SavedQuestion
 from rag.services import fail_document
+from rag.work_names import EMBED, READ
 from tenants.files.models import File
+from tenants.local.models import Work
+from tenants.work.services import order
 from tests.estate import make_people
 from tests.rag.conftest import paragraph
 from tests.rag.works import work_off
@@ -96,6 +100,22 @@ def test_a_collection_changes_hands_and_stays_in_sight(acme, people, mine):
         [str(giver.pk), str(maker.pk)],
         [str(maker.pk), "None"],
     ]
+
+
+def test_a_background_task_names_its_document_to_those_who_may_read_it(acme, people, make_collection):
+    owner = people["owner"]
+    for name, owned in (("Shared handbook", None), ("Somebody's diary", people["user"].pk)):
+        collection = make_collection(name, owner_id=owned)
+        document, _is_new = add_text(actor=None, collection=collection, title=f"Plan of {name}", text=TEXT)
+        order(EMBED, Generation.objects.get(collection=collection).pk)
+    client = acme.login_as(owner)
+    page = text_of(client.get("/admin/local/work/"))
+    assert "“Plan of Shared handbook” in “Shared handbook”" in page and "collection “Shared handbook”" in page
+    assert "diary" not in page, "what is somebody's own is nobody else's to know"
+    row = Work.objects.get(kind=READ, object_id=str(document.pk))
+    assert "diary" not in text_of(client.get(f"/admin/local/work/{row.pk}/change/"))
+    first = Document.objects.get(title="Plan of Shared handbook")
+    assert at("rag:document-detail", first.pk) in page
 
 
 def test_what_goes_with_a_document_is_counted_before_it_goes(acme, people, mine, add):
