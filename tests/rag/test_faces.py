@@ -118,6 +118,25 @@ def test_a_background_task_names_its_document_to_those_who_may_read_it(acme, peo
     assert at("rag:document-detail", first.pk) in page
 
 
+def test_a_broken_pdf_opens_with_its_reason_and_no_empty_pages(acme, people, mine, send):
+    client = acme.login_as(people["user"])
+    send(mine, "broken.pdf", b"%PDF-1.7\n1 0 obj\nnothing of it is right")
+    work_off()
+    document = mine.documents.get()
+    assert document.state == Document.State.FAILED
+    page = text_of(client.get(at("rag:document-detail", document.pk)))
+    assert "data-pdf=" not in page and "damaged" in page
+    panel = text_of(client.get("/knowledge/source/", {"document": document.pk}))
+    assert "data-pdf=" not in panel and "damaged" in panel
+    Document.objects.filter(pk=document.pk).update(
+        state=Document.State.READY
+    )  # what PDF.js finds broken alone
+    drawn = text_of(client.get(at("rag:document-detail", document.pk)))
+    (instead,) = re.findall(r'data-text="([^"]+)"', drawn)
+    told = text_of(client.get(at("rag:document-detail", document.pk) + instead.replace("&amp;", "&")))
+    assert "cannot be drawn" in told and "data-pdf=" not in told
+
+
 def test_what_goes_with_a_document_is_counted_before_it_goes(acme, people, mine, add):
     document = add(mine, "Leave", TEXT)
     for text in ("How long?", "When?"):
