@@ -12,7 +12,7 @@ from accounts.services import grant
 from rag.intake import add_text
 from rag.models import Collection, Document, Generation, SavedQuestion
 from rag.services import fail_document
-from rag.work_names import EMBED, READ
+from rag.work_names import EMBED, GUIDE, READ
 from tenants.files.models import File
 from tenants.local.models import Work
 from tenants.work.services import order
@@ -108,6 +108,7 @@ def test_a_background_task_names_its_document_to_those_who_may_read_it(acme, peo
         collection = make_collection(name, owner_id=owned)
         document, _is_new = add_text(actor=None, collection=collection, title=f"Plan of {name}", text=TEXT)
         order(EMBED, Generation.objects.get(collection=collection).pk)
+        order(GUIDE, f"{collection.pk} 5")  # what it is done to, and with what
     client = acme.login_as(owner)
     page = text_of(client.get("/admin/local/work/"))
     assert "“Plan of Shared handbook” in “Shared handbook”" in page and "collection “Shared handbook”" in page
@@ -134,7 +135,7 @@ def test_a_broken_pdf_opens_with_its_reason_and_no_empty_pages(acme, people, min
     drawn = text_of(client.get(at("rag:document-detail", document.pk)))
     (instead,) = re.findall(r'data-text="([^"]+)"', drawn)
     told = text_of(client.get(at("rag:document-detail", document.pk) + instead.replace("&amp;", "&")))
-    assert "cannot be drawn" in told and "data-pdf=" not in told
+    assert "cannot be drawn, and no text could be read" in told and "data-pdf=" not in told
 
 
 def test_what_goes_with_a_document_is_counted_before_it_goes(acme, people, mine, add):
