@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -42,7 +43,7 @@ class RefusedFile:
     """A file that did not come in, and why; the question goes on without it."""
 
     name: str
-    reason: str
+    reason: str | Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def attach(*, actor: User, question: Message, brought: Brought, first: int = 1) 
 
 def _note_refused(question: Message, refused: Sequence[RefusedFile], first: int) -> None:
     for ordinal, one in enumerate(refused, first):
-        data = {"name": one.name[:255], "reason": one.reason, "reason_words": words_of(one.reason)}
+        data = {"name": one.name[:255], "reason": str(one.reason), "reason_words": words_of(one.reason)}
         Part.objects.create(message=question, ordinal=ordinal, kind=Part.Kind.FILE, data=data)
 
 
