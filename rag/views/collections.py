@@ -165,6 +165,7 @@ def _save(request: HttpRequest, collection: Collection, form: CollectionForm) ->
 @require_POST
 def hand_over(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
+    require_edit(request.user, collection, CHANGE)
     form = HandOverForm(request.POST, may_share=request.user.has_perm(MAY_SHARE))
     if form.is_valid():
         try:
