@@ -32,6 +32,7 @@ from foundation.errors import AtriumError, BodyTimeout, BodyTooLarge, InvalidInp
 from foundation.mime_parameters import can_be_read
 from foundation.moments import wait_for_moment
 from tenants.doors import hosts
+from tenants.files.paths import RIM_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -203,12 +204,18 @@ def _is_event_stream(headers) -> bool:
     )
 
 
+def _in_megabytes(limit: int) -> str:
+    """As the limit was typed: every page's of 1,000, that of files of 1,024 and without the form's rim."""
+    is_usual = limit == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    size = round(limit / 1_000_000 if is_usual else (limit - RIM_BYTES) / 1024**2, 1)
+    return str(number_format(size, 0 if size.is_integer() else 1))
+
+
 def _describe(refused: _Refused) -> AtriumError:
     status = refused.status
     if status == 413:
         return BodyTooLarge(
-            _("The request is larger than %(limit)s MB.")
-            % {"limit": number_format(refused.limit / 1_000_000, 1)}
+            _("The request is larger than %(limit)s MB.") % {"limit": _in_megabytes(refused.limit)}
         )
     if status == 408:
         return BodyTimeout(

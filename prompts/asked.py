@@ -47,7 +47,7 @@ def read_asked(message_id: UUID, user_id: UUID, project_id: UUID) -> Asked:
     readable = list_visible_collections(user, project_id).filter(pk__in=wanted)
     parts = list(list_parts(message.pk, (Part.Kind.FILE, Part.Kind.TOOL_RESULT)))
     results = [part.data for part in parts if part.kind == Part.Kind.TOOL_RESULT]
-    files = [part for part in parts if part.kind == Part.Kind.FILE]
+    files = [part for part in parts if part.kind == Part.Kind.FILE and "document" in part.data]
     own = next((part.data for part in parts if part.message_id == message.pk and part.data), None)
     return Asked(
         question=question.text if question else "",

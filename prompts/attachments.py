@@ -8,14 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.selectors import get_default_project_id
-from foundation.errors import InvalidInput
+from foundation.errors import AtriumError, InvalidInput
+from foundation.told import words_of
 from prompts.models import Conversation, Message, Part
 from rag.booking import booked_on
-from rag.intake import add_file
+from rag.intake import add_file, check_size
 from rag.models import Collection, Document
 from rag.selectors import list_visible_collections
 from rag.services import PURPOSE, create_collection, delete_collection
@@ -25,7 +27,7 @@ from tenants.files.services import delete_file, store_file
 from tenants.selectors import get_storage_allowance
 
 MOST_FILES = 10  # of one question
-MOST_BYTES = 64_000_000  # of one question's files, all together
+MOST_BYTES = 64 * 1024**2  # of one question's files, all together
 SEARCH, WHOLE = "search", "whole"
 
 
@@ -37,9 +39,26 @@ class NewFile:
     use: str = SEARCH
 
 
-def store_uploads(user: User, uploads: Sequence[UploadedFile], uses: Sequence[str]) -> list[NewFile]:
-    """Keep what a form brought; `uses` in the same order, SEARCH where it says nothing. Not inside a
-    transaction. Raises InvalidInput, BodyTooLarge, QuotaExceeded.
+@dataclass(frozen=True, slots=True)
+class RefusedFile:
+    """A file that did not come in, and why; the question goes on without it."""
+
+    name: str
+    reason: str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came in of a question's files, and what did not."""
+
+    files: tuple[NewFile, ...] = ()
+    refused: tuple[RefusedFile, ...] = ()
+
+
+def store_uploads(user: User, uploads: Sequence[UploadedFile], uses: Sequence[str]) -> Brought:
+    """Keep what a form brought; `uses` in the same order, SEARCH where it says nothing. One that is empty,
+    too large or more than there is room for stays out alone. Not inside a transaction. Raises InvalidInput:
+    too many, or none of them came in.
     """
     if len(uploads) > MOST_FILES:
         raise InvalidInput(
@@ -49,23 +68,40 @@ def store_uploads(user: User, uploads: Sequence[UploadedFile], uses: Sequence[st
         raise InvalidInput(_("“%(value)s” is no use of a file.") % {"value": unknown.pop()[:40]})
     most_bytes = bound(MOST_BYTES, get_storage_allowance().largest_file_bytes)
     stored: list[NewFile] = []
+    refused: list[RefusedFile] = []
     try:
         for place, upload in enumerate(uploads):
-            file = store_file(
-                upload.chunks(),
-                size_bytes=upload.size or 0,
-                most_bytes=most_bytes,
-                name=upload.name or "",
-                declared_type=upload.content_type or "",
-                purpose=PURPOSE,
-                owner_id=user.pk,
-                expires_at=None,
-            )
-            stored.append(NewFile(file, uses[place] if place < len(uses) else SEARCH))
+            try:
+                file = _store(user, upload, most_bytes)
+            except AtriumError as exc:
+                refused.append(RefusedFile(upload.name or "", exc.message))
+            else:
+                stored.append(NewFile(file, uses[place] if place < len(uses) else SEARCH))
+        if refused and not stored:
+            raise _refusal(refused[0])
     except BaseException:
         drop_files(stored)
         raise
-    return stored
+    return Brought(tuple(stored), tuple(refused))
+
+
+def _store(user: User, upload: UploadedFile, most_bytes: int) -> File:
+    check_size(upload.size or 0)
+    return store_file(
+        upload.chunks(),
+        size_bytes=upload.size or 0,
+        most_bytes=most_bytes,
+        name=upload.name or "",
+        declared_type=upload.content_type or "",
+        purpose=PURPOSE,
+        owner_id=user.pk,
+        expires_at=None,
+    )
+
+
+def _refusal(one: RefusedFile) -> InvalidInput:
+    message = _("“%(name)s” was not taken. %(reason)s") % {"name": one.name[:80], "reason": one.reason}
+    return InvalidInput(message, code="file_refused", param="files")
 
 
 def drop_files(stored: Iterable[NewFile]) -> None:
@@ -79,8 +115,12 @@ def find_collection(conversation: Conversation) -> Collection | None:
     return Collection.objects.filter(conversation_id=conversation.pk).first()
 
 
-def attach(*, actor: User, question: Message, files: Sequence[NewFile], first: int = 1) -> None:
-    """Inside the transaction that made the question: the parts from the ordinal `first` on are its files."""
+def attach(*, actor: User, question: Message, brought: Brought, first: int = 1) -> None:
+    """Inside the transaction that made the question: the parts from the ordinal `first` on are its files,
+    those that did not come in last.
+    """
+    _note_refused(question, brought.refused, first + len(brought.files))
+    files = brought.files
     if not files:
         return
     conversation = question.conversation
@@ -101,6 +141,12 @@ def attach(*, actor: User, question: Message, files: Sequence[NewFile], first: i
         Part.objects.create(message=question, ordinal=ordinal, kind=Part.Kind.FILE, data=data)
 
 
+def _note_refused(question: Message, refused: Sequence[RefusedFile], first: int) -> None:
+    for ordinal, one in enumerate(refused, first):
+        data = {"name": one.name[:255], "reason": str(one.reason), "reason_words": words_of(one.reason)}
+        Part.objects.create(message=question, ordinal=ordinal, kind=Part.Kind.FILE, data=data)
+
+
 def _choose_embedder(actor: User, conversation: Conversation) -> dict[str, Any]:
     """That of the collections which are asked along with the files, else of another one that the person may
     read: its model was chosen by somebody. None: the files are found by words.
@@ -116,7 +162,7 @@ def _choose_embedder(actor: User, conversation: Conversation) -> dict[str, Any]:
 
 def copy_files(source: Message, question: Message, first: int = 1) -> None:
     """Let a question that is put differently have the files of the one it stands beside."""
-    files = source.parts.filter(kind=Part.Kind.FILE).order_by("ordinal")
+    files = source.parts.filter(kind=Part.Kind.FILE, data__has_key="document").order_by("ordinal")
     Part.objects.bulk_create(
         Part(message=question, ordinal=ordinal, kind=part.kind, data=part.data)
         for ordinal, part in enumerate(files, first)

@@ -7,7 +7,7 @@ files that came with its questions, as far as its person may read them at that m
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -42,6 +42,7 @@ SIMILAR, LEAST_SCORE = 0.2, 0.1
 READ_WITHIN_S, LOOK_EVERY_S = 180.0, 0.25  # files that came with the question
 # what the reader is told before the answer: templates/prompts/_message_notice.html
 BY_HOUSE, TOO_SMALL, CUT = "said_by_house", "window_too_small", "documents_cut"
+CLOSED, UNREAD = "closed", "unread"  # a collection, a file: the answer does without it
 
 
 @dataclass(slots=True)
@@ -88,8 +89,8 @@ def _tell_missing(figures: list[str]) -> dict[str, Any]:
 async def find_ground(
     gateway: GatewayLoop, principal: Principal, asked: Asked, room: Room | None, model_label: str
 ) -> Ground | None:
-    """What to answer from; None where the conversation has no documents. Raises InvalidInput where a file
-    that came with the question cannot be read, Unavailable while it takes too long.
+    """What to answer from; None where the conversation has no documents. Raises InvalidInput where none of
+    the files that came with the question can be read, Unavailable while it takes too long.
     """
     if not asked.is_any:
         return None
@@ -97,7 +98,8 @@ async def find_ground(
     if asked.kept is not None:
         excerpts = await in_tenant(slug, _read_kept, *who, asked.kept)
         return Ground(Passages(excerpts, _absent()), question=_questions(asked))
-    await _wait_for_files(slug, asked)
+    unread = await _wait_for_files(slug, asked)
+    asked = replace(asked, whole=tuple(pk for pk in asked.whole if pk not in unread))
     room_bytes = _count_room(room, asked)
     whole = await in_tenant(slug, _read_whole, *who, asked.whole)
     found = None
@@ -121,6 +123,10 @@ async def find_ground(
     ground = Ground(passages, steps, question=_questions(asked))
     if any(one.is_cut for one in given):
         ground.notices.append(CUT)
+    if unread:
+        ground.notices.append(UNREAD)
+    if given and found and found.trace.closed:
+        ground.notices.append(CLOSED)
     if not given:
         ground.said = _say_nothing(found)
         ground.notices.append(BY_HOUSE)
@@ -239,21 +245,23 @@ def _excerpt_from(reference: dict[str, Any], text: str) -> Excerpt:
     )
 
 
-async def _wait_for_files(slug: str, asked: Asked) -> None:
-    """Until the files that came with the question are read. Raises InvalidInput, Unavailable."""
+async def _wait_for_files(slug: str, asked: Asked) -> frozenset[UUID]:
+    """Until the files that came with the question are read; gives those that cannot be. Raises InvalidInput
+    where that is all of them, Unavailable.
+    """
     if not asked.files:
-        return
+        return frozenset()
     end_s = time.monotonic() + READ_WITHIN_S
     while True:
         waiting, failed = await in_tenant(slug, list_unread, asked.files)
-        if failed:
+        if len(failed) == len(asked.files):
             message = _("“%(name)s” could not be read. %(reason)s") % {
                 "name": str(failed[0]),
                 "reason": failed[0].why,
             }
             raise InvalidInput(message, code="document_failed", param="files")
         if not waiting:
-            return
+            return frozenset(document.pk for document in failed)
         if time.monotonic() > end_s:
             message = _("“%(name)s” is still being read. Ask again in a few minutes.") % {
                 "name": str(waiting[0])

@@ -15,10 +15,11 @@ from models_registry.kinds import AUTO
 from models_registry.routes import Route
 from models_registry.selectors import label_models, list_preparing_models
 from prompts import sources
-from prompts.attachments import MOST_FILES
+from prompts.attachments import MOST_BYTES, MOST_FILES
 from prompts.branches import find_leaf_below, find_siblings, list_branch
 from prompts.conclusions import as_concluded
 from prompts.failures import explain_failure
+from prompts.gone import find_gone
 from prompts.markers import link_numbers
 from prompts.models import Conversation, Message, Part
 from prompts.offers import Offer, find_undecided, list_offer
@@ -28,6 +29,7 @@ from prompts.services import MAX_TEXT_CHARS
 from prompts.starters import find_auto_set, list_choices, starter_sets
 from rag.guide.collection import find_guide
 from rag.selectors import list_visible_collections
+from tenants.files.limits import say_size
 from usage.selectors import find_tightest_budget
 
 # A question that is longer is folded: it was pasted, and what was asked of it stands at its beginning.
@@ -289,7 +291,13 @@ def knowledge_context(
     listed += rows.filter(pk__in=missing).only("pk", "name", "data_policy", "owner_id")
     for row in listed:
         row.is_chosen = row.pk in chosen
-    return {"collections": listed, "most_files": MOST_FILES}
+    return {
+        "collections": listed,
+        "gone": find_gone(request.user, project.pk, sorted(chosen)),
+        "most_files": MOST_FILES,
+        "most_bytes": MOST_BYTES,
+        "most_text": say_size(MOST_BYTES),
+    }
 
 
 def _named_collections(request: HttpRequest) -> set[UUID]:

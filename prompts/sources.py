@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import User
+from foundation.told import say
 from prompts.attachments import WHOLE
 from prompts.models import Message, Part
 from rag.context import read_again
@@ -86,9 +87,12 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class AttachedFile:
+    """`why`: it did not come in, or could not be read."""
+
     name: str
     is_whole: bool
     address: str
+    why: str = ""
 
 
 @dataclass(slots=True)
@@ -205,9 +209,13 @@ def _address(reference: dict[str, Any]) -> str:
 
 
 def _file(data: dict[str, Any], known: dict[UUID, Document]) -> AttachedFile:
-    is_there = UUID(data["document"]) in known
-    address = reverse("rag:document-detail", args=[data["document"]]) if is_there else ""
-    return AttachedFile(data["name"], data.get("use") == WHOLE, address)
+    if "document" not in data:
+        return AttachedFile(data["name"], False, "", say(data["reason_words"], data["reason"]))
+    document = known.get(UUID(data["document"]))
+    address = reverse("rag:document-detail", args=[data["document"]]) if document else ""
+    is_unread = document is not None and document.state == Document.State.FAILED
+    why = document.why if document is not None and is_unread else ""
+    return AttachedFile(data["name"], data.get("use") == WHOLE, address, why)
 
 
 def _search(

@@ -19,6 +19,7 @@ from prompts import pages
 from prompts.answers import REPLACED, Answer, write_answer
 from prompts.attachments import MOST_BYTES, drop_files, store_uploads
 from prompts.drafts import Draft, pieces_of
+from prompts.gone import CollectionsGone
 from prompts.models import Conversation, Message
 from prompts.news import find_news
 from prompts.offers import list_offer
@@ -122,7 +123,7 @@ def message_create(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 
 def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
     model_name = _model_of(request, conversation)
-    files = store_uploads(request.user, request.FILES.getlist("files"), request.POST.getlist("uses"))
+    brought = store_uploads(request.user, request.FILES.getlist("files"), request.POST.getlist("uses"))
     try:
         question, answer = start_turn(
             actor=request.user,
@@ -133,10 +134,15 @@ def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpRespons
             parent_id=request.POST.get("parent") or None,
             project_id=request.POST.get("project") or None,
             collection_ids=request.POST.getlist("collections") if "has_collections" in request.POST else None,
-            files=files,
+            brought=brought,
         )
+    except CollectionsGone as exc:
+        drop_files(brought.files)
+        if not request.htmx:
+            raise
+        return render(request, "prompts/_collections_gone.html", {"gone": exc.gone}, status=exc.http_status)
     except BaseException:
-        drop_files(files)
+        drop_files(brought.files)
         raise
     _begin(request, answer, is_replaced=_is_replaced(request, model_name))
     response = _show_turn(request, question, answer, is_new=conversation is None, status=201)

@@ -30,7 +30,7 @@ UNDECIDED = [
     "created_at",
     "updated_at",
 ]
-NOT_OF_COLLECTIONS = ["active_generation", "owner_id", "conversation_id", "created_at", "updated_at"]
+NOT_OF_COLLECTIONS = ["active_generation", "keeper_id", "conversation_id", "created_at", "updated_at"]
 OF_CHECKS = ["last_checked_at", "last_error", "last_error_words"]
 NAMING = ("name", "title", "address", "description", "metadata", "file", "parent")
 
@@ -43,6 +43,7 @@ def register_models() -> None:
     auditlog.register(Document, exclude_fields=UNDECIDED)
     auditlog.register(RagflowAccount, exclude_fields=["secret", *OF_CHECKS])
     name_values(Collection, "languages", say_languages)
+    name_values(Collection, "owner_id", say_person)
     pre_save.connect(leave_names_out, sender=LogEntry, dispatch_uid="rag.audit")
     name_only(Collection, lambda rows: rows.filter(owner_id=None, conversation_id=None))
     name_only(Document, _list_shared)
@@ -67,6 +68,14 @@ def leave_names_out(instance: LogEntry, **_told: Any) -> None:
         instance.object_repr = instance.object_pk
         changes = instance.changes or {}
         instance.changes = {field: values for field, values in changes.items() if field not in NAMING}
+
+
+def say_person(kept: str) -> str:
+    """Of the id that the log keeps; everybody of the organisation where it keeps none."""
+    from accounts.models import User
+
+    row = User.objects.filter(pk=kept).first() if re.fullmatch(r"[0-9a-f-]{36}", kept) else None
+    return str(row) if row else kept
 
 
 def say_languages(kept: str) -> str:

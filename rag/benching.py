@@ -47,15 +47,23 @@ class Column:
     def label(self) -> str:
         return str(LEGS[self.leg])
 
+    @property
+    def asks_words(self) -> bool:
+        return self.leg != "vectors"
+
+    @property
+    def asks_meaning(self) -> bool:
+        return self.leg != "words"
+
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Means over the questions, from 0 to 1."""
+    """Means over the questions, from 0 to 1; None: this setting could not be asked."""
 
     label: str
-    recall: float
-    mrr: float
-    ndcg: float
+    recall: float | None
+    mrr: float | None
+    ndcg: float | None
     question_count: int
     problem: str = ""
 
@@ -103,7 +111,7 @@ def _measure_one(
     user: User, collection: Collection, leg: Leg, questions: Sequence[SavedQuestion]
 ) -> Measures:
     ranks: list[int | None] = []
-    problem = ""
+    problem, was_asked = "", False
     ends_s = time.monotonic() + LONGEST_S
     for question in questions:
         if time.monotonic() > ends_s:
@@ -112,7 +120,10 @@ def _measure_one(
             break
         column = _ask_one(user, collection, question.text, leg, MEASURED)
         problem = problem or column.problem
+        was_asked = was_asked or bool(column.hits) or not column.problem
         ranks.append(rank_of(question, column.hits))
+    if not was_asked:
+        return Measures(str(LEGS[leg]), None, None, None, len(ranks), problem)
     return Measures(
         label=str(LEGS[leg]),
         recall=fmean(rank is not None for rank in ranks),

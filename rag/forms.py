@@ -24,8 +24,8 @@ class RefusedForm(forms.Form):
 
 
 class CollectionForm(RefusedForm):
-    """A collection. Whoever may not share one has no choice of who sees it; what exists cannot change
-    hands.
+    """A collection. Whoever may not share one has no choice of who sees it; what exists changes
+    hands by `HandOverForm`.
     """
 
     fields: dict[str, Any]
@@ -61,17 +61,23 @@ class CollectionForm(RefusedForm):
         help_text=_("An embedding model finds what means the same in other words, also across languages."),
     )
     chunk_characters = forms.IntegerField(
-        label=_("Characters of a passage"),
+        label=_("Length of a passage"),
         min_value=200,
         max_value=4000,
         initial=900,
-        help_text=_("At most, from 200 to 4,000; in Chinese half as many."),
+        help_text=_(
+            "How many characters of a document are found and cited as one passage: 200 to 4,000, in Chinese "
+            "half as many. Short passages are more exact, long ones tell more."
+        ),
     )
     uses_graph = forms.BooleanField(
-        label=_("Follow names"),
+        label=_("Also find passages with the same names"),
         required=False,
         initial=True,
-        help_text=_("Passages that share names with the best finds are found, too."),
+        help_text=_(
+            "Where the best passages name a person, place or work, further passages that name it are found "
+            "as well."
+        ),
     )
     data_policy = forms.ChoiceField(
         label=_("Where its texts may go"),

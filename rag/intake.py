@@ -55,7 +55,7 @@ def add_file(
     require_edit(actor, collection, "rag.add_document")
     if actor is not None and file.owner_id not in (None, actor.pk):
         raise NotFound(_("There is no such file."), param="file")
-    _check_size(file.size_bytes)
+    check_size(file.size_bytes)
     is_mail = file.sniffed_type == MAIL
     return _add(
         actor,
@@ -68,7 +68,8 @@ def add_file(
     )
 
 
-def _check_size(size_bytes: int) -> None:
+def check_size(size_bytes: int) -> None:
+    """Raises InvalidInput for an empty file and for one that is no document any more."""
     if size_bytes == 0:
         raise InvalidInput(_("This file is empty."), code="document_empty", param="file")
     if size_bytes > MOST_DOCUMENT_BYTES:
@@ -138,7 +139,7 @@ def add_content(
     `store_file`. Raises NotAllowed, InvalidInput, QuotaExceeded.
     """
     require_edit(actor, collection, "rag.add_document")
-    _check_size(size_bytes)
+    check_size(size_bytes)
     with _stored(actor, pieces, size_bytes, name, declared_type) as file:
         return add_file(actor=actor, collection=collection, file=file, title=title, address=address)
 

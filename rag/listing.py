@@ -44,13 +44,13 @@ class Shelf:
 
 
 def list_shelves(user: User, words: str = "") -> dict[str, list[Collection]]:
-    """A person's own collections, and those that are shared with them, by name."""
+    """A person's own collections with those that they share, and those that others share, by name."""
     rows = list_reachable_collections(user).filter(conversation_id=None)
     for word in words.split():
         rows = rows.filter(name__icontains=word)
     found: dict[str, list[Collection]] = {"own": [], "shared": []}
     for row in rows:
-        found["shared" if row.owner_id is None else "own"].append(row)
+        found["own" if user.pk in (row.owner_id, row.keeper_id) else "shared"].append(row)
     return found
 
 

@@ -42,7 +42,9 @@ class Collection(TimeStamped):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(_("name"), max_length=120)
     # a person's own documents, which nobody else sees; empty: shared, by the rights of use
-    owner_id = models.UUIDField(null=True, editable=False)
+    owner_id = models.UUIDField(_("belongs to"), null=True, editable=False)
+    # who made it, or got it from whoever had it: also where it is shared, it stands among theirs
+    keeper_id = models.UUIDField(null=True, editable=False)
     # the files brought into one conversation, which no list shows
     conversation_id = models.UUIDField(null=True, unique=True, editable=False)
     languages = ArrayField(
@@ -62,19 +64,25 @@ class Collection(TimeStamped):
         _("dimensions"), null=True, blank=True, choices=[(number, str(number)) for number in DIMENSIONS]
     )
     chunk_characters = models.PositiveSmallIntegerField(
-        _("characters of a passage"),
+        _("length of a passage"),
         default=900,
         validators=[MinValueValidator(200), MaxValueValidator(4000)],
-        help_text=_("At most, from 200 to 4,000; in Chinese half as many."),
+        help_text=_(
+            "How many characters of a document are found and cited as one passage: 200 to 4,000, in Chinese "
+            "half as many. Short passages are more exact, long ones tell more."
+        ),
     )
     data_policy = models.CharField(
         _("where data may go"), max_length=16, choices=DataPolicy, default=DataPolicy.ANYWHERE, blank=True
     )
     uses_graph = models.BooleanField(
-        _("follow names"),
+        _("also find passages with the same names"),
         default=True,
         db_default=True,
-        help_text=_("Passages that share names with the best finds are found, too."),
+        help_text=_(
+            "Where the best passages name a person, place or work, further passages that name it are found "
+            "as well."
+        ),
     )
     description = models.CharField(_("description"), max_length=500, blank=True)
     # what programs note of it, as at /v1/vector_stores

@@ -47,6 +47,7 @@ def create_collection(*, actor: User | None, name: str, **columns: object) -> Co
     require_creation(actor, columns.get("owner_id"))
     if actor is not None and columns.get("conversation_id") is None:
         check_count(cast(UUID | None, columns.get("owner_id")))
+    columns.setdefault("keeper_id", columns.get("owner_id") or (actor.pk if actor else None))
     collection = Collection(name=name.strip(), **columns)
     collection.full_clean()
     if len(set(collection.languages)) < len(collection.languages):

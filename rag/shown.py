@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import Count
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from rag.models import Document
+from rag.models import Document, SavedQuestion
 from rag.progress import DocumentProgress, Stage, describe_documents
 from tenants.files.limits import say_size
 
@@ -35,8 +36,11 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class ShownDocument:
+    """`question_count`: saved questions that it answers, which go with it."""
+
     row: Document
     progress: DocumentProgress
+    question_count: int = 0
 
     @property
     def sign(self) -> str:
@@ -98,4 +102,6 @@ def show_documents(rows: Iterable[Document]) -> list[ShownDocument]:
     """In a fixed number of queries."""
     documents = list(rows)
     progress = describe_documents(documents)
-    return [ShownDocument(row, progress[row.pk]) for row in documents]
+    rows_of = SavedQuestion.objects.filter(document__in=documents).order_by().values_list("document")
+    questions = dict(rows_of.annotate(count=Count("pk")))
+    return [ShownDocument(row, progress[row.pk], questions.get(row.pk, 0)) for row in documents]

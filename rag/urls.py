@@ -28,6 +28,7 @@ urlpatterns = [
     path("<uuid:collection_id>/evaluation/", bench.evaluate, name="collection-evaluation"),
     path("<uuid:collection_id>/access/", collections.access, name="collection-access"),
     path("<uuid:collection_id>/settings/", collections.settings, name="collection-settings"),
+    path("<uuid:collection_id>/hand-over/", collections.hand_over, name="collection-hand-over"),
     path("<uuid:collection_id>/rebuild/", collections.rebuild, name="collection-rebuild"),
     path("<uuid:collection_id>/delete/", collections.delete, name="collection-delete"),
 ]

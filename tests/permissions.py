@@ -183,6 +183,7 @@ PAGES = [
             ("question-delete", "302 404 404 404 404 404 404"),
             ("collection-settings", "302 403 400 403 403 400 400"),
             ("collection-rebuild", "302 403 302 403 403 302 302"),
+            ("collection-hand-over", "302 403 400 403 403 400 400"),
             ("collection-delete", "302 403 302 403 403 302 302"),
             ("collection-access", "302 403 403 400 403 400 400"),
         )

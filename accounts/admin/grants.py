@@ -1,4 +1,4 @@
-"""Rights of use: who may use a model, and who may not. They stand on a model's page too."""
+"""Rights of use: who may use a model or a collection, and who may not. They stand on their pages, too."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -32,6 +32,10 @@ from administration.sites import service_admin
 from foundation.errors import InvalidInput
 
 HOLDERS = ("role", "project", "user")
+
+
+def _name_of(row: Grant) -> str:
+    return name_objects(row.kind).get(row.object_id, row.object_name)
 
 
 class RoleField(forms.ModelChoiceField):
@@ -78,8 +82,9 @@ class GrantForm(forms.ModelForm):
 class GrantAdmin(AtriumModelAdmin):
     place = Place(MenuGroup.MODELS, 30, "list-checks")
     empty_text = _(
-        "Everybody may use every model. Give a role, a project or a person the right to one, and only those "
-        "who have it see that model; or refuse it to somebody."
+        "Everybody may use every model and every shared collection. Give a role, a project or a person the "
+        "right to one, and only those who have it see it; or refuse it to somebody. Rights to a collection "
+        "are given on its own page."
     )
     form = GrantForm
     list_display = ["show_object", "show_effect", "show_holder", ago("created_at", _("since"))]
@@ -105,13 +110,14 @@ class GrantAdmin(AtriumModelAdmin):
         return [path("reach/", view, name="accounts_grant_reach"), *super().get_urls()]
 
     def reach_view(self, request: HttpRequest) -> HttpResponse:
-        """One sentence: who may use the model that is chosen in the form, once it is saved as it stands."""
+        """One sentence: who may use what is chosen in the form, once it is saved as it stands."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = {str(row.id): row for row in list_objects(MODEL)}.get(request.GET.get("target", ""))
+        kind = request.GET.get("kind") or MODEL
+        found = {str(row.id): row for row in list_objects(kind)}.get(request.GET.get("target", ""))
         if found is None:
             return HttpResponse(gettext("Choose a model."), content_type="text/plain")
-        rows = load_grants_of(MODEL, found.id)
+        rows = load_grants_of(kind, found.id)
         holder, effect = self._asked(request), request.GET.get("effect", "")
         if holder and effect in Grant.Effect.values:
             rows = with_one_more(rows, effect, holder)
@@ -135,9 +141,9 @@ class GrantAdmin(AtriumModelAdmin):
 
     def get_changelist_instance(self, request: HttpRequest):
         changelist = super().get_changelist_instance(request)
-        names = name_objects(MODEL)
+        names = {kind: name_objects(kind) for kind in {row.kind for row in changelist.result_list}}
         for row in changelist.result_list:
-            row.shown_name = names.get(row.object_id, row.object_name)
+            row.shown_name = names[row.kind].get(row.object_id, row.object_name)
         return changelist
 
     def create_row(self, request: HttpRequest, form: GrantForm) -> Grant:
@@ -179,23 +185,26 @@ class GrantAdmin(AtriumModelAdmin):
 
     def _say_without(self, gone: list[Grant]) -> list[str]:
         """One sentence for each object: who may use it once these rights are gone."""
-        names, pks = name_objects(MODEL), {row.pk for row in gone}
+        pks = {row.pk for row in gone}
         texts = []
-        for object_id, name in {row.object_id: row.object_name for row in gone}.items():
-            kept = [row for row in load_grants_of(MODEL, object_id) if row.pk not in pks]
-            who = say_who(names.get(object_id, name), kept)
+        for one in {row.object_id: row for row in gone}.values():
+            kept = [row for row in load_grants_of(one.kind, one.object_id) if row.pk not in pks]
+            who = say_who(_name_of(one), kept)
             texts.append(gettext("After deleting: %(who)s") % {"who": who})
         return texts
 
     def _say(self, row: Grant) -> str:
-        name = name_objects(MODEL).get(row.object_id, row.object_name)
-        return say_who(name, load_grants_of(MODEL, row.object_id))
+        return say_who(_name_of(row), load_grants_of(row.kind, row.object_id))
 
     @display(description=_("result"))
     def show_reach(self, row: Grant) -> str:
         text = gettext("Choose a model.") if row._state.adding else self._say(row)
         fixed = {name: getattr(row, f"{name}_id") for name in HOLDERS if getattr(row, f"{name}_id")}
-        query = {"target": row.object_id, "holder": next(iter(fixed), ""), **fixed} if fixed else {}
+        query = (
+            {"target": row.object_id, "kind": row.kind, "holder": next(iter(fixed), ""), **fixed}
+            if fixed
+            else {}
+        )
         return format_html(
             '<output class="reach" data-url="{}?{}">{}</output>',
             reverse("service:accounts_grant_reach"),
@@ -203,11 +212,9 @@ class GrantAdmin(AtriumModelAdmin):
             text,
         )
 
-    @display(description=_("model"), ordering="object_name")
+    @display(description=_("model or collection"), ordering="object_name")
     def show_object(self, row: Grant) -> str:
-        if not hasattr(row, "shown_name"):
-            row.shown_name = name_objects(MODEL).get(row.object_id, row.object_name)
-        return row.shown_name
+        return row.shown_name if hasattr(row, "shown_name") else _name_of(row)
 
     @display(description=_("effect"), ordering="effect", label={"allow": "success", "deny": "danger"})
     def show_effect(self, row: Grant) -> Badge:

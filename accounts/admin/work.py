@@ -1,5 +1,6 @@
 """Background tasks: what waits, runs and failed, in a tenant or (the platform's own) in the system
-administration. What they are about is named by its id alone.
+administration. What they are about is named for those alone who may know it: a room says who that is
+(`tenants.work.kinds`).
 """
 
 from collections.abc import Iterable
@@ -7,6 +8,7 @@ from collections.abc import Iterable
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.formats import localize
+from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -22,7 +24,7 @@ from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin, system_admin
 from tenants.local.models import Work
 from tenants.work.kinds import list_all_kinds
-from tenants.work.selectors import label_kind, label_stages
+from tenants.work.selectors import find_work_objects, label_kind, label_stages
 
 COLOURS = {
     Work.State.QUEUED: "info",
@@ -54,6 +56,7 @@ class WorkAdmin(ReadOnlyAdmin):
     )
     list_display = [
         "show_kind",
+        "show_object",
         "show_state",
         "show_progress",
         "attempts",
@@ -71,6 +74,7 @@ class WorkAdmin(ReadOnlyAdmin):
             {
                 "fields": [
                     "show_kind",
+                    "show_object",
                     "show_state",
                     "show_progress",
                     "attempts",
@@ -99,6 +103,29 @@ class WorkAdmin(ReadOnlyAdmin):
     @display(description=_("task"), ordering="kind")
     def show_kind(self, row: Work) -> str:
         return label_kind(row.kind)
+
+    def get_changelist_instance(self, request: HttpRequest):
+        changelist = super().get_changelist_instance(request)
+        self._name(request, changelist.result_list)
+        return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Work | None:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            self._name(request, [row])
+        return row
+
+    def _name(self, request: HttpRequest, rows: Iterable[Work]) -> None:
+        """The platform's own work is about nothing that rooms of tenants name."""
+        rows = list(rows)
+        found = find_work_objects(request.user, rows) if self.admin_site is service_admin else {}
+        for row in rows:
+            row.shown_object = found.get(row.pk)
+
+    @display(description=_("about"))
+    def show_object(self, row: Work) -> str:
+        shown = getattr(row, "shown_object", None)
+        return format_html('<a href="{}">{}</a>', shown.url, shown.name) if shown else "–"
 
     @display(description=_("state"), ordering="state", label=COLOURS)
     def show_state(self, row: Work) -> Badge:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,13 +14,13 @@ from accounts.models import User
 from accounts.selectors import get_default_project_id, get_member_project
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.ids import show_request_id, uuid7
-from prompts.attachments import NewFile, attach, copy_files
+from prompts.attachments import Brought, attach, copy_files
 from prompts.drafts import Piece
+from prompts.gone import CollectionsGone, find_gone
 from prompts.models import Conversation, Message, Part
 from prompts.policies import refuse_looser_policy
 from prompts.selectors import get_message_of
 from prompts.services.answers import SWEEP_AFTER, conclude_if_orphaned, write_parts
-from rag.selectors import list_visible_collections
 from tenants.work.duties import note_duty
 
 MAX_TEXT_CHARS = 100_000
@@ -40,13 +39,13 @@ def start_turn(
     parent_id: UUID | str | None = None,
     project_id: UUID | str | None = None,
     collection_ids: Sequence[UUID | str] | None = None,
-    files: Sequence[NewFile] = (),
+    brought: Brought | None = None,
 ) -> tuple[Message, Message]:
     """Write down a question and the answer that is to come; returns both. It follows the answer `parent_id`,
     or the one that was written last; where another question does already, it makes a branch. From now on the
     conversation is booked on this project, if one is named, and answered from these collections, where they
     are named (an empty list: from none). Raises InvalidInput (text), NotFound (project, parent, collection),
-    Conflict (an answer is being written).
+    CollectionsGone, Conflict (an answer is being written).
     """
     text = _checked_text(text)
     if conversation is None:
@@ -64,29 +63,25 @@ def start_turn(
     if collection_ids is not None:
         conversation.collection_ids = _find_collections(actor, conversation, collection_ids)
     question, answer = _ask(conversation, parent, text, model_name, process_id)
-    attach(actor=actor, question=question, files=files)
+    if brought is not None:
+        attach(actor=actor, question=question, brought=brought)
     return question, answer
 
 
 def _find_collections(actor: User, conversation: Conversation, wanted: Sequence[UUID | str]) -> list[UUID]:
-    """In the order in which they are named. Raises NotFound: one that the person may not read."""
+    """In the order in which they are named. Raises CollectionsGone: those that the person may not read."""
     if len(wanted) > MOST_COLLECTIONS:
         raise InvalidInput(
             _("At most %(limit)d collections can be searched at once.") % {"limit": MOST_COLLECTIONS},
             param="collections",
         )
     project_id = conversation.project_id or get_default_project_id()
-    readable = list_visible_collections(actor, project_id).filter(conversation_id=None)
     try:
-        known = set(readable.filter(pk__in=wanted).values_list("pk", flat=True))
         ids = list(dict.fromkeys(UUID(str(one)) for one in wanted))
-    except (ValueError, ValidationError):
-        known, ids = set(), [UUID(int=0)]
-    if not known.issuperset(ids):
-        raise NotFound(
-            _("One of these collections is gone, or you may no longer read it. Choose again with #."),
-            param="collections",
-        )
+    except ValueError:
+        raise NotFound(_("There is no such collection."), param="collections") from None
+    if gone := find_gone(actor, project_id, ids):
+        raise CollectionsGone(gone)
     return ids
 
 

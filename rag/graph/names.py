@@ -1,22 +1,24 @@
 """What a text names: people, places, works, organisations; found by how they are written, without a model.
 
 English: capitalised phrases, but for a single word that begins a sentence. German, where every noun is
-capitalised: capitalised words side by side, abbreviations, quoted names. Chinese: titles of works, quoted
+capitalised: `rag.graph.german`, and quoted names. Chinese: titles of works, quoted
 names, abbreviations. In each language the document's own title is a name. Does not cover: names in lower
-case, one person under two names, a single German name, a Chinese name without marks.
+case, one person under two names, most single German names, a Chinese name without marks.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
 from foundation.language.detection import UNSPACED
 from foundation.language.stop_words import STOP_WORDS
+from rag.graph import german
 
 LONGEST, MOST_WORDS = 80, 8  # of a name: characters, words
 MOST_IN_TEXT = 60
+READ_AT_ONCE = 500  # texts whose words are in memory together
 SHORTEST_UNSPACED = 2
 # stand inside a name, never at its ends
 _INNER = "of|of the|and|and the|de|la|le|du|des|da|do|di|del|van|von|der|den|for|in|y|al|zu|zur|für|und|&"
@@ -68,10 +70,29 @@ def list_title_names(title: str) -> list[str]:
     return [name for name in dict.fromkeys(found) if _is_name(name)]
 
 
-def list_names(text: str, language: str) -> list[str]:
-    """The names in a text, each once, in their order."""
-    found = [match[1].strip() for match in _quoted.finditer(text)]
-    found += _list_phrases(text, language)
+def list_names(texts: Sequence[str], language: str) -> Iterator[list[str]]:
+    """The names in each of these texts, each once, in their order. What is a name in a German one is learnt
+    from all of them.
+    """
+    for first in range(0, len(texts), READ_AT_ONCE):
+        together = texts[first : first + READ_AT_ONCE]
+        phrases = (
+            german.list_phrases(together)
+            if language == "de"
+            else (_list_phrases(text, language) for text in together)
+        )
+        for text, found in zip(together, phrases, strict=True):
+            yield _list_once([*_list_quoted(text, language), *found])
+
+
+def _list_quoted(text: str, language: str) -> Iterator[str]:
+    for match in _quoted.finditer(text):
+        name = match[1].strip()
+        if language != "de" or german.is_quoted_name(name):
+            yield name
+
+
+def _list_once(found: Iterable[str]) -> list[str]:
     by_form: dict[str, str] = {}
     for name in map(_without_possession, found):
         if _is_name(name):
@@ -89,9 +110,6 @@ def _list_phrases(text: str, language: str) -> Iterator[str]:
     if language == "zh":
         yield from (match[0] for match in _abbreviation.finditer(text))
         return
-    if language == "de":
-        yield from (match[0] for match in _abbreviation.finditer(text))
-    least = 2 if language == "de" else 1
     for match in _phrase.finditer(text):
         words = match[0].split()
         if len(words) < least:
@@ -99,7 +117,7 @@ def _list_phrases(text: str, language: str) -> Iterator[str]:
         begins_sentence = bool(_sentence_end.search(text[max(0, match.start() - 4) : match.start()]))
         while words and words[0].casefold().strip(".") in _common:
             words, begins_sentence = words[1:], False
-        if least + begins_sentence <= len(words) <= MOST_WORDS:
+        if 1 + begins_sentence <= len(words) <= MOST_WORDS:
             yield " ".join(words)
             if words[0].isdigit():  # “1936 FA Cup Final”, but “in 1951 Ada King”
                 yield " ".join(words[1:])

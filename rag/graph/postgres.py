@@ -7,7 +7,7 @@ time of all of it; a passage of a collection that the asker may not read, or tha
 filter leaves out (`Fetch`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from django.db import connection
@@ -79,11 +79,11 @@ class PostgresGraph:
     def add(self, generation_id: int, chunks: Iterable[Chunk], titles: Mapping[UUID, str]) -> None:
         names: dict[int, str] = {}
         lines: list[str] = []
-        for chunk in chunks:
+        for chunk, found in _list_found(list(chunks)):
             of_title = {
                 number_of(normalise(name)): name for name in list_title_names(titles[chunk.document_id])
             }
-            in_text = {number_of(normalise(name)): name for name in list_names(chunk.text, chunk.language)}
+            in_text = {number_of(normalise(name)): name for name in found}
             for key, name in (of_title | in_text).items():
                 names.setdefault(key, name)
                 lines.append(f"{key}\t{chunk.pk}\t{generation_id}\t{'t' if key in of_title else 'f'}\n")
@@ -110,3 +110,10 @@ class PostgresGraph:
         bounds = [FEW, SHARE, MOST_SAYING, MOST_NAMES]
         rows = fetch(REACH, [ids, list(seeds.values()), *bounds, ids, MOST_SHOWN, REACHED], "p")
         return [Reached(chunk_id, weight, tuple(names)) for chunk_id, weight, names in rows]
+
+
+def _list_found(chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, list[str]]]:
+    """Each passage with the names in it."""
+    for language in dict.fromkeys(chunk.language for chunk in chunks):
+        same = [chunk for chunk in chunks if chunk.language == language]
+        yield from zip(same, list_names([chunk.text for chunk in same], language), strict=True)

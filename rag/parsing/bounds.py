@@ -1,6 +1,6 @@
 """What a document may hold. Said in `run`, asked inside the jail."""
 
-MEGABYTE = 1_000_000
+MEGABYTE = 1024**2  # as sizes are told (tenants.files.limits)
 MOST_BYTES = 200 * MEGABYTE
 MOST_UNPACKED_BYTES = 300 * MEGABYTE
 MOST_ENTRIES = 20_000  # of a zip archive, which an office file is

@@ -228,7 +228,7 @@ def _texts() -> dict[str, str]:
         % {
             "size": bounds.MOST_BYTES // bounds.MEGABYTE,
             "pages": bounds.MOST_PAGES,
-            "characters": bounds.MOST_CHARACTERS // bounds.MEGABYTE,
+            "characters": bounds.MOST_CHARACTERS // 1_000_000,
         },
         SCANNED: _("The pages of the file are pictures, and no text could be recognised in them.")
         if find_recogniser()

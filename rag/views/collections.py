@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -18,6 +18,7 @@ from rag.changes import CHANGE, change_collection
 from rag.embedders import find_dimensions, list_embedders
 from rag.engines.ragflow.account import find_account
 from rag.forms import CollectionForm, values_of
+from rag.handing_over import HandOverForm
 from rag.intake import rebuild_collection
 from rag.listing import list_shelves, with_figures
 from rag.models import Collection
@@ -104,25 +105,42 @@ def create(request: HttpRequest) -> HttpResponse:
 def settings(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
     require_edit(request.user, collection, CHANGE)
-    form = CollectionForm(
-        request.POST if request.method == "POST" else None,
-        initial=values_of(collection),
-        models=list_embedders(request.user, request.tenant, collection.embedding_model),
-        may_share=False,
-        is_new=False,
-        has_ragflow=find_account() is not None,
-    )
+    form = _settings_form(request, collection, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             _save(request, collection, form)
             return redirect(request.path)
         except (AtriumError, ValidationError) as exc:
             form.add_refusal(exc)
+    return _show_settings(request, collection, form)
+
+
+def _settings_form(
+    request: HttpRequest, collection: Collection, given: QueryDict | None = None
+) -> CollectionForm:
+    return CollectionForm(
+        given,
+        initial=values_of(collection),
+        models=list_embedders(request.user, request.tenant, collection.embedding_model),
+        may_share=False,
+        is_new=False,
+        has_ragflow=find_account() is not None,
+    )
+
+
+def _show_settings(
+    request: HttpRequest, collection: Collection, form: CollectionForm, refused: HandOverForm | None = None
+) -> HttpResponse:
+    is_own = collection.owner_id == request.user.pk
+    new = HandOverForm(may_share=request.user.has_perm(MAY_SHARE)) if is_own else None
     context = frame(request, collection, "rag:collection-settings") | {
         "form": form,
+        "hand_over": refused or new,
         "index": describe_index(collection),
+        "question_count": collection.questions.count(),
     }
-    return render(request, "rag/collection_settings.html", context, status=400 if form.errors else 200)
+    status = 400 if form.errors or refused else 200
+    return render(request, "rag/collection_settings.html", context, status=status)
 
 
 def _save(request: HttpRequest, collection: Collection, form: CollectionForm) -> None:
@@ -141,6 +159,23 @@ def _save(request: HttpRequest, collection: Collection, form: CollectionForm) ->
         )
     else:
         messages.success(request, _("Saved."))
+
+
+@login_required
+@require_POST
+def hand_over(request: HttpRequest, collection_id: UUID) -> HttpResponse:
+    collection = get_reachable_collection(request.user, collection_id)
+    require_edit(request.user, collection, CHANGE)
+    form = HandOverForm(request.POST, may_share=request.user.has_perm(MAY_SHARE))
+    if form.is_valid():
+        try:
+            row = form.hand_over(request.user, collection)
+        except (AtriumError, ValidationError) as exc:
+            form.add_refusal(exc)
+        else:
+            messages.success(request, _("“%(name)s” is handed over.") % {"name": row.name})
+            return redirect("rag:collection-list")
+    return _show_settings(request, collection, _settings_form(request, collection), form)
 
 
 @login_required

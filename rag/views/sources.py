@@ -52,12 +52,18 @@ def show_document(request: HttpRequest, document_id: UUID) -> HttpResponse:
     document = get_reachable_document(request.user, document_id)
     context = _source_context(request, document)
     view = request.GET.get("view", "")
-    shows_pages = context["is_pdf"] and view != "text"
+    is_drawn = context["is_pdf"] and document.state != Document.State.FAILED
+    shows_pages = is_drawn and view != "text"
+    context["is_broken"] = view == "text" and "broken" in request.GET
     if not shows_pages:
         pages = Paginator(document.blocks.order_by("position"), sources.PER_PART)
         part = pages.get_page(request.GET.get("part") or sources.find_part(document, context["span"]))
         context["part"] = part
         context["blocks"] = list(sources.mark_blocks(list(part.object_list), context["span"]))
+    else:
+        query = request.GET.copy()
+        query["view"], query["broken"] = "text", "1"
+        context["text_url"] = f"?{query.urlencode()}"
     return render(request, "rag/document_detail.html", context | {"shows_pages": shows_pages})
 
 
@@ -66,10 +72,11 @@ def show_document(request: HttpRequest, document_id: UUID) -> HttpResponse:
 def panel(request: HttpRequest) -> HttpResponse:
     """A source beside an answer: `?document=&from=&to=&page=`."""
     try:
-        document_id = UUID(request.GET.get("document", ""))
-    except ValueError:
+        document = get_reachable_document(request.user, UUID(request.GET.get("document", "")))
+    except (NotFound, ValueError):
+        if request.htmx:
+            return render(request, "rag/_source_gone.html", status=404)
         raise NotFound(_("There is no such document, or you may not read it.")) from None
-    document = get_reachable_document(request.user, document_id)
     context = _source_context(request, document)
     context["blocks"] = sources.list_around(document, context["span"])
     return render(request, "rag/_source.html", context)

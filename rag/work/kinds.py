@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rag.work import embedding, filling, handing, reading, together
 from rag.work_names import EMBED, FORGET, HAND_OVER, QUEUE, READ, REBUILD, RECRAWL, WATCH
+from rag.work_objects import name_collections, name_documents, name_generations
 from tenants.work.kinds import Together, work_kind
 
 DAYS_OF_ATTEMPTS = 900  # a quarter of an hour apart
@@ -13,6 +14,7 @@ work_kind(
     queue=QUEUE,
     run=reading.read,
     label=_("Reading a document"),
+    name_objects=name_documents,
     stages={"fetch": _("fetched"), "parse": _("read"), "index": _("indexed")},
     longest_s=1_800,
     on_failure=reading.note_failure,
@@ -23,6 +25,7 @@ work_kind(
     queue=QUEUE,
     run=reading.look_again,
     label=_("Looking at a web page again"),
+    name_objects=name_documents,
     is_killable=False,
 )
 work_kind(
@@ -30,6 +33,7 @@ work_kind(
     queue=QUEUE,
     run=embedding.embed,
     label=_("Vectors of a collection"),
+    name_objects=name_generations,
     stages={"embed": _("vectors"), "graph": _("graph of the vectors")},
     is_killable=False,
     most_attempts=DAYS_OF_ATTEMPTS,
@@ -39,6 +43,7 @@ work_kind(
     queue=QUEUE,
     run=filling.rebuild,
     label=_("Another index of a collection"),
+    name_objects=name_collections,
     stages={"index": _("indexed")},
 )
 work_kind(
@@ -46,6 +51,7 @@ work_kind(
     queue=QUEUE,
     run=handing.hand_over,
     label=_("A document that RAGFlow reads"),
+    name_objects=name_documents,
     stages={"upload": _("sent to RAGFlow"), "ragflow": _("read by RAGFlow, in percent")},
     is_killable=False,
     most_attempts=DAYS_OF_ATTEMPTS,

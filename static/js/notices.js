@@ -43,6 +43,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     detail.shouldSwap = false;
     if (!goToLogIn(xhr.responseURL))
       showNotice(explain(xhr.status), xhr.getResponseHeader("X-Request-ID") ?? "");
+  } else if (xhr.status >= 400 && xhr.responseText.includes("data-explains")) {
+    detail.shouldSwap = true; // it says in its own place what happened
   } else if (xhr.status >= 400) {
     const place = document.getElementById("notices");
     if (place && xhr.responseText.includes("data-notice")) {

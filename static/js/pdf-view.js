@@ -3,7 +3,10 @@
    Covers: the one worker that the page's policy lets begin (foundation/header_policies.py): the policy below
    knows no other address. PDF.js runs no code of documents (isEvalSupported, no scripting), and no links or
    forms of theirs are made. Does not cover: what a canvas shows; it is pixels. */
-const WIDEST_PX = 900; // of a page
+const WIDEST_PX = 900; // of a page that fits the width
+const STEP = 1.25; // of the zoom
+const [SMALLEST, LARGEST] = [0.5, 4]; // against the page that fits
+const MOST_PIXELS = 16_000_000; // of a canvas; what is larger is drawn coarser
 const FINEST = 2; // device pixels for one of CSS
 let pdfjs = null;
 
@@ -33,9 +36,15 @@ export async function open(view) {
 
 function giveUp(view, error) {
   if (error?.name === "RenderingCancelledException") return; // another page was asked for meanwhile
-  const stage = view.querySelector(".pdf-stage");
-  stage.textContent = view.dataset.failed;
-  stage.classList.add("is-failed");
+  if (view.dataset.text) {
+    window.location.replace(view.dataset.text);
+    return;
+  }
+  const told = document.createElement("p");
+  told.className = "pdf-failed";
+  told.setAttribute("role", "status");
+  told.textContent = view.dataset.failed;
+  view.replaceChildren(told);
 }
 
 async function show(view) {
@@ -60,6 +69,7 @@ async function show(view) {
   let number = Math.min(Math.max(1, Number(data.page)), pdf.numPages);
   let drawing = null;
   let turns = 0;
+  let zoom = 1; // against the page that fits the width
 
   field.max = pdf.numPages;
   find("count").textContent = `/ ${pdf.numPages}`;
@@ -72,7 +82,8 @@ async function show(view) {
     toPassage.hidden = passagePage === null || number === passagePage;
     const [turned, page] = [(turns += 1), await pdf.getPage(number)];
     drawing?.cancel();
-    await draw(library, page, view, (task) => (drawing = task));
+    const percent = await draw(library, page, view, zoom, (task) => (drawing = task));
+    stage.title = data.zoom.replace("{n}", percent);
     const marks = await findMarks(page, boxes.filter((one) => one.page === number));
     if (turned !== turns) return;
     showMarks(view, marks);
@@ -81,7 +92,17 @@ async function show(view) {
     if (isAsked) find("said").textContent = text;
   }
 
-  const go = (wanted) => turn(wanted).catch((error) => giveUp(view, error));
+  const go = (wanted, isAsked) => turn(wanted, isAsked).catch((error) => giveUp(view, error));
+  function setZoom(wanted) {
+    zoom = Math.min(LARGEST, Math.max(SMALLEST, wanted));
+    find("fit").setAttribute("aria-pressed", String(zoom === 1));
+    find("smaller").disabled = zoom === SMALLEST;
+    find("larger").disabled = zoom === LARGEST;
+    go(number, false).then(() => (find("said").textContent = stage.title));
+  }
+  find("larger").addEventListener("click", () => setZoom(zoom * STEP));
+  find("smaller").addEventListener("click", () => setZoom(zoom / STEP));
+  find("fit").addEventListener("click", () => setZoom(1));
   find("previous").addEventListener("click", () => go(number - 1));
   find("next").addEventListener("click", () => go(number + 1));
   toPassage.addEventListener("click", () => {
@@ -90,10 +111,14 @@ async function show(view) {
   });
   field.addEventListener("change", () => go(Number(field.value)));
   stage.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const size = { "+": zoom * STEP, "=": zoom * STEP, "-": zoom / STEP, 0: 1 }[event.key];
     const step = { PageDown: 1, ArrowRight: 1, PageUp: -1, ArrowLeft: -1 }[event.key];
-    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+    // an enlarged page is moved by the arrows
+    if (!size && (!step || (event.key.startsWith("Arrow") && stage.scrollWidth > stage.clientWidth))) return;
     event.preventDefault();
-    go(number + step);
+    if (size) setZoom(size);
+    else go(number + step);
   });
   let width = stage.clientWidth;
   new ResizeObserver(() => {
@@ -106,14 +131,17 @@ async function show(view) {
   await turn(number, false);
 }
 
-async function draw(library, page, view, keep) {
+/** Gives how large it is drawn, in percent of its own size. */
+async function draw(library, page, view, zoom, keep) {
   const stage = view.querySelector(".pdf-stage");
   const canvas = view.querySelector("canvas");
   const natural = page.getViewport({ scale: 1 });
   const rim = 2 * Number.parseFloat(getComputedStyle(stage).paddingInlineStart);
   const room = Math.min((stage.clientWidth || 600) - rim, WIDEST_PX);
-  const viewport = page.getViewport({ scale: room / natural.width });
-  const ratio = Math.min(window.devicePixelRatio || 1, FINEST);
+  const scale = (zoom * room) / natural.width;
+  const viewport = page.getViewport({ scale });
+  const finest = Math.sqrt(MOST_PIXELS / (viewport.width * viewport.height));
+  const ratio = Math.min(window.devicePixelRatio || 1, FINEST, finest);
   canvas.width = Math.floor(viewport.width * ratio);
   canvas.height = Math.floor(viewport.height * ratio);
   const sheet = view.querySelector(".pdf-sheet");
@@ -124,6 +152,7 @@ async function draw(library, page, view, keep) {
   const task = page.render({ canvas, viewport, transform, annotationMode: library.AnnotationMode.DISABLE });
   keep(task);
   await task.promise;
+  return Math.round(100 * scale * (72 / 96)); // points are larger than pixels
 }
 
 /** A mark for each box of the passage; where the parser knew none, for its words as PDF.js reads them. */

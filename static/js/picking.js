@@ -48,10 +48,25 @@ function aim(verb) {
 dialog?.addEventListener("command", ({ command, source }) => {
   if (command !== "show-modal") return;
   const subject = dialog.querySelector("[data-subject]");
-  subject.textContent = source?.dataset.title ?? "";
-  subject.hidden = !source?.dataset.one;
+  const picked = boxesOf(document.getElementById("documents-form")).filter((box) => box.checked);
+  const buttons = [...document.querySelectorAll("[data-one][data-title]")];
+  const wanted = source?.dataset.one
+    ? [source]
+    : buttons.filter((button) => picked.some((box) => button.dataset.one === `delete:${box.value}`));
+  subject.textContent = wanted.length === 1 ? wanted[0].dataset.title : "";
+  subject.hidden = wanted.length !== 1;
+  for (const text of dialog.querySelectorAll("[data-counted]")) count(text, wanted.length);
+  const questions = dialog.querySelector("[data-questions]");
+  const going = wanted.reduce((sum, one) => sum + Number(one.dataset.questions), 0);
+  questions.hidden = going === 0;
+  count(questions, going);
   aim(source?.dataset.one ?? "delete:");
 });
+
+function count(text, number) {
+  const { one, many } = text.dataset;
+  text.textContent = number === 1 ? one : many.replace("{n}", number);
+}
 dialog?.addEventListener("close", () => aim(""));
 
 on("click", "[data-delete-documents]", () => setTimeout(() => dialog.close()));

@@ -2,6 +2,7 @@
    along. The form holds both in fields of its own; here they are shown as chips above the message, and can be taken
    out there. */
 import "./filtering.js";
+import { showNotice } from "./notices.js";
 import { announce, isComposing, on } from "./page.js";
 
 const form = document.querySelector("[data-composer]");
@@ -151,6 +152,13 @@ if (chooser && chips && files) {
     for (const box of boxes()) box.checked = box.value === link.dataset.collection;
     show();
   });
+  on("click", "[data-without]", (event, button) => {
+    const gone = button.dataset.without.split(" ");
+    for (const box of boxes()) if (gone.includes(box.value)) box.checked = false;
+    button.closest("[data-notice]").remove();
+    show();
+    text.focus();
+  });
   chooser.addEventListener("mousedown", (event) => {
     if (isTyped) event.preventDefault(); // the message keeps the focus
   });
@@ -174,10 +182,23 @@ if (chooser && chips && files) {
 
   // -- files
   const add = (list) => {
-    const all = [...files.files, ...list];
+    const taken = [...files.files];
+    const refused = [];
+    let room = Number(files.dataset.mostBytes) - taken.reduce((sum, file) => sum + file.size, 0);
+    for (const file of list) {
+      const { dataset } = files;
+      const why = file.size === 0 ? dataset.empty : file.size > room ? dataset.tooLarge : null;
+      if (why) {
+        refused.push(why.replace("{name}", file.name));
+        continue;
+      }
+      taken.push(file);
+      room -= file.size;
+    }
     const most = Number(files.dataset.most);
-    if (all.length > most) announce(files.dataset.tooMany);
-    setFiles(all.slice(0, most));
+    if (taken.length > most) refused.push(files.dataset.tooMany);
+    if (refused.length) showNotice(refused.join(" "));
+    setFiles(taken.slice(0, most));
     show();
   };
   let before = [];
@@ -213,6 +234,8 @@ if (chooser && chips && files) {
   form.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== form || !event.detail.successful) return;
     setFiles([]);
+    // a gone one that was taken out is no choice any more
+    for (const box of boxes()) if (box.dataset.gone !== undefined && !box.checked) box.closest("li").remove();
     show();
   });
 

@@ -2,6 +2,7 @@
 its people may keep: files, and what rooms hold beside them (`counted`).
 """
 
+import re
 from collections.abc import Callable
 from uuid import UUID
 
@@ -29,8 +30,9 @@ def counted(count: Counter) -> Counter:
 
 
 def say_size(size_bytes: int) -> str:
-    """“512 MB”, in the reader's language."""
-    return str(filesizeformat(size_bytes)).replace("\xa0", " ")
+    """“512 MB” or “1.5 GB”, of 1,024, in the reader's language."""
+    text = str(filesizeformat(size_bytes)).replace("\xa0", " ")
+    return re.sub(r"[.,]0(?= )", "", text)
 
 
 def bound(most_bytes: int, largest_file_bytes: int | None) -> int:

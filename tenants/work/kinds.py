@@ -5,7 +5,7 @@
 A queue is served by every worker that is told nothing else.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,14 @@ from django.utils.functional import Promise
 
 if TYPE_CHECKING:
     from tenants.local.models import Work
+
+
+@dataclass(frozen=True, slots=True)
+class WorkObject:
+    """What is worked on, as people call it, and where it is shown."""
+
+    name: str
+    url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,7 @@ class WorkKind:
     stands in `Run.step()` or `Run.conclusion()`. `is_killable`: in a process of its own, which a
     cancellation, `longest_s` or a crash ends; else in a thread, which ends when it asks `Run.check()`.
     `on_failure` is called in the transaction in which the work comes to nothing (failed or cancelled).
+    `name_objects` gives, for a person, what of these objects they may know, by id.
     """
 
     name: str
@@ -48,6 +57,7 @@ class WorkKind:
     backoff_s: float = 5.0  # before the second attempt; doubled before each further one
     on_failure: "Callable[[Work], object] | None" = None
     together: Together | None = None  # of killable kinds alone
+    name_objects: "Callable[[Any, Iterable[str]], Mapping[str, WorkObject]] | None" = None
 
 
 _kinds: dict[str, WorkKind] = {}

@@ -1,12 +1,13 @@
 """Reading work, for pages. Whoever shows it asks first whether the person may see its object."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from tenants.local.models import Work
-from tenants.work.kinds import find_kind
+from tenants.work.kinds import WorkObject, find_kind
 
 
 def list_work(kind: str, object_id: UUID | str) -> QuerySet[Work]:
@@ -26,6 +27,22 @@ def label_kind(name: str) -> str:
     """What people call a kind of work; its name where this release does not know it."""
     kind = find_kind(name)
     return name if kind is None else str(kind.label)
+
+
+def find_work_objects(person: Any, rows: Iterable[Work]) -> dict[UUID, WorkObject]:
+    """What each piece of work is done to, by the work's id, as far as the person may know it; one look for
+    each kind.
+    """
+    by_kind: dict[str, list[Work]] = {}
+    for row in rows:
+        by_kind.setdefault(row.kind, []).append(row)
+    found: dict[UUID, WorkObject] = {}
+    for name, same in by_kind.items():
+        kind = find_kind(name)
+        if kind is not None and kind.name_objects is not None:
+            named = kind.name_objects(person, [row.object_id for row in same])
+            found |= {row.pk: named[row.object_id] for row in same if row.object_id in named}
+    return found
 
 
 def label_stages(row: Work) -> list[tuple[str, int, int]]:

@@ -12,7 +12,7 @@ CHANGELISTS: dict[str, int] = {
     "service:accounts_grant": 20,
     "service:accounts_limit": 20,
     "service:local_weborigin": 9,
-    "service:local_work": 9,
+    "service:local_work": 11,
     "service:auth_group": 11,
     "service:auditlog_logentry": 10,
     "service:models_registry_connection": 9,

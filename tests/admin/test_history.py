@@ -99,7 +99,7 @@ def test_what_the_log_keeps_as_codes_or_in_english_is_said_in_the_readers_langua
     assert "Modelle aufrufen (/v1)" in page and "inference" not in page
     assert "Art des Objekts – Modell " in read(acme, url("accounts_grant_history", estate.right.pk), "de")
     page = read(acme, url("auditlog_logentry_changelist"), "de")
-    assert "Project canary: darf es verwenden" in page and "may use it" not in page
+    assert "Project canary: darf nutzen" in page and "may use it" not in page
 
 
 def test_roles_are_called_as_in_the_lists(acme, alice, bob):

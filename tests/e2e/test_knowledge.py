@@ -69,11 +69,18 @@ def test_a_dropped_file_is_read_found_and_opened_at_its_place(arrive):
         expect(page.locator(".pdf-mark").first).to_be_visible()
         page.get_by_role("button", name=button).click()
     expect(page.locator("canvas")).to_have_attribute("aria-label", re.compile("^Page 1 of"))
+    fitting = page.locator("canvas").bounding_box()["width"]
+    page.locator(".pdf-stage").press("+")
+    expect(page.get_by_role("button", name="Fit to width")).to_have_attribute("aria-pressed", "false")
+    page.wait_for_function("wide => document.querySelector('canvas').clientWidth > 1.2 * wide", arg=fitting)
+    page.locator(".pdf-stage").press("0")
+    page.wait_for_function("wide => document.querySelector('canvas').clientWidth === wide", arg=fitting)
     assert list_violations(page) == []
 
     chat.go(f"/knowledge/{collection.pk}/")
     page.locator("button[id^=delete-]").click()
-    page.get_by_role("button", name="Delete documents").click()
+    expect(page.get_by_role("heading", name="Delete this document?")).to_be_visible()
+    page.get_by_role("button", name="Delete document", exact=True).click()
     expect(page.get_by_role("heading", name="No documents yet")).to_be_visible()
     expect(page.locator("#documents")).to_be_focused()
 

@@ -172,11 +172,29 @@ def test_who_loses_access_sees_no_more_of_it_anywhere(bob, visit):
     third = bob.finished(bob.begin("regenerate", answer))
     assert third.notice == "said_by_house" and "you may no longer read" in third.text
     assert "Secret plan" not in third.text and parts(third, "tool_result")[0]["closed"] == 1
-    response = bob.post(
-        f"/c/{answer.conversation_id}/messages/",
-        data={"text": "Again?", "model": "mock", "has_collections": "1", "collections": [str(handbook.pk)]},
-    )
+    assert_told_before_it_goes_without(bob, answer, handbook)
+
+
+def assert_told_before_it_goes_without(bob, answer, handbook):
+    """Nothing is sent without the collection, until its reader has taken it out."""
+    address = f"/c/{answer.conversation_id}/"
+    data = {"text": "Again?", "model": "mock-echo", "has_collections": "1", "collections": [str(handbook.pk)]}
+    for response in (
+        bob.get(address, headers={"HX-Request": ""}),
+        bob.post(f"{address}messages/", data=data),
+    ):
+        told = text_of(response.text)
+        assert "A collection that you want to ask was deleted, or you may no longer read it." in told
+        assert f'data-without="{handbook.pk} "' in response.text and handbook.name not in response.text
     assert response.status_code == 404
+    chooser = bob.get(address, headers={"HX-Request": ""}).text
+    (box,) = re.findall(rf'<input type="checkbox" name="collections" value="{handbook.pk}"[^>]*>', chooser)
+    assert "checked" in box, "the page asks for it until somebody takes it out"
+    panel = bob.get(f"/knowledge/source/?document={Document(pk=handbook.pk).pk}&from=0&to=5")
+    assert panel.status_code == 404 and "data-explains" in panel.text and "no longer be shown" in panel.text
+    without = bob.finished(ask(bob, "Again?", conversation=answer.conversation_id))
+    assert without.status == "done" and not parts(without, "tool_call")
+    assert "data-without" not in bob.get(address, headers={"HX-Request": ""}).text
 
 
 def test_others_collections_and_conversations_stay_theirs(bob, visit):
@@ -267,6 +285,25 @@ def test_a_file_that_cannot_be_read_is_told_by_name(bob):
     answer = bob.finished(answer)
     assert (answer.status, answer.error_code) == ("failed", "document_failed")
     assert "empty.txt" in answer.error_message
+
+
+def test_a_file_that_cannot_be_taken_stays_out_alone(bob):
+    """One is refused as it comes, one as it is read; a message of nothing else is not sent at all."""
+    empty = ("files", ("empty.txt", b"", "text/plain"))
+    blank = ("files", ("blank.txt", b"  \n ", "text/plain"))
+    good = ("files", ("leave.txt", LEAVE.encode(), "text/plain"))
+    answer = ask(bob, LEAVE, files=[empty, blank, good], uses=["whole", "whole", "whole"])
+    with tenant(TENANTS[0]):
+        work_off()
+    answer = bob.finished(answer)
+    assert answer.status == "done" and answer.notice == "unread" and LEAVE in answer.text
+    html = bob.get(f"/c/{answer.conversation_id}/", headers={"HX-Request": ""}).text
+    shown = text_of(html[html.index('class="message-files"') : html.index("message-foot")])
+    assert "empty.txt This file is empty." in shown and "leave.txt whole text" in shown
+    assert "blank.txt There is no text" in shown
+    data = {"text": "And now?", "model": "mock"}
+    response = bob.post(f"/c/{answer.conversation_id}/messages/", data=data, files=[empty])
+    assert response.status_code == 400 and "“empty.txt” was not taken. This file is empty." in response.text
 
 
 def test_an_answer_that_goes_on_rests_on_what_it_was_begun_with(bob):

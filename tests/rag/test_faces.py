@@ -4,13 +4,18 @@ import re
 
 import pytest
 from asgiref.sync import async_to_sync
+from auditlog.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from accounts.services import grant
-from rag.models import Collection, Document, SavedQuestion
+from rag.intake import add_text
+from rag.models import Collection, Document, Generation, SavedQuestion
 from rag.services import fail_document
+from rag.work_names import EMBED, GUIDE, READ
 from tenants.files.models import File
+from tenants.local.models import Work
+from tenants.work.services import order
 from tests.estate import make_people
 from tests.rag.conftest import paragraph
 from tests.rag.works import work_off
@@ -63,6 +68,83 @@ def test_the_list_shows_own_and_shared_and_nobody_elses(acme, people, mine, make
     for page in (own, shared):
         assert "diary" not in page and "Files of a chat" not in page
     assert "No collection is called that" in text_of(client.get("/knowledge/?list=shared&q=nothing"))
+
+
+def test_a_collection_changes_hands_and_stays_in_sight(acme, people, mine):
+    """To everybody by whoever may share: it stands among the giver's; to a person, who has it alone."""
+    giver, maker = people["user"], people["owner"]
+    place = at("rag:collection-hand-over", mine.pk)
+    client = acme.login_as(giver)
+    assert 'name="to"' not in text_of(client.get(at("rag:collection-settings", mine.pk)))
+    for data, why in (
+        ({"person": "nobody@acme.example"}, "nobody@acme.example"),
+        ({"person": giver.email}, "Name another person"),
+        ({"person": maker.email, "to": "everybody"}, ""),  # no choice of whoever may not share
+    ):
+        response = client.post(place, data)
+        assert why in text_of(response) and response.status_code == (400 if why else 302)
+    mine.refresh_from_db()
+    assert mine.owner_id == maker.pk and client.get(at("rag:collection-detail", mine.pk)).status_code == 404
+    assert client.post(place, {"person": giver.email}).status_code == 404, "it is the giver's no more"
+    client = acme.login_as(maker)
+    assert client.post(place, {"to": "everybody"}).status_code == 302
+    mine.refresh_from_db()
+    own = text_of(client.get("/knowledge/?list=own"))
+    assert mine.owner_id is None and "Mine alone" in own and "shared" in own
+    assert "Mine alone" not in text_of(client.get("/knowledge/?list=shared"))
+    assert client.post(place, {"person": giver.email}).status_code == 400, "what is shared is nobody's own"
+    client = acme.login_as(giver)
+    assert "Mine alone" in text_of(client.get("/knowledge/?list=shared"))
+    log = LogEntry.objects.get_for_object(mine).filter(changes__has_key="owner_id").order_by("pk")
+    assert [entry.changes["owner_id"] for entry in log][-2:] == [
+        [str(giver.pk), str(maker.pk)],
+        [str(maker.pk), "None"],
+    ]
+
+
+def test_a_background_task_names_its_document_to_those_who_may_read_it(acme, people, make_collection):
+    owner = people["owner"]
+    for name, owned in (("Shared handbook", None), ("Somebody's diary", people["user"].pk)):
+        collection = make_collection(name, owner_id=owned)
+        document, _is_new = add_text(actor=None, collection=collection, title=f"Plan of {name}", text=TEXT)
+        order(EMBED, Generation.objects.get(collection=collection).pk)
+        order(GUIDE, f"{collection.pk} 5")  # what it is done to, and with what
+    client = acme.login_as(owner)
+    page = text_of(client.get("/admin/local/work/"))
+    assert "“Plan of Shared handbook” in “Shared handbook”" in page and "collection “Shared handbook”" in page
+    assert "diary" not in page, "what is somebody's own is nobody else's to know"
+    row = Work.objects.get(kind=READ, object_id=str(document.pk))
+    assert "diary" not in text_of(client.get(f"/admin/local/work/{row.pk}/change/"))
+    first = Document.objects.get(title="Plan of Shared handbook")
+    assert at("rag:document-detail", first.pk) in page
+
+
+def test_a_broken_pdf_opens_with_its_reason_and_no_empty_pages(acme, people, mine, send):
+    client = acme.login_as(people["user"])
+    send(mine, "broken.pdf", b"%PDF-1.7\n1 0 obj\nnothing of it is right")
+    work_off()
+    document = mine.documents.get()
+    assert document.state == Document.State.FAILED
+    page = text_of(client.get(at("rag:document-detail", document.pk)))
+    assert "data-pdf=" not in page and "damaged" in page
+    panel = text_of(client.get("/knowledge/source/", {"document": document.pk}))
+    assert "data-pdf=" not in panel and "damaged" in panel
+    Document.objects.filter(pk=document.pk).update(
+        state=Document.State.READY, reason="", reason_words=None
+    )  # what PDF.js finds broken alone
+    drawn = text_of(client.get(at("rag:document-detail", document.pk)))
+    (instead,) = re.findall(r'data-text="([^"]+)"', drawn)
+    told = text_of(client.get(at("rag:document-detail", document.pk) + instead.replace("&amp;", "&")))
+    assert "cannot be drawn, and no text could be read" in told and "data-pdf=" not in told
+
+
+def test_what_goes_with_a_document_is_counted_before_it_goes(acme, people, mine, add):
+    document = add(mine, "Leave", TEXT)
+    for text in ("How long?", "When?"):
+        SavedQuestion.objects.create(collection=mine, text=text, document=document)
+    client = acme.login_as(people["user"])
+    assert 'data-questions="2"' in text_of(client.get(at("rag:collection-detail", mine.pk)))
+    assert "2 saved questions go with it" in text_of(client.get(at("rag:collection-settings", mine.pk)))
 
 
 def test_a_right_that_is_given_to_others_closes_every_page_of_a_collection(
@@ -243,6 +325,7 @@ def test_questions_become_an_evaluation_set_that_measures_the_settings(acme, peo
     asked = {"question": "captain noon", "legs": ["words", "vectors"], "count": 5}
     page = text_of(client.post(at("rag:collection-search", mine.pk), asked))
     assert "2 passages" in page and "no embedding model" in page
+    assert "This column searches by words alone." in page
     place = at("rag:question-create", mine.pk)
     saved = {"question": "salutes captain", "document": document.pk, "from": 0, "to": 28}
     client.post(place, saved)
@@ -250,7 +333,8 @@ def test_questions_become_an_evaluation_set_that_measures_the_settings(acme, peo
     question = SavedQuestion.objects.get()
     assert (question.document_id, question.char_to) == (document.pk, 28)
     measured = text_of(client.post(at("rag:collection-evaluation", mine.pk)))
-    assert measured.count("1.000") >= 3 and "0.000" in measured
+    assert measured.count("1.000") >= 3 and "0.000" not in measured, "what was not asked has no figure"
+    assert measured.count('<td class="is-number">–</td>') == 3
     client.post(at("rag:question-delete", mine.pk), {"question": question.pk})
     assert not SavedQuestion.objects.exists()
 

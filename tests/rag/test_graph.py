@@ -1,11 +1,13 @@
 """The graph of names: found without a model, followed from the best finds, gone with its passages."""
 
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from accounts.models import Grant
 from accounts.services.grants import grant
+from rag import guide
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.graph.graphml import NAMESPACE
@@ -15,6 +17,7 @@ from rag.models import Collection, Entity, Mention
 from rag.services import delete_collection, delete_document
 
 pytestmark = pytest.mark.django_db
+GUIDE = Path(guide.__file__).parent / "de"
 FILM = "The film Quiet Harbour was directed by Mara Lindqvist."
 BIRTH = "Mara Lindqvist was born in a village near Visby."
 
@@ -23,12 +26,31 @@ BIRTH = "Mara Lindqvist was born in a village near Visby."
     ("language", "text", "names"),
     [
         ("en", "In 1951 the Bank of England hired Ada King. Costs rose.", "Bank of England|Ada King"),
-        ("de", "Die Satzung nennt „Haus am See“. Wo Eva Weber die EU lobt.", "Haus am See|EU|Eva Weber"),
+        ("de", "Die Satzung nennt „Haus am See“. Wo Eva Weber die EU lobt.", "Haus am See|Eva Weber|EU"),
+        (
+            "de",
+            "Ziehen Sie Dateien in eine Sammlung von Dokumenten, höchstens 64 MB, und drücken Sie die Taste "
+            "Esc. Wählen Sie „Antwort neu erstellen“. Die Strafe Freiheitsstrafe droht nach Absatz 3.",
+            "",
+        ),
+        (
+            "de",
+            "Gestern lobte die Muster GmbH die Rechte des Europäischen Parlaments. Dann dankte OpenAI in "
+            "Berlin dem Europäischen Parlament. Davon schrieb Otto von Bismarck in der Berliner Zeitung.",
+            "Muster GmbH|Europäische Parlament|OpenAI|Berlin|Otto von Bismarck|Berliner Zeitung",
+        ),
         ("zh", "《红楼梦》是曹雪芹的作品，与“四大名著”及NASA有关。", "红楼梦|四大名著|NASA"),
     ],
 )  # fmt: skip
 def test_names_are_told_by_how_they_are_written(language, text, names):
-    assert list_names(text, language) == names.split("|")
+    assert list(list_names([text], language)) == [[name for name in names.split("|") if name]]
+
+
+def test_german_nouns_are_no_names():
+    """Of the German guide, of which every second “name” was a noun or two."""
+    texts = [text for path in sorted(GUIDE.glob("*.md")) for text in path.read_text().split("\n\n")[1:]]
+    found = {normalise(name) for names in list_names(texts, "de") for name in names}
+    assert {"openai", "europaische union", "lm studio"} <= found and len(found) < 12, sorted(found)
 
 
 def test_one_name_has_one_form():
