@@ -112,8 +112,6 @@ def _list_phrases(text: str, language: str) -> Iterator[str]:
         return
     for match in _phrase.finditer(text):
         words = match[0].split()
-        if len(words) < least:
-            continue
         begins_sentence = bool(_sentence_end.search(text[max(0, match.start() - 4) : match.start()]))
         while words and words[0].casefold().strip(".") in _common:
             words, begins_sentence = words[1:], False
