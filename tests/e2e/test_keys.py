@@ -40,15 +40,6 @@ def test_after_a_finger_stops_no_keyboard_comes_up(arrive):
     expect(chat.answer).to_be_focused()
 
 
-def test_escape_stops_from_anywhere(arrive):
-    chat = arrive(model="chat-10-s")
-    chat.ask("hello")
-    chat.wait_for_words(3)
-    chat.page.locator("#conversation-list a").first.focus()
-    chat.page.keyboard.press("Escape")
-    chat.wait_for("stopped")
-
-
 def open_panel(page: Page) -> None:
     """As a click on an answer's source does."""
     page.evaluate(
