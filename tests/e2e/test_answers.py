@@ -21,6 +21,9 @@ from usage.services import set_budget
 CODE = (
     "# Title\n\nA *list*:\n\n- one\n- two\n\n$$x^2$$\n\n```python\nif a < b:\n    print('a')\n```\n\nThe end."
 )
+UNTIL_COPIED = """async (text) => {
+    while (!(await navigator.clipboard.readText()).includes(text)) await new Promise(requestAnimationFrame);
+}"""
 
 
 def test_an_answer_grows_while_it_is_written_and_what_is_selected_stays_selected(arrive):
@@ -189,14 +192,14 @@ def test_copying_an_answer_and_a_block_of_code(arrive):
     assert clipboard() == "if a < b:\n    print('a')"
     chat.answer.hover()
     chat.answer.locator("[data-copy-message]").click()
-    chat.page.wait_for_function("async () => (await navigator.clipboard.readText()).includes('The end.')")
+    chat.page.evaluate(UNTIL_COPIED, "The end.")
     assert "list:" in clipboard() and "if a < b:\n    print('a')" in clipboard() and "Copy" not in clipboard()
     html = chat.page.evaluate(
         "async () => (await (await (await navigator.clipboard.read())[0].getType('text/html')).text())"
     )
     assert "<li>one</li>" in html and "<button" not in html
     chat.answer.get_by_role("button", name="Copy as Markdown").click()
-    chat.page.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('# Title')")
+    chat.page.evaluate(UNTIL_COPIED, "# Title")
     assert clipboard() == CODE
 
 
