@@ -8,7 +8,7 @@ from django.core.files.storage import FileSystemStorage
 from django.http import HttpResponse
 
 from config.middleware import StaticFilesMiddleware
-from config.static_storage import StaticStorage, join_styles
+from config.static_storage import QuickCompressor, StaticStorage, join_styles
 
 ROOT = Path(__file__).resolve().parents[2] / "static"
 FILES = {
@@ -70,6 +70,15 @@ def test_modules_name_each_other_by_their_last_names(collected):
     app = read(collected, "js/app.js")
     assert f'from "./{two}";' in app and f'import("./{two}")' in app and f'import "./{three}";' in app
     assert read(collected, "elsewhere/old.js") == FILES["elsewhere/old.js"], "ours alone"
+
+
+def test_a_file_is_packed_once_for_both_of_its_names(tmp_path, monkeypatch):
+    packed, text = [], b"once " * 20
+    monkeypatch.setattr("brotli.compress", lambda data, quality: packed.append(data) or b"packed")
+    for name in ("app.js", "app.0123456789ab.js"):
+        (tmp_path / name).write_bytes(text)
+        assert len(QuickCompressor(quiet=True).compress(str(tmp_path / name))) == 2
+    assert packed == [text]
 
 
 def test_every_import_of_ours_is_one_that_the_storage_knows():

@@ -116,21 +116,30 @@ class Watch:
 
 
 class Chat:
-    """One person's browser: the pages they opened, and how they use the chat. `page` is the tab in front."""
+    """One person's browser: the pages they opened, and how they use the chat. `page` is the tab in front;
+    `look`: each tab's viewport and color_scheme, where they are not the context's.
+    """
 
-    def __init__(self, context: BrowserContext, base_url: str, watch: Watch, person=None) -> None:
+    def __init__(
+        self, context: BrowserContext, base_url: str, watch: Watch, person=None, look: dict | None = None
+    ) -> None:
         self.context = context
         self.base_url = base_url
         self.watch = watch
         self.person = person
+        self.look = look or {}
         self.page = context.new_page()
+        if "viewport" in self.look:
+            self.page.set_viewport_size(self.look["viewport"])
+        if "color_scheme" in self.look:
+            self.page.emulate_media(color_scheme=self.look["color_scheme"])
 
     def go(self, path: str = "/") -> Page:
         self.page.goto(self.base_url + path)
         return self.page
 
     def another_tab(self) -> "Chat":
-        return Chat(self.context, self.base_url, self.watch, self.person)
+        return Chat(self.context, self.base_url, self.watch, self.person, self.look)
 
     @property
     def box(self) -> Locator:

@@ -5,10 +5,12 @@ nothing to complain of at the end.
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from weakref import WeakKeyDictionary
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from tenants.context import platform
 from tests.e2e.browser import PATIENCE_MS, Chat, Watch, find_browser, launch, log_in
 from tests.live import TENANTS
 from tests.prompts.conftest import chat_models
@@ -16,6 +18,7 @@ from tests.prompts.visitor import make_person
 
 __all__ = ["chat_models"]
 SLUG = TENANTS[0]
+FAULTS = ("fault-500", "fault-flaky")  # that journeys meet
 PLAIN = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", "locale": "en-GB"}
 
 
@@ -46,18 +49,36 @@ def open_browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def browser(house, chat_models) -> Iterator[Browser]:
+def few_models(house, chat_models) -> Iterator[None]:
+    """Without the catalogue of faults: three quarters of all models, which each page would list twice."""
+    from models_registry.platform.models import Model
+    from models_registry.services import set_model
+
+    def enable(names: list[str], *, is_enabled: bool) -> None:
+        with platform():
+            faults = Model.objects.filter(name__in=names)
+            faults.update(is_enabled=is_enabled)
+            set_model(actor=None, model=faults[0], is_enabled=is_enabled)  # which tells the processes
+
+    with platform():
+        faults = Model.objects.filter(name__startswith="fault-", is_enabled=True).exclude(name__in=FAULTS)
+        names = list(faults.values_list("name", flat=True))
+    enable(names, is_enabled=False)
+    yield
+    enable(names, is_enabled=True)
+
+
+@pytest.fixture(scope="package")
+def browser(few_models) -> Iterator[Browser]:
     with open_browser() as browser:
         yield browser
 
 
-@pytest.fixture(scope="package")
-def free_contexts(browser) -> list[tuple[BrowserContext, Watch]]:
-    """Contexts that journeys without options of their own use one after the other, with the watch over each:
-    the browser keeps the 80 static files of a page, and nothing else. To fetch and compile them was a quarter
-    of a first page's CPU (0.78 → 0.57 s, four visits each, twice).
-    """
-    return []
+# Contexts that journeys with the same options use one after the other, with the watch over each: the browser
+# keeps the static files of a page, and nothing else.
+_free: WeakKeyDictionary[Browser, dict[str, list[tuple[BrowserContext, Watch]]]] = WeakKeyDictionary()
+# what is set on a page, in whichever context
+LOOKS = ("viewport", "color_scheme")
 
 
 def clear(context: BrowserContext, port: int) -> bool:
@@ -75,14 +96,15 @@ def clear(context: BrowserContext, port: int) -> bool:
 
 
 @pytest.fixture
-def arrive(house, browser, free_contexts) -> Iterator[Callable[..., Chat]]:
+def arrive(house, browser) -> Iterator[Callable[..., Chat]]:
     """arrive(role=…, model=…, user=…, port=…, host=…, expected=…, **context options): a person at the chat's
     pages, logged in.
 
     `user=None` makes a new person; `is_known=False` stays in front of the log-in page;
-    `is_alone=True` for what changes the whole context, such as its clock.
+    `is_alone=True` for what changes the whole context, such as its clock, or needs an empty cache.
     """
-    contexts: list[tuple[BrowserContext, Watch, bool]] = []
+    free = _free.setdefault(browser, {})
+    contexts: list[tuple[BrowserContext, Watch, str]] = []
 
     def come(
         *,
@@ -97,30 +119,31 @@ def arrive(house, browser, free_contexts) -> Iterator[Callable[..., Chat]]:
         path: str | None = "/",
         **options,
     ) -> Chat:
-        is_plain = not (options or is_alone) and port in (0, house.port)
         port = port or house.port
         person = user or (make_person(SLUG, role) if is_known else None)
-        if is_plain and free_contexts:
-            context, watch = free_contexts.pop()
+        look = {name: options.pop(name) for name in LOOKS if name in options}
+        kind = "" if is_alone or port != house.port else f"kept {sorted(options.items())}"
+        if free.get(kind):
+            context, watch = free[kind].pop()
             watch.expected, watch.complaints = [*expected], []
         else:
             context = browser.new_context(**PLAIN | options)
             context.set_default_timeout(PATIENCE_MS)
             watch = Watch(port, [*expected])
             watch.over(context)
-        contexts.append((context, watch, is_plain))
+        contexts.append((context, watch, kind))
         if is_known:
             log_in(context, SLUG, person, port, model)
-        chat = Chat(context, f"http://{host}:{port}", watch, person)
+        chat = Chat(context, f"http://{host}:{port}", watch, person, look)
         if path is not None:
             chat.go(path)
         return chat
 
     yield come
-    for context, watch, is_plain in contexts:
+    for context, watch, kind in contexts:
         watch.look_into(context)
-        if is_plain and clear(context, house.port):
-            free_contexts.append((context, watch))
+        if kind and clear(context, house.port):
+            free.setdefault(kind, []).append((context, watch))
         else:
             context.close()
-    assert [complaint for _context, watch, _is_plain in contexts for complaint in watch.complaints] == []
+    assert [complaint for _context, watch, _kind in contexts for complaint in watch.complaints] == []

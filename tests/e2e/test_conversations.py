@@ -166,28 +166,24 @@ def test_deleting_asks_first(arrive):
     assert not Conversation.objects.filter(pk__in=[conversation.pk, other.pk]).exists()
 
 
-@pytest.mark.parametrize("trouble", ["refused", "cut off"])
-def test_a_conversation_that_could_not_be_deleted_stays_and_says_so(arrive, trouble):
+def test_a_conversation_that_could_not_be_deleted_stays_and_says_so(arrive):
     chat = arrive(path=None, expected=("500", "ERR_FAILED", "htmx:"))
     conversation = make_conversation(chat.person, "To be deleted")
     chat.go(f"/c/{conversation.pk}/")
-    chat.page.route(
-        "**/delete/",
-        lambda route: route.fulfill(status=500, body="") if trouble == "refused" else route.abort(),
-    )
-    open_menu(chat, "To be deleted")
-    chat.page.get_by_role("button", name="Delete …", exact=True).click()
-    dialog = chat.page.get_by_role("dialog", name="Delete this conversation?")
-    dialog.get_by_role("button", name="Delete conversation").click()
-    expect(dialog).to_be_hidden()
-    expect(chat.page.locator("#notices")).to_contain_text(
-        "failed on the server" if trouble == "refused" else "cannot be reached"
-    )
-    expect(chat.rows).to_have_count(1)
-    expect(chat.page.locator("#announcer")).to_be_empty()
+    troubles = [lambda route: route.fulfill(status=500, body=""), lambda route: route.abort()]
+    chat.page.route("**/delete/", lambda route: troubles.pop(0)(route))
+    for words in ("failed on the server", "cannot be reached"):
+        open_menu(chat, "To be deleted")
+        chat.page.get_by_role("button", name="Delete …", exact=True).click()
+        dialog = chat.page.get_by_role("dialog", name="Delete this conversation?")
+        dialog.get_by_role("button", name="Delete conversation").click()
+        expect(dialog).to_be_hidden()
+        expect(chat.page.locator("#notices")).to_contain_text(words)
+        expect(chat.rows).to_have_count(1)
+        expect(chat.page.locator("#announcer")).to_be_empty()
 
 
-def test_the_last_conversation_takes_its_heading_along(arrive):
+def test_the_last_conversation_takes_its_heading_along_and_a_toast_that_can_be_shut_says_so(arrive):
     chat = arrive(path=None)
     for days in (0, 1):
         make_conversation(chat.person, f"{days} days ago", age=timedelta(days=days))
@@ -200,6 +196,11 @@ def test_the_last_conversation_takes_its_heading_along(arrive):
         ).click()
         expect(chat.page.locator("#conversation-list .conversation-group")).to_have_text(left)
         expect(chat.page.locator("#announcer")).to_have_text("The conversation was deleted.")
+        toast = chat.page.locator(".toast")
+        expect(toast).to_contain_text("The conversation was deleted.")
+        toast.get_by_role("button", name="Close").click()
+        expect(toast).to_have_count(0)
+        expect(chat.box).to_be_focused()
     expect(chat.page.locator("#conversation-list")).to_contain_text("Your conversations will be listed here.")
 
 
@@ -244,13 +245,6 @@ def test_the_palette_finds_conversations_and_begins_new_chats(arrive):
     expect(chat.page).to_have_url(re.compile("/$"))
 
 
-def test_a_draft_survives_a_reload(arrive):
-    chat = arrive()
-    chat.box.fill("half a thought")
-    chat.page.reload()
-    expect(chat.box).to_have_value("half a thought")
-
-
 def hold_sending(chat) -> list:
     """The routes of messages that are under way, which then wait to be let go."""
     held: list = []
@@ -286,18 +280,18 @@ def test_what_is_written_while_a_message_is_sent_stays(arrive):
     expect(chat.page.locator(".bubble")).to_have_text(["sent text"])
 
 
-@pytest.mark.parametrize("failure", ["no line", "refused"])
-def test_what_could_not_be_sent_comes_back_before_what_was_written_meanwhile(arrive, failure):
+def test_what_could_not_be_sent_comes_back_before_what_was_written_meanwhile(arrive):
     chat = arrive(model="mock-echo", expected=("500", "ERR_FAILED", "htmx:"))
-    held = hold_sending(chat)
-    send_and_write_on(chat, "sent text", "also this please")
-    chat.box.press("ArrowLeft")
-    held[0].abort() if failure == "no line" else held[0].fulfill(status=500, body="")
-    expect(chat.box).to_have_value("sent text\nalso this please")
-    chat.page.keyboard.type("!")
-    expect(chat.box).to_have_value("sent text\nalso this pleas!e")
-    chat.page.reload()
-    expect(chat.box).to_have_value("sent text\nalso this pleas!e")
+    for failure in ("no line", "refused"):
+        held = hold_sending(chat)
+        send_and_write_on(chat, "sent text", "also this please")
+        chat.box.press("ArrowLeft")
+        held[0].abort() if failure == "no line" else held[0].fulfill(status=500, body="")
+        expect(chat.box).to_have_value("sent text\nalso this please")
+        chat.page.keyboard.type("!")
+        expect(chat.box).to_have_value("sent text\nalso this pleas!e")
+        chat.page.reload()
+        expect(chat.box).to_have_value("sent text\nalso this pleas!e")
 
 
 def test_a_model_that_is_being_made_ready_comes_into_the_picker_by_itself(arrive):

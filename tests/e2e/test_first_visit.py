@@ -14,9 +14,9 @@ MOST_BYTES = 150_000
 PACKED_BY_THEMSELVES = ("font/woff2",)
 
 
-@pytest.fixture(scope="module")
-def production(house, tmp_path_factory):
-    with house_of_production(house, tmp_path_factory.mktemp("production")) as house_in_production:
+@pytest.fixture
+def production(house):
+    with house_of_production(house) as house_in_production:
         yield house_in_production
 
 
@@ -43,42 +43,27 @@ class Visit:
         return found.get(name, "")
 
 
-@pytest.fixture
-def visit(arrive, production):
+def test_a_first_visit_loads_few_bytes_compressed_and_to_be_kept(production, arrive):
+    """And works: modules, fonts and icons are found under their names of production."""
     chat = arrive(port=production.port, path=None)
     visit = Visit(chat)
     chat.page.goto(chat.base_url + "/", wait_until="networkidle")
     expect(chat.page.locator("#model-button")).to_be_visible()
-    return visit
-
-
-def test_a_first_visit_of_the_chat_loads_few_bytes(visit):
     assert 20_000 < visit.bytes <= MOST_BYTES
     assert len(visit.responses) > 10, "the modules are among it"
-
-
-def test_all_of_it_comes_compressed_and_the_files_stay_in_the_browser(visit):
     for path, response in visit.responses.items():
         if response["mimeType"] not in PACKED_BY_THEMSELVES:
             assert visit.header(path, "content-encoding") in ("br", "gzip"), path
         if path.startswith("/static/"):
             assert "immutable" in visit.header(path, "cache-control"), f"{path} is asked for again"
     assert visit.header("/", "cache-control") == "private, no-store"
-
-
-def test_the_styles_are_one_file(visit):
     styles = [path for path, response in visit.responses.items() if response["mimeType"] == "text/css"]
     assert len(styles) == 1 and styles[0].startswith("/static/css/app.")
-
-
-def test_the_pages_work_with_it(arrive, production):
-    """Modules, fonts and icons are found under their names of production, in a whole conversation."""
-    chat = arrive(port=production.port)
-    chat.ask("hello")
-    chat.wait_for()
     fonts = chat.page.evaluate("[...document.fonts].filter((font) => font.status === 'error').length")
     assert fonts == 0
     radius = chat.page.locator("#model-button").evaluate("element => getComputedStyle(element).borderRadius")
     assert radius != "0px", "the style file is read"
     icon = chat.page.locator(".send use").first.get_attribute("href")
     assert Path(icon.split("#")[0]).suffix == ".svg"
+    chat.ask("hello")
+    chat.wait_for()

@@ -37,7 +37,7 @@ def with_scrollbars(browser) -> Iterator[Browser]:
     other.close()
 
 
-def go_home(house, browser: Browser, width: int, theme: str = "light") -> Page:
+def go_home(house, browser: Browser, width: int, theme: str) -> Page:
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=theme, reduced_motion="reduce"
     )
@@ -53,23 +53,21 @@ def pixels(browser: Browser, page: Page, *places: tuple[int, int]) -> list[list[
     return reader.evaluate(READ_PIXELS, [picture, places])
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_dialog_leaves_no_bright_strip_at_the_edge(house, with_scrollbars, theme):
-    page = go_home(house, with_scrollbars, 1280, theme)
-    page.keyboard.press("Control+k")
-    expect(page.locator("dialog[open]")).to_be_visible()
-    assert page.locator(".shell").bounding_box()["width"] < 1280, "room for a bar is kept free"
-    inside, beside = pixels(with_scrollbars, page, (1200, 700), (1276, 700))
-    assert all(abs(one - other) <= 2 for one, other in zip(inside, beside, strict=True)), (inside, beside)
-
-
-def test_a_narrow_window_is_used_whole(house, with_scrollbars):
-    page = go_home(house, with_scrollbars, 390)
+def test_a_dialog_leaves_no_bright_strip_and_a_narrow_window_is_used_whole(house, with_scrollbars):
+    for theme in ("light", "dark"):
+        page = go_home(house, with_scrollbars, 1280, theme)
+        page.keyboard.press("Control+k")
+        expect(page.locator("dialog[open]")).to_be_visible()
+        assert page.locator(".shell").bounding_box()["width"] < 1280, "room for a bar is kept free"
+        inside, beside = pixels(with_scrollbars, page, (1200, 700), (1276, 700))
+        assert all(abs(one - other) <= 2 for one, other in zip(inside, beside, strict=True)), (inside, beside)
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 800})
     box = page.locator(".composer-box").bounding_box()
     assert abs(box["x"] - (390 - box["x"] - box["width"])) <= 1
 
 
-def test_a_conversation_is_one_stop_of_the_tab_key(arrive):
+def test_a_conversation_is_one_stop_of_the_tab_key_and_its_menu_opens_by_its_key(arrive):
     chat = arrive(path=None)
     for title in ("First", "Second", "Third"):
         make_conversation(chat.person, title)
@@ -88,28 +86,6 @@ def test_a_conversation_is_one_stop_of_the_tab_key(arrive):
     chat.page.keyboard.press("Tab")
     expect(links.nth(2)).to_be_focused()
 
-
-def test_the_sheet_of_the_rail_keeps_the_focus_and_gives_it_back(arrive):
-    chat = arrive(viewport={"width": 390, "height": 800})
-    opener = chat.page.get_by_role("button", name="Menu", exact=True)
-    for ending in ("Escape", "button"):
-        opener.click()
-        close = chat.page.get_by_role("button", name="Close the menu")
-        expect(close).to_be_focused()
-        for key in ("Shift+Tab", "Shift+Tab", *["Tab"] * 6):
-            chat.page.keyboard.press(key)
-            at = chat.page.evaluate("document.activeElement.closest('.stage, .skip-link')?.className ?? ''")
-            assert at == "", "what lies behind"
-        chat.page.keyboard.press("Escape") if ending == "Escape" else close.click()
-        expect(opener).to_be_focused()
-
-
-def test_the_menu_of_a_conversation_opens_by_its_key(arrive):
-    chat = arrive(path=None)
-    for title in ("First", "Second", "Third"):
-        make_conversation(chat.person, title)
-    chat.go()
-    links = chat.page.locator("#conversation-list a[data-conversation]")
     menu = chat.page.locator("#conversation-menu")
     links.nth(0).focus()
     chat.page.keyboard.press("ArrowDown")
@@ -124,6 +100,21 @@ def test_the_menu_of_a_conversation_opens_by_its_key(arrive):
     chat.page.keyboard.press("Shift+F10")
     chat.page.keyboard.press("Enter")
     expect(chat.page.get_by_role("textbox", name="Title of the conversation")).to_have_value("Second")
+
+
+def test_the_sheet_of_the_rail_keeps_the_focus_and_gives_it_back(arrive):
+    chat = arrive(viewport={"width": 390, "height": 800})
+    opener = chat.page.get_by_role("button", name="Menu", exact=True)
+    for ending in ("Escape", "button"):
+        opener.click()
+        close = chat.page.get_by_role("button", name="Close the menu")
+        expect(close).to_be_focused()
+        for key in ("Shift+Tab", "Shift+Tab", *["Tab"] * 6):
+            chat.page.keyboard.press(key)
+            at = chat.page.evaluate("document.activeElement.closest('.stage, .skip-link')?.className ?? ''")
+            assert at == "", "what lies behind"
+        chat.page.keyboard.press("Escape") if ending == "Escape" else close.click()
+        expect(opener).to_be_focused()
 
 
 MEASURE = """() => {
@@ -142,24 +133,34 @@ MEASURE = """() => {
 }"""
 
 
-@pytest.mark.parametrize("rail", ["open", "collapsed"])
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_ten_places_and_conversations_fit_a_low_window(arrive, monkeypatch, rail, language):
-    """The page is made here, where ten places are registered, and shown with the house's files."""
+def test_ten_places_and_conversations_fit_a_low_window(arrive, monkeypatch):
+    """The pages are made here, where ten places are registered, and shown with the house's files."""
     chat = arrive(role="owner", path=None, viewport={"width": 1024, "height": 600})
-    chat.person.language = language
-    chat.person.save(update_fields=["language"])
     for number in range(12):
         make_conversation(chat.person, f"Bundesausbildungsförderungsgesetzesänderung {number}")
     _discover()
     monkeypatch.setattr("administration.rail._places", dict(_places))
     register_ten(rail_place)
-    client = HostClient(f"{TENANTS[0]}.localhost", Scope("tenant", TENANTS[0])).login_as(chat.person)
-    client.cookies["atrium_rail"] = rail
-    with_ten = client.get("/").content.decode()
-    chat.page.route(f"{chat.base_url}/", lambda route: route.fulfill(body=with_ten, content_type="text/html"))
-    chat.go()
-    found = chat.page.evaluate(MEASURE)
+    client, pages = HostClient(f"{TENANTS[0]}.localhost", Scope("tenant", TENANTS[0])), {}
+    for language in ("en", "de"):
+        chat.person.language = language
+        chat.person.save(update_fields=["language"])
+        client.login_as(chat.person)
+        for rail in ("open", "collapsed"):
+            client.cookies["atrium_rail"] = rail
+            pages[rail, language] = client.get("/").content.decode()
+    shown = iter(pages.values())
+    chat.page.route(
+        f"{chat.base_url}/", lambda route: route.fulfill(body=next(shown), content_type="text/html")
+    )
+    for rail, language in pages:
+        chat.go()
+        expect(chat.page.locator("html")).to_have_attribute("lang", language)
+        check_low_window(chat.page, rail)
+
+
+def check_low_window(page: Page, rail: str) -> None:
+    found = page.evaluate(MEASURE)
     assert found["places"] == 10 and found["wide"] <= 0
     assert found["brand"]["top"] >= 0 and found["person"]["bottom"] <= 600
     if rail == "open":
@@ -169,8 +170,8 @@ def test_ten_places_and_conversations_fit_a_low_window(arrive, monkeypatch, rail
         assert found["reaches"] > 0, "places and conversations scroll as one"
     else:
         assert found["reaches"] == 0, "all ten icons are in sight"
-    chat.page.locator(".rail-places a").last.scroll_into_view_if_needed()
-    expect(chat.page.locator(".rail-places a").last).to_be_in_viewport()
+    page.locator(".rail-places a").last.scroll_into_view_if_needed()
+    expect(page.locator(".rail-places a").last).to_be_in_viewport()
 
 
 def test_the_names_of_icons_show_when_they_are_reached(arrive):
@@ -198,23 +199,6 @@ def test_the_rail_works_without_scripts(arrive):
     expect(page.locator("h1")).to_have_text("API keys")
     page.get_by_role("link", name="All conversations").click()
     expect(page.locator("h1")).to_have_text("Conversations")
-
-
-def test_deleting_shows_a_toast_that_can_be_shut(arrive):
-    chat = arrive(path=None)
-    conversation = make_conversation(chat.person, "To be deleted")
-    chat.go()
-    row = chat.page.locator(f"#conversation-{conversation.pk}")
-    row.hover()
-    row.get_by_role("button").click()
-    chat.page.get_by_role("button", name="Delete …", exact=True).click()
-    chat.page.get_by_role("dialog").get_by_role("button", name="Delete conversation").click()
-    toast = chat.page.locator(".toast")
-    expect(toast).to_contain_text("The conversation was deleted.")
-    expect(chat.page.locator("#announcer")).to_have_text("The conversation was deleted.")
-    toast.get_by_role("button", name="Close").click()
-    expect(toast).to_have_count(0)
-    expect(chat.box).to_be_focused()
 
 
 OWN_PAGES = ("/", "/usage/", "/keys/", "/profile/", "/accounts/password/change/", "/c/", "/nothing/")

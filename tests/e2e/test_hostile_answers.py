@@ -97,16 +97,17 @@ def test_a_page_of_payloads_does_nothing(arrive):
     is_harmless(chat)
 
 
-@pytest.mark.parametrize("part", range(3))
-def test_payloads_that_stream_in_do_nothing(arrive, part):
+def test_payloads_that_stream_in_do_nothing(arrive):
     """The question is shown as text, the echo is rendered while it grows,
     the title goes into bar and list.
     """
     chat = arrive(model="mock-echo")
-    for payload in (" ".join(PAYLOADS[part * 10 : part * 10 + 10]), PAYLOADS[part]):
-        chat.ask(payload)
-        chat.wait_for()
+    for part in range(0, len(PAYLOADS), 12):
+        for payload in (PAYLOADS[part // 12], " ".join(PAYLOADS[part : part + 12])):
+            chat.ask(payload)
+            chat.wait_for()
         is_harmless(chat)
+        chat.go("/")
 
 
 PLANTED = """

@@ -7,15 +7,27 @@ from playwright.sync_api import Page, expect
 from tests.prompts.chats import make_conversation
 
 
-def test_the_focus_stays_where_it_makes_sense_after_stop(arrive):
+def test_stop_and_escape_from_wherever_one_is(arrive):
+    """The buttons of another answer are forms: they have nothing that Escape would close."""
     chat = arrive(model="chat-10-s")
+    page = chat.page
     chat.ask("hello")
     chat.wait_for_words(5)
-    stop = chat.page.get_by_role("button", name="Stop the answer")
-    stop.focus()
-    chat.page.keyboard.press("Enter")
+    page.get_by_role("button", name="Stop the answer").focus()
+    page.keyboard.press("Enter")
     chat.wait_for("stopped")
     expect(chat.box).to_be_focused()
+    page.evaluate("""() => {
+      const form = document.createElement("form");
+      form.append(Object.assign(document.createElement("button"), {id: "elsewhere"}));
+      document.querySelector("#thread").append(form);
+    }""")
+    for place in ("#conversation-list a", "#elsewhere"):
+        chat.ask("again")
+        chat.wait_for_words(3)
+        page.locator(place).first.focus()
+        page.keyboard.press("Escape")
+        chat.wait_for("stopped")
 
 
 def test_after_a_finger_stops_no_keyboard_comes_up(arrive):
@@ -28,48 +40,10 @@ def test_after_a_finger_stops_no_keyboard_comes_up(arrive):
     expect(chat.answer).to_be_focused()
 
 
-def test_escape_stops_from_anywhere(arrive):
-    chat = arrive(model="chat-10-s")
-    chat.ask("hello")
-    chat.wait_for_words(3)
-    chat.page.locator("#conversation-list a").first.focus()
-    chat.page.keyboard.press("Escape")
-    chat.wait_for("stopped")
-
-
-def test_escape_closes_what_is_open_before_it_stops_anything(arrive):
-    chat = arrive(model="thinks-6-s")
-    stops = []
-    chat.page.on("request", lambda request: stops.append(request.url) if "/stop/" in request.url else None)
-    chat.ask("hello")
-    for opener, opened in (("#model-button", "#model-chooser"), ("[popovertarget=chat-menu]", "#chat-menu")):
-        chat.page.locator(opener).click()
-        expect(chat.page.locator(opened)).to_be_visible()
-        chat.page.keyboard.press("Escape")
-        expect(chat.page.locator(opened)).to_be_hidden()
-    assert stops == []
-    chat.wait_for()
-
-
-def test_escape_stops_from_a_form_of_another_answer(arrive):
-    """Its buttons are forms: they have nothing that Escape would close."""
-    chat = arrive(model="chat-10-s")
-    chat.ask("hello")
-    chat.wait_for_words(3)
-    chat.page.evaluate("""() => {
-      const form = document.createElement("form");
-      form.append(Object.assign(document.createElement("button"), {id: "elsewhere"}));
-      document.querySelector("#thread").append(form);
-    }""")
-    chat.page.locator("#elsewhere").focus()
-    chat.page.keyboard.press("Escape")
-    chat.wait_for("stopped")
-
-
 def open_panel(page: Page) -> None:
     """As a click on an answer's source does."""
     page.evaluate(
-        """import("/static/js/panel.js")
+        """import(performance.getEntriesByType("resource").find(({name}) => /js\\/panel\\./.test(name)).name)
           .then(({openPanel}) => openPanel(document.getElementById("composer-text")))"""
     )
     expect(page.locator("[data-panel] button")).to_be_focused()
@@ -95,11 +69,16 @@ def test_escape_stops_beside_a_toast_and_an_open_panel(arrive):
     expect(panel).to_be_visible()
 
 
-def test_escape_closes_the_panel_it_is_pressed_in_and_stops_nothing(arrive):
+def test_escape_closes_what_is_open_before_it_stops_anything(arrive):
     chat = arrive(model="thinks-6-s")
     stops = []
     chat.page.on("request", lambda request: stops.append(request.url) if "/stop/" in request.url else None)
     chat.ask("hello")
+    for opener, opened in (("#model-button", "#model-chooser"), ("[popovertarget=chat-menu]", "#chat-menu")):
+        chat.page.locator(opener).click()
+        expect(chat.page.locator(opened)).to_be_visible()
+        chat.page.keyboard.press("Escape")
+        expect(chat.page.locator(opened)).to_be_hidden()
     open_panel(chat.page)
     chat.page.keyboard.press("Escape")
     expect(chat.page.locator("[data-panel]")).to_be_hidden()

@@ -82,19 +82,26 @@ def count_lines_of_print(chat) -> float:
     )
 
 
-@pytest.mark.parametrize("language", ["en", "de", "zh-hans"])
-def test_on_a_phone_the_small_print_takes_few_lines(arrive, careful, language):
+def test_on_a_phone_the_small_print_takes_few_lines(arrive, careful):
     """Four where it has most to say: of the model, the data, the budget and the truth."""
     person, project = careful
     stay_here(project)
     with platform():
         seed_platform("http://127.0.0.1:4711", "token")
     with tenant(SLUG):
-        User.objects.filter(pk=person.pk).update(language=language)
         budget = set_budget(actor=None, level="user", subject_id=person.pk, limit=Decimal(10))
         Budget.objects.filter(pk=budget.pk).update(spent=Decimal("8.5"))
-    phone = {"viewport": {"width": 390, "height": 844}}
-    chat = arrive(user=person, **phone)
+    phone = {"viewport": {"width": 390, "height": 844}, "path": None}
+    chat, owner = arrive(user=person, **phone), arrive(role="owner", **phone)
+    for language in ("en", "de", "zh-hans"):
+        with tenant(SLUG):
+            User.objects.filter(pk__in=[person.pk, owner.person.pk]).update(language=language)
+        check_print(chat, project)
+        check_owners_print(owner)
+
+
+def check_print(chat, project) -> None:
+    chat.go("/")
     choose_project(chat, project)
     # The picker of that project stands: what is chosen before would go with the old one.
     expect(chat.page.locator(f'#composer-model option[value="{ABROAD}"]')).to_be_disabled()
@@ -102,9 +109,9 @@ def test_on_a_phone_the_small_print_takes_few_lines(arrive, careful, language):
     for note in ('.set-note[data-set="demo"]', "#policy-note.is-said", "#budget-note.is-said", ".truth-note"):
         expect(chat.page.locator(note)).to_be_visible()
     assert count_lines_of_print(chat) < 4.1
-    owner = arrive(role="owner", **phone)
-    with tenant(SLUG):
-        User.objects.filter(pk=owner.person.pk).update(language=language)
+
+
+def check_owners_print(owner) -> None:
     owner.go("/")
     owner.page.locator("#composer-model").select_option("atrium-tiny")
     expect(owner.page.locator('.set-note[data-set="demo"] a')).to_be_visible()

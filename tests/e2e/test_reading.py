@@ -37,9 +37,7 @@ def show(chat: Chat, answer: str, question: str = "A question") -> None:
 
 
 def test_a_letter_keeps_its_lines(arrive):
-    chat = arrive(model="mock-echo")
-    chat.ask("What I wrote")
-    chat.wait_for()
+    chat = arrive(path=None)
     show(chat, LETTER)
     address = chat.text.locator("p").nth(1)
     expect(address).to_have_text(re.compile(r"Main Street 1\s+12345 Springfield"))
@@ -47,17 +45,19 @@ def test_a_letter_keeps_its_lines(arrive):
     assert size == "17px" and height == pytest.approx(2 * 17 * 1.65, abs=1)
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_a_line_has_at_most_75_characters(arrive, width):
-    chat = arrive(viewport={"width": width, "height": 900}, path=None)
-    show(chat, PROSE)
-    longest = chat.text.locator("p").evaluate(COUNT_CHARACTERS)
-    assert longest <= 75 and (width < 800 or longest > 60)
-
-
-def test_arabic_runs_from_right_to_left_wherever_it_stands(arrive):
+def test_a_line_has_at_most_75_characters(arrive):
     chat = arrive(path=None)
-    show(chat, f"{ARABIC}\n\n- {ARABIC}\n\n```\nx = 1\n```\n\nAnd so on.", ARABIC)
+    show(chat, PROSE)
+    for width in (1440, 390):
+        chat.page.set_viewport_size({"width": width, "height": 900})
+        longest = chat.text.locator("p").evaluate(COUNT_CHARACTERS)
+        assert longest <= 75 and (width < 800 or longest > 60)
+
+
+def test_arabic_runs_from_right_to_left_wherever_it_stands_and_boxes_have_names(arrive):
+    chat = arrive(path=None)
+    tasks = "- [ ] Call Max\n- [x] Write to https://docs.example/"
+    show(chat, f"{ARABIC}\n\n- {ARABIC}\n\n```\nx = 1\n```\n\nAnd so on.\n\n{tasks}", ARABIC)
     direction = "element => getComputedStyle(element).direction"
     for place in (".bubble", ".prose > p", ".prose > ul", "h1", "#conversation-list span[dir]"):
         assert chat.page.locator(place).first.evaluate(direction) == "rtl", place
@@ -67,11 +67,6 @@ def test_arabic_runs_from_right_to_left_wherever_it_stands(arrive):
     assert chat.box.evaluate(direction) == "rtl"
     chat.box.fill("Hello")
     assert chat.box.evaluate(direction) == "ltr"
-
-
-def test_task_boxes_have_names(arrive):
-    chat = arrive(path=None)
-    show(chat, "- [ ] Call Max\n- [x] Write to https://docs.example/")
     expect(chat.page.get_by_role("checkbox", name="Call Max")).to_be_disabled()
     expect(chat.page.get_by_role("checkbox", name="Write to https://docs.example/")).to_be_checked()
 
@@ -80,9 +75,17 @@ PASTED = "\n".join(f"line {number} of what was pasted" for number in range(1, 81
 
 
 def test_a_long_question_is_folded_until_somebody_asks(arrive):
-    chat = arrive(path=None)
-    show(chat, "An answer", PASTED)
-    bubble, button = chat.page.locator(".bubble"), chat.page.locator("button[data-unfold]")
+    """As it is sent, and as it comes with the page."""
+    chat = arrive(model="mock")
+    chat.box.fill(PASTED)
+    chat.box.press("Enter")
+    chat.wait_for()
+    bubble, button = chat.page.locator(".bubble").first, chat.page.locator("button[data-unfold]")
+    assert bubble.bounding_box()["height"] < 300
+    chat.ask("short")
+    chat.wait_for()
+    chat.page.reload()
+    expect(button).to_have_count(1)
     assert bubble.bounding_box()["height"] < 300
     expect(button).to_have_attribute("aria-expanded", "false")
     button.focus()
@@ -96,32 +99,18 @@ def test_a_long_question_is_folded_until_somebody_asks(arrive):
     expect(bubble).to_contain_text("line 80 of what was pasted")
 
 
-def test_a_question_that_is_sent_is_folded_too(arrive):
-    chat = arrive(model="mock")
-    chat.box.fill(PASTED)
-    chat.box.press("Enter")
-    chat.wait_for()
-    assert chat.page.locator(".bubble").bounding_box()["height"] < 300
-    chat.ask("short")
-    expect(chat.page.locator("button[data-unfold]")).to_have_count(1)
-
-
-MARKDOWN = "# Title\n\nSome *words*:\n\n- [ ] one\n\n```python\nx = 1\n```\n\n$$x^2$$"
-
-
-def test_an_answer_is_copied_as_it_was_written(arrive):
-    chat = arrive(permissions=["clipboard-read", "clipboard-write"], path=None)
-    show(chat, MARKDOWN)
-    chat.answer.hover()
-    chat.answer.get_by_role("button", name="Copy as Markdown").click()
-    expect(chat.page.locator("#announcer")).to_have_text("Copied")
-    assert chat.page.evaluate("navigator.clipboard.readText()") == MARKDOWN
+LONG_WORD = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
+ROW = f"| {LONG_WORD} | 1 | {LONG_WORD} | 2 | 3 | 4 | 5 |"
+TABLE = f"| A | B | C | D | E | F | G |\n|---|---|---|---|---|---|---|\n{ROW}"
+HANGS_OVER = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).length"
 
 
 def test_on_paper_there_is_the_conversation_alone(arrive):
     chat = arrive(path=None, color_scheme="dark")
     long_line = "x = " + "1 + " * 200
-    show(chat, f"[Docs](https://docs.example/page)\n\n```\n{long_line}\n```", PASTED)
+    show(chat, f"[Docs](https://docs.example/page)\n\n```\n{long_line}\n```\n\n{TABLE}", PASTED)
+    cells = chat.text.locator("td")
+    assert cells.count() == 7 and cells.evaluate_all(HANGS_OVER) == 0
     chat.page.emulate_media(media="print", color_scheme="dark")
     chat.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     for hidden in ("#rail", ".topbar", ".dock", ".message-foot", "[data-unfold]", ".link-host"):
@@ -134,6 +123,9 @@ def test_on_paper_there_is_the_conversation_alone(arrive):
     code = chat.text.locator("pre")
     assert code.evaluate("element => element.scrollWidth <= element.clientWidth"), "code wraps"
     assert chat.page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    chat.page.set_viewport_size({"width": 720, "height": 1000})
+    assert cells.evaluate_all(HANGS_OVER) == 0
+    assert chat.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 # -- diagrams ------------------------------------------------------------------------------------------------
@@ -156,8 +148,11 @@ def block(text: str) -> str:
     return f"```mermaid\n{text}\n```"
 
 
-def test_a_diagram_is_drawn_and_its_text_is_one_button_away(arrive):
-    chat = arrive(path=None)
+REFUSED = ("policy violated: (img|font|style|script|connect)-src", "Loading the", "inline event handler")
+
+
+def test_a_diagram_is_drawn_reaches_nothing_and_its_text_is_one_button_away(arrive):
+    chat = arrive(path=None, expected=(*REFUSED, "violates the .*Content Security Policy"))
     show(chat, f"Like this:\n\n{FLOW}\n\nThat was it.")
     frame, code = chat.text.locator("iframe"), chat.text.locator("pre")
     drawn = chat.text.frame_locator("iframe").locator("svg").first
@@ -166,6 +161,12 @@ def test_a_diagram_is_drawn_and_its_text_is_one_button_away(arrive):
     expect(frame).to_have_attribute("sandbox", "allow-scripts")
     expect(frame).to_have_attribute("title", re.compile("^Diagram"))
     expect(code).to_be_hidden()
+    inside = next(frame for frame in chat.page.frames if frame.url.endswith("/c/diagram/"))
+    assert inside.evaluate("window.origin") == "null"
+    assert inside.evaluate("fetch('/c/').then(() => 'reached', () => 'refused')") == "refused"
+    assert inside.evaluate(
+        "(() => { try { return parent.document.title; } catch { return 'refused'; } })()"
+    ) == ("refused")
     toggle = chat.page.get_by_role("button", name="Show code")
     toggle.focus()
     chat.page.keyboard.press("Enter")
@@ -176,57 +177,49 @@ def test_a_diagram_is_drawn_and_its_text_is_one_button_away(arrive):
     assert 40 < frame.bounding_box()["height"] < 700
 
 
-def test_a_diagrams_frame_reaches_nothing(arrive):
-    chat = arrive(
-        path=None, expected=("policy violated: connect-src", "violates the .*Content Security Policy")
-    )
-    show(chat, FLOW)
-    expect(chat.text.frame_locator("iframe").locator("svg").first).to_be_visible()
-    frame = next(frame for frame in chat.page.frames if frame.url.endswith("/c/diagram/"))
-    assert frame.evaluate("window.origin") == "null"
-    assert frame.evaluate("fetch('/c/').then(() => 'reached', () => 'refused')") == "refused"
-    assert frame.evaluate(
-        "(() => { try { return parent.document.title; } catch { return 'refused'; } })()"
-    ) == ("refused")
-
-
-def test_what_is_no_diagram_stays_text_and_says_so(arrive):
-    chat = arrive(path=None)
-    show(chat, block("graph LR\n  A --> --> B ]["))
-    expect(chat.text).to_contain_text("This diagram could not be drawn.")
-    expect(chat.text.locator("pre")).to_be_visible()
-    expect(chat.text.locator("iframe")).to_have_count(0)
-
-
-@pytest.mark.parametrize("number", range(len(HOSTILE_DIAGRAMS)))
-def test_a_hostile_diagram_does_nothing(arrive, number):
-    """What it tries to fetch, the frame's policy refuses."""
-    refused = ("policy violated: (img|font|style|script)-src", "Loading the", "inline event handler")
-    chat = arrive(path=None, expected=(*refused, f"request: {EVIL}"))
+def test_hostile_diagrams_do_nothing_and_what_is_none_stays_text(arrive):
+    """What they try to fetch, the frame's policy refuses."""
+    chat = arrive(path=None, expected=(*REFUSED, f"request: {EVIL}"))
     reached = []
     chat.page.on("response", lambda response: reached.append(response.url))
-    show(chat, f"{block(HOSTILE_DIAGRAMS[number])}\n\nThe end.")
-    if number == WITH_PICTURE:
-        expect(chat.text).to_contain_text("This diagram could not be drawn.")
-    else:
-        expect(chat.text.locator("[data-shows=diagram]")).to_have_count(1)
-    for frame in chat.page.frames[1:]:
+    texts = [*HOSTILE_DIAGRAMS, "graph LR\n  A --> --> B ]["]
+    show(chat, "\n\n".join(map(block, texts)))
+    blocks = chat.text.locator(".code-block")
+    expect(blocks).to_have_count(len(texts))
+    for number, one in enumerate(blocks.all()):
+        one.scroll_into_view_if_needed()
+        if number in (WITH_PICTURE, len(HOSTILE_DIAGRAMS)):
+            expect(one).to_contain_text("This diagram could not be drawn.")
+            expect(one.locator("pre")).to_be_visible()
+            expect(one.locator("iframe")).to_have_count(0)
+        else:
+            expect(one).to_have_attribute("data-shows", "diagram")
+    frames = chat.page.frames[1:]
+    assert len(frames) == len(HOSTILE_DIAGRAMS) - 1
+    for frame in frames:
         assert frame.url.endswith("/c/diagram/") and frame.evaluate("window.__x") is None
         assert frame.locator("a, script:not([src]), iframe, img, foreignObject").count() == 0
     assert chat.page.evaluate("window.__x") is None
     assert not [url for url in reached if "evil.example" in url]
 
 
-def test_a_diagram_follows_light_and_dark(arrive):
+def test_a_diagram_follows_light_and_dark_and_is_light_on_paper(arrive):
     chat = arrive(path=None)
     show(chat, FLOW)
     label = chat.text.frame_locator("iframe").locator("svg .node text").first
     expect(label).to_be_visible()
-    colour = "element => getComputedStyle(element).fill"
-    light = label.evaluate(colour)
+    light = label.evaluate("element => getComputedStyle(element).fill")
     chat.page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    chat.page.wait_for_timeout(50)
     expect(label).not_to_have_css("fill", light)
+    look = "frame => getComputedStyle(frame).filter"
+    assert chat.text.locator("iframe").evaluate(look) == "none"
+    chat.page.emulate_media(media="print", color_scheme="light")
+    assert "invert(1)" in chat.text.locator("iframe").evaluate(look)
+    question, answer = chat.page.locator(".message").first, chat.page.locator(".message-head").first
+    name = question.get_by_role("heading", name="You")
+    assert name.bounding_box()["height"] >= 10
+    bubble, head = question.locator(".bubble").bounding_box(), answer.bounding_box()
+    assert head["y"] - (bubble["y"] + bubble["height"]) >= 8
 
 
 def test_a_diagram_that_left_the_page_is_waited_for_no_longer(arrive):
@@ -259,34 +252,3 @@ def test_nothing_of_mermaid_is_loaded_before_a_diagram_is_finished(arrive):
     show(chat, FLOW)
     expect(chat.text.frame_locator("iframe").locator("svg").first).to_be_visible()
     assert [url for url in loaded if "mermaid" in url]
-
-
-LONG_WORD = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
-HANGS_OVER = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).length"
-
-
-def test_a_long_word_stays_in_its_cell_on_paper_too(arrive):
-    chat = arrive(path=None)
-    row = f"| {LONG_WORD} | 1 | {LONG_WORD} | 2 | 3 | 4 | 5 |"
-    show(chat, f"| A | B | C | D | E | F | G |\n|---|---|---|---|---|---|---|\n{row}")
-    cells = chat.text.locator("td")
-    assert cells.evaluate_all(HANGS_OVER) == 0
-    chat.page.set_viewport_size({"width": 720, "height": 1000})
-    chat.page.emulate_media(media="print")
-    assert cells.evaluate_all(HANGS_OVER) == 0
-    assert chat.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-
-
-def test_on_paper_diagrams_are_light_and_questions_have_a_name(arrive):
-    chat = arrive(path=None, color_scheme="dark")
-    show(chat, FLOW)
-    expect(chat.text.frame_locator("iframe").locator("svg").first).to_be_visible()
-    look = "frame => getComputedStyle(frame).filter"
-    assert chat.text.locator("iframe").evaluate(look) == "none"
-    chat.page.emulate_media(media="print", color_scheme="light")
-    assert "invert(1)" in chat.text.locator("iframe").evaluate(look)
-    question, answer = chat.page.locator(".message").first, chat.page.locator(".message-head").first
-    name = question.get_by_role("heading", name="You")
-    assert name.bounding_box()["height"] >= 10
-    bubble, head = question.locator(".bubble").bounding_box(), answer.bounding_box()
-    assert head["y"] - (bubble["y"] + bubble["height"]) >= 8

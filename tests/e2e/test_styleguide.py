@@ -44,6 +44,12 @@ def test_every_component_at_every_width(visit_styleguide, width, theme):
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{wide} pixels too wide"
     assert list_violations(page) == []
+    # and axe finds what is planted
+    page.evaluate(
+        "document.querySelector('#sample-text').previousElementSibling.previousElementSibling.remove()"
+    )
+    found = list_violations(page, "main", with_contrast=False)
+    assert any(one.startswith("label:") for one in found)
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -62,16 +68,8 @@ def test_what_opens_is_free_of_findings_too(visit_styleguide, theme):
         expect(page.locator(opened)).to_be_hidden()
 
 
-def test_axe_finds_what_is_planted(visit_styleguide):
-    page = visit_styleguide().page
-    page.evaluate(
-        "document.querySelector('#sample-text').previousElementSibling.previousElementSibling.remove()"
-    )
-    assert any(found.startswith("label:") for found in list_violations(page))
-
-
-def test_the_panel_takes_a_column_and_gives_it_back(visit_styleguide):
-    page = visit_styleguide(1440).page
+def use_the_panel(page: Page) -> None:
+    """It takes a column and gives it back."""
     stage, panel = page.locator(".stage"), page.locator("#panel")
     before = stage.bounding_box()["width"]
     opener = page.get_by_role("button", name="Open the panel")
@@ -86,7 +84,7 @@ def test_the_panel_takes_a_column_and_gives_it_back(visit_styleguide):
     assert stage.bounding_box()["width"] == before
 
 
-def test_on_a_telephone_the_panel_lies_above_the_page(visit_styleguide):
+def test_without_scripts_the_panel_lies_above_a_telephones_page_and_choosing_works(visit_styleguide):
     page = visit_styleguide(390, java_script_enabled=False).page
     before = page.locator(".stage").bounding_box()["width"]
     page.get_by_role("button", name="Open the panel").click()
@@ -95,10 +93,25 @@ def test_on_a_telephone_the_panel_lies_above_the_page(visit_styleguide):
     assert page.locator(".stage").bounding_box()["width"] == before
     panel.get_by_role("button", name="Close").click()
     expect(panel).to_be_hidden()
+    expect(page.locator("[data-drop-zone] input[type=file]").first).to_be_visible()
+    page.locator("[data-multiselect] summary").first.click()
+    expect(page.get_by_label("mistral-small").first).to_be_visible()
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_url("**/styleguide/?q=vertrag*")
 
 
-def test_a_tooltip_is_shown_to_pointer_and_keyboard_and_goes_with_escape(visit_styleguide):
+def test_the_components_answer_to_pointer_and_keyboard(visit_styleguide):
     page = visit_styleguide().page
+    use_the_panel(page)
+    use_a_tooltip(page)
+    choose_several(page)
+    choose_files(page)
+    page.get_by_label("State", exact=True).select_option("running")  # a filter acts at once
+    page.wait_for_url("**/styleguide/?*state=running*")
+
+
+def use_a_tooltip(page: Page) -> None:
+    """It is shown to pointer and keyboard, and goes with Escape."""
     button, tip = page.get_by_role("button", name="Copy", exact=True), page.locator("#tip-copy")
     expect(tip).to_be_hidden()
     button.hover()
@@ -113,8 +126,8 @@ def test_a_tooltip_is_shown_to_pointer_and_keyboard_and_goes_with_escape(visit_s
     expect(tip).to_be_visible()
 
 
-def test_several_of_many_are_chosen_by_keyboard(visit_styleguide):
-    page = visit_styleguide().page
+def choose_several(page: Page) -> None:
+    """By keyboard."""
     select = page.locator("[data-multiselect]").first
     summary, chosen = select.locator("summary"), select.locator("[data-chosen] > span")
     expect(chosen).to_have_count(3)
@@ -132,8 +145,8 @@ def test_several_of_many_are_chosen_by_keyboard(visit_styleguide):
     expect(summary).to_be_focused()
 
 
-def test_files_that_were_chosen_are_listed(visit_styleguide):
-    page = visit_styleguide().page
+def choose_files(page: Page) -> None:
+    """They are listed."""
     zone = page.locator("[data-drop-zone]").first
     zone.locator("input[type=file]").set_input_files(
         [
@@ -143,18 +156,3 @@ def test_files_that_were_chosen_are_listed(visit_styleguide):
     )
     expect(zone.locator(".file-name")).to_have_text(["Vertrag.pdf", "合同.txt"])
     expect(zone.locator(".file .figure")).to_have_text(["1.5 MB", "2 KB"])
-
-
-def test_a_filter_acts_at_once_and_stands_in_the_address(visit_styleguide):
-    page = visit_styleguide().page
-    page.get_by_label("State", exact=True).select_option("running")
-    page.wait_for_url("**/styleguide/?*state=running*")
-
-
-def test_choosing_works_without_scripts(visit_styleguide):
-    page = visit_styleguide(java_script_enabled=False).page
-    expect(page.locator("[data-drop-zone] input[type=file]").first).to_be_visible()
-    page.locator("[data-multiselect] summary").first.click()
-    expect(page.get_by_label("mistral-small").first).to_be_visible()
-    page.get_by_role("button", name="Show", exact=True).click()
-    page.wait_for_url("**/styleguide/?q=vertrag*")

@@ -243,43 +243,43 @@ def test_two_instances_run_side_by_side_also_below_long_and_odd_paths(running, f
     sockets.rmdir()
 
 
-def test_a_killed_holder_leaves_nothing_running_and_no_loss(folder, program):
-    holder = program(HOLD, folder)
+def test_a_killed_holder_leaves_nothing_running_and_no_loss(warm_folder, program):
+    holder = program(HOLD, warm_folder)
     assert holder.stdout.readline() == "ready\n"
-    noted = processes.read_pids(folder)
+    noted = processes.read_pids(warm_folder)
     assert len(noted) == 3
     holder.kill()
     wait_until_nothing_runs(noted)
-    with embedded.embedded_services(folder, test=True) as services:
+    with embedded.embedded_services(warm_folder, test=True) as services:
         assert ask(services.database_url, "SELECT 1") == [(1,)]
 
 
-def test_a_start_recovers_from_servers_that_outlived_holder_and_guardian(folder, program):
-    holder = program(HOLD, folder)
+def test_a_start_recovers_from_servers_that_outlived_holder_and_guardian(warm_folder, program):
+    holder = program(HOLD, warm_folder)
     assert holder.stdout.readline() == "ready\n"
-    noted = {process.name: process for process in processes.read_pids(folder)}
+    noted = {process.name: process for process in processes.read_pids(warm_folder)}
     os.kill(noted["guardian"].pid, signal.SIGKILL)
     holder.kill()
     holder.wait()
     assert noted["postgres"].is_alive() and noted["valkey"].is_alive()
-    with embedded.embedded_services(folder, test=True) as services:
+    with embedded.embedded_services(warm_folder, test=True) as services:
         assert ask(services.database_url, "SELECT 1") == [(1,)]
         assert not noted["postgres"].is_alive() and not noted["valkey"].is_alive()
 
 
-def test_a_start_recovers_from_killed_servers_and_reused_pids(folder, program):
-    holder = program(HOLD, folder)
+def test_a_start_recovers_from_killed_servers_and_reused_pids(warm_folder, program):
+    holder = program(HOLD, warm_folder)
     assert holder.stdout.readline() == "ready\n"
-    noted = {process.name: process for process in processes.read_pids(folder)}
+    noted = {process.name: process for process in processes.read_pids(warm_folder)}
     for name in ("guardian", "postgres", "valkey"):
         os.kill(noted[name].pid, signal.SIGKILL)
     holder.kill()
     holder.wait()
-    pid_file = folder / "postgres" / "cluster" / "postmaster.pid"
+    pid_file = warm_folder / "postgres" / "cluster" / "postmaster.pid"
     assert pid_file.exists()
     # the number now belongs to this test
     pid_file.write_text(pid_file.read_text().replace(str(noted["postgres"].pid), str(os.getpid()), 1))
-    with embedded.embedded_services(folder, test=True) as services:
+    with embedded.embedded_services(warm_folder, test=True) as services:
         assert ask(services.database_url, "SELECT 1") == [(1,)]
 
 
@@ -291,26 +291,26 @@ def test_an_interrupted_first_start_is_begun_again(folder):
     assert not (folders.postgres / "cluster.new").exists()
 
 
-def test_commands_share_services_and_the_last_one_stops_them(folder, program):
-    first = program(COMMAND, folder)
+def test_commands_share_services_and_the_last_one_stops_them(warm_folder, program):
+    first = program(COMMAND, warm_folder)
     url = first.stdout.readline().strip()
-    second = program(COMMAND, folder)
+    second = program(COMMAND, warm_folder)
     assert second.stdout.readline().strip() == url
-    noted = processes.read_pids(folder)
+    noted = processes.read_pids(warm_folder)
     assert first.communicate("\n") and first.returncode == 0
     assert ask(url, "SELECT 1") == [(1,)]
     assert second.communicate("\n") and second.returncode == 0
     wait_until_nothing_runs(noted, 1)
-    assert not services_file.services_path(folder).exists()
+    assert not services_file.services_path(warm_folder).exists()
 
 
-def test_services_of_a_killed_command_end_by_themselves(folder, program):
-    command = program(COMMAND, folder)
+def test_services_of_a_killed_command_end_by_themselves(warm_folder, program):
+    command = program(COMMAND, warm_folder)
     assert command.stdout.readline().startswith("postgresql://")
-    noted = processes.read_pids(folder)
+    noted = processes.read_pids(warm_folder)
     command.kill()
     wait_until_nothing_runs(noted)
-    following = program(COMMAND, folder)
+    following = program(COMMAND, warm_folder)
     assert following.stdout.readline().startswith("postgresql://")
 
 

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 from pathlib import Path
 from urllib.request import urlopen
@@ -148,22 +147,9 @@ class Up:
         return self.process.returncode, said, complained
 
 
-@pytest.fixture(scope="module")
-def made_before():
-    """A data directory after its first start, so that each test begins with a warm one."""
-    with tempfile.TemporaryDirectory(prefix="atrium-test-") as name:
-        with embedded.embedded_services(name, test=True):
-            pass
-        yield Path(name)
-
-
 @pytest.fixture
-def folder(made_before):
-    with tempfile.TemporaryDirectory(prefix="atrium-test-") as name:
-        subprocess.run(
-            ["cp", "-Rp", str(made_before / "postgres"), str(made_before / "database.json"), name], check=True
-        )
-        yield Path(name)
+def folder(warm_folder):
+    return warm_folder
 
 
 @pytest.fixture
@@ -232,9 +218,13 @@ def test_up_tells_all_one_needs_and_ctrl_c_leaves_nothing(up, folder):
     assert "quiet line" in (folder / "logs" / "worker.log").read_text()
 
 
-def test_whatever_dies_is_started_again_within_seconds(up, folder):
+def test_a_directory_in_use_is_refused_and_whatever_dies_is_started_again_within_seconds(up, folder, capfd):
+    from launcher import up as module
+
     running = up()
     running.wait_until_ready()
+    assert module.main(["--port", "0", "--data", str(folder)]) == 2
+    assert f"is in use (pid {running.process.pid}: " in capfd.readouterr().err
     before = running.noted()
     for process in before.values():
         os.kill(process.pid, signal.SIGKILL)
@@ -332,16 +322,11 @@ def test_a_port_in_use_is_refused_in_one_line(folder, capfd):
     )
 
 
-def test_a_data_directory_that_cannot_be_written_or_is_in_use_is_refused(up, folder, capfd):
-    from launcher import up as module
+def test_a_data_directory_that_cannot_be_written_is_refused(folder, capfd):
+    from launcher import up
 
-    running = up()
-    running.wait_until_ready()
-    assert module.main(["--port", "0", "--data", str(folder)]) == 2
-    assert f"is in use (pid {running.process.pid}: " in capfd.readouterr().err
-    assert running.finish(signal.SIGINT)[0] == 0
     (folder / "file").touch()
-    assert module.main(["--port", "0", "--data", str(folder / "file" / "var")]) == 2
+    assert up.main(["--port", "0", "--data", str(folder / "file" / "var")]) == 2
     assert re.fullmatch(r"atrium: Cannot write to the data directory .*\n", capfd.readouterr().err)
 
 

@@ -71,13 +71,20 @@ def test_a_full_queue_answers_503_with_retry_after(cramped_server):
     assert cramped_server.answer("Hallo").startswith("Hallo!")
 
 
-@pytest.fixture
-def steps(server):
-    """How often the model is run from here on. A long answer that is read to its end takes 480."""
+@pytest.fixture(scope="module")
+def patient_server(server):
+    """It runs the model 480 times for a long answer that is read to its end."""
     server.wait_until_idle()
     before = server.count_steps()
     assert server.ask("Hello", **LONG).usage.completion_tokens == 480
     assert server.count_steps() - before >= 480
+    return server
+
+
+@pytest.fixture
+def steps(patient_server):
+    """How often the model is run from here on."""
+    server = patient_server
     server.wait_until_idle()
     before = server.count_steps()
     return lambda: server.count_steps() - before
