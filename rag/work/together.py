@@ -8,6 +8,7 @@ large documents, which are worth a process of their own.
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from uuid import UUID
 
 from django.db import transaction
 
@@ -113,7 +114,7 @@ def _open(document: Document) -> Unread:
     return Unread(b"".join(read_blob(get_place(file.blob_id))), file.name, file.declared_type)
 
 
-def _keep(several: Several, collection_id: object, brought: dict[str, Brought]) -> None:
+def _keep(several: Several, collection_id: UUID, brought: dict[str, Brought]) -> None:
     """With the collection locked. Documents that are gone are passed over."""
     held: list[Run] = several.runs
     rows = Document.objects.select_related("file").filter(pk__in=[run.object_id for run in held])
