@@ -17,8 +17,9 @@ from rest_framework.response import Response
 
 from accounts.authentication import key_of
 from accounts.key_rules import refuse_bound_key
-from models_registry.base import MAX_NAMES, MAX_TIMEOUT_S, MAX_WEIGHT, STAND_INS_HELP
+from models_registry.base import LANGUAGES_HELP, MAX_NAMES, MAX_TIMEOUT_S, MAX_WEIGHT, STAND_INS_HELP
 from models_registry.kinds import Channel, Location, ModelKind, TokenLimitName
+from models_registry.languages import CODES
 from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice
 from models_registry.providers.table import kind_choices
 from models_registry.selectors import (
@@ -222,6 +223,7 @@ class ModelSerializer(serializers.ModelSerializer):
     connection = serializers.PrimaryKeyRelatedField(read_only=True)
     endpoints = EndpointSerializer(many=True)
     capabilities = serializers.ListField(child=serializers.CharField())
+    languages = serializers.ListField(child=serializers.CharField())
     aliases = serializers.ListField(child=serializers.CharField())
     fallbacks = serializers.ListField(child=serializers.CharField())
     listed_price = serializers.DictField(
@@ -250,6 +252,7 @@ class ModelSerializer(serializers.ModelSerializer):
             "max_output_tokens",
             "default_max_output_tokens",
             "capabilities",
+            "languages",
             "licence",
             "channel",
             "stable_since",
@@ -287,6 +290,12 @@ class ModelChanges(StrictSerializer):
     default_max_output_tokens = serializers.IntegerField(min_value=1, max_value=2_000_000_000, required=False)
     capabilities = serializers.ListField(
         child=serializers.CharField(max_length=40), required=False, max_length=40
+    )
+    languages = serializers.ListField(
+        child=serializers.CharField(max_length=8),
+        required=False,
+        max_length=len(CODES),
+        help_text=LANGUAGES_HELP,
     )
     licence = serializers.CharField(max_length=80, required=False, allow_blank=True)
     channel = serializers.ChoiceField(Channel.choices, required=False)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from foundation.ids import uuid7
 from foundation.told import say
 from models_registry.kinds import AUTO, Channel, Location, ModelKind, TokenLimitName
+from models_registry.languages import validate_languages
 from models_registry.providers.table import kind_choices
 from tenants.models import Tenant, TimeStamped
 from tenants.sealing import SealedTextField, Secret, open_field
@@ -28,6 +29,10 @@ RESERVED_NAMES = frozenset({AUTO})
 STAND_INS_HELP = _(
     "Models that answer where this one does not, in this order, at their own prices. Their own stand-ins are "
     "not asked."
+)
+LANGUAGES_HELP = _(
+    "In which it answers well. Where “auto” chooses, questions in others go elsewhere. None named: it is "
+    "asked in all."
 )
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 
@@ -203,6 +208,14 @@ class AbstractModel(TimeStamped):
     )
     capabilities = models.JSONField(
         _("capabilities"), default=list, blank=True, validators=[validate_capabilities]
+    )
+    languages = models.JSONField(
+        _("languages"),
+        default=list,
+        db_default=Value([], models.JSONField()),
+        blank=True,
+        validators=[validate_languages],
+        help_text=LANGUAGES_HELP,
     )
     licence = models.CharField(_("licence"), max_length=80, blank=True)
     channel = models.CharField(_("channel"), max_length=16, choices=Channel, default=Channel.STABLE)

@@ -6,7 +6,8 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from accounts.objects import two_names
 from administration.fields import ChosenNameField, ChosenNamesField, NamesField
-from models_registry.base import STAND_INS_HELP
+from models_registry.base import LANGUAGES_HELP, STAND_INS_HELP
+from models_registry.languages import list_names
 from models_registry.selectors import list_seen_models
 
 
@@ -18,6 +19,7 @@ class ModelForm(forms.ModelForm):
             "of an answer by itself; else it is asked in words, and its answer is checked."
         ),
     )
+    languages = ChosenNamesField(label=_("Languages"), help_text=LANGUAGES_HELP, empty=4)
     aliases = NamesField(
         label=_("Other names"), help_text=_("Under which it can be called too, one per line.")
     )
@@ -51,6 +53,7 @@ class ModelForm(forms.ModelForm):
             "max_output_tokens",
             "default_max_output_tokens",
             "capabilities",
+            "languages",
             "licence",
             "channel",
             "retire_on",
@@ -65,6 +68,8 @@ class ModelForm(forms.ModelForm):
         if "upstream_name" in self.fields:
             self.fields["upstream_name"].required = False
             self.fields["upstream_name"].help_text = _("Empty: the same as the name.")
+        if "languages" in self.fields:
+            self.fields["languages"].offer(list_names(), self.instance.languages)
         if {"fallbacks", "successor"} & self.fields.keys():
             self._offer_others()
 

@@ -29,6 +29,7 @@ ABILITIES = (
     "max_output_tokens",
     "default_max_output_tokens",
     "capabilities",
+    "languages",
     "licence",
 )
 CHANNEL_COLOURS = {

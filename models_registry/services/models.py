@@ -31,6 +31,7 @@ CHANGEABLE = frozenset(
         "max_output_tokens",
         "default_max_output_tokens",
         "capabilities",
+        "languages",
         "licence",
         "channel",
         "retire_on",

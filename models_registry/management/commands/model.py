@@ -65,7 +65,7 @@ class Command(AtriumCommand):
     def set(self, options) -> None:
         changes = {
             name: options[name]
-            for name in ("channel", "retire_on", "kind", "capabilities", *NUMBERS, *TEXTS)
+            for name in ("channel", "retire_on", "kind", "capabilities", "languages", *NUMBERS, *TEXTS)
             if options[name] is not None
         }
         if options["disable"]:
@@ -140,6 +140,13 @@ def _add_lists(change: ArgumentParser) -> None:
         help="replaces all; may be repeated",
     )
     change.add_argument(
+        "--language",
+        action="append",
+        dest="languages",
+        metavar="CODE",
+        help="in which it answers, such as en; replaces all; may be repeated",
+    )
+    change.add_argument(
         "--plan",
         action="append",
         metavar="PLAN",
@@ -172,6 +179,7 @@ def _describe(model: Model, prices: list[ModelPrice]) -> dict:
         "fallbacks": model.fallbacks,
         "kind": model.kind,
         "channel": model.channel,
+        "languages": model.languages,
         "retire_on": model.retire_on,
         "enabled": model.is_enabled,
         "default": model.is_default,
