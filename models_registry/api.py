@@ -226,6 +226,9 @@ class ModelSerializer(serializers.ModelSerializer):
     languages = serializers.ListField(child=serializers.CharField())
     aliases = serializers.ListField(child=serializers.CharField())
     fallbacks = serializers.ListField(child=serializers.CharField())
+    waits_for_price = serializers.BooleanField(
+        read_only=True, help_text="It is off for lack of a price: its first one switches it on, 0 too."
+    )
     listed_price = serializers.DictField(
         child=serializers.CharField(),
         source="proposed_price",
@@ -259,6 +262,7 @@ class ModelSerializer(serializers.ModelSerializer):
             "retire_on",
             "successor",
             "is_enabled",
+            "waits_for_price",
             "is_default",
             "is_demo",
             "listed_at",
@@ -403,7 +407,7 @@ class ModelViewSet(RegistryViewSet):
         connection = get_visible_connection(request.user, data.pop("connection"))
         endpoints = take_endpoints(request, data)
         with transaction.atomic():
-            model = add_model(actor=request.user, connection=connection, **data)
+            model = add_model(actor=request.user, connection=connection, waits_for_price=True, **data)
             if endpoints is not None:
                 model = set_endpoints(actor=request.user, model=model, endpoints=endpoints)
         return self.respond(model, status.HTTP_201_CREATED)

@@ -252,7 +252,8 @@ class AbstractModel(TimeStamped):
     # release takes over it may say what this one does not know yet.
     listed_price = models.JSONField(_("price in the catalogue"), null=True, blank=True, editable=False)
     # What the last synchronisation wrote, by field: a value that stands here and in its column is renewed by
-    # the next one, any other is somebody's own. None: fetched by a release that did not note it.
+    # the next one, any other is somebody's own. None: fetched by a release that did not note it. With
+    # "is_enabled": nobody switched it off, it waits for its price.
     listed_values = models.JSONField(null=True, blank=True, editable=False)
     vanished_at = models.DateTimeField(
         _("vanished from the catalogue"), null=True, blank=True, editable=False
@@ -299,6 +300,16 @@ class AbstractModel(TimeStamped):
 
     def __str__(self) -> str:
         return self.label or self.name
+
+    @property
+    def waits_for_price(self) -> bool:
+        """Whether it is off for lack of a price alone: its first price switches it on."""
+        return self.is_marked_waiting and not self.is_enabled and self.vanished_at is None
+
+    @property
+    def is_marked_waiting(self) -> bool:
+        """The same also of one that has vanished meanwhile."""
+        return "is_enabled" in (self.listed_values or {})
 
     @property
     def proposed_price(self) -> dict[str, str] | None:
@@ -470,3 +481,19 @@ class AbstractModelPrice(TimeStamped):
 
     def as_price(self) -> Price:
         return Price(self.currency, **self.own_amounts)
+
+
+class AbstractFormerLabel(models.Model):
+    """What people called a model by a name that no row has any more: conversations, bills and sums of the
+    past keep the name alone.
+    """
+
+    name = models.CharField(primary_key=True, max_length=120)
+    label = models.CharField(max_length=120)
+
+    class Meta:
+        abstract = True
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.label

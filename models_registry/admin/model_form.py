@@ -24,13 +24,13 @@ class ModelForm(forms.ModelForm):
         label=_("Other names"), help_text=_("Under which it can be called too, one per line.")
     )
     fallbacks = ChosenNamesField(label=_("Stand-ins"), help_text=STAND_INS_HELP)
-    offer_without_price = forms.BooleanField(
-        label=_("Offer it without a price"),
+    is_free = forms.BooleanField(
+        label=_("Free of charge"),
         required=False,
         widget=UnfoldBooleanSwitchWidget(),
         help_text=_(
-            "No price is set yet. Ticked: people may use it at once, and its calls count as costing nothing. "
-            "Otherwise it stays switched off until you enter its price and switch it on."
+            "Ticked: its price is 0; people may use it at once, and no budget stops its calls. Otherwise it "
+            "stays switched off until you enter its price."
         ),
     )
     successor = ChosenNameField(
@@ -64,7 +64,7 @@ class ModelForm(forms.ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
-            self.fields.pop("offer_without_price", None)
+            self.fields.pop("is_free", None)
         if "upstream_name" in self.fields:
             self.fields["upstream_name"].required = False
             self.fields["upstream_name"].help_text = _("Empty: the same as the name.")

@@ -85,16 +85,20 @@ class Command(AtriumCommand):
                 services.set_model_price(
                     actor=None, model=model, currency=options["currency"] or "", amounts=prices
                 )
+            if options["free"]:
+                services.set_free(actor=None, model=model)
             # what follows may need the price
             if options["endpoint"] is not None:
                 specs = [_read_endpoint(text) for text in options["endpoint"]]
                 model = services.set_endpoints(actor=None, model=model, endpoints=specs)
-            if options["enable"] or (waits and prices):
+            if options["enable"] or (waits and (prices or options["free"])):
                 role = {"is_default": True} if options["default"] else {}
                 model = services.set_model(actor=None, model=model, is_enabled=True, **role)
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
         note = (
-            "" if not waits or prices else " It stays switched off until it has a price: see --input-price."
+            ""
+            if not waits or prices or options["free"]
+            else " It stays switched off until it has a price: see --input-price."
         )
         self.show(shown, f"Model {model.name} is set.{note}")
 
@@ -126,6 +130,9 @@ def _add_prices(change: ArgumentParser) -> None:
         metavar="CLASS=P",
         help=f"any price, by class ({', '.join(CLASSES)}): of a million tokens, an image, a second; a "
         "class without one costs what it is a part of; may be repeated",
+    )
+    change.add_argument(
+        "--free", action="store_true", help="it costs nothing: a price of 0, whatever is counted"
     )
     change.add_argument("--currency", choices=Tenant.Currency.values)
 
