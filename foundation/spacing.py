@@ -20,8 +20,10 @@ _between_chinese = re.compile(rf"(?<=[{CJK}]) +(?=[{CJK}])")
 _missing = re.compile(rf"(?<=[{CJK}])(?=[{_LATIN}])|(?<=[{_LATIN}])(?=[{CJK}])")
 _chinese, _latin = re.compile(f"[{CJK}]"), re.compile(f"[{_LATIN}]")
 _placeholder = re.compile(r"%(?:\(\w+\))?[-+ #0]*\d*(?:\.\d+)?[a-zA-Z%]")
-_beside_chinese = re.compile(rf"[{CJK}] *%|%(?:\(\w+\))?\w+ *[{CJK}]")
-_tags_first, _tags_last = re.compile(r"(?: *<[^<>]*>)* *"), re.compile(r" *(?:<[^<>]*> *)*$")
+_TAGS = r"(?: *<[^<>]*>)* *"
+_beside_chinese = re.compile(rf"[{CJK}]{_TAGS}%|%(?:\(\w+\))?\w+{_TAGS}[{CJK}]")
+_tags_first, _tags_last = re.compile(f"^{_TAGS}"), re.compile(f"{_TAGS}$")
+_opened_last, _closed_first = re.compile(r"(?: *<[^/<>][^<>]*>)* *$"), re.compile(r"^(?: *</[^<>]*>)*")
 FUNCTIONS = ("gettext", "ngettext", "pgettext", "npgettext")
 register = template.Library()
 
@@ -64,13 +66,15 @@ def _take_apart(text: str, values: Any) -> Iterator[str]:
 
 
 def _join(left: str, right: str) -> str:
-    """Two texts by the rule; tags at their ends are looked through."""
-    last, first = _tags_last.sub("", left)[-1:], right[_tags_first.match(right).end() :][:1]  # type: ignore[union-attr]
+    """Two texts by the rule; tags at their ends are looked through, and keep to what they enclose."""
+    last, first = _tags_last.sub("", left)[-1:], _tags_first.sub("", right)[:1]
     if _chinese.match(last) and _chinese.match(first):
         return left.rstrip(" ") + right.lstrip(" ")
-    if (_chinese.match(last) and _latin.match(first)) or (_latin.match(last) and _chinese.match(first)):
-        return f"{left.rstrip(' ')} {right.lstrip(' ')}"
-    return left + right
+    if not ((_chinese.match(last) and _latin.match(first)) or (_latin.match(last) and _chinese.match(first))):
+        return left + right
+    opened, closed = _opened_last.search(left)[0], _closed_first.search(right)[0]  # type: ignore[index]
+    before, after = left.removesuffix(opened) + closed, opened.lstrip(" ") + right.removeprefix(closed)
+    return f"{before.rstrip(' ')} {after.lstrip(' ')}"
 
 
 def space_translations() -> None:

@@ -81,6 +81,7 @@ def test_planted_bug_texts_that_do_not_know_the_rule_are_found_out(monkeypatch):
         ("删除 %(name)s？", {"name": "预算 A"}, "删除预算 A？"),
         ("从%s到%s的价格", ("A", "乙"), "从 A 到乙的价格"),
         ("删除<b>%(name)s</b>吗", {"name": "x"}, "删除 <b>x</b> 吗"),
+        ("删除%(name)s吗", {"name": "<i>x</i>"}, "删除 <i>x</i> 吗"),
         ("“%(name)s”的模型", {"name": "x"}, "“x”的模型"),
         ("已用%(percent)d%%的预算", {"percent": 5}, "已用 5%的预算"),
         ("删除%(name)s", {"name": ""}, "删除"),

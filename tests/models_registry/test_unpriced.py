@@ -161,7 +161,7 @@ def test_an_organisations_own_model_needs_one_wherever_it_runs(make, location):
     """But whoever may say what it costs may say that it costs nothing."""
     row = make.model(
         "own",
-        make.connection(location=location, base_url="http://127.0.0.1:9/v1", allow_private=True),
+        make.connection(location=location, base_url="http://127.0.0.1:9000/v1", allow_private=True),
         is_enabled=False,
     )
     with pytest.raises(InvalidInput, match="mark it as free of charge"):
