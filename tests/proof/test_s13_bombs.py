@@ -31,7 +31,7 @@ SAMPLE = (
     "entities in docx",
     "PDF: a form in itself",
     "parts in parts",
-    "open tags in a page",
+    "brackets in a page",
 )
 MOST_CPU_S, MOST_OWN_CPU_S = 35.0, 5.0
 BODY_CPU_S = 2.0
