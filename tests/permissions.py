@@ -303,7 +303,7 @@ SERVICE = {
         ADMINS,
         ADMINS,
         ADMINS,
-        {"take_price": ADMINS},
+        {"take_price": ADMINS, "make_free": ADMINS},
     ),
     "prompts_conversation": ("conversation", f"ai_developer auditor {ADMINS}", "", "", "", {}),
     "rag_collection": (
@@ -359,7 +359,7 @@ SYSTEM = {
         "operator",
         "operator",
         "operator",
-        {"take_price": "operator"},
+        {"take_price": "operator", "make_free": "operator"},
     ),
     "tenants_tenant": (
         "tenant",
