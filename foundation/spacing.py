@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django import template
-from django.utils.translation import _trans
+from django.utils.translation import _trans  # type: ignore[attr-defined]
 
 CJK = "\u3400-\u4dbf\u4e00-\u9fff"
 _LATIN = r"A-Za-z0-9"

@@ -21,7 +21,7 @@ from models_registry.providers.openai_compatible.catalogue import Catalogue, Lis
 from models_registry.selectors import list_seen_models
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
-from models_registry.services.prices import WAITS, costs_the_platform, lacks_its_price
+from models_registry.services.prices import WAITS, costs_the_platform, lacks_its_price, without_mark
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.audit import AT_ONCE, note_changes
 from tenants.notify import announce
@@ -151,10 +151,10 @@ def _note_listed(world: World, row: Model, listed: ListedModel, report: SyncRepo
         report.returned.append(row.name)
         # the connection of one of the platform's may lead elsewhere by now
         if (world is PLATFORM or row.is_marked_waiting) and lacks_its_price(world, row):
-            row.listed_values |= WAITS
+            row.listed_values = {**(row.listed_values or {}), **WAITS}
             report.unpriced.append(row.name)
         else:
-            row.listed_values.pop("is_enabled", None)
+            row.listed_values = without_mark(row.listed_values)
             row.is_enabled = True
 
 
@@ -165,9 +165,8 @@ def _renew(row: Model, listed: ListedModel) -> None:
     """
     values = _values_of(listed)
     written = values if row.listed_values is None else row.listed_values
-    usual, noted = "default_max_output_tokens", {}
-    if row.is_marked_waiting:
-        noted |= WAITS
+    usual = "default_max_output_tokens"
+    noted: dict[str, Any] = dict(WAITS) if row.is_marked_waiting else {}
     for name in values.keys() - {usual}:
         if getattr(row, name) in (None, "", written.get(name)):
             noted[name] = values[name] or getattr(row, name)
@@ -196,7 +195,7 @@ def _add_models(
         waits = needs_price and not listed.is_deprecated
         row.is_enabled = not needs_price and not listed.is_deprecated
         if waits:
-            row.listed_values |= WAITS
+            row.listed_values = {**(row.listed_values or {}), **WAITS}
         if not _may_be_added(row, taken):
             report.refused.append(listed.name)
             continue

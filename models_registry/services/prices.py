@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -77,8 +78,13 @@ def set_model_price(
     return price
 
 
+def without_mark(values: dict[str, Any] | None) -> dict[str, Any]:
+    """`listed_values` of a model that waits no more."""
+    return {name: value for name, value in (values or {}).items() if name not in WAITS}
+
+
 def _end_waiting(row: Model) -> None:
-    row.listed_values.pop("is_enabled")
+    row.listed_values = without_mark(row.listed_values)
     row.is_enabled = True
     row.save(update_fields=["is_enabled", "listed_values", "updated_at"])
 

@@ -296,6 +296,8 @@ def list_bodies() -> Iterator[tuple[str, Callable[[], bytes], bool]]:
     yield "many messages", lambda: b'{"model": "mock", "messages": [%s]}' % b",".join(
         [b'{"role":"user","content":""}'] * 50_000
     ), True  # fmt: skip
+    values = b",".join([b"[]"] * 150_000)
+    yield "many small values", lambda: chat("x")[:-1] + b', "logit_bias": [%s]}' % values, True
     yield "many keys", lambda: b"{%s}" % b",".join(b'"%d": 1' % n for n in range(200_000)), True
     yield "one key again and again", lambda: b"{%s}" % b",".join([b'"model": "a"'] * 200_000), True
     yield "a text without an end", lambda: b'{"model": "' + b"\\\\" * 5_000_000, True
