@@ -59,10 +59,11 @@ def limit_field(measure: Measure, **kwargs: Any) -> forms.IntegerField:
 
 
 class RowOfSelects(forms.Widget):
-    """Several choices in order, one select each, and always one more that is empty."""
+    """Several choices in order, one select each, and always `empty` more."""
 
-    def __init__(self) -> None:
+    def __init__(self, empty: int = 1) -> None:
         super().__init__()
+        self.empty = empty
         self.choices: list[tuple[str, str]] = []  # (value, what people call it)
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
@@ -72,7 +73,7 @@ class RowOfSelects(forms.Widget):
         select, first = UnfoldAdminSelectWidget(choices=self.choices), (attrs or {}).get("id", name)
         rows = [
             (select.render(name, chosen, {"id": first if not number else f"{first}_{number}"}, renderer),)
-            for number, chosen in enumerate([*(value or []), ""])
+            for number, chosen in enumerate([*(value or []), *[""] * self.empty])
         ]
         return format_html('<ol class="row-of-selects">{}</ol>', format_html_join("", "<li>{}</li>", rows))
 
@@ -82,8 +83,8 @@ class ChosenNamesField(NamesField):
     says so; what may be written is for the service to say.
     """
 
-    def __init__(self, **kwargs) -> None:
-        super().__init__(widget=RowOfSelects(), **kwargs)
+    def __init__(self, *, empty: int = 1, **kwargs) -> None:
+        super().__init__(widget=RowOfSelects(empty), **kwargs)
 
     def offer(self, names: dict[str, str], stored: list[str]) -> None:
         self.widget.choices = choices_of(names, stored)

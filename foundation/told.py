@@ -13,6 +13,7 @@ from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import trans_real
 
+from foundation.spacing import fill
 from foundation.texts import as_kept
 
 Kept = str | int | float | dict[str, Any] | list[Any]  # as JSON has it
@@ -38,7 +39,7 @@ class Told(str):
         return told
 
     def __mod__(self, values: Any) -> str:
-        text = super().__mod__(values)
+        text = fill(self, values)
         if not isinstance(values, Mapping) or not isinstance(self.kept, dict):
             return text
         return Told(text, self.kept | {"with": {name: keep(value) for name, value in values.items()}})

@@ -17,8 +17,9 @@ from rest_framework.response import Response
 
 from accounts.authentication import key_of
 from accounts.key_rules import refuse_bound_key
-from models_registry.base import MAX_NAMES, MAX_TIMEOUT_S, MAX_WEIGHT, STAND_INS_HELP
+from models_registry.base import LANGUAGES_HELP, MAX_NAMES, MAX_TIMEOUT_S, MAX_WEIGHT, STAND_INS_HELP
 from models_registry.kinds import Channel, Location, ModelKind, TokenLimitName
+from models_registry.languages import CODES
 from models_registry.models import Connection, Model, ModelEndpoint, ModelPrice
 from models_registry.providers.table import kind_choices
 from models_registry.selectors import (
@@ -222,8 +223,12 @@ class ModelSerializer(serializers.ModelSerializer):
     connection = serializers.PrimaryKeyRelatedField(read_only=True)
     endpoints = EndpointSerializer(many=True)
     capabilities = serializers.ListField(child=serializers.CharField())
+    languages = serializers.ListField(child=serializers.CharField())
     aliases = serializers.ListField(child=serializers.CharField())
     fallbacks = serializers.ListField(child=serializers.CharField())
+    waits_for_price = serializers.BooleanField(
+        read_only=True, help_text="It is off for lack of a price: its first one switches it on, 0 too."
+    )
     listed_price = serializers.DictField(
         child=serializers.CharField(),
         source="proposed_price",
@@ -250,12 +255,14 @@ class ModelSerializer(serializers.ModelSerializer):
             "max_output_tokens",
             "default_max_output_tokens",
             "capabilities",
+            "languages",
             "licence",
             "channel",
             "stable_since",
             "retire_on",
             "successor",
             "is_enabled",
+            "waits_for_price",
             "is_default",
             "is_demo",
             "listed_at",
@@ -287,6 +294,12 @@ class ModelChanges(StrictSerializer):
     default_max_output_tokens = serializers.IntegerField(min_value=1, max_value=2_000_000_000, required=False)
     capabilities = serializers.ListField(
         child=serializers.CharField(max_length=40), required=False, max_length=40
+    )
+    languages = serializers.ListField(
+        child=serializers.CharField(max_length=8),
+        required=False,
+        max_length=len(CODES),
+        help_text=LANGUAGES_HELP,
     )
     licence = serializers.CharField(max_length=80, required=False, allow_blank=True)
     channel = serializers.ChoiceField(Channel.choices, required=False)
@@ -394,7 +407,7 @@ class ModelViewSet(RegistryViewSet):
         connection = get_visible_connection(request.user, data.pop("connection"))
         endpoints = take_endpoints(request, data)
         with transaction.atomic():
-            model = add_model(actor=request.user, connection=connection, **data)
+            model = add_model(actor=request.user, connection=connection, waits_for_price=True, **data)
             if endpoints is not None:
                 model = set_endpoints(actor=request.user, model=model, endpoints=endpoints)
         return self.respond(model, status.HTTP_201_CREATED)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from foundation.ids import uuid7
 from foundation.told import say
 from models_registry.kinds import AUTO, Channel, Location, ModelKind, TokenLimitName
+from models_registry.languages import validate_languages
 from models_registry.providers.table import kind_choices
 from tenants.models import Tenant, TimeStamped
 from tenants.sealing import SealedTextField, Secret, open_field
@@ -28,6 +29,10 @@ RESERVED_NAMES = frozenset({AUTO})
 STAND_INS_HELP = _(
     "Models that answer where this one does not, in this order, at their own prices. Their own stand-ins are "
     "not asked."
+)
+LANGUAGES_HELP = _(
+    "In which it answers well. Where “auto” chooses, questions in others go elsewhere. None named: it is "
+    "asked in all."
 )
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 
@@ -204,6 +209,14 @@ class AbstractModel(TimeStamped):
     capabilities = models.JSONField(
         _("capabilities"), default=list, blank=True, validators=[validate_capabilities]
     )
+    languages = models.JSONField(
+        _("languages"),
+        default=list,
+        db_default=Value([], models.JSONField()),
+        blank=True,
+        validators=[validate_languages],
+        help_text=LANGUAGES_HELP,
+    )
     licence = models.CharField(_("licence"), max_length=80, blank=True)
     channel = models.CharField(_("channel"), max_length=16, choices=Channel, default=Channel.STABLE)
     stable_since = models.DateField(_("stable since"), null=True, blank=True, editable=False)
@@ -239,7 +252,8 @@ class AbstractModel(TimeStamped):
     # release takes over it may say what this one does not know yet.
     listed_price = models.JSONField(_("price in the catalogue"), null=True, blank=True, editable=False)
     # What the last synchronisation wrote, by field: a value that stands here and in its column is renewed by
-    # the next one, any other is somebody's own. None: fetched by a release that did not note it.
+    # the next one, any other is somebody's own. None: fetched by a release that did not note it. With
+    # "is_enabled": nobody switched it off, it waits for its price.
     listed_values = models.JSONField(null=True, blank=True, editable=False)
     vanished_at = models.DateTimeField(
         _("vanished from the catalogue"), null=True, blank=True, editable=False
@@ -286,6 +300,16 @@ class AbstractModel(TimeStamped):
 
     def __str__(self) -> str:
         return self.label or self.name
+
+    @property
+    def waits_for_price(self) -> bool:
+        """Whether it is off for lack of a price alone: its first price switches it on."""
+        return self.is_marked_waiting and not self.is_enabled and self.vanished_at is None
+
+    @property
+    def is_marked_waiting(self) -> bool:
+        """The same also of one that has vanished meanwhile."""
+        return "is_enabled" in (self.listed_values or {})
 
     @property
     def proposed_price(self) -> dict[str, str] | None:
@@ -457,3 +481,19 @@ class AbstractModelPrice(TimeStamped):
 
     def as_price(self) -> Price:
         return Price(self.currency, **self.own_amounts)
+
+
+class AbstractFormerLabel(models.Model):
+    """What people called a model by a name that no row has any more: conversations, bills and sums of the
+    past keep the name alone.
+    """
+
+    name = models.CharField(primary_key=True, max_length=120)
+    label = models.CharField(max_length=120)
+
+    class Meta:
+        abstract = True
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.label

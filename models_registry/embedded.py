@@ -136,6 +136,7 @@ def add_first_model(connection: Connection, entry: dict[str, Any], first: FirstM
         is_demo=entry.get("demo") is True,
         channel=Channel.EXPERIMENTAL if entry.get("channel") == Channel.EXPERIMENTAL else Channel.STABLE,
         notes=first.notes,
+        languages=list(first.languages),
         **limits,
     )
     for currency in Tenant.Currency.values:

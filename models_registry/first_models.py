@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.utils.translation import gettext, gettext_noop
 
 from models_registry.providers.embedded import Embedded
-from models_registry.routes import Route, Target
+from models_registry.routes import Route
 
 PREPARING = "models_registry.preparing"  # key in the platform's cache: labels of chat models that are made
 
@@ -20,7 +20,7 @@ class FirstModel:
     input: Decimal
     output: Decimal
     notes: str  # in English, as they are stored; people read them by say_notes
-    languages: tuple[str, ...] = ()  # of answers; the first two letters of a language code
+    languages: tuple[str, ...] = ()  # of answers, as models_registry.languages has them
 
 
 FIRST_MODELS: dict[str, FirstModel] = {
@@ -52,10 +52,7 @@ FIRST_MODELS: dict[str, FirstModel] = {
 
 def find_first_model(route: Route) -> FirstModel | None:
     """What is known of a route that leads to a model which the embedded runtime brought along."""
-    return find_brought(route.targets[0])
-
-
-def find_brought(target: Target) -> FirstModel | None:
+    target = route.targets[0]
     return FIRST_MODELS.get(target.upstream_name) if target.endpoint.kind == Embedded.kind else None
 
 

@@ -1,6 +1,12 @@
 """A tenant's own connections, models and prices."""
 
-from models_registry.base import AbstractConnection, AbstractModel, AbstractModelEndpoint, AbstractModelPrice
+from models_registry.base import (
+    AbstractConnection,
+    AbstractFormerLabel,
+    AbstractModel,
+    AbstractModelEndpoint,
+    AbstractModelPrice,
+)
 
 
 class Connection(AbstractConnection):
@@ -28,4 +34,11 @@ class ModelPrice(AbstractModelPrice):
     """What a tenant books for its own model."""
 
     class Meta(AbstractModelPrice.Meta):
+        pass
+
+
+class FormerLabel(AbstractFormerLabel):
+    """What a tenant called its own."""
+
+    class Meta(AbstractFormerLabel.Meta):
         pass

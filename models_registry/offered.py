@@ -17,6 +17,7 @@ from accounts.objects import MODEL
 from accounts.selectors import list_member_projects
 from models_registry.first_models import say_notes
 from models_registry.kinds import ABILITIES, Location, ModelKind, list_priced_classes
+from models_registry.languages import name_languages
 from models_registry.routes import Endpoint, Route, list_ways
 from models_registry.selectors import list_routes
 from models_registry.worlds import PLATFORM, World, active_world
@@ -49,6 +50,7 @@ class Facts:
     licence: str
     aliases: list[str]
     capabilities: list[str]
+    languages: list[str]
     stable_since: date | None
     retire_on: date | None
     successor: str
@@ -80,6 +82,10 @@ class Entry:
     @property
     def abilities(self) -> list[str]:
         return [str(ABILITIES.get(word, word)) for word in self.row.capabilities]
+
+    @property
+    def languages(self) -> list[str]:
+        return name_languages(self.row.languages)
 
     @property
     def endpoints(self) -> list[Endpoint]:

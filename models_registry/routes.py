@@ -83,7 +83,7 @@ class Route:
     capabilities: frozenset[str] = frozenset()
     fallbacks: tuple[str, ...] = ()  # names or aliases of models that answer where none of the targets does
     created_at: datetime | None = None
-    languages: tuple[str, ...] = ()  # its maker names these alone, by their first two letters; none: no word
+    languages: tuple[str, ...] = ()  # it answers in these alone (models_registry.languages); none: no word
 
     @property
     def origin(self) -> Literal["tenant", "platform"]:

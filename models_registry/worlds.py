@@ -22,6 +22,7 @@ class World:
     models: type[Any]
     prices: type[Any]
     endpoints: type[Any]
+    former_labels: type[Any]
 
     def may(self, action: str, noun: str) -> str:
         return f"{self.models._meta.app_label}.{action}_{noun}"
@@ -33,6 +34,7 @@ TENANT = World(
     models=tenant_models.Model,
     prices=tenant_models.ModelPrice,
     endpoints=tenant_models.ModelEndpoint,
+    former_labels=tenant_models.FormerLabel,
 )
 PLATFORM = World(
     "platform",
@@ -40,6 +42,7 @@ PLATFORM = World(
     models=platform_models.Model,
     prices=platform_models.ModelPrice,
     endpoints=platform_models.ModelEndpoint,
+    former_labels=platform_models.FormerLabel,
 )
 
 

@@ -102,9 +102,8 @@ def _rank_for_reader(route: Route) -> int:
     """The house's models that speak the reader's language, then what has proven itself elsewhere, then the
     house's others; last all else: adding a model makes it nobody's choice.
     """
-    first = find_first_model(route)
-    if first is not None:
-        return 0 if (get_language() or "en")[:2] in first.languages else 2
+    if find_first_model(route) is not None:
+        return 0 if route.speaks((get_language() or "en")[:2]) else 2
     return 1 if _is_proven(route) else 3
 
 

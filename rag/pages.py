@@ -60,8 +60,15 @@ def fetch_page(url: str, validators: dict[str, str]) -> Page | None:
             response = _get(http, url)
         if response.status_code not in REDIRECTS:
             return _read(response)
-        url = urljoin(url, response.headers.get("location", "")).partition("#")[0]
+        url = _next_address(url, response.headers.get("location", ""))
     raise UpstreamError(_("This address leads on and on to others."), code="page_redirects")
+
+
+def _next_address(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location).partition("#")[0]
+    except ValueError as exc:  # what is no address
+        raise UpstreamError(_WORDS["upstream_unreachable"](), code="page_unreachable") from exc
 
 
 def _get(http: httpx.Client, url: str) -> httpx.Response:
@@ -72,7 +79,7 @@ def _get(http: httpx.Client, url: str) -> httpx.Response:
             raise InvalidInput(_WORDS[exc.code](), code=f"page_{exc.code}") from exc
         words = _WORDS.get(exc.code, _WORDS["upstream_unreachable"])
         raise UpstreamError(words(), code=f"page_{exc.code}") from exc
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as exc:  # the last: where it says to go
         raise UpstreamError(_WORDS["upstream_unreachable"](), code="page_unreachable") from exc
 
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from foundation.collector import pass_over_loaded_objects
 from foundation.mime_parameters import refuse_doubtful_parameters
+from foundation.spacing import space_translations
 
 
 class TenantsConfig(AppConfig):
@@ -21,6 +22,7 @@ class TenantsConfig(AppConfig):
 
         content_types.keep_one_cache_per_schema()
         refuse_doubtful_parameters()
+        space_translations()
         from tenants.audit import register_models
 
         register_models()

@@ -304,7 +304,7 @@ SERVICE = {
         ADMINS,
         ADMINS,
         ADMINS,
-        {"take_price": ADMINS},
+        {"take_price": ADMINS, "make_free": ADMINS},
     ),
     "prompts_conversation": ("conversation", f"ai_developer auditor {ADMINS}", "", "", "", {}),
     "rag_collection": (
@@ -360,7 +360,7 @@ SYSTEM = {
         "operator",
         "operator",
         "operator",
-        {"take_price": "operator"},
+        {"take_price": "operator", "make_free": "operator"},
     ),
     "tenants_tenant": (
         "tenant",

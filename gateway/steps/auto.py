@@ -5,7 +5,7 @@ they can do what the call asks for. Of these the cheapest by the price book for 
 the same price the default one; what nobody has priced comes after what has a price. Where the project, or
 the default one, names models for “auto”, these alone, in that order, whatever their price and channel.
 
-A model whose maker names its languages is asked in these alone. Where all name some, and none the question's,
+A model that names its languages is asked in these alone. Where all name some, and none the question's,
 those that name most come first.
 
 Endpoints of one model cost a caller the same, since it is the model that has a price: only here is there

@@ -281,10 +281,10 @@ def _tell_more(request: HttpRequest, report: SyncReport) -> Iterator[str]:
     count = len(report.unpriced)
     if count:
         yield ngettext(
-            "%(count)d of those added or back again stays switched off until you enter its price and switch "
-            "it on: in the list of models, filter by “no price”.",
-            "%(count)d of those added or back again stay switched off until you enter their prices and "
-            "switch them on: in the list of models, filter by “no price”.",
+            "%(count)d of those added or back again stays switched off until you enter its price or mark it "
+            "as free of charge: in the list of models, filter by “no price”.",
+            "%(count)d of those added or back again stay switched off until you enter their prices or mark "
+            "them as free of charge: in the list of models, filter by “no price”.",
             count,
         ) % {"count": count}
     count = len(report.proposed)

@@ -11,7 +11,7 @@ from administration.confirm import confirmed, name_some
 from administration.model_admin import AtriumModelAdmin
 from models_registry.providers.openai_compatible.prices import CURRENCY
 from models_registry.selectors import list_tenants_left_out
-from models_registry.services import take_listed_price
+from models_registry.services import set_free, take_listed_price
 from models_registry.worlds import PLATFORM, Model, active_world
 from usage.labels import show_prices
 from usage.quantities import CLASSES
@@ -48,8 +48,8 @@ def _warn_of_currencies(model_admin: AtriumModelAdmin, rows: list[Model]) -> str
 class ListedPrices(AtriumModelAdmin):
     """For the administrations of models."""
 
-    actions = ["take_price"]
-    actions_detail = ["take_price"]
+    actions = ["take_price", "make_free"]
+    actions_detail = ["take_price", "make_free"]
 
     def has_price_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm(active_world().may("add", "modelprice"))
@@ -73,7 +73,9 @@ class ListedPrices(AtriumModelAdmin):
 
     def list_fitting_actions(self, request: HttpRequest, row: Model) -> set[str]:
         proposed, names = row.proposed_price, set(self.actions_detail)
-        return names if proposed and bills_in(request, proposed["currency"]) else names - {"take_price"}
+        if not (proposed and bills_in(request, proposed["currency"])):
+            names -= {"take_price"}
+        return names if row.waits_for_price else names - {"make_free"}
 
     @confirmed(
         description=_("Take over the catalogue's prices"),
@@ -82,7 +84,7 @@ class ListedPrices(AtriumModelAdmin):
         question=_("Make the prices of the providers' catalogues those of these models?"),
         explanation=_(
             "Calls are billed by them from now on, in the currency of the catalogue, and they take the place "
-            "of the prices that you have set in it."
+            "of the prices that you have set in it. Models that wait for their price are switched on."
         ),
         done=ngettext_lazy(
             "%(count)d model costs what its catalogue says.",
@@ -94,3 +96,19 @@ class ListedPrices(AtriumModelAdmin):
     )
     def take_price(self, request: HttpRequest, row: Model) -> None:
         take_listed_price(actor=request.user, model=row)
+
+    @confirmed(
+        description=_("Mark as free of charge"),
+        icon="circle-play",
+        permissions=("price",),
+        question=_("Are these models free of charge?"),
+        explanation=_(
+            "Their price is 0 from now on: calls count as costing nothing, and no budget stops them. Models "
+            "that wait for their price are switched on."
+        ),
+        done=ngettext_lazy(
+            "%(count)d model is free of charge.", "%(count)d models are free of charge.", "count"
+        ),
+    )
+    def make_free(self, request: HttpRequest, row: Model) -> None:
+        set_free(actor=request.user, model=row)

@@ -6,7 +6,8 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from accounts.objects import two_names
 from administration.fields import ChosenNameField, ChosenNamesField, NamesField
-from models_registry.base import STAND_INS_HELP
+from models_registry.base import LANGUAGES_HELP, STAND_INS_HELP
+from models_registry.languages import list_names
 from models_registry.selectors import list_seen_models
 
 
@@ -18,17 +19,18 @@ class ModelForm(forms.ModelForm):
             "of an answer by itself; else it is asked in words, and its answer is checked."
         ),
     )
+    languages = ChosenNamesField(label=_("Languages"), help_text=LANGUAGES_HELP, empty=4)
     aliases = NamesField(
         label=_("Other names"), help_text=_("Under which it can be called too, one per line.")
     )
     fallbacks = ChosenNamesField(label=_("Stand-ins"), help_text=STAND_INS_HELP)
-    offer_without_price = forms.BooleanField(
-        label=_("Offer it without a price"),
+    is_free = forms.BooleanField(
+        label=_("Free of charge"),
         required=False,
         widget=UnfoldBooleanSwitchWidget(),
         help_text=_(
-            "No price is set yet. Ticked: people may use it at once, and its calls count as costing nothing. "
-            "Otherwise it stays switched off until you enter its price and switch it on."
+            "Ticked: its price is 0; people may use it at once, and no budget stops its calls. Otherwise it "
+            "stays switched off until you enter its price."
         ),
     )
     successor = ChosenNameField(
@@ -51,6 +53,7 @@ class ModelForm(forms.ModelForm):
             "max_output_tokens",
             "default_max_output_tokens",
             "capabilities",
+            "languages",
             "licence",
             "channel",
             "retire_on",
@@ -61,10 +64,12 @@ class ModelForm(forms.ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
-            self.fields.pop("offer_without_price", None)
+            self.fields.pop("is_free", None)
         if "upstream_name" in self.fields:
             self.fields["upstream_name"].required = False
             self.fields["upstream_name"].help_text = _("Empty: the same as the name.")
+        if "languages" in self.fields:
+            self.fields["languages"].offer(list_names(), self.instance.languages)
         if {"fallbacks", "successor"} & self.fields.keys():
             self._offer_others()
 

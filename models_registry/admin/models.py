@@ -19,8 +19,8 @@ from models_registry.admin.model_form import ModelForm
 from models_registry.admin.prices import PriceInline
 from models_registry.admin.shown_prices import PriceFilter, ShownPrices
 from models_registry.kinds import Channel
-from models_registry.services import add_model, remove_model, set_model, set_model_price
-from models_registry.services.prices import is_paid_for
+from models_registry.services import add_model, remove_model, set_free, set_model, set_model_price
+from models_registry.services.prices import must_be_priced
 from models_registry.worlds import Model, active_world
 from usage.quantities import CLASSES
 
@@ -29,6 +29,7 @@ ABILITIES = (
     "max_output_tokens",
     "default_max_output_tokens",
     "capabilities",
+    "languages",
     "licence",
 )
 CHANNEL_COLOURS = {
@@ -78,7 +79,7 @@ class ModelAdminBase(ShownPrices, ListedPrices):
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None):
         """What is changed most comes first."""
         is_new = obj is None
-        price = ["offer_without_price" if is_new else "show_current_price"]
+        price = ["is_free" if is_new else "show_current_price"]
         if obj is not None and obj.listed_price:
             price.append("show_listed_price")
         life = ["channel", "retire_on", "successor", "notes"]
@@ -109,22 +110,32 @@ class ModelAdminBase(ShownPrices, ListedPrices):
         """Whoever wants it offered without a price has to say so."""
         data = dict(form.cleaned_data)
         wanted = {name: data[name] for name in ("is_enabled", "is_default")}
-        if not data.pop("offer_without_price"):
-            data |= {"is_enabled": False, "is_default": False}
+        is_free = data.pop("is_free")
         row = add_model(
             actor=request.user,
             connection=data.pop("connection"),
             name=data.pop("name"),
             upstream_name=data.pop("upstream_name"),
+            waits_for_price=True,
             **data,
         )
+        if is_free:
+            row = self.offer_free(request, row, is_default=wanted["is_default"])
         if wanted["is_enabled"] and not row.is_enabled:
             messages.warning(
-                request, gettext("It is switched off until you enter its price and switch it on.")
+                request, gettext("It is switched off until you enter its price or mark it as free of charge.")
             )
         if wanted["is_default"] and not row.is_default:
             messages.warning(request, gettext("It is not the default: make it that once it is switched on."))
         warn_of_unasked_stand_ins(request, row)
+        return row
+
+    @staticmethod
+    def offer_free(request: HttpRequest, row: Model, *, is_default: bool) -> Model:
+        set_free(actor=request.user, model=row)
+        row.refresh_from_db()
+        if is_default and row.is_enabled:
+            row = set_model(actor=request.user, model=row, is_default=True)
         return row
 
     def change_row(self, request: HttpRequest, row: Model, form: ModelForm) -> None:
@@ -202,4 +213,4 @@ class ModelAdminBase(ShownPrices, ListedPrices):
 def _needs_its_price_first(row: Model, form: ModelForm) -> bool:
     """Whether the form switches it on, and the service asks for a price before."""
     is_wanted = "is_enabled" in form.changed_data and form.cleaned_data["is_enabled"]
-    return is_wanted and is_paid_for(active_world(), row)
+    return is_wanted and must_be_priced(active_world(), row)

@@ -81,6 +81,8 @@ class ShownPrices(AtriumModelAdmin):
 def _say_no_price(row: Model) -> str:
     if row.is_priced_otherwise:
         return gettext("no price set; that of the catalogue cannot be taken over")
+    if row.waits_for_price:
+        return gettext("off until it has a price")
     if costs_the_platform(active_world(), row.connection):
         return gettext("no price set")
     return gettext("no price set: calls cost nothing")

@@ -3,7 +3,13 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from models_registry.base import AbstractConnection, AbstractModel, AbstractModelEndpoint, AbstractModelPrice
+from models_registry.base import (
+    AbstractConnection,
+    AbstractFormerLabel,
+    AbstractModel,
+    AbstractModelEndpoint,
+    AbstractModelPrice,
+)
 from tenants.models import Plan
 
 
@@ -36,4 +42,11 @@ class ModelPrice(AbstractModelPrice):
     """What tenants pay for a model of the platform."""
 
     class Meta(AbstractModelPrice.Meta):
+        pass
+
+
+class FormerLabel(AbstractFormerLabel):
+    """What the platform called its own."""
+
+    class Meta(AbstractFormerLabel.Meta):
         pass

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
@@ -93,19 +93,30 @@ def list_preparing_models() -> list[str]:
 
 
 def label_models(names: Iterable[str]) -> dict[str, str]:
-    """What people call the models of these names, also those that are no longer offered; the name itself
-    where nobody gave a label, or knows the model.
+    """What people call the models of these names, also those that are no longer offered, or were deleted; the
+    name itself where nobody gave a label, or knows the model.
     """
     wanted = set(names)
-    labels = _labels(wanted)
+    labels, former = _labels(wanted)
     if missing := wanted - labels.keys():
         with platform():
-            labels |= _labels(missing)
-    return {name: labels.get(name) or name for name in wanted}
+            others, older = _labels(missing)
+        labels |= others
+        former = older | former
+    return {name: labels.get(name, former.get(name)) or name for name in wanted}
 
 
-def _labels(names: set[str]) -> dict[str, str]:
-    return dict(active_world().models.objects.filter(name__in=names).values_list("name", "label"))
+def _labels(names: set[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Those of the active scope's models, and of those that it has no more."""
+    world = active_world()
+    rows, gone = (
+        table.objects.filter(name__in=names).order_by().values_list("name", "label", Value(is_gone))
+        for table, is_gone in ((world.models, False), (world.former_labels, True))
+    )
+    labels: dict[bool, dict[str, str]] = {False: {}, True: {}}
+    for name, label, is_gone in rows.union(gone, all=True):
+        labels[is_gone][name] = label
+    return labels[False], labels[True]
 
 
 def _by_id_or_name(key: UUID | str) -> Q:

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from foundation.errors import AtriumError
 from models_registry.addresses import may_be_local, read_base_url
-from models_registry.first_models import find_brought
 from models_registry.kinds import Channel, Location
 from models_registry.platform.models import Model as PlatformModel
 from models_registry.providers.table import find_provider
@@ -206,7 +205,6 @@ def _location_of(world: World, row: Connection) -> str:
 
 
 def _make_route(row: Model, targets: tuple[Target, ...], price: Price) -> Route:
-    brought = find_brought(targets[0])
     return Route(
         name=row.name,
         label=row.label or row.name,
@@ -224,7 +222,7 @@ def _make_route(row: Model, targets: tuple[Target, ...], price: Price) -> Route:
         created_at=row.created_at,
         capabilities=frozenset(row.capabilities),
         fallbacks=tuple(row.fallbacks),
-        languages=brought.languages if brought else (),
+        languages=tuple(row.languages),
     )
 
 

@@ -12,7 +12,7 @@ from models_registry.services.connections import (
 )
 from models_registry.services.endpoints import EndpointSpec, set_endpoints
 from models_registry.services.models import add_model, remove_model, set_model
-from models_registry.services.prices import set_model_price, take_listed_price
+from models_registry.services.prices import set_free, set_model_price, take_listed_price
 
 __all__ = [
     "ConnectionTest",
@@ -23,6 +23,7 @@ __all__ = [
     "remove_connection",
     "remove_model",
     "set_endpoints",
+    "set_free",
     "set_model",
     "set_model_price",
     "sync_catalogue",

@@ -21,7 +21,7 @@ from models_registry.providers.openai_compatible.catalogue import Catalogue, Lis
 from models_registry.selectors import list_seen_models
 from models_registry.services.connections import describe_failure, note_check
 from models_registry.services.names import lock_names
-from models_registry.services.prices import costs_the_platform, lacks_its_price
+from models_registry.services.prices import WAITS, costs_the_platform, lacks_its_price, without_mark
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.audit import AT_ONCE, note_changes
 from tenants.notify import announce
@@ -63,8 +63,8 @@ class SyncReport:
 
 def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
     """Add the models that the provider lists, switch off those that have vanished, and leave what an admin
-    has set. The platform's from elsewhere begin switched off, as do those that the catalogue asks money for:
-    they have no price. So does what the provider calls deprecated.
+    has set. New ones wait for their price, switched off; of the platform's those from elsewhere, and those
+    that the catalogue asks money for. What the provider calls deprecated begins switched off, too.
 
     Safe to call again. Raises NotAllowed, UpstreamError. Call it outside a transaction: it waits for the
     network.
@@ -74,12 +74,7 @@ def sync_catalogue(*, actor: User | None, connection: Connection) -> SyncReport:
     require(actor, world.may("add", "model"))
     try:
         found = fetch_catalogue(connection)
-        if (
-            not found.models
-            and world.models.objects.filter(connection=connection.pk, is_enabled=True)
-            .exclude(listed_at=None)
-            .exists()
-        ):
+        if not found.models and any(map(_can_vanish, world.models.objects.filter(connection=connection.pk))):
             raise UpstreamError(
                 _("The provider lists no models at the moment. Nothing was changed."), code="upstream_empty"
             )
@@ -112,7 +107,7 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
     for row in rows:
         if row.upstream_name in listed:
             _note_listed(world, row, listed[row.upstream_name], report)
-        elif found.is_whole and row.listed_at is not None and row.is_enabled:
+        elif found.is_whole and _can_vanish(row):
             row.is_enabled = False
             row.vanished_at = now
             report.vanished.append(row.name)
@@ -126,6 +121,10 @@ def apply_catalogue(world: World, connection: Connection, found: Catalogue) -> S
         kept=len(known & listed.keys()) - len(report.returned),
         skipped=found.skipped + len(report.refused),
     )
+
+
+def _can_vanish(row: Model) -> bool:
+    return row.listed_at is not None and (row.is_enabled or row.waits_for_price)
 
 
 def _write_changed(world: World, rows: list[tuple[Model, Model]], now: datetime) -> None:
@@ -150,9 +149,12 @@ def _note_listed(world: World, row: Model, listed: ListedModel, report: SyncRepo
     if row.vanished_at is not None:
         row.vanished_at = None
         report.returned.append(row.name)
-        if lacks_its_price(world, row):  # its connection may lead elsewhere by now
+        # the connection of one of the platform's may lead elsewhere by now
+        if (world is PLATFORM or row.is_marked_waiting) and lacks_its_price(world, row):
+            row.listed_values = {**(row.listed_values or {}), **WAITS}
             report.unpriced.append(row.name)
         else:
+            row.listed_values = without_mark(row.listed_values)
             row.is_enabled = True
 
 
@@ -163,7 +165,8 @@ def _renew(row: Model, listed: ListedModel) -> None:
     """
     values = _values_of(listed)
     written = values if row.listed_values is None else row.listed_values
-    usual, noted = "default_max_output_tokens", {}
+    usual = "default_max_output_tokens"
+    noted: dict[str, Any] = dict(WAITS) if row.is_marked_waiting else {}
     for name in values.keys() - {usual}:
         if getattr(row, name) in (None, "", written.get(name)):
             noted[name] = values[name] or getattr(row, name)
@@ -188,15 +191,18 @@ def _add_models(
     for listed in new:
         name = listed.name if listed.name not in taken else f"{prefix}/{listed.name}"
         row = _make_model(world, connection, listed, name, now)
-        needs_price = is_paid_for or (world is PLATFORM and listed.is_sold)
+        needs_price = is_paid_for or world is not PLATFORM or listed.is_sold
+        waits = needs_price and not listed.is_deprecated
         row.is_enabled = not needs_price and not listed.is_deprecated
+        if waits:
+            row.listed_values = {**(row.listed_values or {}), **WAITS}
         if not _may_be_added(row, taken):
             report.refused.append(listed.name)
             continue
         rows.append(row)
         taken.add(name)
         report.added.append(name)
-        if needs_price:
+        if waits:
             report.unpriced.append(name)
         if listed.price is not None:
             report.proposed.append(name)

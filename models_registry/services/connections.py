@@ -18,6 +18,7 @@ from models_registry.catalogue import fetch_catalogue
 from models_registry.kinds import Location
 from models_registry.providers.embedded import Embedded
 from models_registry.providers.table import PROVIDERS, find_provider
+from models_registry.services.names import keep_labels
 from models_registry.services.prices import costs_the_platform, lacks_its_price
 from models_registry.worlds import PLATFORM, Connection, World, active_world
 from tenants.notify import announce
@@ -268,6 +269,7 @@ def remove_connection(*, actor: User | None, connection: Connection, force: bool
         )
         raise Conflict(message % {"count": count}, code="connection_in_use")
     others.delete()
+    keep_labels(world, rows)
     rows.delete()
     world.connections.objects.filter(pk=connection.pk).delete()
     announce("connection", connection.pk)

@@ -56,7 +56,7 @@ def set_endpoints(*, actor: User | None, model: Model, endpoints: Sequence[Endpo
         endpoint.weight = weight
         endpoint.full_clean()
         endpoint.save()
-    if row.is_enabled and not was_paid_for:
+    if row.is_enabled and not was_paid_for and is_paid_for(world, row):
         check_switching_on(world, row, param="endpoints")
     announce("model", row.pk)
     return row

@@ -15,8 +15,8 @@ from models_registry.calendar import note_date
 from models_registry.kinds import Channel
 from models_registry.lifecycle import announces_end, check_life
 from models_registry.selectors import list_inherited_models
-from models_registry.services.names import lock_names
-from models_registry.services.prices import check_switching_on, costs_the_platform
+from models_registry.services.names import keep_labels, lock_names
+from models_registry.services.prices import WAITS, check_switching_on, costs_the_platform
 from models_registry.services.references import check_references
 from models_registry.worlds import PLATFORM, Connection, Model, World, active_world
 from tenants.notify import announce
@@ -31,6 +31,7 @@ CHANGEABLE = frozenset(
         "max_output_tokens",
         "default_max_output_tokens",
         "capabilities",
+        "languages",
         "licence",
         "channel",
         "retire_on",
@@ -55,11 +56,13 @@ def add_model(
     name: str,
     upstream_name: str = "",
     is_demo: bool = False,
+    waits_for_price: bool = False,
     **fields: Any,
 ) -> Model:
-    """Add a model that the provider does not list, or under another name. What the operator would pay for
-    alone is added switched off and not as the default, whatever is wanted: it has no price yet. Raises
-    NotAllowed, InvalidInput, ValidationError.
+    """Add a model that the provider does not list, or under another name. What waits for its price, and what
+    the operator would pay for alone in any case, is added switched off and not as the default, whatever is
+    wanted; its first price switches it on if that was wanted. Raises NotAllowed, InvalidInput,
+    ValidationError.
     """
     world = active_world()
     require(actor, world.may("add", "model"))
@@ -73,8 +76,11 @@ def add_model(
     )
     if "default_max_output_tokens" not in fields and fields.get("max_output_tokens"):
         row.default_max_output_tokens = min(row.default_max_output_tokens, fields["max_output_tokens"])
-    if costs_the_platform(world, connection):
-        fields |= {"is_enabled": False, "is_default": False}
+    if waits_for_price or costs_the_platform(world, connection):
+        if fields.pop("is_enabled", True):
+            row.listed_values = dict(WAITS)
+        row.is_enabled = row.is_default = False
+        fields.pop("is_default", None)
     return _write(world, row, None, fields)
 
 
@@ -91,6 +97,8 @@ def set_model(*, actor: User | None, model: Model, **changes: Any) -> Model:
     if NAMING & changes.keys():
         lock_names()
     row = world.models.objects.select_for_update().get(pk=model.pk)
+    if changes.get("name", row.name) != row.name:
+        keep_labels(world, [row])
     if changes.get("is_enabled") and not row.is_enabled:
         check_switching_on(world, row)
     return _write(world, row, row.channel, changes)
@@ -180,10 +188,14 @@ def _settle_life(row: Model, was: str | None, old_date: Any) -> None:
 
 @transaction.atomic
 def remove_model(*, actor: User | None, model: Model) -> None:
-    """Remove a model and its prices. What was booked on it keeps its name and price. Raises NotAllowed."""
+    """Remove a model and its prices. What was booked on it keeps its name, label and price. Raises
+    NotAllowed.
+    """
     world = active_world()
     require(actor, world.may("delete", "model"))
-    world.models.objects.filter(pk=model.pk).delete()
+    rows = world.models.objects.filter(pk=model.pk)
+    keep_labels(world, rows)
+    rows.delete()
     if world is not PLATFORM:
         forget_object(kind=MODEL, object_id=model.pk)
     announce("model", model.pk)

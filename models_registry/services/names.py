@@ -1,5 +1,9 @@
-"""Names of models are given by one transaction at a time."""
+"""Names of models are given by one transaction at a time, and what people called those that go is kept."""
 
+from collections.abc import Iterable
+
+from models_registry.worlds import Model, World
+from tenants.audit import AT_ONCE
 from tenants.turns import take_turns
 
 
@@ -8,3 +12,13 @@ def lock_names() -> None:
     it taken when it is written.
     """
     take_turns("names of models")
+
+
+def keep_labels(world: World, rows: Iterable[Model]) -> None:
+    """Note what people call models whose names go: pages of the past still say it. A later one of the name
+    has the last word.
+    """
+    labels = [world.former_labels(name=row.name, label=row.label) for row in rows if row.label]
+    world.former_labels.objects.bulk_create(
+        labels, update_conflicts=True, unique_fields=["name"], update_fields=["label"], batch_size=AT_ONCE
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -21,6 +22,7 @@ from tenants.selectors import get_currency
 from usage.pricing import MAX_PRICE, TOKEN_CLASSES, Price, with_parents, without_inherited, write_amount
 from usage.quantities import CLASSES
 
+WAITS = {"is_enabled": False}  # in `listed_values` of a model that waits for its price
 WITHOUT_OUTPUT = {ModelKind.EMBEDDING, ModelKind.RERANK}
 # kind → what must have a price; models of other kinds need any
 NEEDED: dict[str, tuple[str, ...]] = {
@@ -44,8 +46,9 @@ def set_model_price(
     or each by its name (`input=…`). What is not given (None) stays as it was.
 
     A class that never had a price of its own, or the same as what it is a part of, follows that: cached input
-    costs as much as input, reasoning as much as output. The same price again writes nothing. Raises
-    NotAllowed, InvalidInput, ValidationError.
+    costs as much as input, reasoning as much as output. The same price again writes nothing. A model that
+    waits for its price is switched on by one that holds from now on. Raises NotAllowed, InvalidInput,
+    ValidationError.
     """
     world = active_world()
     require(actor, world.may("add", "modelprice"))
@@ -56,6 +59,8 @@ def set_model_price(
     before = _find_price(world, row, currency, valid_from or now)
     given = {name: amount for name, amount in named.items() if amount is not None}
     wanted = _complete(row, before, {**(amounts or {}), **given})
+    if row.waits_for_price and valid_from is None:
+        _end_waiting(row)
     if before is not None and before.own_amounts == wanted:
         return before
     price = world.prices(
@@ -71,6 +76,26 @@ def set_model_price(
         note_date(valid_from)
     announce("model", row.pk)
     return price
+
+
+def without_mark(values: dict[str, Any] | None) -> dict[str, Any]:
+    """`listed_values` of a model that waits no more."""
+    return {name: value for name, value in (values or {}).items() if name not in WAITS}
+
+
+def _end_waiting(row: Model) -> None:
+    row.listed_values = without_mark(row.listed_values)
+    row.is_enabled = True
+    row.save(update_fields=["is_enabled", "listed_values", "updated_at"])
+
+
+@transaction.atomic
+def set_free(*, actor: User | None, model: Model) -> ModelPrice:
+    """Say that a model costs nothing, whatever is counted, and switch it on where it waited for its price.
+    Raises NotAllowed.
+    """
+    nothing = {name: Decimal(0) for name in CLASSES}
+    return set_model_price(actor=actor, model=model, amounts=nothing)
 
 
 def _refuse_past(valid_from: datetime | None, now: datetime) -> None:
@@ -115,22 +140,38 @@ def is_paid_for(world: World, model: Model) -> bool:
     return any(costs_the_platform(world, one) for one in (model.connection, *others))
 
 
+def must_be_priced(world: World, model: Model) -> bool:
+    """Whether somebody has to say what it costs, be that nothing, before it is switched on: all but what the
+    operator runs. What organisations pay for their own models no budget would see.
+    """
+    return world is not PLATFORM or is_paid_for(world, model)
+
+
 def lacks_its_price(world: World, model: Model) -> bool:
-    """Whether the operator pays for it and no price holds by now."""
+    """Whether it must have one and none holds by now."""
     prices = world.prices.objects.filter(model=model, valid_from__lte=timezone.now())
-    return is_paid_for(world, model) and not prices.exists()
+    return must_be_priced(world, model) and not prices.exists()
 
 
 def check_switching_on(world: World, model: Model, param: str = "is_enabled") -> None:
     """Raises InvalidInput for a model that lacks its price."""
-    if lacks_its_price(world, model):
+    if not lacks_its_price(world, model):
+        return
+    if world is not PLATFORM:
         raise InvalidInput(
             _(
-                "Without a price, all organisations would call this model for nothing. Enter a price first; "
-                "0 if it is meant to cost nothing."
+                "Without a price no budget would see what this model costs. Enter a price first, or mark it "
+                "as free of charge."
             ),
             param=param,
         )
+    raise InvalidInput(
+        _(
+            "Without a price, all organisations would call this model for nothing. Enter a price first; "
+            "0 if it is meant to cost nothing."
+        ),
+        param=param,
+    )
 
 
 def _older_columns(amounts: dict[str, Decimal]) -> dict[str, Decimal]:

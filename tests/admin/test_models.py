@@ -105,13 +105,13 @@ def test_deleting_says_what_it_does_and_when_prices_began(acme, alice):
     assert "> Delete model <" in " ".join(page.split())
 
 
-def test_a_model_is_offered_without_a_price_only_if_somebody_says_so(acme, alice):
+def test_a_model_is_offered_at_once_only_if_somebody_says_that_it_is_free(acme, alice):
     estate = make_estate(alice)
     acme.login_as(alice)
     form = model_form(estate.model, connection=estate.model.connection_id) | prices()
     said = [
         acme.post(url("models_registry_model_add"), form | more, follow=True).content.decode()
-        for more in ({"name": "waiting", "is_default": "on"}, {"name": "free", "offer_without_price": "on"})
+        for more in ({"name": "waiting", "is_default": "on"}, {"name": "free", "is_free": "on"})
     ]
     assert ["switched off until you enter its price" in page for page in said] == [True, False]
     rows = Model.objects.filter(name__in=["waiting", "free"]).values_list("name", "is_enabled", "is_default")

@@ -94,6 +94,7 @@ CHANGES = {
             "max_output_tokens",
             "default_max_output_tokens",
             "capabilities",
+            "languages",
             "licence",
             "channel",
             "retire_on",

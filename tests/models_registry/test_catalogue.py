@@ -11,7 +11,7 @@ from models_registry.platform.models import Model as PlatformModel
 from models_registry.providers.openai_compatible.catalogue import guess_kind
 from models_registry.selectors import list_routes
 from tenants.context import platform
-from tests.models_registry.syncing import sync
+from tests.models_registry.syncing import offer_free, sync
 
 
 def test_models_come_in_with_what_the_provider_tells(linked, provider, alice):
@@ -37,6 +37,8 @@ def test_models_come_in_with_what_the_provider_tells(linked, provider, alice):
         "whisper-1": ("transcription", None, None, 4_096),
     }
     assert rows["claude"].label == "Claude"
+    assert list_routes() == {} and sorted(report.unpriced) == sorted(rows)
+    offer_free()
     assert set(list_routes()) == set(rows)
 
 
@@ -81,11 +83,10 @@ def test_the_platforms_models_from_elsewhere_wait_for_a_price(make, provider, lo
     assert sync(row).unpriced == [] and PlatformModel.objects.get(name="small").is_enabled
 
 
-def test_an_organisations_own_models_wait_for_nothing(make, provider):
-    report = sync(
-        make.connection(base_url=provider.base_url, allow_private=True, kind="openai", location="us")
-    )
-    assert report.added and report.unpriced == [] and set(list_routes()) == {"small", "large"}
+@pytest.mark.parametrize("location", ["us", "local"])
+def test_an_organisations_own_models_wait_wherever_they_run(make, provider, location):
+    row = make.connection(base_url=provider.base_url, allow_private=True, location=location)
+    assert sorted(sync(row).unpriced) == ["large", "small"] and list_routes() == {}
 
 
 @pytest.mark.parametrize(
@@ -165,8 +166,10 @@ def test_what_the_provider_calls_deprecated_comes_in_switched_off(linked, provid
     provider.listed = [{"id": "small", "deprecated": True}, {"id": "large", "deprecated": "no"}]
     report = sync(linked)
     rows = {row.name: row for row in Model.objects.all()}
-    assert {name: row.is_enabled for name, row in rows.items()} == {"small": False, "large": True}
-    assert report.unpriced == []
+    assert {name: row.waits_for_price for name, row in rows.items()} == {"small": False, "large": True}
+    assert report.unpriced == ["large"]
+    offer_free()
+    assert {row.name: row.is_enabled for row in Model.objects.all()} == {"small": False, "large": True}
     services.set_model(actor=None, model=rows["small"], is_enabled=True)
     sync(linked)
     assert Model.objects.get(name="small").is_enabled, "what somebody uses goes on"
@@ -285,16 +288,23 @@ def test_what_an_earlier_release_fetched_is_renewed_once_it_was_seen_unchanged(l
     assert bounds_of("small") == (900, 50, 50)
 
 
-def test_what_vanishes_is_switched_off_and_comes_back(linked, provider):
+@pytest.mark.parametrize("is_priced", [True, False])
+def test_what_vanishes_is_switched_off_and_comes_back(linked, provider, is_priced):
+    """As it was: what waited for its price waits again."""
     sync(linked)
+    if is_priced:
+        offer_free()
     provider.listed = ["large"]
     assert sync(linked).vanished == ["small"]
     assert sync(linked).vanished == []
     small = Model.objects.get(name="small")
-    assert not small.is_enabled and small.vanished_at and set(list_routes()) == {"large"}
+    assert not small.is_enabled and small.vanished_at and not small.waits_for_price
+    assert set(list_routes()) == ({"large"} if is_priced else set())
     provider.listed = ["large", "small"]
     report = sync(linked)
     assert (report.added, report.returned, report.kept) == ([], ["small"], 1)
+    assert report.unpriced == ([] if is_priced else ["small"])
+    offer_free()
     assert set(list_routes()) == {"large", "small"}
 
 
@@ -324,6 +334,7 @@ def test_a_model_added_by_hand_does_not_vanish(linked, make):
 
 def test_an_empty_or_failing_catalogue_switches_nothing_off(linked, provider):
     sync(linked)
+    services.set_free(actor=None, model=Model.objects.get(name="small"))
     for status, body, code in (
         (200, b'{"object": "list", "data": []}', "upstream_empty"),
         (500, b"", "upstream_error"),
@@ -336,7 +347,7 @@ def test_an_empty_or_failing_catalogue_switches_nothing_off(linked, provider):
         assert failure.value.code == code
         linked.refresh_from_db()
         assert linked.last_error
-    assert set(list_routes()) == {"large", "small"}
+    assert set(list_routes()) == {"small"} and not Model.objects.exclude(vanished_at=None).exists()
     provider.status = 200
     provider.body = None
     sync(linked)
@@ -348,6 +359,7 @@ def test_a_name_that_another_connection_has_gets_a_prefix(linked, make, provider
     make.model("small", make.connection(name="First"))
     assert sorted(sync(linked).added) == ["large", "my-vllm/small"]
     assert sync(linked).added == []
+    offer_free()
     assert list_routes()["my-vllm/small"].targets[0].upstream_name == "small"
 
 

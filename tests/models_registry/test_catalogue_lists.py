@@ -115,7 +115,7 @@ def test_a_catalogue_that_breaks_off_switches_nothing_off(linked, provider, monk
     monkeypatch.setattr("models_registry.catalogue.MAX_TIME_S", -1.0)
     with pytest.raises(UpstreamError, match="in time"):
         sync(linked)
-    assert Model.objects.filter(is_enabled=True).count() == 2
+    assert Model.objects.filter(vanished_at=None).count() == 2
 
 
 def test_a_long_catalogue_is_bounded():
@@ -140,4 +140,4 @@ def test_a_next_page_that_nobody_can_ask_for_is_the_providers_fault(linked, prov
     with pytest.raises(UpstreamError) as caught:
         sync(linked)
     assert caught.value.code == "upstream_protocol"
-    assert Model.objects.filter(is_enabled=True).count() == 2, "of half a catalogue nothing vanishes"
+    assert Model.objects.filter(vanished_at=None).count() == 2, "of half a catalogue nothing vanishes"

@@ -120,7 +120,7 @@ def test_a_price_comes_in_as_a_proposal_and_follows_the_catalogue(linked, provid
     assert sync(linked).proposed == [ENTRY["id"]]
     rows = {row.name: row for row in Model.objects.all()}
     assert rows[ENTRY["id"]].listed_price["input"] == "0.15" and rows["other"].listed_price is None
-    assert not ModelPrice.objects.exists() and list_routes()[ENTRY["id"]].price.is_unset
+    assert not ModelPrice.objects.exists() and rows[ENTRY["id"]].waits_for_price
     provider.listed = priced({"prompt": "0.0000003"})
     assert sync(linked).proposed == [], "nothing was added"
     assert Model.objects.get(name=ENTRY["id"]).listed_price["input"] == "0.3"
@@ -213,5 +213,11 @@ def test_what_has_a_price_is_free_for_nobody_before_it_is_taken_over(make, provi
     assert sorted(off) == sorted(report.unpriced)
 
 
-def test_an_organisations_own_begins_switched_on(linked):
-    assert sync(linked).unpriced == [] and Model.objects.get(name=ENTRY["id"]).is_enabled
+def test_an_organisations_own_waits_until_the_proposal_is_taken_over(linked, set_acme):
+    assert ENTRY["id"] in sync(linked).unpriced
+    row = Model.objects.get(name=ENTRY["id"])
+    with pytest.raises(InvalidInput, match="Enter a price first"):
+        services.set_model(actor=None, model=row, is_enabled=True)
+    set_acme(currency="USD")
+    services.take_listed_price(actor=None, model=row)
+    assert str(list_routes()[row.name].price.input) == "0.15"

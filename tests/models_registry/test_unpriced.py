@@ -1,4 +1,4 @@
-"""A model without a price is callable and costs nothing: whoever adds models is told so."""
+"""A model waits for its price, or for a word that it is free; whoever adds models is told so."""
 
 import json
 from datetime import timedelta
@@ -10,7 +10,9 @@ from django.utils import timezone
 
 from foundation.errors import InvalidInput
 from models_registry import services
+from models_registry.models import Model as OwnModel
 from models_registry.platform.models import Connection, Model
+from models_registry.selectors import list_routes
 from tests.admin.model_forms import model_form, prices
 from tests.conftest import HostClient, manage
 
@@ -21,30 +23,84 @@ SYNC = ("connection", "sync", "vLLM", *HERE)
 PRICE = ("--input-price", "1", "--output-price", "2", *HERE)
 
 
-def test_a_sync_says_how_many_models_have_no_price_and_what_to_do(provider):
+def tenants_own() -> dict[str, tuple[bool, bool]]:
+    """Name → whether it is on, and whether it waits for its price."""
+    return {row.name: (row.is_enabled, row.waits_for_price) for row in OwnModel.objects.all()}
+
+
+def test_what_an_organisation_fetches_waits_for_its_price_or_a_word_that_it_is_free(provider):
     said = manage(*ADD, "--base-url", provider.base_url)
     assert (
-        "Models without a price: 2." in said
-        and "manage.py model set NAME --tenant acme --input-price P --output-price P" in said
+        "Switched off, as their price is not known: small, large. For each: manage.py model set NAME" in said
     )
+    assert "--tenant acme --input-price P --output-price P (per million tokens), or --free" in said
+    assert tenants_own() == {"small": (False, True), "large": (False, True)} and list_routes() == {}
+    manage(*SYNC)
+    assert tenants_own()["small"] == (False, True), "still, after it was seen again"
+    row = OwnModel.objects.get(name="small")
+    with pytest.raises(InvalidInput, match="Enter a price first, or mark it as free of charge"):
+        services.set_model(actor=None, model=row, is_enabled=True)
+    later = timezone.now() + timedelta(days=1)
+    services.set_model_price(actor=None, model=row, valid_from=later, input=Decimal(1), output=Decimal(2))
+    assert tenants_own()["small"] == (False, True), "that price does not hold yet"
     manage("model", "set", "small", *PRICE)
-    assert "Models without a price: 1." in manage(*SYNC)
-    assert json.loads(manage(*SYNC, "--json"))["without_price"] == ["large"]
-    manage("model", "set", "large", *PRICE)
-    assert "without a price" not in manage(*SYNC)
-
-
-def test_a_model_that_is_switched_off_needs_no_price(provider):
-    manage(*ADD, "--base-url", provider.base_url)
+    manage("model", "set", "large", "--free", *HERE)
+    routes = list_routes()
+    assert tenants_own() == {"small": (True, False), "large": (True, False)}
+    assert routes["small"].price.input == 1 and routes["large"].price.is_free
+    assert not routes["large"].price.is_unset and "images" in routes["large"].price.amounts
     manage("model", "set", "large", "--disable", *HERE)
-    assert json.loads(manage(*SYNC, "--json"))["without_price"] == ["small"]
+    manage("model", "set", "large", *PRICE)
+    assert tenants_own()["large"] == (False, False), "who switched it off meant it"
 
 
-def test_the_list_of_models_shows_which_have_no_price(provider, acme: HostClient, alice):
+def test_what_an_earlier_release_left_on_without_a_price_stays_on_and_is_told(provider, acme, alice):
     manage(*ADD, "--base-url", provider.base_url)
+    OwnModel.objects.update(is_enabled=True, listed_values={})
+    said = manage(*SYNC)
+    assert "Models without a price: 2." in said and "Switched off" not in said
     manage("model", "set", "small", *PRICE)
+    assert json.loads(manage(*SYNC, "--json"))["without_price"] == ["large"]
     page = acme.login_as(alice).get("/admin/models_registry/model/").content.decode()
     assert page.count("no price set: calls cost nothing") == 1
+    manage("model", "set", "large", "--disable", *HERE)
+    assert json.loads(manage(*SYNC, "--json"))["without_price"] == []
+    provider.listed = ["large"]
+    manage(*SYNC)
+    provider.listed = ["small", "large"]
+    manage(*SYNC)
+    assert tenants_own()["small"] == (True, False), "what was on comes back on"
+
+
+def test_one_click_in_the_administration_takes_the_catalogues_price_or_says_free(provider, acme, alice):
+    usd = {"prompt": "0.000001", "completion": "0.000002"}
+    provider.listed = [{"id": "small", "pricing": usd}, "large"]
+    acme.login_as(alice)
+    row = services.add_connection(
+        actor=None, name="vLLM", kind="vllm", base_url=provider.base_url, allow_private=True
+    )
+    chosen = {"action": "sync", "confirmed": "yes", "_selected_action": [str(row.pk)]}
+    page = acme.post("/admin/models_registry/connection/", chosen, follow=True).content.decode()
+    assert "2 of those added or back again stay switched off until you enter their prices or mark" in page
+    models = "/admin/models_registry/model/"
+    assert acme.get(models).content.decode().count("off until it has a price") == 1
+    chosen = {"action": "make_free", "_selected_action": [str(one.pk) for one in OwnModel.objects.all()]}
+    assert "Are these models free of charge?" in acme.post(models, chosen).content.decode()
+    acme.post(models, chosen | {"confirmed": "yes"})
+    assert {name: on for name, (on, _waits) in tenants_own().items()} == {"small": True, "large": True}
+    assert {route.price.is_free for route in list_routes().values()} == {True}
+
+
+def test_programs_add_what_waits_too(make, acme, alice):
+    row = make.connection()
+    acme.login_as(alice)
+    body = {"connection": str(row.pk), "name": "new", "is_default": True}
+    made = acme.post("/api/v1/models/", body, content_type="application/json").json()
+    assert (made["is_enabled"], made["waits_for_price"], made["is_default"]) == (False, True, False)
+    price = {"input": "0", "output": "0"}
+    acme.post(f"/api/v1/models/{made['id']}/prices/", price, content_type="application/json")
+    shown = acme.get(f"/api/v1/models/{made['id']}/").json()
+    assert (shown["is_enabled"], shown["waits_for_price"]) == (True, False)
 
 
 @pytest.mark.scope("platform")
@@ -100,8 +156,17 @@ def test_what_runs_here_needs_no_price(make):
     assert services.set_model(actor=None, model=row, is_enabled=True).is_enabled
 
 
-def test_an_organisations_own_model_needs_none_either(make):
-    row = make.model("own", make.connection(location="us"), is_enabled=False)
+@pytest.mark.parametrize("location", ["us", "local"])
+def test_an_organisations_own_model_needs_one_wherever_it_runs(make, location):
+    """But whoever may say what it costs may say that it costs nothing."""
+    row = make.model(
+        "own",
+        make.connection(location=location, base_url="http://127.0.0.1:9000/v1", allow_private=True),
+        is_enabled=False,
+    )
+    with pytest.raises(InvalidInput, match="mark it as free of charge"):
+        services.set_model(actor=None, model=row, is_enabled=True)
+    services.set_free(actor=None, model=row)
     assert services.set_model(actor=None, model=row, is_enabled=True).is_enabled
 
 

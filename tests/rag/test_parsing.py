@@ -402,7 +402,7 @@ def test_a_text_that_costs_more_than_its_length_wants_is_stopped(monkeypatch):
         parse(deep.replace(b"<p>a0", b"<p a0"), name="page.html")
     assert (caught.value.code, "far longer" in str(caught.value.message)) == ("document_slow", True)
     monkeypatch.undo()
-    assert run._seconds_for(deep, 1_000_000) == 20 and run._seconds_for(b"%PDF-1.5", 1_000_000) == 100
+    assert run._seconds_for(deep, bounds.MEGABYTE) == 20 and run._seconds_for(b"%PDF-1.5", 1_000_000) == 100
 
 
 def test_pages_as_people_write_them_are_no_nests():

@@ -75,7 +75,7 @@ class Command(AtriumCommand):
                 added = {"models": report.added, "unpriced": report.unpriced, "refused": report.refused}
                 added["without_price"] = list_unpriced(row)
                 text += f" {len(report.added)} models were added.{_tell_refused(report, options)}"
-                text += _tell_off(report.unpriced) + (_tell_bound(options) if report.added else "")
+                text += _tell_off(report.unpriced, options) + (_tell_bound(options) if report.added else "")
                 text += _advise(added["without_price"], options)
         self.show(_describe(row) | added, text)
 
@@ -143,7 +143,7 @@ class Command(AtriumCommand):
         text += _tell_bound(options) if report.added else ""
         self.show(
             {"name": options["name"]} | asdict(report) | {"without_price": unpriced},
-            text + _tell_off(report.unpriced) + _advise(unpriced, options),
+            text + _tell_off(report.unpriced, options) + _advise(unpriced, options),
         )
 
     def remove(self, options) -> None:
@@ -158,13 +158,14 @@ class Command(AtriumCommand):
         raise SystemExit(2)
 
 
-def _tell_off(names: "list[str]") -> str:
-    """That models of the platform wait for a price; nothing where none does."""
+def _tell_off(names: list[str], options) -> str:
+    """That models wait for a price; nothing where none does."""
     if not names:
         return ""
+    scope = _scope_of(options)
     return (
-        f"\nSwitched off, as their price is not known: {', '.join(names)}. "
-        "For each: manage.py model set NAME --platform --input-price P --output-price P --enable."
+        f"\nSwitched off, as their price is not known: {', '.join(names)}. For each: manage.py model set "
+        f"NAME {scope} --input-price P --output-price P (per million tokens), or --free. That switches it on."
     )
 
 

@@ -65,7 +65,7 @@ class Command(AtriumCommand):
     def set(self, options) -> None:
         changes = {
             name: options[name]
-            for name in ("channel", "retire_on", "kind", "capabilities", *NUMBERS, *TEXTS)
+            for name in ("channel", "retire_on", "kind", "capabilities", "languages", *NUMBERS, *TEXTS)
             if options[name] is not None
         }
         if options["disable"]:
@@ -85,16 +85,20 @@ class Command(AtriumCommand):
                 services.set_model_price(
                     actor=None, model=model, currency=options["currency"] or "", amounts=prices
                 )
+            if options["free"]:
+                services.set_free(actor=None, model=model)
             # what follows may need the price
             if options["endpoint"] is not None:
                 specs = [_read_endpoint(text) for text in options["endpoint"]]
                 model = services.set_endpoints(actor=None, model=model, endpoints=specs)
-            if options["enable"] or (waits and prices):
+            if options["enable"] or (waits and (prices or options["free"])):
                 role = {"is_default": True} if options["default"] else {}
                 model = services.set_model(actor=None, model=model, is_enabled=True, **role)
             shown = _describe(model, list_current_prices([model]).get(model.pk, []))
         note = (
-            "" if not waits or prices else " It stays switched off until it has a price: see --input-price."
+            ""
+            if not waits or prices or options["free"]
+            else " It stays switched off until it has a price: see --input-price."
         )
         self.show(shown, f"Model {model.name} is set.{note}")
 
@@ -127,6 +131,9 @@ def _add_prices(change: ArgumentParser) -> None:
         help=f"any price, by class ({', '.join(CLASSES)}): of a million tokens, an image, a second; a "
         "class without one costs what it is a part of; may be repeated",
     )
+    change.add_argument(
+        "--free", action="store_true", help="it costs nothing: a price of 0, whatever is counted"
+    )
     change.add_argument("--currency", choices=Tenant.Currency.values)
 
 
@@ -138,6 +145,13 @@ def _add_lists(change: ArgumentParser) -> None:
         dest="capabilities",
         metavar="WORD",
         help="replaces all; may be repeated",
+    )
+    change.add_argument(
+        "--language",
+        action="append",
+        dest="languages",
+        metavar="CODE",
+        help="in which it answers, such as en; replaces all; may be repeated",
     )
     change.add_argument(
         "--plan",
@@ -172,6 +186,7 @@ def _describe(model: Model, prices: list[ModelPrice]) -> dict:
         "fallbacks": model.fallbacks,
         "kind": model.kind,
         "channel": model.channel,
+        "languages": model.languages,
         "retire_on": model.retire_on,
         "enabled": model.is_enabled,
         "default": model.is_default,
