@@ -4,20 +4,20 @@ has for them. Languages that Django does not know cannot be named.
 
 from collections.abc import Iterable
 
-from django.conf.locale import LANG_INFO
+from django.conf.global_settings import LANGUAGES
 from django.core.exceptions import ValidationError
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-CODES = tuple(sorted({code.partition("-")[0] for code in LANG_INFO}))
+_NAMES = {code: name for code, name in LANGUAGES if "-" not in code}
+CODES = tuple(sorted({*_NAMES, "zh"}))
 
 
 def name_language(code: str) -> str:
     """In the reader's language; an unknown code as it is."""
     if code == "zh":  # Django names its two scripts alone
         return _("Chinese")
-    known = LANG_INFO.get(code)
-    return capfirst(_(known["name"])) if known else code
+    return capfirst(_(_NAMES[code])) if code in _NAMES else code
 
 
 def name_languages(codes: Iterable[str]) -> list[str]:

@@ -42,7 +42,7 @@ def list_filled() -> list[tuple[str, str, str]]:
     with a Latin and with a Chinese name in every place.
     """
     found = []
-    for entry in polib.pofile(str(catalogue("zh_Hans"))):
+    for entry in read_catalogue(catalogue("zh_Hans")):
         texts = [entry.msgstr] if entry.msgstr else list(entry.msgstr_plural.values())
         if not any(BESIDE.search(text) for text in texts):
             continue
