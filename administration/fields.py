@@ -71,10 +71,13 @@ class RowOfSelects(forms.Widget):
 
     def render(self, name: str, value: Any, attrs: dict | None = None, renderer: Any = None) -> SafeString:
         select, first = UnfoldAdminSelectWidget(choices=self.choices), (attrs or {}).get("id", name)
-        rows = [
-            (select.render(name, chosen, {"id": first if not number else f"{first}_{number}"}, renderer),)
-            for number, chosen in enumerate([*(value or []), *[""] * self.empty])
-        ]
+        rows = []
+        for number, chosen in enumerate([*(value or []), *[""] * self.empty]):
+            own = {"id": first}  # the field's label is the first one's
+            if number:
+                said = gettext("Choice %(number)d") % {"number": number + 1}
+                own = {"id": f"{first}_{number}", "aria-label": said}
+            rows.append((select.render(name, chosen, own, renderer),))
         return format_html('<ol class="row-of-selects">{}</ol>', format_html_join("", "<li>{}</li>", rows))
 
 

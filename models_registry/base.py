@@ -31,7 +31,7 @@ STAND_INS_HELP = _(
     "not asked."
 )
 LANGUAGES_HELP = _(
-    "In which it answers well. Where “auto” chooses, questions in others go elsewhere. None named: it is "
+    "In which it answers well. Where “auto” chooses, questions in others go elsewhere. Without any, it is "
     "asked in all."
 )
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"

@@ -12,6 +12,7 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
+from django.conf.global_settings import LANGUAGES
 from django.db.models import Model
 from django.utils.translation import to_locale
 
@@ -179,7 +180,7 @@ def names_in(estate: Any) -> set[str]:
         if field.name in OWN_WORDS
     }
     providers = {provider.label for provider in PROVIDERS.values() if isinstance(provider.label, str)}
-    return own | CAST | providers | set(Tenant.Currency.values)
+    return own | CAST | providers | set(Tenant.Currency.values) | {name for _code, name in LANGUAGES}
 
 
 def list_said(page: str) -> list[str]:

@@ -9,9 +9,9 @@ if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
 .venv/bin/python -m tests.prepared || exit 1  # what each group begins with
 waiting="tests/proof/test_s10_revocation.py"  # for what lasts seconds
 groups=(
-  "tests/e2e tests/launcher tests/runtimes tests/api"
-  "tests/proof tests/usage tests/upgrade ${waiting//tests/--ignore=tests}"
-  "tests/gateway tests/clients tests/rag $waiting"
+  "tests/e2e tests/launcher tests/runtimes tests/api tests/models_registry tests/files"
+  "tests/proof tests/usage tests/upgrade tests/rag ${waiting//tests/--ignore=tests}"
+  "tests/gateway tests/clients $waiting"
 )
 logs=$(mktemp -d)
 runs=()

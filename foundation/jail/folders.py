@@ -11,6 +11,7 @@ from pathlib import Path
 
 PREFIX = "atrium-jail-"
 FORGOTTEN_AFTER_S = 3_600.0
+PAUSES_S = (0.0, 0.01, 0.1, 0.5)  # the kernel ends all of a namespace soon, but not at once
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -42,7 +43,7 @@ def bring_in(folder: Path, files: Mapping[str, Path | bytes]) -> dict[str, Path]
 
 
 def remove(folder: Path) -> None:
-    """Also where it has locked itself."""
+    """Also where it has locked itself, or where a process whose end is not over still writes to it."""
 
     def open_and_retry(function, path, _error) -> None:
         with contextlib.suppress(OSError):
@@ -51,7 +52,10 @@ def remove(folder: Path) -> None:
             function(path)
 
     shutil.rmtree(folder, onerror=open_and_retry)
-    if folder.exists():
+    for pause_s in PAUSES_S:
+        if not folder.exists():
+            return
+        time.sleep(pause_s)
         shutil.rmtree(folder, ignore_errors=True)  # folders that it had locked are open now
 
 

@@ -14,6 +14,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='model',
             name='languages',
-            field=models.JSONField(blank=True, db_default=models.Value([], models.JSONField()), default=list, help_text='In which it answers well. Where “auto” chooses, questions in others go elsewhere. None named: it is asked in all.', validators=[models_registry.languages.validate_languages], verbose_name='languages'),
+            field=models.JSONField(blank=True, db_default=models.Value([], models.JSONField()), default=list, help_text='In which it answers well. Where “auto” chooses, questions in others go elsewhere. Without any, it is asked in all.', validators=[models_registry.languages.validate_languages], verbose_name='languages'),
         ),
     ]

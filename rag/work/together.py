@@ -121,4 +121,4 @@ def _keep(several: Several, collection_id: UUID, brought: dict[str, Brought]) ->
     # of two versions the earlier one first, which the later one then removes
     documents = {document: brought[str(document.pk)] for document in rows.order_by("version", "pk")}
     if documents:
-        keep_all(Collection.objects.get(pk=collection_id), documents)
+        keep_all(Collection.objects.filter(pk=collection_id).get(), documents)

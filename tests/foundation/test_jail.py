@@ -52,9 +52,8 @@ def walls(request, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _nothing_stays():
-    before = folders()
     yield
-    assert folders() <= before
+    assert folders() == set()
 
 
 def folders() -> set[Path]:

@@ -72,7 +72,7 @@ class Traffic:
         return name
 
 
-def assert_shares(seen: Counter, route: Route, of: int, by: float = 0.1) -> None:
+def assert_shares(seen: Counter, route: Route, of: int, by: float = 0.15) -> None:
     total = sum(target.weight for target in route.targets)
     for target in route.targets:
         share = of * target.weight / total
