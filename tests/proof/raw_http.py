@@ -2,6 +2,7 @@
 
 import random
 import socket
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -177,6 +178,8 @@ def read_answers(told: bytes) -> Iterator[Answer]:
         else:
             size = int(fields.get(b"content-length", b"0"))
             body, told = rest[:size], rest[size:]
+        if fields.get(b"content-encoding") == b"gzip":
+            body = zlib.decompress(body, wbits=31)
         yield Answer(status, head + end + body)
 
 
