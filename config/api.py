@@ -6,13 +6,14 @@ from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404
 from django.utils.translation import gettext as _
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from rest_framework import pagination
 from rest_framework.exceptions import APIException, ErrorDetail, NotFound, PermissionDenied, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from foundation.error_pages import PROBLEM, describe_problem
-from foundation.errors import AtriumError
+from foundation.errors import AtriumError, Conflict
 
 
 class CursorPagination(pagination.CursorPagination):
@@ -48,8 +49,12 @@ class CursorPagination(pagination.CursorPagination):
 
 
 def problem_details(exc: Exception, context: dict) -> Response | None:
-    """Every error of the API as application/problem+json; Django's ValidationError is a 400, not a 500."""
-    if isinstance(exc, DjangoValidationError):
+    """Every error of the API as application/problem+json; Django's ValidationError is a 400, and a row that
+    somebody else wrote between our look and our writing a 409, not a 500.
+    """
+    if isinstance(exc.__cause__, UniqueViolation | ForeignKeyViolation):
+        exc = Conflict(_("Others changed the same at this moment. Try again."))
+    elif isinstance(exc, DjangoValidationError):
         exc = ValidationError(exc.message_dict if hasattr(exc, "error_dict") else exc.messages)
     elif isinstance(exc, Http404):
         exc = NotFound()

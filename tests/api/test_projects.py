@@ -76,3 +76,13 @@ def test_a_key_with_limits_of_its_own_loosens_no_policy(alice):
         assert client.post(ADDRESS, {"name": str(status)}, **JSON).status_code == {200: 201}.get(
             status, status
         )
+
+
+def test_two_who_give_one_name_at_the_same_moment_are_told(acme, alice, monkeypatch):
+    """Both looked before either wrote: what one of them then meets is a conflict, no fault of ours."""
+    acme.login_as(alice)
+    assert acme.post(ADDRESS, {"name": "Twice"}, **JSON).status_code == 201
+    monkeypatch.setattr(Project, "full_clean", lambda project: None)
+    late = acme.post(ADDRESS, {"name": "Twice"}, **JSON)
+    assert (late.status_code, late.json()["code"]) == (409, "conflict")
+    assert [row["name"] for row in acme.get(ADDRESS).json()["results"]].count("Twice") == 1
