@@ -9,6 +9,7 @@ from accounts.selectors import get_user_by_email
 from foundation.errors import InvalidInput, NotFound
 from foundation.told import gettext as _
 from rag.forms import RefusedForm
+from rag.holdings import has_as_many_as_may_be
 from rag.models import Collection
 from rag.rights import require_creation, require_edit
 
@@ -29,6 +30,12 @@ def hand_over(*, actor: User, collection: Collection, to: User | None) -> Collec
         require_creation(actor, None)
     elif not to.is_active or to.pk == actor.pk:
         raise InvalidInput(_("Name another person who can log in."), param="person")
+    elif has_as_many_as_may_be(to.pk):
+        raise InvalidInput(
+            _("This person has as many collections as one may have."),
+            code="too_many_collections",
+            param="person",
+        )
     row.owner_id = to.pk if to else None
     row.keeper_id = to.pk if to else actor.pk
     row.full_clean()

@@ -61,6 +61,13 @@ def make_room(document: Document, blocks: Sequence[ParsedBlock]) -> None:
     Document.objects.filter(pk=document.pk).update(held_bytes=size_bytes)
 
 
+def has_as_many_as_may_be(owner_id: UUID) -> bool:
+    """Of collections of this person's own. Inside the transaction that gives them another."""
+    take_turns("collections")
+    own = Collection.objects.filter(conversation_id=None, owner_id=owner_id)
+    return own.count() >= settings.COLLECTIONS_PER_PERSON
+
+
 def check_count(owner_id: UUID | None) -> None:
     """Inside the transaction that makes another collection, of this person or (None) a shared one. Raises
     QuotaExceeded where there are as many as there may be.
@@ -68,7 +75,7 @@ def check_count(owner_id: UUID | None) -> None:
     take_turns("collections")
     listed = Collection.objects.filter(conversation_id=None)
     message = ""
-    if owner_id is not None and listed.filter(owner_id=owner_id).count() >= settings.COLLECTIONS_PER_PERSON:
+    if owner_id is not None and has_as_many_as_may_be(owner_id):
         most = settings.COLLECTIONS_PER_PERSON
         message = _(
             "You have %(count)d collections of your own, and one person may have no more. Delete one that "

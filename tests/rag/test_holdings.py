@@ -4,7 +4,8 @@ collections there may be.
 
 import pytest
 
-from foundation.errors import QuotaExceeded
+from foundation.errors import InvalidInput, QuotaExceeded
+from rag.handing_over import hand_over
 from rag.holdings import count_held_bytes
 from rag.intake import add_file, add_text
 from rag.models import Block, Chunk, Collection
@@ -75,3 +76,13 @@ def test_collections_are_counted(bob, charlie, settings):
     with pytest.raises(QuotaExceeded, match="Your organisation has 3 collections"):
         create_collection(actor=charlie, name="two", owner_id=charlie.pk)
     assert Collection.objects.count() == 4
+
+
+def test_nobody_is_handed_more_collections_than_one_may_have(bob, alice, settings):
+    settings.COLLECTIONS_PER_PERSON = 1
+    create_collection(actor=alice, name="hers", owner_id=alice.pk)
+    given = create_collection(actor=bob, name="his", owner_id=bob.pk)
+    with pytest.raises(InvalidInput, match="as many collections"):
+        hand_over(actor=bob, collection=given, to=alice)
+    given.refresh_from_db()
+    assert given.owner_id == bob.pk

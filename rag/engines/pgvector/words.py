@@ -155,7 +155,8 @@ class _Rows(dict[int, str]):
     """What the rows of a chunk say behind the term, by the frequency, most of which are few."""
 
     def __init__(self, place: str, end: str) -> None:
-        self._place, self._end = place, end
+        self._place = place
+        self._end = end
 
     def __missing__(self, frequency: int) -> str:
         self[frequency] = row = f"{self._place}{min(frequency, LONGEST)}{self._end}"
