@@ -33,6 +33,7 @@ from tenants.context import in_tenant
 
 COUNT = 8  # passages that are looked for
 SHOWN = 5  # where no model reads them
+LOOKED_UP = 3  # where an answer names none of what it was given
 SEARCHED_BYTES = 12_000  # of passages: more of them distracts more than it tells
 SHARE = 0.7  # of a model's room, at most, goes to documents
 LEAST_BYTES = 900  # a model with room for less cannot answer from documents
@@ -76,10 +77,24 @@ class Ground:
             data = {"number": one, **excerpts[one].reference}
             yield Piece(Part.Kind.CITATION, "", data=data | _tell_missing(missing.get(one, [])))
         if not numbers and not is_said_by_house:
-            for one in find_unmarked(text, excerpts):
-                data = {"number": one, **excerpts[one].reference, "is_unmarked": True}
-                unsaid = list_unsaid(text, self.question, excerpts[one])
-                yield Piece(Part.Kind.CITATION, "", data=data | _tell_missing(unsaid))
+            yield from self._name_unnamed(text)
+
+    def _name_unnamed(self, text: str) -> Iterator[Piece]:
+        """For an answer that cites nothing: the passage whose words it has, or what it was given to read,
+        unless it says that nothing of it answers.
+        """
+        excerpts = self.passages.excerpts
+        said_again = find_unmarked(text, excerpts)
+        for one in said_again:
+            data = {"number": one, **excerpts[one].reference, "is_unmarked": True}
+            unsaid = list_unsaid(text, self.question, excerpts[one])
+            yield Piece(Part.Kind.CITATION, "", data=data | _tell_missing(unsaid))
+        absent = self.passages.absent
+        is_answer = bool(text.strip()) and not (absent and absent in text)
+        if is_answer and not said_again:
+            for one in list(excerpts)[:LOOKED_UP]:
+                data = {"number": one, **excerpts[one].reference, "is_looked_up": True}
+                yield Piece(Part.Kind.CITATION, "", data=data)
 
 
 def _tell_missing(figures: list[str]) -> dict[str, Any]:

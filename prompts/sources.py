@@ -37,6 +37,7 @@ class Source:
     is_changed: bool = False  # the document says something else there now
     is_gone: bool = False
     is_unmarked: bool = False  # the model named no source: the answer's words stand there
+    is_looked_up: bool = False  # the model was given it and named no source
     missing: tuple[str, ...] = ()  # figures that the answer rests on it, and that do not stand there
     score: float | None = None
     is_given: bool = True
@@ -103,6 +104,11 @@ class Shown:
     search: Search | None = None
     files: list[AttachedFile] = field(default_factory=list)
 
+    @property
+    def is_uncited(self) -> bool:
+        """The answer names no source; what stands here was looked up for it."""
+        return any(source.is_looked_up for source in self.sources)
+
     def show_number(self, number: int) -> str:
         source = next((one for one in self.sources if one.number == number), None)
         return render_to_string("prompts/_cite.html", {"source": source, "number": number}).strip()
@@ -168,8 +174,9 @@ def _source(
     has_excerpt: bool = False,
 ) -> Source:
     document = known.get(UUID(reference["document"]))
+    is_looked_up = reference.get("is_looked_up", False)
     if document is None:
-        return Source(reference["number"], is_gone=True)
+        return Source(reference["number"], is_gone=True, is_looked_up=is_looked_up)
     is_whole = bool(reference.get("is_whole"))
     excerpt = text or ""
     return Source(
@@ -179,6 +186,7 @@ def _source(
         address=_address(reference),
         excerpt=excerpt[:SHOWN_CHARS] + "…" * (len(excerpt) > SHOWN_CHARS),
         is_unmarked=reference.get("is_unmarked", False),
+        is_looked_up=is_looked_up,
         missing=tuple(reference.get("missing_figures", ())),
         is_changed=has_excerpt and text is None and not is_whole,
         score=reference.get("score"),

@@ -70,6 +70,22 @@ def test_an_answer_keeps_what_is_missing_with_its_citation_and_is_not_held_up():
     assert list_unsaid("2 days.", "", excerpts[1]) == ["2"]
 
 
+def test_an_answer_that_names_no_source_shows_what_was_looked_up_for_it():
+    excerpts = {place: excerpt(f"Passage {place} of the house.") for place in range(1, 6)}
+    ground = Ground(Passages(excerpts, "It is not in the documents."))
+
+    def cite(text: str) -> list[dict]:
+        return [piece.data for piece in ground.cite([Piece(Part.Kind.TEXT, text)]) if piece.data]
+
+    told = cite("Atrium answers from your documents.")
+    assert [data["number"] for data in told] == [1, 2, 3]
+    assert all(data["is_looked_up"] for data in told)
+    assert cite("It is not in the documents.") == [] and cite(" ") == [], "no answer rests on nothing"
+    assert [data["number"] for data in cite("It is so [4].")] == [4]
+    gone = Shown(sources=[Source(1, is_gone=True, is_looked_up=True)])
+    assert gone.is_uncited and not Shown(sources=[Source(1)]).is_uncited
+
+
 def test_the_number_says_what_is_missing_and_not_by_its_colour_alone():
     source = Source(1, "Rules", "page 7", "/source/?document=1", missing=("31", "12 %"))
     html = Shown(sources=[source]).show_number(1)
