@@ -204,6 +204,16 @@ PAGES = [
             ("document-file", "302 404 404 404 404 404 404"),  # its bytes are nowhere
         )
     ),
+    page("POST", "rag:upload-create", "302 400 400 400 400 400 400"),
+    *(
+        page(method, f"rag:{name}", statuses, object="upload", keyword="upload_id")
+        for method, name, statuses in (
+            ("GET", "upload-detail", "302 200 404 404 404 404 404"),
+            ("POST", "upload-part", "302 400 400 400 400 400 400"),
+            ("POST", "upload-complete", "302 400 400 400 400 400 400"),
+            ("POST", "upload-cancel", "302 204 404 404 404 404 404"),
+        )
+    ),
     page("GET", "rag:source-panel", "302 404 404 404 404 404 404"),  # of no document
     page("GET", "styleguide"),
     page("GET", "prompts:chat-home"),
