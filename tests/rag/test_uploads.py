@@ -7,7 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from rag import uploads
+from rag import uploads, urls
 from rag.models import Collection
 from tenants.files.cleaning import clean_up
 from tenants.files.limits import count_bytes_of
@@ -148,5 +148,5 @@ def test_what_is_cancelled_or_left_gives_its_room_back(client, people, mine):
 
 
 def test_a_part_has_room_in_a_request_of_a_page():
-    assert find_most_bytes(f"{PLACE}{uuid4()}/parts/") == 4 * 1024**2
+    assert find_most_bytes(f"{PLACE}{uuid4()}/parts/") == urls.PART_BYTES == 4 * 1024**2
     assert find_most_bytes(PLACE) is None
