@@ -22,6 +22,7 @@ from rag.engines.table import engine_named, engine_of, engines_in, find_answerin
 from rag.holdings import check_count
 from rag.models import Block, Collection, Document
 from rag.parsed import ParsedBlock
+from rag.questions import note_passages, put_back
 from rag.rights import require_creation, require_edit
 from rag.selectors import COLLECTION
 from tenants.files.models import File
@@ -99,10 +100,13 @@ def index_documents(*, collection: Collection, parsed: Mapping[Document, Sequenc
     for document, blocks in parsed.items():
         if not may_lack_text and not any(block.text.strip() for block in blocks):
             raise InvalidInput(_("There is no text in “%(title)s”.") % {"title": Own(document.title)})
+    noted = note_passages([document.pk for document in parsed])
     Block.objects.filter(document__in=list(parsed)).delete()
     copy_rows(
         Block, BLOCK_COLUMNS, (row for document, blocks in parsed.items() for row in _rows(document, blocks))
     )
+    for document in parsed if noted else ():
+        put_back([one for one in noted if one[0].document_id == document.pk], document)
     counts = [engine.ingest(collection, parsed) for engine in engines_in(collection)]
     documents = Document.objects.filter(pk__in=[document.pk for document in parsed])
     if engine_named(find_answering(collection)).takes_files:

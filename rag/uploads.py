@@ -5,7 +5,6 @@ is still sending has another hour with each part.
 A whole becomes a document of its collection at once, or waits a day for the question that it comes with.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -67,9 +66,8 @@ def get_upload(actor: User, upload_id: UUID) -> Upload:
     return upload
 
 
-def take_part(*, actor: User, upload_id: UUID, uploaded: UploadedFile) -> UploadPart:
-    """Raises NotFound, InvalidInput, BodyTooLarge."""
-    upload = get_upload(actor, upload_id)
+def take_part(*, actor: User, upload: Upload, uploaded: UploadedFile) -> UploadPart:
+    """Raises InvalidInput."""
     size_bytes = uploaded.size or 0
     if not 0 < size_bytes <= PART_BYTES:
         message = _("A part must have between 1 byte and %(limit)s.") % {"limit": say_size(PART_BYTES)}
@@ -78,12 +76,6 @@ def take_part(*, actor: User, upload_id: UUID, uploaded: UploadedFile) -> Upload
     part = in_parts.store_part(uploaded.chunks(), size_bytes=size_bytes, **whose)
     uploads.prolong_upload(**whose)
     return part
-
-
-def complete(*, actor: User, upload_id: UUID, part_ids: Sequence[UUID]) -> Upload:
-    """The parts, in this order, are the file. Safe to call again. Raises NotFound, InvalidInput, Conflict."""
-    upload = get_upload(actor, upload_id)
-    return in_parts.complete_upload(owner_id=actor.pk, upload_id=upload.pk, part_ids=part_ids)
 
 
 def bring_in(*, actor: User, collection: Collection, upload: Upload, path: str) -> Taken:
@@ -102,13 +94,12 @@ def bring_in(*, actor: User, collection: Collection, upload: Upload, path: str) 
     return Taken(document, is_new=is_new or is_its)
 
 
-def cancel(*, actor: User, upload_id: UUID) -> None:
+def cancel(*, actor: User, upload: Upload) -> None:
     """Its parts go, and what they had reserved; of one that is complete, the file where nothing holds it.
-    Safe to call again. Raises NotFound.
+    Safe to call again.
     """
-    upload = get_upload(actor, upload_id)
     if upload.state_at(timezone.now()) == Upload.State.PENDING:
-        uploads.cancel_upload(owner_id=actor.pk, upload_id=upload_id)
+        uploads.cancel_upload(owner_id=actor.pk, upload_id=upload.pk)
     elif (file := find_waiting(actor, upload.file_id)) is not None:
         with suppress(Conflict):
             delete_file(file)
@@ -117,4 +108,4 @@ def cancel(*, actor: User, upload_id: UUID) -> None:
 def find_waiting(actor: User, file_id: UUID | None) -> File | None:
     """A file of this person's that came in parts and that no question has taken yet."""
     rows = File.objects.filter(owner_id=actor.pk, purpose=PURPOSE, expires_at__gt=timezone.now())
-    return rows.filter(pk=file_id).first()
+    return rows.filter(pk=file_id).first() if file_id is not None else None

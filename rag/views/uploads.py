@@ -14,6 +14,7 @@ from rag import uploads
 from rag.models import Collection
 from rag.reach import get_reachable_collection
 from rag.views.documents import say_arrival
+from tenants.files.in_parts import complete_upload
 from tenants.files.models import Upload
 from tenants.files.uploads import list_parts
 
@@ -68,18 +69,20 @@ def show(request: HttpRequest, upload_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def add_part(request: HttpRequest, upload_id: UUID) -> HttpResponse:
+    upload = uploads.get_upload(request.user, upload_id)
     if "data" not in request.FILES:
         raise InvalidInput(_("Choose a file first."), param="data")
-    part = uploads.take_part(actor=request.user, upload_id=upload_id, uploaded=request.FILES["data"])
+    part = uploads.take_part(actor=request.user, upload=upload, uploaded=request.FILES["data"])
     return JsonResponse({"id": str(part.pk)}, status=201)
 
 
 @login_required
 @require_POST
 def complete(request: HttpRequest, upload_id: UUID) -> HttpResponse:
+    upload = uploads.get_upload(request.user, upload_id)
     collection = _collection_of(request)
     part_ids = [_read_id(text, "parts") for text in request.POST.get("parts", "").split(",")]
-    upload = uploads.complete(actor=request.user, upload_id=upload_id, part_ids=part_ids)
+    upload = complete_upload(owner_id=request.user.pk, upload_id=upload.pk, part_ids=part_ids)
     if collection is None:
         return JsonResponse(_show(request, upload), status=201)
     taken = uploads.bring_in(
@@ -91,5 +94,5 @@ def complete(request: HttpRequest, upload_id: UUID) -> HttpResponse:
 @login_required
 @require_POST
 def cancel(request: HttpRequest, upload_id: UUID) -> HttpResponse:
-    uploads.cancel(actor=request.user, upload_id=upload_id)
+    uploads.cancel(actor=request.user, upload=uploads.get_upload(request.user, upload_id))
     return HttpResponse(status=204)

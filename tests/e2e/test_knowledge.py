@@ -91,6 +91,7 @@ def test_a_large_file_waits_for_the_network_and_goes_on_where_it_stood(arrive, t
     collection = create_collection(actor=chat.person, name="Leuchtturm", owner_id=chat.person.pk)
     file = tmp_path / "log.txt"
     file.write_bytes(b"".join(b"Watch %07d: the lamp turns.\n" % number for number in range(300_000)))
+    chat.page.add_init_script("BeforeUnloadEvent.prototype.preventDefault = () => {}")  # “Leave this page?”
     page, sent = chat.go(f"/knowledge/{collection.pk}/"), []
     page.on("request", lambda request: sent.append(request.url.rsplit("/", 2)[-2]))
     page.route("**/parts/", lambda route: route.abort() if sent.count("parts") > 1 else route.continue_())
