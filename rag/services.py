@@ -19,7 +19,7 @@ from foundation.told import gettext as _
 from rag import work_names as names
 from rag.copying import copy_rows
 from rag.engines.table import engine_named, engine_of, engines_in, find_answering, hands_over
-from rag.holdings import check_count
+from rag.holdings import check_chat_count, check_count
 from rag.models import Block, Collection, Document
 from rag.parsed import ParsedBlock
 from rag.questions import note_passages, put_back
@@ -43,11 +43,13 @@ LABELS[PURPOSE] = gettext_lazy("document of a collection")
 @transaction.atomic
 def create_collection(*, actor: User | None, name: str, **columns: object) -> Collection:
     """An empty collection with its index; everybody may have collections of their own (`owner_id`). Raises
-    NotAllowed, ValidationError.
+    NotAllowed, QuotaExceeded, ValidationError.
     """
     require_creation(actor, columns.get("owner_id"))
     if actor is not None and columns.get("conversation_id") is None:
         check_count(cast(UUID | None, columns.get("owner_id")))
+    elif actor is not None:
+        check_chat_count(actor.pk)
     columns.setdefault("keeper_id", columns.get("owner_id") or (actor.pk if actor else None))
     collection = Collection(name=name.strip(), **columns)
     collection.full_clean()

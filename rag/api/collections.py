@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -226,10 +227,11 @@ class CollectionViewSet(AtriumViewSet):
         row = get_collection(request, pk)
         given = self.read_body(CollectionChanges, partial=True)
         columns = self._with_dimensions(given, row.embedding_model)
-        needs_index = change_collection(actor=request.user, collection=row, **columns)
-        row.refresh_from_db()
-        if needs_index and row.documents.exists():
-            intake.rebuild_collection(actor=request.user, collection=row)
+        with transaction.atomic():
+            needs_index = change_collection(actor=request.user, collection=row, **columns)
+            row.refresh_from_db()
+            if needs_index and row.documents.exists():
+                intake.rebuild_collection(actor=request.user, collection=row)
         return self.respond(row)
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
