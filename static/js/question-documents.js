@@ -264,7 +264,9 @@ if (chooser && chips && files) {
   });
 
   // what was done before this came (later.js)
-  add([]);
+  const early = [...files.files];
+  setFiles([]);
+  add(early);
   if (chooser.matches(":popover-open")) filter("");
   else follow();
 }
