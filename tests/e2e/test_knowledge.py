@@ -117,7 +117,7 @@ def test_a_large_file_waits_for_the_network_and_goes_on_where_it_stood(arrive, t
     page = chat.go()
     page.route("**/complete/", lambda route: None)
     page.locator("[data-composer-files]").set_input_files(file)
-    chip = page.locator(".document-chip")
+    chip = page.locator("[data-chips] .document-chip")
     expect(chip).to_contain_text("8.9 MB of 8.9 MB")
     chat.box.fill("What turns?")
     chat.box.press("Enter")
