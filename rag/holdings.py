@@ -18,8 +18,8 @@ from tenants.files.limits import counted, reserve, say_size
 from tenants.turns import take_turns
 
 # Measured in PostgreSQL, with .5 to 1 MB of made-up text: 10.5 MB of English, 11.3 of German where this says
-# 12.4 and 11.8. Chinese whose signs are drawn by lot, the worst there is, took 271 bytes a sign in .5 MB and 338
-# to 348 in .15 MB, where this says 349.
+# 12.4 and 11.8. Chinese whose signs are drawn by lot, the worst there is, took 271 bytes a sign in .5 MB and
+# 338 to 348 in .15 MB, where this says 349.
 TEXT_SHARE = 3  # blocks and passages hold the text, and their indexes
 WORD_BYTES = 90  # of its posting
 SIGN_BYTES = 340  # of the postings of a Chinese sign
