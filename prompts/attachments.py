@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.selectors import get_default_project_id
-from foundation.errors import AtriumError, InvalidInput
+from foundation.errors import AtriumError, InvalidInput, NotFound
 from foundation.told import words_of
 from prompts.models import Conversation, Message, Part
 from rag.booking import booked_on
@@ -21,9 +21,10 @@ from rag.intake import add_file, check_size
 from rag.models import Collection, Document
 from rag.selectors import list_visible_collections
 from rag.services import PURPOSE, create_collection, delete_collection
-from tenants.files.limits import bound
+from rag.uploads import find_waiting
+from tenants.files.limits import bound, say_size
 from tenants.files.models import File
-from tenants.files.services import delete_file, store_file
+from tenants.files.services import delete_file, keep_for_good, store_file
 from tenants.selectors import get_storage_allowance
 
 MOST_FILES = 10  # of one question
@@ -49,23 +50,37 @@ class RefusedFile:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What came in of a question's files, and what did not."""
+    """What came in of a question's files, and what did not. `sent`: large ones, which came in parts before it
+    and wait for a question if this one is refused.
+    """
 
     files: tuple[NewFile, ...] = ()
     refused: tuple[RefusedFile, ...] = ()
+    sent: tuple[NewFile, ...] = ()
 
 
-def store_uploads(user: User, uploads: Sequence[UploadedFile], uses: Sequence[str]) -> Brought:
+def store_uploads(
+    user: User,
+    uploads: Sequence[UploadedFile],
+    uses: Sequence[str],
+    sent_ids: Sequence[str] = (),
+    sent_uses: Sequence[str] = (),
+) -> Brought:
     """Keep what a form brought; `uses` in the same order, SEARCH where it says nothing. One that is empty,
-    too large or more than there is room for stays out alone. Not inside a transaction. Raises InvalidInput:
-    too many, or none of them came in.
+    too large or more than there is room for stays out alone. `sent_ids` name files that came in parts. Not
+    inside a transaction. Raises InvalidInput: too many, or none of them came in; NotFound.
     """
-    if len(uploads) > MOST_FILES:
+    if len(uploads) + len(sent_ids) > MOST_FILES:
         raise InvalidInput(
             _("At most %(limit)d files can come with one question.") % {"limit": MOST_FILES}, param="files"
         )
-    if unknown := set(uses) - {SEARCH, WHOLE}:
+    if unknown := {*uses, *sent_uses} - {SEARCH, WHOLE}:
         raise InvalidInput(_("“%(value)s” is no use of a file.") % {"value": unknown.pop()[:40]})
+    sent = [
+        NewFile(_find_sent(user, one), sent_uses[place] if place < len(sent_uses) else SEARCH)
+        for place, one in enumerate(dict.fromkeys(sent_ids))
+    ]
+    _check_together([one.size or 0 for one in uploads] + [one.file.size_bytes for one in sent])
     most_bytes = bound(MOST_BYTES, get_storage_allowance().largest_file_bytes)
     stored: list[NewFile] = []
     refused: list[RefusedFile] = []
@@ -77,12 +92,32 @@ def store_uploads(user: User, uploads: Sequence[UploadedFile], uses: Sequence[st
                 refused.append(RefusedFile(upload.name or "", exc.message))
             else:
                 stored.append(NewFile(file, uses[place] if place < len(uses) else SEARCH))
-        if refused and not stored:
+        if refused and not stored and not sent:
             raise _refusal(refused[0])
     except BaseException:
         drop_files(stored)
         raise
-    return Brought(tuple(stored), tuple(refused))
+    return Brought(tuple(stored), tuple(refused), tuple(sent))
+
+
+def _find_sent(user: User, text: str) -> File:
+    try:
+        file = find_waiting(user, UUID(text))
+    except ValueError:
+        file = None
+    if file is None:
+        raise _gone()
+    return file
+
+
+def _gone() -> NotFound:
+    return NotFound(_("A file of this question is no longer there. Choose it again."), param="sent")
+
+
+def _check_together(sizes: Sequence[int]) -> None:
+    if sum(sizes) > MOST_BYTES:
+        message = _("The files of one question may have at most %(limit)s together.")
+        raise InvalidInput(message % {"limit": say_size(MOST_BYTES)}, code="files_too_large", param="files")
 
 
 def _store(user: User, upload: UploadedFile, most_bytes: int) -> File:
@@ -117,12 +152,14 @@ def find_collection(conversation: Conversation) -> Collection | None:
 
 def attach(*, actor: User, question: Message, brought: Brought, first: int = 1) -> None:
     """Inside the transaction that made the question: the parts from the ordinal `first` on are its files,
-    those that did not come in last.
+    those that did not come in last. Raises NotFound.
     """
-    _note_refused(question, brought.refused, first + len(brought.files))
-    files = brought.files
+    files = (*brought.files, *brought.sent)
+    _note_refused(question, brought.refused, first + len(files))
     if not files:
         return
+    if not all(keep_for_good(one.file) for one in brought.sent):
+        raise _gone()
     conversation = question.conversation
     collection = find_collection(conversation) or create_collection(
         actor=actor,

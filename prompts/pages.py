@@ -29,6 +29,7 @@ from prompts.services import MAX_TEXT_CHARS
 from prompts.starters import find_auto_set, list_choices, starter_sets
 from rag.guide.collection import find_guide
 from rag.selectors import list_visible_collections
+from rag.uploads import FROM_BYTES
 from tenants.files.limits import say_size
 from usage.selectors import find_tightest_budget
 
@@ -297,6 +298,7 @@ def knowledge_context(
         "most_files": MOST_FILES,
         "most_bytes": MOST_BYTES,
         "most_text": say_size(MOST_BYTES),
+        "parts_from": FROM_BYTES,
     }
 
 

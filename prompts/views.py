@@ -123,7 +123,8 @@ def message_create(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 
 def _ask(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
     model_name = _model_of(request, conversation)
-    brought = store_uploads(request.user, request.FILES.getlist("files"), request.POST.getlist("uses"))
+    given = [request.POST.getlist(name) for name in ("uses", "sent", "sent_uses")]
+    brought = store_uploads(request.user, request.FILES.getlist("files"), *given)
     try:
         question, answer = start_turn(
             actor=request.user,

@@ -2,17 +2,20 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import pgettext, pgettext_lazy
 
 from accounts.models import User
 from foundation.errors import AtriumError
+from foundation.language.detection import detect_language
 from rag.engines import Hit, Leg
-from rag.models import Collection, SavedQuestion
+from rag.models import Collection, Language, SavedQuestion
+from rag.questions import list_measuring
 from rag.reach import find_project_of
 from rag.searching import Gap, search_now
 
@@ -58,7 +61,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Means over the questions, from 0 to 1; None: this setting could not be asked."""
+    """Means over the questions, from 0 to 1; None: this setting could not be asked. `parts`: the same by
+    language, where the questions are of several.
+    """
 
     label: str
     recall: float | None
@@ -66,6 +71,7 @@ class Measures:
     ndcg: float | None
     question_count: int
     problem: str = ""
+    parts: Sequence["Measures"] = ()
 
 
 def ask(user: User, collection: Collection, text: str, legs: Iterable[Leg], count: int) -> list[Column]:
@@ -97,13 +103,30 @@ def _say_gap(gap: Gap) -> str:
     return str(text)
 
 
-def measure(user: User, collection: Collection, legs: Iterable[Leg]) -> list[Measures]:
-    """Of the saved questions whose place is known, the newest MOST_QUESTIONS."""
-    questions = list(
-        SavedQuestion.objects.filter(collection=collection)
-        .exclude(document=None)
-        .order_by("-created_at")[:MOST_QUESTIONS]
-    )
+def language_of(question: SavedQuestion, languages: Sequence[str]) -> str:
+    """In which its search reads it; "" where it does not tell, and all are searched."""
+    return detect_language(question.text, languages)
+
+
+def name_language(code: str) -> str:
+    return str(dict(Language.choices).get(code) or pgettext("language of a question", "not clear"))
+
+
+def count_languages(questions: Iterable[SavedQuestion], languages: Sequence[str]) -> list[tuple[str, int]]:
+    """Language → how many questions are asked in it, in the collection's order; "" last."""
+    counts = Counter(language_of(one, languages) for one in questions)
+    return [(code, counts[code]) for code in (*languages, "") if counts[code]]
+
+
+def measure(
+    user: User, collection: Collection, legs: Iterable[Leg], language: str | None = None
+) -> list[Measures]:
+    """Of the saved questions whose place is known, in one language or (None) all, the newest
+    MOST_QUESTIONS.
+    """
+    rows = list_measuring(collection)
+    asked = [one for one in rows if language in (None, language_of(one, collection.languages))]
+    questions = asked[:MOST_QUESTIONS]
     return [_measure_one(user, collection, leg, questions) for leg in legs] if questions else []
 
 
@@ -122,15 +145,27 @@ def _measure_one(
         problem = problem or column.problem
         was_asked = was_asked or bool(column.hits) or not column.problem
         ranks.append(rank_of(question, column.hits))
+    label = str(LEGS[leg])
     if not was_asked:
-        return Measures(str(LEGS[leg]), None, None, None, len(ranks), problem)
+        return Measures(label, None, None, None, len(ranks), problem)
+    by_language: dict[str, list[int | None]] = {}
+    for question, rank in zip(questions, ranks, strict=False):
+        by_language.setdefault(language_of(question, collection.languages), []).append(rank)
+    parts = [
+        _sum_up(name_language(code), by_language[code])
+        for code in (*collection.languages, "")
+        if code in by_language
+    ]
+    return replace(_sum_up(label, ranks), problem=problem, parts=parts if len(parts) > 1 else ())
+
+
+def _sum_up(label: str, ranks: Sequence[int | None]) -> Measures:
     return Measures(
-        label=str(LEGS[leg]),
+        label,
         recall=fmean(rank is not None for rank in ranks),
         mrr=fmean(1 / rank if rank else 0.0 for rank in ranks),
         ndcg=fmean(1 / math.log2(1 + rank) if rank else 0.0 for rank in ranks),
         question_count=len(ranks),
-        problem=problem,
     )
 
 

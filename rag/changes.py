@@ -62,6 +62,7 @@ def save_question(
     )
     row.document = document
     row.char_from, row.char_to = span or (None, None)
+    row.is_outdated = False
     row.full_clean()
     row.save()
     return row

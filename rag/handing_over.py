@@ -43,6 +43,14 @@ def hand_over(*, actor: User, collection: Collection, to: User | None) -> Collec
     return row
 
 
+def get_person(email: str) -> User:
+    """By whom a collection may be had. Raises InvalidInput."""
+    try:
+        return get_user_by_email(email)
+    except NotFound as exc:
+        raise InvalidInput(exc.message, param="person") from None
+
+
 class HandOverForm(RefusedForm):
     """To whom; whoever may not share collections can name a person alone."""
 
@@ -72,8 +80,4 @@ class HandOverForm(RefusedForm):
         given = self.cleaned_data
         if given.get("to", PERSON) == EVERYBODY:
             return hand_over(actor=actor, collection=collection, to=None)
-        try:
-            person = get_user_by_email(given["person"])
-        except NotFound as exc:
-            raise InvalidInput(exc.message, param="person") from None
-        return hand_over(actor=actor, collection=collection, to=person)
+        return hand_over(actor=actor, collection=collection, to=get_person(given["person"]))

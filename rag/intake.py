@@ -18,6 +18,7 @@ from foundation.told import gettext as _
 from rag.booking import get_booking
 from rag.engines.pgvector import generations
 from rag.engines.ragflow.account import check_engine
+from rag.holdings import make_room_beside
 from rag.models import Collection, Document
 from rag.pages import policy_for
 from rag.parsing import bounds
@@ -248,7 +249,8 @@ def find_reading(document: Document) -> Work | None:
 @transaction.atomic
 def rebuild_collection(*, actor: User | None, collection: Collection) -> Work:
     """Make its index anew, as its settings are now, beside the one that answers until the new one is
-    complete. One that is being made in the same way is gone on with. Raises NotAllowed.
+    complete. One that is being made in the same way is gone on with. Raises NotAllowed, and QuotaExceeded
+    where there is no room for both.
     """
     require_edit(actor, collection, "rag.change_collection")
     collection = lock_collection(collection.pk)
@@ -262,6 +264,8 @@ def rebuild_collection(*, actor: User | None, collection: Collection) -> Work:
             begun = row
         else:
             generations.drop(row)
+    if begun is None and actor is not None:
+        make_room_beside(collection)
     generation = begun or generations.make(collection)
     generation.ordered_by = actor.pk if actor else None
     generation.save(update_fields=["ordered_by"])

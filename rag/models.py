@@ -245,6 +245,8 @@ class SavedQuestion(TimeStamped):
     )
     char_from = models.PositiveIntegerField(null=True, editable=False)
     char_to = models.PositiveIntegerField(null=True, editable=False)
+    # its passage is not in the newest version of the document: it measures nothing until somebody looks
+    is_outdated = models.BooleanField(default=False, db_default=False, editable=False)
     created_by = models.UUIDField(null=True, editable=False)
 
     class Meta:

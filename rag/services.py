@@ -19,9 +19,10 @@ from foundation.told import gettext as _
 from rag import work_names as names
 from rag.copying import copy_rows
 from rag.engines.table import engine_named, engine_of, engines_in, find_answering, hands_over
-from rag.holdings import check_count
+from rag.holdings import check_chat_count, check_count
 from rag.models import Block, Collection, Document
 from rag.parsed import ParsedBlock
+from rag.questions import note_passages, put_back
 from rag.rights import require_creation, require_edit
 from rag.selectors import COLLECTION
 from tenants.files.models import File
@@ -42,11 +43,13 @@ LABELS[PURPOSE] = gettext_lazy("document of a collection")
 @transaction.atomic
 def create_collection(*, actor: User | None, name: str, **columns: object) -> Collection:
     """An empty collection with its index; everybody may have collections of their own (`owner_id`). Raises
-    NotAllowed, ValidationError.
+    NotAllowed, QuotaExceeded, ValidationError.
     """
     require_creation(actor, columns.get("owner_id"))
     if actor is not None and columns.get("conversation_id") is None:
         check_count(cast(UUID | None, columns.get("owner_id")))
+    elif actor is not None:
+        check_chat_count(actor.pk)
     columns.setdefault("keeper_id", columns.get("owner_id") or (actor.pk if actor else None))
     collection = Collection(name=name.strip(), **columns)
     collection.full_clean()
@@ -99,10 +102,13 @@ def index_documents(*, collection: Collection, parsed: Mapping[Document, Sequenc
     for document, blocks in parsed.items():
         if not may_lack_text and not any(block.text.strip() for block in blocks):
             raise InvalidInput(_("There is no text in “%(title)s”.") % {"title": Own(document.title)})
+    noted = note_passages([document.pk for document in parsed])
     Block.objects.filter(document__in=list(parsed)).delete()
     copy_rows(
         Block, BLOCK_COLUMNS, (row for document, blocks in parsed.items() for row in _rows(document, blocks))
     )
+    for document in parsed if noted else ():
+        put_back([one for one in noted if one[0].document_id == document.pk], document)
     counts = [engine.ingest(collection, parsed) for engine in engines_in(collection)]
     documents = Document.objects.filter(pk__in=[document.pk for document in parsed])
     if engine_named(find_answering(collection)).takes_files:

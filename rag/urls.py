@@ -3,7 +3,8 @@
 from django.urls import path
 
 from rag.intake import MOST_DOCUMENT_BYTES
-from rag.views import bench, collections, documents, graph, sources
+from rag.uploads import PART_BYTES
+from rag.views import bench, collections, documents, graph, sources, uploads
 from tenants.files.paths import upload_path
 
 app_name = "rag"
@@ -14,6 +15,11 @@ urlpatterns = [
     path("documents/<uuid:document_id>/", sources.show_document, name="document-detail"),
     path("documents/<uuid:document_id>/passages/", sources.show_passages, name="document-passages"),
     path("files/<uuid:document_id>/", sources.send_file, name="document-file"),
+    path("uploads/", uploads.begin, name="upload-create"),
+    path("uploads/<uuid:upload_id>/", uploads.show, name="upload-detail"),
+    path("uploads/<uuid:upload_id>/parts/", uploads.add_part, name="upload-part"),
+    path("uploads/<uuid:upload_id>/complete/", uploads.complete, name="upload-complete"),
+    path("uploads/<uuid:upload_id>/cancel/", uploads.cancel, name="upload-cancel"),
     path("<uuid:collection_id>/", documents.show, name="collection-detail"),
     path("<uuid:collection_id>/documents/", documents.upload, name="document-upload"),
     path("<uuid:collection_id>/texts/", documents.paste, name="document-text"),
@@ -34,3 +40,4 @@ urlpatterns = [
 ]
 
 upload_path(r"/knowledge/[^/]+/documents/", most_bytes=MOST_DOCUMENT_BYTES)
+upload_path(r"/knowledge/uploads/[^/]+/parts/", most_bytes=PART_BYTES)

@@ -28,6 +28,7 @@ from rag.intake import add_file
 from rag.models import RagflowAccount
 from rag.ragflow import add_account
 from rag.services import create_collection
+from rag.uploads import begin as begin_upload
 from tenants.context import platform
 from tenants.files.models import Blob, File
 from tenants.local.models import WebOrigin
@@ -89,6 +90,9 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
     document, _is_new = add_file(actor=None, collection=collection, file=make_file(owner, name=f"D {canary}"))
     saved_question = save_question(actor=None, collection=collection, text=f"Q {canary}", document=document)
     own_collection = create_collection(actor=owner, name=f"Own {canary}", owner_id=owner.pk)
+    upload = begin_upload(
+        actor=owner, collection=None, name=f"Upload {canary}", declared_type="", size_bytes=1
+    )
     origin = WebOrigin.objects.get_or_create(origin=f"https://{plain}.example.org")[0]
     return SimpleNamespace(
         user=owner,
@@ -105,6 +109,7 @@ def make_estate(owner: User, canary: str = "canary") -> SimpleNamespace:
         saved_question=saved_question,
         own_collection=own_collection,
         work=order(work_kinds.NOTE, uuid7()),
+        upload=upload,
         file=make_file(owner, name=f"File {canary}"),
         project=project,
         member=member,

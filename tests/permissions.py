@@ -67,11 +67,13 @@ API = [
     Row("GET", "api-collection-questions",           "401  200  200  200  200  200  200", "collection"),
     Row("POST", "api-collection-questions",          "401  400  400  400  400  400  400", "collection"),
     Row("POST", "api-collection-rebuild",            "401  403  202  403  403  202  202", "collection"),
+    Row("POST", "api-collection-hand-over",          "401  400  400  400  400  400  400", "collection"),
     Row("POST", "api-collection-search",             "401  400  400  400  400  400  400", "collection"),
     Row("GET", "api-collection-detail",              "401  200  404  404  404  404  404", "own_collection"),
     Row("PATCH", "api-collection-detail",            "401  200  404  404  404  404  404", "own_collection"),
     Row("DELETE", "api-collection-detail",           "401  204  404  404  404  404  404", "own_collection"),
     Row("GET", "api-collection-documents",           "401  200  404  404  404  404  404", "own_collection"),
+    Row("POST", "api-collection-hand-over",          "401  400  404  404  404  404  404", "own_collection"),
     Row("POST", "api-collection-search",             "401  400  404  404  404  404  404", "own_collection"),
     Row("POST", "api-collection-rebuild",            "401  202  404  404  404  404  404", "own_collection"),
     Row("GET", "api-connection-list",                "401  403  200  200  403  200  200"),
@@ -202,6 +204,16 @@ PAGES = [
             ("document-detail", "302 200 200 200 200 200 200"),
             ("document-passages", "302 200 200 200 200 200 200"),
             ("document-file", "302 404 404 404 404 404 404"),  # its bytes are nowhere
+        )
+    ),
+    page("POST", "rag:upload-create", "302 400 400 400 400 400 400"),
+    *(
+        page(method, f"rag:{name}", statuses, object="upload", keyword="upload_id")
+        for method, name, statuses in (
+            ("GET", "upload-detail", "302 200 404 404 404 404 404"),
+            ("POST", "upload-part", "302 400 404 404 404 404 404"),
+            ("POST", "upload-complete", "302 400 404 404 404 404 404"),
+            ("POST", "upload-cancel", "302 204 404 404 404 404 404"),
         )
     ),
     page("GET", "rag:source-panel", "302 404 404 404 404 404 404"),  # of no document

@@ -84,10 +84,15 @@ VARIABLES = [
         "index), may take together; plans bound the organisation",
         "100",
     ),
-    Variable("ATRIUM_COLLECTIONS_PER_PERSON", "how many collections of their own one person may have", "200"),
+    Variable(
+        "ATRIUM_COLLECTIONS_PER_PERSON",
+        "how many collections of their own one person may have; ten times as many chats with files",
+        "200",
+    ),
     Variable(
         "ATRIUM_COLLECTIONS_PER_TENANT",
-        "how many collections an organisation may have, its people's own included",
+        "how many collections an organisation may have, its people's own included; ten times as many chats "
+        "with files",
         "5000",
     ),
     Variable(

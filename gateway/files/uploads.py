@@ -22,9 +22,7 @@ from tenants.files import services, uploads
 from tenants.files.limits import MOST_PART_BYTES, MOST_UPLOAD_BYTES, bound
 from tenants.files.services import TOUCH_EVERY_S
 from tenants.files.streams import Written, remove_bytes, too_large
-from tenants.files.uploads import Assembler, Assembly
-
-COPY_BYTES = 8 * 1024**2  # between two looks at the clock
+from tenants.files.uploads import COPY_BYTES, Assembler, Assembly
 
 
 @route("POST", "uploads")
@@ -94,9 +92,7 @@ async def complete_upload(request: Request, upload_id: str) -> None:
         if assembly is not None:
             with place_for(slug):
                 await _assemble(slug, assembly, body.get("md5") or "", whose)
-        upload = await on_database(slug, uploads.find_own_upload, **whose)
-        if upload is None:
-            raise uploads.unknown_upload(upload_id)
+        upload = await on_database(slug, uploads.get_own_upload, **whose)
         await request.answer(orjson.dumps(show_upload(upload, upload.file)), headers)
 
 

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -27,11 +28,13 @@ from rag.api.shapes import (
     QuestionSerializer,
 )
 from rag.booking import booked_on
-from rag.changes import change_collection, change_document, save_question
+from rag.changes import CHANGE, change_collection, change_document, save_question
 from rag.embedders import find_dimensions, list_embedders
+from rag.handing_over import EVERYBODY, PERSON, get_person, hand_over
 from rag.listing import list_documents
 from rag.models import Collection, Document, Language
 from rag.progress import describe_collections, describe_documents
+from rag.rights import require_edit
 from rag.searching import search_now
 from rag.selectors import list_asked_models
 from rag.services import create_collection, delete_collection
@@ -138,6 +141,20 @@ class SearchQuestion(StrictSerializer):
     )
 
 
+class NewHolder(StrictSerializer):
+    to = serializers.ChoiceField(
+        [(PERSON, "person"), (EVERYBODY, "everybody")],
+        default=PERSON,
+        help_text="`everybody`: of your organisation, where you may share collections.",
+    )
+    person = serializers.EmailField(required=False, help_text="Whose alone it is from then on.")
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if (data["to"] == PERSON) != ("person" in data):
+            raise ValidationError({"person": [_("Name a person, or “everybody”.")]})
+        return data
+
+
 class CollectionQuery(StrictSerializer):
     q = serializers.CharField(required=False, max_length=200, help_text="Words of the name.")
 
@@ -156,7 +173,7 @@ class CollectionViewSet(AtriumViewSet):
     # whom a collection lets write is asked by the services
     rights = dict.fromkeys(
         (
-            *("list", "retrieve", "create", "partial_update", "destroy", "rebuild", "search"),
+            *("list", "retrieve", "create", "partial_update", "destroy", "rebuild", "search", "hand_over"),
             *("documents", "add_document", "questions", "add_question"),
         ),
         ANYONE,
@@ -210,10 +227,11 @@ class CollectionViewSet(AtriumViewSet):
         row = get_collection(request, pk)
         given = self.read_body(CollectionChanges, partial=True)
         columns = self._with_dimensions(given, row.embedding_model)
-        needs_index = change_collection(actor=request.user, collection=row, **columns)
-        row.refresh_from_db()
-        if needs_index and row.documents.exists():
-            intake.rebuild_collection(actor=request.user, collection=row)
+        with transaction.atomic():
+            needs_index = change_collection(actor=request.user, collection=row, **columns)
+            row.refresh_from_db()
+            if needs_index and row.documents.exists():
+                intake.rebuild_collection(actor=request.user, collection=row)
         return self.respond(row)
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
@@ -228,6 +246,16 @@ class CollectionViewSet(AtriumViewSet):
         row = get_collection(request, pk)
         intake.rebuild_collection(actor=request.user, collection=row)
         return self.respond(row, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=NewHolder, responses=CollectionSerializer)
+    @action(detail=True, methods=["post"], url_path="hand-over")
+    def hand_over(self, request: HttpRequest, pk: str) -> Response:
+        """Your own collection goes to another person, who alone may use it then, or to everybody."""
+        row = get_collection(request, pk)
+        given = self.read_body(NewHolder)
+        require_edit(request.user, row, CHANGE)
+        to = get_person(given["person"]) if given["to"] == PERSON else None
+        return self.respond(hand_over(actor=request.user, collection=row, to=to))
 
     @extend_schema(parameters=[DocumentQuery], responses=DocumentSerializer(many=True), filters=True)
     @action(detail=True, methods=["get"], serializer_class=DocumentSerializer, is_paged=True)

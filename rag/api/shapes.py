@@ -132,11 +132,13 @@ class DocumentSerializer(serializers.ModelSerializer):
 
 
 class QuestionSerializer(serializers.ModelSerializer):
-    """A question, and where its answer is known to stand: in the document, or in a piece of its text."""
+    """A question, and where its answer is known to stand: in the document, or in a piece of its text.
+    `is_outdated`: the document has a new version without that piece; saved again with its place, it counts.
+    """
 
     class Meta:
         model = SavedQuestion
-        fields = ["id", "collection", "text", "document", "char_from", "char_to", "created_at"]
+        fields = ["id", "collection", "text", "document", "char_from", "char_to", "is_outdated", "created_at"]
 
 
 class HitSerializer(serializers.Serializer):

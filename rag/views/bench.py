@@ -21,6 +21,8 @@ from rag.reach import get_reachable_collection, get_reachable_document
 from rag.sources import read_span
 from rag.views.frame import Context, frame
 
+UNCLEAR = "-"  # the language of a question that does not tell it
+
 
 class BenchForm(forms.Form):
     question = forms.CharField(
@@ -60,11 +62,31 @@ def show(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 
 
 def _bench_context(request: HttpRequest, collection: Collection, form: BenchForm) -> Context:
-    questions = SavedQuestion.objects.filter(collection=collection).select_related("document")
+    """`language`: of the questions that are shown and measured; "": of all, UNCLEAR: of those that do not
+    tell.
+    """
+    rows = SavedQuestion.objects.filter(collection=collection).select_related("document")
+    questions = list(rows.order_by("-created_at", "-pk")[: benching.MOST_QUESTIONS])
+    languages = benching.count_languages(questions, collection.languages)
+    chosen = request.POST.get("language") or request.GET.get("language", "")
+    language = chosen if chosen in {code or UNCLEAR for code, _count in languages} else ""
+    shown = [
+        one
+        for one in questions
+        if language in ("", benching.language_of(one, collection.languages) or UNCLEAR)
+    ]
     return frame(request, collection, "rag:collection-search") | {
         "form": form,
-        "questions": questions.order_by("-created_at", "-pk")[: benching.MOST_QUESTIONS],
-        "known_count": questions.exclude(document=None).count(),
+        "questions": shown,
+        "known_count": sum(one.document_id is not None and not one.is_outdated for one in shown),
+        "outdated_count": sum(one.is_outdated for one in shown),
+        "language": language,
+        "languages": [
+            ("", _("All languages"), len(questions)),
+            *((code or UNCLEAR, benching.name_language(code), count) for code, count in languages),
+        ]
+        if len(languages) > 1
+        else [],
     }
 
 
@@ -73,7 +95,8 @@ def _bench_context(request: HttpRequest, collection: Collection, form: BenchForm
 def evaluate(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
     context = _bench_context(request, collection, BenchForm())
-    context["measures"] = benching.measure(request.user, collection, benching.LEGS)
+    wanted = {"": None, UNCLEAR: ""}.get(context["language"], context["language"])
+    context["measures"] = benching.measure(request.user, collection, benching.LEGS, wanted)
     template = "rag/_bench_measures.html" if request.htmx else "rag/collection_search.html"
     return render(request, template, context)
 

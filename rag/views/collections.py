@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -143,6 +144,7 @@ def _show_settings(
     return render(request, "rag/collection_settings.html", context, status=status)
 
 
+@transaction.atomic
 def _save(request: HttpRequest, collection: Collection, form: CollectionForm) -> None:
     given = form.cleaned_data
     needs_index = change_collection(

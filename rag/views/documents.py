@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from foundation.errors import AtriumError, InvalidInput
-from rag import actions, arrivals, intake
+from rag import actions, arrivals, intake, uploads
 from rag.filters import DocumentFilter, address
 from rag.forms import AddressForm, RefusedForm, TextForm
 from rag.listing import count_states, list_documents, pick_documents
@@ -69,6 +69,7 @@ def _list_context(request: HttpRequest, collection: Collection, **forms: Refused
         "query": request.GET.urlencode(),
         "most_bytes": most_bytes,
         "most_text": say_size(most_bytes),
+        "parts_from": uploads.FROM_BYTES,
         "text_form": forms.get("text_form") or TextForm(auto_id="text_%s"),
         "address_form": forms.get("address_form") or AddressForm(auto_id="address_%s"),
         **_progress_context(states, shown),
@@ -122,14 +123,23 @@ def upload(request: HttpRequest, collection_id: UUID) -> HttpResponse:
             uploaded=files[0],
             path=request.POST.get("path", ""),
         )
-        text = "" if is_new else _("This file is here already, as “%(title)s”.") % {"title": document.title}
-        return JsonResponse({"id": str(document.pk), "is_new": is_new, "note": text}, status=201)
+        return JsonResponse(say_arrival(document, is_new=is_new), status=201)
     for file in files:
         try:
             arrivals.take_file(actor=request.user, collection=collection, uploaded=file)
         except AtriumError as exc:
             messages.error(request, f"{file.name}: {exc.message}")
     return redirect("rag:collection-detail", collection.pk)
+
+
+def say_arrival(document: Document | None, *, is_new: bool) -> dict[str, Any]:
+    """Of a file that came in, for the page's module. None: a copy of one that was here."""
+    note = ""
+    if document is None:
+        note = _("This file is here already.")
+    elif not is_new:
+        note = _("This file is here already, as “%(title)s”.") % {"title": document.title}
+    return {"id": str(document.pk) if document else None, "is_new": is_new, "note": note}
 
 
 @login_required

@@ -14,10 +14,11 @@ from foundation.told import Told, ngettext
 from foundation.told import gettext as _
 from rag.engines.table import engine_named, find_answering, hands_over
 from rag.holdings import make_room
-from rag.models import Collection, Document, SavedQuestion
+from rag.models import Collection, Document
 from rag.pages import Page, PageGone, fetch_page
 from rag.parsing.result import Parsed
 from rag.parsing.run import parse
+from rag.questions import note_passages, put_back
 from rag.services import (
     PURPOSE,
     add_document,
@@ -236,7 +237,7 @@ def _say_left_out(parsed: Parsed) -> str:
 
 
 def remove_earlier(collection: Collection, document: Document) -> None:
-    """Earlier versions of the same file; questions whose answers stood there are answered here now."""
+    """Earlier versions of the same file, whose saved questions come along. The document is read already."""
     if not document.address or document.parent_id is not None or document.source == Document.Source.URL:
         return
     if document.version == 1:
@@ -246,7 +247,7 @@ def remove_earlier(collection: Collection, document: Document) -> None:
     ).exclude(source=Document.Source.URL)
     ids = list(earlier.values_list("pk", flat=True))
     if ids:
-        SavedQuestion.objects.filter(document__in=ids).update(document=document, char_from=None, char_to=None)
+        put_back(note_passages(ids), document)
         remove_documents(collection, ids)
 
 

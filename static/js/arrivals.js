@@ -1,7 +1,8 @@
 /* Brings files and folders into a collection: a few at a time, each with its progress, and again where the
-   connection broke off. The rest goes on whatever becomes of one. */
+   connection broke off; large ones in parts (parts.js). The rest goes on whatever becomes of one. */
 import { sayBytes } from "./choosing.js";
 import { forEachOnce, goToLogIn, on } from "./page.js";
+import { Sending, giveUp, listUnfinished } from "./parts.js";
 
 const AT_ONCE = 3;
 const TRIES = 3; // of one file, while the connection breaks off
@@ -15,6 +16,14 @@ forEachOnce("[data-arrivals]", (form) => {
   const template = form.querySelector("[data-file-template]");
   const texts = form.querySelector("[data-arrivals-words]").dataset;
   const mostBytes = Number(form.dataset.mostBytes);
+  const partsFrom = Number(form.dataset.partsFrom);
+  const place = {
+    url: form.dataset.uploadsUrl,
+    token: form.querySelector("[name=csrfmiddlewaretoken]").value,
+    collection: form.dataset.collection,
+  };
+  const paused = new Map(); // path and size → line of what a page before this one began
+  const still = new Set(); // of those that are moving: what waits for the network
   const waiting = [];
   const count = { all: 0, sent: 0, failed: 0, moving: 0 };
   let refreshing = null;
@@ -26,7 +35,9 @@ forEachOnce("[data-arrivals]", (form) => {
   const busy = () => waiting.length > 0 || count.moving > 0;
 
   function tell() {
-    if (busy()) said.textContent = fill(texts.sending);
+    if (still.size && still.size === count.moving) said.textContent = texts.waiting;
+    else if (busy()) said.textContent = fill(texts.sending);
+    else if (!count.all) said.textContent = texts.paused;
     else said.textContent = count.failed ? fill(texts.failed) : texts.done;
   }
 
@@ -40,15 +51,26 @@ forEachOnce("[data-arrivals]", (form) => {
     }, REFRESH_MS);
   }
 
-  function add(file, path) {
+  function makeLine(path, size) {
     const line = template.content.firstElementChild.cloneNode(true);
     const name = line.querySelector(".file-name");
     name.textContent = path;
     name.title = path;
-    line.querySelector(".figure").textContent = sayBytes(file.size);
+    line.querySelector(".figure").textContent = sayBytes(size);
     line.querySelector("progress").setAttribute("aria-label", path);
+    const button = line.querySelector("[data-cancel]");
+    button.setAttribute("aria-label", `${button.textContent.trim()}: ${path}`);
     lines.append(line);
+    return line;
+  }
+
+  function add(file, path) {
+    const key = `${path} ${file.size}`;
+    paused.get(key)?.remove();
+    paused.delete(key);
+    const line = makeLine(path, file.size);
     const item = { file, path, line, tries: 0 };
+    line.querySelector("[data-cancel]").addEventListener("click", () => item.sending.cancel());
     line.querySelector("[data-again]").addEventListener("click", () => {
       count.failed -= 1;
       item.tries = 0;
@@ -70,7 +92,9 @@ forEachOnce("[data-arrivals]", (form) => {
   function start() {
     while (count.moving < AT_ONCE && waiting.length) {
       count.moving += 1;
-      send(waiting.shift());
+      const item = waiting.shift();
+      if (item.file.size < partsFrom) send(item);
+      else sendLarge(item);
     }
     tell();
   }
@@ -82,6 +106,7 @@ forEachOnce("[data-arrivals]", (form) => {
     text.hidden = !note;
     item.line.querySelector("progress").hidden = Boolean(state);
     item.line.querySelector("[data-again]").hidden = true;
+    item.line.querySelector("[data-cancel]").hidden = true;
   }
 
   function fail(item, note, mayTry = true) {
@@ -111,6 +136,52 @@ forEachOnce("[data-arrivals]", (form) => {
     request.send(body);
   }
 
+  async function sendLarge(item) {
+    const cancel = item.line.querySelector("[data-cancel]");
+    item.sending = new Sending(item.file, { ...place, path: item.path }, (how) => showProgress(item, how));
+    cancel.hidden = false;
+    try {
+      const answer = await item.sending.run();
+      if (answer) take(item, answer);
+      else takeAway(item);
+    } catch (error) {
+      const why = error.status ? error.message || texts.refused : error.code ? texts.refused : texts.lost;
+      fail(item, why, error.status !== 413);
+    }
+    still.delete(item);
+    count.moving -= 1;
+    start();
+  }
+
+  function takeAway(item) {
+    count.all -= 1;
+    item.line.remove();
+    list.hidden = !lines.childElementCount;
+    (list.hidden ? form.querySelector("input[type=file]") : list.querySelector("[data-arrivals-clear]")).focus();
+  }
+
+  function showProgress(item, { sent, isWaiting }) {
+    const { size } = item.file;
+    const note = item.line.querySelector(".file-note");
+    item.line.querySelector("progress").value = (100 * sent) / size;
+    item.line.querySelector(".figure").textContent = texts.sent
+      .replace("{sent}", sayBytes(sent))
+      .replace("{size}", sayBytes(size));
+    note.textContent = isWaiting ? texts.waiting : "";
+    note.hidden = !isWaiting;
+    if (isWaiting === still.has(item)) return;
+    if (isWaiting) still.add(item);
+    else still.delete(item);
+    tell();
+  }
+
+  function take(item, answer) {
+    count.sent += 1;
+    item.line.querySelector(".figure").textContent = sayBytes(item.file.size);
+    mark(item, answer.note, "done");
+    refresh();
+  }
+
   function settle(item, request) {
     if (request.status === 0 && (item.tries += 1) < TRIES) {
       waiting.push(item);
@@ -119,10 +190,7 @@ forEachOnce("[data-arrivals]", (form) => {
     } else if (request.responseURL && goToLogIn(request.responseURL)) {
       fail(item, texts.refused);
     } else if (request.status === 201) {
-      const answer = JSON.parse(request.responseText);
-      count.sent += 1;
-      mark(item, answer.note, "done");
-      refresh();
+      take(item, JSON.parse(request.responseText));
     } else {
       fail(item, explain(request), request.status !== 413);
     }
@@ -164,6 +232,26 @@ forEachOnce("[data-arrivals]", (form) => {
     if (!busy()) Object.assign(count, { all: 0, sent: 0, failed: 0 });
     form.querySelector("input[type=file]").focus();
   });
+
+  // what a page before this one began and could not end
+  for (const one of listUnfinished(place.collection)) {
+    const line = makeLine(one.name, one.size);
+    const cancel = line.querySelector("[data-cancel]");
+    line.querySelector("progress").value = (100 * one.sent) / one.size;
+    const note = line.querySelector(".file-note");
+    note.textContent = texts.takeUp;
+    note.hidden = false;
+    cancel.hidden = false;
+    cancel.addEventListener("click", () => {
+      giveUp(one, place);
+      line.remove();
+      list.hidden = !lines.childElementCount;
+      form.querySelector("input[type=file]").focus();
+    });
+    paused.set(`${one.name} ${one.size}`, line);
+    list.hidden = false;
+    tell();
+  }
 
   window.addEventListener("beforeunload", (event) => {
     if (busy()) event.preventDefault();

@@ -3,7 +3,7 @@
    pages without it, such as the one for logging in, leave them alone. */
 
 const OWNER = "drafts-of";
-const PREFIX = "draft:";
+export const PREFIX = "draft:"; // of all that ends with them
 const owner = document.documentElement.dataset.drafts;
 
 function placeOf() {

@@ -4,6 +4,7 @@
 import "./filtering.js";
 import { showNotice } from "./notices.js";
 import { announce, isComposing, on } from "./page.js";
+import { bring, isComplete, large, letGo, takeOutLarge } from "./question-uploads.js";
 
 const form = document.querySelector("[data-composer]");
 const chooser = form?.querySelector("[data-collection-chooser]");
@@ -59,7 +60,7 @@ function show() {
     use.value = uses.get(file) ?? "search";
     return chip;
   });
-  chips.replaceChildren(...ofCollections, ...ofFiles);
+  chips.replaceChildren(...ofCollections, ...ofFiles, ...large.map((entry) => entry.chip));
   chips.hidden = !chips.children.length;
 }
 
@@ -181,10 +182,19 @@ if (chooser && chips && files) {
   });
 
   // -- files
+  const addLarge = (file) => {
+    const chip = makeChip("[data-file-template]", file.name, () =>
+      takeOutLarge(large.find((entry) => entry.chip === chip)),
+    );
+    bring(file, chip, files, show);
+  };
   const add = (list) => {
     const taken = [...files.files];
     const refused = [];
-    let room = Number(files.dataset.mostBytes) - taken.reduce((sum, file) => sum + file.size, 0);
+    const there = [...taken, ...large.map((entry) => entry.file)];
+    const most = Number(files.dataset.most);
+    let room = Number(files.dataset.mostBytes) - there.reduce((sum, file) => sum + file.size, 0);
+    let count = there.length;
     for (const file of list) {
       const { dataset } = files;
       const why = file.size === 0 ? dataset.empty : file.size > room ? dataset.tooLarge : null;
@@ -192,13 +202,17 @@ if (chooser && chips && files) {
         refused.push(why.replace("{name}", file.name));
         continue;
       }
-      taken.push(file);
+      count += 1;
+      if (count > most) {
+        refused.push(files.dataset.tooMany);
+        break;
+      }
       room -= file.size;
+      if (file.size < Number(files.dataset.partsFrom)) taken.push(file);
+      else addLarge(file);
     }
-    const most = Number(files.dataset.most);
-    if (taken.length > most) refused.push(files.dataset.tooMany);
     if (refused.length) showNotice(refused.join(" "));
-    setFiles(taken.slice(0, most));
+    setFiles(taken);
     show();
   };
   let before = [];
@@ -230,17 +244,29 @@ if (chooser && chips && files) {
     event.preventDefault();
     add(pasted);
   });
+  form.addEventListener(
+    "submit",
+    (event) => {
+      if (isComplete(files)) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    },
+    true,
+  );
   // what was sent is part of its question now
   form.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== form || !event.detail.successful) return;
     setFiles([]);
+    letGo();
     // a gone one that was taken out is no choice any more
     for (const box of boxes()) if (box.dataset.gone !== undefined && !box.checked) box.closest("li").remove();
     show();
   });
 
   // what was done before this came (later.js)
-  add([]);
+  const early = [...files.files];
+  setFiles([]);
+  add(early);
   if (chooser.matches(":popover-open")) filter("");
   else follow();
 }

@@ -28,6 +28,7 @@ from tenants.work.duties import note_duty
 
 LASTS = timedelta(hours=1)
 MAX_PARTS = 10_000
+COPY_BYTES = 8 * 1024**2  # between two looks at the clock
 # what parts under way may reserve beyond the whole: forms have a rim, and repeated ones are found out last
 _SLACK_BYTES = 2 * limits.MOST_PART_BYTES
 
@@ -60,8 +61,17 @@ def create_upload(**promise: Unpack[Promise]) -> Upload:
     return upload
 
 
-def find_own_upload(owner_id: UUID, upload_id: UUID) -> Upload | None:
-    return Upload.objects.select_related("file").filter(pk=upload_id, owner_id=owner_id).first()
+def get_own_upload(owner_id: UUID, upload_id: UUID) -> Upload:
+    """Raises NotFound."""
+    upload = Upload.objects.select_related("file").filter(pk=upload_id, owner_id=owner_id).first()
+    if upload is None:
+        raise unknown_upload(upload_id)
+    return upload
+
+
+def list_parts(upload: Upload) -> list[UploadPart]:
+    """Those that are all there."""
+    return list(upload.parts.filter(blob__state=Blob.State.PART).select_related("blob"))
 
 
 @transaction.atomic
@@ -184,6 +194,14 @@ def finish_upload(*, owner_id: UUID, upload_id: UUID, written: Written) -> Uploa
     upload.save(update_fields=["state", "file", "assembling"])
     _drop_parts(upload)
     return upload
+
+
+@transaction.atomic
+def prolong_upload(*, owner_id: UUID, upload_id: UUID) -> None:
+    """Let the hour begin anew, of one whose sender is still there. Raises NotFound, InvalidInput."""
+    upload = _lock_open(owner_id, upload_id)
+    upload.expires_at = timezone.now() + LASTS
+    upload.save(update_fields=["expires_at"])
 
 
 @transaction.atomic

@@ -179,6 +179,8 @@ def _carry_out_together(together: Together, held: Held) -> None:
             with suppress(ClaimLost):
                 if several.runs:
                     together.run(several)
+        except AtriumError as exc:  # its words may name what is somebody's own
+            logger.info("%s: several at once failed (%s), each is done alone", held.kind.name, exc.code)
         except Exception:
             logger.exception("%s: several at once failed, each is done alone", held.kind.name)
         several.put_back(several.runs)

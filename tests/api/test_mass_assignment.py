@@ -111,6 +111,7 @@ CREATIONS = {
     "api-budget-list": CHANGES["api-budget-detail"][1] | {"level", "subject_id", "period"},
     "api-collection-list": CHANGES["api-collection-detail"][1] | {"visibility"},
     "api-collection-documents": {"file", "text", "url", "title", "recrawl_days", "metadata"},
+    "api-collection-hand-over": {"to", "person"},
     "api-collection-questions": {"text", "document", "char_from", "char_to"},
     "api-collection-search": {"question", "count", "leg", "reranker", "filters"},
     "api-connection-list": CHANGES["api-connection-detail"][1],

@@ -85,6 +85,54 @@ def test_a_dropped_file_is_read_found_and_opened_at_its_place(arrive):
     expect(page.locator("#documents")).to_be_focused()
 
 
+def test_a_large_file_waits_for_the_network_and_goes_on_where_it_stood(arrive, tmp_path):
+    """In a collection, after a reload too; and in the chat, where a question names what came before it."""
+    chat = arrive(path=None, expected=("ERR_FAILED", "ERR_INTERNET_DISCONNECTED"))
+    collection = create_collection(actor=chat.person, name="Leuchtturm", owner_id=chat.person.pk)
+    file = tmp_path / "log.txt"
+    file.write_bytes(b"".join(b"Watch %07d: the lamp turns.\n" % number for number in range(300_000)))
+    chat.page.add_init_script("BeforeUnloadEvent.prototype.preventDefault = () => {}")  # “Leave this page?”
+    page, sent = chat.go(f"/knowledge/{collection.pk}/"), []
+    page.on("request", lambda request: sent.append(request.url.rsplit("/", 2)[-2]))
+    page.route("**/parts/", lambda route: route.abort() if sent.count("parts") > 1 else route.continue_())
+    page.locator("#arrivals").set_input_files(file)
+    line, offline = page.locator(".arrivals .file"), "Waiting for the network"
+    expect(line).to_contain_text(offline)
+    expect(line.locator(".figure")).to_have_text("4 MB of 8.9 MB")
+    assert list_violations(page) == []
+    page.unroute("**/parts/")
+    page.reload()
+    expect(line).to_contain_text("Choose this file again, and it goes on where it stood.")
+    sent.clear()
+    page.context.set_offline(True)
+    page.locator("#arrivals").set_input_files(file)
+    expect(line).to_contain_text(offline)
+    assert line.count() == 1
+    page.context.set_offline(False)
+    expect(page.locator(".arrivals .file-done")).to_be_visible()
+    assert sent.count("parts") == 2, "the first of three was there"
+    document = collection.documents.get()
+    assert document.file.size_bytes == file.stat().st_size and document.title == "log.txt"
+
+    page = chat.go()
+    page.route("**/complete/", lambda route: None)
+    page.locator("[data-composer-files]").set_input_files(file)
+    chip = page.locator("[data-chips] .document-chip")
+    expect(chip).to_contain_text("8.9 MB of 8.9 MB")
+    chat.box.fill("What turns?")
+    chat.box.press("Enter")
+    expect(page.locator("#notices")).to_contain_text("Files of this question are still on their way.")
+    expect(chat.box).to_have_value("What turns?")
+    chip.get_by_role("button").click()
+    expect(chip).to_have_count(0)
+    page.unroute("**/complete/")
+    page.locator("[data-composer-files]").set_input_files(file)
+    expect(chip.locator("[name=sent]")).to_be_enabled()
+    chat.box.press("Enter")
+    expect(page.locator(".message-files")).to_contain_text("log.txt")
+    expect(chip).to_have_count(0)
+
+
 def test_a_question_takes_documents_by_key_and_by_file(arrive):
     """What chooses them comes with the first use of the message's form, and misses nothing of it."""
     chat = arrive(path=None)

@@ -306,6 +306,36 @@ def test_a_file_that_cannot_be_taken_stays_out_alone(bob):
     assert response.status_code == 400 and "“empty.txt” was not taken. This file is empty." in response.text
 
 
+def send_large(visitor: Visitor, content: bytes) -> str:
+    """A file that came in parts; the id by which a question names it."""
+    given = {"name": "travel.txt", "type": "text/plain", "size": len(content)}
+    place = "/knowledge/uploads/" + visitor.post("/knowledge/uploads/", data=given).json()["id"]
+    part = visitor.post(f"{place}/parts/", files={"data": ("part", content)}).json()["id"]
+    return visitor.post(f"{place}/complete/", data={"parts": part}).json()["file"]
+
+
+def test_a_large_file_waits_for_its_question_and_comes_with_one_alone(bob, visit):
+    """A question that is refused leaves it there; nobody else can name it."""
+    sent = send_large(bob, b"Trains are booked by the office.")
+    data = {"text": "Who books trains?", "model": "mock-echo", "sent": sent, "sent_uses": "whole"}
+    for visitor, changes, status in (
+        (visit(), {}, 404),
+        (bob, {"sent": "nonsense"}, 404),
+        (bob, {"sent_uses": "eat"}, 400),
+        (bob, {"text": " "}, 400),
+    ):
+        assert visitor.post("/c/new/", data=data | changes).status_code == status
+    files = [("files", ("leave.txt", LEAVE.encode()))]
+    answer = ask(bob, data["text"], files=files, sent=sent, sent_uses="whole")
+    with tenant(TENANTS[0]):
+        work_off()
+    assert "Trains are booked" in bob.finished(answer).text
+    names = [(one["name"], one["use"]) for one in parts(bob.message(answer.parent_id), "file")]
+    assert names == [("leave.txt", "search"), ("travel.txt", "whole")]
+    again = bob.post("/c/new/", data=data)
+    assert again.status_code == 404 and "Choose it again." in again.text
+
+
 def test_an_answer_that_goes_on_rests_on_what_it_was_begun_with(bob):
     handbook = make_collection()
     add(handbook, "Leave", LEAVE)

@@ -101,6 +101,35 @@ def test_a_file_of_ones_own_and_a_page_are_brought(acme, bob, alice):
     assert Document.objects.count() == 2
 
 
+def test_a_collection_is_handed_over_by_the_rules_of_the_page(acme, bob, alice, make_collection):
+    giver, maker = Program(acme, bob), Program(acme, alice)
+    own = make_collection("Mine alone", owner_id=bob.pk)
+    shared = make_collection("Shared handbook")
+    place = f"{own.pk}/hand-over/"
+    for path, body, status, param in (
+        (place, {}, 400, "person"),
+        (place, {"to": "everybody", "person": alice.email}, 400, "person"),
+        (place, {"person": "nobody@acme.example"}, 400, "person"),
+        (place, {"person": bob.email}, 400, "person"),
+        (place, {"to": "everybody"}, 403, None),
+        (f"{shared.pk}/hand-over/", {"person": alice.email}, 403, None),
+    ):
+        refused = giver.ask("POST", path, body)
+        assert refused.status_code == status, refused.content
+        assert param is None or param in refused.content.decode()
+    assert maker.ask("POST", place, {"person": alice.email}).status_code == 404
+    given = giver.ask("POST", place, {"person": alice.email})
+    assert given.status_code == 200 and given.json()["visibility"] == "private"
+    assert giver.ask("GET", f"{own.pk}/").status_code == 404, "it is the giver's no more"
+    assert maker.ask("POST", place, {"to": "everybody"}).json()["visibility"] == "shared"
+    assert giver.ask("GET", f"{own.pk}/").json()["visibility"] == "shared"
+    assert maker.ask("POST", place, {"person": bob.email}).status_code == 400, (
+        "what is shared is nobody's own"
+    )
+    own.refresh_from_db()
+    assert (own.owner_id, own.keeper_id) == (None, alice.pk)
+
+
 def test_a_key_reads_on_its_project_and_writes_as_its_person_may(acme, bob, make_collection, add):
     law = create_project(actor=None, name="Law")
     shared, closed = make_collection("Shared"), make_collection("Closed")

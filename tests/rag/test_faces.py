@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from accounts.services import grant
+from rag.changes import save_question
 from rag.intake import add_text
 from rag.models import Collection, Document, Generation, SavedQuestion
 from rag.services import fail_document
@@ -337,6 +338,35 @@ def test_questions_become_an_evaluation_set_that_measures_the_settings(acme, peo
     assert measured.count('<td class="is-number">–</td>') == 3
     client.post(at("rag:question-delete", mine.pk), {"question": question.pk})
     assert not SavedQuestion.objects.exists()
+
+
+def test_questions_are_measured_by_language_and_outdated_ones_not_at_all(acme, people, mine, add):
+    document = add(mine, "Rules", "The captain salutes at noon.")
+    for text, document_of in (
+        ("When does the captain salute?", document),
+        ("Wann grüßt der Kapitän?", document),
+        ("What is for the crew?", None),
+    ):
+        save_question(actor=None, collection=mine, text=text, document=document_of)
+    SavedQuestion.objects.create(
+        collection=mine, text="Was trinkt der Koch?", document=document, is_outdated=True
+    )
+    client = acme.login_as(people["user"])
+    place = at("rag:collection-search", mine.pk)
+    page, german = (text_of(client.get(place + query)) for query in ("", "?language=de"))
+    shares = re.findall(r"language=(\w+)#.*?>(\w+) <span[^>]*>(\d)", page, re.DOTALL)
+    assert shares == [("en", "English", "2"), ("de", "German", "2")]
+    assert "1 question is not measured" in page and "crew" not in german and "Kapitän" in german
+
+    def measure(**given) -> list[str]:
+        table = text_of(client.post(at("rag:collection-evaluation", mine.pk), given))
+        table = table[table.index("<tbody>") : table.index("</tbody>")]
+        rows = [re.sub(r"<[^>]+>", " ", row).split() for row in table.split("</tr>")]
+        return [" ".join(row) for row in rows if row]
+
+    by_words = "Words 0.500 0.500 0.500"
+    assert {by_words, "English 1 1.000 1.000 1.000", "German 1 0.000 0.000 0.000"} <= set(measure())
+    assert "Words 0.000 0.000 0.000" in measure(language="de")
 
 
 def test_other_settings_of_an_index_order_another_beside_it(acme, people, mine, add):

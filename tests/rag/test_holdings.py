@@ -5,9 +5,11 @@ collections there may be.
 import pytest
 
 from foundation.errors import InvalidInput, QuotaExceeded
+from foundation.ids import uuid7
+from rag import holdings
 from rag.handing_over import hand_over
 from rag.holdings import count_held_bytes
-from rag.intake import add_file, add_text
+from rag.intake import add_file, add_text, rebuild_collection
 from rag.models import Block, Chunk, Collection
 from rag.services import create_collection, delete_collection
 from tenants.files import limits
@@ -62,6 +64,45 @@ def test_what_has_no_room_is_refused_before_it_is_written(
     assert not Block.objects.filter(document=document) and not Chunk.objects.filter(document=document)
     with pytest.raises(QuotaExceeded, match="there is no room"):
         bring(bytes(1_000_000), "more.bin", bob)
+
+
+def test_a_second_index_counts_until_the_first_is_gone(make_collection, bob, charlie, bomb, settings):
+    """One that is made anew has room first, of each person who brought something."""
+    collection = make_collection(owner_id=bob.pk)
+    document, _new = add_file(actor=bob, collection=collection, file=bring(bomb, "journey.docx", bob))
+    work_off()
+    document.refresh_from_db()
+    held = document.held_bytes
+    settings.STORAGE_PER_PERSON_BYTES = len(bomb) + 2 * held - 1
+    with pytest.raises(QuotaExceeded, match="there is no room"):
+        rebuild_collection(actor=bob, collection=collection)
+    assert count_held_bytes(None) == held and collection.generations.count() == 1
+    settings.STORAGE_PER_PERSON_BYTES += 1
+    Collection.objects.filter(pk=collection.pk).update(chunk_characters=300)
+    rebuild_collection(actor=bob, collection=Collection.objects.get(pk=collection.pk))
+    assert count_held_bytes(None) == count_held_bytes(bob.pk) == 2 * held
+    assert count_held_bytes(charlie.pk) == 0
+    work_off()
+    assert count_held_bytes(bob.pk) == held and collection.generations.count() == 1
+
+
+def test_chats_with_files_are_counted_apart(bob, charlie, settings, monkeypatch):
+    settings.COLLECTIONS_PER_PERSON, settings.COLLECTIONS_PER_TENANT = 1, 2
+    monkeypatch.setattr(holdings, "CHATS_PER_COLLECTION", 2)
+
+    def chat(person, name: str) -> Collection:
+        return create_collection(actor=person, name=name, owner_id=person.pk, conversation_id=uuid7())
+
+    first, _second = chat(bob, "one"), chat(bob, "two")
+    with pytest.raises(QuotaExceeded, match="files into 2 chats"):
+        chat(bob, "three")
+    for name in ("one", "two"):
+        chat(charlie, name)
+    delete_collection(actor=None, collection=first)
+    chat(bob, "three")
+    settings.COLLECTIONS_PER_PERSON = 2
+    with pytest.raises(QuotaExceeded, match="Your organisation has 4 chats with files"):
+        chat(bob, "four")
 
 
 def test_collections_are_counted(bob, charlie, settings):

@@ -3,11 +3,13 @@
 import pytest
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from rag.changes import save_question
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, add_text, cancel_document, rebuild_collection, retry_document
 from rag.models import Block, Chunk, Collection, Document, Generation, Posting, SavedQuestion
 from rag.progress import describe_collection, describe_document
+from rag.questions import list_measuring
 from rag.selectors import list_visible_collections
 from rag.services import create_collection, delete_collection, delete_document
 from rag.work import reading, together
@@ -64,19 +66,25 @@ def test_another_content_of_the_name_is_a_version_that_takes_the_place_when_it_i
     collection = make_collection()
     first, _new = add_file(actor=None, collection=collection, file=bring("Old rules of the harbour."))
     work_off()
-    question = SavedQuestion.objects.create(collection=collection, text="Which?", document=first, char_from=1)
+    for text, span in (("Which?", (4, 25)), ("How old?", (0, 9)), ("Where?", None)):
+        save_question(actor=None, collection=collection, text=text, document=first, span=span)
     broken, _new = add_file(actor=None, collection=collection, file=bring(b"\x00\x01\x02\x03" * 50))
     work_off()
     broken.refresh_from_db()
     assert broken.state == "failed" and broken.why and describe_document(broken).can_retry
     assert found(collection, "harbour") == ["Old rules of the harbour."], "what failed replaces nothing"
-    third, _new = add_file(actor=None, collection=collection, file=bring("New rules of the harbour."))
+    third, _new = add_file(actor=None, collection=collection, file=bring("All new rules of the harbour."))
     assert third.version == 3 and found(collection, "harbour") == ["Old rules of the harbour."]
     work_off()
-    assert found(collection, "harbour") == ["New rules of the harbour."]
+    assert found(collection, "harbour") == ["All new rules of the harbour."]
     assert [row.pk for row in collection.documents.all()] == [third.pk] and File.objects.count() == 1
-    question.refresh_from_db()
-    assert (question.document_id, question.char_from) == (third.pk, None)
+    rows = SavedQuestion.objects.order_by("pk").values_list("text", "document", "char_from", "is_outdated")
+    assert list(rows) == [
+        ("Which?", third.pk, 8, False),  # where its passage stands now
+        ("How old?", third.pk, None, True),  # it stands nowhere
+        ("Where?", third.pk, None, False),
+    ]
+    assert {row.text for row in list_measuring(collection)} == {"Which?", "Where?"}
     back, is_new = add_file(actor=None, collection=collection, file=bring("Old rules of the harbour."))
     work_off()
     assert is_new and back.version == 4 and found(collection, "harbour") == ["Old rules of the harbour."]

@@ -53,14 +53,19 @@ def test_what_is_shared_is_named(acme, alice, bob):
     assert f"{SECRET} plans" not in read(acme, url("auditlog_logentry_change", first.pk))
 
 
-def test_background_tasks_say_why_without_a_title(acme, alice, bob, monkeypatch):
-    from rag.work import reading
+def test_background_tasks_say_why_without_a_title(acme, alice, bob, monkeypatch, caplog):
+    """On the administration's page, and in the log of those which read several at once."""
+    from rag.work import reading, together
 
+    caplog.set_level("INFO")
+    monkeypatch.setattr(reading, "parse", lambda *_args, **_more: reading.Parsed(blocks=[]))
+    monkeypatch.setattr(together, "parse_each", lambda files: (reading.Parsed(blocks=[]) for _file in files))
     own = create_collection(actor=None, name="Own", owner_id=bob.pk)
     document, _new = add_file(actor=bob, collection=own, file=bring("Text.", f"{SECRET}.txt", bob))
-    monkeypatch.setattr(reading, "parse", lambda *_args, **_more: reading.Parsed(blocks=[]))
+    add_file(actor=bob, collection=own, file=bring("More text.", f"{SECRET} 2.txt", bob))
     work_off()
     document.refresh_from_db()
     assert SECRET in document.why, "its person reads it"
     page = read(acme.login_as(alice), url("local_work_changelist"))
     assert SECRET not in page and re.search("There is no text in “…”", page)
+    assert "several at once failed" in caplog.text and SECRET not in caplog.text
