@@ -6,8 +6,10 @@ from accounts.models import User
 from accounts.objects import two_names
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
+from foundation.told import ngettext
 from models_registry.kinds import VISION, ModelKind
 from models_registry.offered import list_catalogue
+from rag.engines.table import hands_over
 from rag.models import Collection
 from rag.parsing.ocr import find_recogniser
 from tenants.doors.hosts import KnownTenant
@@ -27,9 +29,9 @@ def list_vision_models(user: User, door: KnownTenant, present: str = "") -> list
     return list(found.items())
 
 
-def check_vision_model(user: User, door: KnownTenant, name: str, present: str = "") -> None:
+def check_vision_model(user: User, door: KnownTenant, name: str) -> None:
     """Raises InvalidInput for one that the person may not use, or that sees nothing."""
-    if name and name not in dict(list_vision_models(user, door, present)):
+    if name and name not in dict(list_vision_models(user, door)):
         raise InvalidInput(
             _("There is no model of this name that reads images, or you may not use it."),
             param="vision_model",
@@ -40,3 +42,22 @@ def find_page_model(collection: Collection) -> str:
     """The model that reads scanned pages; "" where text recognition does, or nobody."""
     is_asked_first = collection.page_reader == Collection.PageReader.MODEL
     return collection.vision_model if is_asked_first or find_recogniser() is None else ""
+
+
+def say_page_reader(collection: Collection) -> str:
+    """What whoever brings a document should know before; "" where another engine reads the files."""
+    if hands_over(collection):
+        return ""
+    if model := find_page_model(collection):
+        most = collection.vision_pages
+        said = ngettext(
+            "Scanned pages and pictures (PNG, JPEG, WebP, TIFF) are read by the model “%(model)s”, at most "
+            "%(count)d page of a document. Each page is a call on your bill.",
+            "Scanned pages and pictures (PNG, JPEG, WebP, TIFF) are read by the model “%(model)s”, at most "
+            "%(count)d pages of a document. Each page is a call on your bill.",
+            most,
+        )
+        return said % {"model": model, "count": most}
+    if find_recogniser() is not None:
+        return _("Scanned pages and pictures (PNG, JPEG, WebP, TIFF) are read by text recognition.")
+    return _("Scanned pages and pictures cannot be read: no vision model is chosen in the settings.")

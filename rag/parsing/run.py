@@ -264,6 +264,6 @@ def _texts() -> dict[str, str]:
         if find_recogniser()
         else _(
             "The pages of the file are pictures, and this installation has no text recognition. Add the file "
-            "with a text layer, or ask your administrator for text recognition."
+            "with a text layer, or choose a vision model in the settings of the collection and try again."
         ),
     }

@@ -134,12 +134,16 @@ def _fill(run: Run, scan: Scan) -> bool:
     payer = _payer_of(scan.document)
     known = set(list_readings(scan.document, scan.content_hash, scan.model).values_list("page", flat=True))
     waiting = deque(page for page in scan.pages if page not in known)
-    ends_at, done = time.monotonic() + SLICE_S, len(scan.pages) - len(waiting)
+    ends_at, before = time.monotonic() + SLICE_S, len(scan.pages) - len(waiting)
+    done = before
     flying: deque[Asking] = deque()
     try:
         while True:
             run.progress("pages", done, len(scan.pages))
-            while waiting and len(flying) < AT_ONCE and time.monotonic() < ends_at:
+            while waiting and len(flying) < AT_ONCE:
+                has_begun = flying or done > before
+                if has_begun and time.monotonic() > ends_at:
+                    break
                 asking = _begin(run, scan, payer, waiting.popleft())
                 if asking is None:
                     done += 1
