@@ -124,7 +124,7 @@ class CollectionForm(RefusedForm):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["embedding_model"].choices = [("", _("By words only")), *models]
-        self.fields["vision_model"].choices = [("", _("None")), *vision_models]
+        self.fields["vision_model"].choices = [("", _("No vision model")), *vision_models]
         if not vision_models:
             self.fields["vision_model"].help_text = _(
                 "None of the models that you may use reads images. An administrator can connect one and give "

@@ -52,9 +52,9 @@ def say_page_reader(collection: Collection) -> str:
         most = collection.vision_pages
         said = ngettext(
             "Scanned pages and pictures (PNG, JPEG, WebP, TIFF) are read by the model “%(model)s”, at most "
-            "%(count)d page of a document. Each page is a call on your bill.",
+            "%(count)d page of a document. Each page costs what a question to it costs.",
             "Scanned pages and pictures (PNG, JPEG, WebP, TIFF) are read by the model “%(model)s”, at most "
-            "%(count)d pages of a document. Each page is a call on your bill.",
+            "%(count)d pages of a document. Each page costs what a question to it costs.",
             most,
         )
         return said % {"model": model, "count": most}
