@@ -99,7 +99,7 @@ def transcribe(run: Run) -> None:
     except AtriumError as exc:
         if may_pass(exc):
             raise
-        return _go_on(run, as_arguments(model, exc.message, words_of(exc.message)))
+        return _go_on(run, as_arguments(model, str(exc.message), words_of(exc.message)))
     if is_done:
         return _go_on(run, as_arguments(model))
     with run.conclusion():

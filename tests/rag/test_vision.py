@@ -218,9 +218,14 @@ def test_who_brought_it_needs_the_money_and_the_policies_allow_the_model(office,
 
 
 def test_a_model_that_is_away_is_asked_again_and_then_it_is_said(office, collection, monkeypatch):
+    older = add_pdf(collection, office.finn, 2, name="older.pdf")
+    work_off()
     change(collection, vision_model="no-such-model")
+    retry_document(actor=office.finn, document=older)
     document = add_pdf(collection, office.finn, 1)
     work_off()
+    assert told_of(older)[:2] == (State.READY, 0) and "no-such-model" in older.why
+    assert older.blocks.filter(text="Sheet 2").exists(), "what was read before is kept"
     assert told_of(document)[0] == State.FAILED and "no-such-model" in document.why
 
     def be_away(*_arguments, **_options):
